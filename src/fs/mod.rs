@@ -1,0 +1,1 @@
+//! Files handled with care: atomic writes, locks, trees.

@@ -1,0 +1,9 @@
+//! noxide: a noxfile's sessions side by side, right and fast. This file lists the rooms and nothing else.
+
+pub mod cli;
+pub mod config;
+pub mod fs;
+pub mod output;
+pub mod project;
+pub mod record;
+pub mod run;

@@ -1,0 +1,1 @@
+//! All that people see: boards, lines, tables, errors.

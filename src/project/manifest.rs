@@ -1,0 +1,90 @@
+//! What a noxfile declares, as the host read it through nox.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::SessionName;
+
+/// The number of a session in its manifest: its place in nox's registry order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub usize);
+
+/// All that the host says of a noxfile once it is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of nox that loaded it, such as `2026.10.20`.
+    pub nox: String,
+    /// Version of the interpreter that runs nox, to the patch.
+    pub python: String,
+    /// Path of that interpreter.
+    pub executable: PathBuf,
+    /// The noxfile, absolute.
+    pub noxfile: PathBuf,
+    /// The folder sessions start in: the noxfile's own.
+    pub root: PathBuf,
+    /// How sessions are started.
+    pub mode: HostMode,
+    /// Every session of the noxfile in registry order, selected or not; `SessionId` is the index.
+    pub sessions: Vec<Session>,
+    /// What the arguments select, in nox's order, with what nox itself pulled in by `requires`.
+    pub queue: Vec<SessionId>,
+}
+
+/// How the host starts a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "kebab-case")]
+pub enum HostMode {
+    /// A fork of the host, which has nox and the noxfile loaded: about 4 ms.
+    Fork,
+    /// A process of its own that loads nox and the noxfile again.
+    Process {
+        /// Why a fork would not do, in words for people.
+        why: String,
+    },
+}
+
+/// One session of a noxfile: nox's `SessionRunner` as data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// nox's friendly name, unique.
+    pub name: SessionName,
+    /// The function's session name, shared by all its variants (`tests` of `tests-3.12`).
+    pub base: String,
+    /// All names nox takes for it, longest first.
+    pub signatures: Vec<String>,
+    /// First line of its docstring, or empty.
+    pub description: String,
+    /// Interpreter asked for: a version, or none for nox's own or no environment.
+    pub python: Option<String>,
+    /// nox tags.
+    pub tags: Vec<String>,
+    /// Sessions that must have passed before it: nox's `requires`.
+    pub requires: Vec<SessionId>,
+    /// Environment backend as declared or defaulted (`uv`, `virtualenv`, `none`, `uv|virtualenv` …).
+    pub backend: String,
+    /// Whether nox would reuse an existing environment.
+    pub reuse: bool,
+    /// Folder of its environment, absolute; none where it has no environment.
+    pub envdir: Option<PathBuf>,
+    /// Whether it runs when nothing is selected.
+    pub default: bool,
+    /// nox's `allow_parallel`: `Some(false)` asks to be alone.
+    pub allow_parallel: Option<bool>,
+    /// Values of its parameters, shown as Python would print them.
+    pub parameters: Vec<(String, String)>,
+    /// What its function's source says it does with coverage data.
+    pub coverage: CoverageUse,
+}
+
+/// What a session does with coverage data, read from the source of its function and of the functions it calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageUse {
+    /// The data file it writes when it measures (`coverage run`, `pytest --cov`), relative to the root.
+    pub writes: Option<PathBuf>,
+    /// Whether what it writes gets a name of its own (parallel mode, or a `COVERAGE_FILE` of its own).
+    pub own_file: bool,
+    /// Whether it combines or reports data that others wrote.
+    pub reads: bool,
+}

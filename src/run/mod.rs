@@ -1,0 +1,1 @@
+//! Graph, plan, schedule and processes of a run.
