@@ -4,6 +4,7 @@ mod capacity;
 mod graph;
 mod options;
 mod plan;
+pub mod process;
 mod schedule;
 
 pub use capacity::{memory_available, room};
