@@ -12,8 +12,18 @@ const SHORTEST: usize = 6;
 
 /// Parts of variable names that speak of credentials.
 const TELLING: [&str; 12] = [
-    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL",
-    "_AUTH", "COOKIE",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "APIKEY",
+    "API_KEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "CREDENTIAL",
+    "_AUTH",
+    "COOKIE",
 ];
 
 /// The secrets of a run, found in its environment.
@@ -34,7 +44,8 @@ impl Mask {
             let telling = TELLING.iter().any(|part| upper.contains(part)) && !is_location(&value);
             if telling || named.iter().any(|glob| glob_matches(glob, &name)) {
                 let lines = value.lines().map(str::trim);
-                secrets.extend(lines.chain([value.trim()]).filter(|s| s.len() >= SHORTEST).map(|s| s.as_bytes().to_vec()));
+                secrets
+                    .extend(lines.chain([value.trim()]).filter(|s| s.len() >= SHORTEST).map(|s| s.as_bytes().to_vec()));
             }
         }
         secrets.sort_unstable();
