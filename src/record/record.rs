@@ -66,7 +66,8 @@ pub struct Machine {
 impl Machine {
     /// This machine.
     pub fn here() -> Self {
-        let ci = [("FORGEJO_ACTIONS", "forgejo"), ("GITEA_ACTIONS", "gitea"), ("GITHUB_ACTIONS", "github"), ("CI", "ci")];
+        let ci =
+            [("FORGEJO_ACTIONS", "forgejo"), ("GITEA_ACTIONS", "gitea"), ("GITHUB_ACTIONS", "github"), ("CI", "ci")];
         Self {
             os: std::env::consts::OS.to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
