@@ -263,7 +263,7 @@ def load(channel):
     except Exception as error:
         raise HostFailure("noxfile", "nox refuses what the noxfile sets in nox.options: %s" % error)
     try:
-        select(nox, module, found, errors, emulate)
+        choose(nox, module, found, errors, emulate)
     finally:
         logging.getLogger("nox").removeHandler(errors)
     for name, old, new in clashes:
@@ -295,7 +295,7 @@ def load_module(nox, config, errors):
     return module
 
 
-def select(nox, module, found, errors, emulate):
+def choose(nox, module, found, errors, emulate):
     """nox's own discovery and selection."""
     names = []
     try:
