@@ -4,5 +4,7 @@
 
 mod given;
 mod graph;
+mod host;
 mod records;
 mod schedule;
+mod support;
