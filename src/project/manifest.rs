@@ -76,6 +76,9 @@ pub struct Session {
     pub parameters: Vec<(String, String)>,
     /// What its function's source says it does with coverage data.
     pub coverage: CoverageUse,
+    /// Names that its source passes to `session.notify` as constants; what it really notifies shows as it runs.
+    #[serde(default)]
+    pub notifies: Vec<String>,
 }
 
 /// What a session does with coverage data, read from the source of its function and of the functions it calls.
