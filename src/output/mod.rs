@@ -1,1 +1,36 @@
 //! All that people see: boards, lines, tables, errors.
+
+mod board;
+mod clean;
+mod duration;
+mod log;
+mod options;
+mod paint;
+mod pipe;
+mod place;
+mod remaining;
+mod reporter;
+pub mod reporters;
+mod row;
+mod running;
+mod screen;
+mod size;
+mod state;
+#[cfg(test)]
+mod story;
+mod summary;
+#[cfg(test)]
+mod terminal;
+mod workflow_command;
+
+pub use board::{BoardState, frame};
+pub use clean::{clean_line, last_line};
+pub use duration::duration;
+pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
+pub use paint::Paint;
+use pipe::Pipe;
+pub use remaining::{Left, remaining};
+pub use reporter::Reporter;
+pub use running::snapshot_running;
+pub use size::size;
+pub use state::{Counts, RunState, Running, SessionView, Status};
