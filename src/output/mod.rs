@@ -2,13 +2,18 @@
 
 mod board;
 mod clean;
+mod diagnostic;
 mod duration;
+mod graph;
+mod list;
+mod listed;
 mod log;
 mod options;
 mod paint;
 mod pipe;
 mod place;
 mod remaining;
+mod replay;
 mod reporter;
 pub mod reporters;
 mod row;
@@ -25,11 +30,16 @@ mod workflow_command;
 
 pub use board::{BoardState, frame};
 pub use clean::{clean_line, last_line};
+pub use diagnostic::{Diagnostic, Excerpt, Frame, Severity, errors_document};
 pub use duration::duration;
+pub use graph::{graph_dot, graph_json, graph_mermaid, graph_text};
+pub use list::{list_json, list_text};
+pub use listed::ListedSession;
 pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
 pub use paint::Paint;
 use pipe::Pipe;
 pub use remaining::{Left, remaining};
+pub use replay::{Replayed, replay};
 pub use reporter::Reporter;
 pub use running::snapshot_running;
 pub use size::size;

@@ -1,6 +1,6 @@
 //! One line about one session: that it started, that it ended, and how.
 
-use console::{Alignment, pad_str};
+use console::{Alignment, measure_text_width, pad_str};
 
 use super::paint::Tone;
 use super::{Paint, RunState, duration};
@@ -42,26 +42,34 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// How wide the names of a run's sessions are, within reason.
 pub(crate) fn name_width(state: &RunState) -> usize {
-    let widths = state.sessions().iter().map(|view| console::measure_text_width(view.facts.name.as_str()));
+    let widths = state.sessions().iter().map(|view| measure_text_width(view.facts.name.as_str()));
     widths.max().unwrap_or(0).min(WIDEST_NAME)
 }
 
 /// Lines about sessions, their columns aligned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows {
-    pub(crate) paint: Paint,
-    pub(crate) name_width: usize,
+    paint: Paint,
+    name_width: usize,
+    /// Columns of the screen; lines that do not fit give up their alignment.
+    width: Option<usize>,
 }
 
 impl Rows {
-    pub(crate) fn of(state: &RunState, paint: Paint) -> Self {
-        Self { paint, name_width: name_width(state) }
+    pub(crate) fn of(state: &RunState, paint: Paint, width: Option<usize>) -> Self {
+        Self { paint, name_width: name_width(state), width }
     }
 
     fn row(self, mark: &str, word: &str, tone: Tone, name: &str, rest: &str) -> String {
+        let padded = pad_str(name, self.name_width, Alignment::Left, None);
+        let plain = super::clean::clean_line(rest.as_bytes(), false);
+        let taken = 2 + WORD + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
+        if self.width.is_some_and(|width| taken >= width) {
+            let word = self.paint.tone(tone, &format!("{mark} {word}"));
+            return format!("{word} {name}  {}", rest.trim_start()).trim_end().to_owned();
+        }
         let word = self.paint.tone(tone, &format!("{mark} {}", pad_str(word, WORD, Alignment::Left, None)));
-        let name = pad_str(name, self.name_width, Alignment::Left, None);
-        format!("{word} {name}  {rest}").trim_end().to_owned()
+        format!("{word} {padded}  {rest}").trim_end().to_owned()
     }
 
     /// A session's process started.
@@ -131,7 +139,7 @@ mod tests {
         story.start(60_600, tests).leaky(tests).finish(70_000, tests, Outcome::Passed, "");
         story.finish(70_100, "docs", Outcome::Aborted, "lint\n did not\x1b[31m pass");
         let state = story.state();
-        let rows = Rows::of(&state, Paint { color: false, unicode: true });
+        let rows = Rows::of(&state, Paint { color: false, unicode: true }, None);
         let mut lines = vec![rows.started(&state.sessions()[0].facts, 1), rows.started(&state.sessions()[1].facts, 2)];
         lines.push(rows.added("docs", "tests"));
         let attempt = &state.results().nth(1).unwrap().1.attempts[0];
@@ -139,6 +147,8 @@ mod tests {
         lines.push(rows.retried("lint", &Attempt { reason: String::new(), ..attempt.clone() }, 0));
         lines.extend(state.results().map(|(_, result)| rows.finished(result)));
         lines.extend(state.results().map(|(_, result)| title(result)));
+        let narrow = Rows { width: Some(40), ..rows };
+        lines.extend(state.results().map(|(_, result)| narrow.finished(result)));
         insta::assert_snapshot!(lines.join("\n"), @r"
         ▸ started   lint                 usually 3.4s
         ▸ started   tests-3.12(db='pg')  attempt 2
@@ -151,6 +161,9 @@ mod tests {
         lint passed in 3.2s
         tests-3.12(db='pg') flaky in 1m 10s: passed on attempt 2, left a process behind
         docs aborted: lint did not pass
+        ✓ passed lint  3.2s
+        ✓ flaky tests-3.12(db='pg')  1m 10s  passed on attempt 2 · left a process behind
+        ○ aborted docs  lint did not pass
         ");
     }
 }

@@ -14,6 +14,8 @@ use crate::record::{Attempt, Outcome, RunFacts, SessionResult};
 
 /// A recap shows at most this many lines of a log.
 pub(crate) const RECAP: usize = 200;
+/// Lines of a failed session's log shown at once above the board.
+const GLANCE: usize = 6;
 /// GitHub shows at most this many errors of a step.
 const MOST_ANNOTATIONS: usize = 10;
 
@@ -79,7 +81,7 @@ impl Screen {
         if quiet && (!failed || self.options.quiet > 1) {
             return Ok(());
         }
-        let line = Rows::of(state, self.options.paint).finished(result);
+        let line = Rows::of(state, self.options.paint, self.width).finished(result);
         let shows_log = match (self.options.style(), failed) {
             (Style::Grouped, true) => true,
             (Style::Grouped, false) => self.options.shows_passed(),
@@ -89,9 +91,8 @@ impl Screen {
             return self.say(&line);
         };
         if self.options.board && self.options.verbose == 0 {
-            // The whole log comes with the recap; here a glance must do, lest the board jump about.
             self.say(&line)?;
-            return self.tail(last, folder, 10, "  ");
+            return self.glance(last, folder);
         }
         if failed {
             self.rule(result)?;
@@ -115,7 +116,7 @@ impl Screen {
         if self.options.style() == Style::Quiet {
             return Ok(());
         }
-        let line = Rows::of(state, self.options.paint).retried(name, attempt, delay);
+        let line = Rows::of(state, self.options.paint, self.width).retried(name, attempt, delay);
         if !self.options.shows_passed() || attempt.log_bytes == 0 {
             return self.say(&line);
         }
@@ -183,10 +184,24 @@ impl Screen {
         self.say(&format!("(its log cannot be read: {}: {error})", path.display()))
     }
 
+    /// Prints the very last lines of a log, cut to the screen: the rest comes with the recap, and the board
+    /// should not jump about.
+    fn glance(&mut self, attempt: &Attempt, folder: &Path) -> io::Result<()> {
+        let tail = log::tail(&folder.join(&attempt.log), attempt.log_bytes, GLANCE).unwrap_or_default();
+        let paint = self.options.paint;
+        for line in tail.lines {
+            let text = clean::clean_line(&line, false).replace('\t', "    ");
+            let room = self.width.unwrap_or(80).saturating_sub(5);
+            let text = console::truncate_str(&text, room, paint.ellipsis()).into_owned();
+            self.say(&paint.tone(Tone::Dim, &format!("  {} {text}", paint.pick("│", "|"))))?;
+        }
+        Ok(())
+    }
+
     /// Prints the last lines of a log, and what is above them.
-    fn tail(&mut self, attempt: &Attempt, folder: &Path, lines: usize, indent: &str) -> io::Result<()> {
+    fn tail(&mut self, state: &RunState, attempt: &Attempt, folder: &Path) -> io::Result<()> {
         let path = folder.join(&attempt.log);
-        let tail = match log::tail(&path, attempt.log_bytes, lines) {
+        let tail = match log::tail(&path, attempt.log_bytes, RECAP) {
             Ok(tail) => tail,
             Err(error) => return self.unread(&path, &error),
         };
@@ -198,12 +213,13 @@ impl Screen {
             Above::Bytes(count) => Some(size::size(count)),
         };
         if let Some(above) = above {
-            let text = format!("{indent}{} {above} above, in {}", self.options.paint.ellipsis(), path.display());
+            let shown = shown_path(state, &path);
+            let text = format!("{} {above} above, in {}", self.options.paint.ellipsis(), shown.display());
             self.say(&self.options.paint.tone(Tone::Dim, &text))?;
         }
         for line in tail.lines {
             let text = clean::clean_line(&line, self.options.paint.color);
-            self.guard.line(&mut self.pipe, &format!("{indent}{text}"), pass)?;
+            self.guard.line(&mut self.pipe, &text, pass)?;
         }
         self.guard.close(&mut self.pipe)
     }
@@ -223,7 +239,7 @@ impl Screen {
                 self.say("")?;
                 self.rule(result)?;
                 if let Some(last) = result.last() {
-                    self.tail(last, folder, RECAP, "")?;
+                    self.tail(state, last, folder)?;
                 }
             }
         }
@@ -235,7 +251,7 @@ impl Screen {
             }
             self.say("")?;
         }
-        self.say(&summary::totals(state, self.options.paint))?;
+        self.say(&summary::totals(state, self.options.paint, self.width))?;
         if self.options.quiet < 2 && state.facts().is_some() {
             let text = format!("record: {}", shown_path(state, folder).display());
             self.say(&self.options.paint.tone(Tone::Dim, &text))?;
@@ -317,11 +333,11 @@ fn project_file(root: &Path, path: &str) -> Option<String> {
     clean.to_str().map(str::to_owned)
 }
 
-/// The run's folder as people would type it.
-fn shown_path(state: &RunState, folder: &Path) -> PathBuf {
+/// A path as people would type it in the project's root.
+fn shown_path(state: &RunState, path: &Path) -> PathBuf {
     let root = state.facts().map_or(Path::new(""), |facts| facts.root.as_path());
-    match folder.strip_prefix(root) {
+    match path.strip_prefix(root) {
         Ok(below) if !below.as_os_str().is_empty() => below.to_path_buf(),
-        _ => folder.to_path_buf(),
+        _ => path.to_path_buf(),
     }
 }

@@ -8,7 +8,8 @@ use crate::record::{Attempt, Event, Fact, NeedFacts, NeedOrigin, Outcome, RunFac
 
 /// A run told event by event.
 pub(crate) struct Story {
-    folder: tempfile::TempDir,
+    root: tempfile::TempDir,
+    folder: PathBuf,
     pub(crate) events: Vec<Event>,
     attempts: Vec<(SessionName, Vec<Attempt>)>,
 }
@@ -38,31 +39,30 @@ impl Story {
     }
 
     pub(crate) fn of(sessions: Vec<SessionFacts>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(".noxide/runs/1");
+        fs_err::create_dir_all(&folder).unwrap();
         let facts = RunFacts {
             run: "20261123-052500-7f3a".to_owned(),
             time: "2026-11-23T05:25:00+00:00".to_owned(),
-            root: PathBuf::from("/project"),
+            root: root.path().to_path_buf(),
             slots: 2,
             sessions,
             commit: Some("0123abc".to_owned()),
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
         };
         let events = vec![Event { at: 0, fact: Fact::RunStarted(facts) }];
-        Self { folder, events, attempts: Vec::new() }
+        Self { root, folder, events, attempts: Vec::new() }
     }
 
+    /// The project's root.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The run's folder.
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Makes the temporary folder the project's root, with the run's folder as it is.
-    pub(crate) fn rooted(&mut self) -> &mut Self {
-        let root = self.folder.path().to_path_buf();
-        if let Fact::RunStarted(facts) = &mut self.events[0].fact {
-            facts.root = root;
-        }
-        self
+        &self.folder
     }
 
     pub(crate) fn state(&self) -> RunState {
@@ -84,7 +84,7 @@ impl Story {
         });
         let number = self.attempts[known].1.len() as u32 + 1;
         let log = PathBuf::from(format!("{}-{number}.log", session.slug()));
-        fs_err::write(self.folder.path().join(&log), b"").unwrap();
+        fs_err::write(self.folder.join(&log), b"").unwrap();
         let attempt = Attempt {
             number,
             outcome: Outcome::Passed,
@@ -113,7 +113,7 @@ impl Story {
     pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
         use std::io::Write;
         let log = self.current(name).log.clone();
-        let path = self.folder.path().join(log);
+        let path = self.folder.join(log);
         fs_err::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
         self.current(name).log_bytes += bytes.len() as u64;
         self
@@ -181,13 +181,13 @@ impl Story {
     /// Feeds all events to a reporter and finishes it.
     pub(crate) fn feed(&self, reporter: &mut dyn Reporter) {
         for event in &self.events {
-            reporter.event(event, self.folder.path()).unwrap();
+            reporter.event(event, &self.folder).unwrap();
         }
         reporter.finish().unwrap();
     }
 
     /// Replaces what differs from run to run in text made from this story.
     pub(crate) fn stable(&self, text: &str) -> String {
-        text.replace(&self.folder.path().display().to_string(), "RUN")
+        text.replace(&self.root.path().display().to_string(), "ROOT")
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn sequential(state: &RunState) -> u64 {
 }
 
 /// The totals in a sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sequential 56.1s, 1.5×)`.
-pub(crate) fn totals(state: &RunState, paint: Paint) -> String {
+pub(crate) fn totals(state: &RunState, paint: Paint, width: Option<usize>) -> String {
     let all = state.sessions().len();
     let mut parts: Vec<String> = tally(state)
         .into_iter()
@@ -58,14 +58,15 @@ pub(crate) fn totals(state: &RunState, paint: Paint) -> String {
         duration::duration(state.now()),
     );
     let alone = sequential(state);
+    let cause = state.interrupted().map(|cause| format!(", ended by {cause}")).unwrap_or_default();
     if let Some(gain) = gain(alone, state.now()) {
-        let times = paint.pick("×", "x");
-        text.push_str(&paint.tone(Tone::Dim, &format!(" (sequential {}, {gain}{times})", duration::duration(alone))));
+        let aside = format!(" (sequential {}, {gain}{})", duration::duration(alone), paint.pick("×", "x"));
+        let plain = super::clean::clean_line(text.as_bytes(), false) + &aside + &cause;
+        if width.is_none_or(|width| measure_text_width(&plain) < width) {
+            text.push_str(&paint.tone(Tone::Dim, &aside));
+        }
     }
-    if let Some(cause) = state.interrupted() {
-        text.push_str(&paint.tone(Tone::Warn, &format!(", ended by {cause}")));
-    }
-    text
+    text + &paint.tone(Tone::Warn, &cause)
 }
 
 /// How many times faster than one by one; none where that says nothing.
@@ -257,13 +258,17 @@ mod tests {
     #[test]
     fn totals_keep_skipped_and_flaky_apart_from_passed() {
         assert_eq!(
-            totals(&story().state(), PLAIN),
+            totals(&story().state(), PLAIN, None),
             "6 sessions: 1 passed, 1 flaky, 1 replayed, 1 failed, 1 aborted, 1 skipped in 56.1s (sequential 1m 08s, 1.2×)"
         );
+        assert!(totals(&story().state(), PLAIN, Some(80)).ends_with("1 skipped in 56.1s"));
         let mut story = Story::new(&["a", "b"]);
         story.start(0, "a").interrupt(5, "SIGINT").finish(10, "a", Outcome::Cancelled, "").over(10, 130);
-        assert_eq!(totals(&story.state(), PLAIN), "2 sessions: 1 cancelled, 1 unfinished in 10ms, ended by SIGINT");
-        assert_eq!(totals(&Story::new(&[]).state(), PLAIN), "0 sessions: nothing to do in 0ms");
+        assert_eq!(
+            totals(&story.state(), PLAIN, None),
+            "2 sessions: 1 cancelled, 1 unfinished in 10ms, ended by SIGINT"
+        );
+        assert_eq!(totals(&Story::new(&[]).state(), PLAIN, None), "0 sessions: nothing to do in 0ms");
         assert_eq!(gain(100, 0), None);
         assert_eq!(gain(300, 100).as_deref(), Some("3.0"));
     }

@@ -104,7 +104,7 @@ impl Board {
     /// Prints what stays on the screen of this event.
     fn stays(&mut self, event: &Event) -> io::Result<()> {
         self.screen.width = Some(self.size().0);
-        let rows = Rows::of(&self.state, self.screen.options.paint);
+        let rows = Rows::of(&self.state, self.screen.options.paint, self.screen.width);
         match &event.fact {
             Fact::RunStarted(facts) => self.screen.opening(facts, remaining(&self.state))?,
             Fact::SessionAdded { session, by } => {

@@ -58,7 +58,7 @@ impl Lines {
     }
 
     fn rows(&self) -> Rows {
-        Rows::of(&self.state, self.screen.options.paint)
+        Rows::of(&self.state, self.screen.options.paint, None)
     }
 
     fn take(&mut self, event: &Event) -> io::Result<()> {
@@ -242,9 +242,8 @@ mod tests {
 
     fn story() -> Story {
         let mut story = Story::of(vec![usual("lint", 3_000, &[]), usual("tests", 20_000, &[]), session("docs")]);
-        story.rooted();
-        fs_err::create_dir(story.folder().join("src")).unwrap();
-        fs_err::write(story.folder().join("src/a.py"), "import os\n").unwrap();
+        fs_err::create_dir(story.root().join("src")).unwrap();
+        fs_err::write(story.root().join("src/a.py"), "import os\n").unwrap();
         story.start(0, "lint").start(0, "tests").grew(900, "tests", b"collecting\rcoll");
         story.grew(2_900, "lint", b"src/a.py:1:8: F401 `os` unused\n::set-env name=PATH::/evil\n");
         story.grew(2_950, "tests", b"ected 2 items\n\x1b[32m..\x1b[0m no end");
@@ -313,7 +312,7 @@ mod tests {
         let text = show(&story, styled(Style::Grouped));
         assert_eq!(text.matches("line 800\n").count(), 1);
         assert_eq!(text.matches("line 801\n").count(), 2);
-        assert!(text.contains("… 800 lines above, in RUN/tests-1.log"), "{text}");
+        assert!(text.contains("… 800 lines above, in .noxide/runs/1/tests-1.log"), "{text}");
         let mut alone = Story::new(&["tests"]);
         alone.start(0, "tests").write("tests", b"only once\n").finish(5, "tests", Outcome::Failed, "").over(6, 1);
         assert_eq!(show(&alone, styled(Style::Grouped)).matches("only once").count(), 1);

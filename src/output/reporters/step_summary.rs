@@ -54,7 +54,7 @@ impl Reporter for StepSummary {
 }
 
 fn markdown(state: &RunState, folder: &Path, paint: Paint) -> String {
-    let mut text = format!("### noxide\n\n{}\n\n", cell(&totals(state, paint)));
+    let mut text = format!("### noxide\n\n{}\n\n", cell(&totals(state, paint, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
     for (facts, result) in state.results() {
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
