@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::argv::spell_out;
@@ -309,7 +309,11 @@ pub enum Rerun {
 impl Cli {
     /// Reads a command line, the program's name first; an error knows its exit code and how to print itself.
     pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse_from(spell_out(argv))?;
+        let mut cli = Self::try_parse_from(spell_out(argv)).map_err(|error| {
+            // Whoever comes from nox may leave out the subcommand.
+            let subcommand = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
+            if error.kind() == ErrorKind::UnknownArgument && subcommand { with_run_tip(error) } else { error }
+        })?;
         if let Command::Run(run) = &mut cli.command {
             if run.environments.contradict() {
                 let text = "--no-venv cannot be used with another --force-venv-backend than none";
@@ -331,6 +335,12 @@ impl Cli {
         }
         Ok(cli)
     }
+}
+
+fn with_run_tip(mut error: clap::Error) -> clap::Error {
+    let tip = "nox's flags follow `noxide run`, as in `noxide run -s tests`";
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }
 
 /// A parser for a choice among words.

@@ -1,9 +1,14 @@
 //! The JSON schema of the settings, made from the types that are read.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::file::SettingsFile;
+use crate::run::Words;
 
 /// The schema of a settings file, as JSON with a line break at its end.
 pub fn schema_json() -> String {
@@ -31,6 +36,24 @@ pub(super) fn nothing_required(schema: &mut Schema) {
     schema.remove("required");
 }
 
+/// One of a few words.
+pub(super) struct WordText<T>(PhantomData<T>);
+
+impl<T: Words> JsonSchema for WordText<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        json_schema!({ "enum": words })
+    }
+}
+
 /// Declares what a value looks like in a file, as a type for the schema alone.
 macro_rules! shape {
     ($(#[doc = $doc:literal] $name:ident = $schema:tt;)*) => {$(
@@ -42,12 +65,12 @@ macro_rules! shape {
                 true
             }
 
-            fn schema_name() -> std::borrow::Cow<'static, str> {
+            fn schema_name() -> Cow<'static, str> {
                 stringify!($name).into()
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                schemars::json_schema!($schema)
+                json_schema!($schema)
             }
         }
     )*};
@@ -68,10 +91,6 @@ shape! {
     };
     /// What a failure does.
     FailFastText = { "enum": ["wait", "kill", true, false] };
-    /// What a flaky pass is.
-    FlakyText = { "enum": ["pass", "fail"] };
-    /// Ways to show output.
-    OutputText = { "enum": ["grouped", "stream", "labelled", "quiet"] };
     /// A count, or a table.
     RetriesText = {
         "anyOf": [
