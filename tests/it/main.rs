@@ -3,12 +3,15 @@
 #![allow(unreachable_pub)] // one crate, nothing is exported
 
 mod architecture;
+mod cli_help;
+mod command_line;
 mod example;
 mod given;
 mod graph;
 mod host;
 mod records;
 mod schedule;
+mod settings;
 mod support;
 mod tools;
 mod wheel;
