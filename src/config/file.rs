@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use super::place::{Placed, Source, Wrong};
 use super::reader::{Node, Reader};
-use super::schema::{
+use super::shape::{
     CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, WordText, keys_of, nothing_required,
 };
 use super::text::{Jobs, Misread, parse_inner_glob, parse_log_name};

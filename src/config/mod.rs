@@ -7,6 +7,7 @@ mod place;
 mod reader;
 mod schema;
 mod settings;
+mod shape;
 mod text;
 
 pub use colour::Colour;

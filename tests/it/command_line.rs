@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use noxide::cli::{Cli, Command, Format, GraphFormat, Rerun, RunArgs};
 use noxide::config::{Colour, Jobs};
 use noxide::run::{FailFast, FlakyMode, OutputStyle};
+
+use crate::support;
 
 /// Reads a command line; words are parted by spaces, and `␣` is a space inside one.
 fn read(line: &str) -> Result<Cli, clap::Error> {
@@ -28,95 +31,125 @@ fn forwarded(flags: &str) -> String {
 }
 
 /// nox's spellings on the left, its own canonical ones on the right; nothing goes on that was not given.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("", ""),
+    // Sessions
+    ("-s lint tests", "--sessions lint tests"),
+    ("-e lint", "--sessions=lint"),
+    ("--session lint", "--sessions=lint"),
+    ("--sessions lint tests", "--sessions lint tests"),
+    ("--sessions=lint", "--sessions=lint"),
+    ("-slint", "--sessions=lint"),
+    ("-s=lint", "--sessions=lint"),
+    ("-s tests-3.12(db='pg',␣n=1)", "--sessions=tests-3.12(db='pg',␣n=1)"),
+    // The last one counts, a comma is part of a name, and naming none is a choice too.
+    ("-s a -s b c", "--sessions b c"),
+    ("-s a,b", "--sessions=a,b"),
+    ("-s a -s", "--sessions"),
+    ("--session=-odd", "--sessions=-odd"),
+    ("-k not␣slow", "--keywords=not␣slow"),
+    ("--keywords lint", "--keywords=lint"),
+    ("-k a -k b", "--keywords=b"),
+    ("-t fast style", "--tags fast style"),
+    ("--tags fast", "--tags=fast"),
+    ("--no-dependencies", "--no-dependencies"),
+    // Interpreters
+    ("-p 3.12 3.13", "--pythons 3.12 3.13"),
+    ("--python 3.12", "--pythons=3.12"),
+    ("--pythons 3.12", "--pythons=3.12"),
+    ("-P 3.12", "--force-pythons=3.12"),
+    ("--force-python 3.12", "--force-pythons=3.12"),
+    ("--force-pythons 3.12 3.13", "--force-pythons 3.12 3.13"),
+    ("--extra-python 3.12", "--extra-pythons=3.12"),
+    ("--extra-pythons 3.12 3.13", "--extra-pythons 3.12 3.13"),
+    ("--download-python never", "--download-python=never"),
+    // Environments
+    ("-r", "--reuse-existing-virtualenvs"),
+    ("--reuse-existing-virtualenvs", "--reuse-existing-virtualenvs"),
+    ("-N", "--no-reuse-existing-virtualenvs"),
+    ("--no-reuse-existing-virtualenvs", "--no-reuse-existing-virtualenvs"),
+    ("-r -N", "--no-reuse-existing-virtualenvs"),
+    ("-N -r", "--reuse-existing-virtualenvs"),
+    ("-R", "-R"),
+    ("--reuse-venv always", "--reuse-venv=always"),
+    ("-r --reuse-venv=no", "--reuse-existing-virtualenvs --reuse-venv=no"),
+    ("--no-install", "--no-install"),
+    ("--install-only", "--install-only"),
+    ("-db uv", "--default-venv-backend=uv"),
+    ("-db=uv", "--default-venv-backend=uv"),
+    ("--default-venv-backend uv", "--default-venv-backend=uv"),
+    ("-fb none", "--force-venv-backend=none"),
+    ("-fb=none", "--force-venv-backend=none"),
+    ("--force-venv-backend uv", "--force-venv-backend=uv"),
+    ("--no-venv", "--no-venv"),
+    ("--no-venv -fb none", "--force-venv-backend=none --no-venv"),
+    ("--envdir env␣dir", "--envdir=env␣dir"),
+    ("-f other.py", "--noxfile=other.py"),
+    ("--noxfile=other.py", "--noxfile=other.py"),
+    ("--script-mode fresh", "--script-mode=fresh"),
+    ("--script-venv-backend uv", "--script-venv-backend=uv"),
+    // How sessions run
+    ("--error-on-missing-interpreters", "--error-on-missing-interpreters"),
+    ("--no-error-on-missing-interpreters", "--no-error-on-missing-interpreters"),
+    ("--error-on-missing-interpreters --no-error-on-missing-interpreters", "--no-error-on-missing-interpreters"),
+    ("--error-on-external-run", "--error-on-external-run"),
+    ("--no-error-on-external-run --error-on-external-run", "--error-on-external-run"),
+    ("--no-error-on-external-run", "--no-error-on-external-run"),
+    ("--non-interactive", "--non-interactive"),
+    ("--allow-parallel", "--allow-parallel"),
+    ("--no-allow-parallel", "--no-allow-parallel"),
+    // What is printed
+    ("-v", "--verbose"),
+    ("--verbose", "--verbose"),
+    ("--no-verbose", "--no-verbose"),
+    ("-ts", "--add-timestamp"),
+    ("--add-timestamp", "--add-timestamp"),
+    ("-tsv", "--tags=sv"),
+    ("--forcecolor", "--forcecolor"),
+    ("--force-color", "--forcecolor"),
+    ("--nocolor", "--nocolor"),
+    ("--no-color", "--nocolor"),
+    // Short ones together, and what comes after the dashes
+    ("-rxvs lint", "--sessions=lint --reuse-existing-virtualenvs --verbose"),
+    ("-s lint tests -- -x", "--sessions lint tests -- -x"),
+    ("-- -db uv -- -ts", "-- -db uv -- -ts"),
+    ("-s lint --", "--sessions=lint"),
+];
+
 #[test]
 fn each_of_noxs_spellings_goes_on_to_nox() {
-    let table = [
-        ("", ""),
-        // Sessions
-        ("-s lint tests", "--sessions lint tests"),
-        ("-e lint", "--sessions=lint"),
-        ("--session lint", "--sessions=lint"),
-        ("--sessions lint tests", "--sessions lint tests"),
-        ("--sessions=lint", "--sessions=lint"),
-        ("-slint", "--sessions=lint"),
-        ("-s=lint", "--sessions=lint"),
-        ("-s tests-3.12(db='pg',␣n=1)", "--sessions=tests-3.12(db='pg',␣n=1)"),
-        // The last one counts, a comma is part of a name, and naming none is a choice too.
-        ("-s a -s b c", "--sessions b c"),
-        ("-s a,b", "--sessions=a,b"),
-        ("-s a -s", "--sessions"),
-        ("--session=-odd", "--sessions=-odd"),
-        ("-k not␣slow", "--keywords=not␣slow"),
-        ("--keywords lint", "--keywords=lint"),
-        ("-k a -k b", "--keywords=b"),
-        ("-t fast style", "--tags fast style"),
-        ("--tags fast", "--tags=fast"),
-        ("--no-dependencies", "--no-dependencies"),
-        // Interpreters
-        ("-p 3.12 3.13", "--pythons 3.12 3.13"),
-        ("--python 3.12", "--pythons=3.12"),
-        ("--pythons 3.12", "--pythons=3.12"),
-        ("-P 3.12", "--force-pythons=3.12"),
-        ("--force-python 3.12", "--force-pythons=3.12"),
-        ("--force-pythons 3.12 3.13", "--force-pythons 3.12 3.13"),
-        ("--extra-python 3.12", "--extra-pythons=3.12"),
-        ("--extra-pythons 3.12 3.13", "--extra-pythons 3.12 3.13"),
-        ("--download-python never", "--download-python=never"),
-        // Environments
-        ("-r", "--reuse-existing-virtualenvs"),
-        ("--reuse-existing-virtualenvs", "--reuse-existing-virtualenvs"),
-        ("-N", "--no-reuse-existing-virtualenvs"),
-        ("--no-reuse-existing-virtualenvs", "--no-reuse-existing-virtualenvs"),
-        ("-r -N", "--no-reuse-existing-virtualenvs"),
-        ("-N -r", "--reuse-existing-virtualenvs"),
-        ("-R", "-R"),
-        ("--reuse-venv always", "--reuse-venv=always"),
-        ("-r --reuse-venv=no", "--reuse-existing-virtualenvs --reuse-venv=no"),
-        ("--no-install", "--no-install"),
-        ("--install-only", "--install-only"),
-        ("-db uv", "--default-venv-backend=uv"),
-        ("-db=uv", "--default-venv-backend=uv"),
-        ("--default-venv-backend uv", "--default-venv-backend=uv"),
-        ("-fb none", "--force-venv-backend=none"),
-        ("-fb=none", "--force-venv-backend=none"),
-        ("--force-venv-backend uv", "--force-venv-backend=uv"),
-        ("--no-venv", "--no-venv"),
-        ("--no-venv -fb none", "--force-venv-backend=none --no-venv"),
-        ("--envdir env␣dir", "--envdir=env␣dir"),
-        ("-f other.py", "--noxfile=other.py"),
-        ("--noxfile=other.py", "--noxfile=other.py"),
-        ("--script-mode fresh", "--script-mode=fresh"),
-        ("--script-venv-backend uv", "--script-venv-backend=uv"),
-        // How sessions run
-        ("--error-on-missing-interpreters", "--error-on-missing-interpreters"),
-        ("--no-error-on-missing-interpreters", "--no-error-on-missing-interpreters"),
-        ("--error-on-missing-interpreters --no-error-on-missing-interpreters", "--no-error-on-missing-interpreters"),
-        ("--error-on-external-run", "--error-on-external-run"),
-        ("--no-error-on-external-run --error-on-external-run", "--error-on-external-run"),
-        ("--no-error-on-external-run", "--no-error-on-external-run"),
-        ("--non-interactive", "--non-interactive"),
-        ("--allow-parallel", "--allow-parallel"),
-        ("--no-allow-parallel", "--no-allow-parallel"),
-        // What is printed
-        ("-v", "--verbose"),
-        ("--verbose", "--verbose"),
-        ("--no-verbose", "--no-verbose"),
-        ("-ts", "--add-timestamp"),
-        ("--add-timestamp", "--add-timestamp"),
-        ("-tsv", "--tags=sv"),
-        ("--forcecolor", "--forcecolor"),
-        ("--force-color", "--forcecolor"),
-        ("--nocolor", "--nocolor"),
-        ("--no-color", "--nocolor"),
-        // Short ones together, and what comes after the dashes
-        ("-rxvs lint", "--sessions=lint --reuse-existing-virtualenvs --verbose"),
-        ("-s lint tests -- -x", "--sessions lint tests -- -x"),
-        ("-- -db uv -- -ts", "-- -db uv -- -ts"),
-        ("-s lint --", "--sessions=lint"),
-    ];
-    for (typed, expected) in table {
-        assert_eq!(forwarded(typed), expected, "noxide run {typed}");
+    for (typed, expected) in SPELLINGS {
+        assert_eq!(forwarded(typed), *expected, "noxide run {typed}");
     }
+}
+
+/// nox itself understands what was typed and what goes on to it alike, but for `-x`, which stays here.
+#[test]
+fn nox_reads_both_spellings_alike() {
+    let script = r#"
+import attrs, json, sys
+from nox import _options
+pairs = json.load(sys.stdin)
+def read(argv):
+    values = attrs.asdict(_options.options.parse_args(argv))
+    return {key: value for key, value in values.items() if key not in ("_provenance", "stop_on_first_error")}
+print(json.dumps([pair for pair in pairs if read(pair[0]) != read(pair[1])]))
+"#;
+    let words = |line: &str| line.split_whitespace().map(|word| word.replace('␣', " ")).collect::<Vec<_>>();
+    let pairs: Vec<_> = SPELLINGS.iter().map(|(typed, forwarded)| (words(typed), words(forwarded))).collect();
+    let mut python = std::process::Command::new(support::python());
+    python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for (name, value) in support::settings() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    let mut python = python.spawn().unwrap();
+    serde_json::to_writer(python.stdin.take().unwrap(), &pairs).unwrap();
+    let done = python.wait_with_output().unwrap();
+    assert!(done.status.success());
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "[]");
 }
 
 #[test]
