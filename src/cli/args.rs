@@ -100,11 +100,17 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The arguments for nox in the host: what was given and noxide does not do itself, then the posargs.
-    pub fn nox_args(&self) -> Vec<OsString> {
+    /// The flags for nox in the host: what was given and noxide does not do itself.
+    pub fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = self.selection.nox_args();
         argv.extend(self.environments.nox_args());
         argv.extend(self.behaviour.nox_args());
+        argv
+    }
+
+    /// The arguments for nox in the host: the flags, then the posargs.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = self.nox_flags();
         if !self.posargs.is_empty() {
             argv.push("--".into());
             argv.extend_from_slice(&self.posargs);

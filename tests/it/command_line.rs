@@ -160,7 +160,8 @@ fn what_noxide_does_itself_stays_here() {
         "--nox /opt/nox --output labelled --dry-run --format json",
     );
     assert_eq!(forwarded(all), "");
-    let run = run(all);
+    let run = run(&format!("{all} -v -- posarg"));
+    assert_eq!(run.nox_flags(), ["--verbose"]);
     let flags = run.flags();
     assert_eq!(flags.jobs.and_then(Jobs::count).map(usize::from), Some(4));
     assert_eq!(flags.fail_fast, Some(Some(FailFast::Wait)));

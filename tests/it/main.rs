@@ -13,6 +13,7 @@ mod host;
 mod records;
 mod schedule;
 mod settings;
+mod settings_schema;
 mod support;
 mod tools;
 mod wheel;

@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load, schema_json};
+use noxide::cli::mistakes;
+use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load};
 use noxide::run::{Backoff, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
 use tempfile::TempDir;
 
 /// A project with settings files of these texts.
-fn project(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn project(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         fs_err::write(folder.path().join(name), text).unwrap();
@@ -58,7 +59,7 @@ pub(crate) fn shown(errors: &[SettingsError]) -> String {
     text
 }
 
-fn wrong(text: &str) -> String {
+pub(crate) fn wrong(text: &str) -> String {
     shown(&read(text).unwrap_err())
 }
 
@@ -159,6 +160,22 @@ fn all_that_is_wrong_is_told_at_once() {
     );
     insta::assert_snapshot!("syntax", wrong("jobs = \n[sessions.tests\ncpus = 1\n"));
     insta::assert_snapshot!("twice", wrong("jobs = 1\njobs = 2\n"));
+}
+
+/// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
+#[test]
+fn people_see_the_line_and_a_pointer() {
+    let text = "jobs = 2\n\n[sessions.\"größe-3.12\"]\nlokcs = ['db']\nretries = {\n  delay = 1,\n}\ncpus =\n";
+    let mut errors = read(&text.replace("cpus =\n", "")).unwrap_err();
+    errors.extend(read(text).unwrap_err());
+    errors.extend(resolved("[sessions.\"größe-3.12\"]\n").check_names(&["größe-3.13"]));
+    let table = "[tool.noxide]\n";
+    errors.extend(load(project(&[("noxide.toml", ""), ("pyproject.toml", table)]).path()).unwrap_err());
+    insta::assert_snapshot!(
+        "seen",
+        format!("{}\n{}", mistakes(&errors, false, true), mistakes(&errors[..1], false, false))
+    );
+    assert!(mistakes(&errors, true, true).contains("\u{1b}["));
 }
 
 #[test]
@@ -331,56 +348,4 @@ fn rules_fold_in_file_order() {
     assert_eq!(other.retries.count, 1);
     assert_eq!(options.rules_for("tests", &[]).count(), 1);
     assert_eq!(options.rules_for("tests", &signatures).count(), 3);
-}
-
-/// The schema that editors get; renew it with the command the message names.
-#[test]
-fn the_schema_in_the_docs_is_the_types() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.schema.json");
-    let kept = fs_err::read_to_string(path).unwrap_or_default();
-    assert!(
-        kept == schema_json(),
-        "docs/settings.schema.json is out of date: run `cargo run -- schema > docs/settings.schema.json`"
-    );
-}
-
-fn schema_keys(pointer: &str) -> Vec<String> {
-    let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
-    schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect()
-}
-
-/// Whatever the schema promises the reader knows, and the handbook tells of.
-#[test]
-fn schema_reader_and_handbook_know_the_same_keys() {
-    let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
-    for (pointer, head) in [("/properties", ""), ("/$defs/session/properties", "[sessions.tests]\n")] {
-        for key in schema_keys(pointer) {
-            // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
-            let told = wrong(&format!("{head}{key} = 1979-05-27\n"));
-            assert!(told.contains(&format!("`{key}` takes ")), "{told}");
-            assert!(handbook.contains(&format!("| `{key}` ")), "docs/settings.md does not tell of `{key}`");
-        }
-    }
-}
-
-#[test]
-fn the_handbooks_examples_are_right() {
-    let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
-    let examples: Vec<&str> = handbook.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(!examples.is_empty());
-    for example in examples {
-        load(project(&[("pyproject.toml", example)]).path()).unwrap_or_else(|errors| panic!("{}", shown(&errors)));
-    }
-}
-
-#[test]
-fn the_schema_names_the_defaults_that_count() {
-    let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
-    let mut text = String::new();
-    for (key, value) in schema["properties"].as_object().unwrap() {
-        if let Some(default) = value.get("default") {
-            writeln!(text, "{key} = {default}").unwrap();
-        }
-    }
-    assert_eq!(resolved(&text).run_options(), RunOptions::default());
 }
