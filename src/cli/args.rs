@@ -13,10 +13,18 @@ use super::nox_flags::{Behaviour, Environments, Selection};
 use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
 use crate::run::{FailFast, FlakyMode, OutputStyle, Words};
 
+/// What scripts ask help for most; the whole table is in the handbook.
+const EXIT_CODES: &str = "Exit codes:
+  0  all is well
+  1  a session failed
+  2  wrong usage or settings
+  3  no nox, or a noxfile that does not load
+  4  nothing selected";
+
 /// Runs a noxfile's sessions side by side, each after what it needs.
 #[derive(Parser, Clone, Debug, PartialEq, Eq)]
 #[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true, args_override_self = true)]
+#[command(disable_help_subcommand = true, args_override_self = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What counts for every subcommand.
     #[command(flatten)]

@@ -259,11 +259,10 @@ impl Resolver<'_> {
     /// A variable's value; one that is empty says nothing.
     fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
         let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
-        let text = raw.to_string_lossy();
-        match read(&text) {
+        match raw.to_str().ok_or(Misread::NotText).and_then(read) {
             Ok(value) => Some(Setting { value, origin: Origin::Variable(name.to_owned()) }),
             Err(wrong) => {
-                let value = text.into_owned();
+                let value = raw.to_string_lossy().into_owned();
                 self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, wrong });
                 None
             }

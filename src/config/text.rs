@@ -60,6 +60,9 @@ pub enum Misread {
     /// A path that leads out of the project.
     #[error("must stay inside the project: no leading `/` and no `..`")]
     Outside,
+    /// Bytes that are no text.
+    #[error("is not UTF-8")]
+    NotText,
     /// A variable name that no system takes.
     #[error("is no name for an environment variable")]
     VariableName,

@@ -102,6 +102,12 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_mistake() {
+    assert_eq!(resolved("\u{feff}jobs = 2\n").jobs.origin, Origin::File("noxide.toml:1".to_owned()));
+    assert!(wrong("\u{feff}job = 2\n").starts_with("noxide.toml:1:"));
+}
+
+#[test]
 fn without_settings_the_defaults_count() {
     for files in [&[][..], &[("pyproject.toml", "[project]\nname = 'x'\n[tool.other]\n")], &[("noxide.toml", "")]] {
         let file = load(project(files).path()).unwrap();
@@ -162,6 +168,14 @@ fn all_that_is_wrong_is_told_at_once() {
     insta::assert_snapshot!("twice", wrong("jobs = 1\njobs = 2\n"));
 }
 
+#[test]
+fn in_pyproject_places_are_named_in_full() {
+    let text = "[tool.noxide]\njobs = '4'\ncpus = 2\n[tool.noxide.sessions.tests]\noutput = 'quiet'\n";
+    let errors = load(project(&[("pyproject.toml", text)]).path()).unwrap_err();
+    insta::assert_snapshot!("in_pyproject", shown(&errors));
+    assert_eq!(errors[1].to_string(), "pyproject.toml:3:1: unknown key `cpus`");
+}
+
 /// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
 #[test]
 fn people_see_the_line_and_a_pointer() {
@@ -218,6 +232,8 @@ fn wrong_variables_are_told_at_once_even_under_a_flag() {
             "NOXIDE_COLOR" => Some("pink".into()),
             "NOXIDE_TIMEOUT" => Some("-3".into()),
             "NOXIDE_GRACE" => Some("".into()),
+            #[cfg(unix)]
+            "NOXIDE_LOGS" => Some(std::os::unix::ffi::OsStringExt::from_vec(b"l\xffgs".to_vec())),
             _ => None,
         }
     };
