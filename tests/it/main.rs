@@ -2,13 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on should say so
 #![allow(unreachable_pub)] // one crate, nothing is exported
 
+mod any_settings;
 mod architecture;
+mod cli_help;
+mod command_line;
 mod example;
 mod given;
 mod graph;
 mod host;
 mod records;
 mod schedule;
+mod settings;
+mod settings_schema;
 mod support;
 mod tools;
 mod wheel;
