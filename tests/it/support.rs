@@ -58,6 +58,32 @@ pub(crate) fn python() -> PathBuf {
     venv().join("bin/python")
 }
 
+/// Releases of nox that the host must know, oldest first; the environment's own is the newest.
+pub(crate) const RELEASES: [&str; 8] = [
+    "2022.1.7", "2023.4.22", "2024.4.15", "2024.10.9", "2025.2.9", "2025.11.12", "2026.4.10", "2026.8.17",
+];
+
+/// A folder for PYTHONPATH that puts a release of nox before the environment's own.
+pub(crate) fn release(version: &str) -> OsString {
+    let place = once("nox-releases", |place| {
+        std::fs::create_dir_all(place).unwrap();
+        let fetch = |package: &str, folder: &str| {
+            let wheels = place.join(format!("{folder}-wheel"));
+            let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d"];
+            must(Command::new(python()).args(pip).arg(&wheels).arg(package));
+            for wheel in std::fs::read_dir(&wheels).unwrap() {
+                let unpack = ["-m", "zipfile", "-e"];
+                must(Command::new(python()).args(unpack).arg(wheel.unwrap().path()).arg(place.join(folder)));
+            }
+        };
+        fetch("py==1.11.0", "py"); // what 2022.1.7 needs and later ones do not
+        for version in RELEASES {
+            fetch(&format!("nox=={version}"), version);
+        }
+    });
+    env::join_paths([place.join(version), place.join("py")]).unwrap()
+}
+
 /// PATH with that environment first, so that `nox` and `uv` are found as a user would have them.
 pub(crate) fn path() -> OsString {
     let rest = env::var_os("PATH").unwrap_or_default();
