@@ -1,4 +1,5 @@
 //! Integration tests: the built binary against real nox and uv.
 
+mod bad_noxfile;
 mod host;
 mod support;

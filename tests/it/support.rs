@@ -106,7 +106,7 @@ pub(crate) fn settings() -> Vec<(&'static str, Option<OsString>)> {
 
 /// A project in a temporary folder that goes away with it.
 pub(crate) struct Project {
-    folder: TempDir,
+    folder: std::rc::Rc<TempDir>,
     root: PathBuf,
 }
 
@@ -120,10 +120,15 @@ impl Project {
 
     /// A project without anything in it.
     pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = std::rc::Rc::new(tempfile::tempdir().unwrap());
         let root = folder.path().canonicalize().unwrap().join("a project");
         std::fs::create_dir(&root).unwrap();
         Self { folder, root }
+    }
+
+    /// The project in a folder below it.
+    pub(crate) fn below(&self, root: &Path) -> Self {
+        Self { folder: std::rc::Rc::clone(&self.folder), root: root.to_path_buf() }
     }
 
     /// Its folder.

@@ -34,7 +34,7 @@ class Channel:
         self.descriptors = []
 
     def send(self, message):
-        line = json.dumps(message, default=str).encode("utf-8") + b"\n"
+        line = json.dumps(message, default=str, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
             self.socket.sendall(line)
         except OSError:

@@ -226,6 +226,7 @@ def watch_for_hangup(fd, on):
 
 def prepare_process():
     """The surroundings nox's own command gives a noxfile."""
+    BOOT["cwd"] = os.getcwd()
     fd = os.dup(BOOT["fd"]) if BOOT["role"] == "host" else None
     if BOOT["fd"] > 2:
         os.close(BOOT["fd"])
