@@ -102,7 +102,7 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut order = RunOrder::new(id);
-            order.results.clone_from(&results);
+            order.results = results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             order.posargs = posargs.remove(&id);
             host.run(&order, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
@@ -322,4 +322,62 @@ fn releases_of_five_years_are_matched() {
     for version in support::RELEASES {
         check_release(Some(version));
     }
+}
+
+#[test]
+fn a_noxfile_with_threads_gets_a_process_a_session() {
+    let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
+    let project = Project::new(&format!("{threads}{KINDS}"));
+    let mut ask = Ask::args(&["-s", "withpath", "dies"]);
+    ask.args.extend(CALM.iter().map(ToString::to_string));
+    ask.posargs = vec!["one".into()];
+    let ran = run(&project, &ask);
+    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    assert_eq!(why, "the noxfile leaves threads running after its import");
+    assert_eq!(ran.status("built"), NoxStatus::Success);
+    assert_eq!(ran.status("blocked"), NoxStatus::Aborted);
+    assert_eq!(ran.status("withpath(path=PosixPath('a'))"), NoxStatus::Success);
+    assert_eq!((ran.status("dies"), ran.finished["dies"].exit), (NoxStatus::Crashed, Some(5)));
+    assert_eq!(ran.status("lost"), NoxStatus::Failed);
+    assert!(ran.log("late").contains("late with ['of"), "{}", ran.log("late"));
+    assert!(ran.log("good").contains("posargs ['one']"));
+    assert!(ran.log("good").contains("Session good was successful"));
+}
+
+#[test]
+fn a_nox_with_another_inside_is_used_from_outside() {
+    let project = Project::new(KINDS);
+    // A nox that works but keeps its sessions under another name.
+    let other = project.beside().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";
+    support::must(project.command(support::python()).args(["-c", find]).arg(other.join("nox")));
+    for file in ["manifest.py", "tasks.py", "sessions.py", "_parallel.py", "_completers.py"] {
+        let path = other.join("nox").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("_all_sessions", "_every_session");
+        std::io::Write::write_all(&mut File::create(&path).unwrap(), text.as_bytes()).unwrap();
+    }
+    let mut ask = Ask::args(&["-s", "withpath", "dies"]).env("PYTHONPATH", other.to_str().unwrap());
+    ask.args.extend(CALM.iter().map(ToString::to_string));
+    ask.posargs = vec!["one".into()];
+    let ran = run(&project, &ask);
+    let HostMode::Process { why } = &ran.manifest.mode else { panic!() };
+    assert_eq!(why, "this nox has no nox.manifest.Manifest._all_sessions");
+    for (name, status) in [
+        ("good", NoxStatus::Success),
+        ("failing", NoxStatus::Failed),
+        ("skipping", NoxStatus::Skipped),
+        ("erroring", NoxStatus::Aborted),
+        ("built", NoxStatus::Success),
+        ("unblocked", NoxStatus::Success),
+        ("dies", NoxStatus::Failed),
+    ] {
+        assert_eq!(ran.status(name), status, "{name}: {}", ran.log(name));
+    }
+    assert!(ran.log("good").contains("posargs ['one']"));
+    let refused = Ask::args(&["-s", "nothing"]).env("PYTHONPATH", other.to_str().unwrap()).start(&project);
+    let Err(HostError::Load(failure)) = refused else { panic!() };
+    assert_eq!(failure.code, Some(3));
+    assert!(failure.message.contains("Sessions not found: nothing"), "{}", failure.message);
 }

@@ -106,19 +106,3 @@ def reuses(config, runner):
         except Exception:  # nox says what is wrong when the session runs
             return False
     return runner.func.reuse_venv or getattr(config, "reuse_existing_virtualenvs", False)
-
-
-def warm(nox, found):
-    """Imports before the forks what each session would import, and looks for uv once."""
-    import importlib
-
-    for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
-                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            pass
-    environments = [r for r in found.queue if getattr(r.func, "python", None) is not False]
-    if any(resolve_backend(nox, found.config, runner.func) != "none" for runner in environments):
-        getattr(nox.virtualenv, "OPTIONAL_VENVS", None)
-        getattr(nox.virtualenv, "UV_VERSION", None)
