@@ -2,4 +2,5 @@
 
 mod bad_noxfile;
 mod host;
+mod session_process;
 mod support;
