@@ -39,14 +39,19 @@ pub(super) mod maybe {
     use super::{Deserialize, Deserializer, Either, PathBuf, Serializer};
 
     #[allow(clippy::ref_option, reason = "the shape serde asks for")]
-    pub(in crate::project) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::project) fn serialize<S: Serializer>(
+        path: &Option<PathBuf>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match path {
             Some(path) => super::serialize(path, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(in crate::project) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    pub(in crate::project) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
         Ok(Option::<Either>::deserialize(deserializer)?.map(PathBuf::from))
     }
 }

@@ -51,7 +51,8 @@ fn one_that_raises_shows_the_users_frames() {
     project.write("mine.py", "def check(json):\n    return json.loads('{')\n");
     let Err(HostError::Load(failure)) = Ask::args(&[]).start(&project) else { panic!() };
     assert_eq!((failure.stage, failure.message.as_str()), (LoadStage::Noxfile, "the noxfile raised"));
-    let frames: Vec<_> = failure.frames.iter().map(|f| (f.file.file_name().unwrap().to_str().unwrap(), f.line)).collect();
+    let frames: Vec<_> =
+        failure.frames.iter().map(|f| (f.file.file_name().unwrap().to_str().unwrap(), f.line)).collect();
     assert_eq!(frames, [("noxfile.py", 5), ("mine.py", 2)]);
     assert_eq!(failure.frames[1].text, "return json.loads('{')");
     assert!(failure.exception.unwrap().starts_with("json.decoder.JSONDecodeError: "));
@@ -115,7 +116,8 @@ fn megabytes_printed_are_no_harm() {
 
 #[test]
 fn two_sessions_of_one_name_are_noticed() {
-    let project = Project::new(&format!("{TWO}\n@nox.session(name='tests')\ndef again(session): session.log('again')\n"));
+    let project =
+        Project::new(&format!("{TWO}\n@nox.session(name='tests')\ndef again(session): session.log('again')\n"));
     let ran = run(&project, &Ask::args(&["-s", "tests"]));
     assert!(ran.log("tests").contains("again"));
     let notices: Vec<_> = ran.manifest.notices.iter().filter(|text| text.contains("lines 5 and 8")).collect();

@@ -19,6 +19,7 @@ pub(crate) struct Ask {
     pub(crate) env: Vec<(String, Option<String>)>,
     pub(crate) python: std::path::PathBuf,
     pub(crate) timeout: Duration,
+    pub(crate) color: bool,
 }
 
 impl Default for Ask {
@@ -29,6 +30,7 @@ impl Default for Ask {
             env: Vec::new(),
             python: support::python(),
             timeout: Duration::from_secs(60),
+            color: false,
         }
     }
 }
@@ -52,7 +54,7 @@ impl Ask {
             nox_args: self.args.iter().map(Into::into).collect(),
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
-            color: false,
+            color: self.color,
             load_timeout: self.timeout,
         })
     }
@@ -88,7 +90,8 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
     let mut known: Vec<SessionId> = manifest.queue.clone();
     let mut running = Vec::new();
     let mut results: Vec<(SessionId, NoxStatus)> = Vec::new();
-    let mut ran = Ran { finished: BTreeMap::new(), order: Vec::new(), logs: BTreeMap::new(), manifest: manifest.clone() };
+    let mut ran =
+        Ran { finished: BTreeMap::new(), order: Vec::new(), logs: BTreeMap::new(), manifest: manifest.clone() };
     loop {
         if waiting.is_empty() && running.is_empty() {
             waiting.append(&mut notified);
@@ -96,9 +99,8 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
         while running.len() < 2 {
             let over = |id: &SessionId| results.iter().any(|(done, _)| done == id);
             let asked_for = |id: &SessionId| known.contains(id);
-            let ready = waiting.iter().position(|&id| {
-                session(id).requires.iter().all(|need| over(need) || !asked_for(need))
-            });
+            let ready =
+                waiting.iter().position(|&id| session(id).requires.iter().all(|need| over(need) || !asked_for(need)));
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut order = RunOrder::new(id);
@@ -257,9 +259,8 @@ def killed(session):
     os.kill(os.getpid(), signal.SIGKILL)
 "#;
 /// Those that do not end nox itself when it runs them one after the other.
-const CALM: [&str; 11] = [
-    "good", "failing", "skipping", "erroring", "raising", "built", "blocked", "unblocked", "first", "second", "lost",
-];
+const CALM: [&str; 11] =
+    ["good", "failing", "skipping", "erroring", "raising", "built", "blocked", "unblocked", "first", "second", "lost"];
 
 /// Statuses of a sequential nox by its own report.
 fn sequential(project: &Project, env: &[(String, Option<String>)]) -> BTreeMap<String, NoxStatus> {
@@ -291,10 +292,12 @@ fn check_release(version: Option<&str>) {
     if let Some(version) = version {
         assert_eq!(ran.manifest.nox, version);
     }
-    let found: BTreeMap<_, _> =
-        expected.keys().map(|name| (name.clone(), ran.finished[name].status)).collect();
+    let found: BTreeMap<_, _> = expected.keys().map(|name| (name.clone(), ran.finished[name].status)).collect();
     assert_eq!(found, expected, "{version:?}");
-    assert_eq!(expected["blocked"], if ran.manifest.sessions[6].requires.is_empty() { NoxStatus::Success } else { NoxStatus::Aborted });
+    assert_eq!(
+        expected["blocked"],
+        if ran.manifest.sessions[6].requires.is_empty() { NoxStatus::Success } else { NoxStatus::Aborted }
+    );
     assert_eq!(ran.status("withpath(path=PosixPath('a'))"), NoxStatus::Success);
     assert_eq!(ran.order.iter().filter(|name| *name == "late").count(), 1);
     assert_eq!(ran.order.last().unwrap(), "late");

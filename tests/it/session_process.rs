@@ -162,7 +162,8 @@ fn a_terminal_becomes_the_sessions_own() {
          or open('/dev/tty').isatty())\n"
     ));
     let (mut host, _) = start(&project);
-    let mut master = File::from(rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap());
+    let mut master =
+        File::from(rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap());
     rustix::pty::grantpt(&master).unwrap();
     rustix::pty::unlockpt(&master).unwrap();
     let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();

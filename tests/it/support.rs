@@ -59,9 +59,8 @@ pub(crate) fn python() -> PathBuf {
 }
 
 /// Releases of nox that the host must know, oldest first; the environment's own is the newest.
-pub(crate) const RELEASES: [&str; 8] = [
-    "2022.1.7", "2023.4.22", "2024.4.15", "2024.10.9", "2025.2.9", "2025.11.12", "2026.4.10", "2026.8.17",
-];
+pub(crate) const RELEASES: [&str; 8] =
+    ["2022.1.7", "2023.4.22", "2024.4.15", "2024.10.9", "2025.2.9", "2025.11.12", "2026.4.10", "2026.8.17"];
 
 /// A folder for PYTHONPATH that puts a release of nox before the environment's own.
 pub(crate) fn release(version: &str) -> OsString {
