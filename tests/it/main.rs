@@ -4,14 +4,17 @@
 
 mod any_settings;
 mod architecture;
+mod bad_noxfile;
 mod cli_help;
 mod command_line;
 mod example;
 mod given;
 mod graph;
 mod host;
+mod host_environment;
 mod records;
 mod schedule;
+mod session_process;
 mod settings;
 mod settings_schema;
 mod support;
