@@ -10,5 +10,4 @@ mod host;
 mod records;
 mod schedule;
 mod support;
-mod tools;
 mod wheel;
