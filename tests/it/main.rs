@@ -7,6 +7,7 @@ mod example;
 mod given;
 mod graph;
 mod host;
+mod links;
 mod records;
 mod schedule;
 mod support;
