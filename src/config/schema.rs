@@ -3,11 +3,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::file::SettingsFile;
-
-/// The schema of a settings file, as JSON with a line break at its end.
-pub fn schema_json() -> String {
-    let schema = generator().into_root_schema_for::<SettingsFile>();
+/// The schema of a type, as JSON with a line break at its end.
+pub(super) fn json_of<T: JsonSchema>() -> String {
+    let schema = generator().into_root_schema_for::<T>();
     format!("{:#}\n", schema.to_value())
 }
 
