@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -58,9 +57,7 @@ class Project:
     def edit(self, number: str, *flags: str) -> None:
         """Applies one of the example's edits."""
         (patch,) = (self.folder / "edits").glob(f"{number}-*.patch")
-        # Copies made for a measurement lie in temporary folders; git must not look for a repository above them.
-        env = os.environ | {"GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
-        subprocess.run(["git", "apply", *flags, str(patch)], cwd=self.folder, env=env, check=True)
+        subprocess.run(["git", "apply", *flags, str(patch)], cwd=self.folder, check=True)
 
 
 def compare(project: Project, what: str, runs: int) -> bool:
