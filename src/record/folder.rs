@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record::{Machine, Record};
-use super::recorder::read_events;
+use super::recorder::{read_events, write_record};
 use crate::fs::{Claim, write_atomic};
 
 /// The folder that keeps a project's runs.
@@ -111,14 +111,4 @@ impl Folder {
             }
         }
     }
-}
-
-/// Writes `record.json` into a run's folder, whole or not at all.
-///
-/// # Errors
-/// When the folder cannot be written to.
-pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(record)?;
-    bytes.push(b'\n');
-    write_atomic(&run.join("record.json"), &bytes)
 }
