@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::SessionName;
+use super::{SessionName, path_facts};
 
 /// The number of a session in its manifest: its place in nox's registry order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,10 +19,13 @@ pub struct Manifest {
     /// Version of the interpreter that runs nox, to the patch.
     pub python: String,
     /// Path of that interpreter.
+    #[serde(with = "path_facts")]
     pub executable: PathBuf,
     /// The noxfile, absolute.
+    #[serde(with = "path_facts")]
     pub noxfile: PathBuf,
     /// The folder sessions start in: the noxfile's own.
+    #[serde(with = "path_facts")]
     pub root: PathBuf,
     /// How sessions are started.
     pub mode: HostMode,
@@ -30,6 +33,18 @@ pub struct Manifest {
     pub sessions: Vec<Session>,
     /// What the arguments select, in nox's order, with what nox itself pulled in by `requires`.
     pub queue: Vec<SessionId>,
+    /// The noxfile's docstring, or empty.
+    #[serde(default)]
+    pub description: String,
+    /// Whether nox was told (by flag, variable or noxfile) to stop at the first failure.
+    #[serde(default)]
+    pub stop_on_first_error: bool,
+    /// Where nox was told to write its own report, absolute.
+    #[serde(default, with = "path_facts::maybe")]
+    pub report: Option<PathBuf>,
+    /// What people should know of the noxfile, a sentence each.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// How the host starts a session.
@@ -62,11 +77,12 @@ pub struct Session {
     pub tags: Vec<String>,
     /// Sessions that must have passed before it: nox's `requires`.
     pub requires: Vec<SessionId>,
-    /// Environment backend as declared or defaulted (`uv`, `virtualenv`, `none`, `uv|virtualenv` …).
+    /// Environment backend that nox takes (`uv`, `virtualenv`, `none` …): of a list, the first that is there.
     pub backend: String,
     /// Whether nox would reuse an existing environment.
     pub reuse: bool,
     /// Folder of its environment, absolute; none where it has no environment.
+    #[serde(with = "path_facts::maybe")]
     pub envdir: Option<PathBuf>,
     /// Whether it runs when nothing is selected.
     pub default: bool,
@@ -76,6 +92,15 @@ pub struct Session {
     pub parameters: Vec<(String, String)>,
     /// What its function's source says it does with coverage data.
     pub coverage: CoverageUse,
+    /// Names that its source passes to `session.notify` as constants; what it really notifies shows as it runs.
+    #[serde(default)]
+    pub notifies: Vec<String>,
+    /// The file that holds its function.
+    #[serde(default, with = "path_facts::maybe")]
+    pub file: Option<PathBuf>,
+    /// The line of that file where it starts, decorators included.
+    #[serde(default)]
+    pub line: Option<u32>,
 }
 
 /// What a session does with coverage data, read from the source of its function and of the functions it calls.
