@@ -10,21 +10,11 @@ use toml::de::DeTable;
 
 use super::place::{Placed, Source, Wrong};
 use super::reader::{Node, Reader};
-<<<<<<< HEAD
 use super::shape::{
     CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, WordText, keys_of, nothing_required,
-=======
-use super::schema::{
-    CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, json_of, keys_of, nothing_required,
->>>>>>> ground
 };
 use super::text::{Jobs, Misread, parse_inner_glob, parse_log_name};
 use crate::run::{Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
-
-/// The schema of a settings file, as JSON with a line break at its end.
-pub fn schema_json() -> String {
-    json_of::<SettingsFile>()
-}
 
 /// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]

@@ -11,9 +11,10 @@ mod shape;
 mod text;
 
 pub use colour::Colour;
-pub use file::{SessionTable, SettingsFile, schema_json};
+pub use file::{SessionTable, SettingsFile};
 pub use load::load;
 pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};
+pub use schema::schema_json;
 pub use settings::{Flags, Origin, Setting, Settings, Variables};
 pub use text::{
     Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_memory,

@@ -49,6 +49,8 @@ pub struct Given<'a> {
     pub terminal: Option<(u16, u16)>,
     /// Secrets that no log may show.
     pub mask: Mask,
+    /// Sentences to begin with.
+    pub notices: Vec<String>,
     /// Environment that all sessions get.
     pub env: Vec<(String, String)>,
 }
@@ -103,6 +105,9 @@ impl<'a> Dispatcher<'a> {
     /// Runs until every session is over and gives the exit code: 0, 1, or 128 and the number of the signal.
     pub fn run(mut self) -> u8 {
         self.emit(Fact::RunStarted(self.given.facts.clone()));
+        for text in std::mem::take(&mut self.given.notices) {
+            self.emit(Fact::Notice { text });
+        }
         loop {
             self.start();
             if self.scheduler.is_over() {
@@ -134,7 +139,9 @@ impl<'a> Dispatcher<'a> {
     fn take(&mut self, message: Message) {
         match message {
             Message::Answer(Answer::Started { id, pid }) => self.started(id, pid),
-            Message::Answer(Answer::Notified { id, target, posargs }) => self.notified(id, target, posargs),
+            Message::Answer(Answer::Notified { id, target, matches, posargs }) => {
+                self.notified(id, target, &matches, posargs);
+            }
             Message::Answer(Answer::Finished(finish)) => self.finished(finish),
             Message::Closed(place, number) => self.closed(place, number),
             Message::HostGone => self.host_gone(),
