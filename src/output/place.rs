@@ -1,5 +1,7 @@
 //! Places in source files that a failed session's log names: for annotations and for lists of `file:line`.
 
+use std::path::{Component, Path, PathBuf};
+
 /// A place, as a log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -97,9 +99,47 @@ fn number(text: &str) -> Option<(usize, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
+/// What a file of the project is called from its root; none for files elsewhere or in environments.
+pub(crate) fn project_file(root: &Path, path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let hidden = |part: Component<'_>| match part {
+        Component::Normal(name) => {
+            matches!(name.to_str(), None | Some(".nox" | ".venv" | "site-packages"))
+        }
+        Component::CurDir => false,
+        _ => true,
+    };
+    if below.components().any(hidden) || !root.join(below).is_file() {
+        return None;
+    }
+    let clean: PathBuf = below.components().filter(|part| *part != Component::CurDir).collect();
+    clean.to_str().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_files_of_the_project_are_places() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["src/a.py", ".venv/lib/site-packages/b.py", ".nox/lint/c.py"] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let named = |path: &str| project_file(root.path(), path);
+        let absolute = root.path().join("src/a.py");
+        for path in ["src/a.py", "./src/a.py", absolute.to_str().unwrap()] {
+            assert_eq!(named(path).as_deref(), Some("src/a.py"), "{path}");
+        }
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let others = [".venv/lib/site-packages/b.py", ".nox/lint/c.py", "src/../src/a.py", "src", "none.py", "."];
+        for path in others.into_iter().chain(outside.path().to_str()) {
+            assert_eq!(named(path), None, "{path}");
+        }
+    }
 
     fn found(log: &str) -> Vec<String> {
         let lines: Vec<String> = log.lines().map(str::to_owned).collect();
