@@ -39,7 +39,7 @@ pub use listed::ListedSession;
 pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
 pub use paint::Paint;
 use pipe::Pipe;
-pub use plan::{plan_json, plan_text};
+pub use plan::{PlannedSession, plan_json, plan_text};
 pub use remaining::{Left, remaining};
 pub use replay::{Replayed, replay};
 pub use reporter::Reporter;
