@@ -19,16 +19,19 @@ pub(crate) struct Place {
 /// it is called from its root.
 pub(crate) fn places(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<Place> {
     let mut found: Vec<Place> = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
+    for at in 0..lines.len() {
         let Some(place) = traceback(lines, at, known).or_else(|| mentioned(lines, at, known)) else {
             continue;
         };
         let text = place.text.trim_start_matches(['-', ' ']);
         let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
-        if !aside && !found.iter().any(|other| other.file == place.file && other.line == place.line) {
+        if !aside
+            && !found
+                .iter()
+                .any(|other| (&other.file, other.line, &other.text) == (&place.file, place.line, &place.text))
+        {
             found.push(place);
         }
-        debug_assert!(!line.contains('\n'));
     }
     found
 }
@@ -194,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_place_is_named_once() {
-        assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:4: three").len(), 2);
+        assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:3:9: two").len(), 2);
     }
 }

@@ -60,7 +60,7 @@ impl Screen {
     pub(crate) fn opening(&mut self, facts: &RunFacts, left: Option<super::Left>) -> io::Result<()> {
         let count = |many: usize, one: &str| format!("{many} {one}{}", if many == 1 { "" } else { "s" });
         let mut text = format!("{} on {}", count(facts.sessions.len(), "session"), count(facts.slots, "slot"));
-        if let Some(left) = left {
+        if let Some(left) = left.filter(|left| left.ms >= 1_000) {
             let about = if left.at_least { "at least" } else { "about" };
             text.push_str(&format!(", {about} {}", duration::rough(left.ms)));
         }
