@@ -13,6 +13,7 @@ mod graph;
 mod host;
 mod host_environment;
 mod links;
+mod output;
 mod records;
 mod schedule;
 mod session_process;
