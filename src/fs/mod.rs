@@ -1,1 +1,7 @@
-//! Files handled with care: atomic writes, locks, trees.
+//! Files handled with care: atomic writes, claims.
+
+mod atomic;
+mod claim;
+
+pub use atomic::write_atomic;
+pub use claim::Claim;

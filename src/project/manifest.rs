@@ -92,6 +92,9 @@ pub struct Session {
     pub parameters: Vec<(String, String)>,
     /// What its function's source says it does with coverage data.
     pub coverage: CoverageUse,
+    /// Names that its source passes to `session.notify` as constants; what it really notifies shows as it runs.
+    #[serde(default)]
+    pub notifies: Vec<String>,
     /// The file that holds its function.
     #[serde(default, with = "path_facts::maybe")]
     pub file: Option<PathBuf>,

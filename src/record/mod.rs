@@ -1,7 +1,16 @@
 //! Facts of a run: events, records on disk, history.
 
 mod event;
+mod folder;
+mod history;
 mod outcome;
+#[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
+mod record;
+mod recorder;
 
-pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult};
+pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
+pub use folder::{DeadRun, Folder, write_record};
+pub use history::{History, Usual};
 pub use outcome::Outcome;
+pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
+pub use recorder::{Recorder, read_events};

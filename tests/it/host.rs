@@ -307,6 +307,8 @@ fn check_release(version: Option<&str>) {
     assert!(ran.log("raising").contains("raised exception ValueError('boom')"));
     assert!(ran.log("lost").contains("Session nowhere not found"));
     assert_eq!(ran.finished["erroring"].reason, "no way");
+    let notifies = |name: &str| ran.manifest.sessions.iter().find(|s| s.base == name).unwrap().notifies.clone();
+    assert_eq!((notifies("second"), notifies("good").len()), (vec!["late".to_owned(), "good".to_owned()], 0));
     assert_eq!(ran.status("exits"), NoxStatus::Failed);
     assert_eq!(ran.finished["exits"].reason, "the session called sys.exit(3)");
     assert_eq!(ran.status("exits_well"), NoxStatus::Success);

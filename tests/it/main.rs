@@ -1,8 +1,17 @@
-//! Integration tests: the built binary against real nox and uv.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! Integration tests: the library's rooms together, and the built binary against real nox and uv.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on should say so
+#![allow(unreachable_pub)] // one crate, nothing is exported
 
+mod architecture;
 mod bad_noxfile;
+mod example;
+mod given;
+mod graph;
 mod host;
 mod host_environment;
+mod records;
+mod schedule;
 mod session_process;
 mod support;
+mod tools;
+mod wheel;

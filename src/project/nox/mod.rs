@@ -3,5 +3,6 @@
 mod find;
 mod private;
 mod shebang;
+mod which;
 
 pub use find::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};

@@ -1,4 +1,7 @@
-"""Reads from a session's source what it does with coverage data, without running it: part of noxide's host program."""
+"""Reads from a session's source, without running it, what it does with coverage data and whom it notifies.
+
+Part of noxide's host program.
+"""
 
 import ast
 
@@ -18,17 +21,23 @@ class Use:
         self.pytest = False
         self.file = None
         self.file_varies = False
+        self.notifies = []
 
 
-def coverage_use(function):
-    """`CoverageUse` of a session: unknown means neither reads nor writes."""
-    use = Use()
+def source_use(function):
+    """What the source of a session shows; nothing where it cannot be read."""
     try:
+        use = Use()
         code = code_of(function)
         if code is not None and os.path.isfile(code.co_filename):
             read_function(code.co_filename, code.co_firstlineno, use)
-    except Exception:  # source that cannot be read says nothing
-        return {"writes": None, "own_file": False, "reads": False}
+        return use
+    except Exception:  # source of any kind, down to none
+        return Use()
+
+
+def coverage_facts(use):
+    """`CoverageUse` of a session: unknown means neither reads nor writes."""
     if not (use.writes or use.reads or use.pytest):
         return {"writes": None, "own_file": False, "reads": False}
     configured = coverage_configuration()
@@ -110,6 +119,11 @@ def look_at_call(call, function, tree, use):
     """One call: `session.run("coverage", …)`, pytest with `--cov`, a glob over data files."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     words = [word for argument in call.args for word in words_of(argument, function, tree, 0)]
+    if name == "notify":
+        targets = call.args[:1] or [keyword.value for keyword in call.keywords if keyword.arg == "target"]
+        named = [word for target in targets for word in words_of(target, function, tree, 0)]
+        use.notifies += [word for word in named if "*" not in word and word not in use.notifies]
+        return
     if name in ("glob", "rglob", "iglob"):
         if any(word.rsplit("/", 1)[-1].startswith(".coverage") and "*" in word for word in words):
             use.reads = True

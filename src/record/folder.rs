@@ -1,0 +1,124 @@
+//! The folder `.noxide`: where runs are kept, which of them are dead, and how many stay.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::record::{Machine, Record};
+use super::recorder::read_events;
+use crate::fs::{Claim, write_atomic};
+
+/// The folder that keeps a project's runs.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// A run that ended without a record because noxide itself was killed.
+#[derive(Debug)]
+pub struct DeadRun {
+    /// The run's identifier.
+    pub run: String,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// Opens `.noxide` below `root`, making it with a `.gitignore` of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made or written to (a read-only tree).
+    pub fn open(root: &Path) -> io::Result<Self> {
+        let path = root.join(".noxide");
+        fs_err::create_dir_all(path.join("runs"))?;
+        let ignore = path.join(".gitignore");
+        if !ignore.exists() {
+            write_atomic(&ignore, b"# Made by noxide: runs, logs and history of this checkout.\n*\n")?;
+        }
+        Ok(Self { path })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of one run.
+    pub fn run(&self, run: &str) -> PathBuf {
+        self.path.join("runs").join(run)
+    }
+
+    /// Identifiers of all runs, oldest first.
+    pub fn runs(&self) -> Vec<String> {
+        let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return Vec::new() };
+        let mut runs: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        runs.sort_unstable();
+        runs
+    }
+
+    /// The record of one run.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read as a record of a version this program knows.
+    pub fn record(&self, run: &str) -> io::Result<Record> {
+        let path = self.run(run).join("record.json");
+        let bytes = fs_err::read(&path)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+    }
+
+    /// The newest records first, at most `most`; unreadable ones are passed over.
+    pub fn newest(&self, most: usize) -> Vec<Record> {
+        self.runs().iter().rev().filter_map(|run| self.record(run).ok()).take(most).collect()
+    }
+
+    /// Runs without a record whose noxide no longer lives.
+    pub fn dead(&self) -> Vec<DeadRun> {
+        let unfinished = |run: &String| !self.run(run).join("record.json").exists();
+        let dead = |path: &Path| Claim::take(&path.join("alive")).ok().flatten().is_some();
+        self.runs()
+            .into_iter()
+            .filter(unfinished)
+            .map(|run| DeadRun { path: self.run(&run), run })
+            .filter(|entry| dead(&entry.path))
+            .collect()
+    }
+
+    /// Writes the record of a dead run from the events it left; a run that left none is removed.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn bury(&self, dead: &DeadRun) -> io::Result<()> {
+        let events = read_events(&dead.path.join("events.jsonl")).unwrap_or_default();
+        match Record::fold(&events, Machine::here()) {
+            Some(record) => write_record(&dead.path, &record),
+            None => fs_err::remove_dir_all(&dead.path),
+        }
+    }
+
+    /// Removes the oldest runs until at most `keep` are left; runs still going on stay.
+    pub fn prune(&self, keep: usize) {
+        let runs = self.runs();
+        for run in runs.iter().take(runs.len().saturating_sub(keep)) {
+            let path = self.run(run);
+            let living = matches!(Claim::take(&path.join("alive")), Ok(None));
+            if !living {
+                // A run that cannot be removed now (read-only, busy) is tried again by the next run.
+                let _ = fs_err::remove_dir_all(&path);
+            }
+        }
+    }
+}
+
+/// Writes `record.json` into a run's folder, whole or not at all.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(record)?;
+    bytes.push(b'\n');
+    write_atomic(&run.join("record.json"), &bytes)
+}

@@ -1,0 +1,102 @@
+//! The recorder: writes events to disk as they come and the record at the end.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use super::folder::write_record;
+use super::record::{Machine, Record};
+use super::{Event, Fact};
+use crate::fs::Claim;
+
+/// Writes one run's events and record. A disk that fails never fails the run: it is remembered and said once.
+#[derive(Debug)]
+pub struct Recorder {
+    folder: PathBuf,
+    file: Option<File>,
+    /// What the record is made of; output events are left out, they only matter to screens.
+    events: Vec<Event>,
+    trouble: Option<String>,
+    _alive: Option<Claim>,
+}
+
+impl Recorder {
+    /// Makes the run's folder with its `logs`, and claims it as living.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or is there already.
+    pub fn create(folder: PathBuf) -> io::Result<Self> {
+        fs_err::create_dir(&folder)?;
+        fs_err::create_dir(folder.join("logs"))?;
+        // A file system without locks (some network mounts) still gets its record.
+        let alive = Claim::take(&folder.join("alive")).ok().flatten();
+        let file: File = fs_err::File::create(folder.join("events.jsonl"))?.into();
+        Ok(Self { folder, file: Some(file), events: Vec::new(), trouble: None, _alive: alive })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Keeps one event.
+    pub fn event(&mut self, event: &Event) {
+        if let Some(file) = &mut self.file {
+            let written = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
+                line.push(b'\n');
+                // One write call a line: a reader or a crash sees whole lines.
+                file.write_all(&line)
+            });
+            if let Err(error) = written {
+                self.trouble = Some(format!("{}: {error}", self.folder.join("events.jsonl").display()));
+                self.file = None;
+            }
+        }
+        if !matches!(event.fact, Fact::OutputGrew { .. }) {
+            self.events.push(event.clone());
+        }
+    }
+
+    /// What went wrong on disk since last asked.
+    pub fn trouble(&mut self) -> Option<String> {
+        self.trouble.take()
+    }
+
+    /// The run so far as a record.
+    pub fn record(&self) -> Option<Record> {
+        Record::fold(&self.events, Machine::here())
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// When the disk refuses; the events written so far stay.
+    pub fn close(&mut self) -> io::Result<()> {
+        match self.record() {
+            Some(record) => write_record(&self.folder, &record),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the events of a run; a last line cut short by a crash is left out.
+///
+/// # Errors
+/// When the file cannot be read, or a whole line is no event.
+pub fn read_events(path: &Path) -> io::Result<Vec<Event>> {
+    let mut reader = BufReader::new(fs_err::File::open(path)?);
+    let mut events = Vec::new();
+    let mut line = Vec::new();
+    let mut number = 0;
+    loop {
+        line.clear();
+        number += 1;
+        reader.read_until(b'\n', &mut line)?;
+        if line.pop() != Some(b'\n') {
+            return Ok(events);
+        }
+        events.push(serde_json::from_slice(&line).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}:{number}: {error}", path.display()))
+        })?);
+    }
+}

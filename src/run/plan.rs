@@ -1,0 +1,198 @@
+//! The plan of a run: data, made before anything is started.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::graph::{Graph, GraphError};
+use super::options::{Cpus, RetryPolicy, RunOptions, SessionOptions};
+use super::schedule::{Scheduler, Work};
+use crate::project::{Manifest, Session, SessionId, SessionName};
+use crate::record::{History, Outcome, SessionFacts, Usual};
+
+/// All that a run will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPlan {
+    /// CPUs' worth of room.
+    pub slots: usize,
+    /// Bytes of memory that sessions share; 0 where nothing bounds it.
+    pub memory: u64,
+    /// Sessions in nox's order.
+    pub sessions: Vec<PlannedSession>,
+}
+
+/// One session of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedSession {
+    /// Its number in the manifest.
+    pub id: SessionId,
+    /// What is reported of it.
+    pub facts: SessionFacts,
+    /// What the scheduler weighs.
+    pub work: Work,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// How long it may be silent.
+    pub idle_timeout: Option<Duration>,
+    /// How often it is tried again.
+    pub retries: RetryPolicy,
+    /// Environment variables it gets from settings.
+    pub env: Vec<(String, String)>,
+    /// Globs of files to keep.
+    pub outputs: Vec<String>,
+    /// Stem of its log files, unique in the run.
+    pub log: String,
+}
+
+/// A session's place in a simulated run, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// Place in [`RunPlan::sessions`].
+    pub session: usize,
+    /// When it would start.
+    pub start: u64,
+    /// When it would be over.
+    pub end: u64,
+}
+
+/// The room a run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// CPUs' worth.
+    pub slots: usize,
+    /// Bytes of memory; 0 where nothing bounds it.
+    pub memory: u64,
+}
+
+/// Weight of a session without history where none has any: all alike, so that file order decides.
+const UNKNOWN: u64 = 1_000;
+
+impl RunPlan {
+    /// Plans the queued sessions of a manifest.
+    ///
+    /// # Errors
+    /// When needs form a circle.
+    pub fn new(manifest: &Manifest, options: &RunOptions, history: &History, room: Room) -> Result<Self, GraphError> {
+        let graph = Graph::new(manifest, options)?;
+        let slots = options.jobs.map_or(room.slots, usize::from).max(1);
+        let known: Vec<u64> = graph
+            .nodes
+            .iter()
+            .filter_map(|node| history.usual(&manifest.sessions[node.id.0].name))
+            .map(|usual| usual.wall)
+            .collect();
+        // A session seen for the first time counts as long as the longest known: starting it early costs little.
+        let unknown = known.iter().copied().max().unwrap_or(UNKNOWN).max(1);
+        let mut stems = BTreeSet::new();
+        let mut sessions = Vec::new();
+        for (at, node) in graph.nodes.iter().enumerate() {
+            let session = &manifest.sessions[node.id.0];
+            let usual = history.usual(&session.name);
+            let log = stem(&session.name, &mut stems);
+            let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log);
+            planned.facts.needs = graph.need_facts(manifest, at);
+            planned.facts.locks.clone_from(&node.locks);
+            planned.work.needs = node.needs.iter().map(|(on, origin)| (*on, origin.must_pass())).collect();
+            planned.work.locks.clone_from(&node.locks);
+            planned.work.duration = usual.map_or(unknown, |usual| usual.wall.max(1));
+            sessions.push(planned);
+        }
+        Ok(Self { slots, memory: room.memory, sessions })
+    }
+
+    /// Adds a session that another one notified and gives its place; what it waits for is the scheduler's to say.
+    pub fn add(&mut self, session: &Session, id: SessionId, options: &RunOptions, history: &History) -> usize {
+        let rules = options.for_session(&session.base, &session.signatures);
+        let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log.to_lowercase()).collect();
+        let log = stem(&session.name, &mut stems);
+        let usual = history.usual(&session.name);
+        self.sessions.push(PlannedSession::new(session, id, &rules, usual, self.slots, log));
+        self.sessions.len() - 1
+    }
+
+    /// The scheduler of this plan.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler::new(self.sessions.iter().map(|session| session.work.clone()).collect(), self.slots, self.memory)
+    }
+
+    /// The run as it would go if every session took its usual time and passed.
+    pub fn forecast(&self) -> Vec<Forecast> {
+        let mut scheduler = self.scheduler();
+        let mut running: Vec<Forecast> = Vec::new();
+        let mut over = Vec::new();
+        let mut now = 0;
+        loop {
+            for start in scheduler.start() {
+                let end = now + self.sessions[start.session].work.duration;
+                running.push(Forecast { session: start.session, start: now, end });
+            }
+            let Some(next) = (0..running.len()).min_by_key(|&at| (running[at].end, running[at].session)) else {
+                return over;
+            };
+            let ended = running.swap_remove(next);
+            now = ended.end;
+            scheduler.finish(ended.session, Outcome::Passed);
+            over.push(ended);
+        }
+    }
+}
+
+impl PlannedSession {
+    /// A session as its noxfile and settings have it, before the graph says what it waits for.
+    fn new(
+        session: &Session,
+        id: SessionId,
+        options: &SessionOptions,
+        usual: Option<Usual>,
+        slots: usize,
+        log: String,
+    ) -> Self {
+        let cpus = slots_of(options.cpus, slots);
+        let exclusive = options.exclusive.unwrap_or(session.allow_parallel == Some(false));
+        Self {
+            id,
+            facts: SessionFacts {
+                name: session.name.clone(),
+                description: session.description.clone(),
+                needs: Vec::new(),
+                locks: options.locks.clone(),
+                exclusive,
+                cpus,
+                usual: usual.map(|usual| usual.wall),
+            },
+            work: Work {
+                needs: Vec::new(),
+                locks: options.locks.clone(),
+                cpus,
+                exclusive,
+                memory: options.memory.or(usual.and_then(|usual| usual.memory)).unwrap_or(0),
+                duration: usual.map_or(UNKNOWN, |usual| usual.wall.max(1)),
+            },
+            timeout: options.timeout,
+            idle_timeout: options.idle_timeout,
+            retries: options.retries,
+            env: options.env.clone(),
+            outputs: options.outputs.clone(),
+            log,
+        }
+    }
+}
+
+fn slots_of(cpus: Option<Cpus>, slots: usize) -> usize {
+    match cpus {
+        None => 1,
+        Some(Cpus::All) => slots,
+        Some(Cpus::Count(count)) => usize::from(count).min(slots),
+    }
+}
+
+/// A file name for a session that no other of the run has.
+fn stem(name: &SessionName, taken: &mut BTreeSet<String>) -> String {
+    let slug = name.slug();
+    let mut stem = slug.clone();
+    let mut number = 2;
+    while !taken.insert(stem.to_lowercase()) {
+        stem = format!("{slug}-{number}");
+        number += 1;
+    }
+    stem
+}
