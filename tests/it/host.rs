@@ -20,6 +20,7 @@ pub(crate) struct Ask {
     pub(crate) python: std::path::PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) color: bool,
+    pub(crate) extra_path: Option<std::path::PathBuf>,
 }
 
 impl Default for Ask {
@@ -31,6 +32,7 @@ impl Default for Ask {
             python: support::python(),
             timeout: Duration::from_secs(60),
             color: false,
+            extra_path: None,
         }
     }
 }
@@ -50,7 +52,11 @@ impl Ask {
         env.extend(self.env.iter().map(|(name, value)| (name.into(), value.clone().map(Into::into))));
         Host::start(HostOptions {
             root: project.root().to_path_buf(),
-            python: NoxPython { executable: self.python.clone(), origin: NoxOrigin::Told, extra_path: None },
+            python: NoxPython {
+                executable: self.python.clone(),
+                origin: NoxOrigin::Told,
+                extra_path: self.extra_path.clone(),
+            },
             nox_args: self.args.iter().map(Into::into).collect(),
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
