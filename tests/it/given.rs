@@ -42,11 +42,11 @@ pub fn manifest(sessions: Vec<Session>) -> Manifest {
         noxfile: PathBuf::from("noxfile.py"),
         root: PathBuf::from("."),
         mode: HostMode::Fork,
-        queue: (0..sessions.len()).map(SessionId).collect(),
-        sessions,
         description: String::new(),
         stop_on_first_error: false,
         report: None,
         notices: Vec::new(),
+        queue: (0..sessions.len()).map(SessionId).collect(),
+        sessions,
     }
 }

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
+use super::path::{executable, on_path};
 use super::private::{self, PrivateError};
 use super::shebang::interpreter_of;
-use super::which::{executable, on_path};
 
 /// Where to look.
 #[derive(Clone, Debug, Default)]
