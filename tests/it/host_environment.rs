@@ -196,6 +196,15 @@ def both(session):
     measure(session, "--parallel-mode")
     session.run("coverage", "combine")
 @nox.session
+def through_uv(session):
+    session.run("uv", "run", "--group", "t", "coverage", "run", "-m", "pytest", *session.posargs)
+@nox.session
+def default(session): session.run("pytest", *(session.posargs or ["--cov=src"]))
+@nox.session
+def each(session):
+    for command in ("xml", "html"):
+        session.run("coverage", command)
+@nox.session
 def neither(session):
     session.install("coverage")
     session.run("ruff", "check")
@@ -215,6 +224,9 @@ def neither(session):
             used("report", None, false, true),
             used("globbing", None, false, true),
             used("both", plain, false, false),
+            used("through_uv", plain, false, false),
+            used("default", plain, false, false),
+            used("each", None, false, true),
             used("neither", None, false, false),
         ]
     );

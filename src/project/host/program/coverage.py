@@ -6,7 +6,9 @@ Part of noxide's host program.
 import ast
 
 REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
+RUNNERS = ("uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye")
 TREES = {}
+USES = {}
 CONFIGURED = []
 
 
@@ -27,11 +29,12 @@ class Use:
 def source_use(function):
     """What the source of a session shows; nothing where it cannot be read."""
     try:
-        use = Use()
         code = code_of(function)
-        if code is not None and os.path.isfile(code.co_filename):
-            read_function(code.co_filename, code.co_firstlineno, use)
-        return use
+        if code not in USES:
+            USES[code] = use = Use()
+            if code is not None and os.path.isfile(code.co_filename):
+                read_function(code.co_filename, code.co_firstlineno, use)
+        return USES[code]
     except Exception:  # source of any kind, down to none
         return Use()
 
@@ -132,7 +135,7 @@ def look_at_call(call, function, tree, use):
         return
     programs = [word.rsplit("/", 1)[-1] for word in words]
     at = next((i for i, word in enumerate(programs) if word in ("coverage", "pytest", "py.test")
-               and (i == 0 or programs[i - 1] == "-m")), None)
+               and (i == 0 or programs[i - 1] == "-m" or programs[0] in RUNNERS and "run" in programs[1:i])), None)
     if at is None:
         return
     rest = words[at + 1 :]
@@ -171,6 +174,8 @@ def words_of(node, function, tree, depth):
         deeper = [node.value]
     elif isinstance(node, ast.BinOp):
         deeper = [node.left, node.right]
+    elif isinstance(node, ast.BoolOp):
+        deeper = node.values
     elif isinstance(node, ast.IfExp):
         deeper = [node.body, node.orelse]
     elif isinstance(node, ast.Name):
@@ -186,6 +191,8 @@ def assigned(name, scope):
             values.append(node.value)
         elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and getattr(node.target, "id", None) == name:
             values += [node.value] if node.value is not None else []
+        elif isinstance(node, (ast.For, ast.comprehension)) and getattr(node.target, "id", None) == name:
+            values.append(node.iter)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "insert"):
             if getattr(getattr(node.func, "value", None), "id", None) == name:
                 values += node.args
