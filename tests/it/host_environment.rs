@@ -111,8 +111,9 @@ fn environments_are_as_nox_resolves_them() {
 fn needs_are_left_out_when_told_on_every_release() {
     let noxfile = "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef a(session): session.error('no')\n\
                    @nox.session(requires=['a'])\ndef b(session): session.log('ran')\n";
-    for version in [Some("2025.2.9"), Some("2026.4.10"), None] {
-        let project = Project::new(noxfile);
+    let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
+    for (version, head) in [(Some("2025.2.9"), ""), (Some("2026.4.10"), threads), (None, "")] {
+        let project = Project::new(&format!("{head}{noxfile}"));
         let mut ask = Ask::args(&["-s", "b", "--no-dependencies"]);
         if let Some(version) = version {
             ask = ask.env("PYTHONPATH", support::release(version).to_str().unwrap());
