@@ -29,6 +29,8 @@ def child(found, order, out, err, answers):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         finish_interpreter()
         status = 0
+    except KeyboardInterrupt:  # before nox was asked to run it, or after
+        send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
     except BaseException:  # whatever it is, it belongs into the session's log
         traceback.print_exc()
     finally:
