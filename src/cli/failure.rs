@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::mistakes::mistakes;
 use crate::config::{SettingsError, nearest};
+use crate::output::{Diagnostic, Frame};
 use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 
@@ -56,8 +58,21 @@ impl Failure {
         }
     }
 
+    /// What is shown of it.
+    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut diagnostic = match self {
+            Self::Settings(errors) => return mistakes(errors),
+            Self::Host(error) => loading(error),
+            other => Diagnostic::from_error(other),
+        };
+        for hint in self.hints() {
+            diagnostic = diagnostic.help(hint);
+        }
+        vec![diagnostic]
+    }
+
     /// What to do about it, where we know.
-    pub(super) fn hints(&self) -> Vec<String> {
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Nox(NoxError::NotNox(_)) => vec!["name a nox command or a Python that has nox".to_owned()],
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
@@ -67,6 +82,35 @@ impl Failure {
             _ => Vec::new(),
         }
     }
+}
+
+/// How many of the last lines that a noxfile printed are shown when it does not load.
+const LAST_LINES: usize = 12;
+
+/// A noxfile that does not load: its exception, the user's own frames, and the last it printed.
+fn loading(error: &HostError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::from_error(error);
+    if let HostError::Load(failure) = error
+        && let Some(exception) = &failure.exception
+        && !failure.message.contains(exception)
+    {
+        diagnostic = diagnostic.cause(exception);
+    }
+    // What nox logged is the message already; a noxfile's own words may tell more.
+    let message = error.to_string();
+    let said = error.output().lines().filter(|line| !message.contains(line.trim_start_matches("nox > ")));
+    let said: Vec<&str> = said.collect();
+    let last = &said[said.len().saturating_sub(LAST_LINES)..];
+    let shows_output = error.frames().is_empty() && !last.is_empty();
+    if shows_output {
+        diagnostic = diagnostic.cause(format!("it printed last:\n{}", last.join("\n")));
+    }
+    diagnostic.frames(error.frames().iter().map(|frame| Frame {
+        file: frame.file.display().to_string(),
+        line: frame.line as usize,
+        function: frame.function.clone(),
+        code: frame.text.clone(),
+    }))
 }
 
 /// For each word of nox's complaint that is no session, the nearest that is.

@@ -1,30 +1,25 @@
-//! Settings errors as people see them: the line, a pointer, what may have been meant.
-
-use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+//! Settings errors as diagnostics: the line, a pointer, what may have been meant.
 
 use crate::config::SettingsError;
+use crate::output::{Diagnostic, Excerpt};
 
-/// All errors, each with its line of the file where it has one, a blank line between two.
-pub fn mistakes(errors: &[SettingsError], color: bool, unicode: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    let decor = if unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
-    let renderer = renderer.decor_style(decor);
-    let shown: Vec<String> = errors.iter().map(|error| mistake(error, &renderer)).collect();
-    shown.join("\n\n") + "\n"
+/// One diagnostic an error, with its place in the file where it has one.
+pub fn mistakes(errors: &[SettingsError]) -> Vec<Diagnostic> {
+    errors.iter().map(mistake).collect()
 }
 
-fn mistake(error: &SettingsError, renderer: &Renderer) -> String {
-    let title = Level::ERROR.primary_title(error.message());
-    let Some(spot) = error.spot() else {
-        return renderer.render(&[Group::with_title(title)]);
-    };
-    let snippet = Snippet::source(spot.source.text.as_str())
-        .path(spot.source.name.as_str())
-        .annotation(AnnotationKind::Primary.span(spot.span.clone()));
-    let mut report = title.element(snippet);
-    if let Some(hint) = error.hint() {
-        report = report.element(Level::HELP.message(hint));
+fn mistake(error: &SettingsError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(error.message());
+    if let Some(spot) = error.spot() {
+        diagnostic = diagnostic.excerpt(Excerpt {
+            path: spot.source.name.clone(),
+            source: spot.source.text.clone(),
+            span: spot.span.clone(),
+            label: String::new(),
+        });
     }
-    renderer.render(&[report])
+    match error.hint() {
+        Some(hint) => diagnostic.help(hint),
+        None => diagnostic,
+    }
 }

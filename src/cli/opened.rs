@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::{Flags, Settings, load};
-use crate::project::{Host, HostOptions, Manifest, NoxOrigin, NoxPython, NoxSearch, find_nox};
-use crate::run::{Graph, RunOptions};
+use crate::project::{Host, HostMode, HostOptions, Manifest, NoxOrigin, NoxPython, NoxSearch, find_nox};
+use crate::run::RunOptions;
 
 /// A project opened for work.
 pub(super) struct Opened {
@@ -41,7 +41,8 @@ impl Opened {
     pub(super) fn new(wanted: Wanted<'_>, screen: &Screen) -> Result<Self, Failure> {
         let root = root(wanted.noxfile);
         let file = load(&root).map_err(Failure::Settings)?;
-        let settings = Settings::resolve(&wanted.flags, &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
+        let settings =
+            Settings::resolve(&wanted.flags, &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
         let options = settings.run_options();
         let python = nox(&settings, &root)?;
         let mut notices = Vec::new();
@@ -60,18 +61,10 @@ impl Opened {
         })?;
         check_names(&settings, &manifest)?;
         notices.extend(manifest.notices.iter().cloned());
-        if let crate::project::HostMode::Process { why } = &manifest.mode {
+        if let HostMode::Process { why } = &manifest.mode {
             notices.push(format!("each session gets a nox of its own: {why}"));
         }
         Ok(Self { host, manifest, options, notices })
-    }
-
-    /// The graph of what is selected.
-    ///
-    /// # Errors
-    /// When needs form a circle.
-    pub(super) fn graph(&self) -> Result<Graph, Failure> {
-        Ok(Graph::new(&self.manifest, &self.options)?)
     }
 }
 

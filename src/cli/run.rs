@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
 use super::failure::Failure;
+use super::listing::dry_run;
 use super::opened::{Opened, Wanted};
-use super::screen::{Screen, terminal_size};
+use super::screen::{Screen, say, terminal_size};
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
@@ -30,26 +31,28 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
     }
     if opened.manifest.queue.is_empty() {
-        super::say(&screen.err, "nothing is selected: name sessions by -s, or give some `default=True`");
+        say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);
+    }
+    if args.running.dry_run {
+        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
+        let history = History::new(&known.unwrap_or_default());
+        let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+        dry_run(&opened, &plan, screen, args.shown.format);
+        return Ok(0);
     }
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
     let history = History::new(&folder.newest(History::RUNS));
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
-    if args.running.dry_run {
-        return Ok(0);
-    }
     let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
     folder.prune(opened.options.history.get());
     Ok(exit)
 }
 
 fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
-    let mut nox_args = args.nox_args();
-    // `nox_args` ends with the posargs, which the host takes apart from the flags.
-    nox_args.truncate(nox_args.len() - if args.posargs.is_empty() { 0 } else { args.posargs.len() + 1 });
+    let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
         nox_args.extend(rerun(args.selection.noxfile.as_deref().map(Path::new))?);
     }
@@ -151,7 +154,7 @@ fn go(
     audience.close();
     write_report(args, &opened.manifest, &mut audience);
     for trouble in &audience.troubles {
-        super::say(&screen.err, trouble);
+        say(&format!("warning: {trouble}"));
     }
     drop(signals);
     Ok(exit)
@@ -185,7 +188,8 @@ fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
 }
 
 fn mask(plan: &RunPlan, named: &[String]) -> Mask {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
     Mask::new(environment.chain(settings), named)
 }

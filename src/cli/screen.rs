@@ -1,6 +1,6 @@
 //! What noxide writes to: colours, terminals, forges; found out once.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,9 +82,15 @@ pub(super) fn terminal_size() -> Option<(u16, u16)> {
 
 /// Whether the locale can show marks and boxes; one that says nothing is taken to.
 fn speaks_unicode() -> bool {
-    let said = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let said =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     said.is_none_or(|locale| {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8") || locale == "c" || locale == "posix"
     })
+}
+
+/// Text on the error stream; a stream that is closed is no reason to fail.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

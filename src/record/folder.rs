@@ -37,6 +37,12 @@ impl Folder {
         Ok(Self { path })
     }
 
+    /// The `.noxide` below `root` if it is there; makes nothing.
+    pub fn existing(root: &Path) -> Option<Self> {
+        let path = root.join(".noxide");
+        path.join("runs").is_dir().then_some(Self { path })
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

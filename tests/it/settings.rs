@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use noxide::cli::mistakes;
 use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load};
+use noxide::output::Paint;
 use noxide::run::{Backoff, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
 use tempfile::TempDir;
 
@@ -176,6 +177,12 @@ fn in_pyproject_places_are_named_in_full() {
     assert_eq!(errors[1].to_string(), "pyproject.toml:3:1: unknown key `cpus`");
 }
 
+/// All errors as drawn, a blank line between two.
+fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
+    let shown = mistakes(errors).into_iter().map(|mistake| mistake.render(Paint { color, unicode }, None));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
 /// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
 #[test]
 fn people_see_the_line_and_a_pointer() {
@@ -185,11 +192,8 @@ fn people_see_the_line_and_a_pointer() {
     errors.extend(resolved("[sessions.\"größe-3.12\"]\n").check_names(&["größe-3.13"]));
     let table = "[tool.noxide]\n";
     errors.extend(load(project(&[("noxide.toml", ""), ("pyproject.toml", table)]).path()).unwrap_err());
-    insta::assert_snapshot!(
-        "seen",
-        format!("{}\n{}", mistakes(&errors, false, true), mistakes(&errors[..1], false, false))
-    );
-    assert!(mistakes(&errors, true, true).contains("\u{1b}["));
+    insta::assert_snapshot!("seen", format!("{}\n{}", drawn(&errors, false, true), drawn(&errors[..1], false, false)));
+    assert!(drawn(&errors, true, true).contains("\u{1b}["));
 }
 
 #[test]

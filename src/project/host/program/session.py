@@ -78,6 +78,12 @@ def settle(order, out, err):
             os.nice(order["nice"])
         except OSError:
             pass  # a lower number needs a privilege; the session runs all the same
+        try:
+            # Linux weighs whole sessions against each other first (autogroups), single processes only within one.
+            with open("/proc/self/autogroup", "w") as group:
+                group.write(str(order["nice"]))
+        except OSError:
+            pass  # another system, or no autogroups
 
 
 def finish_interpreter():
