@@ -13,7 +13,7 @@ use crate::record::{Fact, NeedFacts, NeedOrigin};
 
 /// How far sessions step back that are not on the run's longest path. Slots bound sessions, not processes: where
 /// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
