@@ -125,6 +125,7 @@ def perform(found, order, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    leave_graces_to_noxide()
     since = time.monotonic()
     last = last_error()
     try:
@@ -143,6 +144,28 @@ def perform(found, order, answers):
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["duration"] = time.monotonic() - since
     return answer
+
+
+def leave_graces_to_noxide():
+    """Lets a session's programs tear down after an interrupt for as long as noxide does; nox gives them 0.3 s.
+
+    A timeout that the noxfile itself sets is obeyed, and a second interrupt brings back nox's own haste.
+    """
+    popen = sys.modules.get("nox.popen")
+    hasty = getattr(popen, "shutdown_process", None)
+    if hasty is None:
+        return
+    usual = getattr(popen, "DEFAULT_INTERRUPT_TIMEOUT", 0.3)
+
+    def patient(process, *timeouts):
+        try:
+            if timeouts[:1] in ((), (usual,)):
+                return process.communicate()
+        except KeyboardInterrupt:
+            pass
+        return hasty(process, *timeouts)
+
+    popen.shutdown_process = patient
 
 
 def last_error():
