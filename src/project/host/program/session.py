@@ -126,9 +126,11 @@ def perform(found, order, answers):
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
     since = time.monotonic()
+    last = last_error()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
-        answer = {"status": result.status.name, "reason": str(result.reason or "")}
+        reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
+        answer = {"status": result.status.name, "reason": reason}
     except KeyboardInterrupt:
         answer = {"status": "INTERRUPTED", "reason": "interrupted"}
     except SystemExit as error:
@@ -141,6 +143,26 @@ def perform(found, order, answers):
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["duration"] = time.monotonic() - since
     return answer
+
+
+def last_error():
+    """Remembers nox's last error line: its result says that a command failed, only its log says which."""
+    import logging
+
+    class LastError(logging.Handler):
+        text = ""
+
+        def emit(self, record):
+            if record.levelno >= logging.ERROR and record.exc_info is None:
+                text = record.getMessage().splitlines()
+                if text and not text[0].startswith("Session "):
+                    self.text = text[0]
+            elif record.exc_info and record.exc_info[1] is not None:
+                self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
+
+    handler = LastError()
+    logging.getLogger("nox").addHandler(handler)
+    return handler
 
 
 def give_results(nox, found, order):
