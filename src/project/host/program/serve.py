@@ -19,6 +19,8 @@ class Host:
         self.pipes = {}
         self.poll = select.poll()
         self.ended = False
+        self.own = children()
+        adopt_orphans()
         self.wake, self.waker = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(self.waker, False)
@@ -142,7 +144,19 @@ class Host:
             self.hear(running)
             self.tell_end(running, status, usage)
             over.append(running)
+        self.bury_orphans()
         return over
+
+    def bury_orphans(self):
+        """Asks for the ends of adopted processes, so that no zombies gather."""
+        while hasattr(os, "waitid"):
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_pid in self.running or ended.si_pid in self.own:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+            except ChildProcessError:
+                return
 
     def tell_end(self, running, status, usage):
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
@@ -162,9 +176,9 @@ class Host:
 
     def end_all(self):
         """Ends every session and all it started: TERM, a grace, KILL."""
-        if not self.running:
+        doomed = set(self.running) | descendants({os.getpid()})
+        if not doomed:
             return
-        doomed = set(self.running) | descendants(set(self.running))
         for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
             for pid in doomed:
                 for kill in (os.killpg, os.kill):
@@ -196,6 +210,22 @@ def alive(pid):
         return error.errno == errno.EPERM
 
 
+def adopt_orphans():
+    """Has the kernel give this process the orphans of its sessions: they stay its own to end if noxide is killed."""
+    if sys.platform == "linux":
+        try:
+            import ctypes
+
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+        except (ImportError, OSError, AttributeError):
+            pass  # then process groups and marks are what sessions are ended by
+
+
+def children():
+    """The processes that the noxfile started while it was loaded: its own code may still wait for them."""
+    return descendants({os.getpid()})
+
+
 def descendants(roots):
     """All processes below `roots`, where /proc tells."""
     parents = {}
@@ -218,13 +248,20 @@ def descendants(roots):
 
 
 def watch_for_hangup(fd, on):
-    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away."""
+    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away.
+
+    What the noxfile started is in the same process group and ends with it.
+    """
     import fcntl
 
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     try:
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if os.getpgrp() == os.getpid() else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC if on else flags & ~os.O_ASYNC)
+        gone = select.poll()
+        gone.register(fd, 0)
+        if on and gone.poll(0):
+            raise SystemExit("noxide went away")  # before the kernel was told to watch
     except (OSError, AttributeError):
         pass  # a system without it: noxide's own end of the host still works
 

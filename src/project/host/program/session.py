@@ -1,6 +1,7 @@
 """One session in a process of its own, forked or fresh: part of noxide's host program."""
 
 import gc
+import subprocess
 import time
 
 
@@ -90,6 +91,38 @@ def finish_interpreter():
     atexit._run_exitfuncs()
 
 
+def defer_interrupts(nox):
+    """Has an interrupt wait while nox waits for a command, and raises it once that command has ended.
+
+    nox itself kills what it waits for within half a second of an interrupt, and goes on where that ends with 0.
+    Who ends the command is noxide's to say, after its own graces. Python code of the session is interrupted at once.
+    """
+    popen = getattr(sys.modules.get("nox.command"), "popen", None)
+    if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__)
+    asked = []
+
+    def interrupt(number, frame):
+        while frame is not None and frame.f_back is not None:
+            if frame.f_code in waits and frame.f_back.f_code is popen.__code__:
+                asked.append(number)
+                return
+            frame = frame.f_back
+        raise KeyboardInterrupt
+
+    def patient(*args, **kwargs):
+        try:
+            return popen(*args, **kwargs)
+        finally:
+            if asked:
+                asked.clear()
+                raise KeyboardInterrupt
+
+    sys.modules["nox.command"].popen = patient
+    signal.signal(signal.SIGINT, interrupt)
+
+
 def forget_exit_hooks():
     """Leaves exit hooks and finalizers made before the fork to the host, which runs them once."""
     import atexit
@@ -117,6 +150,7 @@ def perform(found, order, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    defer_interrupts(nox)
     since = time.monotonic()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
