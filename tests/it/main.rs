@@ -19,4 +19,6 @@ mod session_process;
 mod settings;
 mod settings_schema;
 mod support;
+mod survive;
+mod survive_faults;
 mod wheel;
