@@ -21,4 +21,5 @@ mod settings_schema;
 mod support;
 mod survive;
 mod survive_faults;
+mod survive_storm;
 mod wheel;

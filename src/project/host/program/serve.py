@@ -1,6 +1,5 @@
 """Serves noxide over the socket until it has enough: the last part of noxide's host program."""
 
-import errno
 import select
 
 HANDLERS = {}
@@ -175,20 +174,21 @@ class Host:
         })
 
     def end_all(self):
-        """Ends every session and all it started: TERM, a grace, KILL."""
-        doomed = set(self.running) | descendants({os.getpid()})
-        if not doomed:
-            return
-        for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-            for pid in doomed:
-                for kill in (os.killpg, os.kill):
-                    try:
-                        kill(pid, number)
-                    except OSError:
-                        pass  # gone, or no group of its own
-            until = time.monotonic() + grace
-            while time.monotonic() < until and any(alive(pid) for pid in doomed):
+        """Ends every session and all it started: TERM, a grace, KILL; and what they start meanwhile."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            told, until = set(), time.monotonic() + GRACE
+            while time.monotonic() < until:
                 self.reap()
+                doomed = set(self.running) | descendants({os.getpid()})
+                if not doomed:
+                    return
+                for pid in doomed - told:
+                    for kill in (os.killpg, os.kill):
+                        try:
+                            kill(pid, number)
+                        except OSError:
+                            pass  # gone, or no group of its own
+                told |= doomed
                 time.sleep(0.01)
 
 
@@ -202,23 +202,9 @@ def death(code, number):
     return "its process ended with exit code %s before nox had a result" % code
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-        return True
-    except OSError as error:
-        return error.errno == errno.EPERM
-
-
 def adopt_orphans():
     """Has the kernel give this process the orphans of its sessions: they stay its own to end if noxide is killed."""
-    if sys.platform == "linux":
-        try:
-            import ctypes
-
-            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-        except (ImportError, OSError, AttributeError):
-            pass  # then process groups and marks are what sessions are ended by
+    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
 def children():
@@ -227,14 +213,16 @@ def children():
 
 
 def descendants(roots):
-    """All processes below `roots`, where /proc tells."""
+    """All living processes below `roots`, where /proc tells."""
     parents = {}
     try:
         for name in os.listdir("/proc"):
             if name.isdigit():
                 try:
                     with open("/proc/%s/stat" % name, "rb") as file:
-                        parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+                        state, parent = file.read().rpartition(b")")[2].split()[:2]
+                    if state not in (b"Z", b"X"):
+                        parents[int(name)] = int(parent)
                 except (OSError, ValueError, IndexError):
                     continue
     except OSError:

@@ -47,10 +47,22 @@ def send(answers, message):
         data = data[os.write(answers, data) :]
 
 
+def prctl(option, value):
+    """Asks Linux for a trait of this process; elsewhere process groups and marks are what sessions are ended by."""
+    if sys.platform == "linux":
+        try:
+            import ctypes
+
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        except (ImportError, OSError, AttributeError):
+            pass  # a Python without ctypes
+
+
 def settle(order, out, err):
     """A session and process group of its own, its descriptors, signals, environment and priority."""
     if os.getpgrp() != os.getpid():
         os.setsid()
+    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nobody would hear of a session whose host is gone
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
