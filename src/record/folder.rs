@@ -35,7 +35,12 @@ impl Folder {
     /// When it cannot be made or written to (a read-only tree).
     pub fn open(root: &Path) -> io::Result<Self> {
         let path = root.join(".noxide");
-        fs_err::create_dir_all(path.join("runs"))?;
+        let runs = path.join("runs");
+        fs_err::create_dir_all(&runs)?;
+        // One that is there already may be read-only.
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot write to {}: {error}", runs.display()));
+        tempfile::Builder::new().prefix(UNBORN).tempfile_in(&runs).map_err(named)?;
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             write_atomic(&ignore, b"# Made by noxide: runs, logs and history of this checkout.\n*\n")?;
@@ -134,7 +139,7 @@ impl Folder {
         };
         let unborn = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNBORN));
         for path in entries.flatten().map(|entry| entry.path()).filter(unborn).filter(|path| old(path)) {
-            let _ = fs_err::remove_dir_all(&path);
+            let _ = fs_err::remove_dir_all(&path).or_else(|_| fs_err::remove_file(&path));
         }
     }
 }

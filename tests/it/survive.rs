@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use noxide::record::{Event, Fact, Folder, Outcome, Record, RecordedSession, SessionResult};
+use noxide::record::{Event, Folder, Outcome, Record, RecordedSession, SessionResult};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Project;
@@ -13,6 +13,9 @@ use crate::support::Project;
 /// What every noxfile of these tests begins with.
 pub(crate) const HEAD: &str = "import nox, os, pathlib, signal, subprocess, sys, time\n\
                                nox.options.default_venv_backend = 'none'\n";
+
+/// How much of noxide's own output is kept.
+const SHOWN: u64 = 4 << 20;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,6 +57,8 @@ pub(crate) struct Over {
     pub(crate) status: ExitStatus,
     pub(crate) text: String,
     pub(crate) took: Duration,
+    /// Its largest resident set as last seen, in KiB.
+    pub(crate) peak: u64,
     root: PathBuf,
 }
 
@@ -106,12 +111,14 @@ impl Run {
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Over {
         let since = Instant::now();
+        let mut peak = 0;
         loop {
+            peak = self::peak(self.child.id()).unwrap_or(peak);
             if let Some(status) = self.child.try_wait().unwrap() {
                 let mut text = Vec::new();
-                std::fs::File::open(&self.out).unwrap().read_to_end(&mut text).unwrap();
+                std::fs::File::open(&self.out).unwrap().take(SHOWN).read_to_end(&mut text).unwrap();
                 let text = String::from_utf8_lossy(&text).into_owned();
-                return Over { status, text, took: since.elapsed(), root: self.root };
+                return Over { status, text, took: since.elapsed(), peak, root: self.root };
             }
             if since.elapsed() > PATIENCE {
                 self.child.kill().unwrap();
@@ -163,11 +170,11 @@ pub(crate) fn events(root: &Path) -> Vec<Event> {
     noxide::record::read_events(&folder.run(&run).join("events.jsonl")).unwrap()
 }
 
-/// Whether the events speak of this session's start.
-pub(crate) fn has_started(root: &Path, name: &str) -> bool {
-    let starts =
-        |event: &Event| matches!(&event.fact, Fact::SessionStarted { session, .. } if session.as_str() == name);
-    Folder::existing(root).is_some_and(|folder| !folder.runs().is_empty()) && events(root).iter().any(starts)
+/// The largest resident set that a process had so far, in KiB; none for one that is gone.
+pub(crate) fn peak(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Living processes whose command line holds `text`, which must be no other test's.

@@ -3,7 +3,7 @@
 use std::io;
 use std::thread::JoinHandle;
 
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
 /// What a signal asks of a run.
@@ -46,7 +46,7 @@ impl Signals {
     /// # Errors
     /// When no handler or thread can be had.
     pub fn catch(mut tell: impl FnMut(Caught) + Send + 'static) -> io::Result<Self> {
-        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH])?;
+        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
         if !ignores(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
             signals.add_signal(SIGHUP)?;
         }
@@ -58,6 +58,8 @@ impl Signals {
                     SIGCONT => Caught::Resume,
                     SIGUSR1 => Caught::Tell,
                     SIGWINCH => Caught::Resize,
+                    // A file at its limit (`ulimit -f`): whoever writes gets an error, like that of a full disk.
+                    SIGXFSZ => continue,
                     end => Caught::End(end),
                 });
             }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, test_kill_process_group, waitpid,
-};
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, test_kill_process_group};
 
 /// How long all that is left gets to die of SIGKILL before we give up on it (a process stuck in the kernel).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,9 +117,8 @@ pub fn end_run(mark: Option<&str>, keep: Option<u32>) {
         left.extend(mark.map(marked).unwrap_or_default());
         left.retain(|process| Some(*process) != keep);
         for process in &left {
+            // Its end is for whoever started it to ask for, and for the system once noxide is gone.
             let _ = kill_process(*process, Signal::KILL);
-            // Our own adopted children stay zombies until somebody asks for them.
-            let _ = waitpid(Some(*process), WaitOptions::NOHANG);
         }
         let alive = left.into_iter().any(is_alive);
         if !alive || Instant::now() > deadline {
