@@ -7,6 +7,7 @@ mod architecture;
 mod bad_noxfile;
 mod cli_help;
 mod command_line;
+mod dispatcher;
 mod example;
 mod given;
 mod graph;
