@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -14,8 +15,8 @@ use super::screen::{Screen, say, terminal_size};
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
-use crate::run::process::{Mask, Signals, become_subreaper, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, Message, RunPlan, nox_report, room};
+use crate::run::process::{Mask, end_marked, end_run};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, RunPlan, nox_report, room};
 
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
@@ -25,8 +26,6 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the run cannot even begin.
 pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    // Before the host is started: its orphans become ours.
-    become_subreaper();
     let mut opened = Opened::new(wanted(args)?, screen)?;
     if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
@@ -49,6 +48,9 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
     folder.prune(opened.options.history.get());
+    // Exit hooks of the noxfile may start programs too.
+    opened.host.close();
+    end_run(None, None);
     Ok(exit)
 }
 
@@ -97,7 +99,9 @@ fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
 fn bury_the_dead(folder: &Folder) -> Vec<String> {
     let mut notices = Vec::new();
     for dead in folder.dead() {
-        crate::run::process::end_marked(&mark(&dead.run));
+        if let Ok(mark) = mark(&dead.path) {
+            end_marked(&variable(&mark));
+        }
         if let Err(error) = folder.bury(&dead) {
             notices.push(format!("the record of run {} could not be written: {error}", dead.run));
         }
@@ -105,9 +109,15 @@ fn bury_the_dead(folder: &Folder) -> Vec<String> {
     notices
 }
 
+/// What no other run of this machine is known by: a run's name alone is that of any that began in the same second.
+fn mark(folder: &Path) -> std::io::Result<String> {
+    let facts = fs_err::metadata(folder)?;
+    Ok(format!("{}.{}", facts.dev(), facts.ino()))
+}
+
 /// What stands in the environment of every process of a run.
-fn mark(run: &str) -> String {
-    format!("NOXIDE_RUN={run}")
+fn variable(mark: &str) -> String {
+    format!("NOXIDE_MARK={mark}")
 }
 
 fn go(
@@ -118,6 +128,8 @@ fn go(
     folder: &Folder,
     history: &History,
 ) -> Result<u8, Failure> {
+    let (sender, messages) = mpsc::channel();
+    opened.watch.tell(sender.clone());
     let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
@@ -127,10 +139,8 @@ fn go(
     let mut audience = Audience::new(recorder, reporters);
     let facts = facts(&run, &opened.manifest, &plan);
     let run_folder = folder.run(&run);
-    let (sender, messages) = mpsc::channel();
-    let to_loop = sender.clone();
-    let signals = Signals::catch(move |caught| to_loop.send(Message::Caught(caught)).unwrap_or(()))
-        .map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })?;
+    let mark =
+        mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
@@ -147,17 +157,18 @@ fn go(
         folder: &run_folder,
         facts,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run.clone())],
+        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
+        mark: format!("{run}.{mark}"),
         notices: opened.notices.clone(),
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
-    end_run(&mark(&run), Some(host_pid));
+    end_run(Some(&variable(&mark)), Some(host_pid));
     audience.close();
     write_report(args, &opened.manifest, &mut audience);
+    opened.watch.over(exit);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));
     }
-    drop(signals);
     Ok(exit)
 }
 

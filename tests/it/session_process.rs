@@ -158,7 +158,7 @@ fn a_session_has_its_own_place_and_environment() {
         "alone True".to_owned(),
         format!("tmp {place} m"),
         "nice 3 True False".to_owned(),
-        "signals default_int_handler 0 0 []".to_owned(),
+        "signals interrupt 0 0 []".to_owned(),
         "open []".to_owned(),
         "m one".to_owned(),
     ] {
