@@ -14,7 +14,7 @@ use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
 use crate::run::process::{Mask, Signals, become_subreaper, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, Message, RunPlan, nox_report, room};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
 
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
@@ -137,6 +137,8 @@ fn go(
         fs_err::create_dir_all(logs)
             .map_err(|source| Failure::System { what: "cannot make the folder of --logs".to_owned(), source })?;
     }
+    let (lent, without) = Lent::new(&run_folder, plan.slots);
+    opened.notices.extend(without);
     let given = Given {
         mask: mask(&plan, &opened.options.secrets),
         plan,
@@ -148,10 +150,15 @@ fn go(
         terminal,
         env: vec![("NOXIDE_RUN".to_owned(), run.clone())],
         notices: opened.notices.clone(),
+        lent: &lent,
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
     end_run(&mark(&run), Some(host_pid));
+    lent.close();
     audience.close();
+    if let Some(record) = audience.recorder.record() {
+        audience.troubles.extend(restore_logs(&opened.options, &run_folder, &record));
+    }
     write_report(args, &opened.manifest, &mut audience);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));

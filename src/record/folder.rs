@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::{Machine, Record};
 use super::recorder::{read_events, write_record};
+use super::scratch::remove_scratch;
 use crate::fs::{Claim, write_atomic};
 
 /// The folder that keeps a project's runs.
@@ -101,7 +102,10 @@ impl Folder {
         let events = read_events(&dead.path.join("events.jsonl")).unwrap_or_default();
         match Record::fold(&events, Machine::here()) {
             Some(record) => write_record(&dead.path, &record),
-            None => fs_err::remove_dir_all(&dead.path),
+            None => {
+                remove_scratch(&dead.path);
+                fs_err::remove_dir_all(&dead.path)
+            }
         }
     }
 
@@ -112,6 +116,7 @@ impl Folder {
             let path = self.run(run);
             let living = matches!(Claim::take(&path.join("alive")), Ok(None));
             if !living {
+                remove_scratch(&path);
                 // A run that cannot be removed now (read-only, busy) is tried again by the next run.
                 let _ = fs_err::remove_dir_all(&path);
             }
