@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
@@ -10,10 +10,12 @@ use super::failure::Failure;
 use super::listing::dry_run;
 use super::opened::{Opened, Wanted};
 use super::screen::{Screen, say, terminal_size};
+use crate::fs::write_atomic;
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
-use crate::run::process::{Mask, Signals, become_subreaper, end_run};
+use crate::report::junit;
+use crate::run::process::{Caught, Keyboard, Keys, Mask, Signals, become_subreaper, end_run};
 use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
 
 /// Exit code of a run for which nothing was selected.
@@ -68,7 +70,9 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
 fn rerun(noxfile: Option<&Path>) -> Result<Vec<OsString>, Failure> {
     let root = noxfile.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let none = || Failure::NoRun("no earlier run is recorded here, so there is nothing to run again".to_owned());
-    let folder = Folder::open(root).map_err(|_| none())?;
+    let folder = Folder::existing(root).ok_or_else(none)?;
+    // What a killed noxide left unfinished was not passed either; what goes wrong here is told by the run itself.
+    bury_the_dead(&folder);
     let last = folder.newest(1).into_iter().next().ok_or_else(none)?;
     let undone = |outcome: Option<crate::record::Outcome>| outcome.is_none_or(crate::record::Outcome::is_failure);
     let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
@@ -127,9 +131,10 @@ fn go(
     let facts = facts(&run, &opened.manifest, &plan);
     let run_folder = folder.run(&run);
     let (sender, messages) = mpsc::channel();
-    let to_loop = sender.clone();
-    let signals = Signals::catch(move |caught| to_loop.send(Message::Caught(caught)).unwrap_or(()))
-        .map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })?;
+    // Keys before signals: dropped the other way round, so that no late signal changes the terminal again.
+    let keyboard = output.board.then(Keyboard::stdin).flatten();
+    let keys = keyboard.clone().and_then(|keyboard| keys(keyboard, sender.clone()));
+    let signals = signals(keyboard, sender.clone())?;
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
@@ -160,11 +165,31 @@ fn go(
         audience.troubles.extend(restore_logs(&opened.options, &run_folder, &record));
     }
     write_report(args, &opened.manifest, &mut audience);
+    write_junit(args, &run_folder, &mut audience);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));
     }
     drop(signals);
+    drop(keys);
     Ok(exit)
+}
+
+/// Keys on a terminal's board; a run without them is a run all the same.
+fn keys(keyboard: Keyboard, sender: Sender<Message>) -> Option<Keys> {
+    Keys::listen(keyboard, move || sender.send(Message::Caught(Caught::Tell)).unwrap_or(())).ok()
+}
+
+/// Signals as messages; around a stop (Ctrl-Z) the terminal is as the user had it.
+fn signals(keyboard: Option<Keyboard>, sender: Sender<Message>) -> Result<Signals, Failure> {
+    let tell = move |caught| {
+        match (&keyboard, caught) {
+            (Some(keyboard), Caught::Pause) => keyboard.restore(),
+            (Some(keyboard), Caught::Resume) => keyboard.quiet(),
+            _ => {}
+        }
+        sender.send(Message::Caught(caught)).unwrap_or(());
+    };
+    Signals::catch(tell).map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })
 }
 
 /// A new run's identifier and recorder: the time to the second, and a number where two start in one.
@@ -215,13 +240,23 @@ fn create(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Failure> {
     Ok(Box::new(file))
 }
 
+/// The JUnit report, where a flag asks for it.
+fn write_junit(args: &RunArgs, folder: &Path, audience: &mut Audience) {
+    let (Some(path), Some(record)) = (&args.shown.junit, audience.recorder.record()) else { return };
+    let junit = junit(&record, folder);
+    audience.troubles.extend(junit.passed_over);
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let written = parent.map_or(Ok(()), fs_err::create_dir_all).and_then(|()| write_atomic(path, &junit.xml));
+    audience.troubles.extend(written.err().map(|error| format!("the JUnit report: {error}")));
+}
+
 /// nox's own report, where a flag or the noxfile asks for it.
 fn write_report(args: &RunArgs, manifest: &Manifest, audience: &mut Audience) {
     let path: Option<PathBuf> = args.shown.report.clone().or_else(|| manifest.report.clone());
     let (Some(path), Some(record)) = (path, audience.recorder.record()) else { return };
     let mut text = format!("{:#}", nox_report(manifest, &record));
     text.push('\n');
-    if let Err(error) = crate::fs::write_atomic(&path, text.as_bytes()) {
+    if let Err(error) = write_atomic(&path, text.as_bytes()) {
         audience.troubles.push(format!("nox's report: {error}"));
     }
 }
