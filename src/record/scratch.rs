@@ -27,7 +27,8 @@ impl Scratch {
     /// When it cannot be made, or its path would be too long or no text.
     pub fn make(run: &Path) -> io::Result<Self> {
         let run = fs_err::canonicalize(run)?;
-        let path = tempfile::Builder::new().prefix(PREFIX).rand_bytes(6).tempdir()?.keep();
+        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let path = tempfile::Builder::new().prefix(PREFIX).rand_bytes(6).permissions(ours).tempdir()?.keep();
         let scratch = Self { path, run };
         if scratch.path.as_os_str().len() > LONGEST || scratch.path.to_str().is_none() {
             scratch.remove()?;

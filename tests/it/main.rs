@@ -4,6 +4,7 @@
 
 mod any_settings;
 mod architecture;
+mod artifacts;
 mod bad_noxfile;
 mod cli_help;
 mod command_line;
@@ -12,11 +13,16 @@ mod given;
 mod graph;
 mod host;
 mod host_environment;
+mod junit;
+mod keys;
 mod links;
+mod ran;
 mod records;
+mod rerun;
 mod schedule;
 mod session_process;
 mod settings;
 mod settings_schema;
+mod shares;
 mod support;
 mod wheel;
