@@ -1,6 +1,7 @@
 //! `noxide run`: sessions side by side, one exit code.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 
@@ -124,7 +125,7 @@ fn go(
     let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
-    let output = screen.output(opened.options.output, json, &token(&run));
+    let output = screen.output(opened.options.output, json, &format!("noxide-{:016x}", random()));
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
@@ -192,18 +193,23 @@ fn signals(keyboard: Option<Keyboard>, sender: Sender<Message>) -> Result<Signal
     Signals::catch(tell).map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })
 }
 
-/// A new run's identifier and recorder: the time to the second, and a number where two start in one.
+/// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because
+/// the name marks the run's processes and no other run on the machine may have it.
 fn recorder(folder: &Folder) -> Result<(String, Recorder), Failure> {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let mut number = 1;
     loop {
-        let run = if number == 1 { now.clone() } else { format!("{now}-{number}") };
+        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
+        let run = format!("{now}-{:06x}", random() & 0xff_ffff);
         match Recorder::create(folder.run(&run)) {
             Ok(recorder) => return Ok((run, recorder)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Failure::System { what: "cannot record this run".to_owned(), source }),
         }
     }
+}
+
+/// A number nobody can guess: the standard library seeds its hashers from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
@@ -224,14 +230,6 @@ fn mask(plan: &RunPlan, named: &[String]) -> Mask {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
     Mask::new(environment.chain(settings), named)
-}
-
-/// A word that sessions cannot guess, for logs inside workflow commands.
-fn token(run: &str) -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write(run.as_bytes());
-    format!("noxide-{:016x}", hasher.finish())
 }
 
 fn create(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Failure> {

@@ -12,6 +12,10 @@ use super::schedule::Start;
 use crate::project::SessionId;
 use crate::record::{Fact, NeedFacts, NeedOrigin};
 
+/// How far sessions step back that are not on the run's longest path. Slots bound sessions, not processes: where
+/// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
+const NICE: i32 = 5;
+
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
         if self.stopping {
@@ -31,7 +35,8 @@ impl Dispatcher<'_> {
         if self.is_pressed() {
             return;
         }
-        for Start { session, slots } in self.scheduler.start() {
+        for Start { session, slots, critical } in self.scheduler.start() {
+            self.nice.insert(session, if critical || self.given.plan.slots == 1 { 0 } else { NICE });
             self.launch(session, slots);
         }
     }
@@ -100,7 +105,7 @@ impl Dispatcher<'_> {
             results: results.collect(),
             posargs: self.posargs.get(&place).cloned(),
             env,
-            nice: 0,
+            nice: self.nice.get(&place).copied().unwrap_or(0),
             terminal: self.given.terminal.is_some(),
         };
         self.launcher.launch(&order, channel.write)

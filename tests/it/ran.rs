@@ -4,6 +4,7 @@ use std::process::Command;
 
 use noxide::record::{Folder, Outcome, Record};
 
+use crate::noxide::command;
 use crate::support::Project;
 
 /// What noxfiles of these tests begin with.
@@ -25,12 +26,9 @@ pub(crate) fn project(body: &str) -> Project {
 
 /// A command that runs noxide in a project; arguments are parted by blanks.
 pub(crate) fn noxide(project: &Project, arguments: &str) -> Command {
-    let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
-    command.args(arguments.split_whitespace());
-    for name in ["MAKEFLAGS", "TEST_PROCESSES", "PABOT_PROCESSES", "PYTEST_XDIST_AUTO_NUM_WORKERS", "MAKELEVEL"] {
-        command.env_remove(name);
-    }
-    for name in ["GITHUB_ACTIONS", "FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let mut command = command(project.root(), &arguments);
+    for name in ["MAKEFLAGS", "MAKELEVEL", "TEST_PROCESSES", "PABOT_PROCESSES", "PYTEST_XDIST_AUTO_NUM_WORKERS"] {
         command.env_remove(name);
     }
     command

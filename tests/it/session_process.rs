@@ -254,6 +254,17 @@ fn a_noxfile_that_loads_for_ever_ends_with_noxide() {
 }
 
 #[test]
+fn a_host_that_will_not_end_is_killed() {
+    let started = Started::new(
+        "import atexit\natexit.register(time.sleep, 1000)\n@nox.session\ndef one(session): pass\n",
+        |_| {},
+    );
+    let host = started.host.pid().to_string();
+    started.host.close();
+    assert!(ended(&host));
+}
+
+#[test]
 fn a_killed_host_ends_the_stream() {
     let mut started = Started::new("@nox.session\ndef one(session): time.sleep(1000)\n", |_| {});
     kill("KILL", &started.host.pid().to_string());
