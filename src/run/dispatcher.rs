@@ -120,6 +120,13 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
+    /// Watches another source of what memory is available than the machine.
+    #[must_use]
+    pub fn with_memory(mut self, available: fn() -> Option<u64>) -> Self {
+        self.pressure = Pressure::new(available, self.given.plan.memory);
+        self
+    }
+
     /// Runs until every session is over and gives the exit code: 0, 1, or 128 and the number of the signal.
     pub fn run(mut self) -> u8 {
         self.emit(Fact::RunStarted(self.given.facts.clone()));

@@ -1,8 +1,5 @@
 //! Memory pressure: whether so little is left that nothing more should start for now.
 
-use super::dispatcher::Dispatcher;
-use crate::record::Fact;
-
 /// How long an answer counts, in milliseconds: asking costs a few reads below `/proc` and `/sys`.
 const FRESH: u64 = 100;
 
@@ -30,7 +27,8 @@ impl Pressure {
         Self { available, total, asked: None, answer: None, told: false }
     }
 
-    fn holds_back(&mut self, now: u64, running: usize) -> bool {
+    /// Whether a new start is held back now.
+    pub(super) fn holds_back(&mut self, now: u64, running: usize) -> bool {
         if running == 0 {
             return false;
         }
@@ -40,29 +38,12 @@ impl Pressure {
         }
         holds_back(self.answer, self.total, running)
     }
-}
 
-impl Dispatcher<'_> {
-    /// Watches another source of what memory is available than the machine; for tests.
-    #[must_use]
-    pub fn with_memory(mut self, available: fn() -> Option<u64>) -> Self {
-        self.pressure = Pressure::new(available, self.given.plan.memory);
-        self
-    }
-
-    /// Whether starts are held back now; said once in a run, and only where something could have started.
-    pub(super) fn is_pressed(&mut self) -> bool {
-        let now = self.clock.now();
-        if !self.scheduler.has_waiting() || !self.pressure.holds_back(now, self.scheduler.count_running()) {
-            return false;
-        }
-        if !self.pressure.told && !self.scheduler.clone().start().is_empty() {
-            self.pressure.told = true;
-            let left = self.pressure.answer.unwrap_or(0) >> 20;
-            let text = format!("memory is short ({left} MiB left): sessions wait until others are over");
-            self.emit(Fact::Notice { text });
-        }
-        true
+    /// What people are told of it, the first time it is asked for.
+    pub(super) fn notice(&mut self) -> Option<String> {
+        let left = self.answer.unwrap_or(0) >> 20;
+        let first = !std::mem::replace(&mut self.told, true);
+        first.then(|| format!("memory is short ({left} MiB left): sessions wait until others are over"))
     }
 }
 

@@ -41,6 +41,19 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Whether memory holds starts back now; said once in a run, where something could have started.
+    fn is_pressed(&mut self) -> bool {
+        let now = self.clock.now();
+        if !self.scheduler.has_waiting() || !self.pressure.holds_back(now, self.scheduler.count_running()) {
+            return false;
+        }
+        let held = !self.scheduler.clone().start().is_empty();
+        if let Some(text) = held.then(|| self.pressure.notice()).flatten() {
+            self.emit(Fact::Notice { text });
+        }
+        held
+    }
+
     pub(super) fn launch(&mut self, place: usize, slots: Vec<usize>) {
         let number = self.attempts.get(&place).map_or(0, Vec::len) as u32 + 1;
         let start = self.clock.now();

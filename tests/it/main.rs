@@ -18,6 +18,7 @@ mod keys;
 mod links;
 mod noxide;
 mod output;
+mod pressure;
 mod ran;
 mod records;
 mod rerun;
