@@ -64,8 +64,13 @@ impl Artifacts {
     /// When there is none, or it cannot be read as one.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let path = folder.join("manifest.json");
-        serde_json::from_slice(&fs_err::read(&path)?)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let artifacts: Self =
+            serde_json::from_slice(&fs_err::read(&path)?).map_err(|error| refuse(error.to_string()))?;
+        match artifacts.version {
+            ARTIFACTS_VERSION => Ok(artifacts),
+            other => Err(refuse(format!("version {other} is not known to this noxide"))),
+        }
     }
 
     /// Manifests of all sessions of a run with their folders, by folder; unreadable ones are passed over.

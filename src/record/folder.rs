@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::record::{Machine, Record};
+use super::record::{Machine, RECORD_VERSION, Record};
 use super::recorder::{read_events, write_record};
 use super::scratch::remove_scratch;
 use crate::fs::{Claim, write_atomic};
@@ -73,8 +73,12 @@ impl Folder {
     pub fn record(&self, run: &str) -> io::Result<Record> {
         let path = self.run(run).join("record.json");
         let bytes = fs_err::read(&path)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let record: Record = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+        match record.version {
+            RECORD_VERSION => Ok(record),
+            other => Err(refuse(format!("version {other} is not known to this noxide"))),
+        }
     }
 
     /// The newest records first, at most `most`; unreadable ones are passed over.

@@ -71,7 +71,8 @@ fn case(session: &RecordedSession, folder: &Path) -> TestCase {
         Some((last, earlier)) => (earlier, Some(last)),
         None => (result.attempts.as_slice(), None),
     };
-    let mut status = match kind(result.outcome) {
+    let kind = kind(result.outcome, last.is_some());
+    let mut status = match kind {
         None if result.outcome == Outcome::Skipped => TestCaseStatus::skipped(),
         None => TestCaseStatus::success(),
         Some(kind) => TestCaseStatus::non_success(kind),
@@ -79,7 +80,7 @@ fn case(session: &RecordedSession, folder: &Path) -> TestCase {
     if !result.reason.is_empty() {
         status.set_message(text(&result.reason));
     }
-    if kind(result.outcome).is_some() {
+    if kind.is_some() {
         status.set_type(result.outcome.word());
         if let Some(tail) = last.and_then(|last| tail(folder, last)) {
             status.set_description(text(&tail));
@@ -118,7 +119,7 @@ fn case_properties(session: &RecordedSession, last: Option<&Attempt>) -> Vec<Pro
 }
 
 fn rerun(attempt: &Attempt, folder: &Path) -> TestRerun {
-    let mut rerun = TestRerun::new(kind(attempt.outcome).unwrap_or(NonSuccessKind::Failure));
+    let mut rerun = TestRerun::new(kind(attempt.outcome, true).unwrap_or(NonSuccessKind::Failure));
     rerun.set_time(Duration::from_millis(attempt.end.saturating_sub(attempt.start)));
     rerun.set_message(text(&attempt.reason)).set_type(attempt.outcome.word());
     if let Some(tail) = tail(folder, attempt) {
@@ -128,10 +129,12 @@ fn rerun(attempt: &Attempt, folder: &Path) -> TestRerun {
 }
 
 /// Failures are what sessions found; errors are what kept them from finding anything.
-fn kind(outcome: Outcome) -> Option<NonSuccessKind> {
+fn kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     match outcome {
         Outcome::Passed | Outcome::Replayed | Outcome::Skipped => None,
         Outcome::Failed => Some(NonSuccessKind::Failure),
+        // Given up by `session.error`, which is how noxfiles say what they found.
+        Outcome::Aborted if started => Some(NonSuccessKind::Failure),
         Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled | Outcome::Aborted => Some(NonSuccessKind::Error),
     }
 }

@@ -83,7 +83,7 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
     assert!(below(good, "failure").is_empty() && below(good, "error").is_empty());
 
     let bad = named(sessions, "bad");
-    let failure = bad["in"].as_array().unwrap().iter().find(|e| e["tag"] == "failure" || e["tag"] == "error").unwrap();
+    let failure = below(bad, "failure")[0];
     assert!(failure["at"]["message"].as_str().unwrap().contains("it is <bad> & \"worse\""), "{failure:#}");
     let text = failure["text"].as_str().unwrap();
     assert!(text.len() < 40_000 && text.starts_with('(') && text.contains("line 19999\nred "), "{text:.200}");

@@ -9,6 +9,7 @@ mod bad_noxfile;
 mod cli_help;
 mod command_line;
 mod example;
+mod formats;
 mod given;
 mod graph;
 mod host;
