@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::ioctl_fionread;
 
 /// A named pipe with one token for each slot but the first: every session has one job without asking.
@@ -28,7 +28,7 @@ impl Jobserver {
         if !path.to_str().is_some_and(|text| text.chars().all(plain)) {
             return Err(io::Error::other(format!("{} cannot stand in MAKEFLAGS", path.display())));
         }
-        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
+        make_fifo(&path)?;
         // Both ends in one descriptor: tokens stay while no client has the pipe open, and opening never blocks.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let jobserver = Self { fifo: rustix::fs::open(&path, flags, Mode::empty())?, path, slots };
@@ -48,6 +48,17 @@ impl Jobserver {
         // A pipe that takes no more is full enough.
         let _ = rustix::io::write(&self.fifo, &vec![b'+'; wanted.saturating_sub(there) as usize]);
     }
+}
+
+#[cfg(all(target_os = "linux", not(noxide_portable)))]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?)
+}
+
+/// Elsewhere makes are too old for named pipes anyway.
+#[cfg(not(all(target_os = "linux", not(noxide_portable))))]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, format!("no named pipe at {}", path.display())))
 }
 
 /// Whether the `make` that sessions would find takes a jobserver by the name of a pipe; where there is none, nobody
@@ -88,6 +99,7 @@ mod tests {
         assert!(make_takes_fifos(Some(empty.path().as_os_str())), "no make at all");
     }
 
+    #[cfg(all(target_os = "linux", not(noxide_portable)))]
     #[test]
     fn one_token_for_each_slot_but_the_first() {
         let folder = tempfile::tempdir().unwrap();

@@ -286,7 +286,7 @@ mod tests {
     fn odd_and_unreadable_files_are_named_and_the_rest_is_kept() {
         let tree = Tree::new(&["build/a", "build/b"]);
         let pipe = tree.root.path().join("build/pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let (files, notices) = tree.gather(&["build"]);
         assert_eq!(files, ["build/a", "build/b"]);
         assert!(notices[0].contains("build/pipe is no file"), "{notices:?}");
