@@ -43,6 +43,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
     }
+    opened.host.warm();
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
@@ -172,6 +173,8 @@ fn go(
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
     end_run(Some(&variable(&mark)), Some(host_pid));
+    // It takes its leave while the record is written.
+    opened.host.dismiss();
     lent.close();
     audience.close();
     if let Some(record) = audience.recorder.record() {
