@@ -5,11 +5,16 @@ use std::path::PathBuf;
 use super::attempt::{Phase, Running};
 use super::clock::millis;
 use super::dispatcher::{Dispatcher, Message};
+use super::gathering::copy_of;
 use super::launch::{Finish, Order};
 use super::process::{Log, open_channel};
 use super::schedule::Start;
 use crate::project::SessionId;
 use crate::record::{Fact, NeedFacts, NeedOrigin};
+
+/// How far sessions step back that are not on the run's longest path. Slots bound sessions, not processes: where
+/// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
+const NICE: i32 = 5;
 
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
@@ -24,9 +29,29 @@ impl Dispatcher<'_> {
                 self.launch(place, slots);
             }
         }
-        for Start { session, slots } in self.scheduler.start() {
+        if self.running.is_empty() && self.gathering.is_empty() {
+            self.given.lent.rest();
+        }
+        if self.is_pressed() {
+            return;
+        }
+        for Start { session, slots, critical } in self.scheduler.start() {
+            self.nice.insert(session, if critical || self.given.plan.slots == 1 { 0 } else { NICE });
             self.launch(session, slots);
         }
+    }
+
+    /// Whether memory holds starts back now; said once in a run, where something could have started.
+    fn is_pressed(&mut self) -> bool {
+        let now = self.clock.now();
+        if !self.scheduler.has_waiting() || !self.pressure.holds_back(now, self.scheduler.count_running()) {
+            return false;
+        }
+        let held = !self.scheduler.clone().start().is_empty();
+        if let Some(text) = held.then(|| self.pressure.notice()).flatten() {
+            self.emit(Fact::Notice { text });
+        }
+        held
     }
 
     pub(super) fn launch(&mut self, place: usize, slots: Vec<usize>) {
@@ -75,17 +100,14 @@ impl Dispatcher<'_> {
         let channel = open_channel(self.given.terminal)?;
         let (sender, number) = (self.sender.clone(), running.number);
         let closed = move || sender.send(Message::Closed(place, number)).unwrap_or(());
-        let copy = self
-            .given
-            .options
-            .logs
-            .as_ref()
-            .map(|folder| folder.join(self.given.options.log_name.replace("{session}", &session.log)));
+        let copy = copy_of(self.given.options, &session.log);
+        // A session before this one may have deleted the folder, as `rm -r build` does.
+        copy.as_ref().and_then(|copy| copy.parent()).map(fs_err::create_dir_all).transpose()?;
         let path = self.given.folder.join(&running.log_path);
         running.log = Some(Log::follow(channel.read, &path, copy.as_deref(), self.given.mask.clone(), closed)?);
         let mut env = self.given.env.clone();
         env.extend(running.mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
-        env.push(("NOXIDE_SLOT".to_owned(), running.slots.first().map_or(0, |slot| *slot).to_string()));
+        env.extend(self.given.lent.variables(place, session, &running.slots));
         env.extend(session.env.iter().cloned());
         let results = session
             .work
@@ -97,7 +119,7 @@ impl Dispatcher<'_> {
             results: results.collect(),
             posargs: self.posargs.get(&place).cloned(),
             env,
-            nice: 0,
+            nice: self.nice.get(&place).copied().unwrap_or(0),
             terminal: self.given.terminal.is_some(),
         };
         self.launcher.launch(&order, channel.write)

@@ -12,7 +12,7 @@ use noxide::project::{Manifest, SessionId};
 use noxide::record::{Event, Fact, History, Machine, Outcome, Record, RunFacts, SessionResult, Subscriber};
 use noxide::run::process::{Caught, Mask};
 use noxide::run::{
-    Answer, Backoff, Dispatcher, Finish, Given, Launch, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
+    Answer, Backoff, Dispatcher, Finish, Given, Launch, Lent, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
 };
 
 use crate::given::{manifest, session};
@@ -116,6 +116,7 @@ fn run<'a>(
         mask: Mask::default(),
         notices: vec!["a notice".to_owned()],
         env: Vec::new(),
+        lent: &Lent::default(),
     };
     let since = Instant::now();
     let exit = Dispatcher::new(given, &mut double, &mut keeper, (sender, messages)).run();

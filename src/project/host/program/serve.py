@@ -70,17 +70,18 @@ class Host:
             if message["type"] == "exit":
                 self.ended = True
             elif message["type"] == "run":
-                out, err = self.channel.descriptors[:2]
+                descriptors = self.channel.descriptors[:2]
                 del self.channel.descriptors[:2]
                 try:
+                    out, err = descriptors  # fewer came if this process has no room for more
                     self.start(message, out, err)
                 except Exception as error:
                     self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
                                        "reason": "could not be started: %s" % error})
                 finally:
-                    os.close(out)
-                    os.close(err)
+                    for fd in descriptors:
+                        os.close(fd)
 
     def start(self, order, out, err):
         if self.mode == "fork":

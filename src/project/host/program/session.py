@@ -30,6 +30,8 @@ def child(found, order, out, err, answers):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         finish_interpreter()
         status = 0
+    except KeyboardInterrupt:  # before nox was asked to run it, or after
+        send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
     except BaseException:  # whatever it is, it belongs into the session's log
         traceback.print_exc()
     finally:
@@ -91,6 +93,12 @@ def settle(order, out, err):
             os.nice(order["nice"])
         except OSError:
             pass  # a lower number needs a privilege; the session runs all the same
+        try:
+            # Linux weighs whole sessions against each other first (autogroups), single processes only within one.
+            with open("/proc/self/autogroup", "w") as group:
+                group.write(str(order["nice"]))
+        except OSError:
+            pass  # another system, or no autogroups
 
 
 def finish_interpreter():
@@ -164,9 +172,11 @@ def perform(found, order, answers):
         config.parallel_worker = True
     defer_interrupts(nox)
     since = time.monotonic()
+    last = last_error()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
-        answer = {"status": result.status.name, "reason": str(result.reason or "")}
+        reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
+        answer = {"status": result.status.name, "reason": reason}
     except KeyboardInterrupt:
         answer = {"status": "INTERRUPTED", "reason": "interrupted"}
     except SystemExit as error:
@@ -179,6 +189,26 @@ def perform(found, order, answers):
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["duration"] = time.monotonic() - since
     return answer
+
+
+def last_error():
+    """Remembers nox's last error line: its result says that a command failed, only its log says which."""
+    import logging
+
+    class LastError(logging.Handler):
+        text = ""
+
+        def emit(self, record):
+            if record.levelno >= logging.ERROR and record.exc_info is None:
+                text = record.getMessage().splitlines()
+                if text and not text[0].startswith("Session "):
+                    self.text = text[0]
+            elif record.exc_info and record.exc_info[1] is not None:
+                self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
+
+    handler = LastError()
+    logging.getLogger("nox").addHandler(handler)
+    return handler
 
 
 def give_results(nox, found, order):
