@@ -20,6 +20,9 @@ use crate::given::{manifest, session};
 /// What the double does with an order: it may answer, keep the output open, or refuse.
 type Script<'a> = Box<dyn FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a>;
 
+/// What somebody outside does at a fact.
+type Act<'a> = Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>;
+
 struct Double<'a> {
     script: Script<'a>,
     sender: Sender<Message>,
@@ -39,7 +42,7 @@ impl Launch for Double<'_> {
 /// Keeps events, and may act on one of them as somebody outside would.
 struct Keeper<'a> {
     events: Rc<RefCell<Vec<Event>>>,
-    act: Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>,
+    act: Act<'a>,
     sender: Sender<Message>,
     told: u32,
 }
@@ -302,7 +305,7 @@ fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
 fn a_log_in_trouble_is_told_and_fails_nothing() {
     let folder = folder();
     std::fs::remove_dir(folder.path().join("logs")).unwrap();
-    std::fs::write(folder.path().join("logs"), "in the way").unwrap();
+    fs_err::write(folder.path().join("logs"), "in the way").unwrap();
     let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
         rustix::io::write(&output, b"said\n").unwrap();
         sender.send(finish(order.id, Outcome::Passed)).unwrap();
