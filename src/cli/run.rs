@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 
@@ -16,7 +17,7 @@ use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
 use crate::report::junit;
-use crate::run::process::{Caught, Keyboard, Keys, Mask, Signals, become_subreaper, end_run};
+use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
 use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
 
 /// Exit code of a run for which nothing was selected.
@@ -27,8 +28,6 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the run cannot even begin.
 pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    // Before the host is started: its orphans become ours.
-    become_subreaper();
     let mut opened = Opened::new(wanted(args)?, screen)?;
     if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
@@ -51,6 +50,9 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
     folder.prune(opened.options.history.get());
+    // Exit hooks of the noxfile may start programs too.
+    opened.host.close();
+    end_run(None, None);
     Ok(exit)
 }
 
@@ -101,7 +103,9 @@ fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
 fn bury_the_dead(folder: &Folder) -> Vec<String> {
     let mut notices = Vec::new();
     for dead in folder.dead() {
-        crate::run::process::end_marked(&mark(&dead.run));
+        if let Ok(mark) = mark(&dead.path) {
+            end_marked(&variable(&mark));
+        }
         if let Err(error) = folder.bury(&dead) {
             notices.push(format!("the record of run {} could not be written: {error}", dead.run));
         }
@@ -109,9 +113,15 @@ fn bury_the_dead(folder: &Folder) -> Vec<String> {
     notices
 }
 
+/// What no other run of this machine is known by: a run's name alone is that of any that began in the same second.
+fn mark(folder: &Path) -> std::io::Result<String> {
+    let facts = fs_err::metadata(folder)?;
+    Ok(format!("{}.{}", facts.dev(), facts.ino()))
+}
+
 /// What stands in the environment of every process of a run.
-fn mark(run: &str) -> String {
-    format!("NOXIDE_RUN={run}")
+fn variable(mark: &str) -> String {
+    format!("NOXIDE_MARK={mark}")
 }
 
 fn go(
@@ -122,6 +132,7 @@ fn go(
     folder: &Folder,
     history: &History,
 ) -> Result<u8, Failure> {
+    let (sender, messages) = mpsc::channel();
     let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
@@ -131,11 +142,11 @@ fn go(
     let mut audience = Audience::new(recorder, reporters);
     let facts = facts(&run, &opened.manifest, &plan);
     let run_folder = folder.run(&run);
-    let (sender, messages) = mpsc::channel();
-    // Keys before signals: dropped the other way round, so that no late signal changes the terminal again.
+    let mark =
+        mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
     let keyboard = output.board.then(Keyboard::stdin).flatten();
-    let keys = keyboard.clone().and_then(|keyboard| keys(keyboard, sender.clone()));
-    let signals = signals(keyboard, sender.clone())?;
+    opened.watch.tell(sender.clone(), keyboard.clone());
+    let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
@@ -154,12 +165,13 @@ fn go(
         folder: &run_folder,
         facts,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run.clone())],
+        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
+        mark: format!("{run}.{mark}"),
         notices: opened.notices.clone(),
         lent: &lent,
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
-    end_run(&mark(&run), Some(host_pid));
+    end_run(Some(&variable(&mark)), Some(host_pid));
     lent.close();
     audience.close();
     if let Some(record) = audience.recorder.record() {
@@ -167,10 +179,10 @@ fn go(
     }
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);
+    opened.watch.over(exit);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));
     }
-    drop(signals);
     drop(keys);
     Ok(exit)
 }
@@ -178,19 +190,6 @@ fn go(
 /// Keys on a terminal's board; a run without them is a run all the same.
 fn keys(keyboard: Keyboard, sender: Sender<Message>) -> Option<Keys> {
     Keys::listen(keyboard, move || sender.send(Message::Caught(Caught::Tell)).unwrap_or(())).ok()
-}
-
-/// Signals as messages; around a stop (Ctrl-Z) the terminal is as the user had it.
-fn signals(keyboard: Option<Keyboard>, sender: Sender<Message>) -> Result<Signals, Failure> {
-    let tell = move |caught| {
-        match (&keyboard, caught) {
-            (Some(keyboard), Caught::Pause) => keyboard.restore(),
-            (Some(keyboard), Caught::Resume) => keyboard.quiet(),
-            _ => {}
-        }
-        sender.send(Message::Caught(caught)).unwrap_or(());
-    };
-    Signals::catch(tell).map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })
 }
 
 /// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because

@@ -17,6 +17,7 @@ mod outputs;
 mod plan;
 mod pressure;
 pub mod process;
+mod scene;
 mod schedule;
 mod share;
 mod starting;

@@ -75,13 +75,14 @@ impl Dispatcher<'_> {
             log: None,
             log_path,
             reported: 0,
+            heard: 0,
             grown: start,
             closed: false,
-            mark: format!("NOXIDE_ATTEMPT={}:{place}:{number}", self.given.facts.run),
+            mark: format!("NOXIDE_ATTEMPT={}:{place}:{number}", self.given.mark),
             group: None,
             phase: Phase::Working,
             told: None,
-            deadline: session.timeout.map(|timeout| start.saturating_add(millis(timeout))),
+            lost: false,
         };
         self.emit(fact);
         let launched = self.open(place, &mut running);

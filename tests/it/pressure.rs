@@ -69,6 +69,7 @@ fn nothing_more_starts_while_memory_is_short() {
         folder: &run,
         terminal: None,
         mask: Mask::default(),
+        mark: format!("pressure.{}", std::process::id()),
         notices: Vec::new(),
         env: Vec::new(),
         lent: &Lent::default(),

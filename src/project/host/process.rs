@@ -213,6 +213,11 @@ impl Host {
         self.capture.text()
     }
 
+    /// How the host ended, in words; none where it lives.
+    pub fn last_words(&mut self) -> Option<String> {
+        self.await_exit(Duration::from_secs(1)).map(in_words)
+    }
+
     /// Asks the host to end, which ends sessions that still run; waits shortly, then kills it.
     pub fn close(mut self) {
         self.end();
