@@ -16,21 +16,31 @@ pub(super) struct Claim {
 /// 1. What settings say (`cpus`) is the share.
 /// 2. A session beside which nothing can run gets all slots.
 /// 3. So does one that by history mostly waits (its CPU time is at most half of its wall time): its workers sleep.
-/// 4. So does one in a chain that the whole run waits for (by history the chain takes at least as long as all work
-///    spread over the slots): whatever makes it faster makes the run faster.
+/// 4. So does one in a chain that the whole run waits for: by history the chain takes at least as long as all work
+///    spread over the slots, and at least twice as long as any chain beside it. Whatever makes it faster makes the run
+///    faster. Without history that is guessed of one that shares a lock with others; of these no two run at once, so
+///    that it costs little where it is wrong.
 /// 5. All others divide the slots: `slots / min(slots, sessions that may run beside each other)`, at least 1.
 pub(super) fn shares(sessions: &[(Work, Claim)], slots: usize) -> Vec<usize> {
     let links = Links::of(sessions);
     let total: u64 = sessions.iter().filter(|(work, _)| !work.exclusive).map(|(work, _)| work.duration).sum();
+    let chains: Vec<u64> = (0..sessions.len()).map(|at| chain(sessions, &links, at)).collect();
     let share = |at: usize| {
         let (work, claim) = &sessions[at];
         if claim.told {
             return work.cpus.clamp(1, slots);
         }
-        let beside = (0..sessions.len()).filter(|&other| may_overlap(sessions, &links.reach, at, other)).count() + 1;
+        let beside: Vec<usize> =
+            (0..sessions.len()).filter(|&other| may_overlap(sessions, &links.reach, at, other)).collect();
         let waits = claim.usual.is_some_and(|(wall, cpu)| cpu.saturating_mul(2) <= wall);
-        let decides = claim.usual.is_some() && chain(sessions, &links, at).saturating_mul(slots as u64) >= total;
-        if beside == 1 || waits || decides { slots } else { (slots / slots.min(beside)).max(1) }
+        let decides = match claim.usual {
+            Some(_) => {
+                let rival = beside.iter().map(|&other| chains[other]).max().unwrap_or(0);
+                chains[at].saturating_mul(slots as u64) >= total && chains[at] >= rival.saturating_mul(2)
+            }
+            None => (0..sessions.len()).any(|other| other != at && share_a_lock(sessions, at, other)),
+        };
+        if beside.is_empty() || waits || decides { slots } else { (slots / slots.min(beside.len() + 1)).max(1) }
     };
     (0..sessions.len()).map(share).collect()
 }
@@ -38,8 +48,12 @@ pub(super) fn shares(sessions: &[(Work, Claim)], slots: usize) -> Vec<usize> {
 /// Whether two sessions may ever run at once.
 fn may_overlap(sessions: &[(Work, Claim)], reach: &[Vec<bool>], one: usize, other: usize) -> bool {
     let (a, b) = (&sessions[one].0, &sessions[other].0);
-    let locked = a.locks.iter().any(|lock| b.locks.contains(lock));
+    let locked = share_a_lock(sessions, one, other);
     one != other && !a.exclusive && !b.exclusive && !locked && !reach[one][other] && !reach[other][one]
+}
+
+fn share_a_lock(sessions: &[(Work, Claim)], one: usize, other: usize) -> bool {
+    sessions[one].0.locks.iter().any(|lock| sessions[other].0.locks.contains(lock))
 }
 
 /// Usual time of the longest chain that a session is a link of: needs before and after it, or one of its locks.
@@ -155,7 +169,11 @@ mod tests {
         assert_eq!(shares(&[exclusive, plain(1)], 4), [4, 4]);
         assert_eq!(shares(&[plain(1), needing(plain(1), &[0]), needing(plain(1), &[1])], 4), [4, 4, 4]);
         assert_eq!(shares(&[locked(plain(1), "db"), locked(plain(1), "db")], 4), [4, 4]);
-        assert_eq!(shares(&[locked(plain(1), "db"), locked(plain(1), "db"), plain(1)], 4), [2, 2, 1]);
+        let (both, more) = (known(1, 1), known(2, 2));
+        assert_eq!(
+            shares(&[locked(both.clone(), "db"), locked(both.clone(), "db"), more.clone(), more], 4),
+            [1, 1, 1, 1]
+        );
     }
 
     #[test]
@@ -175,7 +193,10 @@ mod tests {
         // The same as needs: 0 → 1 → 2, and 3 beside them.
         let path = [busy(4), needing(busy(5), &[0]), needing(busy(6), &[1]), busy(7), busy(7)];
         assert_eq!(shares(&path, 2), [2, 2, 2, 1, 1]);
-        // Without history a session is on no chain that anybody knows of.
-        assert_eq!(shares(&[locked(plain(8), "db"), locked(plain(12), "db"), plain(1), plain(1)], 2), [1, 1, 1, 1]);
+        assert_eq!(shares(&[busy(8), busy(8)], 8), [4, 4], "neither is longer than the other");
+        assert_eq!(shares(&[busy(16), busy(8)], 8), [8, 4]);
+        // Without history, those that share a lock are taken for such a chain.
+        assert_eq!(shares(&[locked(plain(1), "db"), locked(plain(1), "db"), plain(1), plain(1)], 2), [2, 2, 1, 1]);
+        assert_eq!(shares(&[locked(plain(1), "db"), plain(1), plain(1)], 2), [1, 1, 1], "nobody else wants it");
     }
 }

@@ -1,6 +1,6 @@
 //! How the dispatcher starts sessions: those that are due, and those that others notify.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::attempt::{Phase, Running};
 use super::clock::millis;
@@ -100,9 +100,8 @@ impl Dispatcher<'_> {
         let channel = open_channel(self.given.terminal)?;
         let (sender, number) = (self.sender.clone(), running.number);
         let closed = move || sender.send(Message::Closed(place, number)).unwrap_or(());
-        let copy = copy_of(self.given.options, &session.log);
         // A session before this one may have deleted the folder, as `rm -r build` does.
-        copy.as_ref().and_then(|copy| copy.parent()).map(fs_err::create_dir_all).transpose()?;
+        let copy = copy_of(self.given.options, &session.log).filter(|copy| make_file(copy).is_ok());
         let path = self.given.folder.join(&running.log_path);
         running.log = Some(Log::follow(channel.read, &path, copy.as_deref(), self.given.mask.clone(), closed)?);
         let mut env = self.given.env.clone();
@@ -173,4 +172,10 @@ impl Dispatcher<'_> {
             session.work.needs.push((need, false));
         }
     }
+}
+
+/// Makes an empty file and the folders it lies in.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+    fs_err::File::create(path).map(drop)
 }

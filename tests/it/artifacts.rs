@@ -1,9 +1,12 @@
 //! Files that `outputs` names: gathered after each session, on failure too, before anything that waits starts.
 
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use noxide::record::Artifacts;
 
-use crate::ran::{folder, log, outcomes, project, run};
-use crate::support::Project;
+use crate::ran::{folder, log, noxide, outcomes, project, run};
+use crate::support::{Project, must};
 
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
     let place = Artifacts::folder(&folder(project), session);
@@ -89,4 +92,47 @@ fn copied_logs_have_names_that_files_can_have() {
     assert_eq!(run(&project, SCRIPTS).code, 0);
     assert!(project.read("build/nox-tests-db-pg-output.log").contains("pg"));
     assert!(project.read("build/nox-tests-db-a-b-output.log").contains("a/b"));
+}
+
+#[test]
+fn a_folder_for_copies_that_became_a_file_costs_no_session() {
+    let project = project(
+        "@nox.session\ndef one(session):\n    shutil.rmtree('build')\n    pathlib.Path('build').write_text('mine')\n\
+         @nox.session(requires=['one'])\ndef two(session): pass\n",
+    );
+    let ran = run(&project, SCRIPTS);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert_eq!(project.read("build"), "mine");
+    assert!(ran.text.contains("a log of --logs is lost"), "{}", ran.text);
+}
+
+#[test]
+fn who_asks_twice_for_an_end_waits_for_no_copies() {
+    let project = project(
+        "@nox.session\ndef tests(session):\n    pathlib.Path('out').write_text('x')\n    \
+         session.run('sh', '-c', 'trap \"\" INT; touch up; sleep 1000', external=True)\n",
+    );
+    project.write("noxide.toml", "[sessions.tests]\noutputs = ['out']\n");
+    let mut command = noxide(&project, "run");
+    let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while !project.root().join("up").exists() {
+        assert!(Instant::now() < until, "it never started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let events = || fs_err::read_to_string(folder_of_the_only_run(&project).join("events.jsonl")).unwrap_or_default();
+    let interrupt = || must(Command::new("kill").args(["-INT", &running.id().to_string()]));
+    interrupt();
+    while !events().contains("run-interrupted") {
+        assert!(Instant::now() < until, "{}", events());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    interrupt();
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    assert!(gathered(&project, "tests").0.is_empty());
+    assert!(events().contains("out and what follows it is left out, because the run ends"), "{}", events());
+}
+
+fn folder_of_the_only_run(project: &Project) -> std::path::PathBuf {
+    fs_err::read_dir(project.root().join(".noxide/runs")).unwrap().next().unwrap().unwrap().path()
 }

@@ -125,3 +125,32 @@ fn listen(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut tell: impl FnMut()) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_terminal_that_is_anothers_is_left_alone() {
+        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&user).unwrap();
+        unlockpt(&user).unwrap();
+        let name = ptsname(&user, Vec::new()).unwrap();
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let terminal = rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty()).unwrap();
+        let modes = |terminal: &OwnedFd| tcgetattr(terminal).unwrap().local_modes;
+        let before = modes(&terminal);
+        let (keyboard, told) = (Keyboard::on(terminal), Arc::new(AtomicBool::new(false)));
+        let tell = Arc::clone(&told);
+        let keys = Keys::listen(keyboard.clone(), move || tell.store(true, Ordering::Relaxed)).unwrap();
+        rustix::io::write(&user, b"t\n").unwrap();
+        keyboard.quiet();
+        assert_eq!(modes(&keyboard.terminal), before);
+        drop(keys);
+        assert!(!told.load(Ordering::Relaxed));
+        let mut left = [0; 8];
+        assert_eq!(rustix::io::read(&keyboard.terminal, &mut left), Ok(2), "nobody took the keys");
+    }
+}
