@@ -80,6 +80,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         env: Vec::new(),
         color: screen.out.color,
         load_timeout: options.load_timeout,
+        cache: cache_folder(),
     })?;
     check_names(&settings, &manifest)?;
     notices.extend(manifest.notices.iter().cloned());

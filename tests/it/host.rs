@@ -62,6 +62,7 @@ impl Ask {
             env,
             color: self.color,
             load_timeout: self.timeout,
+            cache: Some(project.beside().join("cache")),
         })
     }
 }

@@ -45,6 +45,8 @@ pub struct HostOptions {
     pub color: bool,
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
+    /// noxide's cache folder, which keeps the host program compiled; none does without.
+    pub cache: Option<PathBuf>,
 }
 
 /// A host that has its noxfile loaded.
@@ -109,7 +111,7 @@ impl Host {
             capture: Capture::of(output),
         };
         // An interpreter that is gone already shows as the end of the socket.
-        host.writer().write_all(&boot(options.color)).ok();
+        host.writer().write_all(&boot(options.color, options.cache.as_deref())).ok();
         Ok(host)
     }
 

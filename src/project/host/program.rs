@@ -1,5 +1,8 @@
 //! The host's Python program, put together from its parts, and the few lines that start it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
 /// What `python -c` gets: it reads the program from descriptor 0, so that no process list shows the program's text.
 pub(super) const BOOTSTRAP: &str = "\
 import json, os
@@ -11,8 +14,29 @@ def take(size):
             raise SystemExit('noxide went away')
         data += more
     return data
+def program(boot):
+    # Compiling takes 9 ms: what another run compiled is taken where it is whole.
+    import _imp, marshal, sys
+    kept = boot.get('kept') and '%s-%x' % (boot['kept'], sys.hexversion)
+    try:
+        with open(kept, 'rb') as file:
+            data = file.read()
+        if data[:8] == _imp.source_hash(0, data[8:]):
+            return marshal.loads(data[8:])
+    except Exception:
+        pass
+    code = compile(boot['program'], '<noxide host>', 'exec')
+    try:
+        data = marshal.dumps(code)
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        with open('%s.%d' % (kept, os.getpid()), 'xb') as file:
+            file.write(_imp.source_hash(0, data) + data)
+        os.rename('%s.%d' % (kept, os.getpid()), kept)
+    except Exception:
+        pass
+    return code
 boot = json.loads(take(int(take(10))).decode('utf-8'))
-exec(compile(boot['program'], '<noxide host>', 'exec'), {'__name__': 'noxide_host', 'BOOT': boot})
+exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The parts in the order they run: later ones use earlier ones.
@@ -26,9 +50,17 @@ const PARTS: [&str; 6] = [
 ];
 
 /// What the bootstrap reads first: ten digits of length, then the program and its settings as JSON.
-pub(super) fn boot(color: bool) -> Vec<u8> {
+///
+/// `cache` is a folder that keeps the program compiled; without one each run compiles it.
+pub(super) fn boot(color: bool, cache: Option<&Path>) -> Vec<u8> {
+    let program = PARTS.concat();
+    // Each program has a file of its own: its name is what it is made from.
+    let mut hasher = DefaultHasher::new();
+    program.hash(&mut hasher);
+    let kept = cache.map(|cache| cache.join(format!("host/{:016x}", hasher.finish())));
     let body = serde_json::json!({
-        "program": PARTS.concat(),
+        "kept": kept.as_deref().and_then(Path::to_str),
+        "program": program,
         "bootstrap": BOOTSTRAP,
         "role": "host",
         "fd": 0,
@@ -44,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_length_leads_the_program() {
-        let boot = String::from_utf8(boot(true)).unwrap();
+        let boot = String::from_utf8(boot(true, None)).unwrap();
         let (length, body) = boot.split_at(10);
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
