@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::run::Message;
-use crate::run::process::{Caught, Keyboard, Signals, end_run, interrupt_descendants, stop_self};
+use crate::run::process::{Caught, Keyboard, Signals, end_run, interrupt_descendants, stop_all};
 
 /// How long what loads the noxfile gets after the first signal, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ fn take(known: &Arc<Mutex<Stage>>, caught: Caught) {
         }
         (_, Caught::Pause) => {
             drop(stage);
-            return stop_self();
+            return stop_all();
         }
         (Stage::Idle(exit), Caught::End(signal)) => leave(exit.unwrap_or_else(|| Caught::exit(signal))),
         (Stage::Loading { ended_by, count }, Caught::End(signal)) => {

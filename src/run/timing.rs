@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::attempt::{Phase, Running, Step, Told};
 use super::clock::millis;
 use super::dispatcher::{Dispatcher, TICK};
-use super::process::{Caught, Log, signal_group, stop_self};
+use super::process::{Caught, Log, signal_group, stop_all};
 use super::scene::scene;
 use crate::record::{Fact, Outcome};
 
@@ -42,7 +42,7 @@ impl Dispatcher<'_> {
         for group in &groups {
             signal_group(*group, Signal::STOP);
         }
-        self.clock.without(stop_self);
+        self.clock.without(stop_all);
         for group in groups {
             signal_group(group, Signal::CONT);
         }

@@ -12,4 +12,4 @@ pub use keys::{Keyboard, Keys};
 pub use log::Log;
 pub use mask::Mask;
 pub use signals::{Caught, Signals};
-pub use tree::{Tree, become_subreaper, end_marked, end_run, interrupt_descendants, signal_group, stop_self};
+pub use tree::{Tree, become_subreaper, end_marked, end_run, interrupt_descendants, signal_group, stop_all};

@@ -103,9 +103,26 @@ pub fn interrupt_descendants() {
     }
 }
 
-/// Stops this process until somebody continues it, and returns then.
-pub fn stop_self() {
+/// Stops every descendant of this process, then itself until somebody continues it; they go on with it.
+///
+/// Where the system lists no processes it stops alone.
+pub fn stop_all() {
+    let mut stopped = HashSet::new();
+    loop {
+        // Again for what forked meanwhile: who is stopped forks no more.
+        let more: Vec<Pid> = descendants(getpid()).into_iter().filter(|process| !stopped.contains(process)).collect();
+        if more.is_empty() {
+            break;
+        }
+        for process in more {
+            let _ = kill_process(process, Signal::STOP);
+            stopped.insert(process);
+        }
+    }
     let _ = kill_process(getpid(), Signal::STOP);
+    for process in stopped {
+        let _ = kill_process(process, Signal::CONT);
+    }
 }
 
 /// Kills every descendant of this process but `keep`, and whatever bears the run's mark, until none is left.

@@ -115,7 +115,8 @@ def defer_interrupts(nox):
     """Has an interrupt wait while nox waits for a command, and raises it once that command has ended.
 
     nox itself kills what it waits for within half a second of an interrupt, and goes on where that ends with 0.
-    Who ends the command is noxide's to say, after its own graces. Python code of the session is interrupted at once.
+    Who ends the command is noxide's to say, after its own graces. Python code of the session is interrupted at once,
+    and a second interrupt is nox's own.
     """
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -125,7 +126,7 @@ def defer_interrupts(nox):
 
     def interrupt(number, frame):
         while frame is not None and frame.f_back is not None:
-            if frame.f_code in waits and frame.f_back.f_code is popen.__code__:
+            if not asked and frame.f_code in waits and frame.f_back.f_code is popen.__code__:
                 asked.append(number)
                 return
             frame = frame.f_back
