@@ -1,7 +1,15 @@
 //! Workflows looked at and mended: where they lose time, and where they lie.
 
+pub mod cache;
 pub mod dialect;
+pub mod discover;
+pub mod finding;
+pub mod fix;
+pub mod noxfile;
+pub mod options;
+pub mod rule;
 pub mod shell;
 pub mod source;
+pub mod survey;
 pub mod workflow;
 pub mod yaml;

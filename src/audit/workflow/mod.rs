@@ -16,4 +16,5 @@ pub use matrix::Matrix;
 pub use script::Script;
 pub use step::Step;
 pub use trigger::Triggers;
+pub(crate) use whole::is_action;
 pub use whole::{FileKind, Text, Workflow};
