@@ -1,1 +1,21 @@
 //! Settings from flags, environment and files, resolved once.
+
+mod colour;
+mod file;
+mod load;
+mod place;
+mod reader;
+mod schema;
+mod settings;
+mod text;
+
+pub use colour::Colour;
+pub use file::{SessionTable, SettingsFile};
+pub use load::load;
+pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};
+pub use schema::schema_json;
+pub use settings::{Flags, Origin, Setting, Settings, Variables};
+pub use text::{
+    Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_memory,
+    parse_number,
+};

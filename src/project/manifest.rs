@@ -30,6 +30,18 @@ pub struct Manifest {
     pub sessions: Vec<Session>,
     /// What the arguments select, in nox's order, with what nox itself pulled in by `requires`.
     pub queue: Vec<SessionId>,
+    /// The noxfile's docstring, or empty.
+    #[serde(default)]
+    pub description: String,
+    /// Whether nox was told (by flag, variable or noxfile) to stop at the first failure.
+    #[serde(default)]
+    pub stop_on_first_error: bool,
+    /// Where nox was told to write its own report, absolute.
+    #[serde(default)]
+    pub report: Option<PathBuf>,
+    /// What people should know of the noxfile, a sentence each.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// How the host starts a session.
@@ -62,7 +74,7 @@ pub struct Session {
     pub tags: Vec<String>,
     /// Sessions that must have passed before it: nox's `requires`.
     pub requires: Vec<SessionId>,
-    /// Environment backend as declared or defaulted (`uv`, `virtualenv`, `none`, `uv|virtualenv` …).
+    /// Environment backend that nox takes (`uv`, `virtualenv`, `none` …): of a list, the first that is there.
     pub backend: String,
     /// Whether nox would reuse an existing environment.
     pub reuse: bool,
@@ -79,6 +91,12 @@ pub struct Session {
     /// Names that its source passes to `session.notify` as constants; what it really notifies shows as it runs.
     #[serde(default)]
     pub notifies: Vec<String>,
+    /// The file that holds its function.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// The line of that file where it starts, decorators included.
+    #[serde(default)]
+    pub line: Option<u32>,
 }
 
 /// What a session does with coverage data, read from the source of its function and of the functions it calls.

@@ -1,7 +1,15 @@
-//! What a Python project says of itself: its noxfile's sessions, through nox itself.
+//! What a Python project says of itself: its noxfile's sessions, through nox itself, and its Git checkout.
 
+mod git;
+mod host;
 mod manifest;
 mod name;
+mod nox;
 
+pub use git::Checkout;
+pub use host::{
+    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder,
+};
 pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};
 pub use name::SessionName;
+pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};

@@ -214,3 +214,15 @@ impl SessionResult {
         }
     }
 }
+
+/// Who is told what happens in a run: reporters and the recorder, all equals.
+pub trait Subscriber {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+
+    /// Time passed; `now` is in milliseconds since the run started, without the time it was stopped.
+    fn tick(&mut self, now: u64);
+
+    /// Somebody wants to know what runs now (SIGUSR1, a key).
+    fn tell(&mut self);
+}

@@ -8,7 +8,7 @@ mod outcome;
 mod record;
 mod recorder;
 
-pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult};
+pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
 pub use folder::{DeadRun, Folder, write_record};
 pub use history::{History, Usual};
 pub use outcome::Outcome;

@@ -1,13 +1,23 @@
 //! Graph, plan, schedule and processes of a run.
 
+mod attempt;
 mod capacity;
+mod clock;
+mod dispatcher;
+mod ending;
 mod graph;
+mod launch;
 mod options;
 mod plan;
+pub mod process;
 mod schedule;
+mod starting;
+mod timing;
 
 pub use capacity::{memory_available, room};
+pub use dispatcher::{Dispatcher, Given, Message};
 pub use graph::{CycleStep, Graph, GraphError, Node};
+pub use launch::{Answer, Finish, Launch, Order};
 pub use options::{
     After, Backoff, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionOptions, SessionRule,
     Words, glob_matches, limit, pattern_names,

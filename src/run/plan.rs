@@ -102,7 +102,7 @@ impl RunPlan {
     /// Adds a session that another one notified and gives its place; what it waits for is the scheduler's to say.
     pub fn add(&mut self, session: &Session, id: SessionId, options: &RunOptions, history: &History) -> usize {
         let rules = options.for_session(&session.base, &session.signatures);
-        let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log.clone()).collect();
+        let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log.to_lowercase()).collect();
         let log = stem(&session.name, &mut stems);
         let usual = history.usual(&session.name);
         self.sessions.push(PlannedSession::new(session, id, &rules, usual, self.slots, log));

@@ -1,0 +1,39 @@
+# Recipes for working on noxide. `just` alone lists them.
+
+_list:
+    @just --list --unsorted
+
+# everything a change must pass, as CI runs it
+ready:
+    .ci/run
+
+# the tests, or some of them: just test architecture
+test *arguments:
+    .ci/test {{ arguments }}
+
+# the quick part of `ready`
+check:
+    .ci/guard
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# code as systems other than Linux see it
+portable:
+    RUSTC_WORKSPACE_WRAPPER=.ci/rustc/portable cargo check --all-targets
+
+# noxide on the example, as in the README
+example *arguments:
+    cargo run --release -- run -C examples/parcelbook {{ arguments }}
+
+# figures against nox, e.g.: just bench --rounds 5 trivial chain
+bench *arguments:
+    cargo build --release
+    python3 benches/run/bench.py {{ arguments }}
+
+# what a stranger does: fresh clone, empty HOME, the README's two commands
+stranger:
+    .ci/stranger
+
+# a wheel of this tree in target/wheels
+wheel:
+    target/venv/bin/python -m pip wheel . --no-deps --wheel-dir target/wheels

@@ -1,0 +1,340 @@
+//! The command line: subcommands, flags and their help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::argv::spell_out;
+use super::nox_flags::{Behaviour, Environments, Selection};
+use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
+use crate::run::{FailFast, FlakyMode, OutputStyle, Words};
+
+/// Runs a noxfile's sessions side by side, each after what it needs.
+#[derive(Parser, Clone, Debug, PartialEq, Eq)]
+#[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, args_override_self = true)]
+pub struct Cli {
+    /// What counts for every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every subcommand.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Work as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Colours: auto, always or never [env: NOXIDE_COLOR, NO_COLOR, FORCE_COLOR]
+    #[arg(long, value_name = "WHEN", global = true, hide_possible_values = true, value_parser = words::<Colour>())]
+    pub color: Option<Colour>,
+    /// Say more; for nox too
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say less; twice: nothing but errors
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "verbose")]
+    pub quiet: u8,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
+#[command(args_override_self = true)]
+pub enum Command {
+    /// Run sessions
+    #[command(args_override_self = true)]
+    Run(Box<RunArgs>),
+    /// List sessions
+    #[command(args_override_self = true)]
+    List(ListArgs),
+    /// Show what waits for what, and why
+    #[command(args_override_self = true)]
+    Graph(GraphArgs),
+    /// Show a past run again
+    #[command(args_override_self = true)]
+    Replay(ReplayArgs),
+    /// Print the JSON schema of the settings
+    Schema,
+}
+
+/// Flags of `noxide run`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Run again what the last run left failed, aborted or cancelled, with its needs
+    #[arg(long, value_name = "WHICH", help_heading = "Selection")]
+    pub rerun: Option<Rerun>,
+    /// How environments are made.
+    #[command(flatten)]
+    pub environments: Environments,
+    /// How noxide runs them.
+    #[command(flatten)]
+    pub running: Running,
+    /// What people and machines get to see.
+    #[command(flatten)]
+    pub shown: Shown,
+    /// How sessions behave.
+    #[command(flatten)]
+    pub behaviour: Behaviour,
+    /// How nox is found and started.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// List sessions instead: `nox -l` from old scripts.
+    #[arg(short = 'l', long, alias = "list", hide = true)]
+    pub list_sessions: bool,
+    /// nox's `--json`, which only goes with `-l`.
+    #[arg(long, hide = true, requires = "list_sessions")]
+    pub json: bool,
+    /// What sessions get as session.posargs
+    #[arg(last = true, value_name = "POSARGS", help_heading = "Arguments")]
+    pub posargs: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// The arguments for nox in the host: what was given and noxide does not do itself, then the posargs.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = self.selection.nox_args();
+        argv.extend(self.environments.nox_args());
+        argv.extend(self.behaviour.nox_args());
+        if !self.posargs.is_empty() {
+            argv.push("--".into());
+            argv.extend_from_slice(&self.posargs);
+        }
+        argv
+    }
+
+    /// What the flags say of settings.
+    pub fn flags(&self) -> Flags {
+        let running = &self.running;
+        Flags {
+            jobs: running.jobs,
+            fail_fast: running.on_failure(),
+            timeout: running.timeout,
+            idle_timeout: running.idle_timeout,
+            leak_timeout: running.leak_timeout,
+            load_timeout: self.host.load_timeout,
+            retries: running.retries,
+            flaky: running.flaky,
+            output: self.shown.output,
+            logs: self.shown.logs.clone(),
+            log_name: self.shown.log_name.clone(),
+            nox: self.host.nox.clone(),
+        }
+    }
+}
+
+/// Flags that say how noxide runs sessions.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Running")]
+pub struct Running {
+    /// CPUs to fill with sessions: a number or auto [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
+    pub jobs: Option<Jobs>,
+    /// Run on after a failure, all but what requires it (the default)
+    #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
+    pub keep_going: bool,
+    /// After a failure start nothing more; wait lets sessions finish, kill ends them [default: wait]
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
+    #[arg(hide_possible_values = true, value_parser = words::<FailFast>())]
+    #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]
+    pub fail_fast: Option<FailFast>,
+    /// The same as --fail-fast=wait
+    #[arg(short = 'x', long, overrides_with_all = ["keep_going", "fail_fast", "no_stop_on_first_error"])]
+    pub stop_on_first_error: bool,
+    /// The same as --keep-going
+    #[arg(long, hide_short_help = true)]
+    #[arg(overrides_with_all = ["keep_going", "fail_fast", "stop_on_first_error"])]
+    pub no_stop_on_first_error: bool,
+    /// End sessions that run longer, such as 10m [env: NOXIDE_TIMEOUT]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// End sessions that are silent for longer [env: NOXIDE_IDLE_TIMEOUT]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub idle_timeout: Option<Duration>,
+    /// Wait so long for processes a session left behind [default: 200ms] [env: NOXIDE_LEAK_TIMEOUT]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
+    pub leak_timeout: Option<Duration>,
+    /// Try failed sessions again so many times [default: 0] [env: NOXIDE_RETRIES]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub retries: Option<u32>,
+    /// Whether a pass after a failure is a pass or a fail [default: pass] [env: NOXIDE_FLAKY]
+    #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = words::<FlakyMode>())]
+    pub flaky: Option<FlakyMode>,
+    /// Show the plan and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Running {
+    /// What a failure does, if a flag says so; the last of the flags that do.
+    pub fn on_failure(&self) -> Option<Option<FailFast>> {
+        if self.keep_going || self.no_stop_on_first_error {
+            Some(None)
+        } else if self.stop_on_first_error {
+            Some(Some(FailFast::Wait))
+        } else {
+            self.fail_fast.map(Some)
+        }
+    }
+}
+
+/// Flags that say what people and machines get to see.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Output")]
+pub struct Shown {
+    /// Sessions' output: grouped, stream, labelled or quiet [env: NOXIDE_OUTPUT]
+    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = words::<OutputStyle>())]
+    pub output: Option<OutputStyle>,
+    /// The result as text or json
+    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text")]
+    pub format: Format,
+    /// Write events to FILE as they happen, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Write nox's report to FILE
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write a JUnit report to FILE
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Put one log a session into DIR as well [env: NOXIDE_LOGS]
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+    /// Names of those logs [default: {session}.log] [env: NOXIDE_LOG_NAME]
+    #[arg(long, value_name = "PATTERN", value_parser = parse_log_name)]
+    pub log_name: Option<String>,
+}
+
+/// Flags that say how nox is found and started.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Environments")]
+pub struct HostArgs {
+    /// The nox to use [default: the project's own] [env: NOXIDE_NOX]
+    #[arg(long, value_name = "PATH")]
+    pub nox: Option<PathBuf>,
+    /// Give the noxfile so long to load [default: 1m] [env: NOXIDE_LOAD_TIMEOUT]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
+    pub load_timeout: Option<Duration>,
+}
+
+impl HostArgs {
+    /// What the flags say of settings.
+    pub fn flags(&self) -> Flags {
+        Flags { load_timeout: self.load_timeout, nox: self.nox.clone(), ..Flags::default() }
+    }
+}
+
+/// Flags of `noxide list`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How nox is found and started.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// As text or json
+    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Flags of `noxide graph`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How nox is found and started.
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// As text, json, dot or mermaid
+    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub format: GraphFormat,
+}
+
+/// Flags of `noxide replay`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayArgs {
+    /// The run, as its folder in .noxide/runs is named; the beginning will do, and `last` is the last
+    #[arg(value_name = "ID")]
+    pub run: String,
+    /// Sessions' output: grouped, stream, labelled or quiet
+    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = words::<OutputStyle>(), help_heading = "Output")]
+    pub output: Option<OutputStyle>,
+    /// As text or json
+    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// For people or for programs.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One document, its version at its top.
+    Json,
+}
+
+/// Pictures of a graph.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GraphFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One document, its version at its top.
+    Json,
+    /// Graphviz.
+    Dot,
+    /// Mermaid, which forges draw in Markdown.
+    Mermaid,
+}
+
+/// Which sessions of the last run to run again.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rerun {
+    /// Those that failed, were aborted or cancelled.
+    Failed,
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first; an error knows its exit code and how to print itself.
+    pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse_from(spell_out(argv))?;
+        if let Command::Run(run) = &mut cli.command {
+            if run.environments.contradict() {
+                let text = "--no-venv cannot be used with another --force-venv-backend than none";
+                return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+            }
+            run.behaviour.verbose = cli.global.verbose > 0;
+            cli.global.color = cli.global.color.or(match (run.behaviour.forcecolor, run.behaviour.nocolor) {
+                (true, _) => Some(Colour::Always),
+                (_, true) => Some(Colour::Never),
+                _ => None,
+            });
+            if run.list_sessions {
+                cli.command = Command::List(ListArgs {
+                    selection: run.selection.clone(),
+                    host: run.host.clone(),
+                    format: if run.json { Format::Json } else { run.shown.format },
+                });
+            }
+        }
+        Ok(cli)
+    }
+}
+
+/// A parser for a choice among words.
+fn words<T: Words + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(T::WORDS.iter().map(|(word, _)| *word))
+        .try_map(|word| T::from_word(&word).ok_or("not one of the words above"))
+}

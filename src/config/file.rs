@@ -1,0 +1,249 @@
+//! What may stand in a settings file: the type that is read and that the JSON schema is made from.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use toml::de::DeTable;
+
+use super::place::{Placed, Source};
+use super::reader::{Node, Reader};
+use super::schema::{
+    CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, keys_of, nothing_required,
+};
+use super::text::{Jobs, parse_inner_glob, parse_log_name};
+use crate::run::{Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
+
+/// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(title = "noxide settings", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = nothing_required)]
+pub struct SettingsFile {
+    /// CPUs to fill with sessions.
+    #[schemars(with = "CountOrAuto", extend("default" = "auto"))]
+    pub jobs: Option<Placed<Jobs>>,
+    /// What a failure does to the rest of the run: "wait" starts nothing more, "kill" also ends what runs.
+    #[schemars(with = "FailFastText", extend("default" = false))]
+    pub fail_fast: Option<Placed<Option<FailFast>>>,
+    /// How long a session may run; 0 means as long as it likes.
+    #[schemars(with = "DurationText", extend("default" = 0))]
+    pub timeout: Option<Placed<Duration>>,
+    /// How long a session may be silent; 0 means as long as it likes.
+    #[schemars(with = "DurationText", extend("default" = 0))]
+    pub idle_timeout: Option<Placed<Duration>>,
+    /// How long to wait for processes that a finished session left behind with its output open.
+    #[schemars(with = "DurationText", extend("default" = "200ms"))]
+    pub leak_timeout: Option<Placed<Duration>>,
+    /// How long sessions get between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
+    #[schemars(with = "DurationText", extend("default" = "10s"))]
+    pub grace: Option<Placed<Duration>>,
+    /// How long nox may take to load the noxfile.
+    #[schemars(with = "DurationText", extend("default" = "1m"))]
+    pub load_timeout: Option<Placed<Duration>>,
+    /// How often a failed session is tried again.
+    #[schemars(with = "RetriesText", extend("default" = 0))]
+    pub retries: Option<Placed<RetryPolicy>>,
+    /// What a pass after a failed attempt counts as.
+    #[schemars(with = "super::schema::FlakyText", extend("default" = "pass"))]
+    pub flaky: Option<Placed<FlakyMode>>,
+    /// How sessions' output reaches the screen; by default what suits the screen.
+    #[schemars(with = "super::schema::OutputText")]
+    pub output: Option<Placed<OutputStyle>>,
+    /// How many runs are kept.
+    #[schemars(with = "NonZeroUsize", extend("default" = 100))]
+    pub history: Option<Placed<NonZeroUsize>>,
+    /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
+    #[schemars(with = "Vec<String>", extend("default" = []))]
+    pub secrets: Vec<Placed<String>>,
+    /// A folder that gets one log a session besides the run's own.
+    #[schemars(with = "String")]
+    pub logs: Option<Placed<String>>,
+    /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
+    #[schemars(with = "String", extend("default" = "{session}.log"), regex(pattern = r"^[^/\\]*\{session\}[^/\\]*$"))]
+    pub log_name: Option<Placed<String>>,
+    /// Rules for single sessions, by base name, signature or glob; where several speak of one session, all count.
+    #[schemars(with = "BTreeMap<String, SessionTable>")]
+    pub sessions: Vec<SessionTable>,
+}
+
+/// A rule for the sessions that its name, signature or glob fits.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "session", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+pub struct SessionTable {
+    /// The name of the table.
+    #[schemars(skip)]
+    pub pattern: Placed<String>,
+    /// Sessions (names, signatures or globs) that must be over before these start.
+    #[schemars(with = "Vec<String>")]
+    pub after: Vec<Placed<String>>,
+    /// Named locks: two sessions with a lock in common do not overlap.
+    #[schemars(with = "Vec<String>")]
+    pub locks: Vec<Placed<String>>,
+    /// Whether nothing else may run beside them; by default what nox's allow_parallel says.
+    #[schemars(with = "bool")]
+    pub exclusive: Option<Placed<bool>>,
+    /// Slots each takes.
+    #[schemars(with = "CountOrAll")]
+    pub cpus: Option<Placed<Cpus>>,
+    /// Memory each is expected to need.
+    #[schemars(with = "MemoryText")]
+    pub memory: Option<Placed<u64>>,
+    /// How long each may run; 0 means as long as it likes.
+    #[schemars(with = "DurationText")]
+    pub timeout: Option<Placed<Duration>>,
+    /// How long each may be silent; 0 means as long as it likes.
+    #[schemars(with = "DurationText")]
+    pub idle_timeout: Option<Placed<Duration>>,
+    /// How often each is tried again.
+    #[schemars(with = "RetriesText")]
+    pub retries: Option<Placed<RetryPolicy>>,
+    /// Environment variables each gets.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub env: Vec<(String, String)>,
+    /// Globs of files to keep with the run's record, relative to the project.
+    #[schemars(with = "Vec<String>")]
+    pub outputs: Vec<Placed<String>>,
+}
+
+/// Words of the settings' choices, for messages.
+const OUTPUT_WORDS: &[&str] = &["grouped", "stream", "labelled", "quiet"];
+const FLAKY_WORDS: &[&str] = &["pass", "fail"];
+
+impl SettingsFile {
+    /// Reads the settings out of a table; what is wrong is left with the reader.
+    pub(super) fn read(reader: &mut Reader, table: &DeTable<'_>) -> Self {
+        let mut file = Self::default();
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "jobs" => file.jobs = reader.jobs(key, node),
+                key @ "fail-fast" => file.fail_fast = reader.fail_fast(key, node),
+                key @ "timeout" => file.timeout = reader.duration(key, node),
+                key @ "idle-timeout" => file.idle_timeout = reader.duration(key, node),
+                key @ "leak-timeout" => file.leak_timeout = reader.duration(key, node),
+                key @ "grace" => file.grace = reader.duration(key, node),
+                key @ "load-timeout" => file.load_timeout = reader.duration(key, node),
+                key @ "retries" => file.retries = reader.retries(key, node, &keys_of::<RetriesText>()),
+                key @ "flaky" => file.flaky = reader.word(key, node, FLAKY_WORDS),
+                key @ "output" => file.output = reader.word(key, node, OUTPUT_WORDS),
+                key @ "history" => file.history = reader.number(key, node),
+                key @ "secrets" => file.secrets = reader.texts(key, node, as_it_is),
+                key @ "logs" => file.logs = reader.text(key, node, as_it_is),
+                key @ "log-name" => file.log_name = reader.text(key, node, parse_log_name),
+                key @ "sessions" => file.sessions = read_sessions(reader, key, node),
+                unknown => {
+                    let elsewhere = keys_of::<SessionTable>();
+                    let elsewhere = (elsewhere.as_slice(), "a table of a session, such as `[sessions.tests]`");
+                    reader.unknown(unknown, key.span(), &keys_of::<Self>(), elsewhere);
+                }
+            }
+        }
+        file
+    }
+}
+
+fn read_sessions(reader: &mut Reader, key: &str, node: &Node<'_>) -> Vec<SessionTable> {
+    let Some(table) = reader.table(key, node) else { return Vec::new() };
+    let mut sessions = Vec::new();
+    for (name, node) in table {
+        let spot = reader.spot(name.span());
+        if let Some(table) = reader.table(name.get_ref(), node) {
+            sessions.push(SessionTable::read(reader, Placed { value: name.get_ref().to_string(), spot }, table));
+        }
+    }
+    sessions
+}
+
+impl SessionTable {
+    fn new(pattern: Placed<String>) -> Self {
+        Self {
+            pattern,
+            after: Vec::new(),
+            locks: Vec::new(),
+            exclusive: None,
+            cpus: None,
+            memory: None,
+            timeout: None,
+            idle_timeout: None,
+            retries: None,
+            env: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn read(reader: &mut Reader, pattern: Placed<String>, table: &DeTable<'_>) -> Self {
+        let mut session = Self::new(pattern);
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "after" => session.after = reader.texts(key, node, as_it_is),
+                key @ "locks" => session.locks = reader.texts(key, node, as_it_is),
+                key @ "exclusive" => session.exclusive = reader.boolean(key, node),
+                key @ "cpus" => session.cpus = reader.cpus(key, node),
+                key @ "memory" => session.memory = reader.memory(key, node),
+                key @ "timeout" => session.timeout = reader.duration(key, node),
+                key @ "idle-timeout" => session.idle_timeout = reader.duration(key, node),
+                key @ "retries" => session.retries = reader.retries(key, node, &keys_of::<RetriesText>()),
+                key @ "env" => session.env = reader.variables(key, node),
+                key @ "outputs" => session.outputs = reader.texts(key, node, parse_inner_glob),
+                unknown => {
+                    let elsewhere = keys_of::<SettingsFile>();
+                    let elsewhere = (elsewhere.as_slice(), "the settings' top level, not a session's table");
+                    reader.unknown(unknown, key.span(), &keys_of::<Self>(), elsewhere);
+                }
+            }
+        }
+        session
+    }
+
+    /// The rule as a run takes it.
+    pub fn rule(&self) -> SessionRule {
+        SessionRule {
+            pattern: self.pattern.value.clone(),
+            place: self.pattern.spot.place(),
+            after: values(&self.after),
+            locks: values(&self.locks),
+            exclusive: self.exclusive.as_ref().map(|exclusive| exclusive.value),
+            cpus: self.cpus.as_ref().map(|cpus| cpus.value),
+            memory: self.memory.as_ref().map(|memory| memory.value),
+            timeout: self.timeout.as_ref().map(|timeout| timeout.value),
+            idle_timeout: self.idle_timeout.as_ref().map(|timeout| timeout.value),
+            retries: self.retries.as_ref().map(|retries| retries.value),
+            env: self.env.clone(),
+            outputs: values(&self.outputs),
+        }
+    }
+}
+
+/// The values without their places.
+pub(super) fn values(placed: &[Placed<String>]) -> Vec<String> {
+    placed.iter().map(|placed| placed.value.clone()).collect()
+}
+
+fn as_it_is(text: &str) -> Result<String, super::text::Misread> {
+    Ok(text.to_owned())
+}
+
+/// Reads settings from TOML whose settings stand at the top or in a table below it.
+pub(super) fn read_toml(source: &Arc<Source>, below: &[&str]) -> (Option<Placed<SettingsFile>>, Reader) {
+    let mut reader = Reader::new(Arc::clone(source));
+    let (root, faults) = DeTable::parse_recoverable(&source.text);
+    for fault in &faults {
+        let wrong = super::place::Wrong::Syntax(fault.message().trim().to_owned());
+        reader.fault(fault.span().unwrap_or_default(), wrong, None);
+    }
+    if !faults.is_empty() {
+        return (None, reader);
+    }
+    let mut span = 0..0;
+    let mut table = root.get_ref();
+    for name in below {
+        let Some((key, node)) = table.get_key_value(*name) else { return (None, reader) };
+        span = key.span();
+        let Some(inner) = reader.table(name, node) else { return (None, reader) };
+        table = inner;
+    }
+    let value = SettingsFile::read(&mut reader, table);
+    let spot = reader.spot(span);
+    (Some(Placed { value, spot }), reader)
+}

@@ -1,0 +1,34 @@
+//! Finds a project's settings: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`, never both.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::file::{SettingsFile, read_toml};
+use super::place::{SettingsError, Source};
+
+/// Reads the settings file of a project, given its root; a project without one has none to heed.
+pub fn load(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
+    let own = open(root, "noxide.toml")?.map(|source| read_toml(&source, &[]));
+    let shared = open(root, "pyproject.toml")?.map(|source| read_toml(&source, &["tool", "noxide"]));
+    if let (Some(_), Some((Some(table), _))) = (&own, &shared) {
+        let (file, table) = ("noxide.toml".to_owned(), table.spot.place());
+        return Err(vec![SettingsError::TwoFiles { file, table }]);
+    }
+    let mut settings = SettingsFile::default();
+    let mut errors = Vec::new();
+    for (file, reader) in [own, shared].into_iter().flatten() {
+        errors.extend(reader.errors);
+        settings = file.map_or(settings, |file| file.value);
+    }
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+fn open(root: &Path, name: &str) -> Result<Option<Arc<Source>>, Vec<SettingsError>> {
+    let path = root.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(Arc::new(Source { name: name.to_owned(), path, text }))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(vec![SettingsError::Unreadable { path, reason: error.to_string() }]),
+    }
+}

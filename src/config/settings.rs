@@ -1,0 +1,312 @@
+//! Settings resolved: flag over environment over file over default, each value with its origin.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::colour::Colour;
+use super::file::{SettingsFile, values};
+use super::place::{Placed, SettingsError, Wrong, did_you_mean};
+use super::text::{
+    Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number,
+};
+use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, Words, glob_matches, limit};
+
+/// What flags say of settings; none where no flag was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--jobs`.
+    pub jobs: Option<Jobs>,
+    /// `--fail-fast`, or `Some(None)` for `--keep-going`.
+    pub fail_fast: Option<Option<FailFast>>,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--idle-timeout`.
+    pub idle_timeout: Option<Duration>,
+    /// `--leak-timeout`.
+    pub leak_timeout: Option<Duration>,
+    /// `--load-timeout`.
+    pub load_timeout: Option<Duration>,
+    /// `--retries`.
+    pub retries: Option<u32>,
+    /// `--flaky`.
+    pub flaky: Option<FlakyMode>,
+    /// `--output`.
+    pub output: Option<OutputStyle>,
+    /// `--logs`.
+    pub logs: Option<PathBuf>,
+    /// `--log-name`.
+    pub log_name: Option<String>,
+    /// `--nox`.
+    pub nox: Option<PathBuf>,
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag, such as `--timeout`.
+    Flag(String),
+    /// An environment variable, such as `NOXIDE_JOBS`.
+    Variable(String),
+    /// A settings file: file and line, such as `pyproject.toml:41`.
+    File(String),
+    /// Nobody said anything.
+    Default,
+}
+
+impl Origin {
+    /// Whether it outdoes a rule for a single session, which only stands in a file.
+    fn outdoes_rules(&self) -> bool {
+        matches!(self, Self::Flag(_) | Self::Variable(_))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(text) | Self::Variable(text) | Self::File(text) => f.pad(text),
+            Self::Default => f.pad("default"),
+        }
+    }
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value that counts.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl<T> Setting<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting { value: change(self.value), origin: self.origin }
+    }
+}
+
+/// All settings of a run, resolved once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// CPUs to fill.
+    pub jobs: Setting<Jobs>,
+    /// What a failure does.
+    pub fail_fast: Setting<Option<FailFast>>,
+    /// Limit of a session's time.
+    pub timeout: Setting<Option<Duration>>,
+    /// Limit of a session's silence.
+    pub idle_timeout: Setting<Option<Duration>>,
+    /// Wait for what a session left behind.
+    pub leak_timeout: Setting<Duration>,
+    /// Wait between signals.
+    pub grace: Setting<Duration>,
+    /// Limit of the noxfile's loading.
+    pub load_timeout: Setting<Duration>,
+    /// Further attempts.
+    pub retries: Setting<RetryPolicy>,
+    /// What a flaky pass is.
+    pub flaky: Setting<FlakyMode>,
+    /// How output is shown.
+    pub output: Setting<Option<OutputStyle>>,
+    /// Runs kept.
+    pub history: Setting<NonZeroUsize>,
+    /// Folder of further logs.
+    pub logs: Setting<Option<PathBuf>>,
+    /// Their names.
+    pub log_name: Setting<String>,
+    /// The nox to use.
+    pub nox: Setting<Option<PathBuf>>,
+    file: SettingsFile,
+}
+
+/// A look into the environment, as `std::env::var_os` gives it.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+impl Settings {
+    /// Resolves what flags, environment and file say; all that is wrong in the environment is told at once.
+    pub fn resolve(flags: &Flags, variables: Variables<'_>, file: SettingsFile) -> Result<Self, Vec<SettingsError>> {
+        let mut resolver = Resolver { variables, errors: Vec::new() };
+        let default = RunOptions::default();
+        let path = |text: &str| Ok(Some(PathBuf::from(text)));
+        let output = |text: &str| {
+            let words = Misread::Word(&["grouped", "stream", "labelled", "quiet"]);
+            OutputStyle::from_word(text).map(Some).ok_or(words)
+        };
+        let flaky = |text: &str| FlakyMode::from_word(text).ok_or(Misread::Word(&["pass", "fail"]));
+        let settings = Self {
+            jobs: resolver.jobs(flags.jobs, file.jobs.clone()),
+            fail_fast: resolver.pick("fail-fast", flags.fail_fast, parse_fail_fast, file.fail_fast.clone(), None),
+            timeout: resolver.limit("timeout", flags.timeout, file.timeout.clone()),
+            idle_timeout: resolver.limit("idle-timeout", flags.idle_timeout, file.idle_timeout.clone()),
+            leak_timeout: resolver.pick(
+                "leak-timeout",
+                flags.leak_timeout,
+                parse_duration,
+                file.leak_timeout.clone(),
+                default.leak_timeout,
+            ),
+            grace: resolver.pick("grace", None, parse_duration, file.grace.clone(), default.grace),
+            load_timeout: resolver.pick(
+                "load-timeout",
+                flags.load_timeout,
+                parse_duration,
+                file.load_timeout.clone(),
+                default.load_timeout,
+            ),
+            retries: resolver.retries(flags.retries, file.retries.clone()),
+            flaky: resolver.pick("flaky", flags.flaky, flaky, file.flaky.clone(), default.flaky),
+            output: resolver.pick("output", flags.output.map(Some), output, some(file.output.clone()), None),
+            history: resolver.pick("history", None, parse_number, file.history.clone(), default.history),
+            logs: resolver.pick("logs", flags.logs.clone().map(Some), path, some_path(file.logs.clone()), None),
+            log_name: resolver.pick(
+                "log-name",
+                flags.log_name.clone(),
+                parse_log_name,
+                file.log_name.clone(),
+                default.log_name,
+            ),
+            nox: resolver.pick("nox", flags.nox.clone().map(Some), path, None, None),
+            file,
+        };
+        resolver.check_colour();
+        if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
+    }
+
+    /// The rules for single sessions, in file order, less what a flag or a variable outdoes.
+    pub fn rules(&self) -> Vec<SessionRule> {
+        let mut rules: Vec<SessionRule> = self.file.sessions.iter().map(super::file::SessionTable::rule).collect();
+        for rule in &mut rules {
+            if self.timeout.origin.outdoes_rules() {
+                rule.timeout = None;
+            }
+            if self.idle_timeout.origin.outdoes_rules() {
+                rule.idle_timeout = None;
+            }
+            if self.retries.origin.outdoes_rules() {
+                let count = self.retries.value.count;
+                rule.retries = rule.retries.map(|policy| RetryPolicy { count, ..policy });
+            }
+        }
+        rules
+    }
+
+    /// The settings as a run takes them.
+    pub fn run_options(&self) -> RunOptions {
+        RunOptions {
+            jobs: self.jobs.value.count(),
+            fail_fast: self.fail_fast.value,
+            timeout: self.timeout.value,
+            idle_timeout: self.idle_timeout.value,
+            leak_timeout: self.leak_timeout.value,
+            grace: self.grace.value,
+            load_timeout: self.load_timeout.value,
+            retries: self.retries.value,
+            flaky: self.flaky.value,
+            output: self.output.value,
+            history: self.history.value,
+            secrets: values(&self.file.secrets),
+            logs: self.logs.value.clone(),
+            log_name: self.log_name.value.clone(),
+            sessions: self.rules(),
+        }
+    }
+
+    /// What settings call sessions that none of the names (base names and signatures) answers to.
+    pub fn check_names<N: AsRef<str>>(&self, names: &[N]) -> Vec<SettingsError> {
+        let tables = &self.file.sessions;
+        let called = tables.iter().flat_map(|table| std::iter::once(&table.pattern).chain(&table.after));
+        called
+            .filter(|called| {
+                let pattern = called.value.as_str();
+                !names.iter().any(|name| name.as_ref() == pattern || glob_matches(pattern, name.as_ref()))
+            })
+            .map(|called| {
+                let name = called.value.clone();
+                let hint = did_you_mean(&name, names.iter().map(AsRef::as_ref));
+                let is_glob = name.contains(['*', '?']);
+                let wrong = if is_glob { Wrong::UnmatchedGlob(name) } else { Wrong::UnknownSession(name) };
+                SettingsError::InFile { spot: called.spot.clone(), wrong, hint }
+            })
+            .collect()
+    }
+}
+
+/// Reads variables and picks the value that counts.
+struct Resolver<'a> {
+    variables: Variables<'a>,
+    errors: Vec<SettingsError>,
+}
+
+impl Resolver<'_> {
+    fn pick<T>(
+        &mut self,
+        key: &str,
+        flag: Option<T>,
+        read: impl Fn(&str) -> Result<T, Misread>,
+        file: Option<Placed<T>>,
+        default: T,
+    ) -> Setting<T> {
+        // Read in any case: a wrong variable is worth a word even where a flag outdoes it.
+        let variable = self.variable(&format!("NOXIDE_{}", key.to_uppercase().replace('-', "_")), read);
+        if let Some(value) = flag {
+            return Setting { value, origin: Origin::Flag(format!("--{key}")) };
+        }
+        match (variable, file) {
+            (Some(setting), _) => setting,
+            (None, Some(placed)) => Setting { value: placed.value, origin: Origin::File(placed.spot.place()) },
+            (None, None) => Setting { value: default, origin: Origin::Default },
+        }
+    }
+
+    /// A variable's value; one that is empty says nothing.
+    fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
+        let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
+        let text = raw.to_string_lossy();
+        match read(&text) {
+            Ok(value) => Some(Setting { value, origin: Origin::Variable(name.to_owned()) }),
+            Err(wrong) => {
+                let value = text.into_owned();
+                self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, wrong });
+                None
+            }
+        }
+    }
+
+    fn jobs(&mut self, flag: Option<Jobs>, file: Option<Placed<Jobs>>) -> Setting<Jobs> {
+        let jobs = self.pick("jobs", flag, parse_jobs, file, Jobs::Auto);
+        if jobs.origin == Origin::Default { self.variable("NOX_PARALLEL", parse_jobs).unwrap_or(jobs) } else { jobs }
+    }
+
+    fn limit(
+        &mut self,
+        key: &str,
+        flag: Option<Duration>,
+        file: Option<Placed<Duration>>,
+    ) -> Setting<Option<Duration>> {
+        self.pick(key, flag, parse_duration, file, Duration::ZERO).map(limit)
+    }
+
+    /// A flag or a variable says only how often; how long to wait stays with the file.
+    fn retries(&mut self, flag: Option<u32>, file: Option<Placed<RetryPolicy>>) -> Setting<RetryPolicy> {
+        let known = file.as_ref().map_or_else(RetryPolicy::default, |placed| placed.value);
+        let with = |count| RetryPolicy { count, ..known };
+        self.pick("retries", flag.map(with), |text| parse_count(text).map(with), file, RetryPolicy::default())
+    }
+
+    /// The choice of colours is made apart, before anything is printed; here its variable is only checked.
+    fn check_colour(&mut self) {
+        self.variable("NOXIDE_COLOR", |word| {
+            Colour::from_word(word).ok_or(Misread::Word(&["auto", "always", "never"]))
+        });
+    }
+}
+
+fn some<T>(placed: Option<Placed<T>>) -> Option<Placed<Option<T>>> {
+    placed.map(|placed| Placed { value: Some(placed.value), spot: placed.spot })
+}
+
+fn some_path(placed: Option<Placed<String>>) -> Option<Placed<Option<PathBuf>>> {
+    placed.map(|placed| Placed { value: Some(placed.value.into()), spot: placed.spot })
+}

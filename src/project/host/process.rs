@@ -1,0 +1,324 @@
+//! The host as a process: started, told what to run, listened to, closed.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::capture::Capture;
+use super::failure::{Frame, HostError, dumped_frames};
+use super::message::{Command, HostMessage, LoadMessage, RunOrder};
+use super::program::{BOOTSTRAP, boot};
+use crate::project::{Manifest, NoxPython};
+
+/// How long a noxfile's own environment (PEP 723) may take to be made: it may download an interpreter.
+const PREPARATION: Duration = Duration::from_secs(900);
+/// How long the host may take to end its sessions and itself; its own graces sum to four seconds.
+const FAREWELL: Duration = Duration::from_secs(6);
+
+/// What the host is started with.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// The folder nox is started in.
+    pub root: PathBuf,
+    /// What runs nox.
+    pub python: NoxPython,
+    /// nox's own flags.
+    pub nox_args: Vec<OsString>,
+    /// What follows `--`.
+    pub posargs: Vec<OsString>,
+    /// Variables set (or with none: unset) for the host and all its sessions, beside noxide's own environment.
+    pub env: Vec<(OsString, Option<OsString>)>,
+    /// Whether nox colours its lines where neither its flags nor `NO_COLOR` decide.
+    pub color: bool,
+    /// How long the noxfile may take to load.
+    pub load_timeout: Duration,
+}
+
+/// A host that has its noxfile loaded.
+#[derive(Debug)]
+pub struct Host {
+    child: Child,
+    writer: Mutex<UnixStream>,
+    reader: Option<BufReader<UnixStream>>,
+    capture: Capture,
+}
+
+impl Host {
+    /// Starts the host and waits until it has the noxfile loaded.
+    pub fn start(options: HostOptions) -> Result<(Self, Manifest), HostError> {
+        let executable = options.python.executable.clone();
+        let noxfile = named_noxfile(&options);
+        let timeout = options.load_timeout;
+        let mut host = Self::spawn(options).map_err(|source| HostError::Start { executable, source })?;
+        match host.await_manifest(timeout) {
+            Ok(manifest) => Ok((host, manifest)),
+            Err(Wait::Failed(error)) => Err(error),
+            Err(Wait::Over) => Err(host.hang(noxfile, timeout)),
+            Err(Wait::Died) => Err(host.died()),
+        }
+    }
+
+    fn spawn(options: HostOptions) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let (output, input) = io::pipe()?;
+        let root = options.root.canonicalize()?;
+        let mut process = Process::new(&options.python.executable);
+        process.args(["-c", BOOTSTRAP]).args(&options.nox_args);
+        if !options.posargs.is_empty() {
+            process.arg("--").args(&options.posargs);
+        }
+        if let Some(path) = options.python.search_path() {
+            process.env("PATH", path);
+        }
+        for (name, value) in options.env {
+            match value {
+                Some(value) => process.env(name, value),
+                None => process.env_remove(name),
+            };
+        }
+        process
+            .current_dir(&root)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(input.try_clone()?)
+            .stderr(input)
+            // Ctrl-C in the terminal is for noxide alone: it decides what sessions get.
+            .process_group(0);
+        let child = process.spawn()?;
+        drop(process); // its copies of the socket and the pipe would keep both open
+        let host = Self {
+            child,
+            reader: Some(BufReader::new(ours.try_clone()?)),
+            writer: Mutex::new(ours),
+            capture: Capture::of(output),
+        };
+        // An interpreter that is gone already shows as the end of the socket.
+        host.writer().write_all(&boot(options.color, &root.to_string_lossy())).ok();
+        Ok(host)
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, UnixStream> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn await_manifest(&mut self, timeout: Duration) -> Result<Manifest, Wait> {
+        let mut until = Instant::now() + timeout;
+        loop {
+            let line = self.read_line(until)?;
+            match serde_json::from_slice(&line) {
+                Ok(LoadMessage::Loading) => until = Instant::now() + timeout,
+                Ok(LoadMessage::Preparing) => until = Instant::now() + timeout.max(PREPARATION),
+                Ok(LoadMessage::Manifest(manifest)) => {
+                    if let Some(reader) = &self.reader {
+                        reader.get_ref().set_read_timeout(None).map_err(|_| Wait::Died)?;
+                    }
+                    return Ok(*manifest);
+                }
+                Ok(LoadMessage::Error(mut failure)) => {
+                    self.child.wait().ok();
+                    failure.output = self.capture.last_text(Duration::from_millis(300));
+                    return Err(Wait::Failed(HostError::Load(failure)));
+                }
+                Err(_) => return Err(Wait::Died),
+            }
+        }
+    }
+
+    fn read_line(&mut self, until: Instant) -> Result<Vec<u8>, Wait> {
+        let reader = self.reader.as_mut().ok_or(Wait::Died)?;
+        let mut line = Vec::new();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Wait::Over);
+            }
+            reader.get_ref().set_read_timeout(Some(left)).map_err(|_| Wait::Died)?;
+            match reader.read_until(b'\n', &mut line) {
+                Ok(_) if line.ends_with(b"\n") => return Ok(line),
+                Ok(_) => return Err(Wait::Died),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Wait::Died),
+            }
+        }
+    }
+
+    /// Has a process that loads for too long say where it is, then ends it with all it started.
+    fn hang(mut self, noxfile: PathBuf, waited: Duration) -> HostError {
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            kill_process(pid, Signal::USR1).ok();
+        }
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut output = self.capture.text();
+        while Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+            let before = std::mem::replace(&mut output, self.capture.text());
+            if output == before && output.contains("(most recent call first):") {
+                break;
+            }
+        }
+        self.kill();
+        let mut frames = dumped_frames(&output);
+        frames.iter_mut().for_each(quote);
+        HostError::Hang { noxfile, waited, frames, output }
+    }
+
+    fn died(mut self) -> HostError {
+        let status = self.await_exit(Duration::from_secs(2)).map_or_else(|| "still alive".to_owned(), in_words);
+        self.kill();
+        HostError::Died { status, output: self.capture.last_text(Duration::from_millis(300)) }
+    }
+
+    /// Orders a session to run; its stdout and stderr go to these descriptors, which the caller may then close.
+    pub fn run(&self, order: &RunOrder, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
+        let line = message(&Command::Run(order))?;
+        let writer = self.writer();
+        let descriptors = [stdout, stderr];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let sent = loop {
+            match sendmsg(writer.as_fd(), &[IoSlice::new(&line)], &mut ancillary, SendFlags::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?,
+            }
+        };
+        (&*writer).write_all(&line[sent..])
+    }
+
+    /// The stream of what the host says, to be read on a thread of its own; it can be taken once.
+    pub fn listen(&mut self) -> HostEvents {
+        HostEvents { reader: self.reader.take() }
+    }
+
+    /// The host's process, and its process group.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The last of what the host itself printed: what the noxfile printed while it loaded.
+    pub fn last_output(&self) -> String {
+        self.capture.text()
+    }
+
+    /// Asks the host to end, which ends sessions that still run; waits shortly, then kills it.
+    pub fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Ok(line) = message(&Command::Exit) {
+            self.writer().write_all(&line).ok();
+        }
+        self.writer().shutdown(Shutdown::Write).ok();
+        if self.await_exit(FAREWELL).is_none() {
+            self.kill();
+        }
+    }
+
+    fn await_exit(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + patience;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
+            kill_process_group(group, Signal::KILL).ok();
+        }
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the host says of its sessions, in order; ends when the host is gone.
+#[derive(Debug)]
+pub struct HostEvents {
+    reader: Option<BufReader<UnixStream>>,
+}
+
+impl Iterator for HostEvents {
+    type Item = HostMessage;
+
+    fn next(&mut self) -> Option<HostMessage> {
+        let reader = self.reader.as_mut()?;
+        let mut line = Vec::new();
+        loop {
+            match reader.read_until(b'\n', &mut line) {
+                Ok(_) if line.ends_with(b"\n") => return serde_json::from_slice(&line).ok(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// Why waiting for the manifest ended without one.
+enum Wait {
+    Over,
+    Died,
+    Failed(HostError),
+}
+
+fn message(command: &Command<'_>) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(command)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn in_words(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+/// The noxfile as the arguments name it, for a message about one that did not load.
+fn named_noxfile(options: &HostOptions) -> PathBuf {
+    let mut flags = options.nox_args.iter();
+    while let Some(flag) = flags.next() {
+        if flag == "-f" || flag == "--noxfile" {
+            if let Some(value) = flags.next() {
+                return value.into();
+            }
+        } else if let Some(value) = flag.to_str().and_then(|flag| flag.strip_prefix("--noxfile=")) {
+            return value.into();
+        }
+    }
+    PathBuf::from("noxfile.py")
+}
+
+/// Adds to a frame the text of its line.
+fn quote(frame: &mut Frame) {
+    if let Ok(source) = fs_err::read(Path::new(&frame.file)) {
+        let source = String::from_utf8_lossy(&source);
+        let line = source.lines().nth((frame.line as usize).saturating_sub(1));
+        frame.text = line.unwrap_or_default().trim().to_owned();
+    }
+}

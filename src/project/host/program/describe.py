@@ -1,0 +1,115 @@
+"""Says what a loaded noxfile declares: the manifest message of noxide's host program."""
+
+
+def describe(found, mode):
+    """The manifest, in the shape of noxide's `Manifest`."""
+    nox = sys.modules["nox"]
+    numbers = {}
+    for number, runner in enumerate(found.runners):
+        numbers.setdefault(id(runner), number)
+    logging.disable(logging.CRITICAL)  # nox warns of hashed environment names when the session runs
+    try:
+        sessions = [describe_session(nox, found, runner, numbers) for runner in found.runners]
+    finally:
+        logging.disable(logging.NOTSET)
+    config = found.config
+    report = getattr(config, "report", None)
+    names = [session["name"] for session in sessions]
+    for name in sorted(set(name for name in names if names.count(name) > 1)):
+        found.notices.append("%d sessions share the name %s" % (names.count(name), name))
+    return {
+        "type": "manifest",
+        "nox": nox_version(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "executable": sys.executable,
+        "noxfile": os.path.abspath(str(config.noxfile)),
+        "root": os.getcwd(),
+        "mode": mode,
+        "sessions": sessions,
+        "queue": [numbers[id(runner)] for runner in found.queue if id(runner) in numbers],
+        "description": (found.docstring or "").strip(),
+        "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
+        "report": os.path.abspath(str(report)) if report else None,
+        "notices": found.notices,
+    }
+
+
+def describe_session(nox, found, runner, numbers):
+    function = runner.func
+    python = getattr(function, "python", None)
+    backend = resolve_backend(nox, found.config, function)
+    passthrough = backend == "none" or python is False
+    file, line = source_of(function)
+    return {
+        "name": runner.friendly_name,
+        "base": runner.name,
+        "signatures": sorted(runner.signatures or [runner.name], key=len, reverse=True),
+        "description": runner.description or "",
+        "python": python if isinstance(python, str) else None,
+        "tags": list(getattr(function, "tags", None) or []),
+        "requires": needs_of(found, runner, numbers),
+        "backend": "none" if passthrough else backend,
+        "reuse": bool(reuses(found.config, runner)),
+        "envdir": None if passthrough else os.path.abspath(runner.envdir),
+        "default": bool(getattr(function, "default", True)),
+        "allow_parallel": getattr(function, "allow_parallel", None),
+        "parameters": [[str(name), shown(value)] for name, value in getattr(function, "call_spec", {}).items()],
+        "coverage": coverage_use(function),
+        "file": file,
+        "line": line,
+    }
+
+
+def shown(value):
+    try:
+        return repr(value)[:200]
+    except Exception:  # a parameter whose repr raises is still a parameter
+        return "<%s>" % type(value).__name__
+
+
+def needs_of(found, runner, numbers):
+    if not hasattr(runner, "get_direct_dependencies") or not getattr(runner.func, "requires", None):
+        return []
+    try:
+        return [numbers[id(need)] for need in runner.get_direct_dependencies() if id(need) in numbers]
+    except Exception:  # only sessions that nox did not select may name a need that does not exist
+        return []
+
+
+def resolve_backend(nox, config, function):
+    """The backend nox would take: of a list such as `uv|virtualenv`, the first that is there."""
+    declared = (
+        getattr(config, "force_venv_backend", None)
+        or getattr(function, "venv_backend", None)
+        or getattr(config, "default_venv_backend", None)
+        or "virtualenv"
+    )
+    if "|" not in declared or getattr(function, "python", None) is False:
+        return declared
+    optional = getattr(nox.virtualenv, "OPTIONAL_VENVS", {})
+    return next((name for name in declared.split("|") if optional.get(name, True)), declared)
+
+
+def reuses(config, runner):
+    if hasattr(runner, "reuse_existing_venv"):
+        try:
+            return runner.reuse_existing_venv()
+        except Exception:  # nox says what is wrong when the session runs
+            return False
+    return runner.func.reuse_venv or getattr(config, "reuse_existing_virtualenvs", False)
+
+
+def warm(nox, found):
+    """Imports before the forks what each session would import, and looks for uv once."""
+    import importlib
+
+    for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
+                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass
+    environments = [r for r in found.queue if getattr(r.func, "python", None) is not False]
+    if any(resolve_backend(nox, found.config, runner.func) != "none" for runner in environments):
+        getattr(nox.virtualenv, "OPTIONAL_VENVS", None)
+        getattr(nox.virtualenv, "UV_VERSION", None)

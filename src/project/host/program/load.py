@@ -1,0 +1,336 @@
+"""Loads nox and the noxfile, and says what was found: the first part of noxide's host program.
+
+noxide joins the parts of this folder to one program and runs it with the Python that runs nox (3.7 or newer).
+BOOT is what noxide sent with it.
+"""
+
+import io
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+
+
+class HostFailure(Exception):
+    """Loading ended; `facts` is the error message for noxide."""
+
+    def __init__(self, stage, message, code=None, **facts):
+        super().__init__(message)
+        self.facts = dict(facts, type="error", stage=stage, code=code, message=message)
+
+
+class Channel:
+    """The socket to noxide: JSON lines out; lines and descriptors in."""
+
+    def __init__(self, fd):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
+        self.socket.setblocking(True)
+        self.rest = b""
+        self.descriptors = []
+
+    def send(self, message):
+        line = json.dumps(message, default=str).encode("utf-8") + b"\n"
+        try:
+            self.socket.sendall(line)
+        except OSError:
+            pass  # noxide is gone: the next receive says so
+
+    def receive(self):
+        """Messages that have come, each with the descriptors sent along; None once noxide is gone."""
+        try:
+            data, ancillary, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
+        except ConnectionError:
+            return None
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                for at in range(0, len(payload) - len(payload) % 4, 4):
+                    self.descriptors.append(int.from_bytes(payload[at : at + 4], sys.byteorder))
+        if not data:
+            return None
+        lines = (self.rest + data).split(b"\n")
+        self.rest = lines.pop()
+        return [json.loads(line.decode("utf-8")) for line in lines]
+
+
+class ErrorLines(logging.Handler):
+    """Keeps what nox logs as an error, for the message noxide shows."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+    def text(self, otherwise):
+        return "\n".join(self.lines) or otherwise
+
+
+class Loaded:
+    """nox with the noxfile in it."""
+
+    def __init__(self):
+        self.config = None
+        self.manifest = None
+        self.runners = []
+        self.queue = []
+        self.notices = []
+        self.docstring = None
+
+
+def import_nox():
+    """nox's modules by name; fails by stage `nox` where it is absent, lists what a probe misses else."""
+    try:
+        import nox
+        import nox.logger
+        import nox.manifest
+        import nox.registry
+        import nox.sessions
+        import nox.tasks
+        import nox.virtualenv
+        from nox import _options
+    except Exception as error:  # any broken installation, told as such
+        raise HostFailure("nox", "nox cannot be imported by %s: %s" % (sys.executable, error))
+    wanted = {
+        "nox._options.options.parse_args": hasattr(getattr(_options, "options", None), "parse_args"),
+        "nox.tasks.load_nox_module": hasattr(nox.tasks, "load_nox_module"),
+        "nox.tasks.merge_noxfile_options": hasattr(nox.tasks, "merge_noxfile_options"),
+        "nox.tasks.discover_manifest": hasattr(nox.tasks, "discover_manifest"),
+        "nox.tasks.filter_manifest": hasattr(nox.tasks, "filter_manifest"),
+        "nox.tasks.run_manifest": hasattr(nox.tasks, "run_manifest"),
+        "nox.sessions.SessionRunner.execute": hasattr(getattr(nox.sessions, "SessionRunner", None), "execute"),
+        "nox.sessions.Result": hasattr(nox.sessions, "Result") and hasattr(nox.sessions, "Status"),
+        "nox.logger.setup_logging": hasattr(nox.logger, "setup_logging"),
+    }
+    return nox, [name for name, found in sorted(wanted.items()) if not found]
+
+
+def nox_version():
+    try:
+        from importlib.metadata import version
+    except ImportError:  # Python 3.7
+        from importlib_metadata import version
+    try:
+        return version("nox")
+    except Exception:  # an unpacked nox without metadata
+        return "unknown"
+
+
+def parse_arguments(nox):
+    """nox's own parse of its arguments; emulates `--no-dependencies` where the release has none."""
+    from nox import _options
+
+    known = [field.name for field in getattr(getattr(_options, "NoxConfig", None), "__attrs_attrs__", ())]
+    emulate = "no_dependencies" not in known and "--no-dependencies" in nox_flags()
+    if emulate:
+        sys.argv.remove("--no-dependencies")
+    said, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        config = _options.options.parse_args()
+    except SystemExit as error:
+        lines = sys.stderr.getvalue().strip().splitlines()
+        message = re.sub(r"^\S+: error: ", "", lines[-1]) if lines else "nox refuses its arguments"
+        raise HostFailure("options", message, error.code if isinstance(error.code, int) else 2)
+    except Exception as error:  # a validator of nox's, such as a bad NOX_PARALLEL
+        raise HostFailure("options", "%s" % error, 2)
+    finally:
+        shown, sys.stderr = sys.stderr.getvalue(), said
+        said.write(shown)
+    return config, emulate
+
+
+def nox_flags():
+    """The arguments before `--`."""
+    arguments = sys.argv[1:]
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def enter_script_environment(nox, config, channel):
+    """Has nox itself see to a PEP 723 noxfile; where that wants another interpreter, becomes that one."""
+    outer = os.environ.pop("NOX_OUTER_PYTHONPATH", None)
+    if outer is not None:
+        os.environ["PYTHONPATH"] = outer
+    try:
+        from nox import _cli
+    except ImportError:
+        return  # a release without script mode
+    try:
+        with open(os.path.expandvars(str(config.noxfile)), encoding="utf-8", errors="replace") as file:
+            if not re.search(r"(?m)^# /// script\s*$", file.read()):
+                return
+    except OSError:
+        return  # nox says it better when it loads
+    if not hasattr(_cli, "execute_workflow") or not hasattr(_cli, "run_script_mode"):
+        return
+    channel.send({"type": "preparing"})
+    kept = _cli.execute_workflow, _cli.setup_logging, os.execle
+    _cli.execute_workflow = lambda config: 0  # reached where this interpreter will do
+    _cli.setup_logging = lambda **_: None
+    os.execle = lambda command, *rest: become(command, rest[1:-1], rest[-1], channel)
+    try:
+        getattr(_cli, "nox_main", _cli.main)()
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            raise HostFailure("nox", error.code)
+        if error.code:
+            raise HostFailure("nox", "nox ended with %s while it made the noxfile's environment" % error.code)
+    except Exception as error:
+        raise HostFailure("nox", "the noxfile's own environment (PEP 723) could not be made: %s" % error)
+    finally:
+        _cli.execute_workflow, _cli.setup_logging, os.execle = kept
+    channel.send({"type": "loading"})
+
+
+def become(command, arguments, environment, channel):
+    """Replaces this process by the same program under the interpreter beside `command`."""
+    python = os.path.join(os.path.dirname(command), "python")
+    if not os.access(python, os.X_OK):
+        python = sys.executable
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    fd = os.dup(channel.socket.fileno())
+    os.set_inheritable(fd, True)
+    os.dup2(boot_file(dict(BOOT, fd=fd)).fileno(), 0)
+    os.execve(python, [python, "-c", BOOT["bootstrap"]] + list(arguments), environment)
+
+
+def boot_file(boot):
+    """An unlinked file with what the bootstrap reads from descriptor 0."""
+    file = tempfile.TemporaryFile()
+    body = json.dumps(boot).encode("utf-8")
+    file.write(b"%010d" % len(body) + body)
+    file.seek(0)
+    return file
+
+
+def watch_duplicates(nox):
+    """Notes sessions of one name, of which nox silently keeps the last."""
+    clashes = []
+    registry = getattr(nox.registry, "_REGISTRY", None)
+    if not isinstance(registry, dict):
+        return clashes
+
+    class Registry(type(registry)):
+        def __setitem__(self, name, function):
+            if name in self and source_of(self[name]) != source_of(function):
+                clashes.append((name, source_of(self[name]), source_of(function)))
+            super().__setitem__(name, function)
+
+        def __copy__(self):
+            return type(registry)(self)
+
+    nox.registry._REGISTRY = Registry(registry)
+    return clashes
+
+
+def source_of(function):
+    """File and line of a session's function, below all decorators."""
+    seen = 0
+    while seen < 50 and (hasattr(function, "func") or hasattr(function, "__wrapped__")):
+        function = getattr(function, "func", None) or function.__wrapped__
+        seen += 1
+    code = getattr(function, "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code else (None, None)
+
+
+def load(channel):
+    """Everything up to a manifest; a `HostFailure` says what went wrong, and where."""
+    nox, missing = import_nox()
+    if missing:
+        return None, missing
+    found = Loaded()
+    errors = ErrorLines()
+    logging.getLogger("nox").addHandler(errors)
+    config, emulate = parse_arguments(nox)
+    if not (getattr(config, "forcecolor", False) or getattr(config, "nocolor", False) or "NO_COLOR" in os.environ):
+        config.color = BOOT["color"]
+    nox.logger.setup_logging(
+        color=config.color, verbose=config.verbose, add_timestamp=getattr(config, "add_timestamp", False)
+    )
+    if BOOT["role"] == "host":
+        enter_script_environment(nox, config, channel)
+    clashes = watch_duplicates(nox)
+    module = load_module(nox, config, errors)
+    found.docstring = module.__doc__
+    found.config = config
+    try:
+        nox.tasks.merge_noxfile_options(module, config)
+    except Exception as error:
+        raise HostFailure("noxfile", "nox refuses what the noxfile sets in nox.options: %s" % error)
+    try:
+        choose(nox, module, found, errors, emulate)
+    finally:
+        logging.getLogger("nox").removeHandler(errors)
+    for name, old, new in clashes:
+        found.notices.append(
+            "two sessions are called %s (lines %s and %s of %s): nox keeps the last"
+            % (name, old[1], new[1], os.path.basename(new[0] or "the noxfile"))
+        )
+    if not hasattr(found.manifest, "_all_sessions"):
+        return None, ["nox.manifest.Manifest._all_sessions"]
+    return found, []
+
+
+def load_module(nox, config, errors):
+    """Runs the noxfile; its exceptions become errors that show the user's frames only."""
+    try:
+        module = nox.tasks.load_nox_module(config)
+    except SystemExit as error:
+        raise HostFailure(
+            "noxfile", "the noxfile called sys.exit(%r)" % (error.code,), 2, **blame(nox, sys.exc_info())
+        )
+    except KeyboardInterrupt:
+        raise HostFailure("noxfile", "interrupted while the noxfile was loaded", 130, **blame(nox, sys.exc_info()))
+    except BaseException as error:
+        facts = blame(nox, sys.exc_info())
+        message = "the noxfile is no valid Python" if isinstance(error, SyntaxError) else "the noxfile raised"
+        raise HostFailure("noxfile", message, 2, **facts)
+    if isinstance(module, int):
+        raise HostFailure("noxfile", errors.text("nox could not load the noxfile"), module)
+    return module
+
+
+def choose(nox, module, found, errors, emulate):
+    """nox's own discovery and selection."""
+    names = []
+    try:
+        found.manifest = nox.tasks.discover_manifest(module, found.config)
+        found.runners = list(getattr(found.manifest, "_all_sessions", ()))
+        names = [runner.friendly_name for runner in found.runners]
+        if emulate:
+            found.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in found.manifest._queue]
+        selected = nox.tasks.filter_manifest(found.manifest, found.config)
+    except SystemExit as error:
+        raise HostFailure("select", errors.text("nox ended with %s" % error.code), 3, names=names)
+    except Exception as error:
+        raise HostFailure("select", errors.text("%s: %s" % (type(error).__name__, error)), 3, names=names,
+                          **blame(nox, sys.exc_info()))
+    if isinstance(selected, int):
+        if selected != 0:
+            raise HostFailure("select", errors.text("nox selected nothing"), selected, names=names)
+    else:
+        found.queue = list(getattr(selected, "_queue", ()))
+    found.emulate = emulate
+
+
+def blame(nox, info):
+    """An exception as text, and the frames of it that are the user's own."""
+    kind, error, trace = info
+    inside = [os.path.dirname(os.path.abspath(nox.__file__)) + os.sep]
+    library = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+    frames = []
+    for frame in traceback.extract_tb(trace):
+        if frame.filename.startswith(("<noxide", "<frozen")) or frame.filename.startswith(tuple(inside)):
+            continue
+        frames.append({"file": os.path.abspath(frame.filename), "line": frame.lineno, "function": frame.name,
+                       "text": frame.line or ""})
+    own = [frame for frame in frames if not frame["file"].startswith(library) and "site-packages" not in frame["file"]]
+    if isinstance(error, SyntaxError) and error.filename:
+        own.append({"file": error.filename, "line": error.lineno or 0, "function": "<module>",
+                    "text": (error.text or "").rstrip("\n")})
+    return {"traceback": own or frames, "exception": "".join(traceback.format_exception_only(kind, error)).strip()}

@@ -1,0 +1,275 @@
+"""Serves noxide over the socket until it has enough: the last part of noxide's host program."""
+
+import errno
+import select
+
+HANDLERS = {}
+GRACE = 2.0
+
+
+class Host:
+    """The sessions that run, and the loop that watches over them."""
+
+    def __init__(self, channel, found, mode):
+        self.channel = channel
+        self.found = found
+        self.mode = mode
+        self.running = {}
+        self.ended = False
+        self.wake, self.waker = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(self.waker, False)
+        signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.stop)
+
+    def stop(self, *_):
+        self.ended = True
+
+    def serve(self):
+        """Until noxide says `exit`, or is gone: then every session is ended."""
+        poll = select.poll()
+        poll.register(self.channel.socket, select.POLLIN)
+        poll.register(self.wake, select.POLLIN)
+        pipes = {}
+        while not self.ended:
+            for running in self.running.values():
+                if running.pipe not in pipes:
+                    pipes[running.pipe] = running
+                    poll.register(running.pipe, select.POLLIN)
+            for fd, _ in poll.poll():
+                if fd == self.wake:
+                    self.read_all(self.wake)
+                elif fd in pipes:
+                    if not self.hear(pipes[fd]):
+                        poll.unregister(fd)
+                        pipes[fd].quiet = True
+                else:
+                    self.obey(self.channel.receive())
+            for running in self.reap():
+                if not running.quiet:
+                    poll.unregister(running.pipe)
+                del pipes[running.pipe]
+                os.close(running.pipe)
+        self.end_all()
+
+    def read_all(self, fd):
+        """What a pipe holds now; None when it is at its end."""
+        data = b""
+        while True:
+            try:
+                more = os.read(fd, 65536)
+            except BlockingIOError:
+                return data
+            if not more:
+                return data or None
+            data += more
+
+    def obey(self, messages):
+        if messages is None:
+            self.ended = True
+            return
+        for message in messages:
+            if message["type"] == "exit":
+                self.ended = True
+            elif message["type"] == "run":
+                out, err = self.channel.descriptors[:2]
+                del self.channel.descriptors[:2]
+                try:
+                    self.start(message, out, err)
+                except Exception as error:
+                    self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
+                                       "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
+                                       "reason": "could not be started: %s" % error})
+                finally:
+                    os.close(out)
+                    os.close(err)
+
+    def start(self, order, out, err):
+        if self.mode == "fork":
+            running = fork(self.found, order, out, err, self.leave)
+        elif self.mode == "fresh":
+            running = start_fresh(self.found, order, out, err)
+        else:
+            running = start_plainly(self.found, order, out, err)
+        os.set_blocking(running.pipe, False)
+        self.running[running.pid] = running
+
+    def leave(self):
+        """Closes, in a fork, what is the host's alone."""
+        signal.set_wakeup_fd(-1)
+        self.channel.socket.close()
+        for fd in [self.wake, self.waker] + [running.pipe for running in self.running.values()]:
+            os.close(fd)
+
+    def hear(self, running):
+        """Passes on what a session's process says; false at the end of its pipe."""
+        data = self.read_all(running.pipe)
+        if data is None:
+            return False
+        lines = (running.rest + data).split(b"\n")
+        running.rest = lines.pop()
+        for line in lines:
+            message = json.loads(line.decode("utf-8"))
+            if "ready" in message:
+                self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
+                running.started = True
+            elif "notify" in message:
+                self.channel.send({"type": "notify", "id": running.id, "target": message["notify"],
+                                   "matches": message["matches"], "posargs": message["posargs"]})
+            else:
+                running.answer = message
+        return True
+
+    def reap(self):
+        """Sessions whose own process is over, whatever may still hold their pipe."""
+        over = []
+        for running in list(self.running.values()):
+            try:
+                pid, status, usage = os.wait4(running.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status, usage = running.pid, 0, None
+            if pid == 0:
+                continue
+            del self.running[running.pid]
+            self.hear(running)
+            self.tell_end(running, status, usage)
+            over.append(running)
+        return over
+
+    def tell_end(self, running, status, usage):
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        if running.report:
+            running.answer = answer_of_report(running.report[0], running.report[1], code)
+        if not running.started:
+            self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
+        answer = running.answer or {"status": "CRASHED", "reason": death(code, number)}
+        peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+        self.channel.send({
+            "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
+            "exit": code, "signal": number, "peak_kib": peak,
+            "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
+            "duration_ms": int((time.monotonic() - running.since) * 1000),
+        })
+
+    def end_all(self):
+        """Ends every session and all it started: TERM, a grace, KILL."""
+        if not self.running:
+            return
+        doomed = set(self.running) | descendants(set(self.running))
+        for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+            for pid in doomed:
+                for kill in (os.killpg, os.kill):
+                    try:
+                        kill(pid, number)
+                    except OSError:
+                        pass  # gone, or no group of its own
+            until = time.monotonic() + grace
+            while time.monotonic() < until and any(alive(pid) for pid in doomed):
+                self.reap()
+                time.sleep(0.01)
+
+
+def death(code, number):
+    """In words, how a process ended that gave no answer."""
+    if number is not None:
+        try:
+            return "its process was killed by %s" % signal.Signals(number).name
+        except ValueError:
+            return "its process was killed by signal %d" % number
+    return "its process ended with exit code %s before nox had a result" % code
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except OSError as error:
+        return error.errno == errno.EPERM
+
+
+def descendants(roots):
+    """All processes below `roots`, where /proc tells."""
+    parents = {}
+    try:
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    with open("/proc/%s/stat" % name, "rb") as file:
+                        parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+                except (OSError, ValueError, IndexError):
+                    continue
+    except OSError:
+        return set()
+    found, grown = set(), True
+    while grown:
+        more = set(pid for pid, parent in parents.items() if parent in roots | found) - found
+        grown = bool(more)
+        found |= more
+    return found
+
+
+def watch_for_hangup(fd, on):
+    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away."""
+    import fcntl
+
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC if on else flags & ~os.O_ASYNC)
+    except (OSError, AttributeError):
+        pass  # a system without it: noxide's own end of the host still works
+
+
+def prepare_process():
+    """The surroundings nox's own command gives a noxfile."""
+    fd = os.dup(BOOT["fd"]) if BOOT["role"] == "host" else None
+    if BOOT["fd"] > 2:
+        os.close(BOOT["fd"])
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.path[:] = [entry for entry in sys.path if entry != ""]
+    sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "nox")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    return fd
+
+
+def main():
+    import faulthandler
+
+    fd = prepare_process()
+    if fd is None:
+        run_fresh_session()
+        return
+    channel = Channel(fd)
+    channel.send({"type": "loading"})
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # noxide asks so where a load hangs
+    watch_for_hangup(fd, True)
+    mode, found = "fork", None
+    try:
+        found, missing = load(channel)
+        if missing:
+            found, mode = list_plainly(), "plain"
+            manifest = describe_plainly(found, missing)
+        else:
+            why = ready_to_fork(sys.modules["nox"], found)
+            mode = "fresh" if why else "fork"
+            manifest = describe(found, {"how": "process", "why": why} if why else {"how": "fork"})
+    except HostFailure as failure:
+        watch_for_hangup(fd, False)
+        channel.send(failure.facts)
+        return
+    faulthandler.unregister(signal.SIGUSR1)
+    watch_for_hangup(fd, False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        HANDLERS[number] = signal.getsignal(number)
+    channel.send(manifest)
+    Host(channel, found, mode).serve()
+
+
+main()

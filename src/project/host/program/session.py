@@ -1,0 +1,217 @@
+"""One session in a process of its own, forked or fresh: part of noxide's host program."""
+
+import gc
+import time
+
+
+class Running:
+    """A session's process as the host knows it."""
+
+    def __init__(self, order, pid, pipe):
+        self.id = order["id"]
+        self.pid = pid
+        self.pipe = pipe
+        self.rest = b""
+        self.answer = None
+        self.report = None
+        self.started = False
+        self.quiet = False
+        self.since = time.monotonic()
+
+
+def child(found, order, out, err, answers):
+    """The forked child: becomes the session, answers through `answers`, and never returns."""
+    status = 1
+    try:
+        settle(order, out, err)
+        send(answers, {"ready": True})
+        send(answers, perform(found, order, answers))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        finish_interpreter()
+        status = 0
+    except BaseException:  # whatever it is, it belongs into the session's log
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass
+        os._exit(status)
+
+
+def send(answers, message):
+    data = json.dumps(message, default=str).encode("utf-8") + b"\n"
+    while data:
+        data = data[os.write(answers, data) :]
+
+
+def settle(order, out, err):
+    """A session and process group of its own, its descriptors, signals, environment and priority."""
+    if os.getpgrp() != os.getpid():
+        os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
+    signal.signal(signal.SIGINT, HANDLERS.get(signal.SIGINT, signal.default_int_handler))
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    if order.get("tty"):
+        import fcntl
+        import termios
+
+        try:
+            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+        except OSError:
+            pass  # it still is a terminal to the session's programs, only not the controlling one
+    for fd in (out, err):
+        if fd > 2:
+            os.close(fd)
+    os.environ.update(order.get("env") or {})
+    if "TMPDIR" in (order.get("env") or {}):
+        tempfile.tempdir = None
+    if order.get("nice"):
+        try:
+            os.nice(order["nice"])
+        except OSError:
+            pass  # a lower number needs a privilege; the session runs all the same
+
+
+def finish_interpreter():
+    """What the end of an interpreter does for the session: its own threads and exit hooks."""
+    import atexit
+    import threading
+
+    if threading.active_count() > 1:
+        threading._shutdown()
+    atexit._run_exitfuncs()
+
+
+def forget_exit_hooks():
+    """Leaves exit hooks and finalizers made before the fork to the host, which runs them once."""
+    import atexit
+    import weakref
+
+    atexit._clear()
+    registry = getattr(weakref.finalize, "_registry", {})
+    for info in list(registry.values()):
+        info.atexit = False
+    weakref.finalize._registered_with_atexit = False
+
+
+def perform(found, order, answers):
+    """Runs the session through nox's own `run_manifest`, which words its log lines; says how it ended."""
+    nox = sys.modules["nox"]
+    if BOOT["role"] == "host":
+        forget_exit_hooks()
+    runner = found.runners[order["id"]]
+    give_results(nox, found, order)
+    if order.get("posargs") is not None:
+        runner.posargs = list(order["posargs"])
+    found.manifest.notify = lambda target, posargs=None: notify(found, target, posargs, answers)
+    config = found.config
+    if hasattr(config, "parallel"):
+        config.parallel = 1
+    if hasattr(config, "parallel_worker"):
+        config.parallel_worker = True
+    since = time.monotonic()
+    try:
+        result = nox.tasks.run_manifest([runner], config)[0]
+        answer = {"status": result.status.name, "reason": str(result.reason or "")}
+    except KeyboardInterrupt:
+        answer = {"status": "INTERRUPTED", "reason": "interrupted"}
+    except SystemExit as error:
+        good = error.code in (None, 0)
+        text = "the session called sys.exit(%s)" % ("" if error.code is None else repr(error.code))
+        (nox.logger.logger.warning if good else nox.logger.logger.error)("Session %s: %s", runner.friendly_name, text)
+        answer = {"status": "SUCCESS" if good else "FAILED", "reason": "" if good else text}
+    except BaseException as error:
+        traceback.print_exc()
+        answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
+    answer["duration"] = time.monotonic() - since
+    return answer
+
+
+def give_results(nox, found, order):
+    """Hands nox the results of other sessions, so that its own check of `requires` holds here."""
+    status, result = nox.sessions.Status, nox.sessions.Result
+    for number, word in (order.get("results") or {}).items():
+        known = getattr(status, word, status.FAILED)
+        runner = found.runners[int(number)]
+        runner.result = result(runner, known)
+    if found.emulate:
+        for runner in found.runners:
+            if getattr(runner, "result", None) is None:
+                runner.result = result(runner, status.SUCCESS)
+
+
+def notify(found, target, posargs, answers):
+    """`session.notify`: tells the host; an unknown session is an error here and now, as in nox."""
+    matches = [number for number, runner in enumerate(found.runners)
+               if runner == target or runner.name == target or target in runner.signatures]
+    if not matches:
+        raise ValueError("Session %s not found." % target)
+    words = None if posargs is None else [os.fspath(p) if hasattr(p, "__fspath__") else str(p) for p in posargs]
+    send(answers, {"notify": matches[0], "matches": matches, "posargs": words})
+    return True
+
+
+def fork(found, order, out, err, close):
+    """Starts a session as a fork of this process; `close` frees what is the host's alone."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        close()
+        os.close(reader)
+        child(found, order, out, err, writer)
+    os.close(writer)
+    return Running(order, pid, reader)
+
+
+def start_fresh(found, order, out, err):
+    """Starts a session in a process that loads the noxfile again, for hosts that must not fork."""
+    import subprocess
+
+    reader, writer = os.pipe()
+    boot = dict(BOOT, role="session", order=order, name=found.runners[order["id"]].friendly_name, answers=writer)
+    with boot_file(boot) as stdin:
+        process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
+                                   stderr=err, pass_fds=[writer], start_new_session=True, cwd=BOOT["cwd"])
+    process.returncode = 0  # reaped by the host's own wait, not by subprocess
+    os.close(writer)
+    return Running(order, process.pid, reader)
+
+
+def run_fresh_session():
+    """The other side of `start_fresh`: loads, finds the session by number and name, runs it."""
+    answers, order = BOOT["answers"], BOOT["order"]
+    os.set_inheritable(answers, False)
+    reason = "the noxfile, loaded again, has no session %s in the same place" % BOOT["name"]
+    runner = None
+    try:
+        found, missing = load(None)
+        runner = found.runners[order["id"]] if not missing and order["id"] < len(found.runners) else None
+    except HostFailure as failure:
+        reason = "the noxfile could not be loaded again: %s" % failure
+        sys.stderr.write("%s\n%s\n" % (reason, failure.facts.get("exception", "")))
+    if runner is None or runner.friendly_name != BOOT["name"]:
+        send(answers, {"status": "FAILED", "reason": reason})
+        return
+    child(found, order, os.dup(1), os.dup(2), answers)
+
+
+def ready_to_fork(nox, found):
+    """Why sessions cannot be forked from here; empty where they can."""
+    import threading
+
+    if threading.active_count() > 1:
+        return "the noxfile leaves threads running after its import"
+    warm(nox, found)
+    gc.collect()
+    getattr(gc, "freeze", gc.collect)()
+    return ""

@@ -1,0 +1,175 @@
+//! Finds nox: as told, in the project, on PATH, beside noxide, as a module, or in an environment of noxide's own.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use thiserror::Error;
+
+use super::private::{self, PrivateError};
+use super::shebang::interpreter_of;
+
+/// Where to look.
+#[derive(Clone, Debug, Default)]
+pub struct NoxSearch {
+    /// `--nox` or `NOXIDE_NOX`: a nox command, a Python that has nox, or the name of either on PATH.
+    pub explicit: Option<PathBuf>,
+    /// The project's folder.
+    pub root: PathBuf,
+    /// The value of PATH.
+    pub path: OsString,
+    /// A folder whose `nox` comes after PATH's: where noxide's own command is, when both were installed together.
+    pub beside: Option<PathBuf>,
+    /// noxide's cache folder, for an environment of its own; none forbids making one.
+    pub cache: Option<PathBuf>,
+}
+
+/// What runs nox, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoxPython {
+    /// The interpreter.
+    pub executable: PathBuf,
+    /// Where it was found.
+    pub origin: NoxOrigin,
+    /// A folder to append to PATH, so that sessions find the uv that came with nox.
+    pub extra_path: Option<PathBuf>,
+}
+
+/// Where nox was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoxOrigin {
+    /// Named by `--nox` or `NOXIDE_NOX`.
+    Told,
+    /// The project's `.venv`.
+    Project,
+    /// The `nox` on PATH.
+    Path,
+    /// Installed together with noxide.
+    Beside,
+    /// `python -m nox`.
+    Module,
+    /// noxide's own environment.
+    Private {
+        /// Whether it was made just now.
+        made: bool,
+    },
+}
+
+/// Why there is no nox.
+#[derive(Debug, Error)]
+pub enum NoxError {
+    /// What was named has no nox.
+    #[error("{} is neither a nox command nor a Python that has nox", .0.display())]
+    NotNox(PathBuf),
+    /// Nothing on this machine has nox, and none may be installed.
+    #[error("nox was not found: not in .venv, not on PATH, not in the Python on PATH")]
+    Absent,
+    /// It could not be installed.
+    #[error("nox was not found, and installing it for noxide failed: {0}")]
+    Private(#[from] PrivateError),
+}
+
+impl NoxPython {
+    /// PATH with the extra folder at its end; none where there is nothing to add.
+    pub(crate) fn search_path(&self) -> Option<OsString> {
+        let extra = self.extra_path.as_ref()?;
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = env::split_paths(&path).chain([extra.clone()]);
+        env::join_paths(folders).ok()
+    }
+}
+
+/// Finds what runs nox for a project.
+pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
+    if let Some(told) = &search.explicit {
+        let bare = told.components().count() == 1 && !told.is_file();
+        let command = if bare { on_path(&search.path, &told.to_string_lossy()) } else { Some(absolute(told)) };
+        return command
+            .and_then(|command| python_behind(&command, &search.path))
+            .map(|executable| found(executable, NoxOrigin::Told))
+            .ok_or_else(|| NoxError::NotNox(told.clone()));
+    }
+    let local = absolute(&search.root).join(".venv/bin/nox");
+    if let Some(python) = executable(&local).then(|| interpreter(&local, &search.path)).flatten() {
+        return Ok(found(python, NoxOrigin::Project));
+    }
+    if let Some(python) = on_path(&search.path, "nox").and_then(|nox| python_behind(&nox, &search.path)) {
+        return Ok(found(python, NoxOrigin::Path));
+    }
+    if let Some(folder) = &search.beside {
+        let nox = folder.join("nox");
+        if let Some(python) = executable(&nox).then(|| interpreter(&nox, &search.path)).flatten() {
+            return Ok(NoxPython { extra_path: Some(folder.clone()), ..found(python, NoxOrigin::Beside) });
+        }
+    }
+    for name in ["python3", "python"] {
+        if let Some(python) = on_path(&search.path, name).filter(|python| has_nox(python)) {
+            return Ok(found(python, NoxOrigin::Module));
+        }
+    }
+    let cache = search.cache.as_ref().ok_or(NoxError::Absent)?;
+    let (executable, made) = private::environment(cache, &search.path)?;
+    let extra_path = executable.parent().map(Path::to_path_buf);
+    Ok(NoxPython { executable, origin: NoxOrigin::Private { made }, extra_path })
+}
+
+fn found(executable: PathBuf, origin: NoxOrigin) -> NoxPython {
+    NoxPython { executable, origin, extra_path: None }
+}
+
+/// The interpreter of a nox command or of a Python that has nox.
+fn python_behind(command: &Path, path: &OsString) -> Option<PathBuf> {
+    let name = command.file_name()?.to_string_lossy().into_owned();
+    if name.starts_with("python") || name.starts_with("pypy") {
+        return has_nox(command).then(|| command.to_path_buf());
+    }
+    interpreter(command, path).or_else(|| asked(command))
+}
+
+fn interpreter(script: &Path, path: &OsString) -> Option<PathBuf> {
+    interpreter_of(script, |name| on_path(path, name))
+}
+
+/// Whether a Python can import nox, without importing it.
+fn has_nox(python: &Path) -> bool {
+    let probe = "import importlib.util as u, sys; sys.path[:] = [p for p in sys.path if p]; \
+                 sys.exit(u.find_spec('nox') is None)";
+    quietly(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
+}
+
+/// The interpreter behind a wrapper (a pyenv shim, a shell script): the wrapper is asked, by a noxfile that tells.
+fn asked(command: &Path) -> Option<PathBuf> {
+    const MARK: &str = "noxide-asks-for-the-interpreter:";
+    let folder = tempfile::tempdir().ok()?;
+    let noxfile = folder.path().join("noxfile.py");
+    let text = format!("import sys\nprint({MARK:?} + sys.executable)\n");
+    std::io::Write::write_all(&mut fs_err::File::create(&noxfile).ok()?, text.as_bytes()).ok()?;
+    let mut question = Command::new(command);
+    question.arg("--list").arg("-f").arg(&noxfile).current_dir(folder.path());
+    let answer = quietly(&mut question).stdout(Stdio::piped()).output().ok()?;
+    let answer = String::from_utf8_lossy(&answer.stdout);
+    let python = answer.lines().find_map(|line| line.strip_prefix(MARK))?;
+    Some(PathBuf::from(python)).filter(|python| python.is_file())
+}
+
+fn quietly(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+/// The first executable of this name on PATH.
+pub(super) fn on_path(path: &OsString, name: &str) -> Option<PathBuf> {
+    env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|candidate| executable(candidate))
+}
+
+fn executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}

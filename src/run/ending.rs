@@ -1,0 +1,128 @@
+//! How the dispatcher ends sessions: their answers, their logs, retries, and what a failure does to the rest.
+
+use super::attempt::{Phase, Step, Told};
+use super::clock::millis;
+use super::dispatcher::{Dispatcher, Message};
+use super::launch::{Answer, Finish};
+use super::options::{FailFast, FlakyMode};
+use super::process::Log;
+use crate::record::{Fact, Outcome, SessionResult};
+
+impl Dispatcher<'_> {
+    pub(super) fn finished(&mut self, finish: Finish) {
+        let Some(place) = self.place(finish.id) else { return };
+        let at = self.clock.now();
+        let until = at.saturating_add(millis(self.given.options.leak_timeout));
+        let Some(running) = self.running.get_mut(&place) else { return };
+        running.phase = Phase::Draining { finish, at, until };
+        if running.closed {
+            self.conclude(place);
+        }
+    }
+
+    pub(super) fn closed(&mut self, place: usize, number: u32) {
+        let Some(running) = self.running.get_mut(&place).filter(|running| running.number == number) else { return };
+        running.closed = true;
+        if matches!(running.phase, Phase::Draining { .. }) {
+            self.conclude(place);
+        }
+    }
+
+    /// The attempt is over: its log is whole, nothing of it writes any more.
+    pub(super) fn conclude(&mut self, place: usize) {
+        let Some(mut running) = self.running.remove(&place) else { return };
+        let Phase::Draining { finish, at, .. } = std::mem::replace(&mut running.phase, Phase::Working) else { return };
+        let told = running.told.is_some();
+        if let Some(tree) = running.tree().filter(|_| told || !running.closed) {
+            tree.kill();
+        }
+        let (bytes, written) = running.log.take().map_or((0, Ok(())), Log::finish);
+        let name = self.given.plan.sessions[place].facts.name.clone();
+        if let Err(error) = written {
+            self.emit(Fact::Notice { text: format!("the log of {name} is not whole: {error}") });
+        }
+        self.report_growth(place, &mut running, bytes);
+        let attempt = running.attempt(&finish, at, bytes);
+        let number = attempt.number;
+        let again = matches!(attempt.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed) && !self.stopping;
+        let wait = self.given.plan.sessions[place].retries.wait_before(number).filter(|_| again);
+        self.attempts.entry(place).or_default().push(attempt.clone());
+        match wait {
+            Some(wait) => {
+                let delay = millis(wait);
+                self.waiting_retry.insert(place, (self.clock.now().saturating_add(delay), running.slots));
+                self.emit(Fact::SessionRetried { session: name, attempt, delay });
+            }
+            None => self.settle(place, attempt.outcome, attempt.reason),
+        }
+    }
+
+    /// The session is over for good.
+    pub(super) fn settle(&mut self, place: usize, outcome: Outcome, reason: String) {
+        let attempts = self.attempts.remove(&place).unwrap_or_default();
+        let flaky = outcome == Outcome::Passed && attempts.len() > 1;
+        let (outcome, reason) = match self.given.options.flaky {
+            FlakyMode::Fail if flaky => {
+                (Outcome::Failed, format!("flaky: passed at attempt {}, which counts as failed here", attempts.len()))
+            }
+            _ => (outcome, reason),
+        };
+        let session = self.given.plan.sessions[place].facts.name.clone();
+        self.failed |= outcome.is_failure();
+        self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts }));
+        for abort in self.scheduler.finish(place, outcome) {
+            let because = self.given.plan.sessions[abort.because].facts.name.clone();
+            let verdict = self.scheduler.outcome(abort.because).unwrap_or(Outcome::Aborted);
+            self.never_started(abort.session, format!("requires {because}, which is {verdict}"));
+        }
+        if let Some(fail_fast) = self.given.options.fail_fast.filter(|_| outcome.is_failure() && !self.stopping) {
+            self.stop("fail-fast", "the run ended at the first failure");
+            if fail_fast == FailFast::Kill {
+                self.end_all("another session failed (--fail-fast=kill)", Step::Interrupt);
+            }
+        }
+    }
+
+    pub(super) fn never_started(&mut self, place: usize, reason: String) {
+        self.failed = true;
+        let session = self.given.plan.sessions[place].facts.name.clone();
+        let attempts = self.attempts.remove(&place).unwrap_or_default();
+        let outcome = Outcome::Aborted;
+        self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky: false, attempts }));
+    }
+
+    /// Nothing more starts; what waits is aborted.
+    pub(super) fn stop(&mut self, cause: &str, reason: &str) {
+        self.stopping = true;
+        self.emit(Fact::RunInterrupted { cause: cause.to_owned() });
+        for place in std::mem::take(&mut self.waiting_retry).into_keys() {
+            let outcome =
+                self.attempts.get(&place).and_then(|all| all.last()).map_or(Outcome::Cancelled, |a| a.outcome);
+            self.settle(place, outcome, format!("not tried again: {reason}"));
+        }
+        for place in self.scheduler.abort_waiting() {
+            self.never_started(place, reason.to_owned());
+        }
+    }
+
+    pub(super) fn end_all(&mut self, reason: &str, step: Step) {
+        let (now, grace) = (self.clock.now(), millis(self.given.options.grace));
+        for running in self.running.values_mut() {
+            let told = Told { outcome: Outcome::Cancelled, reason: reason.to_owned() };
+            running.end(told, step, now, grace);
+        }
+    }
+
+    pub(super) fn host_gone(&mut self) {
+        for (place, running) in &self.running {
+            if !matches!(running.phase, Phase::Draining { .. }) {
+                let id = self.given.plan.sessions[*place].id;
+                let finish = Finish::crashed(id, "the process that holds nox and the noxfile died".to_owned());
+                self.sender.send(Message::Answer(Answer::Finished(finish))).unwrap_or(());
+            }
+        }
+        if !self.stopping && !self.scheduler.is_over() {
+            self.stop("host", "the process that holds nox and the noxfile died");
+        }
+    }
+}

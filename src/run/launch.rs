@@ -1,0 +1,83 @@
+//! What the dispatcher asks of whoever starts sessions, and what it hears back.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::project::SessionId;
+use crate::record::Outcome;
+
+/// One session to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Which session.
+    pub id: SessionId,
+    /// How the sessions it requires ended.
+    pub results: Vec<(SessionId, Outcome)>,
+    /// Arguments given by `session.notify`; none leaves those of the command line.
+    pub posargs: Option<Vec<String>>,
+    /// Environment variables it gets on top of noxide's own environment.
+    pub env: Vec<(String, String)>,
+    /// How far its priority is lowered, as in `nice`.
+    pub nice: i32,
+    /// Whether its output is a terminal.
+    pub terminal: bool,
+}
+
+/// Starts sessions: the host, or a double in tests that steer time and failure.
+pub trait Launch {
+    /// Starts a session whose stdout and stderr are `output`. What becomes of it arrives as [`Answer`]s.
+    ///
+    /// # Errors
+    /// When whoever starts sessions is gone.
+    fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()>;
+}
+
+/// What is heard of a session that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its process, leader of a group of its own.
+    Started {
+        /// Which session.
+        id: SessionId,
+        /// Process and group.
+        pid: u32,
+    },
+    /// It called `session.notify`.
+    Notified {
+        /// Which session called.
+        id: SessionId,
+        /// Which session it wants to run.
+        target: SessionId,
+        /// Arguments for that session.
+        posargs: Option<Vec<String>>,
+    },
+    /// Its process is over.
+    Finished(Finish),
+}
+
+/// How a session's process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Which session.
+    pub id: SessionId,
+    /// What nox says.
+    pub outcome: Outcome,
+    /// nox's reason in words, or empty.
+    pub reason: String,
+    /// Exit status where it had one.
+    pub exit: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// CPU time in milliseconds.
+    pub cpu: Option<u64>,
+    /// Largest resident set of any of its processes in bytes.
+    pub peak_memory: Option<u64>,
+}
+
+impl Finish {
+    /// A session whose process died without an answer, or never came to be.
+    pub fn crashed(id: SessionId, reason: String) -> Self {
+        let outcome = Outcome::Crashed;
+        Self { id, outcome, reason, exit: None, signal: None, cpu: None, peak_memory: None }
+    }
+}

@@ -1,0 +1,201 @@
+//! A session's log: bytes go from its output to disk as they come, in bounded memory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::Mask;
+
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// How many chunks are read at most once told to stop: more than a pipe holds.
+const CHUNKS_AFTER_STOP: usize = 32;
+
+/// A thread that carries one attempt's output to its log file.
+#[derive(Debug)]
+pub struct Log {
+    bytes: Arc<AtomicU64>,
+    stop: Option<OwnedFd>,
+    thread: Option<JoinHandle<Option<io::Error>>>,
+}
+
+impl Log {
+    /// Follows `source` into a new file at `path`, and into `copy` as well where one is asked for.
+    ///
+    /// `closed` is called once, when the last process that held the output is gone or [`Log::finish`] said stop.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or no thread or pipe can be had.
+    pub fn follow(
+        source: OwnedFd,
+        path: &Path,
+        copy: Option<&Path>,
+        mask: Mask,
+        closed: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let log: File = fs_err::File::create(path)?.into();
+        let copy: Option<File> = copy.map(fs_err::File::create).transpose()?.map(Into::into);
+        let (wake, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+        let bytes = Arc::new(AtomicU64::new(0));
+        let mut carrier = Carrier {
+            source,
+            wake,
+            log: Some(log),
+            copy,
+            mask,
+            held: Vec::new(),
+            bytes: Arc::clone(&bytes),
+            trouble: None,
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned()).stack_size(256 * 1024).spawn(move || {
+            carrier.carry();
+            closed();
+            carrier.trouble
+        })?;
+        Ok(Self { bytes, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Bytes in the log file so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Takes what is there, stops reading even where a process still holds the output, and gives the log's size.
+    ///
+    /// # Errors
+    /// The first thing that went wrong on disk; the session itself was never stopped by it.
+    pub fn finish(mut self) -> (u64, io::Result<()>) {
+        drop(self.stop.take());
+        let trouble = self.thread.take().and_then(|thread| thread.join().ok().flatten());
+        (self.bytes(), trouble.map_or(Ok(()), Err))
+    }
+}
+
+struct Carrier {
+    source: OwnedFd,
+    wake: OwnedFd,
+    log: Option<File>,
+    copy: Option<File>,
+    mask: Mask,
+    held: Vec<u8>,
+    bytes: Arc<AtomicU64>,
+    trouble: Option<io::Error>,
+}
+
+impl Carrier {
+    fn carry(&mut self) {
+        let mut chunk = vec![0; CHUNK];
+        // How much more is read once told to stop: a process that writes without end must not keep us here.
+        let mut left: Option<usize> = None;
+        loop {
+            let mut ends = [PollFd::new(&self.source, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            match poll(&mut ends, left.map(|_| &at_once)) {
+                Err(Errno::INTR) => continue,
+                Err(_) => break,
+                Ok(_) => {}
+            }
+            let (readable, told) = (!ends[0].revents().is_empty(), !ends[1].revents().is_empty());
+            if readable {
+                match rustix::io::read(&self.source, &mut chunk) {
+                    Ok(0) => break,
+                    Ok(count) => self.write(&chunk[..count], false),
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    // A pseudo-terminal whose last holder is gone says EIO where a pipe says end.
+                    Err(_) => break,
+                }
+            }
+            match &mut left {
+                None if told => left = Some(CHUNKS_AFTER_STOP),
+                None => {}
+                Some(0) => break,
+                Some(_) if !readable => break,
+                Some(left) => *left -= 1,
+            }
+        }
+        self.write(&[], true);
+    }
+
+    /// Writes to log and copy. One that refuses (disk full) is given up; the session goes on.
+    fn write(&mut self, bytes: &[u8], last: bool) {
+        let bytes = self.mask.pass(&mut self.held, bytes, last);
+        for file in [&mut self.log, &mut self.copy] {
+            if let Some(Err(error)) = file.as_mut().map(|file| file.write_all(&bytes)) {
+                *file = None;
+                self.trouble.get_or_insert(error);
+            }
+        }
+        if self.log.is_some() {
+            self.bytes.fetch_add(bytes.len() as u64, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::process::open_channel;
+    use std::sync::mpsc;
+
+    #[test]
+    fn bytes_reach_log_and_copy_and_the_end_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("a.log"), folder.path().join("b.log"));
+        let channel = open_channel(None).unwrap();
+        let (tell, told) = mpsc::channel();
+        let closed = move || tell.send(()).unwrap();
+        let log = Log::follow(channel.read, &path, Some(&copy), Mask::default(), closed).unwrap();
+        rustix::io::write(&channel.write, b"one\xfftwo").unwrap();
+        drop(channel.write);
+        told.recv().unwrap();
+        let (bytes, trouble) = log.finish();
+        assert!(trouble.is_ok());
+        assert_eq!(bytes, 7);
+        assert_eq!(fs_err::read(&path).unwrap(), b"one\xfftwo");
+        assert_eq!(fs_err::read(&copy).unwrap(), b"one\xfftwo");
+    }
+
+    #[test]
+    fn stops_though_a_process_holds_the_output_and_writes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let channel = open_channel(None).unwrap();
+        let mut child = std::process::Command::new("yes").stdout(channel.write).spawn().unwrap();
+        let log = Log::follow(channel.read, &folder.path().join("a.log"), None, Mask::default(), || ()).unwrap();
+        while log.bytes() == 0 {
+            std::thread::yield_now();
+        }
+        let (bytes, trouble) = log.finish();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(bytes > 0 && trouble.is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_never_blocks_the_session() {
+        let channel = open_channel(None).unwrap();
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(full, folder.path().join("a.log")).unwrap();
+        let log = Log::follow(channel.read, &folder.path().join("a.log"), None, Mask::default(), || ()).unwrap();
+        let chunk = vec![b'x'; 1 << 20];
+        let mut rest = chunk.as_slice();
+        while !rest.is_empty() {
+            rest = &rest[rustix::io::write(&channel.write, rest).unwrap()..];
+        }
+        let (bytes, trouble) = log.finish();
+        assert_eq!(bytes, 0);
+        assert_eq!(trouble.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}

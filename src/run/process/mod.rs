@@ -1,0 +1,13 @@
+//! A session's processes: its output, its tree, and the signals that reach noxide.
+
+mod channel;
+mod log;
+mod mask;
+mod signals;
+mod tree;
+
+pub use channel::{Channel, open_channel};
+pub use log::Log;
+pub use mask::Mask;
+pub use signals::{Caught, Signals};
+pub use tree::{Tree, become_subreaper, end_run, signal_group};

@@ -1,0 +1,95 @@
+//! Signals that reach noxide, as messages.
+
+use std::io;
+use std::thread::JoinHandle;
+
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH};
+use signal_hook::iterator::{Handle, Signals as Iterator};
+
+/// What a signal asks of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// End: SIGINT, SIGTERM or SIGHUP, by number.
+    End(i32),
+    /// Stop for a while (Ctrl-Z).
+    Pause,
+    /// Go on after a stop.
+    Resume,
+    /// Say what runs now (SIGUSR1).
+    Tell,
+    /// The terminal has another size.
+    Resize,
+}
+
+impl Caught {
+    /// The exit code a run ends with by this signal: 128 and its number.
+    pub fn exit(signal: i32) -> u8 {
+        u8::try_from(128 + signal).unwrap_or(u8::MAX)
+    }
+
+    /// A signal's name.
+    pub fn name(signal: i32) -> String {
+        signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+    }
+}
+
+/// A thread that turns signals into calls, until dropped.
+#[derive(Debug)]
+pub struct Signals {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Signals {
+    /// Catches what a run answers to; `tell` is called for each.
+    ///
+    /// # Errors
+    /// When no handler or thread can be had.
+    pub fn catch(mut tell: impl FnMut(Caught) + Send + 'static) -> io::Result<Self> {
+        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH])?;
+        let handle = signals.handle();
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                tell(match signal {
+                    SIGTSTP => Caught::Pause,
+                    SIGCONT => Caught::Resume,
+                    SIGUSR1 => Caught::Tell,
+                    SIGWINCH => Caught::Resize,
+                    end => Caught::End(end),
+                });
+            }
+        })?;
+        Ok(Self { handle, thread: Some(thread) })
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn signals_become_messages() {
+        let (tell, told) = mpsc::channel();
+        let signals = Signals::catch(move |caught| tell.send(caught).unwrap_or(())).unwrap();
+        for (signal, caught) in
+            [(SIGUSR1, Caught::Tell), (SIGWINCH, Caught::Resize), (SIGCONT, Caught::Resume), (SIGHUP, Caught::End(1))]
+        {
+            signal_hook::low_level::raise(signal).unwrap();
+            assert_eq!(told.recv().unwrap(), caught);
+        }
+        drop(signals);
+        assert_eq!((Caught::exit(2), Caught::name(15).as_str()), (130, "SIGTERM"));
+        assert_eq!(Caught::name(99), "signal 99");
+    }
+}

@@ -1,0 +1,146 @@
+//! How the dispatcher starts sessions: those that are due, and those that others notify.
+
+use std::path::PathBuf;
+
+use super::attempt::{Phase, Running};
+use super::clock::millis;
+use super::dispatcher::{Dispatcher, Message};
+use super::launch::{Finish, Order};
+use super::process::{Log, open_channel};
+use super::schedule::Start;
+use crate::project::SessionId;
+use crate::record::{Fact, NeedFacts, NeedOrigin};
+
+impl Dispatcher<'_> {
+    pub(super) fn start(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let now = self.clock.now();
+        let due: Vec<usize> =
+            self.waiting_retry.iter().filter(|(_, (at, _))| *at <= now).map(|(place, _)| *place).collect();
+        for place in due {
+            if let Some((_, slots)) = self.waiting_retry.remove(&place) {
+                self.launch(place, slots);
+            }
+        }
+        for Start { session, slots } in self.scheduler.start() {
+            self.launch(session, slots);
+        }
+    }
+
+    pub(super) fn launch(&mut self, place: usize, slots: Vec<usize>) {
+        let number = self.attempts.get(&place).map_or(0, Vec::len) as u32 + 1;
+        let start = self.clock.now();
+        let session = &self.given.plan.sessions[place];
+        let log_path = PathBuf::from("logs").join(match number {
+            1 => format!("{}.log", session.log),
+            _ => format!("{}.{number}.log", session.log),
+        });
+        let fact = Fact::SessionStarted {
+            session: session.facts.name.clone(),
+            attempt: number,
+            slots: slots.clone(),
+            log: log_path.clone(),
+        };
+        let mut running = Running {
+            number,
+            start,
+            slots,
+            log: None,
+            log_path,
+            reported: 0,
+            grown: start,
+            closed: false,
+            mark: format!("NOXIDE_ATTEMPT={}:{place}:{number}", self.given.facts.run),
+            group: None,
+            phase: Phase::Working,
+            told: None,
+            deadline: session.timeout.map(|timeout| start.saturating_add(millis(timeout))),
+        };
+        self.emit(fact);
+        let launched = self.open(place, &mut running);
+        self.running.insert(place, running);
+        if let Err(error) = launched {
+            let id = self.given.plan.sessions[place].id;
+            self.finished(Finish::crashed(id, format!("could not be started: {error}")));
+            self.closed(place, number);
+        }
+    }
+
+    /// Opens the attempt's log and output, and has it started.
+    pub(super) fn open(&mut self, place: usize, running: &mut Running) -> std::io::Result<()> {
+        let session = &self.given.plan.sessions[place];
+        let channel = open_channel(self.given.terminal)?;
+        let (sender, number) = (self.sender.clone(), running.number);
+        let closed = move || sender.send(Message::Closed(place, number)).unwrap_or(());
+        let copy = self
+            .given
+            .options
+            .logs
+            .as_ref()
+            .map(|folder| folder.join(self.given.options.log_name.replace("{session}", &session.log)));
+        let path = self.given.folder.join(&running.log_path);
+        running.log = Some(Log::follow(channel.read, &path, copy.as_deref(), self.given.mask.clone(), closed)?);
+        let mut env = self.given.env.clone();
+        env.extend(running.mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+        env.push(("NOXIDE_SLOT".to_owned(), running.slots.first().map_or(0, |slot| *slot).to_string()));
+        env.extend(session.env.iter().cloned());
+        let results = session
+            .work
+            .needs
+            .iter()
+            .filter_map(|(need, _)| Some((self.given.plan.sessions[*need].id, self.scheduler.outcome(*need)?)));
+        let order = Order {
+            id: session.id,
+            results: results.collect(),
+            posargs: self.posargs.get(&place).cloned(),
+            env,
+            nice: 0,
+            terminal: self.given.terminal.is_some(),
+        };
+        self.launcher.launch(&order, channel.write)
+    }
+
+    pub(super) fn started(&mut self, id: SessionId, pid: u32) {
+        let Some(place) = self.place(id) else { return };
+        let (now, grace) = (self.clock.now(), millis(self.given.options.grace));
+        if let Some(running) = self.running.get_mut(&place) {
+            running.group = Some(pid);
+            // Told to end before it had a process to tell.
+            if let Phase::Ending { step, .. } = running.phase {
+                running.step(step, now, grace);
+            }
+        }
+    }
+
+    /// `session.notify`: a session that is neither queued nor over is added; one that waits goes to the end.
+    pub(super) fn notified(&mut self, by: SessionId, target: SessionId, posargs: Option<Vec<String>>) {
+        let place = match self.place(target) {
+            Some(place) if self.scheduler.is_waiting(place) => place,
+            // nox too does nothing where the session runs or is over.
+            Some(_) => return,
+            None if self.stopping => return,
+            None => {
+                let session = &self.given.manifest.sessions[target.0];
+                let (options, history) = (self.given.options, self.given.history);
+                let place = self.given.plan.add(session, target, options, history);
+                self.scheduler.add(self.given.plan.sessions[place].work.clone());
+                self.posargs.extend(posargs.map(|posargs| (place, posargs)));
+                place
+            }
+        };
+        let is_new = place + 1 == self.given.plan.sessions.len() && !self.given.manifest.queue.contains(&target);
+        for need in self.scheduler.postpone(place) {
+            let on = self.given.plan.sessions[need].facts.name.clone();
+            let origin = NeedOrigin::Notify;
+            self.given.plan.sessions[place].facts.needs.push(NeedFacts { on, origin });
+            self.given.plan.sessions[place].work.needs.push((need, false));
+        }
+        if is_new {
+            let by = self.given.manifest.sessions[by.0].name.clone();
+            let session = self.given.plan.sessions[place].facts.clone();
+            self.emit(Fact::SessionAdded { session, by });
+        }
+    }
+}

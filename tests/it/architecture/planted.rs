@@ -1,0 +1,172 @@
+//! The scanner finds what it is for: planted breaches in small trees, and nothing in a clean one.
+
+use std::path::Path;
+
+use super::breaches;
+
+const CAPTION: &str = "//! A caption of one sentence.\n";
+
+/// A tree with these files, each with a caption before its text.
+fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        put(root.path(), name, &format!("{CAPTION}{text}"));
+    }
+    root
+}
+
+fn put(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(path, text).unwrap();
+}
+
+#[track_caller]
+fn assert_breach(files: &[(&str, &str)], expected: &str) {
+    let root = tree(files);
+    assert_eq!(breaches(root.path()), [expected], "in {files:?}");
+}
+
+#[test]
+fn a_clean_tree_has_none() {
+    let root = tree(&[
+        ("src/lib.rs", "pub mod run; pub mod record;"),
+        ("src/main.rs", "fn main() { noxide::cli::main() }"),
+        (
+            "src/run/mod.rs",
+            "mod plan;\n#[cfg(test)]\nmod fixture;\n#[doc(inline)]\npub use plan::{Plan, Step as Stage};\npub(crate) use fixture::x;",
+        ),
+        (
+            "src/run/plan.rs",
+            "use super::process::Child;\nuse crate::{fs, record::{self, Outcome}};\n/// See [`crate::cli::run`].\nfn a() { log(\"crate::cli\"); command.stdout(); }\n#[cfg(test)] mod tests { use super::super::fixture::x; use super::Plan; }",
+        ),
+        ("src/run/fixture.rs", "use super::plan::Plan;"),
+        ("src/run/process/mod.rs", "mod child;\npub use child::Child;"),
+        ("src/run/process/child.rs", "fn b() -> impl Fn() + use<'_> { unsafe { c() } }"),
+        ("src/run/options.rs", ""),
+        ("src/config/fold.rs", "use crate::run::options::Options;"),
+        ("src/output/board.rs", "use crate::project::SessionName; fn a() { println!(); }"),
+        ("src/project/mod.rs", "mod name;\nmod manifest;\npub use name::SessionName;\npub use manifest::Manifest;"),
+        ("src/project/name.rs", ""),
+        ("src/project/manifest.rs", ""),
+        ("src/cli/run.rs", "use crate::output::Board; use crate::config; fn a() { std::io::stdout(); }"),
+    ]);
+    assert_eq!(breaches(root.path()), [] as [String; 0]);
+}
+
+#[test]
+fn imports_up_beside_and_out_of_the_law() {
+    assert_breach(
+        &[("src/fs/tree.rs", "\nuse crate::run::Plan;")],
+        "src/fs/tree.rs:3: `fs` may not import `run::Plan`",
+    );
+    assert_breach(
+        &[("src/run/a.rs", "use crate::{fs, output::B};")],
+        "src/run/a.rs:2: `run` may not import `output::B`",
+    );
+    assert_breach(
+        &[("src/cache/a.rs", "fn a() { crate::trace::b(); }")],
+        "src/cache/a.rs:2: `cache` may not import `trace::b`",
+    );
+    assert_breach(
+        &[("src/cache/a/b.rs", "use super::super::super::audit::C;")],
+        "src/cache/a/b.rs:2: `cache` may not import `audit::C`",
+    );
+    assert_breach(
+        &[("src/fs/a.rs", "#[cfg(test)]\nmod tests {\n  use super::super::super::cli;\n}")],
+        "src/fs/a.rs:4: `fs` may not import `cli`",
+    );
+    assert_breach(&[("src/util2/a.rs", "")], "src/util2/a.rs:1: `util2` is no room of the law");
+    assert_breach(
+        &[("src/main.rs", "use noxide::run::Plan;")],
+        "src/main.rs:2: the binary calls `cli` and nothing else",
+    );
+}
+
+#[test]
+fn rooms_imported_in_part() {
+    let run = [
+        ("src/run/mod.rs", "mod plan; mod options;\npub use plan::Plan; pub use options::Options;"),
+        ("src/run/plan.rs", ""),
+        ("src/run/options.rs", ""),
+    ];
+    let with = |name, text| [run.as_slice(), &[(name, text)]].concat();
+    let root = tree(&with("src/config/fold.rs", "use crate::run::Options;"));
+    assert_eq!(breaches(root.path()), [] as [String; 0]);
+    assert_breach(
+        &with("src/config/fold.rs", "use crate::run::{Options, Plan};"),
+        "src/config/fold.rs:2: `config` may import only options of `run`, not `Plan`",
+    );
+    assert_breach(
+        &with("src/config/fold.rs", "use crate::run::plan::Step;"),
+        "src/config/fold.rs:2: `config` may import only options of `run`, not `Step`",
+    );
+    assert_breach(
+        &[("src/output/a.rs", "use crate::project::Manifest;")],
+        "src/output/a.rs:2: `output` may import only name of `project`, not `Manifest`",
+    );
+}
+
+#[test]
+fn circles_within_a_room() {
+    let two = [("src/run/a.rs", "use super::b::B;"), ("src/run/b.rs", "use crate::run::a::A;")];
+    assert_breach(&two, "src/run/a.rs: files in a circle: src/run/a.rs → src/run/b.rs → src/run/a.rs");
+    let through_doors = [
+        ("src/run/mod.rs", "mod a; mod b; mod c;\npub use a::A; pub use b::B; pub use c::C;"),
+        ("src/run/a.rs", "use super::B;"),
+        ("src/run/b.rs", "use crate::run::{C};"),
+        ("src/run/c.rs", "fn c() { super::A::new(); }"),
+    ];
+    assert_breach(
+        &through_doors,
+        "src/run/a.rs: files in a circle: src/run/a.rs → src/run/b.rs → src/run/c.rs → src/run/a.rs",
+    );
+}
+
+#[test]
+fn doors_hold_doors_only() {
+    assert_breach(
+        &[("src/run/mod.rs", "mod a;\npub fn b() { c(); }"), ("src/run/a.rs", "")],
+        "src/run/mod.rs:3: `fn` in a list of doors: only `mod` and `use` belong here",
+    );
+    assert_breach(
+        &[("src/lib.rs", "pub mod run;\n#[derive(Clone)]\npub(crate) struct A;")],
+        "src/lib.rs:4: `struct` in a list of doors: only `mod` and `use` belong here",
+    );
+}
+
+#[test]
+fn kernel_and_printing_have_their_places() {
+    assert_breach(
+        &[("src/run/plan.rs", "fn a() { unsafe { b() } }")],
+        "src/run/plan.rs:2: `unsafe` outside run/process/ and trace/",
+    );
+    assert_breach(
+        &[("src/run/a.rs", "fn a() {\n println!(\"\"); }")],
+        "src/run/a.rs:3: `println` outside output/ and cli/",
+    );
+    assert_breach(
+        &[("src/fs/a.rs", "fn a() { std::io::stderr(); }")],
+        "src/fs/a.rs:2: `stderr` outside output/ and cli/",
+    );
+}
+
+#[test]
+fn captions_sizes_and_names() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "src/fs/a.rs", "use std::path::Path;\n");
+    put(root.path(), "src/fs/path_utils.rs", CAPTION);
+    put(root.path(), "src/run/host.py", "import nox\n");
+    put(root.path(), "src/run/good.py", "#!/usr/bin/env python3\n\"\"\"A caption of one sentence.\"\"\"\n");
+    put(root.path(), "tests/it/long.rs", &format!("{CAPTION}{}", "\n".repeat(400)));
+    put(root.path(), "tests/it/just.rs", &format!("{CAPTION}{}", "\n".repeat(399)));
+    put(root.path(), "benches/misc/bench.py", "\"\"\"A caption of one sentence.\"\"\"\n");
+    let expected = [
+        "benches/misc/bench.py:1: `misc` names nothing",
+        "src/fs/a.rs:1: the first line is the file's caption, one sentence",
+        "src/fs/path_utils.rs:1: `utils` names nothing",
+        "src/run/host.py:1: the first line is the file's caption, one sentence",
+        "tests/it/long.rs:401: a file has at most 400 lines",
+    ];
+    assert_eq!(breaches(root.path()), expected);
+}

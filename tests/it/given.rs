@@ -1,0 +1,46 @@
+//! Manifests made by hand, for tests that need no nox.
+
+use std::path::PathBuf;
+
+use noxide::project::{CoverageUse, HostMode, Manifest, Session, SessionId, SessionName};
+
+/// A session with nothing special about it.
+pub fn session(name: &str) -> Session {
+    Session {
+        name: SessionName::new(name),
+        base: name.split(['-', '(']).next().unwrap_or(name).to_owned(),
+        signatures: vec![name.to_owned()],
+        description: String::new(),
+        python: None,
+        tags: Vec::new(),
+        requires: Vec::new(),
+        backend: "none".to_owned(),
+        reuse: false,
+        envdir: None,
+        default: true,
+        allow_parallel: None,
+        parameters: Vec::new(),
+        coverage: CoverageUse::default(),
+        notifies: Vec::new(),
+    }
+}
+
+/// A session that writes coverage data to this file.
+pub fn covered(name: &str, data: &str, own_file: bool) -> Session {
+    let coverage = CoverageUse { writes: Some(PathBuf::from(data)), own_file, reads: false };
+    Session { coverage, ..session(name) }
+}
+
+/// A manifest whose sessions are all selected.
+pub fn manifest(sessions: Vec<Session>) -> Manifest {
+    Manifest {
+        nox: "2026.10.20".to_owned(),
+        python: "3.11.7".to_owned(),
+        executable: PathBuf::from("python"),
+        noxfile: PathBuf::from("noxfile.py"),
+        root: PathBuf::from("."),
+        mode: HostMode::Fork,
+        queue: (0..sessions.len()).map(SessionId).collect(),
+        sessions,
+    }
+}

@@ -1,0 +1,239 @@
+//! Properties of the scheduler over random graphs, weights, locks and failures.
+
+use std::collections::BTreeSet;
+
+use noxide::record::Outcome;
+use noxide::run::{Scheduler, Start, Work};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+struct Case {
+    work: Vec<Work>,
+    outcomes: Vec<Outcome>,
+    slots: usize,
+    memory: u64,
+    /// Which running session ends next, by a number taken modulo how many run.
+    order: Vec<usize>,
+    /// After so many ends, this session is postponed as if another had notified it.
+    postpone: Option<(usize, usize)>,
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![4 => Just(Outcome::Passed), 1 => Just(Outcome::Failed), 1 => Just(Outcome::Skipped), 1 => Just(Outcome::TimedOut)]
+}
+
+fn work(at: usize) -> impl Strategy<Value = Work> {
+    let needs = prop::collection::vec((0..at.max(1), any::<bool>()), 0..4.min(at + 1));
+    let locks = prop::collection::btree_set(prop::sample::select(vec!["db", "net", "tree"]), 0..3);
+    (needs, locks, 1..5_usize, prop::bool::weighted(0.1), 0..40_u64, 0..100_u64).prop_map(
+        move |(needs, locks, cpus, exclusive, memory, duration)| Work {
+            needs: if at == 0 { Vec::new() } else { needs },
+            locks: locks.into_iter().map(str::to_owned).collect(),
+            cpus,
+            exclusive,
+            memory,
+            duration,
+        },
+    )
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (1..24_usize).prop_flat_map(|count| {
+        let work: Vec<_> = (0..count).map(work).collect();
+        let outcomes = prop::collection::vec(outcome(), count);
+        let order = prop::collection::vec(any::<usize>(), count * 2);
+        let postpone = prop::option::of((0..count, 0..count));
+        (work, outcomes, 1..5_usize, prop_oneof![Just(0), 20..60_u64], order, postpone).prop_map(
+            |(work, outcomes, slots, memory, order, postpone)| Case { work, outcomes, slots, memory, order, postpone },
+        )
+    })
+}
+
+/// Plays a case to its end, checking each step; gives the order of starts.
+fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
+    let mut scheduler = Scheduler::new(case.work.clone(), case.slots, case.memory);
+    let mut needs: Vec<Vec<(usize, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
+    let mut running: Vec<Start> = Vec::new();
+    let mut started: Vec<usize> = Vec::new();
+    let mut aborted: BTreeSet<usize> = BTreeSet::new();
+    let mut ends = 0;
+    loop {
+        for start in scheduler.start() {
+            prop_assert!(!started.contains(&start.session), "{} started twice", start.session);
+            for (need, must_pass) in &needs[start.session] {
+                let outcome = scheduler.outcome(*need);
+                prop_assert!(outcome.is_some(), "{} before its need {need}", start.session);
+                prop_assert!(
+                    !must_pass || outcome.is_some_and(Outcome::satisfies),
+                    "{} after a failed need",
+                    start.session
+                );
+            }
+            let cpus = case.work[start.session].cpus.min(case.slots);
+            prop_assert_eq!(start.slots.len(), cpus);
+            started.push(start.session);
+            running.push(start);
+        }
+        check_room(case, &running)?;
+        if scheduler.is_over() {
+            break;
+        }
+        prop_assert!(!running.is_empty(), "nothing runs and nothing is over: stuck");
+        let next = case.order[ends % case.order.len()] % running.len();
+        let ended = running.swap_remove(next).session;
+        for abort in scheduler.finish(ended, case.outcomes[ended]) {
+            prop_assert!(needs[abort.session].contains(&(abort.because, true)));
+            prop_assert!(!scheduler.outcome(abort.because).is_some_and(Outcome::satisfies));
+            prop_assert!(aborted.insert(abort.session), "{} aborted twice", abort.session);
+        }
+        ends += 1;
+        if let Some((_, session)) = case.postpone.filter(|(after, _)| *after == ends) {
+            let was_waiting = scheduler.is_waiting(session);
+            let more = scheduler.postpone(session);
+            prop_assert!(was_waiting || more.is_empty());
+            needs[session].extend(more.into_iter().map(|need| (need, false)));
+        }
+    }
+    prop_assert!(running.is_empty());
+    for (session, _) in case.work.iter().enumerate() {
+        let failed_need =
+            needs[session].iter().any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::satisfies));
+        prop_assert_eq!(aborted.contains(&session), failed_need, "session {}", session);
+        prop_assert_eq!(started.contains(&session), !failed_need);
+    }
+    Ok(started)
+}
+
+fn check_room(case: &Case, running: &[Start]) -> Result<(), TestCaseError> {
+    let slots: Vec<usize> = running.iter().flat_map(|start| start.slots.clone()).collect();
+    let distinct: BTreeSet<usize> = slots.iter().copied().collect();
+    prop_assert_eq!(slots.len(), distinct.len(), "a slot held twice");
+    prop_assert!(distinct.iter().all(|slot| *slot < case.slots));
+    let locks: Vec<&String> = running.iter().flat_map(|start| &case.work[start.session].locks).collect();
+    prop_assert_eq!(locks.len(), locks.iter().collect::<BTreeSet<_>>().len(), "a lock held twice");
+    let exclusive = running.iter().any(|start| case.work[start.session].exclusive);
+    prop_assert!(!exclusive || running.len() == 1, "an exclusive session is not alone");
+    let memory: u64 = running.iter().map(|start| case.work[start.session].memory).sum();
+    prop_assert!(case.memory == 0 || memory <= case.memory || running.len() == 1, "too much memory");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_case_ends_in_order_and_within_its_room(case in case()) {
+        play(&case)?;
+    }
+
+    #[test]
+    fn the_same_case_gives_the_same_starts(case in case()) {
+        prop_assert_eq!(play(&case)?, play(&case)?);
+    }
+}
+
+/// How long a run takes when each session takes its duration; `starts` lists when each starts.
+fn simulate(work: &[Work], slots: usize) -> (u64, Vec<u64>) {
+    let mut scheduler = Scheduler::new(work.to_vec(), slots, 0);
+    let (mut now, mut starts) = (0, vec![u64::MAX; work.len()]);
+    let mut running: Vec<(u64, usize)> = Vec::new();
+    loop {
+        for start in scheduler.start() {
+            starts[start.session] = now;
+            running.push((now + work[start.session].duration, start.session));
+        }
+        running.sort_unstable();
+        if running.is_empty() {
+            assert!(scheduler.is_over());
+            return (now, starts);
+        }
+        let (end, session) = running.remove(0);
+        now = end;
+        scheduler.finish(session, Outcome::Passed);
+    }
+}
+
+fn lasting(duration: u64) -> Work {
+    Work { duration, cpus: 1, ..Work::default() }
+}
+
+fn holding(duration: u64, lock: &str) -> Work {
+    Work { locks: vec![lock.to_owned()], ..lasting(duration) }
+}
+
+#[test]
+fn the_longest_goes_first() {
+    // The case of nox's -j: six of one second and one of six, which it starts last and needs ten for.
+    let work: Vec<Work> = [1, 1, 1, 1, 1, 1, 6].into_iter().map(lasting).collect();
+    assert_eq!(simulate(&work, 2).0, 6);
+}
+
+#[test]
+fn a_chain_under_one_lock_counts_as_a_path() {
+    // Three under one lock, 36 together: they must start at once and follow each other without a gap.
+    let mut work = vec![lasting(10), lasting(10), lasting(9)];
+    work.extend([holding(7, "db"), holding(21, "db"), holding(8, "db")]);
+    assert_eq!(simulate(&work, 2).0, 36);
+}
+
+#[test]
+fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
+    let mut work: Vec<Work> = (0..6).map(|_| lasting(10)).collect();
+    work.push(Work { exclusive: true, ..lasting(5) });
+    work.push(Work { needs: vec![(6, true)], ..lasting(30) });
+    let (total, starts) = simulate(&work, 2);
+    assert_eq!(starts[6], 0, "its path of 35 is the longest, so it goes first");
+    assert_eq!(total, 5 + 50);
+    // Without anything behind it, it comes when the slots are empty anyway.
+    let (_, starts) = simulate(&work[..7], 2);
+    assert_eq!(starts[6], 30);
+}
+
+#[test]
+fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
+    let mut work: Vec<Work> = (0..20).map(|_| lasting(10)).collect();
+    work.push(Work { cpus: 2, ..lasting(15) });
+    let (_, starts) = simulate(&work, 2);
+    assert_eq!(starts[20], 0, "the longest single session");
+    let mut late = work.clone();
+    late[20] = Work { cpus: 9, needs: vec![(0, false)], ..lasting(15) };
+    let (_, starts) = simulate(&late, 2);
+    assert!(starts[20] <= 20, "it started at {}", starts[20]);
+}
+
+#[test]
+fn equals_keep_the_order_of_the_file() {
+    let work: Vec<Work> = (0..5).map(|_| lasting(3)).collect();
+    let (_, starts) = simulate(&work, 1);
+    assert_eq!(starts, [0, 3, 6, 9, 12]);
+}
+
+#[test]
+fn more_memory_than_there_is_runs_alone() {
+    let mut scheduler = Scheduler::new(
+        vec![Work { memory: 10, ..lasting(1) }, Work { memory: 99, ..lasting(9) }, Work { memory: 10, ..lasting(1) }],
+        4,
+        50,
+    );
+    assert_eq!(scheduler.start().len(), 1);
+    assert!(scheduler.start().is_empty());
+    scheduler.finish(1, Outcome::Passed);
+    assert_eq!(scheduler.start().len(), 2);
+    assert_eq!(scheduler.abort_waiting(), Vec::<usize>::new());
+}
+
+#[test]
+fn a_notified_session_waits_for_all_that_is_unfinished() {
+    let mut scheduler = Scheduler::new(vec![lasting(1), lasting(1), lasting(1)], 1, 0);
+    assert_eq!(scheduler.start(), [Start { session: 0, slots: vec![0] }]);
+    let added = scheduler.add(lasting(50));
+    assert_eq!(scheduler.postpone(added), [0, 1, 2]);
+    assert_eq!(scheduler.postpone(added), Vec::<usize>::new(), "known already");
+    assert_eq!(scheduler.postpone(0), Vec::<usize>::new(), "it runs");
+    for expected in 1..=3 {
+        scheduler.finish(expected - 1, Outcome::Passed);
+        assert_eq!(scheduler.start()[0].session, expected);
+    }
+    scheduler.finish(3, Outcome::Failed);
+    assert!(scheduler.is_over());
+}
