@@ -28,6 +28,8 @@ pub struct Files {
     pub pyproject: bool,
     /// Files of requirements and constraints.
     pub requirements: Vec<String>,
+    /// Whether the project's version comes from git's tags.
+    pub version_from_git: bool,
     /// The noxfile's name.
     pub noxfile: Option<String>,
     /// Versions that the lock gives to nox and uv.
@@ -90,7 +92,10 @@ pub fn files(root: &Path) -> Files {
         .retain(|name| (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt"));
     requirements.sort();
     let text = lock.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
+    let pyproject = fs_err::read_to_string(root.join("pyproject.toml")).unwrap_or_default();
+    let from_git = ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
     Files {
+        version_from_git: from_git.iter().any(|name| pyproject.contains(name)),
         lock: lock.map(str::to_owned),
         pyproject: has("pyproject.toml"),
         requirements,

@@ -88,7 +88,8 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
     let mut known: Vec<SessionId> = manifest.queue.clone();
     let mut running = Vec::new();
     let mut results: Vec<(SessionId, NoxStatus)> = Vec::new();
-    let mut ran = Ran { finished: BTreeMap::new(), order: Vec::new(), logs: BTreeMap::new(), manifest: manifest.clone() };
+    let mut ran =
+        Ran { finished: BTreeMap::new(), order: Vec::new(), logs: BTreeMap::new(), manifest: manifest.clone() };
     loop {
         if waiting.is_empty() && running.is_empty() {
             waiting.append(&mut notified);
@@ -96,9 +97,8 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
         while running.len() < 2 {
             let over = |id: &SessionId| results.iter().any(|(done, _)| done == id);
             let asked_for = |id: &SessionId| known.contains(id);
-            let ready = waiting.iter().position(|&id| {
-                session(id).requires.iter().all(|need| over(need) || !asked_for(need))
-            });
+            let ready =
+                waiting.iter().position(|&id| session(id).requires.iter().all(|need| over(need) || !asked_for(need)));
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut order = RunOrder::new(id);

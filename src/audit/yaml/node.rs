@@ -44,7 +44,7 @@ pub struct Node {
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
-            (Kind::Scalar(a, style), Kind::Scalar(b, other)) => a == b && style.quoted() == other.quoted(),
+            (Kind::Scalar(a, style), Kind::Scalar(b, other)) => a == b && is_text(a, *style) == is_text(b, *other),
             (Kind::Seq(a), Kind::Seq(b)) => a == b,
             (Kind::Map(a), Kind::Map(b)) => a == b,
             _ => false,
@@ -54,11 +54,10 @@ impl PartialEq for Node {
 
 impl Eq for Node {}
 
-impl Style {
-    /// Whether the text is a string whatever it looks like (`"1"` against `1`).
-    fn quoted(self) -> bool {
-        self != Self::Plain
-    }
+/// Whether a scalar is a string: quoted, or plain and nothing else (`"1"` and `x`, not `1`).
+fn is_text(text: &str, style: Style) -> bool {
+    style != Style::Plain
+        || !(text.parse::<f64>().is_ok() || matches!(text, "" | "~" | "null" | "true" | "false" | "True" | "False"))
 }
 
 impl Node {
