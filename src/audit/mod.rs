@@ -1,14 +1,17 @@
 //! Workflows looked at and mended: where they lose time, and where they lie.
 
+pub mod baseline;
 pub mod cache;
 pub mod dialect;
 pub mod discover;
 pub mod finding;
 pub mod fix;
 pub mod fixes;
+pub mod ignore;
 pub mod key;
 pub mod noxfile;
 pub mod options;
+pub mod report;
 pub mod rule;
 pub mod rules;
 pub mod schema;

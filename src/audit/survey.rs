@@ -199,6 +199,15 @@ impl Project {
         }
     }
 
+    /// The same project with one file's text replaced.
+    #[must_use]
+    pub fn with(&self, new: SharedSource) -> Self {
+        let all =
+            self.workflows.iter().map(|workflow| &workflow.source).chain(self.broken.iter().map(|(source, _)| source));
+        let sources = all.map(|source| if source.path == new.path { new.clone() } else { source.clone() }).collect();
+        Self::survey(&self.root, sources, self.noxfile.clone(), self.files.clone(), self.options.clone())
+    }
+
     /// Every job with its survey.
     pub fn jobs(&self) -> impl Iterator<Item = View<'_>> {
         self.workflows.iter().zip(&self.surveys).flat_map(move |(workflow, surveys)| {

@@ -1,5 +1,9 @@
 //! Fixes as data: edits of bytes, and the change of meaning that they must make and no other.
 
 mod change;
+mod gates;
+mod plan;
 
 pub use change::{Change, Edit, Fix, Segment};
+pub use gates::{Gate, edited, extent, pass};
+pub use plan::{Applied, Changed, Dropped, FixPlan, Wanted, plan};

@@ -73,3 +73,60 @@ static ALL: &[&Rule] = &[
     &super::network_without_retry::RULE,
     &super::impossible_needs::RULE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::options::AuditOptions;
+    use super::super::super::report::{audit, tests::project};
+    use super::*;
+
+    #[test]
+    fn every_rule_finds_its_bad_example_and_not_its_good_one() {
+        let mut wrong = Vec::new();
+        for rule in all() {
+            let options = || AuditOptions {
+                pedantic: true,
+                runner_capacity: Some(1),
+                forge_version: if rule.name.id == "NX303" { "14".parse().ok() } else { None },
+                ..AuditOptions::default()
+            };
+            let found = |files: &[(&str, &str)]| {
+                let audit = audit(&project(files, options()));
+                let found: Vec<_> = audit.findings.iter().map(|finding| finding.rule.id).collect();
+                (found.contains(&rule.name.id), found)
+            };
+            let (bad, others) = found(rule.bad);
+            if !bad {
+                wrong.push(format!("{}: not found in its bad example, but {others:?}", rule.name.id));
+            }
+            if found(rule.good).0 {
+                wrong.push(format!("{}: found in its good example", rule.name.id));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn numbers_and_names_are_unique_and_in_order() {
+        for pair in all().windows(2) {
+            assert!(pair[0].name.id < pair[1].name.id, "{}", pair[1].name.id);
+        }
+        let mut names: Vec<_> = all().iter().map(|rule| rule.name.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().len());
+        assert_eq!(find("nx101").map(|rule| rule.name.name), Some("no-dependency-cache"));
+        assert_eq!(find("no-timeout").map(|rule| rule.name.id), Some("NX301"));
+        assert!(find("NX999").is_none());
+    }
+
+    #[test]
+    fn words_are_complete() {
+        for rule in all() {
+            for text in [rule.name.what, rule.why, rule.evidence, rule.advice] {
+                assert!(text.len() > 13 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.name.id);
+            }
+            assert!(!rule.dialects.is_empty());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The gates that a fix must pass before a byte of it is kept.
+
+use std::fmt;
+
+use super::super::source::{SharedSource, Source, Span};
+use super::super::yaml::{Node, read};
+use super::change::{Edit, Fix, same};
+
+/// The gate that a fix failed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// The result does not mean what was intended, and nothing else.
+    Meaning(String),
+    /// A line outside the edits changed.
+    Lines,
+    /// A comment stands before something else than it did.
+    Comments(String),
+    /// It would touch an anchor, an alias or a merge key.
+    Shared,
+    /// The finding is still there, or another one came.
+    Finding(String),
+    /// Line endings or the end of the file changed.
+    Endings,
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Meaning(why) => write!(f, "the result would not mean what was intended ({why})"),
+            Self::Lines => f.write_str("a line that was not to be touched would change"),
+            Self::Comments(comment) => write!(f, "the comment `{comment}` would stand before something else"),
+            Self::Shared => f.write_str("an anchor, alias or merge key is in the way"),
+            Self::Finding(rule) => write!(f, "{rule} would still be found, or be new"),
+            Self::Endings => f.write_str("line endings or the end of the file would change"),
+        }
+    }
+}
+
+/// Makes a fix's edits in the text.
+pub fn edited(text: &str, edits: &[Edit]) -> Option<String> {
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    if edits.windows(2).any(|pair| pair[0].span.end > pair[1].span.start) {
+        return None;
+    }
+    let mut new = text.to_owned();
+    for edit in edits.iter().rev() {
+        new.get(edit.span.start..edit.span.end)?;
+        new.replace_range(edit.span.start..edit.span.end, &edit.text);
+    }
+    Some(new)
+}
+
+/// Makes the fix and passes its result through the gates that one file can answer.
+pub fn pass(fix: &Fix) -> Result<SharedSource, Gate> {
+    let source = &fix.source;
+    let old = read(&source.text).map_err(|error| Gate::Meaning(error.to_string()))?;
+    if crosses_merge(&old, &fix.edits) {
+        return Err(Gate::Shared);
+    }
+    let mut wanted = old;
+    for change in &fix.changes {
+        change.apply(&mut wanted).ok_or(Gate::Shared)?;
+    }
+    let text = edited(&source.text, &fix.edits).ok_or(Gate::Lines)?;
+    let result = read(&text).map_err(|error| Gate::Meaning(error.to_string()))?;
+    if !same(&wanted, &result) {
+        return Err(Gate::Meaning("another value, or another place".to_owned()));
+    }
+    let new = Source::new(source.path.clone(), text);
+    endings(source, &new)?;
+    conserved(source, fix)?;
+    comments(source, &new, fix)?;
+    Ok(new)
+}
+
+/// Whether an edit lies in a mapping with a merge key.
+fn crosses_merge(node: &Node, edits: &[Edit]) -> bool {
+    let touched = edits.iter().any(|edit| node.span.start <= edit.span.start && edit.span.end <= node.span.end + 1);
+    let own = node.entries().iter().any(|(key, _)| key.text() == Some("<<"));
+    let inner = node.entries().iter().map(|(_, value)| value).chain(node.items());
+    (touched && own) || inner.into_iter().any(|value| crosses_merge(value, edits))
+}
+
+fn endings(old: &Source, new: &Source) -> Result<(), Gate> {
+    let kinds = |source: &Source| {
+        let windows = source.text.matches("\r\n").count();
+        (windows > 0, source.text.matches('\n').count() > windows, source.text.ends_with('\n'))
+    };
+    if kinds(old) == kinds(new) { Ok(()) } else { Err(Gate::Endings) }
+}
+
+/// Lines without an edit in them stay; a removed line must stand elsewhere or be declared by an edit over it.
+fn conserved(source: &Source, fix: &Fix) -> Result<(), Gate> {
+    let inside =
+        |edit: &Edit| source.text.is_char_boundary(edit.span.start) && source.text.is_char_boundary(edit.span.end);
+    let whole = |edit: &Edit| {
+        let cut = source.slice(edit.span);
+        edit.text.is_empty() && cut.lines().any(|line| line.trim_start().starts_with('#'))
+    };
+    let moved = |edit: &Edit| {
+        let cut = source.slice(edit.span).trim();
+        fix.edits.iter().any(|other| other.text.contains(cut))
+    };
+    let fine = fix.edits.iter().all(|edit| inside(edit) && (!whole(edit) || moved(edit)));
+    if fine { Ok(()) } else { Err(Gate::Lines) }
+}
+
+/// Each comment line keeps the line it stands before.
+fn comments(old: &Source, new: &Source, fix: &Fix) -> Result<(), Gate> {
+    let touched =
+        |line: &str| fix.edits.iter().any(|edit| old.slice(edit.span).contains(line) || edit.text.contains(line));
+    let after = anchored(new);
+    let mut used = vec![false; after.len()];
+    for (comment, next) in anchored(old) {
+        let found = after.iter().enumerate().position(|(at, (other, line))| {
+            !used[at] && *other == comment && (*line == next || touched(next.trim()) || touched(line.trim()))
+        });
+        match found {
+            Some(at) => used[at] = true,
+            None => return Err(Gate::Comments(comment.trim().to_owned())),
+        }
+    }
+    Ok(())
+}
+
+/// Comment lines with the next line that is none.
+fn anchored(source: &Source) -> Vec<(String, String)> {
+    let lines: Vec<&str> = (0..source.line_count()).map(|line| source.line(line)).collect();
+    let comment = |line: &&str| line.trim_start().starts_with('#');
+    let mut pairs = Vec::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| comment(line)) {
+        let next = lines.iter().skip(at + 1).find(|line| !comment(line) && !line.trim().is_empty());
+        pairs.push(((*line).to_owned(), next.map(|line| (*line).to_owned()).unwrap_or_default()));
+    }
+    pairs
+}
+
+/// The range of all edits of a fix, for messages.
+pub fn extent(fix: &Fix) -> Span {
+    let start = fix.edits.iter().map(|edit| edit.span.start).min().unwrap_or(0);
+    Span::new(start, fix.edits.iter().map(|edit| edit.span.end).max().unwrap_or(start))
+}
