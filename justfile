@@ -27,8 +27,11 @@ example *arguments:
 
 # figures against nox, e.g.: just bench --rounds 5 trivial chain
 bench *arguments:
-    cargo build --release
     python3 benches/run/bench.py {{ arguments }}
+
+# statuses on the example against nox one by one, many times, e.g.: just equal --runs 3
+equal *arguments:
+    python3 benches/run/equal.py {{ arguments }}
 
 # what a stranger does: fresh clone, empty HOME, the README's two commands
 stranger:

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::argv::spell_out;
@@ -13,10 +13,18 @@ use super::nox_flags::{Behaviour, Environments, Selection};
 use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
 use crate::run::{FailFast, FlakyMode, OutputStyle, Words};
 
+/// What scripts ask help for most; the whole table is in the handbook.
+const EXIT_CODES: &str = "Exit codes:
+  0  all is well
+  1  a session failed
+  2  wrong usage or settings
+  3  no nox, or a noxfile that does not load
+  4  nothing selected";
+
 /// Runs a noxfile's sessions side by side, each after what it needs.
 #[derive(Parser, Clone, Debug, PartialEq, Eq)]
 #[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true, args_override_self = true)]
+#[command(disable_help_subcommand = true, args_override_self = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What counts for every subcommand.
     #[command(flatten)]
@@ -100,11 +108,17 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The arguments for nox in the host: what was given and noxide does not do itself, then the posargs.
-    pub fn nox_args(&self) -> Vec<OsString> {
+    /// The flags for nox in the host: what was given and noxide does not do itself.
+    pub fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = self.selection.nox_args();
         argv.extend(self.environments.nox_args());
         argv.extend(self.behaviour.nox_args());
+        argv
+    }
+
+    /// The arguments for nox in the host: the flags, then the posargs.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = self.nox_flags();
         if !self.posargs.is_empty() {
             argv.push("--".into());
             argv.extend_from_slice(&self.posargs);
@@ -309,7 +323,11 @@ pub enum Rerun {
 impl Cli {
     /// Reads a command line, the program's name first; an error knows its exit code and how to print itself.
     pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse_from(spell_out(argv))?;
+        let mut cli = Self::try_parse_from(spell_out(argv)).map_err(|error| {
+            // Whoever comes from nox may leave out the subcommand.
+            let subcommand = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
+            if error.kind() == ErrorKind::UnknownArgument && subcommand { with_run_tip(error) } else { error }
+        })?;
         if let Command::Run(run) = &mut cli.command {
             if run.environments.contradict() {
                 let text = "--no-venv cannot be used with another --force-venv-backend than none";
@@ -331,6 +349,12 @@ impl Cli {
         }
         Ok(cli)
     }
+}
+
+fn with_run_tip(mut error: clap::Error) -> clap::Error {
+    let tip = "nox's flags follow `noxide run`, as in `noxide run -s tests`";
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }
 
 /// A parser for a choice among words.

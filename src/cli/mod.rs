@@ -2,17 +2,21 @@
 
 mod args;
 mod argv;
+mod audience;
+mod failure;
+mod listing;
+mod main;
+mod mistakes;
 mod nox_flags;
+mod opened;
+mod replay;
+mod run;
+mod screen;
 
 pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
     Shown,
 };
+pub use main::main;
+pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};
-
-use std::process::ExitCode;
-
-/// Runs the command line and gives the exit code.
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
-}

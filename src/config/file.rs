@@ -8,12 +8,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use toml::de::DeTable;
 
-use super::place::{Placed, Source};
+use super::place::{Placed, Source, Wrong};
 use super::reader::{Node, Reader};
-use super::schema::{
-    CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, keys_of, nothing_required,
+use super::shape::{
+    CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, WordText, keys_of, nothing_required,
 };
-use super::text::{Jobs, parse_inner_glob, parse_log_name};
+use super::text::{Jobs, Misread, parse_inner_glob, parse_log_name};
 use crate::run::{Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
 
 /// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
@@ -46,10 +46,10 @@ pub struct SettingsFile {
     #[schemars(with = "RetriesText", extend("default" = 0))]
     pub retries: Option<Placed<RetryPolicy>>,
     /// What a pass after a failed attempt counts as.
-    #[schemars(with = "super::schema::FlakyText", extend("default" = "pass"))]
+    #[schemars(with = "WordText<FlakyMode>", extend("default" = "pass"))]
     pub flaky: Option<Placed<FlakyMode>>,
     /// How sessions' output reaches the screen; by default what suits the screen.
-    #[schemars(with = "super::schema::OutputText")]
+    #[schemars(with = "WordText<OutputStyle>")]
     pub output: Option<Placed<OutputStyle>>,
     /// How many runs are kept.
     #[schemars(with = "NonZeroUsize", extend("default" = 100))]
@@ -107,10 +107,6 @@ pub struct SessionTable {
     pub outputs: Vec<Placed<String>>,
 }
 
-/// Words of the settings' choices, for messages.
-const OUTPUT_WORDS: &[&str] = &["grouped", "stream", "labelled", "quiet"];
-const FLAKY_WORDS: &[&str] = &["pass", "fail"];
-
 impl SettingsFile {
     /// Reads the settings out of a table; what is wrong is left with the reader.
     pub(super) fn read(reader: &mut Reader, table: &DeTable<'_>) -> Self {
@@ -125,18 +121,17 @@ impl SettingsFile {
                 key @ "grace" => file.grace = reader.duration(key, node),
                 key @ "load-timeout" => file.load_timeout = reader.duration(key, node),
                 key @ "retries" => file.retries = reader.retries(key, node, &keys_of::<RetriesText>()),
-                key @ "flaky" => file.flaky = reader.word(key, node, FLAKY_WORDS),
-                key @ "output" => file.output = reader.word(key, node, OUTPUT_WORDS),
+                key @ "flaky" => file.flaky = reader.word(key, node),
+                key @ "output" => file.output = reader.word(key, node),
                 key @ "history" => file.history = reader.number(key, node),
                 key @ "secrets" => file.secrets = reader.texts(key, node, as_it_is),
                 key @ "logs" => file.logs = reader.text(key, node, as_it_is),
                 key @ "log-name" => file.log_name = reader.text(key, node, parse_log_name),
                 key @ "sessions" => file.sessions = read_sessions(reader, key, node),
-                unknown => {
-                    let elsewhere = keys_of::<SessionTable>();
-                    let elsewhere = (elsewhere.as_slice(), "a table of a session, such as `[sessions.tests]`");
-                    reader.unknown(unknown, key.span(), &keys_of::<Self>(), elsewhere);
+                misplaced if keys_of::<SessionTable>().iter().any(|known| known == misplaced) => {
+                    reader.session_key(misplaced, key.span());
                 }
+                unknown => reader.unknown(unknown, key.span(), &keys_of::<Self>()),
             }
         }
         file
@@ -186,11 +181,10 @@ impl SessionTable {
                 key @ "retries" => session.retries = reader.retries(key, node, &keys_of::<RetriesText>()),
                 key @ "env" => session.env = reader.variables(key, node),
                 key @ "outputs" => session.outputs = reader.texts(key, node, parse_inner_glob),
-                unknown => {
-                    let elsewhere = keys_of::<SettingsFile>();
-                    let elsewhere = (elsewhere.as_slice(), "the settings' top level, not a session's table");
-                    reader.unknown(unknown, key.span(), &keys_of::<Self>(), elsewhere);
+                misplaced if keys_of::<SettingsFile>().iter().any(|known| known == misplaced) => {
+                    reader.run_key(misplaced, key.span());
                 }
+                unknown => reader.unknown(unknown, key.span(), &keys_of::<Self>()),
             }
         }
         session
@@ -220,16 +214,16 @@ pub(super) fn values(placed: &[Placed<String>]) -> Vec<String> {
     placed.iter().map(|placed| placed.value.clone()).collect()
 }
 
-fn as_it_is(text: &str) -> Result<String, super::text::Misread> {
+fn as_it_is(text: &str) -> Result<String, Misread> {
     Ok(text.to_owned())
 }
 
 /// Reads settings from TOML whose settings stand at the top or in a table below it.
 pub(super) fn read_toml(source: &Arc<Source>, below: &[&str]) -> (Option<Placed<SettingsFile>>, Reader) {
-    let mut reader = Reader::new(Arc::clone(source));
+    let mut reader = Reader::new(Arc::clone(source), below);
     let (root, faults) = DeTable::parse_recoverable(&source.text);
     for fault in &faults {
-        let wrong = super::place::Wrong::Syntax(fault.message().trim().to_owned());
+        let wrong = Wrong::Syntax(fault.message().trim().to_owned());
         reader.fault(fault.span().unwrap_or_default(), wrong, None);
     }
     if !faults.is_empty() {

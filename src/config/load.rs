@@ -17,7 +17,9 @@ pub fn load(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
     }
     let mut settings = SettingsFile::default();
     let mut errors = Vec::new();
-    for (file, reader) in [own, shared].into_iter().flatten() {
+    for (file, mut reader) in [own, shared].into_iter().flatten() {
+        // Tables may be written in pieces, and the parser tells faults as it finds them; people read from the top.
+        reader.errors.sort_by_key(|error| error.spot().map(|spot| spot.span.start));
         errors.extend(reader.errors);
         settings = file.map_or(settings, |file| file.value);
     }

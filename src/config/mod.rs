@@ -7,6 +7,7 @@ mod place;
 mod reader;
 mod schema;
 mod settings;
+mod shape;
 mod text;
 
 pub use colour::Colour;
@@ -17,5 +18,5 @@ pub use schema::schema_json;
 pub use settings::{Flags, Origin, Setting, Settings, Variables};
 pub use text::{
     Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_memory,
-    parse_number,
+    parse_number, parse_word,
 };

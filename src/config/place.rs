@@ -1,5 +1,6 @@
 //! Places in settings files, and what is wrong there.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,6 +12,9 @@ use super::text::{Misread, listed};
 
 /// How alike two words must be, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.8;
+
+/// How much less alike than the best a further one may be.
+const NEARLY_AS_ALIKE: f64 = 0.1;
 
 /// A settings file as it was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,7 +133,7 @@ pub enum Wrong {
         /// The key.
         key: String,
         /// What it takes.
-        wants: &'static str,
+        wants: Cow<'static, str>,
         /// What it got.
         found: &'static str,
     },
@@ -192,9 +196,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .collect();
     // A stable sort: among equals the candidates' own order counts.
     alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let best = alike.first().map_or(ALIKE, |(likeness, _)| *likeness);
     let mut names: Vec<&str> = Vec::new();
-    for (_, name) in alike {
-        if names.len() < 3 && !names.contains(&name) {
+    for (likeness, name) in alike {
+        if names.len() < 3 && likeness >= best - NEARLY_AS_ALIKE && !names.contains(&name) {
             names.push(name);
         }
     }

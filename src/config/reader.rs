@@ -1,32 +1,39 @@
 //! Reads values out of TOML with their places, gathering everything that is wrong.
 
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::place::{Placed, SettingsError, Source, Spot, Wrong, did_you_mean};
 use super::text::{
-    Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_memory, parse_number,
-    parse_variable_name,
+    Jobs, Misread, listed, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_memory,
+    parse_number, parse_variable_name, parse_word,
 };
 use crate::run::{Backoff, Cpus, FailFast, RetryPolicy, Words};
-use std::num::NonZeroUsize;
-use std::time::Duration;
 
 /// A value with its span.
 pub(super) type Node<'i> = Spanned<DeValue<'i>>;
 
+/// What lists take.
+const TEXTS: &str = "a list of strings";
+
 /// Reads one file and keeps what is wrong with it.
 pub(super) struct Reader {
     source: Arc<Source>,
+    /// The table that settings stand in, such as `tool.noxide.`; empty where they stand at the top.
+    below: String,
     pub(super) errors: Vec<SettingsError>,
 }
 
 impl Reader {
-    pub(super) fn new(source: Arc<Source>) -> Self {
-        Self { source, errors: Vec::new() }
+    pub(super) fn new(source: Arc<Source>, below: &[&str]) -> Self {
+        let below = below.iter().map(|table| format!("{table}.")).collect();
+        Self { source, below, errors: Vec::new() }
     }
 
     pub(super) fn spot(&self, span: Range<usize>) -> Spot {
@@ -38,15 +45,27 @@ impl Reader {
         self.errors.push(SettingsError::InFile { spot, wrong, hint });
     }
 
-    /// A key that is none of the known; `elsewhere` are keys that belong to another table, and where that is.
-    pub(super) fn unknown(&mut self, key: &str, span: Range<usize>, known: &[String], elsewhere: (&[String], &str)) {
-        let (others, place) = elsewhere;
-        let hint = if others.iter().any(|other| other == key) {
-            Some(format!("it belongs in {place}"))
-        } else {
-            did_you_mean(key, known.iter().map(String::as_str))
-        };
+    /// A key that is none of the known.
+    pub(super) fn unknown(&mut self, key: &str, span: Range<usize>, known: &[String]) {
+        let hint = did_you_mean(key, known.iter().map(String::as_str));
         self.fault(span, Wrong::UnknownKey(key.to_owned()), hint);
+    }
+
+    /// A key of a session that stands among those of the run.
+    pub(super) fn session_key(&mut self, key: &str, span: Range<usize>) {
+        let hint = format!("it is said of sessions, as in [{}sessions.NAME]", self.below);
+        self.fault(span, Wrong::UnknownKey(key.to_owned()), Some(hint));
+    }
+
+    /// A key of the run that stands among those of a session.
+    pub(super) fn run_key(&mut self, key: &str, span: Range<usize>) {
+        let place = if self.below.is_empty() {
+            "the top".to_owned()
+        } else {
+            format!("[{}]", self.below.trim_end_matches('.'))
+        };
+        let hint = format!("it is said of the whole run, so it goes to {place}");
+        self.fault(span, Wrong::UnknownKey(key.to_owned()), Some(hint));
     }
 
     pub(super) fn table<'t, 'i>(&mut self, key: &str, node: &'t Node<'i>) -> Option<&'t DeTable<'i>> {
@@ -61,7 +80,7 @@ impl Reader {
     fn value<T>(
         &mut self,
         key: &str,
-        wants: &'static str,
+        wants: impl Into<Cow<'static, str>>,
         node: &Node<'_>,
         read: impl Fn(&DeValue<'_>) -> Option<Result<T, Misread>>,
     ) -> Option<Placed<T>> {
@@ -80,7 +99,7 @@ impl Reader {
         }
     }
 
-    fn kind(&mut self, key: &str, wants: &'static str, node: &Node<'_>) {
+    fn kind(&mut self, key: &str, wants: impl Into<Cow<'static, str>>, node: &Node<'_>) {
         let found = match node.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -90,10 +109,11 @@ impl Reader {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
+        let wants = wants.into();
         let text = self.source.text.get(node.span()).unwrap_or_default();
         let hint = match node.get_ref() {
-            DeValue::String(_) if wants.starts_with("a list") => Some(format!("put it in brackets: [{text}]")),
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if wants == "a string" => {
+            DeValue::String(_) if wants == TEXTS => Some(format!("put it in brackets: [{text}]")),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if wants == "a string" || wants == TEXTS => {
                 Some(format!("put it in quotes: \"{text}\""))
             }
             _ => None,
@@ -142,13 +162,9 @@ impl Reader {
         })
     }
 
-    pub(super) fn word<T: Words>(
-        &mut self,
-        key: &str,
-        node: &Node<'_>,
-        words: &'static [&'static str],
-    ) -> Option<Placed<T>> {
-        self.text(key, node, |text| T::from_word(text).ok_or(Misread::Word(words)))
+    pub(super) fn word<T: Words>(&mut self, key: &str, node: &Node<'_>) -> Option<Placed<T>> {
+        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        self.value(key, listed(&words), node, |value| text_of(value).map(|text| parse_word(&text)))
     }
 
     /// A string that `read` takes.
@@ -171,7 +187,7 @@ impl Reader {
         match node.get_ref().as_array() {
             Some(list) => list.iter().filter_map(|item| self.text(key, item, &read)).collect(),
             None => {
-                self.kind(key, "a list of strings", node);
+                self.kind(key, TEXTS, node);
                 Vec::new()
             }
         }
@@ -194,7 +210,7 @@ impl Reader {
     /// Retries: a count, or a table of `count`, `delay`, `backoff`.
     pub(super) fn retries(&mut self, key: &str, node: &Node<'_>, known: &[String]) -> Option<Placed<RetryPolicy>> {
         let Some(table) = node.get_ref().as_table() else {
-            return self.value(key, "a count or a table", node, |value| {
+            return self.value(key, "a number from 0 up or a table", node, |value| {
                 integer_of(value).map(|text| Ok(RetryPolicy { count: parse_count(&text)?, ..RetryPolicy::default() }))
             });
         };
@@ -204,16 +220,17 @@ impl Reader {
             match name.get_ref().as_ref() {
                 name @ "count" => {
                     counted = true;
-                    let count =
-                        self.value(name, "a count", node, |value| integer_of(value).map(|text| parse_count(&text)));
+                    let count = self.value(name, "a number from 0 up", node, |value| {
+                        integer_of(value).map(|text| parse_count(&text))
+                    });
                     policy.count = count.map_or(0, |count| count.value);
                 }
                 name @ "delay" => delay = self.duration(name, node),
                 name @ "backoff" => {
-                    let backoff = self.word(name, node, &["fixed", "exponential"]);
+                    let backoff = self.word(name, node);
                     policy.backoff = backoff.map_or(Backoff::Fixed, |backoff| backoff.value);
                 }
-                unknown => self.unknown(unknown, name.span(), known, (&[], "")),
+                unknown => self.unknown(unknown, name.span(), known),
             }
         }
         if !counted {

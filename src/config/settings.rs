@@ -10,9 +10,9 @@ use super::colour::Colour;
 use super::file::{SettingsFile, values};
 use super::place::{Placed, SettingsError, Wrong, did_you_mean};
 use super::text::{
-    Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number,
+    Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number, parse_word,
 };
-use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, Words, glob_matches, limit};
+use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, limit};
 
 /// What flags say of settings; none where no flag was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,11 +130,7 @@ impl Settings {
         let mut resolver = Resolver { variables, errors: Vec::new() };
         let default = RunOptions::default();
         let path = |text: &str| Ok(Some(PathBuf::from(text)));
-        let output = |text: &str| {
-            let words = Misread::Word(&["grouped", "stream", "labelled", "quiet"]);
-            OutputStyle::from_word(text).map(Some).ok_or(words)
-        };
-        let flaky = |text: &str| FlakyMode::from_word(text).ok_or(Misread::Word(&["pass", "fail"]));
+        let output = |text: &str| parse_word(text).map(Some);
         let settings = Self {
             jobs: resolver.jobs(flags.jobs, file.jobs.clone()),
             fail_fast: resolver.pick("fail-fast", flags.fail_fast, parse_fail_fast, file.fail_fast.clone(), None),
@@ -156,7 +152,7 @@ impl Settings {
                 default.load_timeout,
             ),
             retries: resolver.retries(flags.retries, file.retries.clone()),
-            flaky: resolver.pick("flaky", flags.flaky, flaky, file.flaky.clone(), default.flaky),
+            flaky: resolver.pick("flaky", flags.flaky, parse_word, file.flaky.clone(), default.flaky),
             output: resolver.pick("output", flags.output.map(Some), output, some(file.output.clone()), None),
             history: resolver.pick("history", None, parse_number, file.history.clone(), default.history),
             logs: resolver.pick("logs", flags.logs.clone().map(Some), path, some_path(file.logs.clone()), None),
@@ -263,11 +259,10 @@ impl Resolver<'_> {
     /// A variable's value; one that is empty says nothing.
     fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
         let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
-        let text = raw.to_string_lossy();
-        match read(&text) {
+        match raw.to_str().ok_or(Misread::NotText).and_then(read) {
             Ok(value) => Some(Setting { value, origin: Origin::Variable(name.to_owned()) }),
             Err(wrong) => {
-                let value = text.into_owned();
+                let value = raw.to_string_lossy().into_owned();
                 self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, wrong });
                 None
             }
@@ -297,9 +292,7 @@ impl Resolver<'_> {
 
     /// The choice of colours is made apart, before anything is printed; here its variable is only checked.
     fn check_colour(&mut self) {
-        self.variable("NOXIDE_COLOR", |word| {
-            Colour::from_word(word).ok_or(Misread::Word(&["auto", "always", "never"]))
-        });
+        self.variable("NOXIDE_COLOR", parse_word::<Colour>);
     }
 }
 

@@ -49,8 +49,8 @@ pub enum Misread {
         from: u32,
     },
     /// None of the words allowed.
-    #[error("must be one of {}", listed(.0))]
-    Word(&'static [&'static str]),
+    #[error("must be {}", listed(.0))]
+    Word(Vec<&'static str>),
     /// A log name that would give every session the same file.
     #[error("must contain `{{session}}`, which becomes the session's name")]
     NoSession,
@@ -60,6 +60,9 @@ pub enum Misread {
     /// A path that leads out of the project.
     #[error("must stay inside the project: no leading `/` and no `..`")]
     Outside,
+    /// Bytes that are no text.
+    #[error("is not UTF-8")]
+    NotText,
     /// A variable name that no system takes.
     #[error("is no name for an environment variable")]
     VariableName,
@@ -150,8 +153,13 @@ pub fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, Misread> {
     match text.trim() {
         "false" => Ok(None),
         "true" => Ok(Some(FailFast::Wait)),
-        word => FailFast::from_word(word).map(Some).ok_or(Misread::Word(&["wait", "kill", "true", "false"])),
+        word => FailFast::from_word(word).map(Some).ok_or_else(|| Misread::Word(vec!["wait", "kill", "true", "false"])),
     }
+}
+
+/// Reads one of a few words.
+pub fn parse_word<T: Words>(text: &str) -> Result<T, Misread> {
+    T::from_word(text.trim()).ok_or_else(|| Misread::Word(T::WORDS.iter().map(|(word, _)| *word).collect()))
 }
 
 /// Reads a pattern for names of log files.
@@ -242,7 +250,7 @@ mod tests {
         assert_eq!(parse_fail_fast("false"), Ok(None));
         assert_eq!(
             parse_fail_fast("soon").map_err(|e| e.to_string()),
-            Err("must be one of `wait`, `kill`, `true` or `false`".into())
+            Err("must be `wait`, `kill`, `true` or `false`".into())
         );
         assert_eq!(listed(&[] as &[&str]), "");
         assert_eq!(listed(&["a"]), "`a`");

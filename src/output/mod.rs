@@ -1,1 +1,48 @@
 //! All that people see: boards, lines, tables, errors.
+
+mod board;
+mod clean;
+mod diagnostic;
+mod duration;
+mod graph;
+mod list;
+mod listed;
+mod log;
+mod options;
+mod paint;
+mod pipe;
+mod place;
+mod plan;
+mod remaining;
+mod replay;
+mod reporter;
+pub mod reporters;
+mod row;
+mod running;
+mod screen;
+mod size;
+mod state;
+#[cfg(test)]
+mod story;
+mod summary;
+#[cfg(test)]
+mod terminal;
+mod workflow_command;
+
+pub use board::{BoardState, frame};
+pub use clean::{clean_line, last_line};
+pub use diagnostic::{Diagnostic, Excerpt, Frame, Severity, errors_document};
+pub use duration::duration;
+pub use graph::{graph_dot, graph_json, graph_mermaid, graph_text};
+pub use list::{list_json, list_text};
+pub use listed::ListedSession;
+pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
+pub use paint::Paint;
+use pipe::Pipe;
+pub use plan::{PlannedSession, plan_json, plan_text};
+pub use remaining::{Left, remaining};
+pub use replay::{Replayed, replay};
+pub use reporter::Reporter;
+pub use running::snapshot_running;
+pub use size::size;
+pub use state::{Counts, RunState, Running, SessionView, Status};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::SessionName;
+use super::{SessionName, path_facts};
 
 /// The number of a session in its manifest: its place in nox's registry order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,10 +19,13 @@ pub struct Manifest {
     /// Version of the interpreter that runs nox, to the patch.
     pub python: String,
     /// Path of that interpreter.
+    #[serde(with = "path_facts")]
     pub executable: PathBuf,
     /// The noxfile, absolute.
+    #[serde(with = "path_facts")]
     pub noxfile: PathBuf,
     /// The folder sessions start in: the noxfile's own.
+    #[serde(with = "path_facts")]
     pub root: PathBuf,
     /// How sessions are started.
     pub mode: HostMode,
@@ -37,7 +40,7 @@ pub struct Manifest {
     #[serde(default)]
     pub stop_on_first_error: bool,
     /// Where nox was told to write its own report, absolute.
-    #[serde(default)]
+    #[serde(default, with = "path_facts::maybe")]
     pub report: Option<PathBuf>,
     /// What people should know of the noxfile, a sentence each.
     #[serde(default)]
@@ -79,6 +82,7 @@ pub struct Session {
     /// Whether nox would reuse an existing environment.
     pub reuse: bool,
     /// Folder of its environment, absolute; none where it has no environment.
+    #[serde(with = "path_facts::maybe")]
     pub envdir: Option<PathBuf>,
     /// Whether it runs when nothing is selected.
     pub default: bool,
@@ -92,7 +96,7 @@ pub struct Session {
     #[serde(default)]
     pub notifies: Vec<String>,
     /// The file that holds its function.
-    #[serde(default)]
+    #[serde(default, with = "path_facts::maybe")]
     pub file: Option<PathBuf>,
     /// The line of that file where it starts, decorators included.
     #[serde(default)]

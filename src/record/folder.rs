@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record::{Machine, Record};
-use super::recorder::read_events;
+use super::recorder::{read_events, write_record};
 use crate::fs::{Claim, write_atomic};
 
 /// The folder that keeps a project's runs.
@@ -35,6 +35,12 @@ impl Folder {
             write_atomic(&ignore, b"# Made by noxide: runs, logs and history of this checkout.\n*\n")?;
         }
         Ok(Self { path })
+    }
+
+    /// The `.noxide` below `root` if it is there; makes nothing.
+    pub fn existing(root: &Path) -> Option<Self> {
+        let path = root.join(".noxide");
+        path.join("runs").is_dir().then_some(Self { path })
     }
 
     /// The folder itself.
@@ -111,14 +117,4 @@ impl Folder {
             }
         }
     }
-}
-
-/// Writes `record.json` into a run's folder, whole or not at all.
-///
-/// # Errors
-/// When the folder cannot be written to.
-pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(record)?;
-    bytes.push(b'\n');
-    write_atomic(&run.join("record.json"), &bytes)
 }

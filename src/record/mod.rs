@@ -9,8 +9,8 @@ mod record;
 mod recorder;
 
 pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
-pub use folder::{DeadRun, Folder, write_record};
+pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
 pub use outcome::Outcome;
 pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
-pub use recorder::{Recorder, read_events};
+pub use recorder::{Recorder, read_events, write_record};

@@ -22,7 +22,8 @@ pub enum Outcome {
     Replayed,
     /// nox skipped it: no interpreter, or `session.skip`.
     Skipped,
-    /// Never started, because a session it requires did not pass or the run ended before its turn.
+    /// Never started, because a session it requires did not pass or the run ended before its turn; or gave up by
+    /// `session.error`. nox calls both so.
     Aborted,
 }
 

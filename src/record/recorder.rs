@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::folder::write_record;
 use super::record::{Machine, Record};
 use super::{Event, Fact};
-use crate::fs::Claim;
+use crate::fs::{Claim, write_atomic};
 
 /// Writes one run's events and record. A disk that fails never fails the run: it is remembered and said once.
 #[derive(Debug)]
@@ -77,6 +76,16 @@ impl Recorder {
             None => Ok(()),
         }
     }
+}
+
+/// Writes `record.json` into a run's folder, whole or not at all.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(record)?;
+    bytes.push(b'\n');
+    write_atomic(&run.join("record.json"), &bytes)
 }
 
 /// Reads the events of a run; a last line cut short by a crash is left out.

@@ -49,6 +49,8 @@ pub struct Given<'a> {
     pub terminal: Option<(u16, u16)>,
     /// Secrets that no log may show.
     pub mask: Mask,
+    /// Sentences to begin with.
+    pub notices: Vec<String>,
     /// Environment that all sessions get.
     pub env: Vec<(String, String)>,
 }
@@ -66,6 +68,7 @@ pub struct Dispatcher<'a> {
     pub(super) waiting_retry: BTreeMap<usize, (u64, Vec<usize>)>,
     pub(super) attempts: BTreeMap<usize, Vec<Attempt>>,
     pub(super) posargs: BTreeMap<usize, Vec<String>>,
+    pub(super) nice: BTreeMap<usize, i32>,
     pub(super) last_tick: u64,
     pub(super) ended_by: Option<i32>,
     pub(super) failed: bool,
@@ -93,6 +96,7 @@ impl<'a> Dispatcher<'a> {
             waiting_retry: BTreeMap::new(),
             attempts: BTreeMap::new(),
             posargs: BTreeMap::new(),
+            nice: BTreeMap::new(),
             last_tick: 0,
             ended_by: None,
             failed: false,
@@ -103,6 +107,9 @@ impl<'a> Dispatcher<'a> {
     /// Runs until every session is over and gives the exit code: 0, 1, or 128 and the number of the signal.
     pub fn run(mut self) -> u8 {
         self.emit(Fact::RunStarted(self.given.facts.clone()));
+        for text in std::mem::take(&mut self.given.notices) {
+            self.emit(Fact::Notice { text });
+        }
         loop {
             self.start();
             if self.scheduler.is_over() {
@@ -134,7 +141,9 @@ impl<'a> Dispatcher<'a> {
     fn take(&mut self, message: Message) {
         match message {
             Message::Answer(Answer::Started { id, pid }) => self.started(id, pid),
-            Message::Answer(Answer::Notified { id, target, posargs }) => self.notified(id, target, posargs),
+            Message::Answer(Answer::Notified { id, target, matches, posargs }) => {
+                self.notified(id, target, &matches, posargs);
+            }
             Message::Answer(Answer::Finished(finish)) => self.finished(finish),
             Message::Closed(place, number) => self.closed(place, number),
             Message::HostGone => self.host_gone(),

@@ -44,7 +44,7 @@ impl Dispatcher<'_> {
         self.report_growth(place, &mut running, bytes);
         let attempt = running.attempt(&finish, at, bytes);
         let number = attempt.number;
-        let again = matches!(attempt.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed) && !self.stopping;
+        let again = attempt.outcome.is_failure() && attempt.outcome != Outcome::Cancelled && !self.stopping;
         let wait = self.given.plan.sessions[place].retries.wait_before(number).filter(|_| again);
         self.attempts.entry(place).or_default().push(attempt.clone());
         match wait {

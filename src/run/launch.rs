@@ -46,8 +46,10 @@ pub enum Answer {
     Notified {
         /// Which session called.
         id: SessionId,
-        /// Which session it wants to run.
+        /// The first session that goes by the name it called.
         target: SessionId,
+        /// All sessions that go by that name.
+        matches: Vec<SessionId>,
         /// Arguments for that session.
         posargs: Option<Vec<String>>,
     },

@@ -6,7 +6,9 @@ mod clock;
 mod dispatcher;
 mod ending;
 mod graph;
+mod hosted;
 mod launch;
+mod nox_report;
 mod options;
 mod plan;
 pub mod process;
@@ -17,7 +19,9 @@ mod timing;
 pub use capacity::{memory_available, room};
 pub use dispatcher::{Dispatcher, Given, Message};
 pub use graph::{CycleStep, Graph, GraphError, Node};
+pub use hosted::Hosted;
 pub use launch::{Answer, Finish, Launch, Order};
+pub use nox_report::nox_report;
 pub use options::{
     After, Backoff, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionOptions, SessionRule,
     Words, glob_matches, limit, pattern_names,

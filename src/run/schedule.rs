@@ -28,6 +28,8 @@ pub struct Start {
     pub session: usize,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
+    /// Whether the run lasts as long as what begins with this session: a second lost here is lost for all.
+    pub critical: bool,
 }
 
 /// A session that will not start, because one that it requires did not pass.
@@ -103,7 +105,9 @@ impl Scheduler {
             return Vec::new();
         }
         let mut starts = Vec::new();
-        for session in self.ready() {
+        let urgency = self.urgency();
+        let longest = (0..self.work.len()).filter(|&s| self.outcome(s).is_none()).map(|s| urgency[s].0).max();
+        for session in self.ready(&urgency) {
             let work = &self.work[session];
             let cpus = work.cpus.clamp(1, self.slots);
             let locked = work.locks.iter().any(|lock| taken.contains(lock));
@@ -123,7 +127,7 @@ impl Scheduler {
             memory = memory.saturating_add(work.memory);
             let exclusive = work.exclusive;
             self.states[session] = State::Running { slots: slots.clone() };
-            starts.push(Start { session, slots });
+            starts.push(Start { session, slots, critical: Some(urgency[session].0) >= longest });
             if exclusive {
                 break;
             }
@@ -193,12 +197,11 @@ impl Scheduler {
     }
 
     /// Sessions whose needs are over, most urgent first; among equals in the order given.
-    fn ready(&self) -> Vec<usize> {
+    fn ready(&self, urgency: &[(u64, u64)]) -> Vec<usize> {
         let over = |need: usize| matches!(self.states[need], State::Over(_));
         let mut ready: Vec<usize> = (0..self.work.len())
             .filter(|&s| self.states[s] == State::Waiting && self.work[s].needs.iter().all(|(need, _)| over(*need)))
             .collect();
-        let urgency = self.urgency();
         ready.sort_by_key(|&session| (std::cmp::Reverse(urgency[session]), session));
         ready
     }

@@ -11,6 +11,10 @@ use super::schedule::Start;
 use crate::project::SessionId;
 use crate::record::{Fact, NeedFacts, NeedOrigin};
 
+/// How far sessions step back that are not on the run's longest path. Slots bound sessions, not processes: where
+/// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
+const NICE: i32 = 10;
+
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
         if self.stopping {
@@ -24,7 +28,8 @@ impl Dispatcher<'_> {
                 self.launch(place, slots);
             }
         }
-        for Start { session, slots } in self.scheduler.start() {
+        for Start { session, slots, critical } in self.scheduler.start() {
+            self.nice.insert(session, if critical || self.given.plan.slots == 1 { 0 } else { NICE });
             self.launch(session, slots);
         }
     }
@@ -96,7 +101,7 @@ impl Dispatcher<'_> {
             results: results.collect(),
             posargs: self.posargs.get(&place).cloned(),
             env,
-            nice: 0,
+            nice: self.nice.get(&place).copied().unwrap_or(0),
             terminal: self.given.terminal.is_some(),
         };
         self.launcher.launch(&order, channel.write)
@@ -114,33 +119,40 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// `session.notify`: a session that is neither queued nor over is added; one that waits goes to the end.
-    pub(super) fn notified(&mut self, by: SessionId, target: SessionId, posargs: Option<Vec<String>>) {
-        let place = match self.place(target) {
-            Some(place) if self.scheduler.is_waiting(place) => place,
-            // nox too does nothing where the session runs or is over.
-            Some(_) => return,
-            None if self.stopping => return,
-            None => {
-                let session = &self.given.manifest.sessions[target.0];
-                let (options, history) = (self.given.options, self.given.history);
-                let place = self.given.plan.add(session, target, options, history);
-                self.scheduler.add(self.given.plan.sessions[place].work.clone());
-                self.posargs.extend(posargs.map(|posargs| (place, posargs)));
-                place
+    /// `session.notify`: a session that is neither queued nor over is added; those that wait go to the end.
+    pub(super) fn notified(
+        &mut self,
+        by: SessionId,
+        target: SessionId,
+        matches: &[SessionId],
+        posargs: Option<Vec<String>>,
+    ) {
+        let known: Vec<usize> = matches.iter().filter_map(|id| self.place(*id)).collect();
+        if !known.is_empty() {
+            // nox does nothing where one of that name is queued, runs or is over; but in a parallel run one that is
+            // queued has to wait, or it would start before what its notifier makes for it.
+            for place in known {
+                self.postpone(place);
             }
-        };
-        let is_new = place + 1 == self.given.plan.sessions.len() && !self.given.manifest.queue.contains(&target);
-        for need in self.scheduler.postpone(place) {
-            let on = self.given.plan.sessions[need].facts.name.clone();
-            let origin = NeedOrigin::Notify;
-            self.given.plan.sessions[place].facts.needs.push(NeedFacts { on, origin });
-            self.given.plan.sessions[place].work.needs.push((need, false));
-        }
-        if is_new {
+        } else if !self.stopping {
+            let session = &self.given.manifest.sessions[target.0];
+            let place = self.given.plan.add(session, target, self.given.options, self.given.history);
+            self.scheduler.add(self.given.plan.sessions[place].work.clone());
+            self.posargs.extend(posargs.map(|posargs| (place, posargs)));
+            self.postpone(place);
             let by = self.given.manifest.sessions[by.0].name.clone();
             let session = self.given.plan.sessions[place].facts.clone();
             self.emit(Fact::SessionAdded { session, by });
+        }
+    }
+
+    /// Has a session wait for all that is unfinished.
+    fn postpone(&mut self, place: usize) {
+        for need in self.scheduler.postpone(place) {
+            let on = self.given.plan.sessions[need].facts.name.clone();
+            let session = &mut self.given.plan.sessions[place];
+            session.facts.needs.push(NeedFacts { on, origin: NeedOrigin::Notify });
+            session.work.needs.push((need, false));
         }
     }
 }

@@ -22,6 +22,8 @@ pub fn session(name: &str) -> Session {
         parameters: Vec::new(),
         coverage: CoverageUse::default(),
         notifies: Vec::new(),
+        file: None,
+        line: None,
     }
 }
 
@@ -40,6 +42,10 @@ pub fn manifest(sessions: Vec<Session>) -> Manifest {
         noxfile: PathBuf::from("noxfile.py"),
         root: PathBuf::from("."),
         mode: HostMode::Fork,
+        description: String::new(),
+        stop_on_first_error: false,
+        report: None,
+        notices: Vec::new(),
         queue: (0..sessions.len()).map(SessionId).collect(),
         sessions,
     }

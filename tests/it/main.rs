@@ -2,13 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on should say so
 #![allow(unreachable_pub)] // one crate, nothing is exported
 
+mod any_settings;
 mod architecture;
+mod bad_noxfile;
+mod cli_help;
+mod command_line;
 mod example;
 mod given;
 mod graph;
 mod host;
+mod host_environment;
+mod links;
 mod records;
 mod schedule;
+mod session_process;
+mod settings;
+mod settings_schema;
 mod support;
-mod tools;
 mod wheel;

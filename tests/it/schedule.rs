@@ -202,6 +202,17 @@ fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
 }
 
 #[test]
+fn what_the_run_waits_for_is_critical() {
+    let mut work = vec![lasting(10), holding(7, "db"), holding(21, "db")];
+    work.push(Work { needs: vec![(0, true)], ..lasting(5) });
+    let mut scheduler = Scheduler::new(work, 2, 0);
+    let starts = scheduler.start();
+    assert_eq!(starts.iter().map(|start| (start.session, start.critical)).collect::<Vec<_>>(), [(2, true), (0, false)]);
+    scheduler.finish(2, Outcome::Passed);
+    assert!(!scheduler.start()[0].critical, "10 and 5 behind it are longer than 7");
+}
+
+#[test]
 fn equals_keep_the_order_of_the_file() {
     let work: Vec<Work> = (0..5).map(|_| lasting(3)).collect();
     let (_, starts) = simulate(&work, 1);
@@ -225,7 +236,7 @@ fn more_memory_than_there_is_runs_alone() {
 #[test]
 fn a_notified_session_waits_for_all_that_is_unfinished() {
     let mut scheduler = Scheduler::new(vec![lasting(1), lasting(1), lasting(1)], 1, 0);
-    assert_eq!(scheduler.start(), [Start { session: 0, slots: vec![0] }]);
+    assert_eq!(scheduler.start(), [Start { session: 0, slots: vec![0], critical: true }]);
     let added = scheduler.add(lasting(50));
     assert_eq!(scheduler.postpone(added), [0, 1, 2]);
     assert_eq!(scheduler.postpone(added), Vec::<usize>::new(), "known already");

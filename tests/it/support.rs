@@ -58,6 +58,31 @@ pub(crate) fn python() -> PathBuf {
     venv().join("bin/python")
 }
 
+/// Releases of nox that the host must know, oldest first; the environment's own is the newest.
+pub(crate) const RELEASES: [&str; 8] =
+    ["2022.1.7", "2023.4.22", "2024.4.15", "2024.10.9", "2025.2.9", "2025.11.12", "2026.4.10", "2026.8.17"];
+
+/// A folder for PYTHONPATH that puts a release of nox before the environment's own.
+pub(crate) fn release(version: &str) -> OsString {
+    let place = once("nox-releases", |place| {
+        std::fs::create_dir_all(place).unwrap();
+        let fetch = |package: &str, folder: &str| {
+            let wheels = place.join(format!("{folder}-wheel"));
+            let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d"];
+            must(Command::new(python()).args(pip).arg(&wheels).arg(package));
+            for wheel in std::fs::read_dir(&wheels).unwrap() {
+                let unpack = ["-m", "zipfile", "-e"];
+                must(Command::new(python()).args(unpack).arg(wheel.unwrap().path()).arg(place.join(folder)));
+            }
+        };
+        fetch("py==1.11.0", "py"); // what 2022.1.7 needs and later ones do not
+        for version in RELEASES {
+            fetch(&format!("nox=={version}"), version);
+        }
+    });
+    env::join_paths([place.join(version), place.join("py")]).unwrap()
+}
+
 /// PATH with that environment first, so that `nox` and `uv` are found as a user would have them.
 pub(crate) fn path() -> OsString {
     let rest = env::var_os("PATH").unwrap_or_default();
@@ -80,7 +105,7 @@ pub(crate) fn settings() -> Vec<(&'static str, Option<OsString>)> {
 
 /// A project in a temporary folder that goes away with it.
 pub(crate) struct Project {
-    folder: TempDir,
+    folder: std::rc::Rc<TempDir>,
     root: PathBuf,
 }
 
@@ -94,10 +119,15 @@ impl Project {
 
     /// A project without anything in it.
     pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = std::rc::Rc::new(tempfile::tempdir().unwrap());
         let root = folder.path().canonicalize().unwrap().join("a project");
         std::fs::create_dir(&root).unwrap();
         Self { folder, root }
+    }
+
+    /// The project in a folder below it.
+    pub(crate) fn below(&self, root: &Path) -> Self {
+        Self { folder: std::rc::Rc::clone(&self.folder), root: root.to_path_buf() }
     }
 
     /// Its folder.

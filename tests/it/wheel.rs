@@ -1,9 +1,10 @@
 //! The wheel: built by maturin as pip does, installed into a fresh venv, run from there.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::tools;
+use crate::support;
 
 const NOXFILE: &str = "import nox
 
@@ -21,16 +22,24 @@ fn output(command: &mut Command) -> String {
     text
 }
 
+/// A `PATH` with these folders first and then only the system's own.
+fn path_of(folders: &[&Path]) -> OsString {
+    let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
+    std::env::join_paths(folders.iter().chain(system.iter())).unwrap()
+}
+
 /// A wheel of this package, quickly built: dev profile, a target folder of its own, nothing fetched but crates.
-fn build_wheel(into: &Path) -> std::path::PathBuf {
+fn build_wheel(into: &Path) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cargo = Path::new(env!("CARGO")).parent().unwrap();
+    let tools = support::venv().join("bin");
+    assert!(tools.join("maturin").is_file(), "no maturin in {}: run the tests with .ci/test", tools.display());
     output(
-        Command::new(tools::tool("python"))
+        Command::new(support::python())
             .args(["-m", "pip", "wheel", ".", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"])
             .arg(into)
             .current_dir(package)
-            .env("PATH", tools::path_of(&[&tools::folder(), cargo]))
+            .env("PATH", path_of(&[&tools, cargo]))
             .env("CARGO_TARGET_DIR", package.join("target/wheel"))
             .env("CARGO_PROFILE_DEV_DEBUG", "none")
             .env("MATURIN_PEP517_ARGS", "--profile dev")
@@ -49,7 +58,7 @@ fn the_wheel_brings_noxide_beside_nox_and_uv() {
     let folder = tempfile::tempdir().unwrap();
     let wheel = build_wheel(&folder.path().join("wheels"));
     let venv = folder.path().join("venv");
-    output(Command::new(tools::tool("python")).args(["-m", "venv"]).arg(&venv));
+    output(Command::new(support::python()).args(["-m", "venv"]).arg(&venv));
     output(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).arg(&wheel));
     let programs = venv.join("bin");
     for name in ["noxide", "nox", "uv"] {
@@ -59,7 +68,7 @@ fn the_wheel_brings_noxide_beside_nox_and_uv() {
     let noxide = |arguments: &[&str]| {
         let mut command = Command::new(programs.join("noxide"));
         let home = folder.path().join("home");
-        command.args(arguments).env_clear().env("HOME", home).env("PATH", tools::path_of(&[&programs]));
+        command.args(arguments).env_clear().env("HOME", home).env("PATH", path_of(&[&programs]));
         command
     };
     let version = output(&mut noxide(&["--version"]));

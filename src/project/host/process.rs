@@ -73,7 +73,6 @@ impl Host {
     fn spawn(options: HostOptions) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let (output, input) = io::pipe()?;
-        let root = options.root.canonicalize()?;
         let mut process = Process::new(&options.python.executable);
         process.args(["-c", BOOTSTRAP]).args(&options.nox_args);
         if !options.posargs.is_empty() {
@@ -89,7 +88,7 @@ impl Host {
             };
         }
         process
-            .current_dir(&root)
+            .current_dir(&options.root)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(input.try_clone()?)
             .stderr(input)
@@ -104,7 +103,7 @@ impl Host {
             capture: Capture::of(output),
         };
         // An interpreter that is gone already shows as the end of the socket.
-        host.writer().write_all(&boot(options.color, &root.to_string_lossy())).ok();
+        host.writer().write_all(&boot(options.color)).ok();
         Ok(host)
     }
 

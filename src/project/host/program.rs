@@ -26,14 +26,13 @@ const PARTS: [&str; 6] = [
 ];
 
 /// What the bootstrap reads first: ten digits of length, then the program and its settings as JSON.
-pub(super) fn boot(color: bool, cwd: &str) -> Vec<u8> {
+pub(super) fn boot(color: bool) -> Vec<u8> {
     let body = serde_json::json!({
         "program": PARTS.concat(),
         "bootstrap": BOOTSTRAP,
         "role": "host",
         "fd": 0,
         "color": color,
-        "cwd": cwd,
     })
     .to_string();
     format!("{:010}{body}", body.len()).into_bytes()
@@ -45,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_length_leads_the_program() {
-        let boot = String::from_utf8(boot(true, "/p")).unwrap();
+        let boot = String::from_utf8(boot(true)).unwrap();
         let (length, body) = boot.split_at(10);
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
+use super::path::{executable, on_path};
 use super::private::{self, PrivateError};
 use super::shebang::interpreter_of;
 
@@ -156,18 +156,6 @@ fn asked(command: &Path) -> Option<PathBuf> {
 
 fn quietly(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
-}
-
-/// The first executable of this name on PATH.
-pub(super) fn on_path(path: &OsString, name: &str) -> Option<PathBuf> {
-    env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|candidate| executable(candidate))
-}
-
-fn executable(file: &Path) -> bool {
-    file.metadata().is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
 }
 
 fn absolute(path: &Path) -> PathBuf {

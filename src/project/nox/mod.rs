@@ -1,6 +1,7 @@
 //! Where nox is: the interpreter that runs it, as a user of the project would expect.
 
 mod find;
+mod path;
 mod private;
 mod shebang;
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
-use super::find::on_path;
+use super::path::on_path;
 
 /// What is installed. A change here makes a new environment, since the folder's name holds the versions.
 const NOX: &str = "2026.10.20";

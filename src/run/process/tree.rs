@@ -80,6 +80,21 @@ pub fn end_run(mark: &str, keep: Option<u32>) {
     }
 }
 
+/// Kills whatever bears a mark, until none is left: what a run left alive whose noxide was killed.
+pub fn end_marked(mark: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = marked(mark);
+        if left.is_empty() || Instant::now() > deadline {
+            return;
+        }
+        for process in left {
+            let _ = kill_process(process, Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn pid(raw: u32) -> Option<Pid> {
     i32::try_from(raw).ok().and_then(Pid::from_raw)
 }

@@ -21,15 +21,15 @@ def describe(found, mode):
         "type": "manifest",
         "nox": nox_version(),
         "python": "%d.%d.%d" % sys.version_info[:3],
-        "executable": sys.executable,
-        "noxfile": os.path.abspath(str(config.noxfile)),
-        "root": os.getcwd(),
+        "executable": path_facts(sys.executable),
+        "noxfile": path_facts(os.path.abspath(str(config.noxfile))),
+        "root": path_facts(os.getcwd()),
         "mode": mode,
         "sessions": sessions,
         "queue": [numbers[id(runner)] for runner in found.queue if id(runner) in numbers],
         "description": (found.docstring or "").strip(),
         "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
-        "report": os.path.abspath(str(report)) if report else None,
+        "report": path_facts(os.path.abspath(str(report))) if report else None,
         "notices": found.notices,
     }
 
@@ -50,14 +50,23 @@ def describe_session(nox, found, runner, numbers):
         "requires": needs_of(found, runner, numbers),
         "backend": "none" if passthrough else backend,
         "reuse": bool(reuses(found.config, runner)),
-        "envdir": None if passthrough else os.path.abspath(runner.envdir),
+        "envdir": None if passthrough else path_facts(os.path.abspath(runner.envdir)),
         "default": bool(getattr(function, "default", True)),
         "allow_parallel": getattr(function, "allow_parallel", None),
         "parameters": [[str(name), shown(value)] for name, value in getattr(function, "call_spec", {}).items()],
         "coverage": coverage_use(function),
-        "file": file,
+        "file": None if file is None else path_facts(file),
         "line": line,
     }
+
+
+def path_facts(path):
+    """A path as text, or as its bytes where it is none."""
+    try:
+        path.encode("utf-8")
+        return path
+    except UnicodeEncodeError:
+        return list(os.fsencode(path))
 
 
 def shown(value):
@@ -97,19 +106,3 @@ def reuses(config, runner):
         except Exception:  # nox says what is wrong when the session runs
             return False
     return runner.func.reuse_venv or getattr(config, "reuse_existing_virtualenvs", False)
-
-
-def warm(nox, found):
-    """Imports before the forks what each session would import, and looks for uv once."""
-    import importlib
-
-    for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
-                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            pass
-    environments = [r for r in found.queue if getattr(r.func, "python", None) is not False]
-    if any(resolve_backend(nox, found.config, runner.func) != "none" for runner in environments):
-        getattr(nox.virtualenv, "OPTIONAL_VENVS", None)
-        getattr(nox.virtualenv, "UV_VERSION", None)

@@ -34,7 +34,7 @@ class Channel:
         self.descriptors = []
 
     def send(self, message):
-        line = json.dumps(message, default=str).encode("utf-8") + b"\n"
+        line = json.dumps(message, default=str, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
             self.socket.sendall(line)
         except OSError:
@@ -195,7 +195,8 @@ def become(command, arguments, environment, channel):
         stream.flush()
     fd = os.dup(channel.socket.fileno())
     os.set_inheritable(fd, True)
-    os.dup2(boot_file(dict(BOOT, fd=fd)).fileno(), 0)
+    boot = boot_file(dict(BOOT, fd=fd))
+    os.dup2(boot.fileno(), 0)
     os.execve(python, [python, "-c", BOOT["bootstrap"]] + list(arguments), environment)
 
 

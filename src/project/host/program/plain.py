@@ -53,12 +53,12 @@ def describe_plainly(plain, missing):
             "parameters": [[str(k), str(v)] for k, v in (facts.get("call_spec") or {}).items()],
             "requires": [i for i, other in enumerate(plain.sessions)
                          if other["session"] in wanted or other["name"] in wanted],
-            "file": noxfile, "line": None,
+            "file": path_facts(noxfile), "line": None,
         })
     plain.no_dependencies = any(session["requires"] for session in sessions)
     return {
         "type": "manifest", "nox": nox_version(), "python": "%d.%d.%d" % sys.version_info[:3],
-        "executable": sys.executable, "noxfile": noxfile, "root": os.getcwd(),
+        "executable": path_facts(sys.executable), "noxfile": path_facts(noxfile), "root": path_facts(os.getcwd()),
         "mode": {"how": "process", "why": "this nox has no %s" % ", ".join(missing)},
         "sessions": sessions, "queue": list(range(len(sessions))), "description": "",
         "stop_on_first_error": "-x" in flags or "--stop-on-first-error" in flags, "report": None, "notices": [],

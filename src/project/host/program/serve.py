@@ -14,7 +14,10 @@ class Host:
         self.channel = channel
         self.found = found
         self.mode = mode
+        self.warmed = False
         self.running = {}
+        self.pipes = {}
+        self.poll = select.poll()
         self.ended = False
         self.wake, self.waker = os.pipe()
         os.set_blocking(self.wake, False)
@@ -24,35 +27,26 @@ class Host:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.stop)
+        self.poll.register(channel.socket, select.POLLIN)
+        self.poll.register(self.wake, select.POLLIN)
 
     def stop(self, *_):
         self.ended = True
 
     def serve(self):
         """Until noxide says `exit`, or is gone: then every session is ended."""
-        poll = select.poll()
-        poll.register(self.channel.socket, select.POLLIN)
-        poll.register(self.wake, select.POLLIN)
-        pipes = {}
         while not self.ended:
-            for running in self.running.values():
-                if running.pipe not in pipes:
-                    pipes[running.pipe] = running
-                    poll.register(running.pipe, select.POLLIN)
-            for fd, _ in poll.poll():
+            for fd, _ in self.poll.poll():
                 if fd == self.wake:
                     self.read_all(self.wake)
-                elif fd in pipes:
-                    if not self.hear(pipes[fd]):
-                        poll.unregister(fd)
-                        pipes[fd].quiet = True
+                elif fd in self.pipes:
+                    if not self.hear(self.pipes[fd]):
+                        self.poll.unregister(fd)
+                        self.pipes[fd].quiet = True
                 else:
                     self.obey(self.channel.receive())
             for running in self.reap():
-                if not running.quiet:
-                    poll.unregister(running.pipe)
-                del pipes[running.pipe]
-                os.close(running.pipe)
+                self.forget(running)
         self.end_all()
 
     def read_all(self, fd):
@@ -89,6 +83,9 @@ class Host:
 
     def start(self, order, out, err):
         if self.mode == "fork":
+            if not self.warmed:
+                self.warmed = True
+                warm(sys.modules["nox"])
             running = fork(self.found, order, out, err, self.leave)
         elif self.mode == "fresh":
             running = start_fresh(self.found, order, out, err)
@@ -96,6 +93,14 @@ class Host:
             running = start_plainly(self.found, order, out, err)
         os.set_blocking(running.pipe, False)
         self.running[running.pid] = running
+        self.pipes[running.pipe] = running
+        self.poll.register(running.pipe, select.POLLIN)
+
+    def forget(self, running):
+        if not running.quiet:
+            self.poll.unregister(running.pipe)
+        del self.pipes[running.pipe]
+        os.close(running.pipe)
 
     def leave(self):
         """Closes, in a fork, what is the host's alone."""
@@ -226,6 +231,7 @@ def watch_for_hangup(fd, on):
 
 def prepare_process():
     """The surroundings nox's own command gives a noxfile."""
+    BOOT["cwd"] = os.getcwd()
     fd = os.dup(BOOT["fd"]) if BOOT["role"] == "host" else None
     if BOOT["fd"] > 2:
         os.close(BOOT["fd"])
@@ -257,7 +263,7 @@ def main():
             found, mode = list_plainly(), "plain"
             manifest = describe_plainly(found, missing)
         else:
-            why = ready_to_fork(sys.modules["nox"], found)
+            why = unforkable()
             mode = "fresh" if why else "fork"
             manifest = describe(found, {"how": "process", "why": why} if why else {"how": "fork"})
     except HostFailure as failure:

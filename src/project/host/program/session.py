@@ -78,6 +78,12 @@ def settle(order, out, err):
             os.nice(order["nice"])
         except OSError:
             pass  # a lower number needs a privilege; the session runs all the same
+        try:
+            # Linux weighs whole sessions against each other first (autogroups), single processes only within one.
+            with open("/proc/self/autogroup", "w") as group:
+                group.write(str(order["nice"]))
+        except OSError:
+            pass  # another system, or no autogroups
 
 
 def finish_interpreter():
@@ -205,13 +211,25 @@ def run_fresh_session():
     child(found, order, os.dup(1), os.dup(2), answers)
 
 
-def ready_to_fork(nox, found):
+def unforkable():
     """Why sessions cannot be forked from here; empty where they can."""
     import threading
 
-    if threading.active_count() > 1:
-        return "the noxfile leaves threads running after its import"
-    warm(nox, found)
+    return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
+
+
+def warm(nox):
+    """Before the first fork: imports what each session would import, and looks for uv once."""
+    import importlib
+
+    for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
+                 "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass
+    # From 2026.7 on nox looks for uv at the first session of any backend, which runs `uv self version`.
+    getattr(nox.virtualenv, "OPTIONAL_VENVS", None)
+    getattr(nox.virtualenv, "UV_VERSION", None)
     gc.collect()
     getattr(gc, "freeze", gc.collect)()
-    return ""

@@ -1,0 +1,130 @@
+//! Why a command could not do its work, and the exit code that says so.
+
+use std::path::PathBuf;
+
+use super::mistakes::mistakes;
+use crate::config::{SettingsError, nearest};
+use crate::output::{Diagnostic, Frame};
+use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
+use crate::run::GraphError;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Settings are wrong, all of it told at once.
+    #[error("settings are wrong")]
+    Settings(Vec<SettingsError>),
+    /// There is no nox.
+    #[error(transparent)]
+    Nox(#[from] NoxError),
+    /// The noxfile could not be loaded, or nox refused its arguments.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Needs form a circle.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A folder named by `-C` is none.
+    #[error("cannot work in {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No past run goes by that name.
+    #[error("{0}")]
+    NoRun(String),
+    /// A file or the system refused.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Failure {
+    /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks.
+    pub(super) fn exit(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
+            Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
+            Self::Host(HostError::Load(failure)) => match failure.stage {
+                LoadStage::Options | LoadStage::Select => 2,
+                LoadStage::Nox | LoadStage::Noxfile => 3,
+            },
+            Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+        }
+    }
+
+    /// What is shown of it.
+    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut diagnostic = match self {
+            Self::Settings(errors) => return mistakes(errors),
+            Self::Host(error) => loading(error),
+            other => Diagnostic::from_error(other),
+        };
+        for hint in self.hints() {
+            diagnostic = diagnostic.help(hint);
+        }
+        vec![diagnostic]
+    }
+
+    /// What to do about it, where we know.
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Nox(NoxError::NotNox(_)) => vec!["name a nox command or a Python that has nox".to_owned()],
+            Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
+            Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
+            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
+            Self::Graph(_) => vec!["drop one of these needs".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// How many of the last lines that a noxfile printed are shown when it does not load.
+const LAST_LINES: usize = 12;
+
+/// A noxfile that does not load: its exception, the user's own frames, and the last it printed.
+fn loading(error: &HostError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::from_error(error);
+    if let HostError::Load(failure) = error
+        && let Some(exception) = &failure.exception
+        && !failure.message.contains(exception)
+    {
+        diagnostic = diagnostic.cause(exception);
+    }
+    // What nox logged is the message already; a noxfile's own words may tell more.
+    let message = error.to_string();
+    let said = error.output().lines().filter(|line| !message.contains(line.trim_start_matches("nox > ")));
+    let said: Vec<&str> = said.collect();
+    let last = &said[said.len().saturating_sub(LAST_LINES)..];
+    let shows_output = error.frames().is_empty() && !last.is_empty();
+    if shows_output {
+        diagnostic = diagnostic.cause(format!("it printed last:\n{}", last.join("\n")));
+    }
+    diagnostic.frames(error.frames().iter().map(|frame| Frame {
+        file: frame.file.display().to_string(),
+        line: frame.line as usize,
+        function: frame.function.clone(),
+        code: frame.text.clone(),
+    }))
+}
+
+/// For each word of nox's complaint that is no session, the nearest that is.
+fn nearest_names(failure: &LoadFailure) -> Vec<String> {
+    let words = failure.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
+    let known: Vec<&str> = failure.names.iter().map(String::as_str).collect();
+    let mut hints: Vec<String> = words
+        .map(str::trim)
+        .filter(|word| !word.is_empty() && !known.contains(word))
+        .filter_map(|word| nearest(word, known.iter().copied()).first().map(|near| (word, *near)))
+        .map(|(word, near)| format!("did you mean `{near}` instead of `{word}`?"))
+        .collect();
+    if hints.is_empty() && !known.is_empty() {
+        hints.push("`noxide list` shows all sessions".to_owned());
+    }
+    hints
+}

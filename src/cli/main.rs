@@ -1,0 +1,67 @@
+//! The command line from its words to an exit code.
+
+use std::process::ExitCode;
+
+use super::args::{Cli, Command, Format};
+use super::failure::Failure;
+use super::screen::{Screen, say, terminal_size};
+use super::{listing, replay, run};
+use crate::output::errors_document;
+
+/// Runs the command line and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed stream is no reason to fail twice.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let screen = Screen::new(&cli.global);
+    match execute(&cli, &screen) {
+        Ok(exit) => ExitCode::from(exit),
+        Err(failure) => {
+            tell(&failure, &screen, wants_json(&cli.command));
+            ExitCode::from(failure.exit())
+        }
+    }
+}
+
+fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
+    if let Some(path) = cli.global.directory.clone() {
+        std::env::set_current_dir(&path).map_err(|source| Failure::Folder { path, source })?;
+    }
+    match &cli.command {
+        Command::Run(args) => run::run(args, screen),
+        Command::List(args) => listing::list(args, screen),
+        Command::Graph(args) => listing::graph(args, screen),
+        Command::Replay(args) => replay::replay(args, screen),
+        Command::Schema => {
+            listing::print(&crate::config::schema_json());
+            Ok(0)
+        }
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Run(args) => args.shown.format == Format::Json,
+        Command::List(args) => args.format == Format::Json,
+        Command::Graph(args) => args.format == super::args::GraphFormat::Json,
+        Command::Replay(args) => args.format == Format::Json,
+        Command::Schema => false,
+    }
+}
+
+/// Says why a command could not do its work: to people on the error stream, to programs as a document.
+fn tell(failure: &Failure, screen: &Screen, json: bool) {
+    let diagnostics = failure.diagnostics();
+    if json {
+        listing::print(&format!("{:#}\n", errors_document(&diagnostics)));
+        return;
+    }
+    let width = terminal_size().map(|(columns, _)| usize::from(columns));
+    let texts: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(screen.err, width)).collect();
+    say(texts.join("\n").trim_end());
+}

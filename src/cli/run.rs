@@ -1,0 +1,220 @@
+//! `noxide run`: sessions side by side, one exit code.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use super::args::{Format, RunArgs};
+use super::audience::Audience;
+use super::failure::Failure;
+use super::listing::dry_run;
+use super::opened::{Opened, Wanted};
+use super::screen::{Screen, say, terminal_size};
+use crate::output::reporters;
+use crate::project::{Checkout, Manifest};
+use crate::record::{Folder, History, Recorder, RunFacts};
+use crate::run::process::{Mask, Signals, become_subreaper, end_run};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, Message, RunPlan, nox_report, room};
+
+/// Exit code of a run for which nothing was selected.
+const NOTHING_SELECTED: u8 = 4;
+
+/// Runs sessions and gives the exit code.
+///
+/// # Errors
+/// When the run cannot even begin.
+pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
+    // Before the host is started: its orphans become ours.
+    become_subreaper();
+    let mut opened = Opened::new(wanted(args)?, screen)?;
+    if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
+        opened.options.fail_fast.get_or_insert(FailFast::Wait);
+    }
+    if opened.manifest.queue.is_empty() {
+        say("nothing is selected: name sessions by -s, or give some `default=True`");
+        return Ok(NOTHING_SELECTED);
+    }
+    if args.running.dry_run {
+        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
+        let history = History::new(&known.unwrap_or_default());
+        let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+        dry_run(&opened, &plan, screen, args.shown.format);
+        return Ok(0);
+    }
+    let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
+    opened.notices.extend(kept_elsewhere);
+    opened.notices.extend(bury_the_dead(&folder));
+    let history = History::new(&folder.newest(History::RUNS));
+    let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
+    folder.prune(opened.options.history.get());
+    Ok(exit)
+}
+
+fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
+    let mut nox_args = args.nox_flags();
+    if args.rerun.is_some() {
+        nox_args.extend(rerun(args.selection.noxfile.as_deref().map(Path::new))?);
+    }
+    Ok(Wanted {
+        flags: args.flags(),
+        noxfile: args.selection.noxfile.as_deref().map(Path::new),
+        nox_args,
+        posargs: args.posargs.clone(),
+    })
+}
+
+/// Selects what the last run left failed, aborted or cancelled.
+fn rerun(noxfile: Option<&Path>) -> Result<Vec<OsString>, Failure> {
+    let root = noxfile.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let none = || Failure::NoRun("no earlier run is recorded here, so there is nothing to run again".to_owned());
+    let folder = Folder::open(root).map_err(|_| none())?;
+    let last = folder.newest(1).into_iter().next().ok_or_else(none)?;
+    let undone = |outcome: Option<crate::record::Outcome>| outcome.is_none_or(crate::record::Outcome::is_failure);
+    let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
+    let names: Vec<OsString> = sessions.map(|session| session.facts.name.as_str().into()).collect();
+    if names.is_empty() {
+        return Err(Failure::NoRun(format!("run {} left nothing failed, aborted or cancelled", last.run)));
+    }
+    Ok(std::iter::once("-s".into()).chain(names).collect())
+}
+
+/// `.noxide` of the project; below the temporary folder where the tree cannot be written to.
+fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
+    let error = match Folder::open(root) {
+        Ok(folder) => return Ok((folder, None)),
+        Err(error) => error,
+    };
+    let elsewhere = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
+    let system = |source| Failure::System { what: format!("cannot keep a record in {}", elsewhere.display()), source };
+    fs_err::create_dir_all(&elsewhere).map_err(system)?;
+    let folder = Folder::open(&elsewhere).map_err(system)?;
+    Ok((folder, Some(format!("records go to {}, because {error}", elsewhere.display()))))
+}
+
+/// Ends what runs left alive whose noxide was killed, and writes their records from their events.
+fn bury_the_dead(folder: &Folder) -> Vec<String> {
+    let mut notices = Vec::new();
+    for dead in folder.dead() {
+        crate::run::process::end_marked(&mark(&dead.run));
+        if let Err(error) = folder.bury(&dead) {
+            notices.push(format!("the record of run {} could not be written: {error}", dead.run));
+        }
+    }
+    notices
+}
+
+/// What stands in the environment of every process of a run.
+fn mark(run: &str) -> String {
+    format!("NOXIDE_RUN={run}")
+}
+
+fn go(
+    args: &RunArgs,
+    screen: &Screen,
+    opened: &mut Opened,
+    plan: RunPlan,
+    folder: &Folder,
+    history: &History,
+) -> Result<u8, Failure> {
+    let (run, recorder) = recorder(folder)?;
+    let events = args.shown.events.as_deref().map(create).transpose()?;
+    let json = args.shown.format == Format::Json;
+    let output = screen.output(opened.options.output, json, &token(&run));
+    let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
+    let reporters = reporters::open(&output, screen.streams(events));
+    let mut audience = Audience::new(recorder, reporters);
+    let facts = facts(&run, &opened.manifest, &plan);
+    let run_folder = folder.run(&run);
+    let (sender, messages) = mpsc::channel();
+    let to_loop = sender.clone();
+    let signals = Signals::catch(move |caught| to_loop.send(Message::Caught(caught)).unwrap_or(()))
+        .map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })?;
+    let host_pid = opened.host.pid();
+    let mut hosted = Hosted::new(&mut opened.host, sender.clone())
+        .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
+    if let Some(logs) = &opened.options.logs {
+        fs_err::create_dir_all(logs)
+            .map_err(|source| Failure::System { what: "cannot make the folder of --logs".to_owned(), source })?;
+    }
+    let given = Given {
+        mask: mask(&plan, &opened.options.secrets),
+        plan,
+        manifest: &opened.manifest,
+        options: &opened.options,
+        history,
+        folder: &run_folder,
+        facts,
+        terminal,
+        env: vec![("NOXIDE_RUN".to_owned(), run.clone())],
+        notices: opened.notices.clone(),
+    };
+    let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
+    end_run(&mark(&run), Some(host_pid));
+    audience.close();
+    write_report(args, &opened.manifest, &mut audience);
+    for trouble in &audience.troubles {
+        say(&format!("warning: {trouble}"));
+    }
+    drop(signals);
+    Ok(exit)
+}
+
+/// A new run's identifier and recorder: the time to the second, and a number where two start in one.
+fn recorder(folder: &Folder) -> Result<(String, Recorder), Failure> {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let mut number = 1;
+    loop {
+        let run = if number == 1 { now.clone() } else { format!("{now}-{number}") };
+        match Recorder::create(folder.run(&run)) {
+            Ok(recorder) => return Ok((run, recorder)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(source) => return Err(Failure::System { what: "cannot record this run".to_owned(), source }),
+        }
+    }
+}
+
+fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
+    let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
+    RunFacts {
+        run: run.to_owned(),
+        time: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        root: manifest.root.clone(),
+        slots: plan.slots,
+        sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
+        commit: Checkout::of(&manifest.root).map(|checkout| checkout.commit),
+        versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
+    }
+}
+
+fn mask(plan: &RunPlan, named: &[String]) -> Mask {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
+    Mask::new(environment.chain(settings), named)
+}
+
+/// A word that sessions cannot guess, for logs inside workflow commands.
+fn token(run: &str) -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write(run.as_bytes());
+    format!("noxide-{:016x}", hasher.finish())
+}
+
+fn create(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Failure> {
+    let file = fs_err::File::create(path)
+        .map_err(|source| Failure::System { what: "cannot write --events".to_owned(), source })?;
+    Ok(Box::new(file))
+}
+
+/// nox's own report, where a flag or the noxfile asks for it.
+fn write_report(args: &RunArgs, manifest: &Manifest, audience: &mut Audience) {
+    let path: Option<PathBuf> = args.shown.report.clone().or_else(|| manifest.report.clone());
+    let (Some(path), Some(record)) = (path, audience.recorder.record()) else { return };
+    let mut text = format!("{:#}", nox_report(manifest, &record));
+    text.push('\n');
+    if let Err(error) = crate::fs::write_atomic(&path, text.as_bytes()) {
+        audience.troubles.push(format!("nox's report: {error}"));
+    }
+}

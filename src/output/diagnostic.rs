@@ -1,0 +1,318 @@
+//! An error as people read it: message, causes, the place in its source, the user's own Python frames, and a hint.
+
+use std::error::Error;
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::paint::Tone;
+use super::{Paint, clean};
+
+/// How grave a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing goes on.
+    Error,
+    /// It goes on, but people should know.
+    Warning,
+}
+
+/// Something wrong, told to people or programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    severity: Severity,
+    message: String,
+    causes: Vec<String>,
+    help: Vec<String>,
+    excerpts: Vec<Excerpt>,
+    frames: Vec<Frame>,
+}
+
+/// A place in a source text, shown with its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The file, as people would type it.
+    pub path: String,
+    /// The whole text of the file.
+    pub source: String,
+    /// The bytes that are meant.
+    pub span: Range<usize>,
+    /// What is to be said of them; may be empty.
+    pub label: String,
+}
+
+/// A frame of a Python traceback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The file, as people would type it.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The function, or `<module>`.
+    pub function: String,
+    /// The line's text, where known.
+    pub code: String,
+}
+
+impl Diagnostic {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            causes: Vec::new(),
+            help: Vec::new(),
+            excerpts: Vec::new(),
+            frames: Vec::new(),
+        }
+    }
+
+    /// An error value with all its causes. A cause that its parent's message already tells is not told again.
+    pub fn from_error(error: &dyn Error) -> Self {
+        let mut diagnostic = Self::new(error.to_string());
+        let mut told = diagnostic.message.clone();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !told.ends_with(&text) {
+                diagnostic.causes.push(text.clone());
+            }
+            told = text;
+            next = cause.source();
+        }
+        diagnostic
+    }
+
+    /// The same, as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds what people can do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Adds a place in a source.
+    #[must_use]
+    pub fn excerpt(mut self, excerpt: Excerpt) -> Self {
+        self.excerpts.push(excerpt);
+        self
+    }
+
+    /// Adds the user's frames of a traceback, outermost first.
+    #[must_use]
+    pub fn frames(mut self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        self.frames.extend(frames);
+        self
+    }
+
+    /// Text for people, with a line end.
+    pub fn render(&self, paint: Paint, width: Option<usize>) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(safe(&self.message)));
+        for excerpt in &self.excerpts {
+            let annotation = AnnotationKind::Primary.span(excerpt.bounded());
+            let annotation = if excerpt.label.is_empty() { annotation } else { annotation.label(safe(&excerpt.label)) };
+            let snippet = Snippet::source(&*excerpt.source).path(&*excerpt.path).annotation(annotation);
+            group = group.element(snippet);
+        }
+        for cause in &self.causes {
+            group = group.element(Level::NOTE.with_name("cause").message(safe(cause)));
+        }
+        if self.frames.is_empty() {
+            for help in &self.help {
+                group = group.element(Level::HELP.message(safe(help)));
+            }
+        }
+        let decor = if paint.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
+        let renderer = if paint.color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(140).max(20));
+        let mut text = renderer.render(&[group]);
+        text.push('\n');
+        for frame in &self.frames {
+            let at = format!("  {}:{} in {}\n", safe(&frame.file), frame.line, safe(&frame.function));
+            text.push_str(&paint.tone(Tone::Dim, &at));
+            if !frame.code.is_empty() {
+                text.push_str(&format!("    {}\n", safe(frame.code.trim())));
+            }
+        }
+        if !self.frames.is_empty() {
+            for help in &self.help {
+                text.push_str(&format!("{}: {}\n", paint.tone(Tone::Accent, "help"), safe(help)));
+            }
+        }
+        text
+    }
+
+    /// The same for programs: one element of the `errors` of a document.
+    pub fn to_json(&self) -> Value {
+        let places: Vec<Value> = self
+            .excerpts
+            .iter()
+            .map(|excerpt| {
+                let (line, column) = excerpt.start();
+                json!({ "file": excerpt.path, "line": line, "column": column, "label": excerpt.label })
+            })
+            .collect();
+        let frames: Vec<Value> = self
+            .frames
+            .iter()
+            .map(|frame| {
+                json!({ "file": frame.file, "line": frame.line, "function": frame.function, "code": frame.code.trim() })
+            })
+            .collect();
+        json!({
+            "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": self.message,
+            "causes": self.causes,
+            "help": self.help,
+            "places": places,
+            "frames": frames,
+        })
+    }
+}
+
+impl Excerpt {
+    /// Line and column, from 1, where it starts.
+    pub fn start(&self) -> (usize, usize) {
+        let before = &self.source[..self.bounded().start];
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+    }
+
+    /// The span, moved to where the source has whole characters: a source may have changed since it was parsed.
+    fn bounded(&self) -> Range<usize> {
+        let floor = |at: usize| {
+            let at = at.min(self.source.len());
+            (0..=at).rev().find(|&at| self.source.is_char_boundary(at)).unwrap_or(0)
+        };
+        let start = floor(self.span.start);
+        start..floor(self.span.end).max(start)
+    }
+}
+
+/// One document with these errors, for `--format json`.
+pub fn errors_document(diagnostics: &[Diagnostic]) -> Value {
+    json!({ "version": 1, "errors": diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>() })
+}
+
+/// Text without control sequences, its line ends kept.
+fn safe(text: &str) -> String {
+    text.lines().map(|line| clean::clean_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Paint = Paint { color: false, unicode: true };
+
+    fn settings() -> Diagnostic {
+        let source = "[tool.noxide]\nslots = 2\n\n[tool.noxide.sessions.lnit]\ncpus = 2\n".to_owned();
+        let at = source.find("lnit").unwrap();
+        let path = "pyproject.toml".to_owned();
+        let excerpt = Excerpt { path, source, span: at..at + 4, label: "no session has this name".to_owned() };
+        Diagnostic::new("unknown session `lnit`").excerpt(excerpt).help("did you mean `lint`?")
+    }
+
+    fn traceback() -> Diagnostic {
+        let frame = |line, function: &str, code: &str| Frame {
+            file: "noxfile.py".to_owned(),
+            line,
+            function: function.to_owned(),
+            code: code.to_owned(),
+        };
+        Diagnostic::new("the noxfile cannot be loaded")
+            .cause("NameError: name 'sesion' is not defined")
+            .frames([frame(12, "<module>", "    check()"), frame(3, "check", "")])
+            .help("run `python noxfile.py` to see it alone")
+    }
+
+    #[test]
+    fn people_read_place_cause_and_help() {
+        insta::assert_snapshot!(settings().render(PLAIN, Some(80)), @r"
+        error: unknown session `lnit`
+          ╭▸ pyproject.toml:4:23
+          │
+        4 │ [tool.noxide.sessions.lnit]
+          │                       ━━━━ no session has this name
+          │
+          ╰ help: did you mean `lint`?
+        ");
+        insta::assert_snapshot!(settings().render(Paint { color: false, unicode: false }, None), @r"
+        error: unknown session `lnit`
+         --> pyproject.toml:4:23
+          |
+        4 | [tool.noxide.sessions.lnit]
+          |                       ^^^^ no session has this name
+          |
+          = help: did you mean `lint`?
+        ");
+        insta::assert_snapshot!(traceback().render(PLAIN, Some(80)), @r"
+        error: the noxfile cannot be loaded
+         │
+         ╰ cause: NameError: name 'sesion' is not defined
+          noxfile.py:12 in <module>
+            check()
+          noxfile.py:3 in check
+        help: run `python noxfile.py` to see it alone
+        ");
+        let plain = Diagnostic::new("no session selected").cause("one\ntwo").help("try `noxide list`").warning();
+        insta::assert_snapshot!(plain.render(PLAIN, Some(80)), @r"
+        warning: no session selected
+         │
+         ├ cause: one
+         │        two
+         ╰ help: try `noxide list`
+        ");
+        assert!(settings().render(Paint { color: true, unicode: true }, None).contains("\x1b["));
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback().warning()])));
+    }
+
+    #[test]
+    fn causes_come_from_the_error_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{text}")]
+        struct Link {
+            text: &'static str,
+            source: Option<Box<Link>>,
+        }
+        let link = |text, source: Option<Link>| Link { text, source: source.map(Box::new) };
+        let error = link("cannot load x: broken", Some(link("broken", Some(link("root", None)))));
+        let diagnostic = Diagnostic::from_error(&error);
+        assert_eq!(
+            (diagnostic.message.as_str(), diagnostic.causes.as_slice()),
+            ("cannot load x: broken", &["root".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_span_beside_its_source_and_control_characters_do_no_harm() {
+        for span in [500..900, 1..2, 2..1 + 1, 0..0, 2..usize::from(true)] {
+            let excerpt = Excerpt { path: "é".to_owned(), source: "éa\n".to_owned(), span, label: String::new() };
+            let text = Diagnostic::new("odd \x1b[2J").excerpt(excerpt).render(PLAIN, Some(1));
+            assert!(!text.contains('\x1b') && text.contains("odd"));
+        }
+    }
+}

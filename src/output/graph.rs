@@ -1,0 +1,323 @@
+//! `noxide graph`: which session waits for which, and why, as text, DOT or Mermaid.
+
+use std::collections::HashMap;
+
+use console::{Alignment, measure_text_width, pad_str};
+use serde_json::{Value, json};
+
+use super::listed::{limits, origin};
+use super::paint::Tone;
+use super::{ListedSession, Paint, duration};
+
+/// The graph for people: each session behind those it waits for, and the longest chain.
+pub fn graph_text(sessions: &[ListedSession], paint: Paint) -> String {
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
+    let usual =
+        |listed: &ListedSession| listed.facts.usual.map_or(String::new(), |ms| format!("~{}", duration::duration(ms)));
+    let time = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
+    let mut text = String::new();
+    for listed in sessions {
+        let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
+        let mut line = paint.tone(if listed.selected { Tone::Strong } else { Tone::Dim }, &padded);
+        if time > 0 {
+            line.push_str(&format!("  {}", pad_str(&usual(listed), time, Alignment::Right, None)));
+        }
+        let needs: Vec<String> =
+            listed.facts.needs.iter().map(|need| format!("{} ({})", need.on, origin(&need.origin))).collect();
+        if !needs.is_empty() {
+            line.push_str(&format!("  {} {}", paint.tone(Tone::Accent, paint.pick("←", "<-")), needs.join(", ")));
+        }
+        let limits = limits(&listed.facts);
+        if !limits.is_empty() {
+            line.push_str(&paint.tone(Tone::Dim, &format!("  [{}]", limits.join(", "))));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if let Some((chain, ms)) = longest(sessions) {
+        let arrow = paint.pick(" → ", " -> ");
+        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), duration::duration(ms)));
+    }
+    text
+}
+
+/// The chain of selected sessions that usually takes longest. Sessions in a circle are left out.
+fn longest(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
+    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
+    let needs = |at: usize| sessions[at].facts.needs.iter().filter_map(|need| index.get(&need.on).copied());
+    let mut ends: Vec<Option<(u64, Option<usize>)>> = vec![None; sessions.len()];
+    let mut open: Vec<usize> = (0..sessions.len()).filter(|&at| sessions[at].selected).collect();
+    loop {
+        let before = open.len();
+        open.retain(|&at| {
+            let ready = needs(at).all(|on| ends[on].is_some() || !sessions[on].selected);
+            if ready {
+                let behind = needs(at).filter_map(|on| ends[on].map(|(end, _)| (end, on))).max();
+                let own = sessions[at].facts.usual.unwrap_or(0);
+                ends[at] = Some((own + behind.map_or(0, |(end, _)| end), behind.map(|(_, on)| on)));
+            }
+            !ready
+        });
+        if open.len() == before {
+            break;
+        }
+    }
+    let last = (0..sessions.len())
+        .filter(|&at| ends[at].is_some())
+        .max_by_key(|&at| (ends[at].map(|(end, _)| end), std::cmp::Reverse(at)))?;
+    let total = ends[last].map(|(end, _)| end).filter(|end| *end > 0)?;
+    let mut chain = Vec::new();
+    let mut next = Some(last);
+    while let Some(at) = next {
+        chain.push(sessions[at].facts.name.as_str());
+        next = ends[at].and_then(|(_, behind)| behind);
+    }
+    chain.reverse();
+    Some((chain, total))
+}
+
+/// Names of locks with the sessions that share them, where more than one does.
+fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
+    let mut locks: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (at, listed) in sessions.iter().enumerate() {
+        for lock in &listed.facts.locks {
+            match locks.iter_mut().find(|(known, _)| *known == lock) {
+                Some((_, holders)) => holders.push(at),
+                None => locks.push((lock, vec![at])),
+            }
+        }
+    }
+    locks.retain(|(_, holders)| holders.len() > 1);
+    locks
+}
+
+/// The needs whose sessions are both listed: from, to, why.
+fn edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
+    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
+    let mut edges = Vec::new();
+    for (to, listed) in sessions.iter().enumerate() {
+        for need in &listed.facts.needs {
+            if let Some(&from) = index.get(&need.on) {
+                edges.push((from, to, origin(&need.origin)));
+            }
+        }
+    }
+    edges
+}
+
+/// The graph in Graphviz's language.
+pub fn graph_dot(sessions: &[ListedSession]) -> String {
+    let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
+    for (at, listed) in sessions.iter().enumerate() {
+        let mut label = listed.facts.name.as_str().to_owned();
+        if let Some(usual) = listed.facts.usual {
+            label.push_str(&format!("\n~{}", duration::duration(usual)));
+        }
+        let mut extra = if listed.facts.exclusive { ", peripheries=2".to_owned() } else { String::new() };
+        if !listed.selected {
+            extra.push_str(", color=gray, fontcolor=gray");
+        }
+        text.push_str(&format!("  s{at} [label={}{extra}];\n", dot_quoted(&label)));
+    }
+    for (from, to, why) in edges(sessions) {
+        text.push_str(&format!("  s{from} -> s{to} [label={}];\n", dot_quoted(&why)));
+    }
+    for (lock, holders) in shared_locks(sessions) {
+        let label = dot_quoted(&format!("lock {lock}"));
+        for pair in holders.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            text.push_str(&format!("  s{a} -> s{b} [label={label}, dir=none, style=dashed, constraint=false];\n"));
+        }
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn dot_quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            c if c.is_control() => quoted.push(' '),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The graph in Mermaid's language, which forges draw in Markdown.
+pub fn graph_mermaid(sessions: &[ListedSession]) -> String {
+    let mut text = "flowchart LR\n".to_owned();
+    for (at, listed) in sessions.iter().enumerate() {
+        let mut label = mermaid_quoted(listed.facts.name.as_str());
+        if let Some(usual) = listed.facts.usual {
+            label.push_str(&format!("<br/>~{}", duration::duration(usual)));
+        }
+        let (open, close) = if listed.facts.exclusive { ("[[", "]]") } else { ("[", "]") };
+        text.push_str(&format!("  s{at}{open}\"{label}\"{close}\n"));
+    }
+    for (from, to, why) in edges(sessions) {
+        text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", mermaid_quoted(&why)));
+    }
+    for (lock, holders) in shared_locks(sessions) {
+        let label = mermaid_quoted(&format!("lock {lock}"));
+        for pair in holders.windows(2) {
+            text.push_str(&format!("  s{} -.-|\"{label}\"| s{}\n", pair[0], pair[1]));
+        }
+    }
+    let unselected: Vec<String> =
+        sessions.iter().enumerate().filter(|(_, listed)| !listed.selected).map(|(at, _)| format!("s{at}")).collect();
+    if !unselected.is_empty() {
+        text.push_str("  classDef unselected stroke-dasharray: 4,opacity: 0.5\n");
+        text.push_str(&format!("  class {} unselected\n", unselected.join(",")));
+    }
+    text
+}
+
+/// Text in Mermaid's quotes: everything that its grammar or HTML could take for more than text becomes an entity.
+fn mermaid_quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for c in text.chars() {
+        match c {
+            c if c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | ',' | ':' | '/' | '=' | '(' | ')') => {
+                quoted.push(c);
+            }
+            c if c.is_control() => quoted.push(' '),
+            c => quoted.push_str(&format!("#{};", c as u32)),
+        }
+    }
+    quoted
+}
+
+/// The graph for programs: sessions, needs as edges, locks that are shared, the longest chain.
+pub fn graph_json(sessions: &[ListedSession]) -> Value {
+    let name = |at: usize| sessions[at].facts.name.as_str();
+    let needs: Vec<Value> = sessions
+        .iter()
+        .flat_map(|listed| {
+            listed
+                .facts
+                .needs
+                .iter()
+                .map(|need| json!({ "session": listed.facts.name, "on": need.on, "origin": need.origin }))
+        })
+        .collect();
+    let locks: Vec<Value> = shared_locks(sessions)
+        .into_iter()
+        .map(|(lock, holders)| json!({ "lock": lock, "sessions": holders.into_iter().map(name).collect::<Vec<_>>() }))
+        .collect();
+    let chain = longest(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual": usual }));
+    json!({ "version": 1, "sessions": sessions, "needs": needs, "locks": locks, "longest_chain": chain })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::output::story::{session, usual};
+    use crate::record::{NeedFacts, NeedOrigin, SessionFacts};
+
+    const PLAIN: Paint = Paint { color: false, unicode: true };
+    const TESTS: &str = "tests-3.12(db='pg', n=1)";
+
+    /// A small noxfile that has everything.
+    pub(crate) fn sessions() -> Vec<ListedSession> {
+        let listed = |facts: SessionFacts, selected| ListedSession { facts, selected, tags: Vec::new(), python: None };
+        let need = |on: &str, origin| NeedFacts { on: on.into(), origin };
+        let coverage = |on: &str| need(on, NeedOrigin::Coverage { data: ".coverage".to_owned() });
+        let settings = need("lint", NeedOrigin::Settings { place: "pyproject.toml:41".to_owned() });
+        let locks = vec!["db".to_owned()];
+        let lint = SessionFacts { description: "Check the style.".to_owned(), ..usual("lint", 3_400, &[]) };
+        let tests = SessionFacts { locks: locks.clone(), cpus: 2, needs: vec![settings], ..usual(TESTS, 40_000, &[]) };
+        let report = SessionFacts {
+            needs: vec![need("lint", NeedOrigin::Requires), coverage(TESTS)],
+            ..usual("coverage_report", 2_000, &[])
+        };
+        let bench = SessionFacts { exclusive: true, locks, ..session("benchmark") };
+        let deploy = SessionFacts { needs: vec![need("build \"x\"", NeedOrigin::Notify)], ..session("deploy") };
+        let mut all = vec![
+            listed(lint, true),
+            listed(tests, true),
+            listed(bench, true),
+            listed(report, true),
+            listed(deploy, false),
+        ];
+        all[1].python = Some("3.12".to_owned());
+        all[1].tags = vec!["ci".to_owned(), "slow".to_owned()];
+        all.push(listed(session("build \"x\""), false));
+        all
+    }
+
+    #[test]
+    fn text_dot_and_mermaid() {
+        insta::assert_snapshot!(graph_text(&sessions(), PLAIN), @r#"
+        lint                       ~3.4s
+        tests-3.12(db='pg', n=1)  ~40.0s  ← lint (pyproject.toml:41)  [lock db, 2 cpus]
+        benchmark                         [lock db, alone]
+        coverage_report            ~2.0s  ← lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
+        deploy                            ← build "x" (notify)
+        build "x"
+
+        longest chain: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
+        "#);
+        insta::assert_snapshot!(graph_dot(&sessions()), @r#"
+        digraph noxide {
+          rankdir=LR;
+          node [shape=box, style=rounded];
+          s0 [label="lint\n~3.4s"];
+          s1 [label="tests-3.12(db='pg', n=1)\n~40.0s"];
+          s2 [label="benchmark", peripheries=2];
+          s3 [label="coverage_report\n~2.0s"];
+          s4 [label="deploy", color=gray, fontcolor=gray];
+          s5 [label="build \"x\"", color=gray, fontcolor=gray];
+          s0 -> s1 [label="pyproject.toml:41"];
+          s0 -> s3 [label="requires"];
+          s1 -> s3 [label="coverage .coverage"];
+          s5 -> s4 [label="notify"];
+          s1 -> s2 [label="lock db", dir=none, style=dashed, constraint=false];
+        }
+        "#);
+        insta::assert_snapshot!(graph_mermaid(&sessions()), @r#"
+        flowchart LR
+          s0["lint<br/>~3.4s"]
+          s1["tests-3.12(db=#39;pg#39;, n=1)<br/>~40.0s"]
+          s2[["benchmark"]]
+          s3["coverage_report<br/>~2.0s"]
+          s4["deploy"]
+          s5["build #34;x#34;"]
+          s0 -->|"pyproject.toml:41"| s1
+          s0 -->|"requires"| s3
+          s1 -->|"coverage .coverage"| s3
+          s5 -->|"notify"| s4
+          s1 -.-|"lock db"| s2
+          classDef unselected stroke-dasharray: 4,opacity: 0.5
+          class s4,s5 unselected
+        "#);
+        assert!(graph_text(&sessions(), Paint { color: true, unicode: false }).contains("<-"));
+    }
+
+    #[test]
+    fn programs_get_edges_locks_and_the_longest_chain() {
+        let value = graph_json(&sessions());
+        assert_eq!(value["needs"].as_array().map(Vec::len), Some(4));
+        assert_eq!(value["locks"], json!([{ "lock": "db", "sessions": [TESTS, "benchmark"] }]));
+        assert_eq!(value["longest_chain"], json!({ "sessions": ["lint", TESTS, "coverage_report"], "usual": 45_400 }));
+        assert!(graph_json(&[])["longest_chain"].is_null());
+    }
+
+    #[test]
+    fn no_name_leaves_its_quotes() {
+        assert_eq!(dot_quoted("a\"b\\c\nd\x1b"), "\"a\\\"b\\\\c\\nd \"");
+        assert_eq!(mermaid_quoted("db='pg' \"x\" <b>#;|]\x1b"), "db=#39;pg#39; #34;x#34; #60;b#62;#35;#59;#124;#93; ");
+    }
+
+    #[test]
+    fn a_circle_has_no_longest_chain() {
+        let listed = |facts| ListedSession { facts, selected: true, tags: Vec::new(), python: None };
+        let circle = [listed(usual("a", 5, &["b"])), listed(usual("b", 5, &["a"]))];
+        assert!(longest(&circle).is_none());
+        assert!(longest(&[listed(session("a"))]).is_none(), "nothing is known of its time");
+    }
+}

@@ -1,0 +1,122 @@
+//! `noxide list`: the noxfile's sessions, what they wait for and why, locks and usual times.
+
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+use serde_json::{Value, json};
+
+use super::listed::{limits, origin};
+use super::paint::Tone;
+use super::{ListedSession, Paint, duration};
+
+/// The list for people.
+pub fn list_text(sessions: &[ListedSession], paint: Paint, width: Option<usize>) -> String {
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
+    let times: Vec<String> = sessions.iter().map(|listed| listed.facts.usual.map_or(String::new(), about)).collect();
+    let time = widest(&mut times.iter().map(|time| measure_text_width(time)));
+    let mut text = String::new();
+    for (listed, time_text) in sessions.iter().zip(&times) {
+        let tone = if listed.selected { Tone::Strong } else { Tone::Dim };
+        let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
+        let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, paint.tone(tone, &padded));
+        let mut taken = 2 + measure_text_width(&padded);
+        if time > 0 {
+            line.push_str(&format!("  {}", paint.tone(Tone::Dim, &pad_str(time_text, time, Alignment::Right, None))));
+            taken += 2 + time;
+        }
+        let left = room.saturating_sub(taken + 2);
+        if !listed.facts.description.is_empty() && left >= 10 {
+            line.push_str(&format!("  {}", truncate_str(&listed.facts.description, left, paint.ellipsis())));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+        for detail in details(listed, paint) {
+            text.push_str(&format!("    {}\n", paint.tone(Tone::Dim, &detail)));
+        }
+    }
+    let selected = sessions.iter().filter(|listed| listed.selected).count();
+    let plural = if sessions.len() == 1 { "session" } else { "sessions" };
+    text.push_str(&format!("\n{} {plural}, {selected} selected (*)\n", sessions.len()));
+    text
+}
+
+fn about(ms: u64) -> String {
+    format!("~{}", duration::duration(ms))
+}
+
+fn details(listed: &ListedSession, paint: Paint) -> Vec<String> {
+    let mut details = Vec::new();
+    let needs: Vec<String> =
+        listed.facts.needs.iter().map(|need| format!("{} ({})", need.on, origin(&need.origin))).collect();
+    if !needs.is_empty() {
+        details.push(format!("after {}", needs.join(", ")));
+    }
+    let mut traits = limits(&listed.facts);
+    traits.extend(listed.python.iter().map(|python| format!("python {python}")));
+    if !listed.tags.is_empty() {
+        traits.push(format!("tags {}", listed.tags.join(", ")));
+    }
+    if !traits.is_empty() {
+        details.push(traits.join(paint.dot()));
+    }
+    details
+}
+
+/// The list for programs.
+pub fn list_json(sessions: &[ListedSession]) -> Value {
+    json!({ "version": 1, "sessions": sessions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::graph::tests::sessions;
+
+    const PLAIN: Paint = Paint { color: false, unicode: true };
+
+    #[test]
+    fn people_see_what_waits_for_what_and_why() {
+        insta::assert_snapshot!(list_text(&sessions(), PLAIN, Some(80)), @r#"
+        * lint                       ~3.4s  Check the style.
+        * tests-3.12(db='pg', n=1)  ~40.0s
+            after lint (pyproject.toml:41)
+            lock db · 2 cpus · python 3.12 · tags ci, slow
+        * benchmark
+            lock db · alone
+        * coverage_report            ~2.0s
+            after lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
+        - deploy
+            after build "x" (notify)
+        - build "x"
+
+        6 sessions, 4 selected (*)
+        "#);
+        insta::assert_snapshot!(list_text(&sessions(), Paint { color: false, unicode: false }, Some(34)), @r#"
+        * lint                       ~3.4s
+        * tests-3.12(db='pg', n=1)  ~40.0s
+            after lint (pyproject.toml:41)
+            lock db, 2 cpus, python 3.12, tags ci, slow
+        * benchmark
+            lock db, alone
+        * coverage_report            ~2.0s
+            after lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
+        - deploy
+            after build "x" (notify)
+        - build "x"
+
+        6 sessions, 4 selected (*)
+        "#);
+        assert_eq!(list_text(&[], PLAIN, None), "\n0 sessions, 0 selected (*)\n");
+        assert!(list_text(&sessions(), Paint { color: true, unicode: true }, None).contains("\x1b[1mlint"));
+    }
+
+    #[test]
+    fn programs_see_all_of_it() {
+        let value = list_json(&sessions());
+        assert_eq!(value["version"], 1);
+        let report = &value["sessions"][3];
+        assert_eq!(report["name"], "coverage_report");
+        assert_eq!(report["needs"][1]["origin"]["from"], "coverage");
+        assert_eq!((&report["selected"], &report["usual"]), (&json!(true), &json!(2_000)));
+    }
+}

@@ -1,0 +1,267 @@
+//! Reading sessions' logs from disk: ranges in bounded chunks, lines of bounded length, the last lines of any file.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use fs_err::File;
+
+const CHUNK: usize = 64 * 1024;
+/// A line longer than this is handed out in pieces.
+const LONGEST_LINE: usize = 64 * 1024;
+/// How far back a tail may reach, whatever its lines.
+const LONGEST_TAIL: u64 = 512 * 1024;
+/// Lines above a tail are counted in files up to this size; of larger ones the bytes are told.
+const COUNTED: u64 = 64 * 1024 * 1024;
+
+/// Cuts a stream of bytes into lines, keeping what has no end yet.
+#[derive(Debug, Default)]
+pub(crate) struct LineCutter {
+    pending: Vec<u8>,
+}
+
+impl LineCutter {
+    /// Takes bytes and hands out every line that they complete, without its `\n`.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            if self.pending.is_empty() {
+                line(&bytes[..end])?;
+            } else {
+                self.pending.extend_from_slice(&bytes[..end]);
+                line(&self.pending)?;
+                self.pending.clear();
+            }
+            bytes = &bytes[end + 1..];
+        }
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= LONGEST_LINE {
+            let cut = whole_characters(&self.pending);
+            line(&self.pending[..cut])?;
+            self.pending.drain(..cut);
+        }
+        Ok(())
+    }
+
+    /// Hands out what has no line end, at the end of the stream.
+    pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            line(&self.pending)?;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Where to cut so that no UTF-8 character is cut in two.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let back = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    let start = bytes.len() - 1 - back;
+    let length = match bytes[start] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xff => 4,
+        _ => 1,
+    };
+    if back + 1 < length && start > 0 { start } else { bytes.len() }
+}
+
+/// Reads bytes `from..to` of a log, chunk by chunk; a log shorter than that ends early. Gives the offset reached.
+pub(crate) fn read_range(
+    path: &Path,
+    from: u64,
+    to: u64,
+    sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
+    let mut at = from;
+    if from >= to {
+        return Ok(at);
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(to - from).unwrap_or(CHUNK))];
+    while at < to {
+        let room = buffer.len().min(usize::try_from(to - at).unwrap_or(CHUNK));
+        let read = file.read(&mut buffer[..room])?;
+        if read == 0 {
+            break;
+        }
+        sink(&buffer[..read])?;
+        at += read as u64;
+    }
+    Ok(at)
+}
+
+/// The last lines of a log and what is above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// The lines, as they are on disk.
+    pub(crate) lines: Vec<Vec<u8>>,
+    /// What is above.
+    pub(crate) above: Above,
+}
+
+/// What is above a tail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Above {
+    /// Nothing: the tail is the whole log.
+    #[default]
+    Nothing,
+    /// So many lines.
+    Lines(usize),
+    /// So many bytes, in a log too large to count lines in.
+    Bytes(u64),
+}
+
+/// Reads the last `lines` lines of a log's first `bytes` bytes.
+pub(crate) fn tail(path: &Path, bytes: u64, lines: usize) -> io::Result<Tail> {
+    let end = bytes.min(fs_err::metadata(path)?.len());
+    let start = end.saturating_sub(LONGEST_TAIL);
+    let mut text = Vec::new();
+    read_range(path, start, end, &mut |chunk| {
+        text.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    let body = text.strip_suffix(b"\n").unwrap_or(&text);
+    let mut kept: Vec<Vec<u8>> = body.rsplit(|byte| *byte == b'\n').take(lines).map(<[u8]>::to_vec).collect();
+    kept.reverse();
+    if body.is_empty() {
+        kept.clear();
+    }
+    let shown: usize = kept.iter().map(|line| line.len() + 1).sum();
+    let first = start + (body.len() + 1).saturating_sub(shown) as u64;
+    let above = match first {
+        0 => Above::Nothing,
+        _ if kept.is_empty() => Above::Nothing,
+        _ if end > COUNTED => Above::Bytes(first),
+        _ => Above::Lines(count_lines(path, first)?),
+    };
+    Ok(Tail { lines: kept, above })
+}
+
+fn count_lines(path: &Path, to: u64) -> io::Result<usize> {
+    let mut count = 0;
+    let mut last = b'\n';
+    read_range(path, 0, to, &mut |chunk| {
+        count += chunk.iter().filter(|byte| **byte == b'\n').count();
+        last = chunk.last().copied().unwrap_or(last);
+        Ok(())
+    })?;
+    Ok(count + usize::from(last != b'\n'))
+}
+
+/// The last few bytes of a log's first `bytes` bytes, enough to hold its last line.
+pub(crate) fn last_bytes(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    read_range(path, bytes.saturating_sub(4_096), bytes, &mut |chunk| {
+        text.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), content).unwrap();
+        file
+    }
+
+    fn tail_of(content: &[u8], lines: usize) -> (Vec<String>, Above) {
+        let file = file(content);
+        let tail = tail(file.path(), u64::MAX, lines).unwrap();
+        (tail.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect(), tail.above)
+    }
+
+    #[test]
+    fn lines_come_whole_however_the_bytes_come() {
+        let mut cutter = LineCutter::default();
+        let mut lines = Vec::new();
+        for piece in ["on", "e\ntw", "o\n\nthr", "ee"] {
+            cutter
+                .push(piece.as_bytes(), &mut |line| {
+                    lines.push(String::from_utf8_lossy(line).into_owned());
+                    Ok(())
+                })
+                .unwrap();
+        }
+        cutter
+            .finish(&mut |line| {
+                lines.push(String::from_utf8_lossy(line).into_owned());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(lines, ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded_and_cut_between_characters() {
+        let mut cutter = LineCutter::default();
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let text = format!("x{}", "é".repeat(LONGEST_LINE / 2));
+        cutter
+            .push(&text.as_bytes()[..LONGEST_LINE], &mut |line| {
+                pieces.push(line.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(pieces.len(), 1);
+        assert!(std::str::from_utf8(&pieces[0]).is_ok());
+        assert_eq!(cutter.pending.len(), 1);
+        assert_eq!(whole_characters(b"ab"), 2);
+        assert_eq!(whole_characters("a€".as_bytes()), 4);
+        assert_eq!(whole_characters(&"a€".as_bytes()[..3]), 1);
+        assert_eq!(whole_characters(b"\x80\x80\x80\x80\x80"), 5);
+        assert_eq!(whole_characters("a😀".as_bytes()), 5);
+        assert_eq!(whole_characters(&"a😀".as_bytes()[..4]), 1);
+    }
+
+    #[test]
+    fn ranges_are_exact_and_end_with_the_file() {
+        let file = file(b"0123456789");
+        let read = |from, to| {
+            let mut got = Vec::new();
+            let at = read_range(file.path(), from, to, &mut |chunk| {
+                got.extend_from_slice(chunk);
+                Ok(())
+            })
+            .unwrap();
+            (String::from_utf8(got).unwrap(), at)
+        };
+        assert_eq!(read(2, 5), ("234".to_owned(), 5));
+        assert_eq!(read(8, 99), ("89".to_owned(), 10));
+        assert_eq!(read(5, 5), (String::new(), 5));
+        assert!(read_range(Path::new("no-such-log"), 0, 1, &mut |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn tails_say_what_is_above_them() {
+        let owned = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        assert_eq!(tail_of(b"a\nb\nc\n", 2), (owned(&["b", "c"]), Above::Lines(1)));
+        assert_eq!(tail_of(b"a\nb\nc", 2), (owned(&["b", "c"]), Above::Lines(1)));
+        assert_eq!(tail_of(b"a\nb", 5), (owned(&["a", "b"]), Above::Nothing));
+        assert_eq!(tail_of(b"a\nb\n", 2), (owned(&["a", "b"]), Above::Nothing));
+        assert_eq!(tail_of(b"", 5), (owned(&[]), Above::Nothing));
+        assert_eq!(tail_of(b"\n", 5), (owned(&[]), Above::Nothing));
+    }
+
+    #[test]
+    fn a_tail_reaches_only_so_far_back() {
+        let content = "y".repeat(LONGEST_TAIL as usize + 10) + "\nend\n";
+        let (lines, above) = tail_of(content.as_bytes(), 200);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1], "end");
+        assert_eq!(above, Above::Lines(1), "the cut line counts as one above");
+    }
+
+    #[test]
+    fn of_a_huge_log_the_bytes_above_are_told() {
+        let file = file(b"");
+        let handle = File::options().write(true).open(file.path()).unwrap();
+        handle.set_len(COUNTED + 10).unwrap();
+        let tail = tail(file.path(), u64::MAX, 1).unwrap();
+        assert!(matches!(tail.above, Above::Bytes(_)));
+        assert_eq!(last_bytes(file.path(), COUNTED + 10).unwrap().len(), 4_096);
+    }
+}

@@ -1,0 +1,185 @@
+//! What a caller chooses about output: style, colours, forge, and the streams themselves.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::Paint;
+
+/// How sessions' output is shown while they run: `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// A session's log as one block when it ends.
+    #[default]
+    Grouped,
+    /// Lines as they come, without a name.
+    Stream,
+    /// Lines as they come, each behind its session's name.
+    Labelled,
+    /// Only failures and the summary.
+    Quiet,
+}
+
+impl Style {
+    /// The words `--output` takes.
+    pub const WORDS: [&'static str; 4] = ["grouped", "stream", "labelled", "quiet"];
+}
+
+impl FromStr for Style {
+    type Err = UnknownStyle;
+
+    fn from_str(word: &str) -> Result<Self, UnknownStyle> {
+        match word {
+            "grouped" => Ok(Self::Grouped),
+            "stream" => Ok(Self::Stream),
+            "labelled" => Ok(Self::Labelled),
+            "quiet" => Ok(Self::Quiet),
+            _ => Err(UnknownStyle(word.to_owned())),
+        }
+    }
+}
+
+/// A word that names no style.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown output style `{0}`: one of {words}", words = Style::WORDS.join(", "))]
+pub struct UnknownStyle(String);
+
+/// The forge whose runner reads our output, with its dialect of workflow commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forge {
+    /// GitHub Actions: folds, annotations, step summary.
+    GitHub,
+    /// Forgejo Actions: folds; annotations pass as plain text.
+    Forgejo,
+    /// Gitea Actions: as Forgejo.
+    Gitea,
+}
+
+impl Forge {
+    /// The forge by the variables its runner sets. Forgejo and Gitea set `GITHUB_ACTIONS` too, so they come first.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
+        if set("FORGEJO_ACTIONS") {
+            Some(Self::Forgejo)
+        } else if set("GITEA_ACTIONS") {
+            Some(Self::Gitea)
+        } else if set("GITHUB_ACTIONS") {
+            Some(Self::GitHub)
+        } else {
+            None
+        }
+    }
+
+    /// Whether `::error file=…::` becomes a mark beside the line in its review.
+    pub fn shows_annotations(self) -> bool {
+        matches!(self, Self::GitHub)
+    }
+}
+
+/// The forge we run on, and what keeps sessions' logs from being read as commands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actions {
+    /// Which forge.
+    pub forge: Forge,
+    /// What ends a stretch of log that must not be read as commands; sessions must not be able to guess it.
+    pub stop_token: String,
+}
+
+/// A caller's choice about all output of a run.
+#[derive(Clone, Debug)]
+pub struct OutputOptions {
+    /// How sessions' output is shown.
+    pub style: Style,
+    /// Whether the stream is a terminal that can be drawn on: not dumb, not in CI.
+    pub board: bool,
+    /// Colours and marks.
+    pub paint: Paint,
+    /// Whether this is CI of any kind: logs of all sessions are printed, and silence is broken.
+    pub ci: bool,
+    /// The forge whose workflow commands are understood.
+    pub actions: Option<Actions>,
+    /// `-v`, counted.
+    pub verbose: u8,
+    /// `-q`, counted.
+    pub quiet: u8,
+    /// `--format json`: one document on the standard output; all else goes to the error stream.
+    pub json: bool,
+    /// The file that the forge shows as the step's summary.
+    pub step_summary: Option<PathBuf>,
+}
+
+impl OutputOptions {
+    /// No board, no colours, no CI: what a pipe gets.
+    pub fn plain() -> Self {
+        Self {
+            style: Style::Grouped,
+            board: false,
+            paint: Paint { color: false, unicode: true },
+            ci: false,
+            actions: None,
+            verbose: 0,
+            quiet: 0,
+            json: false,
+            step_summary: None,
+        }
+    }
+
+    /// The style in force: `-q` makes any style quiet.
+    pub(crate) fn style(&self) -> Style {
+        if self.quiet > 0 { Style::Quiet } else { self.style }
+    }
+
+    /// Whether the logs of sessions that passed are shown too.
+    pub(crate) fn shows_passed(&self) -> bool {
+        self.style() == Style::Grouped && (self.ci || self.verbose > 0)
+    }
+}
+
+/// Columns and rows of the terminal, asked anew for each drawing.
+pub type Size = Arc<dyn Fn() -> Option<(usize, usize)> + Send + Sync>;
+
+/// Where output goes.
+pub struct Streams {
+    /// The standard output.
+    pub out: Box<dyn Write + Send>,
+    /// The error stream.
+    pub err: Box<dyn Write + Send>,
+    /// Size of the terminal that people look at, where there is one.
+    pub size: Size,
+    /// Where `--events` wants JSON lines.
+    pub events: Option<Box<dyn Write + Send>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_names_a_style_and_no_other_does() {
+        assert!(Style::WORDS.iter().all(|word| word.parse::<Style>().is_ok()));
+        assert_eq!("quiet".parse(), Ok(Style::Quiet));
+        let error = "loud".parse::<Style>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown output style `loud`: one of grouped, stream, labelled, quiet");
+    }
+
+    #[test]
+    fn forgejo_and_gitea_are_not_taken_for_github() {
+        let forge =
+            |names: &'static [&str]| Forge::from_variables(|name| names.contains(&name).then(|| "true".to_owned()));
+        assert_eq!(forge(&["GITHUB_ACTIONS", "FORGEJO_ACTIONS"]), Some(Forge::Forgejo));
+        assert_eq!(forge(&["GITHUB_ACTIONS", "GITEA_ACTIONS"]), Some(Forge::Gitea));
+        assert_eq!(forge(&["GITHUB_ACTIONS"]), Some(Forge::GitHub));
+        assert_eq!(forge(&["CI"]), None);
+        assert_eq!(Forge::from_variables(|_| Some("false".to_owned())), None);
+        assert!(Forge::GitHub.shows_annotations() && !Forge::Gitea.shows_annotations());
+    }
+
+    #[test]
+    fn quiet_wins_over_style() {
+        let options = OutputOptions { quiet: 1, verbose: 1, style: Style::Stream, ..OutputOptions::plain() };
+        assert_eq!(options.style(), Style::Quiet);
+        assert!(!options.shows_passed());
+        assert!(OutputOptions { ci: true, ..OutputOptions::plain() }.shows_passed());
+    }
+}

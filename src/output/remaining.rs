@@ -1,0 +1,138 @@
+//! How long a run still takes: the longest remaining path of usual times, and the room that the slots leave.
+
+use std::collections::HashMap;
+
+use super::RunState;
+use super::state::Status;
+
+/// An estimate of the time left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Milliseconds.
+    pub ms: u64,
+    /// Whether some session still to come has no usual time, so that it takes at least this long.
+    pub at_least: bool,
+}
+
+/// How long the run still takes, by what its sessions usually take; none when nothing is known.
+pub fn remaining(state: &RunState) -> Option<Left> {
+    let sessions = state.sessions();
+    let mut own = vec![0_u64; sessions.len()];
+    let (mut known, mut unknown) = (false, false);
+    for (at, view) in sessions.iter().enumerate() {
+        let gone = match &view.status {
+            Status::Done(_) => continue,
+            Status::Running(running) => state.now().saturating_sub(running.since),
+            Status::Waiting | Status::Between { .. } => 0,
+        };
+        match view.facts.usual {
+            Some(usual) => {
+                known = true;
+                own[at] = usual.saturating_sub(gone);
+            }
+            None => unknown = true,
+        }
+    }
+    if !known {
+        return None;
+    }
+    let bound = longest_path(state, &own).max(by_room(state, &own)).max(by_locks(state, &own));
+    Some(Left { ms: bound, at_least: unknown })
+}
+
+/// The longest chain of needs. Sessions in a circle, which only a damaged record can hold, count for themselves.
+fn longest_path(state: &RunState, own: &[u64]) -> u64 {
+    let sessions = state.sessions();
+    let mut needed_by = vec![Vec::new(); sessions.len()];
+    let mut open = vec![0_usize; sessions.len()];
+    for (at, view) in sessions.iter().enumerate() {
+        for on in view.facts.needs.iter().filter_map(|need| state.position(&need.on)) {
+            needed_by[on].push(at);
+            open[at] += 1;
+        }
+    }
+    let mut end = own.to_vec();
+    let mut ready: Vec<usize> = (0..sessions.len()).filter(|&at| open[at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        for &next in &needed_by[at] {
+            end[next] = end[next].max(end[at].saturating_add(own[next]));
+            open[next] -= 1;
+            if open[next] == 0 {
+                ready.push(next);
+            }
+        }
+    }
+    end.into_iter().max().unwrap_or(0)
+}
+
+/// All work over all slots.
+fn by_room(state: &RunState, own: &[u64]) -> u64 {
+    let slots = state.facts().map_or(1, |facts| facts.slots).max(1) as u64;
+    let work = state.sessions().iter().zip(own).fold(0_u64, |sum, (view, own)| {
+        sum.saturating_add(own.saturating_mul((view.facts.cpus as u64).clamp(1, slots)))
+    });
+    work / slots
+}
+
+/// The sessions of a lock one after the other, and so those that want to be alone.
+fn by_locks(state: &RunState, own: &[u64]) -> u64 {
+    let mut sums: HashMap<&str, u64> = HashMap::new();
+    let mut alone = 0_u64;
+    for (view, own) in state.sessions().iter().zip(own) {
+        for lock in &view.facts.locks {
+            let sum = sums.entry(lock).or_default();
+            *sum = sum.saturating_add(*own);
+        }
+        if view.facts.exclusive {
+            alone = alone.saturating_add(*own);
+        }
+    }
+    sums.into_values().max().unwrap_or(0).max(alone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::story::{Story, session, usual};
+    use crate::record::{Outcome, SessionFacts};
+
+    fn left(story: &Story) -> Option<(u64, bool)> {
+        remaining(&story.state()).map(|left| (left.ms, left.at_least))
+    }
+
+    #[test]
+    fn the_longest_chain_shrinks_as_it_runs() {
+        let mut story = Story::of(vec![usual("a", 10_000, &[]), usual("b", 5_000, &["a"]), usual("c", 2_000, &[])]);
+        assert_eq!(left(&story), Some((15_000, false)));
+        story.start(0, "a").notice(4_000, "tick");
+        assert_eq!(left(&story), Some((11_000, false)));
+        story.notice(60_000, "a takes longer than usual");
+        assert_eq!(left(&story), Some((5_000, false)));
+        story.finish(61_000, "a", Outcome::Passed, "");
+        assert_eq!(left(&story), Some((5_000, false)));
+    }
+
+    #[test]
+    fn room_and_locks_bound_it_too() {
+        let wide: Vec<SessionFacts> = (0..6).map(|n| usual(&format!("s{n}"), 1_000, &[])).collect();
+        assert_eq!(left(&Story::of(wide.clone())), Some((3_000, false)));
+        let cpus = wide.iter().cloned().map(|s| SessionFacts { cpus: 99, ..s }).collect();
+        assert_eq!(left(&Story::of(cpus)), Some((6_000, false)));
+        let locked = wide.iter().cloned().map(|s| SessionFacts { locks: vec!["db".to_owned()], ..s }).collect();
+        assert_eq!(left(&Story::of(locked)), Some((6_000, false)));
+        let alone = wide.into_iter().map(|s| SessionFacts { exclusive: true, ..s }).collect();
+        assert_eq!(left(&Story::of(alone)), Some((6_000, false)));
+    }
+
+    #[test]
+    fn what_is_unknown_is_said() {
+        assert_eq!(left(&Story::new(&["a", "b"])), None);
+        assert_eq!(left(&Story::of(vec![usual("a", 100, &[]), session("b")])), Some((100, true)));
+    }
+
+    #[test]
+    fn a_circle_or_a_stranger_in_a_damaged_record_ends() {
+        let story = Story::of(vec![usual("a", 100, &["b"]), usual("b", 100, &["a"]), usual("c", 300, &["stranger"])]);
+        assert_eq!(left(&story), Some((300, false)));
+    }
+}

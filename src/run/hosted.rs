@@ -1,0 +1,91 @@
+//! The host as the one who starts sessions for the dispatcher.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Sender;
+
+use super::dispatcher::Message;
+use super::launch::{Answer, Finish, Launch, Order};
+use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder};
+use crate::record::Outcome;
+
+/// Starts sessions through the host.
+#[derive(Debug)]
+pub struct Hosted<'a> {
+    host: &'a Host,
+}
+
+impl<'a> Hosted<'a> {
+    /// Starts through `host`, and has what it says told to `sender` by a thread of its own.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn new(host: &'a mut Host, sender: Sender<Message>) -> io::Result<Self> {
+        let events = host.listen();
+        std::thread::Builder::new().name("host".to_owned()).spawn(move || listen(events, &sender))?;
+        Ok(Self { host })
+    }
+}
+
+fn listen(events: HostEvents, sender: &Sender<Message>) {
+    for message in events {
+        if sender.send(Message::Answer(answer(message))).is_err() {
+            return;
+        }
+    }
+    // Nobody listens any more when the run is over.
+    let _ = sender.send(Message::HostGone);
+}
+
+impl Launch for Hosted<'_> {
+    fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()> {
+        let results = order.results.iter().map(|(id, outcome)| (*id, status(*outcome))).collect();
+        let order = RunOrder {
+            id: order.id,
+            results,
+            posargs: order.posargs.clone(),
+            env: order.env.clone(),
+            nice: order.nice,
+            tty: order.terminal,
+        };
+        self.host.run(&order, output.as_fd(), output.as_fd())
+    }
+}
+
+fn answer(message: HostMessage) -> Answer {
+    match message {
+        HostMessage::Started { id, pid } => Answer::Started { id, pid },
+        HostMessage::Notify { id, target, matches, posargs } => Answer::Notified { id, target, matches, posargs },
+        HostMessage::Finished(finished) => Answer::Finished(finish(finished)),
+    }
+}
+
+fn finish(finished: Finished) -> Finish {
+    let outcome = match finished.status {
+        NoxStatus::Success => Outcome::Passed,
+        NoxStatus::Failed => Outcome::Failed,
+        NoxStatus::Skipped => Outcome::Skipped,
+        NoxStatus::Aborted => Outcome::Aborted,
+        NoxStatus::Interrupted => Outcome::Cancelled,
+        NoxStatus::Crashed => Outcome::Crashed,
+    };
+    Finish {
+        id: finished.id,
+        outcome,
+        reason: finished.reason,
+        exit: finished.exit,
+        signal: finished.signal,
+        cpu: Some(finished.cpu_ms),
+        peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
+    }
+}
+
+/// What nox is told of a session that another one requires.
+fn status(outcome: Outcome) -> NoxStatus {
+    match outcome {
+        Outcome::Passed | Outcome::Replayed => NoxStatus::Success,
+        Outcome::Skipped => NoxStatus::Skipped,
+        Outcome::Aborted => NoxStatus::Aborted,
+        Outcome::Failed | Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled => NoxStatus::Failed,
+    }
+}

@@ -1,0 +1,50 @@
+//! nox's own report (`--report`), written from our record in nox's shape.
+
+use serde_json::{Map, Value, json};
+
+use crate::project::{Manifest, Session};
+use crate::record::{Outcome, Record};
+
+/// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
+///
+/// Sessions that never started are there as `aborted`, where nox leaves some out.
+pub fn nox_report(manifest: &Manifest, record: &Record) -> Value {
+    let sessions = record.sessions.iter().filter_map(|recorded| {
+        let result = recorded.result.as_ref()?;
+        let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;
+        let (word, code) = words(result.outcome);
+        Some(json!({
+            "args": arguments(session),
+            "name": session.base,
+            "result": word,
+            "result_code": code,
+            "reason": if result.reason.is_empty() { Value::Null } else { json!(result.reason) },
+            "signatures": session.signatures,
+            "duration": result.wall() as f64 / 1_000.0,
+        }))
+    });
+    json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
+}
+
+fn words(outcome: Outcome) -> (&'static str, i32) {
+    match outcome {
+        Outcome::Passed | Outcome::Replayed => ("success", 1),
+        Outcome::Skipped => ("skipped", 2),
+        Outcome::Aborted => ("aborted", -1),
+        Outcome::Failed | Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled => ("failed", 0),
+    }
+}
+
+/// Parameters as JSON where Python's literal is one, else as Python prints them (nox itself fails on those).
+fn arguments(session: &Session) -> Map<String, Value> {
+    let value = |text: &str| match text {
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
+        "None" => Value::Null,
+        _ => match text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            Some(inner) if !inner.contains(['\\', '\'']) => json!(inner),
+            _ => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        },
+    };
+    session.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect()
+}

@@ -1,0 +1,38 @@
+//! What `--help` says of each subcommand, so that a change of it is seen.
+
+use clap::CommandFactory;
+use noxide::cli::Cli;
+
+/// Help as a terminal of 100 columns shows it: `-h`, or `--help` with all flags.
+fn help(subcommand: &str, long: bool) -> String {
+    let mut root = Cli::command().term_width(100);
+    root.build();
+    let command = if subcommand.is_empty() { &mut root } else { root.find_subcommand_mut(subcommand).unwrap() };
+    if long { command.render_long_help().to_string() } else { command.render_help().to_string() }
+}
+
+#[test]
+fn help_of_each_subcommand() {
+    insta::assert_snapshot!("help_noxide", help("", true));
+    insta::assert_snapshot!("help_run_short", help("run", false));
+    for subcommand in ["run", "list", "graph", "replay", "schema"] {
+        insta::assert_snapshot!(format!("help_{subcommand}"), help(subcommand, true));
+    }
+}
+
+/// Every flag is found under one of the headings, and says what it does.
+#[test]
+fn every_flag_has_a_heading_and_a_word_of_help() {
+    let mut root = Cli::command();
+    root.build();
+    for command in root.get_subcommands() {
+        for argument in command.get_arguments().filter(|argument| !matches!(argument.get_id().as_str(), "help" | "run"))
+        {
+            let name = format!("{} {}", command.get_name(), argument.get_id());
+            assert!(argument.get_help_heading().is_some() || argument.is_hide_set(), "{name} has no heading");
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!help.is_empty(), "{name} has no help");
+            assert!(!help.ends_with('.'), "{name}: help is a phrase");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Settings files, variables and flags: what is read, what is refused, what wins.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use noxide::cli::mistakes;
+use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load};
+use noxide::output::Paint;
+use noxide::run::{Backoff, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
+use tempfile::TempDir;
+
+/// A project with settings files of these texts.
+pub(crate) fn project(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs_err::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+pub(crate) fn read(text: &str) -> Result<SettingsFile, Vec<SettingsError>> {
+    load(project(&[("noxide.toml", text)]).path())
+}
+
+fn nothing(_: &str) -> Option<OsString> {
+    None
+}
+
+pub(crate) fn resolved(text: &str) -> Settings {
+    Settings::resolve(&Flags::default(), &nothing, read(text).unwrap()).unwrap()
+}
+
+/// Errors as a plain renderer would show them, without the folder's name.
+pub(crate) fn shown(errors: &[SettingsError]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        match error.spot() {
+            Some(spot) => {
+                assert_eq!(spot.text(), &spot.source.text[spot.span.clone()]);
+                writeln!(
+                    text,
+                    "{}:{}:{} ‹{}› {}",
+                    spot.source.name,
+                    spot.line(),
+                    spot.column(),
+                    spot.text(),
+                    error.message()
+                )
+            }
+            None => writeln!(text, "{}", error.message()),
+        }
+        .unwrap();
+        if let Some(hint) = error.hint() {
+            writeln!(text, "    {hint}").unwrap();
+        }
+    }
+    text
+}
+
+pub(crate) fn wrong(text: &str) -> String {
+    shown(&read(text).unwrap_err())
+}
+
+const EVERYTHING: &str = r#"
+jobs = 3
+fail-fast = "kill"
+timeout = "1h 30m"
+idle-timeout = 600
+leak-timeout = "1s"
+grace = "5s"
+load-timeout = "30s"
+retries = { count = 2, delay = "3s", backoff = "exponential" }
+flaky = "fail"
+output = "labelled"
+history = 7
+secrets = ["PYPI_*"]
+logs = "build"
+log-name = "nox-{session}-output.log"
+
+[sessions.unit_tests]
+after = ["lint"]
+locks = ["template-db"]
+exclusive = true
+cpus = "all"
+memory = "1.5GB"
+timeout = "20m"
+idle-timeout = 0
+retries = 1
+env = { DB = "test", "A.B" = "" }
+outputs = ["build/*.xml"]
+
+[sessions."tests-*"]
+cpus = 2
+memory = "800MiB"
+"#;
+
+#[test]
+fn every_key_is_read() {
+    insta::assert_debug_snapshot!(resolved(EVERYTHING).run_options());
+}
+
+#[test]
+fn a_byte_order_mark_is_no_mistake() {
+    assert_eq!(resolved("\u{feff}jobs = 2\n").jobs.origin, Origin::File("noxide.toml:1".to_owned()));
+    assert!(wrong("\u{feff}job = 2\n").starts_with("noxide.toml:1:"));
+}
+
+#[test]
+fn without_settings_the_defaults_count() {
+    for files in [&[][..], &[("pyproject.toml", "[project]\nname = 'x'\n[tool.other]\n")], &[("noxide.toml", "")]] {
+        let file = load(project(files).path()).unwrap();
+        let settings = Settings::resolve(&Flags::default(), &nothing, file).unwrap();
+        assert_eq!(settings.run_options(), RunOptions::default());
+        assert_eq!(settings.jobs.origin, Origin::Default);
+    }
+}
+
+#[test]
+fn the_example_shows_locks_and_solitude() {
+    let file = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")).unwrap();
+    let options = Settings::resolve(&Flags::default(), &nothing, file).unwrap().run_options();
+    for session in ["unit_tests", "integration_tests"] {
+        assert_eq!(options.for_session(session, &[]).locks, ["template-db"]);
+    }
+    assert_eq!(options.for_session("benchmark", &[]).exclusive, Some(true));
+}
+
+#[test]
+fn a_table_in_pyproject_is_read_alike() {
+    let text = "[project]\nname = 'x'\n\n[tool.noxide]\njobs = 2\n\n[tool.noxide.sessions.lint]\ncpus = 1\n";
+    let file = load(project(&[("pyproject.toml", text)]).path()).unwrap();
+    let settings = Settings::resolve(&Flags::default(), &nothing, file).unwrap();
+    assert_eq!(settings.jobs.value, Jobs::Count(NonZeroUsize::new(2).unwrap()));
+    assert_eq!(settings.jobs.origin.to_string(), "pyproject.toml:5");
+    assert_eq!(settings.rules()[0].place, "pyproject.toml:7");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    insta::assert_snapshot!(
+        "unknown_keys",
+        wrong(
+            "job = 2\nidle_timeout = 1\nlocks = ['a']\nzebra = 1\n[session.a]\n[sessions.a]\nlokcs = []\njobs = 1\nsessions = 1\n[sessions.b.retries]\ncount = 1\ncont = 2\n"
+        )
+    );
+    insta::assert_snapshot!(
+        "wrong_kinds",
+        wrong(concat!(
+            "jobs = true\nfail-fast = 3\ntimeout = 1.5\nretries = 'two'\nflaky = false\nhistory = 'all'\nsecrets = 'A'\n",
+            "logs = 1979-05-27\nlog-name = 3\n[sessions]\na = 1\n[sessions.b]\nafter = 'lint'\nlocks = [1, 'x', true]\n",
+            "exclusive = 'yes'\ncpus = []\nmemory = 800\nenv = ['A']\nretries = { count = '1', delay = {} }\n",
+            "[sessions.c.env]\nPORT = 8080\n",
+        ))
+    );
+    insta::assert_snapshot!(
+        "wrong_values",
+        wrong(concat!(
+            "jobs = 'all'\nfail-fast = 'soon'\ntimeout = 'soon'\nidle-timeout = -1\ngrace = '-5s'\nretries = -1\n",
+            "flaky = 'maybe'\noutput = 'loud'\nhistory = 0\nlog-name = 'all.log'\n[sessions.a]\ncpus = 0\n",
+            "memory = '1 GX'\ntimeout = '5 parsecs'\nretries = { backoff = 'wild', count = -1 }\noutputs = ['../x', '/y']\n",
+            "env = { 'A=B' = 'x' }\n[sessions.b]\nretries = { delay = '1s' }\ncpus = '4'\nmemory = '0B'\n",
+            "timeout = 0xffffffffffffffffffff\n",
+        ))
+    );
+    insta::assert_snapshot!("syntax", wrong("jobs = \n[sessions.tests\ncpus = 1\n"));
+    insta::assert_snapshot!("twice", wrong("jobs = 1\njobs = 2\n"));
+}
+
+#[test]
+fn in_pyproject_places_are_named_in_full() {
+    let text = "[tool.noxide]\njobs = '4'\ncpus = 2\n[tool.noxide.sessions.tests]\noutput = 'quiet'\n";
+    let errors = load(project(&[("pyproject.toml", text)]).path()).unwrap_err();
+    insta::assert_snapshot!("in_pyproject", shown(&errors));
+    assert_eq!(errors[1].to_string(), "pyproject.toml:3:1: unknown key `cpus`");
+}
+
+/// All errors as drawn, a blank line between two.
+fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
+    let shown = mistakes(errors).into_iter().map(|mistake| mistake.render(Paint { color, unicode }, None));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+/// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
+#[test]
+fn people_see_the_line_and_a_pointer() {
+    let text = "jobs = 2\n\n[sessions.\"größe-3.12\"]\nlokcs = ['db']\nretries = {\n  delay = 1,\n}\ncpus =\n";
+    let mut errors = read(&text.replace("cpus =\n", "")).unwrap_err();
+    errors.extend(read(text).unwrap_err());
+    errors.extend(resolved("[sessions.\"größe-3.12\"]\n").check_names(&["größe-3.13"]));
+    let table = "[tool.noxide]\n";
+    errors.extend(load(project(&[("noxide.toml", ""), ("pyproject.toml", table)]).path()).unwrap_err());
+    insta::assert_snapshot!("seen", format!("{}\n{}", drawn(&errors, false, true), drawn(&errors[..1], false, false)));
+    assert!(drawn(&errors, true, true).contains("\u{1b}["));
+}
+
+#[test]
+fn wide_characters_and_carriage_returns_count_as_people_count() {
+    let text = wrong("# grün\r\nflaky = 'ü'\r\n[sessions.'prüfung']\r\nretries = 1 # ß\r\n'größe' = 1\r\n");
+    insta::assert_snapshot!("wide", text);
+}
+
+#[test]
+fn two_files_are_one_too_many() {
+    let tables = "[project]\n\n[tool.noxide]\njobs = 1\n";
+    let both = project(&[("noxide.toml", "jobs = 2\n"), ("pyproject.toml", tables)]);
+    insta::assert_snapshot!("two_files", shown(&load(both.path()).unwrap_err()));
+    // No table, no contradiction.
+    let one = project(&[("noxide.toml", "jobs = 2\n"), ("pyproject.toml", "[project]\n")]);
+    assert!(load(one.path()).is_ok());
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let folder = project(&[]);
+    fs_err::write(folder.path().join("noxide.toml"), b"jobs = 1 # \xff\n").unwrap();
+    let text = shown(&load(folder.path()).unwrap_err()).replace(&folder.path().display().to_string(), "PROJECT");
+    insta::assert_snapshot!("not_utf8", text);
+    let folder = project(&[("pyproject.toml", "tool = 3\n")]);
+    insta::assert_snapshot!("tool_is_no_table", shown(&load(folder.path()).unwrap_err()));
+    let folder = project(&[("pyproject.toml", "[tool]\nnoxide = []\n")]);
+    insta::assert_snapshot!("noxide_is_no_table", shown(&load(folder.path()).unwrap_err()));
+    let folder = project(&[("pyproject.toml", "[project\n")]);
+    insta::assert_snapshot!("pyproject_is_no_toml", shown(&load(folder.path()).unwrap_err()));
+}
+
+#[test]
+fn wrong_variables_are_told_at_once_even_under_a_flag() {
+    let variables = |name: &str| -> Option<OsString> {
+        match name {
+            "NOXIDE_JOBS" => Some("many".into()),
+            "NOX_PARALLEL" => Some("0".into()),
+            "NOXIDE_OUTPUT" => Some("loud".into()),
+            "NOXIDE_COLOR" => Some("pink".into()),
+            "NOXIDE_TIMEOUT" => Some("-3".into()),
+            "NOXIDE_GRACE" => Some("".into()),
+            #[cfg(unix)]
+            "NOXIDE_LOGS" => Some(std::os::unix::ffi::OsStringExt::from_vec(b"l\xffgs".to_vec())),
+            _ => None,
+        }
+    };
+    let flags = Flags { timeout: Some(Duration::from_secs(1)), ..Flags::default() };
+    let errors = Settings::resolve(&flags, &variables, SettingsFile::default()).unwrap_err();
+    insta::assert_snapshot!("variables", shown(&errors));
+    assert!(errors.iter().all(|error| error.hint().is_none()));
+}
+
+#[test]
+fn sessions_that_nobody_has_are_told_with_the_nearest() {
+    let settings = resolved(concat!(
+        "[sessions.unit_test]\nafter = ['lint', 'lnit', 'build*']\n[sessions.'tests-*']\n[sessions.'test-*']\n",
+        "[sessions.zebra]\n[sessions.\"tests-3.12(db='pg')\"]\n",
+    ));
+    let names = ["lint", "unit_tests", "tests", "tests-3.12(db='pg')", "tests-3.12"];
+    insta::assert_snapshot!("unknown_sessions", shown(&settings.check_names(&names)));
+    assert_eq!(
+        settings.check_names(&["lint", "unit_test", "lnit", "build_docs", "tests-3.12(db='pg')", "test-1", "zebra"]),
+        []
+    );
+}
+
+/// One setting seen through all four levels: what flags, variable and file say, and who must win.
+#[test]
+fn flag_over_variable_over_file_over_default() {
+    let file = || read(EVERYTHING).unwrap();
+    let flags = Flags {
+        jobs: Some(Jobs::Auto),
+        fail_fast: Some(None),
+        timeout: Some(Duration::ZERO),
+        idle_timeout: Some(Duration::from_secs(1)),
+        leak_timeout: Some(Duration::from_secs(2)),
+        load_timeout: Some(Duration::from_secs(3)),
+        retries: Some(9),
+        flaky: Some(FlakyMode::Pass),
+        output: Some(OutputStyle::Quiet),
+        logs: Some("elsewhere".into()),
+        log_name: Some("{session}".to_owned()),
+        nox: Some("/opt/nox".into()),
+    };
+    let variables = |name: &str| -> Option<OsString> {
+        let text = match name {
+            "NOXIDE_JOBS" => "5",
+            "NOX_PARALLEL" => "6",
+            "NOXIDE_FAIL_FAST" => "wait",
+            "NOXIDE_TIMEOUT" => "7m",
+            "NOXIDE_IDLE_TIMEOUT" => "8m",
+            "NOXIDE_LEAK_TIMEOUT" => "9s",
+            "NOXIDE_GRACE" => "10",
+            "NOXIDE_LOAD_TIMEOUT" => "11s",
+            "NOXIDE_RETRIES" => "12",
+            "NOXIDE_FLAKY" => "pass",
+            "NOXIDE_OUTPUT" => "stream",
+            "NOXIDE_HISTORY" => "13",
+            "NOXIDE_LOGS" => "var",
+            "NOXIDE_LOG_NAME" => "{session}.txt",
+            "NOXIDE_NOX" => "/usr/bin/nox",
+            "NOXIDE_COLOR" => "never",
+            _ => return None,
+        };
+        Some(text.into())
+    };
+    let table = |settings: &Settings| {
+        let mut text = String::new();
+        macro_rules! row {
+            ($($field:ident)*) => {$(
+                let (value, origin) = (&settings.$field.value, &settings.$field.origin);
+                writeln!(text, "{:14} {value:?} · {origin}", stringify!($field)).unwrap();
+            )*};
+        }
+        row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky output history logs log_name nox);
+        text
+    };
+    let resolve = |flags: &Flags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {
+        table(&Settings::resolve(flags, variables, file).unwrap())
+    };
+    let none = Flags::default();
+    insta::assert_snapshot!("flags_win", resolve(&flags, &variables, file()));
+    insta::assert_snapshot!("variables_win", resolve(&none, &variables, file()));
+    insta::assert_snapshot!("file_wins", resolve(&none, &nothing, file()));
+    insta::assert_snapshot!("default_remains", resolve(&none, &nothing, SettingsFile::default()));
+}
+
+#[test]
+fn nox_parallel_speaks_only_where_nobody_else_does() {
+    let variables = |name: &str| (name == "NOX_PARALLEL").then(|| OsString::from("4"));
+    let resolve = |file| Settings::resolve(&Flags::default(), &variables, file).unwrap().jobs;
+    let lent = resolve(SettingsFile::default());
+    assert_eq!((lent.value.count(), lent.origin), (NonZeroUsize::new(4), Origin::Variable("NOX_PARALLEL".to_owned())));
+    assert_eq!(resolve(read("jobs = 2").unwrap()).value.count(), NonZeroUsize::new(2));
+    assert_eq!(resolve(read("jobs = 'auto'").unwrap()).value.count(), None);
+}
+
+#[test]
+fn a_flag_outdoes_the_rules_of_single_sessions_too() {
+    let file = read(
+        "timeout = '1h'\n[sessions.slow]\ntimeout = '2h'\nidle-timeout = '3m'\nretries = { count = 1, delay = '5s' }\n",
+    )
+    .unwrap();
+    let slow = |flags: &Flags| {
+        Settings::resolve(flags, &nothing, file.clone()).unwrap().run_options().for_session("slow", &[])
+    };
+    let by_file = slow(&Flags::default());
+    assert_eq!(by_file.timeout, Some(Duration::from_hours(2)));
+    assert_eq!(by_file.idle_timeout, Some(Duration::from_mins(3)));
+    let minute = Some(Duration::from_mins(1));
+    let by_flag = slow(&Flags { timeout: minute, idle_timeout: minute, retries: Some(4), ..Flags::default() });
+    assert_eq!((by_flag.timeout, by_flag.idle_timeout), (minute, minute));
+    // How long to wait between attempts stays the file's word.
+    let retries = RetryPolicy { count: 4, delay: Duration::from_secs(5), backoff: Backoff::Fixed };
+    assert_eq!(by_flag.retries, retries);
+}
+
+#[test]
+fn rules_fold_in_file_order() {
+    let options = resolved(concat!(
+        "timeout = '1h'\nretries = 1\n",
+        "[sessions.tests]\nlocks = ['db']\nafter = ['lint']\ncpus = 2\nenv = { A = '1', B = '1' }\ntimeout = 0\noutputs = ['a']\n",
+        "[sessions.'tests-*']\nlocks = ['db', 'net']\nafter = ['lint', 'build']\nexclusive = true\nenv = { A = '2' }\nmemory = '1GB'\n",
+        "[sessions.\"tests-3.12(db='pg')\"]\nexclusive = false\ncpus = 'all'\nretries = 0\noutputs = ['a', 'b']\n",
+    ))
+    .run_options();
+    let signatures = ["tests-3.12(db='pg')".to_owned(), "tests-3.12".to_owned()];
+    insta::assert_debug_snapshot!("folded", options.for_session("tests", &signatures));
+    let other = options.for_session("docs", &["docs".to_owned()]);
+    assert_eq!(other.timeout, Some(Duration::from_hours(1)));
+    assert_eq!(other.retries.count, 1);
+    assert_eq!(options.rules_for("tests", &[]).count(), 1);
+    assert_eq!(options.rules_for("tests", &signatures).count(), 3);
+}
