@@ -1,7 +1,7 @@
 //! The caches of a job: which step, which paths, under which key.
 
 use super::dialect::Dialect;
-use super::source::Span;
+use super::span::Span;
 use super::workflow::{FileKind, Job, Step, Text, Workflow};
 use super::yaml::{Kind, Node, Style};
 

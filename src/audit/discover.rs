@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::source::{SharedSource, Source};
+use super::span::{SharedSource, Source};
 
 /// Folders of workflows, in the order in which they are read.
 const FOLDERS: [&str; 3] = [".forgejo", ".gitea", ".github"];

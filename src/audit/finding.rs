@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fix::Fix;
-use super::source::{Position, SharedSource, Span};
+use super::span::{Position, SharedSource, Span};
 
 /// How much it costs or breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::source::{SharedSource, Source, Span};
+use super::span::{SharedSource, Source, Span};
 use crate::project::Manifest;
 
 const READER: &str = include_str!("noxfile.py");

@@ -6,7 +6,7 @@ use super::ignore::ignored;
 use super::options::AuditOptions;
 use super::rule::{Found, Rule};
 use super::rules;
-use super::source::SharedSource;
+use super::span::SharedSource;
 use super::survey::Project;
 
 /// What an audit found.

@@ -3,7 +3,7 @@
 use super::dialect::Dialect;
 use super::finding::{Confidence, Finding, Persona, Place, RuleName, Severity};
 use super::fix::Fix;
-use super::source::{SharedSource, Span};
+use super::span::{SharedSource, Span};
 use super::survey::Project;
 
 /// The dialects of most rules.

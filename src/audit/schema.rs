@@ -1,6 +1,6 @@
 //! Forgejo's schema of workflows as tables: which keys may stand where.
 
-use super::source::Span;
+use super::span::Span;
 use super::workflow::{FileKind, Workflow};
 use super::yaml::{Kind, Node};
 
@@ -232,7 +232,7 @@ fn unknown(name: &str, allowed: &[&str], what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::dialect::Dialect;
-    use super::super::source::Source;
+    use super::super::span::Source;
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {

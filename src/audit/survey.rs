@@ -8,7 +8,7 @@ use super::discover::{DiscoverError, Files, files, sources};
 use super::noxfile::{Noxfile, SessionFacts};
 use super::options::AuditOptions;
 use super::shell::{Fetch, Install, NoxCall, Selection, fetches, install, nox_call};
-use super::source::{SharedSource, Span};
+use super::span::{SharedSource, Span};
 use super::workflow::{FileKind, Job, Step, Workflow, is_action};
 use super::yaml::YamlError;
 use crate::project::Manifest;

@@ -1,6 +1,6 @@
 //! A fix: what it does to the text, and what it means for the tree.
 
-use super::super::source::{SharedSource, Span};
+use super::super::span::{SharedSource, Span};
 use super::super::yaml::{Kind, Node, read};
 
 /// A replacement of bytes.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::source::{SharedSource, Source, Span};
+use super::super::span::{SharedSource, Source, Span};
 use super::super::yaml::{Node, read};
 use super::change::{Edit, Fix, same};
 

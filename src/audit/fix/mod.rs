@@ -2,8 +2,6 @@
 
 mod change;
 mod gates;
-mod plan;
 
 pub use change::{Change, Edit, Fix, Segment};
 pub use gates::{Gate, edited, extent, pass};
-pub use plan::{Applied, Changed, Dropped, FixPlan, Wanted, plan};

@@ -3,7 +3,7 @@
 use super::super::cache::{Cache, CacheKind, is_uv};
 use super::super::dialect::Dialect;
 use super::super::fix::{Change, Edit, Fix};
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::survey::View;
 use super::super::workflow::Text;
 use super::super::yaml::{Kind, Style};

@@ -1,7 +1,7 @@
 //! Fixes of the job that looks at how all others ended.
 
 use super::super::fix::{Change, Edit, Fix};
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::survey::View;
 use super::super::workflow::Step;
 use super::place::{self, fix, indent, lines_after};

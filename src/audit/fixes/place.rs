@@ -1,7 +1,7 @@
 //! Where text goes: routes into the tree, indents, ends of lines.
 
 use super::super::fix::{Change, Edit, Fix, Segment};
-use super::super::source::{Source, Span};
+use super::super::span::{Source, Span};
 use super::super::survey::View;
 use super::super::workflow::{FileKind, Step};
 use super::super::yaml::Node;

@@ -2,7 +2,7 @@
 
 use super::super::fix::{Change, Edit, Fix};
 use super::super::shell::{Command, Joiner, Selection, Word};
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::survey::{Call, View};
 use super::super::workflow::{Script, Step};
 use super::place::{self, fix, indent, quoted};

@@ -1,7 +1,7 @@
 //! Fixes of keys and steps: inserted, moved, replaced.
 
 use super::super::fix::{Change, Edit, Fix};
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::survey::View;
 use super::super::workflow::{Step, Text};
 use super::super::yaml::{Kind, Node, Style};

@@ -7,6 +7,6 @@ pub(super) use super::super::fixes;
 pub(super) use super::super::key;
 pub(super) use super::super::rule::{EVERYWHERE, Found, Rule};
 pub(super) use super::super::shell::{Installer, Joiner};
-pub(super) use super::super::source::Span;
+pub(super) use super::super::span::Span;
 pub(super) use super::super::survey::{Project, View};
 pub(super) use super::super::workflow::{FileKind, Step, Text, runs_after_failure};

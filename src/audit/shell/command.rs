@@ -1,6 +1,6 @@
 //! One command of a script.
 
-use super::super::source::Span;
+use super::super::span::Span;
 
 /// A word after quotes are taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]

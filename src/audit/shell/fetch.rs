@@ -1,6 +1,6 @@
 //! Commands that fetch system packages or binaries over the network.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::command::Command;
 
 /// A thing fetched.

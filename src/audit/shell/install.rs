@@ -1,6 +1,6 @@
 //! Commands that install Python packages.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::command::{Command, Word};
 
 /// The tool that installs.

@@ -1,6 +1,6 @@
 //! Cuts a script into words and operators.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::command::Word;
 
 /// A piece of a script.

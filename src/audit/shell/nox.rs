@@ -1,6 +1,6 @@
 //! Calls of nox (and of `noxide run`) among a script's commands.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::command::{Command, Word};
 
 /// What a call selects.

@@ -1,6 +1,6 @@
 //! Reads a script's commands: joins, loops, conditions, redirections.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::command::{Command, Joiner, Loop, Word};
 use super::lex::{Token, lex};
 

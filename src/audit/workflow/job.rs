@@ -1,11 +1,11 @@
 //! One job of a workflow.
 
-use super::super::source::{Source, Span};
+use super::super::span::{Source, Span};
 use super::super::yaml::Node;
 use super::condition::tag_only;
 use super::matrix::Matrix;
 use super::step::Step;
-use super::whole::{Text, texts};
+use super::text::{Text, texts};
 
 /// A job.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! A job's matrix: its axes where they are written out, and how many jobs they make.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::yaml::Node;
 
 /// A job's `strategy.matrix`.

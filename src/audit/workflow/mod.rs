@@ -6,6 +6,7 @@ mod job;
 mod matrix;
 mod script;
 mod step;
+mod text;
 mod trigger;
 mod whole;
 
@@ -15,6 +16,7 @@ pub use job::Job;
 pub use matrix::Matrix;
 pub use script::Script;
 pub use step::Step;
+pub use text::Text;
 pub use trigger::Triggers;
 pub(crate) use whole::is_action;
-pub use whole::{FileKind, Text, Workflow};
+pub use whole::{FileKind, Workflow};

@@ -1,6 +1,6 @@
 //! A `run:` script, and where each of its characters stands in the file.
 
-use super::super::source::{Source, Span};
+use super::super::span::{Source, Span};
 use super::super::yaml::{Kind, Node, Style};
 
 /// A script with its places.

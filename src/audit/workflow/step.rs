@@ -1,11 +1,11 @@
 //! One step of a job.
 
 use super::super::shell::{self, Command};
-use super::super::source::{Source, Span};
+use super::super::span::{Source, Span};
 use super::super::yaml::Node;
 use super::action::ActionRef;
 use super::script::Script;
-use super::whole::{Text, texts};
+use super::text::{Text, texts};
 
 /// A step.
 #[derive(Clone, Debug)]

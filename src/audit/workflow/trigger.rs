@@ -1,6 +1,6 @@
 //! What starts a workflow.
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::super::yaml::Node;
 
 /// The events of `on:` and what narrows them.

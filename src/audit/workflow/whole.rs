@@ -1,35 +1,12 @@
 //! A whole workflow or composite action.
 
 use super::super::dialect::Dialect;
-use super::super::source::{SharedSource, Source, Span};
+use super::super::span::{SharedSource, Source};
 use super::super::yaml::{Node, YamlError, read};
 use super::job::Job;
 use super::step::Step;
+use super::text::{Text, texts};
 use super::trigger::Triggers;
-
-/// A value with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// The value.
-    pub value: String,
-    /// Its bytes.
-    pub span: Span,
-    /// Whether no fix may touch it.
-    pub shared: bool,
-}
-
-impl Text {
-    /// Takes a scalar.
-    pub fn read(node: &Node) -> Option<Self> {
-        node.text().map(|text| Self { value: text.to_owned(), span: node.span, shared: node.shared })
-    }
-}
-
-/// The scalars of a mapping.
-pub(super) fn texts(node: &Node) -> Vec<(Text, Text)> {
-    let pair = |(key, value): &(Node, Node)| Some((Text::read(key)?, Text::read(value)?));
-    node.entries().iter().filter_map(pair).collect()
-}
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

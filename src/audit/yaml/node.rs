@@ -1,6 +1,6 @@
 //! A node of a YAML document: what it is, and which bytes said so.
 
-use super::super::source::Span;
+use super::super::span::Span;
 
 /// How a scalar was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

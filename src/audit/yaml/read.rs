@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
 
-use super::super::source::Span;
+use super::super::span::Span;
 use super::node::{Kind, Node, Style};
 
 /// The largest file read.

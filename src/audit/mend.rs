@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::finding::Finding;
-use super::super::report::audit;
-use super::super::source::SharedSource;
-use super::super::survey::Project;
-use super::change::Fix;
-use super::gates::{Gate, pass};
+use super::finding::{Finding, Severity};
+use super::fix::{Fix, Gate, pass};
+use super::report::audit;
+use super::span::SharedSource;
+use super::survey::Project;
 
 /// The most fixes tried: far more than a project has findings.
 const MOST: usize = 2000;
@@ -121,7 +120,7 @@ fn attempt(
     // A fix may bring a milder finding to light, but none that is worse than what it mends.
     let worse = left.iter().find(|finding| {
         let fresh = count(&left, finding.rule.id) > count(before, finding.rule.id);
-        fresh && finding.severity == super::super::finding::Severity::High
+        fresh && finding.severity == Severity::High
     });
     match worse {
         Some(finding) => Err(Gate::Finding(finding.rule.id.to_owned())),
