@@ -2,11 +2,8 @@
 
 use super::dialect::Dialect;
 use super::discover::Files;
+use super::fixes::tested::tested;
 use super::noxfile::Noxfile;
-
-/// Versions written where the project's lock names none: those this release was tested with.
-const NOX: &str = "2026.10.20";
-const UV: &str = "0.13.9";
 
 /// The file's path and text.
 pub fn workflow(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str) -> (String, String) {
@@ -19,8 +16,9 @@ pub fn workflow(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, bran
 }
 
 fn text(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str) -> String {
-    let version = |tool: &str, tested: &str| files.versions.get(tool).cloned().unwrap_or_else(|| tested.to_owned());
-    let (nox, uv) = (version("nox", NOX), version("uv", UV));
+    let version =
+        |tool: &str| files.versions.get(tool).map(String::as_str).or(tested(tool)).unwrap_or_default().to_owned();
+    let (nox, uv) = (version("nox"), version("uv"));
     let folder = noxfile
         .and_then(|noxfile| noxfile.variable("UV_CACHE_DIR"))
         .map_or("~/.cache/uv", |variable| variable.value.as_str());

@@ -8,5 +8,6 @@ pub mod recipe;
 pub mod root;
 pub mod shell;
 pub mod step;
+pub mod tested;
 
 pub use place::risky;

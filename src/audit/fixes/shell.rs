@@ -6,6 +6,7 @@ use super::super::span::Span;
 use super::super::survey::{Call, View};
 use super::super::workflow::{Script, Step};
 use super::place::{self, fix, indent, quoted};
+use super::tested::tested;
 
 /// A step's script where its words may be edited by bytes.
 fn script(step: &Step) -> Option<&Script> {
@@ -15,13 +16,9 @@ fn script(step: &Step) -> Option<&Script> {
 
 /// Replaces a range of a script.
 fn splice(view: &View, step: &Step, range: Span, text: &str, title: &str, safe: bool) -> Option<Fix> {
-    let script = script(step)?;
-    let mut new = script.text.clone();
-    new.get(range.start..range.end)?;
-    new.replace_range(range.start..range.end, text);
-    let edit = Edit { span: script.place(range), text: text.to_owned() };
-    let change = Change::Set(place::step(view, step, None), "run".to_owned(), quoted(&new));
-    Some(fix(view, title, safe, vec![edit], vec![change]))
+    script(step)?;
+    let fix = replace(view, step, range, text, title)?;
+    Some(Fix { safe, ..fix })
 }
 
 /// Replaces a whole script, line by line; one written on the line of its key becomes a block.
@@ -50,9 +47,15 @@ pub fn insert_word(view: &View, step: &Step, at: usize, text: &str, title: &str)
     splice(view, step, Span::new(at, at), text, title, true)
 }
 
-/// Replaces a number.
+/// Replaces a number, in a here-document too: its bytes are known, and no word of the shell changes.
 pub fn replace(view: &View, step: &Step, range: Span, text: &str, title: &str) -> Option<Fix> {
-    splice(view, step, range, text, title, false)
+    let script = step.script.as_ref().filter(|script| script.exact && !script.shared)?;
+    let mut new = script.text.clone();
+    new.get(range.start..range.end)?;
+    new.replace_range(range.start..range.end, text);
+    let edit = Edit { span: script.place(range), text: text.to_owned() };
+    let change = Change::Set(place::step(view, step, None), "run".to_owned(), quoted(&new));
+    Some(fix(view, title, false, vec![edit], vec![change]))
 }
 
 /// Pins a tool to the version that the lock, nox itself or another job says.
@@ -69,7 +72,8 @@ pub fn pin(view: &View, step: &Step, word: &Word, tool: &str) -> Option<Fix> {
             .map(str::to_owned)
     };
     let running = || view.project.noxfile.as_ref().and_then(|noxfile| noxfile.nox.clone()).filter(|_| tool == "nox");
-    let version = view.project.files.versions.get(tool).cloned().or_else(running).or_else(elsewhere)?;
+    let tested = || tested(tool).map(str::to_owned);
+    let version = view.project.files.versions.get(tool).cloned().or_else(running).or_else(elsewhere).or_else(tested)?;
     let bare = word.text == tool && word.span.end - word.span.start == tool.len();
     bare.then_some(())?;
     splice(

@@ -202,3 +202,26 @@ pub fn add_path(view: &View, step: &Step, path: &Text, file: &str) -> Option<Fix
     let change = Change::Set(place::step(view, step, Some("with")), "path".to_owned(), quoted(&value));
     Some(fix(view, &format!("upload {file} too"), true, vec![edit], vec![change]))
 }
+
+/// Gives steps of one file a variable each.
+pub fn set_variable(places: &[(View, &Step)], name: &str, value: &str, title: &str) -> Option<Fix> {
+    let (view, _) = places.first()?;
+    let mut edits = Vec::new();
+    let mut changes = Vec::new();
+    for (other, step) in places.iter().filter(|(other, _)| other.source() == view.source()) {
+        let source = other.source();
+        if let Some(env) = step.node.get("env").filter(|env| !env.entries().is_empty()) {
+            edits.push(add_entry(source, env, name, value)?);
+            changes.push(Change::Set(place::step(other, step, Some("env")), name.to_owned(), value.to_owned()));
+            continue;
+        }
+        let (key, run) = step.node.entry("run")?;
+        if step.node.flow || step.node.shared || step.node.get("env").is_some() {
+            return None;
+        }
+        let depth = indent(source, key.span.start);
+        edits.push(lines_after(source, run.span.end, &[format!("{depth}env:"), format!("{depth}  {name}: {value}")]));
+        changes.push(Change::Set(place::step(other, step, None), "env".to_owned(), format!("{{{name}: {value}}}")));
+    }
+    Some(fix(view, title, false, edits, changes))
+}

@@ -41,7 +41,7 @@ fn look(project: &Project, found: &mut Found) {
         if view.workflow.kind == FileKind::Action || job.timeout.is_some() || job.steps.is_empty() {
             continue;
         }
-        let fix = fixes::step::insert_after(&view, "runs-on", "timeout-minutes", "30", "limit the job's time");
+        let fix = fixes::step::insert_after(&view, "runs-on", "timeout-minutes", "60", "limit the job's time");
         let finding = found.report(
             view.source(),
             job.id.span,

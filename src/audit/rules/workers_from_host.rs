@@ -99,8 +99,22 @@ fn look(project: &Project, found: &mut Found) {
             places.len()
         );
         let finding = found.report(&noxfile.source, noxfile.place_of_workers(workers), message);
+        let steps: Vec<(View, &Step)> =
+            places.iter().filter_map(|(view, call)| Some((*view, view.step(call.step)?))).collect();
+        let value = format!("\"{}\"", elsewhere(project, variable).unwrap_or("2"));
+        let title = "say how many workers there are";
+        finding.fix = fixes::step::set_variable(&steps, variable, &value, title);
         for (view, call) in places {
             finding.also(view.source(), call.place, format!("{variable} is not set here"));
         }
     }
+}
+
+/// The value that another step or job of the project gives the variable.
+fn elsewhere<'a>(project: &'a Project, variable: &str) -> Option<&'a str> {
+    let all =
+        project.jobs().flat_map(|view| view.job.env.iter().chain(view.job.steps.iter().flat_map(|step| &step.env)));
+    all.filter(|(name, _)| name.value == variable)
+        .map(|(_, value)| value.value.as_str())
+        .find(|value| !value.contains('$'))
 }
