@@ -4,6 +4,7 @@
 
 mod any_settings;
 mod architecture;
+mod audit;
 mod bad_noxfile;
 mod cli_help;
 mod command_line;

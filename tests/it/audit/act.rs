@@ -1,0 +1,1 @@
+//! Workflows executed for real, before and after.
