@@ -1,9 +1,11 @@
 //! Finds workflow files, composite actions and what else an audit reads of a project.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::span::{SharedSource, Source};
+use super::yaml::MAX_BYTES;
 
 /// Folders of workflows, in the order in which they are read.
 const FOLDERS: [&str; 3] = [".forgejo", ".gitea", ".github"];
@@ -75,7 +77,9 @@ fn collect(root: &Path, path: &Path, depth: usize, into: &mut Vec<SharedSource>)
     } else if path.is_file() {
         let shown = path.strip_prefix(root).unwrap_or(path).components();
         let shown: Vec<_> = shown.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-        let bytes = fs_err::read(path)?;
+        // One byte more than the reader takes: enough to be refused, whatever the size.
+        let mut bytes = Vec::new();
+        fs_err::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         into.push(Source::new(shown.join("/"), String::from_utf8_lossy(&bytes).into_owned()));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! A project surveyed: each job's nox calls, installations, caches and downloads, worked out once for all rules.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, caches};
@@ -36,6 +37,8 @@ pub struct Project {
 pub struct Survey {
     /// Its calls of nox.
     pub calls: Vec<Call>,
+    /// The names of all its sessions, each once, in order.
+    pub names: Vec<String>,
     /// Its installations of Python packages.
     pub installs: Vec<Installed>,
     /// Its caches.
@@ -153,6 +156,9 @@ impl Project {
                 }
             }
         }
+        let mut seen = HashSet::new();
+        let names = survey.calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
+        survey.names = names.filter(|name| seen.insert(name.as_str())).cloned().collect();
         survey
     }
 
@@ -245,14 +251,8 @@ impl<'a> View<'a> {
     }
 
     /// The names of all sessions that the job runs, each once, in order.
-    pub fn sessions(&self) -> Vec<&'a str> {
-        let mut names = Vec::new();
-        for (name, _) in self.survey.calls.iter().flat_map(|call| &call.sessions) {
-            if !names.contains(&name.as_str()) {
-                names.push(name.as_str());
-            }
-        }
-        names
+    pub fn sessions(&self) -> &'a [String] {
+        &self.survey.names
     }
 
     /// What a session of that name does, as the noxfile says.

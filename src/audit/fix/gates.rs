@@ -106,15 +106,22 @@ fn conserved(source: &Source, fix: &Fix) -> Result<(), Gate> {
     if fine { Ok(()) } else { Err(Gate::Lines) }
 }
 
-/// Each comment line keeps the line it stands before.
+/// Each comment line keeps the line it stands before; that line itself may be one that is edited.
 fn comments(old: &Source, new: &Source, fix: &Fix) -> Result<(), Gate> {
-    let touched =
-        |line: &str| fix.edits.iter().any(|edit| old.slice(edit.span).contains(line) || edit.text.contains(line));
+    let inside = |line: usize| {
+        let (start, end) = (old.line_start(line), old.line_start(line + 1));
+        fix.edits.iter().any(|edit| {
+            edit.span.start < end
+                && edit.span.end.max(edit.span.start + 1) > start
+                && edit.span != Span::new(start, start)
+        })
+    };
+    let moved = |text: &str| fix.edits.iter().any(|edit| edit.text.contains(text.trim()));
     let after = anchored(new);
     let mut used = vec![false; after.len()];
-    for (comment, next) in anchored(old) {
-        let found = after.iter().enumerate().position(|(at, (other, line))| {
-            !used[at] && *other == comment && (*line == next || touched(next.trim()) || touched(line.trim()))
+    for (comment, next, number) in anchored(old) {
+        let found = after.iter().enumerate().position(|(at, (other, line, _))| {
+            !used[at] && *other == comment && (*line == next || inside(number) || moved(&comment))
         });
         match found {
             Some(at) => used[at] = true,
@@ -124,20 +131,19 @@ fn comments(old: &Source, new: &Source, fix: &Fix) -> Result<(), Gate> {
     Ok(())
 }
 
-/// Comment lines with the next line that is none.
-fn anchored(source: &Source) -> Vec<(String, String)> {
+/// Comment lines with the next line that is none, and its number.
+fn anchored(source: &Source) -> Vec<(String, String, usize)> {
     let lines: Vec<&str> = (0..source.line_count()).map(|line| source.line(line)).collect();
-    let comment = |line: &&str| line.trim_start().starts_with('#');
+    let comment = |line: &str| line.trim_start().starts_with('#');
     let mut pairs = Vec::new();
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| comment(line)) {
-        let next = lines.iter().skip(at + 1).find(|line| !comment(line) && !line.trim().is_empty());
-        pairs.push(((*line).to_owned(), next.map(|line| (*line).to_owned()).unwrap_or_default()));
+    let mut next = (String::new(), lines.len());
+    for (at, line) in lines.iter().enumerate().rev() {
+        if comment(line) {
+            pairs.push(((*line).to_owned(), next.0.clone(), next.1));
+        } else if !line.trim().is_empty() {
+            next = ((*line).to_owned(), at);
+        }
     }
+    pairs.reverse();
     pairs
-}
-
-/// The range of all edits of a fix, for messages.
-pub fn extent(fix: &Fix) -> Span {
-    let start = fix.edits.iter().map(|edit| edit.span.start).min().unwrap_or(0);
-    Span::new(start, fix.edits.iter().map(|edit| edit.span.end).max().unwrap_or(start))
 }

@@ -76,7 +76,7 @@ fn look(project: &Project, found: &mut Found) {
         let names = view.sessions();
         for call in &view.survey.calls {
             for (name, place) in &call.sessions {
-                let Some(larger) = container(&view, name, &names) else { continue };
+                let Some(larger) = container(&view, name, names) else { continue };
                 let finding = found.report(
                     view.source(),
                     *place,
@@ -92,7 +92,7 @@ fn look(project: &Project, found: &mut Found) {
 }
 
 /// The session among `names` that does all that this one does, and more.
-pub(super) fn container<'a>(view: &View, name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(super) fn container<'a>(view: &View, name: &str, names: &'a [String]) -> Option<&'a str> {
     let facts = view.facts(name)?;
     let own: Vec<&Vec<String>> = facts.runs().map(|run| &run.args).collect();
     let posargs = |session: &str| {
@@ -104,7 +104,7 @@ pub(super) fn container<'a>(view: &View, name: &str, names: &[&'a str]) -> Optio
     if own.is_empty() || posargs(name) {
         return None;
     }
-    names.iter().copied().find(|other| {
+    names.iter().map(String::as_str).find(|other| {
         let Some(other) = view.facts(other).filter(|other| other.name != facts.name) else { return false };
         let theirs: Vec<&Vec<String>> = other.runs().map(|run| &run.args).collect();
         let strict = other.runs().all(|run| !own.contains(&&run.args) || run.accepts.is_empty());

@@ -45,12 +45,8 @@ fn look(project: &Project, found: &mut Found) {
                 .iter()
                 .find_map(|node| node.get("defaults")?.get("run")?.get("shell")?.text());
             let bash = shell.or(default).is_some_and(|shell| shell == "bash" || shell.contains("pipefail"));
-            let set =
-                step.commands.iter().take(call.command).any(|command| {
-                    command.program() == "set" && command.words.iter().any(|word| word.text == "pipefail")
-                });
             let piped = step.commands.get(call.command + 1).filter(|next| next.joiner == Joiner::Pipe);
-            if let (Some(next), false, false) = (piped, bash, set) {
+            if let Some(next) = piped.filter(|_| !bash && !set(step, call.command)) {
                 let finding =
                     found.report(view.source(), call.place, "a failure of this session does not fail the step");
                 finding.also(view.source(), step.place(next.span), "the pipe's exit code is this one's");
@@ -58,4 +54,10 @@ fn look(project: &Project, found: &mut Found) {
             }
         }
     }
+}
+
+/// Whether a command before this one sets `pipefail`.
+fn set(step: &Step, before: usize) -> bool {
+    let sets = |command: &crate::audit::shell::Command| command.program() == "set" && command.has("pipefail");
+    step.commands.iter().take(before).any(sets)
 }

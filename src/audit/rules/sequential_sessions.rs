@@ -42,14 +42,15 @@ fn look(project: &Project, found: &mut Found) {
     for view in project.jobs() {
         let unsafe_here = super::unsafe_to_parallelise::reason(&view).is_some();
         let mut seen: Vec<(&str, Span)> = Vec::new();
+        let mut known = std::collections::HashSet::new();
         for call in view.survey.calls.iter().filter(|call| !call.nox.noxide) {
             for (name, place) in &call.sessions {
-                if !seen.iter().any(|(known, _)| known == name) && !matrix_part(&view, call, name) {
+                if !matrix_part(&view, call, name) && known.insert(name.as_str()) {
                     seen.push((name, *place));
                 }
             }
         }
-        let names: Vec<&str> = seen.iter().map(|(name, _)| *name).collect();
+        let names: Vec<String> = seen.iter().map(|(name, _)| (*name).to_owned()).collect();
         seen.retain(|(name, _)| super::contained_session::container(&view, name, &names).is_none());
         if seen.len() < 2 || unsafe_here || chained(&view, &seen) {
             continue;

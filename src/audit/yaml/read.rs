@@ -1,6 +1,6 @@
 //! Reads one YAML document into nodes with spans, within limits that hostile input cannot pass.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
 
@@ -18,8 +18,8 @@ pub const MAX_NODES: usize = 200_000;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum YamlError {
     /// More bytes than any workflow has.
-    #[error("the file has {0} bytes, more than the {MAX_BYTES} a workflow may have")]
-    TooLarge(usize),
+    #[error("more than the {MAX_BYTES} bytes that a workflow may have")]
+    TooLarge,
     /// A NUL byte.
     #[error("a NUL byte: this is not text")]
     Nul(usize),
@@ -50,7 +50,7 @@ impl YamlError {
     /// The byte that the error is about.
     pub fn at(&self) -> usize {
         match self {
-            Self::TooLarge(_) | Self::ByteOrderMark | Self::Empty => 0,
+            Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
             Self::Nul(at)
             | Self::TooDeep(at)
             | Self::TooMany(at)
@@ -64,7 +64,7 @@ impl YamlError {
 /// Reads the one document of a text.
 pub fn read(text: &str) -> Result<Node, YamlError> {
     if text.len() > MAX_BYTES {
-        return Err(YamlError::TooLarge(text.len()));
+        return Err(YamlError::TooLarge);
     }
     if text.starts_with('\u{feff}') {
         return Err(YamlError::ByteOrderMark);
@@ -91,6 +91,7 @@ pub fn read(text: &str) -> Result<Node, YamlError> {
 struct Open {
     node: Node,
     key: Option<Node>,
+    keys: HashSet<String>,
     anchor: usize,
 }
 
@@ -178,7 +179,12 @@ impl<'a> Tree<'a> {
             return Err(YamlError::TooDeep(span.start));
         }
         let flow = matches!(self.text.as_bytes().get(span.start), Some(b'[' | b'{'));
-        self.open.push(Open { node: Node { span, kind, shared: anchor > 0, flow }, key: None, anchor });
+        self.open.push(Open {
+            node: Node { span, kind, shared: anchor > 0, flow },
+            key: None,
+            keys: HashSet::new(),
+            anchor,
+        });
         Ok(())
     }
 
@@ -199,7 +205,7 @@ impl<'a> Tree<'a> {
             Kind::Seq(items) => items.push(node),
             Kind::Map(entries) => match open.key.take() {
                 None => {
-                    let twice = node.text().filter(|key| entries.iter().any(|(k, _)| k.text() == Some(key)));
+                    let twice = node.text().filter(|key| !open.keys.insert((*key).to_owned()));
                     if let Some(key) = twice {
                         return Err(YamlError::DuplicateKey(key.to_owned(), node.span.start));
                     }

@@ -58,11 +58,11 @@ fn json_is_versioned_and_its_bytes_are_right() {
 fn every_format_names_the_place() {
     let root = small();
     for (format, expected) in [
-        ("text", "ci.yml:8:19"),
+        ("text", "ci.yml:8:21"),
         ("forgejo", ".forgejo/workflows/ci.yml:3:3: low[NX301]"),
         (
             "github",
-            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=19,title=NX201 sequential-sessions::2 sessions",
+            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions::2 sessions",
         ),
         ("markdown", "| medium | NX201 `sequential-sessions` |"),
         ("sarif", "\"startLine\": 8"),

@@ -64,10 +64,10 @@ fn bytes_that_are_not_meant_stay() {
 
 #[test]
 fn flow_style_is_kept() {
-    let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    strategy: {matrix: {s: [a, b]}}\n    steps:\n      - {uses: 'https://github.com/astral-sh/setup-uv@v5', with: {version: '1'}}\n      - run: nox -s ${{ matrix.s }} 2>&1 | tee build/a.log\n      - {uses: actions/upload-artifact@v3, with: {name: x, path: build/}}\n";
+    let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    strategy: {matrix: {s: [a, b]}}\n    steps:\n      - {uses: 'https://github.com/astral-sh/setup-uv@v5', with: {version: '1'}}\n      - run: nox -s ${{ matrix.s }} 2>&1 | tee build/a.log\n      - {uses: actions/upload-artifact@v3, with: {name: x, path: build/a.log}}\n";
     let (new, _) = mended(text, &[]);
     assert!(new.contains("with: {version: '1', enable-cache: true"), "{new}");
-    assert!(new.contains("path: build/}, if: always()}"), "{new}");
+    assert!(new.contains("upload-artifact@v3, if: always(), with: {name: x, path: build/a.log}}"), "{new}");
     assert!(new.contains("      - run: |\n          set -o pipefail\n          nox -s"), "{new}");
 }
 
