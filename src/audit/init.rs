@@ -22,7 +22,6 @@ fn text(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str
     let folder = noxfile
         .and_then(|noxfile| noxfile.variable("UV_CACHE_DIR"))
         .map_or("~/.cache/uv", |variable| variable.value.as_str());
-    let reuse = noxfile.is_some_and(|noxfile| noxfile.reuse().is_some());
     let mut hashed = vec!["pyproject.toml", files.lock.as_deref().unwrap_or("uv.lock"), "noxfile.py"];
     hashed.extend(files.requirements.iter().map(String::as_str));
     let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
@@ -46,8 +45,8 @@ fn text(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str
     ];
     let mut add = |text: &str| lines.extend(text.lines().map(str::to_owned));
     if dialect == Dialect::Github {
-        add("    runs-on: ubuntu-latest\n    timeout-minutes: 30\n    steps:\n      - uses: actions/checkout@v4");
-        add("      - uses: actions/setup-python@v5\n        with:\n          python-version: \"3.13\"");
+        add("    runs-on: ubuntu-latest\n    timeout-minutes: 30\n    steps:\n      - uses: actions/checkout@v5");
+        add("      - uses: actions/setup-python@v6\n        with:\n          python-version: \"3.13\"");
     } else {
         add("    runs-on: docker\n    container:\n      image: python:3.13-slim\n    timeout-minutes: 30\n    steps:");
         add(
@@ -56,24 +55,33 @@ fn text(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str
         add("      - uses: actions/checkout@v4");
     }
     add(
-        "      # noxide: what uv and pip download, and environments, under a key of platform, Python, uv and the files that\n      # noxide: decide what is installed; without an exact hit the newest of the same platform.",
+        "      # noxide: what uv and pip download, under a key of platform, Python, version of uv and the files that decide\n      # noxide: what is installed; without an exact hit the newest of the same platform.",
     );
-    add("      - name: Restore Python packages\n        uses: actions/cache@v4\n        with:\n          path: |");
+    let cache = if dialect == Dialect::Github { "v5" } else { "v4" };
+    add(&format!(
+        "      - name: Restore Python packages\n        uses: actions/cache@{cache}\n        with:\n          path: |"
+    ));
     add(&format!("            {folder}\n            ~/.cache/pip"));
-    if reuse {
-        add("            .nox");
-    }
     add(&format!(
         "          key: {prefix}${{{{ hashFiles({}) }}}}\n          restore-keys: |\n            {prefix}",
         hashed.join(", ")
     ));
+    if noxfile.is_some_and(|noxfile| noxfile.reuse().is_some()) {
+        // An entry of its own and no prefixes: environments hold absolute paths, which are stable here, and must fit exactly.
+        let own = prefix.replacen("uv-", "nox-", 1);
+        let hashed = hashed.join(", ");
+        add(&format!(
+            "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: .nox"
+        ));
+        add(&format!("          key: {own}${{{{ hashFiles({hashed}) }}}}"));
+    }
     add(&format!("      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide"));
     add("      - name: Run every session, each after what it needs\n        run: noxide run");
     if !noxfile.is_some_and(Noxfile::uses_uv) {
         add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");
     }
     let upload = match dialect {
-        Dialect::Github => "actions/upload-artifact@v4",
+        Dialect::Github => "actions/upload-artifact@v6",
         Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4",
         Dialect::Gitea => "actions/upload-artifact@v3",
     };

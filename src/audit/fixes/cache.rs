@@ -5,7 +5,7 @@ use super::super::dialect::Dialect;
 use super::super::fix::{Change, Edit, Fix};
 use super::super::span::Span;
 use super::super::survey::View;
-use super::super::workflow::Text;
+use super::super::workflow::{Step, Text};
 use super::super::yaml::{Kind, Style};
 use super::place::{self, comments_above, fix, indent, lines_at, quoted};
 use super::recipe::recipe;
@@ -16,7 +16,7 @@ pub const MARK: &str = "# noxide: ";
 
 fn words() -> [String; 2] {
     [
-        format!("{MARK}what uv and pip download, and environments, under a key of job group, platform, Python, uv and"),
+        format!("{MARK}what uv and pip download, under a key of job group, platform, Python, version of uv and"),
         format!("{MARK}the files that decide what is installed; without an exact hit the newest of the same platform."),
     ]
 }
@@ -116,7 +116,7 @@ pub fn missing(view: &View, install: Span) -> Option<Fix> {
     let before = view.step(first).filter(|step| step.index > checkout.index)?;
     let recipe = recipe(view);
     let dash = dash_indent(view)?;
-    let uses = cache_action(view);
+    let uses = cache_action(view)?;
     let mut lines: Vec<String> = words().iter().map(|line| format!("{dash}{line}")).collect();
     lines.push(format!("{dash}- name: Restore Python packages"));
     lines.push(format!("{dash}  uses: {uses}"));
@@ -136,17 +136,23 @@ pub fn missing(view: &View, install: Span) -> Option<Fix> {
     insert_step(view, before, &lines, &value, "restore a cache before the first installation")
 }
 
-/// The cache action that the project uses already, or the newest that all forges serve.
-fn cache_action(view: &View) -> String {
+/// The cache action that the project uses already, or the newest that all forges serve; none where actions are
+/// pinned by commit, which cannot be known from here.
+fn cache_action(view: &View) -> Option<String> {
+    let by_commit = |step: &Step| step.action.as_ref().is_some_and(|action| action.version.len() == 40);
+    if view.job.steps.iter().any(by_commit) {
+        return None;
+    }
     let used = view.project.jobs().flat_map(|view| &view.job.steps).find(|step| step.is_cache());
     let absolute = view.job.steps.iter().any(|step| step.action.as_ref().is_some_and(|action| action.host.is_some()));
-    used.and_then(|step| step.uses.as_ref()).map_or_else(
+    Some(used.and_then(|step| step.uses.as_ref()).map_or_else(
         || match view.workflow.dialect {
             Dialect::Forgejo if absolute => "https://data.forgejo.org/actions/cache@v4".to_owned(),
+            Dialect::Github => "actions/cache@v5".to_owned(),
             _ => "actions/cache@v4".to_owned(),
         },
         |uses| uses.value.clone(),
-    )
+    ))
 }
 
 /// Says in a comment that a job which hands something out keeps no cache on purpose.

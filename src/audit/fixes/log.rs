@@ -58,7 +58,7 @@ fn upload(view: &View) -> String {
         || match view.workflow.dialect {
             Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4".to_owned(),
             Dialect::Gitea => "actions/upload-artifact@v3".to_owned(),
-            Dialect::Github => "actions/upload-artifact@v4".to_owned(),
+            Dialect::Github => "actions/upload-artifact@v6".to_owned(),
         },
         |uses| uses.value.clone(),
     )

@@ -22,10 +22,7 @@ pub fn recipe(view: &View) -> Recipe {
     if view.survey.installs.iter().any(|installed| installed.install.by == Installer::Pip) {
         paths.push("~/.cache/pip".to_owned());
     }
-    let reuse = view.project.noxfile.as_ref().is_some_and(|noxfile| noxfile.reuse().is_some());
-    if reuse && python.is_some() && !view.survey.calls.is_empty() {
-        paths.push(".nox".to_owned());
-    }
+    // Not `.nox`: environments hold absolute paths, and a workspace that moves would restore broken ones.
     let mut prefix = format!("uv-{}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-", group(view));
     if let Some(python) = python {
         prefix.push_str(&format!("py{python}-"));

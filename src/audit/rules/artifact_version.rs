@@ -58,7 +58,7 @@ fn look(project: &Project, found: &mut Found) {
             );
             match view.workflow.dialect {
                 Dialect::Github if major <= 3 => {
-                    let fix = fixes::step::bump(&view, step, "v4");
+                    let fix = fixes::step::bump(&view, step, "v6");
                     found.report(view.source(), uses.span, "GitHub no longer serves this version").fix(fix);
                 }
                 Dialect::Forgejo if major >= 4 && action.host.is_none() => {

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     why: "On Node 19 or newer its kept-alive connections hold the process for two to three minutes after the save.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "Use version 4.",
+    advice: "Use version 5: it runs on Node 24, version 4 on a Node that GitHub retires.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -55,7 +55,7 @@ fn look(project: &Project, found: &mut Found) {
         for step in view.job.steps.iter().filter(|step| step.is_cache()) {
             let old = step.action.as_ref().and_then(|action| action.major()).is_some_and(|major| major <= 3);
             if let (true, Some(uses)) = (old, &step.uses) {
-                let fix = fixes::step::bump(&view, step, "v4");
+                let fix = fixes::step::bump(&view, step, "v5");
                 found.report(view.source(), uses.span, "this version hangs for minutes after it has saved").fix(fix);
             }
         }

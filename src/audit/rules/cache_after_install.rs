@@ -52,6 +52,20 @@ fn look(project: &Project, found: &mut Found) {
             if cache.kind != CacheKind::Action || !cache.keeps_python() {
                 continue;
             }
+            if !cache.keeps_uv() && !cache.keeps_pip() {
+                // Environments alone: what counts is the first session, not the bootstrap.
+                if let Some(call) = view.survey.calls.iter().find(|call| call.step < cache.step) {
+                    let finding = found.report(view.source(), cache.place, "restored after the first session has run");
+                    finding.also(view.source(), call.place, "this runs before the environments are there");
+                    finding.fix = fixes::step::move_step(
+                        &view,
+                        cache.step,
+                        call.step,
+                        "restore environments before the first session",
+                    );
+                }
+                continue;
+            }
             let first = view.survey.installs.iter().find(|installed| installed.step < cache.step);
             if let Some(first) = first {
                 let pip = first.install.by == Installer::Pip && !cache.keeps_pip();

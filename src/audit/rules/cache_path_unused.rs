@@ -78,7 +78,7 @@ fn folder(view: &View, cache: &Cache, found: &mut Found) {
 /// A path that is right on one machine only.
 fn absolute(view: &View, cache: &Cache, found: &mut Found) {
     let bound = |path: &&Text| {
-        ["/home/runner", "/root/", "${{ github.workspace }}"].iter().any(|start| path.value.starts_with(start))
+        ["/home/runner", "/root", "${{ github.workspace }}"].iter().any(|start| path.value.starts_with(start))
     };
     if let Some(path) = cache.paths.iter().find(bound).filter(|_| view.self_hosted()) {
         let message =

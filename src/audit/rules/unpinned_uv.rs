@@ -54,7 +54,12 @@ fn look(project: &Project, found: &mut Found) {
 /// Reports each installation of a tool that names no version.
 pub(super) fn unpinned(project: &Project, found: &mut Found, tool: &str) {
     for view in project.jobs() {
-        for installed in view.survey.installs.iter().filter(|installed| installed.install.verb != "run") {
+        for installed in view
+            .survey
+            .installs
+            .iter()
+            .filter(|installed| installed.install.verb != "run" && !installed.install.constrained)
+        {
             let word =
                 installed.install.package(tool).filter(|word| !word.text.contains("==") && !word.text.contains('@'));
             if let (Some(word), Some(step)) = (word, view.step(installed.step)) {

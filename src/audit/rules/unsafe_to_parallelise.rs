@@ -97,6 +97,11 @@ pub(super) fn reason(view: &View) -> Option<String> {
         }
     }
     let between = view.survey.calls.first()?.step..=view.survey.calls.last()?.step;
+    let conditional = |step: &&Step| between.contains(&step.index) && step.condition.is_some();
+    let called = |step: &&Step| view.survey.calls.iter().any(|call| call.step == step.index);
+    if let Some(step) = view.job.steps.iter().filter(called).find(conditional) {
+        return Some(format!("step `{}` has a condition of its own", step.title()));
+    }
     let exports = view.job.steps.iter().filter(|step| between.contains(&step.index)).any(|step| {
         step.script.as_ref().is_some_and(|script| {
             script.text.contains("_ENV\"") || script.text.contains("_ENV ") || script.text.ends_with("_ENV")

@@ -39,6 +39,8 @@ pub struct Install {
     pub span: Span,
     /// The subcommand (`sync`, `run`, `install`).
     pub verb: String,
+    /// Whether a file of constraints or requirements says versions.
+    pub constrained: bool,
 }
 
 impl Install {
@@ -81,7 +83,8 @@ pub fn install(command: &Command) -> Option<Install> {
             _ => packages.push(word.clone()),
         }
     }
-    Some(Install { by, packages, span: command.span, verb })
+    let constrained = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
+    Some(Install { by, packages, span: command.span, verb, constrained })
 }
 
 #[cfg(test)]
@@ -108,6 +111,7 @@ mod tests {
         }
         let found = of("pip install 'nox[uv]>=2' uv").unwrap();
         assert_eq!(found.package("nox").unwrap().text, "nox[uv]>=2");
+        assert!(of("pip install -c x.txt nox").unwrap().constrained && !found.constrained);
         assert!(found.package("pip").is_none() && of("pip list").is_none());
     }
 }
