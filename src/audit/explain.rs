@@ -40,9 +40,9 @@ pub fn page() -> String {
     let mut text = HEAD.to_owned();
     for rule in all() {
         text.push_str(&format!(
-            "| [{id}](#{anchor}) | `{name}` | {severity} | {persona} | {what} |\n",
+            "| [{id}](#{anchor}-{name}) | `{name}` | {severity} | {persona} | {what} |\n",
             id = rule.name.id,
-            anchor = format!("{}-{}", rule.name.id.to_lowercase(), rule.name.name),
+            anchor = rule.name.id.to_lowercase(),
             name = rule.name.name,
             severity = rule.severity.as_str(),
             persona = rule.persona.as_str(),

@@ -78,7 +78,7 @@ pub fn inventory(project: &Project) -> Inventory {
             view.sessions().iter().any(|session| view.facts(session).is_some_and(|facts| facts.name == name))
         })
     };
-    let sessions = project.noxfile.iter().flat_map(|noxfile| noxfile.sessions());
+    let sessions = project.noxfile.iter().flat_map(super::noxfile::Noxfile::sessions);
     let never_run = sessions.map(|session| session.name.clone()).filter(|name| !runs(name)).collect();
     Inventory { version: 1, workflows, never_run }
 }

@@ -111,7 +111,7 @@ fn attempt(
     fix: &Fix,
 ) -> Result<(Project, Vec<Finding>), Gate> {
     let new = pass(fix)?;
-    let next = project.with(new);
+    let next = project.with(&new);
     let left = audit(&next).findings;
     let count = |findings: &[Finding], id: &str| findings.iter().filter(|finding| finding.rule.id == id).count();
     if count(&left, rule) >= count(before, rule) {

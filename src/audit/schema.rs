@@ -211,7 +211,7 @@ impl Checker {
         for (key, _) in node.entries() {
             match key.text() {
                 Some("<<") => {
-                    self.fault(key.span, "merge keys (`<<`) are not understood: write the keys out".to_owned())
+                    self.fault(key.span, "merge keys (`<<`) are not understood: write the keys out".to_owned());
                 }
                 Some(name) if !allowed.contains(&name) => self.fault(key.span, unknown(name, allowed, what)),
                 _ => {}

@@ -207,7 +207,7 @@ impl Project {
 
     /// The same project with one file's text replaced.
     #[must_use]
-    pub fn with(&self, new: SharedSource) -> Self {
+    pub fn with(&self, new: &SharedSource) -> Self {
         let all =
             self.workflows.iter().map(|workflow| &workflow.source).chain(self.broken.iter().map(|(source, _)| source));
         let sources = all.map(|source| if source.path == new.path { new.clone() } else { source.clone() }).collect();

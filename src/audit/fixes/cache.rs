@@ -36,8 +36,8 @@ pub fn key(view: &View, cache: &Cache) -> Option<Fix> {
     let route = place::step(view, step, Some("with"));
     let entries = [
         ("path", paths.as_slice(), true),
-        ("key", &[recipe.key.clone()], false),
-        ("restore-keys", &[recipe.prefix.clone()], true),
+        ("key", std::slice::from_ref(&recipe.key), false),
+        ("restore-keys", std::slice::from_ref(&recipe.prefix), true),
     ];
     for (name, lines, block) in entries {
         let depth = indent(source, with.entries().first()?.0.span.start);
@@ -47,7 +47,7 @@ pub fn key(view: &View, cache: &Cache) -> Option<Fix> {
         let value = if block { format!("{}\n", lines.join("\n")) } else { lines.join("") };
         match with.entry(name) {
             None => {
-                edits.push(super::place::lines_after(source, with.span.end, &[format!("{depth}{name}: {written}")]))
+                edits.push(super::place::lines_after(source, with.span.end, &[format!("{depth}{name}: {written}")]));
             }
             Some((key, old)) => {
                 let Kind::Scalar(text, style) = &old.kind else { return None };

@@ -53,7 +53,7 @@ fn look(project: &Project, found: &mut Found) {
             continue;
         }
         for step in view.job.steps.iter().filter(|step| step.is_cache()) {
-            let old = step.action.as_ref().and_then(|action| action.major()).is_some_and(|major| major <= 3);
+            let old = step.action.as_ref().and_then(ActionRef::major).is_some_and(|major| major <= 3);
             if let (true, Some(uses)) = (old, &step.uses) {
                 let fix = fixes::step::bump(&view, step, "v5");
                 found.report(view.source(), uses.span, "this version hangs for minutes after it has saved").fix(fix);

@@ -50,7 +50,7 @@ fn look(project: &Project, found: &mut Found) {
         else {
             continue;
         };
-        let first = view.job.steps.iter().find(|step| step.action.as_ref().is_some_and(|action| action.needs_node()));
+        let first = view.job.steps.iter().find(|step| step.action.as_ref().is_some_and(ActionRef::needs_node));
         let Some((step, uses)) = first.and_then(|step| Some((step, step.uses.as_ref()?))) else { continue };
         let installed =
             view.survey.fetches.iter().any(|(at, fetch, _)| *at < step.index && fetch.what.contains("node"));

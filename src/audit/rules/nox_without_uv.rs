@@ -76,7 +76,7 @@ fn look(project: &Project, found: &mut Found) {
                     .and_then(|facts| facts.backend.as_deref())
                     .is_some_and(|backend| backend.contains("uv") || backend == "none")
             });
-            !said && call.nox.backend.is_none() && !(declared && !call.sessions.is_empty())
+            !said && call.nox.backend.is_none() && (call.sessions.is_empty() || !declared)
         });
         if let Some(call) = slow {
             found.report(view.source(), call.place, "these sessions use virtualenv and pip");

@@ -9,4 +9,4 @@ pub(super) use super::super::rule::{EVERYWHERE, Found, Rule};
 pub(super) use super::super::shell::{Installer, Joiner};
 pub(super) use super::super::span::Span;
 pub(super) use super::super::survey::{Project, View};
-pub(super) use super::super::workflow::{FileKind, Step, Text, runs_after_failure};
+pub(super) use super::super::workflow::{ActionRef, FileKind, Step, Text, runs_after_failure};

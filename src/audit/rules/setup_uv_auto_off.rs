@@ -48,7 +48,7 @@ fn look(project: &Project, found: &mut Found) {
     for view in project.jobs().filter(|view| view.self_hosted() && !view.hands_out()) {
         for step in view.job.steps.iter().filter(|step| step.is("astral-sh/setup-uv")) {
             let said = step.input("enable-cache").map(|text| text.value.as_str());
-            let other = view.survey.caches.iter().any(|cache| cache.keeps_uv());
+            let other = view.survey.caches.iter().any(Cache::keeps_uv);
             let (None | Some("auto"), Some(uses), false) = (said, &step.uses, other) else { continue };
             let fix = fixes::step::set_input(&view, step, "enable-cache", "true", "switch setup-uv's cache on");
             found.report(view.source(), uses.span, "setup-uv's cache is off on this runner").fix(fix);

@@ -47,7 +47,7 @@ fn look(project: &Project, found: &mut Found) {
     for view in project.jobs() {
         for cache in view.survey.caches.iter().filter(|cache| cache.kind == CacheKind::SetupUv) {
             let Some(step) = view.step(cache.step) else { continue };
-            let major = step.action.as_ref().and_then(|action| action.major()).unwrap_or(u32::MAX);
+            let major = step.action.as_ref().and_then(ActionRef::major).unwrap_or(u32::MAX);
             let lock = files.lock.as_deref() == Some("uv.lock");
             let constant = (major <= 4 && !lock) || (major == 5 && !lock && files.requirements.is_empty());
             if constant && step.input("cache-dependency-glob").is_none() {

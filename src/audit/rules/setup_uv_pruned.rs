@@ -44,12 +44,12 @@ fn look(project: &Project, found: &mut Found) {
     for view in project.jobs() {
         for cache in view.survey.caches.iter().filter(|cache| cache.kind == CacheKind::SetupUv) {
             let Some(step) = view.step(cache.step) else { continue };
-            let old = step.action.as_ref().and_then(|action| action.major()).is_some_and(|major| major <= 8);
+            let old = step.action.as_ref().and_then(ActionRef::major).is_some_and(|major| major <= 8);
             let kept = step.input("prune-cache").is_some_and(|text| text.value == "false");
             if old && !kept {
                 let fix =
                     fixes::step::set_input(&view, step, "prune-cache", "false", "keep downloaded wheels in the cache");
-                let fix = fix.map(|fix| fixes::risky(fix));
+                let fix = fix.map(fixes::risky);
                 found
                     .report(view.source(), cache.place, "the cache is pruned of all wheels before it is saved")
                     .fix(fix);

@@ -45,7 +45,7 @@ impl Triggers {
 
     /// Whether pushes of branches start it.
     pub fn on_branches(&self) -> bool {
-        self.has("push") && !(self.narrowed("push", "tags") && !self.narrowed("push", "branches"))
+        self.has("push") && (self.narrowed("push", "branches") || !self.narrowed("push", "tags"))
     }
 
     /// Whether pull requests start it.
