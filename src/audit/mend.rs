@@ -66,32 +66,18 @@ pub struct Dropped {
     pub gate: Gate,
 }
 
-/// Plans all fixes of a project; nothing is written.
+/// Plans all fixes of a project; nothing is written. Each round takes one fix of each file and looks again.
 pub fn plan(project: Project, wanted: Wanted) -> FixPlan {
     let before: Vec<SharedSource> = sources(&project);
     let mut plan = FixPlan { files: Vec::new(), applied: Vec::new(), dropped: Vec::new(), project };
     let mut refused: BTreeSet<String> = BTreeSet::new();
     let mut findings = audit(&plan.project).findings;
     for _ in 0..MOST {
-        let open = |finding: &&Finding| {
-            let fits = finding.fix.as_ref().is_some_and(|fix| wanted == Wanted::All || fix.safe);
-            fits && !refused.contains(&mark(finding))
-        };
-        let Some(finding) = findings.iter().find(open) else { break };
-        let Some(fix) = finding.fix.clone() else { break };
-        let (rule, key) = (finding.rule.id, mark(finding));
-        let applied = Applied { rule, path: fix.source.path.clone(), title: fix.title.clone() };
-        match attempt(&plan.project, &findings, rule, &fix) {
-            Ok((next, left)) => {
-                plan.project = next;
-                findings = left;
-                plan.applied.push(applied);
-            }
-            Err(gate) => {
-                plan.dropped.push(Dropped { rule, path: applied.path, title: applied.title, gate });
-                refused.insert(key);
-            }
+        let tries = plan.candidates(&findings, wanted, &mut refused);
+        if tries.is_empty() {
+            break;
         }
+        plan.round(tries, &mut findings, &mut refused);
     }
     let after: BTreeMap<String, SharedSource> =
         sources(&plan.project).into_iter().map(|source| (source.path.clone(), source)).collect();
@@ -103,29 +89,76 @@ pub fn plan(project: Project, wanted: Wanted) -> FixPlan {
     plan
 }
 
-/// Passes one fix through the gates and looks at what is left.
-fn attempt(
-    project: &Project,
-    before: &[Finding],
-    rule: &'static str,
-    fix: &Fix,
-) -> Result<(Project, Vec<Finding>), Gate> {
-    let new = pass(fix)?;
-    let next = project.with(&new);
-    let left = audit(&next).findings;
-    let count = |findings: &[Finding], id: &str| findings.iter().filter(|finding| finding.rule.id == id).count();
-    if count(&left, rule) >= count(before, rule) {
-        return Err(Gate::Finding(rule.to_owned()));
+/// A fix that passed the gates of its own file.
+struct Try {
+    finding: Finding,
+    title: String,
+    new: SharedSource,
+}
+
+impl FixPlan {
+    /// The first open fix of each file, as far as its own file lets it pass.
+    fn candidates(&mut self, findings: &[Finding], wanted: Wanted, refused: &mut BTreeSet<String>) -> Vec<Try> {
+        let mut tries: BTreeMap<String, Try> = BTreeMap::new();
+        for finding in findings {
+            let Some(fix) = finding.fix.as_ref().filter(|fix| wanted == Wanted::All || fix.safe) else { continue };
+            if tries.contains_key(&fix.source.path) || refused.contains(&mark(finding)) {
+                continue;
+            }
+            match pass(fix) {
+                Ok(new) => {
+                    let made = Try { finding: finding.clone(), title: fix.title.clone(), new };
+                    tries.insert(fix.source.path.clone(), made);
+                }
+                Err(gate) => self.drop(finding, fix, gate, refused),
+            }
+        }
+        tries.into_values().collect()
     }
-    // A fix may bring a milder finding to light, but none that is worse than what it mends.
-    let worse = left.iter().find(|finding| {
-        let fresh = count(&left, finding.rule.id) > count(before, finding.rule.id);
-        fresh && finding.severity == Severity::High
+
+    /// Puts the new texts in, looks again, and takes back what did not help.
+    fn round(&mut self, tries: Vec<Try>, findings: &mut Vec<Finding>, refused: &mut BTreeSet<String>) {
+        let new: Vec<SharedSource> = tries.iter().map(|made| made.new.clone()).collect();
+        let mut next = self.project.with(&new);
+        let mut left = audit(&next).findings;
+        let (good, bad): (Vec<Try>, Vec<Try>) =
+            tries.into_iter().partition(|made| helps(&made.finding, &made.new, findings, &left));
+        for made in &bad {
+            if let Some(fix) = &made.finding.fix {
+                self.drop(&made.finding, fix, Gate::Finding(made.finding.rule.id.to_owned()), refused);
+            }
+        }
+        if !bad.is_empty() {
+            let new: Vec<SharedSource> = good.iter().map(|made| made.new.clone()).collect();
+            next = self.project.with(&new);
+            left = audit(&next).findings;
+        }
+        for made in good {
+            let applied = Applied { rule: made.finding.rule.id, path: made.new.path.clone(), title: made.title };
+            self.applied.push(applied);
+        }
+        self.project = next;
+        *findings = left;
+    }
+
+    fn drop(&mut self, finding: &Finding, fix: &Fix, gate: Gate, refused: &mut BTreeSet<String>) {
+        refused.insert(mark(finding));
+        let (path, title) = (fix.source.path.clone(), fix.title.clone());
+        self.dropped.push(Dropped { rule: finding.rule.id, path, title, gate });
+    }
+}
+
+/// Whether a fix took a finding of its rule away, and brought none to its file that is grave.
+fn helps(finding: &Finding, new: &SharedSource, before: &[Finding], after: &[Finding]) -> bool {
+    let of_rule = |findings: &[Finding], id: &str, path: &str| {
+        findings.iter().filter(|other| other.rule.id == id && other.place.source.path == path).count()
+    };
+    let (id, place) = (finding.rule.id, finding.place.source.path.as_str());
+    let worse = after.iter().any(|other| {
+        let grave = other.severity == Severity::High && other.place.source.path == new.path;
+        grave && of_rule(after, other.rule.id, &new.path) > of_rule(before, other.rule.id, &new.path)
     });
-    match worse {
-        Some(finding) => Err(Gate::Finding(finding.rule.id.to_owned())),
-        None => Ok((next, left)),
-    }
+    of_rule(after, id, place) < of_rule(before, id, place) && !worse
 }
 
 fn mark(finding: &Finding) -> String {

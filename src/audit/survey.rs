@@ -205,12 +205,13 @@ impl Project {
         }
     }
 
-    /// The same project with one file's text replaced.
+    /// The same project with the texts of some files replaced.
     #[must_use]
-    pub fn with(&self, new: &SharedSource) -> Self {
+    pub fn with(&self, new: &[SharedSource]) -> Self {
         let all =
             self.workflows.iter().map(|workflow| &workflow.source).chain(self.broken.iter().map(|(source, _)| source));
-        let sources = all.map(|source| if source.path == new.path { new.clone() } else { source.clone() }).collect();
+        let replaced = |source: &SharedSource| new.iter().find(|new| new.path == source.path).unwrap_or(source).clone();
+        let sources = all.map(replaced).collect();
         Self::survey(&self.root, sources, self.noxfile.clone(), self.files.clone(), self.options.clone())
     }
 
