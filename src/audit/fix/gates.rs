@@ -147,3 +147,71 @@ fn anchored(source: &Source) -> Vec<(String, String, usize)> {
     pairs.reverse();
     pairs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::{Change, Segment};
+    use super::*;
+
+    const TEXT: &str = "a: 1\n# about b\nb: [x, y]\nc: &c {k: v}\nd: *c\ne:\n  <<: {z: 1}\n  f: 1\n";
+
+    fn fix(edits: &[(&str, &str)], changes: Vec<Change>) -> Fix {
+        let edits = edits.iter().map(|(old, new)| {
+            let start = TEXT.find(old).unwrap();
+            Edit { span: Span::new(start, start + old.len()), text: (*new).to_owned() }
+        });
+        let source = Source::new("x.yml", TEXT);
+        Fix { title: "t".to_owned(), safe: true, source, edits: edits.collect(), changes }
+    }
+
+    fn set(key: &str, value: &str) -> Vec<Change> {
+        vec![Change::Set(vec![], key.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn what_means_what_it_says_passes() {
+        assert!(pass(&fix(&[("a: 1", "a: 2")], set("a", "2"))).is_ok());
+        let route = || vec![Segment::from("b")];
+        assert!(pass(&fix(&[("[x, y]", "[w, x, y]")], vec![Change::Insert(route(), 0, "w".to_owned())])).is_ok());
+        assert!(pass(&fix(&[("[x, y]", "[y, x]")], vec![Change::Move(route(), 1, 0)])).is_ok());
+        let first = vec![Segment::from("b"), Segment::from(0)];
+        assert!(pass(&fix(&[("[x", "[z")], vec![Change::Replace(first, "z".to_owned())])).is_ok());
+        assert!(pass(&fix(&[("a: 1\n", "")], vec![Change::Remove(vec![], "a".to_owned())])).is_ok());
+    }
+
+    #[test]
+    fn each_gate_stops_what_it_is_for() {
+        let gate = |edits: &[(&str, &str)], changes: Vec<Change>| pass(&fix(edits, changes)).unwrap_err();
+        let route = |key: &str| vec![Segment::from(key)];
+        let cases = [
+            (gate(&[("a: 1", "a: 3")], set("a", "2")), "not mean what was intended"),
+            (gate(&[("a: 1", "a: [")], set("a", "2")), "not mean what was intended"),
+            (gate(&[("a: 1", "a: 2"), ("1", "3")], set("a", "2")), "line that was not to be touched"),
+            (gate(&[("# about b\n", "")], vec![]), "line that was not to be touched"),
+            (gate(&[("k: v", "k: w")], vec![Change::Set(route("c"), "k".to_owned(), "w".to_owned())]), "anchor, alias"),
+            (gate(&[("k: v", "k: w")], vec![Change::Set(route("d"), "k".to_owned(), "w".to_owned())]), "anchor, alias"),
+            (gate(&[("f: 1", "f: 2")], vec![Change::Set(route("e"), "f".to_owned(), "2".to_owned())]), "anchor, alias"),
+            (gate(&[("a: 1\n", "a: 2\r\n")], set("a", "2")), "line endings"),
+            (gate(&[("a: 1", "a: 2")], vec![Change::Replace(route("none"), "2".to_owned())]), "anchor, alias"),
+            (gate(&[("a: 1", "a: 2")], vec![Change::Insert(route("b"), 9, "2".to_owned())]), "anchor, alias"),
+            (gate(&[("a: 1", "a: 2")], vec![Change::Move(route("b"), 9, 0)]), "anchor, alias"),
+            (gate(&[("a: 1", "a: 2")], vec![Change::Remove(route("b"), "x".to_owned())]), "anchor, alias"),
+        ];
+        for (number, (gate, expected)) in cases.iter().enumerate() {
+            let words = gate.to_string();
+            assert!(words.contains(expected) || matches!(gate, Gate::Comments(_)), "{number}: {words}");
+        }
+        assert!(Gate::Comments("# x".to_owned()).to_string().contains("`# x`"));
+        assert!(Gate::Finding("NX101".to_owned()).to_string().contains("NX101"));
+    }
+
+    #[test]
+    fn a_comment_keeps_its_line() {
+        let source = Source::new("x.yml", TEXT);
+        let at = TEXT.find("b: [x").unwrap();
+        let edit = Edit { span: Span::new(at, at), text: "g: 1\n".to_owned() };
+        let stolen = Fix { title: String::new(), safe: true, source, edits: vec![edit], changes: set("g", "1") };
+        assert_eq!(pass(&stolen).unwrap_err(), Gate::Comments("# about b".to_owned()));
+        assert!(edited("é", &[Edit { span: Span::new(1, 1), text: String::new() }]).is_none());
+    }
+}

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         what: "A job waits for one that does not exist, or for itself.",
     },
     why: "The forge refuses the whole workflow.",
-    evidence: "W26.",
+    evidence: "W26: people see only a run that is red after 0 seconds.",
     advice: "Name an existing job.",
     severity: Severity::High,
     confidence: Confidence::High,

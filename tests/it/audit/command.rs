@@ -94,6 +94,10 @@ fn people_see_source_and_suggestion() {
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
+    let whole = out(&noxide(parcelbook().path(), "audit --pedantic"));
+    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX209]", "--fix mends"] {
+        assert!(whole.contains(part), "{part}:\n{whole}");
+    }
     let none = folder(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
     assert_eq!(out(&noxide(none.path(), "audit")), "nothing found in 1 workflow file\n");
     assert!(out(&noxide(none.path(), "audit --format markdown")).contains("nothing found"));
@@ -115,6 +119,9 @@ fn the_guard_fails_on_what_it_is_told() {
         ("audit --explain none", 2),
         ("audit --dialect gitlab", 2),
         ("audit none.yml", 3),
+        ("audit .forgejo/workflows/ci.yml", 0),
+        ("audit --runner-capacity 1 --forge-version 14 --dialect github", 0),
+        ("audit --forge-version new", 2),
     ] {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
     }
