@@ -7,6 +7,7 @@ use crate::config::{SettingsError, nearest};
 use crate::output::{Diagnostic, Frame};
 use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
+use crate::run::process::Caught;
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub(super) enum Failure {
         /// Why.
         source: std::io::Error,
     },
+    /// A signal came before anything was run.
+    #[error("{} came while the noxfile was loaded: nothing was run", Caught::name(*.0))]
+    Ended(i32),
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
@@ -45,7 +49,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks.
+    /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks, more for a signal.
     pub(super) fn exit(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
@@ -55,6 +59,7 @@ impl Failure {
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
             Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+            Self::Ended(signal) => Caught::exit(*signal),
         }
     }
 

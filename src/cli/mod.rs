@@ -13,6 +13,7 @@ mod opened;
 mod replay;
 mod run;
 mod screen;
+mod watch;
 
 pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::screen::Screen;
+use super::watch::Watch;
 use crate::config::{Flags, Settings, load};
 use crate::project::{Host, HostMode, HostOptions, Manifest, NoxOrigin, NoxPython, NoxSearch, find_nox};
 use crate::run::RunOptions;
+use crate::run::process::{become_subreaper, end_run};
 
 /// A project opened for work.
 pub(super) struct Opened {
@@ -19,6 +21,8 @@ pub(super) struct Opened {
     pub(super) options: RunOptions,
     /// Sentences people should see.
     pub(super) notices: Vec<String>,
+    /// Whom signals reach. After the host, so that they still count while that ends.
+    pub(super) watch: Watch,
 }
 
 /// What a project is opened with.
@@ -37,35 +41,52 @@ impl Opened {
     /// Opens the project in the current folder.
     ///
     /// # Errors
-    /// When settings are wrong, there is no nox, or the noxfile does not load.
+    /// When settings are wrong, there is no nox, the noxfile does not load, or a signal came meanwhile.
     pub(super) fn new(wanted: Wanted<'_>, screen: &Screen) -> Result<Self, Failure> {
-        let root = root(wanted.noxfile);
-        let file = load(&root).map_err(Failure::Settings)?;
-        let settings =
-            Settings::resolve(&wanted.flags, &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
-        let options = settings.run_options();
-        let python = nox(&settings, &root)?;
-        let mut notices = Vec::new();
-        if let NoxOrigin::Private { made: true } = python.origin {
-            let place = python.executable.parent().unwrap_or(&python.executable);
-            notices.push(format!("no nox was found: noxide made itself one, with uv, in {}", place.display()));
+        // Before the host is started: its orphans become ours.
+        become_subreaper();
+        let watch =
+            Watch::begin().map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })?;
+        let loaded = load_project(wanted, screen);
+        if let Some(signal) = watch.loaded() {
+            drop(loaded);
+            end_run(None, None);
+            return Err(Failure::Ended(signal));
         }
-        let (host, manifest) = Host::start(HostOptions {
-            root: PathBuf::from("."),
-            python,
-            nox_args: wanted.nox_args,
-            posargs: wanted.posargs,
-            env: Vec::new(),
-            color: screen.out.color,
-            load_timeout: options.load_timeout,
-        })?;
-        check_names(&settings, &manifest)?;
-        notices.extend(manifest.notices.iter().cloned());
-        if let HostMode::Process { why } = &manifest.mode {
-            notices.push(format!("each session gets a nox of its own: {why}"));
-        }
-        Ok(Self { host, manifest, options, notices })
+        let (host, manifest, options, notices) = loaded?;
+        Ok(Self { host, manifest, options, notices, watch })
     }
+}
+
+/// What is known of a project once its noxfile is loaded.
+type Loaded = (Host, Manifest, RunOptions, Vec<String>);
+
+fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> {
+    let root = root(wanted.noxfile);
+    let file = load(&root).map_err(Failure::Settings)?;
+    let settings = Settings::resolve(&wanted.flags, &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
+    let options = settings.run_options();
+    let python = nox(&settings, &root)?;
+    let mut notices = Vec::new();
+    if let NoxOrigin::Private { made: true } = python.origin {
+        let place = python.executable.parent().unwrap_or(&python.executable);
+        notices.push(format!("no nox was found: noxide made itself one, with uv, in {}", place.display()));
+    }
+    let (host, manifest) = Host::start(HostOptions {
+        root: PathBuf::from("."),
+        python,
+        nox_args: wanted.nox_args,
+        posargs: wanted.posargs,
+        env: Vec::new(),
+        color: screen.out.color,
+        load_timeout: options.load_timeout,
+    })?;
+    check_names(&settings, &manifest)?;
+    notices.extend(manifest.notices.iter().cloned());
+    if let HostMode::Process { why } = &manifest.mode {
+        notices.push(format!("each session gets a nox of its own: {why}"));
+    }
+    Ok((host, manifest, options, notices))
 }
 
 /// The folder whose settings count: that of the noxfile.

@@ -1,6 +1,8 @@
 //! `noxide run`: sessions side by side, one exit code.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -13,8 +15,8 @@ use super::screen::{Screen, say, terminal_size};
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
-use crate::run::process::{Mask, Signals, become_subreaper, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, Message, RunPlan, nox_report, room};
+use crate::run::process::{Mask, end_marked, end_run};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, RunPlan, nox_report, room};
 
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
@@ -24,8 +26,6 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the run cannot even begin.
 pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    // Before the host is started: its orphans become ours.
-    become_subreaper();
     let mut opened = Opened::new(wanted(args)?, screen)?;
     if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
@@ -48,6 +48,9 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
     folder.prune(opened.options.history.get());
+    // Exit hooks of the noxfile may start programs too.
+    opened.host.close();
+    end_run(None, None);
     Ok(exit)
 }
 
@@ -96,7 +99,9 @@ fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
 fn bury_the_dead(folder: &Folder) -> Vec<String> {
     let mut notices = Vec::new();
     for dead in folder.dead() {
-        crate::run::process::end_marked(&mark(&dead.run));
+        if let Ok(mark) = mark(&dead.path) {
+            end_marked(&variable(&mark));
+        }
         if let Err(error) = folder.bury(&dead) {
             notices.push(format!("the record of run {} could not be written: {error}", dead.run));
         }
@@ -104,9 +109,15 @@ fn bury_the_dead(folder: &Folder) -> Vec<String> {
     notices
 }
 
+/// What no other run of this machine is known by: a run's name alone is that of any that began in the same second.
+fn mark(folder: &Path) -> std::io::Result<String> {
+    let facts = fs_err::metadata(folder)?;
+    Ok(format!("{}.{}", facts.dev(), facts.ino()))
+}
+
 /// What stands in the environment of every process of a run.
-fn mark(run: &str) -> String {
-    format!("NOXIDE_RUN={run}")
+fn variable(mark: &str) -> String {
+    format!("NOXIDE_MARK={mark}")
 }
 
 fn go(
@@ -117,19 +128,19 @@ fn go(
     folder: &Folder,
     history: &History,
 ) -> Result<u8, Failure> {
+    let (sender, messages) = mpsc::channel();
+    opened.watch.tell(sender.clone());
     let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
-    let output = screen.output(opened.options.output, json, &token(&run));
+    let output = screen.output(opened.options.output, json, &format!("noxide-{:016x}", random()));
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
     let facts = facts(&run, &opened.manifest, &plan);
     let run_folder = folder.run(&run);
-    let (sender, messages) = mpsc::channel();
-    let to_loop = sender.clone();
-    let signals = Signals::catch(move |caught| to_loop.send(Message::Caught(caught)).unwrap_or(()))
-        .map_err(|source| Failure::System { what: "cannot catch signals".to_owned(), source })?;
+    let mark =
+        mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
@@ -146,32 +157,38 @@ fn go(
         folder: &run_folder,
         facts,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run.clone())],
+        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
+        mark: format!("{run}.{mark}"),
         notices: opened.notices.clone(),
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
-    end_run(&mark(&run), Some(host_pid));
+    end_run(Some(&variable(&mark)), Some(host_pid));
     audience.close();
     write_report(args, &opened.manifest, &mut audience);
+    opened.watch.over(exit);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));
     }
-    drop(signals);
     Ok(exit)
 }
 
-/// A new run's identifier and recorder: the time to the second, and a number where two start in one.
+/// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because
+/// the name marks the run's processes and no other run on the machine may have it.
 fn recorder(folder: &Folder) -> Result<(String, Recorder), Failure> {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let mut number = 1;
     loop {
-        let run = if number == 1 { now.clone() } else { format!("{now}-{number}") };
+        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
+        let run = format!("{now}-{:06x}", random() & 0xff_ffff);
         match Recorder::create(folder.run(&run)) {
             Ok(recorder) => return Ok((run, recorder)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Failure::System { what: "cannot record this run".to_owned(), source }),
         }
     }
+}
+
+/// A number nobody can guess: the standard library seeds its hashers from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
@@ -192,14 +209,6 @@ fn mask(plan: &RunPlan, named: &[String]) -> Mask {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
     Mask::new(environment.chain(settings), named)
-}
-
-/// A word that sessions cannot guess, for logs inside workflow commands.
-fn token(run: &str) -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write(run.as_bytes());
-    format!("noxide-{:016x}", hasher.finish())
 }
 
 fn create(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Failure> {

@@ -211,13 +211,16 @@ mod tests {
     }
 
     fn picture(story: &Story, width: usize, height: usize, paint: Paint) -> String {
+        draw(&story.state(), width, height, paint)
+    }
+
+    fn draw(state: &RunState, width: usize, height: usize, paint: Paint) -> String {
         let lines = [
             ("unit_tests", "tests/unit/test_parcel.py::test_weight_is_positive_and_finite PASSED [ 45%]"),
             ("docs", "読み込み中… reading sources"),
         ];
         let last_lines = lines.map(|(name, line)| (SessionName::from(name), line.to_owned())).into();
-        let state = story.state();
-        frame(&BoardState { run: &state, last_lines: &last_lines, paint }, width, height, 20_000).join("\n")
+        frame(&BoardState { run: state, last_lines: &last_lines, paint }, width, height, 20_000).join("\n")
     }
 
     #[test]
@@ -256,9 +259,10 @@ mod tests {
 
     #[test]
     fn no_width_or_height_is_overrun() {
+        let state = story().state();
         for width in 0..130 {
             for height in 0..8 {
-                let picture = picture(&story(), width, height, PLAIN);
+                let picture = draw(&state, width, height, PLAIN);
                 assert!(picture.lines().count() <= height.saturating_sub(1).max(1), "{width}x{height}");
                 for line in picture.lines() {
                     assert!(measure_text_width(line) < width.max(3), "{width}x{height}: {line:?}");

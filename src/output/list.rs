@@ -14,8 +14,10 @@ pub fn list_text(sessions: &[ListedSession], paint: Paint, width: Option<usize>)
     let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
     let times: Vec<String> = sessions.iter().map(|listed| listed.facts.usual.map_or(String::new(), about)).collect();
     let time = widest(&mut times.iter().map(|time| measure_text_width(time)));
+    let pythons: Vec<String> = sessions.iter().map(python_of).collect();
+    let python = widest(&mut pythons.iter().map(|version| measure_text_width(version)));
     let mut text = String::new();
-    for (listed, time_text) in sessions.iter().zip(&times) {
+    for ((listed, time_text), version) in sessions.iter().zip(&times).zip(&pythons) {
         let tone = if listed.selected { Tone::Strong } else { Tone::Dim };
         let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
         let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, paint.tone(tone, &padded));
@@ -23,6 +25,10 @@ pub fn list_text(sessions: &[ListedSession], paint: Paint, width: Option<usize>)
         if time > 0 {
             line.push_str(&format!("  {}", paint.tone(Tone::Dim, &pad_str(time_text, time, Alignment::Right, None))));
             taken += 2 + time;
+        }
+        if python > 0 {
+            line.push_str(&format!("  {}", paint.tone(Tone::Dim, &pad_str(version, python, Alignment::Left, None))));
+            taken += 2 + python;
         }
         let left = room.saturating_sub(taken + 2);
         if !listed.facts.description.is_empty() && left >= 10 {
@@ -44,6 +50,12 @@ fn about(ms: u64) -> String {
     format!("~{}", duration::duration(ms))
 }
 
+/// `py3.12` for a version, else the interpreter as it was asked for.
+fn python_of(listed: &ListedSession) -> String {
+    let asked = listed.python.as_deref().unwrap_or_default();
+    if asked.starts_with(|c: char| c.is_ascii_digit()) { format!("py{asked}") } else { asked.to_owned() }
+}
+
 fn details(listed: &ListedSession, paint: Paint) -> Vec<String> {
     let mut details = Vec::new();
     let needs: Vec<String> =
@@ -52,7 +64,6 @@ fn details(listed: &ListedSession, paint: Paint) -> Vec<String> {
         details.push(format!("after {}", needs.join(", ")));
     }
     let mut traits = limits(&listed.facts);
-    traits.extend(listed.python.iter().map(|python| format!("python {python}")));
     if !listed.tags.is_empty() {
         traits.push(format!("tags {}", listed.tags.join(", ")));
     }
@@ -77,10 +88,10 @@ mod tests {
     #[test]
     fn people_see_what_waits_for_what_and_why() {
         insta::assert_snapshot!(list_text(&sessions(), PLAIN, Some(80)), @r#"
-        * lint                       ~3.4s  Check the style.
-        * tests-3.12(db='pg', n=1)  ~40.0s
+        * lint                       ~3.4s          Check the style.
+        * tests-3.12(db='pg', n=1)  ~40.0s  py3.12
             after lint (pyproject.toml:41)
-            lock db · 2 cpus · python 3.12 · tags ci, slow
+            lock db · 2 cpus · tags ci, slow
         * benchmark
             lock db · alone
         * coverage_report            ~2.0s
@@ -93,9 +104,9 @@ mod tests {
         "#);
         insta::assert_snapshot!(list_text(&sessions(), Paint { color: false, unicode: false }, Some(34)), @r#"
         * lint                       ~3.4s
-        * tests-3.12(db='pg', n=1)  ~40.0s
+        * tests-3.12(db='pg', n=1)  ~40.0s  py3.12
             after lint (pyproject.toml:41)
-            lock db, 2 cpus, python 3.12, tags ci, slow
+            lock db, 2 cpus, tags ci, slow
         * benchmark
             lock db, alone
         * coverage_report            ~2.0s
@@ -106,6 +117,8 @@ mod tests {
 
         6 sessions, 4 selected (*)
         "#);
+        let pypy = ListedSession { python: Some("pypy3.10".to_owned()), ..sessions().remove(0) };
+        assert_eq!(python_of(&pypy), "pypy3.10");
         assert_eq!(list_text(&[], PLAIN, None), "\n0 sessions, 0 selected (*)\n");
         assert!(list_text(&sessions(), Paint { color: true, unicode: true }, None).contains("\x1b[1mlint"));
     }

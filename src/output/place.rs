@@ -1,5 +1,7 @@
 //! Places in source files that a failed session's log names: for annotations and for lists of `file:line`.
 
+use std::path::{Component, Path, PathBuf};
+
 /// A place, as a log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -17,16 +19,19 @@ pub(crate) struct Place {
 /// it is called from its root.
 pub(crate) fn places(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<Place> {
     let mut found: Vec<Place> = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
+    for at in 0..lines.len() {
         let Some(place) = traceback(lines, at, known).or_else(|| mentioned(lines, at, known)) else {
             continue;
         };
         let text = place.text.trim_start_matches(['-', ' ']);
         let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
-        if !aside && !found.iter().any(|other| other.file == place.file && other.line == place.line) {
+        if !aside
+            && !found
+                .iter()
+                .any(|other| (&other.file, other.line, &other.text) == (&place.file, place.line, &place.text))
+        {
             found.push(place);
         }
-        debug_assert!(!line.contains('\n'));
     }
     found
 }
@@ -97,9 +102,47 @@ fn number(text: &str) -> Option<(usize, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
+/// What a file of the project is called from its root; none for files elsewhere or in environments.
+pub(crate) fn project_file(root: &Path, path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let hidden = |part: Component<'_>| match part {
+        Component::Normal(name) => {
+            matches!(name.to_str(), None | Some(".nox" | ".venv" | "site-packages"))
+        }
+        Component::CurDir => false,
+        _ => true,
+    };
+    if below.components().any(hidden) || !root.join(below).is_file() {
+        return None;
+    }
+    let clean: PathBuf = below.components().filter(|part| *part != Component::CurDir).collect();
+    clean.to_str().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_files_of_the_project_are_places() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["src/a.py", ".venv/lib/site-packages/b.py", ".nox/lint/c.py"] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let named = |path: &str| project_file(root.path(), path);
+        let absolute = root.path().join("src/a.py");
+        for path in ["src/a.py", "./src/a.py", absolute.to_str().unwrap()] {
+            assert_eq!(named(path).as_deref(), Some("src/a.py"), "{path}");
+        }
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let others = [".venv/lib/site-packages/b.py", ".nox/lint/c.py", "src/../src/a.py", "src", "none.py", "."];
+        for path in others.into_iter().chain(outside.path().to_str()) {
+            assert_eq!(named(path), None, "{path}");
+        }
+    }
 
     fn found(log: &str) -> Vec<String> {
         let lines: Vec<String> = log.lines().map(str::to_owned).collect();
@@ -154,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_place_is_named_once() {
-        assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:4: three").len(), 2);
+        assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:3:9: two").len(), 2);
     }
 }

@@ -33,7 +33,7 @@ pub fn plan_text(sessions: &[PlannedSession<'_>], slots: usize, paint: Paint) ->
         let mut line = paint.tone(Tone::Dim, &at);
         line.push_str(&pad_str(session.facts.name.as_str(), name, Alignment::Left, None));
         if known {
-            line.push_str(&format!("  ~{:<7}", duration::duration(session.end - session.start)));
+            line.push_str(&format!("  ~{:<7}", duration::duration(session.end.saturating_sub(session.start))));
         }
         let needs = session.facts.needs.iter().map(|need| format!("{} ({})", need.on, origin(&need.origin)));
         let needs: Vec<String> = needs.collect();
@@ -68,4 +68,44 @@ fn in_order<'a, 'b>(sessions: &'b [PlannedSession<'a>]) -> Vec<&'b PlannedSessio
     let mut sorted: Vec<&PlannedSession<'_>> = sessions.iter().collect();
     sorted.sort_by_key(|session| session.start);
     sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::story::{session, usual};
+
+    const PLAIN: Paint = Paint { color: false, unicode: true };
+
+    #[test]
+    fn a_plan_says_when_what_starts_and_after_what() {
+        let tests = SessionFacts { locks: vec!["db".to_owned()], ..usual("unit_tests", 40_000, &[]) };
+        let report = usual("coverage_report", 2_000, &["unit_tests"]);
+        let planned = [
+            PlannedSession { facts: &report, start: 40_000, end: 42_000 },
+            PlannedSession { facts: &tests, start: 0, end: 40_000 },
+        ];
+        insta::assert_snapshot!(plan_text(&planned, 2, PLAIN), @r"
+        would run 2 sessions on 2 slots, in this order
+             0ms  unit_tests       ~40.0s    [lock db]
+           40.0s  coverage_report  ~2.0s     after unit_tests (requires)
+        about 42.0s in all
+        ");
+        let value = plan_json(&planned, 2);
+        assert_eq!((&value["version"], &value["slots"]), (&json!(1), &json!(2)));
+        assert_eq!(
+            (&value["sessions"][1]["name"], &value["sessions"][1]["start"]),
+            (&json!("coverage_report"), &json!(40_000))
+        );
+    }
+
+    #[test]
+    fn without_history_only_the_order_is_told() {
+        let facts = session("lint");
+        let text = plan_text(&[PlannedSession { facts: &facts, start: 0, end: 1 }], 1, PLAIN);
+        insta::assert_snapshot!(text, @r"
+        would run 1 session on 1 slot, in this order
+          lint
+        ");
+    }
 }

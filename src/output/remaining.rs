@@ -14,11 +14,11 @@ pub struct Left {
     pub at_least: bool,
 }
 
-/// How long the run still takes, by what its sessions usually take; none when nothing is known.
+/// How long the run still takes, by what its sessions usually take; none when little is known of them.
 pub fn remaining(state: &RunState) -> Option<Left> {
     let sessions = state.sessions();
     let mut own = vec![0_u64; sessions.len()];
-    let (mut known, mut unknown) = (false, false);
+    let (mut known, mut unknown) = (0, 0);
     for (at, view) in sessions.iter().enumerate() {
         let gone = match &view.status {
             Status::Done(_) => continue,
@@ -27,17 +27,18 @@ pub fn remaining(state: &RunState) -> Option<Left> {
         };
         match view.facts.usual {
             Some(usual) => {
-                known = true;
+                known += 1;
                 own[at] = usual.saturating_sub(gone);
             }
-            None => unknown = true,
+            None => unknown += 1,
         }
     }
-    if !known {
+    // Of a run that is mostly unknown a bound says nothing.
+    if known == 0 || unknown > known {
         return None;
     }
     let bound = longest_path(state, &own).max(by_room(state, &own)).max(by_locks(state, &own));
-    Some(Left { ms: bound, at_least: unknown })
+    Some(Left { ms: bound, at_least: unknown > 0 })
 }
 
 /// The longest chain of needs. Sessions in a circle, which only a damaged record can hold, count for themselves.
@@ -128,6 +129,7 @@ mod tests {
     fn what_is_unknown_is_said() {
         assert_eq!(left(&Story::new(&["a", "b"])), None);
         assert_eq!(left(&Story::of(vec![usual("a", 100, &[]), session("b")])), Some((100, true)));
+        assert_eq!(left(&Story::of(vec![usual("a", 100, &[]), session("b"), session("c")])), None);
     }
 
     #[test]

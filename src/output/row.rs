@@ -138,6 +138,8 @@ mod tests {
         story.start(10, tests).retry(60_000, tests, "exit code 1", 500);
         story.start(60_600, tests).leaky(tests).finish(70_000, tests, Outcome::Passed, "");
         story.finish(70_100, "docs", Outcome::Aborted, "lint\n did not\x1b[31m pass");
+        story.start(70_200, "types").retry(70_300, "types", "exit code 1", 0);
+        story.start(70_300, "types").finish(70_400, "types", Outcome::Failed, "exit code 2");
         let state = story.state();
         let rows = Rows::of(&state, Paint { color: false, unicode: true }, None);
         let mut lines = vec![rows.started(&state.sessions()[0].facts, 1), rows.started(&state.sessions()[1].facts, 2)];
@@ -158,12 +160,15 @@ mod tests {
         ✓ passed    lint                    3.2s
         ✓ flaky     tests-3.12(db='pg')   1m 10s  passed on attempt 2 · left a process behind
         ○ aborted   docs                          lint did not pass
+        ✗ failed    types                  200ms  exit code 2 · 2 attempts
         lint passed in 3.2s
         tests-3.12(db='pg') flaky in 1m 10s: passed on attempt 2, left a process behind
         docs aborted: lint did not pass
+        types failed in 200ms: exit code 2, 2 attempts
         ✓ passed lint  3.2s
         ✓ flaky tests-3.12(db='pg')  1m 10s  passed on attempt 2 · left a process behind
         ○ aborted docs  lint did not pass
+        ✗ failed types  200ms  exit code 2 · 2 attempts
         ");
     }
 }

@@ -60,7 +60,7 @@ impl Screen {
     pub(crate) fn opening(&mut self, facts: &RunFacts, left: Option<super::Left>) -> io::Result<()> {
         let count = |many: usize, one: &str| format!("{many} {one}{}", if many == 1 { "" } else { "s" });
         let mut text = format!("{} on {}", count(facts.sessions.len(), "session"), count(facts.slots, "slot"));
-        if let Some(left) = left {
+        if let Some(left) = left.filter(|left| left.ms >= 1_000) {
             let about = if left.at_least { "at least" } else { "about" };
             text.push_str(&format!(", {about} {}", duration::rough(left.ms)));
         }
@@ -274,7 +274,7 @@ impl Screen {
         let failed: Vec<&SessionResult> = state
             .results()
             .map(|(_, result)| result)
-            .filter(|result| result.outcome.is_failure() && result.outcome != Outcome::Aborted)
+            .filter(|result| result.outcome.is_failure() && !result.attempts.is_empty())
             .take(MOST_ANNOTATIONS)
             .collect();
         let share = MOST_ANNOTATIONS / failed.len().max(1);
@@ -312,25 +312,7 @@ fn named_places(state: &RunState, result: &SessionResult, folder: &Path) -> (Vec
     let tail = log::tail(&folder.join(&last.log), last.log_bytes, RECAP).unwrap_or_default();
     let lines: Vec<String> = tail.lines.iter().map(|line| clean::clean_line(line, false)).collect();
     let own = lines.iter().any(|line| line.trim_start().starts_with("::error "));
-    (place::places(&lines, &|path| project_file(&facts.root, path)), own)
-}
-
-/// What a file of the project is called from its root; none for files elsewhere or in environments.
-fn project_file(root: &Path, path: &str) -> Option<String> {
-    let path = Path::new(path);
-    let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
-    let hidden = |part: std::path::Component<'_>| match part {
-        std::path::Component::Normal(name) => {
-            matches!(name.to_str(), None | Some(".nox" | ".venv" | "site-packages"))
-        }
-        std::path::Component::CurDir => false,
-        _ => true,
-    };
-    if below.components().any(hidden) || !root.join(below).is_file() {
-        return None;
-    }
-    let clean: PathBuf = below.components().filter(|part| *part != std::path::Component::CurDir).collect();
-    clean.to_str().map(str::to_owned)
+    (place::places(&lines, &|path| place::project_file(&facts.root, path)), own)
 }
 
 /// A path as people would type it in the project's root.

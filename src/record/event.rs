@@ -1,6 +1,6 @@
 //! Events: the facts of a run in the order they happened; what reporters show and the recorder keeps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,8 @@ pub struct RunFacts {
     pub run: String,
     /// Wall clock at the start, RFC 3339 with offset.
     pub time: String,
-    /// The project's root folder.
+    /// The project's root folder; bytes that are no UTF-8 are shown, not kept.
+    #[serde(serialize_with = "shown")]
     pub root: PathBuf,
     /// CPUs' worth of room that sessions share.
     pub slots: usize,
@@ -97,6 +98,11 @@ pub struct RunFacts {
     pub commit: Option<String>,
     /// Tool versions: noxide, nox, python, uv where known.
     pub versions: Vec<(String, String)>,
+}
+
+/// A path as text: JSON has no other way to hold one.
+pub(super) fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// A session as planned.

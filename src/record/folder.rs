@@ -2,10 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::record::{Machine, Record};
-use super::recorder::{read_events, write_record};
+use super::recorder::{UNBORN, read_events, write_record};
 use crate::fs::{Claim, write_atomic};
+
+/// No run's folder takes that long to get its name.
+const BIRTH: Duration = Duration::from_mins(5);
 
 /// The folder that keeps a project's runs.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct DeadRun {
     pub run: String,
     /// Its folder.
     pub path: PathBuf,
+    /// Held until it is buried: of two that find it only one does.
+    _claim: Claim,
 }
 
 impl Folder {
@@ -29,7 +35,12 @@ impl Folder {
     /// When it cannot be made or written to (a read-only tree).
     pub fn open(root: &Path) -> io::Result<Self> {
         let path = root.join(".noxide");
-        fs_err::create_dir_all(path.join("runs"))?;
+        let runs = path.join("runs");
+        fs_err::create_dir_all(&runs)?;
+        // One that is there already may be read-only.
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot write to {}: {error}", runs.display()));
+        tempfile::Builder::new().prefix(UNBORN).tempfile_in(&runs).map_err(named)?;
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             write_atomic(&ignore, b"# Made by noxide: runs, logs and history of this checkout.\n*\n")?;
@@ -60,6 +71,7 @@ impl Folder {
             .flatten()
             .filter(|entry| entry.path().is_dir())
             .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
             .collect();
         runs.sort_unstable();
         runs
@@ -84,13 +96,12 @@ impl Folder {
     /// Runs without a record whose noxide no longer lives.
     pub fn dead(&self) -> Vec<DeadRun> {
         let unfinished = |run: &String| !self.run(run).join("record.json").exists();
-        let dead = |path: &Path| Claim::take(&path.join("alive")).ok().flatten().is_some();
-        self.runs()
-            .into_iter()
-            .filter(unfinished)
-            .map(|run| DeadRun { path: self.run(&run), run })
-            .filter(|entry| dead(&entry.path))
-            .collect()
+        let claimed = |run: String| {
+            let path = self.run(&run);
+            let claim = Claim::take(&path.join("alive")).ok().flatten()?;
+            Some(DeadRun { run, path, _claim: claim })
+        };
+        self.runs().into_iter().filter(unfinished).filter_map(claimed).collect()
     }
 
     /// Writes the record of a dead run from the events it left; a run that left none is removed.
@@ -115,6 +126,20 @@ impl Folder {
                 // A run that cannot be removed now (read-only, busy) is tried again by the next run.
                 let _ = fs_err::remove_dir_all(&path);
             }
+        }
+        self.remove_unborn();
+    }
+
+    /// Removes folders of runs that were killed before they had their name.
+    fn remove_unborn(&self) {
+        let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return };
+        let old = |path: &Path| {
+            let changed = fs_err::metadata(path).and_then(|facts| facts.modified());
+            changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > BIRTH))
+        };
+        let unborn = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNBORN));
+        for path in entries.flatten().map(|entry| entry.path()).filter(unborn).filter(|path| old(path)) {
+            let _ = fs_err::remove_dir_all(&path).or_else(|_| fs_err::remove_file(&path));
         }
     }
 }

@@ -25,6 +25,7 @@ pub struct Record {
     /// What ended the run early: a signal's name, `fail-fast`, `timeout`, or `killed`.
     pub interrupted: Option<String>,
     /// The project's root folder.
+    #[serde(serialize_with = "super::event::shown")]
     pub root: PathBuf,
     /// Git commit checked out.
     pub commit: Option<String>,

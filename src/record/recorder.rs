@@ -8,6 +8,9 @@ use super::record::{Machine, Record};
 use super::{Event, Fact};
 use crate::fs::{Claim, write_atomic};
 
+/// How the name of a run's folder begins until it is claimed.
+pub(super) const UNBORN: &str = ".unborn-";
+
 /// Writes one run's events and record. A disk that fails never fails the run: it is remembered and said once.
 #[derive(Debug)]
 pub struct Recorder {
@@ -22,14 +25,25 @@ pub struct Recorder {
 impl Recorder {
     /// Makes the run's folder with its `logs`, and claims it as living.
     ///
+    /// It is made under another name first: nobody finds it unclaimed and takes it for that of a dead run.
+    ///
     /// # Errors
     /// When the folder cannot be made, or is there already.
     pub fn create(folder: PathBuf) -> io::Result<Self> {
-        fs_err::create_dir(&folder)?;
-        fs_err::create_dir(folder.join("logs"))?;
+        if folder.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let place = folder.parent().unwrap_or(Path::new("."));
+        let made = tempfile::Builder::new().prefix(UNBORN).tempdir_in(place)?;
+        // Others of this machine may read records, as they may the rest of the tree.
+        fs_err::set_permissions(made.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        fs_err::create_dir(made.path().join("logs"))?;
         // A file system without locks (some network mounts) still gets its record.
-        let alive = Claim::take(&folder.join("alive")).ok().flatten();
-        let file: File = fs_err::File::create(folder.join("events.jsonl"))?.into();
+        let alive = Claim::take(&made.path().join("alive")).ok().flatten();
+        let file: File = fs_err::File::create(made.path().join("events.jsonl"))?.into();
+        fs_err::rename(made.path(), &folder)?;
+        // Its name is no temporary one any more.
+        let _ = made.keep();
         Ok(Self { folder, file: Some(file), events: Vec::new(), trouble: None, _alive: alive })
     }
 

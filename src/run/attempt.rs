@@ -21,7 +21,9 @@ pub(super) struct Running {
     pub(super) log_path: std::path::PathBuf,
     /// How much of the log has been reported.
     pub(super) reported: u64,
-    /// When its log grew last.
+    /// How much has been heard of it, on disk or not.
+    pub(super) heard: u64,
+    /// When more was heard last.
     pub(super) grown: u64,
     /// Whether the last process that held its output is gone.
     pub(super) closed: bool,
@@ -33,8 +35,8 @@ pub(super) struct Running {
     pub(super) phase: Phase,
     /// Why it was told to end, if it was.
     pub(super) told: Option<Told>,
-    /// When it must be over.
-    pub(super) deadline: Option<u64>,
+    /// Whether it was given up: killed, and still not over.
+    pub(super) lost: bool,
 }
 
 /// What an attempt is doing.
@@ -55,8 +57,10 @@ pub(super) enum Phase {
         finish: Finish,
         /// When it ended.
         at: u64,
-        /// When we stop listening.
+        /// When we stop listening, or what is left of it gets the next signal.
         until: u64,
+        /// The signal it got last, where it was told to end; what is left of it has the same graces.
+        step: Option<Step>,
     },
 }
 
@@ -104,12 +108,14 @@ impl Running {
         self.step(step, now, grace);
     }
 
-    /// Sends the next signal, unless the attempt is over or got a stronger one already.
+    /// Sends the next signal, unless the attempt ended by itself or got a stronger one already.
     pub(super) fn step(&mut self, step: Step, now: u64, grace: u64) {
-        match &self.phase {
-            Phase::Draining { .. } => return,
-            Phase::Ending { step: last, .. } if *last > step => return,
-            Phase::Working | Phase::Ending { .. } => {}
+        let next = now.saturating_add(grace);
+        match &mut self.phase {
+            Phase::Draining { step: None, .. } => return,
+            Phase::Ending { step: last, .. } | Phase::Draining { step: Some(last), .. } if *last > step => return,
+            Phase::Draining { until, step: last, .. } => (*until, *last) = (next, Some(step)),
+            phase => *phase = Phase::Ending { step, until: next },
         }
         if let Some(tree) = self.tree() {
             match step {
@@ -119,7 +125,18 @@ impl Running {
                 Step::Kill => tree.kill(),
             }
         }
-        self.phase = Phase::Ending { step, until: now.saturating_add(grace) };
+    }
+
+    /// Takes the next step, if it was told to end at all.
+    pub(super) fn hasten(&mut self, now: u64, grace: u64) {
+        if let Phase::Ending { step, .. } | Phase::Draining { step: Some(step), .. } = self.phase {
+            self.step(step.next(), now, grace);
+        }
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.tree().is_none_or(|tree| tree.is_gone())
     }
 
     /// The attempt as recorded.
@@ -141,7 +158,8 @@ impl Running {
             slots: self.slots.clone(),
             log: self.log_path.clone(),
             log_bytes,
-            leaky: !self.closed,
+            // What was ended together with the session was not left behind by it.
+            leaky: !self.closed && self.told.is_none() && outcome != Outcome::Crashed,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Given<'a> {
     pub folder: &'a Path,
     /// What is known at the start.
     pub facts: RunFacts,
+    /// A text that no other run of this machine has: what all its processes are known by.
+    pub mark: String,
     /// Size of the terminal sessions write to; none gives them pipes.
     pub terminal: Option<(u16, u16)>,
     /// Secrets that no log may show.
@@ -110,6 +112,8 @@ impl<'a> Dispatcher<'a> {
         for text in std::mem::take(&mut self.given.notices) {
             self.emit(Fact::Notice { text });
         }
+        // Signals that came before there was anything to start keep it so.
+        self.take_all();
         loop {
             self.start();
             if self.scheduler.is_over() {
@@ -118,9 +122,7 @@ impl<'a> Dispatcher<'a> {
             match self.messages.recv_timeout(self.patience()) {
                 Ok(message) => {
                     self.take(message);
-                    while let Ok(message) = self.messages.try_recv() {
-                        self.take(message);
-                    }
+                    self.take_all();
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
@@ -136,6 +138,12 @@ impl<'a> Dispatcher<'a> {
 
     pub(super) fn emit(&mut self, fact: Fact) {
         self.subscriber.event(&Event { at: self.clock.now(), fact });
+    }
+
+    fn take_all(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message);
+        }
     }
 
     fn take(&mut self, message: Message) {

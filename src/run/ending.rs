@@ -12,18 +12,40 @@ impl Dispatcher<'_> {
     pub(super) fn finished(&mut self, finish: Finish) {
         let Some(place) = self.place(finish.id) else { return };
         let at = self.clock.now();
-        let until = at.saturating_add(millis(self.given.options.leak_timeout));
+        let leak = at.saturating_add(millis(self.given.options.leak_timeout));
         let Some(running) = self.running.get_mut(&place) else { return };
-        running.phase = Phase::Draining { finish, at, until };
-        if running.closed {
-            self.conclude(place);
-        }
+        let (until, step) = match running.phase {
+            Phase::Working => (leak, None),
+            // What it leaves behind is told to end as it was: its own fixtures may need the time.
+            Phase::Ending { until, step } => (until, Some(step)),
+            Phase::Draining { .. } => return,
+        };
+        running.phase = Phase::Draining { finish, at, until, step };
+        self.drain(place, at);
     }
 
     pub(super) fn closed(&mut self, place: usize, number: u32) {
         let Some(running) = self.running.get_mut(&place).filter(|running| running.number == number) else { return };
         running.closed = true;
-        if matches!(running.phase, Phase::Draining { .. }) {
+        self.drain(place, self.clock.now());
+    }
+
+    /// Concludes an attempt whose process is over, once nothing of it is worth waiting for.
+    pub(super) fn drain(&mut self, place: usize, now: u64) {
+        let grace = millis(self.given.options.grace);
+        let Some(running) = self.running.get_mut(&place) else { return };
+        let over = match running.phase {
+            Phase::Draining { until, step: None, .. } => running.closed || now >= until,
+            Phase::Draining { until, step: Some(step), .. } => {
+                let over = running.is_gone() || (now >= until && step == Step::Kill);
+                if !over && now >= until {
+                    running.hasten(now, grace);
+                }
+                over
+            }
+            _ => false,
+        };
+        if over {
             self.conclude(place);
         }
     }
@@ -32,8 +54,9 @@ impl Dispatcher<'_> {
     pub(super) fn conclude(&mut self, place: usize) {
         let Some(mut running) = self.running.remove(&place) else { return };
         let Phase::Draining { finish, at, .. } = std::mem::replace(&mut running.phase, Phase::Working) else { return };
-        let told = running.told.is_some();
-        if let Some(tree) = running.tree().filter(|_| told || !running.closed) {
+        let failed = running.told.as_ref().map_or(finish.outcome, |told| told.outcome).is_failure();
+        // What passed and let go of its output may have started something for others; that lives as long as the run.
+        if let Some(tree) = running.tree().filter(|_| failed || !running.closed) {
             tree.kill();
         }
         let (bytes, written) = running.log.take().map_or((0, Ok(())), Log::finish);
@@ -44,7 +67,7 @@ impl Dispatcher<'_> {
         self.report_growth(place, &mut running, bytes);
         let attempt = running.attempt(&finish, at, bytes);
         let number = attempt.number;
-        let again = attempt.outcome.is_failure() && attempt.outcome != Outcome::Cancelled && !self.stopping;
+        let again = failed && attempt.outcome != Outcome::Cancelled && !running.lost && !self.stopping;
         let wait = self.given.plan.sessions[place].retries.wait_before(number).filter(|_| again);
         self.attempts.entry(place).or_default().push(attempt.clone());
         match wait {
@@ -114,15 +137,26 @@ impl Dispatcher<'_> {
     }
 
     pub(super) fn host_gone(&mut self) {
+        let how = self.launcher.last_words().map_or(String::new(), |words| format!(" ({words})"));
+        let reason = format!("the process that holds nox and the noxfile died{how}");
         for (place, running) in &self.running {
             if !matches!(running.phase, Phase::Draining { .. }) {
                 let id = self.given.plan.sessions[*place].id;
-                let finish = Finish::crashed(id, "the process that holds nox and the noxfile died".to_owned());
+                let finish = Finish::crashed(id, reason.clone());
                 self.sender.send(Message::Answer(Answer::Finished(finish))).unwrap_or(());
             }
         }
-        if !self.stopping && !self.scheduler.is_over() {
-            self.stop("host", "the process that holds nox and the noxfile died");
+        if !self.stopping {
+            self.emit(Fact::Notice { text: format!("{reason}: nothing more can be started") });
+            self.stop("host", &reason);
         }
+    }
+
+    /// Gives up an attempt that was killed and is still not over: its host does not answer, or the kernel holds it.
+    pub(super) fn give_up(&mut self, place: usize) {
+        let Some(running) = self.running.get_mut(&place) else { return };
+        running.lost = true;
+        let id = self.given.plan.sessions[place].id;
+        self.finished(Finish::crashed(id, "it was killed, and nothing was heard of its end".to_owned()));
     }
 }

@@ -12,7 +12,7 @@ use crate::record::Outcome;
 /// Starts sessions through the host.
 #[derive(Debug)]
 pub struct Hosted<'a> {
-    host: &'a Host,
+    host: &'a mut Host,
 }
 
 impl<'a> Hosted<'a> {
@@ -49,6 +49,10 @@ impl Launch for Hosted<'_> {
             tty: order.terminal,
         };
         self.host.run(&order, output.as_fd(), output.as_fd())
+    }
+
+    fn last_words(&mut self) -> Option<String> {
+        self.host.last_words()
     }
 }
 

@@ -30,6 +30,11 @@ pub trait Launch {
     /// # Errors
     /// When whoever starts sessions is gone.
     fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()>;
+
+    /// How whoever starts sessions came to its end, in words, once it is gone.
+    fn last_words(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What is heard of a session that was started.

@@ -12,6 +12,7 @@ mod nox_report;
 mod options;
 mod plan;
 pub mod process;
+mod scene;
 mod schedule;
 mod starting;
 mod timing;

@@ -19,11 +19,18 @@ pub fn nox_report(manifest: &Manifest, record: &Record) -> Value {
             "result": word,
             "result_code": code,
             "reason": if result.reason.is_empty() { Value::Null } else { json!(result.reason) },
-            "signatures": session.signatures,
+            "signatures": shortest_first(&session.signatures),
             "duration": result.wall() as f64 / 1_000.0,
         }))
     });
     json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
+}
+
+/// Signatures in nox's own order, which begins with the shortest.
+fn shortest_first(signatures: &[String]) -> Vec<&String> {
+    let mut sorted: Vec<&String> = signatures.iter().collect();
+    sorted.sort_by_key(|signature| signature.len());
+    sorted
 }
 
 fn words(outcome: Outcome) -> (&'static str, i32) {

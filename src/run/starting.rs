@@ -13,7 +13,7 @@ use crate::record::{Fact, NeedFacts, NeedOrigin};
 
 /// How far sessions step back that are not on the run's longest path. Slots bound sessions, not processes: where
 /// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
@@ -55,13 +55,14 @@ impl Dispatcher<'_> {
             log: None,
             log_path,
             reported: 0,
+            heard: 0,
             grown: start,
             closed: false,
-            mark: format!("NOXIDE_ATTEMPT={}:{place}:{number}", self.given.facts.run),
+            mark: format!("NOXIDE_ATTEMPT={}:{place}:{number}", self.given.mark),
             group: None,
             phase: Phase::Working,
             told: None,
-            deadline: session.timeout.map(|timeout| start.saturating_add(millis(timeout))),
+            lost: false,
         };
         self.emit(fact);
         let launched = self.open(place, &mut running);

@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use super::attempt::{Phase, Running, Step, Told};
 use super::clock::millis;
 use super::dispatcher::{Dispatcher, TICK};
-use super::process::{Caught, Log, signal_group};
+use super::process::{Caught, Log, signal_group, stop_self};
+use super::scene::scene;
 use crate::record::{Fact, Outcome};
 
 impl Dispatcher<'_> {
@@ -31,9 +32,7 @@ impl Dispatcher<'_> {
         }
         let (now, grace) = (self.clock.now(), millis(self.given.options.grace));
         for running in self.running.values_mut() {
-            if let Phase::Ending { step, .. } = running.phase {
-                running.step(step.next(), now, grace);
-            }
+            running.hasten(now, grace);
         }
     }
 
@@ -42,10 +41,7 @@ impl Dispatcher<'_> {
         for group in &groups {
             signal_group(*group, Signal::STOP);
         }
-        self.clock.without(|| {
-            // Returns when somebody continues us.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
-        });
+        self.clock.without(stop_self);
         for group in groups {
             signal_group(group, Signal::CONT);
         }
@@ -53,19 +49,24 @@ impl Dispatcher<'_> {
 
     pub(super) fn tick(&mut self) {
         let now = self.clock.now();
-        let places: Vec<usize> = self.running.keys().copied().collect();
-        for place in places {
-            self.check(place, now);
-        }
         if now.saturating_sub(self.last_tick) >= millis(TICK) {
             self.last_tick = now;
             let mut running = std::mem::take(&mut self.running);
             for (place, running) in &mut running {
                 let bytes = running.log.as_ref().map_or(0, Log::bytes);
                 self.report_growth(*place, running, bytes);
+                let heard = running.log.as_ref().map_or(0, Log::heard);
+                if heard > running.heard {
+                    (running.heard, running.grown) = (heard, self.clock.now());
+                }
             }
             self.running = running;
             self.subscriber.tick(now);
+        }
+        // After the growth: where the loop was held up, nobody counts as silent for that.
+        let places: Vec<usize> = self.running.keys().copied().collect();
+        for place in places {
+            self.check(place, now);
         }
     }
 
@@ -73,32 +74,50 @@ impl Dispatcher<'_> {
         if bytes > running.reported {
             let session = self.given.plan.sessions[place].facts.name.clone();
             let from = std::mem::replace(&mut running.reported, bytes);
-            running.grown = self.clock.now();
             self.emit(Fact::OutputGrew { session, attempt: running.number, from, to: bytes });
         }
     }
 
     /// Holds one attempt against its deadlines.
     pub(super) fn check(&mut self, place: usize, now: u64) {
-        let session = &self.given.plan.sessions[place];
         let grace = millis(self.given.options.grace);
         let Some(running) = self.running.get_mut(&place) else { return };
         match running.phase {
-            Phase::Draining { until, .. } if now >= until => self.conclude(place),
-            Phase::Ending { step, until } if now >= until => running.step(step.next(), now, grace),
+            Phase::Draining { .. } => self.drain(place, now),
+            Phase::Ending { step: Step::Kill, until } if now >= until => self.give_up(place),
+            Phase::Ending { until, .. } if now >= until => running.hasten(now, grace),
+            Phase::Ending { .. } => {}
             Phase::Working => {
-                let limit =
-                    |limit: Duration| jiff::SignedDuration::try_from(limit).map_or(String::new(), |d| format!("{d:#}"));
-                let timed_out = running.deadline.is_some_and(|deadline| now >= deadline);
-                let silent = session.idle_timeout.filter(|idle| now.saturating_sub(running.grown) >= millis(*idle));
-                let reason = match (session.timeout.filter(|_| timed_out), silent) {
-                    (Some(timeout), _) => format!("still running after its timeout of {}", limit(timeout)),
-                    (None, Some(idle)) => format!("silent for longer than its idle timeout of {}", limit(idle)),
-                    (None, None) => return,
-                };
-                running.end(Told { outcome: Outcome::TimedOut, reason }, Step::Interrupt, now, grace);
+                if let Some(late) = self.late(place, now) {
+                    self.end_late(place, &late, now, grace);
+                }
             }
-            _ => {}
         }
     }
+
+    /// Which limit a working attempt has passed, in words.
+    fn late(&self, place: usize, now: u64) -> Option<String> {
+        let (session, running) = (&self.given.plan.sessions[place], self.running.get(&place)?);
+        let passed = |since: u64, limit: &Option<Duration>| {
+            limit.filter(|limit| now.saturating_sub(since) >= millis(*limit)).map(in_words)
+        };
+        passed(running.start, &session.timeout)
+            .map(|limit| format!("still running after its timeout of {limit}"))
+            .or_else(|| {
+                passed(running.grown, &session.idle_timeout)
+                    .map(|limit| format!("silent for longer than its idle timeout of {limit}"))
+            })
+    }
+
+    /// Ends an attempt that passed a limit, and says what it was at.
+    fn end_late(&mut self, place: usize, late: &str, now: u64, grace: u64) {
+        let Some(running) = self.running.get_mut(&place) else { return };
+        let scene = self.given.mask.text(&scene(running, self.given.folder));
+        let told = Told { outcome: Outcome::TimedOut, reason: format!("{late}{scene}") };
+        running.end(told, Step::Interrupt, now, grace);
+    }
+}
+
+fn in_words(limit: Duration) -> String {
+    jiff::SignedDuration::try_from(limit).map_or(String::new(), |limit| format!("{limit:#}"))
 }

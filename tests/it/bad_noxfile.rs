@@ -79,11 +79,13 @@ fn one_that_hangs_is_ended_and_shows_where() {
     let noxfile = "import subprocess, time\nchild = subprocess.Popen(['sleep', '1000'])\n\
                    print(child.pid, flush=True)\ndef wait():\n    time.sleep(1000)\nwait()\n";
     let project = Project::new(noxfile);
-    let ask = Ask { timeout: Duration::from_millis(1500), ..Ask::default() };
+    std::fs::rename(project.root().join("noxfile.py"), project.root().join("other.py")).unwrap();
+    let ask = Ask { timeout: Duration::from_millis(1500), ..Ask::args(&["--noxfile=other.py"]) };
     let since = Instant::now();
     let Err(error @ HostError::Hang { .. }) = ask.start(&project) else { panic!() };
     assert!(since.elapsed() < Duration::from_secs(20));
-    let noxfile = project.root().join("noxfile.py");
+    let noxfile = project.root().join("other.py");
+    assert!(error.to_string().starts_with("other.py has not loaded after 1.5 s"), "{error}");
     assert!(error.to_string().ends_with(&format!("it hangs at {}, line 5", noxfile.display())), "{error}");
     assert_eq!(error.frames().iter().map(|frame| frame.line).collect::<Vec<_>>(), [6, 5]);
     assert_eq!(error.frames()[1].text, "time.sleep(1000)");
@@ -217,4 +219,23 @@ fn five_hundred_sessions_are_loaded_and_listed() {
     assert_eq!(ran.finished.len(), 500);
     assert!(ran.finished.values().all(|one| one.status == NoxStatus::Success));
     assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
+}
+
+#[test]
+fn what_is_no_python_is_told_from_one() {
+    let project = Project::new(TWO);
+    let nothing = Ask { python: project.root().join("none"), ..Ask::default() };
+    let Err(error @ HostError::Start { .. }) = nothing.start(&project) else { panic!() };
+    assert!(error.to_string().starts_with("cannot run "), "{error}");
+    let odd = project.beside().join("odd");
+    crate::support::script(&odd, "#!/bin/sh\necho hello\necho nonsense >&0\ncat >/dev/null\n");
+    let Err(error @ HostError::Died { .. }) = (Ask { python: odd, ..Ask::default() }).start(&project) else { panic!() };
+    assert_eq!(error.output(), "hello\n");
+}
+
+#[test]
+fn errors_lend_their_frames_and_output() {
+    let project = Project::new("print('said')\n1 / 0\n");
+    let Err(error) = Ask::args(&[]).start(&project) else { panic!() };
+    assert_eq!((error.output(), error.frames().len(), error.to_string().as_str()), ("said\n", 1, "the noxfile raised"));
 }

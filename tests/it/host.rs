@@ -20,6 +20,7 @@ pub(crate) struct Ask {
     pub(crate) python: std::path::PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) color: bool,
+    pub(crate) extra_path: Option<std::path::PathBuf>,
 }
 
 impl Default for Ask {
@@ -31,6 +32,7 @@ impl Default for Ask {
             python: support::python(),
             timeout: Duration::from_secs(60),
             color: false,
+            extra_path: None,
         }
     }
 }
@@ -50,7 +52,11 @@ impl Ask {
         env.extend(self.env.iter().map(|(name, value)| (name.into(), value.clone().map(Into::into))));
         Host::start(HostOptions {
             root: project.root().to_path_buf(),
-            python: NoxPython { executable: self.python.clone(), origin: NoxOrigin::Told, extra_path: None },
+            python: NoxPython {
+                executable: self.python.clone(),
+                origin: NoxOrigin::Told,
+                extra_path: self.extra_path.clone(),
+            },
             nox_args: self.args.iter().map(Into::into).collect(),
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
@@ -307,6 +313,8 @@ fn check_release(version: Option<&str>) {
     assert!(ran.log("raising").contains("raised exception ValueError('boom')"));
     assert!(ran.log("lost").contains("Session nowhere not found"));
     assert_eq!(ran.finished["erroring"].reason, "no way");
+    let notifies = |name: &str| ran.manifest.sessions.iter().find(|s| s.base == name).unwrap().notifies.clone();
+    assert_eq!((notifies("second"), notifies("good").len()), (vec!["late".to_owned(), "good".to_owned()], 0));
     assert_eq!(ran.status("exits"), NoxStatus::Failed);
     assert_eq!(ran.finished["exits"].reason, "the session called sys.exit(3)");
     assert_eq!(ran.status("exits_well"), NoxStatus::Success);

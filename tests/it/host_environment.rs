@@ -1,7 +1,6 @@
 //! What the host reads of environments and coverage, and the interpreter that nox itself would take.
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use noxide::project::{
@@ -9,7 +8,7 @@ use noxide::project::{
 };
 
 use crate::host::{Ask, run};
-use crate::support::{self, Project};
+use crate::support::{self, Project, script};
 
 fn read(project: &Project, ask: &Ask) -> Manifest {
     let (host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
@@ -112,8 +111,9 @@ fn environments_are_as_nox_resolves_them() {
 fn needs_are_left_out_when_told_on_every_release() {
     let noxfile = "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef a(session): session.error('no')\n\
                    @nox.session(requires=['a'])\ndef b(session): session.log('ran')\n";
-    for version in [Some("2025.2.9"), Some("2026.4.10"), None] {
-        let project = Project::new(noxfile);
+    let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
+    for (version, head) in [(Some("2025.2.9"), ""), (Some("2026.4.10"), threads), (None, "")] {
+        let project = Project::new(&format!("{head}{noxfile}"));
         let mut ask = Ask::args(&["-s", "b", "--no-dependencies"]);
         if let Some(version) = version {
             ask = ask.env("PYTHONPATH", support::release(version).to_str().unwrap());
@@ -197,6 +197,15 @@ def both(session):
     measure(session, "--parallel-mode")
     session.run("coverage", "combine")
 @nox.session
+def through_uv(session):
+    session.run("uv", "run", "--group", "t", "coverage", "run", "-m", "pytest", *session.posargs)
+@nox.session
+def default(session): session.run("pytest", *(session.posargs or ["--cov=src"]))
+@nox.session
+def each(session):
+    for command in ("xml", "html"):
+        session.run("coverage", command)
+@nox.session
 def neither(session):
     session.install("coverage")
     session.run("ruff", "check")
@@ -216,6 +225,9 @@ def neither(session):
             used("report", None, false, true),
             used("globbing", None, false, true),
             used("both", plain, false, false),
+            used("through_uv", plain, false, false),
+            used("default", plain, false, false),
+            used("each", None, false, true),
             used("neither", None, false, false),
         ]
     );
@@ -242,12 +254,6 @@ fn search(project: &Project, path: &[&Path]) -> NoxSearch {
     NoxSearch { root: project.root().to_path_buf(), path: std::env::join_paths(path).unwrap(), ..NoxSearch::default() }
 }
 
-fn script(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn nox_is_found_where_a_user_expects_it() {
     let project = Project::empty();
@@ -263,13 +269,11 @@ fn nox_is_found_where_a_user_expects_it() {
     assert_eq!((same(&found.executable), found.origin), (same(&python), NoxOrigin::Path));
 
     let alone = project.beside().join("alone");
-    std::fs::create_dir(&alone).unwrap();
-    std::os::unix::fs::symlink(&python, alone.join("python3")).unwrap();
-    let module = find_nox(&search(&project, &[&empty, &alone]));
+    script(&alone.join("python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
     let beside = find_nox(&NoxSearch { beside: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
     assert_eq!((beside.origin, beside.extra_path), (NoxOrigin::Beside, Some(bin.clone())));
-    // A link to a virtual environment's Python leaves the environment, so this one may have nox or not.
-    assert!(matches!(module, Err(NoxError::Absent)) || module.unwrap().origin == NoxOrigin::Module);
+    let module = find_nox(&search(&project, &[&empty, &alone])).unwrap();
+    assert_eq!((module.executable, module.origin), (alone.join("python3"), NoxOrigin::Module));
     assert!(matches!(find_nox(&search(&project, &[&empty])), Err(NoxError::Absent)));
 
     script(&project.root().join(".venv/bin/nox"), &format!("#!{}\nimport nox\n", python.display()));
@@ -307,20 +311,26 @@ fn nox_is_installed_once_where_there_is_none() {
     let base =
         support::must(std::process::Command::new("python3").args(["-c", "import sys; print(sys._base_executable)"]));
     script(&bare.join("python3"), &format!("#!/bin/sh\nexec '{}' -I \"$@\"\n", base.trim()));
-    let search = NoxSearch { cache: Some(cache.clone()), ..search(&project, &[&bare]) };
-    let found = match find_nox(&search).unwrap() {
+    let here = NoxSearch { cache: Some(cache.clone()), ..search(&project, &[&bare]) };
+    let found = match find_nox(&here).unwrap() {
         found if found.origin == NoxOrigin::Module => return, // this machine's own Python has nox
         found => found,
     };
     assert_eq!(found.origin, NoxOrigin::Private { made: true });
     assert!(found.executable.starts_with(&cache));
-    assert_eq!(find_nox(&search).unwrap().origin, NoxOrigin::Private { made: false });
+    assert_eq!(find_nox(&here).unwrap().origin, NoxOrigin::Private { made: false });
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "something was left beside it");
     let nox = found.executable.with_file_name("nox");
     assert!(support::must(std::process::Command::new(nox).arg("--version")).contains("20"));
 
-    let ran = run(&project, &Ask { python: found.executable.clone(), ..Ask::args(&[]) });
+    let ask = Ask { python: found.executable.clone(), extra_path: found.extra_path, ..Ask::args(&[]) };
+    let ran = run(&project, &ask.env("PATH", "/usr/bin:/bin"));
     assert_eq!(ran.status("a"), NoxStatus::Success, "{}", ran.log("a"));
-    let none = NoxSearch { path: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..search };
+    let none = NoxSearch { path: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..here };
     assert!(find_nox(&none).unwrap_err().to_string().ends_with("there is no python3 on PATH"));
+    script(&bare.join("python3"), "#!/bin/sh\necho 'no ensurepip' >&2\nexit 1\n");
+    let broken = NoxSearch { cache: Some(project.beside().join("c3")), ..search(&project, &[&bare]) };
+    let error = find_nox(&broken).unwrap_err().to_string();
+    assert!(error.ends_with("python3 -m venv failed: no ensurepip"), "{error}");
+    assert_eq!(std::fs::read_dir(project.beside().join("c3")).unwrap().count(), 0);
 }

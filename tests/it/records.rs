@@ -195,3 +195,14 @@ fn outcomes_have_words_and_meanings() {
         assert_eq!(format!("{outcome:>10}").trim(), word);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_root_that_is_no_utf8_is_shown() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut event = started("1", &["a"]);
+    let Fact::RunStarted(facts) = &mut event.fact else { unreachable!() };
+    facts.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
+    assert!(serde_json::to_string(&event).unwrap().contains("/caf\u{fffd}"));
+    assert!(serde_json::to_string(&record(&[event])).unwrap().contains("/caf\u{fffd}"));
+}

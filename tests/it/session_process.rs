@@ -78,7 +78,7 @@ fn kill(name: &str, target: &str) {
 fn an_interrupt_lets_the_session_tear_down() {
     let mut started = Started::new(
         "@nox.session\ndef one(session):\n    code = '''import sys, time\ntry:\n    print('up', flush=True)\n    \
-         time.sleep(1000)\nexcept KeyboardInterrupt:\n    print('torn down', flush=True)\n    sys.exit(7)\n'''\n    \
+         time.sleep(1000)\nexcept KeyboardInterrupt:\n    time.sleep(1)\n    print('torn down', flush=True)\n    sys.exit(7)\n'''\n    \
          session.run('python3', '-c', code, external=True)\n",
         |_| {},
     );
@@ -88,6 +88,32 @@ fn an_interrupt_lets_the_session_tear_down() {
     assert_eq!((finished.status, finished.exit), (NoxStatus::Interrupted, Some(0)));
     let log = started.log();
     assert!(log.contains("torn down") && log.contains("Session one interrupted."), "{log}");
+}
+
+#[test]
+fn a_second_interrupt_is_in_a_hurry() {
+    let mut started = Started::new(
+        "@nox.session\ndef one(session):\n    code = '''import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('no', flush=True))\n\
+         print('up', flush=True)\nwhile True: time.sleep(1000)\n'''\n    session.run('python3', '-c', code, external=True)\n",
+        |_| {},
+    );
+    started.wait_for("\nup\n");
+    started.signal("INT");
+    started.wait_for("\nno\n");
+    // Two that come at once count as one, so there are more than two.
+    let group = format!("-{}", started.pid);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(400));
+                Command::new("kill").args(["-INT", "--", &group]).stderr(Stdio::null()).status().unwrap();
+            }
+        });
+        let status = started.finished().status;
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(matches!(status, NoxStatus::Interrupted), "{status:?}");
+    });
 }
 
 #[test]
@@ -132,7 +158,7 @@ fn a_session_has_its_own_place_and_environment() {
         "alone True".to_owned(),
         format!("tmp {place} m"),
         "nice 3 True False".to_owned(),
-        "signals default_int_handler 0 0 []".to_owned(),
+        "signals interrupt 0 0 []".to_owned(),
         "open []".to_owned(),
         "m one".to_owned(),
     ] {
@@ -251,6 +277,17 @@ fn a_noxfile_that_loads_for_ever_ends_with_noxide() {
     let said = |_: &Path| std::fs::read_to_string(&told).ok();
     let pids = kill_a_noxide(&noxfile, said, &folder.path().join("out"));
     assert!(ended(&pids[0]), "{} lives", pids[0]);
+}
+
+#[test]
+fn a_host_that_will_not_end_is_killed() {
+    let started = Started::new(
+        "import atexit\natexit.register(time.sleep, 1000)\n@nox.session\ndef one(session): pass\n",
+        |_| {},
+    );
+    let host = started.host.pid().to_string();
+    started.host.close();
+    assert!(ended(&host));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `--format json`: the run and its sessions' results as one document, at the end.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,9 +20,9 @@ pub struct RunDocument<'a> {
     /// Wall clock at the start.
     time: Option<&'a str>,
     /// The project's root.
-    root: Option<&'a Path>,
+    root: Option<Cow<'a, str>>,
     /// Where its record and logs are.
-    folder: &'a Path,
+    folder: Cow<'a, str>,
     /// Git commit, if any.
     commit: Option<&'a str>,
     /// Tools and their versions.
@@ -92,8 +93,8 @@ impl<'a> RunDocument<'a> {
             version: 1,
             run: facts.map(|facts| facts.run.as_str()),
             time: facts.map(|facts| facts.time.as_str()),
-            root: facts.map(|facts| facts.root.as_path()),
-            folder,
+            root: facts.map(|facts| facts.root.to_string_lossy()),
+            folder: folder.to_string_lossy(),
             commit: facts.and_then(|facts| facts.commit.as_deref()),
             versions: facts
                 .map(|facts| {

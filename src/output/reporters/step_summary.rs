@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn a_table_and_the_logs_of_failures() {
-        let mut story = Story::of(vec![usual("lint", 3_400, &[]), usual("docs|<b>", 100, &[])]);
+        let mut story = Story::of(vec![usual("lint", 3_400, &[]), usual("docs|<&b>", 100, &[])]);
         story.start(1, "lint").write("lint", b"one\n```\ntwo\n");
         story.finish(3_001, "lint", Outcome::Failed, "exit `1`").finish(
             3_002,
-            "docs|<b>",
+            "docs|<&b>",
             Outcome::Skipped,
             "no\npython",
         );
@@ -146,7 +146,7 @@ mod tests {
         | session | outcome | time | usual | cpu | notes |
         |:--|:--|--:|--:|--:|:--|
         | lint | ✗ failed | 3.0s | 3.4s | 1.5s | exit \`1\` |
-        | docs\|&lt;b&gt; | – skipped |  | 100ms |  | no python |
+        | docs\|&lt;&amp;b&gt; | – skipped |  | 100ms |  | no python |
 
         <details><summary>lint: last lines</summary>
 
@@ -159,7 +159,12 @@ mod tests {
         </details>
         ");
         let mut early = Story::new(&["lint"]);
-        early.start(1, "lint").write("lint", b"").finish(2, "lint", Outcome::Failed, "");
+        early.start(1, "lint").write("lint", b"").finish(2, "lint", Outcome::Failed, "").finish(
+            3,
+            "docs",
+            Outcome::Aborted,
+            "",
+        );
         early.feed(&mut StepSummary::new(path.clone(), Paint { color: false, unicode: true }));
         let text = fs_err::read_to_string(&path).unwrap();
         assert_eq!(text.matches("### noxide").count(), 2, "appended, not replaced");

@@ -1,6 +1,7 @@
 //! The host as a process: started, told what to run, listened to, closed.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -78,14 +79,19 @@ impl Host {
         if !options.posargs.is_empty() {
             process.arg("--").args(&options.posargs);
         }
-        if let Some(path) = options.python.search_path() {
-            process.env("PATH", path);
-        }
+        let mut path = env::var_os("PATH").unwrap_or_default();
         for (name, value) in options.env {
-            match value {
-                Some(value) => process.env(name, value),
-                None => process.env_remove(name),
-            };
+            if name == "PATH" {
+                path = value.unwrap_or_default();
+                process.env(name, &path);
+            } else if let Some(value) = value {
+                process.env(name, value);
+            } else {
+                process.env_remove(name);
+            }
+        }
+        if let Some(path) = options.python.search_path(&path) {
+            process.env("PATH", path);
         }
         process
             .current_dir(&options.root)
@@ -147,7 +153,6 @@ impl Host {
                 Ok(_) if line.ends_with(b"\n") => return Ok(line),
                 Ok(_) => return Err(Wait::Died),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(Wait::Died),
             }
         }
@@ -187,12 +192,9 @@ impl Host {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-        let sent = loop {
-            match sendmsg(writer.as_fd(), &[IoSlice::new(&line)], &mut ancillary, SendFlags::empty()) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => break other?,
-            }
-        };
+        let sent = rustix::io::retry_on_intr(|| {
+            sendmsg(writer.as_fd(), &[IoSlice::new(&line)], &mut ancillary, SendFlags::empty())
+        })?;
         (&*writer).write_all(&line[sent..])
     }
 
@@ -209,6 +211,11 @@ impl Host {
     /// The last of what the host itself printed: what the noxfile printed while it loaded.
     pub fn last_output(&self) -> String {
         self.capture.text()
+    }
+
+    /// How the host ended, in words; none where it lives.
+    pub fn last_words(&mut self) -> Option<String> {
+        self.await_exit(Duration::from_secs(1)).map(in_words)
     }
 
     /// Asks the host to end, which ends sessions that still run; waits shortly, then kills it.
@@ -271,13 +278,8 @@ impl Iterator for HostEvents {
     fn next(&mut self) -> Option<HostMessage> {
         let reader = self.reader.as_mut()?;
         let mut line = Vec::new();
-        loop {
-            match reader.read_until(b'\n', &mut line) {
-                Ok(_) if line.ends_with(b"\n") => return serde_json::from_slice(&line).ok(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ => return None,
-            }
-        }
+        reader.read_until(b'\n', &mut line).ok()?;
+        serde_json::from_slice(&line).ok()
     }
 }
 
@@ -300,17 +302,11 @@ fn in_words(status: ExitStatus) -> String {
 
 /// The noxfile as the arguments name it, for a message about one that did not load.
 fn named_noxfile(options: &HostOptions) -> PathBuf {
-    let mut flags = options.nox_args.iter();
-    while let Some(flag) = flags.next() {
-        if flag == "-f" || flag == "--noxfile" {
-            if let Some(value) = flags.next() {
-                return value.into();
-            }
-        } else if let Some(value) = flag.to_str().and_then(|flag| flag.strip_prefix("--noxfile=")) {
-            return value.into();
-        }
-    }
-    PathBuf::from("noxfile.py")
+    let flags = &options.nox_args;
+    let apart =
+        flags.windows(2).rfind(|pair| pair[0] == "-f" || pair[0] == "--noxfile").map(|pair| pair[1].as_os_str());
+    let joined = || flags.iter().rev().find_map(|flag| flag.to_str()?.strip_prefix("--noxfile=")).map(OsStr::new);
+    apart.or_else(joined).unwrap_or(OsStr::new("noxfile.py")).into()
 }
 
 /// Adds to a frame the text of its line.

@@ -1,7 +1,7 @@
 //! Finds nox: as told, in the project, on PATH, beside noxide, as a module, or in an environment of noxide's own.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -72,12 +72,10 @@ pub enum NoxError {
 }
 
 impl NoxPython {
-    /// PATH with the extra folder at its end; none where there is nothing to add.
-    pub(crate) fn search_path(&self) -> Option<OsString> {
-        let extra = self.extra_path.as_ref()?;
-        let path = env::var_os("PATH").unwrap_or_default();
-        let folders = env::split_paths(&path).chain([extra.clone()]);
-        env::join_paths(folders).ok()
+    /// This PATH with the extra folder at its end; none where there is nothing to add.
+    pub(crate) fn search_path(&self, path: &OsStr) -> Option<OsString> {
+        let extra = self.extra_path.clone()?;
+        env::join_paths(env::split_paths(path).chain([extra])).ok()
     }
 }
 

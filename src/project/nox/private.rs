@@ -56,12 +56,14 @@ pub(super) fn environment(cache: &Path, path: &OsString) -> Result<(PathBuf, boo
         "pip install of nox and uv",
     )?;
     rename_in_scripts(building.path(), &home)?;
-    match fs_err::rename(building.path(), &home) {
-        Ok(()) => drop(building.keep()),
-        Err(_) if python.is_file() => {}
-        Err(error) => return Err(error.into()),
+    let moved = fs_err::rename(building.path(), &home);
+    if python.is_file() {
+        if moved.is_ok() {
+            drop(building.keep());
+        }
+        return Ok((python, true));
     }
-    Ok((python, true))
+    Err(moved.err().unwrap_or_else(|| std::io::ErrorKind::NotFound.into()).into())
 }
 
 fn run(command: &mut Command, step: &str) -> Result<(), PrivateError> {

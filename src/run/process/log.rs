@@ -24,6 +24,7 @@ const CHUNKS_AFTER_STOP: usize = 32;
 #[derive(Debug)]
 pub struct Log {
     bytes: Arc<AtomicU64>,
+    heard: Arc<AtomicU64>,
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<Option<io::Error>>>,
 }
@@ -33,8 +34,10 @@ impl Log {
     ///
     /// `closed` is called once, when the last process that held the output is gone or [`Log::finish`] said stop.
     ///
+    /// A file that cannot be made (disk full, its folder swept away) is told of at the end: no reason not to run.
+    ///
     /// # Errors
-    /// When the file cannot be made, or no thread or pipe can be had.
+    /// When no thread or pipe can be had.
     pub fn follow(
         source: OwnedFd,
         path: &Path,
@@ -42,31 +45,38 @@ impl Log {
         mask: Mask,
         closed: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let log: File = fs_err::File::create(path)?.into();
-        let copy: Option<File> = copy.map(fs_err::File::create).transpose()?.map(Into::into);
+        let mut trouble = None;
+        let mut open = |path: &Path| create(path).map_err(|error| trouble.get_or_insert(error)).ok();
+        let (log, copy) = (open(path), copy.and_then(open));
         let (wake, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-        let bytes = Arc::new(AtomicU64::new(0));
+        let (bytes, heard) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let mut carrier = Carrier {
             source,
             wake,
-            log: Some(log),
+            log,
             copy,
             mask,
             held: Vec::new(),
             bytes: Arc::clone(&bytes),
-            trouble: None,
+            heard: Arc::clone(&heard),
+            trouble,
         };
         let thread = std::thread::Builder::new().name("log".to_owned()).stack_size(256 * 1024).spawn(move || {
             carrier.carry();
             closed();
             carrier.trouble
         })?;
-        Ok(Self { bytes, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { bytes, heard, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Bytes in the log file so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Bytes that came so far, whether the disk took them or not.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Acquire)
     }
 
     /// Takes what is there, stops reading even where a process still holds the output, and gives the log's size.
@@ -80,6 +90,17 @@ impl Log {
     }
 }
 
+/// A new file; its folder is made again where a session swept it away (`git clean`).
+fn create(path: &Path) -> io::Result<File> {
+    match fs_err::File::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs_err::create_dir_all(path.parent().unwrap_or(path))?;
+            Ok(fs_err::File::create(path)?.into())
+        }
+        made => Ok(made?.into()),
+    }
+}
+
 struct Carrier {
     source: OwnedFd,
     wake: OwnedFd,
@@ -88,6 +109,7 @@ struct Carrier {
     mask: Mask,
     held: Vec<u8>,
     bytes: Arc<AtomicU64>,
+    heard: Arc<AtomicU64>,
     trouble: Option<io::Error>,
 }
 
@@ -108,7 +130,10 @@ impl Carrier {
             if readable {
                 match rustix::io::read(&self.source, &mut chunk) {
                     Ok(0) => break,
-                    Ok(count) => self.write(&chunk[..count], false),
+                    Ok(count) => {
+                        self.heard.fetch_add(count as u64, Ordering::Release);
+                        self.write(&chunk[..count], false);
+                    }
                     Err(Errno::INTR | Errno::AGAIN) => {}
                     // A pseudo-terminal whose last holder is gone says EIO where a pipe says end.
                     Err(_) => break,

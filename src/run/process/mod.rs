@@ -10,4 +10,4 @@ pub use channel::{Channel, open_channel};
 pub use log::Log;
 pub use mask::Mask;
 pub use signals::{Caught, Signals};
-pub use tree::{Tree, become_subreaper, end_marked, end_run, signal_group};
+pub use tree::{Tree, become_subreaper, end_marked, end_run, interrupt_descendants, signal_group, stop_self};

@@ -3,7 +3,7 @@
 use std::io;
 use std::thread::JoinHandle;
 
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
 /// What a signal asks of a run.
@@ -41,12 +41,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches what a run answers to; `tell` is called for each.
+    /// Catches what a run answers to; `tell` is called for each. A SIGHUP that is ignored (`nohup`) stays so.
     ///
     /// # Errors
     /// When no handler or thread can be had.
     pub fn catch(mut tell: impl FnMut(Caught) + Send + 'static) -> io::Result<Self> {
-        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH])?;
+        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
+        if !ignores(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
+            signals.add_signal(SIGHUP)?;
+        }
         let handle = signals.handle();
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
@@ -55,12 +58,20 @@ impl Signals {
                     SIGCONT => Caught::Resume,
                     SIGUSR1 => Caught::Tell,
                     SIGWINCH => Caught::Resize,
+                    // A file at its limit (`ulimit -f`): whoever writes gets an error, like that of a full disk.
+                    SIGXFSZ => continue,
                     end => Caught::End(end),
                 });
             }
         })?;
         Ok(Self { handle, thread: Some(thread) })
     }
+}
+
+/// Whether a process ignores a signal, by its status as the system shows it.
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 impl Drop for Signals {
@@ -91,5 +102,7 @@ mod tests {
         drop(signals);
         assert_eq!((Caught::exit(2), Caught::name(15).as_str()), (130, "SIGTERM"));
         assert_eq!(Caught::name(99), "signal 99");
+        assert!(ignores("Name: a\nSigIgn:\t0000000000001001\n", SIGHUP));
+        assert!(!ignores("SigIgn:\t0000000000001000\n", SIGHUP) && !ignores("", SIGHUP));
     }
 }

@@ -1,9 +1,9 @@
 //! A session's processes: found by group, by the mark in their environment and by descent; ended without survivors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, test_kill_process_group};
 
 /// How long all that is left gets to die of SIGKILL before we give up on it (a process stuck in the kernel).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,43 +36,91 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Sends a signal to the group and to all that left it but kept the mark.
+    /// Sends a signal to the group and to all that left it but kept the mark or their descent.
     pub fn signal(&self, signal: Signal) {
+        let members = self.members();
         signal_group(self.group, signal);
-        for process in marked(&self.mark) {
-            let _ = kill_process(process, signal);
+        for listed in members.into_iter().filter(|listed| Some(listed.group) != self.leader()) {
+            let _ = kill_process(listed.process, signal);
         }
     }
 
     /// Kills all of it, and again what forked meanwhile.
     pub fn kill(&self) {
         let deadline = Instant::now() + PATIENCE;
+        // One that lost its parent by this and bears no mark is still known from before.
+        let mut known = HashSet::new();
         loop {
-            self.signal(Signal::KILL);
-            let left = marked(&self.mark).into_iter().any(is_alive);
-            if !left || Instant::now() > deadline {
+            known.extend(self.members().into_iter().map(|listed| listed.process));
+            signal_group(self.group, Signal::KILL);
+            for process in &known {
+                let _ = kill_process(*process, Signal::KILL);
+            }
+            known.retain(|process| is_alive(*process));
+            if (known.is_empty() && self.is_gone()) || Instant::now() > deadline {
                 return;
             }
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+
+    /// Whether none of it lives.
+    pub fn is_gone(&self) -> bool {
+        // Where the system lists no processes its group alone can be asked for.
+        self.members().is_empty()
+            && (lists() || pid(self.group).is_none_or(|group| test_kill_process_group(group).is_err()))
+    }
+
+    /// The command lines of those that have no children: what it is at, not what waits for it.
+    pub fn commands(&self) -> Vec<String> {
+        let members = self.members();
+        let parents: BTreeSet<i32> = members.iter().map(|listed| listed.parent).collect();
+        let leaf = |listed: &&Listed| !parents.contains(&listed.process.as_raw_nonzero().get());
+        members.iter().filter(leaf).filter_map(|listed| command(listed.process)).collect()
+    }
+
+    fn leader(&self) -> Option<i32> {
+        pid(self.group).map(|group| group.as_raw_nonzero().get())
+    }
+
+    /// The living: by group, by descent from its leader, by mark.
+    fn members(&self) -> Vec<Listed> {
+        let all = listed();
+        let below = pid(self.group).map_or_else(HashSet::new, |leader| below(leader, &all));
+        let belongs = |listed: &Listed| {
+            Some(listed.group) == self.leader()
+                || below.contains(&listed.process)
+                || bears(listed.process, self.mark.as_bytes())
+        };
+        all.into_iter().filter(|listed| !listed.zombie && listed.process != getpid()).filter(belongs).collect()
+    }
+}
+
+/// Sends SIGINT to every descendant of this process.
+pub fn interrupt_descendants() {
+    for process in descendants(getpid()) {
+        let _ = kill_process(process, Signal::INT);
+    }
+}
+
+/// Stops this process until somebody continues it, and returns then.
+pub fn stop_self() {
+    let _ = kill_process(getpid(), Signal::STOP);
 }
 
 /// Kills every descendant of this process but `keep`, and whatever bears the run's mark, until none is left.
-pub fn end_run(mark: &str, keep: Option<u32>) {
+pub fn end_run(mark: Option<&str>, keep: Option<u32>) {
     let deadline = Instant::now() + PATIENCE;
     let keep = keep.and_then(pid);
     loop {
-        let mut left: BTreeSet<i32> = descendants(getpid()).into_iter().map(|p| p.as_raw_nonzero().get()).collect();
-        left.extend(marked(mark).into_iter().map(|p| p.as_raw_nonzero().get()));
-        left.retain(|process| Some(*process) != keep.map(|p| p.as_raw_nonzero().get()));
-        left.remove(&getpid().as_raw_nonzero().get());
-        for process in left.iter().filter_map(|process| Pid::from_raw(*process)) {
-            let _ = kill_process(process, Signal::KILL);
-            // Our own adopted children stay zombies until somebody asks for them.
-            let _ = waitpid(Some(process), WaitOptions::NOHANG);
+        let mut left = descendants(getpid());
+        left.extend(mark.map(marked).unwrap_or_default());
+        left.retain(|process| Some(*process) != keep);
+        for process in &left {
+            // Its end is for whoever started it to ask for, and for the system once noxide is gone.
+            let _ = kill_process(*process, Signal::KILL);
         }
-        let alive = left.into_iter().filter_map(Pid::from_raw).any(is_alive);
+        let alive = left.into_iter().any(is_alive);
         if !alive || Instant::now() > deadline {
             return;
         }
@@ -104,7 +152,13 @@ fn pid(raw: u32) -> Option<Pid> {
 struct Listed {
     process: Pid,
     parent: i32,
+    group: i32,
     zombie: bool,
+}
+
+/// Whether the system lists its processes.
+fn lists() -> bool {
+    cfg!(target_os = "linux")
 }
 
 /// All processes; empty where the system does not list them.
@@ -115,38 +169,56 @@ fn listed() -> Vec<Listed> {
 }
 
 fn listed_one(process: Pid) -> Option<Listed> {
-    let stat = fs_err::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
-    // The name in parentheses may hold anything, parentheses and spaces too: take what follows the last one.
+    // The name may hold any bytes.
+    let stat = fs_err::read(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name in parentheses may hold parentheses and spaces too: take what follows the last one.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
-    Some(Listed { process, parent, zombie })
+    let group = fields.next()?.parse().ok()?;
+    Some(Listed { process, parent, group, zombie })
 }
 
 fn is_alive(process: Pid) -> bool {
     listed_one(process).is_some_and(|listed| !listed.zombie)
 }
 
-fn descendants(root: Pid) -> Vec<Pid> {
-    let all = listed();
-    let mut found = vec![root];
-    let mut next = 0;
-    while let Some(parent) = found.get(next).map(|p| p.as_raw_nonzero().get()) {
-        found.extend(all.iter().filter(|listed| listed.parent == parent).map(|listed| listed.process));
-        next += 1;
+fn descendants(root: Pid) -> HashSet<Pid> {
+    below(root, &listed())
+}
+
+/// The descendants of `root` among `all`.
+fn below(root: Pid, all: &[Listed]) -> HashSet<Pid> {
+    let mut found = HashSet::new();
+    let mut open = vec![root.as_raw_nonzero().get()];
+    while let Some(parent) = open.pop() {
+        for listed in all.iter().filter(|listed| listed.parent == parent) {
+            if found.insert(listed.process) {
+                open.push(listed.process.as_raw_nonzero().get());
+            }
+        }
     }
-    found.remove(0);
     found
 }
 
 /// Living processes whose environment at their start held `mark`.
 fn marked(mark: &str) -> Vec<Pid> {
-    let bears = |process: &Pid| {
-        let environment = fs_err::read(format!("/proc/{}/environ", process.as_raw_nonzero())).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-    };
     let all = listed().into_iter().filter(|listed| !listed.zombie && listed.process != getpid());
-    all.map(|listed| listed.process).filter(bears).collect()
+    all.map(|listed| listed.process).filter(|process| bears(*process, mark.as_bytes())).collect()
+}
+
+fn bears(process: Pid, mark: &[u8]) -> bool {
+    let environment = fs_err::read(format!("/proc/{}/environ", process.as_raw_nonzero())).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+}
+
+/// A process's command line on one line; none for one that is gone.
+fn command(process: Pid) -> Option<String> {
+    let words = fs_err::read(format!("/proc/{}/cmdline", process.as_raw_nonzero())).ok()?;
+    let text = String::from_utf8_lossy(&words).replace('\0', " ");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -191,7 +263,7 @@ mod tests {
         let mut child = shell("env -i sleep 62 & echo ready; wait", "NOXIDE_TEST_NONE=1");
         let below = descendants(Pid::from_child(&child));
         assert_eq!(below.len(), 1);
-        assert!(is_alive(below[0]));
+        assert!(below.iter().all(|process| is_alive(*process)));
         signal_group(child.id(), Signal::KILL);
         child.wait().unwrap();
     }

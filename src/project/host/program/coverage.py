@@ -1,9 +1,14 @@
-"""Reads from a session's source what it does with coverage data, without running it: part of noxide's host program."""
+"""Reads from a session's source, without running it, what it does with coverage data and whom it notifies.
+
+Part of noxide's host program.
+"""
 
 import ast
 
 REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
+RUNNERS = ("uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye")
 TREES = {}
+USES = {}
 CONFIGURED = []
 
 
@@ -18,17 +23,24 @@ class Use:
         self.pytest = False
         self.file = None
         self.file_varies = False
+        self.notifies = []
 
 
-def coverage_use(function):
-    """`CoverageUse` of a session: unknown means neither reads nor writes."""
-    use = Use()
+def source_use(function):
+    """What the source of a session shows; nothing where it cannot be read."""
     try:
         code = code_of(function)
-        if code is not None and os.path.isfile(code.co_filename):
-            read_function(code.co_filename, code.co_firstlineno, use)
-    except Exception:  # source that cannot be read says nothing
-        return {"writes": None, "own_file": False, "reads": False}
+        if code not in USES:
+            USES[code] = use = Use()
+            if code is not None and os.path.isfile(code.co_filename):
+                read_function(code.co_filename, code.co_firstlineno, use)
+        return USES[code]
+    except Exception:  # source of any kind, down to none
+        return Use()
+
+
+def coverage_facts(use):
+    """`CoverageUse` of a session: unknown means neither reads nor writes."""
     if not (use.writes or use.reads or use.pytest):
         return {"writes": None, "own_file": False, "reads": False}
     configured = coverage_configuration()
@@ -110,6 +122,11 @@ def look_at_call(call, function, tree, use):
     """One call: `session.run("coverage", …)`, pytest with `--cov`, a glob over data files."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     words = [word for argument in call.args for word in words_of(argument, function, tree, 0)]
+    if name == "notify":
+        targets = call.args[:1] or [keyword.value for keyword in call.keywords if keyword.arg == "target"]
+        named = [word for target in targets for word in words_of(target, function, tree, 0)]
+        use.notifies += [word for word in named if "*" not in word and word not in use.notifies]
+        return
     if name in ("glob", "rglob", "iglob"):
         if any(word.rsplit("/", 1)[-1].startswith(".coverage") and "*" in word for word in words):
             use.reads = True
@@ -118,7 +135,7 @@ def look_at_call(call, function, tree, use):
         return
     programs = [word.rsplit("/", 1)[-1] for word in words]
     at = next((i for i, word in enumerate(programs) if word in ("coverage", "pytest", "py.test")
-               and (i == 0 or programs[i - 1] == "-m")), None)
+               and (i == 0 or programs[i - 1] == "-m" or programs[0] in RUNNERS and "run" in programs[1:i])), None)
     if at is None:
         return
     rest = words[at + 1 :]
@@ -157,6 +174,8 @@ def words_of(node, function, tree, depth):
         deeper = [node.value]
     elif isinstance(node, ast.BinOp):
         deeper = [node.left, node.right]
+    elif isinstance(node, ast.BoolOp):
+        deeper = node.values
     elif isinstance(node, ast.IfExp):
         deeper = [node.body, node.orelse]
     elif isinstance(node, ast.Name):
@@ -172,6 +191,8 @@ def assigned(name, scope):
             values.append(node.value)
         elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and getattr(node.target, "id", None) == name:
             values += [node.value] if node.value is not None else []
+        elif isinstance(node, (ast.For, ast.comprehension)) and getattr(node.target, "id", None) == name:
+            values.append(node.iter)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "insert"):
             if getattr(getattr(node.func, "value", None), "id", None) == name:
                 values += node.args

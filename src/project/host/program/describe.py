@@ -40,6 +40,7 @@ def describe_session(nox, found, runner, numbers):
     backend = resolve_backend(nox, found.config, function)
     passthrough = backend == "none" or python is False
     file, line = source_of(function)
+    use = source_use(function)
     return {
         "name": runner.friendly_name,
         "base": runner.name,
@@ -54,7 +55,8 @@ def describe_session(nox, found, runner, numbers):
         "default": bool(getattr(function, "default", True)),
         "allow_parallel": getattr(function, "allow_parallel", None),
         "parameters": [[str(name), shown(value)] for name, value in getattr(function, "call_spec", {}).items()],
-        "coverage": coverage_use(function),
+        "coverage": coverage_facts(use),
+        "notifies": use.notifies,
         "file": None if file is None else path_facts(file),
         "line": line,
     }

@@ -126,9 +126,9 @@ def parse_arguments(nox):
     from nox import _options
 
     known = [field.name for field in getattr(getattr(_options, "NoxConfig", None), "__attrs_attrs__", ())]
-    emulate = "no_dependencies" not in known and "--no-dependencies" in nox_flags()
-    if emulate:
+    if "no_dependencies" not in known and "--no-dependencies" in nox_flags():
         sys.argv.remove("--no-dependencies")
+        BOOT["emulate"] = True  # kept for whatever process this one hands its arguments to
     said, sys.stderr = sys.stderr, io.StringIO()
     try:
         config = _options.options.parse_args()
@@ -141,7 +141,7 @@ def parse_arguments(nox):
     finally:
         shown, sys.stderr = sys.stderr.getvalue(), said
         said.write(shown)
-    return config, emulate
+    return config, bool(BOOT.get("emulate"))
 
 
 def nox_flags():

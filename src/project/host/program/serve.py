@@ -1,6 +1,5 @@
 """Serves noxide over the socket until it has enough: the last part of noxide's host program."""
 
-import errno
 import select
 
 HANDLERS = {}
@@ -19,6 +18,8 @@ class Host:
         self.pipes = {}
         self.poll = select.poll()
         self.ended = False
+        self.own = children()
+        adopt_orphans()
         self.wake, self.waker = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(self.waker, False)
@@ -69,17 +70,18 @@ class Host:
             if message["type"] == "exit":
                 self.ended = True
             elif message["type"] == "run":
-                out, err = self.channel.descriptors[:2]
+                descriptors = self.channel.descriptors[:2]
                 del self.channel.descriptors[:2]
                 try:
+                    out, err = descriptors  # fewer came if this process has no room for more
                     self.start(message, out, err)
                 except Exception as error:
                     self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
                                        "reason": "could not be started: %s" % error})
                 finally:
-                    os.close(out)
-                    os.close(err)
+                    for fd in descriptors:
+                        os.close(fd)
 
     def start(self, order, out, err):
         if self.mode == "fork":
@@ -142,7 +144,19 @@ class Host:
             self.hear(running)
             self.tell_end(running, status, usage)
             over.append(running)
+        self.bury_orphans()
         return over
+
+    def bury_orphans(self):
+        """Asks for the ends of adopted processes, so that no zombies gather."""
+        while hasattr(os, "waitid"):
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_pid in self.running or ended.si_pid in self.own:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+            except ChildProcessError:
+                return
 
     def tell_end(self, running, status, usage):
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
@@ -161,20 +175,21 @@ class Host:
         })
 
     def end_all(self):
-        """Ends every session and all it started: TERM, a grace, KILL."""
-        if not self.running:
-            return
-        doomed = set(self.running) | descendants(set(self.running))
-        for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-            for pid in doomed:
-                for kill in (os.killpg, os.kill):
-                    try:
-                        kill(pid, number)
-                    except OSError:
-                        pass  # gone, or no group of its own
-            until = time.monotonic() + grace
-            while time.monotonic() < until and any(alive(pid) for pid in doomed):
+        """Ends every session and all it started: TERM, a grace, KILL; and what they start meanwhile."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            told, until = set(), time.monotonic() + GRACE
+            while time.monotonic() < until:
                 self.reap()
+                doomed = set(self.running) | descendants({os.getpid()})
+                if not doomed:
+                    return
+                for pid in doomed - told:
+                    for kill in (os.killpg, os.kill):
+                        try:
+                            kill(pid, number)
+                        except OSError:
+                            pass  # gone, or no group of its own
+                told |= doomed
                 time.sleep(0.01)
 
 
@@ -188,23 +203,27 @@ def death(code, number):
     return "its process ended with exit code %s before nox had a result" % code
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-        return True
-    except OSError as error:
-        return error.errno == errno.EPERM
+def adopt_orphans():
+    """Has the kernel give this process the orphans of its sessions: they stay its own to end if noxide is killed."""
+    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+
+
+def children():
+    """The processes that the noxfile started while it was loaded: its own code may still wait for them."""
+    return descendants({os.getpid()})
 
 
 def descendants(roots):
-    """All processes below `roots`, where /proc tells."""
+    """All living processes below `roots`, where /proc tells."""
     parents = {}
     try:
         for name in os.listdir("/proc"):
             if name.isdigit():
                 try:
                     with open("/proc/%s/stat" % name, "rb") as file:
-                        parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+                        state, parent = file.read().rpartition(b")")[2].split()[:2]
+                    if state not in (b"Z", b"X"):
+                        parents[int(name)] = int(parent)
                 except (OSError, ValueError, IndexError):
                     continue
     except OSError:
@@ -218,13 +237,20 @@ def descendants(roots):
 
 
 def watch_for_hangup(fd, on):
-    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away."""
+    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away.
+
+    What the noxfile started is in the same process group and ends with it.
+    """
     import fcntl
 
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     try:
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if os.getpgrp() == os.getpid() else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC if on else flags & ~os.O_ASYNC)
+        gone = select.poll()
+        gone.register(fd, 0)
+        if on and gone.poll(0):
+            raise SystemExit("noxide went away")  # before the kernel was told to watch
     except (OSError, AttributeError):
         pass  # a system without it: noxide's own end of the host still works
 

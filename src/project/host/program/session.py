@@ -1,6 +1,7 @@
 """One session in a process of its own, forked or fresh: part of noxide's host program."""
 
 import gc
+import subprocess
 import time
 
 
@@ -29,6 +30,8 @@ def child(found, order, out, err, answers):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         finish_interpreter()
         status = 0
+    except KeyboardInterrupt:  # before nox was asked to run it, or after
+        send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
     except BaseException:  # whatever it is, it belongs into the session's log
         traceback.print_exc()
     finally:
@@ -46,10 +49,22 @@ def send(answers, message):
         data = data[os.write(answers, data) :]
 
 
+def prctl(option, value):
+    """Asks Linux for a trait of this process; elsewhere process groups and marks are what sessions are ended by."""
+    if sys.platform == "linux":
+        try:
+            import ctypes
+
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        except (ImportError, OSError, AttributeError):
+            pass  # a Python without ctypes
+
+
 def settle(order, out, err):
     """A session and process group of its own, its descriptors, signals, environment and priority."""
     if os.getpgrp() != os.getpid():
         os.setsid()
+    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nobody would hear of a session whose host is gone
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
@@ -96,6 +111,38 @@ def finish_interpreter():
     atexit._run_exitfuncs()
 
 
+def defer_interrupts(nox):
+    """Has an interrupt wait while nox waits for a command, and raises it once that command has ended.
+
+    nox itself kills what it waits for within half a second of an interrupt, and goes on where that ends with 0.
+    Who ends the command is noxide's to say, after its own graces. Python code of the session is interrupted at once.
+    """
+    popen = getattr(sys.modules.get("nox.command"), "popen", None)
+    if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__)
+    asked = []
+
+    def interrupt(number, frame):
+        while frame is not None and frame.f_back is not None:
+            if frame.f_code in waits and frame.f_back.f_code is popen.__code__:
+                asked.append(number)
+                return
+            frame = frame.f_back
+        raise KeyboardInterrupt
+
+    def patient(*args, **kwargs):
+        try:
+            return popen(*args, **kwargs)
+        finally:
+            if asked:
+                asked.clear()
+                raise KeyboardInterrupt
+
+    sys.modules["nox.command"].popen = patient
+    signal.signal(signal.SIGINT, interrupt)
+
+
 def forget_exit_hooks():
     """Leaves exit hooks and finalizers made before the fork to the host, which runs them once."""
     import atexit
@@ -123,10 +170,13 @@ def perform(found, order, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    defer_interrupts(nox)
     since = time.monotonic()
+    last = last_error()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
-        answer = {"status": result.status.name, "reason": str(result.reason or "")}
+        reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
+        answer = {"status": result.status.name, "reason": reason}
     except KeyboardInterrupt:
         answer = {"status": "INTERRUPTED", "reason": "interrupted"}
     except SystemExit as error:
@@ -139,6 +189,26 @@ def perform(found, order, answers):
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["duration"] = time.monotonic() - since
     return answer
+
+
+def last_error():
+    """Remembers nox's last error line: its result says that a command failed, only its log says which."""
+    import logging
+
+    class LastError(logging.Handler):
+        text = ""
+
+        def emit(self, record):
+            if record.levelno >= logging.ERROR and record.exc_info is None:
+                text = record.getMessage().splitlines()
+                if text and not text[0].startswith("Session "):
+                    self.text = text[0]
+            elif record.exc_info and record.exc_info[1] is not None:
+                self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
+
+    handler = LastError()
+    logging.getLogger("nox").addHandler(handler)
+    return handler
 
 
 def give_results(nox, found, order):

@@ -1,0 +1,313 @@
+//! The dispatcher with a double in the host's place: what only steered time and failure can show.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use noxide::project::{Manifest, SessionId};
+use noxide::record::{Event, Fact, History, Machine, Outcome, Record, RunFacts, SessionResult, Subscriber};
+use noxide::run::process::{Caught, Mask};
+use noxide::run::{
+    Answer, Backoff, Dispatcher, Finish, Given, Launch, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
+};
+
+use crate::given::{manifest, session};
+
+/// What the double does with an order: it may answer, keep the output open, or refuse.
+type Script<'a> = Box<dyn FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a>;
+
+struct Double<'a> {
+    script: Script<'a>,
+    sender: Sender<Message>,
+    last_words: Option<String>,
+}
+
+impl Launch for Double<'_> {
+    fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()> {
+        (self.script)(order, output, &self.sender)
+    }
+
+    fn last_words(&mut self) -> Option<String> {
+        self.last_words.clone()
+    }
+}
+
+/// Keeps events, and may act on one of them as somebody outside would.
+struct Keeper<'a> {
+    events: Rc<RefCell<Vec<Event>>>,
+    act: Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>,
+    sender: Sender<Message>,
+    told: u32,
+}
+
+impl Subscriber for Keeper<'_> {
+    fn event(&mut self, event: &Event) {
+        self.events.borrow_mut().push(event.clone());
+        (self.act)(&event.fact, &self.sender);
+    }
+
+    fn tick(&mut self, _: u64) {}
+
+    fn tell(&mut self) {
+        self.told += 1;
+    }
+}
+
+struct Ran {
+    exit: u8,
+    record: Record,
+    took: Duration,
+    told: u32,
+}
+
+impl Ran {
+    fn session(&self, name: &str) -> SessionResult {
+        let found = self.record.sessions.iter().find(|s| s.facts.name.as_str() == name);
+        found.and_then(|s| s.result.clone()).unwrap_or_else(|| panic!("{name}: {:?}", self.record))
+    }
+
+    fn outcome(&self, name: &str) -> Outcome {
+        self.session(name).outcome
+    }
+}
+
+fn run<'a>(
+    manifest: &Manifest,
+    options: &RunOptions,
+    folder: &Path,
+    script: impl FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a,
+    act: impl FnMut(&Fact, &Sender<Message>) + 'a,
+) -> Ran {
+    let history = History::default();
+    let plan = RunPlan::new(manifest, options, &history, Room { slots: 4, memory: 0 }).unwrap();
+    let facts = RunFacts {
+        run: "1".to_owned(),
+        time: "2026-11-23T05:00:00+00:00".to_owned(),
+        root: folder.to_path_buf(),
+        slots: 4,
+        sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
+        commit: None,
+        versions: Vec::new(),
+    };
+    let (sender, messages) = channel();
+    let mut double = Double {
+        script: Box::new(script),
+        sender: sender.clone(),
+        last_words: Some("signal: 11 (SIGSEGV)".to_owned()),
+    };
+    let events = Rc::new(RefCell::new(Vec::new()));
+    let mut keeper = Keeper { events: Rc::clone(&events), act: Box::new(act), sender: sender.clone(), told: 0 };
+    let given = Given {
+        plan,
+        manifest,
+        options,
+        history: &history,
+        folder,
+        facts,
+        mark: format!("double.{}", std::process::id()),
+        terminal: None,
+        mask: Mask::default(),
+        notices: vec!["a notice".to_owned()],
+        env: Vec::new(),
+    };
+    let since = Instant::now();
+    let exit = Dispatcher::new(given, &mut double, &mut keeper, (sender, messages)).run();
+    let record = Record::fold(events.borrow().iter(), Machine::here()).unwrap();
+    Ran { exit, record, took: since.elapsed(), told: keeper.told }
+}
+
+fn options() -> RunOptions {
+    RunOptions { grace: Duration::from_millis(50), leak_timeout: Duration::from_millis(50), ..RunOptions::default() }
+}
+
+fn finish(id: SessionId, outcome: Outcome) -> Message {
+    let reason = if outcome == Outcome::Passed { String::new() } else { "exit code 1".to_owned() };
+    let finish = Finish { id, outcome, reason, exit: Some(0), signal: None, cpu: Some(1), peak_memory: Some(2) };
+    Message::Answer(Answer::Finished(finish))
+}
+
+/// A run's folder with a place for logs.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("logs")).unwrap();
+    folder
+}
+
+fn nothing(_: &Fact, _: &Sender<Message>) {}
+
+#[test]
+fn an_order_that_cannot_be_given_is_a_crash_and_may_be_tried_again() {
+    let folder = folder();
+    let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: Backoff::Fixed };
+    let mut refused = 0;
+    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+        if order.id == SessionId(0) {
+            refused += 1;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        sender.send(finish(order.id, Outcome::Passed)).unwrap();
+        Ok(())
+    };
+    let sessions = manifest(vec![session("refused"), session("fine")]);
+    let ran = run(&sessions, &RunOptions { retries, ..options() }, folder.path(), script, nothing);
+    assert_eq!((ran.exit, ran.outcome("refused"), ran.outcome("fine")), (1, Outcome::Crashed, Outcome::Passed));
+    assert_eq!(ran.session("refused").reason, "could not be started: broken pipe");
+    assert_eq!(ran.session("refused").attempts.len(), 2);
+    assert_eq!(ran.record.notices, ["a notice"]);
+    assert_eq!(refused, 2);
+}
+
+#[test]
+fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
+    let folder = folder();
+    let mut kept = Vec::new();
+    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
+        kept.push(output);
+        if order.id == SessionId(1) {
+            sender.send(finish(SessionId(1), Outcome::Passed)).unwrap();
+            sender.send(Message::HostGone).unwrap();
+            sender.send(finish(SessionId(1), Outcome::Failed)).unwrap();
+            sender.send(finish(SessionId(7), Outcome::Failed)).unwrap();
+            sender.send(Message::HostGone).unwrap();
+        }
+        Ok(())
+    };
+    let mut waits = session("waits");
+    waits.requires = vec![SessionId(0)];
+    let sessions = manifest(vec![session("runs"), session("done"), waits]);
+    let ran = run(&sessions, &options(), folder.path(), script, nothing);
+    let outcomes = ["runs", "done", "waits"].map(|name| ran.outcome(name));
+    assert_eq!((ran.exit, outcomes), (1, [Outcome::Crashed, Outcome::Passed, Outcome::Aborted]));
+    assert!(ran.session("done").attempts[0].leaky, "its output is still open");
+    let notice = "the process that holds nox and the noxfile died (signal: 11 (SIGSEGV)): nothing more can be started";
+    assert_eq!(ran.record.notices, ["a notice", notice]);
+    assert_eq!(ran.record.interrupted.as_deref(), Some("host"));
+}
+
+#[test]
+fn an_attempt_whose_end_nobody_hears_of_is_given_up_and_not_tried_again() {
+    let folder = folder();
+    let mut kept = Vec::new();
+    let script = |_: &Order, output: OwnedFd, _: &Sender<Message>| {
+        kept.push(output);
+        Ok(())
+    };
+    let retries = RetryPolicy { count: 5, delay: Duration::ZERO, backoff: Backoff::Fixed };
+    let options = RunOptions { timeout: Some(Duration::from_millis(100)), retries, ..options() };
+    let ran = run(&manifest(vec![session("mute")]), &options, folder.path(), script, nothing);
+    let mute = ran.session("mute");
+    assert_eq!((ran.exit, mute.outcome, mute.attempts.len()), (1, Outcome::TimedOut, 1));
+    assert_eq!(mute.reason, "still running after its timeout of 100ms");
+    assert!(ran.took < Duration::from_secs(10));
+}
+
+#[test]
+fn told_to_end_before_it_has_a_process_it_is_told_once_it_has() {
+    let folder = folder();
+    let mut child = None;
+    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
+        sender.send(Message::Caught(Caught::End(2))).unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "trap '' INT TERM; sleep 641.41; true"]).stdout(output);
+        let started = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
+        let (id, pid, sender) = (order.id, started.id(), sender.clone());
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            sender.send(Message::Answer(Answer::Started { id, pid })).unwrap();
+        });
+        child = Some(started);
+        Ok(())
+    };
+    // A parent that asks for the child's end, as the host would.
+    let ran = run(&manifest(vec![session("late")]), &options(), folder.path(), script, nothing);
+    assert_eq!((ran.exit, ran.outcome("late")), (130, Outcome::Cancelled));
+    let status = child.unwrap().wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+}
+
+#[test]
+fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
+    let folder = folder();
+    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+        sender.send(finish(order.id, Outcome::Failed)).unwrap();
+        Ok(())
+    };
+    let act = |fact: &Fact, sender: &Sender<Message>| {
+        if matches!(fact, Fact::SessionRetried { .. }) {
+            sender.send(Message::Caught(Caught::End(15))).unwrap();
+        }
+    };
+    let retries = RetryPolicy { count: 3, delay: Duration::from_secs(600), backoff: Backoff::Fixed };
+    let ran = run(&manifest(vec![session("fails")]), &RunOptions { retries, ..options() }, folder.path(), script, act);
+    let fails = ran.session("fails");
+    assert_eq!((ran.exit, fails.outcome, fails.attempts.len()), (143, Outcome::Failed, 1));
+    assert_eq!(fails.reason, "not tried again: the run was ended by SIGTERM");
+    assert!(ran.took < Duration::from_secs(60));
+}
+
+#[test]
+fn a_signal_that_came_first_lets_nothing_start() {
+    let folder = folder();
+    let script = |_: &Order, _: OwnedFd, _: &Sender<Message>| panic!("must not start");
+    let act = |fact: &Fact, sender: &Sender<Message>| {
+        if matches!(fact, Fact::RunStarted(_)) {
+            sender.send(Message::Caught(Caught::Tell)).unwrap();
+            sender.send(Message::Caught(Caught::Resume)).unwrap();
+            sender.send(Message::Caught(Caught::End(1))).unwrap();
+        }
+    };
+    let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, act);
+    assert_eq!((ran.exit, ran.outcome("one"), ran.told), (129, Outcome::Aborted, 1));
+    assert_eq!(ran.record.interrupted.as_deref(), Some("SIGHUP"));
+}
+
+#[test]
+fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
+    for stopping in [false, true] {
+        let folder = folder();
+        let mut orders = Vec::new();
+        let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+            orders.push((order.id, order.posargs.clone()));
+            if order.id == SessionId(0) {
+                if stopping {
+                    sender.send(Message::Caught(Caught::End(2))).unwrap();
+                }
+                for posargs in [Some(vec!["a".to_owned()]), None] {
+                    let (target, matches) = (SessionId(1), vec![SessionId(1)]);
+                    let notified = Answer::Notified { id: SessionId(0), target, matches, posargs };
+                    sender.send(Message::Answer(notified)).unwrap();
+                }
+            }
+            sender.send(finish(order.id, Outcome::Passed)).unwrap();
+            Ok(())
+        };
+        let mut sessions = manifest(vec![session("calls"), session("called")]);
+        sessions.queue = vec![SessionId(0)];
+        let ran = run(&sessions, &options(), folder.path(), script, nothing);
+        if stopping {
+            assert_eq!((ran.exit, ran.record.sessions.len()), (130, 1));
+        } else {
+            assert_eq!((ran.exit, ran.outcome("called")), (0, Outcome::Passed));
+            assert_eq!(orders, [(SessionId(0), None), (SessionId(1), Some(vec!["a".to_owned()]))]);
+        }
+    }
+}
+
+#[test]
+fn a_log_in_trouble_is_told_and_fails_nothing() {
+    let folder = folder();
+    std::fs::remove_dir(folder.path().join("logs")).unwrap();
+    std::fs::write(folder.path().join("logs"), "in the way").unwrap();
+    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
+        rustix::io::write(&output, b"said\n").unwrap();
+        sender.send(finish(order.id, Outcome::Passed)).unwrap();
+        Ok(())
+    };
+    let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, nothing);
+    assert_eq!((ran.exit, ran.outcome("one"), ran.session("one").attempts[0].log_bytes), (0, Outcome::Passed, 0));
+    assert!(ran.record.notices[1].starts_with("the log of one is not whole: "), "{:?}", ran.record.notices);
+}

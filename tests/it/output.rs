@@ -1,0 +1,172 @@
+//! Output over the library's doors: real pipes, large logs, many sessions, a replay from disk.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use noxide::output::{Actions, Forge, OutputOptions, Reporter, Streams, replay, reporters};
+use noxide::project::SessionName;
+use noxide::record::{Attempt, Event, Fact, Outcome, RunFacts, SessionFacts, SessionResult};
+
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn streams(out: impl Write + Send + 'static, size: (usize, usize)) -> Streams {
+    Streams { out: Box::new(out), err: Box::new(io::sink()), size: Arc::new(move || Some(size)), events: None }
+}
+
+fn begin(root: &Path, names: &[String]) -> Event {
+    let session = |name: &String| SessionFacts {
+        name: name.as_str().into(),
+        description: String::new(),
+        needs: Vec::new(),
+        locks: Vec::new(),
+        exclusive: false,
+        cpus: 1,
+        usual: None,
+    };
+    let facts = RunFacts {
+        run: "1".to_owned(),
+        time: "2026-11-23T05:25:00+00:00".to_owned(),
+        root: root.to_path_buf(),
+        slots: 2,
+        sessions: names.iter().map(session).collect(),
+        commit: None,
+        versions: Vec::new(),
+    };
+    Event { at: 0, fact: Fact::RunStarted(facts) }
+}
+
+/// Start and end of a session whose log has so many bytes.
+fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [Event; 2] {
+    let name = SessionName::from(name);
+    let log = PathBuf::from(format!("{}.log", name.slug()));
+    let attempt = Attempt {
+        number: 1,
+        outcome,
+        reason: String::new(),
+        exit: Some(0),
+        signal: None,
+        start: at,
+        end: at + 5,
+        cpu: None,
+        peak_memory: None,
+        slots: vec![0],
+        log: log.clone(),
+        log_bytes,
+        leaky: false,
+    };
+    let result =
+        SessionResult { session: name.clone(), outcome, reason: String::new(), flaky: false, attempts: vec![attempt] };
+    let started = Fact::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
+    [Event { at, fact: started }, Event { at: at + 5, fact: Fact::SessionFinished(result) }]
+}
+
+fn feed(reporters: &mut [Box<dyn Reporter>], events: &[Event], folder: &Path) {
+    for reporter in reporters {
+        for event in events {
+            reporter.event(event, folder).unwrap();
+        }
+        reporter.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_after_one_line_ends_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::write(folder.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
+    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    events.extend(session("lint", 1, Outcome::Failed, 1_000_000));
+    events.push(Event { at: 9, fact: Fact::RunFinished { exit: 1 } });
+    let (reader, writer) = io::pipe().unwrap();
+    let head = std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::with_capacity(64, reader).read_line(&mut line).unwrap();
+        line
+    });
+    feed(&mut reporters::open(&OutputOptions::plain(), streams(writer, (80, 24))), &events, folder.path());
+    assert_eq!(head.join().unwrap(), "1 session on 2 slots\n");
+}
+
+#[test]
+fn a_large_log_is_printed_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("{}\n", "0123456789abcdef".repeat(8));
+    let count = 200_000;
+    fs_err::write(folder.path().join("lint.log"), line.repeat(count)).unwrap();
+    let bytes = (line.len() * count) as u64;
+    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    events.extend(session("lint", 1, Outcome::Passed, bytes));
+    let (mut reader, writer) = io::pipe().unwrap();
+    let counted = std::thread::spawn(move || {
+        let (mut buffer, mut lines) = (vec![0; 1 << 16], 0);
+        loop {
+            match reader.read(&mut buffer).unwrap() {
+                0 => return lines,
+                read => lines += buffer[..read].iter().filter(|byte| **byte == b'\n').count(),
+            }
+        }
+    });
+    let actions = Actions { forge: Forge::Forgejo, stop_token: "t".to_owned() };
+    let options = OutputOptions { ci: true, actions: Some(actions), ..OutputOptions::plain() };
+    feed(&mut reporters::open(&options, streams(writer, (80, 24))), &events, folder.path());
+    let lines = counted.join().unwrap();
+    assert!((count..count + 20).contains(&lines), "{lines}");
+}
+
+#[test]
+fn five_hundred_sessions_on_a_board_stay_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..500).map(|n| format!("session-{n}")).collect();
+    let mut events = vec![begin(folder.path(), &names)];
+    for (n, name) in names.iter().enumerate() {
+        let outcome = if n == 250 { Outcome::Crashed } else { Outcome::Passed };
+        events.extend(session(name, n as u64 * 10, outcome, 0));
+    }
+    events.push(Event { at: 5_100, fact: Fact::RunFinished { exit: 1 } });
+    let capture = Capture::default();
+    let options = OutputOptions { board: true, ..OutputOptions::plain() };
+    feed(&mut reporters::open(&options, streams(capture.clone(), (80, 24))), &events, folder.path());
+    let text = capture.text();
+    let end = text.rsplit("\x1b[J").next().unwrap();
+    assert!(end.contains("✗ crashed  session-250") && end.contains("499 more passed"), "{end}");
+    assert!(end.contains("500 sessions: 499 passed, 1 crashed in 5.1s"), "{end}");
+    assert!(end.lines().count() < 12, "{end}");
+}
+
+#[test]
+fn a_record_on_disk_is_shown_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::write(folder.path().join("lint.log"), "bad\n").unwrap();
+    let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
+    events.extend(session("lint", 1, Outcome::Failed, 4));
+    events.push(Event { at: 9, fact: Fact::RunFinished { exit: 1 } });
+    let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    fs_err::write(folder.path().join("events.jsonl"), lines.join("\n")).unwrap();
+
+    let (live, again) = (Capture::default(), Capture::default());
+    feed(&mut reporters::open(&OutputOptions::plain(), streams(live.clone(), (80, 24))), &events, folder.path());
+    let mut file = BufReader::new(fs_err::File::open(folder.path().join("events.jsonl")).unwrap());
+    let mut shown = reporters::open(&OutputOptions::plain(), streams(again.clone(), (80, 24)));
+    let replayed = replay(&mut file, folder.path(), &mut shown).unwrap();
+    assert_eq!((replayed.events, replayed.exit, replayed.damaged), (4, Some(1), None));
+    assert_eq!(again.text(), live.text());
+    assert!(live.text().contains("bad"));
+}

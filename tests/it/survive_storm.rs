@@ -1,0 +1,303 @@
+//! Signals and kills at random moments, hundreds of times: nobody lives on, and every record is whole.
+//!
+//! A storm runs in a process of its own that adopts all orphans, so that nothing can escape it unseen. Its seed is
+//! printed, and `NOXIDE_TEST_SEED` repeats it.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use noxide::record::{Folder, History};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+
+use crate::support::Project;
+use crate::survive::{graced, is_zombie, newest, noxide};
+
+const ROUNDS: u32 = 200;
+const WORKERS: u32 = 6;
+/// The variable that all processes of a round bear; its value is also how long its sleepers sleep.
+const ROUND: &str = "NOXIDE_TEST_ROUND";
+const STORM: &str = "NOXIDE_TEST_STORM";
+
+/// Sessions of all the kinds that are hard to end; each is over in a moment if it is let.
+const SESSIONS: &str = r#"
+FOREVER = os.environ["NOXIDE_TEST_ROUND"]
+subprocess.Popen(["sleep", FOREVER])
+subprocess.run(["sleep", "0.05"])
+
+def script(name, text):
+    def run(session):
+        session.run("sh", "-c", text.replace("@", FOREVER), external=True, silent=name == "silent")
+    nox.session(run, name=name)
+
+script("quick", "echo done")
+script("heedless", "trap '' TERM INT HUP; for i in 1 2 3 4; do sleep 0.05; done")
+script("forks_twice", "(sleep @ >/dev/null 2>&1 &); sleep 0.1")
+script("leaves", "setsid sh -c 'trap \"\" TERM INT; sleep @ & wait' >/dev/null 2>&1 & sleep 0.1")
+script("unmarked", "env -i setsid sleep @ >/dev/null 2>&1 </dev/null & sleep 0.1")
+script("unmarked_orphan", "(env -i setsid setsid sleep @ >/dev/null 2>&1 </dev/null &); sleep 0.1")
+script("leaks", "sleep @ & echo leaked")
+script("silent", "trap '' TERM INT; sleep 0.15")
+
+@nox.session
+def daemon(session):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(float(FOREVER))
+        os._exit(0)
+    os.wait()
+
+@nox.session
+def slow(session):
+    for _ in range(3):
+        session.run("sleep", "0.1", external=True)
+"#;
+
+/// What came of a storm's rounds, by kind.
+type Tally = Mutex<BTreeMap<String, u32>>;
+
+fn count(tally: &Tally, what: impl Into<String>) {
+    *tally.lock().unwrap().entry(what.into()).or_default() += 1;
+}
+
+/// A small generator: seedable, and no two rounds alike.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Runs a storm in a process of its own and shows what it says.
+fn brew(name: &str) {
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["survive_storm::storm", "--exact", "--nocapture"])
+        .env(STORM, name)
+        .env("LLVM_PROFILE_FILE", "/dev/null") // hundreds of profiles would say nothing new
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    println!("{text}");
+    assert!(done.status.success(), "{text}");
+}
+
+#[test]
+fn signals_at_random_moments_leave_nobody_and_a_whole_record() {
+    brew("signals");
+}
+
+#[test]
+fn kills_at_random_moments_leave_what_the_next_run_puts_right() {
+    brew("kills");
+}
+
+/// Not a test of its own: the storm, where [`brew`] asks for one.
+#[test]
+fn storm() {
+    let Ok(kind) = std::env::var(STORM) else { return };
+    rustix::process::set_child_subreaper(Some(getpid())).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let seed = std::env::var("NOXIDE_TEST_SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap());
+    println!("NOXIDE_TEST_SEED={seed}");
+    let (next, tally) = (AtomicU32::new(0), Tally::default());
+    std::thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let (kind, next, tally) = (&kind, &next, &tally);
+            scope.spawn(move || match kind.as_str() {
+                "signals" => signals(seed, next, tally),
+                _ => kills(seed, ROUNDS + worker, next, tally),
+            });
+        }
+    });
+    println!("{:?}", tally.lock().unwrap());
+    let strays: Vec<String> = processes().into_iter().filter(|p| p.parent == getpid()).map(|p| p.words).collect();
+    assert_eq!(strays, [""; 0], "adopted from some round");
+    let happened = |what: &str| tally.lock().unwrap().get(what).copied().unwrap_or(0);
+    assert!(happened("while loading") >= 10, "rounds must hit the load too");
+    assert!(happened("while running") >= 50, "rounds must hit the run");
+}
+
+fn rounds(seed: u64, next: &AtomicU32) -> impl Iterator<Item = (u32, Dice)> {
+    std::iter::from_fn(move || {
+        let round = next.fetch_add(1, Ordering::Relaxed);
+        (round < ROUNDS).then(|| {
+            let mut dice = Dice(seed.wrapping_add(u64::from(round)));
+            dice.below(2);
+            (round, dice)
+        })
+    })
+}
+
+/// What the processes of a round are known by.
+fn forever(round: u32) -> String {
+    format!("{}.{}", 1_000 + round, getpid().as_raw_nonzero())
+}
+
+fn start(project: &Project, round: u32) -> Child {
+    let mut command = noxide(project, &["-j4", "--leak-timeout", "50ms"]);
+    command.env(ROUND, forever(round));
+    let out = std::fs::File::create(project.beside().join("out")).unwrap();
+    command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits for a random moment: of the load in some rounds, of the run in most.
+fn some_moment(project: &Project, dice: &mut Dice) {
+    let (while_loading, pause) = (dice.below(10) < 3, Duration::from_millis(dice.below(700)));
+    let since = Instant::now();
+    let begun = || std::fs::metadata(project.beside().join("out")).is_ok_and(|out| out.len() > 0);
+    while !while_loading && !begun() && since.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(if while_loading { pause / 2 } else { pause });
+}
+
+fn send(noxide: &Child, signal: Signal) {
+    // One that is over already is not asked for yet, so that its number is nobody else's.
+    kill_process(Pid::from_child(noxide), signal).unwrap();
+}
+
+fn end(mut noxide: Child, what: &str) -> ExitStatus {
+    let until = Instant::now() + Duration::from_secs(40);
+    loop {
+        if let Some(status) = noxide.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < until, "{what} does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A process that lives.
+struct Process {
+    parent: Pid,
+    words: String,
+    environment: String,
+}
+
+fn processes() -> Vec<Process> {
+    let read = |path: &std::path::Path, file: &str| {
+        String::from_utf8_lossy(&std::fs::read(path.join(file)).unwrap_or_default()).replace('\0', " ")
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    entries
+        .filter(|path| !is_zombie(path))
+        .filter_map(|path| {
+            let stat = read(&path, "stat");
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            let words = format!("{}: {}", path.display(), read(&path, "cmdline"));
+            Some(Process { parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
+        })
+        .collect()
+}
+
+/// What of a round lives.
+fn living(round: u32) -> Vec<String> {
+    let (mark, sleeper) = (format!("{ROUND}={} ", forever(round)), forever(round));
+    let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || p.words.contains(&sleeper);
+    processes().into_iter().filter(of_round).map(|p| p.words).collect()
+}
+
+fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
+    let project = graced("60ms", SESSIONS);
+    let mut runs = 0;
+    for (round, mut dice) in rounds(seed, next) {
+        let noxide = start(&project, round);
+        some_moment(&project, &mut dice);
+        let first = [Signal::INT, Signal::TERM, Signal::HUP][dice.below(3) as usize];
+        send(&noxide, first);
+        let mut sent = vec![first.as_raw()];
+        if dice.below(3) == 0 {
+            std::thread::sleep(Duration::from_millis(dice.below(150)));
+            let second = [Signal::INT, Signal::TERM][dice.below(2) as usize];
+            send(&noxide, second);
+            sent.push(second.as_raw());
+        }
+        let what = format!("round {round} after {sent:?}");
+        let status = end(noxide, &what);
+        assert_eq!(living(round), [""; 0], "{what}: {status}");
+        let folder = Folder::existing(project.root());
+        let all = folder.as_ref().map(Folder::runs).unwrap_or_default();
+        for run in &all {
+            folder.as_ref().unwrap().record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
+        }
+        let recorded = all.last().cloned().filter(|_| all.len() > runs);
+        runs = all.len();
+        let by_signal = |code: i32| sent.iter().any(|signal| code == 128 + signal);
+        match (status.code(), status.signal(), recorded.and_then(|_| newest(project.root()))) {
+            (None, Some(signal), None) if sent.contains(&signal) => count(tally, "before anything"),
+            (Some(code), None, None) if by_signal(code) => count(tally, "while loading"),
+            (Some(code), None, Some(record)) if by_signal(code) => {
+                assert_eq!(record.exit.map(i32::from), Some(code), "{what}");
+                assert!(record.interrupted.is_some() && record.sessions.iter().all(|s| s.result.is_some()), "{what}");
+                count(tally, "while running");
+                count(tally, format!("exit code {code}"));
+            }
+            (Some(0), None, Some(record)) if record.exit == Some(0) => count(tally, "when all was over"),
+            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.beside().join("out")).unwrap()),
+        }
+    }
+}
+
+fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
+    let project = graced("60ms", SESSIONS);
+    project.write("noxide.toml", "grace = '60ms'\nhistory = 1000\n");
+    let folder = |project: &Project| Folder::existing(project.root()).unwrap();
+    let whole = |round: u32| {
+        let status = end(start(&project, round), "a whole run");
+        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert_eq!(living(round), [""; 0], "of a whole run");
+    };
+    whole(own);
+    let first = folder(&project).runs();
+    let kept = std::fs::read(folder(&project).run(&first[0]).join("record.json")).unwrap();
+    let mut killed = Vec::new();
+    for (round, mut dice) in rounds(seed, next) {
+        let before = folder(&project).runs().len();
+        let mut noxide = start(&project, round);
+        some_moment(&project, &mut dice);
+        noxide.kill().unwrap();
+        let status = noxide.wait().unwrap();
+        let ran = folder(&project).runs().len() > before;
+        count(
+            tally,
+            if status.signal() != Some(9) {
+                "when all was over"
+            } else if ran {
+                "while running"
+            } else {
+                "while loading"
+            },
+        );
+        killed.push(round);
+    }
+    whole(own);
+    // Hosts of the last rounds may still be giving their sessions the time to end.
+    let until = Instant::now() + Duration::from_secs(15);
+    for round in killed {
+        while !living(round).is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(living(round), [""; 0], "round {round}");
+    }
+    let folder = folder(&project);
+    for run in folder.runs() {
+        let record = folder.record(&run).unwrap_or_else(|error| panic!("{error}"));
+        assert!(record.exit == Some(0) || record.interrupted.as_deref() == Some("killed"), "{run}: {record:?}");
+        let claim = noxide::fs::Claim::take(&folder.run(&run).join("alive")).unwrap();
+        assert!(claim.is_some(), "{run} is still locked");
+        count(tally, if record.exit.is_some() { "records of whole runs" } else { "records of killed runs" });
+    }
+    assert!(folder.dead().is_empty());
+    assert_eq!(std::fs::read(folder.run(&first[0]).join("record.json")).unwrap(), kept, "history intact");
+    let history = History::new(&folder.newest(1_000));
+    assert!(history.usual(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall >= 300));
+}
