@@ -14,8 +14,6 @@ pub enum CacheKind {
     SetupUv,
     /// `actions/setup-python` with `cache:`.
     SetupPython,
-    /// `noxide cache`.
-    Noxide,
     /// Another action known to cache, or one of the repository's own that does.
     Other,
 }
@@ -77,10 +75,6 @@ pub(super) fn caches(all: &[Workflow], workflow: &Workflow, job: &Job) -> Vec<Ca
 
 fn cache(all: &[Workflow], workflow: &Workflow, job: &Job, step: &Step) -> Option<Cache> {
     let make = |kind, place| Cache { step: step.index, kind, place, paths: vec![], key: None, restore: vec![] };
-    let noxide = step.commands.iter().find(|command| command.starts(&["noxide", "cache"]));
-    if let Some(command) = noxide {
-        return Some(make(CacheKind::Noxide, step.place(command.span)));
-    }
     let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
     if action.is_cache() {
         let lines =

@@ -109,7 +109,6 @@ fn cached(cache: &Cache, line: usize) -> CacheRow {
         CacheKind::Action => "actions/cache",
         CacheKind::SetupUv => "setup-uv",
         CacheKind::SetupPython => "setup-python",
-        CacheKind::Noxide => "noxide cache",
         CacheKind::Other => "another action",
     };
     let paths = cache.paths.iter().map(|path| path.value.clone()).collect();

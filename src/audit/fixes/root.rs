@@ -10,7 +10,9 @@ pub fn concurrency(workflow: &Workflow) -> Option<Fix> {
     if workflow.root.flow || workflow.on.span.end == 0 || workflow.root.shared {
         return None;
     }
-    let cancel = workflow.on.on_branches() || workflow.on.on_pulls();
+    // What deploys or publishes must not be cut off half way.
+    let delivers = workflow.jobs.iter().any(|job| job.publishes() || job.id.value.to_lowercase().contains("deploy"));
+    let cancel = (workflow.on.on_branches() || workflow.on.on_pulls()) && !delivers;
     let mut lines = vec![
         "concurrency:".to_owned(),
         "  group: ${{ github.workflow }}-${{ github.ref }}".to_owned(),

@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     name: RuleName { id: "NX117", name: "cache-lost-on-failure", what: "A cache is saved only when the job passes." },
     why: "`actions/cache` saves in a post step with `success()`: while a branch is red, every run starts cold.",
     evidence: "Structural, in all versions; measured in act.",
-    advice: "Split it into `actions/cache/restore` and `actions/cache/save` with `if: always()`, or let `noxide cache` save.",
+    advice: "Split it into `actions/cache/restore` and `actions/cache/save` with `if: always()`.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     why: "`reuse_venv` then does nothing in CI: each run resolves and links everything anew.",
     evidence: "W9, asked for in 13 issues. On parcelbook `.nox` adds 0.6 % to the bytes of uv's cache and saves 3 % on a fast index; what it saves is resolution and network. Environments hold absolute paths: a `.nox` restored into another workspace failed when we executed it, so no fix adds it.",
-    advice: "Keep `.nox` in an entry of its own where the workspace lies at the same path in every run, under a key with the Python version; or let `noxide cache` do it. Elsewhere leave it out and say so with an ignore comment.",
+    advice: "Keep `.nox` in an entry of its own where the workspace lies at the same path in every run, under a key with the Python version. Elsewhere leave it out and say so with an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -73,9 +73,7 @@ fn look(project: &Project, found: &mut Found) {
         return;
     };
     let running: Vec<View> = project.jobs().filter(|view| !view.survey.calls.is_empty()).collect();
-    let kept = |view: &View| {
-        view.survey.caches.iter().any(|cache| cache.keeps_environments() || cache.kind == CacheKind::Noxide)
-    };
+    let kept = |view: &View| view.survey.caches.iter().any(Cache::keeps_environments);
     if running.is_empty() || running.iter().any(kept) {
         return;
     }

@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     name: RuleName { id: "NX209", name: "no-path-filter", what: "A change of documentation alone runs everything." },
     why: "The whole pipeline runs for a text that no session reads.",
     evidence: "W17, asked for in seven issues; 82 of 106 sampled push workflows have no filter. A filtered required check never reports, so this is no fix to make blindly.",
-    advice: "Let `noxide affected` choose the sessions, so that the required check still reports; or `paths-ignore` where nothing requires it.",
+    advice: "Add `paths-ignore` where no required check depends on the workflow; where one does, leave it and say so with an ignore comment.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -46,12 +46,7 @@ fn look(project: &Project, found: &mut Found) {
         let push = on.on_branches() && !filtered("push");
         let pull = on.has("pull_request") && !filtered("pull_request");
         let runs = project.jobs_of(workflow).any(|view| !view.survey.calls.is_empty());
-        let chosen = project.jobs_of(workflow).any(|view| {
-            view.job.steps.iter().any(|step| {
-                step.commands.iter().any(|command| command.starts(&["noxide", "affected"]) || command.has("--affected"))
-            })
-        });
-        if (push || pull) && runs && !chosen {
+        if (push || pull) && runs {
             found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
         }
     }

@@ -19,7 +19,7 @@ pub fn pretty(findings: &[Finding], tally: Tally, paint: Paint, width: Option<us
     let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(120).max(40));
     let mut text = String::new();
     for group in by_rule(findings) {
-        text.push_str(&renderer.render(&report(&group)));
+        text.push_str(&renderer.render(&report(&group, width)));
         text.push_str("\n\n");
     }
     text.push_str(&tally.line(findings));
@@ -27,7 +27,7 @@ pub fn pretty(findings: &[Finding], tally: Tally, paint: Paint, width: Option<us
     text
 }
 
-fn report<'a>(group: &[&'a Finding]) -> Vec<Group<'a>> {
+fn report<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<'a>> {
     let finding = group[0];
     let level = match finding.severity {
         Severity::High => Level::ERROR,
@@ -48,15 +48,16 @@ fn report<'a>(group: &[&'a Finding]) -> Vec<Group<'a>> {
     }
     let others: Vec<String> = group.iter().skip(1).map(|other| at(&other.place)).collect();
     if !others.is_empty() {
-        first = first.element(Level::NOTE.message(format!("also at {}", some(&others))));
+        first = first.element(Level::NOTE.message(wrapped(&format!("also at {}", some(&others)), width)));
     }
     let unshown = finding.related.len().saturating_sub(shown(finding) + elsewhere.len());
     if unshown > 0 {
         let rest: Vec<String> = finding.related.iter().skip(finding.related.len() - unshown).map(at).collect();
-        first = first.element(Level::NOTE.message(format!("see also {}", some(&rest))));
+        first = first.element(Level::NOTE.message(wrapped(&format!("see also {}", some(&rest)), width)));
     }
-    first = first.element(Level::NOTE.message(format!("{} ({})", finding.rule.what, finding.rule.name)));
-    first = first.element(Level::HELP.message(finding.advice.as_str()));
+    first =
+        first.element(Level::NOTE.message(wrapped(&format!("{} ({})", finding.rule.what, finding.rule.name), width)));
+    first = first.element(Level::HELP.message(wrapped(&finding.advice, width)));
     let mut groups = vec![first];
     if let Some(fix) = finding.fix.as_ref().filter(|fix| !fix.edits.is_empty()) {
         let how = if fix.safe { "--fix" } else { "--fix --unsafe-fixes" };
@@ -101,4 +102,38 @@ fn at(place: &Place) -> String {
 fn some(places: &[String]) -> String {
     let named = places.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     if places.len() > NAMED { format!("{named} and {} more", places.len() - NAMED) } else { named }
+}
+
+/// A message in lines that fit beside the gutter; a pipe gets it in one.
+fn wrapped(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let room = width.saturating_sub(16).max(24);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > room {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_fit_beside_the_gutter() {
+        let text = "one two three four five six seven eight nine ten";
+        assert_eq!(wrapped(text, None), text);
+        let lines = wrapped(text, Some(44));
+        assert!(lines.lines().count() == 2 && lines.lines().all(|line| line.len() <= 28), "{lines}");
+        assert_eq!(lines.replace('\n', " "), text);
+    }
 }

@@ -83,6 +83,9 @@ fn jobs_that_hand_something_out_get_no_cache() {
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert!(!text.contains("actions/cache"), "{text}");
     }
+    let text = "on: push\njobs:\n  Deploy:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
+    let root = folder(&[(FILE, text)]);
+    assert!(mend(root.path(), Wanted::Safe).files[0].new.text.contains("cancel-in-progress: false"));
 }
 
 #[test]
