@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use noxide::audit::mend::Wanted;
 use serde_json::Value;
@@ -87,4 +88,30 @@ fn our_own_schema_finds_nothing_new_on_forgejo() {
         mend(root.path(), Wanted::All);
         assert!(breaches(root.path()) <= before);
     }
+}
+
+#[test]
+fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
+    let files: Vec<(String, String)> =
+        (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
+    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    let actionlint = judges().join("bin/actionlint");
+    let time = |program: &Path, words: &[&str], paths: &[&str]| {
+        let start = Instant::now();
+        let output = Command::new(program).args(words).args(paths).current_dir(root.path()).output().unwrap();
+        assert!(!output.stdout.is_empty());
+        start.elapsed().as_secs_f64()
+    };
+    let rounds: Vec<(f64, f64)> = (0..3)
+        .map(|_| {
+            let ours = time(Path::new(env!("CARGO_BIN_EXE_noxide")), &["audit", "--format", "json"], &[]);
+            (ours, time(&actionlint, &["-shellcheck=", "-pyflakes=", "-oneline"], &paths))
+        })
+        .collect();
+    let best = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
+    let (ours, theirs) = (best(|round| round.0), best(|round| round.1));
+    println!("450 workflows: noxide {ours:.3} s, actionlint {theirs:.3} s");
+    // Only what people run is compared: a test build is not optimised.
+    assert!(cfg!(debug_assertions) || ours < 2.0 * theirs, "{ours} s against {theirs} s");
 }
