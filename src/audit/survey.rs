@@ -125,7 +125,7 @@ impl Project {
             let kind = if is_action(&source) { FileKind::Action } else { FileKind::Workflow };
             let dialect = project.options.dialect.or_else(|| Dialect::of_path(&source.path));
             match Workflow::read(source.clone(), kind, dialect.unwrap_or(Dialect::Github)) {
-                Ok(workflow) => project.workflows.push(workflow),
+                Ok(workflow) => project.workflows.push(Workflow { number: project.workflows.len(), ..workflow }),
                 Err(error) => project.broken.push((source, error)),
             }
         }
@@ -224,7 +224,8 @@ impl Project {
 
     /// The jobs of one workflow.
     pub fn jobs_of<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = View<'a>> {
-        self.jobs().filter(move |view| std::ptr::eq(view.workflow, workflow))
+        let surveys = self.surveys.get(workflow.number).into_iter().flatten();
+        workflow.jobs.iter().zip(surveys).map(move |(job, survey)| View { project: self, workflow, job, survey })
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Workflow {
     pub jobs: Vec<Job>,
     /// The whole tree.
     pub root: Node,
+    /// Its place among the project's workflows.
+    pub number: usize,
 }
 
 impl Workflow {
@@ -54,7 +56,7 @@ impl Workflow {
         };
         let on = root.entry("on").map(|(key, value)| Triggers::read(key, value)).unwrap_or_default();
         let env = root.get("env").map(texts).unwrap_or_default();
-        Ok(Self { name: root.get("name").and_then(Text::read), source, kind, dialect, on, env, jobs, root })
+        Ok(Self { name: root.get("name").and_then(Text::read), source, kind, dialect, on, env, jobs, root, number: 0 })
     }
 
     /// A job by its key.

@@ -105,7 +105,7 @@ fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
     };
     let rounds: Vec<(f64, f64)> = (0..3)
         .map(|_| {
-            let ours = time(Path::new(env!("CARGO_BIN_EXE_noxide")), &["audit", "--format", "json"], &[]);
+            let ours = time(Path::new(env!("CARGO_BIN_EXE_noxide")), &["audit", "--format", "forgejo"], &[]);
             (ours, time(&actionlint, &["-shellcheck=", "-pyflakes=", "-oneline"], &paths))
         })
         .collect();
