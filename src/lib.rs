@@ -7,4 +7,5 @@ pub mod fs;
 pub mod output;
 pub mod project;
 pub mod record;
+pub mod report;
 pub mod run;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
@@ -12,11 +12,13 @@ use super::failure::Failure;
 use super::listing::dry_run;
 use super::opened::{Opened, Wanted};
 use super::screen::{Screen, say, terminal_size};
+use crate::fs::write_atomic;
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts};
-use crate::run::process::{Mask, end_marked, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, RunPlan, nox_report, room};
+use crate::report::junit;
+use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
 
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
@@ -41,6 +43,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
     }
+    opened.host.warm();
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
@@ -71,7 +74,9 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
 fn rerun(noxfile: Option<&Path>) -> Result<Vec<OsString>, Failure> {
     let root = noxfile.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let none = || Failure::NoRun("no earlier run is recorded here, so there is nothing to run again".to_owned());
-    let folder = Folder::open(root).map_err(|_| none())?;
+    let folder = Folder::existing(root).ok_or_else(none)?;
+    // What a killed noxide left unfinished was not passed either; what goes wrong here is told by the run itself.
+    bury_the_dead(&folder);
     let last = folder.newest(1).into_iter().next().ok_or_else(none)?;
     let undone = |outcome: Option<crate::record::Outcome>| outcome.is_none_or(crate::record::Outcome::is_failure);
     let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
@@ -129,7 +134,6 @@ fn go(
     history: &History,
 ) -> Result<u8, Failure> {
     let (sender, messages) = mpsc::channel();
-    opened.watch.tell(sender.clone());
     let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
@@ -141,6 +145,9 @@ fn go(
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
+    let keyboard = output.board.then(Keyboard::stdin).flatten();
+    opened.watch.tell(sender.clone(), keyboard.clone());
+    let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
@@ -148,6 +155,8 @@ fn go(
         fs_err::create_dir_all(logs)
             .map_err(|source| Failure::System { what: "cannot make the folder of --logs".to_owned(), source })?;
     }
+    let (lent, without) = Lent::new(&run_folder, plan.slots);
+    opened.notices.extend(without);
     let given = Given {
         mask: mask(&plan, &opened.options.secrets),
         plan,
@@ -160,16 +169,30 @@ fn go(
         env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
         mark: format!("{run}.{mark}"),
         notices: opened.notices.clone(),
+        lent: &lent,
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
     end_run(Some(&variable(&mark)), Some(host_pid));
+    // It takes its leave while the record is written.
+    opened.host.dismiss();
+    lent.close();
     audience.close();
+    if let Some(record) = audience.recorder.record() {
+        audience.troubles.extend(restore_logs(&opened.options, &run_folder, &record));
+    }
     write_report(args, &opened.manifest, &mut audience);
+    write_junit(args, &run_folder, &mut audience);
     opened.watch.over(exit);
     for trouble in &audience.troubles {
         say(&format!("warning: {trouble}"));
     }
+    drop(keys);
     Ok(exit)
+}
+
+/// Keys on a terminal's board; a run without them is a run all the same.
+fn keys(keyboard: Keyboard, sender: Sender<Message>) -> Option<Keys> {
+    Keys::listen(keyboard, move || sender.send(Message::Caught(Caught::Tell)).unwrap_or(())).ok()
 }
 
 /// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because
@@ -217,13 +240,23 @@ fn create(path: &Path) -> Result<Box<dyn std::io::Write + Send>, Failure> {
     Ok(Box::new(file))
 }
 
+/// The JUnit report, where a flag asks for it.
+fn write_junit(args: &RunArgs, folder: &Path, audience: &mut Audience) {
+    let (Some(path), Some(record)) = (&args.shown.junit, audience.recorder.record()) else { return };
+    let junit = junit(&record, folder);
+    audience.troubles.extend(junit.passed_over);
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let written = parent.map_or(Ok(()), fs_err::create_dir_all).and_then(|()| write_atomic(path, &junit.xml));
+    audience.troubles.extend(written.err().map(|error| format!("the JUnit report: {error}")));
+}
+
 /// nox's own report, where a flag or the noxfile asks for it.
 fn write_report(args: &RunArgs, manifest: &Manifest, audience: &mut Audience) {
     let path: Option<PathBuf> = args.shown.report.clone().or_else(|| manifest.report.clone());
     let (Some(path), Some(record)) = (path, audience.recorder.record()) else { return };
     let mut text = format!("{:#}", nox_report(manifest, &record));
     text.push('\n');
-    if let Err(error) = crate::fs::write_atomic(&path, text.as_bytes()) {
+    if let Err(error) = write_atomic(&path, text.as_bytes()) {
         audience.troubles.push(format!("nox's report: {error}"));
     }
 }

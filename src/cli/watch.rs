@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::run::Message;
-use crate::run::process::{Caught, Signals, end_run, interrupt_descendants, stop_self};
+use crate::run::process::{Caught, Keyboard, Signals, end_run, interrupt_descendants, stop_self};
 
 /// How long what loads the noxfile gets after the first signal, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -27,8 +27,8 @@ enum Stage {
         /// How many came.
         count: u32,
     },
-    /// Sessions run: the dispatcher decides.
-    Running(Sender<Message>),
+    /// Sessions run: the dispatcher decides. Around a stop (Ctrl-Z) the terminal is as the user had it.
+    Running(Sender<Message>, Option<Keyboard>),
     /// Nothing runs that needs time to end: a signal ends noxide, by this exit code or its own.
     Idle(Option<u8>),
 }
@@ -53,9 +53,9 @@ impl Watch {
         }
     }
 
-    /// From now on signals are the dispatcher's.
-    pub(super) fn tell(&self, dispatcher: Sender<Message>) {
-        *lock(&self.stage) = Stage::Running(dispatcher);
+    /// From now on signals are the dispatcher's; `keyboard` is the terminal it reads keys from.
+    pub(super) fn tell(&self, dispatcher: Sender<Message>, keyboard: Option<Keyboard>) {
+        *lock(&self.stage) = Stage::Running(dispatcher, keyboard);
     }
 
     /// The run is over and its record written: a signal only hastens the end, by the run's own exit code.
@@ -72,7 +72,14 @@ fn take(known: &Arc<Mutex<Stage>>, caught: Caught) {
     let mut stage = lock(known);
     let (signal, count) = match (&mut *stage, caught) {
         // A dispatcher that is gone has no sessions left.
-        (Stage::Running(dispatcher), caught) => return dispatcher.send(Message::Caught(caught)).unwrap_or(()),
+        (Stage::Running(dispatcher, keyboard), caught) => {
+            match (keyboard, caught) {
+                (Some(keyboard), Caught::Pause) => keyboard.restore(),
+                (Some(keyboard), Caught::Resume) => keyboard.quiet(),
+                _ => {}
+            }
+            return dispatcher.send(Message::Caught(caught)).unwrap_or(());
+        }
         (_, Caught::Pause) => {
             drop(stage);
             return stop_self();

@@ -5,7 +5,7 @@ mod host;
 mod manifest;
 mod name;
 mod nox;
-mod path_facts;
+pub(crate) mod path_facts;
 
 pub use git::Checkout;
 pub use host::{

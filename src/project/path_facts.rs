@@ -23,35 +23,30 @@ impl From<Either> for PathBuf {
     }
 }
 
-pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     match path.to_str() {
         Some(text) => serializer.serialize_str(text),
         None => path.as_os_str().as_bytes().serialize(serializer),
     }
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     Either::deserialize(deserializer).map(PathBuf::from)
 }
 
 /// The same for a path that may be absent.
-pub(super) mod maybe {
+pub(crate) mod maybe {
     use super::{Deserialize, Deserializer, Either, PathBuf, Serializer};
 
     #[allow(clippy::ref_option, reason = "the shape serde asks for")]
-    pub(in crate::project) fn serialize<S: Serializer>(
-        path: &Option<PathBuf>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
         match path {
             Some(path) => super::serialize(path, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(in crate::project) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<PathBuf>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
         Ok(Option::<Either>::deserialize(deserializer)?.map(PathBuf::from))
     }
 }

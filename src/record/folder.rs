@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::record::{Machine, Record};
+use super::record::{Machine, RECORD_VERSION, Record};
 use super::recorder::{UNBORN, read_events, write_record};
+use super::scratch::remove_scratch;
 use crate::fs::{Claim, write_atomic};
 
 /// No run's folder takes that long to get its name.
@@ -84,8 +85,12 @@ impl Folder {
     pub fn record(&self, run: &str) -> io::Result<Record> {
         let path = self.run(run).join("record.json");
         let bytes = fs_err::read(&path)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let record: Record = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+        match record.version {
+            RECORD_VERSION => Ok(record),
+            other => Err(refuse(format!("version {other} is not known to this noxide"))),
+        }
     }
 
     /// The newest records first, at most `most`; unreadable ones are passed over.
@@ -112,7 +117,10 @@ impl Folder {
         let events = read_events(&dead.path.join("events.jsonl")).unwrap_or_default();
         match Record::fold(&events, Machine::here()) {
             Some(record) => write_record(&dead.path, &record),
-            None => fs_err::remove_dir_all(&dead.path),
+            None => {
+                remove_scratch(&dead.path);
+                fs_err::remove_dir_all(&dead.path)
+            }
         }
     }
 
@@ -123,6 +131,7 @@ impl Folder {
             let path = self.run(run);
             let living = matches!(Claim::take(&path.join("alive")), Ok(None));
             if !living {
+                remove_scratch(&path);
                 // A run that cannot be removed now (read-only, busy) is tried again by the next run.
                 let _ = fs_err::remove_dir_all(&path);
             }

@@ -1,5 +1,6 @@
 //! Facts of a run: events, records on disk, history.
 
+mod artifacts;
 mod event;
 mod folder;
 mod history;
@@ -7,10 +8,13 @@ mod outcome;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod record;
 mod recorder;
+mod scratch;
 
+pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
 pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
 pub use outcome::Outcome;
 pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
 pub use recorder::{Recorder, read_events, write_record};
+pub use scratch::Scratch;

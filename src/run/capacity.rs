@@ -1,6 +1,6 @@
 //! What the machine gives: CPUs by affinity and cgroup, memory by cgroup.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::plan::Room;
 
@@ -13,34 +13,66 @@ pub fn room() -> Room {
 
 /// The lower of the machine's memory and the limits of this process's cgroups, in bytes; none where nothing is told.
 fn memory_limit(root: &Path) -> Option<u64> {
-    let total = meminfo(root, "MemTotal:");
-    let groups = fs_err::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let mut limits: Vec<u64> = total.into_iter().collect();
-    for line in groups.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let (mount, file) = match controllers {
-            "" => ("sys/fs/cgroup", "memory.max"),
-            list if list.split(',').any(|name| name == "memory") => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-            _ => continue,
-        };
-        // A limit on any ancestor binds too; inside a container the path may name a folder that is not there.
-        let mut folder = root.join(mount).join(path.trim_start_matches('/'));
-        while folder.starts_with(root.join(mount)) {
-            limits.extend(
-                fs_err::read_to_string(folder.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok()),
-            );
-            if !folder.pop() {
-                break;
-            }
-        }
-    }
-    limits.into_iter().min()
+    let limits = groups(root).into_iter().filter_map(|group| number(&group.folder.join(group.files().0)));
+    limits.chain(meminfo(root, "MemTotal:")).min()
 }
 
 /// Bytes of memory that could be used now without swapping; none where the system does not tell.
 pub fn memory_available() -> Option<u64> {
-    meminfo(Path::new("/"), "MemAvailable:")
+    available(Path::new("/"))
+}
+
+/// The lower of what the machine has free and what this process's cgroups still allow.
+fn available(root: &Path) -> Option<u64> {
+    let left = |group: Group| {
+        let (limit, usage, cache) = group.files();
+        let stat = fs_err::read_to_string(group.folder.join("memory.stat")).unwrap_or_default();
+        // Pages of files that nobody uses are given up before anything is refused.
+        let cache = stat.lines().find_map(|line| line.strip_prefix(cache)?.trim().parse::<u64>().ok()).unwrap_or(0);
+        let used = number(&group.folder.join(usage))?.saturating_sub(cache);
+        Some(number(&group.folder.join(limit))?.saturating_sub(used))
+    };
+    groups(root).into_iter().filter_map(left).chain(meminfo(root, "MemAvailable:")).min()
+}
+
+/// A cgroup that bounds this process's memory.
+struct Group {
+    folder: PathBuf,
+    unified: bool,
+}
+
+impl Group {
+    /// The files that tell limit and usage, and the line of `memory.stat` that tells unused cache.
+    fn files(&self) -> (&'static str, &'static str, &'static str) {
+        if self.unified {
+            ("memory.max", "memory.current", "inactive_file ")
+        } else {
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
+        }
+    }
+}
+
+/// This process's memory cgroup and all above it; some may not be there inside a container.
+fn groups(root: &Path) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for line in fs_err::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default().lines() {
+        let mut parts = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let (mount, unified) = match controllers {
+            "" => (root.join("sys/fs/cgroup"), true),
+            list if list.split(',').any(|name| name == "memory") => (root.join("sys/fs/cgroup/memory"), false),
+            _ => continue,
+        };
+        // A limit on any ancestor binds too.
+        let folder = mount.join(path.trim_start_matches('/'));
+        let above = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
+        groups.extend(above.map(|folder| Group { folder: folder.to_path_buf(), unified }));
+    }
+    groups
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs_err::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn meminfo(root: &Path, key: &str) -> Option<u64> {
@@ -73,6 +105,7 @@ mod tests {
             ("sys/fs/cgroup/job/step/memory.max", "max\n"),
         ]);
         assert_eq!(memory_limit(root.path()), Some(2 << 30));
+        assert_eq!(available(root.path()), Some(1 << 10));
     }
 
     #[test]
@@ -83,6 +116,27 @@ mod tests {
         ]);
         assert_eq!(memory_limit(one.path()), Some(1 << 20));
         assert_eq!(memory_limit(tree(&[("proc/meminfo", "MemTotal: many\n")]).path()), None);
+    }
+
+    #[test]
+    fn what_a_group_still_allows_counts_unused_cache_as_free() {
+        let mut files = vec![
+            ("proc/meminfo", "MemAvailable: 9000 kB\n"),
+            ("proc/self/cgroup", "0::/job\n"),
+            ("sys/fs/cgroup/job/memory.max", "5000\n"),
+            ("sys/fs/cgroup/job/memory.current", "4000\n"),
+            ("sys/fs/cgroup/job/memory.stat", "anon 1\ninactive_file 500\n"),
+        ];
+        assert_eq!(available(tree(&files).path()), Some(1_500));
+        files[3].1 = "9999\n";
+        assert_eq!(available(tree(&files).path()), Some(0));
+        let old = tree(&[
+            ("proc/self/cgroup", "4:memory:/x\n"),
+            ("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "10\n"),
+            ("sys/fs/cgroup/memory/x/memory.usage_in_bytes", "7\n"),
+            ("sys/fs/cgroup/memory/x/memory.stat", "inactive_file 9\ntotal_inactive_file 1\n"),
+        ]);
+        assert_eq!(available(old.path()), Some(4));
     }
 
     #[test]

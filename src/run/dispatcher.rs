@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::attempt::Running;
+use super::capacity::memory_available;
 use super::clock::Clock;
 use super::launch::{Answer, Launch};
+use super::lent::Lent;
 use super::options::RunOptions;
 use super::plan::RunPlan;
+use super::pressure::Pressure;
 use super::process::{Caught, Mask};
 use super::schedule::Scheduler;
 use crate::project::{Manifest, SessionId};
@@ -24,6 +29,8 @@ pub enum Message {
     HostGone,
     /// The last process that held an attempt's output is gone: place in the plan and attempt.
     Closed(usize, u32),
+    /// A session's outputs are gathered: place in the plan, and what did not go well.
+    Gathered(usize, Vec<String>),
     /// A signal reached noxide.
     Caught(Caught),
 }
@@ -55,6 +62,8 @@ pub struct Given<'a> {
     pub notices: Vec<String>,
     /// Environment that all sessions get.
     pub env: Vec<(String, String)>,
+    /// What sessions are lent: their share of the machine.
+    pub lent: &'a Lent,
 }
 
 /// A run while it lasts.
@@ -70,6 +79,9 @@ pub struct Dispatcher<'a> {
     pub(super) waiting_retry: BTreeMap<usize, (u64, Vec<usize>)>,
     pub(super) attempts: BTreeMap<usize, Vec<Attempt>>,
     pub(super) posargs: BTreeMap<usize, Vec<String>>,
+    pub(super) gathering: BTreeMap<usize, Attempt>,
+    pub(super) hasten: Arc<AtomicBool>,
+    pub(super) pressure: Pressure,
     pub(super) nice: BTreeMap<usize, i32>,
     pub(super) last_tick: u64,
     pub(super) ended_by: Option<i32>,
@@ -86,6 +98,7 @@ impl<'a> Dispatcher<'a> {
         (sender, messages): (Sender<Message>, Receiver<Message>),
     ) -> Self {
         let scheduler = given.plan.scheduler();
+        let pressure = Pressure::new(memory_available, given.plan.memory);
         Self {
             given,
             launcher,
@@ -98,12 +111,22 @@ impl<'a> Dispatcher<'a> {
             waiting_retry: BTreeMap::new(),
             attempts: BTreeMap::new(),
             posargs: BTreeMap::new(),
+            gathering: BTreeMap::new(),
+            hasten: Arc::default(),
+            pressure,
             nice: BTreeMap::new(),
             last_tick: 0,
             ended_by: None,
             failed: false,
             stopping: false,
         }
+    }
+
+    /// Watches another source of what memory is available than the machine.
+    #[must_use]
+    pub fn with_memory(mut self, available: fn() -> Option<u64>) -> Self {
+        self.pressure = Pressure::new(available, self.given.plan.memory);
+        self
     }
 
     /// Runs until every session is over and gives the exit code: 0, 1, or 128 and the number of the signal.
@@ -154,6 +177,7 @@ impl<'a> Dispatcher<'a> {
             }
             Message::Answer(Answer::Finished(finish)) => self.finished(finish),
             Message::Closed(place, number) => self.closed(place, number),
+            Message::Gathered(place, notices) => self.gathered(place, notices),
             Message::HostGone => self.host_gone(),
             Message::Caught(caught) => self.caught(caught),
         }

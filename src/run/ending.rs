@@ -76,7 +76,7 @@ impl Dispatcher<'_> {
                 self.waiting_retry.insert(place, (self.clock.now().saturating_add(delay), running.slots));
                 self.emit(Fact::SessionRetried { session: name, attempt, delay });
             }
-            None => self.settle(place, attempt.outcome, attempt.reason),
+            None => self.gather(place, attempt),
         }
     }
 

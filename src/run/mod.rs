@@ -5,23 +5,31 @@ mod capacity;
 mod clock;
 mod dispatcher;
 mod ending;
+mod gathering;
 mod graph;
 mod hosted;
+mod jobserver;
 mod launch;
+mod lent;
 mod nox_report;
 mod options;
+mod outputs;
 mod plan;
+mod pressure;
 pub mod process;
 mod scene;
 mod schedule;
+mod share;
 mod starting;
 mod timing;
 
 pub use capacity::{memory_available, room};
 pub use dispatcher::{Dispatcher, Given, Message};
+pub use gathering::restore_logs;
 pub use graph::{CycleStep, Graph, GraphError, Node};
 pub use hosted::Hosted;
 pub use launch::{Answer, Finish, Launch, Order};
+pub use lent::Lent;
 pub use nox_report::nox_report;
 pub use options::{
     After, Backoff, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionOptions, SessionRule,

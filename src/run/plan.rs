@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::graph::{Graph, GraphError};
 use super::options::{Cpus, RetryPolicy, RunOptions, SessionOptions};
 use super::schedule::{Scheduler, Work};
+use super::share::{Claim, shares};
 use crate::project::{Manifest, Session, SessionId, SessionName};
 use crate::record::{History, Outcome, SessionFacts, Usual};
 
@@ -41,6 +42,8 @@ pub struct PlannedSession {
     pub outputs: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log: String,
+    /// For how many CPUs' worth of work it is told to start workers.
+    pub share: usize,
 }
 
 /// A session's place in a simulated run, in milliseconds.
@@ -84,6 +87,7 @@ impl RunPlan {
         let unknown = known.iter().copied().max().unwrap_or(UNKNOWN).max(1);
         let mut stems = BTreeSet::new();
         let mut sessions = Vec::new();
+        let mut claims = Vec::new();
         for (at, node) in graph.nodes.iter().enumerate() {
             let session = &manifest.sessions[node.id.0];
             let usual = history.usual(&session.name);
@@ -94,7 +98,12 @@ impl RunPlan {
             planned.work.needs = node.needs.iter().map(|(on, origin)| (*on, origin.must_pass())).collect();
             planned.work.locks.clone_from(&node.locks);
             planned.work.duration = usual.map_or(unknown, |usual| usual.wall.max(1));
+            let usual = usual.and_then(|usual| Some((usual.wall, usual.cpu?)));
+            claims.push((planned.work.clone(), Claim { told: node.options.cpus.is_some(), usual }));
             sessions.push(planned);
+        }
+        for (planned, share) in sessions.iter_mut().zip(shares(&claims, slots)) {
+            planned.share = share;
         }
         Ok(Self { slots, memory: room.memory, sessions })
     }
@@ -173,6 +182,7 @@ impl PlannedSession {
             env: options.env.clone(),
             outputs: options.outputs.clone(),
             log,
+            share: cpus,
         }
     }
 }

@@ -55,7 +55,7 @@ fn plain(line: &str) -> String {
     while let Some(sign) = rest.next() {
         if sign == '\x1b' && rest.peek() == Some(&'[') {
             // A control sequence ends with its first letter.
-            rest.find(|sign| sign.is_ascii_alphabetic());
+            rest.find(char::is_ascii_alphabetic);
         } else if !sign.is_control() {
             plain.push(sign);
         }

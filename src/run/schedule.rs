@@ -178,6 +178,11 @@ impl Scheduler {
         self.states[session] == State::Waiting
     }
 
+    /// Whether any session waits.
+    pub fn has_waiting(&self) -> bool {
+        self.states.contains(&State::Waiting)
+    }
+
     /// How many sessions run.
     pub fn count_running(&self) -> usize {
         self.running().count()

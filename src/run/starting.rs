@@ -1,10 +1,11 @@
 //! How the dispatcher starts sessions: those that are due, and those that others notify.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::attempt::{Phase, Running};
 use super::clock::millis;
 use super::dispatcher::{Dispatcher, Message};
+use super::gathering::copy_of;
 use super::launch::{Finish, Order};
 use super::process::{Log, open_channel};
 use super::schedule::Start;
@@ -28,10 +29,29 @@ impl Dispatcher<'_> {
                 self.launch(place, slots);
             }
         }
+        if self.running.is_empty() && self.gathering.is_empty() {
+            self.given.lent.rest();
+        }
+        if self.is_pressed() {
+            return;
+        }
         for Start { session, slots, critical } in self.scheduler.start() {
             self.nice.insert(session, if critical || self.given.plan.slots == 1 { 0 } else { NICE });
             self.launch(session, slots);
         }
+    }
+
+    /// Whether memory holds starts back now; said once in a run, where something could have started.
+    fn is_pressed(&mut self) -> bool {
+        let now = self.clock.now();
+        if !self.scheduler.has_waiting() || !self.pressure.holds_back(now, self.scheduler.count_running()) {
+            return false;
+        }
+        let held = !self.scheduler.clone().start().is_empty();
+        if let Some(text) = held.then(|| self.pressure.notice()).flatten() {
+            self.emit(Fact::Notice { text });
+        }
+        held
     }
 
     pub(super) fn launch(&mut self, place: usize, slots: Vec<usize>) {
@@ -80,17 +100,13 @@ impl Dispatcher<'_> {
         let channel = open_channel(self.given.terminal)?;
         let (sender, number) = (self.sender.clone(), running.number);
         let closed = move || sender.send(Message::Closed(place, number)).unwrap_or(());
-        let copy = self
-            .given
-            .options
-            .logs
-            .as_ref()
-            .map(|folder| folder.join(self.given.options.log_name.replace("{session}", &session.log)));
+        // A session before this one may have deleted the folder, as `rm -r build` does.
+        let copy = copy_of(self.given.options, &session.log).filter(|copy| make_file(copy).is_ok());
         let path = self.given.folder.join(&running.log_path);
         running.log = Some(Log::follow(channel.read, &path, copy.as_deref(), self.given.mask.clone(), closed)?);
         let mut env = self.given.env.clone();
         env.extend(running.mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
-        env.push(("NOXIDE_SLOT".to_owned(), running.slots.first().map_or(0, |slot| *slot).to_string()));
+        env.extend(self.given.lent.variables(place, session, &running.slots));
         env.extend(session.env.iter().cloned());
         let results = session
             .work
@@ -156,4 +172,10 @@ impl Dispatcher<'_> {
             session.work.needs.push((need, false));
         }
     }
+}
+
+/// Makes an empty file and the folders it lies in.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+    fs_err::File::create(path).map(drop)
 }

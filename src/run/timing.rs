@@ -30,6 +30,7 @@ impl Dispatcher<'_> {
             self.stop(&name, &reason);
             return self.end_all(&reason, Step::Interrupt);
         }
+        self.stop_gathering();
         let (now, grace) = (self.clock.now(), millis(self.given.options.grace));
         for running in self.running.values_mut() {
             running.hasten(now, grace);

@@ -12,13 +12,16 @@ use noxide::project::{Manifest, SessionId};
 use noxide::record::{Event, Fact, History, Machine, Outcome, Record, RunFacts, SessionResult, Subscriber};
 use noxide::run::process::{Caught, Mask};
 use noxide::run::{
-    Answer, Backoff, Dispatcher, Finish, Given, Launch, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
+    Answer, Backoff, Dispatcher, Finish, Given, Launch, Lent, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
 };
 
 use crate::given::{manifest, session};
 
 /// What the double does with an order: it may answer, keep the output open, or refuse.
 type Script<'a> = Box<dyn FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a>;
+
+/// What somebody outside does at a fact.
+type Act<'a> = Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>;
 
 struct Double<'a> {
     script: Script<'a>,
@@ -39,7 +42,7 @@ impl Launch for Double<'_> {
 /// Keeps events, and may act on one of them as somebody outside would.
 struct Keeper<'a> {
     events: Rc<RefCell<Vec<Event>>>,
-    act: Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>,
+    act: Act<'a>,
     sender: Sender<Message>,
     told: u32,
 }
@@ -113,6 +116,7 @@ fn run<'a>(
         mask: Mask::default(),
         notices: vec!["a notice".to_owned()],
         env: Vec::new(),
+        lent: &Lent::default(),
     };
     let since = Instant::now();
     let exit = Dispatcher::new(given, &mut double, &mut keeper, (sender, messages)).run();
@@ -301,7 +305,7 @@ fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
 fn a_log_in_trouble_is_told_and_fails_nothing() {
     let folder = folder();
     std::fs::remove_dir(folder.path().join("logs")).unwrap();
-    std::fs::write(folder.path().join("logs"), "in the way").unwrap();
+    fs_err::write(folder.path().join("logs"), "in the way").unwrap();
     let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
         rustix::io::write(&output, b"said\n").unwrap();
         sender.send(finish(order.id, Outcome::Passed)).unwrap();

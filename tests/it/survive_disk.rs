@@ -29,6 +29,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
+#[allow(clippy::print_stdout)] // who reads the log should know
 fn mount(words: &[&str], place: &Path) -> bool {
     let done = Command::new("mount").args(words).arg(place).stderr(Stdio::null()).status();
     let mounted = done.is_ok_and(|status| status.success());
@@ -74,7 +75,7 @@ fn a_full_disk_fails_no_session() {
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is not whole"), "{}", over.text);
     // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
-    std::fs::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
+    fs_err::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("2 passed"), "{}", over.text);
@@ -85,7 +86,7 @@ fn a_full_disk_fails_no_session() {
 fn a_read_only_tree_is_no_reason_not_to_run() {
     let project = project(&shell("one", "true"));
     let place = project.root().join(".noxide");
-    std::fs::write(&place, "in the way").unwrap();
+    fs_err::write(&place, "in the way").unwrap();
     let over = with_tmp(&project, &[]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert!(over.text.contains("records go to ") && recorded_elsewhere(&project), "{}", over.text);
@@ -93,7 +94,7 @@ fn a_read_only_tree_is_no_reason_not_to_run() {
     std::fs::remove_dir_all(project.beside().join("tmp")).unwrap();
     let Some(_mounted) = Mounted::new(&place, "10m") else { return };
     std::fs::create_dir(place.join("runs")).unwrap();
-    std::fs::write(place.join(".gitignore"), "*\n").unwrap();
+    fs_err::write(place.join(".gitignore"), "*\n").unwrap();
     assert!(mount(&["-o", "remount,ro"], &place));
     let over = with_tmp(&project, &[]);
     assert_eq!(over.code(), 0, "{}", over.text);

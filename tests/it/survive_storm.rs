@@ -77,6 +77,7 @@ impl Dice {
 }
 
 /// Runs a storm in a process of its own and shows what it says.
+#[allow(clippy::print_stdout)] // the seed and what came of it
 fn brew(name: &str) {
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["survive_storm::storm", "--exact", "--nocapture"])
@@ -108,6 +109,7 @@ fn storm() {
     let seed = std::env::var("NOXIDE_TEST_SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap());
     println!("NOXIDE_TEST_SEED={seed}");
     let (next, tally) = (AtomicU32::new(0), Tally::default());
+    let _swept = Sweep;
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             let (kind, next, tally) = (&kind, &next, &tally);
@@ -123,6 +125,21 @@ fn storm() {
     let happened = |what: &str| tally.lock().unwrap().get(what).copied().unwrap_or(0);
     assert!(happened("while loading") >= 10, "rounds must hit the load too");
     assert!(happened("while running") >= 50, "rounds must hit the run");
+}
+
+/// Ends what a failed storm leaves: hundreds of sleepers would disturb other tests.
+struct Sweep;
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        let of_storm = format!(".{}", getpid().as_raw_nonzero());
+        for process in processes() {
+            let ours = process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
+            if ours || process.words.trim_end().ends_with(&of_storm) {
+                let _ = kill_process(process.id, Signal::KILL);
+            }
+        }
+    }
 }
 
 fn rounds(seed: u64, next: &AtomicU32) -> impl Iterator<Item = (u32, Dice)> {
@@ -177,6 +194,7 @@ fn end(mut noxide: Child, what: &str) -> ExitStatus {
 
 /// A process that lives.
 struct Process {
+    id: Pid,
     parent: Pid,
     words: String,
     environment: String,
@@ -193,7 +211,8 @@ fn processes() -> Vec<Process> {
             let stat = read(&path, "stat");
             let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
             let words = format!("{}: {}", path.display(), read(&path, "cmdline"));
-            Some(Process { parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
+            let id = Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?)?;
+            Some(Process { id, parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
         })
         .collect()
 }

@@ -62,6 +62,8 @@ fn as_map<K: Serialize, V: Serialize, S: Serializer>(pairs: &[(K, V)], serialize
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Command<'a> {
+    /// Get ready to fork: sessions will follow.
+    Warm,
     /// Run a session; the descriptors of its stdout and stderr come with the message.
     Run(&'a RunOrder),
     /// End.

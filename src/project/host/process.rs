@@ -184,6 +184,24 @@ impl Host {
         HostError::Died { status, output: self.capture.last_text(Duration::from_millis(300)) }
     }
 
+    /// Has the host do ahead what its sessions would each do: looking for uv, importing, compiling.
+    ///
+    /// Sessions will run all the same where the host is gone already: that shows with the first of them.
+    pub fn warm(&self) {
+        self.tell(&Command::Warm);
+    }
+
+    /// Asks the host to end once its sessions have, without waiting for it; [`Host::close`] does.
+    pub fn dismiss(&self) {
+        self.tell(&Command::Exit);
+    }
+
+    fn tell(&self, command: &Command<'_>) {
+        if let Ok(line) = message(command) {
+            self.writer().write_all(&line).ok();
+        }
+    }
+
     /// Orders a session to run; its stdout and stderr go to these descriptors, which the caller may then close.
     pub fn run(&self, order: &RunOrder, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
         let line = message(&Command::Run(order))?;
@@ -227,9 +245,7 @@ impl Host {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        if let Ok(line) = message(&Command::Exit) {
-            self.writer().write_all(&line).ok();
-        }
+        self.tell(&Command::Exit);
         self.writer().shutdown(Shutdown::Write).ok();
         if self.await_exit(FAREWELL).is_none() {
             self.kill();

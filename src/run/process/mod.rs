@@ -1,12 +1,14 @@
 //! A session's processes: its output, its tree, and the signals that reach noxide.
 
 mod channel;
+mod keys;
 mod log;
 mod mask;
 mod signals;
 mod tree;
 
 pub use channel::{Channel, open_channel};
+pub use keys::{Keyboard, Keys};
 pub use log::Log;
 pub use mask::Mask;
 pub use signals::{Caught, Signals};

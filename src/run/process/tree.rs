@@ -185,7 +185,29 @@ fn is_alive(process: Pid) -> bool {
 }
 
 fn descendants(root: Pid) -> HashSet<Pid> {
-    below(root, &listed())
+    listed_below(root).unwrap_or_else(|| below(root, &listed()))
+}
+
+/// The descendants of `root` by the kernel's own lists of children, without looking at every process of the machine;
+/// none where the kernel keeps no such lists.
+fn listed_below(root: Pid) -> Option<HashSet<Pid>> {
+    let mut found = HashSet::new();
+    let mut open = vec![root];
+    while let Some(parent) = open.pop() {
+        // A process that ended meanwhile has no children any more: they are ours by now.
+        let Ok(threads) = fs_err::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())) else { continue };
+        for thread in threads.flatten() {
+            let Ok(children) = fs_err::read_to_string(thread.path().join("children")) else {
+                if parent == root {
+                    return None;
+                }
+                continue;
+            };
+            let children = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
+            open.extend(children.filter(|child| found.insert(*child)));
+        }
+    }
+    Some(found)
 }
 
 /// The descendants of `root` among `all`.

@@ -69,6 +69,8 @@ class Host:
         for message in messages:
             if message["type"] == "exit":
                 self.ended = True
+            elif message["type"] == "warm":
+                self.warm()
             elif message["type"] == "run":
                 descriptors = self.channel.descriptors[:2]
                 del self.channel.descriptors[:2]
@@ -85,9 +87,7 @@ class Host:
 
     def start(self, order, out, err):
         if self.mode == "fork":
-            if not self.warmed:
-                self.warmed = True
-                warm(sys.modules["nox"])
+            self.warm()
             running = fork(self.found, order, out, err, self.leave)
         elif self.mode == "fresh":
             running = start_fresh(self.found, order, out, err)
@@ -97,6 +97,12 @@ class Host:
         self.running[running.pid] = running
         self.pipes[running.pipe] = running
         self.poll.register(running.pipe, select.POLLIN)
+
+    def warm(self):
+        """Before the first fork, once."""
+        if self.mode == "fork" and not self.warmed:
+            self.warmed = True
+            warm(sys.modules["nox"], self.found.config)
 
     def forget(self, running):
         if not running.quiet:

@@ -288,7 +288,7 @@ def unforkable():
     return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
 
 
-def warm(nox):
+def warm(nox, config):
     """Before the first fork: imports what each session would import, and looks for uv once."""
     import importlib
 
@@ -298,8 +298,41 @@ def warm(nox):
             importlib.import_module(name)
         except ImportError:
             pass
-    # From 2026.7 on nox looks for uv at the first session of any backend, which runs `uv self version`.
-    getattr(nox.virtualenv, "OPTIONAL_VENVS", None)
-    getattr(nox.virtualenv, "UV_VERSION", None)
+    pin_optional_venvs(nox.virtualenv)
+    rehearse(nox, config)
     gc.collect()
     getattr(gc, "freeze", gc.collect)()
+
+
+def pin_optional_venvs(virtualenv):
+    """From 2026.7 on nox looks for uv, conda and others anew in every session: once is enough for all forks.
+
+    nox reads the module's own attribute where there is one.
+    """
+    found = getattr(virtualenv, "OPTIONAL_VENVS", None)
+    getattr(virtualenv, "UV_VERSION", None)
+    if found is not None and "OPTIONAL_VENVS" not in vars(virtualenv):
+        virtualenv.OPTIONAL_VENVS = found
+
+
+def rehearse(nox, config):
+    """Runs a session that does nothing, in silence: what nox compiles and caches on its way, forks then have."""
+    silence = os.open(os.devnull, os.O_RDWR)
+    kept = [os.dup(1), os.dup(2)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        for number in (1, 2):
+            os.dup2(silence, number)
+        function = nox._decorators.Func(lambda session: None, python=False, venv_backend="none")
+        manifest = nox.manifest.Manifest({"rehearsal": function}, config)
+        nox.tasks.run_manifest(list(manifest), config)
+    except Exception:  # only a rehearsal: each session then does it for itself
+        pass
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, fd in zip((1, 2), kept):
+            os.dup2(fd, number)
+            os.close(fd)
+        os.close(silence)

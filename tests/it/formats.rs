@@ -1,0 +1,85 @@
+//! What is on disk stays readable: a run as version 1 left it, read by today's code.
+
+use std::path::{Path, PathBuf};
+
+use noxide::project::SessionName;
+use noxide::record::{Artifacts, Folder, History, NeedOrigin, Outcome, Record, read_events};
+use serde_json::Value;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1")
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
+}
+
+/// A folder with a run of this record.
+fn with_record(record: &Value) -> (tempfile::TempDir, Folder) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(root.path()).unwrap();
+    fs_err::create_dir(folder.run("1")).unwrap();
+    fs_err::write(folder.run("1").join("record.json"), record.to_string()).unwrap();
+    (root, folder)
+}
+
+#[test]
+fn a_record_of_version_1_is_read_and_written_alike() {
+    let kept = json(&golden().join("record.json"));
+    let (_root, folder) = with_record(&kept);
+    let record = folder.record("1").unwrap();
+    assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
+    assert_eq!((record.version, record.exit, record.slots), (1, Some(1), 2));
+    assert_eq!(
+        (record.count(Outcome::Passed), record.count(Outcome::Aborted), record.count(Outcome::Skipped)),
+        (2, 2, 1)
+    );
+    let tests = &record.sessions[1];
+    assert_eq!((tests.facts.name.as_str(), &tests.facts.locks[0][..], tests.facts.cpus), ("tests", "database", 2));
+    let result = tests.result.as_ref().unwrap();
+    assert!(result.flaky && result.attempts.len() == 2 && result.attempts[0].reason == "not yet");
+    assert_eq!(record.sessions[2].facts.needs[0].origin, NeedOrigin::Settings { place: "noxide.toml:6".to_owned() });
+    assert_eq!(record.sessions[4].facts.needs[0].origin, NeedOrigin::Notify);
+    let usual = History::new(&[record]).usual(&SessionName::new("report")).unwrap();
+    assert_eq!((usual.wall, usual.cpu, usual.memory), (6, Some(4), Some(21_082_112)));
+}
+
+#[test]
+fn events_of_version_1_fold_into_their_record() {
+    let events = read_events(&golden().join("events.jsonl")).unwrap();
+    let lines = fs_err::read_to_string(golden().join("events.jsonl")).unwrap();
+    for (event, line) in events.iter().zip(lines.lines()) {
+        assert_eq!(serde_json::to_value(event).unwrap(), serde_json::from_str::<Value>(line).unwrap());
+    }
+    assert_eq!(events.len(), lines.lines().count());
+    let kept: Record = serde_json::from_value(json(&golden().join("record.json"))).unwrap();
+    assert_eq!(Record::fold(&events, kept.machine.clone()), Some(kept));
+}
+
+#[test]
+fn a_manifest_of_version_1_is_read_and_written_alike() {
+    let all = Artifacts::of_run(&golden());
+    let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(*folder, golden().join("artifacts/tests"));
+    assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
+    assert_eq!((artifacts.files.len(), artifacts.files[0].bytes), (2, 13));
+    assert_eq!(artifacts.files[1].target.as_deref(), Some(Path::new("junit.xml")));
+}
+
+#[test]
+fn later_versions_are_refused_and_added_fields_passed_over() {
+    let mut record = json(&golden().join("record.json"));
+    record["colour"] = "blue".into();
+    assert!(with_record(&record).1.record("1").is_ok());
+    record["version"] = 2.into();
+    let (_root, folder) = with_record(&record);
+    let error = folder.record("1").unwrap_err().to_string();
+    assert!(error.contains("version 2"), "{error}");
+    let place = tempfile::tempdir().unwrap();
+    let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
+    manifest["version"] = 2.into();
+    fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
+    assert!(Artifacts::read(place.path()).unwrap_err().to_string().contains("version 2"));
+    fs_err::write(place.path().join("manifest.json"), "{").unwrap();
+    assert!(Artifacts::read(place.path()).is_err());
+}
