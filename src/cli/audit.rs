@@ -24,25 +24,32 @@ use crate::output::findings::{self, Tally};
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditArgs {
     /// Files or folders to look at instead of all workflows
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", help_heading = "Selection")]
     pub paths: Vec<PathBuf>,
-    /// How findings are shown
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    /// How findings are shown: text, json, sarif, github, forgejo or markdown
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub format: AuditFormat,
     /// The dialect of every file, whatever folder it lies in: github, forgejo or gitea
-    #[arg(long, value_name = "DIALECT")]
+    #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
     pub dialect: Option<Dialect>,
     /// How many jobs the runners take at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Selection")]
     pub runner_capacity: Option<usize>,
     /// The forge's version, such as 14 for Forgejo or 1.26 for Gitea
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", help_heading = "Selection")]
     pub forge_version: Option<Version>,
     /// Say also what only some want to hear
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub pedantic: bool,
     /// Leave a rule out, by its number or name
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", help_heading = "Selection")]
     pub disable: Vec<String>,
     /// Show what installs, what is cached, and where each session runs
     #[arg(long, help_heading = "Instead of findings")]
@@ -80,13 +87,13 @@ pub struct AuditArgs {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitArgs {
     /// The forge: github, forgejo or gitea; without it the one whose folder is there, else forgejo
-    #[arg(long, value_name = "DIALECT")]
+    #[arg(long, value_name = "DIALECT", help_heading = "What is made")]
     pub dialect: Option<Dialect>,
     /// The branch whose pushes start it
-    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    #[arg(long, value_name = "BRANCH", default_value = "main", help_heading = "What is made")]
     pub branch: String,
     /// Print it instead of writing it
-    #[arg(long)]
+    #[arg(long, help_heading = "What is made")]
     pub dry_run: bool,
 }
 
