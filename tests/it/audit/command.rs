@@ -114,7 +114,7 @@ fn the_guard_fails_on_what_it_is_told() {
         ("audit --check --disable NX101 --disable NX201 --fail-on medium", 0),
         ("audit --fail-on none", 2),
         ("audit --disable NX9999", 2),
-        ("audit --disable no-timeot", 2),
+        ("audit --disable no-timeoutt", 2),
         ("audit --explain NX301", 0),
         ("audit --explain none", 2),
         ("audit --dialect gitlab", 2),
@@ -125,7 +125,7 @@ fn the_guard_fails_on_what_it_is_told() {
     ] {
         assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
     }
-    assert!(err(&noxide(root.path(), "audit --disable no-timeot")).contains("did you mean `no-timeout`"));
+    assert!(err(&noxide(root.path(), "audit --disable no-timeoutt")).contains("did you mean `no-timeout`"));
     assert_eq!(noxide(folder(&[]).path(), "audit").status.code(), Some(4));
     assert!(out(&noxide(root.path(), "audit --rules")).starts_with("# Rules of `noxide audit`"));
 }

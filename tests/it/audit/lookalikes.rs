@@ -1,4 +1,4 @@
-//! Look-alikes of eight real projects' workflows, written by hand: every finding seen by eye and kept.
+//! Imitations of eight real projects' workflows, written by hand: every finding seen by eye and kept.
 
 use super::project::{find, fixtures, folder, lines};
 
