@@ -68,6 +68,12 @@ pub enum Command {
     /// Show a past run again
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
+    /// Look at the project's workflows, and mend them
+    #[command(args_override_self = true)]
+    Audit(Box<super::AuditArgs>),
+    /// Make a workflow that runs every session
+    #[command(args_override_self = true)]
+    Init(super::InitArgs),
     /// Print the JSON schema of the settings
     Schema,
 }

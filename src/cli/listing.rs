@@ -13,6 +13,15 @@ use crate::project::SessionId;
 use crate::record::{Folder, History};
 use crate::run::{RunPlan, room};
 
+/// Prints what a command said and gives its exit code.
+pub(super) fn said(said: &super::Said) -> u8 {
+    print(&said.out);
+    if !said.err.is_empty() {
+        say(said.err.trim_end());
+    }
+    said.exit
+}
+
 /// Lists every session of the noxfile, those selected marked.
 ///
 /// # Errors

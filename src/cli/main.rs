@@ -1,5 +1,6 @@
 //! The command line from its words to an exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::{Cli, Command, Format};
@@ -37,6 +38,11 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
+        Command::Audit(args) => {
+            let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
+            Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
+        }
+        Command::Init(args) => Ok(listing::said(&super::init(args, Path::new(".")))),
         Command::Schema => {
             listing::print(&crate::config::schema_json());
             Ok(0)
@@ -50,7 +56,7 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
-        Command::Schema => false,
+        Command::Audit(_) | Command::Init(_) | Command::Schema => false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod argv;
 mod audience;
+mod audit;
 mod failure;
 mod listing;
 mod main;
@@ -18,6 +19,7 @@ pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
     Shown,
 };
+pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};

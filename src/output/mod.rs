@@ -4,6 +4,7 @@ mod board;
 mod clean;
 mod diagnostic;
 mod duration;
+pub mod findings;
 mod graph;
 mod list;
 mod listed;

@@ -5,6 +5,7 @@
 mod any_settings;
 mod architecture;
 mod artifacts;
+mod audit;
 mod bad_noxfile;
 mod cli_help;
 mod command_line;

@@ -1,0 +1,81 @@
+//! The three forges' dialects of one workflow language.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which forge reads a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// GitHub Actions.
+    Github,
+    /// Forgejo Actions.
+    Forgejo,
+    /// Gitea Actions.
+    Gitea,
+}
+
+impl Dialect {
+    /// The dialect of the folder a file lies in.
+    pub fn of_path(path: &str) -> Option<Self> {
+        path.split('/').find_map(|part| match part {
+            ".forgejo" => Some(Self::Forgejo),
+            ".gitea" => Some(Self::Gitea),
+            ".github" => Some(Self::Github),
+            _ => None,
+        })
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Forgejo => "forgejo",
+            Self::Gitea => "gitea",
+        }
+    }
+
+    /// Where the default of its `uses:` points, for absolute ones.
+    pub fn action_host(self) -> &'static str {
+        match self {
+            Self::Forgejo => "https://data.forgejo.org",
+            Self::Github | Self::Gitea => "https://github.com",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Github, Self::Forgejo, Self::Gitea]
+            .into_iter()
+            .find(|dialect| dialect.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no dialect: github, forgejo or gitea"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_tells_the_dialect() {
+        assert_eq!(Dialect::of_path(".forgejo/workflows/a.yml"), Some(Dialect::Forgejo));
+        assert_eq!(Dialect::of_path("x/.gitea/workflows/a.yml"), Some(Dialect::Gitea));
+        assert_eq!(Dialect::of_path(".github/workflows/a.yml"), Some(Dialect::Github));
+        assert_eq!(Dialect::of_path("action.yml"), None);
+        assert_eq!("gitea".parse(), Ok(Dialect::Gitea));
+        assert!("gitlab".parse::<Dialect>().unwrap_err().contains("gitlab"));
+        assert_eq!(format!("{:>8}", Dialect::Github), "  github");
+        assert_eq!(Dialect::Forgejo.action_host(), "https://data.forgejo.org");
+        assert_eq!(Dialect::Gitea.action_host(), Dialect::Github.action_host());
+    }
+}

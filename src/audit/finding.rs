@@ -1,0 +1,162 @@
+//! What a rule found: where, how sure, and what would mend it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fix::Fix;
+use super::span::{Position, SharedSource, Span};
+
+/// How much it costs or breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Costs a little, or rarely.
+    Low,
+    /// Costs time in every run, or hides a failure now and then.
+    Medium,
+    /// The workflow does not do what it says.
+    High,
+}
+
+/// How sure the rule is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// It depends on what cannot be seen from here.
+    Low,
+    /// Usually right.
+    Medium,
+    /// Follows from the files alone.
+    High,
+}
+
+/// Who wants to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Persona {
+    /// Everyone.
+    Regular,
+    /// Those who want all that can be said.
+    Pedantic,
+}
+
+impl Severity {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl Confidence {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl Persona {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Pedantic => "pedantic",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A place that a finding speaks of.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The file.
+    pub source: SharedSource,
+    /// Its bytes.
+    pub span: Span,
+    /// What to say at it; may be empty at the first place.
+    pub label: String,
+}
+
+impl Place {
+    /// A place with words.
+    pub fn new(source: &SharedSource, span: Span, label: impl Into<String>) -> Self {
+        Self { source: source.clone(), span, label: label.into() }
+    }
+
+    /// Where it starts.
+    pub fn start(&self) -> Position {
+        self.source.position(self.span.start)
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        self.source.position(self.span.end)
+    }
+}
+
+/// A rule's name at a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleName {
+    /// `NX101`.
+    pub id: &'static str,
+    /// `no-dependency-cache`.
+    pub name: &'static str,
+    /// One sentence: what it looks for.
+    pub what: &'static str,
+}
+
+/// Something found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleName,
+    /// How bad.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// For whom.
+    pub persona: Persona,
+    /// What is wrong here, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+    /// Where: the first is the place it is reported at.
+    pub place: Place,
+    /// What else it speaks of.
+    pub related: Vec<Place>,
+    /// What would mend it.
+    pub fix: Option<Fix>,
+}
+
+impl Finding {
+    /// A name that stays when lines move: rule, file and the text found.
+    pub fn fingerprint(&self) -> String {
+        let text = self.place.source.slice(self.place.span);
+        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{}:{}:{}", self.rule.id, self.place.source.path, text)
+    }
+
+    /// The order findings are shown in: by file and place, then rule.
+    pub fn order(&self) -> (String, usize, &'static str, usize) {
+        (self.place.source.path.clone(), self.place.span.start, self.rule.id, self.place.span.end)
+    }
+}

@@ -1,0 +1,63 @@
+//! NX115: `actions/cache` before version 4 hangs at the end of the job.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX115",
+        name: "cache-action-hang",
+        what: "`actions/cache` before version 4 hangs at the end of the job.",
+    },
+    why: "On Node 19 or newer its kept-alive connections hold the process for two to three minutes after the save.",
+    evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
+    advice: "Use version 5: it runs on Node 24, version 4 on a Node that GitHub retires.",
+    severity: Severity::Medium,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".github/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/cache@v3
+        with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
+"#,
+    )],
+    good: &[(
+        ".github/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs() {
+        // Elsewhere the Node of the runner or image is not known from the files.
+        let image = view.job.container.as_ref().map(|text| text.value.as_str()).unwrap_or_default();
+        let node = image
+            .rsplit('/')
+            .next()
+            .and_then(|image| image.strip_prefix("node:"))
+            .and_then(|tag| tag.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
+        if view.workflow.dialect != Dialect::Github && node.is_none_or(|major| major < 19) {
+            continue;
+        }
+        for step in view.job.steps.iter().filter(|step| step.is_cache()) {
+            let old = step.action.as_ref().and_then(ActionRef::major).is_some_and(|major| major <= 3);
+            if let (true, Some(uses)) = (old, &step.uses) {
+                let fix = fixes::step::bump(&view, step, "v5");
+                found.report(view.source(), uses.span, "this version hangs for minutes after it has saved").fix(fix);
+            }
+        }
+    }
+}

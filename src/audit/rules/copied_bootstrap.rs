@@ -1,0 +1,107 @@
+//! NX203: the same preparation stands in many jobs.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName { id: "NX203", name: "copied-bootstrap", what: "The same preparation stands in many jobs." },
+    why: "Each copy costs its own minutes on every run, and they drift apart: one is pinned, another is not.",
+    evidence: "W24: about 40 lines times 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Preparation is most of a small job's time under load: +3 min in every Python job of a busy day, nothing elsewhere.",
+    advice: "Run the sessions of such jobs in one job (`noxide run`), or move the preparation into one composite action.",
+    severity: Severity::Low,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s a
+  b:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s b
+  c:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s c
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox noxide
+      - run: noxide run -s a b c
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    let mut groups: std::collections::BTreeMap<Vec<String>, Vec<(View, Span)>> = std::collections::BTreeMap::new();
+    for view in project.jobs() {
+        if let Some((core, place)) = bootstrap(&view) {
+            groups.entry(core).or_default().push((view, place));
+        }
+    }
+    for (core, members) in groups.iter().filter(|(_, members)| members.len() >= 3) {
+        let mut files: Vec<&str> = Vec::new();
+        for (view, place) in members {
+            if files.contains(&view.source().path.as_str()) {
+                continue;
+            }
+            files.push(&view.source().path);
+            let here = members.iter().filter(|(other, _)| other.source() == view.source()).count();
+            let message =
+                format!("{} jobs prepare themselves alike ({}), {here} of them here", members.len(), core.join(", "));
+            let finding = found.report(view.source(), *place, message);
+            for (other, place) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {
+                finding.also(other.source(), *place, format!("again in job `{}`", other.job.id.value));
+            }
+        }
+    }
+}
+
+/// What a job does before its first session: system packages, checkout, tools; and where it starts.
+fn bootstrap(view: &View) -> Option<(Vec<String>, Span)> {
+    let first = view.survey.calls.first()?.step;
+    let mut core = Vec::new();
+    let mut place = None;
+    for step in view.job.steps.iter().take(first) {
+        let before = core.len();
+        let fetched =
+            view.survey.fetches.iter().filter(|(at, fetch, _)| *at == step.index && !fetch.what.contains('/'));
+        core.extend(fetched.map(|(_, fetch, _)| fetch.what.clone()));
+        if let Some(action) =
+            step.action.as_ref().filter(|action| action.name.contains("checkout") || action.name.contains("setup-"))
+        {
+            core.push(action.name.clone());
+        }
+        for installed in view.survey.installs.iter().filter(|installed| installed.step == step.index) {
+            let names = installed.install.packages.iter().map(|word| {
+                let end = word.text.find(['=', '<', '>', '[', '~', '@']).unwrap_or(word.text.len());
+                word.text.get(..end).unwrap_or_default().to_owned()
+            });
+            core.extend(names);
+        }
+        if core.len() > before && place.is_none() {
+            place = Some(step.span);
+        }
+    }
+    core.sort();
+    core.dedup();
+    (core.len() >= 2).then_some((core, place?))
+}

@@ -1,0 +1,90 @@
+//! NX122: the noxfile asks for environments to be used again, and no job keeps them.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX122",
+        name: "environments-not-kept",
+        what: "The noxfile asks for environments to be used again, and no job keeps them.",
+    },
+    why: "`reuse_venv` then does nothing in CI: each run resolves and links everything anew.",
+    evidence: "W9, asked for in 13 issues. On parcelbook `.nox` adds 0.6 % to the bytes of uv's cache and saves 3 % on a fast index; what it saves is resolution and network. Environments hold absolute paths: a `.nox` restored into another workspace failed when we executed it, so no fix adds it.",
+    advice: "Keep `.nox` in an entry of its own where the workspace lies at the same path in every run, under a key with the Python version. Elsewhere leave it out and say so with an ignore comment.",
+    severity: Severity::Low,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s lint
+"#,
+        ),
+        (
+            "noxfile.py",
+            r#"import nox
+
+nox.options.reuse_venv = "yes"
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+"#,
+        ),
+    ],
+    good: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: .nox, key: "uv-${{ runner.os }}-python3.13-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s lint
+"#,
+        ),
+        (
+            "noxfile.py",
+            r#"import nox
+
+nox.options.reuse_venv = "yes"
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+"#,
+        ),
+    ],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    let Some((noxfile, reuse)) = project.noxfile.as_ref().and_then(|noxfile| Some((noxfile, noxfile.reuse()?))) else {
+        return;
+    };
+    let running: Vec<View> = project.jobs().filter(|view| !view.survey.calls.is_empty()).collect();
+    let kept = |view: &View| view.survey.caches.iter().any(Cache::keeps_environments);
+    if running.is_empty() || running.iter().any(kept) {
+        return;
+    }
+    let finding = found.report(
+        &noxfile.source,
+        reuse,
+        format!("environments are to be used again, but none of {} jobs keeps .nox", running.len()),
+    );
+    for view in &running {
+        if let Some(call) = view.survey.calls.first() {
+            finding.also(view.source(), call.place, format!("job `{}` starts without them", view.job.id.value));
+        }
+    }
+}

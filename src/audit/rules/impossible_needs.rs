@@ -1,0 +1,78 @@
+//! NX414: A job waits for one that does not exist, or for itself.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX414",
+        name: "impossible-needs",
+        what: "A job waits for one that does not exist, or for itself.",
+    },
+    why: "The forge refuses the whole workflow.",
+    evidence: "W26: people see only a run that is red after 0 seconds.",
+    advice: "Name an existing job.",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  tests:
+    runs-on: docker
+    needs: lnit
+    steps:
+      - run: nox -s tests
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - run: nox -s lint
+  tests:
+    runs-on: docker
+    needs: lint
+    if: always()
+    steps:
+      - run: nox -s tests
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs() {
+        for need in &view.job.needs {
+            if view.workflow.job(&need.value).is_none() {
+                let known = view.workflow.jobs.iter().map(|job| job.id.value.as_str());
+                let near = known.filter(|id| strsim::damerau_levenshtein(id, &need.value) <= 2).min();
+                let hint = near.map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
+                found.report(view.source(), need.span, format!("there is no job `{}`{hint}", need.value));
+            } else if circular(&view, &need.value, &mut Vec::new()) {
+                found.report(
+                    view.source(),
+                    need.span,
+                    format!("job `{}` waits for itself by way of `{}`", view.job.id.value, need.value),
+                );
+            }
+        }
+    }
+}
+
+/// Whether the job is reached again by way of a need.
+fn circular<'a>(view: &View<'a>, name: &str, seen: &mut Vec<&'a str>) -> bool {
+    let Some(job) = view.workflow.job(name) else { return false };
+    if name == view.job.id.value {
+        return true;
+    }
+    if seen.contains(&job.id.value.as_str()) {
+        return false;
+    }
+    seen.push(&job.id.value);
+    job.needs.iter().any(|need| circular(view, &need.value, seen))
+}

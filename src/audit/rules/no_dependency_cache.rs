@@ -1,0 +1,75 @@
+//! NX101: A job installs Python packages and keeps no cache of them.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX101",
+        name: "no-dependency-cache",
+        what: "A job installs Python packages and keeps no cache of them.",
+    },
+    why: "Every run downloads and unpacks the same packages again.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % by Forgejo's rules. parcelbook's eleven sessions: 114.8 s with an empty uv cache, 58.3 s with a filled one. W8.",
+    advice: "Restore a cache of uv's downloads before the first installation, under a key of lock, noxfile, Python and platform.",
+    severity: Severity::Medium,
+    confidence: Confidence::Medium,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  docs:
+    runs-on: docker
+    steps:
+      - run: pip install nox
+      - run: nox -s docs
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  docs:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-${{ hashFiles('uv.lock') }}"}
+      - run: pip install nox
+      - run: nox -s docs
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs() {
+        let has_setup_uv = view.job.steps.iter().any(|step| step.is("astral-sh/setup-uv"));
+        if view.workflow.kind == FileKind::Action || has_setup_uv || view.survey.caches.iter().any(Cache::keeps_python)
+        {
+            continue;
+        }
+        let real = |words: &[crate::audit::shell::Word]| {
+            words.is_empty() || words.iter().any(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel"))
+        };
+        let first = view.survey.installs.iter().find(|installed| real(&installed.install.packages));
+        let (place, by) = match (first, view.survey.calls.first()) {
+            (Some(installed), _) => (installed.place, installed.install.by.as_str()),
+            (None, Some(call)) => (call.place, "nox"),
+            (None, None) => continue,
+        };
+        let id = &view.job.id.value;
+        let finding = found.report(
+            view.source(),
+            place,
+            format!("job `{id}` installs Python packages by {by} and caches none of them"),
+        );
+        if view.hands_out() {
+            finding.severity(Severity::Info).advice(
+                "What this job makes is handed out, and a cache can be poisoned: leaving it out is right here if it is meant. \
+                 Say so with `# noxide: ignore[NX101] a release is built from nothing`.",
+            );
+        }
+        finding.fix = fixes::cache::missing(&view, place);
+    }
+}

@@ -1,0 +1,53 @@
+//! NX209: A change of documentation alone runs everything.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName { id: "NX209", name: "no-path-filter", what: "A change of documentation alone runs everything." },
+    why: "The whole pipeline runs for a text that no session reads.",
+    evidence: "W17, asked for in seven issues; 82 of 106 sampled push workflows have no filter. A filtered required check never reports, so this is no fix to make blindly.",
+    advice: "Add `paths-ignore` where no required check depends on the workflow; where one does, leave it and say so with an ignore comment.",
+    severity: Severity::Info,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on:
+  push:
+    branches: [main]
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on:
+  push:
+    branches: [main]
+    paths-ignore: ["**.md"]
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for workflow in &project.workflows {
+        let on = &workflow.on;
+        let filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.narrowed(event, key));
+        let push = on.on_branches() && !filtered("push");
+        let pull = on.has("pull_request") && !filtered("pull_request");
+        let runs = project.jobs_of(workflow).any(|view| !view.survey.calls.is_empty());
+        if (push || pull) && runs {
+            found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
+        }
+    }
+}

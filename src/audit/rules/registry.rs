@@ -1,0 +1,132 @@
+//! The list of rules, in the order of their numbers.
+
+use super::super::rule::Rule;
+
+/// All rules by number.
+pub fn all() -> &'static [&'static Rule] {
+    ALL
+}
+
+/// A rule by its number or its name.
+pub fn find(text: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|rule| rule.name.id.eq_ignore_ascii_case(text) || rule.name.name == text)
+}
+
+static ALL: &[&Rule] = &[
+    &super::unreadable::RULE,
+    &super::no_dependency_cache::RULE,
+    &super::setup_uv_auto_off::RULE,
+    &super::setup_uv_pruned::RULE,
+    &super::setup_uv_before_checkout::RULE,
+    &super::setup_uv_constant_key::RULE,
+    &super::cache_disabled::RULE,
+    &super::key_without_hash::RULE,
+    &super::key_hash_incomplete::RULE,
+    &super::key_without_python::RULE,
+    &super::key_without_platform::RULE,
+    &super::restore_keys_too_broad::RULE,
+    &super::no_restore_keys::RULE,
+    &super::cache_after_install::RULE,
+    &super::cache_path_unused::RULE,
+    &super::cache_action_hang::RULE,
+    &super::shared_key_different_content::RULE,
+    &super::cache_lost_on_failure::RULE,
+    &super::cache_in_release::RULE,
+    &super::node_missing::RULE,
+    &super::key_per_job::RULE,
+    &super::environments_not_kept::RULE,
+    &super::cache_pruned_empty::RULE,
+    &super::sequential_sessions::RULE,
+    &super::needs_without_data::RULE,
+    &super::copied_bootstrap::RULE,
+    &super::matrix_over_capacity::RULE,
+    &super::coverage_rerun::RULE,
+    &super::unsafe_to_parallelise::RULE,
+    &super::matrix_fail_fast::RULE,
+    &super::double_trigger::RULE,
+    &super::no_path_filter::RULE,
+    &super::fetched_again::RULE,
+    &super::contained_session::RULE,
+    &super::workers_from_host::RULE,
+    &super::gate_refuses_skipped::RULE,
+    &super::gate_forgets_job::RULE,
+    &super::no_timeout::RULE,
+    &super::no_concurrency::RULE,
+    &super::redundant_concurrency::RULE,
+    &super::upload_without_always::RULE,
+    &super::artifact_version::RULE,
+    &super::log_not_uploaded::RULE,
+    &super::no_log_kept::RULE,
+    &super::pipe_hides_failure::RULE,
+    &super::unpinned_nox::RULE,
+    &super::unpinned_uv::RULE,
+    &super::pip_upgrade::RULE,
+    &super::nox_without_uv::RULE,
+    &super::uv_not_frozen::RULE,
+    &super::full_clone::RULE,
+    &super::dead_workflow_folder::RULE,
+    &super::unknown_key::RULE,
+    &super::bare_uses::RULE,
+    &super::job_continue_on_error::RULE,
+    &super::contradicting_thresholds::RULE,
+    &super::secret_without_guard::RULE,
+    &super::network_without_retry::RULE,
+    &super::impossible_needs::RULE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::options::AuditOptions;
+    use super::super::super::report::{audit, tests::project};
+    use super::*;
+
+    #[test]
+    fn every_rule_finds_its_bad_example_and_not_its_good_one() {
+        let mut wrong = Vec::new();
+        for rule in all() {
+            let options = || AuditOptions {
+                pedantic: true,
+                runner_capacity: Some(1),
+                forge_version: if rule.name.id == "NX303" { "14".parse().ok() } else { None },
+                ..AuditOptions::default()
+            };
+            let found = |files: &[(&str, &str)]| {
+                let audit = audit(&project(files, options()));
+                let found: Vec<_> = audit.findings.iter().map(|finding| finding.rule.id).collect();
+                (found.contains(&rule.name.id), found)
+            };
+            let (bad, others) = found(rule.bad);
+            if !bad {
+                wrong.push(format!("{}: not found in its bad example, but {others:?}", rule.name.id));
+            }
+            if found(rule.good).0 {
+                wrong.push(format!("{}: found in its good example", rule.name.id));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn numbers_and_names_are_unique_and_in_order() {
+        for pair in all().windows(2) {
+            assert!(pair[0].name.id < pair[1].name.id, "{}", pair[1].name.id);
+        }
+        let mut names: Vec<_> = all().iter().map(|rule| rule.name.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().len());
+        assert_eq!(find("nx101").map(|rule| rule.name.name), Some("no-dependency-cache"));
+        assert_eq!(find("no-timeout").map(|rule| rule.name.id), Some("NX301"));
+        assert!(find("NX999").is_none());
+    }
+
+    #[test]
+    fn words_are_complete() {
+        for rule in all() {
+            for text in [rule.name.what, rule.why, rule.evidence, rule.advice] {
+                assert!(text.len() >= 10 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.name.id);
+            }
+            assert!(!rule.dialects.is_empty());
+        }
+    }
+}

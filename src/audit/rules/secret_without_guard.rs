@@ -1,0 +1,64 @@
+//! NX412: A job that needs a secret runs for pull requests of forks, which have none.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX412",
+        name: "secret-without-guard",
+        what: "A job that needs a secret runs for pull requests of forks, which have none.",
+    },
+    why: "It fails there for a reason that the author cannot mend.",
+    evidence: "W22: two issues of the users (#9128, #9767).",
+    advice: "Guard it: `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip without the secret.",
+    severity: Severity::Low,
+    confidence: Confidence::Low,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: pull_request
+jobs:
+  e2e:
+    runs-on: docker
+    steps:
+      - run: nox -s e2e
+        env: {API_KEY: "${{ secrets.API_KEY }}"}
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: pull_request
+jobs:
+  e2e:
+    if: github.event.pull_request.head.repo.full_name == github.repository
+    runs-on: docker
+    steps:
+      - run: nox -s e2e
+        env: {API_KEY: "${{ secrets.API_KEY }}"}
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs().filter(|view| view.workflow.on.has("pull_request")) {
+        if view.job.condition.is_some() || view.survey.calls.is_empty() {
+            continue;
+        }
+        for step in view.job.steps.iter().filter(|step| step.condition.is_none()) {
+            let used = step.env.iter().chain(&step.with).find(|(_, value)| own_secret(&value.value));
+            let called = view.survey.calls.iter().any(|call| call.step == step.index);
+            if let Some((_, value)) = used.filter(|_| called) {
+                found.report(view.source(), value.span, "a pull request of a fork has no such secret");
+            }
+        }
+    }
+}
+
+/// Whether a value takes a secret other than the forge's own token and tokens of upload services.
+fn own_secret(text: &str) -> bool {
+    text.split("secrets.").skip(1).any(|name| {
+        !["GITHUB_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN", "CODECOV_TOKEN"].iter().any(|known| name.starts_with(known))
+    })
+}

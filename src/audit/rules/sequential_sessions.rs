@@ -1,0 +1,87 @@
+//! NX201: independent sessions run one after another inside a job.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX201",
+        name: "sequential-sessions",
+        what: "Independent sessions run one after another inside a job.",
+    },
+    why: "The job takes the sum of its sessions instead of the longest, and a failure hides what comes after it.",
+    evidence: "18 % of sampled nox jobs, 37 % of repositories; by eye two thirds of them are really independent. Issue #3574 of the users asks for this.",
+    advice: "Run them in one command, side by side: `noxide run -s …`. Where more runners than sessions are free, a matrix does it too.",
+    severity: Severity::Medium,
+    confidence: Confidence::Medium,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  checks:
+    runs-on: docker
+    steps:
+      - run: nox -s lint typecheck
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  checks:
+    runs-on: docker
+    steps:
+      - run: noxide run -s lint typecheck
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs() {
+        let unsafe_here = super::unsafe_to_parallelise::reason(&view).is_some();
+        let mut seen: Vec<(&str, Span)> = Vec::new();
+        let mut known = std::collections::HashSet::new();
+        for call in view.survey.calls.iter().filter(|call| !call.nox.noxide) {
+            for (name, place) in &call.sessions {
+                if !matrix_part(&view, call, name) && known.insert(name.as_str()) {
+                    seen.push((name, *place));
+                }
+            }
+        }
+        let names: Vec<String> = seen.iter().map(|(name, _)| (*name).to_owned()).collect();
+        seen.retain(|(name, _)| super::contained_session::container(&view, name, &names).is_none());
+        if seen.len() < 2 || unsafe_here || chained(&view, &seen) {
+            continue;
+        }
+        let (_, first) = seen[0];
+        let message = format!(
+            "{} sessions run one after another: {}",
+            seen.len(),
+            seen.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
+        let finding = found.report(view.source(), first, message);
+        for (name, place) in seen.iter().skip(1).filter(|(_, place)| *place != first) {
+            finding.also(view.source(), *place, format!("`{name}` waits for what is before it"));
+        }
+        finding.fix = fixes::shell::noxide_run(&view);
+    }
+}
+
+/// Whether the name comes from the job's matrix: each job of it runs one.
+fn matrix_part(view: &View, call: &crate::audit::survey::Call, name: &str) -> bool {
+    let values = view.job.matrix.iter().flat_map(|matrix| matrix.axes.iter().flat_map(|(_, values)| values));
+    let from_matrix = values.clone().any(|value| name.contains(value.as_str()));
+    from_matrix
+        && call.sessions.len() > 1
+        && call.sessions.iter().all(|(other, _)| values.clone().any(|value| other.contains(value.as_str())))
+}
+
+/// Whether each session needs one of the others: a chain gains nothing.
+fn chained(view: &View, seen: &[(&str, Span)]) -> bool {
+    seen.iter().skip(1).all(|(name, _)| {
+        view.facts(name)
+            .is_some_and(|facts| facts.requires.iter().any(|need| seen.iter().any(|(other, _)| other == need)))
+    })
+}

@@ -1,0 +1,57 @@
+//! NX102: `setup-uv` keeps no cache here, although it looks as if it did.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX102",
+        name: "setup-uv-auto-off",
+        what: "`setup-uv` keeps no cache here, although it looks as if it did.",
+    },
+    why: "Its default `enable-cache: auto` is on only where RUNNER_ENVIRONMENT is `github-hosted`; Forgejo, Gitea and self-hosted runners leave that unset, so nothing is ever saved.",
+    evidence: "65 % of 222 sampled setup-uv jobs rely on the default; forgejo-runner's own test asserts that the variable is unset.",
+    advice: "Write `enable-cache: true`.",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - uses: https://github.com/astral-sh/setup-uv@v7
+      - run: uvx nox -s lint
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - uses: https://github.com/astral-sh/setup-uv@v7
+        with:
+          enable-cache: true
+      - run: uvx nox -s lint
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs().filter(|view| view.self_hosted() && !view.hands_out()) {
+        for step in view.job.steps.iter().filter(|step| step.is("astral-sh/setup-uv")) {
+            let said = step.input("enable-cache").map(|text| text.value.as_str());
+            let other = view.survey.caches.iter().any(Cache::keeps_uv);
+            let (None | Some("auto"), Some(uses), false) = (said, &step.uses, other) else { continue };
+            let fix = fixes::step::set_input(&view, step, "enable-cache", "true", "switch setup-uv's cache on");
+            found.report(view.source(), uses.span, "setup-uv's cache is off on this runner").fix(fix);
+        }
+    }
+}

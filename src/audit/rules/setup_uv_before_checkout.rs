@@ -1,0 +1,57 @@
+//! NX104: `setup-uv` with a cache comes before the checkout.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName {
+        id: "NX104",
+        name: "setup-uv-before-checkout",
+        what: "`setup-uv` with a cache comes before the checkout.",
+    },
+    why: "Its key hashes the project's lock; before the checkout there is no file to hash, so the key never changes.",
+    evidence: "Seen in the one real Forgejo workflow read for this tool.",
+    advice: "Put the checkout first.",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: astral-sh/setup-uv@v9
+        with: {enable-cache: true}
+      - uses: actions/checkout@v4
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - uses: astral-sh/setup-uv@v9
+        with: {enable-cache: true}
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    for view in project.jobs() {
+        let Some(checkout) = view.job.steps.iter().find(|step| step.is("actions/checkout")) else { continue };
+        for step in view.job.steps.iter().take(checkout.index).filter(|step| step.is("astral-sh/setup-uv")) {
+            let off = step.input("enable-cache").is_some_and(|text| text.value == "false");
+            if let (Some(uses), false) = (&step.uses, off) {
+                let finding = found.report(view.source(), uses.span, "setup-uv runs before there is anything to hash");
+                finding.also(view.source(), checkout.span, "the checkout comes here");
+                finding.fix = fixes::step::move_step(&view, checkout.index, step.index, "check out before setup-uv");
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The command: formats, exit codes, settings on the command line, fixes written and shown.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::project::{folder, parcelbook};
+
+const SMALL: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox # why\n      - run: nox -s lint tests\n";
+
+fn noxide(root: &Path, words: &str) -> Output {
+    let words = words.split_whitespace();
+    Command::new(env!("CARGO_BIN_EXE_noxide")).args(words).current_dir(root).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn small() -> tempfile::TempDir {
+    folder(&[(".forgejo/workflows/ci.yml", SMALL)])
+}
+
+#[test]
+fn json_is_versioned_and_its_bytes_are_right() {
+    let root = parcelbook();
+    let output = noxide(root.path(), "audit --format json --pedantic");
+    let document: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(
+        (document["version"].as_u64(), document["files"].as_u64(), output.status.code()),
+        (Some(1), Some(3), Some(0))
+    );
+    let findings = document["findings"].as_array().unwrap();
+    assert!(findings.len() > 120);
+    for finding in findings {
+        let place = &finding["place"];
+        let text = fs_err::read_to_string(root.path().join(place["path"].as_str().unwrap())).unwrap();
+        let start = usize::try_from(place["start"].as_u64().unwrap()).unwrap();
+        let line = usize::try_from(place["line"].as_u64().unwrap()).unwrap();
+        assert_eq!(text[..start].matches('\n').count() + 1, line, "{finding}");
+        if let Some(edits) = finding["fix"]["edits"].as_array() {
+            for edit in edits {
+                let end = usize::try_from(edit["end"].as_u64().unwrap()).unwrap();
+                assert!(end <= text.len() || finding["fix"]["path"] != place["path"]);
+            }
+        }
+    }
+    let lint = findings.iter().find(|finding| finding["id"] == "NX205").unwrap();
+    assert_eq!(lint["related"][0]["line"], 168);
+}
+
+#[test]
+fn every_format_names_the_place() {
+    let root = small();
+    for (format, expected) in [
+        ("text", "ci.yml:8:21"),
+        ("forgejo", ".forgejo/workflows/ci.yml:3:3: low[NX301]"),
+        (
+            "github",
+            "::warning file=.forgejo/workflows/ci.yml,line=8,endLine=8,col=21,title=NX201 sequential-sessions::2 sessions",
+        ),
+        ("markdown", "| medium | NX201 `sequential-sessions` |"),
+        ("sarif", "\"startLine\": 8"),
+    ] {
+        let output = noxide(root.path(), &format!("audit --format {format}"));
+        assert!(out(&output).contains(expected), "{format}: {}", out(&output));
+    }
+    let sarif: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --format sarif"))).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    for result in sarif["runs"][0]["results"].as_array().unwrap() {
+        let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"][rule]["id"], result["ruleId"]);
+    }
+    let many = out(&noxide(parcelbook().path(), "audit --format github"));
+    assert_eq!(many.lines().filter(|line| line.starts_with("::")).count(), 10);
+    assert!(many.starts_with("::error file="));
+}
+
+#[test]
+fn people_see_source_and_suggestion() {
+    let text = out(&noxide(small().path(), "audit"));
+    for part in [
+        "medium[NX201]: 2 sessions run one after another: lint, tests",
+        "- run: nox -s lint tests",
+        "`tests` waits for what is before it",
+        "run the sessions side by side (needs noxide on the runner) (--fix --unsafe-fixes)",
+        "noxide run -s lint tests",
+        "in 1 workflow file:",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    let whole = out(&noxide(parcelbook().path(), "audit --pedantic"));
+    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX209]", "--fix mends"] {
+        assert!(whole.contains(part), "{part}:\n{whole}");
+    }
+    let none = folder(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
+    assert_eq!(out(&noxide(none.path(), "audit")), "nothing found in 1 workflow file\n");
+    assert!(out(&noxide(none.path(), "audit --format markdown")).contains("nothing found"));
+}
+
+#[test]
+fn the_guard_fails_on_what_it_is_told() {
+    let root = small();
+    for (words, code) in [
+        ("audit", 0),
+        ("audit --check", 1),
+        ("audit --check --fail-on medium", 1),
+        ("audit --check --fail-on high", 0),
+        ("audit --check --disable NX101 --disable NX201 --fail-on medium", 0),
+        ("audit --fail-on none", 2),
+        ("audit --disable NX9999", 2),
+        ("audit --disable no-timeoutt", 2),
+        ("audit --explain NX301", 0),
+        ("audit --explain none", 2),
+        ("audit --dialect gitlab", 2),
+        ("audit none.yml", 3),
+        ("audit .forgejo/workflows/ci.yml", 0),
+        ("audit --runner-capacity 1 --forge-version 14 --dialect github", 0),
+        ("audit --forge-version new", 2),
+    ] {
+        assert_eq!(noxide(root.path(), words).status.code(), Some(code), "{words}");
+    }
+    assert!(err(&noxide(root.path(), "audit --disable no-timeoutt")).contains("did you mean `no-timeout`"));
+    assert_eq!(noxide(folder(&[]).path(), "audit").status.code(), Some(4));
+    assert!(out(&noxide(root.path(), "audit --rules")).starts_with("# Rules of `noxide audit`"));
+}
+
+#[test]
+fn a_baseline_passes_over_what_is_known() {
+    let root = small();
+    let path = root.path().join(".forgejo/workflows/ci.yml");
+    assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings written"));
+    let output = noxide(root.path(), "audit --check --baseline known.json");
+    assert_eq!((output.status.code(), out(&output).contains("in the baseline")), (Some(0), true));
+    fs_err::write(&path, SMALL.replace("steps:", "needs: b\n    steps:")).unwrap();
+    let output = noxide(root.path(), "audit --check --baseline known.json");
+    assert!(output.status.code() == Some(1) && out(&output).contains("NX414"), "{}", out(&output));
+    assert_eq!(noxide(root.path(), "audit --baseline none.json").status.code(), Some(3));
+    assert_eq!(noxide(root.path(), "audit --baseline no/where.json --write-baseline").status.code(), Some(3));
+}
+
+#[test]
+fn fixes_are_shown_or_written() {
+    let root = small();
+    let path = root.path().join(".forgejo/workflows/ci.yml");
+    let shown = noxide(root.path(), "audit --diff --unsafe-fixes");
+    assert!(
+        out(&shown).contains("+++ b/.forgejo/workflows/ci.yml") && out(&shown).contains("+    timeout-minutes: 60")
+    );
+    assert!(err(&shown).contains("would mend"));
+    assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
+    let safe = noxide(root.path(), "audit --fix");
+    assert!(err(&safe).contains("limit the job's time (NX301)"), "{}", err(&safe));
+    let text = fs_err::read_to_string(&path).unwrap();
+    assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests") && !text.contains("noxide run"));
+    noxide(root.path(), "audit --fix --unsafe-fixes");
+    let text = fs_err::read_to_string(&path).unwrap();
+    assert!(text.contains("noxide run -s lint tests") && text.contains("nox==2026.10.20 # why"), "{text}");
+    let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
+    assert!(err(&again).starts_with("mended 0 findings"), "{}", err(&again));
+}
+
+#[test]
+fn the_inventory_tells_who_installs_caches_and_runs_what() {
+    let root = parcelbook();
+    let text = out(&noxide(root.path(), "audit --inventory"));
+    for part in [
+        "installs    23  pip install -q uv==${{ env.UV_VERSION }} nox",
+        "caches      25  ~/.cache/uv by actions/cache under uv-${{ hashFiles('pyproject.toml') }}",
+        "runs        35  lint",
+        "one after another, and need not be",
+        "coverage (line 212), waits for lint, typecheck, security, quality",
+        "caches       –  nothing",
+        "longest chain: lint → coverage → status-check",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
+    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(1), Some(3)));
+    let unused = folder(&[
+        (
+            ".forgejo/workflows/a.yml",
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: true}\n      - uses: actions/setup-python@v5\n        with: {cache: pip}\n      - uses: hynek/setup-cached-uv@v2\n      - run: nox -s lint\n",
+        ),
+        ("noxfile.py", "import nox\n@nox.session\ndef lint(session): pass\n@nox.session\ndef docs(session): pass\n"),
+    ]);
+    let text = out(&noxide(unused.path(), "audit --inventory"));
+    assert!(text.contains("sessions that no workflow runs: docs"), "{text}");
+    for by in ["setup-uv", "setup-python", "another action"] {
+        assert!(text.contains(&format!("by {by}")), "{by}\n{text}");
+    }
+}
+
+#[test]
+fn init_makes_a_workflow_once() {
+    let root = folder(&[("noxfile.py", "import nox\n"), (".gitea/x", "")]);
+    assert!(out(&noxide(root.path(), "init --dry-run --dialect forgejo")).contains("runs-on: docker"));
+    assert_eq!(out(&noxide(root.path(), "init --branch trunk")), ".gitea/workflows/noxide.yml\n");
+    assert!(
+        fs_err::read_to_string(root.path().join(".gitea/workflows/noxide.yml")).unwrap().contains("branches: [trunk]")
+    );
+    let again = noxide(root.path(), "init");
+    assert!(again.status.code() == Some(2) && err(&again).contains("is there already"));
+    let github = folder(&[(".github/x", "")]);
+    assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
+    let blocked = folder(&[(".forgejo", "a file")]);
+    assert_eq!(noxide(blocked.path(), "init").status.code(), Some(3));
+}

@@ -1,0 +1,186 @@
+//! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
+
+use noxide::audit::mend::{Wanted, plan};
+use noxide::audit::options::AuditOptions;
+use noxide::audit::span::Source;
+use noxide::audit::survey::Project;
+use proptest::prelude::*;
+
+/// How a workflow is written.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    indent: usize,
+    unindented: bool,
+    windows: bool,
+    flow: bool,
+    comments: bool,
+    open_end: bool,
+    anchors: bool,
+    blank: bool,
+    jobs: Vec<Vec<usize>>,
+}
+
+impl Shape {
+    /// The shape of a number: every switch in turn.
+    pub(super) fn numbered(n: usize) -> Self {
+        let bit = |place: u32| n >> place & 1 == 1;
+        let jobs = (0..n % 4 + 1).map(|job| (0..n % 5 + 2).map(|step| n + 3 * job + 7 * step).collect()).collect();
+        Self {
+            indent: 2 + 2 * (n % 2),
+            unindented: bit(1),
+            windows: bit(2),
+            flow: bit(3),
+            comments: bit(4),
+            open_end: bit(5),
+            anchors: bit(6),
+            blank: bit(7),
+            jobs,
+        }
+    }
+}
+
+const STEPS: [&str; 14] = [
+    "uses: actions/checkout@v4",
+    "run: pip install nox",
+    "run: pip install -q uv==0.8.0 nox  # tools",
+    "run: nox -s lint tests",
+    "name: Run\nrun: |\n  nox -s lint\n  nox -s tests 2>&1 | tee build/tests.log",
+    "uses: astral-sh/setup-uv@v7",
+    "uses: actions/cache@v3\nwith:\n  path: ~/.cache/uv\n  key: uv-${{ hashFiles('pyproject.toml') }}\n  restore-keys: |\n    uv-",
+    "uses: actions/upload-artifact@v3\nwith:\n  name: log\n  path: build/tests.log",
+    "run: |\n  for s in lint tests; do\n    nox -s $s\n  done",
+    "run: |\n  printf 'a\tb'\n  uvx nox -t ci",
+    "name: 'quoted: name'\nrun: \"nox -s lint\"",
+    "run: >-\n  nox -s\n  lint",
+    "run: |\n  cat <<EOF\n  nox -s x\n  EOF\n  nox -s docs",
+    "if: always()\nuses: forgejo/upload-artifact@v4\nwith:\n  name: a\n  path: |\n    build/a.log\n    build/b.log",
+];
+
+/// The text of a shape.
+pub(super) fn workflow(shape: &Shape) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let pad = |depth: usize| " ".repeat(shape.indent * depth);
+    let comment = |lines: &mut Vec<String>, depth: usize, text: &str| {
+        if shape.comments {
+            lines.push(format!("{}# {text}", pad(depth)));
+        }
+    };
+    comment(&mut lines, 0, "top");
+    lines.extend(["name: Generated".to_owned(), "on:".to_owned(), format!("{}push:", pad(1))]);
+    if shape.anchors {
+        lines.extend(["env: &env".to_owned(), format!("{}A: '1'", pad(1))]);
+    }
+    lines.push("jobs:".to_owned());
+    for (number, steps) in shape.jobs.iter().enumerate() {
+        if shape.blank {
+            lines.push(String::new());
+        }
+        comment(&mut lines, 1, &format!("about job {number}"));
+        lines.push(format!("{}job{number}:", pad(1)));
+        lines.push(format!("{}runs-on: docker{}", pad(2), if shape.comments { "  # where" } else { "" }));
+        if number > 0 {
+            lines.push(format!("{}needs: [job{}]", pad(2), number - 1));
+        }
+        if shape.anchors {
+            lines.push(format!("{}env: *env", pad(2)));
+        }
+        lines.push(format!("{}steps:", pad(2)));
+        let dash = if shape.unindented { pad(2) } else { pad(3) };
+        for (place, step) in steps.iter().enumerate() {
+            if shape.blank && place > 0 {
+                lines.push(String::new());
+            }
+            if shape.comments {
+                lines.push(format!("{dash}# step {place} of job {number}"));
+            }
+            let text = STEPS[step % STEPS.len()];
+            if shape.flow && !text.contains(['\n', '#']) {
+                let (key, value) = text.split_once(": ").unwrap();
+                lines.push(format!("{dash}- {{{key}: '{value}'}}"));
+                continue;
+            }
+            for (line, text) in text.lines().enumerate() {
+                lines.push(format!("{dash}{}{text}", if line == 0 { "- " } else { "  " }));
+            }
+        }
+    }
+    let ending = if shape.windows { "\r\n" } else { "\n" };
+    let text = lines.join(ending);
+    if shape.open_end { text } else { text + ending }
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let switches =
+        (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let jobs = prop::collection::vec(prop::collection::vec(0..STEPS.len(), 1..6), 1..4);
+    (prop_oneof![Just(2usize), Just(4)], switches, jobs).prop_map(|(indent, switches, jobs)| {
+        let (unindented, windows, flow, comments, open_end, anchors, blank) = switches;
+        Shape { indent, unindented, windows, flow, comments, open_end, anchors, blank, jobs }
+    })
+}
+
+fn project(path: &str, text: &str) -> Project {
+    let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
+    Project::survey(
+        ".".as_ref(),
+        vec![Source::new(path, text)],
+        None,
+        noxide::audit::discover::Files::default(),
+        options,
+    )
+}
+
+/// Comment lines with the step or key that they stand before.
+fn comments(text: &str) -> Vec<String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with('#') && !line.starts_with("# noxide:"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn cases() -> u32 {
+    std::env::var("NOXIDE_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fixes_keep_what_they_do_not_mean(shape in shapes(), github in any::<bool>()) {
+        let path = if github { ".github/workflows/a.yml" } else { ".forgejo/workflows/a.yml" };
+        let text = workflow(&shape);
+        let first = project(path, &text);
+        prop_assert!(first.broken.is_empty(), "{:?}\n{}", first.broken, text);
+        let plan_one = plan(first, Wanted::All);
+        let new = plan_one.files.first().map_or(text.clone(), |changed| changed.new.text.clone());
+        // Endings and the end of the file.
+        prop_assert_eq!(text.ends_with('\n'), new.ends_with('\n'));
+        prop_assert_eq!(shape.windows, new.contains("\r\n"));
+        prop_assert!(!shape.windows || new.matches('\n').count() == new.matches("\r\n").count());
+        // Every comment is there as often as before.
+        let (mut old, mut now) = (comments(&text), comments(&new));
+        old.sort();
+        now.sort();
+        prop_assert_eq!(old, now, "{}\n----\n{}", text, new);
+        // A second round changes nothing.
+        let again = plan(project(path, &new), Wanted::All);
+        prop_assert!(again.files.is_empty(), "{:?}\n{}", again.applied, new);
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
+        let project = project(".forgejo/workflows/a.yml", &text);
+        plan(project, Wanted::All);
+    }
+
+    #[test]
+    fn any_script_is_read_without_a_panic(script in "(nox|pip install|-s|--|for s in a b; do|done|<<EOF|EOF|\\||&&|;|\\$\\{\\{|\\}\\}|\\$\\(|'|\"|\\\\|\n| |x|=|>|é){0,40}") {
+        for command in noxide::audit::shell::read(&script) {
+            noxide::audit::shell::nox_call(&command);
+            noxide::audit::shell::install(&command);
+            noxide::audit::shell::fetches(&command);
+            prop_assert!(command.span.end <= script.len());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Imitations of eight real projects' workflows, written by hand: every finding seen by eye and kept.
+
+use super::project::{find, fixtures, folder, lines};
+
+fn check(name: &str) {
+    let source = fixtures().join(name);
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(&source).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs_err::read_to_string(&path).unwrap();
+        match file.as_str() {
+            "found.txt" => {}
+            "noxfile.py" => files.push((file, text)),
+            "forgejo.yml" => files.push((".forgejo/workflows/ci.yml".to_owned(), text)),
+            _ => files.push((format!(".github/workflows/{file}"), text)),
+        }
+    }
+    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let text = lines(&find(root.path(), true)).join("\n") + "\n";
+    let kept = source.join("found.txt");
+    if std::env::var_os("NOXIDE_KEEP").is_some() {
+        fs_err::write(&kept, &text).unwrap();
+    }
+    assert_eq!(
+        text,
+        fs_err::read_to_string(&kept).unwrap(),
+        "{name}: run with NOXIDE_KEEP=1 to keep what is found now"
+    );
+}
+
+#[test]
+fn several_commands_a_job_and_appended_coverage() {
+    check("appended");
+}
+
+#[test]
+fn one_command_with_four_sessions_on_three_systems() {
+    check("continued");
+}
+
+#[test]
+fn lint_build_and_coverage_in_one_job() {
+    check("one-job");
+}
+
+#[test]
+fn needs_without_data_and_a_matrix_of_includes() {
+    check("needs");
+}
+
+#[test]
+fn unindented_sequences_and_a_home_made_key() {
+    check("unindented");
+}
+
+#[test]
+fn comments_everywhere_and_tags() {
+    check("comments");
+}
+
+#[test]
+fn a_session_variable_for_each_job() {
+    check("variable");
+}
+
+#[test]
+fn a_real_forgejo_shape() {
+    check("forgejo");
+}
