@@ -134,10 +134,14 @@ fn go(
     history: &History,
 ) -> Result<u8, Failure> {
     let (sender, messages) = mpsc::channel();
-    let (run, recorder) = recorder(folder)?;
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
     let output = screen.output(opened.options.output, json, &format!("noxide-{:016x}", random()));
+    let keyboard = output.board.then(Keyboard::stdin).flatten();
+    // Before there is anything on disk: from here on a signal ends the run by its record.
+    opened.watch.tell(sender.clone(), keyboard.clone());
+    let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
+    let (run, recorder) = recorder(folder)?;
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
@@ -145,9 +149,6 @@ fn go(
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
-    let keyboard = output.board.then(Keyboard::stdin).flatten();
-    opened.watch.tell(sender.clone(), keyboard.clone());
-    let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
     let host_pid = opened.host.pid();
     let mut hosted = Hosted::new(&mut opened.host, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;

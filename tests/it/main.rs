@@ -22,6 +22,7 @@ mod links;
 mod noxide;
 mod output;
 mod pressure;
+mod projects;
 mod ran;
 mod records;
 mod rerun;

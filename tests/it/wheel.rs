@@ -79,5 +79,7 @@ fn the_wheel_brings_noxide_beside_nox_and_uv() {
     fs_err::write(project.join("noxfile.py"), NOXFILE).unwrap();
     let list = output(noxide(&["list", "-C"]).arg(&project));
     assert!(list.contains("greet") && list.contains("Say hello."), "{list}");
-    assert!(!folder.path().join("home").exists(), "nox was beside noxide, yet it made an environment of its own");
+    let kept = fs_err::read_dir(folder.path().join("home/.cache/noxide")).unwrap();
+    let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(kept, ["host"], "nox was beside noxide, yet it made an environment of its own");
 }
