@@ -91,7 +91,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
 }
 
 /// The folder whose settings count: that of the noxfile.
-fn root(noxfile: Option<&Path>) -> PathBuf {
+pub(super) fn root(noxfile: Option<&Path>) -> PathBuf {
     let folder = noxfile.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -10,7 +10,7 @@ use super::args::{Format, RunArgs};
 use super::audience::Audience;
 use super::failure::Failure;
 use super::listing::dry_run;
-use super::opened::{Opened, Wanted};
+use super::opened::{Opened, Wanted, root};
 use super::screen::{Screen, say, terminal_size};
 use crate::fs::write_atomic;
 use crate::output::reporters;
@@ -28,7 +28,11 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the run cannot even begin.
 pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    let mut opened = Opened::new(wanted(args)?, screen)?;
+    let wanted = wanted(args)?;
+    // Git takes its time while nox takes its own.
+    let root = root(wanted.noxfile);
+    let checkout = std::thread::spawn(move || Checkout::of(&root));
+    let mut opened = Opened::new(wanted, screen)?;
     if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
     }
@@ -49,7 +53,8 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     opened.notices.extend(bury_the_dead(&folder));
     let history = History::new(&folder.newest(History::RUNS));
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
-    let exit = go(args, screen, &mut opened, plan, &folder, &history)?;
+    let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
+    let exit = go(args, screen, &mut opened, plan, &folder, &history, commit)?;
     folder.prune(opened.options.history.get());
     // Exit hooks of the noxfile may start programs too.
     opened.host.close();
@@ -132,6 +137,7 @@ fn go(
     plan: RunPlan,
     folder: &Folder,
     history: &History,
+    commit: Option<String>,
 ) -> Result<u8, Failure> {
     let (sender, messages) = mpsc::channel();
     let events = args.shown.events.as_deref().map(create).transpose()?;
@@ -145,7 +151,7 @@ fn go(
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
-    let facts = facts(&run, &opened.manifest, &plan);
+    let facts = facts(&run, &opened.manifest, &plan, commit);
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
@@ -215,7 +221,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
+fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, commit: Option<String>) -> RunFacts {
     let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
     RunFacts {
         run: run.to_owned(),
@@ -223,7 +229,7 @@ fn facts(run: &str, manifest: &Manifest, plan: &RunPlan) -> RunFacts {
         root: manifest.root.clone(),
         slots: plan.slots,
         sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
-        commit: Checkout::of(&manifest.root).map(|checkout| checkout.commit),
+        commit,
         versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
     }
 }

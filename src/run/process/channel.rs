@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
@@ -23,8 +22,8 @@ pub struct Channel {
 /// When the system has no descriptors or no pseudo-terminals left.
 pub fn open_channel(terminal: Option<(u16, u16)>) -> io::Result<Channel> {
     let Some((columns, rows)) = terminal else {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        return Ok(Channel { read, write });
+        let (read, write) = io::pipe()?;
+        return Ok(Channel { read: read.into(), write: write.into() });
     };
     let read = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&read)?;

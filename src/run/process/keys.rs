@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
@@ -76,13 +75,13 @@ impl Keys {
     /// # Errors
     /// When no thread or pipe can be had.
     pub fn listen(keyboard: Keyboard, tell: impl FnMut() + Send + 'static) -> io::Result<Self> {
-        let (wake, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (wake, stop) = io::pipe()?;
         let listening = keyboard.clone();
         let thread = std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(move || listen(&listening, wake.as_fd(), tell))?;
         keyboard.quiet();
-        Ok(Self { keyboard, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { keyboard, stop: Some(stop.into()), thread: Some(thread) })
     }
 }
 

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Mask;
 
@@ -48,11 +47,11 @@ impl Log {
         let mut trouble = None;
         let mut open = |path: &Path| create(path).map_err(|error| trouble.get_or_insert(error)).ok();
         let (log, copy) = (open(path), copy.and_then(open));
-        let (wake, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (wake, stop) = io::pipe()?;
         let (bytes, heard) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let mut carrier = Carrier {
             source,
-            wake,
+            wake: wake.into(),
             log,
             copy,
             mask,
@@ -66,7 +65,7 @@ impl Log {
             closed();
             carrier.trouble
         })?;
-        Ok(Self { bytes, heard, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { bytes, heard, stop: Some(stop.into()), thread: Some(thread) })
     }
 
     /// Bytes in the log file so far.

@@ -5,6 +5,10 @@ import subprocess
 import time
 
 
+LIBC = []
+LOOKING = []
+
+
 class Running:
     """A session's process as the host knows it."""
 
@@ -53,9 +57,11 @@ def prctl(option, value):
     """Asks Linux for a trait of this process; elsewhere process groups and marks are what sessions are ended by."""
     if sys.platform == "linux":
         try:
-            import ctypes
+            if not LIBC:
+                import ctypes
 
-            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+                LIBC.append(ctypes.CDLL(None).prctl)
+            LIBC[0](option, value, 0, 0, 0)
         except (ImportError, OSError, AttributeError):
             pass  # a Python without ctypes
 
@@ -192,24 +198,29 @@ def perform(found, order, answers):
     return answer
 
 
-def last_error():
+class LastError(logging.Handler):
     """Remembers nox's last error line: its result says that a command failed, only its log says which."""
-    import logging
 
-    class LastError(logging.Handler):
-        text = ""
+    text = ""
 
-        def emit(self, record):
-            if record.levelno >= logging.ERROR and record.exc_info is None:
-                text = record.getMessage().splitlines()
-                if text and not text[0].startswith("Session "):
-                    self.text = text[0]
-            elif record.exc_info and record.exc_info[1] is not None:
-                self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
+    def emit(self, record):
+        if record.levelno >= logging.ERROR and record.exc_info is None:
+            text = record.getMessage().splitlines()
+            if text and not text[0].startswith("Session "):
+                self.text = text[0]
+        elif record.exc_info and record.exc_info[1] is not None:
+            self.text = "%s: %s" % (record.exc_info[0].__name__, record.exc_info[1])
 
-    handler = LastError()
-    logging.getLogger("nox").addHandler(handler)
-    return handler
+
+LAST_ERROR = LastError()
+
+
+def last_error():
+    LAST_ERROR.text = ""
+    logger = logging.getLogger("nox")
+    if LAST_ERROR not in logger.handlers:
+        logger.addHandler(LAST_ERROR)
+    return LAST_ERROR
 
 
 def give_results(nox, found, order):
@@ -286,11 +297,44 @@ def unforkable():
     """Why sessions cannot be forked from here; empty where they can."""
     import threading
 
-    return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
+    own = 1 + sum(thread.is_alive() for thread in LOOKING[:1])
+    return "the noxfile leaves threads running after its import" if threading.active_count() > own else ""
+
+
+def look_for_uv(nox):
+    """Begins to look for uv, as nox's sessions will: it takes a process of its own, while the noxfile is loaded."""
+    import threading
+
+    find = getattr(getattr(nox, "virtualenv", None), "find_uv", None)
+    if hasattr(find, "cache_clear") and "OPTIONAL_VENVS" not in vars(nox.virtualenv):
+        thread = threading.Thread(target=quietly, args=(find,), daemon=True)
+        LOOKING[:] = [thread, find, uv_wanted()]
+        thread.start()
+
+
+def uv_wanted():
+    return os.environ.get("PATH"), os.environ.get("UV")
+
+
+def quietly(call):
+    try:
+        call()
+    except Exception:  # what is wrong shows again where it matters
+        pass
+
+
+def found_uv():
+    """Waits until uv is found; looks again where the noxfile has changed where to look."""
+    if LOOKING:
+        thread, find, wanted = LOOKING
+        thread.join()
+        if wanted != uv_wanted():
+            find.cache_clear()
+        del LOOKING[:]
 
 
 def warm(nox, config):
-    """Before the first fork: imports what each session would import, and looks for uv once."""
+    """Before the first fork: imports what each session would import, looks for uv once, rehearses."""
     import importlib
 
     for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
@@ -299,10 +343,13 @@ def warm(nox, config):
             importlib.import_module(name)
         except ImportError:
             pass
+    found_uv()
     pin_optional_venvs(nox.virtualenv)
+    last_error()
     rehearse(nox, config)
-    gc.collect()
+    # No collection first: nothing of what loading left is garbage worth a look at every object.
     getattr(gc, "freeze", gc.collect)()
+    gc.enable()
 
 
 def pin_optional_venvs(virtualenv):
