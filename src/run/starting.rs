@@ -16,6 +16,9 @@ use crate::record::{Fact, NeedFacts, NeedOrigin};
 /// those of several sessions want more CPUs than there are, the longest path goes first and the others fill the gaps.
 const NICE: i32 = 5;
 
+/// Milliseconds a session must usually take to step back: a shorter one is over before it is in anybody's way.
+const WORTH_IT: u64 = 1_000;
+
 impl Dispatcher<'_> {
     pub(super) fn start(&mut self) {
         if self.stopping {
@@ -36,7 +39,9 @@ impl Dispatcher<'_> {
             return;
         }
         for Start { session, slots, critical } in self.scheduler.start() {
-            self.nice.insert(session, if critical || self.given.plan.slots == 1 { 0 } else { NICE });
+            let usual = self.given.plan.sessions[session].facts.usual;
+            let steps_back = !critical && self.given.plan.slots > 1 && usual.is_some_and(|usual| usual >= WORTH_IT);
+            self.nice.insert(session, if steps_back { NICE } else { 0 });
             self.launch(session, slots);
         }
     }

@@ -244,8 +244,6 @@ def load(channel):
     nox, missing = import_nox()
     if missing:
         return None, missing
-    if BOOT["role"] == "host":
-        look_for_uv(nox)
     found = Loaded()
     errors = ErrorLines()
     logging.getLogger("nox").addHandler(errors)

@@ -37,16 +37,18 @@ class Host:
     def serve(self):
         """Until noxide says `exit`, or is gone: then every session is ended."""
         while not self.ended:
+            over = []
             for fd, _ in self.poll.poll():
                 if fd == self.wake:
                     self.read_all(self.wake)
+                    over = self.reap()
                 elif fd in self.pipes:
                     if not self.hear(self.pipes[fd]):
                         self.poll.unregister(fd)
                         self.pipes[fd].quiet = True
                 else:
                     self.obey(self.channel.receive())
-            for running in self.reap():
+            for running in over:
                 self.forget(running)
         self.end_all()
 

@@ -6,7 +6,6 @@ import time
 
 
 LIBC = []
-LOOKING = []
 
 
 class Running:
@@ -297,40 +296,7 @@ def unforkable():
     """Why sessions cannot be forked from here; empty where they can."""
     import threading
 
-    own = 1 + sum(thread.is_alive() for thread in LOOKING[:1])
-    return "the noxfile leaves threads running after its import" if threading.active_count() > own else ""
-
-
-def look_for_uv(nox):
-    """Begins to look for uv, as nox's sessions will: it takes a process of its own, while the noxfile is loaded."""
-    import threading
-
-    find = getattr(getattr(nox, "virtualenv", None), "find_uv", None)
-    if hasattr(find, "cache_clear") and "OPTIONAL_VENVS" not in vars(nox.virtualenv):
-        thread = threading.Thread(target=quietly, args=(find,), daemon=True)
-        LOOKING[:] = [thread, find, uv_wanted()]
-        thread.start()
-
-
-def uv_wanted():
-    return os.environ.get("PATH"), os.environ.get("UV")
-
-
-def quietly(call):
-    try:
-        call()
-    except Exception:  # what is wrong shows again where it matters
-        pass
-
-
-def found_uv():
-    """Waits until uv is found; looks again where the noxfile has changed where to look."""
-    if LOOKING:
-        thread, find, wanted = LOOKING
-        thread.join()
-        if wanted != uv_wanted():
-            find.cache_clear()
-        del LOOKING[:]
+    return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
 
 
 def warm(nox, config):
@@ -343,7 +309,6 @@ def warm(nox, config):
             importlib.import_module(name)
         except ImportError:
             pass
-    found_uv()
     pin_optional_venvs(nox.virtualenv)
     last_error()
     rehearse(nox, config)
