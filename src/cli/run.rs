@@ -119,10 +119,11 @@ fn bury_the_dead(folder: &Folder) -> Vec<String> {
     notices
 }
 
-/// What no other run of this machine is known by: a run's name alone is that of any that began in the same second.
+/// What no other run of this machine is known by: its name, and where its folder is, for a tree may be copied.
 fn mark(folder: &Path) -> std::io::Result<String> {
     let facts = fs_err::metadata(folder)?;
-    Ok(format!("{}.{}", facts.dev(), facts.ino()))
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{name}.{}.{}", facts.dev(), facts.ino()))
 }
 
 /// What stands in the environment of every process of a run.
@@ -174,7 +175,7 @@ fn go(
         facts,
         terminal,
         env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
-        mark: format!("{run}.{mark}"),
+        mark: mark.clone(),
         notices: opened.notices.clone(),
         lent: &lent,
     };
