@@ -279,28 +279,6 @@ fn a_missing_interpreter_is_skipped_here_and_an_error_in_ci() {
 }
 
 #[test]
-fn one_environment_is_never_used_by_two_at_once() {
-    let body = "
-import time
-def use(session):
-    import os
-    assert not os.path.exists('busy'), 'two at once'
-    open('busy', 'w').close()
-    time.sleep(0.2)
-    os.unlink('busy')
-@nox.session(name='tests', python=['3.97', '3.98'], venv_backend='none')
-def tests(session):
-    use(session)
-@nox.session(venv_backend='uv')
-def alone(session):
-    pass
-";
-    let project = Project::new(&format!("import nox\n{body}"));
-    let ran = noxide(&project, &["run", "-j3", "-s", "alone"]);
-    assert_eq!(ran.exit, Some(0), "{}{}", ran.out, ran.err);
-}
-
-#[test]
 fn history_lends_durations_and_starts_the_longest_first() {
     let short: String = (0..3).map(|n| sh(&format!("short{n}"), "sleep 0.1")).collect();
     let project = project(&format!("{short}{}", sh("long", "sleep 0.6")));
