@@ -9,3 +9,4 @@ pub mod project;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod trace;

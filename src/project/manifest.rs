@@ -101,6 +101,9 @@ pub struct Session {
     /// The line of that file where it starts, decorators included.
     #[serde(default)]
     pub line: Option<u32>,
+    /// A digest of the source of its function and of those of the file that it calls; none where it cannot be read.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 /// What a session does with coverage data, read from the source of its function and of the functions it calls.

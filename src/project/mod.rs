@@ -9,7 +9,7 @@ pub(crate) mod path_facts;
 
 pub use git::Checkout;
 pub use host::{
-    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder,
+    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder, TraceOrder,
 };
 pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};
 pub use name::SessionName;

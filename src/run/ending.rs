@@ -66,6 +66,7 @@ impl Dispatcher<'_> {
         }
         self.report_growth(place, &mut running, bytes);
         let attempt = running.attempt(&finish, at, bytes);
+        self.launcher.over(self.given.plan.sessions[place].id);
         let number = attempt.number;
         let again = failed && attempt.outcome != Outcome::Cancelled && !running.lost && !self.stopping;
         let wait = self.given.plan.sessions[place].retries.wait_before(number).filter(|_| again);

@@ -1,29 +1,38 @@
 //! The host as the one who starts sessions for the dispatcher.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
 
 use super::dispatcher::Message;
-use super::launch::{Answer, Finish, Launch, Order};
-use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder};
+use super::launch::{Answer, Finish, Launch, Order, Race};
+use super::tracing::Tracing;
+use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder, SessionId};
 use crate::record::Outcome;
+use crate::trace::{Accesses, Tracer};
 
 /// Starts sessions through the host.
 #[derive(Debug)]
 pub struct Hosted<'a> {
     host: &'a mut Host,
+    tracing: Tracing,
 }
 
 impl<'a> Hosted<'a> {
-    /// Starts through `host`, and has what it says told to `sender` by a thread of its own.
+    /// Starts through `host`, traced where `tracing` says so, and has what it says told to `sender` by a thread of its own.
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn new(host: &'a mut Host, sender: Sender<Message>) -> io::Result<Self> {
+    pub fn new(host: &'a mut Host, tracing: Tracing, sender: Sender<Message>) -> io::Result<Self> {
         let events = host.listen();
         std::thread::Builder::new().name("host".to_owned()).spawn(move || listen(events, &sender))?;
-        Ok(Self { host })
+        Ok(Self { host, tracing })
+    }
+
+    /// What the traced sessions touched.
+    pub fn into_accesses(self) -> BTreeMap<SessionId, Accesses> {
+        self.tracing.into_accesses()
     }
 }
 
@@ -40,6 +49,7 @@ fn listen(events: HostEvents, sender: &Sender<Message>) {
 impl Launch for Hosted<'_> {
     fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()> {
         let results = order.results.iter().map(|(id, outcome)| (*id, status(*outcome))).collect();
+        let trace = self.tracing.begin(order)?;
         let order = RunOrder {
             id: order.id,
             results,
@@ -47,8 +57,20 @@ impl Launch for Hosted<'_> {
             env: order.env.clone(),
             nice: order.nice,
             tty: order.terminal,
+            trace: trace.is_some().then(Tracer::order),
         };
-        self.host.run(&order, output.as_fd(), output.as_fd())
+        match trace {
+            Some(trace) => self.host.run_traced(&order, output.as_fd(), output.as_fd(), trace.as_fd()),
+            None => self.host.run(&order, output.as_fd(), output.as_fd()),
+        }
+    }
+
+    fn over(&mut self, id: SessionId) {
+        self.tracing.end(id);
+    }
+
+    fn race(&self, failed: SessionId, other: SessionId) -> Option<Race> {
+        self.tracing.race(failed, other)
     }
 
     fn last_words(&mut self) -> Option<String> {

@@ -31,10 +31,29 @@ pub trait Launch {
     /// When whoever starts sessions is gone.
     fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()>;
 
+    /// A session's attempt is over, with all its processes that were waited for.
+    fn over(&mut self, _: SessionId) {}
+
+    /// On what a session that failed conflicts with one that ran beside it, where both are traced.
+    fn race(&self, _failed: SessionId, _other: SessionId) -> Option<Race> {
+        None
+    }
+
     /// How whoever starts sessions came to its end, in words, once it is gone.
     fn last_words(&mut self) -> Option<String> {
         None
     }
+}
+
+/// What two sessions did to one path at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Race {
+    /// The path, port or socket.
+    pub path: String,
+    /// What the one that failed does.
+    pub failed: String,
+    /// What the other does.
+    pub other: String,
 }
 
 /// What is heard of a session that was started.

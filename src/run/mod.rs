@@ -22,13 +22,14 @@ mod schedule;
 mod share;
 mod starting;
 mod timing;
+mod tracing;
 
 pub use capacity::{memory_available, room};
 pub use dispatcher::{Dispatcher, Given, Message};
 pub use gathering::restore_logs;
 pub use graph::{CycleStep, Graph, GraphError, Node};
 pub use hosted::Hosted;
-pub use launch::{Answer, Finish, Launch, Order};
+pub use launch::{Answer, Finish, Launch, Order, Race};
 pub use lent::Lent;
 pub use nox_report::nox_report;
 pub use options::{
@@ -37,3 +38,4 @@ pub use options::{
 };
 pub use plan::{Forecast, PlannedSession, Room, RunPlan};
 pub use schedule::{Abort, Scheduler, Start, Work};
+pub use tracing::Tracing;

@@ -24,6 +24,7 @@ pub fn session(name: &str) -> Session {
         notifies: Vec::new(),
         file: None,
         line: None,
+        source: None,
     }
 }
 

@@ -41,12 +41,26 @@ pub struct RunOrder {
     pub nice: i32,
     /// Its output is a terminal, to become its controlling one.
     pub tty: bool,
+    /// How it puts itself under a filter; a third descriptor comes with the order then. None runs it untraced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceOrder>,
+}
+
+/// What a session's process needs to have its calls told to noxide.
+#[derive(Clone, Debug, Serialize)]
+pub struct TraceOrder {
+    /// The filter program in hexadecimal digits.
+    pub filter: String,
+    /// The number of the system call `seccomp` on this machine.
+    pub call: i64,
+    /// Its flags; the first that the kernel knows count.
+    pub flags: Vec<u64>,
 }
 
 impl RunOrder {
     /// An order with nothing special.
     pub fn new(id: SessionId) -> Self {
-        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false }
+        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false, trace: None }
     }
 }
 

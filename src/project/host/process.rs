@@ -206,12 +206,26 @@ impl Host {
 
     /// Orders a session to run; its stdout and stderr go to these descriptors, which the caller may then close.
     pub fn run(&self, order: &RunOrder, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
+        self.send(order, &[stdout, stderr])
+    }
+
+    /// As [`Host::run`]; over `trace` the session hands its listener to noxide before nox runs it, as `order.trace` says.
+    pub fn run_traced(
+        &self,
+        order: &RunOrder,
+        stdout: BorrowedFd<'_>,
+        stderr: BorrowedFd<'_>,
+        trace: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        self.send(order, &[stdout, stderr, trace])
+    }
+
+    fn send(&self, order: &RunOrder, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let line = message(&Command::Run(order))?;
         let writer = self.writer();
-        let descriptors = [stdout, stderr];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         let sent = rustix::io::retry_on_intr(|| {
             sendmsg(writer.as_fd(), &[IoSlice::new(&line)], &mut ancillary, SendFlags::empty())
         })?;

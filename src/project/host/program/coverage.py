@@ -3,6 +3,7 @@
 Part of noxide's host program.
 """
 
+import _imp
 import ast
 
 REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
@@ -24,6 +25,7 @@ class Use:
         self.file = None
         self.file_varies = False
         self.notifies = []
+        self.source = None
 
 
 def source_use(function):
@@ -85,18 +87,26 @@ def read_function(path, line, use):
     """Looks at the function at `line` and at the functions of the file that it calls."""
     if path not in TREES:
         with open(path, "rb") as file:
-            tree = ast.parse(file.read())
-        TREES[path] = tree, {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    tree, functions = TREES[path]
+            text = file.read()
+        tree = ast.parse(text)
+        values = {target.id: node for node in tree.body if isinstance(node, ast.Assign)
+                  for target in node.targets if isinstance(target, ast.Name)}
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        TREES[path] = tree, functions, values, text.splitlines(True)
+    tree, functions, values, lines = TREES[path]
     waiting = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
                and line in [node.lineno] + [decorator.lineno for decorator in node.decorator_list]][:1]
-    seen = set()
+    seen, named = set(), set()
+    source = []
     while waiting:
         node = waiting.pop()
         if node.name in seen:
             continue
         seen.add(node.name)
+        source.append(text_at(node, lines))
         for call in ast.walk(node):
+            if isinstance(call, ast.Name):
+                named.add(call.id)
             if isinstance(call, ast.Call):
                 look_at_call(call, node, tree, use)
                 if isinstance(call.func, ast.Name) and call.func.id in functions:
@@ -109,6 +119,14 @@ def read_function(path, line, use):
                 for key, value in zip(call.keys, call.values):
                     if key is not None and text_of(key) == "COVERAGE_FILE":
                         take_file(value, use)
+    source.extend(text_at(values[name], lines) for name in sorted(named) if name in values)
+    use.source = _imp.source_hash(0, b"".join(source)).hex()
+
+
+def text_at(node, lines):
+    """The source of a statement with its decorators; all of the file where this Python does not say where it ends."""
+    first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", [])])
+    return b"".join(lines[first - 1 : getattr(node, "end_lineno", None)])
 
 
 def take_file(value, use):

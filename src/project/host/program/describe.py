@@ -59,6 +59,7 @@ def describe_session(nox, found, runner, numbers):
         "notifies": use.notifies,
         "file": None if file is None else path_facts(file),
         "line": line,
+        "source": use.source,
     }
 
 

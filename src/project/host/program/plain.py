@@ -53,7 +53,7 @@ def describe_plainly(plain, missing):
             "parameters": [[str(k), str(v)] for k, v in (facts.get("call_spec") or {}).items()],
             "requires": [i for i, other in enumerate(plain.sessions)
                          if other["session"] in wanted or other["name"] in wanted],
-            "file": path_facts(noxfile), "line": None,
+            "file": path_facts(noxfile), "line": None, "source": None,
         })
     plain.no_dependencies = any(session["requires"] for session in sessions)
     return {
@@ -82,7 +82,7 @@ def written_requires(noxfile):
     return found
 
 
-def start_plainly(plain, order, out, err):
+def start_plainly(plain, order, out, err, trace=None):
     """Starts one session as a nox of its own."""
     import subprocess
 
@@ -97,7 +97,8 @@ def start_plainly(plain, order, out, err):
     command += ["--forcecolor"] if BOOT["color"] and "NO_COLOR" not in os.environ else []
     command += ["--report", report, "-s", name, "--"] + list(posargs)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-                               env=dict(os.environ, **(order.get("env") or {})), cwd=BOOT["cwd"])
+                               env=dict(os.environ, **(order.get("env") or {})), cwd=BOOT["cwd"],
+                               preexec_fn=None if trace is None else lambda: be_traced(order["trace"], trace))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     if order.get("nice"):
         try:

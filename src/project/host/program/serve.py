@@ -74,11 +74,12 @@ class Host:
             elif message["type"] == "warm":
                 self.warm()
             elif message["type"] == "run":
-                descriptors = self.channel.descriptors[:2]
-                del self.channel.descriptors[:2]
+                count = 3 if message.get("trace") else 2
+                descriptors = self.channel.descriptors[:count]
+                del self.channel.descriptors[:count]
                 try:
-                    out, err = descriptors  # fewer came if this process has no room for more
-                    self.start(message, out, err)
+                    out, err = descriptors[:2]  # fewer came if this process has no room for more
+                    self.start(message, out, err, *descriptors[2:])
                 except Exception as error:
                     self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
@@ -87,14 +88,14 @@ class Host:
                     for fd in descriptors:
                         os.close(fd)
 
-    def start(self, order, out, err):
+    def start(self, order, out, err, trace=None):
         if self.mode == "fork":
             self.warm()
-            running = fork(self.found, order, out, err, self.leave)
+            running = fork(self.found, order, out, err, self.leave, trace)
         elif self.mode == "fresh":
-            running = start_fresh(self.found, order, out, err)
+            running = start_fresh(self.found, order, out, err, trace)
         else:
-            running = start_plainly(self.found, order, out, err)
+            running = start_plainly(self.found, order, out, err, trace)
         os.set_blocking(running.pipe, False)
         self.running[running.pid] = running
         self.pipes[running.pipe] = running

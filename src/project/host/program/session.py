@@ -23,11 +23,13 @@ class Running:
         self.since = time.monotonic()
 
 
-def child(found, order, out, err, answers):
+def child(found, order, out, err, answers, trace=None):
     """The forked child: becomes the session, answers through `answers`, and never returns."""
     status = 1
     try:
         settle(order, out, err)
+        if trace is not None:
+            be_traced(order["trace"], trace)
         send(answers, {"ready": True})
         send(answers, perform(found, order, answers))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -104,6 +106,43 @@ def settle(order, out, err):
                 group.write(str(order["nice"]))
         except OSError:
             pass  # another system, or no autogroups
+
+
+def be_traced(trace, fd):
+    """Puts this process, and all it will start, under a filter whose listener goes to noxide over the socket `fd`.
+
+    Where that fails noxide hears why, and the session runs untraced. `prctl` and `seccomp` have no other door here.
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
+    try:
+        import ctypes
+        import errno
+        import struct
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        program = bytes.fromhex(trace["filter"])
+        kept = ctypes.create_string_buffer(program, len(program))
+        described = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(kept)))
+        number = ctypes.c_long(trace["call"])
+        for flags in trace["flags"]:
+            wanted = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
+            listener = libc.syscall(*wanted)
+            if listener < 0 and ctypes.get_errno() == errno.EACCES:
+                # Without the right to do more: programs that would gain rights (sudo) gain none from here on.
+                libc.prctl(38, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+                listener = libc.syscall(*wanted)
+            if listener >= 0 or ctypes.get_errno() != errno.EINVAL:
+                break
+        if listener < 0:
+            channel.sendall(b"-%d" % ctypes.get_errno())
+        else:
+            rights = struct.pack("i", listener)
+            channel.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            os.close(listener)
+    except Exception as error:  # no ctypes, no such call: whatever it is
+        channel.sendall(("this Python cannot ask the kernel: %s" % error).encode("utf-8", "replace"))
+    channel.recv(1)  # noxide listens, or knows that it cannot
+    channel.close()
 
 
 def finish_interpreter():
@@ -246,7 +285,7 @@ def notify(found, target, posargs, answers):
     return True
 
 
-def fork(found, order, out, err, close):
+def fork(found, order, out, err, close, trace=None):
     """Starts a session as a fork of this process; `close` frees what is the host's alone."""
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -255,20 +294,21 @@ def fork(found, order, out, err, close):
     if pid == 0:
         close()
         os.close(reader)
-        child(found, order, out, err, writer)
+        child(found, order, out, err, writer, trace)
     os.close(writer)
     return Running(order, pid, reader)
 
 
-def start_fresh(found, order, out, err):
+def start_fresh(found, order, out, err, trace=None):
     """Starts a session in a process that loads the noxfile again, for hosts that must not fork."""
     import subprocess
 
     reader, writer = os.pipe()
-    boot = dict(BOOT, role="session", order=order, name=found.runners[order["id"]].friendly_name, answers=writer)
+    boot = dict(BOOT, role="session", order=order, name=found.runners[order["id"]].friendly_name, answers=writer, trace=trace)
     with boot_file(boot) as stdin:
         process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
-                                   stderr=err, pass_fds=[writer], start_new_session=True, cwd=BOOT["cwd"])
+                                   stderr=err, start_new_session=True, cwd=BOOT["cwd"],
+                                   pass_fds=[writer] + ([] if trace is None else [trace]))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     os.close(writer)
     return Running(order, process.pid, reader)
@@ -278,6 +318,8 @@ def run_fresh_session():
     """The other side of `start_fresh`: loads, finds the session by number and name, runs it."""
     answers, order = BOOT["answers"], BOOT["order"]
     os.set_inheritable(answers, False)
+    if BOOT["trace"] is not None:
+        os.set_inheritable(BOOT["trace"], False)
     reason = "the noxfile, loaded again, has no session %s in the same place" % BOOT["name"]
     runner = None
     try:
@@ -289,7 +331,7 @@ def run_fresh_session():
     if runner is None or runner.friendly_name != BOOT["name"]:
         send(answers, {"status": "FAILED", "reason": reason})
         return
-    child(found, order, os.dup(1), os.dup(2), answers)
+    child(found, order, os.dup(1), os.dup(2), answers, BOOT["trace"])
 
 
 def unforkable():

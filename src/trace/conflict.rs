@@ -1,0 +1,253 @@
+//! Conflicts: what two sessions do to the same paths that must not happen at once. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::{Accesses, Effect, EffectKind};
+
+/// What kind of conflict it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Both change it.
+    WriteWrite,
+    /// Both change it, and one of them takes it away.
+    CreateDelete,
+    /// One reads what the other changes.
+    ReadWrite,
+    /// One lists a folder in which the other makes or removes something.
+    ListCreate,
+    /// One looks for what the other makes.
+    AbsentCreate,
+    /// Both need one port or socket.
+    SameAddress,
+}
+
+impl Kind {
+    /// As users know it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WriteWrite => "write–write",
+            Self::CreateDelete => "create–delete",
+            Self::ReadWrite => "read–write",
+            Self::ListCreate => "list–create",
+            Self::AbsentCreate => "absent–create",
+            Self::SameAddress => "same address",
+        }
+    }
+}
+
+/// One conflict between two sessions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Conflict {
+    /// What it is about: a path, or a port or socket.
+    pub path: String,
+    /// What kind it is.
+    pub kind: Kind,
+    /// What the first session does, such as `deletes and creates (sqlite3)`.
+    pub first: String,
+    /// What the second does.
+    pub second: String,
+    /// Whether each changes what it is about.
+    pub both: bool,
+    /// Whether the second reads or looks for what the first makes.
+    pub makes: bool,
+}
+
+/// What Git ignores, among the paths that sessions made.
+pub type Ignored<'a> = &'a dyn Fn(&str) -> bool;
+
+/// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
+pub fn conflicts(first: &Accesses, second: &Accesses, ignored: Ignored<'_>) -> Vec<Conflict> {
+    let mut found = BTreeMap::new();
+    let one = Side::new(first, second);
+    let other = Side::new(second, first);
+    changed_by_both(&one, &other, &mut found);
+    used(&one, &other, true, ignored, &mut found);
+    used(&other, &one, false, ignored, &mut found);
+    listed(&one, &other, true, ignored, &mut found);
+    listed(&other, &one, false, ignored, &mut found);
+    addresses(first, second, &mut found);
+    found.into_values().collect()
+}
+
+type Found = BTreeMap<String, Conflict>;
+
+/// One session, its paths known by file where a file has several names.
+struct Side<'a> {
+    all: &'a Accesses,
+    other: &'a Accesses,
+    effects: BTreeMap<&'a str, (&'a str, &'a Effect)>,
+    read: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Side<'a> {
+    fn new(all: &'a Accesses, other: &'a Accesses) -> Self {
+        let mut side = Self { all, other, effects: BTreeMap::new(), read: BTreeMap::new() };
+        for (path, effect) in &all.effects {
+            side.effects.insert(side.key(path), (path, effect));
+        }
+        for path in &all.read {
+            side.read.insert(side.key(path), path);
+        }
+        side
+    }
+
+    fn key(&self, path: &'a str) -> &'a str {
+        let alias = self.all.aliases.get(path).or_else(|| self.other.aliases.get(path));
+        alias.map_or(path, String::as_str)
+    }
+}
+
+fn does(effect: &Effect) -> String {
+    if effect.by.is_empty() { effect.kind.verb().to_owned() } else { format!("{} ({})", effect.kind.verb(), effect.by) }
+}
+
+/// A lock file that both make and remove is there to keep them apart.
+fn is_lock_file(path: &str) -> bool {
+    path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
+}
+
+fn changed_by_both<'a>(one: &Side<'a>, other: &Side<'a>, found: &mut Found) {
+    for (key, (path, effect)) in &one.effects {
+        let Some((other_path, second)) = other.effects.get(key) else { continue };
+        let kinds = [effect.kind, second.kind];
+        let takes_away = |kind: &EffectKind| {
+            matches!(kind, EffectKind::Deleted | EffectKind::Replaced | EffectKind::Scratch | EffectKind::Unmade)
+        };
+        let same = match kinds {
+            [EffectKind::Made, EffectKind::Made] => true, // whoever comes first makes it, as by exist_ok
+            [EffectKind::Scratch, EffectKind::Scratch] => is_lock_file(path),
+            _ if kinds.iter().any(takes_away) => false,
+            // One made it, the other found it made so already: whatever the order, the bytes are the same.
+            _ => effect.digest.is_some() && effect.digest == second.digest,
+        };
+        if same {
+            continue;
+        }
+        let kind = if kinds.iter().any(takes_away) { Kind::CreateDelete } else { Kind::WriteWrite };
+        let path = if path == other_path { (*path).to_owned() } else { format!("{path} = {other_path}") };
+        let conflict =
+            Conflict { path: path.clone(), kind, first: does(effect), second: does(second), both: true, makes: false };
+        found.insert(path, conflict);
+    }
+    for (one, other, in_order) in [(one, other, true), (other, one, false)] {
+        for (folder, effect) in &one.all.effects {
+            if matches!(effect.kind, EffectKind::Unmade | EffectKind::Remade) {
+                emptied(folder, effect, other, in_order, found);
+            }
+        }
+    }
+}
+
+/// A folder that one session removes while the other has files in it.
+fn emptied(folder: &str, effect: &Effect, other: &Side<'_>, in_order: bool, found: &mut Found) {
+    let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let changed = other.all.effects.iter().find(|(path, effect)| below(path) && effect.kind != EffectKind::Scratch);
+    let read = other.all.read.iter().find(|path| below(path));
+    let (path, doing) = match (changed, read) {
+        (Some((path, effect)), _) => (path, does(effect)),
+        (None, Some(path)) => (path, "reads".to_owned()),
+        (None, None) => return,
+    };
+    if found.contains_key(path) {
+        return;
+    }
+    let remover = format!("{} {folder}", does(effect));
+    let (first, second) = if in_order { (remover, doing) } else { (doing, remover) };
+    let both = changed.is_some();
+    let conflict = Conflict { path: path.clone(), kind: Kind::CreateDelete, first, second, both, makes: false };
+    found.insert(path.clone(), conflict);
+}
+
+/// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
+fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<'_>, found: &mut Found) {
+    for (key, (path, effect)) in &maker.effects {
+        if effect.kind == EffectKind::Rewritten || user.effects.contains_key(key) {
+            continue; // nothing changes, or both change it
+        }
+        let read = user.read.get(key).filter(|_| !effect.kind.is_folder());
+        let looks = || user.all.absent.contains(*path) && !(effect.kind == EffectKind::Scratch && is_lock_file(path));
+        let (kind, doing, shown) = if let Some(read) = read {
+            let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
+            (Kind::ReadWrite, "reads", shown)
+        } else if looks() && !(effect.kind.is_folder() && ignored(path)) {
+            (Kind::AbsentCreate, "looks for", (*path).to_owned())
+        } else {
+            continue;
+        };
+        let makes = in_order && !matches!(effect.kind, EffectKind::Deleted | EffectKind::Scratch | EffectKind::Unmade);
+        let (first, second) =
+            if in_order { (does(effect), doing.to_owned()) } else { (doing.to_owned(), does(effect)) };
+        let conflict = Conflict { path: shown.clone(), kind, first, second, both: false, makes };
+        found.entry(shown).or_insert(conflict);
+    }
+}
+
+/// Folders that `user` lists and in which `maker` makes or removes something.
+fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<'_>, found: &mut Found) {
+    for (path, effect) in &maker.all.effects {
+        let folder = path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(folder, _)| folder);
+        if !user.all.listed.contains(folder) || found.contains_key(path) || user.all.effects.contains_key(path) {
+            continue;
+        }
+        let stays = matches!(effect.kind, EffectKind::Created | EffectKind::Made);
+        let goes = matches!(effect.kind, EffectKind::Deleted | EffectKind::Unmade);
+        if !stays && !goes {
+            continue;
+        }
+        // What Git ignores is not what a walk over the tree looks for.
+        if ignored(path) && !ignored(folder) && folder_is_ours(folder) {
+            continue;
+        }
+        let was_there = if in_order { stays } else { goes };
+        if was_there && is_selective(user.all, folder) {
+            continue;
+        }
+        let doing = format!("lists {folder}");
+        let (first, second) = if in_order { (does(effect), doing) } else { (doing, does(effect)) };
+        let conflict =
+            Conflict { path: path.clone(), kind: Kind::ListCreate, first, second, both: false, makes: in_order && stays };
+        found.insert(path.clone(), conflict);
+    }
+}
+
+/// Whether a folder lies in the project, so that Git's word counts.
+fn folder_is_ours(folder: &str) -> bool {
+    !folder.starts_with('/')
+}
+
+/// Whether a session that listed a folder with this path in it went for others there and left this alone; one that did
+/// go for it is known by the file itself.
+fn is_selective(user: &Accesses, folder: &str) -> bool {
+    let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+    let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
+    let mut touched = user.read.iter().chain(user.effects.keys()).map(String::as_str);
+    touched.any(|other| in_folder(other))
+}
+
+/// Ports and sockets.
+fn addresses(first: &Accesses, second: &Accesses, found: &mut Found) {
+    let (binds, connects) = ("binds", "connects to");
+    let mut add = |address: &String, one: &str, other: &str, both| {
+        let conflict = Conflict {
+            path: address.clone(),
+            kind: Kind::SameAddress,
+            first: one.to_owned(),
+            second: other.to_owned(),
+            both,
+            makes: false,
+        };
+        found.entry(address.clone()).or_insert(conflict);
+    };
+    for address in first.bound.intersection(&second.bound) {
+        add(address, binds, binds, true);
+    }
+    for address in first.bound.intersection(&second.connected) {
+        add(address, binds, connects, true);
+    }
+    for address in first.connected.intersection(&second.bound) {
+        add(address, connects, binds, true);
+    }
+}

@@ -1,0 +1,119 @@
+//! The filter program: which system calls the kernel stops at, as classic BPF.
+
+use super::call::{ARCH, BY_DESCRIPTOR, X32, all};
+
+/// One instruction, as the kernel's `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    code: u16,
+    yes: u8,
+    no: u8,
+    value: u32,
+}
+
+const LOAD: u16 = 0x20; // a word of `struct seccomp_data`
+const IF_EQUAL: u16 = 0x15;
+const IF_AT_LEAST: u16 = 0x35;
+const IF_ANY: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+const NUMBER: u32 = 0; // offsets in `struct seccomp_data`
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const ALLOW: u32 = 0x7fff_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
+
+/// The filter as bytes, each instruction as the kernel takes it.
+///
+/// Calls of another architecture are stopped at too: they cannot be read, and a trace that holds one is incomplete.
+pub(super) fn filter() -> Vec<u8> {
+    steps().iter().flat_map(|step| step.bytes()).collect()
+}
+
+impl Step {
+    fn bytes(self) -> [u8; 8] {
+        let (code, value) = (self.code.to_ne_bytes(), self.value.to_ne_bytes());
+        [code[0], code[1], self.yes, self.no, value[0], value[1], value[2], value[3]]
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let step = |code, yes, no, value| Step { code, yes, no, value };
+    let notify = step(RETURN, 0, 0, NOTIFY);
+    let mut steps = vec![
+        step(LOAD, 0, 0, ARCHITECTURE),
+        step(IF_EQUAL, 1, 0, ARCH),
+        notify,
+        step(LOAD, 0, 0, NUMBER),
+        step(IF_AT_LEAST, 0, 1, X32),
+        notify,
+    ];
+    for (number, flags) in BY_DESCRIPTOR {
+        let offset = ARGUMENTS + 8 * u32::try_from(*flags).unwrap_or(0) + low_half();
+        steps.extend([
+            step(IF_EQUAL, 0, 4, u32::try_from(*number).unwrap_or(u32::MAX)),
+            step(LOAD, 0, 0, offset),
+            step(IF_ANY, 0, 1, libc::AT_EMPTY_PATH.cast_unsigned()),
+            step(RETURN, 0, 0, ALLOW),
+            notify,
+        ]);
+    }
+    let known = |number: u32| BY_DESCRIPTOR.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
+    for (number, _) in all().filter(|(number, _)| !known(*number)) {
+        steps.extend([step(IF_EQUAL, 0, 1, number), notify]);
+    }
+    steps.push(step(RETURN, 0, 0, ALLOW));
+    steps
+}
+
+/// Where the lower half of an argument lies in its eight bytes.
+fn low_half() -> u32 {
+    if cfg!(target_endian = "little") { 0 } else { 4 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the program answers to a call, by the rules of BPF.
+    fn answer(arch: u32, number: u32, flags: u64) -> u32 {
+        let steps = steps();
+        let (mut at, mut held) = (0, 0);
+        loop {
+            let step = steps[at];
+            at += 1;
+            let jump = |yes: bool| usize::from(if yes { step.yes } else { step.no });
+            match step.code {
+                LOAD => {
+                    held = match step.value {
+                        NUMBER => number,
+                        ARCHITECTURE => arch,
+                        _ => u32::try_from(flags).unwrap(),
+                    }
+                }
+                IF_EQUAL => at += jump(held == step.value),
+                IF_AT_LEAST => at += jump(held >= step.value),
+                IF_ANY => at += jump(held & step.value != 0),
+                _ => return step.value,
+            }
+        }
+    }
+
+    #[test]
+    fn only_calls_with_paths_are_stopped_at() {
+        let number = |call: libc::c_long| u32::try_from(call).unwrap();
+        assert_eq!(answer(ARCH, number(libc::SYS_read), 0), ALLOW);
+        assert_eq!(answer(ARCH, number(libc::SYS_openat), 0), NOTIFY);
+        assert_eq!(answer(ARCH, number(libc::SYS_newfstatat), 0), NOTIFY);
+        assert_eq!(answer(ARCH, number(libc::SYS_newfstatat), 0x1000), ALLOW, "an open file's facts");
+        assert_eq!(answer(ARCH, number(libc::SYS_statx), 0x1000 | 0x100), ALLOW);
+        assert_eq!(answer(ARCH, number(libc::SYS_io_uring_setup), 0), NOTIFY);
+        assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), NOTIFY, "a 32-bit program");
+        assert_eq!(answer(ARCH, X32 | 3, 0), NOTIFY, "an x32 program");
+        for (number, _) in all() {
+            assert_eq!(answer(ARCH, number, 0), NOTIFY);
+        }
+        assert_eq!(filter().len(), steps().len() * 8);
+    }
+}

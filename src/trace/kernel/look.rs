@@ -1,0 +1,399 @@
+//! A call that waits, looked at: which path it means, and what that says of its session.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use super::address::Address;
+use super::call::{ARCH, At, Bits, Call, X32, find, means_link};
+use super::places::{Found, Places};
+use super::system::{Notice, memory, text};
+use crate::trace::ledger::{Change, Ledger};
+
+/// How many files of one renamed folder are looked at.
+const MOST_MOVED: usize = 20_000;
+
+/// How many calls are remembered as seen.
+const MOST_SEEN: usize = 500_000;
+
+/// A session being looked at.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// What it touched so far.
+    pub(super) ledger: Ledger,
+    places: Places,
+    seen: HashSet<u64>,
+    text: Vec<u8>,
+    services: HashSet<u16>,
+}
+
+impl Look {
+    /// A session about to begin; `services` are ports that others serve already.
+    pub(super) fn new(ledger: Ledger, services: HashSet<u16>) -> Self {
+        Self { ledger, places: Places::default(), seen: HashSet::new(), text: Vec::new(), services }
+    }
+
+    /// Looks at a call before it goes on.
+    pub(super) fn at(&mut self, notice: &Notice) {
+        self.ledger.calls += 1;
+        let number = notice.data.nr.cast_unsigned();
+        if notice.data.arch != ARCH || number & X32 != 0 {
+            return self.ledger.misses("it runs a program for another kind of processor (32-bit)");
+        }
+        let Some(call) = find(number) else { return };
+        let arguments = &notice.data.args;
+        match call {
+            Call::Blind(why) => self.ledger.misses(&format!("it {why}")),
+            Call::Open(at, bits) => {
+                let Some(flags) = self.bits(notice, bits) else { return };
+                if let Some(path) = self.path(notice, at) {
+                    self.open(notice.pid, &path, flags);
+                }
+            }
+            Call::Stat(at, bits) => {
+                let link = means_link(self.bits(notice, bits).unwrap_or(0));
+                self.ask(notice, at, !link);
+            }
+            Call::ReadLink(at) => self.ask(notice, at, false),
+            Call::Execute(at) => self.ask(notice, at, true),
+            Call::List => self.list(notice.pid, arguments[0]),
+            Call::MakeFolder(at) | Call::SymbolicLink(at) | Call::MakeNode(at) => {
+                if call == Call::SymbolicLink(at) {
+                    self.forget();
+                }
+                let Some(path) = self.path(notice, at) else { return };
+                let found = self.find(&path, false);
+                match &found.facts {
+                    None => self.change(notice.pid, &found, Change::Open),
+                    facts => self.ledger.reads(&found.path, facts.as_ref()), // it will be told so
+                }
+            }
+            Call::Remove(at, _) => self.remove(notice, at),
+            Call::Rename(from, to, bits) => self.rename(notice, from, to, self.bits(notice, bits).unwrap_or(0)),
+            Call::Link(from, to, _) => self.link(notice, from, to),
+            Call::Truncate(at) | Call::Mode(at) => {
+                let Some(path) = self.path(notice, at) else { return };
+                let found = self.find(&path, true);
+                self.change_existing(notice.pid, &found, Change::Open);
+            }
+            Call::ModeOpen => {
+                let Some(path) = descriptor(notice.pid, arguments[0]) else { return };
+                let found = self.find(&path, true);
+                self.change_existing(notice.pid, &found, Change::Open);
+            }
+            Call::Bind => self.bind(notice),
+            Call::Connect => self.connect(notice),
+        }
+    }
+
+    fn bits(&self, notice: &Notice, bits: Bits) -> Option<u64> {
+        let argument = |at: usize| notice.data.args[at];
+        match bits {
+            Bits::Fixed(bits) => Some(bits),
+            Bits::In(at) => Some(argument(at) & 0xffff_ffff),
+            Bits::Behind(at) => {
+                let bytes = memory(notice.pid, argument(at), 8).ok()?;
+                Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+            }
+        }
+    }
+
+    /// The absolute path a call means, links not resolved; none for what is no path.
+    fn path(&mut self, notice: &Notice, at: At) -> Option<PathBuf> {
+        match text(notice.pid, notice.data.args[at.path], &mut self.text) {
+            Ok(true) if !self.text.is_empty() => {}
+            Ok(_) => return None, // the call will fail, or means an open file
+            Err(error) => {
+                // A bad address makes the call fail; a process that may not be looked into is another matter.
+                if error.raw_os_error() == Some(libc::EPERM) {
+                    self.ledger.misses("it runs a program whose memory may not be read");
+                }
+                return None;
+            }
+        }
+        let path = Path::new(OsStr::from_bytes(&self.text));
+        if path.is_absolute() {
+            return Some(own_view(path, notice.pid));
+        }
+        let folder = match at.folder.map(|folder| notice.data.args[folder]) {
+            Some(fd) if signed(fd) != libc::AT_FDCWD => descriptor(notice.pid, fd),
+            _ => fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok(),
+        };
+        folder.map(|folder| folder.join(path))
+    }
+
+    /// Whether this was looked at before, in the same way.
+    fn is_new(&mut self, how: u64, path: &Path) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (how, path.as_os_str().as_bytes()).hash(&mut hasher);
+        if self.seen.len() >= MOST_SEEN {
+            self.seen.clear();
+        }
+        self.seen.insert(hasher.finish())
+    }
+
+    fn find(&mut self, path: &Path, follow: bool) -> Found {
+        let found = self.places.find(path, follow);
+        for link in &found.links {
+            self.ledger.reads(link, None);
+        }
+        found
+    }
+
+    /// A link or a folder changes its place: what was seen under a name may be something else from now on.
+    fn forget(&mut self) {
+        self.places.forget();
+        self.seen.clear();
+    }
+
+    fn ask(&mut self, notice: &Notice, at: At, follow: bool) {
+        let Some(path) = self.path(notice, at) else { return };
+        if !self.ledger.scope.may_count(&path, true) || !self.is_new(u64::from(follow), &path) {
+            return;
+        }
+        let found = self.find(&path, follow);
+        self.note_read(&found);
+    }
+
+    fn note_read(&mut self, found: &Found) {
+        match &found.facts {
+            Some(facts) => self.ledger.reads(&found.path, Some(facts)),
+            None => self.ledger.misses_path(&found.path),
+        }
+    }
+
+    fn open(&mut self, process: u32, path: &Path, flags: u64) {
+        let has = |flag: i32| flags & u64::from(flag.cast_unsigned()) == u64::from(flag.cast_unsigned());
+        if has(libc::O_TMPFILE) {
+            return; // without a name, until a link gives it one
+        }
+        let mode = flags & 3;
+        let writes = (mode != 0 || has(libc::O_TRUNC)) && !has(libc::O_PATH);
+        let creates = has(libc::O_CREAT);
+        let reading = !writes && !creates;
+        if !self.ledger.scope.may_count(path, reading) && reading {
+            return;
+        }
+        let how = 2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
+        if !self.is_new(how, path) {
+            return;
+        }
+        let new_only = creates && has(libc::O_EXCL);
+        let found = self.find(path, !has(libc::O_NOFOLLOW) && !new_only);
+        match &found.facts {
+            None if creates => self.change(process, &found, Change::Open),
+            Some(facts) if facts.is_dir() => {}
+            Some(facts) if writes && !new_only => {
+                if mode != 1 {
+                    self.ledger.reads(&found.path, Some(facts));
+                }
+                let how = if has(libc::O_TRUNC) { Change::Overwrite } else { Change::Open };
+                self.change_existing(process, &found, how);
+            }
+            _ => self.note_read(&found),
+        }
+    }
+
+    fn change(&mut self, process: u32, found: &Found, how: Change) {
+        self.ledger.changes(&found.path, found.facts.as_ref(), how, || program(process));
+    }
+
+    /// A change that does nothing where there is no file.
+    fn change_existing(&mut self, process: u32, found: &Found, how: Change) {
+        match &found.facts {
+            None => self.ledger.misses_path(&found.path),
+            Some(facts) if is_device(facts) || facts.is_dir() => {}
+            Some(_) => self.change(process, found, how),
+        }
+    }
+
+    fn list(&mut self, process: u32, fd: u64) {
+        let Some(path) = descriptor(process, fd) else { return };
+        if self.is_new(3, &path) && self.ledger.scope.may_count(&path, true) {
+            let found = self.find(&path, true);
+            self.ledger.lists(&found.path);
+        }
+    }
+
+    fn remove(&mut self, notice: &Notice, at: At) {
+        let Some(path) = self.path(notice, at) else { return };
+        let found = self.find(&path, false);
+        match &found.facts {
+            None => self.ledger.misses_path(&found.path),
+            Some(facts) => {
+                if facts.is_dir() || facts.file_type().is_symlink() {
+                    self.forget();
+                }
+                self.change(notice.pid, &found, Change::Remove);
+            }
+        }
+    }
+
+    fn rename(&mut self, notice: &Notice, from: At, to: At, flags: u64) {
+        let Some(from) = self.path(notice, from) else { return };
+        let Some(to) = self.path(notice, to) else { return };
+        let (from, to) = (self.find(&from, false), self.find(&to, false));
+        let Some(facts) = &from.facts else { return self.ledger.misses_path(&from.path) };
+        let kinds = [Some(facts), to.facts.as_ref()];
+        if kinds.iter().flatten().any(|facts| facts.is_dir() || facts.file_type().is_symlink()) {
+            self.forget();
+        }
+        if facts.is_dir() {
+            self.moved(notice.pid, &from.path, &to.path);
+        }
+        let swaps = flags & u64::from(libc::RENAME_EXCHANGE) != 0;
+        if swaps && to.facts.as_ref().is_some_and(Metadata::is_dir) {
+            self.moved(notice.pid, &to.path, &from.path);
+        }
+        self.change(notice.pid, &from, if swaps { Change::Overwrite } else { Change::Remove });
+        self.change(notice.pid, &to, Change::Overwrite);
+    }
+
+    /// All files of a folder that gets another name.
+    fn moved(&mut self, process: u32, from: &Path, to: &Path) {
+        let mut count = 0;
+        for entry in walkdir::WalkDir::new(from).min_depth(1).into_iter().flatten() {
+            count += 1;
+            let Ok(rest) = entry.path().strip_prefix(from) else { continue };
+            let new = to.join(rest);
+            self.ledger.changes(entry.path(), None, Change::Remove, || program(process));
+            self.ledger.changes(&new, None, Change::Overwrite, || program(process));
+            if count >= MOST_MOVED {
+                return self.ledger.misses("it renames a folder with more files than are looked at");
+            }
+        }
+    }
+
+    fn link(&mut self, notice: &Notice, from: At, to: At) {
+        // What is linked may have no name (`O_TMPFILE`): then only the new one counts.
+        if let Some(from) = self.path(notice, from).filter(|from| self.ledger.scope.may_count(from, true)) {
+            let found = self.find(&from, false);
+            self.note_read(&found);
+            self.ledger.names_twice(&found.path, found.facts.as_ref());
+            if let Some(to) = self.path(notice, to) {
+                let named = self.find(&to, false);
+                self.ledger.names_twice(&named.path, found.facts.as_ref());
+            }
+        }
+        let Some(to) = self.path(notice, to) else { return };
+        let to = self.find(&to, false);
+        match &to.facts {
+            None => self.change(notice.pid, &to, Change::Open),
+            facts => self.ledger.reads(&to.path, facts.as_ref()),
+        }
+    }
+
+    fn address(&self, notice: &Notice) -> Option<Address> {
+        let most = usize::try_from(notice.data.args[2]).ok()?.min(128);
+        Address::read(&memory(notice.pid, notice.data.args[1], most).ok()?)
+    }
+
+    fn bind(&mut self, notice: &Notice) {
+        match self.address(notice) {
+            Some(Address::Port { port, .. }) if port != 0 => {
+                self.ledger.bound.insert(format!("port {port}"));
+            }
+            Some(Address::Abstract(name)) => {
+                self.ledger.bound.insert(format!("abstract socket {name}"));
+            }
+            Some(Address::Path(path)) => {
+                let Some(path) = self.socket_path(notice, path) else { return };
+                let found = self.find(&path, false);
+                self.ledger.bound.insert(format!("socket {}", self.ledger.scope.shown(&found.path)));
+                match &found.facts {
+                    None => self.change(notice.pid, &found, Change::Open),
+                    facts => self.ledger.reads(&found.path, facts.as_ref()),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, notice: &Notice) {
+        match self.address(notice) {
+            Some(Address::Port { loopback: false, .. }) => self.ledger.network = true,
+            // Names are looked up there, and port 0 is how a system asks itself for a route.
+            Some(Address::Port { port: 0 | 53, .. }) => {}
+            Some(Address::Port { port, .. }) => {
+                let name = format!("port {port}");
+                if self.services.contains(&port) && !self.ledger.bound.contains(&name) {
+                    self.ledger.misses(&format!("it uses a service on port {port} that ran before it"));
+                }
+                self.ledger.connected.insert(name);
+            }
+            Some(Address::Abstract(name)) => {
+                self.ledger.connected.insert(format!("abstract socket {name}"));
+            }
+            Some(Address::Path(path)) => {
+                let Some(path) = self.socket_path(notice, path) else { return };
+                let found = self.find(&path, true);
+                let name = format!("socket {}", self.ledger.scope.shown(&found.path));
+                let there = found.facts.as_ref().is_some_and(|facts| facts.file_type().is_socket());
+                let own = self.ledger.bound.contains(&name) || is_of_system(&found.path);
+                // One of its own temporary folder is its own, whatever name it was bound by.
+                if there && !own && self.ledger.scope.may_count(&found.path, false) {
+                    self.ledger.misses(&format!("it uses a service on {name} that ran before it"));
+                    self.ledger.connected.insert(name);
+                }
+                self.note_read(&found);
+            }
+            None => {}
+        }
+    }
+
+    fn socket_path(&self, notice: &Notice, path: PathBuf) -> Option<PathBuf> {
+        if path.is_absolute() {
+            return Some(path);
+        }
+        Some(fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok()?.join(path))
+    }
+}
+
+/// Services of the system that only say who or when something is, or take logs.
+fn is_of_system(path: &Path) -> bool {
+    ["/run/nscd", "/var/run/nscd", "/run/systemd", "/run/dbus", "/run/user", "/dev", "/var/run/dbus"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+}
+
+fn is_device(facts: &Metadata) -> bool {
+    let kind = facts.file_type();
+    kind.is_char_device() || kind.is_block_device() || kind.is_socket() || kind.is_fifo()
+}
+
+/// `/proc/self` as the caller means it.
+fn own_view(path: &Path, process: u32) -> PathBuf {
+    for own in ["/proc/self", "/proc/thread-self"] {
+        if let Ok(rest) = path.strip_prefix(own) {
+            let inside = ["cwd", "root"].iter().any(|link| rest.starts_with(link) && rest != Path::new(link));
+            if inside {
+                let link = PathBuf::from(format!("/proc/{process}")).join(rest.components().next().map_or(OsStr::new(""), |c| c.as_os_str()));
+                let tail: PathBuf = rest.components().skip(1).collect();
+                return fs_err::read_link(link).unwrap_or_default().join(tail);
+            }
+        }
+    }
+    path.to_path_buf()
+}
+
+/// The path of an open file or folder; none for what has none (a pipe), or none any more.
+fn descriptor(process: u32, fd: u64) -> Option<PathBuf> {
+    let path = fs_err::read_link(format!("/proc/{process}/fd/{}", signed(fd))).ok()?;
+    let gone = path.as_os_str().as_bytes().ends_with(b" (deleted)");
+    (path.is_absolute() && !gone).then_some(path)
+}
+
+/// A descriptor as the kernel takes it: the lower half of its argument.
+fn signed(fd: u64) -> i32 {
+    (fd & 0xffff_ffff) as u32 as i32
+}
+
+/// The name of a program, for people.
+fn program(process: u32) -> String {
+    let name = fs_err::read(format!("/proc/{process}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim().to_owned()
+}

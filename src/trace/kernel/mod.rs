@@ -1,0 +1,15 @@
+//! The kernel's side: a seccomp filter, the supervisor that hears of calls, and paths as their callers meant them.
+
+mod address;
+mod call;
+mod filter;
+mod look;
+mod places;
+mod probe;
+mod state;
+mod supervisor;
+mod system;
+mod tracer;
+
+pub use probe::probe;
+pub use tracer::Tracer;

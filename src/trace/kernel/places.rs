@@ -1,0 +1,155 @@
+//! Paths as the kernel finds them: links resolved, each folder once.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// How many links one path may lead through, as in Linux.
+const MOST_LINKS: usize = 40;
+
+/// How many folders are remembered.
+const MOST_FOLDERS: usize = 50_000;
+
+/// A path that was found, or not.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The path without links, as far as it exists.
+    pub(super) path: PathBuf,
+    /// What is there; none where nothing is.
+    pub(super) facts: Option<Metadata>,
+    /// Links that led there: whoever changes one of them changes what is meant.
+    pub(super) links: Vec<PathBuf>,
+}
+
+/// Folders whose real place is known.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    folders: HashMap<PathBuf, PathBuf>,
+}
+
+impl Places {
+    /// Finds an absolute path; a link at its end is followed where `follow` says so.
+    pub(super) fn find(&mut self, path: &Path, follow: bool) -> Found {
+        let mut links = Vec::new();
+        let mut path = path.to_path_buf();
+        // A slash at the end means what a link there points to.
+        let follow = follow || path.as_os_str().as_bytes().ends_with(b"/");
+        loop {
+            let Some((folder, name)) = split(&path) else {
+                let path = self.folder(&path, &mut links);
+                let facts = fs_err::symlink_metadata(&path).ok();
+                return Found { path, facts, links };
+            };
+            let place = self.folder(folder, &mut links).join(name);
+            let facts = fs_err::symlink_metadata(&place).ok();
+            let is_link = facts.as_ref().is_some_and(|facts| facts.file_type().is_symlink());
+            if !is_link || !follow || links.len() >= MOST_LINKS {
+                return Found { path: place, facts, links };
+            }
+            let target = fs_err::read_link(&place).unwrap_or_default();
+            path = place.parent().unwrap_or(Path::new("/")).join(target);
+            links.push(place);
+        }
+    }
+
+    /// The real place of a folder; what does not exist is kept as it is written.
+    fn folder(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
+        if let Some(known) = self.folders.get(path) {
+            return known.clone();
+        }
+        let mut real = PathBuf::from("/");
+        let mut sure = true;
+        let mut components = path.components();
+        // Begin at the deepest folder above that is known.
+        if let Some((above, known)) = path.ancestors().skip(1).find_map(|above| Some((above, self.folders.get(above)?)))
+            && let Ok(rest) = path.strip_prefix(above)
+        {
+            real.clone_from(known);
+            components = rest.components();
+        }
+        for component in components {
+            match component {
+                Component::Normal(name) => {
+                    let place = real.join(name);
+                    match fs_err::symlink_metadata(&place) {
+                        Ok(facts) if facts.file_type().is_symlink() && links.len() < MOST_LINKS => {
+                            let target = real.join(fs_err::read_link(&place).unwrap_or_default());
+                            links.push(place);
+                            real = self.folder(&target, links);
+                        }
+                        found => {
+                            sure &= found.is_ok();
+                            real = place;
+                        }
+                    }
+                }
+                Component::ParentDir => {
+                    real.pop();
+                }
+                _ => {}
+            }
+        }
+        if sure {
+            if self.folders.len() >= MOST_FOLDERS {
+                self.folders.clear();
+            }
+            self.folders.insert(path.to_path_buf(), real.clone());
+        }
+        real
+    }
+
+    /// Forgets all: a link or a folder got another place.
+    pub(super) fn forget(&mut self) {
+        self.folders.clear();
+    }
+}
+
+/// The folder of a path and the name in it; none where the end is no name (`..`, `.` or the root).
+fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+    let bytes = path.as_os_str().as_bytes();
+    let end = bytes.iter().rposition(|byte| *byte != b'/')? + 1;
+    let start = bytes[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let name = &bytes[start..end];
+    if matches!(name, b"." | b"..") {
+        return None;
+    }
+    let folder = if start == 0 { &b"/"[..] } else { &bytes[..start] };
+    Some((Path::new(OsStr::from_bytes(folder)), OsStr::from_bytes(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs_err::create_dir_all(root.join("a/b")).unwrap();
+        fs_err::write(root.join("a/b/file"), "x").unwrap();
+        symlink("a", root.join("link")).unwrap();
+        symlink("link/b/file", root.join("end")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        let mut places = Places::default();
+        let found = places.find(&root.join("end"), true);
+        assert_eq!((found.path, found.facts.is_some()), (root.join("a/b/file"), true));
+        assert_eq!(found.links, [root.join("end"), root.join("link")]);
+        let found = places.find(&root.join("end"), false);
+        assert_eq!((found.path, found.links.len()), (root.join("end"), 0));
+        let found = places.find(&root.join("link/b/../b/./new"), true);
+        assert_eq!((found.path, found.facts.is_some()), (root.join("a/b/new"), false));
+        assert_eq!(places.find(&root.join("link/b/.."), true).path, root.join("a"));
+        assert_eq!(places.find(&root.join("link/"), false).path, root.join("a"));
+        assert_eq!(places.find(&root.join("none/x/../y"), true).path, root.join("none/y"));
+        assert_eq!(places.find(Path::new("/"), true).path, Path::new("/"));
+        assert!(places.find(&root.join("loop"), true).links.len() >= MOST_LINKS);
+        // Another place for the same name.
+        fs_err::remove_file(root.join("link")).unwrap();
+        fs_err::create_dir(root.join("link")).unwrap();
+        places.forget();
+        assert_eq!(places.find(&root.join("link/z"), true).path, root.join("link/z"));
+    }
+}

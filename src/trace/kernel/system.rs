@@ -1,0 +1,160 @@
+//! The few kernel calls that no safe interface offers: seccomp's listener and another process's memory.
+#![allow(unsafe_code)] // this file alone; each use says why it is sound
+
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use libc::{c_long, c_ulong, c_void};
+
+/// A call that waits for an answer.
+pub(super) use libc::seccomp_notif as Notice;
+
+/// The kernel's word that wakes the other side on the same CPU (since 6.6).
+const SYNC_WAKE_UP: u64 = 1;
+
+/// Bytes of a page; what is readable ends at one's end.
+const PAGE: usize = 4096;
+
+/// The next call that waits; none where there is none after all (its process was killed).
+pub(super) fn receive(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+    // SAFETY: `seccomp_notif` is plain integers, for which zeros are a value; the kernel wants zeros.
+    let mut notice: Notice = unsafe { zeroed() };
+    // SAFETY: the request takes a pointer to a `seccomp_notif`, which lives through the call.
+    let done = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notice) };
+    if done == 0 {
+        return Ok(Some(notice));
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINTR | libc::ENOENT) => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// Lets a call go on as if nobody had looked; one whose process is gone needs no answer.
+pub(super) fn let_go(listener: BorrowedFd<'_>, id: u64) {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
+    let mut answer = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
+    // SAFETY: the request takes a pointer to a `seccomp_notif_resp`, which lives through the call.
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
+}
+
+/// Asks for quick hand-overs between caller and supervisor; a kernel that knows none just does not.
+pub(super) fn wake_quickly(listener: BorrowedFd<'_>) {
+    // SAFETY: the request takes its flags by value.
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+}
+
+/// Bytes at an address of another process, at most `most`; fewer where its memory ends.
+pub(super) fn memory(process: u32, address: u64, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0_u8; most];
+    let read = read_memory(process, address, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn read_memory(process: u32, address: u64, into: &mut [u8]) -> io::Result<usize> {
+    let ours = libc::iovec { iov_base: into.as_mut_ptr().cast::<c_void>(), iov_len: into.len() };
+    let theirs = libc::iovec { iov_base: address as usize as *mut c_void, iov_len: into.len() };
+    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
+    // SAFETY: `ours` describes `into`, which lives through the call; `theirs` is only looked up in the other process.
+    let read = unsafe { libc::process_vm_readv(process, &raw const ours, 1, &raw const theirs, 1, 0) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// A text that ends with a zero at an address of another process; none where it is no path (too long, or not there).
+pub(super) fn text(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result<bool> {
+    into.clear();
+    let mut at = address;
+    // Page by page: what follows the page with the zero may not be readable.
+    while into.len() <= libc::PATH_MAX as usize {
+        let start = into.len();
+        let room = (PAGE - (at as usize % PAGE)).min(if start == 0 { 512 } else { PAGE });
+        into.resize(start + room, 0);
+        let read = read_memory(process, at, &mut into[start..])?;
+        if let Some(end) = into[start..start + read].iter().position(|byte| *byte == 0) {
+            into.truncate(start + end);
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        into.truncate(start + read);
+        at += read as u64;
+    }
+    Ok(false)
+}
+
+/// Has this thread's further calls filtered and gives the listener; the thread can never get rid of it.
+pub(super) fn listen_to_myself(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
+    let length = u16::try_from(filter.len() / 8).map_err(io::Error::other)?;
+    let mut steps: Vec<libc::sock_filter> = Vec::with_capacity(usize::from(length));
+    for step in filter.chunks_exact(8) {
+        let mut slot = MaybeUninit::<libc::sock_filter>::uninit();
+        // SAFETY: a `sock_filter` is eight bytes of integers, for which any bytes are a value; both sides hold eight.
+        let step = unsafe {
+            std::ptr::copy_nonoverlapping(step.as_ptr(), slot.as_mut_ptr().cast::<u8>(), 8);
+            slot.assume_init()
+        };
+        steps.push(step);
+    }
+    let program = libc::sock_fprog { len: length, filter: steps.as_mut_ptr() };
+    let set = libc::SECCOMP_SET_MODE_FILTER as c_ulong;
+    let ask = |set: c_ulong| -> io::Result<OwnedFd> {
+        // SAFETY: the kernel copies `program` and what it points to, which live through the call.
+        let fd: c_long = unsafe { libc::syscall(libc::SYS_seccomp, set, flags as c_ulong, &raw const program) };
+        let fd = i32::try_from(fd).map_err(io::Error::other)?;
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel just made this descriptor for us, and nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+    match ask(set) {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
+            rustix::thread::set_no_new_privs(true)?;
+            ask(set)
+        }
+        other => other,
+    }
+}
+
+/// Whether the listener has a call that waits; none at its end, when no process it is for lives.
+pub(super) fn wait(listener: &impl AsFd) -> Option<bool> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    match poll(&mut asked, None) {
+        Ok(_) => {
+            let told = asked[0].revents();
+            if told.contains(PollFlags::IN) {
+                Some(true)
+            } else if told.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                None
+            } else {
+                Some(false)
+            }
+        }
+        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_its_own_memory_to_the_zero() {
+        let own = std::process::id();
+        let long = format!("/{}", "x".repeat(3_000));
+        let kept = std::ffi::CString::new(long.clone()).unwrap();
+        let mut text_read = Vec::new();
+        assert!(text(own, kept.as_ptr() as u64, &mut text_read).unwrap());
+        assert_eq!(text_read, long.as_bytes());
+        let endless = vec![b'y'; 3 * PAGE];
+        assert!(!text(own, endless.as_ptr() as u64, &mut text_read).unwrap());
+        assert!(text(own, 8, &mut text_read).is_err());
+        assert_eq!(memory(own, endless.as_ptr() as u64, 4).unwrap(), b"yyyy");
+    }
+}

@@ -1,0 +1,31 @@
+//! What sessions touch: the kernel tells of each call that bears a path, conflicts and advice follow from that.
+
+mod access;
+mod advice;
+mod conflict;
+mod digest;
+#[cfg(not(all(
+    target_os = "linux",
+    not(noxide_portable),
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+#[path = "elsewhere.rs"]
+mod kernel;
+mod file;
+#[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod kernel;
+mod knowledge;
+mod ledger;
+mod options;
+mod scope;
+mod untraceable;
+
+pub use access::{Accesses, Effect, EffectKind};
+pub use advice::{Advice, Pair, advise};
+pub use conflict::{Conflict, Ignored, Kind, conflicts};
+pub use file::{AccessFile, FileError};
+pub use kernel::{Tracer, probe};
+pub use knowledge::{Apart, Knowledge, Learnt, fingerprint};
+pub use options::TraceMode;
+pub use scope::{Scope, Surroundings};
+pub use untraceable::Untraceable;
