@@ -14,7 +14,8 @@ mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
 pub use event::{
-    Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, ShardFacts, Subscriber,
+    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult,
+    ShardFacts, Subscriber,
 };
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
