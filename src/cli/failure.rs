@@ -8,6 +8,7 @@ use crate::output::{Diagnostic, Frame};
 use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 use crate::run::process::Caught;
+use crate::trace::Untraceable;
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub(super) enum Failure {
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
+    /// Nothing can be traced here.
+    #[error("sessions cannot be traced: {0}")]
+    Untraceable(#[from] Untraceable),
     /// A file or the system refused.
     #[error("{what}: {source}")]
     System {
@@ -58,7 +62,7 @@ impl Failure {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+            Self::Nox(_) | Self::Host(_) | Self::Untraceable(_) | Self::System { .. } => 3,
             Self::Ended(signal) => Caught::exit(*signal),
         }
     }

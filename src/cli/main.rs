@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{listing, replay, run};
+use super::{gate, listing, matrix, merge, replay, run, trace};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -38,11 +38,15 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
+        Command::Trace(args) => trace::trace(args, screen),
         Command::Audit(args) => {
             let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
             Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
         }
         Command::Init(args) => Ok(listing::said(&super::init(args, Path::new(".")))),
+        Command::Matrix(args) => matrix::matrix(args, screen),
+        Command::Merge(args) => merge::merge(args, screen),
+        Command::Gate(args) => gate::gate(args, screen),
         Command::Schema => {
             listing::print(&crate::config::schema_json());
             Ok(0)
@@ -56,7 +60,10 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
-        Command::Audit(_) | Command::Init(_) | Command::Schema => false,
+        Command::Trace(args) => args.format == Format::Json,
+        Command::Merge(args) => args.format == Format::Json,
+        Command::Gate(args) => args.format == Format::Json,
+        Command::Matrix(_) | Command::Audit(_) | Command::Init(_) | Command::Schema => false,
     }
 }
 

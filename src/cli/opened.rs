@@ -10,6 +10,7 @@ use crate::config::{Flags, Settings, load};
 use crate::project::{Host, HostMode, HostOptions, Manifest, NoxOrigin, NoxPython, NoxSearch, find_nox};
 use crate::run::RunOptions;
 use crate::run::process::{become_subreaper, end_run};
+use crate::trace::Knowledge;
 
 /// A project opened for work.
 pub(super) struct Opened {
@@ -58,6 +59,14 @@ impl Opened {
     }
 }
 
+impl Opened {
+    /// Closes the host; exit hooks of the noxfile may start programs too.
+    pub(super) fn close(self) {
+        self.host.close();
+        end_run(None, None);
+    }
+}
+
 /// What is known of a project once its noxfile is loaded.
 type Loaded = (Host, Manifest, RunOptions, Vec<String>);
 
@@ -65,7 +74,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
     let root = root(wanted.noxfile);
     let file = load(&root).map_err(Failure::Settings)?;
     let settings = Settings::resolve(&wanted.flags, &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
-    let options = settings.run_options();
+    let mut options = settings.run_options();
     let python = nox(&settings, &root)?;
     let mut notices = Vec::new();
     if let NoxOrigin::Private { made: true } = python.origin {
@@ -83,6 +92,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         cache: cache_folder(),
     })?;
     check_names(&settings, &manifest)?;
+    options.learnt = Knowledge::read(&manifest.root.join(".noxide")).apart;
     notices.extend(manifest.notices.iter().cloned());
     if let HostMode::Process { why } = &manifest.mode {
         notices.push(format!("each session gets a nox of its own: {why}"));

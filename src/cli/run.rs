@@ -1,5 +1,6 @@
 //! `noxide run`: sessions side by side, one exit code.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::MetadataExt as _;
@@ -10,18 +11,23 @@ use super::args::{Format, RunArgs};
 use super::audience::Audience;
 use super::failure::Failure;
 use super::listing::dry_run;
+use super::matrix::cut;
 use super::opened::{Opened, Wanted, root};
 use super::screen::{Screen, say, terminal_size};
+use super::traced::{learn, text_of, tracing};
 use crate::fs::write_atomic;
 use crate::output::reporters;
-use crate::project::{Checkout, Manifest};
-use crate::record::{Folder, History, Recorder, RunFacts};
+use crate::project::{Checkout, Manifest, SessionId};
+use crate::record::{Folder, History, Recorder, RunFacts, ShardFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
+use crate::run::{
+    Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, Tracing, nox_report, restore_logs, room,
+};
+use crate::trace::{Accesses, TraceMode};
 
 /// Exit code of a run for which nothing was selected.
-const NOTHING_SELECTED: u8 = 4;
+pub(super) const NOTHING_SELECTED: u8 = 4;
 
 /// Runs sessions and gives the exit code.
 ///
@@ -36,10 +42,15 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     if args.running.on_failure().is_none() && opened.manifest.stop_on_first_error {
         opened.options.fail_fast.get_or_insert(FailFast::Wait);
     }
+    let mode = args.running.trace.unwrap_or_default();
+    if mode == TraceMode::Never {
+        opened.options.learnt.clear();
+    }
     if opened.manifest.queue.is_empty() {
         say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);
     }
+    let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
         let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
         let history = History::new(&known.unwrap_or_default());
@@ -54,12 +65,16 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let history = History::new(&folder.newest(History::RUNS));
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
-    let exit = go(args, screen, &mut opened, plan, &folder, &history, commit)?;
+    let source = Source { commit, shard };
+    let posargs = text_of(&args.posargs);
+    let tracing = tracing(mode, &mut opened, folder.path(), &posargs);
+    let done = go(args, screen, &mut opened, Chosen { plan, history, source, tracing }, &folder)?;
+    if !done.accesses.is_empty() {
+        learn(&opened.manifest, &done, folder.path(), &posargs);
+    }
     folder.prune(opened.options.history.get());
-    // Exit hooks of the noxfile may start programs too.
-    opened.host.close();
-    end_run(None, None);
-    Ok(exit)
+    opened.close();
+    Ok(done.exit)
 }
 
 fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
@@ -93,7 +108,7 @@ fn rerun(noxfile: Option<&Path>) -> Result<Vec<OsString>, Failure> {
 }
 
 /// `.noxide` of the project; below the temporary folder where the tree cannot be written to.
-fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
+pub(super) fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
     let error = match Folder::open(root) {
         Ok(folder) => return Ok((folder, None)),
         Err(error) => error,
@@ -106,7 +121,7 @@ fn folder_of(root: &Path) -> Result<(Folder, Option<String>), Failure> {
 }
 
 /// Ends what runs left alive whose noxide was killed, and writes their records from their events.
-fn bury_the_dead(folder: &Folder) -> Vec<String> {
+pub(super) fn bury_the_dead(folder: &Folder) -> Vec<String> {
     let mut notices = Vec::new();
     for dead in folder.dead() {
         if let Ok(mark) = mark(&dead.path) {
@@ -131,15 +146,39 @@ fn variable(mark: &str) -> String {
     format!("NOXIDE_MARK={mark}")
 }
 
-fn go(
+/// What will be run, and how.
+pub(super) struct Chosen {
+    pub(super) plan: RunPlan,
+    pub(super) history: History,
+    pub(super) source: Source,
+    pub(super) tracing: Tracing,
+}
+
+/// What came of a run.
+pub(super) struct Done {
+    /// The exit code.
+    pub(super) exit: u8,
+    /// What the traced sessions touched.
+    pub(super) accesses: BTreeMap<SessionId, Accesses>,
+    /// The run's folder.
+    pub(super) folder: PathBuf,
+}
+
+/// What a run is made of: which commit, and which part of a larger run.
+#[derive(Default)]
+pub(super) struct Source {
+    commit: Option<String>,
+    shard: Option<ShardFacts>,
+}
+
+pub(super) fn go(
     args: &RunArgs,
     screen: &Screen,
     opened: &mut Opened,
-    plan: RunPlan,
+    chosen: Chosen,
     folder: &Folder,
-    history: &History,
-    commit: Option<String>,
-) -> Result<u8, Failure> {
+) -> Result<Done, Failure> {
+    let Chosen { plan, history, source, tracing } = chosen;
     let (sender, messages) = mpsc::channel();
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
@@ -152,12 +191,12 @@ fn go(
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
-    let facts = facts(&run, &opened.manifest, &plan, commit);
+    let facts = facts(&run, &opened.manifest, &plan, source);
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
     let host_pid = opened.host.pid();
-    let mut hosted = Hosted::new(&mut opened.host, sender.clone())
+    let mut hosted = Hosted::new(&mut opened.host, tracing, sender.clone())
         .map_err(|source| Failure::System { what: "cannot listen to the host".to_owned(), source })?;
     if let Some(logs) = &opened.options.logs {
         fs_err::create_dir_all(logs)
@@ -170,7 +209,7 @@ fn go(
         plan,
         manifest: &opened.manifest,
         options: &opened.options,
-        history,
+        history: &history,
         folder: &run_folder,
         facts,
         terminal,
@@ -180,6 +219,7 @@ fn go(
         lent: &lent,
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
+    let accesses = hosted.into_accesses();
     end_run(Some(&variable(&mark)), Some(host_pid));
     // It takes its leave while the record is written.
     opened.host.dismiss();
@@ -195,7 +235,7 @@ fn go(
         say(&format!("warning: {trouble}"));
     }
     drop(keys);
-    Ok(exit)
+    Ok(Done { exit, accesses, folder: run_folder })
 }
 
 /// Keys on a terminal's board; a run without them is a run all the same.
@@ -203,12 +243,17 @@ fn keys(keyboard: Keyboard, sender: Sender<Message>) -> Option<Keys> {
     Keys::listen(keyboard, move || sender.send(Message::Caught(Caught::Tell)).unwrap_or(())).ok()
 }
 
-/// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because
-/// the name marks the run's processes and no other run on the machine may have it.
+/// A new run's identifier: the time to the millisecond, so that names sort, and random digits, because the name marks
+/// the run's processes and no other run on the machine may have it.
+pub(super) fn run_name() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
+    format!("{now}-{:06x}", random() & 0xff_ffff)
+}
+
+/// A new run's identifier and recorder.
 fn recorder(folder: &Folder) -> Result<(String, Recorder), Failure> {
     loop {
-        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
-        let run = format!("{now}-{:06x}", random() & 0xff_ffff);
+        let run = run_name();
         match Recorder::create(folder.run(&run)) {
             Ok(recorder) => return Ok((run, recorder)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -222,7 +267,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, commit: Option<String>) -> RunFacts {
+fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, source: Source) -> RunFacts {
     let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
     RunFacts {
         run: run.to_owned(),
@@ -230,8 +275,9 @@ fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, commit: Option<String>)
         root: manifest.root.clone(),
         slots: plan.slots,
         sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
-        commit,
+        commit: source.commit,
         versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
+        shard: source.shard,
     }
 }
 

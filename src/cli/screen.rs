@@ -20,6 +20,7 @@ pub(super) struct Screen {
     pub(super) terminal: bool,
     verbose: u8,
     quiet: u8,
+    aside: bool,
 }
 
 impl Screen {
@@ -35,7 +36,18 @@ impl Screen {
             terminal: out,
             verbose: global.verbose,
             quiet: global.quiet,
+            aside: false,
         }
+    }
+
+    /// The same, with what people see of a run on the error stream: the standard output is for something else.
+    pub(super) fn aside(&self) -> Self {
+        Self { out: self.err, terminal: std::io::stderr().is_terminal(), aside: true, ..self.clone() }
+    }
+
+    /// Whether more should be said.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose > 0
     }
 
     /// How a run is shown here.
@@ -64,7 +76,9 @@ impl Screen {
 
     /// The process's own streams.
     pub(super) fn streams(&self, events: Option<Box<dyn std::io::Write + Send>>) -> Streams {
-        Streams { out: Box::new(std::io::stdout()), err: Box::new(std::io::stderr()), size: size_of_terminal(), events }
+        let out: Box<dyn std::io::Write + Send> =
+            if self.aside { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+        Streams { out, err: Box::new(std::io::stderr()), size: size_of_terminal(), events }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings from flags, environment and files, resolved once.
 
 mod colour;
+mod edit;
 mod file;
 mod load;
 mod place;
@@ -11,6 +12,7 @@ mod shape;
 mod text;
 
 pub use colour::Colour;
+pub use edit::{Edit, EditError, edit};
 pub use file::{SessionTable, SettingsFile};
 pub use load::load;
 pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};

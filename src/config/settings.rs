@@ -206,6 +206,7 @@ impl Settings {
             logs: self.logs.value.clone(),
             log_name: self.log_name.value.clone(),
             sessions: self.rules(),
+            learnt: Vec::new(),
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn origin(origin: &NeedOrigin) -> String {
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data } => format!("coverage {data}"),
         NeedOrigin::Settings { place } => place.clone(),
+        NeedOrigin::Trace { path } => format!("trace: {path}"),
     }
 }
 

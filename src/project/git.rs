@@ -1,5 +1,7 @@
 //! The commit a project stands on.
 
+use std::collections::BTreeSet;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,6 +21,29 @@ impl Checkout {
         let status = git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, dirty: !status.is_empty() })
     }
+}
+
+/// Which of these paths, relative to `folder`, Git ignores; none without Git or a repository.
+pub fn git_ignored(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut asked: Vec<u8> = Vec::new();
+    for path in paths {
+        asked.extend(path.as_bytes());
+        asked.push(0);
+    }
+    let ask = || -> std::io::Result<Vec<u8>> {
+        // From a file: git says its first answers before it has read all.
+        let mut questions = tempfile::tempfile()?;
+        questions.write_all(&asked)?;
+        questions.seek(SeekFrom::Start(0))?;
+        let mut command = Command::new("git");
+        command.arg("-C").arg(folder).args(["check-ignore", "-z", "--stdin"]);
+        Ok(command.stdin(questions).stderr(Stdio::null()).output()?.stdout)
+    };
+    let said = ask().unwrap_or_default();
+    said.split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty())
+        .map(|path| String::from_utf8_lossy(path).into())
+        .collect()
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
@@ -60,5 +85,9 @@ mod tests {
         std::io::Write::write_all(&mut file, b"x").unwrap();
         assert!(Checkout::of(folder.path()).unwrap().dirty);
         assert_eq!(Checkout::of(Path::new("/nonexistent")), None);
+        fs_err::write(folder.path().join(".gitignore"), "build/\n*.db\n").unwrap();
+        let asked = ["build/x", "a", "x.db", "dist"].map(str::to_owned).into();
+        assert_eq!(git_ignored(folder.path(), &asked), ["build/x", "x.db"].map(str::to_owned).into());
+        assert!(git_ignored(Path::new("/nonexistent"), &asked).is_empty());
     }
 }

@@ -7,9 +7,10 @@ mod name;
 mod nox;
 pub(crate) mod path_facts;
 
-pub use git::Checkout;
+pub use git::{Checkout, git_ignored};
 pub use host::{
-    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder, TraceOrder,
+    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus,
+    RunOrder, TraceOrder,
 };
 pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};
 pub use name::SessionName;

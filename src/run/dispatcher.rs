@@ -16,6 +16,7 @@ use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::pressure::Pressure;
 use super::process::{Caught, Mask};
+use super::race::Racing;
 use super::schedule::Scheduler;
 use crate::project::{Manifest, SessionId};
 use crate::record::{Attempt, Event, Fact, History, RunFacts, Subscriber};
@@ -83,6 +84,7 @@ pub struct Dispatcher<'a> {
     pub(super) hasten: Arc<AtomicBool>,
     pub(super) pressure: Pressure,
     pub(super) nice: BTreeMap<usize, i32>,
+    pub(super) racing: Racing,
     pub(super) last_tick: u64,
     pub(super) ended_by: Option<i32>,
     pub(super) failed: bool,
@@ -115,6 +117,7 @@ impl<'a> Dispatcher<'a> {
             hasten: Arc::default(),
             pressure,
             nice: BTreeMap::new(),
+            racing: Racing::default(),
             last_tick: 0,
             ended_by: None,
             failed: false,

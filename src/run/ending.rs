@@ -69,15 +69,17 @@ impl Dispatcher<'_> {
         self.launcher.over(self.given.plan.sessions[place].id);
         let number = attempt.number;
         let again = failed && attempt.outcome != Outcome::Cancelled && !running.lost && !self.stopping;
+        let raced = self.note_span(place, &attempt, again);
         let wait = self.given.plan.sessions[place].retries.wait_before(number).filter(|_| again);
         self.attempts.entry(place).or_default().push(attempt.clone());
-        match wait {
-            Some(wait) => {
+        match (wait, raced) {
+            (_, Some(raced)) => self.run_alone(place, running.slots, attempt, raced),
+            (Some(wait), None) => {
                 let delay = millis(wait);
                 self.waiting_retry.insert(place, (self.clock.now().saturating_add(delay), running.slots));
                 self.emit(Fact::SessionRetried { session: name, attempt, delay });
             }
-            None => self.gather(place, attempt),
+            (None, None) => self.gather(place, attempt),
         }
     }
 
@@ -86,6 +88,10 @@ impl Dispatcher<'_> {
         let attempts = self.attempts.remove(&place).unwrap_or_default();
         let flaky = outcome == Outcome::Passed && attempts.len() > 1;
         let (outcome, reason) = match self.given.options.flaky {
+            _ if flaky && self.raced(place).is_some() => {
+                let raced = self.raced(place).cloned().unwrap_or_default();
+                (outcome, format!("{raced}; it passed when it was run alone"))
+            }
             FlakyMode::Fail if flaky => {
                 (Outcome::Failed, format!("flaky: passed at attempt {}, which counts as failed here", attempts.len()))
             }
@@ -128,7 +134,8 @@ impl Dispatcher<'_> {
     pub(super) fn stop(&mut self, cause: &str, reason: &str) {
         self.stopping = true;
         self.emit(Fact::RunInterrupted { cause: cause.to_owned() });
-        for place in std::mem::take(&mut self.waiting_retry).into_keys() {
+        let raced = self.give_up_races();
+        for place in std::mem::take(&mut self.waiting_retry).into_keys().chain(raced) {
             let outcome =
                 self.attempts.get(&place).and_then(|all| all.last()).map_or(Outcome::Cancelled, |a| a.outcome);
             self.settle(place, outcome, format!("not tried again: {reason}"));

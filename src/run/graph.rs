@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::options::{RunOptions, SessionOptions, pattern_names};
 use crate::project::{Manifest, Session, SessionId, SessionName};
 use crate::record::{NeedFacts, NeedOrigin};
+use crate::trace::{Apart, Learnt};
 
 /// One session of the graph. Needs are places in [`Graph::nodes`].
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,7 @@ impl std::fmt::Display for CycleStep {
             NeedOrigin::Notify => "notify".to_owned(),
             NeedOrigin::Coverage { data } => format!("coverage data {data}"),
             NeedOrigin::Settings { place } => format!("after at {place}"),
+            NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
         write!(f, "{} waits for {} ({why})", self.session, self.need.on)
     }
@@ -78,6 +80,7 @@ impl Graph {
         graph.add_coverage(&sessions);
         graph.add_notified(&sessions);
         graph.add_locks(&sessions);
+        graph.add_learnt(&sessions, &options.learnt);
         Ok(graph)
     }
 
@@ -162,6 +165,31 @@ impl Graph {
         for (lock, holders) in shared.into_iter().filter(|(_, holders)| holders.len() > 1) {
             for holder in holders {
                 self.nodes[holder].locks.push(lock.clone());
+            }
+        }
+    }
+
+    /// What traces taught, as far as nothing else keeps the two apart.
+    fn add_learnt(&mut self, sessions: &[&Session], learnt: &[Learnt]) {
+        let place = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
+        for known in learnt {
+            let (Some(first), Some(second)) = (place(&known.first), place(&known.second)) else { continue };
+            let (one, other) = (&self.nodes[first], &self.nodes[second]);
+            let alone = [one, other].iter().any(|node| node.options.exclusive == Some(true));
+            let apart = alone || one.locks.iter().any(|lock| other.locks.contains(lock));
+            if apart || self.dependents(first)[second] || self.dependents(second)[first] {
+                continue;
+            }
+            match known.apart {
+                Apart::Order => self.add(second, first, NeedOrigin::Trace { path: known.path.clone() }),
+                Apart::Lock => {
+                    let lock = format!("trace {}", known.path);
+                    for at in [first, second] {
+                        if !self.nodes[at].locks.contains(&lock) {
+                            self.nodes[at].locks.push(lock.clone());
+                        }
+                    }
+                }
             }
         }
     }

@@ -17,8 +17,12 @@ mod outputs;
 mod plan;
 mod pressure;
 pub mod process;
+mod race;
+mod racing;
 mod scene;
 mod schedule;
+mod sequence;
+mod shard;
 mod share;
 mod starting;
 mod timing;
@@ -38,4 +42,5 @@ pub use options::{
 };
 pub use plan::{Forecast, PlannedSession, Room, RunPlan};
 pub use schedule::{Abort, Scheduler, Start, Work};
+pub use shard::{NoShard, Part, Shard, ShardPlan, deal};
 pub use tracing::Tracing;

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::trace::{Learnt, TraceMode};
+
 /// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
 const LONGEST_DOUBLED_DELAY: Duration = Duration::from_mins(5);
 
@@ -41,6 +43,8 @@ pub struct RunOptions {
     pub log_name: String,
     /// Rules for single sessions, in file order.
     pub sessions: Vec<SessionRule>,
+    /// Which sessions must be kept apart, as past traces taught.
+    pub learnt: Vec<Learnt>,
 }
 
 impl Default for RunOptions {
@@ -61,6 +65,7 @@ impl Default for RunOptions {
             logs: None,
             log_name: "{session}.log".to_owned(),
             sessions: Vec::new(),
+            learnt: Vec::new(),
         }
     }
 }
@@ -327,6 +332,11 @@ pub trait Words: Copy + PartialEq + 'static {
 
 impl Words for FailFast {
     const WORDS: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("kill", Self::Kill)];
+}
+
+impl Words for TraceMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
 }
 
 impl Words for FlakyMode {

@@ -24,6 +24,9 @@ impl Dispatcher<'_> {
         if self.stopping {
             return;
         }
+        if self.is_for_one() {
+            return;
+        }
         let now = self.clock.now();
         let due: Vec<usize> =
             self.waiting_retry.iter().filter(|(_, (at, _))| *at <= now).map(|(place, _)| *place).collect();

@@ -10,7 +10,7 @@ use crate::project::SessionId;
 use crate::trace::{Accesses, Scope, Surroundings, Tracer, conflicts};
 
 /// The traces of one run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tracing {
     sessions: BTreeSet<SessionId>,
     surroundings: Surroundings,

@@ -46,7 +46,8 @@ pub enum Advice {
 /// The fewest locks are taken: one on the path that most pairs have in common goes first.
 pub fn advise(pairs: &[Pair]) -> Vec<Advice> {
     let mut advice = Vec::new();
-    let mut open: Vec<&Pair> = pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
+    let mut open: Vec<&Pair> =
+        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
     while !open.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both) {

@@ -117,7 +117,8 @@ fn changed_by_both<'a>(one: &Side<'a>, other: &Side<'a>, found: &mut Found) {
             matches!(kind, EffectKind::Deleted | EffectKind::Replaced | EffectKind::Scratch | EffectKind::Unmade)
         };
         let same = match kinds {
-            [EffectKind::Made, EffectKind::Made] => true, // whoever comes first makes it, as by exist_ok
+            // Whoever comes first makes it, as by exist_ok; what a removed one held is looked at by itself.
+            [EffectKind::Made | EffectKind::Remade, EffectKind::Made | EffectKind::Remade] => true,
             [EffectKind::Scratch, EffectKind::Scratch] => is_lock_file(path),
             _ if kinds.iter().any(takes_away) => false,
             // One made it, the other found it made so already: whatever the order, the bytes are the same.
@@ -207,8 +208,14 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignore
         }
         let doing = format!("lists {folder}");
         let (first, second) = if in_order { (does(effect), doing) } else { (doing, does(effect)) };
-        let conflict =
-            Conflict { path: path.clone(), kind: Kind::ListCreate, first, second, both: false, makes: in_order && stays };
+        let conflict = Conflict {
+            path: path.clone(),
+            kind: Kind::ListCreate,
+            first,
+            second,
+            both: false,
+            makes: in_order && stays,
+        };
         found.insert(path.clone(), conflict);
     }
 }

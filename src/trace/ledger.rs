@@ -109,13 +109,7 @@ impl Ledger {
 
     /// A path is about to be made, written or removed. `overwritten`: all its old content goes at once, or it takes
     /// the place of another file; `by` is asked only once a path.
-    pub(super) fn changes(
-        &mut self,
-        path: &Path,
-        facts: Option<&Metadata>,
-        how: Change,
-        by: impl FnOnce() -> String,
-    ) {
+    pub(super) fn changes(&mut self, path: &Path, facts: Option<&Metadata>, how: Change, by: impl FnOnce() -> String) {
         let Some(entry) = self.entry(path, false) else { return };
         entry.note(facts);
         let changed = entry.effect.get_or_insert_with(|| Changed {

@@ -4,14 +4,10 @@ mod access;
 mod advice;
 mod conflict;
 mod digest;
-#[cfg(not(all(
-    target_os = "linux",
-    not(noxide_portable),
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+mod file;
+#[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "elsewhere.rs"]
 mod kernel;
-mod file;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
 mod knowledge;

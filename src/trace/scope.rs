@@ -12,7 +12,7 @@ const NO_FILES: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// Folders anywhere that tools keep for themselves and share with care.
 const CACHES: &[&str] = &[
-    "__pycache__",    // written by rename, the same bytes for the same source; a read of it stands beside a look at the source
+    "__pycache__", // written by rename, the same bytes for the same source; a read of it stands beside a look at the source
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",
@@ -20,7 +20,7 @@ const CACHES: &[&str] = &[
     ".pytype",
     ".import_linter_cache",
     ".noxide",
-    "site-packages",  // of some environment
+    "site-packages", // of some environment
 ];
 
 /// Git's own working data: what two of its commands do to it at once is Git's own care. Refs and HEAD do count.
@@ -139,9 +139,12 @@ mod tests {
         ] {
             assert_eq!(scope.counts(&root.join(path), true), counts, "{path}");
         }
-        for (path, reading, counts) in
-            [("/usr/lib/x", true, false), ("/usr/lib/x", false, true), ("/proc/1/stat", false, false), ("/tmp/x", true, true)]
-        {
+        for (path, reading, counts) in [
+            ("/usr/lib/x", true, false),
+            ("/usr/lib/x", false, true),
+            ("/proc/1/stat", false, false),
+            ("/tmp/x", true, true),
+        ] {
             assert_eq!(scope.counts(Path::new(path), reading), counts, "{path}");
         }
         fs_err::create_dir_all(root.join("cache/a")).unwrap();

@@ -371,7 +371,8 @@ fn own_view(path: &Path, process: u32) -> PathBuf {
         if let Ok(rest) = path.strip_prefix(own) {
             let inside = ["cwd", "root"].iter().any(|link| rest.starts_with(link) && rest != Path::new(link));
             if inside {
-                let link = PathBuf::from(format!("/proc/{process}")).join(rest.components().next().map_or(OsStr::new(""), |c| c.as_os_str()));
+                let link = PathBuf::from(format!("/proc/{process}"))
+                    .join(rest.components().next().map_or(OsStr::new(""), |c| c.as_os_str()));
                 let tail: PathBuf = rest.components().skip(1).collect();
                 return fs_err::read_link(link).unwrap_or_default().join(tail);
             }

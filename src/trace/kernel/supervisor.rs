@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use super::system::{let_go, receive, wait, wake_quickly};
 use super::state::State;
+use super::system::{let_go, receive, wait, wake_quickly};
 
 /// Serves a listener until no process that it is for is left.
 pub(super) fn supervise(listener: &OwnedFd, shared: &Mutex<State>) {

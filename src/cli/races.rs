@@ -1,0 +1,295 @@
+//! Which traced sessions race, what keeps them apart, and how that is said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::screen::say;
+use crate::config::{Edit, edit};
+use crate::output::{Paint, Tone};
+use crate::project::{Manifest, Session, git_ignored};
+use crate::run::RunPlan;
+use crate::trace::{Accesses, Advice, Conflict, EffectKind, Knowledge, Pair, advise, conflicts, fingerprint};
+
+/// How many paths of one pair are shown where nobody asked for all.
+const SHOWN: usize = 5;
+
+/// What needs, locks and settings say of each two sessions of a plan.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    waits: BTreeSet<(usize, usize)>,
+    apart: BTreeMap<(usize, usize), String>,
+    alone: BTreeSet<usize>,
+}
+
+impl Settled {
+    /// What a plan says.
+    pub(super) fn of(plan: &RunPlan) -> Self {
+        let mut settled = Self::default();
+        for one in 0..plan.sessions.len() {
+            if plan.sessions[one].work.exclusive {
+                settled.alone.insert(one);
+            }
+            for other in (0..plan.sessions.len()).filter(|other| *other != one) {
+                if plan.waits(one, other) {
+                    settled.waits.insert((one, other));
+                } else if let Some(apart) = plan.apart(one, other) {
+                    settled.apart.insert((one, other), apart);
+                }
+            }
+        }
+        settled
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Races {
+    /// Sessions in the order they were traced.
+    sessions: Vec<(Session, Accesses)>,
+    /// Pairs that conflict and that no need orders.
+    pairs: Vec<(Pair, Option<String>)>,
+    advice: Vec<Advice>,
+    /// Sessions that measure time and do not run alone yet.
+    measure: Vec<usize>,
+}
+
+impl Races {
+    /// Compares each two sessions, given in the order they were traced; `order` names their places in the plan.
+    pub(super) fn new(sessions: Vec<(Session, Accesses)>, settled: &Settled, order: &[usize], root: &Path) -> Self {
+        let ignored = ignored(&sessions, root);
+        let mut pairs = Vec::new();
+        for second in 0..sessions.len() {
+            for first in 0..second {
+                let (one, two) = (order[first], order[second]);
+                if settled.waits.contains(&(two, one)) || settled.waits.contains(&(one, two)) {
+                    continue;
+                }
+                let found = conflicts(&sessions[first].1, &sessions[second].1, &|path| ignored.contains(path));
+                if !found.is_empty() {
+                    let apart = settled.apart.get(&(one, two)).cloned();
+                    pairs.push((Pair { first, second, conflicts: found }, apart));
+                }
+            }
+        }
+        let open: Vec<Pair> = pairs.iter().filter(|(_, apart)| apart.is_none()).map(|(pair, _)| pair.clone()).collect();
+        let measures = |at: &usize| {
+            let name = sessions[*at].0.base.to_lowercase();
+            (name.contains("bench") || name == "asv" || name == "perf") && !settled.alone.contains(&order[*at])
+        };
+        let measure = (0..sessions.len()).filter(measures).collect();
+        Self { advice: advise(&open), pairs, measure, sessions }
+    }
+
+    /// Whether sessions race that nothing keeps apart.
+    pub(super) fn has_open(&self) -> bool {
+        self.pairs.iter().any(|(_, apart)| apart.is_none())
+    }
+
+    /// Whether something may have been missed.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.sessions.iter().any(|(_, accesses)| !accesses.is_complete())
+    }
+
+    fn name(&self, at: usize) -> String {
+        self.sessions[at].0.name.to_string()
+    }
+
+    /// What settings would say.
+    pub(super) fn edits(&self) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for advice in &self.advice {
+            match advice {
+                Advice::After { session, on, .. } => {
+                    edits.push(Edit::After { session: self.name(*session), on: self.name(*on) });
+                }
+                Advice::Lock { name, sessions, .. } => {
+                    let lock = |at: &usize| Edit::Lock { session: self.name(*at), name: name.clone() };
+                    edits.extend(sessions.iter().map(lock));
+                }
+            }
+        }
+        edits.extend(self.measure.iter().map(|&at| Edit::Alone { session: self.name(at) }));
+        edits
+    }
+
+    /// Keeps what was learnt, for runs to come: which sessions were looked at, and which must be kept apart.
+    ///
+    /// Sessions that were not traced now are compared by what they touched when they were.
+    pub(super) fn learn(&self, manifest: &Manifest, noxide: &Path, posargs: &[String]) {
+        let mut known = Knowledge::read(noxide);
+        known.forget_others(manifest);
+        for (session, _) in &self.sessions {
+            known.sessions.insert(session.name.to_string(), fingerprint(session, posargs));
+        }
+        let mut all: Vec<(Session, Accesses)> = Vec::new();
+        for session in &manifest.sessions {
+            let now = self.sessions.iter().find(|(traced, _)| traced.name == session.name);
+            let then = || Knowledge::accesses(noxide, &session.name).map(|file| file.accesses);
+            if let Some(accesses) = now.map(|(_, accesses)| accesses.clone()).or_else(then) {
+                all.push((session.clone(), accesses));
+            }
+        }
+        let order: Vec<usize> = (0..all.len()).collect();
+        let races = Self::new(all, &Settled::default(), &order, &manifest.root);
+        let names: Vec<String> = races.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
+        known.apart = races.advice.iter().flat_map(|advice| advice.learnt(&names)).collect();
+        if let Err(error) = known.write(noxide) {
+            say(&format!("warning: what was learnt could not be kept: {error}"));
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(&self, paint: Paint, all: bool) -> String {
+        let mut text = String::new();
+        for (pair, apart) in &self.pairs {
+            let (first, second) = (self.name(pair.first), self.name(pair.second));
+            let head = paint.tone(Tone::Strong, &format!("{first} and {second}"));
+            let settled = apart.as_ref().map_or(String::new(), |apart| format!("  ({apart})"));
+            let _ = writeln!(text, "{head}{}", paint.tone(Tone::Dim, &settled));
+            let shown = if all || apart.is_none() { &pair.conflicts[..] } else { &pair.conflicts[..1] };
+            let most = if all { shown.len() } else { SHOWN };
+            for conflict in shown.iter().take(most) {
+                let _ = writeln!(text, "  {}: {}", conflict.kind.word(), paint.tone(Tone::Accent, &conflict.path));
+                let who = format!("    {first} {}, {second} {}", conflict.first, conflict.second);
+                let _ = writeln!(text, "{}", paint.tone(Tone::Dim, &who));
+            }
+            let more = pair.conflicts.len() - shown.len().min(most);
+            if more > 0 {
+                let _ = writeln!(text, "  {}", paint.tone(Tone::Dim, &format!("and {more} more (-v shows all)")));
+            }
+            text.push('\n');
+        }
+        for (session, accesses) in self.sessions.iter().filter(|(_, accesses)| !accesses.is_complete()) {
+            let _ =
+                writeln!(text, "{}: the trace of {} is incomplete", paint.tone(Tone::Strong, "warning"), session.name);
+            for why in &accesses.blind {
+                let _ = writeln!(text, "  {why}");
+            }
+        }
+        if self.is_incomplete() {
+            text.push('\n');
+        }
+        text.push_str(&self.advised(paint));
+        text.push_str(&self.summed_up());
+        text
+    }
+
+    /// The advice as lines ready for settings and noxfile.
+    fn advised(&self, paint: Paint) -> String {
+        let edits = self.edits();
+        let settings = edit("", &["tool", "noxide"], &edits).unwrap_or_default();
+        if edits.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("{}\n\n", paint.tone(Tone::Strong, "for pyproject.toml (--apply writes it):"));
+        for line in settings.lines() {
+            let _ = writeln!(text, "{}", if line.is_empty() { String::new() } else { format!("    {line}") });
+        }
+        text.push('\n');
+        let mut wanted: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for advice in &self.advice {
+            if let Advice::After { session, on, path, makes: true } = advice {
+                wanted.entry(self.name(*session)).or_default().push((self.name(*on), path.clone()));
+            }
+        }
+        if !wanted.is_empty() {
+            let _ = writeln!(
+                text,
+                "{}\n",
+                paint.tone(Tone::Strong, "or in the noxfile, where one needs what the other makes:")
+            );
+        }
+        for (session, on) in &wanted {
+            let names: Vec<String> = on.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let paths: BTreeSet<&str> = on.iter().map(|(_, path)| path.as_str()).collect();
+            let paths: Vec<&str> = paths.into_iter().take(3).collect();
+            let _ = writeln!(text, "    {session}: requires=[{}]  # {}", names.join(", "), paths.join(", "));
+        }
+        if !wanted.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+
+    fn summed_up(&self) -> String {
+        let open = self.pairs.iter().filter(|(_, apart)| apart.is_none()).count();
+        let settled = self.pairs.len() - open;
+        let sessions = self.sessions.len();
+        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let mut text = format!("{} traced: ", plural(sessions, "session"));
+        text.push_str(&match open {
+            0 if self.is_incomplete() => "no race seen, but not all was seen".to_owned(),
+            0 => "no two of them race".to_owned(),
+            _ => format!("{} that race", plural(open, "pair")),
+        });
+        if settled > 0 {
+            let _ = write!(text, "; {} kept apart already", plural(settled, "pair"));
+        }
+        text.push('\n');
+        text
+    }
+
+    /// For programs.
+    pub(super) fn document(&self) -> Value {
+        let effects = |accesses: &Accesses, kinds: &[EffectKind]| -> Vec<String> {
+            let of_kind = accesses.effects.iter().filter(|(_, effect)| kinds.contains(&effect.kind));
+            of_kind.map(|(path, _)| path.clone()).collect()
+        };
+        let sessions = self.sessions.iter().map(|(session, accesses)| {
+            json!({
+                "session": session.name,
+                "complete": accesses.is_complete(),
+                "blind": accesses.blind,
+                "network": accesses.network,
+                "calls": accesses.calls,
+                "read": accesses.read.len(),
+                "written": effects(accesses, &[EffectKind::Written, EffectKind::Replaced]),
+                "created": effects(accesses, &[EffectKind::Created]),
+                "deleted": effects(accesses, &[EffectKind::Deleted]),
+                "bound": accesses.bound,
+            })
+        });
+        let found = self.pairs.iter().flat_map(|(pair, apart)| {
+            pair.conflicts.iter().map(move |conflict: &Conflict| {
+                json!({
+                    "sessions": [self.name(pair.first), self.name(pair.second)],
+                    "path": conflict.path,
+                    "kind": conflict.kind,
+                    "does": [conflict.first, conflict.second],
+                    "apart": apart,
+                })
+            })
+        });
+        let advice = self.advice.iter().map(|advice| match advice {
+            Advice::After { session, on, path, makes } => {
+                json!({ "after": self.name(*on), "session": self.name(*session), "path": path, "requires": makes })
+            }
+            Advice::Lock { name, sessions, path } => {
+                let sessions: Vec<String> = sessions.iter().map(|at| self.name(*at)).collect();
+                json!({ "lock": name, "sessions": sessions, "path": path })
+            }
+        });
+        json!({
+            "version": 1,
+            "sessions": sessions.collect::<Vec<_>>(),
+            "conflicts": found.collect::<Vec<_>>(),
+            "advice": advice.collect::<Vec<_>>(),
+            "alone": self.measure.iter().map(|&at| self.name(at)).collect::<Vec<_>>(),
+            "settings": edit("", &["tool", "noxide"], &self.edits()).unwrap_or_default(),
+        })
+    }
+}
+
+/// What Git ignores of what sessions made and of the folders it lies in.
+fn ignored(sessions: &[(Session, Accesses)], root: &Path) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for path in sessions.iter().flat_map(|(_, accesses)| accesses.effects.keys()).filter(|path| !path.starts_with('/'))
+    {
+        paths.insert(path.clone());
+        paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+    }
+    git_ignored(root, &paths)
+}

@@ -1,0 +1,13 @@
+# race: one two same-address port 48273
+import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
+nox.options.default_venv_backend = "none"
+P = pathlib.Path
+
+@nox.session
+def one(session):
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 48273)); s.listen(); s.close()
+
+
+@nox.session
+def two(session):
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 48273)); s.listen(); s.close()
