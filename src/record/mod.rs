@@ -1,6 +1,7 @@
 //! Facts of a run: events, records on disk, history.
 
 mod artifacts;
+mod duration;
 mod event;
 mod folder;
 mod history;
@@ -11,6 +12,7 @@ mod recorder;
 mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
+pub use duration::{delta, duration, rough};
 pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};

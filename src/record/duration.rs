@@ -13,13 +13,13 @@ pub fn duration(ms: u64) -> String {
 }
 
 /// A duration in whole seconds, for rows that are drawn again and again: `0s`, `12s`, `2m 10s`.
-pub(crate) fn rough(ms: u64) -> String {
+pub fn rough(ms: u64) -> String {
     let seconds = ms / 1_000;
     if seconds < 60 { format!("{seconds}s") } else { minutes(seconds) }
 }
 
 /// How much longer (or shorter) a session took than it usually does: `+1.2s`, `-0.4s`, `±0`.
-pub(crate) fn delta(wall: u64, usual: u64, unicode: bool) -> String {
+pub fn delta(wall: u64, usual: u64, unicode: bool) -> String {
     let (sign, gap) =
         if wall >= usual { ("+", wall - usual) } else { (if unicode { "−" } else { "-" }, usual - wall) };
     match gap {
