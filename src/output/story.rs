@@ -158,6 +158,8 @@ impl Story {
             reason: reason.to_owned(),
             flaky: outcome == Outcome::Passed && attempts.len() > 1,
             attempts,
+            install: None,
+            cache: None,
         };
         self.tell(at, Fact::SessionFinished(result))
     }

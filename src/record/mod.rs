@@ -13,7 +13,10 @@ mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
 pub use duration::{delta, duration, rough};
-pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
+pub use event::{
+    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult,
+    Subscriber,
+};
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
 pub use outcome::Outcome;

@@ -50,6 +50,9 @@ struct Known<'a> {
     waited: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<u64>,
+    /// Packages that were in the cache, and all that were wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<(u32, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     busy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +101,7 @@ fn known<'a>(session: &'a SessionFigures, report: &'a Report) -> Known<'a> {
         delta: session.wall.zip(session.usual).map(|(wall, usual)| signed(wall) - signed(usual)),
         waited: session.waited.filter(|waited| *waited > 0),
         install: session.install,
+        cache: session.cache.as_ref().map(|cache| (cache.hits, cache.hits + cache.misses)),
         busy: session.busy().map(|busy| (busy * 100.0).round() / 100.0),
         memory: session.peak_memory.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))),
         because: link.map(|link| link.because.words()),

@@ -1,5 +1,7 @@
 //! A report as one HTML page that needs nothing else: no network, no file beside it.
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
@@ -23,7 +25,7 @@ pub struct PageError(#[from] minijinja::Error);
 pub fn page(report: &Report, tails: &[Tail]) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_trim_blocks(true);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).build()?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
     let view = view::view(report, tails);
     let data = escaped(&embedded::data(report));
@@ -33,7 +35,7 @@ pub fn page(report: &Report, tails: &[Tail]) -> Result<String, PageError> {
         data => Value::from_safe_string(data),
         version => env!("CARGO_PKG_VERSION"),
     };
-    Ok(environment.render_str(PAGE, context! { ..Value::from_serialize(view), ..parts })?)
+    Ok(environment.render_str(PAGE, context! { ..Value::from(Serde(view)), ..parts })?)
 }
 
 /// JSON that cannot end the element it stands in.

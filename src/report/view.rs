@@ -243,6 +243,11 @@ fn tiles(report: &Report) -> Vec<Tile> {
         let part = install as f64 * 100.0 / run.sequential.max(1) as f64;
         tiles.push(Tile { name: "installs", value: duration(install), note: format!("{part:.0} % of all session time") });
     }
+    if let Some(cache) = run.cache.as_ref().filter(|cache| cache.hits + cache.misses > 0) {
+        let part = f64::from(cache.hits) * 100.0 / f64::from(cache.hits + cache.misses);
+        let note = format!("{} of {} packages there", cache.hits, cache.hits + cache.misses);
+        tiles.push(Tile { name: "cache hits", value: format!("{part:.0} %"), note });
+    }
     tiles
 }
 
@@ -276,6 +281,10 @@ fn bar(index: usize, session: &SessionFigures, attempt: &AttemptFigures, axis: &
         Outcome::Passed if session.flaky => "flaky",
         other => other.word(),
     };
+    // An install comes first; of several attempts it is not known whose it was.
+    let alone = session.attempts.len() == 1 && attempt.end > attempt.start;
+    let install =
+        session.install.filter(|ms| alone && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
     let critical = if session.critical { " crit" } else { "" };
     Bar {
         index,
@@ -283,7 +292,7 @@ fn bar(index: usize, session: &SessionFigures, attempt: &AttemptFigures, axis: &
         class: format!("{outcome}{critical}"),
         left: axis.percent(attempt.start),
         width: axis.percent(attempt.end - attempt.start),
-        install: None,
+        install: install.map(|share| format!("{:.0}", (share * 100.0).min(100.0))),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::chain::{Bounds, Link, bounds, held_up};
 use super::past::{Flaky, Past, PastRun, flaky, usual};
-use crate::record::{Machine, NeedFacts, Outcome, Record, RecordedSession};
+use crate::record::{CacheUse, Machine, NeedFacts, Outcome, Record, RecordedSession};
 
 /// The version of the document.
 pub const REPORT_VERSION: u32 = 1;
@@ -49,6 +49,8 @@ pub struct RunFigures {
     pub waited: u64,
     /// Milliseconds that sessions spent installing, where that was measured.
     pub install: Option<u64>,
+    /// What the cache did for all sessions, where it was used.
+    pub cache: Option<CacheUse>,
     /// Noxide's exit code.
     pub exit: Option<u8>,
     /// What ended it early.
@@ -98,6 +100,8 @@ pub struct SessionFigures {
     pub wall: Option<u64>,
     /// Milliseconds of that spent installing, where that was measured.
     pub install: Option<u64>,
+    /// What the cache did for it, where it was used.
+    pub cache: Option<CacheUse>,
     /// CPU time of all attempts.
     pub cpu: Option<u64>,
     /// Peak memory of any attempt, in bytes.
@@ -153,6 +157,7 @@ impl Report {
             cpu: sum(|session| session.cpu),
             waited: sum(|session| session.waited).unwrap_or(0),
             install: sum(|session| session.install),
+            cache: cache(&sessions),
             exit: record.exit,
             interrupted: record.interrupted.clone(),
             commit: record.commit.clone(),
@@ -224,8 +229,25 @@ impl SessionFigures {
         } else if self.attempts.len() > 1 {
             notes.push(format!("{} attempts", self.attempts.len()));
         }
+        if let Some(cache) = self.cache.as_ref().filter(|cache| !cache.reason.is_empty()) {
+            notes.push(format!("cache: {}", cache.reason));
+        }
         notes
     }
+}
+
+/// What the cache did for all sessions; those that share a restore say the same time, so the longest counts.
+fn cache(sessions: &[SessionFigures]) -> Option<CacheUse> {
+    sessions.iter().filter_map(|session| session.cache.as_ref()).fold(None, |sum, one| {
+        let sum: CacheUse = sum.unwrap_or_default();
+        Some(CacheUse {
+            hits: sum.hits.saturating_add(one.hits),
+            misses: sum.misses.saturating_add(one.misses),
+            bytes: sum.bytes.saturating_add(one.bytes),
+            ms: sum.ms.max(one.ms),
+            reason: String::new(),
+        })
+    })
 }
 
 fn figures(session: &RecordedSession, record: &Record, parts: &[HashMap<&str, Past>]) -> SessionFigures {
@@ -258,7 +280,8 @@ fn figures(session: &RecordedSession, record: &Record, parts: &[HashMap<&str, Pa
         end,
         waited: start.map(|start| start - ready),
         wall: result.filter(|_| start.is_some()).map(crate::record::SessionResult::wall),
-        install: None,
+        install: result.and_then(|result| result.install).map(|install| install.ms),
+        cache: result.and_then(|result| result.cache.clone()),
         cpu: sum(|attempt| attempt.cpu).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
         usual: facts.usual.or_else(|| usual(&past[..past.len() - 1])),

@@ -154,6 +154,7 @@ function open(at) {
   if (session.wall != null) fact('time', time(session.wall) + (session.usual != null ? `, usually ${time(session.usual)}` : ''));
   if (session.waited) fact('waited', time(session.waited));
   if (session.install != null) fact('install', time(session.install));
+  if (session.cache) fact('cache', `${session.cache[0]} of ${session.cache[1]} packages were there`);
   if (session.busy != null) fact('CPUs busy', session.busy.toFixed(1) + (session.cpus > 1 ? ` of ${session.cpus}` : ''));
   if (session.memory) fact('peak memory', session.memory);
   const needs = (session.needs || []), after = edges.filter(edge => edge.from === at).map(edge => edge.to);
