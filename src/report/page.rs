@@ -5,9 +5,9 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
-use super::{embedded, view};
 use super::whole::Report;
 use super::words::Tail;
+use super::{embedded, view};
 
 const PAGE: &str = include_str!("page/page.html");
 const CSS: &str = include_str!("page/page.css");

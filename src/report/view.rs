@@ -241,7 +241,11 @@ fn tiles(report: &Report) -> Vec<Tile> {
     });
     if let Some(install) = run.install {
         let part = install as f64 * 100.0 / run.sequential.max(1) as f64;
-        tiles.push(Tile { name: "installs", value: duration(install), note: format!("{part:.0} % of all session time") });
+        tiles.push(Tile {
+            name: "installs",
+            value: duration(install),
+            note: format!("{part:.0} % of all session time"),
+        });
     }
     if let Some(cache) = run.cache.as_ref().filter(|cache| cache.hits + cache.misses > 0) {
         let part = f64::from(cache.hits) * 100.0 / f64::from(cache.hits + cache.misses);
@@ -318,7 +322,8 @@ fn slots_lead(report: &Report) -> String {
         .map(|attempt| (attempt.end - attempt.start) * attempt.slots.len() as u64)
         .sum();
     let room = report.run.wall.max(1) * report.run.slots.max(1) as u64;
-    let slots = if report.run.slots == 1 { "one slot was".to_owned() } else { format!("{} slots were", report.run.slots) };
+    let slots =
+        if report.run.slots == 1 { "one slot was".to_owned() } else { format!("{} slots were", report.run.slots) };
     format!("The {slots} taken {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
 }
 
@@ -331,7 +336,11 @@ fn pills(report: &Report) -> Vec<Pill> {
         ("critical", "◆ waited for", count(|session| session.critical)),
         ("slower", "slower than usual", count(slower)),
     ];
-    pills.extend(others.into_iter().filter(|(.., count)| *count > 0).map(|(value, text, count)| Pill { value, text, count }));
+    pills.extend(others.into_iter().filter(|(.., count)| *count > 0).map(|(value, text, count)| Pill {
+        value,
+        text,
+        count,
+    }));
     pills
 }
 
