@@ -1,5 +1,6 @@
 //! What records say: a page, words, JSON, traces, JUnit.
 
+mod axis;
 mod chain;
 mod embedded;
 mod junit;
@@ -8,6 +9,7 @@ mod past;
 mod perfetto;
 mod suites;
 mod table;
+mod tiles;
 mod view;
 mod whole;
 mod words;

@@ -2,15 +2,17 @@
 
 use serde::Serialize;
 
+use super::axis::{Axis, Tick};
 use super::chain::Link;
+use super::tiles::{Fact, Tile, facts, tiles};
 use super::whole::{AttemptFigures, Report, SessionFigures};
 use super::words::{Tail, against_usual, bound, mark, unsteady};
 use crate::record::{Outcome, duration};
 
 /// More slots than that are drawn as thin lines.
 const THICK: usize = 12;
-/// Marks on the time axis, at most.
-const TICKS: u64 = 8;
+/// Longer lists are folded or cut.
+const LISTED: usize = 12;
 
 /// All of the page.
 #[derive(Serialize)]
@@ -24,6 +26,7 @@ pub(super) struct View {
     tiles: Vec<Tile>,
     notices: Vec<String>,
     chain: Vec<LinkView>,
+    chain_long: bool,
     bound: String,
     lanes: Vec<Lane>,
     lanes_class: &'static str,
@@ -35,21 +38,9 @@ pub(super) struct View {
     sessions: Vec<Row>,
     failures: Vec<Failure>,
     flaky: Vec<Unsteady>,
+    flaky_more: usize,
     runs: Vec<RunBar>,
     runs_lead: String,
-}
-
-#[derive(Serialize)]
-struct Fact {
-    name: String,
-    value: String,
-}
-
-#[derive(Serialize)]
-struct Tile {
-    name: &'static str,
-    value: String,
-    note: String,
 }
 
 #[derive(Serialize)]
@@ -84,12 +75,6 @@ struct Bar {
 struct Span {
     left: String,
     width: String,
-}
-
-#[derive(Serialize)]
-struct Tick {
-    left: String,
-    text: String,
 }
 
 #[derive(Serialize)]
@@ -156,6 +141,7 @@ pub(super) fn view(report: &Report, tails: &[Tail]) -> View {
         tiles: tiles(report),
         notices: run.notices.clone(),
         chain: report.held_up.iter().map(|link| link_view(link, report, &axis)).collect(),
+        chain_long: report.held_up.len() > LISTED,
         bound: bound(report),
         lanes: lanes(report, &axis),
         lanes_class: if run.slots > THICK { "lanes many" } else { "lanes" },
@@ -169,90 +155,13 @@ pub(super) fn view(report: &Report, tails: &[Tail]) -> View {
         flaky: report
             .flaky
             .iter()
+            .take(LISTED)
             .map(|flaky| Unsteady { name: flaky.session.clone(), words: unsteady(flaky) })
             .collect(),
+        flaky_more: report.flaky.len().saturating_sub(LISTED),
         runs: runs(report),
         runs_lead: runs_lead(report),
     }
-}
-
-/// The time axis.
-struct Axis {
-    end: u64,
-}
-
-impl Axis {
-    fn of(report: &Report) -> Self {
-        let last = report.sessions.iter().filter_map(|session| session.end).max().unwrap_or(0);
-        Self { end: report.run.wall.max(last).max(1) }
-    }
-
-    fn percent(&self, ms: u64) -> String {
-        let text = format!("{:.2}", ms as f64 * 100.0 / self.end as f64);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    }
-
-    fn ticks(&self) -> Vec<Tick> {
-        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000];
-        let more = [120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000];
-        let step = steps.into_iter().chain(more).find(|step| self.end / step < TICKS).unwrap_or(self.end);
-        let text = |ms: u64| match ms {
-            0 => "0".to_owned(),
-            _ if step < 1_000 => format!("{}s", ms as f64 / 1_000.0),
-            _ if ms < 60_000 => format!("{}s", ms / 1_000),
-            _ if ms % 60_000 == 0 && ms < 3_600_000 => format!("{}m", ms / 60_000),
-            _ => duration(ms),
-        };
-        // One at the very end would be cut off.
-        let marks = (0..=self.end / step).map(|number| number * step).filter(|ms| ms * 100 <= self.end * 97);
-        marks.map(|ms| Tick { left: self.percent(ms), text: text(ms) }).collect()
-    }
-}
-
-fn facts(report: &Report) -> Vec<Fact> {
-    let run = &report.run;
-    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    let mut facts = vec![fact("run", run.run.clone()), fact("at", run.time.replace('T', " "))];
-    facts.extend(run.commit.as_ref().map(|commit| fact("commit", commit.get(..12).unwrap_or(commit).to_owned())));
-    facts.extend(run.machine.ci.as_ref().map(|ci| fact("on", ci.clone())));
-    facts.push(fact("machine", format!("{} {}, {} CPUs", run.machine.os, run.machine.arch, run.machine.cpus)));
-    facts.extend(run.versions.iter().map(|(tool, version)| fact(tool, version.clone())));
-    facts
-}
-
-fn tiles(report: &Report) -> Vec<Tile> {
-    let run = &report.run;
-    let one_by_one = report.gain().map(|gain| format!("one by one {}: {gain:.1}×", duration(run.sequential)));
-    let mut tiles = vec![Tile { name: "wall time", value: duration(run.wall), note: one_by_one.unwrap_or_default() }];
-    let (bound, what) = report.bounds.largest();
-    let part = bound as f64 * 100.0 / run.wall.max(1) as f64;
-    tiles.push(Tile { name: "cannot be less than", value: duration(bound), note: format!("{part:.0} % · {what}") });
-    if let Some(busy) = report.busy() {
-        let part = busy * 100.0 / run.slots.max(1) as f64;
-        let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
-        tiles.push(Tile { name: "CPUs busy", value: format!("{busy:.1}"), note: format!("{part:.0} % of {slots}") });
-    }
-    let longest = report.sessions.iter().filter_map(|session| Some((session.waited?, &session.name))).max();
-    let note = longest.filter(|(ms, _)| *ms > 0).map(|(ms, name)| format!("longest {}: {name}", duration(ms)));
-    tiles.push(Tile {
-        name: "waiting for room",
-        value: duration(run.waited),
-        note: note.unwrap_or_else(|| "nothing waited".to_owned()),
-    });
-    if let Some(install) = run.install {
-        let part = install as f64 * 100.0 / run.sequential.max(1) as f64;
-        tiles.push(Tile {
-            name: "installs",
-            value: duration(install),
-            note: format!("{part:.0} % of all session time"),
-        });
-    }
-    if let Some(cache) = run.cache.as_ref().filter(|cache| cache.hits + cache.misses > 0) {
-        let part = f64::from(cache.hits) * 100.0 / f64::from(cache.hits + cache.misses);
-        let note = format!("{} of {} packages there", cache.hits, cache.hits + cache.misses);
-        tiles.push(Tile { name: "cache hits", value: format!("{part:.0} %"), note });
-    }
-    tiles
 }
 
 fn class(session: &SessionFigures) -> String {
@@ -384,7 +293,7 @@ fn row(index: usize, session: &SessionFigures, axis: &Axis) -> Row {
         when,
         time: time(session.wall),
         delta: against_usual(session),
-        waited: time(session.waited.filter(|waited| *waited > 0)),
+        waited: time(session.waited.filter(|waited| *waited >= 100)),
         install: time(session.install),
         busy: session.busy().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
     }

@@ -77,7 +77,7 @@ fn sessions(report: &Report) -> Table {
             session.name.clone(),
             time(session.wall),
             against_usual(session),
-            time(session.waited),
+            time(session.waited.filter(|waited| *waited >= 100)),
             time(session.install),
             session.busy().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
             if session.critical { "◆".to_owned() } else { String::new() },

@@ -43,7 +43,9 @@ function spark(session, width, height) {
   const picture = svg('svg', { viewBox: `-3 0 ${width + 6} ${height}`, width, height, role: 'img',
     'aria-label': `${walls.length} runs` + (usual === null ? '' : `, median ${time(usual)}`) + `, most ${time(most)}, ${walls.length - passes.length} failed` });
   if (usual !== null) picture.append(svg('line', { class: 'mid', x1: 0, x2: width, y1: y({ wall: usual }), y2: y({ wall: usual }) }));
-  picture.append(svg('path', { class: 'spark', d: 'M' + walls.map(one => `${x(one)} ${y(one)}`).join('L') }));
+  const line = walls.map(one => `${x(one)} ${y(one)}`).join('L');
+  picture.append(svg('path', { class: 'area', d: `M${x(walls[0])} ${height - 3}L${line}L${x(walls[walls.length - 1])} ${height - 3}Z` }));
+  picture.append(svg('path', { class: 'spark', d: 'M' + line }));
   for (const one of walls.filter(one => failing.includes(one.how)))
     picture.append(svg('path', { class: 'cross', d: `M${x(one) - 2.5} ${y(one) - 2.5}l5 5m-5 0l5-5` }));
   const last = walls[walls.length - 1];
@@ -205,6 +207,8 @@ document.addEventListener('keydown', event => {
     if (row) row.querySelector('a').focus();
   }
 });
+// What a log says last is what matters.
+document.querySelectorAll('pre').forEach(log => { log.scrollTop = log.scrollHeight; });
 filter();
 follow();
 document.documentElement.dataset.ready = 'yes';
