@@ -50,6 +50,7 @@ impl Story {
             sessions,
             commit: Some("0123abc".to_owned()),
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
+            shard: None,
         };
         let events = vec![Event { at: 0, fact: Fact::RunStarted(facts) }];
         Self { root, folder, events, attempts: Vec::new() }

@@ -98,6 +98,20 @@ pub struct RunFacts {
     pub commit: Option<String>,
     /// Tool versions: noxide, nox, python, uv where known.
     pub versions: Vec<(String, String)>,
+    /// Which part of a larger run this is; none where it is a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardFacts>,
+}
+
+/// Which part of a larger run a run is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardFacts {
+    /// Which part, counted from 1.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+    /// The sessions of all parts, in nox's order.
+    pub sessions: Vec<SessionName>,
 }
 
 /// A path as text: JSON has no other way to hold one.

@@ -50,6 +50,7 @@ fn begin(root: &Path, names: &[String]) -> Event {
         sessions: names.iter().map(session).collect(),
         commit: None,
         versions: Vec::new(),
+        shard: None,
     };
     Event { at: 0, fact: Fact::RunStarted(facts) }
 }

@@ -29,6 +29,7 @@ fn started(run: &str, sessions: &[&str]) -> Event {
         sessions: sessions.iter().map(|name| facts(name)).collect(),
         commit: None,
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
+        shard: None,
     });
     Event { at: 0, fact }
 }
