@@ -93,7 +93,7 @@ impl Incoming<'_> {
             let take = || -> Result<(), Wrong> {
                 let place = self.place(&text)?;
                 if stamp.is_folder() {
-                    std::fs::create_dir_all(&place).map_err(unreadable)?;
+                    std::fs::create_dir_all(&place).map_err(Wrong::from)?;
                     folders.insert(text.clone());
                     return Ok(());
                 }
@@ -101,7 +101,7 @@ impl Incoming<'_> {
                     folders.remove(parent);
                 }
                 if stamp.is_link() {
-                    let target = std::fs::read_link(from.join(&path)).map_err(unreadable)?;
+                    let target = std::fs::read_link(from.join(&path)).map_err(Wrong::from)?;
                     let target = target.to_str().ok_or(Wrong::Path)?;
                     return self.put_link(&text, target);
                 }
@@ -109,7 +109,7 @@ impl Incoming<'_> {
                     return Err(Wrong::FileKind);
                 }
                 self.count(stamp.size)?;
-                linker.put(&from.join(&path), &place).map_err(unreadable)?;
+                linker.put(&from.join(&path), &place).map_err(Wrong::from)?;
                 self.list(text.clone(), &place, None)
             };
             let mut take = take;
@@ -129,14 +129,15 @@ impl Incoming<'_> {
         let mut take = || -> Result<(), Wrong> {
             let place = self.place(path)?;
             self.count(size)?;
-            make_parent(&place).map_err(unreadable)?;
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(unreadable)?;
-            let (digest, found) = pour(bytes, size, &mut file).map_err(unreadable)?;
+            make_parent(&place).map_err(Wrong::from)?;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(Wrong::from)?;
+            let (digest, found) = pour(bytes, size, &mut file).map_err(Wrong::from)?;
             if found != size {
                 return Err(Wrong::Size { listed: size, found });
             }
             let mode = if executable { 0o755 } else { 0o644 };
-            file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(unreadable)?;
+            file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(Wrong::from)?;
             drop(file);
             self.list(path.to_owned(), &place, Some(digest))
         };
@@ -156,7 +157,7 @@ impl Incoming<'_> {
     /// # Errors
     /// When its path leads out of the tree.
     pub fn folder(&mut self, path: &str) -> Result<(), Damage> {
-        let made = self.place(path).and_then(|place| std::fs::create_dir_all(place).map_err(unreadable));
+        let made = self.place(path).and_then(|place| std::fs::create_dir_all(place).map_err(Wrong::from));
         made.map_err(|wrong| self.damage(path, wrong))?;
         self.items.push(Listed { path: path.to_owned(), what: What::Folder });
         Ok(())
@@ -192,7 +193,7 @@ impl Incoming<'_> {
         head.listing = blake3_hex(text.as_bytes());
         (head.files, head.bytes) = (listing.files().count() as u64, listing.bytes());
         head.requires = requires(&listing, &place.join("tree"));
-        self.put_down(&head, &text).map_err(|error| vec![self.damage("", unreadable(error))])
+        self.put_down(&head, &text).map_err(|error| vec![self.damage("", Wrong::from(error))])
     }
 
     fn put_down(&self, head: &Head, listing: &str) -> io::Result<Published> {
@@ -221,7 +222,7 @@ impl Incoming<'_> {
         if !stays_inside(Path::new(path), Path::new(target)) {
             return Err(Wrong::OutwardLink(target.to_owned()));
         }
-        make_parent(&place).and_then(|()| symlink(target, &place)).map_err(unreadable)?;
+        make_parent(&place).and_then(|()| symlink(target, &place)).map_err(Wrong::from)?;
         self.links.insert(path.into());
         self.items.push(Listed { path: path.to_owned(), what: What::Link { target: target.to_owned() } });
         Ok(())
@@ -249,7 +250,7 @@ impl Incoming<'_> {
     }
 
     fn list(&mut self, path: String, place: &Path, digest: Option<Sha256>) -> Result<(), Wrong> {
-        let stamp = Stamp::of(place).map_err(unreadable)?;
+        let stamp = Stamp::of(place).map_err(Wrong::from)?;
         if !stamp.is_file() {
             return Err(Wrong::FileKind);
         }
@@ -258,7 +259,7 @@ impl Incoming<'_> {
         }
         let sha256 = match digest {
             Some(digest) => digest,
-            None => sha256_of(place).map_err(unreadable)?.0,
+            None => sha256_of(place).map_err(Wrong::from)?.0,
         };
         let what = What::File {
             sha256,
@@ -323,8 +324,4 @@ fn make_parent(path: &Path) -> io::Result<()> {
 /// Whether a rename failed because the name was taken.
 fn lost(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
-}
-
-fn unreadable(error: io::Error) -> Wrong {
-    Wrong::Unreadable(error.to_string())
 }

@@ -89,14 +89,17 @@ impl Store {
             let head = self.head(id).ok();
             let (files, bytes) = head.as_ref().map_or((0, 0), |head| (head.files, head.bytes));
             let name = head.map(|head| head.name).unwrap_or_default();
-            (self.last_used(id).unwrap_or(now), PrunedEntry {
-                entry: id.clone(),
-                name,
-                files,
-                bytes,
-                used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
-                why: Why::Unused,
-            })
+            (
+                self.last_used(id).unwrap_or(now),
+                PrunedEntry {
+                    entry: id.clone(),
+                    name,
+                    files,
+                    bytes,
+                    used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
+                    why: Why::Unused,
+                },
+            )
         });
         known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.entry.cmp(&y.entry)));
         let mut plan = PrunePlan::default();

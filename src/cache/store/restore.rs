@@ -254,15 +254,11 @@ fn make_folders(items: &[Listed], root: &Path) -> std::io::Result<()> {
 
 /// Puts one thing to its place, if what the store has is still what was verified.
 pub(super) fn put_item(item: &Listed, from: &Path, to: &Path, linker: &Linker) -> Result<(), Wrong> {
-    let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Wrong::Missing,
-        _ => Wrong::Unreadable(error.to_string()),
-    };
     match &item.what {
         What::Folder => Ok(()),
-        What::Link { target } => std::os::unix::fs::symlink(target, to).map_err(unreadable),
+        What::Link { target } => std::os::unix::fs::symlink(target, to).map_err(Wrong::from),
         What::File { sha256, size, executable, inode, modified, changed } => {
-            let stamp = Stamp::of(from).map_err(unreadable)?;
+            let stamp = Stamp::of(from).map_err(Wrong::from)?;
             if !stamp.is_file() {
                 return Err(Wrong::FileKind);
             }
@@ -278,10 +274,10 @@ pub(super) fn put_item(item: &Listed, from: &Path, to: &Path, linker: &Linker) -
             // A hard link moves the time of change, so among these only the time of the last write tells.
             let untouched = stamp.inode == *inode && stamp.modified == *modified;
             let touched = linker.mode() == LinkMode::Clone && stamp.changed != *changed;
-            if (!untouched || touched) && sha256_of(from).map_err(unreadable)?.0 != *sha256 {
+            if (!untouched || touched) && sha256_of(from).map_err(Wrong::from)?.0 != *sha256 {
                 return Err(Wrong::Content);
             }
-            linker.put(from, to).map_err(unreadable)
+            linker.put(from, to).map_err(Wrong::from)
         }
     }
 }

@@ -142,7 +142,8 @@ impl Planner<'_> {
         }
         if fitting.is_empty() {
             let layout = &self.cache.layout().wheels;
-            let kept = if other.is_empty() { "no uv".to_owned() } else { other.into_iter().collect::<Vec<_>>().join(", ") };
+            let kept =
+                if other.is_empty() { "no uv".to_owned() } else { other.into_iter().collect::<Vec<_>>().join(", ") };
             return Err(format!("kept for {kept}, and this uv has {layout}"));
         }
         let id = entry.id.clone();

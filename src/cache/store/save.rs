@@ -70,12 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is something new and the store cannot be written to at all.
-    pub fn save(
-        &self,
-        wanted: &Wanted,
-        cache: &UvCache,
-        progress: &dyn Progress,
-    ) -> Result<SaveReport, StoreError> {
+    pub fn save(&self, wanted: &Wanted, cache: &UvCache, progress: &dyn Progress) -> Result<SaveReport, StoreError> {
         let begun = Instant::now();
         let mut report = SaveReport::default();
         let (pointers, strange) = cache.scan();
@@ -151,8 +146,7 @@ impl Store {
             }
             return Ok(Published::AlreadyThere);
         }
-        let mut incoming =
-            self.incoming(&first.id, &first.name).map_err(|error| Refusal::Reason(error.to_string()))?;
+        let mut incoming = self.incoming(&first.id, &first.name).map_err(|error| Refusal::Reason(error.to_string()))?;
         incoming.adopt(&cache.dir().join(&first.archive), linker).map_err(|damage| Refusal::Damaged(vec![damage]))?;
         for (placing, files) in placings {
             incoming.placing(placing, files);

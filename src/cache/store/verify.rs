@@ -210,7 +210,11 @@ fn content_faults(entry: &Entry, progress: &dyn Progress, spread: bool) -> Vec<(
         progress.advance(amount);
         faults
     };
-    if spread { in_parallel(&pieces(&entry.listing.items), |items| read(items)).concat() } else { read(&entry.listing.items) }
+    if spread {
+        in_parallel(&pieces(&entry.listing.items), |items| read(items)).concat()
+    } else {
+        read(&entry.listing.items)
+    }
 }
 
 /// Cuts a listing where so many bytes are together.

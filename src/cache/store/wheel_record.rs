@@ -118,19 +118,18 @@ fn parse(text: &str) -> Option<Vec<Line>> {
 /// One field, what follows it, and whether that is another field of the same line.
 fn field(text: &str) -> Option<(String, &str, bool)> {
     let mut value = String::new();
-    let mut rest = text;
+    let rest;
     if let Some(mut quoted) = text.strip_prefix('"') {
         loop {
             let end = quoted.find('"')?;
             value.push_str(&quoted[..end]);
-            rest = &quoted[end + 1..];
-            match rest.strip_prefix('"') {
-                Some(more) => {
-                    value.push('"');
-                    quoted = more;
-                }
-                None => break,
-            }
+            let after = &quoted[end + 1..];
+            let Some(more) = after.strip_prefix('"') else {
+                rest = after;
+                break;
+            };
+            value.push('"');
+            quoted = more;
         }
     } else {
         let end = text.find([',', '\n']).unwrap_or(text.len());
@@ -182,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_good_wheel_is_good() {
-        let files = [("a.py", "1"), ("b,\"c.py", "2"), ("big", "3"), ("bigger", "4"), ("a-1.dist-info/RECORD.jws", "5")];
+        let files =
+            [("a.py", "1"), ("b,\"c.py", "2"), ("big", "3"), ("bigger", "4"), ("a-1.dist-info/RECORD.jws", "5")];
         let own = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
         let record = line("a.py", "1")
             + &line("\"b,\"\"c.py\"", "2")
@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn one_record_and_no_more() {
         let (folder, mut listing) = tree(&[("b-1.dist-info/RECORD", "")], "");
-        assert!(matches!(&against_record(&listing, folder.path())[0].1, Wrong::Record(why) if why == "there are several"));
+        assert!(
+            matches!(&against_record(&listing, folder.path())[0].1, Wrong::Record(why) if why == "there are several")
+        );
         listing.items.clear();
         assert!(matches!(&against_record(&listing, folder.path())[0].1, Wrong::Record(why) if why == "there is none"));
         let (folder, listing) = tree(&[], "");

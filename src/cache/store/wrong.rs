@@ -69,6 +69,15 @@ impl Wrong {
     }
 }
 
+impl From<std::io::Error> for Wrong {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
 /// One fault of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {

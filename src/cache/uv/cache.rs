@@ -106,7 +106,13 @@ impl UvCache {
     ///
     /// # Errors
     /// When the file system refuses; whatever is there then is complete or not pointed to.
-    pub fn publish(&self, staged: &Path, placing: &Placing, files: &[Vec<u8>], workspace: &Workspace) -> io::Result<()> {
+    pub fn publish(
+        &self,
+        staged: &Path,
+        placing: &Placing,
+        files: &[Vec<u8>],
+        workspace: &Workspace,
+    ) -> io::Result<()> {
         let tree = self.dir.join(&placing.archive);
         make_parent(&tree)?;
         match std::fs::rename(staged, &tree) {
@@ -141,7 +147,12 @@ impl UvCache {
         gone(std::fs::rename(tree, workspace.path().join(format!("removed-{name}"))))
     }
 
-    fn replace(&self, path: &Path, workspace: &Workspace, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    fn replace(
+        &self,
+        path: &Path,
+        workspace: &Workspace,
+        make: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let new = workspace.path().join(format!("new-{number}"));
         make(&new)?;

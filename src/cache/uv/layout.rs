@@ -31,7 +31,8 @@ impl Layout {
     pub fn of_names(names: &[String]) -> Option<Self> {
         let one = |start: &str| {
             let mut found = names.iter().filter(|name| {
-                name.strip_prefix(start).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+                name.strip_prefix(start)
+                    .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
             });
             found.next().filter(|_| found.next().is_none()).cloned()
         };
@@ -47,7 +48,10 @@ mod tests {
     fn buckets_are_found_by_their_names() {
         let names = |names: &[&str]| Layout::of_names(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         let layout = names(&["archive-v0", "wheels-v8", "wheels-vX", "simple-v28"]).unwrap();
-        assert_eq!((layout.wheels.as_str(), layout.archives.as_str(), layout.sdists), ("wheels-v8", "archive-v0", None));
+        assert_eq!(
+            (layout.wheels.as_str(), layout.archives.as_str(), layout.sdists),
+            ("wheels-v8", "archive-v0", None)
+        );
         assert_eq!(names(&["archive-v0", "wheels-v8", "wheels-v9"]), None);
         assert_eq!(names(&["wheels-v8"]), None);
     }

@@ -65,7 +65,8 @@ impl Uv {
         fs_err::create_dir(folder.join("links")).map_err(words)?;
         fs_err::write(folder.join("links").join(WHEEL_NAME), WHEEL).map_err(words)?;
         let digest = Sha256::of(WHEEL);
-        fs_err::write(folder.join("wanted.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n")).map_err(words)?;
+        fs_err::write(folder.join("wanted.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))
+            .map_err(words)?;
         self.install(folder, "first")?;
         let entries = fs_err::read_dir(folder.join("first")).map_err(words)?;
         let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -114,11 +114,14 @@ fn built(cache: &Path, layout: &Layout, bucket: &str, revision: &Path) -> Vec<Po
         for entry in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             let link = entry.path();
             let Ok(target) = std::fs::read_link(&link) else { continue };
-            let Some(archive) = archive(layout, &target).filter(|archive| cache.join(archive).is_dir()) else { continue };
+            let Some(archive) = archive(layout, &target).filter(|archive| cache.join(archive).is_dir()) else {
+                continue;
+            };
             let stem = entry.file_name().to_string_lossy().into_owned();
             let Some(id) = EntryId::new(Kind::Built, format!("{digest}.{stem}")) else { continue };
             let beside = [folder.path().join("metadata.msgpack"), folder.path().join(format!("{stem}.whl"))];
-            let files: Option<Vec<String>> = beside.iter().chain([&revision.to_path_buf()]).map(|path| inner(cache, path)).collect();
+            let files: Option<Vec<String>> =
+                beside.iter().chain([&revision.to_path_buf()]).map(|path| inner(cache, path)).collect();
             let (Some(files), Some(link)) = (files, inner(cache, &link)) else { continue };
             if beside.iter().all(|path| path.is_file()) {
                 let name = stem.split('-').take(2).collect::<Vec<_>>().join(" ");
@@ -170,7 +173,9 @@ mod tests {
     #[test]
     fn a_digest_is_found_among_other_bytes() {
         let digest = Sha256::of(b"x");
-        let bytes = [b"\x95\xb0NClwq3oHQcqIzWWc\x91\x81\xa6Sha256\xd9@", digest.to_string().as_bytes(), b"\xbeeditables"].concat();
+        let bytes =
+            [b"\x95\xb0NClwq3oHQcqIzWWc\x91\x81\xa6Sha256\xd9@", digest.to_string().as_bytes(), b"\xbeeditables"]
+                .concat();
         assert_eq!(digest_in(&bytes), Some(digest));
         assert_eq!(digest_in(b"no digest abc"), None);
     }
