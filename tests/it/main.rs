@@ -21,6 +21,7 @@ mod host_environment;
 mod junit;
 mod keys;
 mod links;
+mod locks;
 mod noxide;
 mod output;
 mod pressure;
