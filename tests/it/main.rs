@@ -7,6 +7,7 @@ mod architecture;
 mod artifacts;
 mod audit;
 mod bad_noxfile;
+mod cache;
 mod ci;
 mod cli_help;
 mod command_line;
