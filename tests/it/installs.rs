@@ -75,7 +75,7 @@ fn whatever_changed_installs() {
     let change = |from: &str, to: &str| {
         let noxfile = fs_err::read_to_string(project.root().join("noxfile.py")).unwrap();
         assert!(noxfile.contains(from));
-        project.write("noxfile.py", &noxfile.replace(from, to));
+        project.write("noxfile.py", noxfile.replace(from, to));
     };
     // Other arguments.
     change("EXTRA = []", "EXTRA = ['-r', 'wanted.txt']");
@@ -186,12 +186,13 @@ fn projects_in_folders_count_by_their_files() {
         assert!(text.contains("own is 2"), "{arguments}: {text}");
         assert_eq!(install.unwrap().skipped, u32::from(arguments.contains("-e")), "{arguments}");
         project.write("own.py", "\"\"\"Own.\"\"\"\nVALUE = 1\n");
-        project.write("pyproject.toml", &format!("{pyproject}dependencies = []\n"));
+        project.write("pyproject.toml", format!("{pyproject}dependencies = []\n"));
         assert_eq!(counts(&project, arguments), (1, 0), "{arguments}: other metadata");
         project.write("pyproject.toml", pyproject);
     }
     // Metadata that comes from elsewhere, and a backend that is not known, leave a doubt.
-    for doubtful in [pyproject.replace("version = '1'\ndescription = 'x'", "dynamic = ['version', 'description']")] {
+    {
+        let doubtful = pyproject.replace("version = '1'\ndescription = 'x'", "dynamic = ['version', 'description']");
         project.write("pyproject.toml", &doubtful);
         project.write("own.py", "\"\"\"Own.\"\"\"\n__version__ = '1'\nVALUE = 1\n");
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
@@ -206,7 +207,7 @@ fn projects_in_folders_count_by_their_files() {
     );
     project.write(
         "noxfile.py",
-        &format!(
+        format!(
             "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n{body}"
         ),
     );
@@ -239,7 +240,7 @@ fn a_lock_holds_installs_that_ignore_it() {
     uv(&["lock", "--quiet", "--upgrade"]);
     assert!(run(&project, "--locked").0.contains("found 1.1"));
     // The noxfile is as it was, and settings say the same as the flag; `--no-locked` takes it back.
-    project.write("pyproject.toml", &format!("{pyproject}[tool.noxide.cache]\nlocked = true\n"));
+    project.write("pyproject.toml", format!("{pyproject}[tool.noxide.cache]\nlocked = true\n"));
     project.write("uv.lock", "version = 1\n[[package]\n");
     let broken = end(noxide(&project, "run"));
     assert!(broken.code == 3 && broken.text.contains("uv cannot export uv.lock"), "{}", broken.text);
@@ -277,7 +278,7 @@ fn an_answer_of_the_index_may_be_as_old_as_the_user_says() {
     // What uv lost is had again online.
     project.write(
         "noxfile.py",
-        &fs_err::read_to_string(project.root().join("noxfile.py"))
+        fs_err::read_to_string(project.root().join("noxfile.py"))
             .unwrap()
             .replace("LOCAL = ['--no-index', '--find-links', 'wheels']", "LOCAL = []")
             .replace("'nxdemo')\n    tell(session, 'nxdemo')", "'iniconfig')"),
