@@ -41,12 +41,14 @@ pub struct RunOrder {
     pub nice: i32,
     /// Its output is a terminal, to become its controlling one.
     pub tty: bool,
+    /// How many sessions are still to come: for these the host gets processes ready.
+    pub more: usize,
 }
 
 impl RunOrder {
     /// An order with nothing special.
     pub fn new(id: SessionId) -> Self {
-        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false }
+        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false, more: 0 }
     }
 }
 
