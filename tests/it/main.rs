@@ -28,6 +28,7 @@ mod pressure;
 mod projects;
 mod ran;
 mod records;
+mod report;
 mod rerun;
 mod run;
 mod schedule;
