@@ -147,7 +147,7 @@ mod tests {
         let line = serde_json::to_string(&Command::Run(&order)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false}"#
+            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"more":0}"#
         );
         assert_eq!(serde_json::to_string(&Command::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

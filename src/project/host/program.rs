@@ -85,6 +85,6 @@ mod tests {
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["color"], true);
-        assert!(body["program"].as_str().unwrap().ends_with("main()\n"));
+        assert!(body["program"].as_str().unwrap().ends_with("\nmain()\nleave()\n"));
     }
 }
