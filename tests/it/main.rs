@@ -37,6 +37,7 @@ mod session_process;
 mod settings;
 mod settings_schema;
 mod shares;
+mod standby;
 mod support;
 mod survive;
 mod survive_disk;
