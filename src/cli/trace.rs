@@ -68,6 +68,7 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<u8, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args: run.nox_flags(),
         posargs: args.posargs.clone(),
+        ahead: true,
     };
     let aside = screen.aside();
     let mut opened = Opened::new(wanted, &aside)?;

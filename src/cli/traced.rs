@@ -69,7 +69,9 @@ pub(super) fn surroundings(manifest: &Manifest) -> Surroundings {
     left_out.extend(named("HOME").map(|home| home.join(".cache")));
     left_out.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(named));
     // Environments that nox makes without naming them lie side by side with those it names.
-    let beside = |folder: &PathBuf| folder.parent().filter(|parent| parent.ends_with(".nox")).map(Path::to_path_buf);
+    let beside = |folder: &PathBuf| {
+        folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)
+    };
     let more: BTreeSet<PathBuf> = left_out.iter().filter_map(beside).collect();
     left_out.extend(more);
     let root = fs_err::canonicalize(&manifest.root).unwrap_or_else(|_| manifest.root.clone());

@@ -1,5 +1,6 @@
 //! Settings from flags, environment and files, resolved once.
 
+mod cache;
 mod colour;
 mod edit;
 mod file;
@@ -11,6 +12,7 @@ mod settings;
 mod shape;
 mod text;
 
+pub use cache::CacheTable;
 pub use colour::Colour;
 pub use edit::{Edit, EditError, edit};
 pub use file::{SessionTable, SettingsFile};

@@ -9,7 +9,7 @@ use super::dispatcher::Message;
 use super::launch::{Answer, Finish, Launch, Order, Race};
 use super::tracing::Tracing;
 use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder, SessionId};
-use crate::record::Outcome;
+use crate::record::{InstallUse, Outcome};
 use crate::trace::{Accesses, Tracer};
 
 /// Starts sessions through the host.
@@ -57,6 +57,7 @@ impl Launch for Hosted<'_> {
             env: order.env.clone(),
             nice: order.nice,
             tty: order.terminal,
+            more: order.more,
             trace: trace.is_some().then(Tracer::order),
         };
         match trace {
@@ -103,6 +104,11 @@ fn finish(finished: Finished) -> Finish {
         signal: finished.signal,
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
+        install: finished.install.map(|done| InstallUse {
+            ms: done.ms,
+            commands: done.commands,
+            skipped: done.skipped,
+        }),
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
         let journal = conflict("build/.db-journal", true, false);
         let pairs = [
             pair(0, 1, &[db.clone(), journal.clone()]),
-            pair(0, 2, &[db.clone()]),
+            pair(0, 2, std::slice::from_ref(&db)),
             pair(1, 2, &[db.clone(), journal]),
             pair(0, 3, &[conflict("src/x", false, false), conflict("dist/a.whl", false, true)]),
         ];

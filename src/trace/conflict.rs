@@ -231,7 +231,7 @@ fn is_selective(user: &Accesses, folder: &str) -> bool {
     let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
     let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
     let mut touched = user.read.iter().chain(user.effects.keys()).map(String::as_str);
-    touched.any(|other| in_folder(other))
+    touched.any(in_folder)
 }
 
 /// Ports and sockets.

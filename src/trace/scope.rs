@@ -78,10 +78,10 @@ impl Scope {
             let Component::Normal(name) = component else { continue };
             let name = name.as_bytes();
             let is = |known: &&str| known.as_bytes() == name;
-            if CACHES.iter().any(|known| is(&known)) || name.starts_with(b"pytest-of-") {
+            if CACHES.iter().any(is) || name.starts_with(b"pytest-of-") {
                 return false;
             }
-            if in_git && GIT.iter().any(|known| is(&known)) {
+            if in_git && GIT.iter().any(is) {
                 return false;
             }
             in_git = name == b".git";
