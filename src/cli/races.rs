@@ -11,7 +11,7 @@ use crate::config::{Edit, edit};
 use crate::output::{Paint, Tone};
 use crate::project::{Manifest, Session, git_ignored};
 use crate::run::RunPlan;
-use crate::trace::{Accesses, Advice, Conflict, EffectKind, Knowledge, Pair, advise, conflicts, fingerprint};
+use crate::trace::{Accesses, Advice, Conflict, EffectKind, Knowledge, Learnt, Pair, advise, conflicts, fingerprint};
 
 /// How many paths of one pair are shown where nobody asked for all.
 const SHOWN: usize = 5;
@@ -121,6 +121,13 @@ impl Races {
     pub(super) fn learn(&self, manifest: &Manifest, noxide: &Path, posargs: &[String]) {
         let mut known = Knowledge::read(noxide);
         known.forget_others(manifest);
+        // Not every trace shows the same: a file that is there already is made anew with the bytes it had.
+        let is_new = |name: &str| {
+            let now = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
+            now.is_some_and(|(session, _)| known.sessions.get(name) != Some(&fingerprint(session, posargs)))
+        };
+        let kept = |learnt: &&Learnt| !is_new(&learnt.first) && !is_new(&learnt.second);
+        let before: Vec<Learnt> = known.apart.iter().filter(kept).cloned().collect();
         for (session, _) in &self.sessions {
             known.sessions.insert(session.name.to_string(), fingerprint(session, posargs));
         }
@@ -136,6 +143,12 @@ impl Races {
         let races = Self::new(all, &Settled::default(), &order, &manifest.root);
         let names: Vec<String> = races.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
         known.apart = races.advice.iter().flat_map(|advice| advice.learnt(&names)).collect();
+        for learnt in before {
+            let is_known = |new: &Learnt| new.first == learnt.first && new.second == learnt.second;
+            if !known.apart.iter().any(is_known) {
+                known.apart.push(learnt);
+            }
+        }
         if let Err(error) = known.write(noxide) {
             say(&format!("warning: what was learnt could not be kept: {error}"));
         }

@@ -1,6 +1,5 @@
 //! `noxide run`: sessions side by side, one exit code.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::MetadataExt as _;
@@ -9,6 +8,7 @@ use std::sync::mpsc::{self, Sender};
 
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
+use super::chosen::{Chosen, Done, Source};
 use super::dependencies::hold_to_lock;
 use super::failure::Failure;
 use super::listing::dry_run;
@@ -18,14 +18,12 @@ use super::screen::{Screen, say, terminal_size};
 use super::traced::{learn, text_of, tracing};
 use crate::fs::write_atomic;
 use crate::output::reporters;
-use crate::project::{Checkout, Manifest, SessionId};
-use crate::record::{Folder, History, Recorder, RunFacts, ShardFacts};
+use crate::project::{Checkout, Manifest};
+use crate::record::{Folder, History, Recorder, RunFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
-use crate::run::{
-    Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, Tracing, nox_report, restore_logs, room,
-};
-use crate::trace::{Accesses, TraceMode};
+use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
+use crate::trace::TraceMode;
 
 /// Exit code of a run for which nothing was selected.
 pub(super) const NOTHING_SELECTED: u8 = 4;
@@ -147,31 +145,6 @@ fn mark(folder: &Path) -> std::io::Result<String> {
 /// What stands in the environment of every process of a run.
 fn variable(mark: &str) -> String {
     format!("NOXIDE_MARK={mark}")
-}
-
-/// What will be run, and how.
-pub(super) struct Chosen {
-    pub(super) plan: RunPlan,
-    pub(super) history: History,
-    pub(super) source: Source,
-    pub(super) tracing: Tracing,
-}
-
-/// What came of a run.
-pub(super) struct Done {
-    /// The exit code.
-    pub(super) exit: u8,
-    /// What the traced sessions touched.
-    pub(super) accesses: BTreeMap<SessionId, Accesses>,
-    /// The run's folder.
-    pub(super) folder: PathBuf,
-}
-
-/// What a run is made of: which commit, and which part of a larger run.
-#[derive(Default)]
-pub(super) struct Source {
-    commit: Option<String>,
-    shard: Option<ShardFacts>,
 }
 
 pub(super) fn go(

@@ -1,20 +1,19 @@
 //! `noxide trace`: sessions one by one under the kernel's eye, and which of them race.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use clap::Args;
-
-use super::args::{Format, HostArgs, RunArgs};
+use super::args::{Format, RunArgs};
+use super::chosen::{Chosen, Source};
 use super::failure::Failure;
 use super::listing::print;
-use super::nox_flags::{Behaviour, Environments, Selection};
+use super::nox_flags::Behaviour;
 use super::opened::{Opened, Wanted};
 use super::races::{Races, Settled};
-use super::run::{Chosen, NOTHING_SELECTED, Source, bury_the_dead, folder_of, go};
+use super::run::{NOTHING_SELECTED, bury_the_dead, folder_of, go};
 use super::screen::{Screen, say};
+use super::trace_args::TraceArgs;
 use super::traced::{keep, surroundings, text_of, touched};
 use crate::config::{Edit, edit, load};
 use crate::fs::write_atomic;
@@ -22,32 +21,6 @@ use crate::project::SessionId;
 use crate::record::History;
 use crate::run::{RunPlan, Tracing, room};
 use crate::trace::probe;
-
-/// Flags of `noxide trace`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct TraceArgs {
-    /// Which sessions.
-    #[command(flatten)]
-    pub selection: Selection,
-    /// How environments are made.
-    #[command(flatten)]
-    pub environments: Environments,
-    /// Write what keeps them apart into the settings
-    #[arg(long, help_heading = "What follows", conflicts_with = "check")]
-    pub apply: bool,
-    /// Write nothing; exit with 1 when sessions race that nothing keeps apart, or a trace is incomplete
-    #[arg(long, help_heading = "What follows")]
-    pub check: bool,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
-    /// What sessions get as session.posargs
-    #[arg(last = true, value_name = "POSARGS", help_heading = "Arguments")]
-    pub posargs: Vec<OsString>,
-}
 
 /// Traces sessions and says which race.
 ///

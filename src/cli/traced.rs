@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::chosen::Done;
 use super::opened::Opened;
 use super::races::{Races, Settled};
-use super::run::Done;
 use super::screen::say;
 use crate::project::{Manifest, Session, SessionId};
 use crate::run::Tracing;

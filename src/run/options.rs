@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::trace::{Learnt, TraceMode};
+use crate::trace::Learnt;
 
 /// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
 const LONGEST_DOUBLED_DELAY: Duration = Duration::from_mins(5);
@@ -360,11 +360,6 @@ pub trait Words: Copy + PartialEq + 'static {
 
 impl Words for FailFast {
     const WORDS: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("kill", Self::Kill)];
-}
-
-impl Words for TraceMode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
 }
 
 impl Words for CacheMode {

@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::launch::{Order, Race};
+use super::options::Words;
 use crate::project::SessionId;
-use crate::trace::{Accesses, Scope, Surroundings, Tracer, conflicts};
+use crate::trace::{Accesses, Scope, Surroundings, TraceMode, Tracer, conflicts};
 
 /// The traces of one run.
 #[derive(Debug, Default)]
@@ -60,4 +61,9 @@ impl Tracing {
     pub fn into_accesses(self) -> BTreeMap<SessionId, Accesses> {
         self.done
     }
+}
+
+impl Words for TraceMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
 }

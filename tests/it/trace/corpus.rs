@@ -26,7 +26,7 @@ pub(crate) fn static_program() -> PathBuf {
 
 /// What is said of a case: `one two KIND PATH` of each race, `incomplete one` of each session not seen whole.
 fn truth(text: &str, outside: &str) -> BTreeSet<String> {
-    let said = text.lines().take_while(|line| line.starts_with('#'));
+    let said = text.lines().skip(1).take_while(|line| line.starts_with('#'));
     let race = |line: &str| {
         let found = line.strip_prefix("# race: ").map(str::to_owned);
         found.or_else(|| line.strip_prefix("# incomplete: ").map(|session| format!("incomplete {session}")))

@@ -1,3 +1,4 @@
+"""Absent config, and what races there."""
 # race: one two absent-create settings.cfg
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

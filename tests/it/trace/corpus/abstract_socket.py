@@ -1,3 +1,4 @@
+"""Abstract socket, and what races there."""
 # race: one two same-address abstract socket noxide-corpus
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

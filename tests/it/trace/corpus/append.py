@@ -1,3 +1,4 @@
+"""Append, and what races there."""
 # race: one two write-write log.txt
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

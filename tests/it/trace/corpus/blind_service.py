@@ -1,3 +1,4 @@
+"""Blind service: a trace that is incomplete."""
 # incomplete: two
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

@@ -1,3 +1,4 @@
+"""Sessions that do not race: caches."""
 # no race
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

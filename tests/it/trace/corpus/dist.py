@@ -1,3 +1,4 @@
+"""Dist, and what races there."""
 # race: one two create-delete dist/a.whl
 # race: one two read-write dist/b.whl
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile

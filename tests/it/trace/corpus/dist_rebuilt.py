@@ -1,3 +1,4 @@
+"""Dist rebuilt, and what races there."""
 # race: one two create-delete dist/x.whl
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

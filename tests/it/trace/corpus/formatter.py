@@ -1,3 +1,4 @@
+"""Formatter, and what races there."""
 # race: one two read-write src/a.py
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

@@ -1,3 +1,4 @@
+"""Hardlink alias, and what races there."""
 # race: one two write-write a.txt = b.txt
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

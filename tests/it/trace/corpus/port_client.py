@@ -1,3 +1,4 @@
+"""Port client, and what races there."""
 # race: one two same-address port 48274
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

@@ -1,3 +1,4 @@
+"""Sqlite reader, and what races there."""
 # race: one two absent-create app.db-journal
 # race: one two read-write app.db
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile

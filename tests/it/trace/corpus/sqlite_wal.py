@@ -1,3 +1,4 @@
+"""Sqlite wal, and what races there."""
 # race: one two create-delete app.db-wal
 # race: one two create-delete app.db-shm
 # race: one two absent-create app.db-journal

@@ -1,3 +1,4 @@
+"""Symlink switched, and what races there."""
 # race: one two read-write current
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
 nox.options.default_venv_backend = "none"

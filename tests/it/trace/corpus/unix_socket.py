@@ -1,3 +1,4 @@
+"""Unix socket, and what races there."""
 # race: one two create-delete run.sock
 # race: one two same-address socket run.sock
 import ctypes, mmap, nox, os, pathlib, shutil, socket, sqlite3, subprocess, sys, tempfile
