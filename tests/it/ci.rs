@@ -1,6 +1,9 @@
-//! Many runners, one run: shards, matrices, merged records and coverage, gates.
+//! Many runners, one run: shards, matrices, merged records and coverage, gates; remote caches.
 
+mod backends;
 mod coverage;
+mod faults;
 mod gate;
 mod merge;
+mod server;
 mod shards;

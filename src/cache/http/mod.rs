@@ -1,0 +1,8 @@
+//! A small blocking HTTP client that never waits long: bounded answers, few retries, one budget of patience.
+
+mod client;
+mod patience;
+mod roots;
+
+pub use client::{Answer, Client, HttpError, Payload, Request};
+pub use patience::Patience;
