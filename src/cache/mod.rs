@@ -5,6 +5,7 @@ mod backends;
 mod http;
 mod options;
 mod progress;
+pub mod remote;
 pub mod store;
 pub mod uv;
 mod wanted;

@@ -1,5 +1,5 @@
 //! `noxide cache`: the store against real uv caches, filled from an index of the tests' own.
 
 mod damage;
-mod fixture;
+pub(crate) mod fixture;
 mod store;

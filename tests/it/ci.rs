@@ -5,5 +5,6 @@ mod coverage;
 mod faults;
 mod gate;
 mod merge;
+mod remote;
 mod server;
 mod shards;

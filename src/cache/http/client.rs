@@ -1,8 +1,6 @@
 //! Requests and their answers: each bounded in time and size, tried again where that may help.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,6 +8,7 @@ use ureq::http;
 use ureq::{Agent, SendBody};
 
 use super::patience::Patience;
+use super::payload::{Part, Payload};
 use super::roots::roots;
 
 /// The least that a connection must carry, in bytes a second: what is slower is no help.
@@ -20,57 +19,6 @@ const ANSWER: Duration = Duration::from_secs(8);
 const TRIES: u32 = 3;
 /// The first pause between tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// What is sent.
-#[derive(Clone, Copy, Debug)]
-pub enum Payload<'a> {
-    /// Nothing.
-    None,
-    /// These bytes.
-    Bytes(&'a [u8]),
-    /// Part of a file.
-    File {
-        /// The file.
-        file: &'a File,
-        /// The first byte.
-        from: u64,
-        /// How many.
-        len: u64,
-    },
-}
-
-impl Payload<'_> {
-    /// How many bytes it has.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { len, .. } => *len,
-        }
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A reader of it.
-    pub fn reader(&self) -> impl Read + '_ {
-        Part::of(*self)
-    }
-
-    /// A part of it.
-    pub fn part(&self, from: u64, len: u64) -> Payload<'_> {
-        match self {
-            Self::None => Payload::None,
-            Self::Bytes(bytes) => {
-                let end = (from + len).min(bytes.len() as u64);
-                Payload::Bytes(&bytes[from.min(end) as usize..end as usize])
-            }
-            Self::File { file, from: start, .. } => Payload::File { file, from: start + from, len },
-        }
-    }
-}
 
 /// One request.
 #[derive(Debug)]
@@ -308,46 +256,6 @@ fn read(answer: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Ans
     Ok(Answer { status, headers, body, cut })
 }
 
-/// A payload as it is read; files by place, so that several may be sent from one at once.
-struct Part<'a> {
-    payload: Payload<'a>,
-    at: u64,
-    broken: Option<io::Error>,
-}
-
-impl<'a> Part<'a> {
-    fn of(payload: Payload<'a>) -> Self {
-        Self { payload, at: 0, broken: None }
-    }
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.payload.len() - self.at).unwrap_or(usize::MAX);
-        let room = buffer.len().min(left);
-        let read = match self.payload {
-            Payload::None => Ok(0),
-            Payload::Bytes(bytes) => {
-                let at = self.at as usize;
-                buffer[..room].copy_from_slice(&bytes[at..at + room]);
-                Ok(room)
-            }
-            Payload::File { file, from, .. } => file.read_at(&mut buffer[..room], from + self.at),
-        };
-        match read {
-            Ok(read) => {
-                self.at += read as u64;
-                Ok(read)
-            }
-            Err(error) => {
-                let told = io::Error::new(error.kind(), error.to_string());
-                self.broken = Some(error);
-                Err(told)
-            }
-        }
-    }
-}
-
 fn host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?']).next().unwrap_or_default();
@@ -390,19 +298,5 @@ mod tests {
     fn hosts_without_secrets() {
         assert_eq!(host("https://me:secret@cache.example.org:81/a?sig=b"), "cache.example.org:81");
         assert_eq!(host("odd"), "odd");
-    }
-
-    #[test]
-    fn payloads_in_parts() {
-        use std::io::Write;
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"0123456789").unwrap();
-        let whole = Payload::File { file: &file, from: 2, len: 6 };
-        for (payload, want) in [(whole.part(1, 3), "345"), (Payload::Bytes(b"abcdef").part(4, 9), "ef")] {
-            let mut text = String::new();
-            Part::of(payload).read_to_string(&mut text).unwrap();
-            assert_eq!(text, want);
-        }
-        assert!(Payload::None.is_empty() && Payload::None.part(0, 1).is_empty());
     }
 }

@@ -2,7 +2,9 @@
 
 mod client;
 mod patience;
+mod payload;
 mod roots;
 
-pub use client::{Answer, Client, HttpError, Payload, Request};
+pub use client::{Answer, Client, HttpError, Request};
 pub use patience::Patience;
+pub use payload::Payload;

@@ -39,7 +39,7 @@ fn contract(backend: &dyn Backend, run: &str) {
 
     // Larger than one piece of any protocol, from the middle of a file.
     let mut file = tempfile::tempfile().unwrap();
-    let bytes: Vec<u8> = (0..20_u64 << 20).map(|at| (at * 31 >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..20_u64 << 20).map(|at| ((at * 31) >> 7) as u8).collect();
     file.write_all(&bytes).unwrap();
     let payload = Payload::File { file: &file, from: 5, len: bytes.len() as u64 - 5 };
     backend.put(&key("big"), payload).unwrap();
