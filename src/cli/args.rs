@@ -70,6 +70,9 @@ pub enum Command {
     /// Show a past run again
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
+    /// Tell what records say of a run and those before it: a page, words, JSON, a trace
+    #[command(args_override_self = true)]
+    Report(super::ReportArgs),
     /// Look at the project's workflows, and mend them
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),

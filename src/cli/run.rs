@@ -74,6 +74,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
+        ahead: !args.running.dry_run,
     })
 }
 

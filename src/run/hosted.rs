@@ -47,6 +47,7 @@ impl Launch for Hosted<'_> {
             env: order.env.clone(),
             nice: order.nice,
             tty: order.terminal,
+            more: order.more,
         };
         self.host.run(&order, output.as_fd(), output.as_fd())
     }

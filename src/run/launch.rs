@@ -21,6 +21,8 @@ pub struct Order {
     pub nice: i32,
     /// Whether its output is a terminal.
     pub terminal: bool,
+    /// How many sessions are still to come.
+    pub more: usize,
 }
 
 /// Starts sessions: the host, or a double in tests that steer time and failure.
