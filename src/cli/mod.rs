@@ -4,6 +4,8 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod ci;
+mod ci_cache;
 mod ci_flags;
 mod coverage;
 mod failure;
@@ -25,11 +27,11 @@ mod screen;
 mod watch;
 
 pub use args::{
-    Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
-    Shown,
+    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
+    Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
-pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
+pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};

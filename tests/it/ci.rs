@@ -1,5 +1,6 @@
 //! Many runners, one run: shards, matrices, merged records and coverage, gates; remote caches.
 
+mod action;
 mod backends;
 mod coverage;
 mod faults;
@@ -8,3 +9,4 @@ mod merge;
 mod remote;
 mod server;
 mod shards;
+mod step;

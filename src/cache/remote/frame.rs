@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::store::{Entry, EntryId, Incoming, Listed, Placing, Published, Store, What};
+use crate::cache::store::{Entry, EntryId, Incoming, Kind, Listed, Placing, Published, Store, What};
 
 /// What every frame's content begins with; the digit is its version.
 const MAGIC: &[u8; 5] = b"nxe1\n";
@@ -148,11 +148,14 @@ fn take(incoming: &mut Incoming<'_>, items: Vec<Item>, content: &mut dyn Read) -
     Ok(())
 }
 
-/// Whether uv's pointer is of this wheel and names the tree that stands beside it: by the bytes it must hold.
+/// Whether uv's files are of this wheel and, for one that was fetched, its pointer names the tree that stands beside it:
+/// by the bytes they must hold.
 fn leads_here(id: &EntryId, placing: &Placing, files: &[Vec<u8>]) -> bool {
-    let Some(pointer) = files.last() else { return false };
     let digest = id.id().get(..64).unwrap_or_default();
     let tree = placing.archive.rsplit('/').next().unwrap_or_default();
-    let holds = |text: &str| !text.is_empty() && pointer.windows(text.len()).any(|part| part == text.as_bytes());
-    files.len() == placing.files.len() && holds(digest) && holds(tree)
+    let holds =
+        |file: &Vec<u8>, text: &str| !text.is_empty() && file.windows(text.len()).any(|part| part == text.as_bytes());
+    let of_wheel = files.iter().any(|file| holds(file, digest));
+    let of_tree = id.kind == Kind::Built || files.last().is_some_and(|pointer| holds(pointer, tree));
+    files.len() == placing.files.len() && of_wheel && of_tree
 }

@@ -26,6 +26,9 @@ pub struct Manifest {
     /// Keys of the manifests that this one holds all of.
     #[serde(default)]
     pub replaces: Vec<String>,
+    /// What sessions' environments held, by the name of the environment's folder: entries.
+    #[serde(default)]
+    pub environments: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// One entry in a pack.
@@ -81,7 +84,7 @@ impl Manifest {
         let packs = packs.into_iter().filter(|(key, _)| used.contains(key.as_str())).collect();
         let mut frames = frames;
         frames.sort_by(|one, other| (&one.entry, &one.buckets).cmp(&(&other.entry, &other.buckets)));
-        Self { version: VERSION, frames, packs, replaces }
+        Self { version: VERSION, frames, packs, replaces, environments: BTreeMap::new() }
     }
 
     /// The bytes that are stored: signed where there is a key.

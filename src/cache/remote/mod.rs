@@ -2,6 +2,7 @@
 
 mod bring;
 mod bring_plan;
+mod environments;
 mod frame;
 mod manifest;
 mod pack;
@@ -12,6 +13,7 @@ mod view;
 
 pub use bring::{Brought, NotBrought};
 pub use bring_plan::{BringPlan, Segment};
+pub use environments::Environments;
 pub use frame::FrameError;
 pub use manifest::{Frame, Manifest, ManifestError};
 pub use push::{PushReport, Rewrite};

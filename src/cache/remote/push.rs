@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::bring::checked;
 use super::bring_plan::Segment;
+use super::environments::Environments;
 use super::manifest::{Frame, Manifest};
 use super::pack::Pack;
 use super::view::{Remote, View, together};
@@ -89,6 +90,7 @@ struct Push<'a> {
     report: PushReport,
     frames: Vec<Frame>,
     packs: BTreeMap<String, i64>,
+    environments: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Remote {
@@ -96,14 +98,16 @@ impl Remote {
     /// since 1970.
     ///
     /// A failure is told in the report and costs no more than that nothing was sent.
-    pub fn push(&self, view: &View, store: &Store, wanted: &[EntryId], now: i64) -> PushReport {
+    pub fn push(&self, view: &View, store: &Store, wanted: &[EntryId], held: &Environments, now: i64) -> PushReport {
         let begun = Instant::now();
         let report = PushReport::default();
-        let mut push = Push { remote: self, store, now, report, frames: Vec::new(), packs: BTreeMap::new() };
+        let (frames, packs, environments) = (Vec::new(), BTreeMap::new(), held.names());
+        let mut push = Push { remote: self, store, now, report, frames, packs, environments };
         if let Err(why) = push.all(view, wanted) {
             push.report.entries.clear();
             push.report.troubles.push(why);
         }
+        push.report.entries.sort();
         push.report.seconds = begun.elapsed().as_secs_f64();
         push.report
     }
@@ -126,7 +130,9 @@ impl Push<'_> {
         let names: BTreeSet<String> = wanted.iter().map(ToString::to_string).collect();
         let stale = |frame: &Frame| names.contains(&frame.entry) && today - frame.used > STALE;
         let rewrite = Rewrite::of(&view.own, &names, self.now);
-        if entries.is_empty() && rewrite.is_none() && !view.own.frames.iter().any(stale) {
+        let known = |(name, held): (&String, &BTreeSet<String>)| view.environments.get(name) == Some(held);
+        let same = self.environments.iter().all(known);
+        if entries.is_empty() && rewrite.is_none() && same && !view.own.frames.iter().any(stale) {
             return Ok(());
         }
         // What a run beside us has written since we looked counts too.
@@ -135,6 +141,9 @@ impl Push<'_> {
         let manifests = manifests.map_err(|error| error.to_string())?;
         let own = together(manifests.iter().map(|(_, manifest)| manifest).chain([&view.own]));
         entries.retain(|entry| !covers(own.frames.iter(), entry));
+        for (name, held) in &own.environments {
+            self.environments.entry(name.clone()).or_insert_with(|| held.clone());
+        }
         let dropped = rewrite.as_ref().map(|rewrite| rewrite.packs.clone()).unwrap_or_default();
         let (moved, kept): (Vec<Frame>, Vec<Frame>) =
             own.frames.iter().cloned().partition(|frame| dropped.contains(&frame.pack));
@@ -223,7 +232,8 @@ impl Push<'_> {
         replaces.sort();
         replaces.dedup();
         let frames = std::mem::take(&mut self.frames);
-        let manifest = Manifest::new(frames, std::mem::take(&mut self.packs), replaces.clone());
+        let mut manifest = Manifest::new(frames, std::mem::take(&mut self.packs), replaces.clone());
+        manifest.environments = std::mem::take(&mut self.environments);
         let bytes = manifest.bytes(self.remote.key.as_deref()).map_err(|error| error.to_string())?;
         let key = self.remote.scope.manifest(self.now, blake3::hash(&bytes).to_hex().as_str());
         self.remote.backend.put(&key, Payload::Bytes(&bytes)).map_err(|error| error.to_string())?;

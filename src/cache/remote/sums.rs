@@ -62,7 +62,7 @@ impl Sums {
 
     /// The text of the file.
     pub fn text(&self) -> String {
-        let head = "# Made by `noxide sums`: sha256 of a wheel, BLAKE3 of the tree it unpacks to, name. Commit it.\n";
+        let head = "# Made by `noxide ci --write-sums`: sha256 of a wheel, BLAKE3 of the tree it unpacks to, name. Commit it.\n";
         let mut lines: Vec<String> =
             self.trees.iter().map(|(wheel, (tree, name))| format!("{wheel} {tree} {name}\n")).collect();
         lines.sort_by(|one, other| one.get(130..).cmp(&other.get(130..)).then(one.cmp(other)));

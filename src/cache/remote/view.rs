@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bring_plan::BringPlan;
+use super::environments::folder_name;
 use super::manifest::{Frame, Manifest};
 use super::scope::Scope;
 use super::sums::Sums;
 use crate::cache::backend::{Backend, BackendError};
 use crate::cache::store::{EntryId, Kind, Miss};
-use crate::cache::wanted::Wanted;
+use crate::cache::wanted::{Wanted, WantedPackage};
+use crate::fs::Sha256;
 
 /// The longest manifest that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -37,6 +39,8 @@ pub struct View {
     pub(super) own: Manifest,
     /// Their keys.
     pub(super) own_keys: Vec<String>,
+    /// What sessions' environments held, by the name of their folder; the nearest scope's word counts.
+    pub(super) environments: BTreeMap<String, BTreeSet<String>>,
     /// What went wrong while looking, in sentences.
     pub troubles: Vec<String>,
 }
@@ -54,6 +58,9 @@ impl Remote {
                     if *scope == self.scope.own {
                         view.own_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
                         view.own = together(manifests.iter().map(|(_, manifest)| manifest));
+                    }
+                    for (name, held) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
+                        view.environments.entry(name.clone()).or_insert_with(|| held.clone());
                     }
                     let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
                     for frame in frames.filter(|frame| self.scope.is_ours(&frame.pack)) {
@@ -103,14 +110,20 @@ impl Remote {
 pub(super) fn together<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Manifest {
     let mut frames: BTreeMap<(String, Vec<String>), Frame> = BTreeMap::new();
     let mut packs = BTreeMap::new();
+    let mut environments: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for manifest in manifests {
+        for (name, held) in &manifest.environments {
+            environments.entry(name.clone()).or_insert_with(|| held.clone());
+        }
         packs.extend(manifest.packs.clone());
         for frame in &manifest.frames {
             let known = frames.entry((frame.entry.clone(), frame.buckets.clone())).or_insert_with(|| frame.clone());
             known.used = known.used.max(frame.used);
         }
     }
-    Manifest::new(frames.into_values().collect(), packs, Vec::new())
+    let mut whole = Manifest::new(frames.into_values().collect(), packs, Vec::new());
+    whole.environments = environments;
+    whole
 }
 
 impl View {
@@ -122,6 +135,34 @@ impl View {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// What sessions of these names need: what their environments held, and what belongs to no session, such as what
+    /// builds packages. All, where one of them is not known, or none is named.
+    pub fn wanted_by(&self, sessions: &[String]) -> Wanted {
+        let mut entries: BTreeSet<&String> = BTreeSet::new();
+        for session in sessions {
+            let name = folder_name(session);
+            // `tests` stands for `tests-3.12` too.
+            let is_of = |known: &&String| {
+                **known == name || known.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-'))
+            };
+            let known: Vec<&String> = self.environments.keys().filter(is_of).collect();
+            if known.is_empty() {
+                return Wanted::All;
+            }
+            entries.extend(known.iter().flat_map(|name| &self.environments[*name]));
+        }
+        if sessions.is_empty() {
+            return Wanted::All;
+        }
+        let held: BTreeSet<&String> = self.environments.values().flatten().collect();
+        entries.extend(self.frames.keys().filter(|entry| !held.contains(entry)));
+        let package = |entry: &&String| {
+            let digest = EntryId::parse(entry).and_then(|id| Sha256::from_hex(id.id().get(..64)?))?;
+            Some(WantedPackage { name: (*entry).clone(), digests: BTreeSet::from([digest]) })
+        };
+        Wanted::These(entries.iter().filter_map(package).collect())
     }
 
     /// Plans what of the wanted is brought: what `has` says no to, for a uv cache with these buckets. Names what is there

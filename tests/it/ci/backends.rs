@@ -122,7 +122,8 @@ impl Drop for Act {
     }
 }
 
-fn acttools() -> PathBuf {
+/// The kit with its tools, made once.
+pub(super) fn acttools() -> PathBuf {
     once("acttools-cache", |place| {
         let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
         must(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));

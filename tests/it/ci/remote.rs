@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use noxide::cache::remote::{Manifest, Remote, Scope, Sums};
+use noxide::cache::remote::{Environments, Manifest, Remote, Scope, Sums};
 use noxide::cache::store::{EntryId, Kind};
 use noxide::cache::{ActionsV1, Backend, CacheOptions, Client, Directory, Mode, Patience, Silent, Store, Wanted};
 
@@ -22,6 +22,11 @@ fn scope(reference: &str) -> Scope {
         "GITHUB_BASE_REF" => Some(base.to_owned()),
         _ => None,
     })
+}
+
+/// No environment is known.
+fn none() -> Environments {
+    Environments::default()
 }
 
 fn remote(place: &Path, reference: &str) -> Remote {
@@ -49,7 +54,7 @@ impl Sent {
     fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::PushReport {
         let remote = remote(&self.place, reference);
         let store = self.fixture.store();
-        remote.push(&remote.view(), &store, &store.entries(), now)
+        remote.push(&remote.view(), &store, &store.entries(), &none(), now)
     }
 
     /// A store with nothing in it.
@@ -90,7 +95,7 @@ fn uv_installs_offline_what_came_from_elsewhere() {
     // All is here: nothing is read. Nothing is new: nothing is written.
     assert_eq!(sent.bring(&remote, &store, &Wanted::All).bytes, 0);
     let before = sent.files();
-    let again = remote.push(&remote.view(), &store, &store.entries(), NOW + DAY);
+    let again = remote.push(&remote.view(), &store, &store.entries(), &none(), NOW + DAY);
     assert_eq!((again.bytes, again.packs, again.troubles.len()), (0, 0, 0), "{again:?}");
     assert_eq!(sent.files(), before);
 }
@@ -115,7 +120,7 @@ fn pulls_read_their_base_and_write_what_only_they_see() {
     let store = sent.empty("pull-store");
     let pull = remote(&sent.place, "refs/pull/7/merge<main");
     assert_eq!(sent.bring(&pull, &store, &Wanted::All).entries.len(), 4);
-    assert_eq!(pull.push(&pull.view(), &store, &store.entries(), NOW).bytes, 0, "the base has it");
+    assert_eq!(pull.push(&pull.view(), &store, &store.entries(), &none(), NOW).bytes, 0, "the base has it");
     // Something that only the pull request has.
     let id = EntryId::new(Kind::Built, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
     assert!(store.entry(&id).unwrap().is_none());
@@ -141,8 +146,8 @@ fn runs_beside_each_other_lose_nothing() {
     let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
     // Both looked before either wrote.
     let views = (first.view(), second.view());
-    assert_eq!(first.push(&views.0, &one, &one.entries(), NOW).entries, ["alpha 1.0"]);
-    assert_eq!(second.push(&views.1, &two, &two.entries(), NOW + 1).entries, ["beta 2.0"]);
+    assert_eq!(first.push(&views.0, &one, &one.entries(), &none(), NOW).entries, ["alpha 1.0"]);
+    assert_eq!(second.push(&views.1, &two, &two.entries(), &none(), NOW + 1).entries, ["beta 2.0"]);
     assert_eq!(remote(&place, "refs/heads/main").view().len(), 2);
 }
 
@@ -170,13 +175,13 @@ fn bytes_that_were_changed_are_not_used() {
     let manifest = Manifest::read(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
     let alpha = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap();
     bytes[alpha.offset as usize + 20] ^= 1;
-    std::fs::write(&pack, &bytes).unwrap();
+    fs_err::write(&pack, &bytes).unwrap();
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
     assert_eq!(brought.entries.len(), 3, "{brought:?}");
     assert_eq!(brought.failed[0].name, "alpha 1.0");
     assert!(brought.failed[0].reason.contains("not those that the manifest names"), "{brought:?}");
-    std::fs::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
+    fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
     let store = sent.empty("third-store");
     let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
     assert!(cut.failed.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
@@ -186,7 +191,7 @@ fn bytes_that_were_changed_are_not_used() {
         !gone.failed.is_empty() && gone.failed.iter().all(|failed| failed.reason == "its pack is gone"),
         "{gone:?}"
     );
-    std::fs::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
+    fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
     let view = remote(&sent.place, "refs/heads/main").view();
     assert!(view.is_empty() && view.troubles[0].contains("damaged"), "{view:?}");
 }
@@ -218,7 +223,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     incoming.publish(None).unwrap();
     let place = sent.fixture.project.beside().join("hostile");
     let mut hostile = remote(&place, "refs/heads/main");
-    assert_eq!(hostile.push(&hostile.view(), &evil, &evil.entries(), NOW).entries.len(), 1);
+    assert_eq!(hostile.push(&hostile.view(), &evil, &evil.entries(), &none(), NOW).entries.len(), 1);
 
     // Nobody who only has the store can tell.
     let victim = sent.empty("victim-0");
@@ -243,7 +248,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
         let path = path.unwrap();
         let mut manifest = Manifest::read(&std::fs::read(&path).unwrap(), None).unwrap();
         manifest.frames[0].tree = hostile.sums.as_ref().unwrap().tree(&id).unwrap().to_owned();
-        std::fs::write(&path, manifest.bytes(None).unwrap()).unwrap();
+        fs_err::write(&path, manifest.bytes(None).unwrap()).unwrap();
         sent.bring(&hostile, &victim, &Wanted::All)
     };
     assert!(lying.entries.is_empty() && lying.failed.len() == 1, "{lying:?}");
@@ -257,7 +262,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     hostile.key = Some("only on main".to_owned());
     let view = hostile.view();
     assert!(view.is_empty() && view.troubles[0].contains("not signed"), "{view:?}");
-    assert!(!hostile.push(&view, &honest, &honest.entries(), NOW + 9).entries.is_empty());
+    assert!(!hostile.push(&view, &honest, &honest.entries(), &none(), NOW + 9).entries.is_empty());
     assert_eq!(sent.bring(&hostile, &victim, &Wanted::All).entries.len(), 4);
 }
 
