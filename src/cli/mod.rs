@@ -4,6 +4,7 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod cache;
 mod ci_flags;
 mod coverage;
 mod failure;
@@ -27,6 +28,9 @@ pub use args::{
     Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use cache::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};
 pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
