@@ -7,7 +7,7 @@ use crate::cache::StoreError;
 use crate::cache::uv::UvError;
 use crate::config::{SettingsError, nearest};
 use crate::output::{Diagnostic, Frame};
-use crate::project::lock::LockError;
+use crate::project::lock::{ConstraintsError, LockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 use crate::run::process::Caught;
@@ -61,6 +61,12 @@ pub(super) enum Failure {
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
+    /// Installs cannot be held to the lock.
+    #[error(transparent)]
+    Constraints(#[from] ConstraintsError),
+    /// There is no uv.
+    #[error("{0}")]
+    NoUv(String),
     /// A file or the system refused.
     #[error("{what}: {source}")]
     System {
@@ -76,12 +82,13 @@ impl Failure {
     pub(super) fn exit(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
+            Self::Constraints(ConstraintsError::NoLock(_)) => 2,
             Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+            Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
             Self::Store(_) | Self::Uv(_) | Self::Layout { .. } | Self::Lock(_) | Self::Interpreter(_) => 3,
             Self::Ended(signal) => Caught::exit(*signal),
         }
@@ -108,6 +115,10 @@ impl Failure {
             Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
             Self::Lock(_) => vec!["`uv lock` makes one; --all restores without".to_owned()],
+            Self::Constraints(ConstraintsError::NoLock(_)) => {
+                vec!["make one by `uv lock`, or run without --locked".to_owned()]
+            }
+            Self::NoUv(_) => vec!["install uv".to_owned()],
             Self::Graph(_) => vec!["drop one of these needs".to_owned()],
             _ => Vec::new(),
         }

@@ -5,8 +5,10 @@ mod argv;
 mod audience;
 mod audit;
 mod cache;
+mod cache_flags;
 mod ci_flags;
 mod coverage;
+mod dependencies;
 mod failure;
 mod format;
 mod gate;
@@ -19,9 +21,12 @@ mod mistakes;
 mod nox_flags;
 mod opened;
 mod replay;
+mod report;
+mod report_args;
 mod run;
 mod screen;
 mod watch;
+mod words;
 
 pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
@@ -31,7 +36,9 @@ pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use cache::{
     CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
 };
+pub use cache_flags::CacheFlags;
 pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};
+pub use report_args::{ReportArgs, ReportFormat};

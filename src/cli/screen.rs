@@ -38,8 +38,8 @@ impl Screen {
         }
     }
 
-    /// Whether people asked to be told less.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Whether nothing but errors is wanted.
+    pub(super) fn silent(&self) -> bool {
         self.quiet > 0
     }
 

@@ -48,7 +48,7 @@ pub(super) fn uv_cache(args: &UvArgs, store: &Store) -> Result<UvCache, Failure>
 pub(super) fn progress(screen: &Screen) -> Box<dyn Progress> {
     use std::io::IsTerminal;
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-    if !std::io::stderr().is_terminal() || dumb || screen.is_quiet() {
+    if !std::io::stderr().is_terminal() || dumb || screen.silent() {
         return Box::new(Silent);
     }
     let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
