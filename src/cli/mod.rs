@@ -4,10 +4,13 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod cache;
+mod cache_flags;
 mod ci;
 mod ci_cache;
 mod ci_flags;
 mod coverage;
+mod dependencies;
 mod failure;
 mod format;
 mod gate;
@@ -25,12 +28,17 @@ mod report_args;
 mod run;
 mod screen;
 mod watch;
+mod words;
 
 pub use args::{
     CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
     Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use cache::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};
+pub use cache_flags::CacheFlags;
 pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;

@@ -1,5 +1,6 @@
 //! Settings from flags, environment and files, resolved once.
 
+mod cache;
 mod colour;
 mod file;
 mod load;
@@ -10,6 +11,7 @@ mod settings;
 mod shape;
 mod text;
 
+pub use cache::CacheTable;
 pub use colour::Colour;
 pub use file::{SessionTable, SettingsFile};
 pub use load::load;
@@ -17,6 +19,6 @@ pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};
 pub use schema::schema_json;
 pub use settings::{Flags, Origin, Setting, Settings, Variables};
 pub use text::{
-    Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_memory,
-    parse_number, parse_word,
+    Jobs, Misread, parse_age, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
+    parse_memory, parse_number, parse_word,
 };
