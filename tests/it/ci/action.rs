@@ -34,12 +34,8 @@ fn two_machines_one_cache() {
     fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml"), action.join("action.yml")).unwrap();
 
     let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-    // The tools are those of the other tests; what a run leaves is this test's own.
-    let work = project.beside().join("work");
-    fs_err::create_dir(&work).unwrap();
-    for tool in ["venv", "node"] {
-        fs_err::os::unix::fs::symlink(acttools().join(tool), work.join(tool)).unwrap();
-    }
+    // A cache server of its own, apart from that of the other tests.
+    let work = acttools("acttools-action");
     let run = |more: &[&str]| {
         let mut command = Command::new("bash");
         command.arg(&kit).arg(&work).arg("--repo").arg(project.root()).args(["--label", "docker", "--quiet"]);

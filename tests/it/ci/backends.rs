@@ -123,8 +123,8 @@ impl Drop for Act {
 }
 
 /// The kit with its tools, made once.
-pub(super) fn acttools() -> PathBuf {
-    once("acttools-cache", |place| {
+pub(super) fn acttools(name: &str) -> PathBuf {
+    once(name, |place| {
         let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
         must(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
     })
@@ -132,7 +132,7 @@ pub(super) fn acttools() -> PathBuf {
 
 #[test]
 fn the_cache_of_act_and_the_official_client_beside_us() {
-    let work = acttools();
+    let work = acttools("acttools-cache");
     let folder = tempfile::tempdir().unwrap();
     let act = Act::start(&work, folder.path().join("env"));
     let backend = open("actions", &|name| act.variables.get(name).cloned()).unwrap().unwrap();
