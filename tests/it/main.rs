@@ -18,6 +18,7 @@ mod given;
 mod graph;
 mod host;
 mod host_environment;
+mod installs;
 mod junit;
 mod keys;
 mod links;

@@ -133,6 +133,20 @@ pub struct Finished {
     pub peak_kib: u64,
     /// From its start to the end of its process, in milliseconds.
     pub duration_ms: u64,
+    /// Its installs; none where it made none, or nobody counted.
+    #[serde(default)]
+    pub install: Option<Installs>,
+}
+
+/// What a session's installs came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Installs {
+    /// Milliseconds spent in them.
+    pub ms: u64,
+    /// How many were run.
+    pub commands: u32,
+    /// How many were skipped, since the environment was built by them already.
+    pub skipped: u32,
 }
 
 #[cfg(test)]

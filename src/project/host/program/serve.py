@@ -221,6 +221,7 @@ class Host:
             "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
             "exit": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
+            "install": answer.get("install"),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 

@@ -189,6 +189,7 @@ def perform(found, order, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    installs = watch_installs(nox, runner)
     defer_interrupts(nox)
     since = time.monotonic()
     last = last_error()
@@ -206,6 +207,7 @@ def perform(found, order, answers):
     except BaseException as error:
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
+    answer["install"] = installs.facts()
     answer["duration"] = time.monotonic() - since
     return answer
 
