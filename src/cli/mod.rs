@@ -4,7 +4,10 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod cache;
 mod cache_flags;
+mod ci;
+mod ci_cache;
 mod ci_flags;
 mod coverage;
 mod dependencies;
@@ -28,12 +31,15 @@ mod watch;
 mod words;
 
 pub use args::{
-    Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
-    Shown,
+    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
+    Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use cache::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};
 pub use cache_flags::CacheFlags;
-pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
+pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};

@@ -30,6 +30,7 @@ mod story;
 mod summary;
 #[cfg(test)]
 mod terminal;
+mod transfer;
 mod workflow_command;
 
 pub use board::{BoardState, frame};
@@ -52,3 +53,4 @@ pub use running::snapshot_running;
 pub use showing::{Progress, Showing, Stuck};
 pub use size::size;
 pub use state::{Counts, RunState, Running, SessionView, Status};
+pub use transfer::TransferBar;
