@@ -44,6 +44,7 @@ mod survive_disk;
 mod survive_faults;
 mod survive_host;
 mod survive_limits;
+mod survive_readers;
 mod survive_storm;
 mod trace;
 mod wheel;
