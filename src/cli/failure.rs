@@ -35,6 +35,9 @@ pub(super) enum Failure {
     /// A signal came before anything was run.
     #[error("{} came while the noxfile was loaded: nothing was run", Caught::name(*.0))]
     Ended(i32),
+    /// The command line asks for what there is not.
+    #[error("{0}")]
+    Usage(String),
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
@@ -52,7 +55,7 @@ impl Failure {
     /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks, more for a signal.
     pub(super) fn exit(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
+            Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) | Self::Usage(_) => 2,
             Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Select => 2,

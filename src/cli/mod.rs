@@ -22,6 +22,7 @@ mod report;
 mod report_args;
 mod run;
 mod screen;
+mod side;
 mod watch;
 
 pub use args::{
