@@ -38,6 +38,15 @@ pub(super) enum Failure {
     /// The command line asks for what there is not.
     #[error("{0}")]
     Usage(String),
+    /// What was to be imported cannot be read.
+    #[error("{0}")]
+    Import(String),
+    /// A command of a bench failed.
+    #[error("{0}")]
+    Command(String),
+    /// A signal came during a bench.
+    #[error("{} came: the bench is not over", Caught::name(*.0))]
+    BenchEnded(i32),
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
@@ -61,8 +70,9 @@ impl Failure {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
-            Self::Ended(signal) => Caught::exit(*signal),
+            Self::Import(_) | Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+            Self::Command(_) => 1,
+            Self::Ended(signal) | Self::BenchEnded(signal) => Caught::exit(*signal),
         }
     }
 
@@ -86,6 +96,7 @@ impl Failure {
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
             Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
+            Self::Command(_) => vec!["--ignore-failure goes on all the same".to_owned()],
             Self::Graph(_) => vec!["drop one of these needs".to_owned()],
             _ => Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::replay::find;
 use crate::project::commits_of;
-use crate::record::{Folder, Record};
+use crate::record::{Folder, Imported, Record};
 use crate::report::{Side, Timings};
 
 /// How far back a branch is followed to a commit that has runs.
@@ -20,6 +20,9 @@ pub(super) fn side(name: &str, folder: Option<&Folder>) -> Result<Side, Failure>
     if path.is_file() {
         let record = Record::read(path).map_err(|error| Failure::NoRun(error.to_string()))?;
         return Ok(of(name, format!("run {}", record.run), &[record]));
+    }
+    if name == "imported" {
+        return imported(folder);
     }
     let folder = folder.ok_or_else(|| Failure::NoRun("no run is recorded here: there is no .noxide".to_owned()))?;
     let runs = folder.runs();
@@ -51,6 +54,17 @@ pub(super) fn side(name: &str, folder: Option<&Folder>) -> Result<Side, Failure>
         }
         None => Err(Failure::NoRun(format!("no run is recorded of {name}, nor of the {BACK} commits before it"))),
     }
+}
+
+/// Everything that was imported.
+fn imported(folder: Option<&Folder>) -> Result<Side, Failure> {
+    let imported = folder.map_or_else(|| Ok(Imported::default()), |folder| Imported::read(folder.path()));
+    let imported = imported.map_err(|error| Failure::NoRun(error.to_string()))?;
+    if imported.runs.is_empty() {
+        return Err(Failure::NoRun("nothing was imported here: `noxide history import` does".to_owned()));
+    }
+    let runs = imported.runs.iter().map(Timings::imported).collect();
+    Ok(Side { name: "imported".to_owned(), means: "past CI runs".to_owned(), runs })
 }
 
 fn of(name: &str, means: String, records: &[Record]) -> Side {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::statistics::{CONFIDENCE, Ratio, Spread, Verdict};
 use super::table::{Table, cell};
-use crate::record::{Outcome, Record, duration};
+use crate::record::{ImportedRun, Outcome, Record, duration};
 
 /// The version of the document.
 pub const COMPARISON_VERSION: u32 = 1;
@@ -39,6 +39,18 @@ impl Timings {
         Self {
             total: (record.exit == Some(0)).then(|| seconds(record.wall)),
             sessions: passed.map(|result| (result.session.as_str().to_owned(), seconds(result.wall()))).collect(),
+        }
+    }
+}
+
+impl Timings {
+    /// Of an imported run.
+    pub fn imported(run: &ImportedRun) -> Self {
+        let seconds = |ms: u64| ms as f64 / 1_000.0;
+        let passed = run.jobs.iter().filter(|job| job.passed);
+        Self {
+            total: run.wall.filter(|_| run.passed == Some(true)).map(seconds),
+            sessions: passed.filter_map(|job| Some((job.name.clone(), seconds(job.wall?)))).collect(),
         }
     }
 }
@@ -106,9 +118,14 @@ impl Row {
     }
 }
 
+/// Seconds as people read them.
+pub(super) fn seconds(seconds: f64) -> String {
+    duration((seconds.min(1e9) * 1_000.0).round() as u64)
+}
+
 /// A median with its interval: `12.3s (11.9s to 12.8s)`.
 pub(super) fn median_words(spread: Spread) -> String {
-    let words = |seconds: f64| duration((seconds.min(1e9) * 1_000.0).round() as u64);
+    let words = seconds;
     match spread.low.zip(spread.high) {
         Some((low, high)) => format!("{} ({} to {})", words(spread.median), words(low), words(high)),
         None => words(spread.median),

@@ -5,6 +5,8 @@ pub mod bench;
 mod chain;
 mod compare;
 mod embedded;
+mod import;
+mod installs;
 mod junit;
 mod page;
 mod past;
@@ -20,6 +22,8 @@ mod words;
 
 pub use chain::{Because, Bounds, Link};
 pub use compare::{COMPARISON_VERSION, Comparison, Named, Row, Side, Timings, compare};
+pub use import::{FetchError, Fetched, Import, ImportError, fetch, read};
+pub use installs::installs;
 pub use junit::{Junit, junit};
 pub use page::{PageError, page};
 pub use past::{Flaky, Past, PastRun};

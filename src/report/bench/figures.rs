@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::plan::{BenchPlan, Caches};
 use super::rounds::Sample;
-use crate::report::compare::median_words;
+use crate::report::compare::{median_words, seconds};
 use crate::report::statistics::{CONFIDENCE, Ratio, Spread, Verdict};
 use crate::report::table::{Table, cell};
 
@@ -119,15 +119,15 @@ impl Bench {
             ("work", true),
         ]);
         for line in &self.lines {
-            let spread = |spread: Option<Spread>| spread.map(median_words).unwrap_or_default();
+            let middle = |spread: Option<Spread>| spread.map(|spread| seconds(spread.median)).unwrap_or_default();
             table.row(vec![
                 line.caches.word().to_owned(),
                 self.plan.variants[line.variant].name.clone(),
                 median_words(line.wall),
                 line.ratio.map(Ratio::words).unwrap_or_default(),
                 line.verdict.map(Verdict::words).unwrap_or_default().to_owned(),
-                spread(line.install),
-                spread(line.work),
+                middle(line.install),
+                middle(line.work),
             ]);
         }
         table

@@ -16,36 +16,30 @@ pub enum MarkedError {
     Crossed,
 }
 
-/// A document with a generated part.
-#[derive(Clone, Copy, Debug)]
-pub struct Marked;
-
-impl Marked {
-    /// The document with its generated part replaced; one without marks gets them at its end.
-    ///
-    /// # Errors
-    /// When the marks are no pair: nothing of what a person wrote may be lost.
-    pub fn replace(document: &str, part: &str) -> Result<String, MarkedError> {
-        let block = format!("{BEGIN}\n{}\n{END}", part.trim_end());
-        match (document.matches(BEGIN).count(), document.matches(END).count()) {
-            (0, 0) => {
-                let gap = match document {
-                    "" => "",
-                    text if text.ends_with("\n\n") => "",
-                    text if text.ends_with('\n') => "\n",
-                    _ => "\n\n",
-                };
-                Ok(format!("{document}{gap}{block}\n"))
-            }
-            (1, 1) => {
-                let (begin, end) = (document.find(BEGIN).unwrap_or(0), document.find(END).unwrap_or(0));
-                if end < begin {
-                    return Err(MarkedError::Crossed);
-                }
-                Ok(format!("{}{block}{}", &document[..begin], &document[end + END.len()..]))
-            }
-            _ => Err(MarkedError::NoPair),
+/// The document with its generated part replaced; one without marks gets them at its end.
+///
+/// # Errors
+/// When the marks are no pair: nothing of what a person wrote may be lost.
+pub fn marked(document: &str, part: &str) -> Result<String, MarkedError> {
+    let block = format!("{BEGIN}\n{}\n{END}", part.trim_end());
+    match (document.matches(BEGIN).count(), document.matches(END).count()) {
+        (0, 0) => {
+            let gap = match document {
+                "" => "",
+                text if text.ends_with("\n\n") => "",
+                text if text.ends_with('\n') => "\n",
+                _ => "\n\n",
+            };
+            Ok(format!("{document}{gap}{block}\n"))
         }
+        (1, 1) => {
+            let (begin, end) = (document.find(BEGIN).unwrap_or(0), document.find(END).unwrap_or(0));
+            if end < begin {
+                return Err(MarkedError::Crossed);
+            }
+            Ok(format!("{}{block}{}", &document[..begin], &document[end + END.len()..]))
+        }
+        _ => Err(MarkedError::NoPair),
     }
 }
 
@@ -55,21 +49,21 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_changes() {
-        let once = Marked::replace("# CI\n", "| a |\n").unwrap();
+        let once = marked("# CI\n", "| a |\n").unwrap();
         assert_eq!(once, format!("# CI\n\n{BEGIN}\n| a |\n{END}\n"));
-        assert_eq!(Marked::replace(&once, "| a |\n").unwrap(), once, "twice is once");
+        assert_eq!(marked(&once, "| a |\n").unwrap(), once, "twice is once");
         let around = format!("above\r\n{BEGIN}old{END} below");
-        assert_eq!(Marked::replace(&around, "new").unwrap(), format!("above\r\n{BEGIN}\nnew\n{END} below"));
+        assert_eq!(marked(&around, "new").unwrap(), format!("above\r\n{BEGIN}\nnew\n{END} below"));
         for start in ["", "a", "a\n\n"] {
-            assert!(Marked::replace(start, "x").unwrap().ends_with(&format!("{BEGIN}\nx\n{END}\n")));
+            assert!(marked(start, "x").unwrap().ends_with(&format!("{BEGIN}\nx\n{END}\n")));
         }
     }
 
     #[test]
     fn marks_that_are_no_pair_are_refused() {
         for text in [BEGIN.to_owned(), END.to_owned(), format!("{BEGIN}{BEGIN}{END}")] {
-            assert_eq!(Marked::replace(&text, "x"), Err(MarkedError::NoPair));
+            assert_eq!(marked(&text, "x"), Err(MarkedError::NoPair));
         }
-        assert_eq!(Marked::replace(&format!("{END}{BEGIN}"), "x"), Err(MarkedError::Crossed));
+        assert_eq!(marked(&format!("{END}{BEGIN}"), "x"), Err(MarkedError::Crossed));
     }
 }
