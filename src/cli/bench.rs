@@ -71,8 +71,11 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|source| Failure::System { what: "cannot write the table".to_owned(), source })
 }
 
+/// Tools and their versions.
+type Versions = Vec<(String, String)>;
+
 /// The commands, and the versions of what they are.
-fn variants(args: &BenchArgs) -> Result<(Vec<Variant>, Vec<(String, String)>), Failure> {
+fn variants(args: &BenchArgs) -> Result<(Vec<Variant>, Versions), Failure> {
     let variant = |name: &str, command: Vec<String>| Variant { name: name.to_owned(), command };
     let own = || -> Result<String, Failure> {
         let path = std::env::current_exe()
@@ -120,7 +123,7 @@ fn said(command: &[&str]) -> Option<String> {
     Some(format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
 }
 
-fn facts(versions: Vec<(String, String)>) -> Facts {
+fn facts(versions: Versions) -> Facts {
     let machine = Machine::here();
     let commit = Checkout::of(Path::new(".")).map(|checkout| {
         let short = checkout.commit.get(..12).unwrap_or(&checkout.commit).to_owned();

@@ -64,10 +64,10 @@ fn answers(source: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let token = std::env::var("NOXIDE_FORGE_TOKEN").ok().filter(|token| !token.is_empty());
         let certificates = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
             None => None,
-            Some(path) => Some(fs_err::read(path).map_err(|source| Failure::System {
-                what: "cannot read SSL_CERT_FILE".to_owned(),
-                source,
-            })?),
+            Some(path) => Some(
+                fs_err::read(path)
+                    .map_err(|source| Failure::System { what: "cannot read SSL_CERT_FILE".to_owned(), source })?,
+            ),
         };
         let fetched = fetch(source, token.as_deref(), certificates.as_deref());
         let fetched = fetched.map_err(|error| Failure::Import(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::args::Format;
+use super::format::Format;
 
 /// Flags of `noxide history`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]

@@ -100,6 +100,9 @@ impl Measure {
     }
 }
 
+/// Lines of nox, and the second at which each came.
+type Lines = Vec<(f64, String)>;
+
 /// A command that runs.
 struct Started {
     child: Child,
@@ -109,7 +112,7 @@ struct Started {
 
 impl Started {
     /// Waits for its end. Its output goes to the log; lines of nox are kept with their time.
-    fn finish(mut self, log: PathBuf) -> std::io::Result<(Duration, Option<i32>, Vec<(f64, String)>)> {
+    fn finish(mut self, log: PathBuf) -> std::io::Result<(Duration, Option<i32>, Lines)> {
         let (sender, ended) = mpsc::channel();
         let (reader, started) = (self.reader, self.started);
         std::thread::spawn(move || {
@@ -129,7 +132,7 @@ impl Started {
     }
 }
 
-fn listen(reader: impl Read, started: Instant, log: &Path) -> Vec<(f64, String)> {
+fn listen(reader: impl Read, started: Instant, log: &Path) -> Lines {
     let mut reader = BufReader::new(reader);
     let mut file = fs_err::File::create(log).ok();
     let (mut line, mut lines) = (Vec::new(), Vec::new());

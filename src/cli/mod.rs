@@ -6,14 +6,16 @@ mod audience;
 mod audit;
 mod bench;
 mod bench_args;
+mod cache_flags;
 mod ci_flags;
 mod copy;
 mod coverage;
+mod dependencies;
 mod failure;
-mod history;
-mod history_args;
 mod format;
 mod gate;
+mod history;
+mod history_args;
 mod host_flags;
 mod listing;
 mod main;
@@ -30,6 +32,7 @@ mod run;
 mod screen;
 mod side;
 mod watch;
+mod words;
 
 pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
@@ -37,6 +40,7 @@ pub use args::{
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
+pub use cache_flags::CacheFlags;
 pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use history_args::{HistoryArgs, HistoryCommand, ImportArgs};
 pub use main::main;

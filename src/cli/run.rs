@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Sender};
 
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
+use super::dependencies::hold_to_lock;
 use super::failure::Failure;
 use super::listing::dry_run;
 use super::matrix::cut;
@@ -43,8 +44,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     }
     let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
-        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-        let history = History::new(&known.unwrap_or_default());
+        let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
         let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
@@ -53,7 +53,8 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
-    let history = History::new(&folder.newest(History::RUNS));
+    hold_to_lock(&mut opened, folder.path())?;
+    let history = folder.history();
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let exit = go(args, screen, &mut opened, plan, &folder, &history, Source { commit, shard })?;
@@ -74,6 +75,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
+        ahead: !args.running.dry_run,
     })
 }
 

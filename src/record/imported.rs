@@ -79,7 +79,9 @@ impl Imported {
             .and_then(serde_json::Value::as_u64);
         if version != Some(u64::from(IMPORTED_VERSION)) {
             let version = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            return Err(refuse(format!("its version ({version}) is not known to this noxide: remove it, import again")));
+            return Err(refuse(format!(
+                "its version ({version}) is not known to this noxide: remove it, import again"
+            )));
         }
         serde_json::from_slice(&bytes).map_err(|error| refuse(format!("this is no import: {error}")))
     }

@@ -8,12 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::fields::At;
+use super::fields::{At, Told};
 use super::span::between;
 use crate::record::{ImportedJob, ImportedRun};
-
-/// What an answer tells: runs, and how many entries say nothing because they are not over.
-pub(super) type Told = (Vec<ImportedRun>, usize);
 
 /// How something ended, by the words of the three forges.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,13 +28,13 @@ pub(super) fn object(answer: &Value) -> Result<Told, String> {
     let root = At::new(answer, "");
     if answer.get("workflow_runs").is_some() {
         let entries = root.members("workflow_runs")?;
-        return if entries.iter().any(is_task) { tasks(&entries) } else { runs(&entries) };
+        return if !entries.is_empty() && entries.iter().all(is_task) { tasks(&entries) } else { runs(&entries) };
     }
     if answer.get("jobs").is_some() {
         return jobs(&root.members("jobs")?);
     }
     if answer.get("statuses").is_some() {
-        return super::statuses::statuses(&root.members("statuses")?, root.text(&["sha"])?);
+        return super::statuses::statuses(&root.members("statuses")?, root.text(&["sha"])?.as_deref());
     }
     if answer.get("id").is_some() && (answer.get("status").is_some() || answer.get("state").is_some()) {
         return list(std::slice::from_ref(&At::new(answer, "answer")));
@@ -64,9 +61,8 @@ pub(super) fn list(entries: &[At<'_>]) -> Result<Told, String> {
 
 /// Forgejo's tasks are listed as `workflow_runs`, but each is a job: its status says how it ended.
 fn is_task(entry: &At<'_>) -> bool {
-    entry.has("run_number") && !entry.has("conclusion") && entry.value.get("status") != Some(&"completed".into())
-        && !entry.has("commit_sha")
-        && entry.has("name")
+    let says = |name: &str| entry.value.get(name).is_some();
+    says("run_number") && says("name") && !says("conclusion") && !says("commit_sha")
 }
 
 fn end(entry: &At<'_>) -> Result<End, String> {

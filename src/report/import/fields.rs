@@ -2,6 +2,11 @@
 
 use serde_json::Value;
 
+use crate::record::ImportedRun;
+
+/// What an answer tells: runs, and how many entries say nothing because they are not over.
+pub(super) type Told = (Vec<ImportedRun>, usize);
+
 /// Names are cut there.
 const LONGEST_NAME: usize = 200;
 

@@ -80,14 +80,16 @@ fn nox(said: &str, time: Option<&str>, started: &mut Vec<(String, Option<String>
     }
     let Some(rest) = said.strip_prefix("Session ") else { return };
     let ended = [(" was successful", true), (" failed", false)];
-    let Some((name, after, passed)) =
-        ended.iter().find_map(|(word, passed)| rest.find(word).map(|at| (&rest[..at], &rest[at + word.len()..], *passed)))
+    let Some((name, after, passed)) = ended
+        .iter()
+        .find_map(|(word, passed)| rest.find(word).map(|at| (&rest[..at], &rest[at + word.len()..], *passed)))
     else {
         return;
     };
     let begun = started.iter().rposition(|(other, _)| other == name).map(|at| started.remove(at));
     let by_clock = begun.and_then(|(_, begun)| between(begun.as_deref()?, time?));
-    let words = after.strip_prefix(" in ").or_else(|| after.strip_prefix(" (took ").and_then(|rest| rest.split(')').next()));
+    let words =
+        after.strip_prefix(" in ").or_else(|| after.strip_prefix(" (took ").and_then(|rest| rest.split(')').next()));
     let wall = by_clock.or_else(|| words.and_then(spoken));
     log.jobs.push(ImportedJob { name: clean(name), wall, passed });
 }

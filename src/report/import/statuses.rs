@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::Told;
-use super::fields::At;
+use super::fields::{At, Told};
 use super::span::forge;
 use crate::record::{ImportedJob, ImportedRun};
 
@@ -32,7 +31,7 @@ fn is_event(word: &str) -> bool {
 }
 
 /// The statuses of a commit; of several with one context the first counts, which forges list newest first.
-pub(super) fn statuses(entries: &[At<'_>], commit: Option<String>) -> Result<Told, String> {
+pub(super) fn statuses(entries: &[At<'_>], commit: Option<&str>) -> Result<Told, String> {
     let mut runs: BTreeMap<String, ImportedRun> = BTreeMap::new();
     let mut seen: Vec<(String, String)> = Vec::new();
     let mut open = 0;
@@ -44,7 +43,7 @@ pub(super) fn statuses(entries: &[At<'_>], commit: Option<String>) -> Result<Tol
             continue;
         };
         let own = address(entry)?;
-        let key = commit.clone().or(own).unwrap_or_else(|| "unknown".to_owned());
+        let key = commit.map(str::to_owned).or(own).unwrap_or_else(|| "unknown".to_owned());
         if seen.contains(&(key.clone(), context.clone())) {
             continue;
         }
@@ -79,7 +78,9 @@ mod tests {
     fn descriptions_and_contexts() {
         assert_eq!(described("Successful in 5m5s"), Some((true, 305_000)));
         assert_eq!(described("Failing after 4m25s"), Some((false, 265_000)));
-        for text in ["Has been cancelled", "Blocked by required conditions", "Successful in ages", "Has started running"] {
+        for text in
+            ["Has been cancelled", "Blocked by required conditions", "Successful in ages", "Has started running"]
+        {
             assert_eq!(described(text), None, "{text}");
         }
         assert_eq!(job("ci.yml / lint (pull_request)"), "lint");
