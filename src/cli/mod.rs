@@ -6,7 +6,10 @@ mod audience;
 mod audit;
 mod bench;
 mod bench_args;
+mod cache;
 mod cache_flags;
+mod ci;
+mod ci_cache;
 mod ci_flags;
 mod copy;
 mod coverage;
@@ -35,13 +38,16 @@ mod watch;
 mod words;
 
 pub use args::{
-    Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
-    Shown,
+    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
+    Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
+pub use cache::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};
 pub use cache_flags::CacheFlags;
-pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
+pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use history_args::{HistoryArgs, HistoryCommand, ImportArgs};
 pub use main::main;
 pub use mistakes::mistakes;

@@ -35,6 +35,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nox_args: Vec<OsString>,
     /// What follows `--`.
     pub(super) posargs: Vec<OsString>,
+    /// Variables for the noxfile and all its sessions.
+    pub(super) env: Vec<(OsString, OsString)>,
     /// Whether sessions will be run.
     pub(super) ahead: bool,
 }
@@ -79,7 +81,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         python,
         nox_args: wanted.nox_args,
         posargs: wanted.posargs,
-        env: Vec::new(),
+        env: wanted.env.into_iter().map(|(name, value)| (name, Some(value))).collect(),
         color: screen.out.color,
         ahead: wanted.ahead,
         load_timeout: options.load_timeout,
@@ -111,7 +113,7 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
 }
 
 /// Where noxide keeps what is worth keeping between projects.
-fn cache_folder() -> Option<PathBuf> {
+pub(super) fn cache_folder() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || named("HOME");
     named("NOXIDE_CACHE_DIR").or_else(|| {
