@@ -46,5 +46,6 @@ mod survive_disk;
 mod survive_faults;
 mod survive_host;
 mod survive_limits;
+mod survive_readers;
 mod survive_storm;
 mod wheel;
