@@ -51,8 +51,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     }
     let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
-        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-        let history = History::new(&known.unwrap_or_default());
+        let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
         let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
@@ -62,7 +61,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
-    let history = History::new(&folder.newest(History::RUNS));
+    let history = folder.history();
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let source = Source { commit, shard };
