@@ -19,7 +19,7 @@ use super::traced::{learn, text_of, tracing};
 use crate::fs::write_atomic;
 use crate::output::{Progress, reporters};
 use crate::project::{Checkout, Manifest};
-use crate::record::{Folder, History, Recorder, RunFacts};
+use crate::record::{Folder, Recorder, RunFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
 use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
