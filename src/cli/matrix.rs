@@ -25,6 +25,7 @@ pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> 
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args: args.selection.nox_args(),
         posargs: Vec::new(),
+        env: Vec::new(),
         ahead: false,
     };
     let opened = Opened::new(wanted, screen)?;
@@ -35,8 +36,7 @@ pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> 
         say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);
     }
-    let records = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-    let history = History::new(&records.unwrap_or_default());
+    let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
     let plan = ShardPlan::new(&opened.manifest, &opened.options, &history, args.shards)?;
     let name = |id: &crate::project::SessionId| opened.manifest.sessions[id.0].name.clone();
     let parts: Vec<_> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();
