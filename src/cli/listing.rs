@@ -54,7 +54,11 @@ pub(super) fn graph(args: &GraphArgs, screen: &Screen) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opened, Failure> {
+/// Opens the project for a look at its sessions, and says what people should know.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opened, Failure> {
     let wanted = Wanted {
         flags: host.flags(),
         noxfile: selection.noxfile.as_deref().map(Path::new),
