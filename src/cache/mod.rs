@@ -1,5 +1,6 @@
 //! Folders kept under keys: the store on disk, and what it knows of uv.
 
+pub mod keys;
 mod options;
 mod progress;
 pub mod store;

@@ -42,6 +42,9 @@ pub(super) enum Failure {
     /// Installs cannot be held to the lock.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
+    /// The cache fails, and must not.
+    #[error("the cache cannot be used: {0}")]
+    Cache(String),
     /// There is no uv.
     #[error("{0}")]
     NoUv(String),
@@ -66,7 +69,12 @@ impl Failure {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
+            Self::Nox(_)
+            | Self::Host(_)
+            | Self::System { .. }
+            | Self::Constraints(_)
+            | Self::NoUv(_)
+            | Self::Cache(_) => 3,
             Self::Ended(signal) => Caught::exit(*signal),
         }
     }

@@ -53,6 +53,7 @@ class Installs:
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INSTALLS_MAX_AGE", 0))
         self.asked = os.path.join(os.getcwd(), ".noxide", "asked")
+        self.fill = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         self.seconds = 0.0
         self.commands = 0
         self.skipped = 0
@@ -103,13 +104,39 @@ class Installs:
                     return install(session, *args, **dict(kwargs, env=env))
                 except self.nox.command.CommandFailed:
                     session.warn("That failed offline: tried again online.")
-        result = install(session, *args, **kwargs)
+        with self.alone(session, args, kwargs):
+            result = install(session, *args, **kwargs)
         if asked:
             with contextlib.suppress(OSError):
                 os.makedirs(self.asked, exist_ok=True)
                 with open(asked, "w"):
                     os.utime(asked)
         return result
+
+    @contextlib.contextmanager
+    def alone(self, session, args, kwargs):
+        """While a cache is filled: one install at a time, for uv fetches for each what none has finished fetching.
+
+        What another session of the run has installed already is there, and goes on beside others.
+        """
+        if not self.fill:
+            yield
+            return
+        import fcntl
+
+        variables = dict(session.env, **(kwargs.get("env") or {}))
+        variables = [[name, value] for name, value in sorted(variables.items())
+                     if name.startswith(("UV_", "PIP_")) and name not in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON")]
+        mark = os.path.join(self.fill, digest(json.dumps([args, variables], default=str).encode("utf-8", "replace")))
+        os.makedirs(self.fill, exist_ok=True)
+        with open(os.path.join(self.fill, "lock"), "w") as lock:
+            if not os.path.exists(mark):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(mark):
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            yield
+            with open(mark, "w"):
+                pass
 
     def print_of(self, session, words, kwargs):
         """What decides the result of an install, as a digest; none where that cannot be known."""
@@ -238,7 +265,22 @@ def watch_installs(nox, runner):
     for name in ("run_install", "run_always"):
         wrap(name, words_of_command)
     wrap("conda_install", lambda args: None)
+    if watched.fill:
+        wrap_syncs(kind, watched)
     return watched
+
+
+def wrap_syncs(kind, watched):
+    """`session.run("uv", "sync", …)` is an install too, though nox does not know."""
+    run = kind.run
+
+    @functools.wraps(run)
+    def watched_run(session, *args, **kwargs):
+        if len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
+            return watched.around(run, session, None, args, kwargs)
+        return run(session, *args, **kwargs)
+
+    kind.run = watched_run
 
 
 def words_of_command(args):
