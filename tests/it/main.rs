@@ -8,6 +8,7 @@ mod artifacts;
 mod audit;
 mod bad_noxfile;
 mod cache;
+mod cache_keys;
 mod ci;
 mod cli_help;
 mod command_line;
