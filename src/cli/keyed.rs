@@ -20,6 +20,8 @@ pub(super) struct Keyed {
     pub(super) keys: Option<Keys>,
     /// What could not be read, in sentences.
     pub(super) troubles: Vec<String>,
+    /// Interpreters that are not here, in sentences: nox skips these sessions, and says so itself.
+    pub(super) missing: Vec<String>,
     project: String,
 }
 
@@ -38,7 +40,8 @@ impl Keyed {
     /// Reads the facts of these sessions.
     pub(super) fn new(manifest: &Manifest, locked: bool, ids: &[SessionId]) -> Self {
         let root = &manifest.root;
-        let (mut surroundings, mut troubles) = Surroundings::read(root, &manifest.noxfile);
+        let mut missing = Vec::new();
+        let (mut surroundings, troubles) = Surroundings::read(root, &manifest.noxfile);
         let uv = find_uv(manifest);
         surroundings.locked = locked;
         surroundings.uv = uv.as_deref().and_then(version_of);
@@ -51,7 +54,7 @@ impl Keyed {
             }
             let python = pythons.entry(session.python.as_deref()).or_insert_with(|| {
                 let found = Interpreter::find(session.python.as_deref(), &manifest.executable, uv.as_deref());
-                found.map_err(|error| troubles.push(error.to_string())).ok()
+                found.map_err(|error| missing.push(error.to_string())).ok()
             });
             let python = python.clone();
             let facts = surroundings.facts(session, root, &python.clone().unwrap_or_default());
@@ -59,7 +62,7 @@ impl Keyed {
         }
         let project = project_of(root, &surroundings);
         let keys = cache_folder().map(|folder| Keys::new(&folder, &project));
-        Self { sessions, surroundings, keys, troubles, project }
+        Self { sessions, surroundings, keys, troubles, missing, project }
     }
 
     /// The key of all of them, or of one.

@@ -53,13 +53,13 @@ pub(in crate::cli) fn key(args: &CacheKeyArgs, screen: &Screen) -> Result<u8, Fa
         noxfile: args.selection.noxfile.as_deref().map(std::path::Path::new),
         nox_args: args.selection.nox_args(),
         posargs: Vec::new(),
-        ahead: 0,
+        ahead: false,
     };
-    let mut opened = Opened::new(wanted, screen)?;
+    let opened = Opened::new(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();
     let keyed = Keyed::new(&opened.manifest, opened.options.cache.locked, &queue);
     opened.host.close();
-    for trouble in &keyed.troubles {
+    for trouble in keyed.troubles.iter().chain(&keyed.missing) {
         say(&format!("warning: {trouble}"));
     }
     if keyed.sessions.is_empty() {
