@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{gate, listing, matrix, merge, replay, report, run};
+use super::{ci, gate, listing, matrix, merge, replay, report, run};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -34,7 +34,8 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         std::env::set_current_dir(&path).map_err(|source| Failure::Folder { path, source })?;
     }
     match &cli.command {
-        Command::Run(args) => run::run(args, screen),
+        Command::Run(args) => run::run(args, screen, &[]),
+        Command::Ci(args) => ci::ci(args, screen),
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
@@ -58,6 +59,7 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Run(args) => args.shown.format == Format::Json,
+        Command::Ci(args) => args.run.shown.format == Format::Json,
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,

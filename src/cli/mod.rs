@@ -6,6 +6,8 @@ mod audience;
 mod audit;
 mod cache;
 mod cache_flags;
+mod ci;
+mod ci_cache;
 mod ci_flags;
 mod coverage;
 mod dependencies;
@@ -31,8 +33,8 @@ mod watch;
 mod words;
 
 pub use args::{
-    Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
-    Shown,
+    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
+    Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use cache::{
@@ -40,7 +42,7 @@ pub use cache::{
     CacheVerifyArgs, UvArgs,
 };
 pub use cache_flags::CacheFlags;
-pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
+pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};

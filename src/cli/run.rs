@@ -26,12 +26,12 @@ use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, no
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
 
-/// Runs sessions and gives the exit code.
+/// Runs sessions and gives the exit code; `env` is set for the noxfile and all its sessions.
 ///
 /// # Errors
 /// When the run cannot even begin.
-pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    let wanted = wanted(args)?;
+pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)]) -> Result<u8, Failure> {
+    let wanted = wanted(args, env)?;
     // Git takes its time while nox takes its own.
     let root = root(wanted.noxfile);
     let checkout = std::thread::spawn(move || Checkout::of(&root));
@@ -68,7 +68,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     Ok(exit)
 }
 
-fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
+fn wanted<'a>(args: &'a RunArgs, env: &[(OsString, OsString)]) -> Result<Wanted<'a>, Failure> {
     let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
         nox_args.extend(rerun(args.selection.noxfile.as_deref().map(Path::new))?);
@@ -78,6 +78,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
+        env: env.to_vec(),
         ahead: !args.running.dry_run,
     })
 }

@@ -108,7 +108,7 @@ mod tests {
             line,
             "restore ━━━━━━━━━━━━──────────── 171/171 entries · 18000 files · 288 MiB of 577 MiB · 577 MiB/s"
         );
-        assert_eq!(console::measure_text_width(&bar(Phase::Restore, total, done, Duration::ZERO, PLAIN, 60)), 60);
+        assert_eq!(console::measure_text_width(&bar(Phase::Restore, total, done, Duration::ZERO, PLAIN, 60)), 59);
         let counted = Amount { entries: 4, ..Amount::default() };
         let half = Amount { entries: 2, files: 9, bytes: 2_048 };
         let ascii = Paint { color: false, unicode: false };

@@ -21,7 +21,7 @@ pub use event::{
 };
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
-pub use merge::{Copied, MergePlan};
+pub use merge::{Copied, MergePlan, copy};
 pub use outcome::Outcome;
 pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
 pub use recorder::{Recorder, read_events, write_record};

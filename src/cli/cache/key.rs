@@ -2,43 +2,20 @@
 
 use std::fmt::Write as _;
 
-use clap::Args;
 use serde_json::{Value, json};
 
+use super::flags::CacheKeyArgs;
 use crate::cache::keys::{Difference, Fact, FactKind, Kept};
-use crate::cli::cache_flags::CacheFlags;
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
-use crate::cli::host_flags::HostArgs;
 use crate::cli::keyed::{Keyed, KeyedSession};
 use crate::cli::listing::print;
-use crate::cli::nox_flags::Selection;
 use crate::cli::opened::{Opened, Wanted};
 use crate::cli::screen::{Screen, say};
 use crate::project::SessionId;
 
 /// How many packages `--explain` lists before it only counts them.
 const NAMED: usize = 6;
-
-/// Flags of `noxide cache key`.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheKeyArgs {
-    /// Which sessions.
-    #[command(flatten)]
-    pub selection: Selection,
-    /// Print each fact, and what differs from the nearest older state
-    #[arg(long, help_heading = "Output")]
-    pub explain: bool,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
-    /// How dependencies are had.
-    #[command(flatten)]
-    pub dependencies: CacheFlags,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
-}
 
 /// Prints the key and gives the exit code.
 ///

@@ -12,6 +12,6 @@ mod verify;
 
 pub(super) use command::{cache, wants_json};
 pub use flags::{
-    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
+    CacheVerifyArgs, UvArgs,
 };
-pub use key::CacheKeyArgs;
