@@ -74,6 +74,11 @@ pub enum Command {
     /// Tell what records say of a run and those before it: a page, words, JSON, a trace
     #[command(args_override_self = true)]
     Report(super::ReportArgs),
+    /// Keep what past CI runs took
+    History(super::HistoryArgs),
+    /// Measure before and after in interleaved rounds, cold and warm
+    #[command(args_override_self = true)]
+    Bench(super::BenchArgs),
     /// Look at the project's workflows, and mend them
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{ci, gate, listing, matrix, merge, replay, report, run};
+use super::{bench, ci, gate, history, listing, matrix, merge, replay, report, run};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -40,6 +40,8 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
         Command::Report(args) => report::report(args, screen),
+        Command::History(args) => history::history(args),
+        Command::Bench(args) => bench::bench(args, screen),
         Command::Audit(args) => {
             let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
             Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
@@ -63,6 +65,11 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
+        Command::History(args) => {
+            let super::HistoryCommand::Import(args) = &args.command;
+            args.format == Format::Json
+        }
+        Command::Bench(args) => args.format.as_plain() == Format::Json,
         Command::Cache(args) => super::cache::wants_json(args),
         Command::Report(args) => args.format == super::ReportFormat::Json,
         Command::Merge(args) => args.format == Format::Json,

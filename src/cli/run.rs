@@ -16,7 +16,7 @@ use super::opened::{Opened, Wanted, root};
 use super::provision::Provision;
 use super::screen::{Screen, say, terminal_size};
 use crate::fs::write_atomic;
-use crate::output::reporters;
+use crate::output::{Progress, reporters};
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts, ShardFacts};
 use crate::report::junit;
@@ -45,8 +45,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     }
     let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
-        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-        let history = History::new(&known.unwrap_or_default());
+        let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
         let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
@@ -56,7 +55,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
-    let history = History::new(&folder.newest(History::RUNS));
+    let history = folder.history();
     let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let provision = Provision::new(&mut opened, &mut plan)?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
@@ -165,8 +164,10 @@ fn go(
     let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
     let (run, recorder) = recorder(folder)?;
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
-    let reporters = reporters::open(&output, screen.streams(events));
-    let mut audience = Audience::new(recorder, reporters);
+    let progress = Progress::default();
+    let reporters = reporters::open(&output, screen.streams(events).counted(&progress));
+    let mut audience = Audience::new(recorder, reporters, &progress)
+        .map_err(|source| Failure::System { what: "cannot show this run".to_owned(), source })?;
     let facts = facts(&run, &opened.manifest, &plan, &source);
     let run_folder = folder.run(&run);
     let mark =
@@ -210,7 +211,7 @@ fn go(
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);
     opened.watch.over(exit);
-    for trouble in &audience.troubles {
+    for trouble in audience.dismiss(exit > 128) {
         say(&format!("warning: {trouble}"));
     }
     drop(keys);

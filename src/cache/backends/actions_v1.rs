@@ -3,14 +3,13 @@
 //! Entries are found by key prefixes, so every answer's key is compared; keys come back in lower case; the length of an
 //! archive is learnt from `Content-Range`, since `HEAD` is refused. Seen on act 0.2.89 and in the Forgejo runner's code.
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::mode::Mode;
+use super::places::{Places, unexpected};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key};
 use crate::cache::http::{Answer, Client, Payload, Request};
 
@@ -26,8 +25,7 @@ pub struct ActionsV1 {
     base: String,
     token: String,
     mode: Mode,
-    /// Where archives lie, by key: an address is asked for once.
-    places: Mutex<HashMap<String, String>>,
+    places: Places,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +46,7 @@ impl ActionsV1 {
     /// The service at `base`, which ends with a slash.
     pub fn new(client: Client, base: &str, token: &str, mode: Mode) -> Self {
         let base = format!("{}/_apis/artifactcache/", base.trim_end_matches('/'));
-        Self { client, base, token: token.to_owned(), mode, places: Mutex::default() }
+        Self { client, base, token: token.to_owned(), mode, places: Places::default() }
     }
 
     fn headers(&self) -> Vec<(String, String)> {
@@ -92,21 +90,6 @@ impl ActionsV1 {
             _ => Err(unexpected(&answer)),
         }
     }
-
-    /// Where an entry of exactly this key lies.
-    fn location(&self, key: &str, anew: bool) -> Result<Option<String>, BackendError> {
-        let known = self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
-        if let Some(known) = known.filter(|_| !anew) {
-            return Ok(Some(known));
-        }
-        let Some(found) = self.find(key)? else { return Ok(None) };
-        if !found.cache_key.eq_ignore_ascii_case(key) {
-            return Ok(None);
-        }
-        let mut places = self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        places.insert(key.to_owned(), found.archive_location.clone());
-        Ok(Some(found.archive_location))
-    }
 }
 
 impl Backend for ActionsV1 {
@@ -120,15 +103,8 @@ impl Backend for ActionsV1 {
 
     fn get(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
         self.mode.check_read()?;
-        for anew in [false, true] {
-            let Some(url) = self.location(key, anew)? else { return Ok(None) };
-            match ranged(&self.client, &url, range.clone())? {
-                Ranged::Bytes(bytes) => return Ok(Some(bytes)),
-                // An address may have run out, or the entry may have been swept: asked for once more.
-                Ranged::Gone => {}
-            }
-        }
-        Ok(None)
+        let find = || Ok(self.find(key)?.map(|found| (found.cache_key.to_ascii_lowercase(), found.archive_location)));
+        self.places.read(&self.client, key, range, &find)
     }
 
     fn put(&self, key: &str, payload: Payload<'_>) -> Result<(), BackendError> {
@@ -173,8 +149,7 @@ impl Backend for ActionsV1 {
         if !key.starts_with(prefix) {
             return Ok(Vec::new());
         }
-        let mut places = self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        places.insert(key.clone(), found.archive_location);
+        self.places.remember(&key, &found.archive_location);
         Ok(vec![Object { key, time: None }])
     }
 
@@ -183,62 +158,9 @@ impl Backend for ActionsV1 {
     }
 }
 
-/// What a ranged read gave.
-pub(super) enum Ranged {
-    /// The bytes; fewer where the object ends before.
-    Bytes(Vec<u8>),
-    /// The address leads nowhere any more.
-    Gone,
-}
-
-/// Reads a range of what lies at an address.
-pub(super) fn ranged(client: &Client, url: &str, range: Range<u64>) -> Result<Ranged, BackendError> {
-    let most = range.end.saturating_sub(range.start);
-    if most == 0 {
-        return Ok(Ranged::Bytes(Vec::new()));
-    }
-    let headers = vec![("range".to_owned(), format!("bytes={}-{}", range.start, range.end - 1))];
-    let request = Request { method: "GET", url, headers, payload: Payload::None, most, skip: range.start };
-    let answer = client.send(&request)?;
-    match answer.status {
-        401 | 403 | 404 | 410 => Ok(Ranged::Gone),
-        _ => part_of(answer, &range).map(Ranged::Bytes),
-    }
-}
-
-/// The bytes of an answer to a ranged request.
-pub(super) fn part_of(answer: Answer, range: &Range<u64>) -> Result<Vec<u8>, BackendError> {
-    match answer.status {
-        200 | 206 => check_range(&answer, range).map(|()| answer.body),
-        // Behind its end there is nothing.
-        416 => Ok(Vec::new()),
-        _ => Err(unexpected(&answer)),
-    }
-}
-
-/// The part must be the one asked for, and as long as the server itself says.
-fn check_range(answer: &Answer, range: &Range<u64>) -> Result<(), BackendError> {
-    // A whole object was cut to the range as it came.
-    let Some(total) = answer.total() else { return Ok(()) };
-    let want = total.min(range.end).saturating_sub(range.start);
-    let starts = answer.header("content-range").is_none_or(|value| {
-        value.trim_start_matches("bytes").trim().split('-').next().and_then(|first| first.parse().ok())
-            == Some(range.start)
-    });
-    if starts && answer.body.len() as u64 == want {
-        Ok(())
-    } else {
-        Err(BackendError::Answer(format!("{} bytes of a range of {want}", answer.body.len())))
-    }
-}
-
 /// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
 pub(super) fn version() -> String {
     blake3::hash(b"noxide pack 1").to_hex().to_string()
-}
-
-pub(super) fn unexpected(answer: &Answer) -> BackendError {
-    BackendError::Answer(format!("status {}: {}", answer.status, answer.said()))
 }
 
 pub(super) fn not_understood(answer: &Answer, error: &serde_json::Error) -> BackendError {

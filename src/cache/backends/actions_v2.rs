@@ -1,14 +1,13 @@
 //! The Actions cache service, version 2: GitHub. Twirp with JSON for the talk, signed addresses of a blob store for the
 //! bytes. What is known of it is the official client's code (6.3.0).
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::actions_v1::{CHUNK, Ranged, not_understood, ranged, unexpected, version};
+use super::actions_v1::{CHUNK, not_understood, version};
 use super::mode::Mode;
+use super::places::{Places, unexpected};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key};
 use crate::cache::http::{Client, Payload, Request};
 
@@ -22,7 +21,7 @@ pub struct ActionsV2 {
     base: String,
     token: String,
     mode: Mode,
-    places: Mutex<HashMap<String, String>>,
+    places: Places,
 }
 
 impl ActionsV2 {
@@ -31,7 +30,7 @@ impl ActionsV2 {
         let (scheme, rest) = results.split_once("://").unwrap_or(("https", results));
         let host = rest.split('/').next().unwrap_or_default();
         let base = format!("{scheme}://{host}/twirp/github.actions.results.api.v1.CacheService/");
-        Self { client, base, token: token.to_owned(), mode, places: Mutex::default() }
+        Self { client, base, token: token.to_owned(), mode, places: Places::default() }
     }
 
     fn call(&self, method: &str, body: &Value) -> Result<Value, BackendError> {
@@ -67,19 +66,6 @@ impl ActionsV2 {
         let (true, Some(url)) = (is_ok(&answer), url) else { return Ok(None) };
         let matched = field(&answer, "matched_key", "matchedKey").and_then(Value::as_str).unwrap_or(key);
         Ok(Some((matched.to_ascii_lowercase(), url.to_owned())))
-    }
-
-    fn location(&self, key: &str, anew: bool) -> Result<Option<String>, BackendError> {
-        let known = self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
-        if let Some(known) = known.filter(|_| !anew) {
-            return Ok(Some(known));
-        }
-        let Some((matched, url)) = self.find(key, false)?.filter(|(matched, _)| matched == key) else {
-            return Ok(None);
-        };
-        let mut places = self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        places.insert(matched, url.clone());
-        Ok(Some(url))
     }
 
     /// Sends bytes to a signed address: in one piece, or in blocks of which a list is sent last.
@@ -118,13 +104,7 @@ impl Backend for ActionsV2 {
 
     fn get(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
         self.mode.check_read()?;
-        for anew in [false, true] {
-            let Some(url) = self.location(key, anew)? else { return Ok(None) };
-            if let Ranged::Bytes(bytes) = ranged(&self.client, &url, range.clone())? {
-                return Ok(Some(bytes));
-            }
-        }
-        Ok(None)
+        self.places.read(&self.client, key, range, &|| self.find(key, false))
     }
 
     fn put(&self, key: &str, payload: Payload<'_>) -> Result<(), BackendError> {
@@ -152,7 +132,7 @@ impl Backend for ActionsV2 {
         if !key.starts_with(prefix) {
             return Ok(Vec::new());
         }
-        self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.clone(), url);
+        self.places.remember(&key, &url);
         Ok(vec![Object { key, time: None }])
     }
 

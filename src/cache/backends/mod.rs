@@ -5,6 +5,7 @@ mod actions_v2;
 mod directory;
 mod mode;
 mod open;
+mod places;
 mod s3;
 mod signature;
 mod tiered;

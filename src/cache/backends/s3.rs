@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 
-use super::actions_v1::{part_of, unexpected};
+use super::places::{part_of, unexpected};
 use super::signature::{Credentials, Signed, encoded, hex, query_string};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key, is_key};
 use crate::cache::http::{Answer, Client, Payload, Request};

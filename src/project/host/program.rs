@@ -46,6 +46,7 @@ const PARTS: [&str; 10] = [
     include_str!("program/describe.py"),
     include_str!("program/installed.py"),
     include_str!("program/install.py"),
+    include_str!("program/capture.py"),
     include_str!("program/session.py"),
     include_str!("program/ahead.py"),
     include_str!("program/plain.py"),
