@@ -31,6 +31,7 @@ pub(in crate::cli) fn key(args: &CacheKeyArgs, screen: &Screen) -> Result<u8, Fa
         nox_args: args.selection.nox_args(),
         posargs: Vec::new(),
         ahead: false,
+        env: Vec::new(),
     };
     let opened = Opened::new(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();

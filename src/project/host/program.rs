@@ -40,7 +40,7 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The parts in the order they run: later ones use earlier ones.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     include_str!("program/load.py"),
     include_str!("program/coverage.py"),
     include_str!("program/describe.py"),
