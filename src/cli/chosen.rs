@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::provision::Provision;
 use crate::project::SessionId;
 use crate::record::{History, ShardFacts};
 use crate::run::{RunPlan, Tracing};
@@ -31,4 +32,5 @@ pub(super) struct Done {
 pub(super) struct Source {
     pub(super) commit: Option<String>,
     pub(super) shard: Option<ShardFacts>,
+    pub(super) provision: Option<Provision>,
 }

@@ -21,6 +21,7 @@ mod gate;
 mod history;
 mod history_args;
 mod host_flags;
+mod keyed;
 mod listing;
 mod main;
 mod matrix;
@@ -29,6 +30,7 @@ mod merge;
 mod mistakes;
 mod nox_flags;
 mod opened;
+mod provision;
 mod races;
 mod replay;
 mod report;
@@ -49,7 +51,8 @@ pub use args::{
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
 pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
 pub use cache::{
-    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
+    CacheVerifyArgs, UvArgs,
 };
 pub use cache_flags::CacheFlags;
 pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
