@@ -1,6 +1,7 @@
 //! noxide: a noxfile's sessions side by side, right and fast. This file lists the rooms and nothing else.
 
 pub mod audit;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod fs;

@@ -9,9 +9,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::argv::spell_out;
+pub use super::format::Format;
+pub use super::host_flags::HostArgs;
 use super::nox_flags::{Behaviour, Environments, Selection};
 use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
-use crate::run::{FailFast, FlakyMode, OutputStyle, Words};
+use crate::run::{FailFast, FlakyMode, OutputStyle, Shard, Words};
 
 /// What scripts ask help for most; the whole table is in the handbook.
 const EXIT_CODES: &str = "Exit codes:
@@ -74,6 +76,15 @@ pub enum Command {
     /// Make a workflow that runs every session
     #[command(args_override_self = true)]
     Init(super::InitArgs),
+    /// Print a matrix that deals the sessions to several runners
+    #[command(args_override_self = true)]
+    Matrix(super::MatrixArgs),
+    /// Fold the runs of several runners into one, and their coverage
+    #[command(args_override_self = true)]
+    Merge(super::MergeArgs),
+    /// Judge the results of the jobs that this one needs
+    #[command(args_override_self = true)]
+    Gate(super::GateArgs),
     /// Print the JSON schema of the settings
     Schema,
 }
@@ -87,6 +98,9 @@ pub struct RunArgs {
     /// Run again what the last run left failed, aborted or cancelled, with its needs
     #[arg(long, value_name = "WHICH", help_heading = "Selection")]
     pub rerun: Option<Rerun>,
+    /// Run only part I of N, dealt by the noxfile alone so that every runner agrees
+    #[arg(long, value_name = "I/N", help_heading = "Selection")]
+    pub shard: Option<Shard>,
     /// How environments are made.
     #[command(flatten)]
     pub environments: Environments,
@@ -234,25 +248,6 @@ pub struct Shown {
     pub log_name: Option<String>,
 }
 
-/// Flags that say how nox is found and started.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = "Environments")]
-pub struct HostArgs {
-    /// The nox to use [default: the project's own] [env: NOXIDE_NOX]
-    #[arg(long, value_name = "PATH")]
-    pub nox: Option<PathBuf>,
-    /// Give the noxfile so long to load [default: 1m] [env: NOXIDE_LOAD_TIMEOUT]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
-    pub load_timeout: Option<Duration>,
-}
-
-impl HostArgs {
-    /// What the flags say of settings.
-    pub fn flags(&self) -> Flags {
-        Flags { load_timeout: self.load_timeout, nox: self.nox.clone(), ..Flags::default() }
-    }
-}
-
 /// Flags of `noxide list`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListArgs {
@@ -293,16 +288,6 @@ pub struct ReplayArgs {
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: Format,
-}
-
-/// For people or for programs.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One document, its version at its top.
-    Json,
 }
 
 /// Pictures of a graph.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{listing, replay, run};
+use super::{gate, listing, matrix, merge, replay, run};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -43,6 +43,9 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
             Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
         }
         Command::Init(args) => Ok(listing::said(&super::init(args, Path::new(".")))),
+        Command::Matrix(args) => matrix::matrix(args, screen),
+        Command::Merge(args) => merge::merge(args, screen),
+        Command::Gate(args) => gate::gate(args, screen),
         Command::Schema => {
             listing::print(&crate::config::schema_json());
             Ok(0)
@@ -56,7 +59,9 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
-        Command::Audit(_) | Command::Init(_) | Command::Schema => false,
+        Command::Merge(args) => args.format == Format::Json,
+        Command::Gate(args) => args.format == Format::Json,
+        Command::Matrix(_) | Command::Audit(_) | Command::Init(_) | Command::Schema => false,
     }
 }
 

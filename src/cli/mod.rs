@@ -4,9 +4,16 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod ci_flags;
+mod coverage;
 mod failure;
+mod format;
+mod gate;
+mod host_flags;
 mod listing;
 mod main;
+mod matrix;
+mod merge;
 mod mistakes;
 mod nox_flags;
 mod opened;
@@ -20,6 +27,7 @@ pub use args::{
     Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};

@@ -10,12 +10,13 @@ use super::args::{Format, RunArgs};
 use super::audience::Audience;
 use super::failure::Failure;
 use super::listing::dry_run;
+use super::matrix::cut;
 use super::opened::{Opened, Wanted, root};
 use super::screen::{Screen, say, terminal_size};
 use crate::fs::write_atomic;
 use crate::output::reporters;
 use crate::project::{Checkout, Manifest};
-use crate::record::{Folder, History, Recorder, RunFacts};
+use crate::record::{Folder, History, Recorder, RunFacts, ShardFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
 use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
@@ -40,6 +41,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
         say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);
     }
+    let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
         let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
         let history = History::new(&known.unwrap_or_default());
@@ -54,7 +56,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let history = History::new(&folder.newest(History::RUNS));
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
-    let exit = go(args, screen, &mut opened, plan, &folder, &history, commit)?;
+    let exit = go(args, screen, &mut opened, plan, &folder, &history, Source { commit, shard })?;
     folder.prune(opened.options.history.get());
     // Exit hooks of the noxfile may start programs too.
     opened.host.close();
@@ -131,6 +133,12 @@ fn variable(mark: &str) -> String {
     format!("NOXIDE_MARK={mark}")
 }
 
+/// What a run is made of: which commit, and which part of a larger run.
+struct Source {
+    commit: Option<String>,
+    shard: Option<ShardFacts>,
+}
+
 fn go(
     args: &RunArgs,
     screen: &Screen,
@@ -138,7 +146,7 @@ fn go(
     plan: RunPlan,
     folder: &Folder,
     history: &History,
-    commit: Option<String>,
+    source: Source,
 ) -> Result<u8, Failure> {
     let (sender, messages) = mpsc::channel();
     let events = args.shown.events.as_deref().map(create).transpose()?;
@@ -152,7 +160,7 @@ fn go(
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
     let reporters = reporters::open(&output, screen.streams(events));
     let mut audience = Audience::new(recorder, reporters);
-    let facts = facts(&run, &opened.manifest, &plan, commit);
+    let facts = facts(&run, &opened.manifest, &plan, source);
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
@@ -203,12 +211,17 @@ fn keys(keyboard: Keyboard, sender: Sender<Message>) -> Option<Keys> {
     Keys::listen(keyboard, move || sender.send(Message::Caught(Caught::Tell)).unwrap_or(())).ok()
 }
 
-/// A new run's identifier and recorder: the time to the millisecond, so that names sort, and random digits, because
-/// the name marks the run's processes and no other run on the machine may have it.
+/// A new run's identifier: the time to the millisecond, so that names sort, and random digits, because the name marks
+/// the run's processes and no other run on the machine may have it.
+pub(super) fn run_name() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
+    format!("{now}-{:06x}", random() & 0xff_ffff)
+}
+
+/// A new run's identifier and recorder.
 fn recorder(folder: &Folder) -> Result<(String, Recorder), Failure> {
     loop {
-        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
-        let run = format!("{now}-{:06x}", random() & 0xff_ffff);
+        let run = run_name();
         match Recorder::create(folder.run(&run)) {
             Ok(recorder) => return Ok((run, recorder)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -222,7 +235,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, commit: Option<String>) -> RunFacts {
+fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, source: Source) -> RunFacts {
     let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
     RunFacts {
         run: run.to_owned(),
@@ -230,8 +243,9 @@ fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, commit: Option<String>)
         root: manifest.root.clone(),
         slots: plan.slots,
         sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
-        commit,
+        commit: source.commit,
         versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
+        shard: source.shard,
     }
 }
 

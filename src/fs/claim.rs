@@ -6,6 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::Stamp;
+
 /// An exclusive advisory lock on a file, held until dropped.
 #[derive(Debug)]
 pub struct Claim {
@@ -42,6 +44,50 @@ impl Claim {
     }
 }
 
+/// A folder held so that nobody takes it away: many may hold it, and who wants it gone waits or lets it be.
+#[derive(Debug)]
+pub struct Lease {
+    _folder: File,
+}
+
+impl Lease {
+    /// Holds a folder together with others; `None` where there is none (any more).
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the file system has no locks.
+    pub fn share(path: &Path) -> io::Result<Option<Self>> {
+        Self::hold(path, FlockOperation::LockShared)
+    }
+
+    /// Holds a folder alone; `None` where there is none, or others hold it.
+    ///
+    /// # Errors
+    /// As [`Lease::share`].
+    pub fn alone(path: &Path) -> io::Result<Option<Self>> {
+        Self::hold(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn hold(path: &Path, how: FlockOperation) -> io::Result<Option<Self>> {
+        let folder = match File::open(path) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        loop {
+            match flock(&folder, how) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // It may have been taken away, or replaced, while we waited for it.
+        let inode = Stamp::from(&folder.metadata()?).inode;
+        let still = Stamp::of(path).is_ok_and(|found| found.inode == inode);
+        Ok(still.then_some(Self { _folder: folder }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +101,25 @@ mod tests {
         drop(held);
         assert!(Claim::take(&path).unwrap().is_some());
         assert!(Claim::take(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_held_by_many_or_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        assert!(Lease::share(&path).unwrap().is_none());
+        fs_err::create_dir(&path).unwrap();
+        let (first, second) = (Lease::share(&path).unwrap(), Lease::share(&path).unwrap());
+        assert!(first.is_some() && second.is_some());
+        assert!(Lease::alone(&path).unwrap().is_none());
+        drop((first, second));
+        let alone = Lease::alone(&path).unwrap().unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Lease::share(&path).unwrap().is_some()
+        });
+        fs_err::rename(&path, folder.path().join("gone")).unwrap();
+        drop(alone);
+        assert!(!waiting.join().unwrap(), "what was taken away meanwhile is not held");
     }
 }

@@ -1,7 +1,19 @@
-//! Files handled with care: atomic writes, claims.
+//! Files handled with care: atomic writes, claims, digests, links, trees.
 
 mod atomic;
 mod claim;
+mod digest;
+mod link;
+mod parallel;
+mod path;
+mod stamp;
+mod workspace;
 
 pub use atomic::write_atomic;
-pub use claim::Claim;
+pub use claim::{Claim, Lease};
+pub use digest::{Sha256, base64_url, blake3_hex, hex, sha256_of};
+pub use link::{LinkMode, Linker};
+pub use parallel::in_parallel;
+pub use path::{inner_path, stays_inside};
+pub use stamp::{Stamp, walk};
+pub use workspace::Workspace;

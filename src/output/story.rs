@@ -50,6 +50,7 @@ impl Story {
             sessions,
             commit: Some("0123abc".to_owned()),
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
+            shard: None,
         };
         let events = vec![Event { at: 0, fact: Fact::RunStarted(facts) }];
         Self { root, folder, events, attempts: Vec::new() }
@@ -158,6 +159,8 @@ impl Story {
             reason: reason.to_owned(),
             flaky: outcome == Outcome::Passed && attempts.len() > 1,
             attempts,
+            install: None,
+            cache: None,
         };
         self.tell(at, Fact::SessionFinished(result))
     }

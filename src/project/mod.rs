@@ -1,7 +1,9 @@
-//! What a Python project says of itself: its noxfile's sessions, through nox itself, and its Git checkout.
+//! What a Python project says of itself: its noxfile's sessions, through nox itself, its dependencies, its checkout.
 
 mod git;
 mod host;
+mod interpreter;
+pub mod lock;
 mod manifest;
 mod name;
 mod nox;
@@ -11,6 +13,7 @@ pub use git::Checkout;
 pub use host::{
     Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder,
 };
+pub use interpreter::{Interpreter, InterpreterError};
 pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};
 pub use name::SessionName;
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};

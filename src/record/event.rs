@@ -98,6 +98,20 @@ pub struct RunFacts {
     pub commit: Option<String>,
     /// Tool versions: noxide, nox, python, uv where known.
     pub versions: Vec<(String, String)>,
+    /// Which part of a larger run this is; none where it is a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardFacts>,
+}
+
+/// Which part of a larger run a run is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardFacts {
+    /// Which part, counted from 1.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+    /// The sessions of all parts, in nox's order.
+    pub sessions: Vec<SessionName>,
 }
 
 /// A path as text: JSON has no other way to hold one.
@@ -204,6 +218,38 @@ pub struct SessionResult {
     pub flaky: bool,
     /// Attempts in order; empty when it never started.
     pub attempts: Vec<Attempt>,
+    /// What its installs took, of all attempts; none where it installed nothing or nobody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallUse>,
+    /// What the cache did for it; none where the cache was not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheUse>,
+}
+
+/// What a session's installs took: `session.install` and `session.run_install`, apart from its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallUse {
+    /// Milliseconds spent in them.
+    pub ms: u64,
+    /// Commands that were run.
+    pub commands: u32,
+    /// Commands that were skipped, because the environment was built by them already.
+    pub skipped: u32,
+}
+
+/// What the cache did for a session before it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheUse {
+    /// Packages it wants that were there: in uv's cache, or restored from the store.
+    pub hits: u32,
+    /// Packages it wants that were nowhere.
+    pub misses: u32,
+    /// Bytes restored from the store for it.
+    pub bytes: u64,
+    /// Milliseconds the restore took; sessions that share one say the same.
+    pub ms: u64,
+    /// Why something was missed, in words; empty where nothing was.
+    pub reason: String,
 }
 
 impl SessionResult {

@@ -4,17 +4,24 @@ mod artifacts;
 mod event;
 mod folder;
 mod history;
+mod merge;
 mod outcome;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod record;
 mod recorder;
+mod retold;
 mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
-pub use event::{Attempt, Event, Fact, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult, Subscriber};
+pub use event::{
+    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult,
+    ShardFacts, Subscriber,
+};
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
+pub use merge::{Copied, MergePlan};
 pub use outcome::Outcome;
 pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
 pub use recorder::{Recorder, read_events, write_record};
+pub use retold::retold;
 pub use scratch::Scratch;

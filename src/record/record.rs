@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Fact, Outcome, SessionFacts, SessionResult};
+use super::{Event, Fact, Outcome, SessionFacts, SessionResult, ShardFacts};
 
 /// The version of the document this program writes.
 pub const RECORD_VERSION: u32 = 1;
@@ -33,6 +33,9 @@ pub struct Record {
     pub slots: usize,
     /// Tool versions: noxide, nox, python, uv.
     pub versions: Vec<(String, String)>,
+    /// Which part of a larger run this is; none where it is a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardFacts>,
     /// Facts of the machine.
     pub machine: Machine,
     /// Sentences shown during the run.
@@ -99,6 +102,7 @@ impl Record {
             commit: start.commit.clone(),
             slots: start.slots,
             versions: start.versions.clone(),
+            shard: start.shard.clone(),
             machine,
             notices: Vec::new(),
             sessions: start.sessions.iter().map(plain).collect(),

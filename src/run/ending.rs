@@ -92,7 +92,8 @@ impl Dispatcher<'_> {
         };
         let session = self.given.plan.sessions[place].facts.name.clone();
         self.failed |= outcome.is_failure();
-        self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts }));
+        let (install, cache) = (None, None);
+        self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts, install, cache }));
         for abort in self.scheduler.finish(place, outcome) {
             let because = self.given.plan.sessions[abort.because].facts.name.clone();
             let verdict = self.scheduler.outcome(abort.because).unwrap_or(Outcome::Aborted);
@@ -110,8 +111,16 @@ impl Dispatcher<'_> {
         self.failed = true;
         let session = self.given.plan.sessions[place].facts.name.clone();
         let attempts = self.attempts.remove(&place).unwrap_or_default();
-        let outcome = Outcome::Aborted;
-        self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky: false, attempts }));
+        let result = SessionResult {
+            session,
+            outcome: Outcome::Aborted,
+            reason,
+            flaky: false,
+            attempts,
+            install: None,
+            cache: None,
+        };
+        self.emit(Fact::SessionFinished(result));
     }
 
     /// Nothing more starts; what waits is aborted.

@@ -19,6 +19,7 @@ mod pressure;
 pub mod process;
 mod scene;
 mod schedule;
+mod shard;
 mod share;
 mod starting;
 mod timing;
@@ -37,3 +38,4 @@ pub use options::{
 };
 pub use plan::{Forecast, PlannedSession, Room, RunPlan};
 pub use schedule::{Abort, Scheduler, Start, Work};
+pub use shard::{NoShard, Part, Shard, ShardPlan, deal};

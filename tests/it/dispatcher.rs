@@ -95,6 +95,7 @@ fn run<'a>(
         sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
         commit: None,
         versions: Vec::new(),
+        shard: None,
     };
     let (sender, messages) = channel();
     let mut double = Double {

@@ -83,3 +83,18 @@ fn later_versions_are_refused_and_added_fields_passed_over() {
     fs_err::write(place.path().join("manifest.json"), "{").unwrap();
     assert!(Artifacts::read(place.path()).is_err());
 }
+
+#[test]
+fn installs_and_cache_are_read_where_they_are_and_not_missed_where_not() {
+    let mut kept = json(&golden().join("record.json"));
+    kept["sessions"][1]["result"]["install"] = serde_json::json!({"ms": 1200, "commands": 2, "skipped": 1});
+    kept["sessions"][1]["result"]["cache"] =
+        serde_json::json!({"hits": 27, "misses": 1, "bytes": 4096, "ms": 80, "reason": "ruff 0.15.0 is not kept"});
+    let (_root, folder) = with_record(&kept);
+    let record = folder.record("1").unwrap();
+    assert_eq!(serde_json::to_value(&record).unwrap(), kept);
+    let result = record.sessions[1].result.as_ref().unwrap();
+    assert_eq!(result.install.map(|install| (install.ms, install.commands, install.skipped)), Some((1200, 2, 1)));
+    assert_eq!(result.cache.as_ref().map(|cache| (cache.hits, cache.misses)), Some((27, 1)));
+    assert!(record.sessions[0].result.as_ref().unwrap().install.is_none());
+}

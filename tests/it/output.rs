@@ -50,6 +50,7 @@ fn begin(root: &Path, names: &[String]) -> Event {
         sessions: names.iter().map(session).collect(),
         commit: None,
         versions: Vec::new(),
+        shard: None,
     };
     Event { at: 0, fact: Fact::RunStarted(facts) }
 }
@@ -73,8 +74,15 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [Event; 2] 
         log_bytes,
         leaky: false,
     };
-    let result =
-        SessionResult { session: name.clone(), outcome, reason: String::new(), flaky: false, attempts: vec![attempt] };
+    let result = SessionResult {
+        session: name.clone(),
+        outcome,
+        reason: String::new(),
+        flaky: false,
+        attempts: vec![attempt],
+        install: None,
+        cache: None,
+    };
     let started = Fact::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
     [Event { at, fact: started }, Event { at: at + 5, fact: Fact::SessionFinished(result) }]
 }

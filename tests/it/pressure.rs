@@ -61,6 +61,7 @@ fn nothing_more_starts_while_memory_is_short() {
             sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
             commit: None,
             versions: Vec::new(),
+            shard: None,
         },
         plan,
         manifest: &manifest,

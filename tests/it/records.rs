@@ -29,6 +29,7 @@ fn started(run: &str, sessions: &[&str]) -> Event {
         sessions: sessions.iter().map(|name| facts(name)).collect(),
         commit: None,
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
+        shard: None,
     });
     Event { at: 0, fact }
 }
@@ -55,10 +56,9 @@ fn finished(name: &str, outcome: Outcome, attempts: Vec<Attempt>) -> Event {
     let at = attempts.last().map_or(0, |last| last.end);
     let flaky = outcome == Outcome::Passed && attempts.len() > 1;
     let session = SessionName::new(name);
-    Event {
-        at,
-        fact: Fact::SessionFinished(SessionResult { session, outcome, reason: String::new(), flaky, attempts }),
-    }
+    let reason = String::new();
+    let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None };
+    Event { at, fact: Fact::SessionFinished(result) }
 }
 
 fn run(name: &str, wall: u64) -> Vec<Event> {

@@ -1,0 +1,191 @@
+//! Entries removed by age and size: a plan first, and nothing that somebody holds.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cache::progress::{Amount, Phase, Progress, Silent};
+use crate::fs::{Lease, in_parallel};
+
+use super::id::EntryId;
+use super::root::{Store, StoreError};
+
+/// How long what was put aside is kept for people to look at.
+const ASIDE: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Why an entry goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It was not used for longer than the bound.
+    Unused,
+    /// The store holds more than its bound, and this was used longest ago.
+    Size,
+}
+
+impl Why {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// One entry that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrunedEntry {
+    /// The entry.
+    #[serde(serialize_with = "as_text")]
+    pub entry: EntryId,
+    /// Its name and version.
+    pub name: String,
+    /// Its files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When it was last used.
+    pub used: Option<Timestamp>,
+    /// Why it goes.
+    pub why: Why,
+}
+
+/// What a prune will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PrunePlan {
+    /// What goes, in this order.
+    pub remove: Vec<PrunedEntry>,
+    /// Entries that stay.
+    pub kept: usize,
+    /// Their bytes.
+    pub kept_bytes: u64,
+    /// Damaged entries put aside long ago, which go too.
+    pub aside: Vec<String>,
+}
+
+/// What a prune did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PruneReport {
+    /// What went.
+    pub removed: Vec<PrunedEntry>,
+    /// What stays since somebody holds it.
+    pub in_use: Vec<PrunedEntry>,
+    /// Bytes of what went.
+    pub bytes: u64,
+    /// Entries that stay.
+    pub kept: usize,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
+
+impl Store {
+    /// Says what goes for the store to be within its bounds.
+    pub fn plan_prune(&self) -> PrunePlan {
+        let now = SystemTime::now();
+        let ids = self.entries();
+        let mut known = in_parallel(&ids, |id| {
+            let head = self.head(id).ok();
+            let (files, bytes) = head.as_ref().map_or((0, 0), |head| (head.files, head.bytes));
+            let name = head.map(|head| head.name).unwrap_or_default();
+            (
+                self.last_used(id).unwrap_or(now),
+                PrunedEntry {
+                    entry: id.clone(),
+                    name,
+                    files,
+                    bytes,
+                    used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
+                    why: Why::Unused,
+                },
+            )
+        });
+        known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.entry.cmp(&y.entry)));
+        let mut plan = PrunePlan::default();
+        let mut total: u64 = known.iter().map(|(_, entry)| entry.bytes).sum();
+        for (used, mut entry) in known {
+            let age = now.duration_since(used).unwrap_or_default();
+            if age > self.options.max_unused {
+                entry.why = Why::Unused;
+            } else if total > self.options.max_size {
+                entry.why = Why::Size;
+            } else {
+                plan.kept += 1;
+                plan.kept_bytes += entry.bytes;
+                continue;
+            }
+            total -= entry.bytes;
+            plan.remove.push(entry);
+        }
+        plan.aside = self.old_aside(now);
+        plan
+    }
+
+    /// Carries a plan out. What somebody holds stays; what goes is out of sight at once and removed after.
+    ///
+    /// # Errors
+    /// When the store cannot be written to.
+    pub fn prune(&self, plan: &PrunePlan, progress: &dyn Progress) -> Result<PruneReport, StoreError> {
+        let mut report = PruneReport { kept: plan.kept, kept_bytes: plan.kept_bytes, ..PruneReport::default() };
+        if plan.remove.is_empty() && plan.aside.is_empty() {
+            return Ok(report);
+        }
+        let workspace = self.workspace()?;
+        let amount = |entry: &PrunedEntry| Amount { entries: 1, files: entry.files, bytes: entry.bytes };
+        progress.begin(Phase::Prune, plan.remove.iter().map(amount).sum());
+        for (number, entry) in plan.remove.iter().enumerate() {
+            let place = self.place(&entry.entry);
+            let used = self.last_used(&entry.entry).and_then(|used| Timestamp::try_from(used).ok());
+            // Used since the plan was made, or held by somebody: it stays.
+            let lease = if used == entry.used { Lease::alone(&place).ok().flatten() } else { None };
+            let gone = workspace.path().join(number.to_string());
+            if lease.is_some() && std::fs::rename(&place, &gone).is_ok() {
+                // Removed one by one: a prune of much must not need as much time at its end.
+                let _ = std::fs::remove_dir_all(&gone);
+                report.bytes += entry.bytes;
+                report.removed.push(entry.clone());
+            } else if place.exists() {
+                report.kept += 1;
+                report.kept_bytes += entry.bytes;
+                report.in_use.push(entry.clone());
+            }
+            progress.advance(amount(entry));
+        }
+        for (number, name) in plan.aside.iter().enumerate() {
+            // What is left of them is tried again by the next prune.
+            let _ = std::fs::rename(self.aside().join(name), workspace.path().join(format!("aside-{number}")));
+        }
+        drop(workspace);
+        progress.end();
+        Ok(report)
+    }
+
+    /// Prunes when the store is over its bounds; a prune that cannot be done now is done later.
+    pub(super) fn keep_bounds(&self) -> Option<PruneReport> {
+        let plan = self.plan_prune();
+        if plan.remove.is_empty() { None } else { self.prune(&plan, &Silent).ok() }
+    }
+
+    fn old_aside(&self, now: SystemTime) -> Vec<String> {
+        let old = |entry: &std::fs::DirEntry| {
+            let changed = entry.metadata().and_then(|facts| rustix_changed(&facts));
+            changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > ASIDE))
+        };
+        let entries = std::fs::read_dir(self.aside()).into_iter().flatten().flatten().filter(old);
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// When a folder was last changed or moved: its own time of change, which a rename sets.
+fn rustix_changed(facts: &std::fs::Metadata) -> std::io::Result<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(facts.ctime()).map_err(std::io::Error::other)?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+fn as_text<S: serde::Serializer>(id: &EntryId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}

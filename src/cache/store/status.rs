@@ -1,0 +1,94 @@
+//! What a store holds, in figures.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::fs::in_parallel;
+
+use super::id::Kind;
+use super::root::Store;
+
+/// What a store holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its folder.
+    pub path: String,
+    /// Whether it can be written to.
+    pub writable: bool,
+    /// What it holds, by kind.
+    pub kinds: Vec<KindStatus>,
+    /// Entries in all.
+    pub entries: u64,
+    /// Files in all.
+    pub files: u64,
+    /// Bytes in all: of the files, each entry's counted, whether or not they are shared with a uv cache.
+    pub bytes: u64,
+    /// The most bytes that a prune leaves.
+    pub max_size: u64,
+    /// A prune removes what was unused for so many seconds.
+    pub max_unused: u64,
+    /// Entries whose facts cannot be read; `verify` names them.
+    pub unreadable: u64,
+    /// Damaged entries that were put aside.
+    pub aside: Vec<String>,
+}
+
+/// What it holds of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KindStatus {
+    /// The kind.
+    pub kind: Kind,
+    /// Entries.
+    pub entries: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// When one was last used.
+    pub used: Option<Timestamp>,
+}
+
+impl Store {
+    /// Counts what the store holds; reads the heads of all entries and no more.
+    pub fn status(&self) -> Status {
+        let mut kinds = Vec::new();
+        let mut unreadable = 0;
+        for kind in Kind::ALL {
+            let ids = self.of_kind(kind, "");
+            if ids.is_empty() {
+                continue;
+            }
+            let mut sum = KindStatus { kind, entries: 0, files: 0, bytes: 0, used: None };
+            for (head, used) in in_parallel(&ids, |id| (self.head(id), self.last_used(id))) {
+                let Ok(head) = head else {
+                    unreadable += 1;
+                    continue;
+                };
+                sum.entries += 1;
+                sum.files += head.files;
+                sum.bytes += head.bytes;
+                sum.used = sum.used.max(used.and_then(|used| Timestamp::try_from(used).ok()));
+            }
+            kinds.push(sum);
+        }
+        let mut aside: Vec<String> = std::fs::read_dir(self.aside())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        aside.sort();
+        Status {
+            path: self.root().display().to_string(),
+            writable: self.is_writable(),
+            entries: kinds.iter().map(|kind| kind.entries).sum(),
+            files: kinds.iter().map(|kind| kind.files).sum(),
+            bytes: kinds.iter().map(|kind| kind.bytes).sum(),
+            kinds,
+            max_size: self.options.max_size,
+            max_unused: self.options.max_unused.as_secs(),
+            unreadable,
+            aside,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A uv cache: what is in it, and how a tree gets into it as if uv had put it there.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::cache::store::Placing;
+use crate::fs::Workspace;
+
+use super::layout::Layout;
+use super::scan::{Pointer, scan};
+
+/// How long to wait for a `uv cache clean` or `prune` to end; uv itself waits five minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What uv writes to the root of its cache.
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55";
+
+/// A uv cache whose layout is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UvCache {
+    dir: PathBuf,
+    layout: Layout,
+}
+
+/// Held while a uv cache is read or written, as every uv does: cleaning waits for it.
+#[derive(Debug)]
+pub struct UvLease {
+    _lock: File,
+}
+
+impl UvCache {
+    /// A cache of a uv with that layout; it need not be there yet.
+    pub fn new(dir: PathBuf, layout: Layout) -> Self {
+        Self { dir, layout }
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The names of its buckets.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Every wheel in it, and how many pointers were not as this layout has them.
+    pub fn scan(&self) -> (Vec<Pointer>, usize) {
+        scan(&self.dir, &self.layout)
+    }
+
+    /// Holds the cache so that uv does not clean it meanwhile; made where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be written to, or is being cleaned for five minutes.
+    pub fn lease(&self) -> io::Result<UvLease> {
+        fs_err::create_dir_all(&self.dir)?;
+        let lock = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(self.dir.join(".lock"))?;
+        let lock = File::from(lock);
+        let begun = Instant::now();
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => return Ok(UvLease { _lock: lock }),
+                Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// A folder for work in progress on the cache's own file system; what killed processes left is removed.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn workspace(&self) -> io::Result<Workspace> {
+        Workspace::clear(&self.dir);
+        Workspace::new(&self.dir)
+    }
+
+    /// Whether it is for this cache at all.
+    pub fn takes(&self, placing: &Placing) -> bool {
+        let bucket = placing.bucket == self.layout.wheels || Some(&placing.bucket) == self.layout.sdists.as_ref();
+        bucket && placing.archive.starts_with(&format!("{}/", self.layout.archives))
+    }
+
+    /// The tree that stands in the cache where this placing would put one: its pointer is there, and its link leads to it.
+    pub fn tree_of(&self, placing: &Placing) -> Option<PathBuf> {
+        let pointer = placing.files.last()?;
+        if !self.dir.join(&pointer.path).is_file() {
+            return None;
+        }
+        let target = std::fs::read_link(self.dir.join(&placing.link)).ok()?;
+        let id = target.file_name()?;
+        let tree = self.dir.join(&self.layout.archives).join(id);
+        tree.is_dir().then_some(tree)
+    }
+
+    /// Puts a finished tree, and then the files that point to it, where uv looks for them; the pointer comes last.
+    ///
+    /// # Errors
+    /// When the file system refuses; whatever is there then is complete or not pointed to.
+    pub fn publish(
+        &self,
+        staged: &Path,
+        placing: &Placing,
+        files: &[Vec<u8>],
+        workspace: &Workspace,
+    ) -> io::Result<()> {
+        let tree = self.dir.join(&placing.archive);
+        make_parent(&tree)?;
+        match std::fs::rename(staged, &tree) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        let link = self.dir.join(&placing.link);
+        make_parent(&link)?;
+        let up = placing.link.matches('/').count();
+        self.replace(&link, workspace, |new| symlink(format!("{}{}", "../".repeat(up), placing.archive), new))?;
+        for (file, bytes) in placing.files.iter().zip(files) {
+            let path = self.dir.join(&file.path);
+            make_parent(&path)?;
+            self.replace(&path, workspace, |new| fs_err::write(new, bytes))?;
+        }
+        self.mark()
+    }
+
+    /// Takes a damaged tree out of the cache; with `pointers` also what points to it, so that uv fetches it anew.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove(&self, tree: &Path, pointers: Option<&Placing>, workspace: &Workspace) -> io::Result<()> {
+        if let Some(placing) = pointers {
+            for path in placing.files.iter().rev().map(|file| &file.path).chain([&placing.link]) {
+                gone(std::fs::remove_file(self.dir.join(path)))?;
+            }
+        }
+        let name = tree.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        gone(std::fs::rename(tree, workspace.path().join(format!("removed-{name}"))))
+    }
+
+    fn replace(
+        &self,
+        path: &Path,
+        workspace: &Workspace,
+        make: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let new = workspace.path().join(format!("new-{number}"));
+        make(&new)?;
+        std::fs::rename(&new, path)
+    }
+
+    /// What uv writes when it makes a cache.
+    fn mark(&self) -> io::Result<()> {
+        for (name, text) in [("CACHEDIR.TAG", TAG), (".gitignore", "*")] {
+            if !self.dir.join(name).exists() {
+                fs_err::write(self.dir.join(name), text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)
+}
+
+fn gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,12 @@
+//! All that noxide knows of uv's inside: where its cache keeps what, and whether that is so in this uv.
+
+mod cache;
+mod layout;
+mod probe;
+mod program;
+mod scan;
+
+pub use cache::UvCache;
+pub use layout::{Known, Layout};
+pub use program::{Uv, UvError};
+pub use scan::Pointer;

@@ -1,0 +1,110 @@
+//! The uv program: found, asked for its version and its cache.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use thiserror::Error;
+
+use crate::fs::Stamp;
+
+/// Why there is no uv to work with.
+#[derive(Debug, Error)]
+pub enum UvError {
+    /// None is on the path.
+    #[error("no uv on PATH")]
+    Missing,
+    /// It could not be run, or did not do what it was asked.
+    #[error("{program} {arguments} failed: {why}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// What it was asked.
+        arguments: String,
+        /// What it or the system said.
+        why: String,
+    },
+}
+
+/// A uv.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uv {
+    path: PathBuf,
+}
+
+impl Uv {
+    /// The first on a path such as `PATH`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(path: Option<OsString>) -> Result<Self, UvError> {
+        let folders = path.unwrap_or_default();
+        let runs = |path: &PathBuf| {
+            std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+        };
+        let found = std::env::split_paths(&folders).map(|folder| folder.join("uv")).find(runs);
+        found.map(|path| Self { path }).ok_or(UvError::Missing)
+    }
+
+    /// The one at a path.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The program.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it keeps its cache for a project there: `UV_CACHE_DIR`, its settings, or its default.
+    ///
+    /// # Errors
+    /// When it cannot say.
+    pub fn cache_dir(&self, project: &Path, variables: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, UvError> {
+        if let Some(told) = variables("UV_CACHE_DIR").filter(|told| !told.is_empty()) {
+            return Ok(project.join(told));
+        }
+        let said = self.run(&["cache", "dir", "--no-progress", "--color", "never"], project)?;
+        Ok(project.join(said.trim_end()))
+    }
+
+    /// Its version as it says it: `uv 0.13.9 (…)`.
+    ///
+    /// # Errors
+    /// When it cannot say.
+    pub fn version(&self) -> Result<String, UvError> {
+        Ok(self.run(&["--version"], Path::new("/"))?.trim().to_owned())
+    }
+
+    /// What tells this uv from another without running it: where it really is, its size and its time.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn identity(&self) -> io::Result<String> {
+        let path = std::fs::canonicalize(&self.path)?;
+        let stamp = Stamp::of(&path)?;
+        Ok(format!("{} {} {}", path.display(), stamp.size, stamp.modified))
+    }
+
+    /// Runs it in a folder and gives what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails.
+    pub fn run(&self, arguments: &[&str], folder: &Path) -> Result<String, UvError> {
+        let failed = |why: String| UvError::Failed {
+            program: self.path.display().to_string(),
+            arguments: arguments.join(" "),
+            why,
+        };
+        let mut command = Command::new(&self.path);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null());
+        let done = command.output().map_err(|error| failed(error.to_string()))?;
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            return Err(failed(if said.is_empty() { done.status.to_string() } else { said }));
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+}

@@ -1,0 +1,182 @@
+//! What lies in a uv cache: a small pointer that holds the wheel's digest, and beside it a link that names the tree.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::cache::store::{EntryId, Kind, Placing};
+use crate::fs::Sha256;
+
+use super::layout::Layout;
+
+/// The largest of uv's own files that is copied: pointers and metadata have kilobytes, built wheels may have more.
+const LARGEST: u64 = 1 << 30;
+
+/// A wheel in a uv cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    /// The entry it is of.
+    pub id: EntryId,
+    /// Digest of the wheel, or of the source archive it was built from.
+    pub digest: Sha256,
+    /// Its name and version: `numpy 2.4.5`.
+    pub name: String,
+    /// The bucket it lies in.
+    pub bucket: String,
+    /// The link beside it, from the cache on.
+    pub link: String,
+    /// The tree, from the cache on: `archive-v0/<id>`.
+    pub archive: String,
+    files: Vec<String>,
+}
+
+impl Pointer {
+    /// uv's own files, read as they are now.
+    ///
+    /// # Errors
+    /// When one cannot be read, or is larger than such files are.
+    pub fn read(&self, cache: &Path) -> std::io::Result<(Placing, Vec<Vec<u8>>)> {
+        let mut files = Vec::new();
+        for path in &self.files {
+            if std::fs::metadata(cache.join(path))?.len() > LARGEST {
+                return Err(std::io::Error::other(format!("{path} is too large")));
+            }
+            files.push((path.clone(), fs_err::read(cache.join(path))?));
+        }
+        let placing = Placing::new(self.bucket.clone(), self.archive.clone(), self.link.clone(), &files);
+        Ok((placing, files.into_iter().map(|(_, bytes)| bytes).collect()))
+    }
+}
+
+/// Every wheel in a cache, sorted; and how many pointers lead to no tree as they should.
+pub(super) fn scan(cache: &Path, layout: &Layout) -> (Vec<Pointer>, usize) {
+    let mut found = Vec::new();
+    let mut strange = 0;
+    let wheels = files(&cache.join(&layout.wheels), &|name| name.ends_with(".http") || name.ends_with(".rev"));
+    for path in wheels {
+        match wheel(cache, layout, &path) {
+            Seen::Wheel(pointer) => found.push(*pointer),
+            Seen::Strange => strange += 1,
+            Seen::Nothing => {}
+        }
+    }
+    if let Some(sdists) = &layout.sdists {
+        for path in files(&cache.join(sdists), &|name| name == "revision.http" || name == "revision.rev") {
+            found.extend(built(cache, layout, sdists, &path));
+        }
+    }
+    found.sort_by(|a, b| a.link.cmp(&b.link));
+    (found, strange)
+}
+
+enum Seen {
+    Wheel(Box<Pointer>),
+    /// A pointer without a digest (a wheel of this machine), or whose tree is gone: uv takes that for a miss too.
+    Nothing,
+    /// A digest and a tree that do not belong together as they should.
+    Strange,
+}
+
+fn wheel(cache: &Path, layout: &Layout, path: &Path) -> Seen {
+    let Ok(bytes) = std::fs::read(path) else { return Seen::Nothing };
+    let Some(digest) = digest_in(&bytes) else { return Seen::Nothing };
+    let stem = path.with_extension("");
+    let Ok(target) = std::fs::read_link(&stem) else {
+        // Metadata alone, kept for a resolution, has neither link nor tree.
+        return Seen::Nothing;
+    };
+    let Some(archive) = archive(layout, &target) else { return Seen::Strange };
+    let Some(name) = archive.rsplit('/').next() else { return Seen::Strange };
+    if !bytes.windows(name.len()).any(|window| window == name.as_bytes()) {
+        return Seen::Strange;
+    }
+    if !cache.join(&archive).is_dir() {
+        return Seen::Nothing;
+    }
+    let (Some(link), Some(pointer)) = (inner(cache, &stem), inner(cache, path)) else { return Seen::Strange };
+    let metadata = format!("{link}.msgpack");
+    let mut files = Vec::new();
+    if cache.join(&metadata).is_file() {
+        files.push(metadata);
+    }
+    files.push(pointer);
+    let name = spoken(stem.parent(), &stem);
+    let bucket = layout.wheels.clone();
+    Seen::Wheel(Box::new(Pointer { id: EntryId::wheel(digest), digest, name, bucket, link, archive, files }))
+}
+
+/// The wheels that were built from one source archive.
+fn built(cache: &Path, layout: &Layout, bucket: &str, revision: &Path) -> Vec<Pointer> {
+    let Ok(bytes) = std::fs::read(revision) else { return Vec::new() };
+    let (Some(digest), Some(shard)) = (digest_in(&bytes), revision.parent()) else { return Vec::new() };
+    let named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| named(&entry.file_name())) {
+        for entry in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            let link = entry.path();
+            let Ok(target) = std::fs::read_link(&link) else { continue };
+            let Some(archive) = archive(layout, &target).filter(|archive| cache.join(archive).is_dir()) else {
+                continue;
+            };
+            let stem = entry.file_name().to_string_lossy().into_owned();
+            let Some(id) = EntryId::new(Kind::Built, format!("{digest}.{stem}")) else { continue };
+            let beside = [folder.path().join("metadata.msgpack"), folder.path().join(format!("{stem}.whl"))];
+            let files: Option<Vec<String>> =
+                beside.iter().chain([&revision.to_path_buf()]).map(|path| inner(cache, path)).collect();
+            let (Some(files), Some(link)) = (files, inner(cache, &link)) else { continue };
+            if beside.iter().all(|path| path.is_file()) {
+                let name = stem.split('-').take(2).collect::<Vec<_>>().join(" ");
+                found.push(Pointer { id, digest, name, bucket: bucket.to_owned(), link, archive, files });
+            }
+        }
+    }
+    found
+}
+
+/// The first run of exactly 64 hexadecimal digits.
+fn digest_in(bytes: &[u8]) -> Option<Sha256> {
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    let runs = bytes.split(|byte| !is_digit(byte));
+    // `Sha256` itself ends in digits; msgpack puts the length, which is no digit, before the run.
+    runs.filter(|run| run.len() == 64).find_map(|run| Sha256::from_hex(std::str::from_utf8(run).ok()?))
+}
+
+/// `archive-v0/<id>` out of `../../../archive-v0/<id>`.
+fn archive(layout: &Layout, target: &Path) -> Option<String> {
+    let id = target.file_name()?.to_str()?;
+    let bucket = target.parent()?.file_name()?.to_str()?;
+    (bucket == layout.archives && !id.is_empty() && !id.starts_with('.')).then(|| format!("{bucket}/{id}"))
+}
+
+fn inner(cache: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(cache).ok()?.to_str().map(str::to_owned)
+}
+
+/// `numpy 2.4.5` for `…/numpy/2.4.5-cp311-…`.
+fn spoken(package: Option<&Path>, stem: &Path) -> String {
+    let text = |path: Option<&OsStr>| path.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = text(stem.file_name());
+    format!("{} {}", text(package.and_then(Path::file_name)), file.split('-').next().unwrap_or_default())
+}
+
+/// Files whose names will do, below a folder but not in unpacked sources.
+fn files(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let walk = walkdir::WalkDir::new(root).follow_links(false).max_depth(6).into_iter();
+    let entries = walk.filter_entry(|entry| !(entry.file_type().is_dir() && entry.file_name() == "src"));
+    let files = entries.flatten().filter(|entry| entry.file_type().is_file());
+    files.filter(|entry| entry.file_name().to_str().is_some_and(wanted)).map(walkdir::DirEntry::into_path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_found_among_other_bytes() {
+        let digest = Sha256::of(b"x");
+        let bytes =
+            [b"\x95\xb0NClwq3oHQcqIzWWc\x91\x81\xa6Sha256\xd9@", digest.to_string().as_bytes(), b"\xbeeditables"]
+                .concat();
+        assert_eq!(digest_in(&bytes), Some(digest));
+        assert_eq!(digest_in(b"no digest abc"), None);
+    }
+}

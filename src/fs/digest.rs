@@ -1,0 +1,148 @@
+//! Digests of files: SHA-256, by which wheels name theirs, and BLAKE3 for what noxide names itself.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::Digest;
+
+/// How much of a file is read at once: large enough for few calls, small enough for the processor's cache.
+const CHUNK: usize = 256 * 1024;
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sha256(pub [u8; 32]);
+
+impl Sha256 {
+    /// The digest of bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.as_bytes();
+        if text.len() != 64 {
+            return None;
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Reads what `RECORD` writes: base64 for URLs, without padding.
+    pub fn from_base64_url(text: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(33);
+        let (mut held, mut bits) = (0_u32, 0);
+        for byte in text.trim_end_matches('=').bytes() {
+            let value = ALPHABET.iter().position(|known| *known == byte)?;
+            held = held << 6 | u32::try_from(value).ok()?;
+            bits += 6;
+            if bits >= 8 {
+                bits -= 8;
+                bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
+            }
+        }
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Bytes in base64 for URLs, without padding.
+pub fn base64_url(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let held = group.iter().fold(0_u32, |held, byte| held << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..=group.len() {
+            text.push(char::from(ALPHABET[(held >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    text
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// The BLAKE3 digest of bytes, as hexadecimal digits.
+pub fn blake3_hex(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// The digest and length of a file, which must not be a link.
+///
+/// # Errors
+/// When it cannot be opened or read, or is a link.
+pub fn sha256_of(path: &Path) -> io::Result<(Sha256, u64)> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let mut hasher = sha2::Sha256::new();
+    let mut length = 0;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok((Sha256(hasher.finalize().into()), length)),
+            Ok(read) => {
+                hasher.update(&chunk[..read]);
+                length += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_written_and_read() {
+        let empty = Sha256::of(b"");
+        assert_eq!(empty.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(Sha256::from_hex(&empty.to_string()), Some(empty));
+        assert_eq!(base64_url(&empty.0), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+        assert_eq!(Sha256::from_base64_url(&base64_url(&empty.0)), Some(empty));
+        assert_eq!(format!("{empty:?}"), empty.to_string());
+        assert_eq!([base64_url(b"M"), base64_url(b"Ma"), base64_url(b"Man")], ["TQ", "TWE", "TWFu"]);
+        for wrong in ["", "e3", &"g".repeat(64)] {
+            assert_eq!(Sha256::from_hex(wrong), None);
+            assert_eq!(Sha256::from_base64_url(wrong), None);
+        }
+        assert_eq!(Sha256::from_base64_url("*"), None);
+    }
+
+    #[test]
+    fn of_a_file_but_not_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs_err::write(&path, vec![7; CHUNK + 1]).unwrap();
+        assert_eq!(sha256_of(&path).unwrap(), (Sha256::of(&vec![7; CHUNK + 1]), CHUNK as u64 + 1));
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert!(sha256_of(&folder.path().join("link")).is_err());
+        assert!(sha256_of(folder.path()).is_err());
+    }
+}

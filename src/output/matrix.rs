@@ -1,0 +1,98 @@
+//! A job matrix that deals sessions to several runners: text for a workflow, or JSON for `fromJSON`.
+
+use serde_json::{Value, json};
+
+use super::duration;
+use crate::project::SessionName;
+
+/// One entry: what one runner gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatrixEntry {
+    /// Its part, such as `1/3`.
+    pub shard: String,
+    /// Its sessions.
+    pub sessions: Vec<SessionName>,
+    /// What they usually take one after another, in milliseconds; none where nothing is known.
+    pub usual: Option<u64>,
+}
+
+/// The matrix as it stands in a workflow.
+pub fn matrix_yaml(entries: &[MatrixEntry]) -> String {
+    let mut text = "strategy:\n  fail-fast: false\n  matrix:\n    include:\n".to_owned();
+    for entry in entries {
+        if let Some(usual) = entry.usual {
+            text.push_str(&format!("      # about {} of sessions\n", duration::duration(usual)));
+        }
+        text.push_str(&format!("      - shard: {}\n", quoted(&entry.shard)));
+        text.push_str(&format!("        sessions: {}\n", quoted(&words(&entry.sessions))));
+    }
+    text
+}
+
+/// The matrix for `fromJSON(…).include`: one line, since that is what a step's output takes.
+pub fn matrix_json(entries: &[MatrixEntry]) -> Value {
+    let include = entries.iter().map(|entry| {
+        let mut row = json!({ "shard": entry.shard, "sessions": words(&entry.sessions) });
+        if let Some(usual) = entry.usual {
+            row["seconds"] = json!(usual.div_ceil(1_000));
+        }
+        row
+    });
+    json!({ "version": 1, "include": include.collect::<Vec<_>>() })
+}
+
+/// The sessions as a shell takes them after `-s`.
+fn words(sessions: &[SessionName]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@%+=".contains(c);
+    let word = |name: &SessionName| {
+        let name = name.as_str();
+        if !name.is_empty() && name.chars().all(plain) {
+            name.to_owned()
+        } else {
+            format!("'{}'", name.replace('\'', r"'\''"))
+        }
+    };
+    sessions.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// A YAML scalar in double quotes: JSON's strings are YAML's.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Vec<MatrixEntry> {
+        let entry = |shard: &str, sessions: &[&str], usual| MatrixEntry {
+            shard: shard.to_owned(),
+            sessions: sessions.iter().map(|name| SessionName::new(*name)).collect(),
+            usual,
+        };
+        vec![entry("1/2", &["lint", "tests-3.12(db='pg')"], Some(61_001)), entry("2/2", &[], None)]
+    }
+
+    #[test]
+    fn text_for_a_workflow() {
+        insta::assert_snapshot!(matrix_yaml(&entries()), @r#"
+        strategy:
+          fail-fast: false
+          matrix:
+            include:
+              # about 1m 01s of sessions
+              - shard: "1/2"
+                sessions: "lint 'tests-3.12(db='\\''pg'\\'')'"
+              - shard: "2/2"
+                sessions: ""
+        "#);
+    }
+
+    #[test]
+    fn json_on_one_line() {
+        assert_eq!(
+            matrix_json(&entries()).to_string(),
+            r#"{"version":1,"include":[{"shard":"1/2","sessions":"lint 'tests-3.12(db='\\''pg'\\'')'","seconds":62},{"shard":"2/2","sessions":""}]}"#
+        );
+    }
+}

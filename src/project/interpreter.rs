@@ -1,0 +1,96 @@
+//! An interpreter as it tells of itself: version, ABI, platform, and its answers to markers.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::lock::MarkerEnvironment;
+
+/// What is known of an interpreter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Interpreter {
+    /// The interpreter behind all environments made from it, without links.
+    pub executable: PathBuf,
+    /// Version to the patch, with what else tells builds apart, such as `3.13.0rc1` or `3.14.0t`.
+    pub version: String,
+    /// Its ABI, as extension modules are named for it: `cpython-311-x86_64-linux-gnu`.
+    pub abi: String,
+    /// Tag of its bytecode, such as `cpython-311`.
+    pub tag: String,
+    /// C library: `glibc-2.36`, `musl`, or empty where neither.
+    pub libc: String,
+    /// Its answers to markers.
+    pub markers: MarkerEnvironment,
+}
+
+/// Why an interpreter did not tell of itself.
+#[derive(Debug, thiserror::Error)]
+pub enum InterpreterError {
+    /// It could not be started.
+    #[error("cannot start {}", path.display())]
+    Start {
+        /// The interpreter.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It said something else.
+    #[error("{} does not tell what kind of Python it is: {said}", path.display())]
+    Answer {
+        /// The interpreter.
+        path: PathBuf,
+        /// What it said.
+        said: String,
+    },
+}
+
+/// Works with Python 3.7. The kernel's own version is left out of `platform_version` by nobody, so it is asked too.
+const QUESTION: &str = r#"
+import json, os, platform, sys, sysconfig
+def version(info):
+    text = "%d.%d.%d" % info[:3]
+    return text if info[3] == "final" else text + info[3][0].replace("c", "rc") + str(info[4])
+def libc():
+    if "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or ""):
+        return "musl"
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION").replace(" ", "-")
+    except (AttributeError, ValueError, OSError):
+        return ""
+full = version(sys.version_info)
+free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+executable = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+print(json.dumps({
+    "executable": executable, "version": platform.python_version() + free,
+    "abi": sysconfig.get_config_var("SOABI") or "", "tag": sys.implementation.cache_tag or "", "libc": libc(),
+    "markers": {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": version(sys.implementation.version),
+        "os_name": os.name, "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(), "platform_system": platform.system(),
+        "platform_version": platform.version(), "python_full_version": full,
+        "python_version": ".".join(platform.python_version_tuple()[:2]), "sys_platform": sys.platform,
+    },
+}))
+"#;
+
+impl Interpreter {
+    /// Asks the interpreter at `path`. Takes some 20 ms.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not answer.
+    pub fn ask(path: &Path) -> Result<Self, InterpreterError> {
+        let mut command = Command::new(path);
+        command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
+        let done = command.output().map_err(|source| InterpreterError::Start { path: path.to_path_buf(), source })?;
+        let said = String::from_utf8_lossy(&done.stdout);
+        serde_json::from_str(said.trim()).map_err(|_| {
+            let said = format!("{said}{}", String::from_utf8_lossy(&done.stderr));
+            let said = said.trim().lines().last().unwrap_or("nothing was said").to_owned();
+            InterpreterError::Answer { path: path.to_path_buf(), said }
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! All that must be installed for some roots of a lock, in one environment.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::lockfile::{Lock, LockedDependency, LockedPackage};
+use super::marker::MarkerEnvironment;
+use super::name::normal;
+
+/// What a closure starts from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Root {
+    /// A package by name, with extras of it.
+    Package {
+        /// Its name in normal form.
+        name: String,
+        /// Extras wanted, in normal form.
+        extras: Vec<String>,
+    },
+    /// The project itself, as `.` or `-e .`, with extras.
+    Project {
+        /// Extras wanted, in normal form.
+        extras: Vec<String>,
+    },
+    /// A dependency group of the project, without the project.
+    Group(String),
+    /// Everything in the lock: the start of what nobody can tell better.
+    All,
+}
+
+/// A package's name and version.
+pub type Identity<'a> = (&'a str, Option<&'a str>);
+
+/// What some roots need.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Closure<'a> {
+    /// The packages by name and version, each with the extras wanted of it.
+    pub packages: BTreeMap<Identity<'a>, (&'a LockedPackage, BTreeSet<String>)>,
+    /// Roots that the lock does not hold: names, extras as `name[extra]`, groups as `group name`.
+    pub unknown: BTreeSet<String>,
+}
+
+impl<'a> Closure<'a> {
+    /// SHA-256 of all files of all packages: wheels of every platform and source archives.
+    pub fn hashes(&self) -> BTreeSet<&'a str> {
+        self.packages.values().flat_map(|(package, _)| package.hashes()).collect()
+    }
+
+    /// The packages in the order of their names, without those that lie in the tree.
+    pub fn remote(&self) -> impl Iterator<Item = &'a LockedPackage> {
+        self.packages.values().map(|(package, _)| *package).filter(|package| !package.is_local())
+    }
+}
+
+impl Lock {
+    /// Walks from the roots over all edges that count in `environment`.
+    pub fn closure(&self, roots: &[Root], environment: &MarkerEnvironment) -> Closure<'_> {
+        let mut walk = Walk {
+            lock: self,
+            environment,
+            closure: Closure::default(),
+            waiting: VecDeque::new(),
+            conflicts: BTreeSet::new(),
+        };
+        for root in roots {
+            walk.root(root);
+        }
+        while let Some((package, extra)) = walk.waiting.pop_front() {
+            let edges = match &extra {
+                None => Some(&package.dependencies),
+                Some(extra) => package.extras.get(extra),
+            };
+            for edge in edges.into_iter().flatten() {
+                walk.edge(edge);
+            }
+        }
+        walk.closure
+    }
+}
+
+struct Walk<'a, 'e> {
+    lock: &'a Lock,
+    environment: &'e MarkerEnvironment,
+    closure: Closure<'a>,
+    waiting: VecDeque<(&'a LockedPackage, Option<String>)>,
+    /// How uv writes extras and groups that conflict with others, in markers.
+    conflicts: BTreeSet<String>,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn root(&mut self, root: &Root) {
+        match root {
+            Root::All => {
+                for package in &self.lock.packages {
+                    self.add(package, package.extras.keys().cloned().collect::<Vec<_>>());
+                }
+            }
+            Root::Project { extras } => match self.lock.project() {
+                Some(project) => self.wanted(project, extras),
+                None => {
+                    self.closure.unknown.insert(".".to_owned());
+                }
+            },
+            Root::Package { name, extras } => {
+                let name = normal(name);
+                match self.pick(&name, None) {
+                    Some(package) => self.wanted(package, extras),
+                    None => {
+                        self.closure.unknown.insert(name);
+                    }
+                }
+            }
+            Root::Group(group) => {
+                let project = self.lock.project();
+                let group = normal(group);
+                let Some((project, edges)) = project.and_then(|project| Some((project, project.groups.get(&group)?)))
+                else {
+                    self.closure.unknown.insert(format!("group {group}"));
+                    return;
+                };
+                self.conflicts.insert(format!("group-{}-{}-{group}", project.name.len(), project.name));
+                for edge in edges {
+                    self.edge(edge);
+                }
+            }
+        }
+    }
+
+    /// A root package with extras, which must be known.
+    fn wanted(&mut self, package: &'a LockedPackage, extras: &[String]) {
+        let known = |extra: &&String| package.extras.contains_key(extra.as_str());
+        for extra in extras.iter().filter(|extra| !known(extra)) {
+            self.closure.unknown.insert(format!("{}[{extra}]", package.name));
+        }
+        for extra in extras {
+            self.conflicts.insert(format!("extra-{}-{}-{extra}", package.name.len(), package.name));
+        }
+        self.add(package, extras.iter().filter(known).cloned().collect::<Vec<_>>());
+    }
+
+    fn edge(&mut self, edge: &'a LockedDependency) {
+        if edge.marker.as_ref().is_some_and(|marker| !marker.holds(self.environment, &self.conflicts)) {
+            return;
+        }
+        if let Some(package) = self.pick(&edge.name, Some(edge)) {
+            self.add(package, edge.extras.iter().cloned());
+        }
+    }
+
+    fn add(&mut self, package: &'a LockedPackage, extras: impl IntoIterator<Item = String>) {
+        let at = (package.name.as_str(), package.version.as_deref());
+        let (_, known) = self.closure.packages.entry(at).or_insert_with(|| {
+            self.waiting.push_back((package, None));
+            (package, BTreeSet::new())
+        });
+        for extra in extras {
+            if known.insert(extra.clone()) {
+                self.waiting.push_back((package, Some(extra)));
+            }
+        }
+    }
+
+    /// The package an edge or a root means: of several versions the one that the edge names or the environment is for.
+    fn pick(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
+        let named = self.lock.packages.iter().filter(|package| package.name == name);
+        let fits = |package: &&LockedPackage| {
+            edge.is_none_or(|edge| edge.version.is_none() || edge.version == package.version)
+                && edge.and_then(|edge| edge.source.as_ref()).is_none_or(|source| *source == package.source)
+        };
+        let here = |package: &&LockedPackage| {
+            package.markers.is_empty()
+                || package.markers.iter().any(|marker| marker.holds(self.environment, &self.conflicts))
+        };
+        let mut fitting = named.filter(fits);
+        let first = fitting.clone().next();
+        fitting.find(here).or(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const LOCK: &str = r#"
+version = 1
+[[package]]
+name = "app"
+source = { virtual = "." }
+dependencies = [{ name = "a" }, { name = "win", marker = "sys_platform == 'win32'" }]
+[package.optional-dependencies]
+x = [{ name = "b", extra = ["fast"] }]
+one = [{ name = "f", version = "1", marker = "extra == 'extra-3-app-one'" }]
+two = [{ name = "f", version = "2", marker = "extra == 'extra-3-app-two' or extra == 'group-3-app-dev'" }]
+[package.dev-dependencies]
+dev = [{ name = "c" }, { name = "f", version = "2", marker = "extra == 'group-3-app-dev'" }]
+[[package]]
+name = "a"
+version = "1"
+source = { registry = "r" }
+dependencies = [{ name = "b" }]
+wheels = [{ url = "a.whl", hash = "sha256:aa" }]
+[[package]]
+name = "b"
+version = "1"
+source = { registry = "r" }
+dependencies = [{ name = "a" }]
+sdist = { url = "b.tar.gz", hash = "sha256:bb" }
+[package.optional-dependencies]
+fast = [{ name = "speed" }]
+[[package]]
+name = "c"
+version = "1"
+source = { registry = "r" }
+[[package]]
+name = "f"
+version = "1"
+source = { registry = "r" }
+resolution-markers = ["python_version < '3.12'"]
+[[package]]
+name = "f"
+version = "2"
+source = { registry = "r" }
+resolution-markers = ["python_version >= '3.12'"]
+[[package]]
+name = "speed"
+version = "1"
+source = { registry = "r" }
+[[package]]
+name = "win"
+version = "1"
+source = { registry = "r" }
+"#;
+
+    fn closure(roots: &[Root], python: &str) -> (String, String) {
+        let lock = Lock::parse(LOCK, Path::new("uv.lock")).unwrap();
+        let environment = MarkerEnvironment {
+            python_version: python.to_owned(),
+            sys_platform: "linux".to_owned(),
+            ..MarkerEnvironment::default()
+        };
+        let closure = lock.closure(roots, &environment);
+        let names: Vec<String> =
+            closure.packages.keys().map(|(name, version)| format!("{name}{}", version.unwrap_or(""))).collect();
+        (names.join(" "), closure.unknown.into_iter().collect::<Vec<_>>().join(" "))
+    }
+
+    fn project(extras: &[&str]) -> Root {
+        Root::Project { extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
+    }
+
+    fn package(name: &str, extras: &[&str]) -> Root {
+        Root::Package { name: name.to_owned(), extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_closure_holds_what_its_roots_need_and_nothing_else() {
+        assert_eq!(closure(&[project(&[])], "3.11").0, "a1 app b1");
+        assert_eq!(closure(&[project(&["x"])], "3.11").0, "a1 app b1 speed1");
+        assert_eq!(closure(&[package("b", &["fast"])], "3.11").0, "a1 b1 speed1");
+        assert_eq!(closure(&[Root::Group("Dev".to_owned())], "3.11").0, "c1 f2", "a group comes without its project");
+        assert_eq!(closure(&[Root::All], "3.11").0, "a1 app b1 c1 f1 f2 speed1 win1");
+    }
+
+    #[test]
+    fn conflicting_extras_and_forked_versions_are_told_apart() {
+        assert_eq!(closure(&[project(&["one"])], "3.11").0, "a1 app b1 f1");
+        assert_eq!(closure(&[project(&["two"])], "3.11").0, "a1 app b1 f2");
+        assert_eq!(closure(&[package("f", &[])], "3.11").0, "f1");
+        assert_eq!(closure(&[package("f", &[])], "3.13").0, "f2");
+    }
+
+    #[test]
+    fn what_the_lock_does_not_hold_is_told() {
+        let roots = [package("radon", &[]), project(&["gone"]), Root::Group("old".to_owned()), package("b", &["no"])];
+        assert_eq!(closure(&roots, "3.11"), ("a1 app b1".to_owned(), "app[gone] b[no] group old radon".to_owned()));
+        let empty = Lock::parse("version = 1", Path::new("uv.lock")).unwrap();
+        let unknown = empty.closure(&[project(&[])], &MarkerEnvironment::default()).unknown;
+        assert_eq!(unknown.into_iter().collect::<Vec<_>>(), ["."]);
+    }
+
+    #[test]
+    fn hashes_are_those_of_all_files() {
+        let lock = Lock::parse(LOCK, Path::new("uv.lock")).unwrap();
+        let closure = lock.closure(&[project(&[])], &MarkerEnvironment::default());
+        assert_eq!(closure.hashes().into_iter().collect::<Vec<_>>(), ["aa", "bb"]);
+        assert_eq!(closure.remote().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

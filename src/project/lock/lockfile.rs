@@ -1,0 +1,398 @@
+//! uv.lock as types: what is locked, from where, with which files.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::lines::line_of;
+use super::marker::Marker;
+use super::name::normal;
+
+/// The newest revision of the format that this program was tried with.
+pub const KNOWN_REVISION: u32 = 5;
+
+/// Why a lock cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It cannot be read from disk.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not what uv writes.
+    #[error("{}:{line}: {wrong}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        wrong: String,
+    },
+    /// Its format is of a version that is not known.
+    #[error("{}:{line}: version {version} of the format is not known to this noxide, which reads version 1", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The line that says so.
+        line: usize,
+        /// The version it says.
+        version: u32,
+    },
+}
+
+/// A uv.lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lock {
+    /// The revision of format 1; 0 where the file says none.
+    pub revision: u32,
+    /// Pythons it is for, as written.
+    pub requires_python: Option<String>,
+    /// Everything locked, in the order of the file.
+    pub packages: Vec<LockedPackage>,
+    /// What is noteworthy of the file itself, such as a revision newer than any known.
+    pub notice: Option<String>,
+}
+
+/// One package as locked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LockedPackage {
+    /// Its name in normal form.
+    pub name: String,
+    /// Its version; a project in the tree may have none.
+    pub version: Option<String>,
+    /// Where it comes from.
+    pub source: LockedSource,
+    /// Its source archive.
+    pub sdist: Option<LockedFile>,
+    /// Its wheels, of all platforms.
+    pub wheels: Vec<LockedFile>,
+    /// What it needs.
+    pub dependencies: Vec<LockedDependency>,
+    /// What each extra of it needs.
+    pub extras: BTreeMap<String, Vec<LockedDependency>>,
+    /// What each dependency group of it needs.
+    pub groups: BTreeMap<String, Vec<LockedDependency>>,
+    /// Where several versions are locked: the markers this one is for, any of which will do.
+    pub markers: Vec<Marker>,
+}
+
+/// Where a package comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LockedSource {
+    /// An index, by its address.
+    Registry(String),
+    /// A folder of the tree, relative to the lock; `.` is the project itself.
+    Tree(String),
+    /// An archive in the tree.
+    Path(String),
+    /// An archive somewhere.
+    Url(String),
+    /// A Git commit.
+    Git(String),
+}
+
+/// A file that may be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedFile {
+    /// Its name, where the lock tells.
+    pub name: String,
+    /// SHA-256 in hexadecimal digits, where the lock tells one.
+    pub sha256: Option<String>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+}
+
+/// An edge of the lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LockedDependency {
+    /// The other package's name in normal form.
+    pub name: String,
+    /// Its version, where several are locked.
+    pub version: Option<String>,
+    /// Its source, where several are locked.
+    pub source: Option<LockedSource>,
+    /// Extras wanted of it.
+    pub extras: Vec<String>,
+    /// Where the edge counts.
+    pub marker: Option<Marker>,
+}
+
+impl Lock {
+    /// Reads a lock.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no lock, or is of a format that is not known.
+    pub fn read(path: &Path) -> Result<Self, LockError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| LockError::Unreadable { path: path.to_path_buf(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a lock from its text; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// When it is no lock, or of a format that is not known.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
+        let malformed = |span: Option<Range<usize>>, wrong: &str| LockError::Malformed {
+            path: path.to_path_buf(),
+            line: line_of(text, span),
+            wrong: wrong.trim().replace('\n', ", "),
+        };
+        // The version comes first: of another one nothing else may be expected.
+        let head: Head = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
+        let version = *head.version.get_ref();
+        if version != 1 {
+            let line = line_of(text, Some(head.version.span()));
+            return Err(LockError::Version { path: path.to_path_buf(), line, version });
+        }
+        let file: File = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
+        let mut packages = Vec::with_capacity(file.package.len());
+        for package in file.package {
+            packages.push(package.read().map_err(|(span, wrong)| malformed(Some(span), &wrong))?);
+        }
+        let revision = file.revision.unwrap_or(0);
+        let notice = (revision > KNOWN_REVISION).then(|| {
+            format!(
+                "{} is of revision {revision}, newer than this noxide knows ({KNOWN_REVISION}): what it adds is passed over",
+                path.display()
+            )
+        });
+        Ok(Self { revision, requires_python: file.requires_python, packages, notice })
+    }
+
+    /// The project itself: the package of the lock's own folder.
+    pub fn project(&self) -> Option<&LockedPackage> {
+        self.packages.iter().find(|package| package.source == LockedSource::Tree(".".to_owned()))
+    }
+}
+
+impl LockedPackage {
+    /// SHA-256 of all its files, wheels of every platform and the source archive.
+    pub fn hashes(&self) -> impl Iterator<Item = &str> {
+        self.wheels.iter().chain(&self.sdist).filter_map(|file| file.sha256.as_deref())
+    }
+
+    /// Whether it lies in the tree and so has no digest.
+    pub fn is_local(&self) -> bool {
+        matches!(self.source, LockedSource::Tree(_) | LockedSource::Path(_))
+    }
+}
+
+/// The part of the file every version has.
+#[derive(Deserialize)]
+struct Head {
+    version: toml::Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct File {
+    revision: Option<u32>,
+    requires_python: Option<String>,
+    #[serde(default)]
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Package {
+    name: toml::Spanned<String>,
+    version: Option<String>,
+    source: Source,
+    sdist: Option<Artefact>,
+    #[serde(default)]
+    wheels: Vec<Artefact>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+    #[serde(default)]
+    optional_dependencies: BTreeMap<String, Vec<Dependency>>,
+    #[serde(default)]
+    dev_dependencies: BTreeMap<String, Vec<Dependency>>,
+    #[serde(default)]
+    resolution_markers: Vec<toml::Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    registry: Option<String>,
+    editable: Option<String>,
+    r#virtual: Option<String>,
+    directory: Option<String>,
+    path: Option<String>,
+    url: Option<String>,
+    git: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Artefact {
+    url: Option<String>,
+    path: Option<String>,
+    filename: Option<String>,
+    hash: Option<String>,
+    size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: toml::Spanned<String>,
+    version: Option<String>,
+    source: Option<Source>,
+    #[serde(default, alias = "extras")]
+    extra: Vec<String>,
+    marker: Option<toml::Spanned<String>>,
+}
+
+/// What is wrong, and where.
+type Fault = (Range<usize>, String);
+
+impl Package {
+    fn read(self) -> Result<LockedPackage, Fault> {
+        let span = self.name.span();
+        let name = normal(self.name.get_ref());
+        let source = self.source.read().ok_or_else(|| (span, format!("the source of {name} is of no known kind")))?;
+        let tables = |tables: BTreeMap<String, Vec<Dependency>>| -> Result<_, Fault> {
+            tables.into_iter().map(|(name, list)| Ok((normal(&name), edges(list)?))).collect()
+        };
+        Ok(LockedPackage {
+            version: self.version,
+            source,
+            sdist: self.sdist.map(Artefact::read),
+            wheels: self.wheels.into_iter().map(Artefact::read).collect(),
+            dependencies: edges(self.dependencies)?,
+            extras: tables(self.optional_dependencies)?,
+            groups: tables(self.dev_dependencies)?,
+            markers: self.resolution_markers.iter().map(marker).collect::<Result<_, _>>()?,
+            name,
+        })
+    }
+}
+
+fn edges(list: Vec<Dependency>) -> Result<Vec<LockedDependency>, Fault> {
+    let edge = |dependency: Dependency| {
+        Ok(LockedDependency {
+            name: normal(dependency.name.get_ref()),
+            version: dependency.version,
+            source: dependency.source.and_then(Source::read),
+            extras: dependency.extra.iter().map(|extra| normal(extra)).collect(),
+            marker: dependency.marker.as_ref().map(marker).transpose()?,
+        })
+    };
+    list.into_iter().map(edge).collect()
+}
+
+fn marker(text: &toml::Spanned<String>) -> Result<Marker, Fault> {
+    text.get_ref().parse().map_err(|error: super::MarkerError| (text.span(), error.to_string()))
+}
+
+impl Source {
+    fn read(self) -> Option<LockedSource> {
+        let tree = self.editable.or(self.r#virtual).or(self.directory);
+        tree.map(LockedSource::Tree)
+            .or(self.registry.map(LockedSource::Registry))
+            .or(self.git.map(LockedSource::Git))
+            .or(self.url.map(LockedSource::Url))
+            .or(self.path.map(LockedSource::Path))
+    }
+}
+
+impl Artefact {
+    fn read(self) -> LockedFile {
+        let place = self.filename.or(self.path).or(self.url).unwrap_or_default();
+        let place = place.split(['?', '#']).next().unwrap_or_default();
+        LockedFile {
+            name: place.rsplit('/').next().unwrap_or_default().to_owned(),
+            sha256: self.hash.as_deref().and_then(|hash| hash.strip_prefix("sha256:")).map(str::to_lowercase),
+            size: self.size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Lock, LockError> {
+        Lock::parse(text, Path::new("uv.lock"))
+    }
+
+    #[test]
+    fn all_kinds_of_sources_and_files_are_read() {
+        let lock = parse(
+            r#"
+version = 1
+revision = 5
+requires-python = ">=3.11"
+[[package]]
+name = "Demo_App"
+source = { editable = "." }
+dependencies = [{ name = "a", extra = ["Fast_IO"], marker = "sys_platform == 'linux'" }]
+[package.optional-dependencies]
+Docs_All = [{ name = "b", version = "2", source = { registry = "https://packages.example.org/simple" } }]
+[package.dev-dependencies]
+dev = [{ name = "c" }]
+[[package]]
+name = "a"
+version = "1.0"
+source = { registry = "https://packages.example.org/simple" }
+resolution-markers = ["python_full_version < '3.12'"]
+sdist = { url = "https://packages.example.org/a-1.0.tar.gz#x", hash = "sha256:AB", size = 3 }
+wheels = [{ path = "dist/a-1.0-py3-none-any.whl", hash = "sha256:cd" }, { filename = "x.whl", hash = "md5:ef" }]
+[[package]]
+name = "g"
+source = { git = "https://git.example.org/g?rev=1#abc" }
+[[package]]
+name = "u"
+source = { url = "https://packages.example.org/u.zip" }
+"#,
+        )
+        .unwrap();
+        assert_eq!((lock.revision, lock.requires_python.as_deref(), lock.notice.clone()), (5, Some(">=3.11"), None));
+        let project = lock.project().unwrap();
+        assert!(project.is_local() && project.name == "demo-app" && project.version.is_none());
+        assert_eq!(project.dependencies[0].extras, ["fast-io"]);
+        assert_eq!(project.extras["docs-all"][0].version.as_deref(), Some("2"));
+        assert_eq!(project.groups["dev"][0].name, "c");
+        let a = &lock.packages[1];
+        assert_eq!(a.hashes().collect::<Vec<_>>(), ["cd", "ab"]);
+        let names: Vec<&str> = a.wheels.iter().chain(&a.sdist).map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a-1.0-py3-none-any.whl", "x.whl", "a-1.0.tar.gz"]);
+        assert_eq!(a.markers[0].to_string(), "python_full_version < '3.12'");
+        assert!(matches!(lock.packages[2].source, LockedSource::Git(_)));
+        assert!(matches!(lock.packages[3].source, LockedSource::Url(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let said = |text: &str| parse(text).unwrap_err().to_string();
+        assert_eq!(
+            said("\nversion = 2\n"),
+            "uv.lock:2: version 2 of the format is not known to this noxide, which reads version 1"
+        );
+        assert!(said("version = 1\n[[package]\n").starts_with("uv.lock:2: "), "{}", said("version = 1\n[[package]\n"));
+        assert!(said("package = []").starts_with("uv.lock:1: missing field `version`"));
+        assert_eq!(
+            said("version = 1\n[[package]]\nname = \"x\"\nsource = { magnet = \"y\" }\n"),
+            "uv.lock:3: the source of x is of no known kind"
+        );
+        let marker = "version = 1\n[[package]]\nname = \"x\"\nsource = { url = \"y\" }\ndependencies = [\n  { name = \"z\", marker = \"?\" },\n]\n";
+        assert_eq!(said(marker), "uv.lock:6: the marker `?` cannot be read: `?` was not expected");
+        let missing = Lock::read(Path::new("/nowhere/uv.lock")).unwrap_err();
+        assert_eq!(missing.to_string(), "cannot read /nowhere/uv.lock");
+    }
+
+    #[test]
+    fn a_newer_revision_is_read_and_told() {
+        let lock = parse("version = 1\nrevision = 99\nfuture = true\n").unwrap();
+        assert_eq!(
+            lock.notice.unwrap(),
+            "uv.lock is of revision 99, newer than this noxide knows (5): what it adds is passed over"
+        );
+        assert_eq!(parse("version = 1\n").unwrap().revision, 0);
+    }
+}

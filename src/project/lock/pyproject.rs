@@ -1,0 +1,181 @@
+//! What pyproject.toml says of dependencies: the tables that decide what gets installed, and no others.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::lines::line_of;
+use super::name::normal;
+
+/// The tables of a pyproject.toml that decide what gets installed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pyproject {
+    /// The project's name in normal form.
+    pub name: Option<String>,
+    /// What each table says, by its dotted name, in one form whatever the file's own.
+    pub tables: Vec<(String, String)>,
+    /// Names of its extras.
+    pub extras: Vec<String>,
+}
+
+/// A pyproject.toml that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PyprojectError {
+    /// Not from disk.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Not as TOML.
+    #[error("{}:{line}: {wrong}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        wrong: String,
+    },
+}
+
+/// The tables and keys that count, as dotted names. `tool.uv` as a whole: nearly all of it steers resolution.
+const COUNT: [&str; 17] = [
+    "build-system",
+    "dependency-groups",
+    "project.dependencies",
+    "project.dynamic",
+    "project.optional-dependencies",
+    "project.requires-python",
+    "tool.flit.metadata",
+    "tool.hatch.build.targets.wheel.hooks",
+    "tool.hatch.envs",
+    "tool.hatch.metadata",
+    "tool.pdm.dev-dependencies",
+    "tool.pdm.resolution",
+    "tool.poetry.dependencies",
+    "tool.poetry.dev-dependencies",
+    "tool.poetry.extras",
+    "tool.poetry.group",
+    "tool.setuptools.dynamic",
+];
+
+impl Pyproject {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no TOML.
+    pub fn read(path: &Path) -> Result<Self, PyprojectError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| PyprojectError::Unreadable { path: path.to_path_buf(), source })?;
+        let root: Table = toml::from_str(&text).map_err(|error| PyprojectError::Malformed {
+            path: path.to_path_buf(),
+            line: line_of(&text, error.span()),
+            wrong: error.message().trim().replace('\n', ", "),
+        })?;
+        Ok(Self::of(&root))
+    }
+
+    fn of(root: &Table) -> Self {
+        let mut tables: Vec<(String, String)> =
+            COUNT.iter().filter_map(|name| Some(((*name).to_owned(), shown(find(root, name)?)))).collect();
+        if let Some(Value::Table(uv)) = find(root, "tool.uv") {
+            // How uv itself is held and what it may fetch does not change what is installed.
+            let steers = |key: &str| !matches!(key, "required-version" | "cache-dir" | "cache-keys" | "publish-url");
+            tables.extend(
+                uv.iter().filter(|(key, _)| steers(key)).map(|(key, value)| (format!("tool.uv.{key}"), shown(value))),
+            );
+        }
+        tables.sort();
+        let name = find(root, "project.name").or_else(|| find(root, "tool.poetry.name"));
+        let extras = find(root, "project.optional-dependencies").and_then(Value::as_table);
+        Self {
+            name: name.and_then(Value::as_str).map(normal),
+            tables,
+            extras: extras.map(|extras| extras.keys().map(|extra| normal(extra)).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+fn find<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
+    let mut parts = dotted.split('.');
+    let first = root.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.as_table()?.get(part))
+}
+
+/// A value in one form: keys sorted, one way to write each kind.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let mut pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key:?}: {}", shown(value))).collect();
+            pairs.sort();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+[project]
+name = "Demo_App"
+version = "1"
+dependencies = ["a>=1", 'b']
+optional-dependencies = { Docs_All = ["c"], x = ["d"] }
+[tool.uv]
+package = true
+cache-dir = "x"
+[tool.uv.sources]
+a = { path = "../a", editable = true }
+[tool.ruff]
+line-length = 88
+"#;
+
+    fn read(text: &str) -> Pyproject {
+        Pyproject::of(&toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn only_what_decides_installs_counts() {
+        let project = read(TEXT);
+        assert_eq!(
+            (project.name.as_deref(), &project.extras[..]),
+            (Some("demo-app"), &["docs-all", "x"].map(String::from)[..])
+        );
+        let names: Vec<&str> = project.tables.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["project.dependencies", "project.optional-dependencies", "tool.uv.package", "tool.uv.sources"]
+        );
+        assert_eq!(project.tables[0].1, r#"["a>=1", "b"]"#);
+        assert_eq!(project.tables[3].1, r#"{"a": {"editable": true, "path": "../a"}}"#);
+        assert_eq!(read(&TEXT.replace("88", "100").replace("version = \"1\"", "# other")), project);
+        assert_ne!(read(&TEXT.replace("a>=1", "a>=2")), project);
+    }
+
+    #[test]
+    fn layout_and_order_of_keys_do_not_count() {
+        let other =
+            TEXT.replace("'b'", "\"b\"").replace("path = \"../a\", editable = true", "editable = true, path = '../a'");
+        assert_eq!(read(&other), read(TEXT));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pyproject.toml");
+        assert_eq!(Pyproject::read(&path).unwrap_err().to_string(), format!("cannot read {}", path.display()));
+        fs_err::write(&path, "[project]\nname = \n").unwrap();
+        let said = Pyproject::read(&path).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{}:2: ", path.display())), "{said}");
+        fs_err::write(&path, "[tool.poetry]\nname = 'X'\n").unwrap();
+        assert_eq!(Pyproject::read(&path).unwrap().name.as_deref(), Some("x"));
+    }
+}

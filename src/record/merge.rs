@@ -1,0 +1,251 @@
+//! Records of several runners folded into one: a plan of what it says and of which files it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::record::RecordedSession;
+use super::{Outcome, Record};
+use crate::project::SessionName;
+
+/// One run made of several: nothing is written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergePlan {
+    /// The record of the whole.
+    pub record: Record,
+    /// Files to copy.
+    pub copies: Vec<Copied>,
+    /// Sessions of the whole that no record has, in nox's order.
+    pub missing: Vec<SessionName>,
+    /// Shards that are not there, such as `2/3`.
+    pub absent: Vec<String>,
+}
+
+/// A file or folder of one run that goes into the merged one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Which of the records it belongs to.
+    pub source: usize,
+    /// Its place in that run's folder.
+    pub from: PathBuf,
+    /// Its place in the merged run's folder.
+    pub to: PathBuf,
+}
+
+/// How far the clock of one record's machine is into the merged run, and how many slots stand before its own.
+#[derive(Clone, Copy)]
+struct Shift {
+    time: u64,
+    slots: usize,
+}
+
+impl MergePlan {
+    /// Folds records into one that goes by the name `run`; none where there are no records.
+    ///
+    /// Times are shifted by what the records say of their start, so the whole lasts from the first start to the last
+    /// end. A session that several records have counts by its worst outcome.
+    pub fn new(records: &[Record], run: &str) -> Option<Self> {
+        let starts: Vec<Option<i64>> = records
+            .iter()
+            .map(|record| record.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+            .collect();
+        let first = (0..records.len()).min_by_key(|&at| (starts[at].is_none(), starts[at], at))?;
+        let origin = starts[first].unwrap_or(0);
+        let mut record = Record {
+            run: run.to_owned(),
+            exit: Some(0),
+            interrupted: None,
+            wall: 0,
+            slots: 0,
+            notices: Vec::new(),
+            sessions: Vec::new(),
+            shard: None,
+            ..records[first].clone()
+        };
+        let mut stems = Stems::default();
+        let mut copies = Vec::new();
+        let mut notices = Vec::new();
+        for (source, part) in records.iter().enumerate() {
+            let late = starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
+            let shift = Shift { time: late, slots: record.slots };
+            record.slots += part.slots;
+            record.wall = record.wall.max(late.saturating_add(part.wall));
+            record.interrupted = record.interrupted.or_else(|| part.interrupted.clone());
+            record.exit = Some(worse(record.exit.unwrap_or(0), part.exit.unwrap_or(1)));
+            notices.extend(part.notices.iter().cloned());
+            if part.commit != record.commit {
+                let name = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
+                notices.push(format!(
+                    "records of several commits: {} and {}",
+                    name(&record.commit),
+                    name(&part.commit)
+                ));
+            }
+            for versions in &part.versions {
+                if !record.versions.contains(versions) {
+                    notices.push(format!("run {} was made with {} {}", part.run, versions.0, versions.1));
+                }
+            }
+            for session in &part.sessions {
+                let moved = stems.take(session, source, shift, &mut copies);
+                add(&mut record.sessions, moved, &mut notices);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        notices.retain(|notice| seen.insert(notice.clone()));
+        record.notices = notices;
+        let (missing, absent) = gaps(records, &record);
+        order(&mut record, records);
+        Some(Self { record, copies, missing, absent })
+    }
+
+    /// Copies the files of the runs in `folders`, one a record, into the folder `target`.
+    ///
+    /// A file that is not there is passed over, as one that a session removed itself.
+    ///
+    /// # Errors
+    /// When `target` cannot be written to, or a file cannot be read.
+    pub fn apply(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
+        for copied in &self.copies {
+            let Some(folder) = folders.get(copied.source) else { continue };
+            copy(&folder.join(&copied.from), &target.join(&copied.to))?;
+        }
+        Ok(())
+    }
+}
+
+/// The exit code of two runs together: what a failed session gives outdoes what broke a run.
+fn worse(one: u8, other: u8) -> u8 {
+    match (one, other) {
+        (1, _) | (_, 1) => 1,
+        (0, other) => other,
+        (one, _) => one,
+    }
+}
+
+/// Adds a session; of two that are alike the worse one stays.
+fn add(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
+    let rank = |session: &RecordedSession| match session.result.as_ref().map(|result| result.outcome) {
+        None => 4,
+        Some(outcome) if outcome.is_failure() => 3,
+        Some(Outcome::Passed) => 2,
+        Some(Outcome::Replayed) => 1,
+        Some(_) => 0,
+    };
+    match sessions.iter_mut().find(|known| known.facts.name == session.facts.name) {
+        None => sessions.push(session),
+        Some(known) => {
+            notices.push(format!("{} is in several records: the worst result counts", session.facts.name));
+            if rank(&session) > rank(known) {
+                *known = session;
+            }
+        }
+    }
+}
+
+/// Sessions and shards that ought to be there.
+fn gaps(records: &[Record], merged: &Record) -> (Vec<SessionName>, Vec<String>) {
+    let mut missing = Vec::new();
+    let mut absent = BTreeSet::new();
+    for shard in records.iter().filter_map(|record| record.shard.as_ref()) {
+        for index in 1..=shard.count {
+            let there = |part: &Record| part.shard.as_ref().is_some_and(|s| (s.index, s.count) == (index, shard.count));
+            if !records.iter().any(there) {
+                absent.insert((shard.count, index));
+            }
+        }
+        for name in &shard.sessions {
+            let there = merged.sessions.iter().any(|session| session.facts.name == *name);
+            if !there && !missing.contains(name) {
+                missing.push(name.clone());
+            }
+        }
+    }
+    (missing, absent.into_iter().map(|(count, index)| format!("{index}/{count}")).collect())
+}
+
+/// Puts sessions into nox's order where a shard says what that is.
+fn order(merged: &mut Record, records: &[Record]) {
+    let Some(shard) = records.iter().find_map(|record| record.shard.as_ref()) else { return };
+    let places: BTreeMap<&str, usize> =
+        shard.sessions.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    merged.sessions.sort_by_key(|session| places.get(session.facts.name.as_str()).copied().unwrap_or(usize::MAX));
+}
+
+/// Stems of log files that are taken in the merged run.
+#[derive(Default)]
+struct Stems(BTreeSet<String>);
+
+impl Stems {
+    /// A session as it stands in the merged record, its files added to `copies` under names nobody else has.
+    fn take(
+        &mut self,
+        session: &RecordedSession,
+        source: usize,
+        shift: Shift,
+        copies: &mut Vec<Copied>,
+    ) -> RecordedSession {
+        let mut moved = session.clone();
+        let Some(result) = &mut moved.result else { return moved };
+        let Some(first) = result.attempts.first() else { return moved };
+        let old = first.log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let new = self.free(&old);
+        for attempt in &mut result.attempts {
+            attempt.start = attempt.start.saturating_add(shift.time);
+            attempt.end = attempt.end.saturating_add(shift.time);
+            for slot in &mut attempt.slots {
+                *slot += shift.slots;
+            }
+            let name = attempt.log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let to = Path::new("logs").join(format!("{new}{}", name.strip_prefix(&old).unwrap_or(".log")));
+            let from = std::mem::replace(&mut attempt.log, to.clone());
+            // A record from elsewhere names no file outside of its run.
+            if stays_inside(&from) {
+                copies.push(Copied { source, from, to });
+            }
+        }
+        let artifacts = Path::new("artifacts");
+        if stays_inside(Path::new(&old)) {
+            copies.push(Copied { source, from: artifacts.join(old), to: artifacts.join(new) });
+        }
+        moved
+    }
+
+    fn free(&mut self, wanted: &str) -> String {
+        let mut stem = wanted.to_owned();
+        let mut number = 2;
+        while !self.0.insert(stem.to_lowercase()) {
+            stem = format!("{wanted}-{number}");
+            number += 1;
+        }
+        stem
+    }
+}
+
+fn stays_inside(path: &Path) -> bool {
+    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Copies a file, or a folder with all below it; links are made again, never followed.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let facts = match fs_err::symlink_metadata(from) {
+        Ok(facts) => facts,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if let Some(parent) = to.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    if facts.is_dir() {
+        fs_err::create_dir_all(to)?;
+        for entry in fs_err::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else if facts.is_symlink() {
+        fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to)?;
+    } else if facts.is_file() {
+        fs_err::copy(from, to)?;
+    }
+    Ok(())
+}

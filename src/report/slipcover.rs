@@ -1,0 +1,202 @@
+//! Coverage data of slipcover (JSON): read, folded, written, as `python -m slipcover --merge` does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Coverage of one or more runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slipcover {
+    meta: Map<String, Value>,
+    branches: bool,
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct File {
+    executed_lines: BTreeSet<u64>,
+    missing_lines: BTreeSet<u64>,
+    executed_branches: BTreeSet<(i64, i64)>,
+    missing_branches: BTreeSet<(i64, i64)>,
+}
+
+/// The document as slipcover writes it; what it also holds (summaries) is made anew.
+#[derive(Deserialize)]
+struct Document {
+    meta: Map<String, Value>,
+    files: BTreeMap<String, File>,
+}
+
+/// Why data cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CoverageError {
+    /// It says for every line who ran it, which slipcover itself does not merge.
+    #[error("data with contexts cannot be merged; measure without --show-contexts")]
+    Contexts,
+    /// One measured branches and the other did not.
+    #[error("some of the data measures branches and some does not; measure all alike")]
+    Branches,
+}
+
+impl Slipcover {
+    /// Reads data; none where the bytes are something else.
+    ///
+    /// Files below `root`, the folder it was measured in, are named relative to it: runners differ in that folder.
+    pub fn read(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
+        let document: Document = serde_json::from_slice(bytes).ok()?;
+        if document.meta.get("software")?.as_str()? != "slipcover" {
+            return None;
+        }
+        let branches = document.meta.get("branch_coverage").and_then(Value::as_bool).unwrap_or(false);
+        let mut read = Self { meta: document.meta, branches, files: BTreeMap::new() };
+        for (name, file) in document.files {
+            let below = root.and_then(|root| Path::new(&name).strip_prefix(root).ok());
+            let name = below.map_or_else(|| name.clone(), |below| below.to_string_lossy().into_owned());
+            let name = name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
+            read.files.entry(name).or_default().fold(file);
+        }
+        Some(read)
+    }
+
+    /// Adds what another run covered.
+    ///
+    /// # Errors
+    /// When the two did not measure the same.
+    pub fn fold(&mut self, other: Self) -> Result<(), CoverageError> {
+        let contexts = |data: &Self| data.meta.get("show_contexts").and_then(Value::as_bool).unwrap_or(false);
+        if contexts(self) || contexts(&other) {
+            return Err(CoverageError::Contexts);
+        }
+        if self.branches != other.branches {
+            return Err(CoverageError::Branches);
+        }
+        for (name, file) in other.files {
+            self.files.entry(name).or_default().fold(file);
+        }
+        Ok(())
+    }
+
+    /// Covered lines and branches of all, in percent; 100 where there is nothing to cover.
+    pub fn percent(&self) -> f64 {
+        let (covered, all) = self.files.values().fold((0, 0), |(covered, all), file| {
+            let (more, of) = file.counts(self.branches);
+            (covered + more, all + of)
+        });
+        percent(covered, all)
+    }
+
+    /// How many files it speaks of.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether it speaks of no file.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The document as slipcover writes it, summaries included.
+    pub fn document(&self) -> Value {
+        let mut files = Map::new();
+        let mut total = Map::new();
+        for (name, file) in &self.files {
+            let mut entry = json!({ "executed_lines": file.executed_lines, "missing_lines": file.missing_lines });
+            let mut summary = json!({
+                "covered_lines": file.executed_lines.len(),
+                "missing_lines": file.missing_lines.len(),
+            });
+            if self.branches {
+                entry["executed_branches"] = json!(file.executed_branches);
+                entry["missing_branches"] = json!(file.missing_branches);
+                summary["covered_branches"] = json!(file.executed_branches.len());
+                summary["missing_branches"] = json!(file.missing_branches.len());
+            }
+            for (count, value) in summary.as_object().into_iter().flatten() {
+                let known = total.get(count).and_then(Value::as_u64).unwrap_or(0);
+                total.insert(count.clone(), json!(known + value.as_u64().unwrap_or(0)));
+            }
+            let (covered, all) = file.counts(self.branches);
+            summary["percent_covered"] = json!(percent(covered, all));
+            entry["summary"] = summary;
+            files.insert(name.clone(), entry);
+        }
+        total.insert("percent_covered".to_owned(), json!(self.percent()));
+        // As Python rounds: a half goes to the even number.
+        total.insert("percent_covered_display".to_owned(), json!(format!("{}", self.percent().round_ties_even())));
+        json!({ "meta": self.meta, "files": files, "summary": total })
+    }
+}
+
+impl File {
+    fn fold(&mut self, other: Self) {
+        self.executed_lines.extend(other.executed_lines);
+        self.missing_lines.extend(other.missing_lines);
+        self.executed_branches.extend(other.executed_branches);
+        self.missing_branches.extend(other.missing_branches);
+        let executed = &self.executed_lines;
+        self.missing_lines.retain(|line| !executed.contains(line));
+        let executed = &self.executed_branches;
+        self.missing_branches.retain(|branch| !executed.contains(branch));
+    }
+
+    fn counts(&self, branches: bool) -> (usize, usize) {
+        let (mut covered, mut missing) = (self.executed_lines.len(), self.missing_lines.len());
+        if branches {
+            covered += self.executed_branches.len();
+            missing += self.missing_branches.len();
+        }
+        (covered, covered + missing)
+    }
+}
+
+fn percent(covered: usize, all: usize) -> f64 {
+    if all == 0 { 100.0 } else { 100.0 * covered as f64 / all as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(branches: bool, files: &Value) -> Slipcover {
+        let meta = json!({ "software": "slipcover", "version": "1.0.17", "branch_coverage": branches });
+        let document = json!({ "meta": meta, "files": files, "summary": {} });
+        Slipcover::read(document.to_string().as_bytes(), Some(Path::new("/w/1"))).unwrap()
+    }
+
+    #[test]
+    fn lines_that_any_run_executed_are_covered() {
+        let mut all = data(false, &json!({ "/w/1/a.py": { "executed_lines": [1, 2], "missing_lines": [3, 4] } }));
+        let more = json!({ "./a.py": { "executed_lines": [3], "missing_lines": [1, 4] }, "b.py": {} });
+        all.fold(data(false, &more)).unwrap();
+        assert_eq!((all.percent(), all.len(), all.is_empty()), (75.0, 2, false));
+        let document = all.document();
+        assert_eq!(document["files"]["a.py"]["executed_lines"], json!([1, 2, 3]));
+        assert_eq!(document["files"]["b.py"]["summary"]["percent_covered"], json!(100.0));
+        assert_eq!(document["summary"]["missing_lines"], json!(1));
+        assert_eq!(Slipcover::read(document.to_string().as_bytes(), None).unwrap(), all);
+    }
+
+    #[test]
+    fn branches_count_where_they_are_measured() {
+        let file = json!({ "executed_lines": [1], "missing_lines": [], "executed_branches": [[1, 2]], "missing_branches": [[1, -3]] });
+        let mut all = data(true, &json!({ "a.py": file }));
+        assert!((all.percent() - 200.0 / 3.0).abs() < 1e-9);
+        assert_eq!(all.document()["summary"]["percent_covered_display"], json!("67"));
+        let lines = data(false, &json!({}));
+        assert!(lines.is_empty());
+        assert_eq!(all.fold(lines), Err(CoverageError::Branches));
+    }
+
+    #[test]
+    fn other_documents_are_none_and_contexts_are_refused() {
+        assert_eq!(Slipcover::read(b"{\"meta\": {\"software\": \"coverage\"}, \"files\": {}}", None), None);
+        assert_eq!(Slipcover::read(b"[]", None), None);
+        let mut all = data(false, &json!({}));
+        let mut with = all.clone();
+        with.meta.insert("show_contexts".to_owned(), json!(true));
+        assert_eq!(all.fold(with), Err(CoverageError::Contexts));
+    }
+}

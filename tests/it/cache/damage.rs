@@ -1,0 +1,103 @@
+//! Files that were written to, cut or lost: found, named, put aside, and right again.
+
+use std::io::Write;
+
+use noxide::cache::store::Wrong;
+use noxide::cache::{Silent, Wanted};
+
+use super::fixture::{ALL, Fixture};
+
+/// Writes to a file in place, as an editor or a careless script does: every hard link of it shows the new text.
+fn poison(path: &std::path::Path) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(b"VERSION = 'poisoned'\n").unwrap();
+}
+
+#[test]
+fn what_was_written_to_through_a_link_is_found_and_healed() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    poison(&fixture.installed("beta/__init__.py"));
+    fixture.uv("first", &["sync", "--quiet", "--frozen", "--reinstall"]);
+    assert!(fixture.imported().contains("poisoned"), "uv does not notice");
+
+    let report = store.restore(&fixture.wanted(), &fixture.cache("first"), &Silent);
+    assert_eq!(report.misses.len(), 1, "{report:?}");
+    assert_eq!(report.misses[0].name, "beta 2.0");
+    assert!(report.damaged.iter().any(|damage| damage.path.ends_with("beta/__init__.py")), "{report:?}");
+    assert_eq!(std::fs::read_dir(store.root().join("aside")).unwrap().count(), 1);
+    std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
+    fixture.uv("first", &["sync", "--quiet", "--frozen"]);
+    assert_eq!(fixture.imported(), ALL, "uv fetched it anew");
+    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    assert_eq!(saved.saved.iter().map(|saved| saved.name.as_str()).collect::<Vec<_>>(), ["beta 2.0"]);
+    assert!(store.verify(&Silent).is_sound());
+}
+
+#[test]
+fn a_file_lost_from_the_uv_cache_is_put_back() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    store.restore(&Wanted::All, &fixture.cache("second"), &Silent);
+    let (pointers, _) = fixture.cache("second").scan();
+    let beta = pointers.iter().find(|pointer| pointer.name == "beta 2.0").unwrap();
+    std::fs::remove_file(fixture.cache_dir("second").join(&beta.archive).join("beta/__init__.py")).unwrap();
+    let report = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    assert_eq!(report.damaged.len(), 1, "{report:?}");
+    assert_eq!(
+        (report.damaged[0].path.as_str(), &report.damaged[0].wrong),
+        ("in the uv cache: beta/__init__.py", &Wrong::Missing)
+    );
+    assert_eq!((report.restored.len(), report.here.len(), report.misses.len()), (1, 3, 0), "{report:?}");
+    assert_eq!(fixture.sync_offline("second"), ALL);
+    assert!(!store.root().join("aside").exists(), "the store was sound");
+}
+
+#[test]
+fn a_damaged_uv_cache_is_not_taken_in() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    poison(&fixture.installed("beta/__init__.py"));
+    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    assert_eq!(saved.saved.len(), 3, "{saved:?}");
+    assert_eq!(saved.not_saved.len(), 1);
+    assert_eq!(saved.not_saved[0].name, "beta 2.0");
+    assert_eq!(saved.damaged[0].path, "beta/__init__.py");
+}
+
+#[test]
+fn verify_names_each_file_and_repair_fetches_anew() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let ids = store.entries();
+    let of = |name: &str| {
+        let id = ids.iter().find(|id| store.head(id).unwrap().name.starts_with(name)).unwrap();
+        store.entry(id).unwrap().unwrap().tree()
+    };
+    let (alpha, many) = (of("alpha"), of("many"));
+    std::fs::remove_file(alpha.join("alpha/run.sh")).unwrap();
+    fs_err::write(alpha.join("extra.py"), "import os\n").unwrap();
+    poison(&many.join("many/data/3/3.txt"));
+    let report = store.verify(&Silent);
+    let told: Vec<(String, String, String)> = report
+        .damaged
+        .iter()
+        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.wrong.to_string()))
+        .collect();
+    let one = |name: &str, path: &str, wrong: &str| (name.to_owned(), path.to_owned(), wrong.to_owned());
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], one("alpha 1.0", "alpha/run.sh", "missing"));
+    assert_eq!(told[1], one("alpha 1.0", "extra.py", "not listed"));
+    assert_eq!((told[2].0.as_str(), told[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
+
+    let uv = noxide::cache::Uv::at(crate::support::venv().join("bin/uv"));
+    let with = noxide::cache::store::Repair { uv: Some(&uv), project: fixture.project.root() };
+    let repaired = store.repair(&report.damaged, &with);
+    assert_eq!(repaired.iter().map(|one| (one.name.as_str(), one.healed)).collect::<Vec<_>>().len(), 2);
+    assert!(repaired.iter().all(|one| one.healed && one.aside.is_some()), "{repaired:?}");
+    assert!(store.verify(&Silent).is_sound());
+    assert_eq!(store.status().aside.len(), 2);
+}

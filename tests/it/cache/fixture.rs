@@ -1,0 +1,136 @@
+//! A project whose packages come from an index of its own, and a store beside it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use noxide::cache::uv::Known;
+use noxide::cache::{CacheOptions, Store, Uv, UvCache, Wanted};
+use serde_json::{Value, json};
+
+use crate::support::{Project, must, python, settings, venv};
+
+/// The index: a process of its own, ended with the value.
+pub(crate) struct Index {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Index {
+    pub(crate) fn serve(folder: &Path, packages: &Value) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cache/index.py");
+        let mut command = Command::new(python());
+        command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(packages.to_string().as_bytes()).unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { child, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A project with a lock, an index, a uv cache that was filled from it, and a store.
+pub(crate) struct Fixture {
+    pub(crate) project: Project,
+    pub(crate) _index: Index,
+    pub(crate) options: CacheOptions,
+}
+
+impl Fixture {
+    /// Two wheels, one of which needs the other, one with many files, and one package that must be built.
+    pub(crate) fn new() -> Self {
+        Self::with(&json!([
+            {"name": "alpha", "version": "1.0", "requires": ["beta"], "files": {"alpha/run.sh": "#!/bin/sh\n"}},
+            {"name": "beta", "version": "2.0"},
+            {"name": "many", "version": "1.5", "many": 700},
+            {"name": "source", "version": "0.3", "sdist": true},
+        ]))
+    }
+
+    pub(crate) fn with(packages: &Value) -> Self {
+        let project = Project::empty();
+        let index = Index::serve(&project.beside().join("index"), packages);
+        let names: Vec<&str> =
+            packages.as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
+        project.write(
+            "pyproject.toml",
+            format!(
+                "[project]\nname = \"own\"\nversion = \"1\"\nrequires-python = \">=3.11\"\ndependencies = {names:?}\n\
+                 [tool.uv]\npackage = false\n[[tool.uv.index]]\nurl = \"{}/simple\"\ndefault = true\n",
+                index.url
+            ),
+        );
+        let options = CacheOptions { dir: Some(project.beside().join("store")), ..CacheOptions::default() };
+        let fixture = Self { project, _index: index, options };
+        fixture.uv("first", &["lock", "--quiet"]);
+        fixture.uv("first", &["sync", "--quiet", "--frozen"]);
+        fixture
+    }
+
+    /// Runs uv in the project with the cache of that name; it must succeed.
+    pub(crate) fn uv(&self, cache: &str, arguments: &[&str]) -> String {
+        must(self.command(cache).args(arguments))
+    }
+
+    pub(crate) fn command(&self, cache: &str) -> Command {
+        let mut command = Command::new(venv().join("bin/uv"));
+        command.current_dir(self.project.root());
+        for (name, value) in settings() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("UV_CACHE_DIR", self.cache_dir(cache));
+        command
+    }
+
+    pub(crate) fn cache_dir(&self, cache: &str) -> PathBuf {
+        self.project.beside().join(cache)
+    }
+
+    pub(crate) fn cache(&self, cache: &str) -> UvCache {
+        let uv = Uv::at(venv().join("bin/uv"));
+        match uv.layout(&self.store()) {
+            Known::Known(layout) => UvCache::new(self.cache_dir(cache), layout),
+            Known::Unknown { why } => panic!("{why}"),
+        }
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        Store::open(&self.options).unwrap()
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted::of_lock(&self.project.read("uv.lock"))
+    }
+
+    /// A new environment from the cache of that name, without network; gives what Python says of the packages.
+    pub(crate) fn sync_offline(&self, cache: &str) -> String {
+        std::fs::remove_dir_all(self.project.root().join(".venv")).ok();
+        self.uv(cache, &["sync", "--quiet", "--frozen", "--offline"]);
+        self.imported()
+    }
+
+    pub(crate) fn imported(&self) -> String {
+        let code = "import alpha, beta, many, source; print(alpha.VERSION, beta.VERSION, many.VERSION, source.BUILT)";
+        must(Command::new(self.project.root().join(".venv/bin/python")).args(["-B", "-c", code])).trim().to_owned()
+    }
+
+    /// The file of a package as it lies in an environment.
+    pub(crate) fn installed(&self, path: &str) -> PathBuf {
+        let lib = self.project.root().join(".venv/lib");
+        let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
+        python.join("site-packages").join(path)
+    }
+}
+
+/// What all packages of the fixture say.
+pub(crate) const ALL: &str = "1.0 2.0 1.5 True";

@@ -1,0 +1,112 @@
+//! Save and restore: uv takes what comes out of the store, and what is known is not written again.
+
+use std::os::unix::fs::MetadataExt;
+
+use noxide::cache::store::Kind;
+use noxide::cache::{Silent, Store, StoreError, Wanted};
+
+use super::fixture::{ALL, Fixture};
+
+#[test]
+fn uv_installs_offline_from_what_was_restored() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let saved = store.save(&fixture.wanted(), &fixture.cache("first"), &Silent).unwrap();
+    let names: Vec<&str> = saved.saved.iter().map(|saved| saved.name.as_str()).collect();
+    assert_eq!(names, ["alpha 1.0", "beta 2.0", "many 1.5", "source 0.3"], "{saved:?}");
+    assert!(saved.damaged.is_empty() && saved.strange == 0, "{saved:?}");
+
+    let report = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    assert_eq!((report.restored.len(), report.misses.len(), report.here.len()), (4, 0, 0), "{report:?}");
+    assert_eq!((report.files, report.bytes), (saved.files, saved.bytes));
+    assert_eq!(fixture.sync_offline("second"), ALL);
+    assert!(!fixture.cache_dir("second").join("simple-v28").exists(), "nothing else was put there");
+
+    let again = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    assert_eq!((again.restored.len(), again.here.len(), again.misses.len()), (0, 4, 0), "{again:?}");
+    let saved = store.save(&Wanted::All, &fixture.cache("second"), &Silent).unwrap();
+    assert_eq!((saved.saved.len(), saved.known, saved.not_saved.len()), (0, 4, 0), "{saved:?}");
+    assert!(store.verify(&Silent).is_sound());
+}
+
+#[test]
+fn files_are_shared_and_nothing_is_written_twice() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let state = |path: &std::path::Path| {
+        let entries = walkdir::WalkDir::new(path).sort_by_file_name();
+        entries
+            .into_iter()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                (entry.path().to_path_buf(), entry.metadata().unwrap().ino(), entry.metadata().unwrap().mtime_nsec())
+            })
+            .collect::<Vec<_>>()
+    };
+    let before = state(&store.root().join("entries"));
+    let again = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    assert!(again.saved.is_empty() && again.bytes == 0);
+    assert_eq!(state(&store.root().join("entries")), before, "nothing new, nothing written");
+    if saved.link == Some("hardlink") {
+        let ids = store.entries();
+        let wheel = ids.iter().find(|id| id.kind == Kind::Wheel).unwrap();
+        let entry = store.entry(wheel).unwrap().unwrap();
+        let first = entry.listing.files().next().unwrap();
+        assert!(std::fs::metadata(entry.tree().join(&first.path)).unwrap().nlink() >= 2);
+    }
+    let status = store.status();
+    assert_eq!((status.entries, status.files, status.bytes), (4, saved.files, saved.bytes));
+    assert_eq!(status.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), [Kind::Wheel, Kind::Built]);
+}
+
+#[test]
+fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let Wanted::These(all) = fixture.wanted() else { panic!() };
+    let only = |names: &[&str]| {
+        Wanted::These(all.iter().filter(|package| names.iter().any(|n| package.name.starts_with(n))).cloned().collect())
+    };
+    store.save(&only(&["alpha", "many"]), &fixture.cache("first"), &Silent).unwrap();
+    let report = store.restore(&only(&["alpha", "beta"]), &fixture.cache("second"), &Silent);
+    assert_eq!(report.restored.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["alpha 1.0"]);
+    assert_eq!(report.misses.len(), 1);
+    assert_eq!((report.misses[0].name.as_str(), report.misses[0].reason.as_str()), ("beta 2.0", "not in the store"));
+    let here = store.restore(&only(&["beta"]), &fixture.cache("first"), &Silent);
+    assert_eq!((here.here.as_slice(), here.misses.len()), (&["beta 2.0".to_owned()][..], 0), "uv has it already");
+
+    let mut layout = fixture.cache("first").layout().clone();
+    layout.wheels = "wheels-v99".to_owned();
+    let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
+    let report = store.restore(&only(&["alpha"]), &other, &Silent);
+    assert_eq!(report.misses[0].reason, "kept for wheels-v8, and this uv has wheels-v99");
+    assert!(!fixture.cache_dir("third").exists());
+}
+
+#[test]
+fn the_layout_of_this_uv_is_tried_once() {
+    let fixture = Fixture::new();
+    let first = fixture.cache("first");
+    let notes: Vec<_> = std::fs::read_dir(fixture.store().root().join("notes")).unwrap().flatten().collect();
+    assert_eq!(notes.len(), 1);
+    assert_eq!(fixture.cache("first"), first, "read from the note");
+    let names: Vec<String> = std::fs::read_dir(first.dir())
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .collect();
+    assert!(names.contains(&first.layout().wheels) && names.contains(&first.layout().archives), "{names:?}");
+}
+
+#[test]
+fn a_store_of_another_version_or_without_a_place_is_refused() {
+    let fixture = Fixture::new();
+    fs_err::write(fixture.store().root().join("store.json"), "{\"version\": 9}").unwrap();
+    let error = Store::open(&fixture.options).unwrap_err();
+    assert!(matches!(error, StoreError::Version { found: 9, .. }), "{error}");
+    assert!(error.to_string().contains("version 9"));
+    fs_err::write(fixture.options.dir.as_ref().unwrap().join("store.json"), "{").unwrap();
+    assert!(matches!(Store::open(&fixture.options).unwrap_err(), StoreError::Unusable { .. }));
+    let nowhere = noxide::cache::CacheOptions::default();
+    assert!(matches!(Store::open(&nowhere).unwrap_err(), StoreError::Nowhere));
+}

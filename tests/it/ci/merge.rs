@@ -1,0 +1,134 @@
+//! `noxide merge`: three shards folded are what one run would have been.
+
+use std::collections::BTreeMap;
+
+use noxide::record::{Folder, Outcome, Record};
+
+use super::shards::{NOXFILE, project};
+use crate::noxide::{Ran, noxide};
+use crate::support::Project;
+
+fn outcomes(record: &Record) -> Vec<(String, Outcome)> {
+    let result = |s: &noxide::record::RecordedSession| (s.facts.name.to_string(), s.result.as_ref().unwrap().outcome);
+    record.sessions.iter().map(result).collect()
+}
+
+/// Three shards in checkouts of their own, and a project to merge them in.
+fn shards() -> (Project, Vec<String>) {
+    let whole = project();
+    let mut folders = Vec::new();
+    for index in 1..=3 {
+        let checkout = whole.beside().join(format!("checkout {index}"));
+        std::fs::create_dir(&checkout).unwrap();
+        let checkout = whole.below(&checkout);
+        checkout.write("noxfile.py", NOXFILE);
+        checkout.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
+        checkout.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
+        noxide(&checkout, &["run", "--shard", &format!("{index}/3")]);
+        folders.push(checkout.root().display().to_string());
+    }
+    (whole, folders)
+}
+
+fn merge(project: &Project, folders: &[String], more: &[&str]) -> Ran {
+    let mut arguments = vec!["merge"];
+    arguments.extend(folders.iter().map(String::as_str));
+    arguments.extend_from_slice(more);
+    noxide(project, &arguments)
+}
+
+/// Names of cases and how each ended.
+fn cases(xml: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for case in xml.split("<testcase ").skip(1) {
+        let name = case.split("name=\"").nth(1).or_else(|| case.split("name='").nth(1)).unwrap();
+        let name = name.split(['"', '\'']).next().unwrap().to_owned();
+        let end = ["<failure", "<error", "<skipped"].into_iter().find(|end| case.contains(end)).unwrap_or("");
+        found.insert(name, end.to_owned());
+    }
+    found
+}
+
+#[test]
+fn shards_merged_are_one_run() {
+    let (whole, folders) = shards();
+    whole.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
+    whole.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
+    let one = noxide(&whole, &["run", "--junit", "one.xml"]);
+    let merged = merge(&whole, &folders, &["--junit", "merged.xml"]);
+    assert_eq!((one.exit, merged.exit), (Some(1), Some(1)), "{merged:?}");
+    let (one, merged_record) = (one.record.unwrap(), merged.record.unwrap());
+    assert_eq!(outcomes(&one), outcomes(&merged_record));
+    assert_eq!(cases(&whole.read("one.xml")), cases(&whole.read("merged.xml")));
+    assert!(cases(&whole.read("one.xml")).len() == 8, "{}", whole.read("one.xml"));
+    assert!(
+        merged.out.contains("3 runs of") && merged.out.contains("7 sessions: 6 passed, 1 aborted"),
+        "{}",
+        merged.out
+    );
+    assert!(merged.out.contains("found something"), "{}", merged.out);
+    // The newest run is now the merged one, and it can be shown again, logs and all.
+    let again = noxide(&whole, &["replay", "last"]);
+    assert!(again.exit == Some(1) && again.out.contains("found something"), "{}", again.out);
+    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run));
+    assert!(log.contains("nox > package"), "{log}");
+}
+
+#[test]
+fn a_shard_that_is_not_there_is_named() {
+    let (whole, folders) = shards();
+    let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
+    assert_eq!(ran.exit, Some(1), "{ran:?}");
+    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
+    let first = Folder::existing(folders[0].as_ref()).unwrap().newest(1).pop().unwrap();
+    let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
+    assert_eq!(document["missing"], serde_json::json!(missing));
+    assert!(whole.read("all/record.json").contains("is in no record") && whole.read("all/events.jsonl").len() > 100);
+}
+
+#[test]
+fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
+    let whole = Project::new(
+        "import nox, os\nnox.options.default_venv_backend = 'none'\n\
+        @nox.session\ndef same(session):\n    if os.path.exists('broken'): session.error('broken')\n",
+    );
+    let other = whole.beside().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let other = whole.below(&other);
+    other.write("noxfile.py", whole.read("noxfile.py"));
+    noxide(&whole, &["run"]);
+    other.write("broken", "");
+    noxide(&other, &["run"]);
+    let both = [&whole, &other].map(|project| project.root().join(".noxide").display().to_string());
+    let ran = merge(&whole, &both, &["--dir", "merged"]);
+    assert!(ran.exit == Some(1) && ran.out.contains("same is in several records: the worst result counts"), "{ran:?}");
+    std::fs::remove_file(other.root().join("broken")).unwrap();
+    noxide(&other, &["run"]);
+    assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
+    // Each log has a name of its own.
+    assert!(
+        whole.read("again/logs/same.log").contains("nox > ") && whole.read("again/logs/same-2.log").contains("nox > ")
+    );
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let project = Project::empty();
+    std::fs::create_dir_all(project.root().join("empty")).unwrap();
+    project.write("odd/record.json", "{}");
+    let record = r#"{"version": 9}"#;
+    project.write("new/record.json", record);
+    for (folder, why) in [
+        ("empty", "no run is recorded"),
+        ("none", "cannot work in none"),
+        ("odd", "record.json"),
+        ("new", "record.json"),
+    ] {
+        let ran = merge(&project, &[folder.to_owned()], &[]);
+        assert!(ran.exit == Some(2) && ran.err.contains(why), "{folder}: {ran:?}");
+    }
+    assert_eq!(noxide(&project, &["merge"]).exit, Some(2));
+    assert_eq!(noxide(&project, &["merge", "empty", "--fail-under", "97"]).exit, Some(2));
+    assert_eq!(noxide(&project, &["merge", "--coverage", "--fail-under", "101"]).exit, Some(2));
+}
