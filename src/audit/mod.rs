@@ -15,6 +15,7 @@ pub mod key;
 pub mod mend;
 pub mod noxfile;
 pub mod options;
+pub mod order;
 pub mod report;
 pub mod rule;
 pub mod rules;

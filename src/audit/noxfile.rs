@@ -112,6 +112,26 @@ pub struct SessionFacts {
     pub environment: Vec<String>,
     /// What it does, in order.
     pub steps: Vec<Action>,
+    /// The name of its first parameter.
+    pub parameter: String,
+    /// Whether one name of it may stand for several interpreters or parameters.
+    pub many: bool,
+    /// The statements of its body, in order.
+    pub statements: Vec<Statement>,
+}
+
+/// A statement of a session's body.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Statement {
+    place: Range,
+    /// Its text, written in one way.
+    pub text: String,
+    /// The session's method that it calls, where it is such a call; `call` where it hands the session on.
+    pub kind: String,
+    /// The call's arguments: text and place.
+    pub args: Vec<(String, Range)>,
+    /// Its named arguments: name and place.
+    pub keywords: Vec<(String, Range)>,
 }
 
 impl Noxfile {
@@ -138,6 +158,44 @@ impl Noxfile {
             session.tags.clone_from(&known.tags);
         }
         self
+    }
+
+    /// The same noxfile with another text; none where that is no Python.
+    #[must_use]
+    pub fn reread(&self, source: &SharedSource) -> Option<Self> {
+        let mut facts = ["python3", "python"].iter().find_map(|python| facts(python, &source.text))?;
+        // What nox itself knew better stays so.
+        for session in &mut facts.sessions {
+            if let Some(known) = self.facts.sessions.iter().find(|known| known.name == session.name) {
+                session.default = known.default;
+                session.reuse = known.reuse;
+                session.backend.clone_from(&known.backend);
+                session.tags.clone_from(&known.tags);
+            }
+        }
+        Some(Self { source: source.clone(), facts, nox: self.nox.clone() })
+    }
+
+    /// The sessions that do something else in another text of the file.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let told = |session: &SessionFacts| {
+            let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
+            (session.name.clone(), session.requires.clone(), texts)
+        };
+        let (old, new): (Vec<_>, Vec<_>) =
+            (self.facts.sessions.iter().map(told).collect(), other.facts.sessions.iter().map(told).collect());
+        let changed = old.iter().filter(|told| !new.contains(told)).chain(new.iter().filter(|told| !old.contains(told)));
+        changed.map(|(name, ..)| name.clone()).collect()
+    }
+
+    /// Where a statement stands.
+    pub fn place_of_statement(&self, statement: &Statement) -> Span {
+        self.span(statement.place)
+    }
+
+    /// Where an argument stands.
+    pub fn place_of_argument(&self, (_, place): &(String, Range)) -> Span {
+        self.span(*place)
     }
 
     /// All sessions in the file's order.

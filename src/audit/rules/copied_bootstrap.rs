@@ -57,7 +57,7 @@ fn look(project: &Project, found: &mut Found) {
             groups.entry(core).or_default().push((view, place));
         }
     }
-    for (core, members) in groups.iter().filter(|(_, members)| members.len() >= 3) {
+    for (core, members) in groups.iter().filter(|(_, members)| members.len() >= 3 && within_one_run(members)) {
         let mut files: Vec<&str> = Vec::new();
         for (view, place) in members {
             if files.contains(&view.source().path.as_str()) {
@@ -68,11 +68,22 @@ fn look(project: &Project, found: &mut Found) {
             let message =
                 format!("{} jobs prepare themselves alike ({}), {here} of them here", members.len(), core.join(", "));
             let finding = found.report(view.source(), *place, message);
+            let jobs: Vec<View> =
+                members.iter().filter(|(other, _)| other.source() == view.source()).map(|(other, _)| *other).collect();
             for (other, place) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {
                 finding.also(other.source(), *place, format!("again in job `{}`", other.job.id.value));
             }
+            // Where a machine is free for each job, one job would only be slower.
+            if project.options.runner_capacity.map_or(view.self_hosted(), |capacity| capacity < jobs.len()) {
+                finding.fix = fixes::merge::jobs(&jobs);
+            }
         }
     }
+}
+
+/// Whether one run of one workflow pays for it more than once.
+fn within_one_run(members: &[(View, Span)]) -> bool {
+    members.iter().any(|(view, _)| members.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
 }
 
 /// What a job does before its first session: system packages, checkout, tools; and where it starts.

@@ -93,7 +93,9 @@ fn look(project: &Project, found: &mut Found) {
                 let message = format!("`{name}` runs the tests of `{session}` again to measure coverage");
                 let finding = found.report(view.source(), place, message);
                 finding.also(other.source(), span, "they run here already");
-                if let (Some(noxfile), Some(facts)) = (&project.noxfile, view.facts(&name)) {
+                let first = other.facts(&session);
+                if let (Some(noxfile), Some(facts), Some(first)) = (&project.noxfile, view.facts(&name), first) {
+                    finding.fix = fixes::coverage::measure_once(noxfile, first, facts, &again);
                     finding.also(&noxfile.source, noxfile.place_of_session(facts), "the session that runs them again");
                 }
             }

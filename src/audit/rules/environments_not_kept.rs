@@ -82,6 +82,7 @@ fn look(project: &Project, found: &mut Found) {
         reuse,
         format!("environments are to be used again, but none of {} jobs keeps .nox", running.len()),
     );
+    finding.fix = fixes::cache::environments(&running);
     for view in &running {
         if let Some(call) = view.survey.calls.first() {
             finding.also(view.source(), call.place, format!("job `{}` starts without them", view.job.id.value));

@@ -48,7 +48,11 @@ fn look(project: &Project, found: &mut Found) {
             }
         }
     }
-    for (what, places) in fetched.iter().filter(|(_, places)| places.len() > 1) {
+    // Once in each of two workflows is once a run.
+    let twice = |places: &[(View, Span)]| {
+        places.iter().any(|(view, _)| places.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
+    };
+    for (what, places) in fetched.iter().filter(|(_, places)| twice(places)) {
         for (view, place) in places {
             found.report(view.source(), *place, format!("`{what}` is fetched in {} jobs", places.len()));
         }

@@ -44,10 +44,18 @@ fn look(project: &Project, found: &mut Found) {
         let on = &workflow.on;
         let filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.narrowed(event, key));
         let push = on.on_branches() && !filtered("push");
-        let pull = on.has("pull_request") && !filtered("pull_request");
+        // A check that others wait for must report: where a job gates, only pushes are filtered.
+        let gated = workflow.jobs.iter().any(|job| {
+            !job.needs.is_empty() && runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
+        });
+        let pull = on.has("pull_request") && !filtered("pull_request") && !gated;
         let runs = project.jobs_of(workflow).any(|view| !view.survey.calls.is_empty());
         if (push || pull) && runs {
-            found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
+            let events: Vec<&str> =
+                [("push", push), ("pull_request", pull)].iter().filter(|(_, open)| *open).map(|(event, _)| *event).collect();
+            let finding =
+                found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
+            finding.fix = fixes::paths::filter(project, workflow, &events);
         }
     }
 }
