@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::argv::spell_out;
+use super::cache_flags::CacheFlags;
 pub use super::format::Format;
 pub use super::host_flags::HostArgs;
 use super::nox_flags::{Behaviour, Environments, Selection};
+use super::words::words;
 use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
-use crate::run::{FailFast, FlakyMode, OutputStyle, Shard, Words};
+use crate::run::{FailFast, FlakyMode, OutputStyle, Shard};
 
 /// What scripts ask help for most; the whole table is in the handbook.
 const EXIT_CODES: &str = "Exit codes:
@@ -70,6 +71,9 @@ pub enum Command {
     /// Show a past run again
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
+    /// Tell what records say of a run and those before it: a page, words, JSON, a trace
+    #[command(args_override_self = true)]
+    Report(super::ReportArgs),
     /// Look at the project's workflows, and mend them
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),
@@ -104,6 +108,9 @@ pub struct RunArgs {
     /// How environments are made.
     #[command(flatten)]
     pub environments: Environments,
+    /// How dependencies are kept and had.
+    #[command(flatten)]
+    pub dependencies: CacheFlags,
     /// How noxide runs them.
     #[command(flatten)]
     pub running: Running,
@@ -162,6 +169,9 @@ impl RunArgs {
             logs: self.shown.logs.clone(),
             log_name: self.shown.log_name.clone(),
             nox: self.host.nox.clone(),
+            cache: self.dependencies.cache,
+            locked: self.dependencies.locked(),
+            max_age: self.dependencies.max_age,
         }
     }
 }
@@ -346,10 +356,4 @@ fn with_run_tip(mut error: clap::Error) -> clap::Error {
     let tip = "nox's flags follow `noxide run`, as in `noxide run -s tests`";
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     error
-}
-
-/// A parser for a choice among words.
-fn words<T: Words + Send + Sync>() -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(T::WORDS.iter().map(|(word, _)| *word))
-        .try_map(|word| T::from_word(&word).ok_or("not one of the words above"))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::mistakes::mistakes;
 use crate::config::{SettingsError, nearest};
 use crate::output::{Diagnostic, Frame};
+use crate::project::lock::ConstraintsError;
 use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 use crate::run::process::Caught;
@@ -38,6 +39,12 @@ pub(super) enum Failure {
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
+    /// Installs cannot be held to the lock.
+    #[error(transparent)]
+    Constraints(#[from] ConstraintsError),
+    /// There is no uv.
+    #[error("{0}")]
+    NoUv(String),
     /// A file or the system refused.
     #[error("{what}: {source}")]
     System {
@@ -53,12 +60,13 @@ impl Failure {
     pub(super) fn exit(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
+            Self::Constraints(ConstraintsError::NoLock(_)) => 2,
             Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
             Self::Host(HostError::Load(failure)) => match failure.stage {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::System { .. } => 3,
+            Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
             Self::Ended(signal) => Caught::exit(*signal),
         }
     }
@@ -83,6 +91,10 @@ impl Failure {
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
             Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
+            Self::Constraints(ConstraintsError::NoLock(_)) => {
+                vec!["make one by `uv lock`, or run without --locked".to_owned()]
+            }
+            Self::NoUv(_) => vec!["install uv".to_owned()],
             Self::Graph(_) => vec!["drop one of these needs".to_owned()],
             _ => Vec::new(),
         }

@@ -60,6 +60,7 @@ fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opene
         noxfile: selection.noxfile.as_deref().map(Path::new),
         nox_args: selection.nox_args(),
         posargs: Vec::new(),
+        ahead: false,
     };
     let opened = Opened::new(wanted, screen)?;
     for notice in &opened.notices {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{gate, listing, matrix, merge, replay, run};
+use super::{gate, listing, matrix, merge, replay, report, run};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -38,6 +38,7 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
+        Command::Report(args) => report::report(args, screen),
         Command::Audit(args) => {
             let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
             Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
@@ -59,6 +60,7 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
+        Command::Report(args) => args.format == super::ReportFormat::Json,
         Command::Merge(args) => args.format == Format::Json,
         Command::Gate(args) => args.format == Format::Json,
         Command::Matrix(_) | Command::Audit(_) | Command::Init(_) | Command::Schema => false,

@@ -25,6 +25,7 @@ pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> 
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args: args.selection.nox_args(),
         posargs: Vec::new(),
+        ahead: false,
     };
     let opened = Opened::new(wanted, screen)?;
     for notice in &opened.notices {

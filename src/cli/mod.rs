@@ -4,8 +4,10 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod cache_flags;
 mod ci_flags;
 mod coverage;
+mod dependencies;
 mod failure;
 mod format;
 mod gate;
@@ -18,16 +20,21 @@ mod mistakes;
 mod nox_flags;
 mod opened;
 mod replay;
+mod report;
+mod report_args;
 mod run;
 mod screen;
 mod watch;
+mod words;
 
 pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
     Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use cache_flags::CacheFlags;
 pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;
 pub use mistakes::mistakes;
 pub use nox_flags::{Behaviour, Environments, Selection};
+pub use report_args::{ReportArgs, ReportFormat};

@@ -35,6 +35,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nox_args: Vec<OsString>,
     /// What follows `--`.
     pub(super) posargs: Vec<OsString>,
+    /// Whether sessions will be run.
+    pub(super) ahead: bool,
 }
 
 impl Opened {
@@ -79,6 +81,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         posargs: wanted.posargs,
         env: Vec::new(),
         color: screen.out.color,
+        ahead: wanted.ahead,
         load_timeout: options.load_timeout,
         cache: cache_folder(),
     })?;

@@ -33,7 +33,7 @@ pub(super) fn replay(args: &ReplayArgs, screen: &Screen) -> Result<u8, Failure> 
 }
 
 /// The run that goes by this name: its folder's name, its beginning, or `last`.
-fn find(folder: &Folder, name: &str) -> Result<String, Failure> {
+pub(super) fn find(folder: &Folder, name: &str) -> Result<String, Failure> {
     let runs = folder.runs();
     if name == "last" {
         return runs.last().cloned().ok_or_else(|| Failure::NoRun("no run is recorded here".to_owned()));

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Sender};
 
 use super::args::{Format, RunArgs};
 use super::audience::Audience;
+use super::dependencies::hold_to_lock;
 use super::failure::Failure;
 use super::listing::dry_run;
 use super::matrix::cut;
@@ -53,6 +54,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
+    hold_to_lock(&mut opened, folder.path())?;
     let history = History::new(&folder.newest(History::RUNS));
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
@@ -74,6 +76,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
+        ahead: !args.running.dry_run,
     })
 }
 

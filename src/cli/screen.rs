@@ -38,6 +38,11 @@ impl Screen {
         }
     }
 
+    /// Whether nothing but errors is wanted.
+    pub(super) fn silent(&self) -> bool {
+        self.quiet > 0
+    }
+
     /// How a run is shown here.
     pub(super) fn output(&self, style: Option<OutputStyle>, json: bool, token: &str) -> OutputOptions {
         let forge = Forge::from_variables(|name| std::env::var(name).ok());

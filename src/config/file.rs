@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use toml::de::DeTable;
 
+use super::cache::CacheTable;
 use super::place::{Placed, Source, Wrong};
 use super::reader::{Node, Reader};
 use super::shape::{
@@ -63,6 +64,9 @@ pub struct SettingsFile {
     /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
     #[schemars(with = "String", extend("default" = "{session}.log"), regex(pattern = r"^[^/\\]*\{session\}[^/\\]*$"))]
     pub log_name: Option<Placed<String>>,
+    /// How dependencies are kept and had.
+    #[schemars(with = "CacheTable")]
+    pub cache: CacheTable,
     /// Rules for single sessions, by base name, signature or glob; where several speak of one session, all count.
     #[schemars(with = "BTreeMap<String, SessionTable>")]
     pub sessions: Vec<SessionTable>,
@@ -127,6 +131,11 @@ impl SettingsFile {
                 key @ "secrets" => file.secrets = reader.texts(key, node, as_it_is),
                 key @ "logs" => file.logs = reader.text(key, node, as_it_is),
                 key @ "log-name" => file.log_name = reader.text(key, node, parse_log_name),
+                key @ "cache" => {
+                    if let Some(table) = reader.table(key, node) {
+                        file.cache = CacheTable::read(reader, table);
+                    }
+                }
                 key @ "sessions" => file.sessions = read_sessions(reader, key, node),
                 misplaced if keys_of::<SessionTable>().iter().any(|known| known == misplaced) => {
                     reader.session_key(misplaced, key.span());

@@ -1,5 +1,6 @@
 //! Settings from flags, environment and files, resolved once.
 
+mod cache;
 mod colour;
 mod file;
 mod load;
@@ -10,6 +11,7 @@ mod settings;
 mod shape;
 mod text;
 
+pub use cache::CacheTable;
 pub use colour::Colour;
 pub use file::{SessionTable, SettingsFile};
 pub use load::load;

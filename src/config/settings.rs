@@ -12,7 +12,9 @@ use super::place::{Placed, SettingsError, Wrong, did_you_mean};
 use super::text::{
     Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number, parse_word,
 };
-use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, limit};
+use crate::run::{
+    CacheMode, Caching, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, limit,
+};
 
 /// What flags say of settings; none where no flag was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,12 @@ pub struct Flags {
     pub log_name: Option<String>,
     /// `--nox`.
     pub nox: Option<PathBuf>,
+    /// `--cache`.
+    pub cache: Option<CacheMode>,
+    /// `--locked`, or `Some(false)` for `--no-locked`.
+    pub locked: Option<bool>,
+    /// `--max-age`.
+    pub max_age: Option<Duration>,
 }
 
 /// Where a setting's value comes from.
@@ -118,6 +126,12 @@ pub struct Settings {
     pub log_name: Setting<String>,
     /// The nox to use.
     pub nox: Setting<Option<PathBuf>>,
+    /// Whether the cache is used.
+    pub cache: Setting<CacheMode>,
+    /// Whether installs are held to the lock.
+    pub locked: Setting<bool>,
+    /// How old an index's answer may be.
+    pub max_age: Setting<Option<Duration>>,
     file: SettingsFile,
 }
 
@@ -164,6 +178,9 @@ impl Settings {
                 default.log_name,
             ),
             nox: resolver.pick("nox", flags.nox.clone().map(Some), path, None, None),
+            cache: resolver.pick("cache", flags.cache, parse_word, file.cache.mode.clone(), CacheMode::Auto),
+            locked: resolver.pick("locked", flags.locked, parse_word, file.cache.locked.clone(), false),
+            max_age: resolver.limit("max-age", flags.max_age, file.cache.max_age.clone()),
             file,
         };
         resolver.check_colour();
@@ -205,6 +222,12 @@ impl Settings {
             secrets: values(&self.file.secrets),
             logs: self.logs.value.clone(),
             log_name: self.log_name.value.clone(),
+            cache: Caching {
+                mode: self.cache.value,
+                locked: self.locked.value,
+                max_age: self.max_age.value,
+                constraints: None,
+            },
             sessions: self.rules(),
         }
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use fs_err::File;
 
+use super::{clean_line, size};
+
 const CHUNK: usize = 64 * 1024;
 /// A line longer than this is handed out in pieces.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -135,6 +137,21 @@ pub(crate) fn tail(path: &Path, bytes: u64, lines: usize) -> io::Result<Tail> {
         _ => Above::Lines(count_lines(path, first)?),
     };
     Ok(Tail { lines: kept, above })
+}
+
+/// The last lines of a log's first `bytes` bytes as plain text, and in words what is above them.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result<(Vec<String>, String)> {
+    let tail = tail(path, bytes, lines)?;
+    let above = match tail.above {
+        Above::Nothing => String::new(),
+        Above::Lines(1) => "1 line above".to_owned(),
+        Above::Lines(count) => format!("{count} lines above"),
+        Above::Bytes(count) => format!("{} above", size(count)),
+    };
+    Ok((tail.lines.iter().map(|line| clean_line(line, false)).collect(), above))
 }
 
 fn count_lines(path: &Path, to: u64) -> io::Result<usize> {

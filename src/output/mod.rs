@@ -38,6 +38,7 @@ pub use duration::duration;
 pub use graph::{graph_dot, graph_json, graph_mermaid, graph_text};
 pub use list::{list_json, list_text};
 pub use listed::ListedSession;
+pub use log::log_tail;
 pub use matrix::{MatrixEntry, matrix_json, matrix_yaml};
 pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
 pub use paint::Paint;

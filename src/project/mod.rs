@@ -11,7 +11,8 @@ pub(crate) mod path_facts;
 
 pub use git::Checkout;
 pub use host::{
-    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, LoadFailure, LoadStage, NoxStatus, RunOrder,
+    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, Installs, LoadFailure, LoadStage,
+    NoxStatus, RunOrder,
 };
 pub use interpreter::{Interpreter, InterpreterError};
 pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::record::{Machine, RECORD_VERSION, Record};
+use super::record::{Machine, Record};
 use super::recorder::{UNBORN, read_events, write_record};
 use super::scratch::remove_scratch;
 use crate::fs::{Claim, write_atomic};
@@ -83,14 +83,7 @@ impl Folder {
     /// # Errors
     /// When there is none, or it cannot be read as a record of a version this program knows.
     pub fn record(&self, run: &str) -> io::Result<Record> {
-        let path = self.run(run).join("record.json");
-        let bytes = fs_err::read(&path)?;
-        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
-        let record: Record = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
-        match record.version {
-            RECORD_VERSION => Ok(record),
-            other => Err(refuse(format!("version {other} is not known to this noxide"))),
-        }
+        Record::read(&self.run(run).join("record.json"))
     }
 
     /// The newest records first, at most `most`; unreadable ones are passed over.

@@ -1,6 +1,7 @@
 //! Facts of a run: events, records on disk, history.
 
 mod artifacts;
+mod duration;
 mod event;
 mod folder;
 mod history;
@@ -13,6 +14,7 @@ mod retold;
 mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
+pub use duration::{delta, duration, rough};
 pub use event::{
     Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult,
     ShardFacts, Subscriber,

@@ -28,6 +28,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Passed,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Crashed,
+        Self::Cancelled,
+        Self::Replayed,
+        Self::Skipped,
+        Self::Aborted,
+    ];
+
     /// Whether sessions that require this one may start, as nox counts it: skipped is fine.
     pub fn satisfies(self) -> bool {
         matches!(self, Self::Passed | Self::Replayed | Self::Skipped)

@@ -1,6 +1,7 @@
 //! One run as kept: the events folded into a document, version 1.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,32 @@ impl Machine {
     }
 }
 
+/// What every version of the document says.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 impl Record {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When there is none, it is damaged, or of a version this program does not know; the message names the file.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let bytes = fs_err::read(path)?;
+        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let damaged = |error: serde_json::Error| refuse(format!("this is no record: {error}"));
+        // The version comes first: what a later one looks like is not known here.
+        match serde_json::from_slice::<Versioned>(&bytes).map_err(damaged)?.version {
+            RECORD_VERSION => serde_json::from_slice(&bytes).map_err(damaged),
+            later if later > RECORD_VERSION => Err(refuse(format!(
+                "version {later} is not known to this noxide, which reads version {RECORD_VERSION}: \
+                 read it with the noxide that wrote it or a later one"
+            ))),
+            other => Err(refuse(format!("version {other} is not known to this noxide: there never was one"))),
+        }
+    }
+
     /// Folds the events of one run; none where the first event is missing.
     ///
     /// A stream cut short (noxide was killed) gives a record with `interrupted: killed`, the sessions that were

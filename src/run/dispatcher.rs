@@ -18,7 +18,7 @@ use super::pressure::Pressure;
 use super::process::{Caught, Mask};
 use super::schedule::Scheduler;
 use crate::project::{Manifest, SessionId};
-use crate::record::{Attempt, Event, Fact, History, RunFacts, Subscriber};
+use crate::record::{Attempt, Event, Fact, History, InstallUse, RunFacts, Subscriber};
 
 /// What reaches the event loop.
 #[derive(Debug)]
@@ -79,6 +79,7 @@ pub struct Dispatcher<'a> {
     pub(super) waiting_retry: BTreeMap<usize, (u64, Vec<usize>)>,
     pub(super) attempts: BTreeMap<usize, Vec<Attempt>>,
     pub(super) posargs: BTreeMap<usize, Vec<String>>,
+    pub(super) installs: BTreeMap<usize, InstallUse>,
     pub(super) gathering: BTreeMap<usize, Attempt>,
     pub(super) hasten: Arc<AtomicBool>,
     pub(super) pressure: Pressure,
@@ -111,6 +112,7 @@ impl<'a> Dispatcher<'a> {
             waiting_retry: BTreeMap::new(),
             attempts: BTreeMap::new(),
             posargs: BTreeMap::new(),
+            installs: BTreeMap::new(),
             gathering: BTreeMap::new(),
             hasten: Arc::default(),
             pressure,

@@ -65,6 +65,12 @@ impl Dispatcher<'_> {
             self.emit(Fact::Notice { text: format!("the log of {name} is not whole: {error}") });
         }
         self.report_growth(place, &mut running, bytes);
+        if let Some(install) = finish.install {
+            let sum = self.installs.entry(place).or_default();
+            sum.ms += install.ms;
+            sum.commands += install.commands;
+            sum.skipped += install.skipped;
+        }
         let attempt = running.attempt(&finish, at, bytes);
         let number = attempt.number;
         let again = failed && attempt.outcome != Outcome::Cancelled && !running.lost && !self.stopping;
@@ -92,7 +98,7 @@ impl Dispatcher<'_> {
         };
         let session = self.given.plan.sessions[place].facts.name.clone();
         self.failed |= outcome.is_failure();
-        let (install, cache) = (None, None);
+        let (install, cache) = (self.installs.remove(&place), None);
         self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts, install, cache }));
         for abort in self.scheduler.finish(place, outcome) {
             let because = self.given.plan.sessions[abort.because].facts.name.clone();

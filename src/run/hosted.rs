@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use super::dispatcher::Message;
 use super::launch::{Answer, Finish, Launch, Order};
 use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder};
-use crate::record::Outcome;
+use crate::record::{InstallUse, Outcome};
 
 /// Starts sessions through the host.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Launch for Hosted<'_> {
             env: order.env.clone(),
             nice: order.nice,
             tty: order.terminal,
+            more: order.more,
         };
         self.host.run(&order, output.as_fd(), output.as_fd())
     }
@@ -81,6 +82,11 @@ fn finish(finished: Finished) -> Finish {
         signal: finished.signal,
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
+        install: finished.install.map(|done| InstallUse {
+            ms: done.ms,
+            commands: done.commands,
+            skipped: done.skipped,
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::project::SessionId;
-use crate::record::Outcome;
+use crate::record::{InstallUse, Outcome};
 
 /// One session to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Order {
     pub nice: i32,
     /// Whether its output is a terminal.
     pub terminal: bool,
+    /// How many sessions are still to come.
+    pub more: usize,
 }
 
 /// Starts sessions: the host, or a double in tests that steer time and failure.
@@ -79,12 +81,14 @@ pub struct Finish {
     pub cpu: Option<u64>,
     /// Largest resident set of any of its processes in bytes.
     pub peak_memory: Option<u64>,
+    /// What its installs took, where it made any.
+    pub install: Option<InstallUse>,
 }
 
 impl Finish {
     /// A session whose process died without an answer, or never came to be.
     pub fn crashed(id: SessionId, reason: String) -> Self {
         let outcome = Outcome::Crashed;
-        Self { id, outcome, reason, exit: None, signal: None, cpu: None, peak_memory: None }
+        Self { id, outcome, reason, exit: None, signal: None, cpu: None, peak_memory: None, install: None }
     }
 }

@@ -33,8 +33,8 @@ pub use launch::{Answer, Finish, Launch, Order};
 pub use lent::Lent;
 pub use nox_report::nox_report;
 pub use options::{
-    After, Backoff, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionOptions, SessionRule,
-    Words, glob_matches, limit, pattern_names,
+    After, Backoff, CacheMode, Caching, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions,
+    SessionOptions, SessionRule, Words, glob_matches, limit, pattern_names,
 };
 pub use plan::{Forecast, PlannedSession, Room, RunPlan};
 pub use schedule::{Abort, Scheduler, Start, Work};

@@ -39,8 +39,35 @@ pub struct RunOptions {
     pub logs: Option<PathBuf>,
     /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
     pub log_name: String,
+    /// What is cached, locked and skipped.
+    pub cache: Caching,
     /// Rules for single sessions, in file order.
     pub sessions: Vec<SessionRule>,
+}
+
+/// What a run does to have dependencies there before they are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caching {
+    /// Whether the store is used and needless installs are skipped.
+    pub mode: CacheMode,
+    /// Whether installs that ignore the lock get its versions all the same.
+    pub locked: bool,
+    /// How old an answer of the package index may be; none asks it each time.
+    pub max_age: Option<Duration>,
+    /// The file with the lock's versions that sessions are constrained by.
+    pub constraints: Option<PathBuf>,
+}
+
+/// Whether a run uses the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// Where it can; a cache that fails fails nothing.
+    #[default]
+    Auto,
+    /// Not at all: every install runs, as under nox.
+    Off,
+    /// A run whose cache fails does not begin.
+    Require,
 }
 
 impl Default for RunOptions {
@@ -60,6 +87,7 @@ impl Default for RunOptions {
             secrets: Vec::new(),
             logs: None,
             log_name: "{session}.log".to_owned(),
+            cache: Caching::default(),
             sessions: Vec::new(),
         }
     }
@@ -329,6 +357,15 @@ impl Words for FailFast {
     const WORDS: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("kill", Self::Kill)];
 }
 
+impl Words for CacheMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("off", Self::Off), ("require", Self::Require)];
+}
+
+impl Words for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
+}
+
 impl Words for FlakyMode {
     const WORDS: &'static [(&'static str, Self)] = &[("pass", Self::Pass), ("fail", Self::Fail)];
 }
@@ -352,40 +389,4 @@ impl fmt::Display for Cpus {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_fit_whole_names() {
-        for (glob, text) in [("a", "a"), ("*", ""), ("t*-3.?2*", "tests-3.12(x)"), ("**a*b", "xab-ab"), ("ü?", "üß")]
-        {
-            assert!(glob_matches(glob, text), "{glob} {text}");
-        }
-        for (glob, text) in [("a", "ab"), ("a", ""), ("?", ""), ("a*b", "abc"), ("[ab]", "a"), ("*b", "bc")] {
-            assert!(!glob_matches(glob, text), "{glob} {text}");
-        }
-        // A name that looks like a glob still means itself.
-        assert!(pattern_names("t(x='?*')", "t", &["t(x='?*')".to_owned()]));
-    }
-
-    #[test]
-    fn waits_between_attempts() {
-        let seconds =
-            |policy: RetryPolicy| (0..6).map(|n| policy.wait_before(n).map(|wait| wait.as_secs())).collect::<Vec<_>>();
-        let delay = Duration::from_secs(100);
-        let fixed = RetryPolicy { count: 2, delay, backoff: Backoff::Fixed };
-        assert_eq!(seconds(fixed), [None, Some(100), Some(100), None, None, None]);
-        let growing = RetryPolicy { count: 4, delay, backoff: Backoff::Exponential };
-        assert_eq!(seconds(growing), [None, Some(100), Some(200), Some(300), Some(300), None]);
-        let endless = RetryPolicy { count: u32::MAX, delay: Duration::MAX, backoff: Backoff::Exponential };
-        assert_eq!(endless.wait_before(u32::MAX), Some(Duration::MAX));
-    }
-
-    #[test]
-    fn words_name_choices() {
-        assert_eq!(OutputStyle::from_word("labelled"), Some(OutputStyle::Labelled));
-        assert_eq!(FlakyMode::Fail.word(), "fail");
-        assert_eq!(Backoff::from_word("wild"), None);
-        assert_eq!((Cpus::All.to_string(), Cpus::Count(NonZeroUsize::MIN).to_string()), ("all".into(), "1".into()));
-    }
-}
+mod tests;

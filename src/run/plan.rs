@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::graph::{Graph, GraphError};
-use super::options::{Cpus, RetryPolicy, RunOptions, SessionOptions};
+use super::options::{CacheMode, Caching, Cpus, RetryPolicy, RunOptions, SessionOptions};
 use super::schedule::{Scheduler, Work};
 use super::share::{Claim, shares};
 use crate::project::{Manifest, Session, SessionId, SessionName};
@@ -93,6 +93,7 @@ impl RunPlan {
             let usual = history.usual(&session.name);
             let log = stem(&session.name, &mut stems);
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log);
+            planned.env.splice(0..0, cache_variables(session, &options.cache));
             planned.facts.needs = graph.need_facts(manifest, at);
             planned.facts.locks.clone_from(&node.locks);
             planned.work.needs = node.needs.iter().map(|(on, origin)| (*on, origin.must_pass())).collect();
@@ -114,7 +115,9 @@ impl RunPlan {
         let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log.to_lowercase()).collect();
         let log = stem(&session.name, &mut stems);
         let usual = history.usual(&session.name);
-        self.sessions.push(PlannedSession::new(session, id, &rules, usual, self.slots, log));
+        let mut planned = PlannedSession::new(session, id, &rules, usual, self.slots, log);
+        planned.env.splice(0..0, cache_variables(session, &options.cache));
+        self.sessions.push(planned);
         self.sessions.len() - 1
     }
 
@@ -185,6 +188,27 @@ impl PlannedSession {
             share: cpus,
         }
     }
+}
+
+/// What a session is told of installs; what settings say of it comes after these and wins.
+fn cache_variables(session: &Session, caching: &Caching) -> Vec<(String, String)> {
+    if session.backend == "none" {
+        return Vec::new();
+    }
+    let mut variables = Vec::new();
+    if caching.mode != CacheMode::Off {
+        variables.push(("NOXIDE_INSTALLS".to_owned(), "skip".to_owned()));
+        let max_age = caching.max_age.map(|age| ("NOXIDE_INSTALLS_MAX_AGE".to_owned(), age.as_secs().to_string()));
+        variables.extend(max_age);
+    }
+    if let Some(constraints) = &caching.constraints {
+        let name = if session.backend == "uv" { "UV_CONSTRAINT" } else { "PIP_CONSTRAINT" };
+        // What the user constrains stays constrained; both take several files.
+        let own = std::env::var(name).ok().filter(|own| !own.is_empty());
+        let files = own.into_iter().chain([constraints.display().to_string()]).collect::<Vec<_>>().join(" ");
+        variables.push((name.to_owned(), files));
+    }
+    variables
 }
 
 fn slots_of(cpus: Option<Cpus>, slots: usize) -> usize {

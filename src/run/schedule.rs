@@ -183,6 +183,11 @@ impl Scheduler {
         self.states.contains(&State::Waiting)
     }
 
+    /// How many sessions wait to start.
+    pub fn count_waiting(&self) -> usize {
+        self.states.iter().filter(|state| **state == State::Waiting).count()
+    }
+
     /// How many sessions run.
     pub fn count_running(&self) -> usize {
         self.running().count()

@@ -61,6 +61,7 @@ impl Ask {
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
             color: self.color,
+            ahead: true,
             load_timeout: self.timeout,
             cache: Some(project.beside().join("cache")),
         })
@@ -113,6 +114,7 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
             let mut order = RunOrder::new(id);
             order.results = results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             order.posargs = posargs.remove(&id);
+            order.more = waiting.len() + notified.len();
             host.run(&order, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
         }

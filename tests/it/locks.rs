@@ -68,8 +68,8 @@ fn a_closure_is_what_uv_would_install() {
     assert!(lock.packages.iter().filter(|package| !package.is_local()).all(|package| package.hashes().count() > 0));
 }
 
-/// Markers of every kind but texts put in order, where packaging and uv differ, and the environments they are asked in.
-const MARKERS: [&str; 24] = [
+/// Markers of every kind but of a kernel's release, where packaging and uv differ, and the environments they are asked in.
+const MARKERS: [&str; 23] = [
     "python_version >= '3.9'",
     "python_version<'3.10' or python_version>'3.12'",
     "python_full_version == '3.12.*'",
@@ -88,7 +88,6 @@ const MARKERS: [&str; 24] = [
     "platform_machine not in 'x86_64 amd64'",
     "'linux' in sys_platform",
     "'win' not in sys_platform",
-    "platform_release != '5.10'",
     "platform_version == ''",
     "extra == 'Docs_All'",
     "extra != 'docs-all' and python_version > '3'",

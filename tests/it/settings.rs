@@ -9,7 +9,7 @@ use std::time::Duration;
 use noxide::cli::mistakes;
 use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load};
 use noxide::output::Paint;
-use noxide::run::{Backoff, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
+use noxide::run::{Backoff, CacheMode, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
 use tempfile::TempDir;
 
 /// A project with settings files of these texts.
@@ -79,6 +79,11 @@ history = 7
 secrets = ["PYPI_*"]
 logs = "build"
 log-name = "nox-{session}-output.log"
+
+[cache]
+mode = "require"
+locked = true
+max-age = "1h"
 
 [sessions.unit_tests]
 after = ["lint"]
@@ -278,6 +283,9 @@ fn flag_over_variable_over_file_over_default() {
         logs: Some("elsewhere".into()),
         log_name: Some("{session}".to_owned()),
         nox: Some("/opt/nox".into()),
+        cache: Some(CacheMode::Off),
+        locked: Some(false),
+        max_age: Some(Duration::ZERO),
     };
     let variables = |name: &str| -> Option<OsString> {
         let text = match name {

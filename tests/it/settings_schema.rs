@@ -28,7 +28,11 @@ fn schema_keys(pointer: &str) -> Vec<String> {
 #[test]
 fn schema_reader_and_handbook_know_the_same_keys() {
     let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
-    for (pointer, head) in [("/properties", ""), ("/$defs/session/properties", "[sessions.tests]\n")] {
+    for (pointer, head) in [
+        ("/properties", ""),
+        ("/$defs/session/properties", "[sessions.tests]\n"),
+        ("/$defs/cache/properties", "[cache]\n"),
+    ] {
         for key in schema_keys(pointer) {
             // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
             let told = wrong(&format!("{head}{key} = 1979-05-27\n"));

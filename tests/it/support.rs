@@ -48,7 +48,8 @@ pub(crate) fn venv() -> &'static Path {
         }
         once("venv", |place| {
             must(Command::new("python3").args(["-m", "venv"]).arg(place));
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nox", "uv"];
+            let pip =
+                ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nox", "uv", "websocket-client"];
             must(Command::new(place.join("bin/python")).args(pip));
         })
     })

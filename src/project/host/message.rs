@@ -41,12 +41,14 @@ pub struct RunOrder {
     pub nice: i32,
     /// Its output is a terminal, to become its controlling one.
     pub tty: bool,
+    /// How many sessions are still to come: for these the host gets processes ready.
+    pub more: usize,
 }
 
 impl RunOrder {
     /// An order with nothing special.
     pub fn new(id: SessionId) -> Self {
-        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false }
+        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false, more: 0 }
     }
 }
 
@@ -131,6 +133,20 @@ pub struct Finished {
     pub peak_kib: u64,
     /// From its start to the end of its process, in milliseconds.
     pub duration_ms: u64,
+    /// Its installs; none where it made none, or nobody counted.
+    #[serde(default)]
+    pub install: Option<Installs>,
+}
+
+/// What a session's installs came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Installs {
+    /// Milliseconds spent in them.
+    pub ms: u64,
+    /// How many were run.
+    pub commands: u32,
+    /// How many were skipped, since the environment was built by them already.
+    pub skipped: u32,
 }
 
 #[cfg(test)]
@@ -145,7 +161,7 @@ mod tests {
         let line = serde_json::to_string(&Command::Run(&order)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false}"#
+            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"more":0}"#
         );
         assert_eq!(serde_json::to_string(&Command::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

@@ -7,5 +7,5 @@ mod process;
 mod program;
 
 pub use failure::{Frame, HostError, LoadFailure, LoadStage};
-pub use message::{Finished, HostMessage, NoxStatus, RunOrder};
+pub use message::{Finished, HostMessage, Installs, NoxStatus, RunOrder};
 pub use process::{Host, HostEvents, HostOptions};

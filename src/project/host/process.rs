@@ -43,6 +43,8 @@ pub struct HostOptions {
     pub env: Vec<(OsString, Option<OsString>)>,
     /// Whether nox colours its lines where neither its flags nor `NO_COLOR` decide.
     pub color: bool,
+    /// Whether sessions will be run: what all of them need is then got while the noxfile loads.
+    pub ahead: bool,
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
     /// noxide's cache folder, which keeps the host program compiled; none does without.
@@ -111,7 +113,7 @@ impl Host {
             capture: Capture::of(output),
         };
         // An interpreter that is gone already shows as the end of the socket.
-        host.writer().write_all(&boot(options.color, options.cache.as_deref())).ok();
+        host.writer().write_all(&boot(options.color, options.ahead, options.cache.as_deref())).ok();
         Ok(host)
     }
 
@@ -261,11 +263,14 @@ impl Host {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
             }
-            if Instant::now() >= until {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return None;
             }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            if !sleep_until_end(&self.child, left) {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
         }
     }
 
@@ -299,6 +304,18 @@ impl Iterator for HostEvents {
         reader.read_until(b'\n', &mut line).ok()?;
         serde_json::from_slice(&line).ok()
     }
+}
+
+/// Sleeps until a child ends, no longer than `patience`; false where the system has no way to.
+fn sleep_until_end(child: &Child, patience: Duration) -> bool {
+    #[cfg(all(target_os = "linux", not(noxide_portable)))]
+    if let Ok(descriptor) = rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()) {
+        let patience = rustix::event::Timespec::try_from(patience).ok();
+        let mut ends = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
+        return rustix::event::poll(&mut ends, patience.as_ref()).is_ok();
+    }
+    let _ = (child, patience);
+    false
 }
 
 /// Why waiting for the manifest ended without one.

@@ -40,19 +40,23 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The parts in the order they run: later ones use earlier ones.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 9] = [
     include_str!("program/load.py"),
     include_str!("program/coverage.py"),
     include_str!("program/describe.py"),
+    include_str!("program/install.py"),
     include_str!("program/session.py"),
+    include_str!("program/ahead.py"),
     include_str!("program/plain.py"),
+    include_str!("program/processes.py"),
     include_str!("program/serve.py"),
 ];
 
 /// What the bootstrap reads first: ten digits of length, then the program and its settings as JSON.
 ///
-/// `cache` is a folder that keeps the program compiled; without one each run compiles it.
-pub(super) fn boot(color: bool, cache: Option<&Path>) -> Vec<u8> {
+/// `ahead` has it start what only sessions need; `cache` is a folder that keeps the program compiled, without one
+/// each run compiles it.
+pub(super) fn boot(color: bool, ahead: bool, cache: Option<&Path>) -> Vec<u8> {
     let program = PARTS.concat();
     // Each program has a file of its own: its name is what it is made from.
     let mut hasher = DefaultHasher::new();
@@ -65,6 +69,7 @@ pub(super) fn boot(color: bool, cache: Option<&Path>) -> Vec<u8> {
         "role": "host",
         "fd": 0,
         "color": color,
+        "ahead": ahead,
     })
     .to_string();
     format!("{:010}{body}", body.len()).into_bytes()
@@ -76,11 +81,11 @@ mod tests {
 
     #[test]
     fn the_length_leads_the_program() {
-        let boot = String::from_utf8(boot(true, None)).unwrap();
+        let boot = String::from_utf8(boot(true, false, None)).unwrap();
         let (length, body) = boot.split_at(10);
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["color"], true);
-        assert!(body["program"].as_str().unwrap().ends_with("main()\n"));
+        assert!(body["program"].as_str().unwrap().ends_with("\nmain()\nleave()\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! What a project's dependencies are: uv.lock, requirements files, the tables of pyproject.toml, markers.
 
 mod closure;
+mod constraints;
 mod lines;
 mod lockfile;
 mod marker;
@@ -10,6 +11,7 @@ mod requirement;
 mod requirements;
 
 pub use closure::{Closure, Identity, Root};
+pub use constraints::{ConstraintsError, constraints};
 pub use lockfile::{KNOWN_REVISION, Lock, LockError, LockedDependency, LockedFile, LockedPackage, LockedSource};
 pub use marker::{Marker, MarkerEnvironment, MarkerError};
 pub use name::{normal, split_extras};

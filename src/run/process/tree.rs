@@ -178,11 +178,16 @@ fn lists() -> bool {
     cfg!(target_os = "linux")
 }
 
-/// All processes; empty where the system does not list them.
-fn listed() -> Vec<Listed> {
+/// Numbers of all processes; empty where the system does not list them.
+fn numbers() -> Vec<Pid> {
     let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    numbers.filter_map(|number| listed_one(Pid::from_raw(number)?)).collect()
+    numbers.filter_map(Pid::from_raw).collect()
+}
+
+/// All processes; empty where the system does not list them.
+fn listed() -> Vec<Listed> {
+    numbers().into_iter().filter_map(listed_one).collect()
 }
 
 fn listed_one(process: Pid) -> Option<Listed> {
@@ -243,8 +248,8 @@ fn below(root: Pid, all: &[Listed]) -> HashSet<Pid> {
 
 /// Living processes whose environment at their start held `mark`.
 fn marked(mark: &str) -> Vec<Pid> {
-    let all = listed().into_iter().filter(|listed| !listed.zombie && listed.process != getpid());
-    all.map(|listed| listed.process).filter(|process| bears(*process, mark.as_bytes())).collect()
+    // Of one that has ended no environment is left to read.
+    numbers().into_iter().filter(|process| *process != getpid() && bears(*process, mark.as_bytes())).collect()
 }
 
 fn bears(process: Pid, mark: &[u8]) -> bool {

@@ -56,6 +56,21 @@ class Channel:
         self.rest = lines.pop()
         return [json.loads(line.decode("utf-8")) for line in lines]
 
+    def pass_on(self, order, descriptors):
+        """Sends an order and its descriptors; fails where nobody is there to take them."""
+        line = json.dumps(order).encode("utf-8") + b"\n"
+        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in descriptors)
+        sent = self.socket.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        if line[sent:]:
+            self.socket.sendall(line[sent:])
+
+    def receive_order(self):
+        """The other side of `pass_on`: waits for an order; none where nobody is left to give one."""
+        messages = []
+        while messages == []:
+            messages = self.receive()
+        return (messages[0], self.descriptors) if messages else None
+
 
 class ErrorLines(logging.Handler):
     """Keeps what nox logs as an error, for the message noxide shows."""
@@ -195,6 +210,7 @@ def become(command, arguments, environment, channel):
         stream.flush()
     fd = os.dup(channel.socket.fileno())
     os.set_inheritable(fd, True)
+    forget_uv()
     boot = boot_file(dict(BOOT, fd=fd))
     os.dup2(boot.fileno(), 0)
     os.execve(python, [python, "-c", BOOT["bootstrap"]] + list(arguments), environment)
@@ -241,7 +257,8 @@ def source_of(function):
 
 def load(channel):
     """Everything up to a manifest; a `HostFailure` says what went wrong, and where."""
-    nox, missing = import_nox()
+    with uv_asked():  # releases before 2026.7 ask while they are imported
+        nox, missing = import_nox()
     if missing:
         return None, missing
     found = Loaded()

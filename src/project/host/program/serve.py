@@ -4,6 +4,7 @@ import select
 
 HANDLERS = {}
 GRACE = 2.0
+MOST_STANDBYS = 4
 
 
 class Host:
@@ -16,6 +17,9 @@ class Host:
         self.warmed = False
         self.running = {}
         self.pipes = {}
+        self.standbys = {}
+        self.taken = []
+        self.more = 0
         self.poll = select.poll()
         self.ended = False
         self.own = children()
@@ -38,7 +42,11 @@ class Host:
         """Until noxide says `exit`, or is gone: then every session is ended."""
         while not self.ended:
             over = []
-            for fd, _ in self.poll.poll():
+            wanted = self.wants_standby()
+            events = self.poll.poll(0 if wanted else None)
+            if wanted and not events:
+                self.prepare_standby()
+            for fd, _ in events:
                 if fd == self.wake:
                     self.read_all(self.wake)
                     over = self.reap()
@@ -60,6 +68,8 @@ class Host:
                 more = os.read(fd, 65536)
             except BlockingIOError:
                 return data
+            except ConnectionResetError:  # ended before it had read what it should become
+                return data or None
             if not more:
                 return data or None
             data += more
@@ -74,31 +84,60 @@ class Host:
             elif message["type"] == "warm":
                 self.warm()
             elif message["type"] == "run":
-                descriptors = self.channel.descriptors[:2]
+                self.taken = self.channel.descriptors[:2]
                 del self.channel.descriptors[:2]
                 try:
-                    out, err = descriptors  # fewer came if this process has no room for more
-                    self.start(message, out, err)
+                    if len(self.taken) < 2:
+                        raise OSError("no room for more descriptors")
+                    self.start(message, self.taken)
                 except Exception as error:
                     self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
                                        "reason": "could not be started: %s" % error})
                 finally:
-                    for fd in descriptors:
-                        os.close(fd)
+                    while self.taken:
+                        os.close(self.taken.pop())
 
-    def start(self, order, out, err):
+    def start(self, order, descriptors):
         if self.mode == "fork":
-            self.warm()
-            running = fork(self.found, order, out, err, self.leave)
+            running = self.hand_over(order, descriptors)
         elif self.mode == "fresh":
-            running = start_fresh(self.found, order, out, err)
+            running = start_fresh(self.found, order, *descriptors)
         else:
-            running = start_plainly(self.found, order, out, err)
+            running = start_plainly(self.found, order, *descriptors)
         os.set_blocking(running.pipe, False)
         self.running[running.pid] = running
         self.pipes[running.pipe] = running
         self.poll.register(running.pipe, select.POLLIN)
+
+    def hand_over(self, order, descriptors):
+        """Makes a session of a process that stands by, or of a new one."""
+        self.warm()
+        self.more = order.pop("more", 0)
+        running = None
+        while running is None:
+            ahead = bool(self.standbys)
+            standby = self.standbys.pop(next(iter(self.standbys))) if ahead else Standby(self.found, self.leave)
+            try:
+                running = standby.become(order, descriptors)
+            except OSError:  # one that stood by may have been killed meanwhile
+                standby.dismiss()
+                if not ahead:
+                    raise
+        while len(self.standbys) > self.more:
+            self.standbys.popitem()[1].dismiss()
+        return running
+
+    def wants_standby(self):
+        """Whether a fork ahead would be of use: sessions that are to come may start at once when others end."""
+        return len(self.standbys) < min(self.more, len(self.running), MOST_STANDBYS)
+
+    def prepare_standby(self):
+        try:
+            standby = Standby(self.found, self.leave)
+            self.standbys[standby.pid] = standby
+        except OSError:  # no more processes: the next session tries again, and says so
+            self.more = 0
 
     def warm(self):
         """Before the first fork, once."""
@@ -116,7 +155,9 @@ class Host:
         """Closes, in a fork, what is the host's alone."""
         signal.set_wakeup_fd(-1)
         self.channel.socket.close()
-        for fd in [self.wake, self.waker] + [running.pipe for running in self.running.values()]:
+        for standby in self.standbys.values():
+            standby.dismiss()
+        for fd in [self.wake, self.waker] + self.taken + [running.pipe for running in self.running.values()]:
             os.close(fd)
 
     def hear(self, running):
@@ -162,6 +203,7 @@ class Host:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 if ended is None or ended.si_pid in self.running or ended.si_pid in self.own:
                     return
+                self.standbys.pop(ended.si_pid, None)
                 os.waitpid(ended.si_pid, os.WNOHANG)
             except ChildProcessError:
                 return
@@ -179,12 +221,17 @@ class Host:
             "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
             "exit": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
+            "install": answer.get("install"),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 
     def end_all(self):
         """Ends every session and all it started: TERM, a grace, KILL; and what they start meanwhile."""
+        while self.standbys:
+            self.standbys.popitem()[1].dismiss()
         for number in (signal.SIGTERM, signal.SIGKILL):
+            if is_childless():
+                return
             told, until = set(), time.monotonic() + GRACE
             while time.monotonic() < until:
                 self.reap()
@@ -199,49 +246,6 @@ class Host:
                             pass  # gone, or no group of its own
                 told |= doomed
                 time.sleep(0.01)
-
-
-def death(code, number):
-    """In words, how a process ended that gave no answer."""
-    if number is not None:
-        try:
-            return "its process was killed by %s" % signal.Signals(number).name
-        except ValueError:
-            return "its process was killed by signal %d" % number
-    return "its process ended with exit code %s before nox had a result" % code
-
-
-def adopt_orphans():
-    """Has the kernel give this process the orphans of its sessions: they stay its own to end if noxide is killed."""
-    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-
-
-def children():
-    """The processes that the noxfile started while it was loaded: its own code may still wait for them."""
-    return descendants({os.getpid()})
-
-
-def descendants(roots):
-    """All living processes below `roots`, where /proc tells."""
-    parents = {}
-    try:
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                try:
-                    with open("/proc/%s/stat" % name, "rb") as file:
-                        state, parent = file.read().rpartition(b")")[2].split()[:2]
-                    if state not in (b"Z", b"X"):
-                        parents[int(name)] = int(parent)
-                except (OSError, ValueError, IndexError):
-                    continue
-    except OSError:
-        return set()
-    found, grown = set(), True
-    while grown:
-        more = set(pid for pid, parent in parents.items() if parent in roots | found) - found
-        grown = bool(more)
-        found |= more
-    return found
 
 
 def watch_for_hangup(fd, on):
@@ -279,6 +283,18 @@ def prepare_process():
     return fd
 
 
+def leave():
+    """The end of this process, with its exit hooks."""
+    status = 1
+    try:
+        finish_interpreter()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        end_process(status)
+
+
 def main():
     import faulthandler
 
@@ -291,6 +307,8 @@ def main():
     gc.disable()  # loading makes what stays: collections on the way find nothing, for 6 ms; `warm` ends this
     faulthandler.register(signal.SIGUSR1, all_threads=False)  # noxide asks so where a load hangs
     watch_for_hangup(fd, True)
+    if BOOT["ahead"]:
+        ask_uv()
     mode, found = "fork", None
     try:
         found, missing = load(channel)
@@ -300,8 +318,10 @@ def main():
         else:
             why = unforkable()
             mode = "fresh" if why else "fork"
-            manifest = describe(found, {"how": "process", "why": why} if why else {"how": "fork"})
+            with uv_asked():  # a list of backends asks
+                manifest = describe(found, {"how": "process", "why": why} if why else {"how": "fork"})
     except HostFailure as failure:
+        forget_uv()
         watch_for_hangup(fd, False)
         channel.send(failure.facts)
         return
@@ -311,8 +331,10 @@ def main():
         HANDLERS[number] = signal.getsignal(number)
     channel.send(manifest)
     if mode != "fork":
+        forget_uv()
         gc.enable()
     Host(channel, found, mode).serve()
 
 
 main()
+leave()

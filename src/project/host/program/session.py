@@ -23,27 +23,36 @@ class Running:
         self.since = time.monotonic()
 
 
-def child(found, order, out, err, answers):
-    """The forked child: becomes the session, answers through `answers`, and never returns."""
+def child(found, receive, answers):
+    """The forked child: becomes the session that it is told to be, answers through `answers`, and never returns."""
     status = 1
     try:
-        settle(order, out, err)
+        prepare_session()
         send(answers, {"ready": True})
-        send(answers, perform(found, order, answers))
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        finish_interpreter()
+        told = receive()
+        if told is not None:
+            order, descriptors = told
+            settle(order, *descriptors)
+            send(answers, perform(found, order, answers))
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            finish_interpreter()
         status = 0
     except KeyboardInterrupt:  # before nox was asked to run it, or after
         send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
     except BaseException:  # whatever it is, it belongs into the session's log
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                pass
-        os._exit(status)
+        end_process(status)
+
+
+def end_process(status):
+    """Ends this process at once: what it has printed goes out, and no time goes into putting its objects away."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(status)
 
 
 def send(answers, message):
@@ -65,8 +74,8 @@ def prctl(option, value):
             pass  # a Python without ctypes
 
 
-def settle(order, out, err):
-    """A session and process group of its own, its descriptors, signals, environment and priority."""
+def prepare_session():
+    """A session and process group of its own, with a session's signals."""
     if os.getpgrp() != os.getpid():
         os.setsid()
     prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nobody would hear of a session whose host is gone
@@ -75,6 +84,12 @@ def settle(order, out, err):
         signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
     signal.signal(signal.SIGINT, HANDLERS.get(signal.SIGINT, signal.default_int_handler))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if BOOT["role"] == "host":
+        forget_exit_hooks()
+
+
+def settle(order, out, err):
+    """The session's descriptors, environment and priority."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(out, 1)
@@ -164,8 +179,6 @@ def forget_exit_hooks():
 def perform(found, order, answers):
     """Runs the session through nox's own `run_manifest`, which words its log lines; says how it ended."""
     nox = sys.modules["nox"]
-    if BOOT["role"] == "host":
-        forget_exit_hooks()
     runner = found.runners[order["id"]]
     give_results(nox, found, order)
     if order.get("posargs") is not None:
@@ -176,6 +189,7 @@ def perform(found, order, answers):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
+    installs = watch_installs(nox, runner)
     defer_interrupts(nox)
     since = time.monotonic()
     last = last_error()
@@ -193,6 +207,7 @@ def perform(found, order, answers):
     except BaseException as error:
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
+    answer["install"] = installs.facts()
     answer["duration"] = time.monotonic() - since
     return answer
 
@@ -246,20 +261,6 @@ def notify(found, target, posargs, answers):
     return True
 
 
-def fork(found, order, out, err, close):
-    """Starts a session as a fork of this process; `close` frees what is the host's alone."""
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        close()
-        os.close(reader)
-        child(found, order, out, err, writer)
-    os.close(writer)
-    return Running(order, pid, reader)
-
-
 def start_fresh(found, order, out, err):
     """Starts a session in a process that loads the noxfile again, for hosts that must not fork."""
     import subprocess
@@ -289,7 +290,7 @@ def run_fresh_session():
     if runner is None or runner.friendly_name != BOOT["name"]:
         send(answers, {"status": "FAILED", "reason": reason})
         return
-    child(found, order, os.dup(1), os.dup(2), answers)
+    child(found, lambda: (order, [os.dup(1), os.dup(2)]), answers)
 
 
 def unforkable():
@@ -309,7 +310,9 @@ def warm(nox, config):
             importlib.import_module(name)
         except ImportError:
             pass
-    pin_optional_venvs(nox.virtualenv)
+    with uv_asked():
+        pin_optional_venvs(nox.virtualenv)
+    forget_uv()
     last_error()
     rehearse(nox, config)
     # No collection first: nothing of what loading left is garbage worth a look at every object.

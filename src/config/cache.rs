@@ -1,0 +1,41 @@
+//! The table `cache` of a settings file.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use toml::de::DeTable;
+
+use super::place::Placed;
+use super::reader::Reader;
+use super::shape::{DurationText, WordText, keys_of, nothing_required};
+use crate::run::CacheMode;
+
+/// How dependencies are kept and had.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "cache", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+pub struct CacheTable {
+    /// Whether the cache is used; "require" fails a run whose cache fails.
+    #[schemars(with = "WordText<CacheMode>", extend("default" = "auto"))]
+    pub mode: Option<Placed<CacheMode>>,
+    /// Whether installs that ignore uv.lock get its versions all the same.
+    #[schemars(with = "bool", extend("default" = false))]
+    pub locked: Option<Placed<bool>>,
+    /// How old an answer of the package index may be; 0 asks it each time.
+    #[schemars(with = "DurationText", extend("default" = 0))]
+    pub max_age: Option<Placed<Duration>>,
+}
+
+impl CacheTable {
+    pub(super) fn read(reader: &mut Reader, table: &DeTable<'_>) -> Self {
+        let mut cache = Self::default();
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "mode" => cache.mode = reader.word(key, node),
+                key @ "locked" => cache.locked = reader.boolean(key, node),
+                key @ "max-age" => cache.max_age = reader.duration(key, node),
+                unknown => reader.unknown(unknown, key.span(), &keys_of::<Self>()),
+            }
+        }
+        cache
+    }
+}

@@ -1,0 +1,45 @@
+//! A report as one HTML page that needs nothing else: no network, no file beside it.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+use serde::Serialize;
+
+use super::whole::Report;
+use super::words::Tail;
+use super::{embedded, view};
+
+const PAGE: &str = include_str!("page/page.html");
+const CSS: &str = include_str!("page/page.css");
+const JS: &str = include_str!("page/page.js");
+
+/// The page could not be made; a bug in its template.
+#[derive(Debug, thiserror::Error)]
+#[error("the page cannot be made: {0}")]
+pub struct PageError(#[from] minijinja::Error);
+
+/// The page; `tails` are the ends of failed sessions' logs.
+///
+/// # Errors
+/// When the template is broken.
+pub fn page(report: &Report, tails: &[Tail]) -> Result<String, PageError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).build()?);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+    let view = view::view(report, tails);
+    let data = escaped(&embedded::data(report));
+    let parts = context! {
+        css => Value::from_safe_string(CSS.to_owned()),
+        js => Value::from_safe_string(JS.to_owned()),
+        data => Value::from_safe_string(data),
+        version => env!("CARGO_PKG_VERSION"),
+    };
+    Ok(environment.render_str(PAGE, context! { ..Value::from(Serde(view)), ..parts })?)
+}
+
+/// JSON that cannot end the element it stands in.
+fn escaped(data: &impl Serialize) -> String {
+    let json = serde_json::to_string(data).unwrap_or_default();
+    json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}

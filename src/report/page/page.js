@@ -1,0 +1,215 @@
+(() => {
+'use strict';
+const byId = id => document.getElementById(id), make = (tag, attributes = {}, ...inner) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...inner);
+  return node;
+};
+const svg = (tag, attributes = {}) => {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+};
+const data = JSON.parse(byId('data').textContent);
+const body = byId('rows'), rows = [...body.rows], board = byId('board'), detail = byId('detail');
+const fast = new Map(rows.map((row, at) => [row.id, at]));
+const time = ms => {
+  if (ms < 1000) return Math.round(ms) + 'ms';
+  if (ms < 59950) return (ms / 1000).toFixed(1) + 's';
+  const s = Math.round(ms / 1000), two = n => String(n).padStart(2, '0');
+  return s < 3600 ? `${Math.floor(s / 60)}m ${two(s % 60)}s` : `${Math.floor((s + 30) / 3600)}h ${two(Math.floor((s + 30) / 60) % 60)}m`;
+};
+
+// Theme.
+const theme = byId('theme'), themes = ['auto', 'light', 'dark'];
+theme.hidden = false;
+theme.addEventListener('click', () => {
+  const next = themes[(themes.indexOf(document.documentElement.dataset.theme || 'auto') + 1) % 3];
+  document.documentElement.dataset.theme = next;
+  theme.textContent = 'Theme: ' + next;
+});
+
+// Past runs, drawn when they come into view.
+const failing = 'ftxcau';
+const past = session => session.past.map((wall, at) => ({ wall: wall === null ? null : wall * 10, how: session.how[at], at }));
+const median = values => [...values].sort((a, b) => a - b)[Math.max(0, values.length - 1) >> 1];
+function spark(session, width, height) {
+  const all = past(session), walls = all.filter(one => one.wall !== null);
+  if (walls.length < 2) return null;
+  const most = Math.max(...walls.map(one => one.wall)) || 1, step = width / Math.max(1, all.length - 1);
+  const x = one => +(one.at * step).toFixed(1), y = one => +(height - 3 - one.wall / most * (height - 6)).toFixed(1);
+  const passes = walls.filter(one => !failing.includes(one.how)), usual = passes.length ? median(passes.map(one => one.wall)) : null;
+  const picture = svg('svg', { viewBox: `-3 0 ${width + 6} ${height}`, width, height, role: 'img',
+    'aria-label': `${walls.length} runs` + (usual === null ? '' : `, median ${time(usual)}`) + `, most ${time(most)}, ${walls.length - passes.length} failed` });
+  if (usual !== null) picture.append(svg('line', { class: 'mid', x1: 0, x2: width, y1: y({ wall: usual }), y2: y({ wall: usual }) }));
+  const line = walls.map(one => `${x(one)} ${y(one)}`).join('L');
+  picture.append(svg('path', { class: 'area', d: `M${x(walls[0])} ${height - 3}L${line}L${x(walls[walls.length - 1])} ${height - 3}Z` }));
+  picture.append(svg('path', { class: 'spark', d: 'M' + line }));
+  for (const one of walls.filter(one => failing.includes(one.how)))
+    picture.append(svg('path', { class: 'cross', d: `M${x(one) - 2.5} ${y(one) - 2.5}l5 5m-5 0l5-5` }));
+  const last = walls[walls.length - 1];
+  picture.append(svg('circle', { class: 'dot', cx: x(last), cy: y(last), r: 2.2 }));
+  return picture;
+}
+const drawn = new IntersectionObserver(seen => {
+  for (const entry of seen) if (entry.isIntersecting) {
+    drawn.unobserve(entry.target);
+    const picture = spark(data.sessions[fast.get(entry.target.id)], 110, 24);
+    if (picture) entry.target.querySelector('td.p').append(picture);
+  }
+}, { rootMargin: '400px' });
+rows.forEach(row => drawn.observe(row));
+addEventListener('beforeprint', () => rows.forEach(row => {
+  const cell = row.querySelector('td.p'), picture = cell.firstChild ? null : spark(data.sessions[fast.get(row.id)], 110, 24);
+  if (picture) cell.append(picture);
+}));
+
+// Filter.
+const form = byId('filter'), words = byId('words'), count = byId('count'), none = byId('none');
+form.hidden = false;
+const texts = data.sessions.map((session, at) =>
+  [session.name, session.word, session.description, session.reason, ...(session.locks || []), rows[at].classList.contains('crit') ? 'critical' : ''].join(' ').toLowerCase());
+const shows = {
+  all: () => true, failed: at => data.sessions[at].bad, flaky: at => data.sessions[at].flaky,
+  critical: at => rows[at].classList.contains('crit'), slower: at => data.sessions[at].slower,
+};
+function filter() {
+  const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
+  let shown = 0;
+  rows.forEach((row, at) => {
+    row.hidden = !(show(at) && wanted.every(word => texts[at].includes(word)));
+    row.style.display = row.hidden ? 'none' : '';
+    shown += !row.hidden;
+  });
+  count.textContent = shown === rows.length ? `${rows.length} sessions` : `${shown} of ${rows.length} sessions`;
+  none.hidden = shown > 0;
+  arrows();
+}
+const clear = () => { words.value = ''; form.elements.show.value = 'all'; filter(); };
+form.addEventListener('input', filter);
+form.addEventListener('submit', event => event.preventDefault());
+byId('clear').addEventListener('click', () => { clear(); words.focus(); });
+
+// Sorting.
+const keys = { name: s => s.name, start: s => s.start, wall: s => s.wall, delta: s => s.delta, waited: s => s.waited, install: s => s.install, busy: s => s.busy };
+for (const head of document.querySelectorAll('th[data-sort]')) {
+  const label = head.dataset.sort === 'start' ? 'start' : head.textContent, button = make('button', { type: 'button' }, label);
+  if (head.dataset.sort === 'start') head.prepend(button); else head.replaceChildren(button);
+  button.addEventListener('click', () => {
+    const down = head.getAttribute('aria-sort') === 'ascending' || (!head.hasAttribute('aria-sort') && !['name', 'start'].includes(head.dataset.sort));
+    document.querySelectorAll('th[aria-sort]').forEach(other => other.removeAttribute('aria-sort'));
+    head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+    const key = keys[head.dataset.sort], order = rows.map((row, at) => [key(data.sessions[at]), at, row]);
+    order.sort(([a, i], [b, j]) => {
+      if (a == null || b == null) return (a == null) - (b == null) || i - j;
+      return (typeof a === 'string' ? a.localeCompare(b, undefined, { numeric: true }) : a - b) * (down ? -1 : 1) || i - j;
+    });
+    body.append(...order.map(([, , row]) => row));
+    arrows();
+  });
+}
+
+// Needs as arrows: of the session that was chosen, else of all where they are few.
+const layer = byId('arrows');
+let chosen = null;
+const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
+function arrows() {
+  layer.replaceChildren();
+  rows.forEach(row => row.classList.remove('need'));
+  if (!board.offsetParent || getComputedStyle(layer).display === 'none') return;
+  const shown = chosen === null ? (edges.length <= 150 ? edges : []) : edges.filter(edge => edge.from === chosen || edge.to === chosen);
+  const origin = board.getBoundingClientRect(), place = (at, end) => {
+    const bars = rows[at].querySelectorAll('i.r'), bar = end ? bars[bars.length - 1] : bars[0];
+    if (!bar || rows[at].hidden) return null;
+    const box = bar.getBoundingClientRect();
+    return [(end ? box.right : box.left) - origin.left + board.scrollLeft, box.top + box.height / 2 - origin.top + board.scrollTop];
+  };
+  for (const edge of shown) {
+    const a = place(edge.from, true), b = place(edge.to, false);
+    if (chosen !== null) rows[edge.from === chosen ? edge.to : edge.from].classList.add('need');
+    if (!a || !b) continue;
+    const bend = Math.max(8, Math.min(40, (b[0] - a[0]) / 2)), r = n => n.toFixed(1);
+    layer.append(svg('path', { class: (chosen === null ? '' : 'on') + (edge.why === 'requires' ? '' : ' soft'),
+      d: `M${r(a[0])} ${r(a[1])}C${r(a[0] + bend)} ${r(a[1])} ${r(b[0] - bend)} ${r(b[1])} ${r(b[0])} ${r(b[1])}m-5 -4l5 4l-5 4` }));
+  }
+  layer.setAttribute('width', board.scrollWidth);
+  layer.setAttribute('height', board.scrollHeight);
+}
+addEventListener('resize', arrows);
+
+// One session in full.
+let back = null;
+function close() {
+  detail.hidden = true;
+  chosen = null;
+  rows.forEach(row => row.classList.remove('sel'));
+  arrows();
+  if (back && document.contains(back)) back.focus();
+  back = null;
+}
+const name = at => make('a', { href: '#s' + at }, data.sessions[at].name);
+const listed = (ats, between = ', ') => ats.flatMap((at, i) => i ? [between, name(at)] : [name(at)]);
+function open(at) {
+  const session = data.sessions[at], facts = make('dl'), fact = (what, ...inner) => facts.append(make('dt', {}, what), make('dd', {}, ...inner));
+  fact('outcome', `${session.mark} ${session.word}` + (session.reason ? `: ${session.reason}` : ''));
+  if (session.wall != null) fact('time', time(session.wall) + (session.usual != null ? `, usually ${time(session.usual)}` : ''));
+  if (session.waited) fact('waited', time(session.waited));
+  if (session.install != null) fact('install', time(session.install));
+  if (session.cache) fact('cache', `${session.cache[0]} of ${session.cache[1]} packages were there`);
+  if (session.busy != null) fact('CPUs busy', session.busy.toFixed(1) + (session.cpus > 1 ? ` of ${session.cpus}` : ''));
+  if (session.memory) fact('peak memory', session.memory);
+  const needs = (session.needs || []), after = edges.filter(edge => edge.from === at).map(edge => edge.to);
+  if (needs.length) fact('needs', ...needs.flatMap(([from, why], i) => [i ? ', ' : '', name(from), ` (${why})`]));
+  if (after.length) fact('needed by', ...listed(after));
+  if (session.locks) fact('locks', session.locks.join(', '));
+  if (session.alone) fact('alone', 'nothing runs beside it');
+  if (session.because) fact('held up', session.because);
+  for (const [number, how, from, to, slots, why] of session.attempts || [])
+    if (session.attempts.length > 1) fact(`attempt ${number}`, `${how}, ${time(from)} to ${time(to)}, slot ${slots.join(', ')}` + (why ? `: ${why}` : ''));
+  const shut = make('button', { type: 'button', class: 'x', 'aria-label': 'Close' }, '✕');
+  shut.addEventListener('click', close);
+  detail.replaceChildren(shut, make('h3', {}, session.name), ...(session.description ? [make('p', {}, session.description)] : []), facts);
+  const picture = spark(session, 420, 70);
+  if (picture) detail.append(make('p', { class: 'above' }, `The last ${session.past.length} runs, oldest first; ✕ failed`), picture);
+  chosen = at;
+  rows.forEach((row, other) => row.classList.toggle('sel', other === at));
+  detail.hidden = false;
+  arrows();
+}
+function follow() {
+  const at = fast.get(location.hash.slice(1));
+  if (at === undefined) return;
+  if (rows[at].hidden) clear();
+  rows[at].scrollIntoView({ block: 'nearest' });
+  open(at);
+}
+addEventListener('hashchange', follow);
+document.addEventListener('click', event => {
+  const link = event.target.closest('a[href^="#s"]'), row = event.target.closest('#rows>tr');
+  const at = link ? fast.get(link.hash.slice(1)) : row ? fast.get(row.id) : undefined;
+  if (at === undefined || event.ctrlKey || event.metaKey || String(getSelection())) return;
+  event.preventDefault();
+  if (!detail.contains(event.target)) back = link || row.querySelector('a');
+  history.replaceState(null, '', '#s' + at);
+  follow();
+  if (event.detail === 0) detail.focus();
+});
+document.addEventListener('keydown', event => {
+  const typing = event.target.matches('input,textarea');
+  if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); words.focus(); }
+  if (event.key === 'Escape') { if (!detail.hidden) close(); else clear(); }
+  const link = event.target.closest('#rows a');
+  if (link && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
+    event.preventDefault();
+    let row = link.closest('tr');
+    do row = event.key === 'ArrowDown' ? row.nextElementSibling : row.previousElementSibling; while (row && row.hidden);
+    if (row) row.querySelector('a').focus();
+  }
+});
+// What a log says last is what matters.
+document.querySelectorAll('pre').forEach(log => { log.scrollTop = log.scrollHeight; });
+filter();
+follow();
+document.documentElement.dataset.ready = 'yes';
+})();

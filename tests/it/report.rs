@@ -1,0 +1,5 @@
+//! `noxide report`: its page in a real browser, its other forms, and what it refuses.
+
+mod page;
+mod runs;
+mod words;
