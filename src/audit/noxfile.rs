@@ -184,7 +184,8 @@ impl Noxfile {
         };
         let (old, new): (Vec<_>, Vec<_>) =
             (self.facts.sessions.iter().map(told).collect(), other.facts.sessions.iter().map(told).collect());
-        let changed = old.iter().filter(|told| !new.contains(told)).chain(new.iter().filter(|told| !old.contains(told)));
+        let changed =
+            old.iter().filter(|told| !new.contains(told)).chain(new.iter().filter(|told| !old.contains(told)));
         changed.map(|(name, ..)| name.clone()).collect()
     }
 

@@ -110,7 +110,8 @@ fn conserved(source: &Source, fix: &Fix) -> Result<(), Gate> {
     };
     // Moved as a whole, or each of its comments by itself.
     let moved = |edit: &Edit| {
-        let mut said = source.slice(edit.span).lines().map(str::trim).filter(|line| line.starts_with('#') && !own(line));
+        let mut said =
+            source.slice(edit.span).lines().map(str::trim).filter(|line| line.starts_with('#') && !own(line));
         said.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
     };
     let fine = fix.edits.iter().all(|edit| inside(edit) && (!whole(edit) || moved(edit)));

@@ -59,7 +59,8 @@ fn call(noxfile: &Noxfile, plain: &SessionFacts, run: &Statement, wrapped: &Stat
     let mut words: Vec<&str> = words.map(|argument| source.slice(noxfile.place_of_argument(argument))).collect();
     let keywords = run.keywords.iter().map(|keyword| source.slice(noxfile.place_of_argument(keyword)));
     words.extend(keywords);
-    let column = noxfile.place_of_statement(run).start - source.line_start(source.line_of(noxfile.place_of_statement(run).start));
+    let column = noxfile.place_of_statement(run).start
+        - source.line_start(source.line_of(noxfile.place_of_statement(run).start));
     let head = format!("{}.run(", plain.parameter);
     let deep = " ".repeat(column + head.len());
     let cut = other - usize::from(wrapped.args.get(other.wrapping_sub(1)).is_some_and(|(text, _)| text == "-m"));

@@ -40,7 +40,8 @@ impl Joined {
         let (first, last) = (calls.first()?, calls.last()?);
         let ends = last.command + usize::from(tee(step, last.command).is_some());
         // Nothing else stands between them.
-        let known = |at: usize| calls.iter().any(|call| call.command == at || call.command + 1 == at && piped(step, at));
+        let known =
+            |at: usize| calls.iter().any(|call| call.command == at || call.command + 1 == at && piped(step, at));
         if !(first.command..=ends).all(known) {
             return None;
         }
@@ -181,7 +182,8 @@ fn only_names(command: &Command) -> bool {
 pub(super) fn installed<'a>(view: &View<'a>) -> Option<(&'a Installed, usize, String)> {
     let installs = &view.survey.installs;
     let known = |installed: &&Installed| {
-        installed.install.by == Installer::Pip || (installed.install.by == Installer::Uv && installed.install.verb == "pip")
+        installed.install.by == Installer::Pip
+            || (installed.install.by == Installer::Uv && installed.install.verb == "pip")
     };
     let found = installs.iter().filter(known).find(|installed| installed.install.package("nox").is_some())?;
     if found.install.package("noxide").is_some() {

@@ -162,7 +162,9 @@ impl Merged {
         for command in step.commands.iter().filter(|command| !joined.span.holds(command.span)) {
             match command.program() {
                 "set" => {}
-                "mkdir" if command.span.end <= joined.span.start && command.joiner == super::super::shell::Joiner::Then => {
+                "mkdir"
+                    if command.span.end <= joined.span.start && command.joiner == super::super::shell::Joiner::Then =>
+                {
                     let line = command.line();
                     if !self.setup.contains(&line) {
                         self.setup.push(line);
@@ -177,7 +179,7 @@ impl Merged {
     /// Variables that all jobs set alike; those that say how many workers there are give way to noxide's own.
     fn variables(&mut self, view: &View, step: &Step, members: &[View]) -> Option<()> {
         let workers = |name: &str| {
-            let counted = view.project.noxfile.as_ref().map(|noxfile| noxfile.workers()).unwrap_or_default();
+            let counted = view.project.noxfile.as_ref().map(super::super::noxfile::Noxfile::workers).unwrap_or_default();
             counted.iter().any(|workers| workers.variable.as_deref() == Some(name))
         };
         for (name, value) in step.env.iter().filter(|(name, _)| !workers(&name.value)) {
@@ -255,7 +257,10 @@ impl Merged {
 fn scalar(value: &str) -> String {
     let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
-        && !matches!(value.to_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
+        && !matches!(
+            value.to_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+        );
     if word { value.to_owned() } else { quoted(value) }
 }
 
@@ -306,7 +311,9 @@ fn set(node: &mut Node, route: &[&str], text: &str) -> Option<()> {
 /// A node in flow form.
 fn flow(node: &Node) -> String {
     match &node.kind {
-        Kind::Scalar(text, Style::Plain) if text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false") => {
+        Kind::Scalar(text, Style::Plain)
+            if text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false") =>
+        {
             text.clone()
         }
         Kind::Scalar(text, Style::Plain) if text.is_empty() || text == "~" || text == "null" => "null".to_owned(),

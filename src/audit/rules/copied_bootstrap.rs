@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     name: RuleName { id: "NX203", name: "copied-bootstrap", what: "The same preparation stands in many jobs." },
     why: "Each copy costs its own minutes on every run, and they drift apart: one is pinned, another is not.",
     evidence: "W24: about 40 lines times 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Preparation is most of a small job's time under load: +3 min in every Python job of a busy day, nothing elsewhere.",
-    advice: "Run the sessions of such jobs in one job (`noxide run`), or move the preparation into one composite action.",
+    advice: "Run the sessions of such jobs in one job with `noxide run`, unless a free machine waits for each job (`--runner-capacity`); then move the preparation into one composite action. In one job the sessions share a checkout: say what may not run together by `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,

@@ -88,7 +88,7 @@ fn people_see_source_and_suggestion() {
         "medium[NX201]: 2 sessions run one after another: lint, tests",
         "- run: nox -s lint tests",
         "`tests` waits for what is before it",
-        "run the sessions side by side (needs noxide on the runner) (--fix --unsafe-fixes)",
+        "run the sessions side by side (--fix --unsafe-fixes)",
         "noxide run -s lint tests",
         "in 1 workflow file:",
     ] {
@@ -160,7 +160,10 @@ fn fixes_are_shown_or_written() {
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests") && !text.contains("noxide run"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
     let text = fs_err::read_to_string(&path).unwrap();
-    assert!(text.contains("noxide run -s lint tests") && text.contains("nox==2026.10.20 # why"), "{text}");
+    assert!(
+        text.contains("noxide run -s lint tests") && text.contains("nox==2026.10.20 noxide==0.1.0 # why"),
+        "{text}"
+    );
     let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
     assert!(err(&again).starts_with("mended 0 findings"), "{}", err(&again));
 }
