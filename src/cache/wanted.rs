@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::fs::Sha256;
+use crate::project::lock::{Closure, LockedPackage};
 
 /// Which packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +42,57 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// What a closure of a lock needs in an environment of this Python (`3.13`): the wheels that fit it, and the source.
+    pub fn of_closure(closure: &Closure<'_>, python: &str) -> Self {
+        Self::These(closure.remote().filter_map(|package| wanted(package, python)).collect())
+    }
+}
+
+fn wanted(package: &LockedPackage, python: &str) -> Option<WantedPackage> {
+    let digest = |sha256: &Option<String>| sha256.as_deref().and_then(Sha256::from_hex);
+    let fitting = package.wheels.iter().filter(|wheel| fits(&wheel.name, python));
+    let wheels: Vec<Sha256> = fitting.filter_map(|wheel| digest(&wheel.sha256)).collect();
+    let source = package.sdist.as_ref().and_then(|sdist| digest(&sdist.sha256));
+    let digests: BTreeSet<Sha256> = wheels.into_iter().chain(source).collect();
+    let name = format!("{} {}", package.name, package.version.as_deref().unwrap_or_default());
+    (!digests.is_empty()).then_some(WantedPackage { name, digests })
+}
+
+/// Whether a wheel may be for a Python by its name; one whose name tells nothing may.
+fn fits(name: &str, python: &str) -> bool {
+    let mut parts = name.trim_end_matches(".whl").rsplit('-').skip(1);
+    let (Some(abi), Some(tags)) = (parts.next(), parts.next()) else { return true };
+    let Some(minor) = python.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok()) else { return true };
+    tags.split('.').any(|tag| match tag.strip_prefix("cp3").map(str::parse::<u32>) {
+        Some(Ok(least)) if abi.split('.').any(|abi| abi == "abi3" || abi == "none") => least <= minor,
+        Some(Ok(exact)) => exact == minor,
+        // `py3`, `py2.py3`, another implementation's, or `cp3` alone: uv knows better.
+        _ => !tag.starts_with("py2"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wheels_are_told_by_their_python() {
+        for (name, fitting) in [
+            ("numpy-2.4.5-cp313-cp313-manylinux_2_27_x86_64.whl", true),
+            ("numpy-2.4.5-cp313-cp313t-manylinux_2_27_x86_64.whl", true),
+            ("numpy-2.4.5-cp311-cp311-manylinux_2_27_x86_64.whl", false),
+            ("cryptography-45-cp37-abi3-manylinux_2_28_x86_64.whl", true),
+            ("later-1-cp314-abi3-manylinux_2_28_x86_64.whl", false),
+            ("rich-15.0.0-py3-none-any.whl", true),
+            ("six-1.17.0-py2.py3-none-any.whl", true),
+            ("old-1.0-py2-none-any.whl", false),
+            ("strange", true),
+        ] {
+            assert_eq!(fits(name, "3.13"), fitting, "{name}");
+        }
+        assert!(fits("numpy-2.4.5-cp311-cp311-linux_x86_64.whl", "unknown"));
+    }
 
     #[test]
     fn a_lock_names_each_packages_files() {

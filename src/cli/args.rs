@@ -80,6 +80,9 @@ pub enum Command {
     /// Make a workflow that runs every session
     #[command(args_override_self = true)]
     Init(super::InitArgs),
+    /// Keep dependencies and put them back: restore, save, status, verify, prune
+    #[command(args_override_self = true)]
+    Cache(super::CacheArgs),
     /// Print a matrix that deals the sessions to several runners
     #[command(args_override_self = true)]
     Matrix(super::MatrixArgs),

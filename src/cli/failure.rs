@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use super::mistakes::mistakes;
+use crate::cache::StoreError;
+use crate::cache::uv::UvError;
 use crate::config::{SettingsError, nearest};
 use crate::output::{Diagnostic, Frame};
-use crate::project::lock::ConstraintsError;
-use crate::project::{HostError, LoadFailure, LoadStage, NoxError};
+use crate::project::lock::{ConstraintsError, LockError};
+use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 use crate::run::process::Caught;
 
@@ -25,6 +27,26 @@ pub(super) enum Failure {
     /// Needs form a circle.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no uv, or it does not say what it is asked.
+    #[error(transparent)]
+    Uv(#[from] UvError),
+    /// uv keeps its cache in a way that is not known.
+    #[error("how {} keeps its cache is not known: {why}", uv.display())]
+    Layout {
+        /// The uv.
+        uv: PathBuf,
+        /// What was tried and how it ended.
+        why: String,
+    },
+    /// uv.lock cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The interpreter does not say what it is.
+    #[error(transparent)]
+    Interpreter(#[from] InterpreterError),
     /// A folder named by `-C` is none.
     #[error("cannot work in {}: {source}", path.display())]
     Folder {
@@ -67,6 +89,7 @@ impl Failure {
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
             Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
+            Self::Store(_) | Self::Uv(_) | Self::Layout { .. } | Self::Lock(_) | Self::Interpreter(_) => 3,
             Self::Ended(signal) => Caught::exit(*signal),
         }
     }
@@ -91,6 +114,7 @@ impl Failure {
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
             Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
+            Self::Lock(_) => vec!["`uv lock` makes one; --all restores without".to_owned()],
             Self::Constraints(ConstraintsError::NoLock(_)) => {
                 vec!["make one by `uv lock`, or run without --locked".to_owned()]
             }

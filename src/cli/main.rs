@@ -47,6 +47,7 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::Matrix(args) => matrix::matrix(args, screen),
         Command::Merge(args) => merge::merge(args, screen),
         Command::Gate(args) => gate::gate(args, screen),
+        Command::Cache(args) => super::cache::cache(args, screen),
         Command::Schema => {
             listing::print(&crate::config::schema_json());
             Ok(0)
@@ -60,6 +61,7 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
+        Command::Cache(args) => super::cache::wants_json(args),
         Command::Report(args) => args.format == super::ReportFormat::Json,
         Command::Merge(args) => args.format == Format::Json,
         Command::Gate(args) => args.format == Format::Json,

@@ -4,6 +4,7 @@ mod args;
 mod argv;
 mod audience;
 mod audit;
+mod cache;
 mod cache_flags;
 mod ci_flags;
 mod coverage;
@@ -32,6 +33,9 @@ pub use args::{
     Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use cache::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};
 pub use cache_flags::CacheFlags;
 pub use ci_flags::{GateArgs, MatrixArgs, MergeArgs, Percent};
 pub use main::main;

@@ -111,7 +111,7 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
 }
 
 /// Where noxide keeps what is worth keeping between projects.
-fn cache_folder() -> Option<PathBuf> {
+pub(super) fn cache_folder() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || named("HOME");
     named("NOXIDE_CACHE_DIR").or_else(|| {

@@ -19,6 +19,6 @@ pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};
 pub use schema::schema_json;
 pub use settings::{Flags, Origin, Setting, Settings, Variables};
 pub use text::{
-    Jobs, Misread, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_memory,
-    parse_number, parse_word,
+    Jobs, Misread, parse_age, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
+    parse_memory, parse_number, parse_word,
 };

@@ -101,6 +101,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, Misread> {
     Duration::try_from(duration).map_err(|_| Misread::Negative)
 }
 
+/// Reads an age: a duration, or a number of days or weeks such as `30d` or `8w`.
+pub fn parse_age(text: &str) -> Result<Duration, Misread> {
+    let text = text.trim();
+    for (unit, days) in [("d", 1), ("w", 7)] {
+        if let Some(Ok(count)) = text.strip_suffix(unit).map(str::parse::<u32>) {
+            return Ok(Duration::from_secs(u64::from(count) * days * 86_400));
+        }
+    }
+    parse_duration(text)
+}
+
 /// Reads a size in bytes: `1.5GB`, `800MiB`.
 pub fn parse_memory(text: &str) -> Result<u64, Misread> {
     let text = text.trim().to_ascii_lowercase();
@@ -200,6 +211,13 @@ pub(super) fn listed(words: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages() {
+        let hours = |text| parse_age(text).map(|age| age.as_secs() / 3_600);
+        assert_eq!([hours("30d"), hours("2w"), hours("36h")], [Ok(720), Ok(336), Ok(36)]);
+        assert_eq!(hours("d"), Err(Misread::Duration));
+    }
 
     #[test]
     fn durations() {

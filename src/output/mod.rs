@@ -29,6 +29,7 @@ mod story;
 mod summary;
 #[cfg(test)]
 mod terminal;
+mod transfer;
 mod workflow_command;
 
 pub use board::{BoardState, frame};
@@ -50,3 +51,4 @@ pub use reporter::Reporter;
 pub use running::snapshot_running;
 pub use size::size;
 pub use state::{Counts, RunState, Running, SessionView, Status};
+pub use transfer::TransferBar;

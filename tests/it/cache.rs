@@ -1,5 +1,10 @@
 //! `noxide cache`: the store against real uv caches, filled from an index of the tests' own.
 
+mod command;
+mod crowd;
 mod damage;
+mod disks;
 mod fixture;
+mod hostile;
+mod kills;
 mod store;

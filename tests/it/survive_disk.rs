@@ -14,10 +14,10 @@ use crate::survive::{Run, newest, noxide, project, shell};
 const MOST_MEMORY: u64 = 60 << 10;
 
 /// A file system in memory that goes away with this; none where nothing may be mounted.
-struct Mounted<'a>(&'a Path);
+pub(crate) struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
-    fn new(place: &'a Path, size: &str) -> Option<Self> {
+    pub(crate) fn new(place: &'a Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(place).unwrap();
         mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], place).then_some(Self(place))
     }
@@ -30,7 +30,7 @@ impl Drop for Mounted<'_> {
 }
 
 #[allow(clippy::print_stdout)] // who reads the log should know
-fn mount(words: &[&str], place: &Path) -> bool {
+pub(crate) fn mount(words: &[&str], place: &Path) -> bool {
     let done = Command::new("mount").args(words).arg(place).stderr(Stdio::null()).status();
     let mounted = done.is_ok_and(|status| status.success());
     if !mounted {

@@ -104,6 +104,14 @@ impl Fixture {
         }
     }
 
+    /// `noxide cache …` in the project, with its store and the uv cache of that name.
+    pub(crate) fn noxide(&self, cache: &str, arguments: &[&str]) -> Command {
+        let mut command = crate::noxide::command(self.project.root(), &["cache"]);
+        command.args(arguments).env("UV_CACHE_DIR", self.cache_dir(cache));
+        command.env("NOXIDE_CACHE_DIR", self.project.beside());
+        command
+    }
+
     pub(crate) fn store(&self) -> Store {
         Store::open(&self.options).unwrap()
     }
@@ -130,6 +138,13 @@ impl Fixture {
         let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
         python.join("site-packages").join(path)
     }
+}
+
+/// What a command ended with: exit code, standard output, error stream.
+pub(crate) fn ended(command: &mut Command) -> (i32, String, String) {
+    let done = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
 }
 
 /// What all packages of the fixture say.

@@ -1,0 +1,15 @@
+//! `noxide cache`: the store of dependencies, one file a subcommand's part.
+
+mod command;
+mod flags;
+mod opened;
+mod prune;
+mod restore;
+mod save;
+mod status;
+mod verify;
+
+pub(super) use command::{cache, wants_json};
+pub use flags::{
+    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+};

@@ -1,0 +1,74 @@
+//! The store, uv and its cache, found and opened for a subcommand.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::flags::UvArgs;
+use crate::cache::uv::Known;
+use crate::cache::{CacheOptions, Progress, Silent, Store, Uv, UvCache};
+use crate::cli::failure::Failure;
+use crate::cli::listing::print;
+use crate::cli::opened::cache_folder;
+use crate::cli::screen::{Screen, terminal_size};
+use crate::config::{Flags, Settings, load};
+use crate::output::TransferBar;
+
+/// What settings, environment and defaults say of the store.
+pub(super) fn options() -> Result<CacheOptions, Failure> {
+    let file = load(Path::new(".")).map_err(Failure::Settings)?;
+    // Read to be checked: a wrong setting is told here as everywhere.
+    Settings::resolve(&Flags::default(), &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
+    Ok(CacheOptions { dir: cache_folder().map(|folder| folder.join("store")), ..CacheOptions::default() })
+}
+
+/// The store as it is configured here.
+pub(super) fn store() -> Result<Store, Failure> {
+    Ok(Store::open(&options()?)?)
+}
+
+/// uv and its cache.
+pub(super) fn uv_cache(args: &UvArgs, store: &Store) -> Result<UvCache, Failure> {
+    let uv = Uv::find(std::env::var_os("PATH"))?;
+    let here = PathBuf::from(".");
+    let dir = match &args.uv_cache {
+        Some(dir) => dir.clone(),
+        None => uv.cache_dir(&here, &|name| std::env::var_os(name))?,
+    };
+    let dir =
+        std::path::absolute(&dir).map_err(|source| Failure::System { what: dir.display().to_string(), source })?;
+    match uv.layout(store) {
+        Known::Known(layout) => Ok(UvCache::new(dir, layout)),
+        Known::Unknown { why } => Err(Failure::Layout { uv: uv.path().to_path_buf(), why }),
+    }
+}
+
+/// A bar where people watch, else silence.
+pub(super) fn progress(screen: &Screen) -> Box<dyn Progress> {
+    use std::io::IsTerminal;
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    if !std::io::stderr().is_terminal() || dumb || screen.silent() {
+        return Box::new(Silent);
+    }
+    let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
+    Box::new(TransferBar::new(Box::new(std::io::stderr()), screen.err, width))
+}
+
+/// Prints a report as one document, its version at its top.
+pub(super) fn print_document(report: &impl Serialize) {
+    let mut document = json!({ "version": 1 });
+    if let (Value::Object(document), Ok(Value::Object(report))) = (&mut document, serde_json::to_value(report)) {
+        document.extend(report);
+    }
+    print(&format!("{document:#}\n"));
+}
+
+/// `1 wheel`, `2 wheels`, `2 entries`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = match what {
+        "entry" => "entries".to_owned(),
+        other => format!("{other}s"),
+    };
+    if count == 1 { format!("1 {what}") } else { format!("{count} {plural}") }
+}

@@ -1,0 +1,124 @@
+//! `noxide cache restore`: what the lock names is put into uv's cache.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::flags::CacheRestoreArgs;
+use super::opened::{counted, print_document, progress, store, uv_cache};
+use crate::cache::Wanted;
+use crate::cache::store::{Damage, Miss, RestoreReport};
+use crate::cli::failure::Failure;
+use crate::cli::format::Format;
+use crate::cli::listing::print;
+use crate::cli::screen::{Screen, say};
+use crate::output::{duration, size};
+use crate::project::Interpreter;
+use crate::project::lock::{Lock, Root, normal};
+
+/// Restores, says what was had and what not, and gives the exit code.
+///
+/// # Errors
+/// When the store, uv or the lock cannot be had.
+pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Failure> {
+    let wanted = wanted(args)?;
+    let store = store()?;
+    let cache = uv_cache(&args.uv, &store)?;
+    let plan = store.plan_restore(&wanted, &cache);
+    if args.dry_run {
+        let amount = plan.amount();
+        let (here, misses) = (plan.here.len(), &plan.misses);
+        let mut text = format!(
+            "would restore {}: {} files, {}; {here} here\n",
+            counted(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
+            amount.files,
+            size(amount.bytes),
+        );
+        tell_misses(misses, &mut text);
+        match args.format {
+            Format::Text => print(&text),
+            Format::Json => print_document(&serde_json::json!({
+                "entries": amount.entries, "files": amount.files, "bytes": amount.bytes,
+                "here": plan.here, "misses": plan.misses, "damaged": plan.damaged,
+            })),
+        }
+        return Ok(0);
+    }
+    drop(plan);
+    let report = store.restore(&wanted, &cache, &*progress(screen));
+    match args.format {
+        Format::Text => print(&told(&report)),
+        Format::Json => print_document(&report),
+    }
+    if args.format == Format::Text {
+        tell_damage(&report.damaged);
+    }
+    Ok(u8::from(args.require && !report.is_complete()))
+}
+
+/// What is to be restored: everything, or the closure of what was selected in the lock.
+fn wanted(args: &CacheRestoreArgs) -> Result<Wanted, Failure> {
+    if args.all {
+        return Ok(Wanted::All);
+    }
+    let lock = Lock::read(Path::new("uv.lock"))?;
+    let python = Interpreter::ask(&interpreter(args))?;
+    let extras: Vec<String> = args.extra.iter().map(|extra| normal(extra)).collect();
+    let mut roots: Vec<Root> = args.group.iter().map(|group| Root::Group(normal(group))).collect();
+    roots.extend(args.package.iter().map(|package| Root::Package { name: normal(package), extras: Vec::new() }));
+    if !extras.is_empty() {
+        roots.push(Root::Project { extras });
+    }
+    if roots.is_empty() {
+        roots.push(Root::All);
+    }
+    let closure = lock.closure(&roots, &python.markers);
+    if let Some(unknown) = closure.unknown.first() {
+        return Err(Failure::NoRun(format!("uv.lock holds no {unknown}")));
+    }
+    Ok(Wanted::of_closure(&closure, &python.markers.python_version))
+}
+
+/// The interpreter of the project's environment, else the one on the path.
+fn interpreter(args: &CacheRestoreArgs) -> PathBuf {
+    let own = PathBuf::from(".venv/bin/python");
+    args.python.clone().unwrap_or_else(|| if own.exists() { own } else { "python3".into() })
+}
+
+fn told(report: &RestoreReport) -> String {
+    let time = duration((report.seconds * 1_000.0) as u64);
+    let mut text = match report.link {
+        Some(link) => format!(
+            "restored {}: {} files, {} in {time} ({link})\n",
+            counted(report.restored.len(), "wheel"),
+            report.files,
+            size(report.bytes),
+        ),
+        None => format!("nothing to restore ({time})\n"),
+    };
+    if !report.here.is_empty() {
+        let _ = writeln!(text, "{} here already", counted(report.here.len(), "package"));
+    }
+    tell_misses(&report.misses, &mut text);
+    text
+}
+
+/// Misses with their reasons: each reason once, with the packages it holds for.
+fn tell_misses(misses: &[Miss], text: &mut String) {
+    let mut reasons: Vec<&str> = misses.iter().map(|miss| miss.reason.as_str()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for reason in reasons {
+        let of: Vec<&str> = misses.iter().filter(|miss| miss.reason == reason).map(|miss| miss.name.as_str()).collect();
+        let _ = writeln!(text, "{} not had, {reason}: {}", counted(of.len(), "package"), of.join(", "));
+    }
+}
+
+/// Names each damaged file on the error stream.
+pub(super) fn tell_damage(damaged: &[Damage]) {
+    for damage in damaged {
+        let entry = damage.entry.to_string();
+        let name = if damage.name.is_empty() { &entry } else { &damage.name };
+        let path = if damage.path.is_empty() { "the entry" } else { &damage.path };
+        say(&format!("damaged: {name}: {path}: {}", damage.wrong));
+    }
+}

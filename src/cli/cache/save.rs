@@ -1,0 +1,61 @@
+//! `noxide cache save`: what uv's cache holds and the store does not is taken in.
+
+use std::fmt::Write as _;
+
+use super::flags::CacheSaveArgs;
+use super::opened::{counted, print_document, progress, store, uv_cache};
+use super::restore::tell_damage;
+use crate::cache::Wanted;
+use crate::cache::store::SaveReport;
+use crate::cli::failure::Failure;
+use crate::cli::format::Format;
+use crate::cli::listing::print;
+use crate::cli::screen::Screen;
+use crate::output::{duration, size};
+
+/// Saves, says what is new, and gives the exit code: 1 where something of the uv cache is damaged.
+///
+/// # Errors
+/// When the store or uv cannot be had, or there is something new and the store takes nothing.
+pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure> {
+    let store = store()?;
+    let cache = uv_cache(&args.uv, &store)?;
+    let report = store.save(&Wanted::All, &cache, &*progress(screen))?;
+    match args.format {
+        Format::Text => {
+            print(&told(&report));
+            tell_damage(&report.damaged);
+        }
+        Format::Json => print_document(&report),
+    }
+    Ok(u8::from(!report.damaged.is_empty()))
+}
+
+fn told(report: &SaveReport) -> String {
+    let time = duration((report.seconds * 1_000.0) as u64);
+    let mut text = match report.link {
+        Some(link) => format!(
+            "saved {}: {} files, {} in {time} ({link}); {} known\n",
+            counted(report.saved.len(), "wheel"),
+            report.files,
+            size(report.bytes),
+            report.known,
+        ),
+        None => format!("nothing new: {} known ({time})\n", counted(report.known, "wheel")),
+    };
+    for not in &report.not_saved {
+        let _ = writeln!(text, "not saved: {}: {}", not.name, not.reason);
+    }
+    if report.strange > 0 {
+        let _ = writeln!(text, "{} of uv's cache not understood, left alone", counted(report.strange, "pointer"));
+    }
+    if let Some(pruned) = &report.pruned {
+        let _ = writeln!(
+            text,
+            "pruned {}: {}, to stay within bounds",
+            counted(pruned.removed.len(), "entry"),
+            size(pruned.bytes)
+        );
+    }
+    text
+}

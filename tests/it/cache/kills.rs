@@ -1,0 +1,89 @@
+//! `kill -9` at random moments: the store verifies, only temporaries are left, and the next start removes them.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use noxide::cache::store::{EntryId, What};
+use noxide::cache::{Silent, Store, UvCache, Wanted};
+
+use super::fixture::{ALL, Fixture};
+
+/// Rounds that every run of the tests makes; `NOXIDE_KILL_ROUNDS=500` makes as many as the promise says.
+const ROUNDS: u64 = 45;
+
+/// Random numbers, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below.max(1)
+    }
+}
+
+#[test]
+fn killed_at_any_moment() {
+    let rounds = std::env::var("NOXIDE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let fixture = Fixture::new();
+    let cache = fixture.cache("first");
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    // How long each takes when nobody kills it.
+    let mut whole = [Duration::ZERO; 3];
+    let verbs: [&[&str]; 3] =
+        [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
+    for (verb, whole) in verbs.iter().zip(&mut whole) {
+        let begun = Instant::now();
+        assert!(fixture.noxide("first", verb).output().unwrap().status.success());
+        *whole = begun.elapsed();
+    }
+    let mut killed = [0; 3];
+    for round in 0..rounds {
+        let number = (round % 3) as usize;
+        if number == 0 {
+            // Saving needs something new.
+            std::fs::remove_dir_all(fixture.store().root().join("entries")).unwrap();
+        } else if number == 1 {
+            // Restoring needs something to restore, and somewhere to put it.
+            fixture.store().save(&Wanted::All, &cache, &Silent).unwrap();
+            std::fs::remove_dir_all(fixture.cache_dir("second")).ok();
+        }
+        let mut command = fixture.noxide("first", verbs[number]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let moment = Duration::from_micros(dice.roll(u64::try_from(whole[number].as_micros()).unwrap()));
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        killed[number] += u64::from(child.wait().unwrap().signal() == Some(9));
+        check(&fixture.store(), &fixture.cache("second"), round);
+    }
+    assert!(killed.iter().all(|killed| *killed * 9 >= rounds), "most rounds hit it at work: {killed:?} of {rounds}");
+    // After all that the store still serves.
+    fixture.store().save(&Wanted::All, &cache, &Silent).unwrap();
+    fixture.store().restore(&Wanted::All, &fixture.cache("second"), &Silent);
+    assert_eq!(fixture.sync_offline("second"), ALL);
+    assert_eq!(leftovers(&fixture.cache_dir("second")), 0);
+}
+
+/// The store, opened anew, is sound and tidy; every tree that uv's cache points to is whole.
+fn check(store: &Store, second: &UvCache, round: u64) {
+    let report = store.verify(&Silent);
+    assert!(report.is_sound(), "round {round}: {report:?}");
+    assert_eq!(leftovers(&store.root().join("work")), 0, "round {round}");
+    let known: Vec<EntryId> = store.entries();
+    for pointer in second.scan().0.iter().filter(|pointer| known.contains(&pointer.id)) {
+        let entry = store.entry(&pointer.id).unwrap().unwrap();
+        for item in &entry.listing.items {
+            let path = second.dir().join(&pointer.archive).join(&item.path);
+            let What::File { sha256, .. } = &item.what else { continue };
+            assert_eq!(noxide::fs::sha256_of(&path).unwrap().0, *sha256, "round {round}: {}", path.display());
+        }
+    }
+}
+
+fn leftovers(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".noxide-work-")).count()
+}
