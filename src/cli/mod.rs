@@ -32,7 +32,8 @@ pub use args::{
     Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs, Running,
     Shown,
 };
-pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use audit::{AuditArgs, AuditFormat, InitArgs, Said};
+use audit::{audit, init};
 pub use cache::{
     CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
 };

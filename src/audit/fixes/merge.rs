@@ -179,7 +179,8 @@ impl Merged {
     /// Variables that all jobs set alike; those that say how many workers there are give way to noxide's own.
     fn variables(&mut self, view: &View, step: &Step, members: &[View]) -> Option<()> {
         let workers = |name: &str| {
-            let counted = view.project.noxfile.as_ref().map(super::super::noxfile::Noxfile::workers).unwrap_or_default();
+            let counted =
+                view.project.noxfile.as_ref().map(super::super::noxfile::Noxfile::workers).unwrap_or_default();
             counted.iter().any(|workers| workers.variable.as_deref() == Some(name))
         };
         for (name, value) in step.env.iter().filter(|(name, _)| !workers(&name.value)) {

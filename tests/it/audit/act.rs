@@ -26,7 +26,7 @@ fn repository() -> tempfile::TempDir {
         fs_err::write(path, text.replace(old, new)).unwrap();
     };
     replace("noxfile.py", "/tmp/uv-cache", &root.path().join(".git/uv-cache").display().to_string());
-    // One job of it, so that it stays itself; `benches/audit/act.py` runs all of them before and after.
+    // One job of it, so that it stays itself and the test short.
     let ci = root.path().join(".forgejo/workflows/ci.yml");
     let text = fs_err::read_to_string(&ci).unwrap();
     let (head, jobs) = text.split_once("  lint:").unwrap();
