@@ -74,12 +74,20 @@ pub enum Command {
     /// Tell what records say of a run and those before it: a page, words, JSON, a trace
     #[command(args_override_self = true)]
     Report(super::ReportArgs),
+    /// Keep what past CI runs took
+    History(super::HistoryArgs),
+    /// Measure before and after in interleaved rounds, cold and warm
+    #[command(args_override_self = true)]
+    Bench(super::BenchArgs),
     /// Look at the project's workflows, and mend them
     #[command(args_override_self = true)]
     Audit(Box<super::AuditArgs>),
     /// Make a workflow that runs every session
     #[command(args_override_self = true)]
     Init(super::InitArgs),
+    /// Do all of a CI job: bring what sessions need, run them, keep what is new, gather logs, judge
+    #[command(args_override_self = true)]
+    Ci(Box<CiArgs>),
     /// Keep dependencies and put them back: restore, save, status, verify, prune
     #[command(args_override_self = true)]
     Cache(super::CacheArgs),
@@ -261,6 +269,17 @@ pub struct Shown {
     pub log_name: Option<String>,
 }
 
+/// Flags of `noxide ci`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct CiArgs {
+    /// What it does around the run.
+    #[command(flatten)]
+    pub ci: super::CiFlags,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// Flags of `noxide list`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListArgs {
@@ -332,6 +351,9 @@ impl Cli {
             let subcommand = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
             if error.kind() == ErrorKind::UnknownArgument && subcommand { with_run_tip(error) } else { error }
         })?;
+        if let Command::Ci(ci) = &mut cli.command {
+            ci.run.behaviour.verbose = cli.global.verbose > 0;
+        }
         if let Command::Run(run) = &mut cli.command {
             if run.environments.contradict() {
                 let text = "--no-venv cannot be used with another --force-venv-backend than none";

@@ -49,6 +49,27 @@ pub struct MergeArgs {
     pub format: Format,
 }
 
+/// Flags of `noxide ci` beside those of `noxide run`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct CiFlags {
+    /// Put logs, records, kept files and reports into DIR
+    #[arg(long, value_name = "DIR", default_value = "noxide-ci", help_heading = "CI")]
+    pub dir: PathBuf,
+    /// Where packages are kept between runs: auto (the forge's cache), off, s3://BUCKET/PREFIX or a folder; several, the
+    /// nearest first
+    #[arg(long, value_name = "WHERE", env = "NOXIDE_REMOTE", default_value = "auto", help_heading = "CI")]
+    pub remote: String,
+    /// Write what each package unpacks to into noxide.sums; committed, nothing else is taken from elsewhere
+    #[arg(long, help_heading = "CI")]
+    pub write_sums: bool,
+    /// Combine the coverage data that sessions wrote
+    #[arg(long, help_heading = "CI")]
+    pub coverage: bool,
+    /// Fail when less than so many percent are covered
+    #[arg(long, value_name = "PERCENT", requires = "coverage", help_heading = "CI", value_parser = percent)]
+    pub fail_under: Option<Percent>,
+}
+
 /// A percentage in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(pub u32);

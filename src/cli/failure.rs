@@ -58,6 +58,18 @@ pub(super) enum Failure {
     /// A signal came before anything was run.
     #[error("{} came while the noxfile was loaded: nothing was run", Caught::name(*.0))]
     Ended(i32),
+    /// The command line asks for what there is not.
+    #[error("{0}")]
+    Usage(String),
+    /// What was to be imported cannot be read.
+    #[error("{0}")]
+    Import(String),
+    /// A command of a bench failed.
+    #[error("{0}")]
+    Command(String),
+    /// A signal came during a bench.
+    #[error("{} came: the bench is not over", Caught::name(*.0))]
+    BenchEnded(i32),
     /// No past run goes by that name.
     #[error("{0}")]
     NoRun(String),
@@ -81,7 +93,7 @@ impl Failure {
     /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks, more for a signal.
     pub(super) fn exit(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) => 2,
+            Self::Settings(_) | Self::Graph(_) | Self::Folder { .. } | Self::NoRun(_) | Self::Usage(_) => 2,
             Self::Constraints(ConstraintsError::NoLock(_)) => 2,
             Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
             Self::Host(HostError::Load(failure)) => match failure.stage {
@@ -89,8 +101,10 @@ impl Failure {
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
             Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
+            Self::Import(_) => 3,
+            Self::Command(_) => 1,
             Self::Store(_) | Self::Uv(_) | Self::Layout { .. } | Self::Lock(_) | Self::Interpreter(_) => 3,
-            Self::Ended(signal) => Caught::exit(*signal),
+            Self::Ended(signal) | Self::BenchEnded(signal) => Caught::exit(*signal),
         }
     }
 
@@ -114,6 +128,7 @@ impl Failure {
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
             Self::Host(HostError::Hang { .. }) => vec!["give it more time by --load-timeout".to_owned()],
             Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => nearest_names(failure),
+            Self::Command(_) => vec!["--ignore-failure goes on all the same".to_owned()],
             Self::Lock(_) => vec!["`uv lock` makes one; --all restores without".to_owned()],
             Self::Constraints(ConstraintsError::NoLock(_)) => {
                 vec!["make one by `uv lock`, or run without --locked".to_owned()]

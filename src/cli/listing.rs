@@ -10,7 +10,7 @@ use super::opened::{Opened, Wanted};
 use super::screen::{Screen, say, terminal_size};
 use crate::output::{ListedSession, graph_dot, graph_json, graph_mermaid, graph_text, list_json, list_text};
 use crate::project::SessionId;
-use crate::record::{Folder, History};
+use crate::record::Folder;
 use crate::run::{RunPlan, room};
 
 /// Prints what a command said and gives its exit code.
@@ -54,12 +54,17 @@ pub(super) fn graph(args: &GraphArgs, screen: &Screen) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opened, Failure> {
+/// Opens the project for a look at its sessions, and says what people should know.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opened, Failure> {
     let wanted = Wanted {
         flags: host.flags(),
         noxfile: selection.noxfile.as_deref().map(Path::new),
         nox_args: selection.nox_args(),
         posargs: Vec::new(),
+        env: Vec::new(),
         ahead: false,
     };
     let opened = Opened::new(wanted, screen)?;
@@ -72,8 +77,7 @@ fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opene
 /// All sessions in the noxfile's order, as they would be planned.
 fn listed(opened: &Opened) -> Result<Vec<ListedSession>, Failure> {
     // Only reads: a tree without `.noxide` stays without.
-    let history = Folder::existing(&opened.manifest.root).map(|folder| History::new(&folder.newest(History::RUNS)));
-    let history = history.unwrap_or_default();
+    let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
     let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     for (number, session) in opened.manifest.sessions.iter().enumerate() {
         let id = SessionId(number);

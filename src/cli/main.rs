@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
 use super::screen::{Screen, say, terminal_size};
-use super::{gate, listing, matrix, merge, replay, report, run};
+use super::{bench, ci, gate, history, listing, matrix, merge, replay, report, run};
 use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
@@ -34,11 +34,14 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         std::env::set_current_dir(&path).map_err(|source| Failure::Folder { path, source })?;
     }
     match &cli.command {
-        Command::Run(args) => run::run(args, screen),
+        Command::Run(args) => run::run(args, screen, &[]),
+        Command::Ci(args) => ci::ci(args, screen),
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),
         Command::Replay(args) => replay::replay(args, screen),
         Command::Report(args) => report::report(args, screen),
+        Command::History(args) => history::history(args),
+        Command::Bench(args) => bench::bench(args, screen),
         Command::Audit(args) => {
             let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
             Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)?))
@@ -58,9 +61,15 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Run(args) => args.shown.format == Format::Json,
+        Command::Ci(args) => args.run.shown.format == Format::Json,
         Command::List(args) => args.format == Format::Json,
         Command::Graph(args) => args.format == super::args::GraphFormat::Json,
         Command::Replay(args) => args.format == Format::Json,
+        Command::History(args) => {
+            let super::HistoryCommand::Import(args) = &args.command;
+            args.format == Format::Json
+        }
+        Command::Bench(args) => args.format.as_plain() == Format::Json,
         Command::Cache(args) => super::cache::wants_json(args),
         Command::Report(args) => args.format == super::ReportFormat::Json,
         Command::Merge(args) => args.format == Format::Json,

@@ -1,12 +1,10 @@
 //! `noxide matrix` and `--shard`: sessions dealt to several runners.
 
-use std::path::Path;
-
 use super::ci_flags::MatrixArgs;
 use super::failure::Failure;
 use super::format::Format;
-use super::listing::print;
-use super::opened::{Opened, Wanted};
+use super::listing::{open, print};
+use super::opened::Opened;
 use super::screen::{Screen, say};
 use crate::output::{MatrixEntry, matrix_json, matrix_yaml};
 use crate::record::{Folder, History, ShardFacts};
@@ -20,23 +18,12 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the project cannot be opened, or needs form a circle.
 pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> {
-    let wanted = Wanted {
-        flags: args.host.flags(),
-        noxfile: args.selection.noxfile.as_deref().map(Path::new),
-        nox_args: args.selection.nox_args(),
-        posargs: Vec::new(),
-        ahead: false,
-    };
-    let opened = Opened::new(wanted, screen)?;
-    for notice in &opened.notices {
-        say(&format!("note: {notice}"));
-    }
+    let opened = open(&args.selection, &args.host, screen)?;
     if opened.manifest.queue.is_empty() {
         say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);
     }
-    let records = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-    let history = History::new(&records.unwrap_or_default());
+    let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
     let plan = ShardPlan::new(&opened.manifest, &opened.options, &history, args.shards)?;
     let name = |id: &crate::project::SessionId| opened.manifest.sessions[id.0].name.clone();
     let parts: Vec<_> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();

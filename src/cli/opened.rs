@@ -35,6 +35,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nox_args: Vec<OsString>,
     /// What follows `--`.
     pub(super) posargs: Vec<OsString>,
+    /// Variables for the noxfile and all its sessions.
+    pub(super) env: Vec<(OsString, OsString)>,
     /// Whether sessions will be run.
     pub(super) ahead: bool,
 }
@@ -79,7 +81,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         python,
         nox_args: wanted.nox_args,
         posargs: wanted.posargs,
-        env: Vec::new(),
+        env: wanted.env.into_iter().map(|(name, value)| (name, Some(value))).collect(),
         color: screen.out.color,
         ahead: wanted.ahead,
         load_timeout: options.load_timeout,

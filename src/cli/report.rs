@@ -7,10 +7,11 @@ use super::failure::Failure;
 use super::replay::find;
 use super::report_args::{ReportArgs, ReportFormat};
 use super::screen::{Screen, say};
+use super::side::side;
 use crate::fs::write_atomic;
 use crate::output::log_tail;
 use crate::record::{Folder, Record};
-use crate::report::{Report, Tail, markdown, page, perfetto, text};
+use crate::report::{Report, Tail, compare, markdown, page, perfetto, text};
 
 /// Lines of a failed session's log.
 const LINES: usize = 200;
@@ -25,6 +26,9 @@ const ROOM: usize = 192 * 1024;
 /// When there is no such run, its record cannot be read, or the report cannot be written.
 pub(super) fn report(args: &ReportArgs, screen: &Screen) -> Result<u8, Failure> {
     let folder = Folder::existing(Path::new("."));
+    if let Some([before, after]) = args.compare.as_deref() {
+        return compared(args, [before, after], folder.as_ref(), screen);
+    }
     let (record, place) = chosen(&args.run, folder.as_ref())?;
     let earlier = folder.as_ref().map(|folder| earlier(folder, &record, args.history)).unwrap_or_default();
     let report = Report::new(&record, &earlier);
@@ -47,6 +51,22 @@ pub(super) fn report(args: &ReportArgs, screen: &Screen) -> Result<u8, Failure> 
     };
     write(target.as_deref(), &text, screen)?;
     Ok(0)
+}
+
+/// Writes a comparison.
+fn compared(args: &ReportArgs, names: [&String; 2], folder: Option<&Folder>, screen: &Screen) -> Result<u8, Failure> {
+    let [before, after] = names.map(|name| side(name, folder));
+    let comparison = compare(&before?, &after?);
+    let text = match args.format {
+        ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
+        ReportFormat::Markdown => comparison.markdown(),
+        ReportFormat::Html | ReportFormat::Text => comparison.text(),
+        ReportFormat::Trace => {
+            return Err(Failure::Usage("a comparison has no trace: text, markdown or json".to_owned()));
+        }
+    };
+    write(args.output.as_deref(), &text, screen)?;
+    Ok(u8::from(args.check && comparison.slower()))
 }
 
 /// Writes to a file and says so, or to the standard output.

@@ -13,6 +13,12 @@ pub struct ReportArgs {
     /// How many earlier runs to tell of
     #[arg(long, value_name = "N", default_value_t = 99, help_heading = "Selection")]
     pub history: usize,
+    /// Compare two runs, commits, branches or record files: before and after
+    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with = "run", help_heading = "Comparison")]
+    pub compare: Option<Vec<String>>,
+    /// Exit with 1 when something is shown to be slower
+    #[arg(long, requires = "compare", help_heading = "Comparison")]
+    pub check: bool,
     /// As html, markdown, text, json or trace (for Chrome and Perfetto)
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "html", help_heading = "Output")]
     pub format: ReportFormat,

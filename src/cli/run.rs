@@ -15,7 +15,7 @@ use super::matrix::cut;
 use super::opened::{Opened, Wanted, root};
 use super::screen::{Screen, say, terminal_size};
 use crate::fs::write_atomic;
-use crate::output::reporters;
+use crate::output::{Progress, reporters};
 use crate::project::{Checkout, Manifest};
 use crate::record::{Folder, History, Recorder, RunFacts, ShardFacts};
 use crate::report::junit;
@@ -25,12 +25,12 @@ use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, no
 /// Exit code of a run for which nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
 
-/// Runs sessions and gives the exit code.
+/// Runs sessions and gives the exit code; `env` is set for the noxfile and all its sessions.
 ///
 /// # Errors
 /// When the run cannot even begin.
-pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
-    let wanted = wanted(args)?;
+pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)]) -> Result<u8, Failure> {
+    let wanted = wanted(args, env)?;
     // Git takes its time while nox takes its own.
     let root = root(wanted.noxfile);
     let checkout = std::thread::spawn(move || Checkout::of(&root));
@@ -44,8 +44,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     }
     let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
-        let known = Folder::existing(&opened.manifest.root).map(|folder| folder.newest(History::RUNS));
-        let history = History::new(&known.unwrap_or_default());
+        let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
         let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
         dry_run(&opened, &plan, screen, args.shown.format);
         return Ok(0);
@@ -55,7 +54,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
-    let history = History::new(&folder.newest(History::RUNS));
+    let history = folder.history();
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let exit = go(args, screen, &mut opened, plan, &folder, &history, Source { commit, shard })?;
@@ -66,7 +65,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen) -> Result<u8, Failure> {
     Ok(exit)
 }
 
-fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
+fn wanted<'a>(args: &'a RunArgs, env: &[(OsString, OsString)]) -> Result<Wanted<'a>, Failure> {
     let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
         nox_args.extend(rerun(args.selection.noxfile.as_deref().map(Path::new))?);
@@ -76,6 +75,7 @@ fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
+        env: env.to_vec(),
         ahead: !args.running.dry_run,
     })
 }
@@ -161,8 +161,10 @@ fn go(
     let keys = keyboard.and_then(|keyboard| keys(keyboard, sender.clone()));
     let (run, recorder) = recorder(folder)?;
     let terminal = (screen.terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
-    let reporters = reporters::open(&output, screen.streams(events));
-    let mut audience = Audience::new(recorder, reporters);
+    let progress = Progress::default();
+    let reporters = reporters::open(&output, screen.streams(events).counted(&progress));
+    let mut audience = Audience::new(recorder, reporters, &progress)
+        .map_err(|source| Failure::System { what: "cannot show this run".to_owned(), source })?;
     let facts = facts(&run, &opened.manifest, &plan, source);
     let run_folder = folder.run(&run);
     let mark =
@@ -202,7 +204,7 @@ fn go(
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);
     opened.watch.over(exit);
-    for trouble in &audience.troubles {
+    for trouble in audience.dismiss(exit > 128) {
         say(&format!("warning: {trouble}"));
     }
     drop(keys);

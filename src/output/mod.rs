@@ -22,6 +22,7 @@ pub mod reporters;
 mod row;
 mod running;
 mod screen;
+mod showing;
 mod size;
 mod state;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use remaining::{Left, remaining};
 pub use replay::{Replayed, replay};
 pub use reporter::Reporter;
 pub use running::snapshot_running;
+pub use showing::{Progress, Showing, Stuck};
 pub use size::size;
 pub use state::{Counts, RunState, Running, SessionView, Status};
 pub use transfer::TransferBar;

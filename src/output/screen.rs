@@ -143,6 +143,11 @@ impl Screen {
         let dash = paint.pick("─", "-");
         let title = format!("{} {}", paint.mark(result.outcome), row::title(result));
         let across = self.width.unwrap_or(80).min(80);
+        // On a terminal a long reason would wrap, and is told in full by the log and the record.
+        let title = match self.width {
+            Some(width) => console::truncate_str(&title, width.saturating_sub(6), paint.ellipsis()).into_owned(),
+            None => title,
+        };
         let room = across.saturating_sub(console::measure_text_width(&title) + 5).max(2);
         let (left, right) = (paint.tone(Tone::Dim, &dash.repeat(2)), paint.tone(Tone::Dim, &dash.repeat(room)));
         let title = paint.tone(Tone::of(result.outcome, result.flaky), &title);

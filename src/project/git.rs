@@ -21,6 +21,16 @@ impl Checkout {
     }
 }
 
+/// The commit that a name stands for (a branch, a tag, the beginning of a digest) and those before it, newest first.
+///
+/// Empty where Git knows no such name; at most `most`.
+pub fn commits_of(folder: &Path, name: &str, most: usize) -> Vec<String> {
+    let count = format!("--max-count={most}");
+    // A name is no flag, however it begins.
+    let said = git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", name, "--"]);
+    said.unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let done = Command::new("git")
         .arg("-C")
@@ -47,6 +57,7 @@ mod tests {
             assert!(done.unwrap().status.success());
         };
         assert_eq!(Checkout::of(folder.path()), None);
+        assert!(commits_of(folder.path(), "HEAD", 9).is_empty());
         git(&["init", "--quiet"]);
         assert_eq!(Checkout::of(folder.path()), None);
         fs_err::File::create(folder.path().join("a")).unwrap();

@@ -9,7 +9,7 @@ mod name;
 mod nox;
 pub(crate) mod path_facts;
 
-pub use git::Checkout;
+pub use git::{Checkout, commits_of};
 pub use host::{
     Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, Installs, LoadFailure, LoadStage,
     NoxStatus, RunOrder,

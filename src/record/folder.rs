@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::history::History;
+use super::imported::Imported;
 use super::record::{Machine, Record};
 use super::recorder::{UNBORN, read_events, write_record};
 use super::scratch::remove_scratch;
@@ -84,6 +86,13 @@ impl Folder {
     /// When there is none, or it cannot be read as a record of a version this program knows.
     pub fn record(&self, run: &str) -> io::Result<Record> {
         Record::read(&self.run(run).join("record.json"))
+    }
+
+    /// What sessions usually take, by the newest records, or else by what was imported.
+    pub fn history(&self) -> History {
+        // An import that is damaged is no reason not to run.
+        let imported = Imported::read(&self.path).unwrap_or_default();
+        History::new(&self.newest(History::RUNS)).lend(&imported)
     }
 
     /// The newest records first, at most `most`; unreadable ones are passed over.

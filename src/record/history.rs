@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::imported::{Imported, plain};
 use super::{Outcome, Record};
 use crate::project::SessionName;
 
@@ -20,6 +21,8 @@ pub struct Usual {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     sessions: HashMap<SessionName, Usual>,
+    /// Wall times of imported jobs by their plain names; for sessions without a record.
+    lent: HashMap<String, u64>,
 }
 
 impl History {
@@ -40,12 +43,29 @@ impl History {
             Some(Usual { wall: median(wall)?, cpu: median(cpu), memory: median(memory) })
         };
         let sessions = samples.into_iter().filter_map(|(name, all)| Some((name.clone(), usual(all)?))).collect();
-        Self { sessions }
+        Self { sessions, lent: HashMap::new() }
+    }
+
+    /// Adds what imported runs say: it counts for sessions that no record knows. The newest nine passes of a job lend
+    /// their median; a job named like the session but for case and dashes is taken for it.
+    #[must_use]
+    pub fn lend(mut self, imported: &Imported) -> Self {
+        let mut samples: HashMap<String, Vec<u64>> = HashMap::new();
+        for job in imported.runs.iter().rev().flat_map(|run| &run.jobs).filter(|job| job.passed) {
+            let walls = samples.entry(plain(&job.name)).or_default();
+            walls.extend(job.wall.filter(|_| walls.len() < Self::RUNS));
+        }
+        self.lent = samples.into_iter().filter_map(|(name, walls)| Some((name, median(walls)?))).collect();
+        self
     }
 
     /// What is known of one session.
     pub fn usual(&self, name: &SessionName) -> Option<Usual> {
-        self.sessions.get(name).copied()
+        let lent = || {
+            let wall = *self.lent.get(&plain(name.as_str()))?;
+            Some(Usual { wall, cpu: None, memory: None })
+        };
+        self.sessions.get(name).copied().or_else(lent)
     }
 }
 

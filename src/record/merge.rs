@@ -226,8 +226,11 @@ fn stays_inside(path: &Path) -> bool {
     path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Copies a file, or a folder with all below it; links are made again, never followed.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a file, or a folder with all below it; links are made again, never followed; what is not there is passed over.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let facts = match fs_err::symlink_metadata(from) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

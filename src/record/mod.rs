@@ -5,6 +5,7 @@ mod duration;
 mod event;
 mod folder;
 mod history;
+mod imported;
 mod merge;
 mod outcome;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
@@ -21,7 +22,8 @@ pub use event::{
 };
 pub use folder::{DeadRun, Folder};
 pub use history::{History, Usual};
-pub use merge::{Copied, MergePlan};
+pub use imported::{IMPORTED_VERSION, Imported, ImportedJob, ImportedRun};
+pub use merge::{Copied, MergePlan, copy};
 pub use outcome::Outcome;
 pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
 pub use recorder::{Recorder, read_events, write_record};

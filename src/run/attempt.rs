@@ -159,7 +159,7 @@ impl Running {
             log: self.log_path.clone(),
             log_bytes,
             // What was ended together with the session was not left behind by it.
-            leaky: !self.closed && self.told.is_none() && outcome != Outcome::Crashed,
+            leaky: (!self.closed || finish.leaked) && self.told.is_none() && outcome != Outcome::Crashed,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Dispatcher<'_> {
         let Phase::Draining { finish, at, .. } = std::mem::replace(&mut running.phase, Phase::Working) else { return };
         let failed = running.told.as_ref().map_or(finish.outcome, |told| told.outcome).is_failure();
         // What passed and let go of its output may have started something for others; that lives as long as the run.
-        if let Some(tree) = running.tree().filter(|_| failed || !running.closed) {
+        if let Some(tree) = running.tree().filter(|_| failed || finish.leaked || !running.closed) {
             tree.kill();
         }
         let (bytes, written) = running.log.take().map_or((0, Ok(())), Log::finish);

@@ -47,6 +47,7 @@ impl Launch for Hosted<'_> {
             env: order.env.clone(),
             nice: order.nice,
             tty: order.terminal,
+            leak_ms: order.leak,
             more: order.more,
         };
         self.host.run(&order, output.as_fd(), output.as_fd())
@@ -82,6 +83,7 @@ fn finish(finished: Finished) -> Finish {
         signal: finished.signal,
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
+        leaked: finished.leaked,
         install: finished.install.map(|done| InstallUse {
             ms: done.ms,
             commands: done.commands,

@@ -21,6 +21,8 @@ pub struct Order {
     pub nice: i32,
     /// Whether its output is a terminal.
     pub terminal: bool,
+    /// How long what a command left running may hold its output, in milliseconds.
+    pub leak: u64,
     /// How many sessions are still to come.
     pub more: usize,
 }
@@ -83,12 +85,24 @@ pub struct Finish {
     pub peak_memory: Option<u64>,
     /// What its installs took, where it made any.
     pub install: Option<InstallUse>,
+    /// Whether a command left something running that held output which nox reads.
+    pub leaked: bool,
 }
 
 impl Finish {
     /// A session whose process died without an answer, or never came to be.
     pub fn crashed(id: SessionId, reason: String) -> Self {
         let outcome = Outcome::Crashed;
-        Self { id, outcome, reason, exit: None, signal: None, cpu: None, peak_memory: None, install: None }
+        Self {
+            id,
+            outcome,
+            reason,
+            exit: None,
+            signal: None,
+            cpu: None,
+            peak_memory: None,
+            install: None,
+            leaked: false,
+        }
     }
 }

@@ -125,6 +125,7 @@ impl Dispatcher<'_> {
             env,
             nice: self.nice.get(&place).copied().unwrap_or(0),
             terminal: self.given.terminal.is_some(),
+            leak: millis(self.given.options.leak_timeout),
             more: self.scheduler.count_waiting() + self.waiting_retry.len(),
         };
         self.launcher.launch(&order, channel.write)

@@ -4,7 +4,7 @@ mod command;
 mod crowd;
 mod damage;
 mod disks;
-mod fixture;
+pub(crate) mod fixture;
 mod hostile;
 mod kills;
 mod store;

@@ -15,9 +15,10 @@ fn help(subcommand: &str, long: bool) -> String {
 fn help_of_each_subcommand() {
     insta::assert_snapshot!("help_noxide", help("", true));
     insta::assert_snapshot!("help_run_short", help("run", false));
-    for subcommand in
-        ["run", "list", "graph", "replay", "report", "audit", "init", "cache", "matrix", "merge", "gate", "schema"]
-    {
+    for subcommand in [
+        "run", "list", "graph", "replay", "report", "bench", "history", "audit", "init", "cache", "ci", "matrix",
+        "merge", "gate", "schema",
+    ] {
         insta::assert_snapshot!(format!("help_{subcommand}"), help(subcommand, true));
     }
 }

@@ -131,8 +131,17 @@ fn options() -> RunOptions {
 
 fn finish(id: SessionId, outcome: Outcome) -> Message {
     let reason = if outcome == Outcome::Passed { String::new() } else { "exit code 1".to_owned() };
-    let finish =
-        Finish { id, outcome, reason, exit: Some(0), signal: None, cpu: Some(1), peak_memory: Some(2), install: None };
+    let finish = Finish {
+        id,
+        outcome,
+        reason,
+        exit: Some(0),
+        signal: None,
+        cpu: Some(1),
+        peak_memory: Some(2),
+        install: None,
+        leaked: false,
+    };
     Message::Answer(Answer::Finished(finish))
 }
 

@@ -34,6 +34,24 @@ fn b_a_leaked_background_process_is_ended_and_nobody_waits_for_it() {
     assert_eq!(living("sleep 611.11"), [""; 0]);
 }
 
+#[test]
+fn a_leak_that_holds_output_which_nox_keeps_is_one_too() {
+    let silent = "def {name}(session):\n    said = session.run('sh', '-c', {script}, external=True, silent=True)\n    \
+                  print('kept', repr(said))\n";
+    let sessions = [("silent", "'echo one; sleep 611.12 & echo two'"), ("slow", "'echo three; sleep 1; echo four'")];
+    let sessions = sessions
+        .map(|(name, script)| format!("@nox.session\n{}", silent.replace("{name}", name).replace("{script}", script)));
+    let project = project(&sessions.concat());
+    let over = Run::whole(&project, &["-j2", "-v"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.took < Duration::from_secs(30), "{:?}", over.took);
+    for (name, leaky, kept) in [("silent", true, "kept 'one\\ntwo\\n'"), ("slow", false, "kept 'three\\nfour\\n'")] {
+        assert_eq!((over.outcome(name), over.session(name).attempts[0].leaky), (Outcome::Passed, leaky), "{name}");
+        assert!(over.text.contains(kept), "{}", over.text);
+    }
+    assert_eq!(living("sleep 611.12"), [""; 0]);
+}
+
 /// Sessions that heed nothing but SIGKILL, and one whose work leaves its session.
 fn stubborn(mark: &str) -> String {
     shell("heedless", &format!("trap '' TERM INT HUP; echo up > up1; while :; do sleep {mark}1 & wait; done"))

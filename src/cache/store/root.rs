@@ -107,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store is read-only, or the folder cannot be made.
-    pub(super) fn workspace(&self) -> Result<Workspace, StoreError> {
+    pub(in crate::cache) fn workspace(&self) -> Result<Workspace, StoreError> {
         if !self.writable {
             return Err(StoreError::ReadOnly(self.root.clone()));
         }

@@ -38,6 +38,11 @@ impl Layout {
         };
         Some(Self { wheels: one("wheels-v")?, archives: one("archive-v")?, sdists: one("sdists-v") })
     }
+
+    /// The buckets that hold pointers.
+    pub fn buckets(&self) -> Vec<&str> {
+        std::iter::once(self.wheels.as_str()).chain(self.sdists.as_deref()).collect()
+    }
 }
 
 #[cfg(test)]

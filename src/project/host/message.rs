@@ -41,6 +41,8 @@ pub struct RunOrder {
     pub nice: i32,
     /// Its output is a terminal, to become its controlling one.
     pub tty: bool,
+    /// How long what a command left running may hold output that nox reads, in milliseconds.
+    pub leak_ms: u64,
     /// How many sessions are still to come: for these the host gets processes ready.
     pub more: usize,
 }
@@ -48,7 +50,7 @@ pub struct RunOrder {
 impl RunOrder {
     /// An order with nothing special.
     pub fn new(id: SessionId) -> Self {
-        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false, more: 0 }
+        Self { id, results: Vec::new(), posargs: None, env: Vec::new(), nice: 0, tty: false, more: 0, leak_ms: 200 }
     }
 }
 
@@ -133,6 +135,9 @@ pub struct Finished {
     pub peak_kib: u64,
     /// From its start to the end of its process, in milliseconds.
     pub duration_ms: u64,
+    /// Whether a command of which nox kept the output left something running that held it open.
+    #[serde(default)]
+    pub leaked: bool,
     /// Its installs; none where it made none, or nobody counted.
     #[serde(default)]
     pub install: Option<Installs>,
@@ -161,7 +166,7 @@ mod tests {
         let line = serde_json::to_string(&Command::Run(&order)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"more":0}"#
+            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_ms":200,"more":0}"#
         );
         assert_eq!(serde_json::to_string(&Command::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import traceback
+import types
 
 
 class HostFailure(Exception):

@@ -222,6 +222,7 @@ class Host:
             "exit": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
             "install": answer.get("install"),
+            "leaked": answer.get("leaked", False),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 

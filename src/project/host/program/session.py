@@ -141,7 +141,7 @@ def defer_interrupts(nox):
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
-    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__)
+    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__, Captured.communicate.__code__)
     asked = []
 
     def interrupt(number, frame):
@@ -191,6 +191,7 @@ def perform(found, order, answers):
         config.parallel_worker = True
     installs = watch_installs(nox, runner)
     defer_interrupts(nox)
+    end_captures(order)
     since = time.monotonic()
     last = last_error()
     try:
@@ -209,6 +210,7 @@ def perform(found, order, answers):
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
     answer["install"] = installs.facts()
     answer["duration"] = time.monotonic() - since
+    answer["leaked"] = bool(LEAKED)
     return answer
 
 

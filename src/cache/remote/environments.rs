@@ -1,0 +1,88 @@
+//! What sessions' environments hold, as entries of the store: by the names and versions of what is installed there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::cache::store::{EntryId, Store};
+
+/// What environments hold, by the name of their folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environments {
+    held: BTreeMap<String, BTreeSet<EntryId>>,
+}
+
+impl Environments {
+    /// Looks into every environment below a folder such as `.nox`. What the store does not have is left out.
+    pub fn look(folder: &Path, store: &Store) -> Self {
+        let mut known: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
+        for id in store.entries() {
+            if let Ok(head) = store.head(&id) {
+                known.entry(package(&head.name)).or_default().push(id);
+            }
+        }
+        let mut held = BTreeMap::new();
+        for environment in folders(folder) {
+            let Some(name) = environment.file_name().and_then(|name| name.to_str()) else { continue };
+            let packages = folders(&environment.join("lib"))
+                .into_iter()
+                .flat_map(|python| folders(&python.join("site-packages")))
+                .filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".dist-info")?.replacen('-', " ", 1)));
+            let ids: BTreeSet<EntryId> =
+                packages.filter_map(|name| known.get(&package(&name))).flatten().cloned().collect();
+            if !ids.is_empty() {
+                held.insert(folder_name(name), ids);
+            }
+        }
+        Self { held }
+    }
+
+    /// All entries of all environments.
+    pub fn entries(&self) -> BTreeSet<EntryId> {
+        self.held.values().flatten().cloned().collect()
+    }
+
+    /// As a manifest has it.
+    pub(super) fn names(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let names = |ids: &BTreeSet<EntryId>| ids.iter().map(ToString::to_string).collect();
+        self.held.iter().map(|(name, ids)| (name.clone(), names(ids))).collect()
+    }
+}
+
+/// One spelling of a session's name and of its environment's folder, which nox spells in a way of its own.
+pub(super) fn folder_name(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.chars() {
+        if c.is_alphanumeric() || c == '_' {
+            name.extend(c.to_lowercase());
+        } else if !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    name.trim_matches('-').to_owned()
+}
+
+/// One spelling of a package and its version: `Foo.bar 1.0` and `foo_bar 1.0` are the same.
+fn package(text: &str) -> String {
+    let (name, version) = text.split_once(' ').unwrap_or((text, ""));
+    let plain: String = name.chars().map(|c| if "-_.".contains(c) { '-' } else { c.to_ascii_lowercase() }).collect();
+    format!("{plain} {version}")
+}
+
+fn folders(path: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs_err::read_dir(path).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_spelled_alike() {
+        assert_eq!(folder_name("tests-3.12(db='pg')"), folder_name("tests-3-12-db-pg"));
+        assert_eq!(package("Ruamel.yaml 0.1"), package("ruamel_yaml 0.1"));
+        assert_eq!(package("odd"), "odd ");
+    }
+}

@@ -1,0 +1,161 @@
+//! One entry as one zstd frame: its tree and uv's own files, read only into the store, which verifies them.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::store::{Entry, EntryId, Incoming, Kind, Listed, Placing, Published, Store, What};
+
+/// What every frame's content begins with; the digit is its version.
+const MAGIC: &[u8; 5] = b"nxe1\n";
+/// The longest header that is read: paths of a million files.
+const HEADER: u64 = 256 << 20;
+
+/// Why a frame is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// It is no frame of a version that is known.
+    #[error("its frame is damaged: {0}")]
+    Damaged(String),
+    /// It holds something else than was asked for.
+    #[error("its frame is of {0}")]
+    Other(String),
+    /// The store refused it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    entry: String,
+    name: String,
+    placings: Vec<Place>,
+    items: Vec<Item>,
+}
+
+/// uv's own files of one place, their sizes in order.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    facts: Placing,
+    sizes: Vec<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Item {
+    /// Path, size, whether it may be run.
+    File(String, u64, bool),
+    /// Path, target.
+    Link(String, String),
+    Folder(String),
+}
+
+/// Writes an entry's content, not compressed, and gives how long it is.
+pub(super) fn write(entry: &Entry, out: &mut dyn Write) -> io::Result<u64> {
+    let placings = entry.placings();
+    let item = |listed: &Listed| match &listed.what {
+        What::File { size, executable, .. } => Item::File(listed.path.clone(), *size, *executable),
+        What::Link { target } => Item::Link(listed.path.clone(), target.clone()),
+        What::Folder => Item::Folder(listed.path.clone()),
+    };
+    let place = |(facts, files): &(Placing, Vec<Vec<u8>>)| Place {
+        facts: facts.clone(),
+        sizes: files.iter().map(|file| file.len() as u64).collect(),
+    };
+    let header = Header {
+        entry: entry.id.to_string(),
+        name: entry.head.name.clone(),
+        placings: placings.iter().map(place).collect(),
+        items: entry.listing.items.iter().map(item).collect(),
+    };
+    let header = serde_json::to_vec(&header)?;
+    out.write_all(MAGIC)?;
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    let mut length = (MAGIC.len() + 8 + header.len()) as u64;
+    for file in placings.iter().flat_map(|(_, files)| files) {
+        out.write_all(file)?;
+        length += file.len() as u64;
+    }
+    let tree = entry.tree();
+    for listed in &entry.listing.items {
+        let What::File { size, .. } = listed.what else { continue };
+        let mut file = fs_err::File::open(tree.join(&listed.path))?.take(size);
+        if io::copy(&mut file, out)? != size {
+            return Err(io::Error::other(format!("{} is shorter than listed", listed.path)));
+        }
+        length += size;
+    }
+    Ok(length)
+}
+
+/// Reads a frame's content into the store; `tree` is the digest it must have, where that is known from elsewhere than
+/// the store it comes from.
+pub(super) fn read(
+    store: &Store,
+    id: &EntryId,
+    content: &mut dyn Read,
+    tree: Option<&str>,
+) -> Result<Published, FrameError> {
+    let damaged = |error: io::Error| FrameError::Damaged(error.to_string());
+    let mut magic = [0; 5];
+    content.read_exact(&mut magic).map_err(damaged)?;
+    if &magic != MAGIC {
+        return Err(FrameError::Damaged("it begins otherwise".to_owned()));
+    }
+    let mut length = [0; 8];
+    content.read_exact(&mut length).map_err(damaged)?;
+    let length = u64::from_le_bytes(length);
+    if length > HEADER {
+        return Err(FrameError::Damaged(format!("a header of {length} bytes")));
+    }
+    let mut header = Vec::new();
+    content.take(length).read_to_end(&mut header).map_err(damaged)?;
+    let header: Header = serde_json::from_slice(&header).map_err(|error| FrameError::Damaged(error.to_string()))?;
+    if header.entry != id.to_string() {
+        return Err(FrameError::Other(header.entry));
+    }
+    let refused = |why: String| FrameError::Refused(why);
+    let mut incoming = store.incoming(id, &header.name).map_err(|error| refused(error.to_string()))?;
+    for place in header.placings {
+        let mut files = Vec::new();
+        for size in place.sizes {
+            // A pointer is half a kilobyte, metadata a few.
+            let mut file = Vec::new();
+            content.take(size.min(16 << 20)).read_to_end(&mut file).map_err(damaged)?;
+            files.push(file);
+        }
+        if leads_here(id, &place.facts, &files) {
+            incoming.placing(place.facts, files);
+        }
+    }
+    take(&mut incoming, header.items, content)?;
+    incoming.publish(tree).map_err(|found| {
+        let first = found.first().map(|damage| format!("{}: {}", damage.path, damage.wrong)).unwrap_or_default();
+        refused(first.trim_start_matches(": ").to_owned())
+    })
+}
+
+fn take(incoming: &mut Incoming<'_>, items: Vec<Item>, content: &mut dyn Read) -> Result<(), FrameError> {
+    for item in items {
+        let taken = match &item {
+            Item::File(path, size, executable) => incoming.file(path, *executable, *size, &mut content.take(*size)),
+            Item::Link(path, target) => incoming.link(path, target),
+            Item::Folder(path) => incoming.folder(path),
+        };
+        taken.map_err(|damage| FrameError::Refused(format!("{}: {}", damage.path, damage.wrong)))?;
+    }
+    Ok(())
+}
+
+/// Whether uv's files are of this wheel and, for one that was fetched, its pointer names the tree that stands beside it:
+/// by the bytes they must hold.
+fn leads_here(id: &EntryId, placing: &Placing, files: &[Vec<u8>]) -> bool {
+    let digest = id.id().get(..64).unwrap_or_default();
+    let tree = placing.archive.rsplit('/').next().unwrap_or_default();
+    let holds =
+        |file: &Vec<u8>, text: &str| !text.is_empty() && file.windows(text.len()).any(|part| part == text.as_bytes());
+    let of_wheel = files.iter().any(|file| holds(file, digest));
+    let of_tree = id.kind == Kind::Built || files.last().is_some_and(|pointer| holds(pointer, tree));
+    files.len() == placing.files.len() && of_wheel && of_tree
+}

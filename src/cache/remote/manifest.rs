@@ -1,0 +1,207 @@
+//! What lies in which pack: a manifest, version 1, as it stands in a store elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::backend::is_key;
+use crate::cache::store::EntryId;
+
+/// The version of the document.
+const VERSION: u32 = 1;
+/// What every manifest begins with.
+const MAGIC: &str = "nxm1 ";
+/// The most that a manifest may unfold to.
+const MOST: u64 = 256 << 20;
+
+/// What lies in which pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    version: u32,
+    /// Every frame, by entry.
+    pub frames: Vec<Frame>,
+    /// When each pack was written, in seconds since 1970, by its key.
+    pub packs: BTreeMap<String, i64>,
+    /// Keys of the manifests that this one holds all of.
+    #[serde(default)]
+    pub replaces: Vec<String>,
+    /// What sessions' environments held, by the name of the environment's folder: entries.
+    #[serde(default)]
+    pub environments: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// One entry in a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The entry, such as `wheel/ab12…`.
+    pub entry: String,
+    /// Its name for people.
+    pub name: String,
+    /// The key of its pack.
+    pub pack: String,
+    /// Where it begins there.
+    pub offset: u64,
+    /// How long it is there.
+    pub length: u64,
+    /// How long its content is.
+    pub raw: u64,
+    /// BLAKE3 digest of its bytes in the pack.
+    pub digest: String,
+    /// BLAKE3 digest of the entry's tree.
+    pub tree: String,
+    /// Buckets of uv's cache that it fits.
+    pub buckets: Vec<String>,
+    /// The day it was last wanted, counted from 1970.
+    pub used: i64,
+}
+
+/// Why bytes are no manifest to use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ManifestError {
+    /// They are none.
+    #[error("the manifest is damaged: {0}")]
+    Damaged(String),
+    /// It is of another version.
+    #[error("the manifest is of version {0}, this noxide knows {VERSION}")]
+    Version(u32),
+    /// A key is given, and it is not signed by it.
+    #[error("the manifest is not signed by the key of NOXIDE_CACHE_KEY")]
+    Unsigned,
+}
+
+impl Frame {
+    /// The entry's name, if it is one.
+    pub fn id(&self) -> Option<EntryId> {
+        EntryId::parse(&self.entry)
+    }
+}
+
+impl Manifest {
+    /// A manifest of these.
+    pub fn new(frames: Vec<Frame>, packs: BTreeMap<String, i64>, replaces: Vec<String>) -> Self {
+        let used: BTreeSet<&str> = frames.iter().map(|frame| frame.pack.as_str()).collect();
+        let packs = packs.into_iter().filter(|(key, _)| used.contains(key.as_str())).collect();
+        let mut frames = frames;
+        frames.sort_by(|one, other| (&one.entry, &one.buckets).cmp(&(&other.entry, &other.buckets)));
+        Self { version: VERSION, frames, packs, replaces, environments: BTreeMap::new() }
+    }
+
+    /// The bytes that are stored: signed where there is a key.
+    ///
+    /// # Errors
+    /// When memory fails.
+    pub fn bytes(&self, key: Option<&str>) -> std::io::Result<Vec<u8>> {
+        let packed = zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 9)?;
+        let signature = key.map_or_else(|| "-".to_owned(), |key| signature(key, &packed));
+        let mut bytes = format!("{MAGIC}{signature}\n").into_bytes();
+        bytes.extend(packed);
+        Ok(bytes)
+    }
+
+    /// Reads stored bytes; with a key only what that has signed.
+    ///
+    /// # Errors
+    /// When they are no manifest, of another version, or not signed.
+    pub fn read(bytes: &[u8], key: Option<&str>) -> Result<Self, ManifestError> {
+        let damaged = |why: &str| ManifestError::Damaged(why.to_owned());
+        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("no first line"))?;
+        let head = std::str::from_utf8(&bytes[..end]).ok().and_then(|head| head.strip_prefix(MAGIC));
+        let said = head.ok_or_else(|| damaged("another first line"))?;
+        let packed = &bytes[end + 1..];
+        if let Some(key) = key {
+            let wanted = blake3::Hash::from_hex(signature(key, packed));
+            // Compared in a time that tells nothing.
+            if wanted.is_err() || blake3::Hash::from_hex(said).ok() != wanted.ok() {
+                return Err(ManifestError::Unsigned);
+            }
+        }
+        let error = |error: std::io::Error| ManifestError::Damaged(error.to_string());
+        let mut text = Vec::new();
+        zstd::Decoder::new(packed).map_err(error)?.take(MOST).read_to_end(&mut text).map_err(error)?;
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let parsed = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
+        let Version { version } = serde_json::from_slice(&text).map_err(parsed)?;
+        if version != VERSION {
+            return Err(ManifestError::Version(version));
+        }
+        let manifest: Self = serde_json::from_slice(&text).map_err(parsed)?;
+        match manifest.frames.iter().find(|frame| !is_sound(frame)) {
+            Some(frame) => Err(ManifestError::Damaged(format!("the frame of {} is none", frame.entry))),
+            None => Ok(manifest),
+        }
+    }
+}
+
+/// Whether a frame could be one: names and keys are plain, its place does not overflow.
+fn is_sound(frame: &Frame) -> bool {
+    let hex = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let ends = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
+    frame.id().is_some() && is_key(&frame.pack) && hex(&frame.digest) && hex(&frame.tree) && ends
+}
+
+/// A keyed BLAKE3 digest; the key is made of the text of the variable.
+fn signature(key: &str, bytes: &[u8]) -> String {
+    let key = blake3::derive_key("noxide 2026 signature of cache manifests", key.as_bytes());
+    blake3::keyed_hash(&key, bytes).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame() -> Frame {
+        Frame {
+            entry: format!("wheel/{}", "a".repeat(64)),
+            name: "a 1".to_owned(),
+            pack: "nx1/r/p-1".to_owned(),
+            offset: 0,
+            length: 10,
+            raw: 20,
+            digest: "b".repeat(64),
+            tree: "c".repeat(64),
+            buckets: vec!["wheels-v8".to_owned()],
+            used: 1,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_signatures_count() {
+        let packs = [("nx1/r/p-1".to_owned(), 5), ("unused".to_owned(), 6)].into();
+        let manifest = Manifest::new(vec![frame()], packs, vec!["old".to_owned()]);
+        assert_eq!(manifest.packs.len(), 1);
+        let plain = manifest.bytes(None).unwrap();
+        let signed = manifest.bytes(Some("secret")).unwrap();
+        for (bytes, key) in [(&plain, None), (&signed, None), (&signed, Some("secret"))] {
+            assert_eq!(Manifest::read(bytes, key).as_ref(), Ok(&manifest));
+        }
+        assert_eq!(Manifest::read(&plain, Some("secret")), Err(ManifestError::Unsigned));
+        assert_eq!(Manifest::read(&signed, Some("other")), Err(ManifestError::Unsigned));
+        let mut forged = signed.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(Manifest::read(&forged, Some("secret")), Err(ManifestError::Unsigned));
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused() {
+        let with = |change: &dyn Fn(&mut Frame)| {
+            let mut frame = frame();
+            change(&mut frame);
+            Manifest::read(&Manifest::new(vec![frame], BTreeMap::new(), Vec::new()).bytes(None).unwrap(), None)
+        };
+        assert!(with(&|_| {}).is_ok());
+        assert!(with(&|frame| frame.entry = "wheel/../x".to_owned()).is_err());
+        assert!(with(&|frame| frame.pack = "../x".to_owned()).is_err());
+        assert!(with(&|frame| frame.digest = "b".to_owned()).is_err());
+        assert!(with(&|frame| frame.offset = u64::MAX).is_err());
+        let next = zstd::encode_all(b"{\"version\": 2}".as_slice(), 1).unwrap();
+        let next = [b"nxm1 -\n".as_slice(), &next].concat();
+        assert_eq!(Manifest::read(&next, None), Err(ManifestError::Version(2)));
+        for wrong in [b"".as_slice(), b"nxm1 -", b"nxm2 -\n", b"nxm1 -\nzzz"] {
+            assert!(matches!(Manifest::read(wrong, None), Err(ManifestError::Damaged(_))));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What is new here, sent elsewhere: packs first, then one manifest; old packs are written anew by rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::bring::checked;
+use super::bring_plan::Segment;
+use super::environments::Environments;
+use super::manifest::{Frame, Manifest};
+use super::pack::Pack;
+use super::view::{Remote, View, together};
+use crate::cache::http::Payload;
+use crate::cache::store::{Entry, EntryId, Kind, Store};
+
+/// A pack is closed when it is longer.
+const PACK: u64 = 64 << 20;
+/// More packs than that are written anew as few.
+const MOST_PACKS: usize = 8;
+/// Days after which a pack is written anew: Forgejo's and act's caches drop what is thirty days old, used or not.
+const OLD: i64 = 20;
+/// Days after which what nobody wanted goes.
+const UNUSED: i64 = 14;
+/// Days after which it is written down that something is still wanted.
+const STALE: i64 = 5;
+const DAY: i64 = 24 * 3_600;
+
+/// What was sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PushReport {
+    /// Names of the entries that are new there.
+    pub entries: Vec<String>,
+    /// Bytes that were sent.
+    pub bytes: u64,
+    /// Packs that were written.
+    pub packs: usize,
+    /// Why packs were written anew, where some were.
+    pub rewrite: Option<String>,
+    /// Why nothing, or not all, was sent; in sentences.
+    pub troubles: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Which packs are written anew, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// In words for people.
+    pub why: String,
+    /// The packs that go.
+    pub packs: BTreeSet<String>,
+}
+
+impl Rewrite {
+    /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
+    ///
+    /// What is `wanted` now is not unwanted, however long ago it was written down.
+    pub fn of(manifest: &Manifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
+        let today = now / DAY;
+        let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
+        let (mut dead, mut bytes) = (0, 0);
+        for frame in &manifest.frames {
+            bytes += frame.length;
+            dead += if is_dead(frame, today) && !wanted.contains(&frame.entry) { frame.length } else { 0 };
+        }
+        let old: BTreeSet<String> =
+            manifest.packs.iter().filter(|(_, time)| now - **time > OLD * DAY).map(|(key, _)| key.clone()).collect();
+        if all.len() > MOST_PACKS {
+            Some(Self { why: format!("{} packs", all.len()), packs: all })
+        } else if dead * 5 > bytes * 2 {
+            Some(Self { why: format!("{} % of their bytes unwanted", dead * 100 / bytes.max(1)), packs: all })
+        } else if !old.is_empty() {
+            Some(Self { why: format!("{} packs older than {OLD} days", old.len()), packs: old })
+        } else {
+            None
+        }
+    }
+}
+
+fn is_dead(frame: &Frame, today: i64) -> bool {
+    today - frame.used > UNUSED
+}
+
+/// A push under way.
+struct Push<'a> {
+    remote: &'a Remote,
+    store: &'a Store,
+    now: i64,
+    report: PushReport,
+    frames: Vec<Frame>,
+    packs: BTreeMap<String, i64>,
+    environments: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Remote {
+    /// Sends what of `wanted` is in the store and not there. Nothing is written where nothing is new. `now` is in seconds
+    /// since 1970.
+    ///
+    /// A failure is told in the report and costs no more than that nothing was sent.
+    pub fn push(&self, view: &View, store: &Store, wanted: &[EntryId], held: &Environments, now: i64) -> PushReport {
+        let begun = Instant::now();
+        let report = PushReport::default();
+        let (frames, packs, environments) = (Vec::new(), BTreeMap::new(), held.names());
+        let mut push = Push { remote: self, store, now, report, frames, packs, environments };
+        if let Err(why) = push.all(view, wanted) {
+            push.report.entries.clear();
+            push.report.troubles.push(why);
+        }
+        push.report.entries.sort();
+        push.report.seconds = begun.elapsed().as_secs_f64();
+        push.report
+    }
+}
+
+impl Push<'_> {
+    fn all(&mut self, view: &View, wanted: &[EntryId]) -> Result<(), String> {
+        if !self.remote.backend.abilities().writes {
+            return Err(format!("{} may not be written", self.remote.backend.title()));
+        }
+        let today = self.now / DAY;
+        let mut entries: Vec<Entry> = Vec::new();
+        for id in wanted.iter().filter(|id| matches!(id.kind, Kind::Wheel | Kind::Built)) {
+            match self.store.entry(id) {
+                Ok(Some(entry)) if is_new(view, &entry) => entries.push(entry),
+                Ok(_) => {}
+                Err(wrong) => self.report.troubles.push(format!("{id}: {wrong}")),
+            }
+        }
+        let names: BTreeSet<String> = wanted.iter().map(ToString::to_string).collect();
+        let stale = |frame: &Frame| names.contains(&frame.entry) && today - frame.used > STALE;
+        let rewrite = Rewrite::of(&view.own, &names, self.now);
+        let known = |(name, held): (&String, &BTreeSet<String>)| view.environments.get(name) == Some(held);
+        let same = self.environments.iter().all(known);
+        if entries.is_empty() && rewrite.is_none() && same && !view.own.frames.iter().any(stale) {
+            return Ok(());
+        }
+        // What a run beside us has written since we looked counts too.
+        let mut troubles = Vec::new();
+        let manifests = self.remote.manifests(&self.remote.scope.own, &mut troubles);
+        let manifests = manifests.map_err(|error| error.to_string())?;
+        let own = together(manifests.iter().map(|(_, manifest)| manifest).chain([&view.own]));
+        entries.retain(|entry| !covers(own.frames.iter(), entry));
+        for (name, held) in &own.environments {
+            self.environments.entry(name.clone()).or_insert_with(|| held.clone());
+        }
+        let dropped = rewrite.as_ref().map(|rewrite| rewrite.packs.clone()).unwrap_or_default();
+        let (moved, kept): (Vec<Frame>, Vec<Frame>) =
+            own.frames.iter().cloned().partition(|frame| dropped.contains(&frame.pack));
+        self.packs = own.packs.into_iter().filter(|(key, _)| !dropped.contains(key)).collect();
+        self.frames = kept;
+        self.move_over(moved.into_iter().filter(|frame| !is_dead(frame, today) || names.contains(&frame.entry)))?;
+        self.add(&mut entries, today)?;
+        for frame in self.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
+            frame.used = today;
+        }
+        self.report.rewrite = rewrite.map(|rewrite| rewrite.why);
+        let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_keys.iter().cloned());
+        self.write_manifest(replaces.collect())?;
+        self.sweep(&dropped);
+        Ok(())
+    }
+
+    /// Sends entries in packs of a moderate size.
+    fn add(&mut self, entries: &mut Vec<Entry>, today: i64) -> Result<(), String> {
+        entries.sort_by(|one, other| one.id.cmp(&other.id));
+        let mut rest = entries.as_slice();
+        while !rest.is_empty() {
+            // Content shrinks to about a third.
+            let mut count = 0;
+            let mut bytes = 0;
+            while count < rest.len() && (count == 0 || bytes + rest[count].head.bytes <= PACK * 3) {
+                bytes += rest[count].head.bytes;
+                count += 1;
+            }
+            let (now, later) = rest.split_at(count);
+            let mut pack = Pack::new(self.store).map_err(|error| error.to_string())?;
+            let left_out = pack.add(now, today).map_err(|error| error.to_string())?;
+            self.report.troubles.extend(left_out);
+            self.report.entries.extend(pack.frames.iter().map(|frame| frame.name.clone()));
+            self.send(pack)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Frames of packs that go, into new packs. One that cannot be read any more is let go.
+    fn move_over(&mut self, frames: impl Iterator<Item = Frame>) -> Result<(), String> {
+        let mut pack: Option<Pack> = None;
+        for frame in frames {
+            let range = frame.offset..frame.offset + frame.length;
+            let segment = Segment { pack: frame.pack.clone(), range, frames: Vec::new() };
+            let mut bytes = Vec::new();
+            match self.remote.read(&segment, &mut bytes) {
+                Ok(_) if checked(&frame, &bytes) => {}
+                Ok(_) => continue,
+                Err(why) => {
+                    self.report.troubles.push(format!("{}: {why}", frame.name));
+                    continue;
+                }
+            }
+            let open = match &mut pack {
+                Some(open) => open,
+                None => pack.insert(Pack::new(self.store).map_err(|error| error.to_string())?),
+            };
+            open.append(frame, &mut bytes.as_slice()).map_err(|error| error.to_string())?;
+            if open.length > PACK
+                && let Some(full) = pack.take()
+            {
+                self.send(full)?;
+            }
+        }
+        pack.map_or(Ok(()), |pack| self.send(pack))
+    }
+
+    fn send(&mut self, mut pack: Pack) -> Result<(), String> {
+        if pack.frames.is_empty() {
+            return Ok(());
+        }
+        let digest = pack.close().map_err(|error| error.to_string())?;
+        let key = self.remote.scope.pack(&digest);
+        let payload = Payload::File { file: &pack.file, from: 0, len: pack.length };
+        self.remote.backend.put(&key, payload).map_err(|error| error.to_string())?;
+        self.report.bytes += pack.length;
+        self.report.packs += 1;
+        self.packs.insert(key.clone(), self.now);
+        self.frames.extend(pack.frames.into_iter().map(|frame| Frame { pack: key.clone(), ..frame }));
+        Ok(())
+    }
+
+    fn write_manifest(&mut self, mut replaces: Vec<String>) -> Result<(), String> {
+        replaces.sort();
+        replaces.dedup();
+        let frames = std::mem::take(&mut self.frames);
+        let mut manifest = Manifest::new(frames, std::mem::take(&mut self.packs), replaces.clone());
+        manifest.environments = std::mem::take(&mut self.environments);
+        let bytes = manifest.bytes(self.remote.key.as_deref()).map_err(|error| error.to_string())?;
+        let key = self.remote.scope.manifest(self.now, blake3::hash(&bytes).to_hex().as_str());
+        self.remote.backend.put(&key, Payload::Bytes(&bytes)).map_err(|error| error.to_string())?;
+        self.report.bytes += bytes.len() as u64;
+        if self.remote.backend.abilities().deletes {
+            for old in replaces.iter().filter(|old| **old != key) {
+                // One that stays is replaced all the same.
+                let _ = self.remote.backend.delete(old);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes packs that were written anew, where that can be done.
+    fn sweep(&self, packs: &BTreeSet<String>) {
+        if self.remote.backend.abilities().deletes {
+            for pack in packs {
+                let _ = self.remote.backend.delete(pack);
+            }
+        }
+    }
+}
+
+fn is_new(view: &View, entry: &Entry) -> bool {
+    !covers(view.frames.get(&entry.id.to_string()).into_iter().flatten(), entry)
+}
+
+/// Whether frames have an entry for every bucket that it fits.
+fn covers<'a>(frames: impl Iterator<Item = &'a Frame>, entry: &Entry) -> bool {
+    let name = entry.id.to_string();
+    let known: BTreeSet<&str> =
+        frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
+    let placings = entry.placings();
+    placings.iter().all(|(placing, _)| known.contains(placing.bucket.as_str())) && !known.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(pack: &str, length: u64, used: i64) -> Frame {
+        Frame {
+            entry: format!("wheel/{}", "a".repeat(64)),
+            name: String::new(),
+            pack: pack.to_owned(),
+            offset: 0,
+            length,
+            raw: 0,
+            digest: String::new(),
+            tree: String::new(),
+            buckets: Vec::new(),
+            used,
+        }
+    }
+
+    fn why(frames: Vec<Frame>, age: i64) -> Option<String> {
+        let now = 20_000 * DAY;
+        let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * DAY)).collect();
+        Rewrite::of(&Manifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now).map(|rewrite| rewrite.why)
+    }
+
+    #[test]
+    fn packs_are_written_anew_by_rule() {
+        let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
+        assert_eq!(why(many(8), 1), None);
+        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
+        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
+        let dead = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
+        assert_eq!(dead.as_deref(), Some("50 % of their bytes unwanted"));
+        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
+        assert_eq!(why(Vec::new(), 0), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! A store elsewhere as one run sees it: what the manifests of its scopes say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bring_plan::BringPlan;
+use super::environments::folder_name;
+use super::manifest::{Frame, Manifest};
+use super::scope::Scope;
+use super::sums::Sums;
+use crate::cache::backend::{Backend, BackendError};
+use crate::cache::store::{EntryId, Kind, Miss};
+use crate::cache::wanted::{Wanted, WantedPackage};
+use crate::fs::Sha256;
+
+/// The longest manifest that is read, in bytes.
+const LONGEST: u64 = 16 << 20;
+/// How many manifests of one scope are read: what several runs wrote at once, until one of them is read by another.
+const MANIFESTS: usize = 8;
+
+/// A store elsewhere.
+#[derive(Debug)]
+pub struct Remote {
+    /// Where it is.
+    pub backend: Box<dyn Backend>,
+    /// Whose manifests are read and written.
+    pub scope: Scope,
+    /// The key that manifests are signed with; with one, only what it signed is used.
+    pub key: Option<String>,
+    /// What the project says its wheels unpack to; with it, nothing else is used.
+    pub sums: Option<Sums>,
+}
+
+/// What the manifests say.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Frames of all scopes, nearest first, by entry.
+    pub(super) frames: BTreeMap<String, Vec<Frame>>,
+    /// What the scope that is written has, all its manifests as one.
+    pub(super) own: Manifest,
+    /// Their keys.
+    pub(super) own_keys: Vec<String>,
+    /// What sessions' environments held, by the name of their folder; the nearest scope's word counts.
+    pub(super) environments: BTreeMap<String, BTreeSet<String>>,
+    /// What went wrong while looking, in sentences.
+    pub troubles: Vec<String>,
+}
+
+impl Remote {
+    /// Reads the manifests of every scope. What cannot be read is told and is not there.
+    pub fn view(&self) -> View {
+        let mut view = View::default();
+        if !self.backend.abilities().reads {
+            return view;
+        }
+        for scope in &self.scope.read {
+            match self.manifests(scope, &mut view.troubles) {
+                Ok(manifests) => {
+                    if *scope == self.scope.own {
+                        view.own_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
+                        view.own = together(manifests.iter().map(|(_, manifest)| manifest));
+                    }
+                    for (name, held) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
+                        view.environments.entry(name.clone()).or_insert_with(|| held.clone());
+                    }
+                    let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
+                    for frame in frames.filter(|frame| self.scope.is_ours(&frame.pack)) {
+                        view.frames.entry(frame.entry.clone()).or_default().push(frame);
+                    }
+                }
+                Err(error) => {
+                    view.troubles.push(error.to_string());
+                    break;
+                }
+            }
+        }
+        view
+    }
+
+    /// The manifests of one scope that no other one replaces, newest first.
+    pub(super) fn manifests(
+        &self,
+        scope: &str,
+        troubles: &mut Vec<String>,
+    ) -> Result<Vec<(String, Manifest)>, BackendError> {
+        let prefix = self.scope.manifests(scope);
+        let mut found: Vec<(String, Manifest)> = Vec::new();
+        let mut replaced: BTreeSet<String> = BTreeSet::new();
+        let mut listed = self.backend.list(&prefix)?;
+        // Keys hold the time of their writing.
+        listed.sort_by(|one, other| other.key.cmp(&one.key));
+        for object in listed.into_iter().take(2 * MANIFESTS) {
+            if replaced.contains(&object.key) || found.len() >= MANIFESTS {
+                continue;
+            }
+            let Some(bytes) = self.backend.get(&object.key, 0..LONGEST)? else { continue };
+            match Manifest::read(&bytes, self.key.as_deref()) {
+                Ok(manifest) => {
+                    replaced.extend(manifest.replaces.iter().cloned());
+                    found.push((object.key, manifest));
+                }
+                Err(error) => troubles.push(format!("{}: {error}", object.key)),
+            }
+        }
+        found.retain(|(key, _)| !replaced.contains(key));
+        Ok(found)
+    }
+}
+
+/// Several manifests as one: of two frames alike the first counts.
+pub(super) fn together<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Manifest {
+    let mut frames: BTreeMap<(String, Vec<String>), Frame> = BTreeMap::new();
+    let mut packs = BTreeMap::new();
+    let mut environments: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for manifest in manifests {
+        for (name, held) in &manifest.environments {
+            environments.entry(name.clone()).or_insert_with(|| held.clone());
+        }
+        packs.extend(manifest.packs.clone());
+        for frame in &manifest.frames {
+            let known = frames.entry((frame.entry.clone(), frame.buckets.clone())).or_insert_with(|| frame.clone());
+            known.used = known.used.max(frame.used);
+        }
+    }
+    let mut whole = Manifest::new(frames.into_values().collect(), packs, Vec::new());
+    whole.environments = environments;
+    whole
+}
+
+impl View {
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// What sessions of these names need: what their environments held, and what belongs to no session, such as what
+    /// builds packages. All, where one of them is not known, or none is named.
+    pub fn wanted_by(&self, sessions: &[String]) -> Wanted {
+        let mut entries: BTreeSet<&String> = BTreeSet::new();
+        for session in sessions {
+            let name = folder_name(session);
+            // `tests` stands for `tests-3.12` too.
+            let is_of = |known: &&String| {
+                **known == name || known.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-'))
+            };
+            let known: Vec<&String> = self.environments.keys().filter(is_of).collect();
+            if known.is_empty() {
+                return Wanted::All;
+            }
+            entries.extend(known.iter().flat_map(|name| &self.environments[*name]));
+        }
+        if sessions.is_empty() {
+            return Wanted::All;
+        }
+        let held: BTreeSet<&String> = self.environments.values().flatten().collect();
+        entries.extend(self.frames.keys().filter(|entry| !held.contains(entry)));
+        let package = |entry: &&String| {
+            let digest = EntryId::parse(entry).and_then(|id| Sha256::from_hex(id.id().get(..64)?))?;
+            Some(WantedPackage { name: (*entry).clone(), digests: BTreeSet::from([digest]) })
+        };
+        Wanted::These(entries.iter().filter_map(package).collect())
+    }
+
+    /// Plans what of the wanted is brought: what `has` says no to, for a uv cache with these buckets. Names what is there
+    /// but not to be trusted.
+    pub fn plan(
+        &self,
+        wanted: &Wanted,
+        buckets: &[&str],
+        sums: Option<&Sums>,
+        has: &dyn Fn(&EntryId) -> bool,
+    ) -> (BringPlan, Vec<Miss>) {
+        let mut frames = Vec::new();
+        let mut misses = Vec::new();
+        let digests: Option<BTreeSet<String>> = match wanted {
+            Wanted::All => None,
+            Wanted::These(packages) => {
+                Some(packages.iter().flat_map(|package| &package.digests).map(ToString::to_string).collect())
+            }
+        };
+        for known in self.frames.values() {
+            let fits = |frame: &&Frame| frame.buckets.iter().any(|known| buckets.contains(&known.as_str()));
+            let Some(frame) = known.iter().find(fits) else { continue };
+            let Some(id) = frame.id().filter(|id| matches!(id.kind, Kind::Wheel | Kind::Built)) else { continue };
+            let digest = id.id().get(..64).unwrap_or_default();
+            let is_wanted = digests.as_ref().is_none_or(|digests| digests.contains(digest));
+            if !is_wanted || has(&id) {
+                continue;
+            }
+            match sums.map(|sums| sums.tree(&id)) {
+                None => frames.push(frame.clone()),
+                Some(Some(tree)) if tree == frame.tree => frames.push(frame.clone()),
+                Some(Some(_)) => {
+                    misses
+                        .push(Miss { name: frame.name.clone(), reason: "its tree is not that of noxide.sums".into() });
+                }
+                Some(None) => {
+                    misses.push(Miss { name: frame.name.clone(), reason: "it is not in noxide.sums".to_owned() });
+                }
+            }
+        }
+        (BringPlan::new(frames), misses)
+    }
+}

@@ -1,0 +1,346 @@
+//! Ratios of times from few measurements, with an interval that says what is not known.
+//!
+//! Times are compared by their logarithms, since what makes a run slower (a busy neighbour, a cold disk) multiplies
+//! rather than adds. Rounds that were interleaved are compared in pairs, so that a slow minute falls on both sides:
+//! the interval is Student's, of the mean difference of logarithms. Measurements that are no pairs are compared by
+//! Welch's interval of the same difference. Both are the intervals that Georges, Buytaert and Eeckhout give for fewer
+//! than 30 measurements ("Statistically rigorous Java performance evaluation", OOPSLA 2007, section 3.2), applied to
+//! logarithms, which makes them intervals of a ratio.
+//!
+//! One run that a neighbour disturbed widens such an interval so much that a difference of 10 % is lost. So from ten
+//! measurements on the fifth at each end is left out of the mean, and the error is that of the rest by Yuen ("The
+//! two-sample trimmed t for unequal population variances", Biometrika 61, 1974): the ends count as the outermost that
+//! stay. With fewer there is too little left to judge by, and nothing is left out.
+//!
+//! There is no randomness in it: the same times give the same answer.
+
+use serde::Serialize;
+
+/// How sure the intervals are. At 95 % one of twenty comparisons of equal commands would be told to differ; here one
+/// of a hundred.
+pub const CONFIDENCE: f64 = 0.99;
+
+/// A ratio and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Ratio {
+    /// After divided by before: below 1 is faster.
+    pub ratio: f64,
+    /// The least it may be.
+    pub low: f64,
+    /// The most it may be.
+    pub high: f64,
+}
+
+/// What a comparison shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// After takes less time.
+    Faster,
+    /// After takes more time.
+    Slower,
+    /// The interval holds 1.
+    NoDifferenceShown,
+    /// Fewer than two measurements of a side.
+    TooFew,
+}
+
+impl Ratio {
+    /// Of rounds in which both were measured, `before[i]` beside `after[i]`; none where there are fewer than two.
+    pub fn paired(before: &[f64], after: &[f64]) -> Option<Self> {
+        let gaps: Vec<f64> = logs(before).zip(logs(after)).map(|(before, after)| after - before).collect();
+        let middle = Middle::of(&gaps)?;
+        Some(Self::around(middle.mean, middle.error.sqrt(), middle.freedom))
+    }
+
+    /// Of measurements that have nothing to do with one another; none where a side has fewer than two.
+    pub fn apart(before: &[f64], after: &[f64]) -> Option<Self> {
+        let (old, new) = (logs(before).collect::<Vec<_>>(), logs(after).collect::<Vec<_>>());
+        let (old, new) = (Middle::of(&old)?, Middle::of(&new)?);
+        let sum = old.error + new.error;
+        let weights = old.error * old.error / old.freedom + new.error * new.error / new.freedom;
+        // Without any variance there are as many degrees of freedom as there can be.
+        let freedom = if weights > 0.0 { sum * sum / weights } else { old.freedom + new.freedom };
+        Some(Self::around(new.mean - old.mean, sum.sqrt(), freedom))
+    }
+
+    fn around(mean: f64, error: f64, freedom: f64) -> Self {
+        let reach = error * quantile(0.5 + CONFIDENCE / 2.0, freedom);
+        Self { ratio: mean.exp(), low: (mean - reach).exp(), high: (mean + reach).exp() }
+    }
+
+    /// What it shows.
+    pub fn verdict(self) -> Verdict {
+        // Times that cannot be told apart at all leave nothing but the rounding of the logarithms.
+        if self.high < 1.0 - 1e-9 {
+            Verdict::Faster
+        } else if self.low > 1.0 + 1e-9 {
+            Verdict::Slower
+        } else {
+            Verdict::NoDifferenceShown
+        }
+    }
+
+    /// As people read it: `0.61× (0.57 to 0.66)`.
+    pub fn words(self) -> String {
+        let figure = |value: f64| match value {
+            0.1..10.0 => format!("{value:.2}"),
+            10.0..1_000.0 => format!("{value:.0}"),
+            value if value >= 1_000.0 => "> 1000".to_owned(),
+            _ => format!("{value:.3}"),
+        };
+        format!("{}× ({} to {})", figure(self.ratio), figure(self.low), figure(self.high))
+    }
+}
+
+impl Verdict {
+    /// What a ratio shows; of none that there are too few measurements.
+    pub fn of(ratio: Option<Ratio>) -> Self {
+        ratio.map_or(Self::TooFew, Ratio::verdict)
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Faster => "faster",
+            Self::Slower => "slower",
+            Self::NoDifferenceShown => "no difference shown",
+            Self::TooFew => "too few runs to tell",
+        }
+    }
+}
+
+/// A median and the interval of the middle, for one side alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The least the middle may be; none with a single measurement.
+    pub low: Option<f64>,
+    /// The most the middle may be.
+    pub high: Option<f64>,
+    /// Measurements.
+    pub count: usize,
+}
+
+impl Spread {
+    /// Of times; none where there is none.
+    pub fn of(times: &[f64]) -> Option<Self> {
+        let mut sorted = times.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        let median = match sorted.len() {
+            0 => return None,
+            odd if !odd.is_multiple_of(2) => sorted[middle],
+            _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        };
+        let logs: Vec<f64> = logs(times).collect();
+        let interval = Middle::of(&logs).map(|middle| Ratio::around(middle.mean, middle.error.sqrt(), middle.freedom));
+        // The interval is of the geometric mean; with odd times the median may lie beside it.
+        let low = interval.map(|interval| interval.low.min(median));
+        let high = interval.map(|interval| interval.high.max(median));
+        Some(Self { median, low, high, count: times.len() })
+    }
+
+    /// Whether the intervals of two measurements of the same thing overlap.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let low = |spread: &Self| spread.low.unwrap_or(spread.median);
+        let high = |spread: &Self| spread.high.unwrap_or(spread.median);
+        low(self) <= high(other) && low(other) <= high(self)
+    }
+}
+
+/// Logarithms; a time that is 0 counts as the smallest that is measured, a millisecond.
+fn logs(times: &[f64]) -> impl Iterator<Item = f64> {
+    times.iter().map(|time| time.max(0.001).ln())
+}
+
+/// From so many values on the ends are left out.
+const TRIMMED: usize = 10;
+
+/// The mean of the middle values and how sure it is.
+struct Middle {
+    mean: f64,
+    /// The square of its standard error.
+    error: f64,
+    /// Degrees of freedom.
+    freedom: f64,
+}
+
+impl Middle {
+    /// Of values; none of fewer than two.
+    fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < 2 {
+            return None;
+        }
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let left_out = if sorted.len() < TRIMMED { 0 } else { sorted.len() / 5 };
+        let kept = &sorted[left_out..sorted.len() - left_out];
+        let count = kept.len() as f64;
+        let mean = kept.iter().sum::<f64>() / count;
+        let (first, last) = (kept[0], kept[kept.len() - 1]);
+        let drawn_in: Vec<f64> = sorted.iter().map(|value| value.clamp(first, last)).collect();
+        let their_mean = drawn_in.iter().sum::<f64>() / drawn_in.len() as f64;
+        let squares: f64 = drawn_in.iter().map(|value| (value - their_mean).powi(2)).sum();
+        Some(Self { mean, error: squares / (count * (count - 1.0)), freedom: count - 1.0 })
+    }
+}
+
+/// The quantile of Student's distribution, by halving: for `level` above one half.
+fn quantile(level: f64, freedom: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while below(high, freedom) < level && high < 1e12 {
+        high *= 2.0;
+    }
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if below(middle, freedom) < level {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
+/// The share of Student's distribution that lies below `t`, which is not negative.
+fn below(t: f64, freedom: f64) -> f64 {
+    1.0 - incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) / 2.0
+}
+
+/// The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun 26.5.8).
+fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    if x >= 1.0 {
+        return 1.0;
+    }
+    // The fraction converges fast only below the mean.
+    if x > (a + 1.0) / (a + b + 2.0) {
+        return 1.0 - incomplete_beta(b, a, 1.0 - x);
+    }
+    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
+    let tiny = 1e-300;
+    let keep = |value: f64| if value.abs() < tiny { tiny } else { value };
+    let (mut c, mut d) = (1.0, 1.0 / keep(1.0 - (a + b) * x / (a + 1.0)));
+    let mut fraction = d;
+    for m in 1..500 {
+        let m = f64::from(m);
+        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        let mut change = 1.0;
+        for step in [even, odd] {
+            d = 1.0 / keep(1.0 + step * d);
+            c = keep(1.0 + step / c);
+            change = c * d;
+            fraction *= change;
+        }
+        if (change - 1.0).abs() < 1e-14 {
+            break;
+        }
+    }
+    front * fraction
+}
+
+/// The logarithm of the gamma function, by Lanczos's approximation (g = 7, nine coefficients).
+fn ln_gamma(x: f64) -> f64 {
+    const COEFFICIENTS: [f64; 8] = [
+        676.520_368_121_885_1,
+        -1_259.139_216_722_402_8,
+        771.323_428_777_653_1,
+        -176.615_029_162_140_6,
+        12.507_343_278_686_905,
+        -0.138_571_095_265_720_12,
+        9.984_369_578_019_572e-6,
+        1.505_632_735_149_311_6e-7,
+    ];
+    let x = x - 1.0;
+    let sum = COEFFICIENTS
+        .iter()
+        .zip(1..)
+        .fold(0.999_999_999_999_809_9, |sum, (coefficient, step)| sum + coefficient / (x + f64::from(step)));
+    let base = x + 7.5;
+    0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * base.ln() - base + sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(value: f64, wanted: f64) {
+        assert!((value / wanted - 1.0).abs() < 1e-3, "{value} is not {wanted}");
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_tables() {
+        for (freedom, wanted) in
+            [(1.0, 63.657), (2.0, 9.925), (4.0, 4.604), (9.0, 3.250), (19.0, 2.861), (120.0, 2.617)]
+        {
+            near(quantile(0.995, freedom), wanted);
+        }
+        near(quantile(0.975, 9.0), 2.262);
+        near(quantile(0.995, 1e7), 2.5758);
+        assert_eq!((incomplete_beta(1.0, 2.0, 0.0), incomplete_beta(1.0, 2.0, 1.0)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn pairs_see_through_a_slow_minute() {
+        // Both sides three times slower in the middle; after is 20 % faster in each round.
+        let before = [10.0, 10.2, 30.0, 31.0, 9.9];
+        let after = [8.0, 8.2, 24.1, 24.7, 7.9];
+        let ratio = Ratio::paired(&before, &after).unwrap();
+        near(ratio.ratio, 0.80);
+        assert_eq!(ratio.verdict(), Verdict::Faster);
+        let apart = Ratio::apart(&before, &after).unwrap();
+        assert_eq!(apart.verdict(), Verdict::NoDifferenceShown);
+        assert!(apart.low < ratio.low && ratio.high < apart.high);
+        assert_eq!(Ratio::paired(&after, &before).unwrap().verdict(), Verdict::Slower);
+    }
+
+    #[test]
+    fn one_disturbed_run_of_ten_hides_nothing() {
+        let before = [10.0, 10.2, 9.9, 10.1, 10.0, 9.8, 10.3, 10.1, 9.9, 10.0];
+        let mut after = before.map(|time| time * 0.9);
+        after[2] *= 1.01;
+        after[5] *= 0.99;
+        after[7] *= 2.0;
+        let ratio = Ratio::paired(&before, &after).unwrap();
+        near(ratio.ratio, 0.9);
+        assert_eq!(ratio.verdict(), Verdict::Faster);
+        let nine = Ratio::paired(&before[..9], &after[..9]).unwrap();
+        assert_eq!(nine.verdict(), Verdict::NoDifferenceShown, "of nine it does");
+    }
+
+    #[test]
+    fn few_or_equal_times_show_nothing() {
+        assert_eq!(Verdict::of(Ratio::paired(&[1.0], &[2.0])), Verdict::TooFew);
+        assert_eq!(Verdict::of(Ratio::apart(&[1.0, 1.0], &[2.0])), Verdict::TooFew);
+        let same = Ratio::apart(&[1.0, 1.0, 1.0], &[1.0, 1.0]).unwrap();
+        assert_eq!((same.verdict(), same.ratio), (Verdict::NoDifferenceShown, 1.0));
+        assert_eq!(Ratio::paired(&[0.0, 0.0], &[0.0, 0.0]).unwrap().verdict(), Verdict::NoDifferenceShown);
+        assert_eq!(Ratio::apart(&[2.0, 2.0], &[1.0, 1.0]).unwrap().verdict(), Verdict::Faster, "not a shade of doubt");
+        assert_eq!(Spread::of(&[]), None);
+    }
+
+    #[test]
+    fn spreads_overlap_where_they_measure_the_same() {
+        let one = Spread::of(&[10.0, 10.4, 9.8, 10.1]).unwrap();
+        near(one.median, 10.05);
+        assert!(one.low.unwrap() < 10.0 && one.high.unwrap() > 10.2 && one.count == 4);
+        assert!(one.overlaps(&Spread::of(&[10.2, 10.1, 10.3]).unwrap()));
+        assert!(!one.overlaps(&Spread::of(&[20.0, 20.1, 20.2, 20.1]).unwrap()));
+        let single = Spread::of(&[10.0]).unwrap();
+        assert!(single.low.is_none() && single.overlaps(&one));
+        near(Spread::of(&[1.0, 1.0, 1.0, 50.0, 1.0]).unwrap().median, 1.0);
+    }
+
+    #[test]
+    fn words_keep_their_length() {
+        let said = |ratio, low, high| Ratio { ratio, low, high }.words();
+        assert_eq!(said(0.614, 0.57, 0.66), "0.61× (0.57 to 0.66)");
+        assert_eq!(said(12.3, 0.004, 5e9), "12× (0.004 to > 1000)");
+        assert_eq!(Verdict::NoDifferenceShown.words(), "no difference shown");
+    }
+}

@@ -1,0 +1,291 @@
+//! One contract for every backend, on real servers: act's cache, rclone's and moto's S3, and the official client.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use noxide::cache::{ActionsV2, Backend, BackendError, Client, Directory, Mode, Patience, Payload, Tiered, open};
+use serde_json::{Value, json};
+
+use super::server::{Asked, Given, Program, Server, free_port};
+use crate::support::{must, once};
+
+fn client() -> Client {
+    Client::new(Patience::new(Duration::from_secs(30)))
+}
+
+/// What every backend does, whatever lies behind it.
+fn contract(backend: &dyn Backend, run: &str) {
+    let title = backend.title();
+    let key = |name: &str| format!("nx1-test/{run}-{name}");
+    assert_eq!(backend.get(&key("none"), 0..10).unwrap(), None, "{title}");
+    assert!(backend.list(&key("none")).unwrap().is_empty(), "{title}");
+
+    backend.put(&key("a1"), Payload::Bytes(b"0123456789")).unwrap();
+    for (range, want) in
+        [(0..10, "0123456789"), (2..5, "234"), (8..99, "89"), (0..100, "0123456789"), (3..3, ""), (50..60, "")]
+    {
+        let got = backend.get(&key("a1"), range.clone()).unwrap();
+        assert_eq!(got.as_deref(), Some(want.as_bytes()), "{title} {range:?}");
+    }
+    // A key that begins like another one is not that one.
+    assert_eq!(backend.get(&key("a"), 0..10).unwrap(), None, "{title}");
+    // Once more under the same key, as by a run beside us.
+    backend.put(&key("a1"), Payload::Bytes(b"0123456789")).unwrap();
+    assert_eq!(backend.get(&key("a1"), 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()), "{title}");
+
+    // Larger than one piece of any protocol, from the middle of a file.
+    let mut file = tempfile::tempfile().unwrap();
+    let bytes: Vec<u8> = (0..20_u64 << 20).map(|at| ((at * 31) >> 7) as u8).collect();
+    file.write_all(&bytes).unwrap();
+    let payload = Payload::File { file: &file, from: 5, len: bytes.len() as u64 - 5 };
+    backend.put(&key("big"), payload).unwrap();
+    for range in [0..3_u64, 8_388_600..8_388_620, bytes.len() as u64 - 9..bytes.len() as u64] {
+        let want = &bytes[5 + range.start as usize..(5 + range.end as usize).min(bytes.len())];
+        assert_eq!(backend.get(&key("big"), range.clone()).unwrap().as_deref(), Some(want), "{title} {range:?}");
+    }
+
+    let listed = backend.list(&key("a")).unwrap();
+    assert_eq!(listed.iter().map(|object| object.key.clone()).collect::<Vec<_>>(), [key("a1")], "{title}");
+    assert!(backend.get("UPPER", 0..1).is_err() && backend.put("", Payload::None).is_err(), "{title}");
+    let abilities = backend.abilities();
+    if abilities.lists {
+        backend.put(&key("a2"), Payload::Bytes(b"x")).unwrap();
+        assert_eq!(backend.list(&key("")).unwrap().len(), 3, "{title}");
+    }
+    if abilities.deletes {
+        backend.delete(&key("a1")).unwrap();
+        backend.delete(&key("a1")).unwrap();
+        assert_eq!(backend.get(&key("a1"), 0..10).unwrap(), None, "{title}");
+    } else {
+        assert!(backend.delete(&key("a1")).is_err());
+    }
+}
+
+#[test]
+fn a_folder_and_tiers_of_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    contract(&Directory::new(folder.path().join("one")), "d");
+    let tiers: Vec<Box<dyn Backend>> =
+        ["near", "far"].map(|name| Box::new(Directory::new(folder.path().join(name))) as Box<dyn Backend>).into();
+    contract(&Tiered::new(tiers), "t");
+    // What only the far one has is found; a near one that fails does not matter.
+    let far = Directory::new(folder.path().join("far"));
+    far.put("only", Payload::Bytes(b"far")).unwrap();
+    fs_err::write(folder.path().join("broken"), "a file").unwrap();
+    fs_err::create_dir_all(folder.path().join("near/only")).unwrap();
+    let tiers: Vec<Box<dyn Backend>> = ["near", "broken", "far"]
+        .map(|name| Box::new(Directory::new(folder.path().join(name))) as Box<dyn Backend>)
+        .into();
+    let tiered = Tiered::new(tiers);
+    assert_eq!(tiered.get("only", 0..9).unwrap().as_deref(), Some(b"far".as_slice()));
+    assert!(tiered.get("nothing", 0..9).unwrap().is_none() && tiered.title().contains(", then "));
+    tiered.put("more", Payload::Bytes(b"x")).unwrap();
+    assert!(far.get("more", 0..1).unwrap().is_some());
+}
+
+/// act's cache server, up while this lives; the kit lies in the test folder between runs.
+struct Act {
+    child: Child,
+    file: PathBuf,
+    variables: BTreeMap<String, String>,
+}
+
+impl Act {
+    fn start(work: &Path, file: PathBuf) -> Self {
+        let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
+        let mut command = Command::new("bash");
+        command.arg(kit).arg(work).args(["--quiet", "--timeout", "300", "--serve-cache"]).arg(&file);
+        let log = fs_err::File::create(file.with_extension("log")).unwrap();
+        command.stdout(log.file().try_clone().unwrap()).stderr(log.file().try_clone().unwrap());
+        let mut child = command.spawn().unwrap();
+        while !file.exists() {
+            let log = || fs_err::read_to_string(file.with_extension("log")).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "{}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let text = fs_err::read_to_string(&file).unwrap();
+        let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
+        variables.insert("GITHUB_SERVER_URL".to_owned(), "https://forge.example.org".to_owned());
+        Self { child, file, variables }
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        fs_err::remove_file(&self.file).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The kit with its tools, made once.
+pub(super) fn acttools(name: &str) -> PathBuf {
+    once(name, |place| {
+        let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
+        must(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
+    })
+}
+
+#[test]
+fn the_cache_of_act_and_the_official_client_beside_us() {
+    let work = acttools("acttools-cache");
+    let folder = tempfile::tempdir().unwrap();
+    let act = Act::start(&work, folder.path().join("env"));
+    let backend = open("actions", &|name| act.variables.get(name).cloned()).unwrap().unwrap();
+    let run = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_ascii_lowercase();
+    contract(backend.as_ref(), &run);
+
+    // The official client saves and restores as if we were not there, and we do not take its entry for one of ours.
+    let tree = folder.path().join("tree");
+    fs_err::create_dir(&tree).unwrap();
+    fs_err::write(tree.join("file"), "content").unwrap();
+    let official = |words: &[&str]| {
+        let mut command = Command::new("node");
+        command.arg(work.join("node/client.mjs")).args(words).current_dir(folder.path()).envs(&act.variables);
+        command.env("GITHUB_WORKSPACE", folder.path()).env("RUNNER_TEMP", folder.path());
+        command.output().unwrap()
+    };
+    if Command::new("node").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI needs node for the official client");
+        return;
+    }
+    let key = format!("nx1-test/{run}-a1");
+    let saved = official(&["save", &key, "tree"]);
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    fs_err::remove_file(tree.join("file")).unwrap();
+    let restored = official(&["restore", &key, "tree"]);
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert_eq!(fs_err::read_to_string(tree.join("file")).unwrap(), "content");
+    assert_eq!(backend.get(&key, 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()));
+}
+
+#[test]
+fn s3_servers_of_two_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::create_dir_all(folder.path().join("root/bucket")).unwrap();
+    let root = folder.path().join("root").display().to_string();
+    let (first, second) = (free_port(), free_port());
+    let address = format!("127.0.0.1:{first}");
+    let rclone = ["serve", "s3", &root, "--auth-key", "key,secret", "--addr", &address, "--vfs-cache-mode", "off"];
+    let config = folder.path().join("rclone.conf").display().to_string();
+    let _rclone = Program::start("rclone", &rclone, &[("RCLONE_CONFIG", &config)], first);
+    let port = second.to_string();
+    let _moto = Program::start("moto_server", &["-H", "127.0.0.1", "-p", &port], &[], second);
+    for port in [first, second] {
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let variables = |secret: &'static str| {
+            let endpoint = endpoint.clone();
+            move |name: &str| match name {
+                "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+                "AWS_ACCESS_KEY_ID" => Some("key".to_owned()),
+                "AWS_SECRET_ACCESS_KEY" => Some(secret.to_owned()),
+                _ => None,
+            }
+        };
+        if port == second {
+            // A bucket is made as anybody makes one.
+            let made = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            write!(&made, "PUT /bucket HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
+            std::io::copy(&mut &made, &mut std::io::sink()).unwrap();
+        }
+        let backend = open("s3://bucket/pre/fix", &variables("secret")).unwrap().unwrap();
+        contract(backend.as_ref(), "s3");
+        let bare = open("s3://bucket", &variables("secret")).unwrap().unwrap();
+        assert_eq!(bare.list("pre/fix/nx1-test/s3-a").unwrap().len(), 1);
+        if port == first {
+            let wrong = open("s3://bucket", &variables("wrong")).unwrap().unwrap();
+            assert!(matches!(wrong.get("a", 0..1), Err(BackendError::Refused(_))));
+            // A refused key is not tried again and again.
+            assert!(wrong.get("a", 0..1).unwrap_err().to_string().contains("refused"));
+        }
+    }
+}
+
+/// Version 2 as its client knows it: the talk, and a store for blobs with blocks.
+#[derive(Default)]
+struct Hub {
+    entries: BTreeMap<String, Vec<u8>>,
+    blobs: BTreeMap<String, Vec<u8>>,
+    blocks: BTreeMap<String, Vec<u8>>,
+}
+
+impl Hub {
+    fn answer(&mut self, asked: &Asked) -> Given {
+        let host = format!("http://{}", asked.headers["host"]);
+        if let Some(method) = asked.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
+            assert_eq!(asked.headers["authorization"], "Bearer token");
+            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+            let key = body["key"].as_str().unwrap().to_owned();
+            assert_eq!(body["version"].as_str().unwrap().len(), 64);
+            let answer = match method {
+                "CreateCacheEntry" if self.entries.contains_key(&key) => json!({ "ok": false, "message": "exists" }),
+                "CreateCacheEntry" if key.is_empty() => json!({ "ok": false, "message": "cache write denied: empty" }),
+                "CreateCacheEntry" => {
+                    json!({ "ok": true, "signed_upload_url": format!("{host}/blob/{key}?sig=a%2Bb") })
+                }
+                "FinalizeCacheEntryUpload" => {
+                    let blob = self.blobs.get(&key).cloned().unwrap();
+                    assert_eq!(body["size_bytes"], json!(blob.len().to_string()));
+                    self.entries.insert(key, blob);
+                    json!({ "ok": true, "entryId": "1" })
+                }
+                "GetCacheEntryDownloadURL" => {
+                    let prefixes = body["restore_keys"].as_array().unwrap();
+                    let prefix = prefixes.first().and_then(Value::as_str);
+                    let found = self
+                        .entries
+                        .keys()
+                        .rev()
+                        .find(|known| **known == key || prefix.is_some_and(|p| known.starts_with(p)));
+                    match found {
+                        Some(found) => {
+                            json!({ "ok": true, "signedDownloadUrl": format!("{host}/blob/{found}?sig=a%2Bb"), "matchedKey": found })
+                        }
+                        None => json!({ "ok": false }),
+                    }
+                }
+                other => panic!("{other}"),
+            };
+            return Given::new(200, answer.to_string());
+        }
+        let (path, query) = asked.path.split_once('?').unwrap();
+        assert!(query.starts_with("sig=a%2Bb"), "a signature is sent as it came: {query}");
+        let key = path.strip_prefix("/blob/").unwrap().to_owned();
+        match (asked.method.as_str(), query.split_once("blockid=")) {
+            ("GET", _) => Given::ranged(asked, &self.entries[&key]),
+            (_, Some((_, id))) => {
+                self.blocks.insert(id.to_owned(), asked.body.clone());
+                Given::new(201, "")
+            }
+            _ if query.ends_with("comp=blocklist") => {
+                let list = String::from_utf8(asked.body.clone()).unwrap();
+                let ids = list.split("<Latest>").skip(1).map(|rest| rest.split('<').next().unwrap());
+                let blob = ids.flat_map(|id| self.blocks[id].clone()).collect();
+                self.blobs.insert(key, blob);
+                Given::new(201, "")
+            }
+            _ => {
+                assert_eq!(asked.headers["x-ms-blob-type"], "BlockBlob");
+                self.blobs.insert(key, asked.body.clone());
+                Given::new(201, "")
+            }
+        }
+    }
+}
+
+#[test]
+fn version_2_of_the_actions_service() {
+    let hub = Arc::new(Mutex::new(Hub::default()));
+    let server = Server::new(move |asked| hub.lock().unwrap().answer(asked));
+    let results = format!("{}/some/path/", server.base);
+    contract(&ActionsV2::new(client(), &results, "token", Mode::All), "v2");
+    let reader = ActionsV2::new(client(), &results, "token", Mode::Read);
+    assert!(matches!(reader.put("a", Payload::Bytes(b"x")), Err(BackendError::Mode(_))));
+    let writer = ActionsV2::new(client(), &results, "token", Mode::Write);
+    assert!(matches!(writer.get("a", 0..1), Err(BackendError::Mode(_))));
+}

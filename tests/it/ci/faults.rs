@@ -1,0 +1,180 @@
+//! Servers at their worst: every fault is an error with a reason, soon, and never bytes that were not asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use noxide::cache::{ActionsV1, Backend, BackendError, Client, Credentials, Mode, Patience, S3, S3Place};
+
+use super::server::{Asked, Given, Server};
+
+const BYTES: &[u8] = b"0123456789";
+
+/// A version 1 service whose downloads are given by the test; the number is that of the download.
+fn v1(download: impl Fn(&Asked, usize) -> Given + Send + Sync + 'static) -> (Server, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let server = Server::new(move |asked| {
+        if asked.path.starts_with("/archive") {
+            return download(asked, counted.fetch_add(1, Ordering::SeqCst));
+        }
+        let key = asked.path.split("keys=").nth(1).unwrap().split('&').next().unwrap().to_uppercase();
+        let place = format!("http://{}/archive", asked.headers["host"]);
+        Given::new(200, format!(r#"{{"result":"hit","archiveLocation":"{place}","cacheKey":"{key}"}}"#))
+    });
+    (server, count)
+}
+
+fn backend(server: &Server, seconds: u64) -> ActionsV1 {
+    let client = Client::new(Patience::new(Duration::from_secs(seconds)));
+    ActionsV1::new(client, &format!("{}/", server.base), "token", Mode::All)
+}
+
+fn why(result: Result<Option<Vec<u8>>, BackendError>) -> String {
+    result.expect_err("no bytes").to_string()
+}
+
+#[test]
+fn what_passes_is_tried_again() {
+    let (server, count) = v1(|asked, number| match number {
+        0 => Given::new(500, "busy"),
+        1 => {
+            let mut wait = Given::new(429, "slow down");
+            wait.headers.push(("retry-after", "1".to_owned()));
+            wait
+        }
+        _ => Given::ranged(asked, BYTES),
+    });
+    let begun = Instant::now();
+    assert_eq!(backend(&server, 30).get("a", 2..5).unwrap().as_deref(), Some(b"234".as_slice()));
+    assert!(count.load(Ordering::SeqCst) == 3 && begun.elapsed() >= Duration::from_secs(1), "it waits as asked");
+}
+
+#[test]
+fn a_server_that_cannot_is_left_alone() {
+    let (server, count) = v1(|_, _| Given::new(503, "down for good"));
+    let backend = backend(&server, 30);
+    assert!(why(backend.get("a", 0..5)).contains("answered 503: down for good"));
+    for _ in 0..4 {
+        let _ = backend.get("a", 0..5);
+    }
+    let before = count.load(Ordering::SeqCst);
+    let said = why(backend.get("a", 0..5));
+    assert!(said.contains("given up after 8 failures in a row"), "{said}");
+    assert_eq!(count.load(Ordering::SeqCst), before, "nobody asks any more");
+}
+
+#[test]
+fn a_pause_beyond_all_patience_is_not_made() {
+    let (server, count) = v1(|_, _| {
+        let mut wait = Given::new(429, "");
+        wait.headers.push(("retry-after", "3600".to_owned()));
+        wait
+    });
+    let said = why(backend(&server, 30).get("a", 0..5));
+    assert!(said.contains("429") && said.contains("3600 s"), "{said}");
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn bodies_that_break_off_or_do_not_fit_are_no_bytes() {
+    let (gone, _) = v1(|asked, _| Given { cut: Some(2), ..Given::ranged(asked, BYTES) });
+    assert!(why(backend(&gone, 30).get("a", 0..8)).contains("broke off"));
+    let (other, _) = v1(|asked, _| {
+        let mut part = Given::ranged(asked, BYTES);
+        part.headers = vec![("content-range", "bytes 4-9/10".to_owned())];
+        part
+    });
+    assert!(why(backend(&other, 30).get("a", 0..6)).contains("of a range of 6"));
+    let (short, _) = v1(|_, _| {
+        let mut part = Given::new(206, "012");
+        part.headers = vec![("content-range", "bytes 0-7/10".to_owned())];
+        part
+    });
+    assert!(why(backend(&short, 30).get("a", 0..8)).contains("3 bytes of a range of 8"));
+    // A server that knows no ranges sends all; only what was asked for is taken.
+    let (whole, _) = v1(|_, _| Given::new(200, BYTES));
+    assert_eq!(backend(&whole, 30).get("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
+}
+
+#[test]
+fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
+    for silent in [false, true] {
+        let (server, _) = v1(move |asked, _| {
+            if silent {
+                std::thread::sleep(Duration::from_secs(5));
+            }
+            Given { slow: Some(Duration::from_millis(600)), ..Given::ranged(asked, BYTES) }
+        });
+        let backend = backend(&server, 3);
+        let begun = Instant::now();
+        let said = why(backend.get("a", 0..9)) + &why(backend.get("a", 0..9));
+        assert!(said.contains("given up after waiting 3 s in all"), "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn nobody_there() {
+    let server = Server::new(|_| Given::new(200, ""));
+    let address = server.base.clone();
+    drop(server);
+    let client = Client::new(Patience::new(Duration::from_secs(30)));
+    let backend = ActionsV1::new(client, &address, "token", Mode::All);
+    assert!(why(backend.get("a", 0..5)).starts_with("127.0.0.1:"));
+    let closing = Server::new(|_| Given::new(0, ""));
+    assert!(why(self::backend(&closing, 30).get("a", 0..5)).starts_with("127.0.0.1:"));
+}
+
+#[test]
+fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
+    let (server, count) =
+        v1(|asked, number| if number == 1 { Given::new(403, "expired") } else { Given::ranged(asked, BYTES) });
+    let backend = backend(&server, 30);
+    assert!(backend.get("a", 0..5).unwrap().is_some());
+    assert_eq!(backend.get("a", 5..10).unwrap().as_deref(), Some(b"56789".as_slice()));
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    let server = Server::new(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Given::new(401, r#"{"message":"token expired"}"#)
+    });
+    let backend = self::backend(&server, 30);
+    assert!(why(backend.get("a", 0..5)).contains("token expired"));
+    assert!(backend.put("a", noxide::cache::Payload::Bytes(b"x")).unwrap_err().to_string().contains("token expired"));
+    assert_eq!(refused.load(Ordering::SeqCst), 1, "once is enough");
+}
+
+#[test]
+fn a_key_that_only_begins_alike_is_a_miss_and_nonsense_is_an_error() {
+    let server = Server::new(|_| Given::new(200, r#"{"archiveLocation":"http://127.0.0.1:9/x","cacheKey":"abc"}"#));
+    assert_eq!(backend(&server, 30).get("ab", 0..5).unwrap(), None);
+    assert_eq!(backend(&server, 30).list("b").unwrap(), []);
+    let server = Server::new(|_| Given::new(200, "<html>"));
+    assert!(why(backend(&server, 30).get("a", 0..5)).contains("not understood"));
+    assert!(backend(&server, 30).put("a", noxide::cache::Payload::Bytes(b"x")).is_err());
+    let server = Server::new(|_| Given::new(418, "teapot"));
+    assert!(why(backend(&server, 30).get("a", 0..5)).contains("status 418: teapot"));
+    let server =
+        Server::new(|asked| if asked.path.ends_with("caches") { Given::new(409, "") } else { Given::new(500, "") });
+    backend(&server, 30).put("a", noxide::cache::Payload::Bytes(b"x")).expect("one that exists is ours");
+}
+
+#[test]
+fn clocks_that_differ_are_put_right_once() {
+    let server = Server::new(|asked| {
+        if asked.headers["x-amz-date"].starts_with("2031") {
+            return Given::ranged(asked, BYTES);
+        }
+        let mut skewed = Given::new(403, "<Error><Code>RequestTimeTooSkewed</Code></Error>");
+        skewed.headers.push(("date", "Tue, 25 Nov 2031 10:00:00 GMT".to_owned()));
+        skewed
+    });
+    let place = S3Place { endpoint: server.base.clone(), bucket: "b".to_owned(), prefix: String::new() };
+    let credentials = Credentials { key: "k".into(), secret: "s".into(), token: Some("t".into()), region: "r".into() };
+    let s3 = S3::new(Client::new(Patience::new(Duration::from_secs(30))), place, credentials);
+    assert_eq!(s3.get("a", 1..4).unwrap().as_deref(), Some(b"123".as_slice()));
+    assert_eq!(s3.get("a", 0..4).unwrap().as_deref(), Some(b"0123".as_slice()));
+}

@@ -1,0 +1,297 @@
+//! Wheels sent elsewhere and brought back: to uv they are as if fetched; and a store that lies is harmless.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use noxide::cache::remote::{Environments, Manifest, Remote, Scope, Sums};
+use noxide::cache::store::{EntryId, Kind};
+use noxide::cache::{ActionsV1, Backend, CacheOptions, Client, Directory, Mode, Patience, Silent, Store, Wanted};
+
+use super::server::{Given, Server};
+use crate::cache::fixture::{ALL, Fixture};
+
+/// 2026-11-25, in seconds.
+const NOW: i64 = 1_795_600_000;
+const DAY: i64 = 24 * 3_600;
+
+fn scope(reference: &str) -> Scope {
+    let (reference, base) = reference.split_once('<').unwrap_or((reference, ""));
+    Scope::new("linux-x86_64", "root", &|name| match name {
+        "GITHUB_REPOSITORY" => Some("Org/Repo".to_owned()),
+        "GITHUB_REF" => Some(reference.to_owned()),
+        "GITHUB_BASE_REF" => Some(base.to_owned()),
+        _ => None,
+    })
+}
+
+/// No environment is known.
+fn none() -> Environments {
+    Environments::default()
+}
+
+fn remote(place: &Path, reference: &str) -> Remote {
+    Remote { backend: Box::new(Directory::new(place)), scope: scope(reference), key: None, sums: None }
+}
+
+/// A fixture whose wheels are in its store and, from the main branch, elsewhere.
+struct Sent {
+    fixture: Fixture,
+    place: PathBuf,
+}
+
+impl Sent {
+    fn new() -> Self {
+        let fixture = Fixture::new();
+        let store = fixture.store();
+        store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+        let place = fixture.project.beside().join("elsewhere");
+        let sent = Self { fixture, place };
+        let report = sent.push("refs/heads/main", NOW);
+        assert_eq!((report.entries.len(), report.packs, report.troubles.len()), (4, 1, 0), "{report:?}");
+        sent
+    }
+
+    fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::PushReport {
+        let remote = remote(&self.place, reference);
+        let store = self.fixture.store();
+        remote.push(&remote.view(), &store, &store.entries(), &none(), now)
+    }
+
+    /// A store with nothing in it.
+    fn empty(&self, name: &str) -> Store {
+        let dir = Some(self.fixture.project.beside().join(name));
+        Store::open(&CacheOptions { dir, ..CacheOptions::default() }).unwrap()
+    }
+
+    fn bring(&self, remote: &Remote, store: &Store, wanted: &Wanted) -> noxide::cache::remote::Brought {
+        let cache = self.fixture.cache("first");
+        let (plan, _) =
+            remote.view().plan(wanted, &cache.layout().buckets(), remote.sums.as_ref(), &|id| store.has(id));
+        remote.bring(&plan, store, &Silent)
+    }
+
+    fn files(&self) -> BTreeSet<PathBuf> {
+        let walk = walkdir::WalkDir::new(&self.place).into_iter().map(|entry| entry.unwrap());
+        walk.filter(|entry| entry.file_type().is_file()).map(|entry| entry.path().to_path_buf()).collect()
+    }
+
+    fn file(&self, kind: &str) -> PathBuf {
+        let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(kind);
+        self.files().into_iter().find(named).unwrap()
+    }
+}
+
+#[test]
+fn uv_installs_offline_what_came_from_elsewhere() {
+    let sent = Sent::new();
+    let store = sent.empty("other-store");
+    let remote = remote(&sent.place, "refs/heads/main");
+    let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
+    assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
+    let report = store.restore(&sent.fixture.wanted(), &sent.fixture.cache("second"), &Silent);
+    assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
+    assert_eq!(sent.fixture.sync_offline("second"), ALL);
+    assert!(store.verify(&Silent).is_sound());
+    // All is here: nothing is read. Nothing is new: nothing is written.
+    assert_eq!(sent.bring(&remote, &store, &Wanted::All).bytes, 0);
+    let before = sent.files();
+    let again = remote.push(&remote.view(), &store, &store.entries(), &none(), NOW + DAY);
+    assert_eq!((again.bytes, again.packs, again.troubles.len()), (0, 0, 0), "{again:?}");
+    assert_eq!(sent.files(), before);
+}
+
+#[test]
+fn one_session_reads_its_own_bytes_and_no_others() {
+    let sent = Sent::new();
+    let Wanted::These(packages) = sent.fixture.wanted() else { panic!() };
+    let alpha = packages.into_iter().filter(|package| package.name.starts_with("alpha")).collect();
+    let remote = remote(&sent.place, "refs/heads/main");
+    let store = sent.empty("other-store");
+    let brought = sent.bring(&remote, &store, &Wanted::These(alpha));
+    assert_eq!(brought.entries, ["alpha 1.0"]);
+    let manifest = Manifest::read(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
+    let own = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
+    assert_eq!(brought.bytes, own);
+}
+
+#[test]
+fn pulls_read_their_base_and_write_what_only_they_see() {
+    let sent = Sent::new();
+    let store = sent.empty("pull-store");
+    let pull = remote(&sent.place, "refs/pull/7/merge<main");
+    assert_eq!(sent.bring(&pull, &store, &Wanted::All).entries.len(), 4);
+    assert_eq!(pull.push(&pull.view(), &store, &store.entries(), &none(), NOW).bytes, 0, "the base has it");
+    // Something that only the pull request has.
+    let id = EntryId::new(Kind::Built, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
+    assert!(store.entry(&id).unwrap().is_none());
+    let other = remote(&sent.place, "refs/heads/other");
+    assert!(other.view().is_empty());
+    assert_eq!(sent.push("refs/heads/other", NOW).entries.len(), 4, "a branch whose default one is not known");
+    assert_eq!(remote(&sent.place, "refs/heads/main").view().len(), 4);
+    assert!(remote(&sent.place, "refs/pull/8/merge<nothing").view().is_empty());
+}
+
+#[test]
+fn runs_beside_each_other_lose_nothing() {
+    let sent = Sent::new();
+    let fresh = |name: &str, only: &str| {
+        let store = sent.empty(name);
+        let Wanted::These(packages) = sent.fixture.wanted() else { panic!() };
+        let wanted = packages.into_iter().filter(|package| package.name.starts_with(only)).collect();
+        store.save(&Wanted::These(wanted), &sent.fixture.cache("first"), &Silent).unwrap();
+        store
+    };
+    let (one, two) = (fresh("one", "alpha"), fresh("two", "beta"));
+    let place = sent.fixture.project.beside().join("beside");
+    let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
+    // Both looked before either wrote.
+    let views = (first.view(), second.view());
+    assert_eq!(first.push(&views.0, &one, &one.entries(), &none(), NOW).entries, ["alpha 1.0"]);
+    assert_eq!(second.push(&views.1, &two, &two.entries(), &none(), NOW + 1).entries, ["beta 2.0"]);
+    assert_eq!(remote(&place, "refs/heads/main").view().len(), 2);
+}
+
+#[test]
+fn old_packs_are_written_anew_before_the_forge_drops_them() {
+    let sent = Sent::new();
+    let before = sent.file("p-");
+    let later = sent.push("refs/heads/main", NOW + 21 * DAY);
+    assert_eq!(later.rewrite.as_deref(), Some("1 packs older than 20 days"), "{later:?}");
+    let after = sent.file("p-");
+    assert!(before != after && !before.exists() && sent.files().len() == 2);
+    let store = sent.empty("other-store");
+    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
+    // That it is still wanted is written down now and then, and costs a manifest.
+    let wanted = sent.push("refs/heads/main", NOW + 27 * DAY);
+    assert!(wanted.packs == 0 && wanted.bytes > 0 && wanted.rewrite.is_none(), "{wanted:?}");
+}
+
+#[test]
+fn bytes_that_were_changed_are_not_used() {
+    let sent = Sent::new();
+    let pack = sent.file("p-");
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let manifest = Manifest::read(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
+    let alpha = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap();
+    bytes[alpha.offset as usize + 20] ^= 1;
+    fs_err::write(&pack, &bytes).unwrap();
+    let store = sent.empty("other-store");
+    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    assert_eq!(brought.entries.len(), 3, "{brought:?}");
+    assert_eq!(brought.failed[0].name, "alpha 1.0");
+    assert!(brought.failed[0].reason.contains("not those that the manifest names"), "{brought:?}");
+    fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
+    let store = sent.empty("third-store");
+    let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    assert!(cut.failed.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
+    std::fs::remove_file(&pack).unwrap();
+    let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    assert!(
+        !gone.failed.is_empty() && gone.failed.iter().all(|failed| failed.reason == "its pack is gone"),
+        "{gone:?}"
+    );
+    fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
+    let view = remote(&sent.place, "refs/heads/main").view();
+    assert!(view.is_empty() && view.troubles[0].contains("damaged"), "{view:?}");
+}
+
+/// Whoever owns the store elsewhere plays a tree of his own for a wheel, with digests that fit each other.
+#[test]
+fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
+    let sent = Sent::new();
+    let honest = sent.fixture.store();
+    let id = honest.entries().into_iter().find(|id| id.kind == Kind::Wheel).unwrap();
+    let entry = honest.entry(&id).unwrap().unwrap();
+    // The same wheel with one file of his own, listed in a RECORD of his own.
+    let evil = sent.empty("evil-store");
+    let mut incoming = evil.incoming(&id, &entry.head.name).unwrap();
+    let record = entry.listing.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
+    let mut lines = std::fs::read_to_string(entry.tree().join(&record)).unwrap();
+    let payload = b"import os; os.system('evil')\n";
+    let digest = noxide::fs::base64_url(&noxide::fs::Sha256::of(payload).0);
+    lines.push_str(&format!("evil.pth,sha256={digest},{}\n", payload.len()));
+    for item in entry.listing.files() {
+        let text = std::fs::read(entry.tree().join(&item.path)).unwrap();
+        let text = if item.path == record { lines.clone().into_bytes() } else { text };
+        incoming.file(&item.path, false, text.len() as u64, &mut text.as_slice()).unwrap();
+    }
+    incoming.file("evil.pth", false, payload.len() as u64, &mut payload.as_slice()).unwrap();
+    for (placing, files) in entry.placings() {
+        incoming.placing(placing, files);
+    }
+    incoming.publish(None).unwrap();
+    let place = sent.fixture.project.beside().join("hostile");
+    let mut hostile = remote(&place, "refs/heads/main");
+    assert_eq!(hostile.push(&hostile.view(), &evil, &evil.entries(), &none(), NOW).entries.len(), 1);
+
+    // Nobody who only has the store can tell.
+    let victim = sent.empty("victim-0");
+    assert_eq!(sent.bring(&hostile, &victim, &Wanted::All).entries.len(), 1);
+    // A committed list can: the tree is another one, whatever the store says of it.
+    let heads: Vec<_> = honest.entries().iter().map(|id| honest.head(id).unwrap()).collect();
+    let mut sums = Sums::default();
+    sums.add(&heads);
+    sent.fixture.project.write("noxide.sums", sums.text());
+    hostile.sums = Sums::read(sent.fixture.project.root()).unwrap();
+    let victim = sent.empty("victim-1");
+    let cache = sent.fixture.cache("first");
+    let buckets = cache.layout().buckets();
+    let (plan, misses) = hostile.view().plan(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    assert!(plan.segments.is_empty() && misses[0].reason.contains("not that of noxide.sums"), "{misses:?}");
+    // Also where the manifest claims the honest tree for the evil bytes.
+    let lying = {
+        let path = walkdir::WalkDir::new(&place)
+            .into_iter()
+            .map(|e| e.unwrap().into_path())
+            .find(|path| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("m-")));
+        let path = path.unwrap();
+        let mut manifest = Manifest::read(&std::fs::read(&path).unwrap(), None).unwrap();
+        manifest.frames[0].tree = hostile.sums.as_ref().unwrap().tree(&id).unwrap().to_owned();
+        fs_err::write(&path, manifest.bytes(None).unwrap()).unwrap();
+        sent.bring(&hostile, &victim, &Wanted::All)
+    };
+    assert!(lying.entries.is_empty() && lying.failed.len() == 1, "{lying:?}");
+    assert!(victim.entries().is_empty());
+    // What the list does not know is not taken either.
+    hostile.sums = Some(Sums::default());
+    let (plan, misses) = hostile.view().plan(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    assert!(plan.segments.is_empty() && misses[0].reason.contains("not in noxide.sums"));
+    // And a key that only protected branches have: what it did not sign does not count.
+    hostile.sums = None;
+    hostile.key = Some("only on main".to_owned());
+    let view = hostile.view();
+    assert!(view.is_empty() && view.troubles[0].contains("not signed"), "{view:?}");
+    assert!(!hostile.push(&view, &honest, &honest.entries(), &none(), NOW + 9).entries.is_empty());
+    assert_eq!(sent.bring(&hostile, &victim, &Wanted::All).entries.len(), 4);
+}
+
+#[test]
+fn a_server_that_goes_away_leaves_the_rest_to_uv() {
+    let sent = Sent::new();
+    let elsewhere = Directory::new(&sent.place);
+    let key = elsewhere.list("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
+    let server = Server::new(move |asked| {
+        if asked.path.starts_with("/archive/") {
+            let bytes = elsewhere.get(&key, 0..u64::MAX).unwrap().unwrap();
+            return Given::ranged(asked, &bytes);
+        }
+        if !asked.path.contains("m-") {
+            return Given::new(0, "");
+        }
+        let place = format!("http://{}/archive/m", asked.headers["host"]);
+        Given::new(200, serde_json::json!({ "archiveLocation": place, "cacheKey": key }).to_string())
+    });
+    let client = Client::new(Patience::new(std::time::Duration::from_secs(30)));
+    let backend = ActionsV1::new(client, &server.base, "", Mode::All);
+    let remote = Remote { backend: Box::new(backend), scope: scope("refs/heads/main"), key: None, sums: None };
+    let store = sent.empty("other-store");
+    let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
+    assert_eq!((brought.entries.len(), brought.failed.len()), (0, 4), "{brought:?}");
+    assert!(store.entries().is_empty());
+    // A run goes on: what is missing is fetched from the index.
+    let report = store.restore(&sent.fixture.wanted(), &sent.fixture.cache("second"), &Silent);
+    assert_eq!(report.misses.len(), 4);
+    sent.fixture.uv("second", &["sync", "--quiet", "--frozen"]);
+    assert_eq!(sent.fixture.imported(), ALL);
+}

@@ -1,0 +1,130 @@
+//! `noxide ci`: what one run fetched the next one has, whatever machine it is on; and it never fails for its cache.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::server::{Given, Server};
+use crate::cache::fixture::Fixture;
+use crate::noxide::{Ran, command};
+
+const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
+    @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n\
+    @nox.session\ndef two(session):\n    session.install('many')\n    session.run('python', '-c', 'import many')\n    session.log('two ran')\n\
+    @nox.session(default=False)\ndef bad(session):\n    session.install('beta')\n    session.error('found something')\n";
+
+struct Machine<'a> {
+    fixture: &'a Fixture,
+    name: &'static str,
+}
+
+impl Machine<'_> {
+    /// A run on a machine of that name: a cache and a store of its own, no environments.
+    fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
+        let project = &self.fixture.project;
+        let all: Vec<&str> = ["ci"].iter().chain(arguments).copied().collect();
+        let mut command: Command = command(project.root(), &all);
+        command.env("UV_CACHE_DIR", project.beside().join(self.name).join("uv"));
+        command.env("NOXIDE_CACHE_DIR", project.beside().join(self.name).join("store"));
+        command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
+        std::fs::remove_dir_all(project.root().join(".nox")).ok();
+        let ran = Ran::new(&command.output().unwrap(), project.root());
+        let path = project.root().join("noxide-ci/cache.json");
+        let document = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        (ran, document.unwrap_or_default())
+    }
+}
+
+fn names(value: &Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
+}
+
+#[test]
+fn one_step_brings_runs_keeps_and_gathers() {
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE);
+    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let remote = ["--remote", elsewhere.as_str()];
+    let first = Machine { fixture: &fixture, name: "first-machine" };
+    let (ran, cache) = first.ci(&remote, &[]);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
+    assert!(
+        ran.out.contains("cache: brought 0 of 0 packages") && ran.out.contains("cache: sent 3 packages"),
+        "{}",
+        ran.out
+    );
+    for file in ["record.json", "events.jsonl", "logs/two.log", "junit.xml", ".gitignore"] {
+        assert!(fixture.project.root().join("noxide-ci").join(file).exists(), "{file}");
+    }
+    assert!(fixture.project.read("noxide-ci/logs/two.log").contains("two ran"));
+
+    // Another machine runs one session: it gets what that needs and no more, and sends nothing.
+    let second = Machine { fixture: &fixture, name: "second-machine" };
+    let (ran, cache) = second.ci(&["--remote", &elsewhere, "-s", "one"], &[]);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    assert_eq!((&cache["pushed"]["bytes"], &cache["saved"]), (&0.into(), &0.into()), "{cache:#}");
+    assert!(ran.out.contains("cache: sent nothing: nothing is new"), "{}", ran.out);
+    assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
+
+    // What a failed run fetched is kept too.
+    let fresh = fixture.project.beside().join("fresh").display().to_string();
+    let third = Machine { fixture: &fixture, name: "third-machine" };
+    let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
+    assert_eq!(ran.exit, Some(1));
+    assert_eq!(names(&cache["pushed"]["entries"]), ["beta 2.0"], "{cache:#}");
+    let document: Value = serde_json::from_str(&ran.out).expect("one document and nothing else");
+    assert_eq!(document["version"], 1);
+
+    // The second step of one machine finds all where it left it.
+    let (_, cache) = first.ci(&["--remote", "off", "-s", "two", "--write-sums"], &[]);
+    assert_eq!(cache["from"], Value::Null);
+    assert!(fixture.project.read("noxide.sums").contains("many 1.5"), "{}", fixture.project.read("noxide.sums"));
+    // Only what the list names is taken from elsewhere now.
+    let fourth = Machine { fixture: &fixture, name: "fourth-machine" };
+    let (ran, cache) = fourth.ci(&remote, &[]);
+    assert_eq!((ran.exit, names(&cache["brought"]["entries"])), (Some(0), vec!["many 1.5"]), "{cache:#}");
+    assert!(ran.out.contains("warning: alpha 1.0 is not used: it is not in noxide.sums"), "{}", ran.out);
+}
+
+#[test]
+fn a_cache_that_fails_fails_no_run() {
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE);
+    let machine = Machine { fixture: &fixture, name: "machine" };
+    let down = Server::new(|_| Given::new(500, "down"));
+    let base = format!("{}/", down.base);
+    let forge = [("ACTIONS_CACHE_URL", base.as_str()), ("GITHUB_SERVER_URL", "https://forge.example.org")];
+    let (ran, cache) = machine.ci(&["-s", "one"], &forge);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    assert!(ran.out.contains("warning: 127.0.0.1") && ran.out.contains("answered 500: down"), "{}", ran.out);
+    assert_eq!(cache["saved"], 2, "{cache:#}");
+    // None is given: there is only the store here.
+    let (ran, cache) = machine.ci(&["-s", "one"], &[]);
+    assert_eq!((ran.exit, &cache["from"], &cache["troubles"]), (Some(0), &Value::Null, &serde_json::json!([])));
+    // Settings that name nothing, and a list that nobody understands: without a cache, and said.
+    let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
+    assert!(ran.exit == Some(0) && ran.err.contains("note: without a cache: `ftp://x` is no cache"), "{ran:?}");
+    fixture.project.write("noxide.sums", "nonsense\n");
+    let (ran, _) = machine.ci(&["-s", "one"], &[]);
+    assert!(ran.exit == Some(0) && ran.err.contains("noxide.sums:1:"), "{ran:?}");
+    let (ran, _) = machine.ci(&["-s", "nothing"], &[]);
+    assert_eq!(ran.exit, Some(2), "{ran:?}");
+}
+
+#[test]
+fn coverage_is_held_to_its_floor() {
+    let fixture = Fixture::new();
+    let json = r#"{\"meta\": {\"software\": \"slipcover\"}, \"files\": {\"a.py\": {\"executed_lines\": [1, 2, 3], \"missing_lines\": [4]}}}"#;
+    fixture.project.write(
+        "noxfile.py",
+        format!("import nox\n@nox.session(venv_backend='none')\ndef tests(session):\n    open('cov.json', 'w').write(\"{json}\")\n"),
+    );
+    let machine = Machine { fixture: &fixture, name: "machine" };
+    let (ran, _) = machine.ci(&["--coverage", "--fail-under", "75"], &[]);
+    assert!(ran.exit == Some(0) && ran.out.contains("coverage: 75.00 % (slipcover, 1 files)"), "{ran:?}");
+    assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
+    let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
+    assert!(ran.exit == Some(1) && ran.out.contains("less than the 76 % asked"), "{ran:?}");
+}

@@ -1,0 +1,104 @@
+//! `noxide report --compare`: runs, commits and branches side by side.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use noxide::record::{Outcome, Record};
+use serde_json::Value;
+
+use super::runs::{Dice, Shaped, keep, record, session};
+use crate::support::must;
+
+fn compare(root: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
+    command.arg("-C").arg(root).args(["report", "--compare"]).args(arguments).output().unwrap()
+}
+
+fn git(root: &Path, arguments: &[&str]) -> String {
+    let settings = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+    must(Command::new("git").arg("-C").arg(root).args(settings).args(arguments)).trim().to_owned()
+}
+
+/// A run of two sessions on this commit; `tests` takes this share of a minute.
+fn run(number: usize, commit: &str, share: f64, dice: &mut Dice) -> Record {
+    let mut noisy = |ms: f64| (ms * (0.97 + dice.roll() * 0.06)) as u64;
+    let (lint, tests) = (noisy(5_000.0), noisy(60_000.0 * share));
+    let mut record = record(number, 2, vec![session("lint", 0, lint, 0), session("tests", 0, tests, 1)]);
+    record.commit = Some(commit.to_owned());
+    record
+}
+
+#[test]
+fn branches_and_commits_stand_for_their_runs() {
+    let root = tempfile::tempdir().unwrap();
+    let (root, mut dice) = (root.path(), Dice::new(7));
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
+    let old = git(root, &["rev-parse", "HEAD"]);
+    git(root, &["switch", "-q", "-c", "faster"]);
+    git(root, &["commit", "-q", "--allow-empty", "-m", "two"]);
+    let new = git(root, &["rev-parse", "HEAD"]);
+    git(root, &["commit", "-q", "--allow-empty", "-m", "three, never run"]);
+    for number in 0..10 {
+        keep(root, &run(2 * number, &old, 1.0, &mut dice));
+        keep(root, &run(2 * number + 1, &new, 0.8, &mut dice));
+    }
+    let said: Value = serde_json::from_slice(&compare(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
+    assert_eq!(
+        (&said["version"], &said["before"]["runs"], &said["after"]["runs"]),
+        (&1.into(), &10.into(), &10.into())
+    );
+    assert!(said["after"]["means"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
+    let verdicts: Vec<&str> =
+        said["sessions"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["no-difference-shown", "faster"]);
+    assert_eq!(said["total"]["verdict"], "faster");
+    let ratio = &said["sessions"][1]["ratio"];
+    assert!(ratio["low"].as_f64().unwrap() < 0.8 && ratio["high"].as_f64().unwrap() > 0.8, "{ratio}");
+    let text = compare(root, &[&new[..9], &old, "--check"]);
+    assert_eq!(text.status.code(), Some(1), "going back is slower");
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("no difference shown") && text.contains("slower"), "{text}");
+    assert_eq!(compare(root, &["main", "faster", "--check"]).status.code(), Some(0));
+    let markdown = compare(root, &["main", "main", "--format", "markdown", "-o", "-"]);
+    assert!(String::from_utf8(markdown.stdout).unwrap().contains("| total |"));
+}
+
+#[test]
+fn one_run_against_another_is_too_few_and_failures_do_not_count() {
+    let root = tempfile::tempdir().unwrap();
+    let (root, mut dice) = (root.path(), Dice::new(3));
+    let commit = "00112233445566778899aabbccddeeff00112233";
+    keep(root, &run(1, commit, 1.0, &mut dice));
+    let mut failed = run(2, commit, 0.1, &mut dice);
+    failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
+    failed.exit = Some(1);
+    failed.sessions.push(session("docs", 0, 100, 1));
+    let folder = keep(root, &failed);
+    let said = compare(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(text.contains("too few runs to tell") && text.contains("gone") && text.contains("new"), "{text}");
+    let only: Value = serde_json::from_slice(&compare(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
+    assert_eq!((&only["after"]["runs"], &only["total"]["before"]), (&2.into(), &Value::Null));
+}
+
+#[test]
+fn what_is_no_run_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let code = |arguments: &[&str], why: &str| {
+        let said = compare(root, arguments);
+        assert!(String::from_utf8_lossy(&said.stderr).contains(why), "{}", String::from_utf8_lossy(&said.stderr));
+        assert_eq!(said.status.code(), Some(2));
+    };
+    code(&["a", "b"], "no .noxide");
+    keep(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
+    code(&["last", "--output=x"], "2 values");
+    code(&["last", "nothing"], "no commit or branch");
+    code(&["last", "last", "--format", "trace"], "no trace");
+    fs_err::write(root.join("bad.json"), "{").unwrap();
+    code(&["bad.json", "last"], "bad.json");
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
+    code(&["last", "main"], "no run is recorded of main");
+}
