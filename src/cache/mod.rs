@@ -3,6 +3,7 @@
 mod backend;
 mod backends;
 mod http;
+pub mod keys;
 mod options;
 mod progress;
 pub mod remote;

@@ -76,6 +76,9 @@ pub(super) enum Failure {
     /// Installs cannot be held to the lock.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
+    /// The cache fails, and must not.
+    #[error("the cache cannot be used: {0}")]
+    Cache(String),
     /// There is no uv.
     #[error("{0}")]
     NoUv(String),
@@ -104,6 +107,7 @@ impl Failure {
             Self::Import(_) => 3,
             Self::Command(_) => 1,
             Self::Store(_) | Self::Uv(_) | Self::Layout { .. } | Self::Lock(_) | Self::Interpreter(_) => 3,
+            Self::Cache(_) => 3,
             Self::Ended(signal) | Self::BenchEnded(signal) => Caught::exit(*signal),
         }
     }

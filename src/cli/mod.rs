@@ -20,6 +20,7 @@ mod gate;
 mod history;
 mod history_args;
 mod host_flags;
+mod keyed;
 mod listing;
 mod main;
 mod matrix;
@@ -28,6 +29,7 @@ mod merge;
 mod mistakes;
 mod nox_flags;
 mod opened;
+mod provision;
 mod replay;
 mod report;
 mod report_args;
@@ -45,7 +47,8 @@ pub use audit::{AuditArgs, AuditFormat, InitArgs, Said};
 use audit::{audit, init};
 pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
 pub use cache::{
-    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
+    CacheVerifyArgs, UvArgs,
 };
 pub use cache_flags::CacheFlags;
 pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::listing::dry_run;
 use super::matrix::cut;
 use super::opened::{Opened, Wanted, root};
+use super::provision::Provision;
 use super::screen::{Screen, say, terminal_size};
 use crate::fs::write_atomic;
 use crate::output::{Progress, reporters};
@@ -55,9 +56,10 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
     let history = folder.history();
-    let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    let provision = Provision::new(&mut opened, &mut plan)?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
-    let exit = go(args, screen, &mut opened, plan, &folder, &history, Source { commit, shard })?;
+    let exit = go(args, screen, &mut opened, plan, &folder, &history, Source { commit, shard, provision })?;
     folder.prune(opened.options.history.get());
     // Exit hooks of the noxfile may start programs too.
     opened.host.close();
@@ -140,6 +142,7 @@ fn variable(mark: &str) -> String {
 struct Source {
     commit: Option<String>,
     shard: Option<ShardFacts>,
+    provision: Option<Provision>,
 }
 
 fn go(
@@ -165,7 +168,7 @@ fn go(
     let reporters = reporters::open(&output, screen.streams(events).counted(&progress));
     let mut audience = Audience::new(recorder, reporters, &progress)
         .map_err(|source| Failure::System { what: "cannot show this run".to_owned(), source })?;
-    let facts = facts(&run, &opened.manifest, &plan, source);
+    let facts = facts(&run, &opened.manifest, &plan, &source);
     let run_folder = folder.run(&run);
     let mark =
         mark(&run_folder).map_err(|source| Failure::System { what: "cannot record this run".to_owned(), source })?;
@@ -178,6 +181,8 @@ fn go(
     }
     let (lent, without) = Lent::new(&run_folder, plan.slots);
     opened.notices.extend(without);
+    let mut env = vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())];
+    env.extend(source.provision.as_ref().and_then(|provision| provision.variable(&run_folder)));
     let given = Given {
         mask: mask(&plan, &opened.options.secrets),
         plan,
@@ -187,7 +192,7 @@ fn go(
         folder: &run_folder,
         facts,
         terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
+        env,
         mark: mark.clone(),
         notices: opened.notices.clone(),
         lent: &lent,
@@ -200,6 +205,8 @@ fn go(
     audience.close();
     if let Some(record) = audience.recorder.record() {
         audience.troubles.extend(restore_logs(&opened.options, &run_folder, &record));
+        let provision = source.provision.as_ref();
+        audience.troubles.extend(provision.into_iter().flat_map(|it| it.close(&opened.manifest, &record)));
     }
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);
@@ -240,7 +247,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, source: Source) -> RunFacts {
+fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, source: &Source) -> RunFacts {
     let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
     RunFacts {
         run: run.to_owned(),
@@ -248,9 +255,9 @@ fn facts(run: &str, manifest: &Manifest, plan: &RunPlan, source: Source) -> RunF
         root: manifest.root.clone(),
         slots: plan.slots,
         sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
-        commit: source.commit,
+        commit: source.commit.clone(),
         versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
-        shard: source.shard,
+        shard: source.shard.clone(),
     }
 }
 

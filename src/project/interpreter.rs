@@ -28,6 +28,9 @@ pub struct Interpreter {
 /// Why an interpreter did not tell of itself.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpreterError {
+    /// There is none of that version.
+    #[error("there is no Python {0} here")]
+    Missing(String),
     /// It could not be started.
     #[error("cannot start {}", path.display())]
     Start {
@@ -78,6 +81,33 @@ print(json.dumps({
 "#;
 
 impl Interpreter {
+    /// The interpreter that nox would take for a session: `spec` as its `python=` says, or nox's own.
+    ///
+    /// `uv` is asked first, as nox itself does with that backend; nothing is fetched.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub fn find(spec: Option<&str>, nox: &Path, uv: Option<&Path>) -> Result<Self, InterpreterError> {
+        let Some(spec) = spec else { return Self::ask(nox) };
+        let found = uv.and_then(|uv| {
+            let mut command = Command::new(uv);
+            command.args(["python", "find", "--no-python-downloads", "--no-project", "--system", spec]);
+            let done = command.stdin(Stdio::null()).output().ok().filter(|done| done.status.success())?;
+            Some(PathBuf::from(String::from_utf8_lossy(&done.stdout).trim()))
+        });
+        let name = if spec.starts_with(|sign: char| sign.is_ascii_digit()) {
+            format!("python{spec}")
+        } else {
+            spec.to_owned()
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let on_path = || std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|python| python.is_file());
+        match found.or_else(on_path) {
+            Some(python) => Self::ask(&python),
+            None => Err(InterpreterError::Missing(spec.to_owned())),
+        }
+    }
+
     /// Asks the interpreter at `path`. Takes some 20 ms.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub struct Manifest {
     /// Where nox was told to write its own report, absolute.
     #[serde(default, with = "path_facts::maybe")]
     pub report: Option<PathBuf>,
+    /// Where the environment of sessions says that uv's cache is.
+    #[serde(default)]
+    pub uv_cache: Option<PathBuf>,
     /// What people should know of the noxfile, a sentence each.
     #[serde(default)]
     pub notices: Vec<String>,
@@ -95,6 +98,9 @@ pub struct Session {
     /// Names that its source passes to `session.notify` as constants; what it really notifies shows as it runs.
     #[serde(default)]
     pub notifies: Vec<String>,
+    /// Command lines of its installs as far as its source says them; `*` stands for words that it does not say.
+    #[serde(default)]
+    pub installs: Vec<Vec<String>>,
     /// The file that holds its function.
     #[serde(default, with = "path_facts::maybe")]
     pub file: Option<PathBuf>,

@@ -98,7 +98,8 @@ impl Dispatcher<'_> {
         };
         let session = self.given.plan.sessions[place].facts.name.clone();
         self.failed |= outcome.is_failure();
-        let (install, cache) = (self.installs.remove(&place), None);
+        let install = self.installs.remove(&place);
+        let cache = self.given.plan.sessions[place].cache.clone();
         self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts, install, cache }));
         for abort in self.scheduler.finish(place, outcome) {
             let because = self.given.plan.sessions[abort.because].facts.name.clone();

@@ -8,7 +8,7 @@ use super::options::{CacheMode, Caching, Cpus, RetryPolicy, RunOptions, SessionO
 use super::schedule::{Scheduler, Work};
 use super::share::{Claim, shares};
 use crate::project::{Manifest, Session, SessionId, SessionName};
-use crate::record::{History, Outcome, SessionFacts, Usual};
+use crate::record::{CacheUse, History, Outcome, SessionFacts, Usual};
 
 /// All that a run will do.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub struct PlannedSession {
     pub log: String,
     /// For how many CPUs' worth of work it is told to start workers.
     pub share: usize,
+    /// What the cache did for it before the run.
+    pub cache: Option<CacheUse>,
 }
 
 /// A session's place in a simulated run, in milliseconds.
@@ -186,6 +188,7 @@ impl PlannedSession {
             outputs: options.outputs.clone(),
             log,
             share: cpus,
+            cache: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub fn session(name: &str) -> Session {
         parameters: Vec::new(),
         coverage: CoverageUse::default(),
         notifies: Vec::new(),
+        installs: Vec::new(),
         file: None,
         line: None,
     }
@@ -45,6 +46,7 @@ pub fn manifest(sessions: Vec<Session>) -> Manifest {
         description: String::new(),
         stop_on_first_error: false,
         report: None,
+        uv_cache: None,
         notices: Vec::new(),
         queue: (0..sessions.len()).map(SessionId).collect(),
         sessions,

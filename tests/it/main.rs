@@ -9,6 +9,7 @@ mod audit;
 mod bad_noxfile;
 mod bench;
 mod cache;
+mod cache_keys;
 mod ci;
 mod cli_help;
 mod command_line;

@@ -98,6 +98,7 @@ pub(crate) fn settings() -> Vec<(&'static str, Option<OsString>)> {
         ("NOX_DOWNLOAD_PYTHON", Some("never".into())),
         ("UV_PYTHON_DOWNLOADS", Some("never".into())),
         ("PYTHONDONTWRITEBYTECODE", Some("1".into())),
+        ("NOXIDE_CACHE_DIR", Some(kept().join("caches").into())),
     ];
     for name in ["CI", "NO_COLOR", "FORCE_COLOR", "NOXSESSION", "NOXPYTHON", "NOXTAG", "PYTHONPATH", "COVERAGE_FILE"] {
         settings.push((name, None));

@@ -11,6 +11,7 @@ use crate::cli::screen::Screen;
 /// When the store, uv or the lock cannot be had.
 pub(in crate::cli) fn cache(args: &CacheArgs, screen: &Screen) -> Result<u8, Failure> {
     match &args.command {
+        CacheCommand::Key(args) => super::key::key(args, screen),
         CacheCommand::Restore(args) => super::restore::restore(args, screen),
         CacheCommand::Save(args) => super::save::save(args, screen),
         CacheCommand::Status(args) => super::status::status(args),
@@ -22,6 +23,7 @@ pub(in crate::cli) fn cache(args: &CacheArgs, screen: &Screen) -> Result<u8, Fai
 /// Whether a failure is told as a document.
 pub(in crate::cli) fn wants_json(args: &CacheArgs) -> bool {
     let format = match &args.command {
+        CacheCommand::Key(args) => args.format,
         CacheCommand::Restore(args) => args.format,
         CacheCommand::Save(args) => args.format,
         CacheCommand::Status(args) => args.format,

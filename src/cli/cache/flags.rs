@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::cache_flags::CacheFlags;
 use crate::cli::format::Format;
+use crate::cli::host_flags::HostArgs;
+use crate::cli::nox_flags::Selection;
 use crate::config::{Misread, parse_age, parse_memory};
 
 /// Flags of `noxide cache`.
@@ -20,6 +23,9 @@ pub struct CacheArgs {
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 #[command(args_override_self = true)]
 pub enum CacheCommand {
+    /// Print the key of what sessions install
+    #[command(args_override_self = true)]
+    Key(Box<CacheKeyArgs>),
     /// Put what the lock names into uv's cache
     #[command(args_override_self = true)]
     Restore(CacheRestoreArgs),
@@ -35,6 +41,26 @@ pub enum CacheCommand {
     /// Remove what is old, unused or too much
     #[command(args_override_self = true)]
     Prune(CachePruneArgs),
+}
+
+/// Flags of `noxide cache key`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheKeyArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Print each fact, and what differs from the nearest older state
+    #[arg(long, help_heading = "Output")]
+    pub explain: bool,
+    /// As text or json
+    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub format: Format,
+    /// How dependencies are had.
+    #[command(flatten)]
+    pub dependencies: CacheFlags,
+    /// How nox is found and started.
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Flags of `noxide cache restore`.

@@ -2,6 +2,7 @@
 
 mod command;
 mod flags;
+mod key;
 mod opened;
 mod prune;
 mod restore;
@@ -11,5 +12,6 @@ mod verify;
 
 pub(super) use command::{cache, wants_json};
 pub use flags::{
-    CacheArgs, CacheCommand, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs, CacheVerifyArgs, UvArgs,
+    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
+    CacheVerifyArgs, UvArgs,
 };

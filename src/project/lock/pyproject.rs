@@ -1,11 +1,13 @@
 //! What pyproject.toml says of dependencies: the tables that decide what gets installed, and no others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::lines::line_of;
 use super::name::normal;
+use super::requirement::Requirement;
 
 /// The tables of a pyproject.toml that decide what gets installed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,8 +16,8 @@ pub struct Pyproject {
     pub name: Option<String>,
     /// What each table says, by its dotted name, in one form whatever the file's own.
     pub tables: Vec<(String, String)>,
-    /// Names of its extras.
-    pub extras: Vec<String>,
+    /// Its extras by name, each with the requirements it is made of.
+    pub extras: BTreeMap<String, Vec<String>>,
 }
 
 /// A pyproject.toml that cannot be read.
@@ -42,12 +44,10 @@ pub enum PyprojectError {
 }
 
 /// The tables and keys that count, as dotted names. `tool.uv` as a whole: nearly all of it steers resolution.
-const COUNT: [&str; 17] = [
+const COUNT: [&str; 15] = [
     "build-system",
-    "dependency-groups",
     "project.dependencies",
     "project.dynamic",
-    "project.optional-dependencies",
     "project.requires-python",
     "tool.flit.metadata",
     "tool.hatch.build.targets.wheel.hooks",
@@ -78,6 +78,23 @@ impl Pyproject {
         Ok(Self::of(&root))
     }
 
+    /// These extras with all that they are made of, as in `all = ["app[tests,docs]"]`.
+    pub fn composed(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut composed = BTreeSet::new();
+        let mut waiting: Vec<String> = extras.iter().cloned().collect();
+        while let Some(extra) = waiting.pop() {
+            let parts = self.extras.get(&extra).into_iter().flatten();
+            let own = parts.filter_map(|part| part.parse::<Requirement>().ok());
+            waiting.extend(
+                own.filter(|part| Some(&part.name) == self.name.as_ref())
+                    .flat_map(|part| part.extras)
+                    .filter(|part| !composed.contains(part)),
+            );
+            composed.insert(extra);
+        }
+        composed
+    }
+
     fn of(root: &Table) -> Self {
         let mut tables: Vec<(String, String)> =
             COUNT.iter().filter_map(|name| Some(((*name).to_owned(), shown(find(root, name)?)))).collect();
@@ -88,15 +105,25 @@ impl Pyproject {
                 uv.iter().filter(|(key, _)| steers(key)).map(|(key, value)| (format!("tool.uv.{key}"), shown(value))),
             );
         }
+        for (name, parts) in [("project.optional-dependencies", root), ("dependency-groups", root)] {
+            let parts = find(parts, name).and_then(Value::as_table);
+            tables.extend(
+                parts.into_iter().flatten().map(|(key, value)| (format!("{name}.{}", normal(key)), shown(value))),
+            );
+        }
         tables.sort();
         let name = find(root, "project.name").or_else(|| find(root, "tool.poetry.name"));
         let extras = find(root, "project.optional-dependencies").and_then(Value::as_table);
         Self {
             name: name.and_then(Value::as_str).map(normal),
             tables,
-            extras: extras.map(|extras| extras.keys().map(|extra| normal(extra)).collect()).unwrap_or_default(),
+            extras: extras.into_iter().flatten().map(|(extra, list)| (normal(extra), texts(list))).collect(),
         }
     }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn find<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
@@ -128,7 +155,7 @@ mod tests {
 name = "Demo_App"
 version = "1"
 dependencies = ["a>=1", 'b']
-optional-dependencies = { Docs_All = ["c"], x = ["d"] }
+optional-dependencies = { Docs_All = ["c"], x = ["d"], all = ["demo-app[x,all]", "e"] }
 [tool.uv]
 package = true
 cache-dir = "x"
@@ -145,17 +172,23 @@ line-length = 88
     #[test]
     fn only_what_decides_installs_counts() {
         let project = read(TEXT);
-        assert_eq!(
-            (project.name.as_deref(), &project.extras[..]),
-            (Some("demo-app"), &["docs-all", "x"].map(String::from)[..])
-        );
+        assert_eq!(project.name.as_deref(), Some("demo-app"));
+        let composed = project.composed(&BTreeSet::from(["all".to_owned()]));
+        assert_eq!(composed.into_iter().collect::<Vec<_>>(), ["all", "x"]);
         let names: Vec<&str> = project.tables.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
-            ["project.dependencies", "project.optional-dependencies", "tool.uv.package", "tool.uv.sources"]
+            [
+                "project.dependencies",
+                "project.optional-dependencies.all",
+                "project.optional-dependencies.docs-all",
+                "project.optional-dependencies.x",
+                "tool.uv.package",
+                "tool.uv.sources"
+            ]
         );
         assert_eq!(project.tables[0].1, r#"["a>=1", "b"]"#);
-        assert_eq!(project.tables[3].1, r#"{"a": {"editable": true, "path": "../a"}}"#);
+        assert_eq!(project.tables[5].1, r#"{"a": {"editable": true, "path": "../a"}}"#);
         assert_eq!(read(&TEXT.replace("88", "100").replace("version = \"1\"", "# other")), project);
         assert_ne!(read(&TEXT.replace("a>=1", "a>=2")), project);
     }

@@ -24,6 +24,7 @@ class Use:
         self.file = None
         self.file_varies = False
         self.notifies = []
+        self.installs = []
 
 
 def source_use(function):
@@ -127,6 +128,10 @@ def look_at_call(call, function, tree, use):
         named = [word for target in targets for word in words_of(target, function, tree, 0)]
         use.notifies += [word for word in named if "*" not in word and word not in use.notifies]
         return
+    if name in ("install", "run_install", "run_always") or (name == "run" and words[:1] == ["uv"]):
+        written = [words_of(argument, function, tree, 0) or ["*"] for argument in call.args]
+        begin = ["uv", "pip", "install"] if name == "install" else []
+        use.installs.append(begin + [word for words in written for word in words])
     if name in ("glob", "rglob", "iglob"):
         if any(word.rsplit("/", 1)[-1].startswith(".coverage") and "*" in word for word in words):
             use.reads = True

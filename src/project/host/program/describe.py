@@ -31,6 +31,7 @@ def describe(found, mode):
         "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
         "report": path_facts(os.path.abspath(str(report))) if report else None,
         "notices": found.notices,
+        "uv_cache": os.environ.get("UV_CACHE_DIR") or None,
     }
 
 
@@ -57,6 +58,7 @@ def describe_session(nox, found, runner, numbers):
         "parameters": [[str(name), shown(value)] for name, value in getattr(function, "call_spec", {}).items()],
         "coverage": coverage_facts(use),
         "notifies": use.notifies,
+        "installs": use.installs,
         "file": None if file is None else path_facts(file),
         "line": line,
     }

@@ -8,20 +8,6 @@ import functools
 
 KEPT = ".noxide-installs.json"
 KEPT_VERSION = 1
-# Flags of uv and pip that leave an environment as it is where it satisfies what is asked for; True: takes a value.
-PLAIN_FLAGS = {
-    "-e": True, "--editable": True, "-r": True, "--requirement": True, "--requirements": True, "-c": True,
-    "--constraint": True, "--constraints": True, "-i": True, "--index-url": True, "--default-index": True,
-    "--extra-index-url": True, "--index": True, "-f": True, "--find-links": True, "--no-index": False,
-    "--only-binary": True, "--no-binary": True, "--no-deps": False, "--pre": False, "--prerelease": True,
-    "--prefer-binary": False, "--resolution": True, "--exclude-newer": True, "--group": True, "--extra": True,
-    "--all-extras": False, "-q": False, "--quiet": False, "-qq": False, "-v": False, "--verbose": False,
-    "--no-input": False, "--no-color": False, "--disable-pip-version-check": False, "--progress-bar": True,
-    "--no-warn-script-location": False, "--no-python-version-warning": False, "--upgrade-strategy": True,
-    "--use-feature": True, "--compile-bytecode": False, "--no-progress": False, "--no-cache-dir": False,
-    "--link-mode": True, "--index-strategy": True, "--keyring-provider": True, "--trusted-host": True,
-}
-FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
 # Variables that change what an install gives; those that only change how it gets there are left out.
 VARIABLES = ("UV_", "PIP_", "SETUPTOOLS_", "HATCH_", "FLIT_", "POETRY_", "PDM_", "PYTHON", "CMAKE_", "CARGO_", "MATURIN_")
 NAMES = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET",
@@ -31,17 +17,6 @@ HOW = ("UV_CACHE_DIR", "UV_OFFLINE", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCU
        "PIP_PROGRESS_BAR", "PIP_DISABLE_PIP_VERSION_CHECK", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED",
        "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED", "PYTHONFAULTHANDLER", "PYTHONWARNINGS", "PYTHONDEVMODE")
 CONSTRAINTS = ("UV_CONSTRAINT", "PIP_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
-# Backends that make of the same files the same thing, unless their settings ask for more.
-STEADY = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
-          "uv_build")
-RESTLESS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
-            "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
-RESULTS = ("build", "dist", "site", "htmlcov")
-MOST_BYTES = 64 << 20
-
-
-class Doubt(Exception):
-    """Nothing says whether an install would change something."""
 
 
 class Installs:
@@ -53,6 +28,7 @@ class Installs:
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INSTALLS_MAX_AGE", 0))
         self.asked = os.path.join(os.getcwd(), ".noxide", "asked")
+        self.fill = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         self.seconds = 0.0
         self.commands = 0
         self.skipped = 0
@@ -103,13 +79,39 @@ class Installs:
                     return install(session, *args, **dict(kwargs, env=env))
                 except self.nox.command.CommandFailed:
                     session.warn("That failed offline: tried again online.")
-        result = install(session, *args, **kwargs)
+        with self.alone(session, args, kwargs):
+            result = install(session, *args, **kwargs)
         if asked:
             with contextlib.suppress(OSError):
                 os.makedirs(self.asked, exist_ok=True)
                 with open(asked, "w"):
                     os.utime(asked)
         return result
+
+    @contextlib.contextmanager
+    def alone(self, session, args, kwargs):
+        """While a cache is filled: one install at a time, for uv fetches for each what none has finished fetching.
+
+        What another session of the run has installed already is there, and goes on beside others.
+        """
+        if not self.fill:
+            yield
+            return
+        import fcntl
+
+        variables = dict(session.env, **(kwargs.get("env") or {}))
+        variables = [[name, value] for name, value in sorted(variables.items())
+                     if name.startswith(("UV_", "PIP_")) and name not in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON")]
+        mark = os.path.join(self.fill, digest(json.dumps([args, variables], default=str).encode("utf-8", "replace")))
+        os.makedirs(self.fill, exist_ok=True)
+        with open(os.path.join(self.fill, "lock"), "w") as lock:
+            if not os.path.exists(mark):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(mark):
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            yield
+            with open(mark, "w"):
+                pass
 
     def print_of(self, session, words, kwargs):
         """What decides the result of an install, as a digest; none where that cannot be known."""
@@ -238,7 +240,22 @@ def watch_installs(nox, runner):
     for name in ("run_install", "run_always"):
         wrap(name, words_of_command)
     wrap("conda_install", lambda args: None)
+    if watched.fill:
+        wrap_syncs(kind, watched)
     return watched
+
+
+def wrap_syncs(kind, watched):
+    """`session.run("uv", "sync", …)` is an install too, though nox does not know."""
+    run = kind.run
+
+    @functools.wraps(run)
+    def watched_run(session, *args, **kwargs):
+        if len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
+            return watched.around(run, session, None, args, kwargs)
+        return run(session, *args, **kwargs)
+
+    kind.run = watched_run
 
 
 def words_of_command(args):
@@ -248,141 +265,3 @@ def words_of_command(args):
         if words[: len(begin)] == begin and len(words) > len(begin):
             return words[len(begin) :]
     return None
-
-
-def digest(data):
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
-def site_folders(place):
-    import glob
-
-    return sorted(glob.glob(os.path.join(glob.escape(place), "lib*", "*", "site-packages")))
-
-
-def facts_of_words(words):
-    """The words of an install, each file and folder that they name with its content."""
-    facts, at = [], 0
-    while at < len(words):
-        word = words[at]
-        flag, _, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if word.startswith("-"):
-            if flag not in PLAIN_FLAGS:
-                raise Doubt
-            if not PLAIN_FLAGS[flag]:
-                facts.append(flag)
-                at += 1
-                continue
-            if not value:
-                at += 1
-                value = words[at] if at < len(words) else ""
-            if flag in ("-e", "--editable"):
-                facts.append([flag, folder_facts(value, True)])
-            elif flag in FILES:
-                facts.append([flag, file_facts(value, [])])
-            else:
-                facts.append([flag, value])
-            if flag in ("--group", "--extra", "--all-extras"):
-                facts.append(file_facts("pyproject.toml", []))
-        else:
-            facts.append(thing_facts(word))
-        at += 1
-    # Settings that uv reads from the project, whatever it installs.
-    return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)] + [uv_tables()]
-
-
-def uv_tables():
-    """The part of pyproject.toml that uv heeds for any install: the lines of its `tool.uv` tables."""
-    try:
-        with open("pyproject.toml", "rb") as file:
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return re.findall(r"(?ms)^\[tool\.uv[^\n]*$.*?(?=^\[|\Z)", text)
-
-
-def thing_facts(word):
-    """A requirement, or a file or folder by its content."""
-    if "://" in word or word.startswith("git+") or " @ " in word:
-        raise Doubt  # what is behind an address may change
-    bare = re.sub(r"\[[^\]]*\]$", "", word)
-    if os.path.isdir(bare) and (bare.startswith(".") or "/" in bare):
-        return folder_facts(word, False)
-    if os.path.isfile(bare):
-        return [os.path.basename(bare), content(bare)]
-    if "/" in word:
-        raise Doubt
-    return word
-
-
-def file_facts(path, seen):
-    """A requirements or constraints file with those that it includes."""
-    path = os.path.abspath(path)
-    if path in seen:
-        return path
-    with open(path, "rb") as file:
-        data = file.read()
-    facts = [digest(data)]
-    for line in data.decode("utf-8", "replace").splitlines():
-        line = line.split(" #")[0].strip()
-        include = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", line)
-        if include:
-            facts.append(file_facts(os.path.join(os.path.dirname(path), include.group(1)), seen + [path]))
-        elif line.startswith(("-e", "--editable", ".", "/", "file:", "git+")) or "://" in line and " @ " in line:
-            raise Doubt
-    return facts
-
-
-def folder_facts(word, editable):
-    """A project in a folder: where it is, and what its metadata (and, where its files are copied, they) consist of."""
-    bare = re.sub(r"\[[^\]]*\]$", "", word)
-    if "://" in bare or not os.path.isdir(bare):
-        raise Doubt
-    extras = word[len(bare) :]
-    with open(os.path.join(bare, "pyproject.toml"), "rb") as file:
-        text = file.read().decode("utf-8")
-    backend = re.search(r"(?m)^\s*build-backend\s*=\s*[\"']([^\"']+)[\"']", text)
-    # Comments may name anything.
-    said = re.sub(r"(?m)#.*$", "", text)
-    if not backend or backend.group(1) not in STEADY or any(word in said for word in RESTLESS):
-        raise Doubt
-    if os.path.exists(os.path.join(bare, "setup.py")):
-        raise Doubt
-    root = os.path.abspath(bare)
-    if editable:
-        names = [name for name in sorted(os.listdir(root)) if os.path.splitext(name)[1] in (".toml", ".cfg", ".in", ".md",
-                 ".rst", ".txt", "") and os.path.isfile(os.path.join(root, name)) and not name.startswith(".")]
-        return [root, extras, [[name, content(os.path.join(root, name))] for name in names]]
-    return [extras, tree_facts(root)]
-
-
-def tree_facts(root):
-    """All files of a project that may go into what is built of it."""
-    facts, size = [], 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not left_out(os.path.join(folder, name), folder == root))
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
-                continue
-            size += os.path.getsize(path)
-            if size > MOST_BYTES:
-                raise Doubt
-            facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, content(path)])
-    return facts
-
-
-def left_out(path, top):
-    """Whether a folder holds results and not sources."""
-    name = os.path.basename(path)
-    if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
-        return True
-    has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
-    return has("pyvenv.cfg") or (top and name in RESULTS and not has("__init__.py"))
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return digest(file.read())

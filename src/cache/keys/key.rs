@@ -1,0 +1,143 @@
+//! The key: one line, lower case, its parts from the general to the special, so that prefixes fall back.
+
+use std::fmt;
+
+use super::recipe::Recipe;
+
+/// The longest key that the caches of forges take.
+const LONGEST: usize = 512;
+/// The longest part of it.
+const LONGEST_PART: usize = 60;
+
+/// What stands before the digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyParts {
+    /// The repository, or the project's name.
+    pub project: String,
+    /// Operating system.
+    pub os: String,
+    /// Architecture.
+    pub arch: String,
+    /// C library.
+    pub libc: String,
+    /// Tags of the interpreters.
+    pub pythons: Vec<String>,
+    /// Version of uv, or the name of the backend.
+    pub tool: String,
+}
+
+/// A key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    prefix: String,
+    digest: String,
+}
+
+impl Key {
+    /// The key of some sessions together, whatever their order.
+    pub fn new(parts: &KeyParts, recipes: &[Recipe]) -> Self {
+        let mut named: Vec<(&str, String)> = recipes.iter().map(|recipe| (&*recipe.session, recipe.digest())).collect();
+        named.sort();
+        let mut hasher = blake3::Hasher::new();
+        for (session, digest) in &named {
+            hasher.update(&(session.len() as u64).to_le_bytes()).update(session.as_bytes()).update(digest.as_bytes());
+        }
+        // One session's key is its recipe's digest: sessions that install the same are told by it.
+        let digest = match named.as_slice() {
+            [(_, only)] => only.clone(),
+            _ => hasher.finalize().to_hex()[..32].to_owned(),
+        };
+        let names: Vec<&str> = named.iter().map(|(session, _)| *session).collect();
+        let scope = match names.as_slice() {
+            [only] => (*only).to_owned(),
+            several => {
+                let digest = blake3::hash(several.join("\n").as_bytes()).to_hex();
+                format!("{}sessions-{}", several.len(), &digest[..8])
+            }
+        };
+        let mut pythons = parts.pythons.clone();
+        pythons.sort();
+        pythons.dedup();
+        let parts =
+            ["nx1", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
+        let plain: Vec<String> = parts.iter().map(|part| plain(part)).filter(|part| !part.is_empty()).collect();
+        let mut prefix = plain.join("-");
+        prefix.truncate(LONGEST - 34);
+        Self { prefix: format!("{prefix}-"), digest }
+    }
+
+    /// What the keys of other states of the same sessions begin with too.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// What tells this state from others.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.prefix, self.digest)
+    }
+}
+
+/// A part of a key: lower case, letters, digits, `.`, `_` and `-` alone.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for sign in text.to_lowercase().chars() {
+        let kept = sign.is_ascii_alphanumeric() || "._".contains(sign);
+        if kept || !plain.ends_with('-') {
+            plain.push(if kept { sign } else { '-' });
+        }
+    }
+    plain.truncate(LONGEST_PART);
+    plain.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::keys::{Fact, FactKind};
+
+    fn recipe(session: &str, value: &str) -> Recipe {
+        let fact = Fact { kind: FactKind::Package, name: "ruff".to_owned(), value: value.to_owned() };
+        Recipe::new(session, vec![fact.clone(), fact])
+    }
+
+    fn parts() -> KeyParts {
+        KeyParts {
+            project: "Acme/Parcel, Book".to_owned(),
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            libc: "glibc-2.36".to_owned(),
+            pythons: vec!["cpython-313".to_owned(), "cpython-311".to_owned(), "cpython-313".to_owned()],
+            tool: "uv0.13.9".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_line_that_all_caches_take() {
+        let key = Key::new(&parts(), &[recipe("lint", "1")]);
+        let start = "nx1-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
+        assert_eq!(key.prefix(), start);
+        assert_eq!(key.to_string(), format!("{start}{}", recipe("x", "1").digest()), "{key}");
+        assert_eq!(key.digest().len(), 32);
+        let long = KeyParts { project: "x".repeat(900), ..parts() };
+        let many: Vec<Recipe> = (0..90).map(|n| recipe(&format!("Tests({n}, 'ü')"), "1")).collect();
+        let key = Key::new(&long, &many).to_string();
+        assert!(key.len() <= LONGEST && key == key.to_lowercase() && !key.contains(','), "{key}");
+        assert!(key.is_ascii() && key.contains("90sessions-"));
+    }
+
+    #[test]
+    fn the_digest_tells_states_apart_and_nothing_else() {
+        let of = |recipes: &[Recipe]| Key::new(&parts(), recipes).digest().to_owned();
+        assert_ne!(of(&[recipe("lint", "1")]), of(&[recipe("lint", "2")]));
+        assert_eq!(of(&[recipe("lint", "1")]), of(&[recipe("format", "1")]), "equal facts, equal packages");
+        let (a, b) = (recipe("a", "1"), recipe("b", "2"));
+        assert_eq!(of(&[a.clone(), b.clone()]), of(&[b.clone(), a.clone()]));
+        assert_ne!(of(&[a, b]), of(&[recipe("a", "2"), recipe("b", "1")]));
+    }
+}
