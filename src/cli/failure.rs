@@ -33,14 +33,6 @@ pub(super) enum Failure {
     /// There is no uv, or it does not say what it is asked.
     #[error(transparent)]
     Uv(#[from] UvError),
-    /// uv keeps its cache in a way that is not known.
-    #[error("how {} keeps its cache is not known: {why}", uv.display())]
-    Layout {
-        /// The uv.
-        uv: PathBuf,
-        /// What was tried and how it ended.
-        why: String,
-    },
     /// uv.lock cannot be read.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -106,7 +98,7 @@ impl Failure {
             Self::Nox(_) | Self::Host(_) | Self::System { .. } | Self::Constraints(_) | Self::NoUv(_) => 3,
             Self::Import(_) => 3,
             Self::Command(_) => 1,
-            Self::Store(_) | Self::Uv(_) | Self::Layout { .. } | Self::Lock(_) | Self::Interpreter(_) => 3,
+            Self::Store(_) | Self::Uv(_) | Self::Lock(_) | Self::Interpreter(_) => 3,
             Self::Cache(_) => 3,
             Self::Ended(signal) | Self::BenchEnded(signal) => Caught::exit(*signal),
         }

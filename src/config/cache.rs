@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::place::Placed;
 use super::reader::Reader;
-use super::shape::{DurationText, WordText, keys_of, nothing_required};
+use super::shape::{AgeText, DurationText, MemoryText, WordText, keys_of, nothing_required};
 use crate::run::CacheMode;
 
 /// How dependencies are kept and had.
@@ -23,6 +23,15 @@ pub struct CacheTable {
     /// How old an answer of the package index may be; 0 asks it each time.
     #[schemars(with = "DurationText", extend("default" = 0))]
     pub max_age: Option<Placed<Duration>>,
+    /// Bytes that the store may hold; more is pruned, what was used longest ago first.
+    #[schemars(with = "MemoryText", extend("default" = "20GB"))]
+    pub max_size: Option<Placed<u64>>,
+    /// How long an entry of the store may go unused.
+    #[schemars(with = "AgeText", extend("default" = "60d"))]
+    pub max_unused: Option<Placed<Duration>>,
+    /// Further folders that are kept with the wheels; `~` is the home folder.
+    #[schemars(with = "Vec<String>", extend("default" = []))]
+    pub folders: Vec<Placed<String>>,
 }
 
 impl CacheTable {
@@ -33,6 +42,9 @@ impl CacheTable {
                 key @ "mode" => cache.mode = reader.word(key, node),
                 key @ "locked" => cache.locked = reader.boolean(key, node),
                 key @ "max-age" => cache.max_age = reader.duration(key, node),
+                key @ "max-size" => cache.max_size = reader.memory(key, node),
+                key @ "max-unused" => cache.max_unused = reader.age(key, node),
+                key @ "folders" => cache.folders = reader.texts(key, node, |text| Ok(text.to_owned())),
                 unknown => reader.unknown(unknown, key.span(), &keys_of::<Self>()),
             }
         }

@@ -11,8 +11,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::place::{Placed, SettingsError, Source, Spot, Wrong, did_you_mean};
 use super::text::{
-    Jobs, Misread, listed, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_memory,
-    parse_number, parse_variable_name, parse_word,
+    Jobs, Misread, listed, parse_age, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs,
+    parse_memory, parse_number, parse_variable_name, parse_word,
 };
 use crate::run::{Backoff, Cpus, FailFast, RetryPolicy, Words};
 
@@ -124,6 +124,12 @@ impl Reader {
     pub(super) fn duration(&mut self, key: &str, node: &Node<'_>) -> Option<Placed<Duration>> {
         self.value(key, "a duration such as \"10m\" or a number of seconds", node, |value| {
             text_of(value).or_else(|| integer_of(value)).map(|text| parse_duration(&text))
+        })
+    }
+
+    pub(super) fn age(&mut self, key: &str, node: &Node<'_>) -> Option<Placed<Duration>> {
+        self.value(key, "an age such as \"30d\" or a number of seconds", node, |value| {
+            text_of(value).or_else(|| integer_of(value)).map(|text| parse_age(&text))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::colour::Colour;
@@ -12,6 +12,7 @@ use super::place::{Placed, SettingsError, Wrong, did_you_mean};
 use super::text::{
     Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number, parse_word,
 };
+use crate::cache::CacheOptions;
 use crate::run::{
     CacheMode, Caching, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, limit,
 };
@@ -229,6 +230,23 @@ impl Settings {
                 constraints: None,
             },
             sessions: self.rules(),
+        }
+    }
+
+    /// What settings say of the store, which lies in `dir`; `home` is what `~` stands for.
+    pub fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>) -> CacheOptions {
+        let table = &self.file.cache;
+        let default = CacheOptions::default();
+        let expanded = |text: &Placed<String>| match (text.value.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => home.join(below),
+            _ => PathBuf::from(&text.value),
+        };
+        CacheOptions {
+            dir,
+            max_size: table.max_size.as_ref().map_or(default.max_size, |size| size.value),
+            max_unused: table.max_unused.as_ref().map_or(default.max_unused, |age| age.value),
+            folders: table.folders.iter().map(expanded).collect(),
+            ..default
         }
     }
 

@@ -73,6 +73,8 @@ macro_rules! shape {
 shape! {
     /// `"10m"`, `"1h 30m"`, or seconds.
     DurationText = { "type": ["string", "integer"], "minimum": 0, "examples": ["10m", "1h 30m", 90] };
+    /// `"30d"`, `"8w"`, a duration, or seconds.
+    AgeText = { "type": ["string", "integer"], "minimum": 0, "examples": ["30d", "8w", "36h"] };
     /// A number from 1 up, or `"auto"`.
     CountOrAuto = { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] };
     /// A number from 1 up, or `"all"`.

@@ -84,6 +84,9 @@ log-name = "nox-{session}-output.log"
 mode = "require"
 locked = true
 max-age = "1h"
+max-size = "1GB"
+max-unused = "8w"
+folders = ["~/.cache/pyright-python"]
 
 [sessions.unit_tests]
 after = ["lint"]

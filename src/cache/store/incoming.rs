@@ -86,9 +86,19 @@ impl Incoming<'_> {
     /// # Errors
     /// What is wrong with the first file that cannot be taken.
     pub fn adopt(&mut self, from: &Path, linker: &Linker) -> Result<(), Damage> {
+        self.adopt_some(from, linker, &|_| true)
+    }
+
+    /// The same of what `wanted` takes, by its path below `from`.
+    pub(super) fn adopt_some(
+        &mut self,
+        from: &Path,
+        linker: &Linker,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Damage> {
         let found = walk(from).map_err(|error| self.damage("", Wrong::Unreadable(error.to_string())))?;
         let mut folders: HashSet<String> = HashSet::new();
-        for (path, stamp) in found {
+        for (path, stamp) in found.into_iter().filter(|(path, _)| wanted(path)) {
             let text = path.to_str().unwrap_or_default().to_owned();
             let take = || -> Result<(), Wrong> {
                 let place = self.place(&text)?;

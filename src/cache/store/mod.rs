@@ -1,6 +1,7 @@
 //! The store on disk: entries, each whole or not at all, each verified before it is used.
 
 mod entry;
+mod folder;
 mod head;
 mod id;
 mod incoming;
@@ -17,6 +18,7 @@ mod wheel_record;
 mod wrong;
 
 pub use entry::{Entry, Placing, PlacingFile};
+pub use folder::KeptFolder;
 pub use head::Head;
 pub use id::{EntryId, Kind};
 pub use incoming::{Incoming, Published};

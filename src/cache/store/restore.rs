@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -38,6 +39,8 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// How files were put down: `clone`, `hardlink` or `copy`; none where there were none.
     pub link: Option<&'static str>,
+    /// How much of the time went into looking at files before they were put down, by all threads together over their number.
+    pub check_seconds: f64,
     /// How long it took.
     pub seconds: f64,
 }
@@ -59,6 +62,21 @@ impl RestoreReport {
     /// Whether everything wanted is here now.
     pub fn is_complete(&self) -> bool {
         self.misses.is_empty()
+    }
+}
+
+impl RestoreReport {
+    /// Adds what became of a folder.
+    pub fn add_folder(&mut self, done: Result<Restored, Miss>) {
+        match done {
+            Ok(restored) if restored.files == 0 => self.here.push(restored.name),
+            Ok(restored) => {
+                self.files += restored.files;
+                self.bytes += restored.bytes;
+                self.restored.push(restored);
+            }
+            Err(miss) => self.misses.push(miss),
+        }
     }
 }
 
@@ -105,7 +123,9 @@ impl Store {
         };
         progress.begin(Phase::Restore, plan.amount());
         let linker = Linker::new();
-        let faults = put_down(&plan.place, workspace.path(), &linker, progress);
+        let checked = AtomicU64::new(0);
+        let faults = put_down(&plan.place, workspace.path(), &linker, &checked, progress);
+        report.check_seconds = checked.into_inner() as f64 / 1e9 / crate::fs::threads() as f64;
         for (number, to) in plan.place.iter().enumerate() {
             let faults = faults.get(&number).map_or(&[][..], Vec::as_slice);
             let published = if faults.is_empty() { publish(to, number, cache, &workspace) } else { Ok(()) };
@@ -198,6 +218,7 @@ fn put_down(
     planned: &[ToPlace],
     folder: &Path,
     linker: &Linker,
+    checked: &AtomicU64,
     progress: &dyn Progress,
 ) -> BTreeMap<usize, Vec<(String, Wrong)>> {
     let mut faults: BTreeMap<usize, Vec<(String, Wrong)>> = BTreeMap::new();
@@ -216,14 +237,20 @@ fn put_down(
         let (from, to) = (planned[chunk.tree].entry.tree(), folder.join(chunk.tree.to_string()));
         let mut found = Vec::new();
         let mut amount = Amount::default();
+        let mut looking = Duration::ZERO;
         for item in chunk.items {
-            if let Err(wrong) = put_item(item, &from.join(&item.path), &to.join(&item.path), linker) {
+            let place = from.join(&item.path);
+            let begun = Instant::now();
+            let looked = look(item, &place, linker);
+            looking += begun.elapsed();
+            if let Err(wrong) = looked.and_then(|()| put_item(item, &place, &to.join(&item.path), linker)) {
                 found.push((item.path.clone(), wrong));
             }
             if let What::File { size, .. } = item.what {
                 amount += Amount { entries: 0, files: 1, bytes: size };
             }
         }
+        checked.fetch_add(u64::try_from(looking.as_nanos()).unwrap_or(0), Ordering::Relaxed);
         progress.advance(amount);
         found
     });
@@ -252,33 +279,36 @@ fn make_folders(items: &[Listed], root: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Puts one thing to its place, if what the store has is still what was verified.
-pub(super) fn put_item(item: &Listed, from: &Path, to: &Path, linker: &Linker) -> Result<(), Wrong> {
+/// Whether what the store has is still what was verified.
+pub(super) fn look(item: &Listed, from: &Path, linker: &Linker) -> Result<(), Wrong> {
+    let What::File { sha256, size, executable, inode, modified, changed } = &item.what else { return Ok(()) };
+    let stamp = Stamp::of(from)?;
+    if !stamp.is_file() {
+        return Err(Wrong::FileKind);
+    }
+    if stamp.is_special() {
+        return Err(Wrong::Special);
+    }
+    if stamp.size != *size {
+        return Err(Wrong::Size { listed: *size, found: stamp.size });
+    }
+    if stamp.is_executable() != *executable {
+        return Err(Wrong::Permissions);
+    }
+    // A hard link moves the time of change, so among these only the time of the last write tells.
+    let untouched = stamp.inode == *inode && stamp.modified == *modified;
+    let touched = linker.mode() == LinkMode::Clone && stamp.changed != *changed;
+    if (!untouched || touched) && sha256_of(from)?.0 != *sha256 {
+        return Err(Wrong::Content);
+    }
+    Ok(())
+}
+
+fn put_item(item: &Listed, from: &Path, to: &Path, linker: &Linker) -> Result<(), Wrong> {
     match &item.what {
         What::Folder => Ok(()),
-        What::Link { target } => std::os::unix::fs::symlink(target, to).map_err(Wrong::from),
-        What::File { sha256, size, executable, inode, modified, changed } => {
-            let stamp = Stamp::of(from).map_err(Wrong::from)?;
-            if !stamp.is_file() {
-                return Err(Wrong::FileKind);
-            }
-            if stamp.is_special() {
-                return Err(Wrong::Special);
-            }
-            if stamp.size != *size {
-                return Err(Wrong::Size { listed: *size, found: stamp.size });
-            }
-            if stamp.is_executable() != *executable {
-                return Err(Wrong::Permissions);
-            }
-            // A hard link moves the time of change, so among these only the time of the last write tells.
-            let untouched = stamp.inode == *inode && stamp.modified == *modified;
-            let touched = linker.mode() == LinkMode::Clone && stamp.changed != *changed;
-            if (!untouched || touched) && sha256_of(from).map_err(Wrong::from)?.0 != *sha256 {
-                return Err(Wrong::Content);
-            }
-            linker.put(from, to).map_err(Wrong::from)
-        }
+        What::Link { target } => Ok(std::os::unix::fs::symlink(target, to)?),
+        What::File { .. } => Ok(linker.put(from, to)?),
     }
 }
 

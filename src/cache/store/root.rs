@@ -98,6 +98,11 @@ impl Store {
         &self.root
     }
 
+    /// What its caller chose.
+    pub fn options(&self) -> &CacheOptions {
+        &self.options
+    }
+
     /// Whether entries can be added to it.
     pub fn is_writable(&self) -> bool {
         self.writable

@@ -155,6 +155,21 @@ impl Store {
     }
 }
 
+impl SaveReport {
+    /// Adds what became of a folder.
+    pub fn add_folder(&mut self, done: Result<Option<Saved>, NotSaved>) {
+        match done {
+            Ok(None) => {}
+            Ok(Some(saved)) => {
+                self.files += saved.files;
+                self.bytes += saved.bytes;
+                self.saved.push(saved);
+            }
+            Err(not) => self.not_saved.push(not),
+        }
+    }
+}
+
 /// Why a wheel was not taken.
 enum Refusal {
     Reason(String),

@@ -6,21 +6,24 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::flags::UvArgs;
+use crate::cache::store::KeptFolder;
 use crate::cache::uv::Known;
 use crate::cache::{CacheOptions, Progress, Silent, Store, Uv, UvCache};
 use crate::cli::failure::Failure;
 use crate::cli::listing::print;
 use crate::cli::opened::cache_folder;
-use crate::cli::screen::{Screen, terminal_size};
+use crate::cli::screen::{Screen, say, terminal_size};
 use crate::config::{Flags, Settings, load};
 use crate::output::TransferBar;
 
 /// What settings, environment and defaults say of the store.
 pub(super) fn options() -> Result<CacheOptions, Failure> {
     let file = load(Path::new(".")).map_err(Failure::Settings)?;
-    // Read to be checked: a wrong setting is told here as everywhere.
-    Settings::resolve(&Flags::default(), &|name| std::env::var_os(name), file).map_err(Failure::Settings)?;
-    Ok(CacheOptions { dir: cache_folder().map(|folder| folder.join("store")), ..CacheOptions::default() })
+    let settings = Settings::resolve(&Flags::default(), &|name| std::env::var_os(name), file);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    Ok(settings
+        .map_err(Failure::Settings)?
+        .cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref()))
 }
 
 /// The store as it is configured here.
@@ -28,8 +31,16 @@ pub(super) fn store() -> Result<Store, Failure> {
     Ok(Store::open(&options()?)?)
 }
 
+/// uv's cache, as far as noxide knows it.
+pub(super) enum UvSide {
+    /// Wheel by wheel.
+    Known(UvCache),
+    /// As a whole, and why.
+    Whole(KeptFolder, String),
+}
+
 /// uv and its cache.
-pub(super) fn uv_cache(args: &UvArgs, store: &Store) -> Result<UvCache, Failure> {
+pub(super) fn uv_cache(args: &UvArgs, store: &Store) -> Result<UvSide, Failure> {
     let uv = Uv::find(std::env::var_os("PATH"))?;
     let here = PathBuf::from(".");
     let dir = match &args.uv_cache {
@@ -39,9 +50,20 @@ pub(super) fn uv_cache(args: &UvArgs, store: &Store) -> Result<UvCache, Failure>
     let dir =
         std::path::absolute(&dir).map_err(|source| Failure::System { what: dir.display().to_string(), source })?;
     match uv.layout(store) {
-        Known::Known(layout) => Ok(UvCache::new(dir, layout)),
-        Known::Unknown { why } => Err(Failure::Layout { uv: uv.path().to_path_buf(), why }),
+        Known::Known(layout) => Ok(UvSide::Known(UvCache::new(dir, layout))),
+        Known::Unknown { why } => Ok(UvSide::Whole(KeptFolder::uv_cache(dir, &uv.version()?), why)),
     }
+}
+
+/// The folders that settings name.
+pub(super) fn folders(store: &Store) -> Vec<KeptFolder> {
+    let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(KeptFolder::named);
+    store.options().folders.iter().filter_map(absolute).collect()
+}
+
+/// Says that uv's cache is kept as a whole.
+pub(super) fn tell_whole(why: &str) {
+    say(&format!("note: how this uv keeps its cache is not known ({why}): it is kept as a whole"));
 }
 
 /// A bar where people watch, else silence.

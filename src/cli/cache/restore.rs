@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::flags::CacheRestoreArgs;
-use super::opened::{counted, print_document, progress, store, uv_cache};
+use super::opened::{UvSide, counted, folders, print_document, progress, store, tell_whole, uv_cache};
 use crate::cache::Wanted;
-use crate::cache::store::{Damage, Miss, RestoreReport};
+use crate::cache::store::{Damage, Miss, RestorePlan, RestoreReport};
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
@@ -22,29 +22,31 @@ use crate::project::lock::{Lock, Root, normal};
 pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Failure> {
     let wanted = wanted(args)?;
     let store = store()?;
-    let cache = uv_cache(&args.uv, &store)?;
-    let plan = store.plan_restore(&wanted, &cache);
+    let side = uv_cache(&args.uv, &store)?;
     if args.dry_run {
-        let amount = plan.amount();
-        let (here, misses) = (plan.here.len(), &plan.misses);
-        let mut text = format!(
-            "would restore {}: {} files, {}; {here} here\n",
-            counted(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
-            amount.files,
-            size(amount.bytes),
-        );
-        tell_misses(misses, &mut text);
-        match args.format {
-            Format::Text => print(&text),
-            Format::Json => print_document(&serde_json::json!({
-                "entries": amount.entries, "files": amount.files, "bytes": amount.bytes,
-                "here": plan.here, "misses": plan.misses, "damaged": plan.damaged,
-            })),
-        }
+        let plan = match &side {
+            UvSide::Known(cache) => store.plan_restore(&wanted, cache),
+            UvSide::Whole(_, why) => {
+                tell_whole(why);
+                RestorePlan::default()
+            }
+        };
+        show(&plan, args.format);
         return Ok(0);
     }
-    drop(plan);
-    let report = store.restore(&wanted, &cache, &*progress(screen));
+    let progress = progress(screen);
+    let mut kept = folders(&store);
+    let mut report = match side {
+        UvSide::Known(cache) => store.restore(&wanted, &cache, &*progress),
+        UvSide::Whole(folder, why) => {
+            tell_whole(&why);
+            kept.push(folder);
+            RestoreReport::default()
+        }
+    };
+    for folder in &kept {
+        report.add_folder(store.restore_folder(folder, &*progress));
+    }
     match args.format {
         Format::Text => print(&told(&report)),
         Format::Json => print_document(&report),
@@ -53,6 +55,26 @@ pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Fa
         tell_damage(&report.damaged);
     }
     Ok(u8::from(args.require && !report.is_complete()))
+}
+
+/// Shows what would be put down.
+fn show(plan: &RestorePlan, format: Format) {
+    let amount = plan.amount();
+    let mut text = format!(
+        "would restore {}: {} files, {}; {} here\n",
+        counted(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
+        amount.files,
+        size(amount.bytes),
+        plan.here.len(),
+    );
+    tell_misses(&plan.misses, &mut text);
+    match format {
+        Format::Text => print(&text),
+        Format::Json => print_document(&serde_json::json!({
+            "entries": amount.entries, "files": amount.files, "bytes": amount.bytes,
+            "here": plan.here, "misses": plan.misses, "damaged": plan.damaged,
+        })),
+    }
 }
 
 /// What is to be restored: everything, or the closure of what was selected in the lock.
@@ -86,14 +108,15 @@ fn interpreter(args: &CacheRestoreArgs) -> PathBuf {
 
 fn told(report: &RestoreReport) -> String {
     let time = duration((report.seconds * 1_000.0) as u64);
-    let mut text = match report.link {
-        Some(link) => format!(
-            "restored {}: {} files, {} in {time} ({link})\n",
-            counted(report.restored.len(), "wheel"),
+    let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
+    let mut text = match report.restored.len() {
+        0 => format!("nothing to restore ({time})\n"),
+        count => format!(
+            "restored {}: {} files, {} in {time}{link}\n",
+            counted(count, if report.link.is_some() { "wheel" } else { "folder" }),
             report.files,
             size(report.bytes),
         ),
-        None => format!("nothing to restore ({time})\n"),
     };
     if !report.here.is_empty() {
         let _ = writeln!(text, "{} here already", counted(report.here.len(), "package"));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::flags::CacheSaveArgs;
-use super::opened::{counted, print_document, progress, store, uv_cache};
+use super::opened::{UvSide, counted, folders, print_document, progress, store, tell_whole, uv_cache};
 use super::restore::tell_damage;
 use crate::cache::Wanted;
 use crate::cache::store::SaveReport;
@@ -19,8 +19,19 @@ use crate::output::{duration, size};
 /// When the store or uv cannot be had, or there is something new and the store takes nothing.
 pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure> {
     let store = store()?;
-    let cache = uv_cache(&args.uv, &store)?;
-    let report = store.save(&Wanted::All, &cache, &*progress(screen))?;
+    let progress = progress(screen);
+    let mut kept = folders(&store);
+    let mut report = match uv_cache(&args.uv, &store)? {
+        UvSide::Known(cache) => store.save(&Wanted::All, &cache, &*progress)?,
+        UvSide::Whole(folder, why) => {
+            tell_whole(&why);
+            kept.push(folder);
+            SaveReport::default()
+        }
+    };
+    for folder in &kept {
+        report.add_folder(store.save_folder(folder, &*progress));
+    }
     match args.format {
         Format::Text => {
             print(&told(&report));
@@ -33,15 +44,16 @@ pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure>
 
 fn told(report: &SaveReport) -> String {
     let time = duration((report.seconds * 1_000.0) as u64);
-    let mut text = match report.link {
-        Some(link) => format!(
-            "saved {}: {} files, {} in {time} ({link}); {} known\n",
-            counted(report.saved.len(), "wheel"),
+    let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
+    let mut text = match report.saved.len() {
+        0 => format!("nothing new: {} known ({time})\n", counted(report.known, "wheel")),
+        new => format!(
+            "saved {}: {} files, {} in {time}{link}; {} known\n",
+            counted(new, if report.link.is_some() { "wheel" } else { "folder" }),
             report.files,
             size(report.bytes),
             report.known,
         ),
-        None => format!("nothing new: {} known ({time})\n", counted(report.known, "wheel")),
     };
     for not in &report.not_saved {
         let _ = writeln!(text, "not saved: {}: {}", not.name, not.reason);

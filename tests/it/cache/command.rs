@@ -92,8 +92,77 @@ fn what_is_missing_is_said_with_what_to_do() {
     let mut command = fixture.noxide("first", &["save"]);
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let (code, _, err) = ended(command.env("PATH", &path));
-    assert!(code == 3 && err.contains("not known") && err.contains("not today"), "{err}");
+    assert!(code == 3 && err.contains("not today"), "it does not even say its version: {err}");
     let mut command = fixture.noxide("first", &["save", "--format", "json"]);
     let (code, out, _) = ended(command.env("PATH", &path).env_remove("UV_CACHE_DIR"));
     assert!(code == 3 && json(&out)["version"] == 1 && out.contains("not today"), "{out}");
+}
+
+/// A uv whose cache is not as any that is known: it is kept as a whole, and that is said.
+#[test]
+fn a_cache_of_unknown_form_is_kept_as_a_whole() {
+    let fixture = Fixture::new();
+    let bin = fixture.project.beside().join("bin");
+    let real = crate::support::venv().join("bin/uv");
+    let other = format!(
+        "#!/bin/sh\ncase $1 in pip) echo 'error: not today' >&2; exit 2;; --version) echo uv 99.0; exit;; esac\nexec {real:?} \"$@\"\n"
+    );
+    crate::support::script(&bin.join("uv"), &other);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let run = |cache: &str, arguments: &[&str]| {
+        let (code, out, err) = ended(fixture.noxide(cache, arguments).env("PATH", &path));
+        assert!(code == 0 && err.contains("not known (it could not install a wheel: error: not today)"), "{out}{err}");
+        out
+    };
+    let out = run("first", &["save"]);
+    assert!(out.starts_with("saved 1 folder: "), "{out}");
+    assert!(run("first", &["save"]).starts_with("nothing new"));
+    let out = run("second", &["restore"]);
+    assert!(out.starts_with("restored 1 folder: "), "{out}");
+    assert!(run("second", &["restore"]).starts_with("nothing to restore"));
+    assert_eq!(fixture.sync_offline("second"), ALL);
+    assert!(run("third", &["restore", "--dry-run"]).starts_with("would restore 0 wheels"));
+    assert!(!fixture.cache_dir("third").exists());
+    assert!(fixture.store().verify(&noxide::cache::Silent).is_sound());
+    assert_eq!(fixture.store().entries().len(), 1);
+}
+
+/// Folders that settings name: kept apart from what their owner writes to, one state at a time.
+#[test]
+fn folders_of_the_settings_are_kept_too() {
+    let fixture = Fixture::new();
+    let tool = fixture.project.beside().join("tool");
+    fs_err::create_dir_all(tool.join("bin")).unwrap();
+    fs_err::create_dir_all(tool.join("empty")).unwrap();
+    fs_err::write(tool.join("bin/node"), "one").unwrap();
+    std::os::unix::fs::symlink("bin/node", tool.join("node")).unwrap();
+    let settings = format!("[cache]\nfolders = [{tool:?}, \"~/not-there\"]\nmax-size = \"1GB\"\n");
+    fixture.project.write("noxide.toml", settings);
+    let run = |arguments: &[&str]| {
+        let mut command = fixture.noxide("first", arguments);
+        let (code, out, err) = ended(command.env("HOME", fixture.project.beside()));
+        assert_eq!(code, 0, "{out}{err}");
+        out
+    };
+    assert!(run(&["save"]).starts_with("saved 5 wheels"));
+    assert!(run(&["save"]).starts_with("nothing new"));
+    fs_err::write(tool.join("bin/node"), "changed in place").unwrap();
+    assert!(fixture.store().verify(&noxide::cache::Silent).is_sound(), "nothing is shared with its owner");
+    assert!(run(&["save"]).starts_with("saved 1 folder"));
+    assert_eq!(fixture.store().entries().len(), 5, "the state before is gone");
+    std::fs::remove_file(tool.join("bin/node")).unwrap();
+    fs_err::write(tool.join("bin/own"), "own").unwrap();
+    let out = run(&["restore"]);
+    assert!(out.starts_with("restored 1 folder: 1 files") && out.contains("not in the store"), "{out}");
+    assert_eq!(fs_err::read(tool.join("node")).unwrap(), b"changed in place");
+    std::fs::remove_dir_all(&tool).unwrap();
+    run(&["restore"]);
+    assert!(tool.join("empty").is_dir() && tool.join("node").is_symlink());
+    let id = fixture.store().entries().into_iter().find(|id| id.to_string().starts_with("folder/")).unwrap();
+    let kept = fixture.store().entry(&id).unwrap().unwrap().tree().join("bin/node");
+    fs_err::write(kept, "harm").unwrap();
+    std::fs::remove_dir_all(&tool).unwrap();
+    let out = run(&["restore"]);
+    assert!(out.contains("damaged, put aside: bin/node"), "{out}");
+    assert!(!tool.join("bin/node").exists());
 }
