@@ -311,7 +311,7 @@ pub(super) fn init(args: &InitArgs, root: &Path) -> Result<Said, Failure> {
     if !args.new {
         let settings = settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
         let project = Project::read(root, &[], None, settings.options());
-        if let Some(project) = project.ok().filter(|project| runs_nox(project)) {
+        if let Some(project) = project.ok().filter(runs_nox) {
             let fixes = AuditArgs { unsafe_fixes: true, diff: args.dry_run, ..AuditArgs::default() };
             return Ok(mended(&fixes, root, project));
         }
