@@ -25,8 +25,10 @@ pub struct WorkflowRow {
     pub dialect: &'static str,
     /// Its jobs.
     pub jobs: Vec<JobRow>,
-    /// The longest chain of `needs`.
+    /// The chain of `needs` that ends last: by measured time where every job of the workflow has one, else by its length.
     pub critical_path: Vec<String>,
+    /// How long that chain takes, in milliseconds, where the sessions of all its jobs have been measured.
+    pub milliseconds: Option<u64>,
 }
 
 /// A job.
@@ -36,16 +38,40 @@ pub struct JobRow {
     pub job: String,
     /// Its line.
     pub line: usize,
-    /// What installs Python packages: line and command.
-    pub installs: Vec<(usize, String)>,
+    /// What installs Python packages.
+    pub installs: Vec<InstallRow>,
     /// Its caches.
     pub caches: Vec<CacheRow>,
-    /// Its sessions, each with its line.
-    pub sessions: Vec<(usize, String)>,
-    /// Whether its sessions run one after another and need not.
-    pub sequential: bool,
+    /// Its sessions.
+    pub sessions: Vec<SessionRow>,
+    /// Sessions that run one after another and need not.
+    pub sequential: Vec<String>,
+    /// How long its sessions take, in milliseconds, where all have been measured; its preparation not counted.
+    pub milliseconds: Option<u64>,
     /// What it waits for.
     pub needs: Vec<String>,
+}
+
+/// A step that installs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstallRow {
+    /// Its line.
+    pub line: usize,
+    /// By what.
+    pub by: &'static str,
+    /// The command.
+    pub command: String,
+}
+
+/// A session in a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionRow {
+    /// Its line.
+    pub line: usize,
+    /// Its name.
+    pub session: String,
+    /// Its usual time, in milliseconds, where noxide has run it here.
+    pub milliseconds: Option<u64>,
 }
 
 /// A cache.
@@ -61,14 +87,17 @@ pub struct CacheRow {
     pub key: Option<String>,
 }
 
-/// Takes the inventory of a project.
-pub fn inventory(project: &Project) -> Inventory {
+/// Takes the inventory of a project; `usual` knows the sessions' usual times in milliseconds.
+pub fn inventory(project: &Project, usual: &dyn Fn(&str) -> Option<u64>) -> Inventory {
     let row = |workflow| {
-        let jobs: Vec<JobRow> = project.jobs_of(workflow).map(|view| job(&view)).collect();
+        let jobs: Vec<JobRow> = project.jobs_of(workflow).map(|view| job(&view, usual)).collect();
+        let path = longest(&jobs);
+        let times = path.iter().map(|name| jobs.iter().find(|job| job.job == *name)?.milliseconds);
         WorkflowRow {
             path: workflow.source.path.clone(),
             dialect: workflow.dialect.as_str(),
-            critical_path: longest(&jobs),
+            milliseconds: times.sum(),
+            critical_path: path,
             jobs,
         }
     };
@@ -83,11 +112,22 @@ pub fn inventory(project: &Project) -> Inventory {
     Inventory { version: 1, workflows, never_run }
 }
 
-fn job(view: &View) -> JobRow {
+fn job(view: &View, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {
     let line = |byte| view.source().position(byte).line;
     let calls = &view.survey.calls;
-    let sessions: Vec<(usize, String)> =
-        calls.iter().flat_map(|call| &call.sessions).map(|(name, place)| (line(place.start), name.clone())).collect();
+    let row = |(name, place): &(String, super::span::Span)| SessionRow {
+        line: line(place.start),
+        session: name.clone(),
+        milliseconds: usual(name),
+    };
+    let sessions: Vec<SessionRow> = calls.iter().flat_map(|call| &call.sessions).map(row).collect();
+    let beside = calls.iter().any(|call| call.nox.noxide) || view.job.matrix.is_some();
+    let sequential = if beside || sessions.len() < 2 || super::order::keeps_order(view).is_some() {
+        Vec::new()
+    } else {
+        sessions.iter().map(|row| row.session.clone()).collect()
+    };
+    let times: Option<Vec<u64>> = sessions.iter().map(|row| row.milliseconds).collect();
     JobRow {
         job: view.job.id.value.clone(),
         line: line(view.job.id.span.start),
@@ -95,10 +135,16 @@ fn job(view: &View) -> JobRow {
             .survey
             .installs
             .iter()
-            .map(|installed| (line(installed.place.start), view.source().slice(installed.place).to_owned()))
+            .map(|installed| InstallRow {
+                line: line(installed.place.start),
+                by: installed.install.by.as_str(),
+                command: view.source().slice(installed.place).to_owned(),
+            })
             .collect(),
         caches: view.survey.caches.iter().map(|cache| cached(cache, line(cache.place.start))).collect(),
-        sequential: sessions.len() > 1 && !calls.iter().any(|call| call.nox.noxide) && view.job.matrix.is_none(),
+        // What runs side by side takes at least as long as its longest session; more is not known from here.
+        milliseconds: times.filter(|_| !beside || sessions.len() < 2).map(|times| times.iter().sum()),
+        sequential,
         sessions,
         needs: view.job.needs.iter().map(|need| need.value.clone()).collect(),
     }
@@ -115,72 +161,39 @@ fn cached(cache: &Cache, line: usize) -> CacheRow {
     CacheRow { line, by, paths, key: cache.key.as_ref().map(|key| key.value.clone()) }
 }
 
-/// The longest chain of needs by its number of jobs; durations are not in the files.
+/// The chain of needs that ends last: by time where every job's is known, else by the number of its jobs.
 fn longest(jobs: &[JobRow]) -> Vec<String> {
-    fn chain(jobs: &[JobRow], job: &JobRow, depth: usize) -> Vec<String> {
-        let needs = jobs.iter().filter(|other| job.needs.contains(&other.job) && depth < jobs.len());
-        let mut longest = Vec::new();
-        for need in needs {
-            let before = chain(jobs, need, depth + 1);
-            if before.len() > longest.len() {
-                longest = before;
-            }
-        }
-        longest.push(job.job.clone());
-        longest
+    let weight = |job: &JobRow| match (job.sessions.is_empty(), job.milliseconds) {
+        (true, _) => Some(0),
+        (false, known) => known,
+    };
+    let measured = jobs.iter().any(|job| !job.sessions.is_empty()) && jobs.iter().all(|job| weight(job).is_some());
+    let mut open: Vec<usize> = (0..jobs.len()).collect();
+    let mut done: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
+    while let Some(at) = open.iter().position(|job| ready(jobs, &done, *job)).or(Some(0).filter(|_| !open.is_empty())) {
+        let job = open.remove(at);
+        let ends: Vec<(u64, Vec<usize>)> = needed(jobs, job).filter_map(|need| done[need].clone()).collect();
+        // Of equals the first in the file.
+        let before = ends.into_iter().rev().max_by_key(|(time, path)| (*time, path.len()));
+        let (time, mut path) = before.unwrap_or_default();
+        path.push(job);
+        let own = if measured { weight(&jobs[job]).unwrap_or_default() } else { 1 };
+        done[job] = Some((time + own, path));
     }
-    let mut best = Vec::new();
-    for job in jobs {
-        let chain = chain(jobs, job, 0);
-        if chain.len() > best.len() {
-            best = chain;
+    let mut best: (u64, Vec<usize>) = (0, Vec::new());
+    for end in done.into_iter().flatten() {
+        if (end.0, end.1.len()) > (best.0, best.1.len()) {
+            best = end;
         }
     }
-    best
+    best.1.into_iter().map(|job| jobs[job].job.clone()).collect()
 }
 
-impl Inventory {
-    /// The table for people.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for workflow in &self.workflows {
-            text.push_str(&format!("{} ({})\n", workflow.path, workflow.dialect));
-            for job in &workflow.jobs {
-                text.push_str(&format!("  {} (line {})", job.job, job.line));
-                if !job.needs.is_empty() {
-                    text.push_str(&format!(", waits for {}", job.needs.join(", ")));
-                }
-                text.push('\n');
-                for (line, command) in &job.installs {
-                    text.push_str(&format!(
-                        "    installs  {line:>4}  {}\n",
-                        command.lines().next().unwrap_or_default()
-                    ));
-                }
-                for cache in &job.caches {
-                    let key = cache.key.as_deref().unwrap_or("its own key");
-                    text.push_str(&format!(
-                        "    caches    {:>4}  {} by {} under {key}\n",
-                        cache.line,
-                        cache.paths.join(", "),
-                        cache.by
-                    ));
-                }
-                if job.caches.is_empty() && !(job.installs.is_empty() && job.sessions.is_empty()) {
-                    text.push_str("    caches       –  nothing\n");
-                }
-                for (line, session) in &job.sessions {
-                    text.push_str(&format!("    runs      {line:>4}  {session}\n"));
-                }
-                if job.sequential {
-                    text.push_str("    one after another, and need not be\n");
-                }
-            }
-            text.push_str(&format!("  longest chain: {}\n\n", workflow.critical_path.join(" → ")));
-        }
-        if !self.never_run.is_empty() {
-            text.push_str(&format!("sessions that no workflow runs: {}\n", self.never_run.join(", ")));
-        }
-        text
-    }
+/// The jobs that a job waits for, as far as they are there.
+fn needed<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
+    (0..jobs.len()).filter(move |other| *other != job && jobs[job].needs.contains(&jobs[*other].job))
+}
+
+fn ready(jobs: &[JobRow], done: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
+    needed(jobs, job).all(|need| done[need].is_some())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity};
-use super::fix::{Fix, Gate, pass};
+use super::fix::{Fix, Gate, pass, pass_text};
 use super::report::audit;
 use super::span::SharedSource;
 use super::survey::Project;
@@ -72,10 +72,18 @@ pub fn plan(project: Project, wanted: Wanted) -> FixPlan {
     let mut plan = FixPlan { files: Vec::new(), applied: Vec::new(), dropped: Vec::new(), project };
     let mut refused: BTreeSet<String> = BTreeSet::new();
     let mut findings = audit(&plan.project).findings;
+    let mut settled = 0;
     for _ in 0..MOST {
         let tries = plan.candidates(&findings, wanted, &mut refused);
         if tries.is_empty() {
-            break;
+            // What was refused may fit now that others are done.
+            if plan.applied.len() == settled {
+                break;
+            }
+            settled = plan.applied.len();
+            refused.clear();
+            plan.dropped.clear();
+            continue;
         }
         plan.round(tries, &mut findings, &mut refused);
     }
@@ -100,12 +108,14 @@ impl FixPlan {
     /// The first open fix of each file, as far as its own file lets it pass.
     fn candidates(&mut self, findings: &[Finding], wanted: Wanted, refused: &mut BTreeSet<String>) -> Vec<Try> {
         let mut tries: BTreeMap<String, Try> = BTreeMap::new();
-        for finding in findings {
+        let mut ordered: Vec<&Finding> = findings.iter().collect();
+        ordered.sort_by_key(|finding| turn(finding.rule.id));
+        for finding in ordered {
             let Some(fix) = finding.fix.as_ref().filter(|fix| wanted == Wanted::All || fix.safe) else { continue };
             if tries.contains_key(&fix.source.path) || refused.contains(&mark(finding)) {
                 continue;
             }
-            match pass(fix) {
+            match self.passed(fix) {
                 Ok(new) => {
                     let made = Try { finding: finding.clone(), title: fix.title.clone(), new };
                     tries.insert(fix.source.path.clone(), made);
@@ -114,6 +124,18 @@ impl FixPlan {
             }
         }
         tries.into_values().collect()
+    }
+
+    /// Passes a fix through the gates of its file: a workflow's tree, or what a noxfile's sessions do.
+    fn passed(&self, fix: &Fix) -> Result<SharedSource, Gate> {
+        let noxfile = self.project.noxfile.as_ref().filter(|noxfile| noxfile.source == fix.source);
+        let Some(noxfile) = noxfile else { return pass(fix) };
+        let new = pass_text(fix)?;
+        let read = noxfile.reread(&new).ok_or_else(|| Gate::Meaning("it would be no Python".to_owned()))?;
+        match noxfile.differences(&read).into_iter().find(|name| !fix.rewrites(name)) {
+            Some(name) => Err(Gate::Meaning(format!("`{name}` of the noxfile would change"))),
+            None => Ok(new),
+        }
     }
 
     /// Puts the new texts in, looks again, and takes back what did not help.
@@ -161,11 +183,21 @@ fn helps(finding: &Finding, new: &SharedSource, before: &[Finding], after: &[Fin
     of_rule(after, id, place) < of_rule(before, id, place) && !worse
 }
 
+/// When a rule's fixes have their turn: jobs are put in order, then merged, and what is left is mended then.
+fn turn(rule: &str) -> u8 {
+    match rule {
+        "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX301" | "NX304" | "NX306" => 0,
+        "NX203" => 1,
+        _ => 2,
+    }
+}
+
 fn mark(finding: &Finding) -> String {
     let title = finding.fix.as_ref().map(|fix| fix.title.as_str()).unwrap_or_default();
     format!("{} {} {title}", finding.fingerprint(), finding.message)
 }
 
 fn sources(project: &Project) -> Vec<SharedSource> {
-    project.workflows.iter().map(|workflow| workflow.source.clone()).collect()
+    let noxfile = project.noxfile.iter().map(|noxfile| noxfile.source.clone());
+    project.workflows.iter().map(|workflow| workflow.source.clone()).chain(noxfile).collect()
 }

@@ -7,6 +7,7 @@ import sys
 SOURCE = sys.stdin.buffer.read()
 TREE = ast.parse(SOURCE)
 CONSTANTS = {}
+LISTS = set()
 FUNCTIONS = {}
 
 
@@ -77,6 +78,20 @@ def decorated(function):
             yield decorator, call
 
 
+def statement(node, session):
+    call = node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+    name = dotted(call.func) if call else ""
+    own = name.startswith(session + ".")
+    handed = call is not None and any(dotted(argument) == session for argument in call.args)
+    return {
+        "place": place(node),
+        "text": ast.unparse(node),
+        "kind": name[len(session) + 1 :] if own else "call" if handed else "",
+        "args": [[text(argument), place(argument)] for argument in call.args] if call else [],
+        "keywords": [[entry.arg or "", place(entry)] for entry in call.keywords] if call else [],
+    }
+
+
 def session(function, decorator, call):
     value = (lambda *names: keyword(call, *names)) if call else (lambda *names: None)
     first = function.args.args[0].arg if function.args.args else "session"
@@ -98,6 +113,9 @@ def session(function, decorator, call):
             if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Subscript) and dotted(n.targets[0].value) == first + ".env"
         ),
         "steps": list(steps(function, first, {function.name})),
+        "parameter": first,
+        "many": len(function.decorator_list) > 1 or isinstance(value("python"), (ast.List, ast.Tuple, ast.Set, ast.ListComp)) or dotted(value("python") or ast.Pass()) in LISTS,
+        "statements": [statement(node, first) for node in function.body],
     }
 
 
@@ -130,6 +148,8 @@ def main():
             FUNCTIONS[statement.name] = statement
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             name, value = dotted(statement.targets[0]), statement.value
+            if isinstance(value, (ast.List, ast.Tuple, ast.Set, ast.ListComp)):
+                LISTS.add(name)
             if isinstance(value, ast.Constant):
                 CONSTANTS[name] = str(value.value)
                 if isinstance(value.value, (int, float)) and any(w in name.upper() for w in ("THRESHOLD", "FAIL_UNDER", "MIN_COV")):

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
-
+pub use super::facts::{Action, NoxOption, SessionFacts, Statement, Threshold, Variable, Workers};
+use super::facts::{Facts, Range};
 use super::span::{SharedSource, Source, Span};
 use crate::project::Manifest;
 
@@ -20,98 +20,6 @@ pub struct Noxfile {
     facts: Facts,
     /// Version of nox, where a manifest says.
     pub nox: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Facts {
-    options: Vec<NoxOption>,
-    variables: Vec<Variable>,
-    thresholds: Vec<Threshold>,
-    workers: Vec<Workers>,
-    sessions: Vec<SessionFacts>,
-}
-
-/// Line, column, end line, end column: lines from 1, columns in bytes from 0.
-type Range = [usize; 4];
-
-/// `nox.options.<name> = …`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NoxOption {
-    /// Its name.
-    pub name: String,
-    /// Its value as text.
-    pub value: String,
-    /// Its values where it is a list.
-    pub values: Vec<String>,
-    place: Range,
-}
-
-/// An environment variable that the noxfile sets for all sessions.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Variable {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    place: Range,
-}
-
-/// A coverage threshold.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Threshold {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
-    place: Range,
-}
-
-/// A function that takes the machine's CPU count for its workers.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Workers {
-    /// Its name.
-    pub function: String,
-    /// The variable that overrides it.
-    pub variable: Option<String>,
-    place: Range,
-    used: Vec<usize>,
-}
-
-/// One thing a session does: `install`, `run`, `call` of a function of the file.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub struct Action {
-    /// The method's name.
-    pub kind: String,
-    /// Its arguments as text.
-    pub args: Vec<String>,
-    /// Exit codes taken as success, where given.
-    pub accepts: Vec<String>,
-    place: Range,
-}
-
-/// A session as the file says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct SessionFacts {
-    /// Its name, without Python and parameters.
-    pub name: String,
-    place: Range,
-    body: [usize; 2],
-    /// `reuse_venv=True`.
-    pub reuse: bool,
-    /// Its `venv_backend`.
-    pub backend: Option<String>,
-    /// Whether `default=False` is not said.
-    pub default: bool,
-    /// Its tags.
-    pub tags: Vec<String>,
-    /// Sessions it needs.
-    pub requires: Vec<String>,
-    /// Whether it uses `session.posargs`.
-    pub posargs: bool,
-    /// Variables it sets for its commands.
-    pub environment: Vec<String>,
-    /// What it does, in order.
-    pub steps: Vec<Action>,
 }
 
 impl Noxfile {
@@ -138,6 +46,45 @@ impl Noxfile {
             session.tags.clone_from(&known.tags);
         }
         self
+    }
+
+    /// The same noxfile with another text; none where that is no Python.
+    #[must_use]
+    pub fn reread(&self, source: &SharedSource) -> Option<Self> {
+        let mut facts = ["python3", "python"].iter().find_map(|python| facts(python, &source.text))?;
+        // What nox itself knew better stays so.
+        for session in &mut facts.sessions {
+            if let Some(known) = self.facts.sessions.iter().find(|known| known.name == session.name) {
+                session.default = known.default;
+                session.reuse = known.reuse;
+                session.backend.clone_from(&known.backend);
+                session.tags.clone_from(&known.tags);
+            }
+        }
+        Some(Self { source: source.clone(), facts, nox: self.nox.clone() })
+    }
+
+    /// The sessions that do something else in another text of the file.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let told = |session: &SessionFacts| {
+            let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
+            (session.name.clone(), session.requires.clone(), texts)
+        };
+        let (old, new): (Vec<_>, Vec<_>) =
+            (self.facts.sessions.iter().map(told).collect(), other.facts.sessions.iter().map(told).collect());
+        let changed =
+            old.iter().filter(|told| !new.contains(told)).chain(new.iter().filter(|told| !old.contains(told)));
+        changed.map(|(name, ..)| name.clone()).collect()
+    }
+
+    /// Where a statement stands.
+    pub fn place_of_statement(&self, statement: &Statement) -> Span {
+        self.span(statement.place)
+    }
+
+    /// Where an argument stands.
+    pub fn place_of_argument(&self, (_, place): &(String, Range)) -> Span {
+        self.span(*place)
     }
 
     /// All sessions in the file's order.

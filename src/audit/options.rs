@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::dialect::Dialect;
-use super::finding::{Persona, Severity};
+pub use super::dialect::Dialect;
+pub use super::finding::{Persona, Severity};
 
 /// Choices of an audit; all have a default.
 #[derive(Clone, Debug, Default, PartialEq)]

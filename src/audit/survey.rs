@@ -212,7 +212,11 @@ impl Project {
             self.workflows.iter().map(|workflow| &workflow.source).chain(self.broken.iter().map(|(source, _)| source));
         let replaced = |source: &SharedSource| new.iter().find(|new| new.path == source.path).unwrap_or(source).clone();
         let sources = all.map(replaced).collect();
-        Self::survey(&self.root, sources, self.noxfile.clone(), self.files.clone(), self.options.clone())
+        let noxfile = self.noxfile.as_ref().map(|noxfile| {
+            let other = new.iter().find(|new| new.path == noxfile.source.path && **new != noxfile.source);
+            other.and_then(|new| noxfile.reread(new)).unwrap_or_else(|| noxfile.clone())
+        });
+        Self::survey(&self.root, sources, noxfile, self.files.clone(), self.options.clone())
     }
 
     /// Every job with its survey.

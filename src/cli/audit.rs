@@ -1,9 +1,11 @@
 //! `noxide audit` and `noxide init`: workflows looked at, mended, and made.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::failure::Failure;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
 use crate::audit::discover::{DiscoverError, files};
@@ -17,8 +19,11 @@ use crate::audit::options::{AuditOptions, RuleSettings, Version};
 use crate::audit::report::audit as look;
 use crate::audit::rules;
 use crate::audit::survey::Project;
+use crate::config::{AuditFlags, AuditSettings, load};
 use crate::output::Paint;
 use crate::output::findings::{self, Tally};
+use crate::project::SessionName;
+use crate::record::{Folder, History};
 
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +46,7 @@ pub struct AuditArgs {
     pub dialect: Option<Dialect>,
     /// How many jobs the runners take at once
     #[arg(long, value_name = "N", help_heading = "Selection")]
-    pub runner_capacity: Option<usize>,
+    pub runner_capacity: Option<NonZeroUsize>,
     /// The forge's version, such as 14 for Forgejo or 1.26 for Gitea
     #[arg(long, value_name = "VERSION", help_heading = "Selection")]
     pub forge_version: Option<Version>,
@@ -70,7 +75,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE", help_heading = "Guard")]
     pub baseline: Option<PathBuf>,
     /// Write what is found to the baseline
-    #[arg(long, requires = "baseline", help_heading = "Guard")]
+    #[arg(long, help_heading = "Guard")]
     pub write_baseline: bool,
     /// Mend what can be mended without changing what a workflow does
     #[arg(long, help_heading = "Fixes")]
@@ -92,6 +97,9 @@ pub struct InitArgs {
     /// The branch whose pushes start it
     #[arg(long, value_name = "BRANCH", default_value = "main", help_heading = "What is made")]
     pub branch: String,
+    /// Make a new workflow even where others run nox already; without it those get their parallel, cached form
+    #[arg(long, help_heading = "What is made")]
+    pub new: bool,
     /// Print it instead of writing it
     #[arg(long, help_heading = "What is made")]
     pub dry_run: bool,
@@ -132,43 +140,64 @@ fn severity(text: &str) -> Result<Severity, String> {
 }
 
 /// Audits the workflows of a project.
-pub fn audit(args: &AuditArgs, root: &Path, paint: Paint, width: Option<usize>) -> Said {
+///
+/// # Errors
+/// When settings are wrong.
+pub(super) fn audit(args: &AuditArgs, root: &Path, paint: Paint, width: Option<usize>) -> Result<Said, Failure> {
     if args.rules {
-        return Said { out: page(), ..Said::default() };
+        return Ok(Said { out: page(), ..Said::default() });
     }
     if let Some(name) = &args.explain {
-        return match rules::find(name) {
+        return Ok(match rules::find(name) {
             Some(rule) => Said { out: explain(rule, 1), ..Said::default() },
             None => failed(2, &format!("there is no rule `{name}`{}", nearest(name))),
-        };
+        });
     }
     if let Some(name) = args.disable.iter().find(|name| rules::find(name).is_none()) {
-        return failed(2, &format!("there is no rule `{name}`{}", nearest(name)));
+        return Ok(failed(2, &format!("there is no rule `{name}`{}", nearest(name))));
     }
-    let project = match Project::read(root, &args.paths, None, options(args)) {
+    let settings = settings(&flags(args), root)?;
+    let mut args = args.clone();
+    args.baseline = settings.baseline.value.clone().map(PathBuf::from);
+    let project = match Project::read(root, &args.paths, None, options(&args, &settings)) {
         Ok(project) => project,
-        Err(error @ DiscoverError::Nothing(_)) => return failed(4, &error.to_string()),
-        Err(error) => return failed(3, &error.to_string()),
+        Err(error @ DiscoverError::Nothing(_)) => return Ok(failed(4, &error.to_string())),
+        Err(error) => return Ok(failed(3, &error.to_string())),
     };
-    if args.inventory {
-        return inventoried(&project, args.format);
-    }
-    if args.fix || args.unsafe_fixes || args.diff {
-        return mended(args, root, project);
-    }
-    found(args, root, &project, paint, width)
+    Ok(if args.inventory {
+        inventoried(&project, args.format)
+    } else if args.fix || args.unsafe_fixes || args.diff {
+        mended(&args, root, project)
+    } else {
+        found(&args, root, &project, paint, width)
+    })
 }
 
-fn options(args: &AuditArgs) -> AuditOptions {
-    let disabled = args.disable.iter().filter_map(|name| rules::find(name));
-    let off = RuleSettings { disable: true, ..RuleSettings::default() };
-    AuditOptions {
+fn flags(args: &AuditArgs) -> AuditFlags {
+    AuditFlags {
         dialect: args.dialect,
         runner_capacity: args.runner_capacity,
         forge_version: args.forge_version,
         pedantic: args.pedantic,
-        rules: disabled.map(|rule| (rule.name.id.to_owned(), off.clone())).collect(),
+        baseline: args.baseline.as_ref().map(|path| path.to_string_lossy().into_owned()),
     }
+}
+
+fn settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, Failure> {
+    let file = load(root).map_err(Failure::Settings)?;
+    let settings = AuditSettings::resolve(flags, &|name| std::env::var_os(name), &file).map_err(Failure::Settings)?;
+    let known: Vec<&str> = rules::all().iter().flat_map(|rule| [rule.name.id, rule.name.name]).collect();
+    let wrong = settings.check_rules(&known);
+    if wrong.is_empty() { Ok(settings) } else { Err(Failure::Settings(wrong)) }
+}
+
+fn options(args: &AuditArgs, settings: &AuditSettings) -> AuditOptions {
+    let mut options = settings.options();
+    for rule in args.disable.iter().filter_map(|name| rules::find(name)) {
+        let off = RuleSettings { disable: true, ..RuleSettings::default() };
+        options.rules.insert(rule.name.id.to_owned(), off);
+    }
+    options
 }
 
 fn failed(exit: u8, message: &str) -> Said {
@@ -185,9 +214,14 @@ fn nearest(name: &str) -> String {
 }
 
 fn inventoried(project: &Project, format: AuditFormat) -> Said {
-    let table = inventory(project);
+    // Only reads: a tree without `.noxide` stays without.
+    let records = Folder::existing(&project.root).map(|folder| folder.newest(History::RUNS));
+    let history = History::new(&records.unwrap_or_default());
+    let usual = |name: &str| history.usual(&SessionName::new(name)).map(|usual| usual.wall);
+    let table = inventory(project, &usual);
     let out = match format {
         AuditFormat::Json => serde_json::to_string_pretty(&table).map(|text| text + "\n").unwrap_or_default(),
+        AuditFormat::Markdown => table.markdown(),
         _ => table.text(),
     };
     Said { out, ..Said::default() }
@@ -197,6 +231,9 @@ fn found(args: &AuditArgs, root: &Path, project: &Project, paint: Paint, width: 
     let audit = look(project);
     let mut tally = Tally { files: project.workflows.len() + project.broken.len(), ignored: audit.ignored, known: 0 };
     let mut all = audit.findings;
+    if args.write_baseline && args.baseline.is_none() {
+        return failed(2, "--write-baseline needs --baseline FILE, or `baseline` in the settings");
+    }
     if let Some(path) = &args.baseline {
         let path = root.join(path);
         if args.write_baseline {
@@ -266,8 +303,28 @@ fn told(plan: &FixPlan, only_shown: bool) -> String {
     text
 }
 
-/// Makes a workflow that runs every session.
-pub fn init(args: &InitArgs, root: &Path) -> Said {
+/// Makes a workflow that runs every session, or the parallel, cached form of those that are there.
+///
+/// # Errors
+/// When settings are wrong.
+pub(super) fn init(args: &InitArgs, root: &Path) -> Result<Said, Failure> {
+    if !args.new {
+        let settings = settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
+        let project = Project::read(root, &[], None, settings.options());
+        if let Some(project) = project.ok().filter(runs_nox) {
+            let fixes = AuditArgs { unsafe_fixes: true, diff: args.dry_run, ..AuditArgs::default() };
+            return Ok(mended(&fixes, root, project));
+        }
+    }
+    Ok(from_nothing(args, root))
+}
+
+/// Whether a workflow runs nox itself, and not noxide.
+fn runs_nox(project: &Project) -> bool {
+    project.jobs().any(|view| view.survey.calls.iter().any(|call| !call.nox.noxide))
+}
+
+fn from_nothing(args: &InitArgs, root: &Path) -> Said {
     let there = |folder: &str| root.join(folder).is_dir();
     let dialect = args.dialect.unwrap_or_else(|| match (there(".forgejo"), there(".gitea"), there(".github")) {
         (false, true, _) => Dialect::Gitea,

@@ -45,9 +45,9 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         Command::Bench(args) => bench::bench(args, screen),
         Command::Audit(args) => {
             let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
-            Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)))
+            Ok(listing::said(&super::audit(args, Path::new("."), screen.out, width)?))
         }
-        Command::Init(args) => Ok(listing::said(&super::init(args, Path::new(".")))),
+        Command::Init(args) => Ok(listing::said(&super::init(args, Path::new("."))?)),
         Command::Matrix(args) => matrix::matrix(args, screen),
         Command::Merge(args) => merge::merge(args, screen),
         Command::Gate(args) => gate::gate(args, screen),

@@ -48,7 +48,8 @@ pub use args::{
     CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
     Running, Shown,
 };
-pub use audit::{AuditArgs, AuditFormat, InitArgs, Said, audit, init};
+pub use audit::{AuditArgs, AuditFormat, InitArgs, Said};
+use audit::{audit, init};
 pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
 pub use cache::{
     CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use toml::de::DeTable;
 
+use super::audit::AuditTable;
 use super::cache::CacheTable;
 use super::place::{Placed, Source, Wrong};
 use super::reader::{Node, Reader};
@@ -67,6 +68,9 @@ pub struct SettingsFile {
     /// How dependencies are kept and had.
     #[schemars(with = "CacheTable")]
     pub cache: CacheTable,
+    /// How workflows are looked at.
+    #[schemars(with = "AuditTable")]
+    pub audit: AuditTable,
     /// Rules for single sessions, by base name, signature or glob; where several speak of one session, all count.
     #[schemars(with = "BTreeMap<String, SessionTable>")]
     pub sessions: Vec<SessionTable>,
@@ -131,6 +135,11 @@ impl SettingsFile {
                 key @ "secrets" => file.secrets = reader.texts(key, node, as_it_is),
                 key @ "logs" => file.logs = reader.text(key, node, as_it_is),
                 key @ "log-name" => file.log_name = reader.text(key, node, parse_log_name),
+                key @ "audit" => {
+                    if let Some(table) = reader.table(key, node) {
+                        file.audit = AuditTable::read(reader, table);
+                    }
+                }
                 key @ "cache" => {
                     if let Some(table) = reader.table(key, node) {
                         file.cache = CacheTable::read(reader, table);

@@ -1,5 +1,7 @@
 //! Settings from flags, environment and files, resolved once.
 
+mod audit;
+mod audit_settings;
 mod cache;
 mod colour;
 mod edit;
@@ -12,6 +14,8 @@ mod settings;
 mod shape;
 mod text;
 
+pub use audit::{AuditTable, RuleTable};
+pub use audit_settings::{AuditFlags, AuditSettings};
 pub use cache::CacheTable;
 pub use colour::Colour;
 pub use edit::{Edit, EditError, edit};

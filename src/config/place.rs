@@ -156,6 +156,9 @@ pub enum Wrong {
     /// A name that is no session's.
     #[error("no session is called `{0}`")]
     UnknownSession(String),
+    /// A name that is no rule's.
+    #[error("no rule is called `{0}`")]
+    UnknownRule(String),
     /// A glob that fits no session.
     #[error("no session fits `{0}`")]
     UnmatchedGlob(String),

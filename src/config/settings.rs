@@ -272,9 +272,9 @@ impl Settings {
 }
 
 /// Reads variables and picks the value that counts.
-struct Resolver<'a> {
-    variables: Variables<'a>,
-    errors: Vec<SettingsError>,
+pub(super) struct Resolver<'a> {
+    pub(super) variables: Variables<'a>,
+    pub(super) errors: Vec<SettingsError>,
 }
 
 impl Resolver<'_> {
@@ -299,7 +299,7 @@ impl Resolver<'_> {
     }
 
     /// A variable's value; one that is empty says nothing.
-    fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
+    pub(super) fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
         let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
         match raw.to_str().ok_or(Misread::NotText).and_then(read) {
             Ok(value) => Some(Setting { value, origin: Origin::Variable(name.to_owned()) }),

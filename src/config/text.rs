@@ -63,6 +63,9 @@ pub enum Misread {
     /// Bytes that are no text.
     #[error("is not UTF-8")]
     NotText,
+    /// Not a forge's version.
+    #[error("must be a version such as 14 or 1.26")]
+    Version,
     /// A variable name that no system takes.
     #[error("is no name for an environment variable")]
     VariableName,

@@ -32,6 +32,8 @@ fn schema_reader_and_handbook_know_the_same_keys() {
         ("/properties", ""),
         ("/$defs/session/properties", "[sessions.tests]\n"),
         ("/$defs/cache/properties", "[cache]\n"),
+        ("/$defs/audit/properties", "[audit]\n"),
+        ("/$defs/rule/properties", "[audit.rules.NX301]\n"),
     ] {
         for key in schema_keys(pointer) {
             // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.

@@ -46,6 +46,8 @@ pub enum Change {
     Insert(Vec<Segment>, usize, String),
     /// An item moves to another place, counted after it is taken out.
     Move(Vec<Segment>, usize, usize),
+    /// A session of the noxfile does something else.
+    Session(String),
 }
 
 /// What mends a finding, within one file.
@@ -61,6 +63,13 @@ pub struct Fix {
     pub edits: Vec<Edit>,
     /// What it means.
     pub changes: Vec<Change>,
+}
+
+impl Fix {
+    /// Whether it means to change a session of the noxfile.
+    pub fn rewrites(&self, session: &str) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Session(name) if name == session))
+    }
 }
 
 impl Change {
@@ -93,6 +102,7 @@ impl Change {
                 let item = items.remove(*from);
                 (*to <= items.len()).then(|| items.insert(*to, item))?;
             }
+            Self::Session(_) => return None,
         }
         Some(())
     }

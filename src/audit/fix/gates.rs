@@ -74,6 +74,16 @@ pub fn pass(fix: &Fix) -> Result<SharedSource, Gate> {
     Ok(new)
 }
 
+/// Makes the fix of a file that is no YAML and passes its text through the gates that bytes can answer.
+pub fn pass_text(fix: &Fix) -> Result<SharedSource, Gate> {
+    let text = edited(&fix.source.text, &fix.edits).ok_or(Gate::Lines)?;
+    let new = Source::new(fix.source.path.clone(), text);
+    endings(&fix.source, &new)?;
+    conserved(&fix.source, fix)?;
+    comments(&fix.source, &new, fix)?;
+    Ok(new)
+}
+
 /// Whether an edit lies in a mapping with a merge key.
 fn crosses_merge(node: &Node, edits: &[Edit]) -> bool {
     let touched = edits.iter().any(|edit| node.span.start <= edit.span.start && edit.span.end <= node.span.end + 1);
@@ -96,14 +106,21 @@ fn conserved(source: &Source, fix: &Fix) -> Result<(), Gate> {
         |edit: &Edit| source.text.is_char_boundary(edit.span.start) && source.text.is_char_boundary(edit.span.end);
     let whole = |edit: &Edit| {
         let cut = source.slice(edit.span);
-        edit.text.is_empty() && cut.lines().any(|line| line.trim_start().starts_with('#'))
+        edit.text.is_empty() && cut.lines().any(|line| line.trim_start().starts_with('#') && !own(line))
     };
+    // Moved as a whole, or each of its comments by itself.
     let moved = |edit: &Edit| {
-        let cut = source.slice(edit.span).trim();
-        fix.edits.iter().any(|other| other.text.contains(cut))
+        let mut said =
+            source.slice(edit.span).lines().map(str::trim).filter(|line| line.starts_with('#') && !own(line));
+        said.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
     };
     let fine = fix.edits.iter().all(|edit| inside(edit) && (!whole(edit) || moved(edit)));
     if fine { Ok(()) } else { Err(Gate::Lines) }
+}
+
+/// Whether a comment is noxide's own: written by a fix, and so written anew or taken away by one.
+fn own(line: &str) -> bool {
+    line.trim_start().starts_with("# noxide: ")
 }
 
 /// Each comment line keeps the line it stands before; that line itself may be one that is edited.
@@ -125,6 +142,7 @@ fn comments(old: &Source, new: &Source, fix: &Fix) -> Result<(), Gate> {
         });
         match found {
             Some(at) => used[at] = true,
+            None if own(&comment) => {}
             None => return Err(Gate::Comments(comment.trim().to_owned())),
         }
     }

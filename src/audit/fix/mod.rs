@@ -4,4 +4,4 @@ mod change;
 mod gates;
 
 pub use change::{Change, Edit, Fix, Segment};
-pub use gates::{Gate, edited, pass};
+pub use gates::{Gate, edited, pass, pass_text};

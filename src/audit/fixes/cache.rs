@@ -136,6 +136,43 @@ pub fn missing(view: &View, install: Span) -> Option<Fix> {
     insert_step(view, before, &lines, &value, "restore a cache before the first installation")
 }
 
+/// Keeps the sessions' environments in an entry of their own, in each job of the first workflow that hands nothing out.
+///
+/// They hold absolute paths, so the workspace is part of the key; and they must fit exactly, so there are no prefixes.
+pub fn environments(running: &[View]) -> Option<Fix> {
+    let first = running.iter().find(|view| !view.hands_out() && view.survey.caches.iter().any(Cache::keeps_uv))?;
+    let mut edits = Vec::new();
+    let mut changes = Vec::new();
+    for view in running.iter().filter(|view| view.source() == first.source() && !view.hands_out()) {
+        let recipe = recipe(view);
+        recipe.prefix.contains("-py").then_some(())?;
+        let steps = view.survey.installs.iter().map(|installed| installed.step);
+        let at = steps.chain(view.survey.calls.iter().map(|call| call.step)).min()?;
+        let checkout = view.job.steps.iter().find(|step| step.is("actions/checkout"))?;
+        let before = view.step(at).filter(|step| step.index > checkout.index)?;
+        let dash = dash_indent(view)?;
+        let uses = cache_action(view)?;
+        let key = format!("{}-${{{{ github.workspace }}}}", recipe.key.replacen("uv-", "nox-", 1));
+        let lines = [
+            format!("{dash}{MARK}the sessions' environments, only where the whole key fits: they hold absolute paths."),
+            format!("{dash}- name: Restore environments"),
+            format!("{dash}  uses: {uses}"),
+            format!("{dash}  with:"),
+            format!("{dash}    path: .nox"),
+            format!("{dash}    key: {key}"),
+        ];
+        let value = format!(
+            "{{name: Restore environments, uses: {}, with: {{path: .nox, key: {}}}}}",
+            quoted(&uses),
+            quoted(&key)
+        );
+        let made = insert_step(view, before, &lines, &value, "")?;
+        edits.extend(made.edits);
+        changes.extend(made.changes);
+    }
+    Some(fix(first, "keep the environments that are meant to be used again", false, edits, changes))
+}
+
 /// The cache action that the project uses already, or the newest that all forges serve; none where actions are
 /// pinned by commit, which cannot be known from here.
 fn cache_action(view: &View) -> Option<String> {

@@ -1,8 +1,12 @@
 //! What rules offer as fixes: each a value made of edits and the change they must make.
 
 pub mod cache;
+pub mod coverage;
 pub mod gate;
+pub mod join;
 pub mod log;
+pub mod merge;
+pub mod paths;
 pub mod place;
 pub mod recipe;
 pub mod root;

@@ -101,7 +101,7 @@ pub fn noxide_run(view: &View) -> Option<Fix> {
     let (Selection::Names(_) | Selection::Default, true) = (&call.nox.selection, call.nox.posargs.is_empty()) else {
         return None;
     };
-    let title = "run the sessions side by side (needs noxide on the runner)";
+    let title = "run the sessions side by side";
     if call.nox.started_by.is_some() || !command.assigns.is_empty() || command.program() != "nox" {
         return None;
     }

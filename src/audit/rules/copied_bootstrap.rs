@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     name: RuleName { id: "NX203", name: "copied-bootstrap", what: "The same preparation stands in many jobs." },
     why: "Each copy costs its own minutes on every run, and they drift apart: one is pinned, another is not.",
     evidence: "W24: about 40 lines times 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Preparation is most of a small job's time under load: +3 min in every Python job of a busy day, nothing elsewhere.",
-    advice: "Run the sessions of such jobs in one job (`noxide run`), or move the preparation into one composite action.",
+    advice: "Run the sessions of such jobs in one job with `noxide run`, unless a free machine waits for each job (`--runner-capacity`); then move the preparation into one composite action. In one job the sessions share a checkout: say what may not run together by `locks` and `exclusive` in `[tool.noxide.sessions]`.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -57,7 +57,7 @@ fn look(project: &Project, found: &mut Found) {
             groups.entry(core).or_default().push((view, place));
         }
     }
-    for (core, members) in groups.iter().filter(|(_, members)| members.len() >= 3) {
+    for (core, members) in groups.iter().filter(|(_, members)| members.len() >= 3 && within_one_run(members)) {
         let mut files: Vec<&str> = Vec::new();
         for (view, place) in members {
             if files.contains(&view.source().path.as_str()) {
@@ -68,11 +68,22 @@ fn look(project: &Project, found: &mut Found) {
             let message =
                 format!("{} jobs prepare themselves alike ({}), {here} of them here", members.len(), core.join(", "));
             let finding = found.report(view.source(), *place, message);
+            let jobs: Vec<View> =
+                members.iter().filter(|(other, _)| other.source() == view.source()).map(|(other, _)| *other).collect();
             for (other, place) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {
                 finding.also(other.source(), *place, format!("again in job `{}`", other.job.id.value));
             }
+            // Where a machine is free for each job, one job would only be slower.
+            if project.options.runner_capacity.map_or(view.self_hosted(), |capacity| capacity < jobs.len()) {
+                finding.fix = fixes::merge::jobs(&jobs);
+            }
         }
     }
+}
+
+/// Whether one run of one workflow pays for it more than once.
+fn within_one_run(members: &[(View, Span)]) -> bool {
+    members.iter().any(|(view, _)| members.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
 }
 
 /// What a job does before its first session: system packages, checkout, tools; and where it starts.

@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     why: "The second run is usually the slower one, and on the critical path.",
     evidence: "W12: 10 to 15 minutes of every run, about 228 runner-hours in 14 days; called the change of highest return by the users, asked for in 11 issues.",
-    advice: "Measure in the first run, keep the data, and let the coverage session only combine and report: noxide orders it after the tests by itself.",
+    advice: "Measure in the first run, keep the data, and let the coverage session only judge it, after the tests (`requires`). The fix edits the noxfile: look at it, since tests that are measured may run slower than tests that are not.",
     severity: Severity::High,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -93,7 +93,9 @@ fn look(project: &Project, found: &mut Found) {
                 let message = format!("`{name}` runs the tests of `{session}` again to measure coverage");
                 let finding = found.report(view.source(), place, message);
                 finding.also(other.source(), span, "they run here already");
-                if let (Some(noxfile), Some(facts)) = (&project.noxfile, view.facts(&name)) {
+                let first = other.facts(&session);
+                if let (Some(noxfile), Some(facts), Some(first)) = (&project.noxfile, view.facts(&name), first) {
+                    finding.fix = fixes::coverage::measure_once(noxfile, first, facts, &again);
                     finding.also(&noxfile.source, noxfile.place_of_session(facts), "the session that runs them again");
                 }
             }

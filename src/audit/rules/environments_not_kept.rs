@@ -9,8 +9,8 @@ pub(super) static RULE: Rule = Rule {
         what: "The noxfile asks for environments to be used again, and no job keeps them.",
     },
     why: "`reuse_venv` then does nothing in CI: each run resolves and links everything anew.",
-    evidence: "W9, asked for in 13 issues. On parcelbook `.nox` adds 0.6 % to the bytes of uv's cache and saves 3 % on a fast index; what it saves is resolution and network. Environments hold absolute paths: a `.nox` restored into another workspace failed when we executed it, so no fix adds it.",
-    advice: "Keep `.nox` in an entry of its own where the workspace lies at the same path in every run, under a key with the Python version. Elsewhere leave it out and say so with an ignore comment.",
+    evidence: "W9, asked for in 13 issues. On parcelbook `.nox` adds 0.6 % to the bytes of uv's cache and saves 3 % on a fast index; what it saves is resolution and network. Environments hold absolute paths: a `.nox` restored into another workspace failed when we executed it, so the workspace's path must be in the key.",
+    advice: "Keep `.nox` in an entry of its own, under a key with the Python version and `github.workspace`, and without `restore-keys`. Where the path changes from run to run it never hits: leave it out and say so with an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -82,6 +82,7 @@ fn look(project: &Project, found: &mut Found) {
         reuse,
         format!("environments are to be used again, but none of {} jobs keeps .nox", running.len()),
     );
+    finding.fix = fixes::cache::environments(&running);
     for view in &running {
         if let Some(call) = view.survey.calls.first() {
             finding.also(view.source(), call.place, format!("job `{}` starts without them", view.job.id.value));

@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     name: RuleName { id: "NX209", name: "no-path-filter", what: "A change of documentation alone runs everything." },
     why: "The whole pipeline runs for a text that no session reads.",
     evidence: "W17, asked for in seven issues; 82 of 106 sampled push workflows have no filter. A filtered required check never reports, so this is no fix to make blindly.",
-    advice: "Add `paths-ignore` where no required check depends on the workflow; where one does, leave it and say so with an ignore comment.",
+    advice: "Let texts that no session reads start nothing, by `paths` with the exceptions that a session does read. Where a job gates pull requests only pushes are filtered: a check that is required must report.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -44,10 +44,20 @@ fn look(project: &Project, found: &mut Found) {
         let on = &workflow.on;
         let filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.narrowed(event, key));
         let push = on.on_branches() && !filtered("push");
-        let pull = on.has("pull_request") && !filtered("pull_request");
+        // A check that others wait for must report: where a job gates, only pushes are filtered.
+        let gated = workflow.jobs.iter().any(|job| {
+            !job.needs.is_empty() && runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
+        });
+        let pull = on.has("pull_request") && !filtered("pull_request") && !gated;
         let runs = project.jobs_of(workflow).any(|view| !view.survey.calls.is_empty());
         if (push || pull) && runs {
-            found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
+            let events: Vec<&str> = [("push", push), ("pull_request", pull)]
+                .iter()
+                .filter(|(_, open)| *open)
+                .map(|(event, _)| *event)
+                .collect();
+            let finding = found.report(&workflow.source, on.key, "a change of documentation alone runs every session");
+            finding.fix = fixes::paths::filter(project, workflow, &events);
         }
     }
 }

@@ -40,7 +40,7 @@ jobs:
 
 fn look(project: &Project, found: &mut Found) {
     for view in project.jobs() {
-        let unsafe_here = super::unsafe_to_parallelise::reason(&view).is_some();
+        let unsafe_here = crate::audit::order::keeps_order(&view).is_some();
         let mut seen: Vec<(&str, Span)> = Vec::new();
         let mut known = std::collections::HashSet::new();
         for call in view.survey.calls.iter().filter(|call| !call.nox.noxide) {
@@ -65,7 +65,8 @@ fn look(project: &Project, found: &mut Found) {
         for (name, place) in seen.iter().skip(1).filter(|(_, place)| *place != first) {
             finding.also(view.source(), *place, format!("`{name}` waits for what is before it"));
         }
-        finding.fix = fixes::shell::noxide_run(&view);
+        finding.fix = fixes::join::one_run(&view)
+            .or_else(|| fixes::shell::noxide_run(&view).map(|fix| fixes::join::tooled(&view, fix)));
     }
 }
 

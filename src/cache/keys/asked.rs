@@ -156,10 +156,8 @@ impl Asked {
                 }
                 "--no-dev" | "--no-default-groups" => dev = false,
                 "--all-groups" | "--all-packages" | "--package" | "*" => self.unclear = true,
-                _ if TAKE_A_WORD.contains(&flag) => {
-                    if value.is_none() {
-                        words.next();
-                    }
+                _ if value.is_none() && TAKE_A_WORD.contains(&flag) => {
+                    words.next();
                 }
                 _ => {}
             }

@@ -88,7 +88,7 @@ fn people_see_source_and_suggestion() {
         "medium[NX201]: 2 sessions run one after another: lint, tests",
         "- run: nox -s lint tests",
         "`tests` waits for what is before it",
-        "run the sessions side by side (needs noxide on the runner) (--fix --unsafe-fixes)",
+        "run the sessions side by side (--fix --unsafe-fixes)",
         "noxide run -s lint tests",
         "in 1 workflow file:",
     ] {
@@ -160,7 +160,10 @@ fn fixes_are_shown_or_written() {
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests") && !text.contains("noxide run"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
     let text = fs_err::read_to_string(&path).unwrap();
-    assert!(text.contains("noxide run -s lint tests") && text.contains("nox==2026.10.20 # why"), "{text}");
+    assert!(
+        text.contains("noxide run -s lint tests") && text.contains("nox==2026.10.20 noxide==0.1.0 # why"),
+        "{text}"
+    );
     let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
     assert!(err(&again).starts_with("mended 0 findings"), "{}", err(&again));
 }
@@ -171,12 +174,12 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
         "installs    23  pip install -q uv==${{ env.UV_VERSION }} nox",
-        "caches      25  ~/.cache/uv by actions/cache under uv-${{ hashFiles('pyproject.toml') }}",
+        "caches      25  ~/.cache/uv by actions/cache under `uv-${{ hashFiles('pyproject.toml') }}`",
         "runs        35  lint",
         "one after another, and need not be",
         "coverage (line 212), waits for lint, typecheck, security, quality",
         "caches       –  nothing",
-        "longest chain: lint → coverage → status-check",
+        "longest chain  lint → coverage → status-check (by its jobs",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -210,4 +213,82 @@ fn init_makes_a_workflow_once() {
     assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
     let blocked = folder(&[(".forgejo", "a file")]);
     assert_eq!(noxide(blocked.path(), "init").status.code(), Some(3));
+}
+
+#[test]
+fn init_gives_workflows_that_are_there_their_parallel_form() {
+    let root = parcelbook();
+    let shown = noxide(root.path(), "init --dry-run");
+    assert!(out(&shown).contains("+  sessions:") && err(&shown).contains("would mend"), "{}", err(&shown));
+    assert!(noxide(root.path(), "init").status.success());
+    let text = fs_err::read_to_string(root.path().join(".forgejo/workflows/ci.yml")).unwrap();
+    assert!(text.contains("noxide run -s lint typecheck"), "{text}");
+    assert_eq!(out(&noxide(root.path(), "init --new")), ".forgejo/workflows/noxide.yml\n");
+}
+
+#[test]
+fn settings_of_an_audit_come_from_flag_variable_and_file() {
+    let root = small();
+    let say = |toml: &str| fs_err::write(root.path().join("noxide.toml"), toml).unwrap();
+    say(
+        "[audit]\npersona = 'pedantic'\nforge-version = '14'\n[audit.rules.no-dependency-cache]\ndisable = true\n[audit.rules.NX301]\nseverity = 'high'\nignore = ['other.yml']\n",
+    );
+    let text = out(&noxide(root.path(), "audit --format forgejo"));
+    assert!(!text.contains("NX101") && text.contains("high[NX301]") && text.contains("NX4"), "{text}");
+    say("[audit]\ndialect = 'github'\nrunner-capacity = 3\nbaseline = 'known.json'\n");
+    let written = noxide(root.path(), "audit --write-baseline");
+    assert!(written.status.success() && root.path().join("known.json").is_file(), "{}", err(&written));
+    assert!(out(&noxide(root.path(), "audit")).contains("nothing found"));
+    say("");
+    assert_eq!(noxide(root.path(), "audit --write-baseline").status.code(), Some(2));
+    for (toml, told) in [
+        ("[audit.rules.NX999]\ndisable = true\n", "no rule is called `NX999`"),
+        ("[audit.rules.no-timeot]\n", "no-timeout"),
+        ("[audit]\nforge-version = 'new'\n", "must be a version such as 14 or 1.26"),
+        ("[audit]\nrunner-capacty = 1\n", "runner-capacity"),
+        ("[audit.rules.NX301]\nseverty = 'low'\n", "severity"),
+        ("audit = 1\n", "takes a table"),
+    ] {
+        say(toml);
+        let wrong = noxide(root.path(), "audit");
+        assert!(wrong.status.code() == Some(2) && err(&wrong).contains(told), "{told}: {}", err(&wrong));
+    }
+    say("[audit]\ndialect = 'github'\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
+    command.args(["audit", "--format", "json"]).current_dir(root.path()).env("NOXIDE_AUDIT_DIALECT", "hub");
+    let wrong = command.output().unwrap();
+    assert!(wrong.status.code() == Some(2) && err(&wrong).contains("NOXIDE_AUDIT_DIALECT"), "{}", err(&wrong));
+}
+
+#[test]
+fn the_inventory_promises_only_what_was_measured() {
+    use noxide::audit::inventory::inventory;
+    let root = parcelbook();
+    let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
+    let all = inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
+    let ci = &all.workflows[0];
+    assert_eq!(
+        (ci.critical_path.join(" "), ci.milliseconds),
+        ("integration_tests status-check".to_owned(), Some(34_000))
+    );
+    assert!(
+        all.text().contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
+        "{}",
+        all.text()
+    );
+    let some = inventory(&project, &|name| (name != "docs").then_some(1_000));
+    assert!(some.text().contains("lint → coverage → status-check"), "{}", some.text());
+    let page = all.markdown();
+    for part in [
+        "| job | installs | cached | sessions | waits for |",
+        "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**one after another, and need not be**",
+        "| docs (254) | `pip install -q uv==${{ env.UV_VERSION }} nox` (264) | **nothing** |",
+        "Longest chain: integration_tests → status-check",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(out(&noxide(root.path(), "audit --inventory --format markdown")).contains("| lint (13) |"));
+    let circle = "on: push\njobs:\n  a:\n    needs: b\n    steps: []\n  b:\n    needs: a\n    steps: []\n";
+    let circle = folder(&[(".github/workflows/x.yml", circle)]);
+    assert!(noxide(circle.path(), "audit --inventory").status.success());
 }

@@ -1,0 +1,121 @@
+//! What flags, environment and the table `audit` make of the settings of an audit.
+
+use std::num::NonZeroUsize;
+
+use super::audit::{RuleTable, parse_version};
+use super::file::SettingsFile;
+use super::place::{Placed, SettingsError, Wrong, did_you_mean};
+use super::settings::{Origin, Resolver, Setting, Variables};
+use super::text::{Misread, parse_number, parse_word};
+use crate::audit::options::{AuditOptions, Dialect, Persona, Version};
+
+/// What flags of an audit say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFlags {
+    /// `--dialect`.
+    pub dialect: Option<Dialect>,
+    /// `--runner-capacity`.
+    pub runner_capacity: Option<NonZeroUsize>,
+    /// `--forge-version`.
+    pub forge_version: Option<Version>,
+    /// `--pedantic`.
+    pub pedantic: bool,
+    /// `--baseline`.
+    pub baseline: Option<String>,
+}
+
+/// All settings of an audit, resolved once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// The dialect of every file.
+    pub dialect: Setting<Option<Dialect>>,
+    /// How many jobs the runners take at once.
+    pub runner_capacity: Setting<Option<NonZeroUsize>>,
+    /// The forge's version.
+    pub forge_version: Setting<Option<Version>>,
+    /// Who reads the findings.
+    pub persona: Setting<Persona>,
+    /// The file of known findings.
+    pub baseline: Setting<Option<String>>,
+    rules: Vec<RuleTable>,
+}
+
+impl AuditSettings {
+    /// Resolves what flags, environment (`NOXIDE_AUDIT_…`) and file say.
+    ///
+    /// # Errors
+    /// What is wrong in the environment.
+    pub fn resolve(
+        flags: &AuditFlags,
+        variables: Variables<'_>,
+        file: &SettingsFile,
+    ) -> Result<Self, Vec<SettingsError>> {
+        let mut resolver = Resolver { variables, errors: Vec::new() };
+        let table = file.audit.clone();
+        let text = |text: &str| Ok(text.to_owned());
+        let persona = flags.pedantic.then_some(Persona::Pedantic);
+        let persona = pick(&mut resolver, ("persona", "pedantic"), persona, parse_word, table.persona);
+        let settings = Self {
+            dialect: pick(&mut resolver, ("dialect", "dialect"), flags.dialect, parse_word, table.dialect),
+            runner_capacity: pick(
+                &mut resolver,
+                ("runner-capacity", "runner-capacity"),
+                flags.runner_capacity,
+                parse_number,
+                table.runner_capacity,
+            ),
+            forge_version: pick(
+                &mut resolver,
+                ("forge-version", "forge-version"),
+                flags.forge_version,
+                parse_version,
+                table.forge_version,
+            ),
+            persona: Setting { value: persona.value.unwrap_or(Persona::Regular), origin: persona.origin },
+            baseline: pick(&mut resolver, ("baseline", "baseline"), flags.baseline.clone(), text, table.baseline),
+            rules: table.rules,
+        };
+        if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
+    }
+
+    /// The settings as an audit takes them.
+    pub fn options(&self) -> AuditOptions {
+        AuditOptions {
+            dialect: self.dialect.value,
+            runner_capacity: self.runner_capacity.value.map(NonZeroUsize::get),
+            forge_version: self.forge_version.value,
+            pedantic: self.persona.value == Persona::Pedantic,
+            rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.settings())).collect(),
+        }
+    }
+
+    /// What settings call rules that none of the numbers and names answers to.
+    pub fn check_rules(&self, known: &[&str]) -> Vec<SettingsError> {
+        let tables = self.rules.iter().filter(|table| !known.contains(&table.rule.value.as_str()));
+        tables
+            .map(|table| SettingsError::InFile {
+                spot: table.rule.spot.clone(),
+                wrong: Wrong::UnknownRule(table.rule.value.clone()),
+                hint: did_you_mean(&table.rule.value, known.iter().copied()),
+            })
+            .collect()
+    }
+}
+
+/// The value that counts: flag, variable `NOXIDE_AUDIT_…`, file.
+fn pick<T>(
+    resolver: &mut Resolver<'_>,
+    (key, flag_name): (&str, &str),
+    flag: Option<T>,
+    read: impl Fn(&str) -> Result<T, Misread>,
+    file: Option<Placed<T>>,
+) -> Setting<Option<T>> {
+    let name = format!("NOXIDE_AUDIT_{}", key.to_uppercase().replace('-', "_"));
+    let variable = resolver.variable(&name, read);
+    match (flag, variable, file) {
+        (Some(value), ..) => Setting { value: Some(value), origin: Origin::Flag(format!("--{flag_name}")) },
+        (None, Some(setting), _) => Setting { value: Some(setting.value), origin: setting.origin },
+        (None, None, Some(placed)) => Setting { value: Some(placed.value), origin: Origin::File(placed.spot.place()) },
+        (None, None, None) => Setting { value: None, origin: Origin::Default },
+    }
+}
