@@ -3,6 +3,7 @@
 mod access;
 mod advice;
 mod conflict;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
 mod digest;
 mod file;
 #[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
@@ -11,6 +12,7 @@ mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
 mod knowledge;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
 mod ledger;
 mod options;
 mod scope;
