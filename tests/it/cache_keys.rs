@@ -124,7 +124,8 @@ fn another_python(project: &Project, flags: &[&str], cold: &Value) {
     };
     let Some(other) = ["3.13", "3.12", "3.11", "3.10"].into_iter().find(|v| !mine.starts_with(v) && find(v)) else {
         // Who reads the log should know what was left out.
-        writeln!(std::io::stderr(), "skipped in part: there is only one Python here").unwrap();
+        let mut log = std::io::stderr();
+        writeln!(log, "skipped in part: there is only one Python here").unwrap();
         return;
     };
     let mut arguments = vec!["cache", "key", "--format", "json"];
