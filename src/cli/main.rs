@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::args::{Cli, Command, Format};
 use super::failure::Failure;
@@ -11,6 +12,8 @@ use crate::output::errors_document;
 
 /// Runs the command line and gives the exit code.
 pub fn main() -> ExitCode {
+    // A file at the limit of its size is an error to be told, not the end; a program that noxide starts dies as ever.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
