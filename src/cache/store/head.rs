@@ -80,7 +80,7 @@ mod tests {
         let line = serde_json::to_string(&head).unwrap();
         assert_eq!(Head::parse(&line, &id), Ok(head.clone()));
         assert_eq!(head.id(), Some(id.clone()));
-        let other = EntryId::new(Kind::Wheel, "abd").unwrap();
+        let other = EntryId::new(Kind::Wheel, "abx").unwrap();
         assert!(Head::parse(&line, &other).unwrap_err().contains("wheel/abc"));
         assert!(Head::parse(&line.replace("\"version\":1", "\"version\":2"), &id).unwrap_err().contains("version 2"));
         assert!(Head::parse("{", &id).is_err());
