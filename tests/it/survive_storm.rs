@@ -220,7 +220,9 @@ fn processes() -> Vec<Process> {
 /// What of a round lives.
 fn living(round: u32) -> Vec<String> {
     let (mark, sleeper) = (format!("{ROUND}={} ", forever(round)), forever(round));
-    let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || p.words.contains(&sleeper);
+    // The whole number: `1012.345` is another round than the `1012.3456` of a storm beside this one.
+    let sleeps = |p: &Process| p.words.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
+    let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || sleeps(p);
     processes().into_iter().filter(of_round).map(|p| p.words).collect()
 }
 
