@@ -1,6 +1,5 @@
 //! What a caller chooses of the store.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,13 +27,6 @@ impl CacheOptions {
     pub const MAX_ENTRY: u64 = 16_000_000_000;
     /// The most files that one entry may hold.
     pub const MAX_FILES: usize = 1_000_000;
-
-    /// Where the store lies when nobody says so: `noxide` in the user's folder for caches.
-    pub fn default_dir(variables: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-        let absolute = |name: &str| variables(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-        caches.map(|caches| caches.join("noxide"))
-    }
 }
 
 impl Default for CacheOptions {
@@ -46,23 +38,5 @@ impl Default for CacheOptions {
             max_entry: Self::MAX_ENTRY,
             folders: Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_users_own_folder_for_caches() {
-        let with = |xdg: &'static str, home: &'static str| {
-            CacheOptions::default_dir(&move |name| {
-                let value = if name == "HOME" { home } else { xdg };
-                (!value.is_empty()).then(|| value.into())
-            })
-        };
-        assert_eq!(with("/x", "/h"), Some("/x/noxide".into()));
-        assert_eq!(with("relative", "/h"), Some("/h/.cache/noxide".into()));
-        assert_eq!(with("", ""), None);
     }
 }

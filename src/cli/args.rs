@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use super::argv::spell_out;
 use super::cache_flags::CacheFlags;
 pub use super::format::Format;
-pub use super::host_flags::HostArgs;
+pub use super::host_flags::{HostArgs, LoadArgs};
 use super::nox_flags::{Behaviour, Environments, Selection};
 use super::words::words;
 use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
@@ -290,12 +290,9 @@ pub struct CiArgs {
 /// Flags of `noxide list`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListArgs {
-    /// Which sessions.
+    /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub selection: Selection,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
+    pub load: LoadArgs,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: Format,
@@ -304,12 +301,9 @@ pub struct ListArgs {
 /// Flags of `noxide graph`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphArgs {
-    /// Which sessions.
+    /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub selection: Selection,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
+    pub load: LoadArgs,
     /// As text, json, dot or mermaid
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: GraphFormat,
@@ -374,8 +368,7 @@ impl Cli {
             });
             if run.list_sessions {
                 cli.command = Command::List(ListArgs {
-                    selection: run.selection.clone(),
-                    host: run.host.clone(),
+                    load: LoadArgs { selection: run.selection.clone(), host: run.host.clone() },
                     format: if run.json { Format::Json } else { run.shown.format },
                 });
             }

@@ -25,6 +25,8 @@ pub(super) struct Done {
     pub(super) accesses: BTreeMap<SessionId, Accesses>,
     /// The run's folder.
     pub(super) folder: PathBuf,
+    /// What dependencies came from and go to.
+    pub(super) provision: Option<Provision>,
 }
 
 /// What a run is made of: which commit, and which part of a larger run.

@@ -4,20 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{CiArgs, Format};
-use super::ci_cache::CiCache;
 use super::coverage::combine;
 use super::failure::Failure;
 use super::listing::print;
 use super::opened::root;
-use super::run;
+use super::run::{self, Ended, SIGNALS};
 use super::screen::{Screen, say};
 use crate::fs::write_atomic;
-use crate::record::Folder;
 
 /// What a run's folder has that goes into the folder of `--dir`.
 const KEPT: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
-/// Exit codes from here on are of signals: who sent one waits for us to end.
-const SIGNALS: u8 = 128;
 
 /// Does all of a CI job and gives the exit code: that of the run, or 1 where too little is covered.
 ///
@@ -29,39 +25,19 @@ pub(super) fn ci(args: &CiArgs, screen: &Screen) -> Result<u8, Failure> {
     clear(&dir).map_err(|source| system("cannot use --dir", source))?;
     run_args.shown.junit.get_or_insert_with(|| dir.join("junit.xml"));
     let root = root(args.run.selection.noxfile.as_deref().map(Path::new));
-    let mut cache = CiCache::open(&args.ci.remote, &root);
-    let mut env = Vec::new();
-    match &mut cache {
-        Ok(cache) => {
-            cache.before(&chosen(args));
-            env = cache.env();
-        }
-        Err(why) => say(&format!("note: without a cache: {why}")),
-    }
-    let before = newest(&root);
-    let ended = run::run(&run_args, screen, &env);
-    let mut exit = *ended.as_ref().unwrap_or(&SIGNALS);
-    if let Ok(cache) = &mut cache
-        && exit < SIGNALS
-    {
-        cache.after();
-        if args.ci.write_sums {
-            cache.write_sums();
-        }
-    }
-    let record = newest(&root).filter(|run| Some(run) != before.as_ref());
+    let Ended { mut exit, folder: record, mut provision } = run::run(&run_args, screen, Some(&args.ci.remote))?;
     if let Some(run) = &record {
         gather(run, &dir).map_err(|source| system("cannot gather what the run left", source))?;
     }
-    let exit_of_run = ended?;
-    exit = exit.min(exit_of_run);
     let mut lines = Vec::new();
-    if let Ok(cache) = &cache {
-        lines.extend(cache.lines().into_iter().map(|line| format!("cache: {line}")));
-        let text = format!("{:#}\n", cache.document());
+    if let Some(provision) = &mut provision {
+        provision.close();
+        let trouble = args.ci.write_sums.then(|| provision.write_sums()).flatten();
+        lines.extend(provision.lines().into_iter().chain(trouble).map(|line| format!("cache: {line}")));
+        let text = format!("{:#}\n", provision.document());
         write_atomic(&dir.join("cache.json"), text.as_bytes()).map_err(|source| system("cannot write", source))?;
     }
-    if args.ci.coverage && exit < SIGNALS {
+    if args.ci.coverage && exit <= SIGNALS {
         exit = exit.max(covered(args, &root, record.as_deref(), &dir, &mut lines));
     }
     lines.push(format!("gathered in {}", args.ci.dir.display()));
@@ -71,12 +47,6 @@ pub(super) fn ci(args: &CiArgs, screen: &Screen) -> Result<u8, Failure> {
 
 fn system(what: &str, source: std::io::Error) -> Failure {
     Failure::System { what: what.to_owned(), source }
-}
-
-/// The sessions that flags name; none where all may run, or something else than names chooses.
-fn chosen(args: &CiArgs) -> Vec<String> {
-    let named = args.run.selection.sessions.iter().flatten();
-    named.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 /// Combines coverage data and holds it to the floor.
@@ -99,12 +69,6 @@ fn covered(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, lines: &m
             failure.exit()
         }
     }
-}
-
-/// The newest run's folder.
-fn newest(root: &Path) -> Option<PathBuf> {
-    let folder = Folder::existing(root)?;
-    folder.runs().last().map(|run| folder.run(run))
 }
 
 /// Makes the folder, and removes what an earlier run of this command left there.

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::format::Format;
-use super::host_flags::HostArgs;
-use super::nox_flags::Selection;
+use super::host_flags::LoadArgs;
 
 /// Flags of `noxide matrix`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -15,12 +14,9 @@ pub struct MatrixArgs {
     /// To how many runners
     #[arg(long, value_name = "N", help_heading = "Matrix")]
     pub shards: NonZeroUsize,
-    /// Which sessions.
+    /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub selection: Selection,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
+    pub load: LoadArgs,
     /// As text for a workflow, or as json for `fromJSON(…).include`
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: Format,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::nox_flags::Selection;
 use crate::config::{Flags, parse_duration};
 
 /// Flags that say how nox is found and started.
@@ -24,4 +25,15 @@ impl HostArgs {
     pub fn flags(&self) -> Flags {
         Flags { load_timeout: self.load_timeout, nox: self.nox.clone(), ..Flags::default() }
     }
+}
+
+/// Which sessions, and how nox is found: the flags of what loads a noxfile and runs nothing of it.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadArgs {
+    /// Which sessions.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How nox is found and started.
+    #[command(flatten)]
+    pub host: HostArgs,
 }

@@ -23,6 +23,8 @@ pub(super) struct Keyed {
     /// Interpreters that are not here, in sentences: nox skips these sessions, and says so itself.
     pub(super) missing: Vec<String>,
     project: String,
+    uv: Option<PathBuf>,
+    pythons: HashMap<Option<String>, Option<Interpreter>>,
 }
 
 /// One session with its key.
@@ -39,30 +41,42 @@ pub(super) struct KeyedSession {
 impl Keyed {
     /// Reads the facts of these sessions.
     pub(super) fn new(manifest: &Manifest, locked: bool, ids: &[SessionId]) -> Self {
-        let root = &manifest.root;
-        let mut missing = Vec::new();
-        let (mut surroundings, troubles) = Surroundings::read(root, &manifest.noxfile);
+        let (mut surroundings, troubles) = Surroundings::read(&manifest.root, &manifest.noxfile);
         let uv = find_uv(manifest);
         surroundings.locked = locked;
         surroundings.uv = uv.as_deref().and_then(version_of);
-        let mut pythons: HashMap<Option<&str>, Option<Interpreter>> = HashMap::new();
-        let mut sessions = Vec::new();
-        for id in ids {
-            let session = &manifest.sessions[id.0];
-            if session.backend == "none" {
-                continue;
-            }
-            let python = pythons.entry(session.python.as_deref()).or_insert_with(|| {
-                let found = Interpreter::find(session.python.as_deref(), &manifest.executable, uv.as_deref());
-                found.map_err(|error| missing.push(error.to_string())).ok()
-            });
-            let python = python.clone();
-            let facts = surroundings.facts(session, root, &python.clone().unwrap_or_default());
-            sessions.push(KeyedSession { id: *id, recipe: Recipe::new(session.name.as_str(), facts), python });
-        }
-        let project = project_of(root, &surroundings);
+        let project = project_of(&manifest.root, &surroundings);
         let keys = cache_folder().map(|folder| Keys::new(&folder, &project));
-        Self { sessions, surroundings, keys, troubles, missing, project }
+        let (sessions, missing, pythons) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut keyed = Self { sessions, surroundings, keys, troubles, missing, project, uv, pythons };
+        for id in ids {
+            keyed.add(manifest, *id);
+        }
+        keyed
+    }
+
+    /// Reads the facts of one session more; nothing happens where it has no environment, or is known.
+    pub(super) fn add(&mut self, manifest: &Manifest, id: SessionId) {
+        let session = &manifest.sessions[id.0];
+        if session.backend == "none" || self.session(id).is_some() {
+            return;
+        }
+        let python = match self.pythons.get(&session.python) {
+            Some(known) => known.clone(),
+            None => {
+                let found = Interpreter::find(session.python.as_deref(), &manifest.executable, self.uv.as_deref());
+                let found = found.map_err(|error| self.missing.push(error.to_string())).ok();
+                self.pythons.insert(session.python.clone(), found.clone());
+                found
+            }
+        };
+        let facts = self.surroundings.facts(session, &manifest.root, &python.clone().unwrap_or_default());
+        self.sessions.push(KeyedSession { id, recipe: Recipe::new(session.name.as_str(), facts), python });
+    }
+
+    /// One session with its key.
+    pub(super) fn session(&self, id: SessionId) -> Option<&KeyedSession> {
+        self.sessions.iter().find(|session| session.id == id)
     }
 
     /// The key of all of them, or of one.

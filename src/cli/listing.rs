@@ -1,11 +1,10 @@
 //! `noxide list` and `noxide graph`: sessions, what they wait for, why, and how long they usually take.
 
 use std::io::Write;
-use std::path::Path;
 
-use super::args::{Format, GraphArgs, GraphFormat, HostArgs, ListArgs};
+use super::args::{Format, GraphArgs, GraphFormat, ListArgs};
 use super::failure::Failure;
-use super::nox_flags::Selection;
+use super::host_flags::LoadArgs;
 use super::opened::{Opened, Wanted};
 use super::screen::{Screen, say, terminal_size};
 use crate::output::{ListedSession, graph_dot, graph_json, graph_mermaid, graph_text, list_json, list_text};
@@ -27,7 +26,7 @@ pub(super) fn said(said: &super::Said) -> u8 {
 /// # Errors
 /// When the project cannot be opened.
 pub(super) fn list(args: &ListArgs, screen: &Screen) -> Result<u8, Failure> {
-    let opened = open(&args.selection, &args.host, screen)?;
+    let opened = open(&args.load, screen)?;
     let sessions = listed(&opened)?;
     let width = terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| screen.terminal);
     print(&match args.format {
@@ -42,7 +41,7 @@ pub(super) fn list(args: &ListArgs, screen: &Screen) -> Result<u8, Failure> {
 /// # Errors
 /// When the project cannot be opened, or needs form a circle.
 pub(super) fn graph(args: &GraphArgs, screen: &Screen) -> Result<u8, Failure> {
-    let opened = open(&args.selection, &args.host, screen)?;
+    let opened = open(&args.load, screen)?;
     let mut sessions = listed(&opened)?;
     sessions.retain(|session| session.selected);
     print(&match args.format {
@@ -58,16 +57,8 @@ pub(super) fn graph(args: &GraphArgs, screen: &Screen) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub(super) fn open(selection: &Selection, host: &HostArgs, screen: &Screen) -> Result<Opened, Failure> {
-    let wanted = Wanted {
-        flags: host.flags(),
-        noxfile: selection.noxfile.as_deref().map(Path::new),
-        nox_args: selection.nox_args(),
-        posargs: Vec::new(),
-        env: Vec::new(),
-        ahead: false,
-    };
-    let opened = Opened::new(wanted, screen)?;
+pub(super) fn open(load: &LoadArgs, screen: &Screen) -> Result<Opened, Failure> {
+    let opened = Opened::new(Wanted::of(load), screen)?;
     for notice in &opened.notices {
         say(&format!("note: {notice}"));
     }

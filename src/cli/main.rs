@@ -37,7 +37,7 @@ fn execute(cli: &Cli, screen: &Screen) -> Result<u8, Failure> {
         std::env::set_current_dir(&path).map_err(|source| Failure::Folder { path, source })?;
     }
     match &cli.command {
-        Command::Run(args) => run::run(args, screen, &[]),
+        Command::Run(args) => run::run(args, screen, None).map(|ended| ended.exit),
         Command::Ci(args) => ci::ci(args, screen),
         Command::List(args) => listing::list(args, screen),
         Command::Graph(args) => listing::graph(args, screen),

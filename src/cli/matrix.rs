@@ -18,7 +18,7 @@ const NOTHING_SELECTED: u8 = 4;
 /// # Errors
 /// When the project cannot be opened, or needs form a circle.
 pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> {
-    let opened = open(&args.selection, &args.host, screen)?;
+    let opened = open(&args.load, screen)?;
     if opened.manifest.queue.is_empty() {
         say("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(NOTHING_SELECTED);

@@ -10,7 +10,6 @@ mod cache;
 mod cache_flags;
 mod chosen;
 mod ci;
-mod ci_cache;
 mod ci_flags;
 mod copy;
 mod coverage;
@@ -45,8 +44,8 @@ mod watch;
 mod words;
 
 pub use args::{
-    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, ReplayArgs, Rerun, RunArgs,
-    Running, Shown,
+    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, LoadArgs, ReplayArgs, Rerun,
+    RunArgs, Running, Shown,
 };
 pub use audit::{AuditArgs, AuditFormat, InitArgs, Said};
 use audit::{audit, init};

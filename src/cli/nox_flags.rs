@@ -121,6 +121,11 @@ pub struct Behaviour {
 }
 
 impl Selection {
+    /// Whether any flag says which sessions.
+    pub fn chooses(&self) -> bool {
+        *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
+    }
+
     /// These flags as nox takes them, only those that were given.
     pub fn nox_args(&self) -> Vec<OsString> {
         let mut argv = Argv::default();

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use super::host_flags::LoadArgs;
 use super::screen::Screen;
 use super::watch::Watch;
+use crate::cache::CacheOptions;
 use crate::config::{Flags, Settings, load};
 use crate::project::{Host, HostMode, HostOptions, Manifest, NoxOrigin, NoxPython, NoxSearch, find_nox};
 use crate::run::RunOptions;
@@ -22,6 +24,8 @@ pub(super) struct Opened {
     pub(super) options: RunOptions,
     /// Sentences people should see.
     pub(super) notices: Vec<String>,
+    /// What settings say of the store.
+    pub(super) store: CacheOptions,
     /// Whom signals reach. After the host, so that they still count while that ends.
     pub(super) watch: Watch,
 }
@@ -36,10 +40,21 @@ pub(super) struct Wanted<'a> {
     pub(super) nox_args: Vec<OsString>,
     /// What follows `--`.
     pub(super) posargs: Vec<OsString>,
-    /// Variables for the noxfile and all its sessions.
-    pub(super) env: Vec<(OsString, OsString)>,
     /// Whether sessions will be run.
     pub(super) ahead: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a project is opened with that nothing of is run.
+    pub(super) fn of(load: &'a LoadArgs) -> Self {
+        Self {
+            flags: load.host.flags(),
+            noxfile: load.selection.noxfile.as_deref().map(Path::new),
+            nox_args: load.selection.nox_args(),
+            posargs: Vec::new(),
+            ahead: false,
+        }
+    }
 }
 
 impl Opened {
@@ -58,8 +73,8 @@ impl Opened {
             end_run(None, None);
             return Err(Failure::Ended(signal));
         }
-        let (host, manifest, options, notices) = loaded?;
-        Ok(Self { host, manifest, options, notices, watch })
+        let Loaded { host, manifest, options, notices, store } = loaded?;
+        Ok(Self { host, manifest, options, notices, store, watch })
     }
 }
 
@@ -72,7 +87,13 @@ impl Opened {
 }
 
 /// What is known of a project once its noxfile is loaded.
-type Loaded = (Host, Manifest, RunOptions, Vec<String>);
+struct Loaded {
+    host: Host,
+    manifest: Manifest,
+    options: RunOptions,
+    notices: Vec<String>,
+    store: CacheOptions,
+}
 
 fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> {
     let root = root(wanted.noxfile);
@@ -90,7 +111,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
         python,
         nox_args: wanted.nox_args,
         posargs: wanted.posargs,
-        env: wanted.env.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+        env: Vec::new(),
         color: screen.out.color,
         ahead: wanted.ahead,
         load_timeout: options.load_timeout,
@@ -102,7 +123,7 @@ fn load_project(wanted: Wanted<'_>, screen: &Screen) -> Result<Loaded, Failure> 
     if let HostMode::Process { why } = &manifest.mode {
         notices.push(format!("each session gets a nox of its own: {why}"));
     }
-    Ok((host, manifest, options, notices))
+    Ok(Loaded { host, manifest, options, notices, store: store_options(&settings) })
 }
 
 /// The folder whose settings count: that of the noxfile.
@@ -120,6 +141,12 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
         beside: own.as_deref().and_then(Path::parent).map(Path::to_path_buf),
         cache: cache_folder(),
     })?)
+}
+
+/// What settings, environment and defaults say of the store: for every command the same.
+pub(super) fn store_options(settings: &Settings) -> CacheOptions {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref())
 }
 
 /// Where noxide keeps what is worth keeping between projects.

@@ -19,22 +19,42 @@ use super::screen::{Screen, say, terminal_size};
 use super::traced::{learn, text_of, tracing};
 use crate::fs::write_atomic;
 use crate::output::{Progress, reporters};
-use crate::project::{Checkout, Manifest};
+use crate::project::{Checkout, Manifest, SessionId};
 use crate::record::{Folder, Recorder, RunFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
-use crate::run::{Dispatcher, FailFast, Given, Hosted, Lent, Message, RunPlan, nox_report, restore_logs, room};
+use crate::run::{
+    Dispatcher, FailFast, Given, Hosted, Lent, Message, Provider, RunPlan, nox_report, restore_logs, room,
+};
 use crate::trace::TraceMode;
 
 /// Exit code of a run for which nothing was selected.
 pub(super) const NOTHING_SELECTED: u8 = 4;
+/// Exit codes above it are of signals: who sent one waits for us to end.
+pub(super) const SIGNALS: u8 = 128;
 
-/// Runs sessions and gives the exit code; `env` is set for the noxfile and all its sessions.
+/// What came of the command.
+pub(super) struct Ended {
+    /// The exit code.
+    pub(super) exit: u8,
+    /// The run's folder; none where nothing was run.
+    pub(super) folder: Option<PathBuf>,
+    /// What dependencies came from and go to.
+    pub(super) provision: Option<Provision>,
+}
+
+impl Ended {
+    fn early(exit: u8) -> Self {
+        Self { exit, folder: None, provision: None }
+    }
+}
+
+/// Runs sessions; `elsewhere` names a store elsewhere, where dependencies come from and go to one.
 ///
 /// # Errors
 /// When the run cannot even begin.
-pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)]) -> Result<u8, Failure> {
-    let wanted = wanted(args, env)?;
+pub(super) fn run(args: &RunArgs, screen: &Screen, elsewhere: Option<&str>) -> Result<Ended, Failure> {
+    let wanted = wanted(args)?;
     // Git takes its time while nox takes its own.
     let root = root(wanted.noxfile);
     let checkout = std::thread::spawn(move || Checkout::of(&root));
@@ -48,14 +68,14 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     }
     if opened.manifest.queue.is_empty() {
         say("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(NOTHING_SELECTED);
+        return Ok(Ended::early(NOTHING_SELECTED));
     }
     let shard = args.shard.map(|shard| cut(&mut opened, shard)).transpose()?;
     if args.running.dry_run {
         let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
         let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
         dry_run(&opened, &plan, screen, args.shown.format);
-        return Ok(0);
+        return Ok(Ended::early(0));
     }
     opened.host.warm();
     let (folder, kept_elsewhere) = folder_of(&opened.manifest.root)?;
@@ -63,8 +83,9 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
     let history = folder.history();
-    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
-    let provision = Provision::new(&mut opened, &mut plan)?;
+    let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
+    let provision = Provision::new(&mut opened, &ids, elsewhere)?;
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let source = Source { commit, shard, provision };
     let posargs = text_of(&args.posargs);
@@ -75,10 +96,10 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, env: &[(OsString, OsString)])
     }
     folder.prune(opened.options.history.get());
     opened.close();
-    Ok(done.exit)
+    Ok(Ended { exit: done.exit, folder: Some(done.folder), provision: done.provision })
 }
 
-fn wanted<'a>(args: &'a RunArgs, env: &[(OsString, OsString)]) -> Result<Wanted<'a>, Failure> {
+fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
     let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
         nox_args.extend(rerun(args.selection.noxfile.as_deref().map(Path::new))?);
@@ -88,7 +109,6 @@ fn wanted<'a>(args: &'a RunArgs, env: &[(OsString, OsString)]) -> Result<Wanted<
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args,
         posargs: args.posargs.clone(),
-        env: env.to_vec(),
         ahead: !args.running.dry_run,
     })
 }
@@ -156,7 +176,7 @@ pub(super) fn go(
     chosen: Chosen,
     folder: &Folder,
 ) -> Result<Done, Failure> {
-    let Chosen { plan, history, source, tracing } = chosen;
+    let Chosen { plan, history, mut source, tracing } = chosen;
     let (sender, messages) = mpsc::channel();
     let events = args.shown.events.as_deref().map(create).transpose()?;
     let json = args.shown.format == Format::Json;
@@ -184,8 +204,10 @@ pub(super) fn go(
     }
     let (lent, without) = Lent::new(&run_folder, plan.slots);
     opened.notices.extend(without);
-    let mut env = vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())];
-    env.extend(source.provision.as_ref().and_then(|provision| provision.variable(&run_folder)));
+    let provider =
+        source.provision.take().map(|provision| Provider::begin(provision.for_run(&run_folder), sender.clone()));
+    let provider =
+        provider.transpose().map_err(|source| Failure::System { what: "cannot have a cache".to_owned(), source })?;
     let given = Given {
         mask: mask(&plan, &opened.options.secrets),
         plan,
@@ -195,10 +217,11 @@ pub(super) fn go(
         folder: &run_folder,
         facts,
         terminal,
-        env,
+        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
         mark: mark.clone(),
         notices: opened.notices.clone(),
         lent: &lent,
+        errands: provider.as_ref().map(Provider::errands),
     };
     let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
     let accesses = hosted.into_accesses();
@@ -209,17 +232,18 @@ pub(super) fn go(
     audience.close();
     if let Some(record) = audience.recorder.record() {
         audience.troubles.extend(restore_logs(&opened.options, &run_folder, &record));
-        let provision = source.provision.as_ref();
-        audience.troubles.extend(provision.into_iter().flat_map(|it| it.close(&opened.manifest, &record)));
     }
+    // Whoever ends a run by a signal waits for no network.
+    let mut provision = provider.filter(|_| exit <= SIGNALS).and_then(Provider::end);
+    audience.troubles.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.troubles)));
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);
     opened.watch.over(exit);
-    for trouble in audience.dismiss(exit > 128) {
+    for trouble in audience.dismiss(exit > SIGNALS) {
         say(&format!("warning: {trouble}"));
     }
     drop(keys);
-    Ok(Done { exit, accesses, folder: run_folder })
+    Ok(Done { exit, accesses, folder: run_folder, provision })
 }
 
 /// Keys on a terminal's board; a run without them is a run all the same.

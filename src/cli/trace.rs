@@ -41,7 +41,6 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<u8, Failure> {
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
         nox_args: run.nox_flags(),
         posargs: args.posargs.clone(),
-        env: Vec::new(),
         ahead: true,
     };
     let aside = screen.aside();

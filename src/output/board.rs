@@ -8,6 +8,7 @@ use super::duration::rough;
 use super::paint::Tone;
 use super::remaining::remaining;
 use super::state::{SessionView, Status};
+use super::transfer;
 use super::{Paint, RunState};
 use crate::project::SessionName;
 
@@ -50,6 +51,9 @@ pub fn frame(board: &BoardState<'_>, width: usize, height: usize, now: u64) -> V
     if shown < active.len() && height > 1 {
         let more = format!("  {} and {} more running", board.paint.ellipsis(), active.len() - shown);
         lines.push(board.paint.tone(Tone::Dim, &cut(board.paint, &more, room)));
+    }
+    if let Some(done) = board.run.restoring().filter(|_| lines.len() + 1 < height) {
+        lines.push(format!("  {}", transfer::portion(done, board.paint, room.saturating_sub(2))));
     }
     lines.push(counts(board, room, now));
     lines

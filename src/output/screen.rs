@@ -10,7 +10,7 @@ use super::place::{self, Place};
 use super::row::{self, Rows};
 use super::workflow_command::{self, Guard, Pass};
 use super::{Pipe, RunState, clean, duration, size, summary};
-use crate::record::{Attempt, Outcome, RunFacts, SessionResult};
+use crate::record::{Attempt, CacheUse, Outcome, RunFacts, SessionResult};
 
 /// A recap shows at most this many lines of a log.
 pub(crate) const RECAP: usize = 200;
@@ -167,6 +167,16 @@ impl Screen {
     /// Prints something that people should know.
     pub(crate) fn notice(&mut self, text: &str) -> io::Result<()> {
         self.say(&self.options.paint.tone(Tone::Warn, &format!("note: {}", row::one_line(text))))
+    }
+
+    /// Prints what was restored for a session; nothing where nothing was.
+    pub(crate) fn restored(&mut self, session: &str, cache: &CacheUse) -> io::Result<()> {
+        if cache.bytes == 0 {
+            return Ok(());
+        }
+        let (bytes, time) = (size(cache.bytes), duration(cache.ms));
+        let text = format!("cache: {bytes} restored for {} in {time}", row::one_line(session));
+        self.say(&self.options.paint.tone(Tone::Dim, &text))
     }
 
     /// Prints a whole log, in bounded memory.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::project::SessionName;
-use crate::record::{Event, Fact, Outcome, RunFacts, SessionFacts, SessionResult};
+use crate::record::{Event, Fact, Outcome, Portion, RunFacts, SessionFacts, SessionResult};
 
 /// A run so far.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,7 @@ pub struct RunState {
     index: HashMap<SessionName, usize>,
     now: u64,
     interrupted: Option<String>,
+    restoring: Option<Portion>,
     notices: Vec<String>,
     exit: Option<u8>,
 }
@@ -102,6 +103,8 @@ impl RunState {
             Fact::SessionFinished(result) => {
                 self.view(&result.session).status = Status::Done(result.clone());
             }
+            Fact::SessionRestoring { done, .. } => self.restoring = Some(*done),
+            Fact::SessionRestored { .. } => self.restoring = None,
             Fact::RunInterrupted { cause } => self.interrupted = Some(cause.clone()),
             Fact::Notice { text } => self.notices.push(text.clone()),
             Fact::RunFinished { exit } => self.exit = Some(*exit),
@@ -141,6 +144,11 @@ impl RunState {
     /// Why the run is being ended before its time.
     pub fn interrupted(&self) -> Option<&str> {
         self.interrupted.as_deref()
+    }
+
+    /// How far a restore has come that is under way.
+    pub fn restoring(&self) -> Option<Portion> {
+        self.restoring
     }
 
     /// All notices so far.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Paint, size};
 use crate::cache::{Amount, Phase, Progress};
 use crate::output::paint::Tone;
+use crate::record::Portion;
 
 /// Drawn at most so often.
 const EVERY: Duration = Duration::from_millis(80);
@@ -69,6 +70,14 @@ impl Progress for TransferBar {
             let _ = write!(state.out, "\r\x1b[2K").and_then(|()| state.out.flush());
         }
     }
+}
+
+/// How far a restore of a run has come, as the same line.
+pub(super) fn portion(portion: Portion, paint: Paint, width: usize) -> String {
+    let Portion { packages, files, bytes, all_packages, all_files, all_bytes, ms } = portion;
+    let done = Amount { entries: packages, files, bytes };
+    let total = Amount { entries: all_packages, files: all_files, bytes: all_bytes };
+    bar(Phase::Restore, total, done, Duration::from_millis(ms), paint, width)
 }
 
 /// The line: as much of it as the columns hold.

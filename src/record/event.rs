@@ -30,6 +30,20 @@ pub enum Fact {
         /// Who asked for it.
         by: SessionName,
     },
+    /// Packages are on their way from the store to a session. Coalesced: a few a second at most, none for what is quick.
+    SessionRestoring {
+        /// Which session.
+        session: SessionName,
+        /// How far that has come.
+        done: Portion,
+    },
+    /// What a session installs is there, as far as can be.
+    SessionRestored {
+        /// Which session.
+        session: SessionName,
+        /// What the cache did for it.
+        cache: CacheUse,
+    },
     /// A session's process started.
     SessionStarted {
         /// Which session.
@@ -242,6 +256,25 @@ pub struct InstallUse {
     pub skipped: u32,
 }
 
+/// How far a restore has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// Packages so far.
+    pub packages: u64,
+    /// Files so far.
+    pub files: u64,
+    /// Bytes so far.
+    pub bytes: u64,
+    /// Packages in all.
+    pub all_packages: u64,
+    /// Files in all; 0 where that is not known.
+    pub all_files: u64,
+    /// Bytes in all.
+    pub all_bytes: u64,
+    /// Milliseconds since it began.
+    pub ms: u64,
+}
+
 /// What the cache did for a session before it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheUse {
@@ -249,9 +282,9 @@ pub struct CacheUse {
     pub hits: u32,
     /// Packages it wants that were nowhere.
     pub misses: u32,
-    /// Bytes restored from the store for it.
+    /// Bytes restored from the store for it; what another session of the run had restored before is not counted again.
     pub bytes: u64,
-    /// Milliseconds the restore took; sessions that share one say the same.
+    /// Milliseconds that took.
     pub ms: u64,
     /// Why something was missed, in words; empty where nothing was.
     pub reason: String,

@@ -17,7 +17,7 @@ mod scratch;
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
 pub use duration::{delta, duration, rough};
 pub use event::{
-    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, RunFacts, SessionFacts, SessionResult,
+    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, Portion, RunFacts, SessionFacts, SessionResult,
     ShardFacts, Subscriber,
 };
 pub use folder::{DeadRun, Folder};

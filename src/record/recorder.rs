@@ -65,7 +65,7 @@ impl Recorder {
                 self.file = None;
             }
         }
-        if !matches!(event.fact, Fact::OutputGrew { .. }) {
+        if !matches!(event.fact, Fact::OutputGrew { .. } | Fact::SessionRestoring { .. }) {
             self.events.push(event.clone());
         }
     }

@@ -16,6 +16,7 @@ use super::options::RunOptions;
 use super::plan::RunPlan;
 use super::pressure::Pressure;
 use super::process::{Caught, Mask};
+use super::provide::{Errands, Provided, Providing};
 use super::race::Racing;
 use super::schedule::Scheduler;
 use crate::project::{Manifest, SessionId};
@@ -32,6 +33,10 @@ pub enum Message {
     Closed(usize, u32),
     /// A session's outputs are gathered: place in the plan, and what did not go well.
     Gathered(usize, Vec<String>),
+    /// What a session installs is there, as far as can be.
+    Provided(SessionId, Provided),
+    /// Nobody provides for sessions any more.
+    ProviderGone,
     /// A signal reached noxide.
     Caught(Caught),
 }
@@ -65,6 +70,8 @@ pub struct Given<'a> {
     pub env: Vec<(String, String)>,
     /// What sessions are lent: their share of the machine.
     pub lent: &'a Lent,
+    /// Where to ask for what sessions install; none where that is theirs alone.
+    pub errands: Option<&'a Errands>,
 }
 
 /// A run while it lasts.
@@ -86,6 +93,7 @@ pub struct Dispatcher<'a> {
     pub(super) pressure: Pressure,
     pub(super) nice: BTreeMap<usize, i32>,
     pub(super) racing: Racing,
+    pub(super) providing: Providing,
     pub(super) last_tick: u64,
     pub(super) ended_by: Option<i32>,
     pub(super) failed: bool,
@@ -120,6 +128,7 @@ impl<'a> Dispatcher<'a> {
             pressure,
             nice: BTreeMap::new(),
             racing: Racing::default(),
+            providing: Providing::default(),
             last_tick: 0,
             ended_by: None,
             failed: false,
@@ -140,6 +149,7 @@ impl<'a> Dispatcher<'a> {
         for text in std::mem::take(&mut self.given.notices) {
             self.emit(Fact::Notice { text });
         }
+        self.provide_ahead();
         // Signals that came before there was anything to start keep it so.
         self.take_all();
         loop {
@@ -183,6 +193,8 @@ impl<'a> Dispatcher<'a> {
             Message::Answer(Answer::Finished(finish)) => self.finished(finish),
             Message::Closed(place, number) => self.closed(place, number),
             Message::Gathered(place, notices) => self.gathered(place, notices),
+            Message::Provided(id, provided) => self.provided(id, provided),
+            Message::ProviderGone => self.provider_gone(),
             Message::HostGone => self.host_gone(),
             Message::Caught(caught) => self.caught(caught),
         }

@@ -105,6 +105,7 @@ impl Dispatcher<'_> {
         };
         let session = self.given.plan.sessions[place].facts.name.clone();
         self.failed |= outcome.is_failure();
+        self.let_keep(place);
         let install = self.installs.remove(&place);
         let cache = self.given.plan.sessions[place].cache.clone();
         self.emit(Fact::SessionFinished(SessionResult { session, outcome, reason, flaky, attempts, install, cache }));
@@ -147,6 +148,7 @@ impl Dispatcher<'_> {
                 self.attempts.get(&place).and_then(|all| all.last()).map_or(Outcome::Cancelled, |a| a.outcome);
             self.settle(place, outcome, format!("not tried again: {reason}"));
         }
+        self.stop_providing(reason);
         for place in self.scheduler.abort_waiting() {
             self.never_started(place, reason.to_owned());
         }

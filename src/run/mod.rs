@@ -17,6 +17,9 @@ mod outputs;
 mod plan;
 mod pressure;
 pub mod process;
+mod provide;
+mod provider;
+mod providing;
 mod race;
 mod racing;
 mod scene;
@@ -41,6 +44,8 @@ pub use options::{
     SessionOptions, SessionRule, Words, glob_matches, limit, pattern_names,
 };
 pub use plan::{Forecast, PlannedSession, Room, RunPlan};
+pub use provide::{Errands, Provide, Provided, SessionOver};
+pub use provider::Provider;
 pub use schedule::{Abort, Scheduler, Start, Work};
 pub use shard::{NoShard, Part, Shard, ShardPlan, deal};
 pub use tracing::Tracing;

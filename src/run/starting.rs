@@ -27,6 +27,7 @@ impl Dispatcher<'_> {
         if self.is_for_one() {
             return;
         }
+        self.launch_waiting();
         let now = self.clock.now();
         let due: Vec<usize> =
             self.waiting_retry.iter().filter(|(_, (at, _))| *at <= now).map(|(place, _)| *place).collect();
@@ -45,7 +46,7 @@ impl Dispatcher<'_> {
             let usual = self.given.plan.sessions[session].facts.usual;
             let steps_back = !critical && self.given.plan.slots > 1 && usual.is_some_and(|usual| usual >= WORTH_IT);
             self.nice.insert(session, if steps_back { NICE } else { 0 });
-            self.launch(session, slots);
+            self.launch_provided(session, slots);
         }
     }
 
@@ -115,6 +116,7 @@ impl Dispatcher<'_> {
         let mut env = self.given.env.clone();
         env.extend(running.mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.extend(self.given.lent.variables(place, session, &running.slots));
+        env.extend(self.providing.variables(place));
         env.extend(session.env.iter().cloned());
         let results = session
             .work
@@ -167,6 +169,7 @@ impl Dispatcher<'_> {
             self.scheduler.add(self.given.plan.sessions[place].work.clone());
             self.posargs.extend(posargs.map(|posargs| (place, posargs)));
             self.postpone(place);
+            self.provide_too(place);
             let by = self.given.manifest.sessions[by.0].name.clone();
             let session = self.given.plan.sessions[place].facts.clone();
             self.emit(Fact::SessionAdded { session, by });

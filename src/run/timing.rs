@@ -62,6 +62,7 @@ impl Dispatcher<'_> {
                 }
             }
             self.running = running;
+            self.report_restore();
             self.subscriber.tick(now);
         }
         // After the growth: where the loop was held up, nobody counts as silent for that.

@@ -7,4 +7,5 @@ mod disks;
 pub(crate) mod fixture;
 mod hostile;
 mod kills;
+mod sessions;
 mod store;

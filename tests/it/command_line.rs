@@ -240,15 +240,15 @@ fn global_flags_stand_before_or_behind_the_subcommand() {
 #[test]
 fn list_and_graph_select_like_run() {
     let Command::List(list) = read("list -s a b -k c --format json").unwrap().command else { panic!("no list") };
-    assert_eq!(list.selection.nox_args(), ["--sessions", "a", "b", "--keywords=c"]);
+    assert_eq!(list.load.selection.nox_args(), ["--sessions", "a", "b", "--keywords=c"]);
     assert_eq!(list.format, Format::Json);
     let Command::Graph(graph) = read("graph -t x --format mermaid --nox n --load-timeout 3").unwrap().command else {
         panic!("no graph")
     };
-    assert_eq!(graph.selection.nox_args(), ["--tags=x"]);
+    assert_eq!(graph.load.selection.nox_args(), ["--tags=x"]);
     assert_eq!(graph.format, GraphFormat::Mermaid);
-    assert_eq!(graph.host.flags().nox, Some(PathBuf::from("n")));
-    assert_eq!(graph.host.flags().load_timeout, Some(Duration::from_secs(3)));
+    assert_eq!(graph.load.host.flags().nox, Some(PathBuf::from("n")));
+    assert_eq!(graph.load.host.flags().load_timeout, Some(Duration::from_secs(3)));
     let Command::Replay(replay) = read("replay last --output stream").unwrap().command else { panic!("no replay") };
     assert_eq!((replay.run.as_str(), replay.output), ("last", Some(OutputStyle::Stream)));
     assert_eq!(read("schema").unwrap().command, Command::Schema);
@@ -263,7 +263,11 @@ fn run_dash_l_is_list() {
         ("run -l --format json -s a", Format::Json),
     ] {
         let Command::List(list) = read(line).unwrap().command else { panic!("{line} is no list") };
-        assert_eq!((list.selection.nox_args(), list.format), (vec![OsString::from("--sessions=a")], format), "{line}");
+        assert_eq!(
+            (list.load.selection.nox_args(), list.format),
+            (vec![OsString::from("--sessions=a")], format),
+            "{line}"
+        );
     }
 }
 

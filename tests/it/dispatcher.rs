@@ -118,6 +118,7 @@ fn run<'a>(
         notices: vec!["a notice".to_owned()],
         env: Vec::new(),
         lent: &Lent::default(),
+        errands: None,
     };
     let since = Instant::now();
     let exit = Dispatcher::new(given, &mut double, &mut keeper, (sender, messages)).run();

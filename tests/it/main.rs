@@ -30,6 +30,7 @@ mod noxide;
 mod output;
 mod pressure;
 mod projects;
+mod provided;
 mod ran;
 mod records;
 mod report;

@@ -74,6 +74,7 @@ fn nothing_more_starts_while_memory_is_short() {
         notices: Vec::new(),
         env: Vec::new(),
         lent: &Lent::default(),
+        errands: None,
     };
     let dispatcher = Dispatcher::new(given, &mut launcher, &mut watches, (sender, messages));
     assert_eq!(dispatcher.with_memory(|| Some(1 << 20)).run(), 0);

@@ -41,6 +41,16 @@ pub struct NotBrought {
     pub reason: String,
 }
 
+impl Brought {
+    /// Adds what was brought for another session of the same run.
+    pub fn add(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.entries.sort();
+        self.failed.extend(other.failed);
+        (self.bytes, self.seconds) = (self.bytes + other.bytes, self.seconds + other.seconds);
+    }
+}
+
 impl Remote {
     /// Brings what is planned into the store. What fails is named and left: whoever needs it fetches it as without us.
     pub fn bring(&self, plan: &BringPlan, store: &Store, progress: &dyn Progress) -> Brought {

@@ -11,29 +11,36 @@ pub struct Environments {
     held: BTreeMap<String, BTreeSet<EntryId>>,
 }
 
-impl Environments {
-    /// Looks into every environment below a folder such as `.nox`. What the store does not have is left out.
-    pub fn look(folder: &Path, store: &Store) -> Self {
+/// Entries of a store, by the package they are of.
+#[derive(Clone, Debug, Default)]
+pub struct KnownPackages(BTreeMap<String, Vec<EntryId>>);
+
+impl KnownPackages {
+    /// What a store holds now.
+    pub fn of(store: &Store) -> Self {
         let mut known: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
         for id in store.entries() {
             if let Ok(head) = store.head(&id) {
                 known.entry(package(&head.name)).or_default().push(id);
             }
         }
-        let mut held = BTreeMap::new();
-        for environment in folders(folder) {
-            let Some(name) = environment.file_name().and_then(|name| name.to_str()) else { continue };
-            let packages = folders(&environment.join("lib"))
-                .into_iter()
-                .flat_map(|python| folders(&python.join("site-packages")))
-                .filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".dist-info")?.replacen('-', " ", 1)));
-            let ids: BTreeSet<EntryId> =
-                packages.filter_map(|name| known.get(&package(&name))).flatten().cloned().collect();
-            if !ids.is_empty() {
-                held.insert(folder_name(name), ids);
-            }
+        Self(known)
+    }
+}
+
+impl Environments {
+    /// Looks into one environment. What the store does not have is left out.
+    pub fn look(&mut self, environment: &Path, known: &KnownPackages) {
+        let Some(name) = environment.file_name().and_then(|name| name.to_str()) else { return };
+        let packages = folders(&environment.join("lib"))
+            .into_iter()
+            .flat_map(|python| folders(&python.join("site-packages")))
+            .filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".dist-info")?.replacen('-', " ", 1)));
+        let ids: BTreeSet<EntryId> =
+            packages.filter_map(|name| known.0.get(&package(&name))).flatten().cloned().collect();
+        if !ids.is_empty() {
+            self.held.insert(folder_name(name), ids);
         }
-        Self { held }
     }
 
     /// All entries of all environments.

@@ -13,10 +13,10 @@ mod view;
 
 pub use bring::{Brought, NotBrought};
 pub use bring_plan::{BringPlan, Segment};
-pub use environments::Environments;
+pub use environments::{Environments, KnownPackages};
 pub use frame::FrameError;
 pub use manifest::{Frame, Manifest, ManifestError};
-pub use push::{PushReport, Rewrite};
+pub use push::{Push, PushReport, Rewrite};
 pub use scope::Scope;
 pub use sums::{Sums, SumsError};
 pub use view::{Remote, View};

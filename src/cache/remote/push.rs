@@ -14,6 +14,8 @@ use super::view::{Remote, View, together};
 use crate::cache::http::Payload;
 use crate::cache::store::{Entry, EntryId, Kind, Store};
 
+/// So many bytes, unpacked, are sent while the run goes on: few packs, and little left for its end.
+const EARLY: u64 = 96 << 20;
 /// A pack is closed when it is longer.
 const PACK: u64 = 64 << 20;
 /// More packs than that are written anew as few.
@@ -82,56 +84,119 @@ fn is_dead(frame: &Frame, today: i64) -> bool {
     today - frame.used > UNUSED
 }
 
-/// A push under way.
-struct Push<'a> {
+/// What is sent piece by piece while a run goes on. Nobody sees it before its manifest, which is written at the end.
+#[derive(Debug, Default)]
+pub struct Push {
+    /// What is new and not yet sent.
+    waiting: BTreeSet<EntryId>,
+    /// Bytes of it, unpacked.
+    bytes: u64,
+    frames: Vec<Frame>,
+    packs: BTreeMap<String, i64>,
+    report: PushReport,
+}
+
+/// A push with all it works on.
+struct Pushing<'a> {
     remote: &'a Remote,
     store: &'a Store,
     now: i64,
-    report: PushReport,
-    frames: Vec<Frame>,
-    packs: BTreeMap<String, i64>,
+    push: Push,
     environments: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Remote {
-    /// Sends what of `wanted` is in the store and not there. Nothing is written where nothing is new. `now` is in seconds
-    /// since 1970.
+impl Push {
+    /// Takes what is new to a store elsewhere, and sends it once it is much.
+    pub fn add(self, remote: &Remote, view: &View, store: &Store, wanted: &[EntryId], now: i64) -> Self {
+        if !remote.backend.abilities().writes {
+            return self;
+        }
+        let begun = Instant::now();
+        let mut pushing = Pushing { remote, store, now, push: self, environments: BTreeMap::new() };
+        for entry in pushing.unsent(view, wanted) {
+            if pushing.push.waiting.insert(entry.id.clone()) {
+                pushing.push.bytes += entry.head.bytes;
+            }
+        }
+        if pushing.push.bytes >= EARLY && pushing.push.report.troubles.is_empty() {
+            let ids: Vec<EntryId> = pushing.push.waiting.iter().cloned().collect();
+            let mut entries = pushing.unsent(view, &ids);
+            match pushing.add(&mut entries, now / DAY) {
+                Ok(()) => (pushing.push.waiting, pushing.push.bytes) = (BTreeSet::new(), 0),
+                Err(why) => pushing.push.report.troubles.push(why),
+            }
+        }
+        let mut push = pushing.push;
+        push.report.seconds += begun.elapsed().as_secs_f64();
+        push
+    }
+
+    /// Sends the rest of what is new, and of `wanted`, and says in a manifest what lies where and what environments held.
+    /// Nothing is written where nothing is new. `now` is in seconds since 1970.
     ///
     /// A failure is told in the report and costs no more than that nothing was sent.
-    pub fn push(&self, view: &View, store: &Store, wanted: &[EntryId], held: &Environments, now: i64) -> PushReport {
+    pub fn finish(
+        self,
+        remote: &Remote,
+        view: &View,
+        store: &Store,
+        wanted: &[EntryId],
+        held: &Environments,
+        now: i64,
+    ) -> PushReport {
         let begun = Instant::now();
-        let report = PushReport::default();
-        let (frames, packs, environments) = (Vec::new(), BTreeMap::new(), held.names());
-        let mut push = Push { remote: self, store, now, report, frames, packs, environments };
-        if let Err(why) = push.all(view, wanted) {
-            push.report.entries.clear();
-            push.report.troubles.push(why);
+        let mut pushing = Pushing { remote, store, now, push: self, environments: held.names() };
+        if let Err(why) = pushing.all(view, wanted) {
+            let report = &mut pushing.push.report;
+            report.entries.clear();
+            if !report.troubles.contains(&why) {
+                report.troubles.push(why);
+            }
         }
-        push.report.entries.sort();
-        push.report.seconds = begun.elapsed().as_secs_f64();
-        push.report
+        let mut report = pushing.push.report;
+        report.entries.sort();
+        report.seconds += begun.elapsed().as_secs_f64();
+        report
     }
 }
 
-impl Push<'_> {
+impl Remote {
+    /// Sends at once what of `wanted` is in the store and not there.
+    pub fn push(&self, view: &View, store: &Store, wanted: &[EntryId], held: &Environments, now: i64) -> PushReport {
+        Push::default().finish(self, view, store, wanted, held, now)
+    }
+}
+
+impl Pushing<'_> {
+    /// Those that neither the store elsewhere has, nor this push has sent.
+    fn unsent(&mut self, view: &View, wanted: &[EntryId]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for id in wanted.iter().filter(|id| matches!(id.kind, Kind::Wheel | Kind::Built)) {
+            match self.store.entry(id) {
+                Ok(Some(entry)) if is_new(view, &entry) && !covers(self.push.frames.iter(), &entry) => {
+                    entries.push(entry);
+                }
+                Ok(_) => {}
+                Err(wrong) => self.push.report.troubles.push(format!("{id}: {wrong}")),
+            }
+        }
+        entries
+    }
+
     fn all(&mut self, view: &View, wanted: &[EntryId]) -> Result<(), String> {
         if !self.remote.backend.abilities().writes {
             return Err(format!("{} may not be written", self.remote.backend.title()));
         }
         let today = self.now / DAY;
-        let mut entries: Vec<Entry> = Vec::new();
-        for id in wanted.iter().filter(|id| matches!(id.kind, Kind::Wheel | Kind::Built)) {
-            match self.store.entry(id) {
-                Ok(Some(entry)) if is_new(view, &entry) => entries.push(entry),
-                Ok(_) => {}
-                Err(wrong) => self.report.troubles.push(format!("{id}: {wrong}")),
-            }
-        }
-        let names: BTreeSet<String> = wanted.iter().map(ToString::to_string).collect();
+        let mut ids: BTreeSet<EntryId> = wanted.iter().cloned().collect();
+        ids.append(&mut self.push.waiting);
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        let mut entries = self.unsent(view, &ids);
+        let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
         let stale = |frame: &Frame| names.contains(&frame.entry) && today - frame.used > STALE;
         let rewrite = Rewrite::of(&view.own, &names, self.now);
         let known = |(name, held): (&String, &BTreeSet<String>)| view.environments.get(name) == Some(held);
-        let same = self.environments.iter().all(known);
+        let same = self.environments.iter().all(known) && self.push.frames.is_empty();
         if entries.is_empty() && rewrite.is_none() && same && !view.own.frames.iter().any(stale) {
             return Ok(());
         }
@@ -147,14 +212,14 @@ impl Push<'_> {
         let dropped = rewrite.as_ref().map(|rewrite| rewrite.packs.clone()).unwrap_or_default();
         let (moved, kept): (Vec<Frame>, Vec<Frame>) =
             own.frames.iter().cloned().partition(|frame| dropped.contains(&frame.pack));
-        self.packs = own.packs.into_iter().filter(|(key, _)| !dropped.contains(key)).collect();
-        self.frames = kept;
+        self.push.packs.extend(own.packs.into_iter().filter(|(key, _)| !dropped.contains(key)));
+        self.push.frames.extend(kept);
         self.move_over(moved.into_iter().filter(|frame| !is_dead(frame, today) || names.contains(&frame.entry)))?;
         self.add(&mut entries, today)?;
-        for frame in self.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
+        for frame in self.push.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.used = today;
         }
-        self.report.rewrite = rewrite.map(|rewrite| rewrite.why);
+        self.push.report.rewrite = rewrite.map(|rewrite| rewrite.why);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_keys.iter().cloned());
         self.write_manifest(replaces.collect())?;
         self.sweep(&dropped);
@@ -176,8 +241,8 @@ impl Push<'_> {
             let (now, later) = rest.split_at(count);
             let mut pack = Pack::new(self.store).map_err(|error| error.to_string())?;
             let left_out = pack.add(now, today).map_err(|error| error.to_string())?;
-            self.report.troubles.extend(left_out);
-            self.report.entries.extend(pack.frames.iter().map(|frame| frame.name.clone()));
+            self.push.report.troubles.extend(left_out);
+            self.push.report.entries.extend(pack.frames.iter().map(|frame| frame.name.clone()));
             self.send(pack)?;
             rest = later;
         }
@@ -195,7 +260,7 @@ impl Push<'_> {
                 Ok(_) if checked(&frame, &bytes) => {}
                 Ok(_) => continue,
                 Err(why) => {
-                    self.report.troubles.push(format!("{}: {why}", frame.name));
+                    self.push.report.troubles.push(format!("{}: {why}", frame.name));
                     continue;
                 }
             }
@@ -221,23 +286,23 @@ impl Push<'_> {
         let key = self.remote.scope.pack(&digest);
         let payload = Payload::File { file: &pack.file, from: 0, len: pack.length };
         self.remote.backend.put(&key, payload).map_err(|error| error.to_string())?;
-        self.report.bytes += pack.length;
-        self.report.packs += 1;
-        self.packs.insert(key.clone(), self.now);
-        self.frames.extend(pack.frames.into_iter().map(|frame| Frame { pack: key.clone(), ..frame }));
+        self.push.report.bytes += pack.length;
+        self.push.report.packs += 1;
+        self.push.packs.insert(key.clone(), self.now);
+        self.push.frames.extend(pack.frames.into_iter().map(|frame| Frame { pack: key.clone(), ..frame }));
         Ok(())
     }
 
     fn write_manifest(&mut self, mut replaces: Vec<String>) -> Result<(), String> {
         replaces.sort();
         replaces.dedup();
-        let frames = std::mem::take(&mut self.frames);
-        let mut manifest = Manifest::new(frames, std::mem::take(&mut self.packs), replaces.clone());
+        let frames = std::mem::take(&mut self.push.frames);
+        let mut manifest = Manifest::new(frames, std::mem::take(&mut self.push.packs), replaces.clone());
         manifest.environments = std::mem::take(&mut self.environments);
         let bytes = manifest.bytes(self.remote.key.as_deref()).map_err(|error| error.to_string())?;
         let key = self.remote.scope.manifest(self.now, blake3::hash(&bytes).to_hex().as_str());
         self.remote.backend.put(&key, Payload::Bytes(&bytes)).map_err(|error| error.to_string())?;
-        self.report.bytes += bytes.len() as u64;
+        self.push.report.bytes += bytes.len() as u64;
         if self.remote.backend.abilities().deletes {
             for old in replaces.iter().filter(|old| **old != key) {
                 // One that stays is replaced all the same.

@@ -137,32 +137,29 @@ impl View {
         self.frames.is_empty()
     }
 
-    /// What sessions of these names need: what their environments held, and what belongs to no session, such as what
-    /// builds packages. All, where one of them is not known, or none is named.
-    pub fn wanted_by(&self, sessions: &[String]) -> Wanted {
-        let mut entries: BTreeSet<&String> = BTreeSet::new();
-        for session in sessions {
-            let name = folder_name(session);
-            // `tests` stands for `tests-3.12` too.
-            let is_of = |known: &&String| {
-                **known == name || known.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-'))
-            };
-            let known: Vec<&String> = self.environments.keys().filter(is_of).collect();
-            if known.is_empty() {
-                return Wanted::All;
-            }
-            entries.extend(known.iter().flat_map(|name| &self.environments[*name]));
-        }
-        if sessions.is_empty() {
-            return Wanted::All;
-        }
+    /// What an environment of this name held; none where nobody knows.
+    pub fn held(&self, environment: &str) -> Option<Vec<WantedPackage>> {
+        let name = folder_name(environment);
+        let held = self.environments.get(&name)?;
+        Some(held.iter().filter_map(|entry| self.package(entry)).collect())
+    }
+
+    /// What belongs to no environment, such as what builds packages.
+    pub fn beside(&self) -> Vec<WantedPackage> {
         let held: BTreeSet<&String> = self.environments.values().flatten().collect();
-        entries.extend(self.frames.keys().filter(|entry| !held.contains(entry)));
-        let package = |entry: &&String| {
-            let digest = EntryId::parse(entry).and_then(|id| Sha256::from_hex(id.id().get(..64)?))?;
-            Some(WantedPackage { name: (*entry).clone(), digests: BTreeSet::from([digest]) })
-        };
-        Wanted::These(entries.iter().filter_map(package).collect())
+        let others = self.frames.keys().filter(|entry| !held.contains(entry));
+        others.filter_map(|entry| self.package(entry)).collect()
+    }
+
+    /// All it has.
+    pub fn everything(&self) -> Vec<WantedPackage> {
+        self.frames.keys().filter_map(|entry| self.package(entry)).collect()
+    }
+
+    fn package(&self, entry: &str) -> Option<WantedPackage> {
+        let digest = EntryId::parse(entry).and_then(|id| Sha256::from_hex(id.id().get(..64)?))?;
+        let name = self.frames.get(entry)?.first()?.name.clone();
+        Some(WantedPackage { name, digests: BTreeSet::from([digest]) })
     }
 
     /// Plans what of the wanted is brought: what `has` says no to, for a uv cache with these buckets. Names what is there

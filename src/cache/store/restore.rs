@@ -59,13 +59,23 @@ pub struct Restored {
 }
 
 impl RestoreReport {
+    /// Adds what another restore of the same run did.
+    pub fn add(&mut self, other: Self) {
+        self.restored.extend(other.restored);
+        self.here.extend(other.here);
+        self.misses.extend(other.misses);
+        self.damaged.extend(other.damaged);
+        (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
+        self.link = self.link.or(other.link);
+        self.check_seconds += other.check_seconds;
+        self.seconds += other.seconds;
+    }
+
     /// Whether everything wanted is here now.
     pub fn is_complete(&self) -> bool {
         self.misses.is_empty()
     }
-}
 
-impl RestoreReport {
     /// Adds what became of a folder.
     pub fn add_folder(&mut self, done: Result<Restored, Miss>) {
         match done {

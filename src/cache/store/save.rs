@@ -156,6 +156,19 @@ impl Store {
 }
 
 impl SaveReport {
+    /// Adds what another save of the same run did.
+    pub fn add(&mut self, other: Self) {
+        self.saved.extend(other.saved);
+        self.known = other.known;
+        self.not_saved.extend(other.not_saved);
+        self.damaged.extend(other.damaged);
+        self.strange = other.strange;
+        (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
+        self.link = self.link.or(other.link);
+        self.pruned = other.pruned.or(self.pruned.take());
+        self.seconds += other.seconds;
+    }
+
     /// Adds what became of a folder.
     pub fn add_folder(&mut self, done: Result<Option<Saved>, NotSaved>) {
         match done {

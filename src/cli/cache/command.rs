@@ -12,7 +12,9 @@ use crate::cli::screen::Screen;
 pub(in crate::cli) fn cache(args: &CacheArgs, screen: &Screen) -> Result<u8, Failure> {
     match &args.command {
         CacheCommand::Key(args) => super::key::key(args, screen),
+        CacheCommand::Restore(args) if args.load.selection.chooses() => super::sessions::restore(args, screen),
         CacheCommand::Restore(args) => super::restore::restore(args, screen),
+        CacheCommand::Save(args) if args.load.selection.chooses() => super::sessions::save(args, screen),
         CacheCommand::Save(args) => super::save::save(args, screen),
         CacheCommand::Status(args) => super::status::status(args),
         CacheCommand::Verify(args) => super::verify::verify(args, screen),

@@ -7,8 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::cache_flags::CacheFlags;
 use crate::cli::format::Format;
-use crate::cli::host_flags::HostArgs;
-use crate::cli::nox_flags::Selection;
+use crate::cli::host_flags::LoadArgs;
 use crate::config::{Misread, parse_age, parse_memory};
 
 /// Flags of `noxide cache`.
@@ -46,9 +45,9 @@ pub enum CacheCommand {
 /// Flags of `noxide cache key`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheKeyArgs {
-    /// Which sessions.
+    /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub selection: Selection,
+    pub load: LoadArgs,
     /// Print each fact, and what differs from the nearest older state
     #[arg(long, help_heading = "Output")]
     pub explain: bool,
@@ -58,14 +57,17 @@ pub struct CacheKeyArgs {
     /// How dependencies are had.
     #[command(flatten)]
     pub dependencies: CacheFlags,
-    /// How nox is found and started.
-    #[command(flatten)]
-    pub host: HostArgs,
 }
 
 /// Flags of `noxide cache restore`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheRestoreArgs {
+    /// Which sessions; without a choice, what uv.lock names.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// How dependencies are had.
+    #[command(flatten)]
+    pub dependencies: CacheFlags,
     /// Only what this extra of the project needs, with what the project itself needs; may be repeated
     #[arg(long, value_name = "EXTRA", help_heading = "Selection")]
     pub extra: Vec<String>,
@@ -80,7 +82,7 @@ pub struct CacheRestoreArgs {
     pub all: bool,
     /// The interpreter whose environment is made [default: the project's, else python3 on PATH]
     #[arg(long, value_name = "PATH", help_heading = "Selection")]
-    pub python: Option<PathBuf>,
+    pub interpreter: Option<PathBuf>,
     /// Exit with 1 when something wanted could not be had
     #[arg(long, help_heading = "Guard")]
     pub require: bool,
@@ -98,6 +100,9 @@ pub struct CacheRestoreArgs {
 /// Flags of `noxide cache save`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheSaveArgs {
+    /// Which sessions; without a choice, all of uv's cache.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Where uv's cache is.
     #[command(flatten)]
     pub uv: UvArgs,

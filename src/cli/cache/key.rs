@@ -22,17 +22,9 @@ const NAMED: usize = 6;
 /// # Errors
 /// When settings are wrong, there is no nox, or the noxfile does not load.
 pub(in crate::cli) fn key(args: &CacheKeyArgs, screen: &Screen) -> Result<u8, Failure> {
-    let mut flags = args.host.flags();
-    flags.cache = args.dependencies.cache;
-    flags.locked = args.dependencies.locked();
-    let wanted = Wanted {
-        flags,
-        noxfile: args.selection.noxfile.as_deref().map(std::path::Path::new),
-        nox_args: args.selection.nox_args(),
-        posargs: Vec::new(),
-        ahead: false,
-        env: Vec::new(),
-    };
+    let mut wanted = Wanted::of(&args.load);
+    wanted.flags.cache = args.dependencies.cache;
+    wanted.flags.locked = args.dependencies.locked();
     let opened = Opened::new(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();
     let keyed = Keyed::new(&opened.manifest, opened.options.cache.locked, &queue);

@@ -7,6 +7,7 @@ mod opened;
 mod prune;
 mod restore;
 mod save;
+mod sessions;
 mod status;
 mod verify;
 

@@ -11,7 +11,7 @@ use crate::cache::uv::Known;
 use crate::cache::{CacheOptions, Progress, Silent, Store, Uv, UvCache};
 use crate::cli::failure::Failure;
 use crate::cli::listing::print;
-use crate::cli::opened::cache_folder;
+use crate::cli::opened::store_options;
 use crate::cli::screen::{Screen, say, terminal_size};
 use crate::config::{Flags, Settings, load};
 use crate::output::TransferBar;
@@ -20,10 +20,7 @@ use crate::output::TransferBar;
 pub(super) fn options() -> Result<CacheOptions, Failure> {
     let file = load(Path::new(".")).map_err(Failure::Settings)?;
     let settings = Settings::resolve(&Flags::default(), &|name| std::env::var_os(name), file);
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    Ok(settings
-        .map_err(Failure::Settings)?
-        .cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref()))
+    Ok(store_options(&settings.map_err(Failure::Settings)?))
 }
 
 /// The store as it is configured here.

@@ -58,7 +58,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Fa
 }
 
 /// Shows what would be put down.
-fn show(plan: &RestorePlan, format: Format) {
+pub(super) fn show(plan: &RestorePlan, format: Format) {
     let amount = plan.amount();
     let mut text = format!(
         "would restore {}: {} files, {}; {} here\n",
@@ -103,10 +103,10 @@ fn wanted(args: &CacheRestoreArgs) -> Result<Wanted, Failure> {
 /// The interpreter of the project's environment, else the one on the path.
 fn interpreter(args: &CacheRestoreArgs) -> PathBuf {
     let own = PathBuf::from(".venv/bin/python");
-    args.python.clone().unwrap_or_else(|| if own.exists() { own } else { "python3".into() })
+    args.interpreter.clone().unwrap_or_else(|| if own.exists() { own } else { "python3".into() })
 }
 
-fn told(report: &RestoreReport) -> String {
+pub(super) fn told(report: &RestoreReport) -> String {
     let time = duration((report.seconds * 1_000.0) as u64);
     let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.restored.len() {

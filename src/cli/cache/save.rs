@@ -42,7 +42,7 @@ pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure>
     Ok(u8::from(!report.damaged.is_empty()))
 }
 
-fn told(report: &SaveReport) -> String {
+pub(super) fn told(report: &SaveReport) -> String {
     let time = duration((report.seconds * 1_000.0) as u64);
     let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.saved.len() {

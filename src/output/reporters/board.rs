@@ -121,7 +121,8 @@ impl Board {
             Fact::RunInterrupted { cause } => self.screen.interrupted(&self.state, cause)?,
             Fact::Notice { text } => self.screen.notice(text)?,
             Fact::RunFinished { .. } => self.sum_up()?,
-            Fact::SessionStarted { .. } | Fact::OutputGrew { .. } => {}
+            Fact::SessionRestored { session, cache } => self.screen.restored(session.as_str(), cache)?,
+            Fact::SessionRestoring { .. } | Fact::SessionStarted { .. } | Fact::OutputGrew { .. } => {}
         }
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Reporter for Board {
             self.folder = folder.to_path_buf();
         }
         self.state.apply(event);
-        if matches!(event.fact, Fact::SessionStarted { .. } | Fact::OutputGrew { .. }) {
+        if matches!(event.fact, Fact::SessionRestoring { .. } | Fact::SessionStarted { .. } | Fact::OutputGrew { .. }) {
             return if self.due() { self.draw() } else { Ok(()) };
         }
         let erased = self.erase();

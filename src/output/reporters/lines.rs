@@ -78,6 +78,7 @@ impl Lines {
                     _ => Ok(()),
                 }
             }
+            Fact::SessionRestored { session, cache } if !self.quiet() => self.screen.restored(session.as_str(), cache),
             Fact::OutputGrew { session, to, .. } => self.follow(session, *to),
             Fact::SessionRetried { session, attempt, delay } => {
                 self.end_of_log(session, attempt.log_bytes)?;
@@ -94,7 +95,10 @@ impl Lines {
                 self.screen.notice(text)
             }
             Fact::RunFinished { .. } => self.sum_up(),
-            Fact::RunStarted(_) | Fact::SessionAdded { .. } => Ok(()),
+            Fact::RunStarted(_)
+            | Fact::SessionAdded { .. }
+            | Fact::SessionRestoring { .. }
+            | Fact::SessionRestored { .. } => Ok(()),
         }
     }
 

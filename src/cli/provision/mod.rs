@@ -1,0 +1,8 @@
+//! Dependencies that are there before a session asks for them, and kept after it: from the store here, and one elsewhere.
+
+mod elsewhere;
+mod provide;
+mod told;
+mod wants;
+
+pub(super) use provide::Provision;

@@ -1,0 +1,288 @@
+//! Dependencies that are there before a session asks for them: restored before it starts, kept when it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::elsewhere::{Elsewhere, write_sums};
+use super::wants::{Wants, new_to_us};
+use crate::cache::keys::Held;
+use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport};
+use crate::cache::uv::{Known, Pointer};
+use crate::cache::{CacheOptions, Progress, Store, Uv, UvCache, Wanted, WantedPackage};
+use crate::cli::dependencies::find_uv;
+use crate::cli::failure::Failure;
+use crate::cli::keyed::{Keyed, held};
+use crate::cli::opened::Opened;
+use crate::project::lock::normal;
+use crate::project::{Manifest, SessionId};
+use crate::run::{CacheMode, Provide, Provided, SessionOver};
+
+/// What a run's dependencies come from and go to.
+pub(in crate::cli) struct Provision {
+    manifest: Manifest,
+    locked: bool,
+    store: Store,
+    cache: UvCache,
+    /// The sessions so far with the keys of what they install; read when first asked for.
+    keyed: Option<Keyed>,
+    pub(super) elsewhere: Option<Elsewhere>,
+    /// Where sessions meet that fill the cache.
+    fill: Option<PathBuf>,
+    /// What was asked for and is there.
+    had: BTreeSet<WantedPackage>,
+    /// What was restored, of all sessions.
+    pub(in crate::cli) restored: RestoreReport,
+    /// What is new in the store, of all sessions.
+    pub(in crate::cli) saved: SaveReport,
+    /// What went wrong while keeping, in sentences.
+    pub(in crate::cli) troubles: Vec<String>,
+}
+
+impl Provision {
+    /// Opens the store and uv's cache for these sessions. None where there is nothing to do, or the cache is not used.
+    ///
+    /// # Errors
+    /// Only with `--cache require`; else a cache that fails is a notice.
+    pub(in crate::cli) fn new(
+        opened: &mut Opened,
+        ids: &[SessionId],
+        elsewhere: Option<&str>,
+    ) -> Result<Option<Self>, Failure> {
+        let mode = opened.options.cache.mode;
+        // A session without installs to be seen may make them all the same; only one elsewhere knows what it held.
+        let wants = |id: &SessionId| {
+            let session = &opened.manifest.sessions[id.0];
+            session.backend == "uv" && (elsewhere.is_some() || !session.installs.is_empty())
+        };
+        if mode == CacheMode::Off || !ids.iter().any(wants) {
+            return Ok(None);
+        }
+        match Self::open(opened, None, elsewhere) {
+            Ok(provision) => Ok(Some(provision)),
+            Err(why) if mode == CacheMode::Require => Err(Failure::Cache(why)),
+            Err(why) => {
+                opened.notices.push(format!("the cache is not used: {why}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Opens them, whatever settings say of their use; `uv_cache` is another uv cache than that of the sessions.
+    ///
+    /// # Errors
+    /// In words, why they cannot be had.
+    pub(in crate::cli) fn open(
+        opened: &Opened,
+        uv_cache: Option<&Path>,
+        elsewhere: Option<&str>,
+    ) -> Result<Self, String> {
+        let elsewhere = elsewhere.map(|setting| Elsewhere::open(setting, &opened.manifest.root)).transpose()?;
+        let (store, cache) = sides(&opened.manifest, &opened.store, uv_cache)?;
+        Ok(Self {
+            manifest: opened.manifest.clone(),
+            locked: opened.options.cache.locked,
+            store,
+            cache,
+            keyed: None,
+            elsewhere: elsewhere.flatten(),
+            fill: None,
+            had: BTreeSet::new(),
+            restored: RestoreReport::default(),
+            saved: SaveReport::default(),
+            troubles: Vec::new(),
+        })
+    }
+
+    /// The same for sessions of a run whose folder is known.
+    #[must_use]
+    pub(in crate::cli) fn for_run(self, run: &Path) -> Self {
+        Self { fill: Some(run.join("fill")), ..self }
+    }
+
+    /// The run is over: what is new and not yet sent is sent.
+    pub(in crate::cli) fn close(&mut self) {
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.close(&self.store);
+        }
+    }
+
+    /// Writes what the packages of all environments unpack to into `noxide.sums`; says what went wrong.
+    pub(in crate::cli) fn write_sums(&self) -> Option<String> {
+        let environments = self.manifest.sessions.iter().filter_map(|session| session.envdir.as_deref());
+        let environments = environments.map(|folder| self.manifest.root.join(folder)).collect();
+        write_sums(&self.manifest.root, &environments, &self.store)
+    }
+
+    /// What these sessions want, as one.
+    pub(in crate::cli) fn wanted(&mut self, ids: &[SessionId]) -> Wanted {
+        let mut all: BTreeSet<WantedPackage> = BTreeSet::new();
+        for id in ids {
+            let Some((wants, _)) = self.wants(*id, &mut Vec::new()) else { continue };
+            all.extend(wants.all().cloned());
+        }
+        Wanted::These(all.into_iter().collect())
+    }
+
+    /// What would be put down for them.
+    pub(in crate::cli) fn plan(&mut self, ids: &[SessionId]) -> RestorePlan {
+        let wanted = self.wanted(ids);
+        self.store.plan_restore(&wanted, &self.cache)
+    }
+
+    /// Takes in what these sessions' environments hold, and keeps the keys that say so.
+    pub(in crate::cli) fn save(&mut self, ids: &[SessionId], progress: &dyn Progress) {
+        let mut notices = Vec::new();
+        for id in ids {
+            self.wants(*id, &mut notices);
+        }
+        self.troubles.append(&mut notices);
+        let ids: Vec<SessionId> = ids.iter().copied().filter(|id| self.is_ours(*id)).collect();
+        let environments = ids.iter().filter_map(|id| self.folder(*id));
+        let holds: BTreeSet<String> =
+            environments.flat_map(|folder| held(&folder)).map(|(name, version)| format!("{name} {version}")).collect();
+        let pointers = self.cache.scan().0.into_iter().filter(|pointer| holds.contains(&plain(&pointer.name)));
+        let package = |pointer: Pointer| WantedPackage { name: pointer.name, digests: [pointer.digest].into() };
+        let wanted = Wanted::These(pointers.map(package).collect());
+        self.keep(&ids, &wanted, progress);
+    }
+
+    fn is_ours(&self, id: SessionId) -> bool {
+        self.manifest.sessions[id.0].backend == "uv"
+    }
+
+    /// Where a session's environment lies.
+    fn folder(&self, id: SessionId) -> Option<PathBuf> {
+        self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
+    }
+
+    /// What a session wants, and why it is not as before; none where it is not ours.
+    fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
+        if !self.is_ours(id) {
+            return None;
+        }
+        let keyed = self.keyed.get_or_insert_with(|| {
+            let keyed = Keyed::new(&self.manifest, self.locked, &[]);
+            notices.extend(keyed.troubles.iter().map(|trouble| format!("cache: {trouble}")));
+            keyed
+        });
+        keyed.add(&self.manifest, id);
+        let session = keyed.session(id)?;
+        Some((Wants::of(keyed, session, &self.manifest), new_to_us(keyed, session)))
+    }
+
+    /// What a session's environment is called; all that a store elsewhere knows it by.
+    fn environment(&self, id: SessionId) -> String {
+        let session = &self.manifest.sessions[id.0];
+        let folder = session.envdir.as_deref().and_then(|folder| Path::new(folder).file_name());
+        folder.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Puts down what of the wanted is not known to be there.
+    fn restore(&mut self, wants: &Wants, progress: &dyn Progress) -> RestoreReport {
+        let wanted: Vec<WantedPackage> = wants.all().filter(|package| !self.had.contains(package)).cloned().collect();
+        if wanted.is_empty() {
+            return RestoreReport::default();
+        }
+        let report = self.store.restore(&Wanted::These(wanted.clone()), &self.cache, progress);
+        let missed: BTreeSet<&str> = report.misses.iter().map(|miss| miss.name.as_str()).collect();
+        self.had.extend(wanted.into_iter().filter(|package| !missed.contains(package.name.as_str())));
+        self.restored.add(report.clone());
+        report
+    }
+
+    /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
+    fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
+        let mut troubles = Vec::new();
+        let mut new = Vec::new();
+        match self.store.save(wanted, &self.cache, progress) {
+            Ok(report) => {
+                new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
+                self.saved.add(report);
+            }
+            Err(error) => troubles.push(format!("the cache took nothing in: {error}")),
+        }
+        let mut digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for pointer in self.cache.scan().0 {
+            digests.entry(plain(&pointer.name)).or_default().push(pointer.digest.to_string());
+        }
+        for id in sessions {
+            let environment = self.folder(*id);
+            if let Some(elsewhere) = &mut self.elsewhere {
+                elsewhere.take(environment.as_deref(), &new, &self.store);
+            }
+            let Some(environment) = environment else { continue };
+            let holds = held(&environment).into_iter().map(|(name, version)| {
+                let sha256 = digests.get(&format!("{name} {version}")).cloned().unwrap_or_default();
+                Held { name, version, sha256 }
+            });
+            let Some(keyed) = &self.keyed else { continue };
+            if let (Some(keys), Some(session)) = (&keyed.keys, keyed.session(*id)) {
+                troubles.extend(keys.keep(&session.recipe, holds.collect()).err().map(|error| error.to_string()));
+            }
+        }
+        troubles.retain(|trouble| !self.troubles.contains(trouble));
+        self.troubles.extend(troubles);
+    }
+}
+
+impl Provide for Provision {
+    fn before(&mut self, id: SessionId, progress: &dyn Progress) -> Provided {
+        let begun = Instant::now();
+        let mut notices = Vec::new();
+        let Some((mut wants, reason)) = self.wants(id, &mut notices) else { return Provided::default() };
+        let environment = self.environment(id);
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.bring(&environment, &mut wants, (&self.store, &self.cache), progress);
+        }
+        if !wants.installs && wants.counted.is_empty() {
+            return Provided { notices, ..Provided::default() };
+        }
+        let report = self.restore(&wants, progress);
+        let damaged = report.damaged.iter();
+        notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.wrong)));
+        let cache = wants.used(&report, begun.elapsed().as_secs_f64(), reason);
+        let fills = cache.misses > 0 || wants.counted.is_empty();
+        let fill = self.fill.as_ref().filter(|_| fills);
+        let env = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
+        Provided { cache: Some(cache), env: env.into_iter().collect(), notices }
+    }
+
+    fn after(&mut self, over: &[SessionOver], progress: &dyn Progress) {
+        let changed = |over: &&SessionOver| {
+            let session = self.keyed.as_ref().and_then(|keyed| Some((keyed.keys.as_ref()?, keyed.session(over.id)?)));
+            let known = session.is_some_and(|(keys, session)| keys.hit(&session.recipe).is_some());
+            let installed = over.install.is_some_and(|install| install.commands > 0);
+            self.is_ours(over.id) && (installed || (over.install.is_some() && !known) || self.elsewhere.is_some())
+        };
+        let changed: Vec<SessionId> = over.iter().filter(changed).map(|over| over.id).collect();
+        if !changed.is_empty() {
+            self.keep(&changed, &Wanted::All, progress);
+        }
+    }
+}
+
+/// `Foo.Bar 1.0` as environments have it: `foo-bar 1.0`.
+fn plain(name: &str) -> String {
+    name.split_once(' ').map_or_else(|| name.to_owned(), |(name, version)| format!("{} {version}", normal(name)))
+}
+
+/// The store, and uv's cache as sessions see it; else why not, in words.
+fn sides(manifest: &Manifest, options: &CacheOptions, uv_cache: Option<&Path>) -> Result<(Store, UvCache), String> {
+    let store = Store::open(options).map_err(|error| error.to_string())?;
+    let uv = Uv::at(find_uv(manifest).ok_or_else(|| "there is no uv beside nox or on PATH".to_owned())?);
+    let dir = match (uv_cache, &manifest.uv_cache) {
+        (Some(dir), _) => dir.to_path_buf(),
+        (None, Some(dir)) => manifest.root.join(dir),
+        (None, None) => {
+            uv.cache_dir(&manifest.root, &|name| std::env::var_os(name)).map_err(|error| error.to_string())?
+        }
+    };
+    let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
+    match uv.layout(&store) {
+        Known::Known(layout) => Ok((store, UvCache::new(dir, layout))),
+        Known::Unknown { why } => {
+            Err(format!("{} keeps its cache in a way not known here: {why}", uv.path().display()))
+        }
+    }
+}

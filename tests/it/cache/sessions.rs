@@ -1,0 +1,109 @@
+//! `noxide cache restore -s` and `save -s`, and what a run's record says of each session.
+
+use noxide::cache::Silent;
+use serde_json::Value;
+
+use super::fixture::{Fixture, ended};
+use crate::noxide::{Ran, command};
+
+/// Three sessions whose installs no lock holds; one notifies another, one passes without uv.
+const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.sessions = ['one', 'two', 'plain']\n\
+    @nox.session\ndef one(session):\n    session.install('alpha')\n    session.notify('later')\n\
+    @nox.session\ndef two(session):\n    session.install('many')\n\
+    @nox.session\ndef later(session):\n    session.install('source')\n\
+    @nox.session(venv_backend='none')\ndef plain(session):\n    session.log('plain')\n";
+
+fn project() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE);
+    fixture
+}
+
+/// A run with the fixture's store and the uv cache of that name, in fresh environments.
+fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> Ran {
+    std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
+    let mut command = command(fixture.project.root(), &["run"]);
+    command.args(arguments).env("UV_CACHE_DIR", fixture.cache_dir(cache));
+    command.env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    let ran = Ran::new(&command.output().unwrap(), fixture.project.root());
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    ran
+}
+
+/// What the record says of a session: hits, misses, whether bytes were restored, and the reason.
+fn used(ran: &Ran, name: &str) -> Option<(u32, u32, bool, String)> {
+    let sessions = &ran.record.as_ref().unwrap().sessions;
+    let found = sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
+    let cache = found.result.as_ref().unwrap().cache.as_ref()?;
+    Some((cache.hits, cache.misses, cache.bytes > 0, cache.reason.clone()))
+}
+
+#[test]
+fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
+    let fixture = project();
+    let first = run(&fixture, "first", &[]);
+    // The lock says what their installs may be, and uv's cache has it.
+    for (name, hits) in [("one", 2), ("two", 1), ("later", 1)] {
+        assert_eq!(used(&first, name), Some((hits, 0, false, "never installed here".to_owned())), "{name}");
+    }
+    assert_eq!(used(&first, "plain"), None);
+
+    // Another machine that has the store and no uv cache: all is restored, each for its own session.
+    let second = run(&fixture, "second", &[]);
+    assert_eq!(used(&second, "one"), Some((2, 0, true, String::new())), "alpha and beta");
+    assert_eq!(used(&second, "two"), Some((1, 0, true, String::new())));
+    assert_eq!(used(&second, "later"), Some((1, 0, true, String::new())), "notified while the run went on");
+    assert!(second.out.contains("restored for two in "), "{}", second.out);
+    // Everything is there: nothing is restored, and nothing said.
+    let third = run(&fixture, "second", &["-s", "one"]);
+    assert_eq!(used(&third, "one"), Some((2, 0, false, String::new())));
+    assert!(!third.out.contains("restored for"), "{}", third.out);
+}
+
+#[test]
+fn sessions_are_restored_and_saved_by_name() {
+    let fixture = project();
+    run(&fixture, "first", &["--cache", "off"]);
+    assert!(fixture.store().entries().is_empty());
+    let cache = |cache: &str, arguments: &[&str]| {
+        let (code, out, err) = ended(&mut fixture.noxide(cache, arguments));
+        (code, out, err)
+    };
+    // Of the four wheels of uv's cache the two that this session's environment holds.
+    let (code, out, err) = cache("first", &["save", "-s", "one"]);
+    assert!(code == 0 && out.starts_with("saved 2 wheels: "), "{out}{err}");
+    let (_, out, _) = cache("first", &["save", "-s", "one"]);
+    assert!(out.starts_with("nothing new: 2 wheels known"), "{out}");
+    let (code, out, _) = cache("first", &["save", "--sessions", "two", "--format", "json"]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["version"], &document["saved"][0]["name"]), (0, &1.into(), &"many 1.5".into()));
+
+    let (_, out, _) = cache("second", &["restore", "-s", "one", "--dry-run"]);
+    assert!(out.starts_with("would restore 2 wheels: "), "{out}");
+    assert!(!fixture.cache_dir("second").exists());
+    let (code, out, err) = cache("second", &["restore", "-s", "one", "plain", "--require"]);
+    assert_eq!((code, out.lines().count()), (0, 1), "{out}{err}");
+    assert!(out.starts_with("one  2 of 2 packages here, ") && out.contains(" restored in "), "{out}");
+    let (_, out, _) = cache("second", &["restore", "-k", "two", "--format", "json"]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["sessions"][0]["session"], "two");
+    assert_eq!((&document["sessions"][0]["hits"], &document["restored"][0]["name"]), (&1.into(), &"many 1.5".into()));
+    let (_, out, _) = cache("second", &["restore", "-s", "one", "two"]);
+    assert_eq!(out, "one  2 of 2 packages here\ntwo  1 of 1 package here\n");
+
+    // One that was never saved, and one whose wheel is gone.
+    let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
+    let said = "later  0 of 1 package here; never installed here; not had: source 0.3 (not in the store)\n";
+    assert_eq!((code, out.as_str()), (1, said));
+    let store = fixture.store();
+    let many = store.entries().into_iter().find(|id| store.head(id).unwrap().name == "many 1.5").unwrap();
+    let kept = walkdir::WalkDir::new(store.root()).into_iter().flatten();
+    let kept = kept.into_iter().find(|entry| entry.path().ends_with(many.id())).unwrap();
+    std::fs::remove_dir_all(kept.path()).unwrap();
+    let (code, out, _) = cache("third", &["restore", "-s", "two", "--require"]);
+    assert!(code == 1 && out.contains("0 of 1 package here; not had: many 1.5 (not in the store)"), "{out}");
+    let (code, out, _) = cache("third", &["restore", "-s", "plain"]);
+    assert!(code == 0 && out.starts_with("nothing to restore"), "{out}");
+    assert_eq!(cache("third", &["restore", "-s", "unknown"]).0, 2);
+    assert!(store.verify(&Silent).is_sound());
+}
