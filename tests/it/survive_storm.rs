@@ -209,8 +209,10 @@ fn processes() -> Vec<Process> {
         .filter(|path| !is_zombie(path))
         .filter_map(|path| {
             let stat = read(&path, "stat");
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            let words = format!("{}: {}", path.display(), read(&path, "cmdline"));
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            let parent = fields.get(1)?.parse().ok()?;
+            let words =
+                format!("{} (state, parent, group {:?}): {}", path.display(), &fields[..3], read(&path, "cmdline"));
             let id = Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?)?;
             Some(Process { id, parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
         })

@@ -138,11 +138,20 @@ pub fn end_run(mark: Option<&str>, keep: Option<u32>) {
             let _ = kill_process(*process, Signal::KILL);
         }
         let alive = left.into_iter().any(is_alive);
-        if !alive || Instant::now() > deadline {
+        if (!alive && has_no_child(keep)) || Instant::now() > deadline {
             return;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Whether this process has no living child but `keep`, and so nothing below it but what is below that one.
+///
+/// A walk over all descendants may miss one whose parent ends meanwhile. The kernel's list of children does not: who
+/// loses its parent is put at its end. Where there is no such list the walk has to do.
+fn has_no_child(keep: Option<Pid>) -> bool {
+    let Some(before) = children(getpid()) else { return true };
+    !before.iter().any(|child| Some(*child) != keep && is_alive(*child)) && children(getpid()) == Some(before)
 }
 
 /// Kills whatever bears a mark, until none is left: what a run left alive whose noxide was killed.
@@ -217,16 +226,26 @@ fn listed_below(root: Pid) -> Option<HashSet<Pid>> {
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
         // A process that ended meanwhile has no children any more: they are ours by now.
-        let Ok(threads) = fs_err::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())) else { continue };
-        for thread in threads.flatten() {
-            let Ok(children) = fs_err::read_to_string(thread.path().join("children")) else {
-                if parent == root {
-                    return None;
-                }
-                continue;
-            };
-            let children = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
-            open.extend(children.filter(|child| found.insert(*child)));
+        match children(parent) {
+            None if parent == root => return None,
+            more => open.extend(more.into_iter().flatten().filter(|child| found.insert(*child))),
+        }
+    }
+    Some(found)
+}
+
+/// The children of a process, ended ones too, in the order in which they came to each of its threads; none where it
+/// is gone or the kernel keeps no such lists.
+fn children(parent: Pid) -> Option<Vec<Pid>> {
+    let mut found = Vec::new();
+    for thread in fs_err::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).ok()?.flatten() {
+        match fs_err::read_to_string(thread.path().join("children")) {
+            Ok(children) => {
+                found.extend(children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)));
+            }
+            // A thread that ended has none; a kernel without these lists has them nowhere.
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => {}
         }
     }
     Some(found)

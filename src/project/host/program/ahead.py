@@ -93,10 +93,13 @@ class Standby:
         with ours, theirs:
             self.pid = os.fork()
             if self.pid == 0:
-                close()
-                ours.close()
-                answers = theirs.fileno()
-                child(found, Channel(theirs.detach()).receive_order, answers)
+                try:
+                    close()
+                    ours.close()
+                    answers = theirs.fileno()
+                    child(found, Channel(theirs.detach()).receive_order, answers)
+                finally:  # whatever happens, a fork is no second host
+                    os._exit(1)
             self.channel = Channel(ours.detach())
 
     def become(self, order, descriptors):

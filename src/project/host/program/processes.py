@@ -39,6 +39,36 @@ def is_childless():
     return False
 
 
+def is_alone():
+    """Whether nothing below this process lives.
+
+    `descendants` may miss one whose parent ends during the look: numbers come again, so it may be seen before its
+    parent. The kernel's list of children misses none: who loses its parent is put at its end.
+    """
+    try:
+        before = listed_children()
+        return not any(is_living(pid) for pid in before) and listed_children() == before
+    except (OSError, ValueError):  # a kernel without these lists
+        return not descendants({os.getpid()})
+
+
+def listed_children():
+    """This process's children, ended ones too, in the order in which they came."""
+    found = []
+    for thread in os.listdir("/proc/self/task"):
+        with open("/proc/self/task/%s/children" % thread) as file:
+            found += [int(pid) for pid in file.read().split()]
+    return found
+
+
+def is_living(pid):
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
+
+
 def descendants(roots):
     """All living processes below `roots`, where /proc tells."""
     parents = {}

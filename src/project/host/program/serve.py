@@ -39,7 +39,13 @@ class Host:
         self.ended = True
 
     def serve(self):
-        """Until noxide says `exit`, or is gone: then every session is ended."""
+        """Until noxide says `exit` or is gone, or this fails: then every session is ended."""
+        try:
+            self.watch()
+        finally:
+            self.end_all()
+
+    def watch(self):
         while not self.ended:
             over = []
             wanted = self.wants_standby()
@@ -58,7 +64,6 @@ class Host:
                     self.obey(self.channel.receive())
             for running in over:
                 self.forget(running)
-        self.end_all()
 
     def read_all(self, fd):
         """What a pipe holds now; None when it is at its end."""
@@ -238,7 +243,7 @@ class Host:
             while time.monotonic() < until:
                 self.reap()
                 doomed = set(self.running) | descendants({os.getpid()})
-                if not doomed:
+                if not doomed and is_alone():
                     return
                 for pid in doomed - told:
                     for kill in (os.killpg, os.kill):
