@@ -17,7 +17,9 @@ import tempfile
 
 import cases
 import measure
+import traced
 
+CASES = [*cases.CASES, *traced.CASES]
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / "target"
 
@@ -115,7 +117,7 @@ def tell(line: str) -> None:
 
 
 def main() -> int:
-    names = [case.name for case in cases.CASES]
+    names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", nargs="*", help=f"which of {', '.join(names)} (all)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds a case (5)")
@@ -129,7 +131,7 @@ def main() -> int:
     report = [f"Measured with {machine(tools)}; {options.rounds} rounds, commands taking turns.\n"]
     all_held = True
     (TARGET / "bench").mkdir(parents=True, exist_ok=True)
-    for case in cases.CASES:
+    for case in CASES:
         if options.case and case.name not in options.case:
             continue
         figures, held = run_case(case, tools, options.rounds)

@@ -130,3 +130,55 @@ fn runs_begun_together_in_one_tree_leave_each_other_alone() {
     let folder = noxide::record::Folder::existing(project.root()).unwrap();
     assert_eq!(folder.newest(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
 }
+
+/// The host's own functions, with a look at /proc in which the child comes before its parent, as where process
+/// numbers have come round, and the parent ends in between.
+const LOOK: &str = r#"
+import builtins, ctypes, os, signal, subprocess, sys
+exec(sys.stdin.read())
+asked_of_uv = set
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+parent = subprocess.Popen(["sh", "-c", "sleep 60 >/dev/null & echo $!; wait"], stdout=subprocess.PIPE)
+child = int(parent.stdout.readline())
+
+real = os
+
+class Turned:
+    def __getattr__(self, name):
+        return getattr(real, name)
+
+    def listdir(self, path):
+        return [str(child), str(parent.pid)] if path == "/proc" else real.listdir(path)
+
+def read_child_then_end_parent(path, *args):
+    file = builtins.open(path, *args)
+    if path == "/proc/%d/stat" % child and parent.returncode is None:
+        data = file.read()
+        parent.kill()
+        parent.wait()
+        import io
+        return io.BytesIO(data)
+    return file
+
+os = Turned()
+open = read_child_then_end_parent
+print(descendants({real.getpid()}), is_alone())
+real.kill(child, signal.SIGKILL)
+while is_living(child):
+    pass
+print(is_alone())
+"#;
+
+#[test]
+fn a_process_whose_parent_ends_during_the_look_is_not_taken_for_gone() {
+    let mut python = std::process::Command::new(crate::support::python())
+        .args(["-c", LOOK])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let program = include_bytes!("../../src/project/host/program/processes.py");
+    std::io::Write::write_all(&mut python.stdin.take().unwrap(), program).unwrap();
+    let said = python.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), "set() False\nTrue\n", "overlooked once, then asked for");
+}
