@@ -258,3 +258,130 @@ fn addresses(first: &Accesses, second: &Accesses, found: &mut Found) {
         add(address, connects, binds, true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A session from words such as `read a, create b, list ., bind port 1`.
+    fn session(does: &str) -> Accesses {
+        let mut all = Accesses::default();
+        for word in does.split(", ").filter(|word| !word.is_empty()) {
+            let (verb, what) = word.split_once(' ').unwrap();
+            let (path, digest) =
+                what.split_once('#').map_or((what, None), |(path, digest)| (path, Some(digest.into())));
+            let kind = match verb {
+                "create" => EffectKind::Created,
+                "write" => EffectKind::Written,
+                "rewrite" => EffectKind::Rewritten,
+                "replace" => EffectKind::Replaced,
+                "delete" => EffectKind::Deleted,
+                "scratch" => EffectKind::Scratch,
+                "make" => EffectKind::Made,
+                "unmake" => EffectKind::Unmade,
+                "remake" => EffectKind::Remade,
+                set => {
+                    let set = match set {
+                        "read" => &mut all.read,
+                        "miss" => &mut all.absent,
+                        "list" => &mut all.listed,
+                        "bind" => &mut all.bound,
+                        "connect" => &mut all.connected,
+                        other => panic!("no such verb: {other}"),
+                    };
+                    set.insert(path.to_owned());
+                    continue;
+                }
+            };
+            all.effects.insert(path.to_owned(), Effect { kind, digest, by: String::new() });
+        }
+        all
+    }
+
+    /// Each conflict as `kind path`, with ` →` where the second needs what the first makes.
+    fn between(first: &str, second: &str) -> Vec<String> {
+        let found = conflicts(&session(first), &session(second), &|path| path.starts_with("ignored"));
+        let mut turned: Vec<(Kind, String)> =
+            conflicts(&session(second), &session(first), &|path| path.starts_with("ignored"))
+                .into_iter()
+                .map(|conflict| (conflict.kind, conflict.path))
+                .collect();
+        let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
+        // What was there before says in a listing which order was seen: there the two orders may differ.
+        straight.retain(|(kind, _)| *kind != Kind::ListCreate);
+        turned.retain(|(kind, _)| *kind != Kind::ListCreate);
+        assert_eq!(straight, turned, "{first} | {second}: the same whoever comes first");
+        let shown = |conflict: &Conflict| {
+            format!("{} {}{}", conflict.kind.word(), conflict.path, if conflict.makes { " →" } else { "" })
+        };
+        found.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn pairs_of_deeds_conflict_or_do_not() {
+        let none: &[&str] = &[];
+        for (first, second, expected) in [
+            ("create a#1", "create a#2", &["write–write a"] as &[&str]),
+            ("create a#1", "create a#1", none), // the same bytes, whatever the order
+            ("create a#1", "rewrite a#1", none),
+            ("write a#1", "write a#2", &["write–write a"]),
+            ("write a", "write a", &["write–write a"]), // bytes that nobody knows are not the same
+            ("replace a#1", "replace a#1", &["create–delete a"]), // gone for a while
+            ("create a#1", "delete a", &["create–delete a"]),
+            ("scratch a", "scratch a", &["create–delete a"]),
+            ("scratch a.lock", "scratch a.lock", none), // made to keep them apart
+            ("make d", "make d", none),                 // as by exist_ok
+            ("remake d", "make d", none),
+            ("remake d", "create d/a#1", &["create–delete d/a"]),
+            ("unmake d", "read d/a", &["create–delete d/a"]),
+            ("unmake d", "scratch d/a", none),
+            ("unmake d", "read dd/a", none), // another folder whose name begins alike
+            ("create a#1", "read a", &["read–write a →"]),
+            ("rewrite a#1", "read a", none), // nothing changed for the reader
+            ("delete a", "read a", &["read–write a"]),
+            ("create a#1", "miss a", &["absent–create a →"]),
+            ("scratch a.lock", "miss a.lock", none),
+            ("make ignored/d", "miss ignored/d", none),
+            ("create ignored/a", "miss ignored/a", &["absent–create ignored/a →"]),
+            ("read a", "read a", none),
+            ("bind port 1", "bind port 1", &["same address port 1"]),
+            ("bind port 1", "connect port 1", &["same address port 1"]),
+            ("connect port 1", "connect port 1", none),
+            ("bind port 1", "bind port 2", none),
+            ("", "write a#1", none),
+        ] {
+            assert_eq!(between(first, second), expected, "{first} | {second}");
+        }
+    }
+
+    #[test]
+    fn listings_conflict_with_what_comes_or_goes_unless_the_lister_leaves_it_alone() {
+        for (first, second, expected) in [
+            ("create d/a#1", "list d", &["list–create d/a →"] as &[&str]),
+            ("create d/a#1", "list d, read d/b", &[]), // it saw it, and went for another
+            ("create a#1", "list .", &["list–create a →"]),
+            ("create /etc/a#1", "list /etc", &["list–create /etc/a →"]),
+            ("delete d/a", "list d", &["list–create d/a"]),
+            ("write d/a#1", "list d", &[]), // the listing is the same
+            ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
+            ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
+            ("list d", "create d/a#1", &["list–create d/a"]),
+        ] {
+            assert_eq!(between(first, second), expected, "{first} | {second}");
+        }
+    }
+
+    #[test]
+    fn two_names_of_one_file_are_one() {
+        let mut first = session("write a#1");
+        let mut second = session("write b#2");
+        first.aliases.insert("a".to_owned(), "1:7".to_owned());
+        second.aliases.insert("b".to_owned(), "1:7".to_owned());
+        let found = conflicts(&first, &second, &|_| false);
+        assert_eq!(found.iter().map(|each| each.path.as_str()).collect::<Vec<_>>(), ["a = b"]);
+        let mut reader = session("read b");
+        reader.aliases.insert("b".to_owned(), "1:7".to_owned());
+        let found = conflicts(&first, &reader, &|_| false);
+        assert_eq!((found[0].kind, found[0].path.as_str()), (Kind::ReadWrite, "a = b"));
+    }
+}
