@@ -1,12 +1,15 @@
-"""What `noxide ci` saves: one session's packages out of a remote pack, and coverage without a second test run.
+"""What `noxide ci` saves: one session's packages out of a remote pack, coverage without a second test run; and whether
+three runners find what one finds.
 
     python3 benches/ci/bench.py restore  --noxide target/release/noxide [--rounds 3]
     python3 benches/ci/bench.py coverage --noxide target/release/noxide [--rounds 3]
+    python3 benches/ci/bench.py shards   --noxide target/release/noxide [--sessions "unit_tests lint"]
 
 `restore`: act's cache server holds the packages of all extras of examples/parcelbook, once as noxide's packs and once as
 the official client's archive of the whole uv cache. Each round a machine with nothing gets what `lint` needs from the
 packs, then the whole archive by the official client. `coverage`: unit_tests and coverage_report of the planted noxfile
-against unit_tests of noxfile-merged.py, environments warm. Rounds are interleaved; medians and ratios are printed.
+against unit_tests of noxfile-merged.py, environments warm. `shards`: noxfile-merged.py run whole, and as three shards in
+three copies whose runs are merged; statuses, JUnit cases and the coverage total must be the same, else exit code 1. Rounds are interleaved; medians and ratios are printed.
 Needs uv and nox on PATH (target/venv/bin) and, for `restore`, node.
 """
 
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KIT = ROOT / "tests/acttools/run-workflow.sh"
@@ -123,16 +127,78 @@ def coverage(place: pathlib.Path, noxide: pathlib.Path, rounds: int) -> None:
     print(f"{two / one:.2f} of the time")
 
 
+def statuses(record: pathlib.Path) -> dict:
+    """Each session's outcome, from a record."""
+    return {session["name"]: session["result"]["outcome"] for session in json.loads(record.read_text())["sessions"]}
+
+
+def cases(report: pathlib.Path) -> list:
+    """Every case of a JUnit report with what became of it."""
+    found = []
+    for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
+        ends = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        found.append((case.get("classname"), case.get("name"), *ends))
+    return sorted(found)
+
+
+def percent(document: pathlib.Path) -> float:
+    """The total of a coverage document."""
+    return json.loads(document.read_text())["summary"]["percent_covered"]
+
+
+def shards(place: pathlib.Path, noxide: pathlib.Path, sessions: list) -> None:
+    """One run, against three shards on three machines of their own, merged."""
+    chosen = ["-s", *sessions] if sessions else []
+
+    def runner(name: str, command: list) -> pathlib.Path:
+        (place / name).mkdir()
+        project = copy_of_parcelbook(place / name)
+        env = {**os.environ, "UV_CACHE_DIR": str(place / "uv"), "NOXIDE_CACHE_DIR": str(place / name / "store")}
+        seconds = run([noxide, *command, "-f", "noxfile-merged.py", *chosen], project, env)
+        print(f"{name:44} {seconds:8.2f} s")
+        return project
+
+    one = runner("one run", ["ci", "--remote", "off", "--coverage", "--fail-under", "97"])
+    parts = [runner(f"shard {number} of 3", ["run", "--shard", f"{number}/3"]) for number in (1, 2, 3)]
+    merged, report = place / "merged", place / "merged.xml"
+    command = [noxide, "merge", *parts, "--dir", merged, "--junit", report, "--coverage", "--fail-under", "97"]
+    print(f"{'merge':44} {run(command, place, dict(os.environ)):8.2f} s")
+    kept = one / "noxide-ci"
+    pairs = {
+        "statuses": (statuses(kept / "record.json"), statuses(merged / "record.json")),
+        "JUnit cases": (cases(kept / "junit.xml"), cases(report)),
+        "coverage": (percent(kept / "coverage.json"), percent(merged / "coverage.json")),
+    }
+    for part in parts:
+        (record,) = (part / ".noxide/runs").glob("*/record.json")
+        print(f"{part.parent.name}: {', '.join(statuses(record))}")
+    differs = False
+    for what, (whole, folded) in pairs.items():
+        size = f"{whole:.2f} % and {folded:.2f} %" if what == "coverage" else f"{len(whole)} and {len(folded)}"
+        print(f"{what}: {size}, {'the same' if whole == folded else 'NOT the same'}")
+        if whole != folded:
+            print(f"  one run: {whole}\n  merged:  {folded}")
+            differs = True
+    sys.exit(differs)
+
+
 def main() -> None:
-    """Reads the command line and runs one of the two."""
+    """Reads the command line and runs one of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["restore", "coverage"])
+    parser.add_argument("what", choices=["restore", "coverage", "shards"])
     parser.add_argument("--noxide", type=pathlib.Path, default=ROOT / "target/release/noxide")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sessions", default="", help="for shards: which sessions [default: those of the noxfile]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        chosen = {"restore": restore, "coverage": coverage}[arguments.what]
-        chosen(pathlib.Path(place).resolve(), arguments.noxide.resolve(), arguments.rounds)
+        folder, noxide = pathlib.Path(place).resolve(), arguments.noxide.resolve()
+        match arguments.what:
+            case "restore":
+                restore(folder, noxide, arguments.rounds)
+            case "coverage":
+                coverage(folder, noxide, arguments.rounds)
+            case _:
+                shards(folder, noxide, arguments.sessions.split())
 
 
 if __name__ == "__main__":
