@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     why: "The second run is usually the slower one, and on the critical path.",
     evidence: "W12: 10 to 15 minutes of every run, about 228 runner-hours in 14 days; called the change of highest return by the users, asked for in 11 issues.",
-    advice: "Measure in the first run, keep the data, and let the coverage session only judge it, after the tests (`requires`). The fix edits the noxfile: look at it, since tests that are measured may run slower than tests that are not.",
+    advice: "Measure in the first run, keep the data, and let the coverage session only judge it, after the tests (`requires`); where several sessions, workers or runners measure, `noxide merge --coverage --fail-under N` puts their data together and holds it to the threshold. The fix edits the noxfile: look at it, since tests that are measured may run slower than tests that are not.",
     severity: Severity::High,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
