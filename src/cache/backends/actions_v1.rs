@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::mode::Mode;
-use super::places::{Places, unexpected};
+use super::places::{Places, taken, unexpected};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key};
 use crate::cache::http::{Answer, Client, Payload, Request};
 
@@ -130,16 +130,14 @@ impl Backend for ActionsV1 {
             let range = format!("bytes {from}-{}/*", from + len - 1);
             let headers = [("content-type", "application/octet-stream"), ("content-range", range.as_str())];
             let answer = self.send("PATCH", &path, &headers, payload.part(from, len))?;
-            if !(200..300).contains(&answer.status) {
-                return Err(unexpected(&answer));
-            }
+            taken(&answer)?;
             from += len;
         }
         let body = json!({ "size": size }).to_string();
         let answer = self.send("POST", &path, &json, Payload::Bytes(body.as_bytes()))?;
         // A commit that was sent twice was done the first time.
         let done = answer.status == 400 && String::from_utf8_lossy(&answer.body).contains("already complete");
-        if done || (200..300).contains(&answer.status) { Ok(()) } else { Err(unexpected(&answer)) }
+        if done { Ok(()) } else { taken(&answer) }
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Object>, BackendError> {

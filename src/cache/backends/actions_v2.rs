@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::actions_v1::{CHUNK, not_understood, version};
 use super::mode::Mode;
-use super::places::{Places, unexpected};
+use super::places::{Places, taken, unexpected};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key};
 use crate::cache::http::{Client, Payload, Request};
 
@@ -72,8 +72,7 @@ impl ActionsV2 {
     fn upload(&self, url: &str, payload: Payload<'_>) -> Result<(), BackendError> {
         let put = |url: &str, headers: &[(&str, &str)], payload: Payload<'_>| {
             let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let answer = self.client.send(&Request { method: "PUT", url, headers, payload, most: ANSWER, skip: 0 })?;
-            if (200..300).contains(&answer.status) { Ok(()) } else { Err(unexpected(&answer)) }
+            taken(&self.client.send(&Request { method: "PUT", url, headers, payload, most: ANSWER, skip: 0 })?)
         };
         if payload.len() <= CHUNK {
             return put(url, &[("x-ms-blob-type", "BlockBlob"), ("content-type", "application/octet-stream")], payload);

@@ -100,6 +100,11 @@ fn check_range(answer: &Answer, range: &Range<u64>) -> Result<(), BackendError> 
     }
 }
 
+/// Whether what was sent was taken.
+pub(super) fn taken(answer: &Answer) -> Result<(), BackendError> {
+    if (200..300).contains(&answer.status) { Ok(()) } else { Err(unexpected(answer)) }
+}
+
 /// An answer that this protocol does not have.
 pub(super) fn unexpected(answer: &Answer) -> BackendError {
     BackendError::Answer(format!("status {}: {}", answer.status, answer.said()))

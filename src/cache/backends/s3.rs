@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 
-use super::places::{part_of, unexpected};
+use super::places::{part_of, taken, unexpected};
 use super::signature::{Credentials, Signed, encoded, hex, query_string};
 use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key, is_key};
 use crate::cache::http::{Answer, Client, Payload, Request};
@@ -137,12 +137,9 @@ impl Backend for S3 {
         // Where the server knows conditions, what is there stays; where it does not, the same bytes are written again.
         let answer = self.send("PUT", &key, &[], &[("if-none-match", "*")], payload, 0..ANSWER)?;
         match answer.status {
-            200..300 | 409 | 412 => Ok(()),
-            501 => {
-                let answer = self.send("PUT", &key, &[], &[], payload, 0..ANSWER)?;
-                if (200..300).contains(&answer.status) { Ok(()) } else { Err(unexpected(&answer)) }
-            }
-            _ => Err(unexpected(&answer)),
+            409 | 412 => Ok(()),
+            501 => taken(&self.send("PUT", &key, &[], &[], payload, 0..ANSWER)?),
+            _ => taken(&answer),
         }
     }
 
@@ -182,7 +179,7 @@ impl Backend for S3 {
     fn delete(&self, key: &str) -> Result<(), BackendError> {
         let key = self.key(key)?;
         let answer = self.send("DELETE", &key, &[], &[], Payload::None, 0..ANSWER)?;
-        if (200..300).contains(&answer.status) || answer.status == 404 { Ok(()) } else { Err(unexpected(&answer)) }
+        if answer.status == 404 { Ok(()) } else { taken(&answer) }
     }
 }
 
