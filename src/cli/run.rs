@@ -17,6 +17,7 @@ use super::opened::{Opened, Wanted, root};
 use super::provision::Provision;
 use super::screen::{Screen, say, terminal_size};
 use super::traced::{learn, text_of, tracing};
+use crate::cache::Silent;
 use crate::fs::write_atomic;
 use crate::output::{Progress, reporters};
 use crate::project::{Checkout, Manifest, SessionId};
@@ -235,6 +236,7 @@ pub(super) fn go(
     }
     // Whoever ends a run by a signal waits for no network.
     let mut provision = provider.filter(|_| exit <= SIGNALS).and_then(Provider::end);
+    provision.iter_mut().for_each(|provision| provision.keep_folders(&Silent));
     audience.troubles.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.troubles)));
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);

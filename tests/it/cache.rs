@@ -7,5 +7,6 @@ mod disks;
 pub(crate) mod fixture;
 mod hostile;
 mod kills;
+mod pips;
 mod sessions;
 mod store;

@@ -21,6 +21,8 @@ use super::wrong::Damage;
 pub struct KeptFolder {
     kind: Kind,
     key: String,
+    /// What keys of like folders begin with, any of which will do where this one is not kept; empty where none will.
+    like: String,
     name: String,
     path: PathBuf,
     /// Beginnings of names at its top; empty for all.
@@ -31,14 +33,23 @@ impl KeptFolder {
     /// A folder that settings name. Its files are never shared: whoever owns it may write to them.
     pub fn named(path: PathBuf) -> Self {
         let key = blake3_hex(path.as_os_str().as_encoded_bytes())[..32].to_owned();
-        Self { kind: Kind::Folder, key, name: path.display().to_string(), path, only: &[] }
+        Self { kind: Kind::Folder, key, like: String::new(), name: path.display().to_string(), path, only: &[] }
     }
 
     /// The wheels of a uv cache, as a whole: for this version of uv alone.
     pub fn uv_cache(path: PathBuf, version: &str) -> Self {
         let key = blake3_hex(version.as_bytes())[..32].to_owned();
         let name = format!("the cache of {version}");
-        Self { kind: Kind::Bucket, key, name, path, only: &["wheels-", "archive-", "sdists-"] }
+        Self { kind: Kind::Bucket, key, like: String::new(), name, path, only: &["wheels-", "archive-", "sdists-"] }
+    }
+
+    /// pip's cache: what it fetched and the wheels it built, for these interpreters and what is installed; a state for
+    /// the same interpreters serves where there is none for the same installs. Both are digests.
+    pub fn pip_cache(path: PathBuf, pythons: &str, installs: &str) -> Self {
+        let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
+        let like = format!("pip-{}-", short(pythons));
+        let (key, name) = (format!("{like}{}", short(installs)), "pip's cache".to_owned());
+        Self { kind: Kind::Folder, key, like, name, path, only: &["http", "wheels"] }
     }
 
     fn takes(&self, path: &Path) -> bool {
@@ -104,7 +115,8 @@ impl Store {
     /// Why it cannot be had.
     pub fn restore_folder(&self, kept: &KeptFolder, progress: &dyn Progress) -> Result<Restored, Miss> {
         let miss = |reason: String| Miss { name: kept.name.clone(), reason };
-        let Some(entry) = self.newest(kept) else { return Err(miss("not in the store".to_owned())) };
+        let like = || Some(&kept.like).filter(|like| !like.is_empty()).and_then(|like| self.newest_of(kept.kind, like));
+        let Some(entry) = self.newest(kept).or_else(like) else { return Err(miss("not in the store".to_owned())) };
         let total = Amount { entries: 1, files: entry.head.files, bytes: entry.head.bytes };
         progress.begin(Phase::Restore, total);
         let done = put_back(&entry, kept);
@@ -125,8 +137,14 @@ impl Store {
     }
 
     fn newest(&self, kept: &KeptFolder) -> Option<Entry> {
-        let mut ids = self.of_kind(kept.kind, &format!("{}.", kept.key));
-        ids.sort_by(|a, b| (b.id().len(), b.id()).cmp(&(a.id().len(), a.id())));
+        self.newest_of(kept.kind, &format!("{}.", kept.key))
+    }
+
+    /// The newest whose name begins so; names hold the time behind the last dot.
+    fn newest_of(&self, kind: Kind, start: &str) -> Option<Entry> {
+        let mut ids = self.of_kind(kind, start);
+        let time = |id: &EntryId| id.id().rsplit('.').next().and_then(|time| time.parse::<u128>().ok());
+        ids.sort_by_key(|id| std::cmp::Reverse(time(id)));
         ids.iter().find_map(|id| self.entry(id).ok().flatten())
     }
 

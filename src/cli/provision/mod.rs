@@ -1,6 +1,7 @@
 //! Dependencies that are there before a session asks for them, and kept after it: from the store here, and one elsewhere.
 
 mod elsewhere;
+mod folders;
 mod provide;
 mod told;
 mod wants;

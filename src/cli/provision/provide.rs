@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::elsewhere::{Elsewhere, write_sums};
+use super::folders::{Folders, is_pips};
 use super::wants::{Wants, new_to_us};
 use crate::cache::keys::Held;
 use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport};
 use crate::cache::uv::{Known, Pointer};
-use crate::cache::{CacheOptions, Progress, Store, Uv, UvCache, Wanted, WantedPackage};
+use crate::cache::{Progress, Store, Uv, UvCache, Wanted, WantedPackage};
 use crate::cli::dependencies::find_uv;
 use crate::cli::failure::Failure;
 use crate::cli::keyed::{Keyed, held};
@@ -23,7 +24,9 @@ pub(in crate::cli) struct Provision {
     manifest: Manifest,
     locked: bool,
     store: Store,
-    cache: UvCache,
+    /// uv's cache; none where no session wants one.
+    uv: Option<UvCache>,
+    folders: Folders,
     /// The sessions so far with the keys of what they install; read when first asked for.
     keyed: Option<Keyed>,
     pub(super) elsewhere: Option<Elsewhere>,
@@ -53,7 +56,8 @@ impl Provision {
         // A session without installs to be seen may make them all the same; only one elsewhere knows what it held.
         let wants = |id: &SessionId| {
             let session = &opened.manifest.sessions[id.0];
-            session.backend == "uv" && (elsewhere.is_some() || !session.installs.is_empty())
+            let uv = session.backend == "uv" && (elsewhere.is_some() || !session.installs.is_empty());
+            uv || is_pips(&opened.manifest, *id) || (session.backend != "none" && !opened.store.folders.is_empty())
         };
         if mode == CacheMode::Off || !ids.iter().any(wants) {
             return Ok(None);
@@ -78,12 +82,15 @@ impl Provision {
         elsewhere: Option<&str>,
     ) -> Result<Self, String> {
         let elsewhere = elsewhere.map(|setting| Elsewhere::open(setting, &opened.manifest.root)).transpose()?;
-        let (store, cache) = sides(&opened.manifest, &opened.store, uv_cache)?;
+        let store = Store::open(&opened.store).map_err(|error| error.to_string())?;
+        let wants_uv = opened.manifest.sessions.iter().any(|session| session.backend == "uv");
+        let uv = wants_uv.then(|| uv_side(&opened.manifest, &store, uv_cache)).transpose()?;
         Ok(Self {
             manifest: opened.manifest.clone(),
             locked: opened.options.cache.locked,
             store,
-            cache,
+            uv,
+            folders: Folders::default(),
             keyed: None,
             elsewhere: elsewhere.flatten(),
             fill: None,
@@ -100,7 +107,12 @@ impl Provision {
         Self { fill: Some(run.join("fill")), ..self }
     }
 
-    /// The run is over: what is new and not yet sent is sent.
+    /// The run is over: folders that are kept whole are kept as they are now.
+    pub(in crate::cli) fn keep_folders(&mut self, progress: &dyn Progress) {
+        self.troubles.extend(self.folders.save(&self.store, progress));
+    }
+
+    /// All is over: what is new and not yet sent is sent.
     pub(in crate::cli) fn close(&mut self) {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.close(&self.store);
@@ -127,7 +139,7 @@ impl Provision {
     /// What would be put down for them.
     pub(in crate::cli) fn plan(&mut self, ids: &[SessionId]) -> RestorePlan {
         let wanted = self.wanted(ids);
-        self.store.plan_restore(&wanted, &self.cache)
+        self.uv.as_ref().map(|uv| self.store.plan_restore(&wanted, uv)).unwrap_or_default()
     }
 
     /// Takes in what these sessions' environments hold, and keeps the keys that say so.
@@ -141,14 +153,16 @@ impl Provision {
         let environments = ids.iter().filter_map(|id| self.folder(*id));
         let holds: BTreeSet<String> =
             environments.flat_map(|folder| held(&folder)).map(|(name, version)| format!("{name} {version}")).collect();
-        let pointers = self.cache.scan().0.into_iter().filter(|pointer| holds.contains(&plain(&pointer.name)));
+        let pointers = self.uv.iter().flat_map(|uv| uv.scan().0);
+        let pointers = pointers.filter(|pointer| holds.contains(&plain(&pointer.name)));
         let package = |pointer: Pointer| WantedPackage { name: pointer.name, digests: [pointer.digest].into() };
         let wanted = Wanted::These(pointers.map(package).collect());
         self.keep(&ids, &wanted, progress);
+        self.keep_folders(progress);
     }
 
     fn is_ours(&self, id: SessionId) -> bool {
-        self.manifest.sessions[id.0].backend == "uv"
+        self.uv.is_some() && self.manifest.sessions[id.0].backend == "uv"
     }
 
     /// Where a session's environment lies.
@@ -158,14 +172,16 @@ impl Provision {
 
     /// What a session wants, and why it is not as before; none where it is not ours.
     fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
-        if !self.is_ours(id) {
-            return None;
-        }
+        let is_ours = self.is_ours(id);
         let keyed = self.keyed.get_or_insert_with(|| {
             let keyed = Keyed::new(&self.manifest, self.locked, &[]);
             notices.extend(keyed.troubles.iter().map(|trouble| format!("cache: {trouble}")));
             keyed
         });
+        self.folders.look(&self.manifest, keyed, &self.store);
+        if !is_ours {
+            return None;
+        }
         keyed.add(&self.manifest, id);
         let session = keyed.session(id)?;
         Some((Wants::of(keyed, session, &self.manifest), new_to_us(keyed, session)))
@@ -184,7 +200,8 @@ impl Provision {
         if wanted.is_empty() {
             return RestoreReport::default();
         }
-        let report = self.store.restore(&Wanted::These(wanted.clone()), &self.cache, progress);
+        let Some(uv) = &self.uv else { return RestoreReport::default() };
+        let report = self.store.restore(&Wanted::These(wanted.clone()), uv, progress);
         let missed: BTreeSet<&str> = report.misses.iter().map(|miss| miss.name.as_str()).collect();
         self.had.extend(wanted.into_iter().filter(|package| !missed.contains(package.name.as_str())));
         self.restored.add(report.clone());
@@ -193,9 +210,10 @@ impl Provision {
 
     /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
     fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
+        let Some(uv) = &self.uv else { return };
         let mut troubles = Vec::new();
         let mut new = Vec::new();
-        match self.store.save(wanted, &self.cache, progress) {
+        match self.store.save(wanted, uv, progress) {
             Ok(report) => {
                 new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
                 self.saved.add(report);
@@ -203,7 +221,7 @@ impl Provision {
             Err(error) => troubles.push(format!("the cache took nothing in: {error}")),
         }
         let mut digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pointer in self.cache.scan().0 {
+        for pointer in uv.scan().0 {
             digests.entry(plain(&pointer.name)).or_default().push(pointer.digest.to_string());
         }
         for id in sessions {
@@ -230,10 +248,12 @@ impl Provide for Provision {
     fn before(&mut self, id: SessionId, progress: &dyn Progress) -> Provided {
         let begun = Instant::now();
         let mut notices = Vec::new();
-        let Some((mut wants, reason)) = self.wants(id, &mut notices) else { return Provided::default() };
+        let wants = self.wants(id, &mut notices);
+        notices.extend(self.folders.restore(&self.store, progress));
+        let Some((mut wants, reason)) = wants else { return Provided { notices, ..Provided::default() } };
         let environment = self.environment(id);
-        if let Some(elsewhere) = &mut self.elsewhere {
-            elsewhere.bring(&environment, &mut wants, (&self.store, &self.cache), progress);
+        if let (Some(elsewhere), Some(uv)) = (&mut self.elsewhere, &self.uv) {
+            elsewhere.bring(&environment, &mut wants, (&self.store, uv), progress);
         }
         if !wants.installs && wants.counted.is_empty() {
             return Provided { notices, ..Provided::default() };
@@ -267,9 +287,8 @@ fn plain(name: &str) -> String {
     name.split_once(' ').map_or_else(|| name.to_owned(), |(name, version)| format!("{} {version}", normal(name)))
 }
 
-/// The store, and uv's cache as sessions see it; else why not, in words.
-fn sides(manifest: &Manifest, options: &CacheOptions, uv_cache: Option<&Path>) -> Result<(Store, UvCache), String> {
-    let store = Store::open(options).map_err(|error| error.to_string())?;
+/// uv's cache as sessions see it; else why not, in words.
+fn uv_side(manifest: &Manifest, store: &Store, uv_cache: Option<&Path>) -> Result<UvCache, String> {
     let uv = Uv::at(find_uv(manifest).ok_or_else(|| "there is no uv beside nox or on PATH".to_owned())?);
     let dir = match (uv_cache, &manifest.uv_cache) {
         (Some(dir), _) => dir.to_path_buf(),
@@ -279,8 +298,8 @@ fn sides(manifest: &Manifest, options: &CacheOptions, uv_cache: Option<&Path>) -
         }
     };
     let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
-    match uv.layout(&store) {
-        Known::Known(layout) => Ok((store, UvCache::new(dir, layout))),
+    match uv.layout(store) {
+        Known::Known(layout) => Ok(UvCache::new(dir, layout)),
         Known::Unknown { why } => {
             Err(format!("{} keeps its cache in a way not known here: {why}", uv.path().display()))
         }

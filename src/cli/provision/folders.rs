@@ -1,0 +1,86 @@
+//! Folders that a run keeps whole: pip's cache where sessions install by pip, and those that settings name.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cache::store::KeptFolder;
+use crate::cache::{Progress, Store};
+use crate::cli::keyed::Keyed;
+use crate::fs::Sha256;
+use crate::project::{Manifest, SessionId};
+
+/// The folders of one run: put back before its first session, kept when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    kept: Option<Vec<KeptFolder>>,
+    restored: bool,
+}
+
+impl Folders {
+    /// Finds out which they are, once.
+    pub(super) fn look(&mut self, manifest: &Manifest, keyed: &mut Keyed, store: &Store) {
+        self.kept.get_or_insert_with(|| {
+            let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(KeptFolder::named);
+            store.options().folders.iter().filter_map(absolute).chain(pips(manifest, keyed)).collect()
+        });
+    }
+
+    /// Puts back what is missing of each, once; gives what went wrong, in sentences.
+    pub(super) fn restore(&mut self, store: &Store, progress: &dyn Progress) -> Vec<String> {
+        let mut troubles = Vec::new();
+        for folder in self.kept.iter().flatten().filter(|_| !self.restored) {
+            // What was never kept is no trouble.
+            let missed = store.restore_folder(folder, progress).err().filter(|miss| miss.reason != "not in the store");
+            troubles.extend(missed.map(|miss| format!("cache: {}: {}", miss.name, miss.reason)));
+        }
+        self.restored = true;
+        troubles
+    }
+
+    /// Keeps each as it is now; gives what went wrong, in sentences.
+    pub(super) fn save(&self, store: &Store, progress: &dyn Progress) -> Vec<String> {
+        let failed = self.kept.iter().flatten().filter_map(|folder| store.save_folder(folder, progress).err());
+        failed.map(|not| format!("{} is not kept: {}", not.name, not.reason)).collect()
+    }
+}
+
+/// Whether a session installs by pip.
+pub(super) fn is_pips(manifest: &Manifest, id: SessionId) -> bool {
+    let session = &manifest.sessions[id.0];
+    matches!(session.backend.as_str(), "virtualenv" | "venv") && !session.installs.is_empty()
+}
+
+/// pip's cache, under a key of all sessions that install by pip: their interpreters, and what they install.
+fn pips(manifest: &Manifest, keyed: &mut Keyed) -> Option<KeptFolder> {
+    let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pips(manifest, *id));
+    let ids: Vec<SessionId> = ids.collect();
+    ids.iter().for_each(|id| keyed.add(manifest, *id));
+    let sessions: Vec<_> = ids.iter().filter_map(|id| keyed.session(*id)).collect();
+    let pythons: BTreeSet<String> = sessions
+        .iter()
+        .filter_map(|session| session.python.as_ref())
+        .map(|python| format!("{} {} {}", python.version, python.abi, python.libc))
+        .collect();
+    let python = sessions.iter().find_map(|session| session.python.as_ref())?;
+    let recipes: BTreeSet<String> = sessions.iter().map(|session| session.recipe.digest()).collect();
+    let digest = |words: BTreeSet<String>| Sha256::of(words.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
+    let folder = pip_cache(&python.executable, &manifest.root)?;
+    Some(KeptFolder::pip_cache(folder, &digest(pythons).to_string(), &digest(recipes).to_string()))
+}
+
+/// Where pip keeps its cache: as pip says; where this interpreter has none, as pip would say.
+fn pip_cache(python: &Path, root: &Path) -> Option<PathBuf> {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "cache", "dir", "--disable-pip-version-check"]).current_dir(root);
+    let done = command.stdin(Stdio::null()).output().ok().filter(|done| done.status.success());
+    let said = done.and_then(|done| String::from_utf8(done.stdout).ok()).map(|text| PathBuf::from(text.trim()));
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = || {
+        let home = named("HOME");
+        let usual = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+        let xdg = named("XDG_CACHE_HOME").filter(|_| !cfg!(target_os = "macos"));
+        Some(xdg.or_else(|| home.map(|home| home.join(usual)))?.join("pip"))
+    };
+    said.filter(|path| path.is_absolute()).or_else(|| named("PIP_CACHE_DIR")).or_else(caches)
+}
