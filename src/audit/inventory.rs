@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::cache::{Cache, CacheKind};
+use super::noxfile::{Noxfile, SessionFacts};
 use super::survey::{Project, View};
 
 /// The whole table.
@@ -12,8 +13,23 @@ pub struct Inventory {
     pub version: u32,
     /// Workflows.
     pub workflows: Vec<WorkflowRow>,
-    /// Sessions of the noxfile that no workflow runs.
+    /// Sessions of the noxfile.
+    pub sessions: Vec<NoxRow>,
+    /// Those of them that no workflow runs.
     pub never_run: Vec<String>,
+}
+
+/// A session of the noxfile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoxRow {
+    /// Its name.
+    pub session: String,
+    /// Its line.
+    pub line: usize,
+    /// What it installs.
+    pub installs: Vec<String>,
+    /// The jobs that run it: file and name.
+    pub jobs: Vec<(String, String)>,
 }
 
 /// A workflow.
@@ -102,14 +118,26 @@ pub fn inventory(project: &Project, usual: &dyn Fn(&str) -> Option<u64>) -> Inve
         }
     };
     let workflows: Vec<WorkflowRow> = project.workflows.iter().map(row).collect();
-    let runs = |name: &str| {
-        project.jobs().any(|view| {
-            view.sessions().iter().any(|session| view.facts(session).is_some_and(|facts| facts.name == name))
-        })
+    let sessions: Vec<NoxRow> = project.noxfile.iter().flat_map(|noxfile| nox(project, noxfile)).collect();
+    let never_run = sessions.iter().filter(|row| row.jobs.is_empty()).map(|row| row.session.clone()).collect();
+    Inventory { version: 1, workflows, sessions, never_run }
+}
+
+fn nox(project: &Project, noxfile: &Noxfile) -> Vec<NoxRow> {
+    let row = |session: &SessionFacts| {
+        let runs = |view: &View| {
+            let facts = |name: &String| view.facts(name).is_some_and(|facts| facts.name == session.name);
+            view.sessions().iter().any(facts)
+        };
+        let jobs = project.jobs().filter(runs);
+        NoxRow {
+            session: session.name.clone(),
+            line: noxfile.source.position(noxfile.place_of_session(session).start).line,
+            installs: session.installs(),
+            jobs: jobs.map(|view| (view.source().path.clone(), view.job.id.value.clone())).collect(),
+        }
     };
-    let sessions = project.noxfile.iter().flat_map(super::noxfile::Noxfile::sessions);
-    let never_run = sessions.map(|session| session.name.clone()).filter(|name| !runs(name)).collect();
-    Inventory { version: 1, workflows, never_run }
+    noxfile.sessions().iter().map(row).collect()
 }
 
 fn job(view: &View, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {

@@ -1,80 +1,110 @@
-//! The inventory as people read it: in a terminal, and as Markdown for an issue.
+//! The inventory as people read it in a terminal: a table for each workflow, and below it what the cells stand for.
 
-use super::inventory::{CacheRow, Inventory, JobRow, WorkflowRow};
+use super::inventory::{CacheRow, Inventory, JobRow, NoxRow, WorkflowRow};
+
+/// The longest cell that does not wrap.
+const CELL: usize = 30;
 
 impl Inventory {
-    /// The table for people.
-    pub fn text(&self) -> String {
+    /// The tables for people; a pipe gets each row in one line.
+    pub fn text(&self, width: Option<usize>) -> String {
         let mut text = String::new();
         for workflow in &self.workflows {
-            text.push_str(&format!("{} ({})\n", workflow.path, workflow.dialect));
-            for job in &workflow.jobs {
-                self::job(job, &mut text);
-            }
-            text.push_str(&format!("  longest chain  {}\n\n", chain(workflow)));
+            text.push_str(&self::workflow(workflow, width));
+            text.push('\n');
+        }
+        if !self.sessions.is_empty() {
+            text.push_str(&sessions(&self.sessions, width));
         }
         if !self.never_run.is_empty() {
-            text.push_str(&format!("sessions that no workflow runs: {}\n", self.never_run.join(", ")));
-        }
-        text
-    }
-
-    /// The table for an issue or a step's summary.
-    pub fn markdown(&self) -> String {
-        let mut text = String::new();
-        for workflow in &self.workflows {
-            text.push_str(&format!("### {} ({})\n\n", workflow.path, workflow.dialect));
-            text.push_str("| job | installs | cached | sessions | waits for |\n|---|---|---|---|---|\n");
-            for job in &workflow.jobs {
-                let installs = job.installs.iter().map(|row| format!("`{}` ({})", one_line(&row.command), row.line));
-                let caches = job.caches.iter().map(|row| format!("{} ({})", kept(row), row.line));
-                let sessions = job.sessions.iter().map(|row| match row.milliseconds {
-                    Some(time) => format!("{} ({}, {})", row.session, row.line, seconds(time)),
-                    None => format!("{} ({})", row.session, row.line),
-                });
-                let mut sessions = cell(sessions);
-                if !job.sequential.is_empty() {
-                    sessions.push_str("<br>**one after another, and need not be**");
-                }
-                let caches = match (job.caches.is_empty(), job.installs.is_empty() && job.sessions.is_empty()) {
-                    (true, false) => "**nothing**".to_owned(),
-                    _ => cell(caches),
-                };
-                let (installs, needs) = (cell(installs), job.needs.join(", "));
-                let (name, line) = (&job.job, job.line);
-                text.push_str(&format!("| {name} ({line}) | {installs} | {caches} | {sessions} | {needs} |\n"));
-            }
-            text.push_str(&format!("\nLongest chain: {}\n\n", chain(workflow)));
-        }
-        if !self.never_run.is_empty() {
-            text.push_str(&format!("Sessions that no workflow runs: {}\n", self.never_run.join(", ")));
+            let names = self.never_run.join(", ");
+            hang("\nsessions that no workflow runs: ", &names, width, &mut text);
         }
         text
     }
 }
 
-fn job(job: &JobRow, text: &mut String) {
-    text.push_str(&format!("  {} (line {})", job.job, job.line));
-    if !job.needs.is_empty() {
-        text.push_str(&format!(", waits for {}", job.needs.join(", ")));
+fn workflow(workflow: &WorkflowRow, width: Option<usize>) -> String {
+    let mut caches: Vec<(&CacheRow, usize)> = Vec::new();
+    let mut rows = vec![["job", "line", "installs", "cache", "runs"].map(str::to_owned)];
+    for job in &workflow.jobs {
+        let mut kept: Vec<String> = Vec::new();
+        for cache in &job.caches {
+            let told = (cache.by, &cache.paths, &cache.key);
+            let known = caches.iter().position(|(known, _)| (known.by, &known.paths, &known.key) == told);
+            let at = known.unwrap_or(caches.len());
+            match caches.get_mut(at) {
+                Some((_, jobs)) => *jobs += 1,
+                None => caches.push((cache, 1)),
+            }
+            kept.push(format!("{} :{}", letter(at), cache.line));
+        }
+        let python = !job.installs.is_empty() || !job.sessions.is_empty();
+        let none = if python { "none" } else { "–" };
+        let installs: Vec<String> = job.installs.iter().map(|row| format!("{} :{}", row.by, row.line)).collect();
+        let cells =
+            [job.job.clone(), format!("{:>4}", job.line), several(&installs, "–"), several(&kept, none), runs(job)];
+        rows.push(cells);
     }
-    text.push('\n');
-    for row in &job.installs {
-        text.push_str(&format!("    installs  {:>4}  {}\n", row.line, one_line(&row.command)));
+    let mut text = format!("{} ({})\n", workflow.path, workflow.dialect);
+    table(&rows, width, &mut text);
+    for (command, jobs) in commands(workflow) {
+        hang("  installs   ", &format!("{command} ({})", count(jobs)), width, &mut text);
     }
-    for row in &job.caches {
-        text.push_str(&format!("    caches    {:>4}  {}\n", row.line, kept(row)));
+    for (at, (cache, jobs)) in caches.iter().enumerate() {
+        hang(&format!("  cache {:<5}", letter(at)), &format!("{} ({})", kept(cache), count(*jobs)), width, &mut text);
     }
-    if job.caches.is_empty() && !(job.installs.is_empty() && job.sessions.is_empty()) {
-        text.push_str("    caches       –  nothing\n");
+    for job in workflow.jobs.iter().filter(|job| !job.needs.is_empty()) {
+        hang("  waits      ", &format!("{} for {}", job.job, job.needs.join(", ")), width, &mut text);
     }
-    for row in &job.sessions {
-        let time = row.milliseconds.map(|time| format!("  {}", seconds(time))).unwrap_or_default();
-        text.push_str(&format!("    runs      {:>4}  {}{time}\n", row.line, row.session));
+    for job in workflow.jobs.iter().filter(|job| !job.sequential.is_empty()) {
+        let words = format!("{}: {} (one after another, and need not be)", job.job, job.sequential.join(", "));
+        hang("  in a row   ", &words, width, &mut text);
     }
-    if !job.sequential.is_empty() {
-        text.push_str("                    one after another, and need not be\n");
+    hang("  longest    ", &chain(workflow), width, &mut text);
+    text
+}
+
+/// Every session of the noxfile, and the jobs that run it.
+fn sessions(sessions: &[NoxRow], width: Option<usize>) -> String {
+    let mut rows = vec![["session", "line", "installs", "runs in"].map(str::to_owned)];
+    for row in sessions {
+        let jobs = row.jobs.iter().map(|(path, job)| format!("{} {job}", path.rsplit('/').next().unwrap_or(path)));
+        let jobs: Vec<String> = jobs.collect();
+        let jobs = if jobs.is_empty() { "nowhere".to_owned() } else { jobs.join(", ") };
+        rows.push([row.session.clone(), format!("{:>4}", row.line), cut(&row.installs.join(" ")), jobs]);
     }
+    let mut text = "sessions\n".to_owned();
+    table(&rows, width, &mut text);
+    text
+}
+
+/// The sessions of a job, each with its line and its measured time; those of one line share it.
+fn runs(job: &JobRow) -> String {
+    let mut text = String::new();
+    for (at, row) in job.sessions.iter().enumerate() {
+        text.push_str(&row.session);
+        if let Some(time) = row.milliseconds {
+            text.push_str(&format!(" {}", seconds(time)));
+        }
+        if job.sessions.get(at + 1).is_none_or(|next| next.line != row.line) {
+            text.push_str(&format!(" :{}", row.line));
+        }
+        text.push_str(", ");
+    }
+    if text.is_empty() { "–".to_owned() } else { text.trim_end_matches(", ").to_owned() }
+}
+
+/// The commands that install, each once, with the number of jobs that have it.
+fn commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
+    let mut all: Vec<(&str, usize)> = Vec::new();
+    for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| one_line(&row.command)) {
+        match all.iter_mut().find(|(known, _)| *known == command) {
+            Some((_, jobs)) => *jobs += 1,
+            None => all.push((command, 1)),
+        }
+    }
+    all
 }
 
 /// The longest chain, with its time where all of it was measured.
@@ -82,25 +112,99 @@ fn chain(workflow: &WorkflowRow) -> String {
     let jobs = workflow.critical_path.join(" → ");
     match workflow.milliseconds {
         Some(time) if time > 0 => format!("{jobs}: {} of sessions, as measured here", seconds(time)),
-        _ => format!("{jobs} (by its jobs: not all sessions have been run by noxide here)"),
+        _ if workflow.critical_path.len() < 2 => format!("{jobs}, not timed here"),
+        _ => format!("{jobs}, by the number of jobs: not all sessions have been timed here"),
     }
 }
 
 fn kept(row: &CacheRow) -> String {
-    let key = row.key.as_deref().map_or_else(|| "its own key".to_owned(), |key| format!("`{key}`"));
     let paths = if row.paths.is_empty() { "what it finds".to_owned() } else { row.paths.join(", ") };
+    let key = row.key.as_deref().unwrap_or("its own key");
     format!("{paths} by {} under {key}", row.by)
 }
 
-fn cell(items: impl Iterator<Item = String>) -> String {
-    items.map(|item| item.replace('|', "\\|")).collect::<Vec<_>>().join("<br>")
+/// A cache's name in its workflow.
+fn letter(at: usize) -> String {
+    let letter = u32::try_from(at).ok().and_then(|at| char::from_u32(u32::from('A') + at)).filter(|_| at < 26);
+    letter.map_or_else(|| (at + 1).to_string(), String::from)
 }
 
-fn one_line(text: &str) -> &str {
+fn count(jobs: usize) -> String {
+    if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
+}
+
+/// The first of several, and how many more there are.
+fn several(items: &[String], none: &str) -> String {
+    match items {
+        [] => none.to_owned(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.is_empty() {
+        return "–".to_owned();
+    }
+    let short: String = text.chars().take(CELL - 1).collect();
+    if text.chars().count() <= CELL { text.to_owned() } else { short + "…" }
+}
+
+/// Columns as wide as their widest cell; the last one wraps.
+fn table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text: &mut String) {
+    let wide = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    for row in rows {
+        let mut head = String::new();
+        for (at, cell) in row.iter().enumerate().take(N - 1) {
+            head.push_str(&format!("  {cell}{}", " ".repeat(wide(at).saturating_sub(cell.chars().count()))));
+        }
+        hang(&format!("{head}  "), &row[N - 1], width, text);
+    }
+}
+
+/// Words after a head, in lines that fit and begin below the first word.
+fn hang(head: &str, words: &str, width: Option<usize>, text: &mut String) {
+    let indent = head.trim_start_matches('\n').chars().count();
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
+    let mut line = String::new();
+    text.push_str(head);
+    for word in words.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            text.push_str(&format!("{line}\n{}", " ".repeat(indent)));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
+pub(super) fn one_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
 /// Measured milliseconds as seconds.
-fn seconds(milliseconds: u64) -> String {
+pub(super) fn seconds(milliseconds: u64) -> String {
     format!("{:.1} s", milliseconds as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_hang_below_the_first() {
+        let mut text = String::new();
+        hang("  head  ", "one two three four five six seven", Some(32), &mut text);
+        assert_eq!(text, "  head  one two three four five\n        six seven\n");
+        assert_eq!((letter(0), letter(25), letter(26)), ("A".to_owned(), "Z".to_owned(), "27".to_owned()));
+        assert_eq!(
+            (several(&["a".into(), "b".into(), "c".into()], "–"), several(&[], "–")),
+            ("a +2".into(), "–".into())
+        );
+        assert_eq!(cut(&"x".repeat(31)).chars().count(), 30);
+    }
 }

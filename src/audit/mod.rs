@@ -12,6 +12,7 @@ pub mod fixes;
 pub mod ignore;
 pub mod init;
 pub mod inventory;
+mod inventory_markdown;
 mod inventory_text;
 pub mod key;
 pub mod mend;
@@ -24,7 +25,6 @@ pub mod rules;
 pub mod schema;
 pub mod shell;
 pub mod span;
-
 pub mod survey;
 pub mod workflow;
 pub mod yaml;

@@ -165,7 +165,7 @@ pub(super) fn audit(args: &AuditArgs, root: &Path, paint: Paint, width: Option<u
         Err(error) => return Ok(failed(3, &error.to_string())),
     };
     Ok(if args.inventory {
-        inventoried(&project, args.format)
+        inventoried(&project, args.format, width)
     } else if args.fix || args.unsafe_fixes || args.diff {
         mended(&args, root, project)
     } else {
@@ -213,7 +213,7 @@ fn nearest(name: &str) -> String {
         .unwrap_or_default()
 }
 
-fn inventoried(project: &Project, format: AuditFormat) -> Said {
+fn inventoried(project: &Project, format: AuditFormat, width: Option<usize>) -> Said {
     // Only reads: a tree without `.noxide` stays without.
     let records = Folder::existing(&project.root).map(|folder| folder.newest(History::RUNS));
     let history = History::new(&records.unwrap_or_default());
@@ -222,7 +222,7 @@ fn inventoried(project: &Project, format: AuditFormat) -> Said {
     let out = match format {
         AuditFormat::Json => serde_json::to_string_pretty(&table).map(|text| text + "\n").unwrap_or_default(),
         AuditFormat::Markdown => table.markdown(),
-        _ => table.text(),
+        _ => table.text(width),
     };
     Said { out, ..Said::default() }
 }

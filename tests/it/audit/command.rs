@@ -173,16 +173,23 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
     let root = parcelbook();
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
-        "installs    23  pip install -q uv==${{ env.UV_VERSION }} nox",
-        "caches      25  ~/.cache/uv by actions/cache under `uv-${{ hashFiles('pyproject.toml') }}`",
-        "runs        35  lint",
-        "one after another, and need not be",
-        "coverage (line 212), waits for lint, typecheck, security, quality",
-        "caches       –  nothing",
-        "longest chain  lint → coverage → status-check (by its jobs",
+        "  job                line  installs  cache   runs\n",
+        "  lint                 13  pip :23   A :25   lint :35, format :36\n",
+        "  docs                254  pip :264  none    docs :269\n",
+        "  status-check        345  –         –       –\n",
+        "  installs   pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
+        "  cache A    ~/.cache/uv by actions/cache under uv-${{ hashFiles('pyproject.toml') }} (8 jobs)\n",
+        "  waits      coverage for lint, typecheck, security, quality\n",
+        "  in a row   lint: lint, format (one after another, and need not be)\n",
+        "  longest    lint → coverage → status-check, by the number of jobs",
+        "  security_scan        73  .[security]      ci.yml security, nightly-quality.yml nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
+    let narrow = noxide::audit::inventory::inventory(&project, &|_| Some(90_000)).text(Some(80));
+    let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
+    assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
     assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(1), Some(3)));
     let unused = folder(&[
@@ -272,12 +279,12 @@ fn the_inventory_promises_only_what_was_measured() {
         ("integration_tests status-check".to_owned(), Some(34_000))
     );
     assert!(
-        all.text().contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
+        all.text(None).contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
         "{}",
-        all.text()
+        all.text(None)
     );
     let some = inventory(&project, &|name| (name != "docs").then_some(1_000));
-    assert!(some.text().contains("lint → coverage → status-check"), "{}", some.text());
+    assert!(some.text(None).contains("lint → coverage → status-check"), "{}", some.text(None));
     let page = all.markdown();
     for part in [
         "| job | installs | cached | sessions | waits for |",
