@@ -96,10 +96,11 @@ pub fn files(root: &Path) -> Files {
         .retain(|name| (name.starts_with("requirements") || name.starts_with("constraints")) && name.ends_with(".txt"));
     requirements.sort();
     let text = lock.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
-    let pyproject = fs_err::read_to_string(root.join("pyproject.toml")).unwrap_or_default();
+    let built_by = ["pyproject.toml", "setup.cfg", "setup.py"].map(|name| fs_err::read_to_string(root.join(name)));
+    let built_by: String = built_by.into_iter().flatten().collect();
     let from_git = ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
     Files {
-        version_from_git: from_git.iter().any(|name| pyproject.contains(name)),
+        version_from_git: from_git.iter().any(|name| built_by.contains(name)),
         lock: lock.map(str::to_owned),
         pyproject: has("pyproject.toml"),
         requirements,
@@ -136,6 +137,7 @@ mod tests {
         put("action.yml", "");
         put("uv.lock", "name = \"nox\"\nversion = \"2026.1\"\n");
         put("requirements-dev.txt", "");
+        put("setup.cfg", "setup_requires = setuptools_scm\n");
         put("noxfile.py", "");
         let paths = |named: &[PathBuf]| {
             sources(folder.path(), named).unwrap().iter().map(|source| source.path.clone()).collect::<Vec<_>>()
@@ -152,6 +154,6 @@ mod tests {
         let files = files(folder.path());
         assert_eq!((files.lock.as_deref(), files.pyproject, files.requirements.len()), (Some("uv.lock"), false, 1));
         assert_eq!(files.versions.get("nox").map(String::as_str), Some("2026.1"));
-        assert_eq!(files.noxfile.as_deref(), Some("noxfile.py"));
+        assert_eq!((files.noxfile.as_deref(), files.version_from_git), (Some("noxfile.py"), true));
     }
 }

@@ -186,7 +186,7 @@ fn helps(finding: &Finding, new: &SharedSource, before: &[Finding], after: &[Fin
 /// When a rule's fixes have their turn: jobs are put in order, then merged, and what is left is mended then.
 fn turn(rule: &str) -> u8 {
     match rule {
-        "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX301" | "NX304" | "NX306" => 0,
+        "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX215" | "NX301" | "NX304" | "NX306" => 0,
         "NX203" => 1,
         _ => 2,
     }

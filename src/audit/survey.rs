@@ -219,6 +219,16 @@ impl Project {
         Self::survey(&self.root, sources, noxfile, self.files.clone(), self.options.clone())
     }
 
+    /// Whether a step uses an action of the project's own that is not among what was read.
+    pub fn lacks_action(&self, step: &Step) -> bool {
+        let local = step.uses.as_ref().filter(|_| step.action.as_ref().is_some_and(|action| action.local));
+        local.is_some_and(|uses| {
+            let folder = uses.value.trim_start_matches("./").trim_end_matches('/');
+            let lies = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+            !self.workflows.iter().any(|other| other.kind == FileKind::Action && lies(&other.source.path))
+        })
+    }
+
     /// Every job with its survey.
     pub fn jobs(&self) -> impl Iterator<Item = View<'_>> {
         self.workflows.iter().zip(&self.surveys).flat_map(move |(workflow, surveys)| {
@@ -284,6 +294,22 @@ impl<'a> View<'a> {
         all.sort();
         all.dedup();
         Some(all)
+    }
+
+    /// The expression that names the session of each job of its matrix, where each runs one of its own.
+    pub fn session_of_matrix(&self) -> Option<String> {
+        let [call] = self.survey.calls.as_slice() else { return None };
+        let step = self.step(call.step)?;
+        let written = match &call.nox.selection {
+            Selection::Names(words) => words.first().filter(|_| words.len() == 1).map(|word| word.text.as_str()),
+            Selection::Default => {
+                self.workflow.variable(self.job, Some(step), "NOXSESSION").map(|text| text.value.as_str())
+            }
+            _ => None,
+        };
+        let name = written?.trim();
+        let axis = name.strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+        (self.job.matrix.as_ref()?.values(axis).len() > 1).then(|| format!("${{{{ matrix.{axis} }}}}"))
     }
 
     /// Whether caches do not belong here: what the job makes is handed out.

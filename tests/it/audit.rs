@@ -11,3 +11,4 @@ mod lookalikes;
 mod mending;
 mod project;
 mod speed;
+mod spreading;

@@ -27,7 +27,7 @@ pub(super) struct Joined {
 }
 
 /// Logs of a joined run, by session.
-pub(super) const LOG_NAME: &str = "nox-{session}-output.log";
+const LOG_NAME: &str = "nox-{session}-output.log";
 
 impl Joined {
     /// The calls of a step; none where one of them asks for something of its own.
@@ -140,16 +140,16 @@ impl Joined {
         text
     }
 
+    /// Where the log of a session goes, where logs were written before.
+    pub(super) fn log(&self, session: &str) -> Option<String> {
+        let name = LOG_NAME.replace("{session}", session);
+        self.folder.as_deref().map(|folder| if folder == "." { name.clone() } else { format!("{folder}/{name}") })
+    }
+
     /// The lines of an upload's path with the logs that are written now.
     pub(super) fn paths(&self, old: &str) -> Vec<String> {
-        let folder = self.folder.as_deref().map_or_else(String::new, |folder| match folder {
-            "." => String::new(),
-            folder => format!("{folder}/"),
-        });
         let new = |line: &str| match self.logs.iter().find(|(file, _)| file == line) {
-            Some((_, sessions)) => {
-                sessions.iter().map(|name| format!("{folder}{}", LOG_NAME.replace("{session}", name))).collect()
-            }
+            Some((_, sessions)) => sessions.iter().filter_map(|name| self.log(name)).collect(),
             None => vec![line.to_owned()],
         };
         old.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(new).collect()
@@ -168,7 +168,7 @@ fn piped(step: &Step, command: usize) -> bool {
 }
 
 /// Whether a shell reads it as one word, as it is.
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c))
 }
 

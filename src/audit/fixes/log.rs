@@ -15,15 +15,15 @@ pub fn keep(view: &View) -> Option<Fix> {
     let text = &step.script.as_ref()?.text;
     let piped =
         step.commands.get(call.command + 1).is_some_and(|next| next.joiner == super::super::shell::Joiner::Pipe);
-    if command.around.is_some()
-        || command.conditional
-        || piped
-        || !command.outputs.is_empty()
-        || view.job.matrix.is_some()
-    {
+    if command.around.is_some() || command.conditional || piped || !command.outputs.is_empty() {
         return None;
     }
-    let id = &view.job.id.value;
+    let id = match &view.job.matrix {
+        None => view.job.id.value.clone(),
+        // One log and one artefact for each job of the matrix.
+        Some(matrix) if matrix.axes.len() == 1 => format!("{}-{}", view.job.id.value, view.session_of_matrix()?),
+        Some(_) => return None,
+    };
     let file = format!("build/nox-{id}-output.log");
     let line = super::shell::whole_line(text, command.span);
     let new = format!(
@@ -44,8 +44,10 @@ pub fn keep(view: &View) -> Option<Fix> {
         format!("{dash}    path: {file}"),
     ];
     let value = format!(
-        "{{name: Upload nox output log, if: always(), uses: {}, with: {{name: ci-logs-{id}, path: {file}}}}}",
-        quoted(&uses)
+        "{{name: Upload nox output log, if: always(), uses: {}, with: {{name: {}, path: {}}}}}",
+        quoted(&uses),
+        quoted(&format!("ci-logs-{id}")),
+        quoted(&file)
     );
     let (added, inserted) = append_step(view, &lines, &value)?;
     Some(fix(view, "keep the output and upload it", false, vec![edit, added], vec![change, inserted]))

@@ -255,7 +255,7 @@ impl Merged {
 }
 
 /// A variable's value: a word as it is, all else in quotes.
-fn scalar(value: &str) -> String {
+pub(super) fn scalar(value: &str) -> String {
     let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
         && !matches!(

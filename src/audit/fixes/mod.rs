@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod gate;
 pub mod join;
 pub mod log;
+pub mod matrix;
 pub mod merge;
 pub mod paths;
 pub mod place;

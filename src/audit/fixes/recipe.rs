@@ -48,8 +48,11 @@ fn uv_folder(view: &View) -> String {
     said.or_else(set).filter(|folder| !folder.contains('<')).unwrap_or_else(|| "~/.cache/uv".to_owned())
 }
 
-/// Jobs that install the same share a name: that of the first of them.
+/// Jobs that install the same share a name: that of the first of them, or the session's in a matrix of sessions.
 fn group(view: &View) -> String {
+    if let Some(session) = view.session_of_matrix() {
+        return session;
+    }
     let own = view.install_set();
     let first = view.project.jobs_of(view.workflow).find(|other| own.is_some() && other.install_set() == own);
     first.map_or_else(|| view.job.id.value.clone(), |other| other.job.id.value.clone())

@@ -10,9 +10,7 @@ pub fn concurrency(workflow: &Workflow) -> Option<Fix> {
     if workflow.root.flow || workflow.on.span.end == 0 || workflow.root.shared {
         return None;
     }
-    // What deploys or publishes must not be cut off half way.
-    let delivers = workflow.jobs.iter().any(|job| job.publishes() || job.id.value.to_lowercase().contains("deploy"));
-    let cancel = (workflow.on.on_branches() || workflow.on.on_pulls()) && !delivers;
+    let cancel = replaces(workflow);
     let mut lines = vec![
         "concurrency:".to_owned(),
         "  group: ${{ github.workflow }}-${{ github.ref }}".to_owned(),
@@ -25,10 +23,17 @@ pub fn concurrency(workflow: &Workflow) -> Option<Fix> {
     let value =
         format!("{{group: \"${{{{ github.workflow }}}}-${{{{ github.ref }}}}\", cancel-in-progress: {cancel}}}");
     Some(Fix {
-        title: "let a newer run replace an older one".to_owned(),
+        title: if cancel { "let a newer run replace an older one" } else { "let a run wait for the older one" }
+            .to_owned(),
         safe: true,
         source: source.clone(),
         edits: vec![lines_after(source, workflow.on.span.end, &lines)],
         changes: vec![Change::Set(vec![], "concurrency".to_owned(), value)],
     })
+}
+
+/// Whether a newer run makes an older one needless; what deploys or publishes must not be cut off half way.
+pub fn replaces(workflow: &Workflow) -> bool {
+    let delivers = workflow.jobs.iter().any(|job| job.publishes() || job.id.value.to_lowercase().contains("deploy"));
+    (workflow.on.on_branches() || workflow.on.on_pulls()) && !delivers
 }

@@ -105,19 +105,26 @@ pub fn noxide_run(view: &View) -> Option<Fix> {
     if call.nox.started_by.is_some() || !command.assigns.is_empty() || command.program() != "nox" {
         return None;
     }
-    let Some(around) = &command.around else {
+    if command.around.is_none() {
         return splice(view, step, command.words.first()?.span, "noxide run", title, false);
-    };
+    }
+    let text = &step.script.as_ref()?.text;
+    let whole = whole_loop(step, command)?;
+    let names: Vec<&str> = call.sessions.iter().map(|(name, _)| name.as_str()).collect();
+    let new = format!("{}noxide run -s {}{}", text.get(..whole.start)?, names.join(" "), text.get(whole.end..)?);
+    let (edit, change) = rewrite(view, step, &new)?;
+    Some(fix(view, title, false, vec![edit], vec![change]))
+}
+
+/// The bytes of the loop around a command, from `for` to `done`, where it holds nothing else and has three lines.
+pub(super) fn whole_loop(step: &Step, command: &Command) -> Option<Span> {
+    let around = command.around.as_ref()?;
     let text = &step.script.as_ref()?.text;
     let rest = text.get(command.span.end..)?;
     let done = command.span.end + rest.find("done")? + "done".len();
-    let whole = text.get(around.head.start..done)?;
-    let simple =
-        whole.lines().count() == 3 && step.commands.iter().filter(|other| other.around == command.around).count() == 1;
-    let names: Vec<&str> = call.sessions.iter().map(|(name, _)| name.as_str()).collect();
-    let new = format!("{}noxide run -s {}{}", text.get(..around.head.start)?, names.join(" "), text.get(done..)?);
-    let (edit, change) = simple.then(|| rewrite(view, step, &new))??;
-    Some(fix(view, title, false, vec![edit], vec![change]))
+    let lines = text.get(around.head.start..done)?.lines().count();
+    let inside = step.commands.iter().filter(|other| other.around == command.around).count();
+    (lines == 3 && inside == 1).then_some(Span::new(around.head.start, done))
 }
 
 /// Leaves a session out: its whole line, or its name in a list.
@@ -145,6 +152,24 @@ pub fn drop_session(view: &View, call: &Call, name: &str, place: Span) -> Option
     }
     let (edit, change) = rewrite(view, step, &new)?;
     Some(fix(view, &title, false, vec![edit], vec![change]))
+}
+
+/// Names a session after the others of its call.
+pub fn name_last(view: &View, call: &Call, name: &str) -> Option<Fix> {
+    let step = view.step(call.step)?;
+    let command = step.commands.get(call.command).filter(|command| command.around.is_none())?;
+    let Selection::Names(names) = &call.nox.selection else { return None };
+    let (at, last) = (names.iter().position(|word| word.text == name)?, names.last()?);
+    let first = names.get(at)?;
+    // One list, each name as it is written.
+    let between =
+        command.words.iter().filter(|word| first.span.start <= word.span.start && word.span.start <= last.span.start);
+    let words: Vec<&str> = between.map(|word| word.text.as_str()).collect();
+    let text = script(step)?.text.get(first.span.start..last.span.end)?;
+    (text == words.join(" ") && words.len() == names.len() - at).then_some(())?;
+    let moved = words.iter().skip(1).copied().chain([name]).collect::<Vec<_>>().join(" ");
+    let range = Span::new(first.span.start, last.span.end);
+    splice(view, step, range, &moved, &format!("run `{name}` after the tests that it judges"), false)
 }
 
 fn piped(command: &Command) -> bool {

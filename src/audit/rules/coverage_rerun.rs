@@ -86,13 +86,13 @@ fn look(project: &Project, found: &mut Found) {
                     });
                     same.map(|(session, span)| (other, session, span))
                 });
-                // In one job or loop both names stand side by side; there the run itself can put them together.
-                let Some((other, session, span)) = first.filter(|(other, ..)| other.job.id != view.job.id) else {
-                    continue;
-                };
+                let Some((other, session, span)) = first else { continue };
                 let message = format!("`{name}` runs the tests of `{session}` again to measure coverage");
                 let finding = found.report(view.source(), place, message);
-                finding.also(other.source(), span, "they run here already");
+                // In a loop both names may stand in one place.
+                if other.source() != view.source() || span != place {
+                    finding.also(other.source(), span, "they run here already");
+                }
                 let first = other.facts(&session);
                 if let (Some(noxfile), Some(facts), Some(first)) = (&project.noxfile, view.facts(&name), first) {
                     finding.fix = fixes::coverage::measure_once(noxfile, first, facts, &again);

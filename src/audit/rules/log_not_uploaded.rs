@@ -74,10 +74,17 @@ pub(super) fn logs(view: &View) -> Vec<(String, Span)> {
             step.commands.get(call.command + 1).filter(|next| next.joiner == Joiner::Pipe && next.program() == "tee");
         let tee =
             tee.into_iter().flat_map(|command| command.words.iter().skip(1).filter(|word| !word.text.starts_with('-')));
-        let files = outputs.chain(tee).filter(|word| !word.text.contains('$') && !word.text.starts_with("/dev/"));
+        let files = outputs.chain(tee).filter(|word| known(&word.text) && !word.text.starts_with("/dev/"));
         logs.extend(files.map(|word| (word.text.clone(), step.place(word.span))));
     }
     logs
+}
+
+/// Whether a name says which file it is, if only for each job of a matrix.
+fn known(name: &str) -> bool {
+    let mut parts = name.split("${{ matrix.");
+    let first = parts.next().unwrap_or_default();
+    !first.contains('$') && parts.all(|part| part.split_once("}}").is_some_and(|(_, rest)| !rest.contains('$')))
 }
 
 /// Whether an upload's path takes a file in.

@@ -15,6 +15,7 @@ mod cache_pruned_empty;
 mod contained_session;
 mod contradicting_thresholds;
 mod copied_bootstrap;
+mod coverage_before_tests;
 mod coverage_rerun;
 mod dead_workflow_folder;
 mod double_trigger;

@@ -48,7 +48,12 @@ fn look(project: &Project, found: &mut Found) {
         };
         if !said && !by_itself {
             let fix = fixes::root::concurrency(workflow);
-            let finding = found.report(&workflow.source, workflow.on.key, "a newer run does not cancel the older one");
+            let message = if fixes::root::replaces(workflow) {
+                "a newer run does not cancel the older one"
+            } else {
+                "a run may start while an older one is still under way"
+            };
+            let finding = found.report(&workflow.source, workflow.on.key, message);
             finding.fix(fix);
             if workflow.dialect == Dialect::Forgejo && (workflow.on.has("push") || workflow.on.on_pulls()) {
                 finding.confidence(Confidence::Low);

@@ -49,6 +49,10 @@ fn look(project: &Project, found: &mut Found) {
         {
             continue;
         }
+        // An action of the project's own that was not given may cache.
+        if view.job.steps.iter().any(|step| project.lacks_action(step)) {
+            continue;
+        }
         let real = |words: &[crate::audit::shell::Word]| {
             words.is_empty() || words.iter().any(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel"))
         };

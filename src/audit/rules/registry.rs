@@ -50,6 +50,7 @@ static ALL: &[&Rule] = &[
     &super::workers_from_host::RULE,
     &super::gate_refuses_skipped::RULE,
     &super::gate_forgets_job::RULE,
+    &super::coverage_before_tests::RULE,
     &super::no_timeout::RULE,
     &super::no_concurrency::RULE,
     &super::redundant_concurrency::RULE,
@@ -118,6 +119,16 @@ mod tests {
         assert_eq!(find("nx101").map(|rule| rule.name.name), Some("no-dependency-cache"));
         assert_eq!(find("no-timeout").map(|rule| rule.name.id), Some("NX301"));
         assert!(find("NX999").is_none());
+    }
+
+    #[test]
+    fn every_mistake_of_the_users_pipelines_has_its_rule() {
+        let named = |mistake: &str| {
+            let word = |rule: &Rule| rule.evidence.split(|c: char| !c.is_alphanumeric()).any(|word| word == mistake);
+            all().iter().any(|rule| word(rule))
+        };
+        let missing: Vec<String> = (1..=26).map(|n| format!("W{n}")).filter(|mistake| !named(mistake)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

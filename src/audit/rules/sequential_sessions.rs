@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     },
     why: "The job takes the sum of its sessions instead of the longest, and a failure hides what comes after it.",
     evidence: "18 % of sampled nox jobs, 37 % of repositories; by eye two thirds of them are really independent. Issue #3574 of the users asks for this.",
-    advice: "Run them in one command, side by side: `noxide run -s …`. Where more runners than sessions are free, a matrix does it too.",
+    advice: "Run them in one command, side by side: `noxide run -s …`. With `--runner-capacity N` the fix is a matrix instead, where N runners take every job of the workflow and each session at once.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -65,7 +65,8 @@ fn look(project: &Project, found: &mut Found) {
         for (name, place) in seen.iter().skip(1).filter(|(_, place)| *place != first) {
             finding.also(view.source(), *place, format!("`{name}` waits for what is before it"));
         }
-        finding.fix = fixes::join::one_run(&view)
+        finding.fix = fixes::matrix::spread(&view)
+            .or_else(|| fixes::join::one_run(&view))
             .or_else(|| fixes::shell::noxide_run(&view).map(|fix| fixes::join::tooled(&view, fix)));
     }
 }

@@ -75,7 +75,11 @@ fn look(project: &Project, found: &mut Found) {
     let mut groups: std::collections::BTreeMap<(&str, &str), Group> = std::collections::BTreeMap::new();
     for view in project.jobs() {
         for cache in view.survey.caches.iter().filter(|cache| cache.keeps_python()) {
-            if let (Some(key), Some(set)) = (&cache.key, view.install_set()) {
+            let Some(key) = &cache.key else { continue };
+            let jobs = differing(&view);
+            if jobs > 1 && !key.value.contains("matrix.") {
+                report(&view, cache, key, jobs, found);
+            } else if let Some(set) = view.install_set() {
                 groups.entry((view.source().path.as_str(), key.value.as_str())).or_default().push((view, cache, set));
             }
         }
@@ -86,13 +90,27 @@ fn look(project: &Project, found: &mut Found) {
             continue;
         }
         for (view, cache, _) in group {
-            let Some(key) = &cache.key else { continue };
-            let message = format!(
-                "{} jobs that install different packages share this key: the first to finish decides what it holds",
-                group.len()
-            );
-            let fix = fixes::cache::key(view, cache);
-            found.report(view.source(), key.span, message).fix(fix);
+            if let Some(key) = &cache.key {
+                report(view, cache, key, group.len(), found);
+            }
         }
     }
+}
+
+fn report(view: &View, cache: &Cache, key: &Text, jobs: usize, found: &mut Found) {
+    let message = format!(
+        "{jobs} jobs that install different packages share this key: the first to finish decides what it holds"
+    );
+    found.report(view.source(), key.span, message).fix(fixes::cache::key(view, cache));
+}
+
+/// How many jobs a matrix of sessions makes, where their sessions install different packages; else none.
+fn differing(view: &View) -> usize {
+    let sets: Option<Vec<Vec<String>>> = view
+        .sessions()
+        .iter()
+        .map(|name| view.facts(name).map(crate::audit::noxfile::SessionFacts::installs))
+        .collect();
+    let differ = sets.is_some_and(|sets| sets.windows(2).any(|pair| pair[0] != pair[1]));
+    if view.session_of_matrix().is_some() && differ { view.sessions().len() } else { 0 }
 }

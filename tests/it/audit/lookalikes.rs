@@ -1,18 +1,33 @@
-//! Imitations of eight real projects' workflows, written by hand: every finding seen by eye and kept.
+//! Imitations of thirteen real projects' workflows, written by hand: every finding seen by eye and kept.
+
+use std::path::{Path, PathBuf};
 
 use super::project::{find, fixtures, folder, lines};
 
+/// The files below a folder, with their paths in it.
+fn below(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(below(&path));
+        } else {
+            files.push((path.clone(), fs_err::read_to_string(&path).unwrap()));
+        }
+    }
+    files
+}
+
+/// What is found in a project; a workflow that lies in no forge's folder is one of GitHub's.
 fn check(name: &str) {
     let source = fixtures().join(name);
     let mut files = Vec::new();
-    for entry in fs_err::read_dir(&source).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs_err::read_to_string(&path).unwrap();
+    for (path, text) in below(&source) {
+        let file = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
         match file.as_str() {
             "found.txt" => {}
-            "noxfile.py" => files.push((file, text)),
             "forgejo.yml" => files.push((".forgejo/workflows/ci.yml".to_owned(), text)),
+            _ if file.contains('/') || !file.contains(".y") => files.push((file, text)),
             _ => files.push((format!(".github/workflows/{file}"), text)),
         }
     }
@@ -67,4 +82,29 @@ fn a_session_variable_for_each_job() {
 #[test]
 fn a_real_forgejo_shape() {
     check("forgejo");
+}
+
+#[test]
+fn poetry_on_gitea_with_a_cached_environment() {
+    check("poetry");
+}
+
+#[test]
+fn tox_with_a_gate() {
+    check("tox");
+}
+
+#[test]
+fn reusable_workflows_and_a_composite_action() {
+    check("reusable");
+}
+
+#[test]
+fn uv_on_forgejo_well_kept() {
+    check("uv");
+}
+
+#[test]
+fn a_matrix_made_by_nox_itself() {
+    check("action");
 }
