@@ -76,7 +76,7 @@ def wheel(noxide: pathlib.Path, into: pathlib.Path) -> None:
     with zipfile.ZipFile(into / f"noxide-{version}-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in (files | {f"{info}/RECORD": record.getvalue().encode()}).items():
             entry = zipfile.ZipInfo(name)
-            entry.external_attr = (0o755 if "/scripts/" in name else 0o644) << 16
+            entry.external_attr = (0o100755 if "/scripts/" in name else 0o100644) << 16
             archive.writestr(entry, content)
 
 

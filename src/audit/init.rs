@@ -5,6 +5,9 @@ use super::discover::Files;
 use super::fixes::tested::tested;
 use super::noxfile::Noxfile;
 
+/// What cannot be known from the project.
+pub const LOOK: &str = "look at its label (`runs-on`), image and time limit: they are guesses\n";
+
 /// The file's path and text.
 pub fn workflow(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str) -> (String, String) {
     let folder = match dialect {
@@ -75,7 +78,10 @@ fn text(dialect: Dialect, files: &Files, noxfile: Option<&Noxfile>, branch: &str
         ));
         add(&format!("          key: {own}${{{{ hashFiles({hashed}) }}}}"));
     }
-    add(&format!("      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide"));
+    add(&format!(
+        "      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide=={}",
+        env!("CARGO_PKG_VERSION")
+    ));
     add("      - name: Run every session, each after what it needs\n        run: noxide run");
     if !noxfile.is_some_and(Noxfile::uses_uv) {
         add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");

@@ -69,7 +69,7 @@ fn workflow(workflow: &WorkflowRow, width: Option<usize>) -> String {
 fn sessions(sessions: &[NoxRow], width: Option<usize>) -> String {
     let mut rows = vec![["session", "line", "installs", "runs in"].map(str::to_owned)];
     for row in sessions {
-        let jobs = row.jobs.iter().map(|(path, job)| format!("{} {job}", path.rsplit('/').next().unwrap_or(path)));
+        let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", path.rsplit('/').next().unwrap_or(path)));
         let jobs: Vec<String> = jobs.collect();
         let jobs = if jobs.is_empty() { "nowhere".to_owned() } else { jobs.join(", ") };
         rows.push([row.session.clone(), format!("{:>4}", row.line), cut(&row.installs.join(" ")), jobs]);

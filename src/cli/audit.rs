@@ -268,6 +268,7 @@ fn guard(args: &AuditArgs, findings: &[Finding]) -> u8 {
 
 fn mended(args: &AuditArgs, root: &Path, project: Project) -> Said {
     let wanted = if args.unsafe_fixes { Wanted::All } else { Wanted::Safe };
+    let before = look(&project).findings.len();
     let plan = plan(project, wanted);
     let mut said = Said::default();
     if args.diff {
@@ -283,23 +284,41 @@ fn mended(args: &AuditArgs, root: &Path, project: Project) -> Said {
             }
         }
     }
-    said.err = told(&plan, args.diff);
+    said.err = told(&plan, before, args.diff);
     said.exit = guard(args, &look(&plan.project).findings);
     said
 }
 
-/// What was mended, what was not, and what is left.
-fn told(plan: &FixPlan, only_shown: bool) -> String {
-    let mut text = String::new();
-    for applied in &plan.applied {
-        text.push_str(&format!("{}: {} ({})\n", applied.path, applied.title, applied.rule));
+/// What was mended in each file, what was not, and what is left.
+fn told(plan: &FixPlan, before: usize, only_shown: bool) -> String {
+    let done = plan.applied.iter().map(|done| (&done.path, format!("  {}  {}", done.rule, done.title)));
+    let dropped = plan
+        .dropped
+        .iter()
+        .map(|dropped| (&dropped.path, format!("  {}  not done: {}: {}", dropped.rule, dropped.title, dropped.gate)));
+    let mut files: Vec<(&String, Vec<(String, usize)>)> = Vec::new();
+    for (path, line) in done.chain(dropped) {
+        let at = files.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
+            files.push((path, Vec::new()));
+            files.len() - 1
+        });
+        match files[at].1.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, times)) => *times += 1,
+            None => files[at].1.push((line, 1)),
+        }
     }
-    for dropped in &plan.dropped {
-        text.push_str(&format!("{}: not done: {} ({}): {}\n", dropped.path, dropped.title, dropped.rule, dropped.gate));
+    let mut text = String::new();
+    for (path, lines) in files {
+        text.push_str(&format!("{path}\n"));
+        for (line, times) in lines {
+            let often = if times > 1 { format!(" ({times} times)") } else { String::new() };
+            text.push_str(&format!("{line}{often}\n"));
+        }
     }
     let left = look(&plan.project).findings.len();
     let verb = if only_shown { "would mend" } else { "mended" };
-    text.push_str(&format!("{verb} {} findings in {} files; {left} left\n", plan.applied.len(), plan.files.len()));
+    let (files, fixes) = (plan.files.len(), plan.applied.len());
+    text.push_str(&format!("{verb} {files} files by {fixes} fixes: {before} findings before, {left} left\n"));
     text
 }
 
@@ -344,7 +363,7 @@ fn from_nothing(args: &InitArgs, root: &Path) -> Said {
     let made =
         target.parent().map_or(Ok(()), |folder| fs_err::create_dir_all(folder).map_err(|error| error.to_string()));
     match made.and_then(|()| crate::fs::write_atomic(&target, text.as_bytes()).map_err(|error| error.to_string())) {
-        Ok(()) => Said { out: format!("{path}\n"), ..Said::default() },
+        Ok(()) => Said { out: format!("{path}\n"), err: init::LOOK.to_owned(), ..Said::default() },
         Err(error) => failed(3, &error),
     }
 }

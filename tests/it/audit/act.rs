@@ -25,6 +25,8 @@ fn repository() -> tempfile::TempDir {
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(path, text.replace(old, new)).unwrap();
     };
+    // This machine's lists of packages are not the workflow's to delete.
+    replace(".forgejo/workflows/ci.yml", " && rm -rf /var/lib/apt/lists/*", "");
     replace("noxfile.py", "/tmp/uv-cache", &root.path().join(".git/uv-cache").display().to_string());
     // One job of it, so that it stays itself and the test short.
     let ci = root.path().join(".forgejo/workflows/ci.yml");

@@ -155,7 +155,7 @@ fn fixes_are_shown_or_written() {
     assert!(err(&shown).contains("would mend"));
     assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     let safe = noxide(root.path(), "audit --fix");
-    assert!(err(&safe).contains("limit the job's time (NX301)"), "{}", err(&safe));
+    assert!(err(&safe).contains(".forgejo/workflows/ci.yml\n  NX301  limit the job's time\n"), "{}", err(&safe));
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests") && !text.contains("noxide run"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
@@ -165,7 +165,7 @@ fn fixes_are_shown_or_written() {
         "{text}"
     );
     let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
-    assert!(err(&again).starts_with("mended 0 findings"), "{}", err(&again));
+    assert!(err(&again).starts_with("mended 0 files by 0 fixes: "), "{}", err(&again));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
         "  waits      coverage for lint, typecheck, security, quality\n",
         "  in a row   lint: lint, format (one after another, and need not be)\n",
         "  longest    lint → coverage → status-check, by the number of jobs",
-        "  security_scan        73  .[security]      ci.yml security, nightly-quality.yml nightly\n",
+        "  security_scan        73  .[security]      ci.yml:security, nightly-quality.yml:nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -226,7 +226,13 @@ fn init_makes_a_workflow_once() {
 fn init_gives_workflows_that_are_there_their_parallel_form() {
     let root = parcelbook();
     let shown = noxide(root.path(), "init --dry-run");
-    assert!(out(&shown).contains("+  sessions:") && err(&shown).contains("would mend"), "{}", err(&shown));
+    assert!(
+        out(&shown).contains("+  sessions:") && err(&shown).contains("limit the job's time (10 times)\n"),
+        "{}",
+        err(&shown)
+    );
+    let last = err(&shown).lines().last().map(str::to_owned);
+    assert_eq!(last.as_deref(), Some("would mend 4 files by 38 fixes: 120 findings before, 0 left"));
     assert!(noxide(root.path(), "init").status.success());
     let text = fs_err::read_to_string(root.path().join(".forgejo/workflows/ci.yml")).unwrap();
     assert!(text.contains("noxide run -s lint typecheck"), "{text}");

@@ -119,8 +119,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
     })
 }
 
-fn project(path: &str, text: &str) -> Project {
-    let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
+fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> Project {
+    let options = AuditOptions { pedantic: true, runner_capacity, ..AuditOptions::default() };
     Project::survey(
         ".".as_ref(),
         vec![Source::new(path, text)],
@@ -147,10 +147,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn fixes_keep_what_they_do_not_mean(shape in shapes(), github in any::<bool>()) {
+    fn fixes_keep_what_they_do_not_mean(shape in shapes(), github in any::<bool>(), runners in prop::option::of(1usize..9)) {
         let path = if github { ".github/workflows/a.yml" } else { ".forgejo/workflows/a.yml" };
         let text = workflow(&shape);
-        let first = project(path, &text);
+        let first = project(path, &text, runners);
         prop_assert!(first.broken.is_empty(), "{:?}\n{}", first.broken, text);
         let plan_one = plan(first, Wanted::All);
         let new = plan_one.files.first().map_or(text.clone(), |changed| changed.new.text.clone());
@@ -164,13 +164,13 @@ proptest! {
         now.sort();
         prop_assert_eq!(old, now, "{}\n----\n{}", text, new);
         // A second round changes nothing.
-        let again = plan(project(path, &new), Wanted::All);
+        let again = plan(project(path, &new, runners), Wanted::All);
         prop_assert!(again.files.is_empty(), "{:?}\n{}", again.applied, new);
     }
 
     #[test]
     fn any_text_is_read_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
-        let project = project(".forgejo/workflows/a.yml", &text);
+        let project = project(".forgejo/workflows/a.yml", &text, None);
         plan(project, Wanted::All);
     }
 
