@@ -86,7 +86,7 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, elsewhere: Option<&str>) -> R
     let history = folder.history();
     let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let provision = Provision::new(&mut opened, &ids, elsewhere)?;
+    let provision = Provision::new(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let source = Source { commit, shard, provision };
     let posargs = text_of(&args.posargs);

@@ -84,6 +84,9 @@ pub struct Session {
     pub backend: String,
     /// Whether nox would reuse an existing environment.
     pub reuse: bool,
+    /// What its environment is made with besides: nox's `venv_params`.
+    #[serde(default)]
+    pub venv_params: Vec<String>,
     /// Folder of its environment, absolute; none where it has no environment.
     #[serde(with = "path_facts::maybe")]
     pub envdir: Option<PathBuf>,

@@ -10,3 +10,5 @@ mod kills;
 mod pips;
 mod sessions;
 mod store;
+mod venv_store;
+mod venvs;

@@ -16,6 +16,7 @@ pub fn session(name: &str) -> Session {
         requires: Vec::new(),
         backend: "none".to_owned(),
         reuse: false,
+        venv_params: Vec::new(),
         envdir: None,
         default: true,
         allow_parallel: None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::cache::progress::{Amount, Phase, Progress};
-use crate::fs::{Lease, Linker, Stamp, Workspace, blake3_hex, walk};
+use crate::fs::{Linker, Stamp, Workspace, blake3_hex, walk};
 
 use super::entry::Entry;
 use super::id::{EntryId, Kind};
@@ -74,7 +74,7 @@ impl Store {
         }
         let found = walk(&kept.path).map_err(|error| not(error.to_string()))?;
         let found: Vec<(PathBuf, Stamp)> = found.into_iter().filter(|(path, _)| kept.takes(path)).collect();
-        let newest = self.newest(kept);
+        let newest = self.newest(kept.kind, &kept.key);
         if newest.as_ref().is_some_and(|entry| is_same(entry, &found)) {
             newest.iter().for_each(|entry| self.touch(&entry.id));
             return Ok(None);
@@ -88,15 +88,13 @@ impl Store {
         let saved = saved.map_err(not)?;
         // What it replaces goes, unless somebody reads it just now.
         drop(newest);
-        self.drop_others(kept, &saved.entry);
+        self.drop_others(kept.kind, &kept.key, &saved.entry);
         Ok(Some(saved))
     }
 
     fn take_folder(&self, kept: &KeptFolder, found: &[(PathBuf, Stamp)]) -> Result<Saved, String> {
         let words = |damage: &Damage| format!("{}: {}", damage.path, damage.wrong);
-        // Two states of one folder are two entries: the name holds when it was, to the nanosecond.
-        let moment = jiff::Timestamp::now().as_nanosecond();
-        let id = EntryId::new(kept.kind, format!("{}.{moment}", kept.key)).ok_or("its name is none")?;
+        let id = EntryId::of_state(kept.kind, &kept.key).ok_or("its name is none")?;
         let mut incoming = self.incoming(&id, &kept.name).map_err(|error| error.to_string())?;
         incoming.adopt_some(&kept.path, &kept.linker(), &|path| kept.takes(path)).map_err(|damage| words(&damage))?;
         match incoming.publish(None) {
@@ -116,7 +114,9 @@ impl Store {
     pub fn restore_folder(&self, kept: &KeptFolder, progress: &dyn Progress) -> Result<Restored, Miss> {
         let miss = |reason: String| Miss { name: kept.name.clone(), reason };
         let like = || Some(&kept.like).filter(|like| !like.is_empty()).and_then(|like| self.newest_of(kept.kind, like));
-        let Some(entry) = self.newest(kept).or_else(like) else { return Err(miss("not in the store".to_owned())) };
+        let Some(entry) = self.newest(kept.kind, &kept.key).or_else(like) else {
+            return Err(miss("not in the store".to_owned()));
+        };
         let total = Amount { entries: 1, files: entry.head.files, bytes: entry.head.bytes };
         progress.begin(Phase::Restore, total);
         let done = put_back(&entry, kept);
@@ -132,29 +132,6 @@ impl Store {
                     self.put_aside(&entry.id);
                 }
                 Err(miss(reason))
-            }
-        }
-    }
-
-    fn newest(&self, kept: &KeptFolder) -> Option<Entry> {
-        self.newest_of(kept.kind, &format!("{}.", kept.key))
-    }
-
-    /// The newest whose name begins so; names hold the time behind the last dot.
-    fn newest_of(&self, kind: Kind, start: &str) -> Option<Entry> {
-        let mut ids = self.of_kind(kind, start);
-        let time = |id: &EntryId| id.id().rsplit('.').next().and_then(|time| time.parse::<u128>().ok());
-        ids.sort_by_key(|id| std::cmp::Reverse(time(id)));
-        ids.iter().find_map(|id| self.entry(id).ok().flatten())
-    }
-
-    fn drop_others(&self, kept: &KeptFolder, new: &str) {
-        let Ok(workspace) = self.workspace() else { return };
-        let ids = self.of_kind(kept.kind, &format!("{}.", kept.key));
-        for (number, id) in ids.iter().filter(|id| id.to_string().as_str() < new).enumerate() {
-            if let Ok(Some(_alone)) = Lease::alone(&self.place(id)) {
-                // What cannot be moved now is pruned when it is old.
-                let _ = std::fs::rename(self.place(id), workspace.path().join(number.to_string()));
             }
         }
     }

@@ -16,7 +16,7 @@ pub struct Head {
     id: String,
     /// Its name for people: `numpy 2.4.5`.
     pub name: String,
-    /// What it asks for, as the wheel's METADATA says (`Requires-Dist`); empty for what is no wheel.
+    /// What it asks for: as the wheel's METADATA says (`Requires-Dist`), or the entries that an environment is made of.
     #[serde(default)]
     pub requires: Vec<String>,
     /// Files in its tree.

@@ -27,6 +27,7 @@ pub struct Incoming<'s> {
     links: HashSet<PathBuf>,
     bytes: u64,
     placings: Vec<(Placing, Vec<Vec<u8>>)>,
+    requires: Option<Vec<String>>,
 }
 
 /// How an entry came in.
@@ -56,6 +57,7 @@ impl Store {
             links: HashSet::new(),
             bytes: 0,
             placings: Vec::new(),
+            requires: None,
         })
     }
 
@@ -178,6 +180,11 @@ impl Incoming<'_> {
         self.placings.push((placing, files));
     }
 
+    /// Names what it asks for, where that is in no METADATA.
+    pub(super) fn requires(&mut self, requires: Vec<String>) {
+        self.requires = Some(requires);
+    }
+
     /// Verifies the tree against the wheel's RECORD, and against `tree` where its digest is known from elsewhere; then
     /// gives it its name in one step.
     ///
@@ -202,7 +209,7 @@ impl Incoming<'_> {
         }
         head.listing = blake3_hex(text.as_bytes());
         (head.files, head.bytes) = (listing.files().count() as u64, listing.bytes());
-        head.requires = requires(&listing, &place.join("tree"));
+        head.requires = self.requires.clone().unwrap_or_else(|| requires(&listing, &place.join("tree")));
         self.put_down(&head, &text).map_err(|error| vec![self.damage("", Wrong::from(error))])
     }
 

@@ -1,5 +1,6 @@
 //! Entries removed by age and size: a plan first, and nothing that somebody holds.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::cache::progress::{Amount, Phase, Progress, Silent};
 use crate::fs::{Lease, in_parallel};
 
-use super::id::EntryId;
+use super::id::{EntryId, Kind};
 use super::root::{Store, StoreError};
 
 /// How long what was put aside is kept for people to look at.
@@ -101,7 +102,18 @@ impl Store {
                 },
             )
         });
-        known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.entry.cmp(&y.entry)));
+        // A wheel is in use as long as an environment that it is in; of both the environment goes first.
+        for id in ids.iter().filter(|id| id.kind == Kind::Venv) {
+            let (Ok(head), Some(used)) = (self.head(id), self.last_used(id)) else { continue };
+            let parts: HashSet<&str> = head.requires.iter().map(String::as_str).collect();
+            for (time, entry) in &mut known {
+                if *time < used && parts.contains(entry.entry.to_string().as_str()) {
+                    *time = used;
+                }
+            }
+        }
+        let order = |entry: &PrunedEntry| (entry.entry.kind != Kind::Venv, entry.entry.clone());
+        known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| order(x).cmp(&order(y))));
         let mut plan = PrunePlan::default();
         let mut total: u64 = known.iter().map(|(_, entry)| entry.bytes).sum();
         for (used, mut entry) in known {

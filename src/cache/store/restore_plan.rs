@@ -25,6 +25,11 @@ pub struct Miss {
     pub reason: String,
 }
 
+impl Miss {
+    /// The reason of a miss of what was never kept.
+    pub const NEVER: &str = "not in the store";
+}
+
 /// What a restore will do.
 #[derive(Debug, Default)]
 pub struct RestorePlan {
@@ -99,7 +104,7 @@ impl Store {
 
 impl Planner<'_> {
     fn package(&mut self, package: &WantedPackage) {
-        let mut reason = "not in the store".to_owned();
+        let mut reason = Miss::NEVER.to_owned();
         let mut found = false;
         for digest in &package.digests {
             let built = self.store.of_kind(Kind::Built, &format!("{digest}."));

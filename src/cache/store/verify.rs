@@ -93,6 +93,9 @@ impl Store {
         if id.kind.has_record() && faults.is_empty() {
             faults.extend(against_record(&entry.listing, &entry.tree()));
         }
+        if id.kind == Kind::Venv && faults.is_empty() {
+            faults.extend(self.parts_faults(&entry));
+        }
         faults.extend(entry.placing_faults());
         progress.advance(Amount { entries: 1, ..Amount::default() });
         report.damaged = faults.into_iter().map(|(path, wrong)| damage(&entry.head.name, path, wrong)).collect();

@@ -4,6 +4,7 @@ mod elsewhere;
 mod folders;
 mod provide;
 mod told;
+mod venvs;
 mod wants;
 
 pub(super) use provide::Provision;

@@ -1,11 +1,13 @@
 //! Dependencies that are there before a session asks for them: restored before it starts, kept when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::elsewhere::{Elsewhere, write_sums};
 use super::folders::{Folders, is_pips};
+use super::venvs::Venvs;
 use super::wants::{Wants, new_to_us};
 use crate::cache::keys::Held;
 use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport};
@@ -15,6 +17,7 @@ use crate::cli::dependencies::find_uv;
 use crate::cli::failure::Failure;
 use crate::cli::keyed::{Keyed, held};
 use crate::cli::opened::Opened;
+use crate::output::size;
 use crate::project::lock::normal;
 use crate::project::{Manifest, SessionId};
 use crate::run::{CacheMode, Provide, Provided, SessionOver};
@@ -32,6 +35,7 @@ pub(in crate::cli) struct Provision {
     pub(super) elsewhere: Option<Elsewhere>,
     /// Where sessions meet that fill the cache.
     fill: Option<PathBuf>,
+    venvs: Venvs,
     /// What was asked for and is there.
     had: BTreeSet<WantedPackage>,
     /// What was restored, of all sessions.
@@ -94,6 +98,7 @@ impl Provision {
             keyed: None,
             elsewhere: elsewhere.flatten(),
             fill: None,
+            venvs: Venvs::default(),
             had: BTreeSet::new(),
             restored: RestoreReport::default(),
             saved: SaveReport::default(),
@@ -110,6 +115,12 @@ impl Provision {
     /// The run is over: folders that are kept whole are kept as they are now.
     pub(in crate::cli) fn keep_folders(&mut self, progress: &dyn Progress) {
         self.troubles.extend(self.folders.save(&self.store, progress));
+    }
+
+    /// The same for sessions that get these arguments.
+    #[must_use]
+    pub(in crate::cli) fn with_posargs(self, posargs: &[OsString]) -> Self {
+        Self { venvs: Venvs::of(posargs), ..self }
     }
 
     /// All is over: what is new and not yet sent is sent.
@@ -208,6 +219,25 @@ impl Provision {
         report
     }
 
+    /// Puts a session's environment back where nox would reuse it; gives its bytes.
+    fn restore_venv(&mut self, id: SessionId, progress: &dyn Progress, notices: &mut Vec<String>) -> u64 {
+        let Some(keyed) = self.keyed.as_ref().and_then(|keyed| keyed.session(id)) else { return 0 };
+        let session = &self.manifest.sessions[id.0];
+        let name = &session.name;
+        match self.venvs.restore((session, keyed), &self.store, progress) {
+            Ok(None) => 0,
+            Ok(Some(restored)) => {
+                let (files, bytes) = (restored.files, restored.bytes);
+                notices.push(format!("cache: environment of {name} restored, {files} files, {}", size(bytes)));
+                bytes
+            }
+            Err(miss) => {
+                notices.push(format!("cache: environment of {name} not restored: {}", miss.reason));
+                0
+            }
+        }
+    }
+
     /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
     fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
         let Some(uv) = &self.uv else { return };
@@ -261,7 +291,9 @@ impl Provide for Provision {
         let report = self.restore(&wants, progress);
         let damaged = report.damaged.iter();
         notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.wrong)));
-        let cache = wants.used(&report, begun.elapsed().as_secs_f64(), reason);
+        let bytes = self.restore_venv(id, progress, &mut notices);
+        let mut cache = wants.used(&report, begun.elapsed().as_secs_f64(), reason);
+        cache.bytes += bytes;
         let fills = cache.misses > 0 || wants.counted.is_empty();
         let fill = self.fill.as_ref().filter(|_| fills);
         let env = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
@@ -278,6 +310,11 @@ impl Provide for Provision {
         let changed: Vec<SessionId> = over.iter().filter(changed).map(|over| over.id).collect();
         if !changed.is_empty() {
             self.keep(&changed, &Wanted::All, progress);
+        }
+        for over in over.iter().filter(|over| changed.contains(&over.id)) {
+            // A session that was killed may have been in the midst of an install.
+            let Some(install) = over.install else { continue };
+            self.troubles.extend(self.venvs.save(over.id, install.commands > 0, &self.store));
         }
     }
 }

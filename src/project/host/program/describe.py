@@ -52,6 +52,7 @@ def describe_session(nox, found, runner, numbers):
         "requires": needs_of(found, runner, numbers),
         "backend": "none" if passthrough else backend,
         "reuse": bool(reuses(found.config, runner)),
+        "venv_params": [str(word) for word in getattr(function, "venv_params", None) or []],
         "envdir": None if passthrough else path_facts(os.path.abspath(runner.envdir)),
         "default": bool(getattr(function, "default", True)),
         "allow_parallel": getattr(function, "allow_parallel", None),

@@ -7,7 +7,7 @@ import contextlib
 import functools
 
 KEPT = ".noxide-installs.json"
-KEPT_VERSION = 1
+KEPT_VERSION = 2
 # Variables that change what an install gives; those that only change how it gets there are left out.
 VARIABLES = ("UV_", "PIP_", "SETUPTOOLS_", "HATCH_", "FLIT_", "POETRY_", "PDM_", "PYTHON", "CMAKE_", "CARGO_", "MATURIN_")
 NAMES = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET",
@@ -59,6 +59,9 @@ class Installs:
             result = self.run(install, session, words, args, kwargs, print_of)
             self.keep(print_of, before)
             return result
+        except BaseException:
+            self.forget()  # half an install is none
+            raise
         finally:
             self.inside = False
             self.seconds += time.monotonic() - since
@@ -163,8 +166,8 @@ class Installs:
             for entry in os.scandir(folder):
                 name = entry.name
                 if name.endswith((".dist-info", ".egg-info")):
-                    state = entry.stat(follow_symlinks=False)
-                    fact = [state.st_ctime_ns, state.st_mtime_ns]
+                    # The time of the last write alone: an environment out of noxide's store has that one again.
+                    fact = [entry.stat(follow_symlinks=False).st_mtime_ns]
                     try:
                         record = os.stat(os.path.join(entry.path, "RECORD"))
                         fact += [record.st_size, record.st_mtime_ns]
@@ -219,8 +222,12 @@ class Installs:
                 json.dump(self.kept, file)
             os.replace("%s.%d" % (place, os.getpid()), place)
         except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(place)
+            self.forget()
+
+    def forget(self):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.runner.venv.location, KEPT))
+        self.kept = None
 
 
 def watch_installs(nox, runner):

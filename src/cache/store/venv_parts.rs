@@ -1,0 +1,246 @@
+//! What an environment is made of: wheels of the store, links, and files of its own.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs::{inner_path, stays_inside};
+
+use super::entry::Entry;
+use super::listing::{Listed, Listing, What};
+use super::wrong::Wrong;
+
+/// The version of the text.
+const VERSION: u32 = 1;
+
+/// What an environment is made of, as it is kept beside its own files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    version: u32,
+    /// Where the environment lies, and nowhere else.
+    pub(super) path: String,
+    /// The interpreter it was made for, and the only place that a link in it may lead out to.
+    pub(super) python: String,
+    /// Its `site-packages`, from its root on.
+    pub(super) site: String,
+    /// The wheels in it.
+    pub(super) wheels: Vec<WheelPart>,
+    /// Its links, by path.
+    pub(super) links: BTreeMap<String, String>,
+    /// Folders with nothing in them.
+    pub(super) folders: BTreeSet<String>,
+    /// When folders were last written to whose time tells what was installed.
+    pub(super) times: BTreeMap<String, i64>,
+}
+
+/// A wheel in an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WheelPart {
+    /// Its entry in the store.
+    pub(super) entry: String,
+    /// Places of its files that are not there, or are the environment's own.
+    pub(super) except: BTreeSet<String>,
+}
+
+/// One thing of an environment and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Placed<'a> {
+    pub(super) path: String,
+    pub(super) source: Source<'a>,
+}
+
+/// Where a thing of an environment comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source<'a> {
+    /// A file of its own.
+    Own(&'a Listed),
+    /// A file of the wheel of that number.
+    Wheel(usize, &'a Listed),
+    /// A link.
+    Link(&'a str),
+    /// A folder with nothing in it.
+    Folder,
+}
+
+impl Parts {
+    /// The name of the text among an environment's own files.
+    pub(super) const NAME: &str = ".noxide-parts.json";
+
+    /// Parts of an environment in which nothing was found yet.
+    pub(super) fn new(path: &Path, python: &Path, site: &str) -> Self {
+        Self {
+            version: VERSION,
+            path: path.display().to_string(),
+            python: python.display().to_string(),
+            site: site.to_owned(),
+            wheels: Vec::new(),
+            links: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            times: BTreeMap::new(),
+        }
+    }
+
+    /// The parts of an environment's entry. What they say of paths is looked at by [`Parts::compose`].
+    pub(super) fn of(entry: &Entry) -> Result<Self, Wrong> {
+        let text = std::fs::read(entry.tree().join(Self::NAME))?;
+        let parts: Self = serde_json::from_slice(&text).map_err(|error| Wrong::Facts(error.to_string()))?;
+        if parts.version != VERSION {
+            return Err(Wrong::Facts(format!("version {} of parts, this noxide knows {VERSION}", parts.version)));
+        }
+        Ok(parts)
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Everything that stands in the environment, sorted by path: each once, inside it, and none below a link.
+    pub(super) fn compose<'a>(&'a self, own: &'a Listing, wheels: &'a [Entry]) -> Result<Vec<Placed<'a>>, Wrong> {
+        let mut placed: Vec<Placed<'_>> = Vec::new();
+        for item in own.items.iter().filter(|item| item.path != Self::NAME) {
+            let source = match item.what {
+                What::File { .. } => Source::Own(item),
+                What::Folder => Source::Folder,
+                What::Link { .. } => return Err(Wrong::FileKind),
+            };
+            placed.push(Placed { path: item.path.clone(), source });
+        }
+        for (number, (wheel, part)) in wheels.iter().zip(&self.wheels).enumerate() {
+            let files = wheel.listing.files().filter_map(|item| Some((installed(&self.site, &item.path)?, item)));
+            let there = files.filter(|(path, _)| !part.except.contains(path));
+            placed.extend(there.map(|(path, item)| Placed { path, source: Source::Wheel(number, item) }));
+        }
+        placed.extend(self.folders.iter().map(|folder| Placed { path: folder.clone(), source: Source::Folder }));
+        for (path, target) in &self.links {
+            let (path, to) = (Path::new(path), Path::new(target));
+            // Links to the interpreter may go by another of its names.
+            let python =
+                || to.is_absolute() && std::fs::canonicalize(to).is_ok_and(|real| real == Path::new(&self.python));
+            if !stays_inside(path, to) && !python() {
+                return Err(Wrong::OutwardLink(target.clone()));
+            }
+            placed.push(Placed { path: path.display().to_string(), source: Source::Link(target) });
+        }
+        placed.sort_by(|a, b| a.path.cmp(&b.path));
+        self.are_sound(&placed)?;
+        Ok(placed)
+    }
+
+    fn are_sound(&self, placed: &[Placed<'_>]) -> Result<(), Wrong> {
+        let folders = self.times.keys().chain([&self.site]);
+        if folders.into_iter().any(|path| inner_path(path).is_none()) {
+            return Err(Wrong::Path);
+        }
+        let links: HashSet<&Path> = self.links.keys().map(Path::new).collect();
+        for pair in placed.windows(2) {
+            let folders = pair.iter().all(|thing| thing.source == Source::Folder);
+            if pair[0].path == pair[1].path && !folders {
+                return Err(Wrong::Twice);
+            }
+        }
+        for thing in placed {
+            let inner = inner_path(&thing.path).ok_or(Wrong::Path)?;
+            if inner.ancestors().skip(1).any(|parent| links.contains(parent)) {
+                return Err(Wrong::Path);
+            }
+        }
+        let below_link = |path: &String| Path::new(path).ancestors().any(|parent| links.contains(parent));
+        if self.times.keys().any(below_link) { Err(Wrong::Path) } else { Ok(()) }
+    }
+}
+
+/// Where an installer puts a file of a wheel, from the environment's root on; none where that is not known here.
+pub(super) fn installed(site: &str, path: &str) -> Option<String> {
+    let (top, rest) = path.split_once('/').unwrap_or((path, ""));
+    if !top.ends_with(".data") {
+        return Some(format!("{site}/{path}"));
+    }
+    match rest.split_once('/')? {
+        ("scripts", name) => Some(format!("bin/{name}")),
+        ("purelib" | "platlib", name) => Some(format!("{site}/{name}")),
+        ("data", name) => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Sha256;
+
+    fn file(path: &str) -> Listed {
+        let sha256 = Sha256::of(b"");
+        let what = What::File { sha256, size: 0, executable: false, inode: 0, modified: 0, changed: 0 };
+        Listed { path: path.to_owned(), what }
+    }
+
+    fn parts() -> Parts {
+        let mut parts = Parts::new(Path::new("/p/.nox/lint"), Path::new("/usr"), "lib/python3.11/site");
+        parts.links.insert("bin/python".to_owned(), "/usr/../usr".to_owned());
+        parts.links.insert("lib64".to_owned(), "lib".to_owned());
+        parts
+    }
+
+    #[test]
+    fn wheels_are_placed_as_installers_do() {
+        let at = |path: &str| installed("lib/site", path);
+        assert_eq!(at("a/b.py").as_deref(), Some("lib/site/a/b.py"));
+        assert_eq!(at("one.py").as_deref(), Some("lib/site/one.py"));
+        assert_eq!(at("ruff-1.data/scripts/ruff").as_deref(), Some("bin/ruff"));
+        assert_eq!(at("a-1.data/purelib/a.py").as_deref(), Some("lib/site/a.py"));
+        assert_eq!(at("a-1.data/data/share/a.1").as_deref(), Some("share/a.1"));
+        assert_eq!((at("a-1.data/headers/a.h"), at("a-1.data/scripts")), (None, None));
+    }
+
+    #[test]
+    fn what_leads_out_of_an_environment_is_refused() {
+        let own = Listing::new(vec![file("pyvenv.cfg"), file(Parts::NAME)]);
+        let good = parts();
+        let paths: Vec<String> = good.compose(&own, &[]).unwrap().into_iter().map(|placed| placed.path).collect();
+        assert_eq!(paths, ["bin/python", "lib64", "pyvenv.cfg"]);
+        let wrong = |change: &dyn Fn(&mut Parts)| {
+            let mut parts = parts();
+            change(&mut parts);
+            parts.compose(&own, &[]).unwrap_err()
+        };
+        let link = |path: &str, target: &str| {
+            let (path, target) = (path.to_owned(), target.to_owned());
+            wrong(&move |parts| drop(parts.links.insert(path.clone(), target.clone())))
+        };
+        assert_eq!(link("bin/sh", "/bin/sh"), Wrong::OutwardLink("/bin/sh".to_owned()));
+        assert_eq!(link("bin/sh", "../../sh"), Wrong::OutwardLink("../../sh".to_owned()));
+        assert_eq!(link("../sh", "/usr"), Wrong::Path);
+        assert_eq!(link("pyvenv.cfg", "lib"), Wrong::Twice);
+        assert_eq!(
+            wrong(&|parts| {
+                parts.folders.insert("lib64/x".to_owned());
+            }),
+            Wrong::Path
+        );
+        assert_eq!(
+            wrong(&|parts| {
+                parts.folders.insert("/x".to_owned());
+            }),
+            Wrong::Path
+        );
+        assert_eq!(
+            wrong(&|parts| {
+                parts.times.insert("../x".to_owned(), 1);
+            }),
+            Wrong::Path
+        );
+        assert_eq!(
+            wrong(&|parts| {
+                parts.times.insert("lib64/x".to_owned(), 1);
+            }),
+            Wrong::Path
+        );
+        assert_eq!(wrong(&|parts| parts.site = "..".to_owned()), Wrong::Path);
+        let link = Listing::new(vec![Listed { path: "a".to_owned(), what: What::Link { target: "b".to_owned() } }]);
+        assert_eq!(good.compose(&link, &[]).unwrap_err(), Wrong::FileKind);
+        let below = Listing::new(vec![file("lib64/a.py")]);
+        assert_eq!(good.compose(&below, &[]).unwrap_err(), Wrong::Path);
+    }
+}

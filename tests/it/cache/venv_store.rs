@@ -1,0 +1,310 @@
+//! Environments in the store: what is kept of them, that they come back as they were, and when they do not.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use noxide::cache::store::{Entry, KeptVenv, Kind, Miss, Why};
+use noxide::cache::{CacheOptions, Silent, Store, Wanted};
+use noxide::fs::Linker;
+
+use super::fixture::{ALL, Fixture};
+
+/// The project's environment, which uv made.
+fn kept(fixture: &Fixture, facts: &str) -> KeptVenv {
+    let venv = fixture.project.root().join(".venv");
+    KeptVenv::new(&venv, &python(fixture), facts).unwrap()
+}
+
+/// The interpreter that uv took.
+fn python(fixture: &Fixture) -> PathBuf {
+    let python = fixture.project.beside().join("python");
+    if !python.exists() {
+        let real = std::fs::canonicalize(fixture.project.root().join(".venv/bin/python")).unwrap();
+        std::os::unix::fs::symlink(real, &python).unwrap();
+    }
+    python
+}
+
+fn remove(fixture: &Fixture) {
+    std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
+}
+
+/// A store that has the project's wheels and its environment.
+fn filled(fixture: &Fixture) -> Store {
+    let store = fixture.store();
+    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    store.save_venv(&kept(fixture, "")).unwrap().unwrap();
+    store
+}
+
+fn entries(store: &Store, kind: Kind) -> Vec<Entry> {
+    let ids = store.entries().into_iter().filter(|id| id.kind == kind);
+    ids.map(|id| store.entry(&id).unwrap().unwrap()).collect()
+}
+
+/// All that can be told of a tree: kind, permissions, bytes; times of what is no folder.
+fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
+    let entries = walkdir::WalkDir::new(root).min_depth(1).into_iter().map(|entry| entry.unwrap());
+    let told = |entry: walkdir::DirEntry| {
+        let facts = entry.metadata().unwrap();
+        let kind = entry.file_type();
+        let bytes = match () {
+            () if kind.is_file() => std::fs::read(entry.path()).unwrap(),
+            () if kind.is_symlink() => std::fs::read_link(entry.path()).unwrap().into_os_string().into_encoded_bytes(),
+            () => Vec::new(),
+        };
+        let dated = kind.is_file() || entry.path().to_string_lossy().ends_with(".dist-info");
+        let time = if dated { facts.mtime() * 1_000_000_000 + facts.mtime_nsec() } else { 0 };
+        (entry.path().strip_prefix(root).unwrap().to_path_buf(), (facts.mode(), bytes, time))
+    };
+    entries.map(told).collect()
+}
+
+#[test]
+fn an_environment_comes_back_as_it_was() {
+    let fixture = Fixture::new();
+    let venv = fixture.project.root().join(".venv");
+    std::fs::create_dir(venv.join("empty")).unwrap();
+    // A file of a wheel that the environment has its own state of, and one that it lost.
+    std::fs::remove_file(fixture.installed("beta/__init__.py")).unwrap();
+    fs_err::write(fixture.installed("beta/__init__.py"), "VERSION = '2.0'\nPATCHED = 1\n").unwrap();
+    std::fs::remove_file(fixture.installed("many/f600.py")).ok();
+    let store = filled(&fixture);
+    let before = state(&venv);
+    let entry = entries(&store, Kind::Venv).remove(0);
+    assert!(entry.listing.items.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
+    assert!(entry.listing.items.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
+    assert_eq!(entry.head.requires.len(), 4, "{:?}", entry.head);
+    drop(entry);
+    assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "nothing new, nothing written");
+
+    remove(&fixture);
+    let restored = store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
+    let after = state(&venv);
+    let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
+    assert_eq!(differ.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    assert_eq!(fixture.imported(), ALL);
+    let linker = Linker::new();
+    linker.put(&fixture.installed("many/__init__.py"), &fixture.project.beside().join("probe")).unwrap();
+    if linker.mode() == noxide::fs::LinkMode::Hardlink {
+        assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
+    }
+    assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
+    let again = store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_err();
+    assert_eq!(again.reason, "there is one already");
+    assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "it is known as it is");
+    assert!(store.verify(&Silent).is_sound());
+    assert_eq!(store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(), Some((Kind::Venv, 1)));
+
+    fs_err::write(venv.join("note"), "new").unwrap();
+    store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
+    assert_eq!(entries(&store, Kind::Venv).len(), 1, "the newest counts, the older one is gone");
+    remove(&fixture);
+    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
+}
+
+#[test]
+fn only_for_its_place_its_interpreter_and_its_facts() {
+    let fixture = Fixture::new();
+    let store = filled(&fixture);
+    let venv = fixture.project.root().join(".venv");
+    let other = fixture.project.beside().join("other");
+    std::fs::copy(python(&fixture), &other).unwrap();
+    let missed = |kept: KeptVenv| store.restore_venv(&kept, &Silent).unwrap_err().reason;
+    remove(&fixture);
+    assert_eq!(missed(KeptVenv::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), Miss::NEVER);
+    assert_eq!(missed(KeptVenv::new(&venv, &other, "").unwrap()), Miss::NEVER);
+    assert_eq!(missed(kept(&fixture, "other facts")), Miss::NEVER);
+    assert_eq!(KeptVenv::new(Path::new("relative"), &other, ""), None);
+    assert_eq!(KeptVenv::new(&venv, Path::new("/missing"), ""), None);
+    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+
+    let refused = |kept: KeptVenv| store.save_venv(&kept).unwrap_err().reason;
+    assert_eq!(refused(KeptVenv::new(&venv, &other, "").unwrap()), "it was made for another interpreter");
+    std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
+    assert_eq!(refused(kept(&fixture, "")), "a link out of its entry, to /etc/passwd");
+    std::fs::remove_file(venv.join("out")).unwrap();
+    std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
+    assert_eq!(refused(kept(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky");
+    std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(refused(kept(&fixture, "")), "pipe is no file");
+    std::fs::remove_file(venv.join("pipe")).unwrap();
+    std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
+    assert_eq!(refused(kept(&fixture, "")), "it has no site-packages");
+    fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
+    assert_eq!(refused(kept(&fixture, "")), "it was not made by uv");
+    remove(&fixture);
+    assert!(refused(kept(&fixture, "")).contains("pyvenv.cfg"), "there is none");
+}
+
+#[test]
+fn a_file_written_to_through_a_link_is_found() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let file = fixture.installed("many/__init__.py");
+    if std::fs::metadata(&file).unwrap().nlink() < 2 {
+        return; // this file system clones: nothing is shared
+    }
+    let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
+    std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
+    let reason = store.save_venv(&kept(&fixture, "")).unwrap_err().reason;
+    assert!(reason.ends_with("many/__init__.py was written to, and it is a file of the store too"), "{reason}");
+}
+
+#[test]
+fn what_is_damaged_is_not_restored_but_put_aside() {
+    let fixture = Fixture::new();
+    let store = filled(&fixture);
+    let venv = fixture.project.root().join(".venv");
+    remove(&fixture);
+    let missed = || store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_err().reason;
+    let python = python(&fixture);
+    // One of its own files.
+    let tree = entries(&store, Kind::Venv).remove(0).tree();
+    let own = tree.join("pyvenv.cfg");
+    let good = fs_err::read_to_string(&own).unwrap();
+    fs_err::write(&own, good.replace("home", "hume")).unwrap();
+    let report = store.verify(&Silent);
+    assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
+    assert_eq!(missed(), "damaged, put aside: pyvenv.cfg: other content than listed");
+    assert!(!venv.exists() && entries(&store, Kind::Venv).is_empty() && store.status().aside.len() == 1);
+    assert_eq!(missed(), Miss::NEVER);
+
+    // A file of a wheel in it.
+    fixture.sync_offline("first");
+    let again = store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
+    remove(&fixture);
+    let wheels = entries(&store, Kind::Wheel);
+    let many = wheels.iter().find(|wheel| wheel.head.name == "many 1.5").unwrap();
+    let id = many.id.clone();
+    let module = many.tree().join("many/__init__.py");
+    let text = fs_err::read_to_string(&module).unwrap();
+    fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
+    drop(wheels);
+    assert!(missed().ends_with("many/__init__.py: other content than listed"));
+    assert!(!venv.exists() && !store.has(&id));
+    let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
+    assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
+    assert_eq!(missed(), format!("{id}, which is in it, is not in the store"));
+    assert!(store.verify(&Silent).is_sound(), "a wheel that is not here is no damage");
+    assert!(store.has(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
+
+    // What it is said to be made of.
+    let parts = entries(&store, Kind::Venv).remove(0).tree().join(".noxide-parts.json");
+    fs_err::write(&parts, "{}").unwrap();
+    assert!(missed().starts_with("damaged, put aside: .noxide-parts.json: no usable facts"), "put aside");
+    assert!(python.exists());
+}
+
+#[test]
+fn an_environment_leaves_before_its_wheels_do() {
+    let fixture = Fixture::new();
+    let store = filled(&fixture);
+    let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
+    for wheel in entries(&store, Kind::Wheel) {
+        let facts = wheel.tree().parent().unwrap().join("facts");
+        fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
+    }
+    let with = |max_size: u64, days: u64| {
+        let max_unused = Duration::from_secs(days * 24 * 3_600);
+        let store = Store::open(&CacheOptions { max_size, max_unused, ..fixture.options.clone() }).unwrap();
+        store.plan_prune().remove.into_iter().map(|entry| (entry.entry.kind, entry.why)).collect::<Vec<_>>()
+    };
+    assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
+    let all = with(1, 7);
+    assert_eq!((all.len(), all[0]), (5, (Kind::Venv, Why::Size)), "{all:?}");
+    let held = entries(&store, Kind::Venv);
+    let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
+    let report = store.prune(&store.plan_prune(), &Silent).unwrap();
+    assert_eq!((report.removed.len(), report.in_use.len()), (4, 1), "what is held stays: {report:?}");
+    drop(held);
+}
+
+#[test]
+fn a_store_on_another_file_system_keeps_environments_too() {
+    let mut fixture = Fixture::new();
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+    fixture.options.dir = Some(elsewhere.path().join("store"));
+    let store = filled(&fixture);
+    let entry = entries(&store, Kind::Venv).remove(0);
+    assert!(entry.listing.items.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
+    drop(entry);
+    remove(&fixture);
+    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    assert_eq!(fixture.imported(), ALL);
+}
+
+/// What is killed: a process that does nothing but save, restore or prune until it is.
+#[test]
+fn at_work_until_killed() {
+    let Ok(told) = std::env::var("NOXIDE_TEST_VENV_WORK") else { return };
+    let told: Vec<&str> = told.split('\n').collect();
+    let [verb, store, venv, python] = told.as_slice() else { panic!("{told:?}") };
+    let options = CacheOptions { dir: Some(store.into()), max_size: 1, ..CacheOptions::default() };
+    let store = Store::open(&options).unwrap();
+    let kept = KeptVenv::new(Path::new(venv), Path::new(python), "").unwrap();
+    for round in 0.. {
+        match *verb {
+            "save" => {
+                fs_err::write(Path::new(venv).join("note"), round.to_string()).unwrap();
+                store.save_venv(&kept).unwrap();
+            }
+            "restore" => {
+                let gone = Path::new(venv).with_extension("gone");
+                std::fs::remove_dir_all(&gone).ok();
+                std::fs::rename(venv, gone).ok();
+                store.restore_venv(&kept, &Silent).unwrap();
+            }
+            _ => drop(store.prune(&store.plan_prune(), &Silent).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn killed_while_environments_are_saved_and_restored() {
+    let rounds = std::env::var("NOXIDE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30);
+    let fixture = Fixture::new();
+    filled(&fixture);
+    let (venv, python) = (fixture.project.root().join(".venv"), python(&fixture));
+    let store = |max_size: u64| Store::open(&CacheOptions { max_size, ..fixture.options.clone() }).unwrap();
+    for round in 0..rounds {
+        let verb = ["save", "restore", "prune"][round % 3];
+        let root = store(u64::MAX).root().to_path_buf();
+        let told = [verb, root.to_str().unwrap(), venv.to_str().unwrap(), python.to_str().unwrap()];
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "cache::venv_store::at_work_until_killed"])
+            .env("NOXIDE_TEST_VENV_WORK", told.join("\n"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        let moment = Duration::from_millis(40 + (round as u64 * 37) % 160);
+        std::thread::sleep(moment.saturating_sub(begun.elapsed()));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "round {round}: it was at work");
+        let store = store(u64::MAX);
+        let report = store.verify(&Silent);
+        assert!(report.is_sound(), "round {round}: {report:?}");
+        assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "round {round}");
+        if venv.exists() && verb == "restore" {
+            assert_eq!(fixture.imported(), ALL, "round {round}: whole or not at all");
+        }
+        // The next restore finds its way, and removes what was left.
+        if verb == "prune" {
+            fixture.sync_offline("first");
+            store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+            store.save_venv(&kept(&fixture, "")).unwrap();
+        }
+        std::fs::remove_dir_all(&venv).ok();
+        store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
+        let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
+        assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
+    }
+}

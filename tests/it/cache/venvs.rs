@@ -1,0 +1,124 @@
+//! Environments of sessions on real nox and uv: restored where nox would reuse one, and nowhere else.
+
+use std::path::Path;
+use std::process::Command;
+
+use noxide::record::InstallUse;
+
+use super::fixture::Fixture;
+use crate::ran::{Ran, end, noxide, record};
+
+const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
+    @nox.session(reuse_venv=REUSE)\ndef one(session):\n    session.install('alpha', 'many')\n    \
+    session.run('python', '-c', 'import alpha, many; print(\"found\", alpha.VERSION, many.VERSION)')\n";
+
+/// A project of one session that reuses its environment.
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True"));
+    fixture
+}
+
+fn command(fixture: &Fixture, arguments: &str) -> Command {
+    let mut command = noxide(&fixture.project, &format!("run --output stream {arguments}"));
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command
+}
+
+/// Runs the session; gives what was printed, and its installs that were run and skipped.
+fn run(fixture: &Fixture, arguments: &str) -> (Ran, (u32, u32)) {
+    let ran = end(command(fixture, arguments));
+    assert!(ran.code == 0 && ran.text.contains("found 1.0 1.5"), "{}", ran.text);
+    let install: InstallUse = record(&fixture.project).sessions[0].result.as_ref().unwrap().install.unwrap();
+    (ran, (install.commands, install.skipped))
+}
+
+fn forget(fixture: &Fixture) {
+    std::fs::remove_dir_all(fixture.project.root().join(".nox")).unwrap();
+}
+
+const RESTORED: &str = "environment of one restored";
+
+#[test]
+fn nox_finds_the_environment_that_it_would_reuse() {
+    let fixture = fixture();
+    let (ran, counts) = run(&fixture, "");
+    assert!(counts == (1, 0) && !ran.text.contains(RESTORED), "{}", ran.text);
+    forget(&fixture);
+    let (ran, counts) = run(&fixture, "");
+    assert!(ran.text.contains(RESTORED) && ran.text.contains("Skipped the install of alpha many"), "{}", ran.text);
+    assert_eq!(counts, (0, 1));
+    assert!(
+        record(&fixture.project).sessions[0]
+            .result
+            .as_ref()
+            .unwrap()
+            .cache
+            .as_ref()
+            .is_some_and(|cache| cache.bytes > 0)
+    );
+    // Without the skip nox's own install finds all there.
+    forget(&fixture);
+    let (ran, _) = run(&fixture, "-R");
+    assert!(ran.text.contains(RESTORED) && ran.text.contains("Reusing existing virtual environment"), "{}", ran.text);
+    assert_eq!(run(&fixture, "").1, (0, 1), "one that is there is left as it is");
+
+    // Where nox would make a new one, it gets a new one.
+    for (arguments, variable) in [("--reuse-venv never", None), ("--cache off", None), ("", Some("UV_PRERELEASE"))] {
+        forget(&fixture);
+        let mut command = command(&fixture, arguments);
+        if let Some(name) = variable {
+            command.env(name, "allow");
+        }
+        let ran = end(command);
+        assert!(ran.code == 0 && !ran.text.contains(RESTORED), "{arguments}: {}", ran.text);
+        assert!(ran.text.contains("Creating virtual environment"), "{arguments}: {}", ran.text);
+    }
+    forget(&fixture);
+    fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "False"));
+    assert!(!run(&fixture, "").0.text.contains(RESTORED));
+    forget(&fixture);
+    assert!(run(&fixture, "--reuse-venv always").0.text.contains(RESTORED), "nox's own rules, all of them");
+    forget(&fixture);
+    fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True").replace("'many'", "'many>1'"));
+    assert_eq!(run(&fixture, "").1, (1, 0), "another install, another environment");
+    forget(&fixture);
+    fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True, venv_params=['--prompt', 'x']"));
+    assert!(!run(&fixture, "").0.text.contains(RESTORED), "made in another way, another environment");
+}
+
+#[test]
+fn what_is_elsewhere_or_held_more_is_not_taken_for_it() {
+    let fixture = fixture();
+    // An environment that was there before may hold more than is asked for: it is not kept.
+    let mut wide = command(&fixture, "--cache off");
+    assert_eq!(wide.output().unwrap().status.code(), Some(0));
+    run(&fixture, "");
+    forget(&fixture);
+    assert!(!run(&fixture, "").0.text.contains(RESTORED));
+    // The same project at another place has scripts that lead elsewhere: it gets an environment of its own.
+    let other = fixture.project.beside().join("other");
+    copy(fixture.project.root(), &other);
+    let mut there = command(&fixture, "");
+    let text = String::from_utf8_lossy(&there.current_dir(&other).output().unwrap().stdout).into_owned();
+    assert!(text.contains("found 1.0 1.5") && !text.contains(RESTORED), "{text}");
+    // What is damaged is told, and costs no more than an install.
+    forget(&fixture);
+    let store = fixture.store();
+    let ids = store.entries().into_iter().filter(|id| id.kind == noxide::cache::store::Kind::Venv);
+    for entry in ids.map(|id| store.entry(&id).unwrap().unwrap()) {
+        fs_err::write(entry.tree().join("pyvenv.cfg"), "uv = 1\n").unwrap();
+    }
+    let (ran, counts) = run(&fixture, "");
+    let said = "environment of one not restored: damaged, put aside: pyvenv.cfg:";
+    assert!(ran.text.contains(said) && counts == (1, 0), "{}", ran.text);
+    forget(&fixture);
+    assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in ["noxfile.py", "pyproject.toml", "uv.lock"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
