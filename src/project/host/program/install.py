@@ -225,7 +225,7 @@ class Installs:
             self.forget()
 
     def forget(self):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError, TypeError):  # not every environment has a place
             os.unlink(os.path.join(self.runner.venv.location, KEPT))
         self.kept = None
 
