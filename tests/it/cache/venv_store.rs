@@ -248,7 +248,9 @@ fn at_work_until_killed() {
     let Ok(told) = std::env::var("NOXIDE_TEST_VENV_WORK") else { return };
     let told: Vec<&str> = told.split('\n').collect();
     let [verb, store, venv, python] = told.as_slice() else { panic!("{told:?}") };
-    let options = CacheOptions { dir: Some(store.into()), max_size: 1, ..CacheOptions::default() };
+    // A save would prune too.
+    let max_size = if *verb == "prune" { 1 } else { u64::MAX };
+    let options = CacheOptions { dir: Some(store.into()), max_size, ..CacheOptions::default() };
     let store = Store::open(&options).unwrap();
     let kept = KeptVenv::new(Path::new(venv), Path::new(python), "").unwrap();
     for round in 0.. {
