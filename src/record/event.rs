@@ -286,7 +286,7 @@ pub struct CacheUse {
     pub bytes: u64,
     /// Milliseconds that took.
     pub ms: u64,
-    /// Why something was missed, in words; empty where nothing was.
+    /// Why its key is another than before, and what was not had, in words; empty where neither.
     pub reason: String,
 }
 
