@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use crate::fs::{Linker, Stamp, blake3_hex, in_parallel, sha256_of, walk};
 use crate::project::lock::normal;
 
@@ -21,6 +23,7 @@ pub struct KeptVenv {
     pub(super) path: PathBuf,
     pub(super) python: PathBuf,
     pub(super) key: String,
+    pub(super) not_before: Option<Timestamp>,
 }
 
 impl KeptVenv {
@@ -37,7 +40,13 @@ impl KeptVenv {
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
         let key = hasher.finalize().to_hex()[..32].to_owned();
-        Some(Self { path: path.to_path_buf(), python, key })
+        Some(Self { path: path.to_path_buf(), python, key, not_before: None })
+    }
+
+    /// The same, of use only where it was taken in at that time or later.
+    #[must_use]
+    pub fn not_before(self, time: Option<Timestamp>) -> Self {
+        Self { not_before: time, ..self }
     }
 
     /// Its place.

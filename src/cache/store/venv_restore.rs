@@ -39,6 +39,9 @@ impl Store {
             return Err(miss("there is one already".to_owned()));
         }
         let Some(entry) = self.newest(Kind::Venv, &kept.key) else { return Err(miss(Miss::NEVER.to_owned())) };
+        if kept.not_before.is_some_and(|time| entry.head.saved < time) {
+            return Err(miss("it was made longer ago than max-age".to_owned()));
+        }
         let done = self.put_venv(&entry, kept, progress);
         done.map_err(|Refusal(reason, damaged)| match damaged {
             Some(id) => {

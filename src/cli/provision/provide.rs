@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use super::elsewhere::{Elsewhere, write_sums};
 use super::folders::{Folders, is_pips};
 use super::venvs::Venvs;
-use super::wants::{Wants, new_to_us};
+use super::wants::{Wants, new_to_us, obeys};
 use crate::cache::keys::Held;
 use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport};
 use crate::cache::uv::{Known, Pointer};
@@ -35,6 +37,7 @@ pub(in crate::cli) struct Provision {
     pub(super) elsewhere: Option<Elsewhere>,
     /// Where sessions meet that fill the cache.
     fill: Option<PathBuf>,
+    max_age: Option<Duration>,
     venvs: Venvs,
     /// What was asked for and is there.
     had: BTreeSet<WantedPackage>,
@@ -98,6 +101,7 @@ impl Provision {
             keyed: None,
             elsewhere: elsewhere.flatten(),
             fill: None,
+            max_age: opened.options.cache.max_age,
             venvs: Venvs::default(),
             had: BTreeSet::new(),
             restored: RestoreReport::default(),
@@ -221,10 +225,18 @@ impl Provision {
 
     /// Puts a session's environment back where nox would reuse it; gives its bytes.
     fn restore_venv(&mut self, id: SessionId, progress: &dyn Progress, notices: &mut Vec<String>) -> u64 {
-        let Some(keyed) = self.keyed.as_ref().and_then(|keyed| keyed.session(id)) else { return 0 };
+        let Some(all) = &self.keyed else { return 0 };
+        let Some(keyed) = all.session(id) else { return 0 };
         let session = &self.manifest.sessions[id.0];
         let name = &session.name;
-        match self.venvs.restore((session, keyed), &self.store, progress) {
+        // Where no lock says what it holds, plain nox would make it anew here and see new releases: so old ones come
+        // back only as far as the user says they may be old.
+        let since = match self.max_age {
+            _ if obeys(all, session) => None,
+            Some(age) => Timestamp::now().checked_sub(age).ok(),
+            None => return 0,
+        };
+        match self.venvs.restore((session, keyed), since, &self.store, progress) {
             Ok(None) => 0,
             Ok(Some(restored)) => {
                 let (files, bytes) = (restored.files, restored.bytes);

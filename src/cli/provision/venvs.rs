@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::cache::keys::FactKind;
 use crate::cache::store::{KeptVenv, Miss, Restored};
 use crate::cache::{Progress, Store};
@@ -48,18 +50,21 @@ impl Venvs {
         Self { posargs: posargs.to_vec(), ..Self::default() }
     }
 
-    /// Puts back the environment of a session that nox would reuse, where there is none; none where the store has none.
+    /// Puts back the environment of a session that nox would reuse, where there is none; none where the store has none,
+    /// or none that was made since `since`.
     ///
     /// # Errors
     /// Why it was not put back though it is kept.
     pub(super) fn restore(
         &mut self,
         (session, keyed): (&Session, &KeyedSession),
+        since: Option<Timestamp>,
         store: &Store,
         progress: &dyn Progress,
     ) -> Result<Option<Restored>, Miss> {
         let facts = facts(session, keyed, &self.posargs);
         let Some(kept) = kept(session, keyed, &facts) else { return Ok(None) };
+        let kept = kept.not_before(since);
         let done = store.restore_venv(&kept, progress);
         self.kept.insert(keyed.id, kept);
         match done {

@@ -67,7 +67,7 @@ impl Wants {
 }
 
 fn counted(keyed: &Keyed, keyed_session: &KeyedSession, session: &Session, manifest: &Manifest) -> Vec<WantedPackage> {
-    let obeys = keyed.surroundings.locked || syncs(session);
+    let obeys = obeys(keyed, session);
     let recipe = &keyed_session.recipe;
     let last =
         keyed.keys.as_ref().and_then(|keys| keys.hit(recipe).or_else(|| keys.nearest(recipe).map(|(kept, _)| kept)));
@@ -97,6 +97,11 @@ pub(super) fn new_to_us(keyed: &Keyed, session: &KeyedSession) -> String {
             format!("changed: {}", listed(named.collect(), differences.len()))
         }
     }
+}
+
+/// Whether a session gets the versions of the lock, whatever the index has by now.
+pub(super) fn obeys(keyed: &Keyed, session: &Session) -> bool {
+    keyed.surroundings.locked || syncs(session)
 }
 
 /// Whether a session's installs obey the lock by themselves.

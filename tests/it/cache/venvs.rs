@@ -20,7 +20,9 @@ fn fixture() -> Fixture {
 }
 
 fn command(fixture: &Fixture, arguments: &str) -> Command {
-    let mut command = noxide(&fixture.project, &format!("run --output stream {arguments}"));
+    // Without a lock, only where the user lets an answer of the index have an age.
+    let aged = if arguments.contains("--max-age") { "" } else { "--max-age 1h" };
+    let mut command = noxide(&fixture.project, &format!("run --output stream {aged} {arguments}"));
     command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
     command
 }
@@ -85,6 +87,24 @@ fn nox_finds_the_environment_that_it_would_reuse() {
     forget(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True, venv_params=['--prompt', 'x']"));
     assert!(!run(&fixture, "").0.text.contains(RESTORED), "made in another way, another environment");
+}
+
+#[test]
+fn without_a_lock_it_is_put_back_only_as_far_as_it_may_be_old() {
+    let fixture = fixture();
+    run(&fixture, "");
+    forget(&fixture);
+    let mut plain = noxide(&fixture.project, "run --output stream");
+    plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    let ran = end(plain);
+    assert!(ran.code == 0 && !ran.text.contains("environment of one"), "as plain nox makes it anew: {}", ran.text);
+    forget(&fixture);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let (ran, counts) = run(&fixture, "--max-age 1s");
+    assert!(ran.text.contains("environment of one not restored: it was made longer ago than max-age"), "{}", ran.text);
+    assert_eq!(counts, (1, 0));
+    forget(&fixture);
+    assert!(run(&fixture, "--max-age 1h").0.text.contains(RESTORED));
 }
 
 #[test]
