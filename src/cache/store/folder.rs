@@ -115,7 +115,7 @@ impl Store {
         let miss = |reason: String| Miss { name: kept.name.clone(), reason };
         let like = || Some(&kept.like).filter(|like| !like.is_empty()).and_then(|like| self.newest_of(kept.kind, like));
         let Some(entry) = self.newest(kept.kind, &kept.key).or_else(like) else {
-            return Err(miss("not in the store".to_owned()));
+            return Err(miss(Miss::NEVER.to_owned()));
         };
         let total = Amount { entries: 1, files: entry.head.files, bytes: entry.head.bytes };
         progress.begin(Phase::Restore, total);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cache::store::KeptFolder;
+use crate::cache::store::{KeptFolder, Miss};
 use crate::cache::{Progress, Store};
 use crate::cli::keyed::Keyed;
 use crate::fs::Sha256;
@@ -31,7 +31,7 @@ impl Folders {
         let mut troubles = Vec::new();
         for folder in self.kept.iter().flatten().filter(|_| !self.restored) {
             // What was never kept is no trouble.
-            let missed = store.restore_folder(folder, progress).err().filter(|miss| miss.reason != "not in the store");
+            let missed = store.restore_folder(folder, progress).err().filter(|miss| miss.reason != Miss::NEVER);
             troubles.extend(missed.map(|miss| format!("cache: {}: {}", miss.name, miss.reason)));
         }
         self.restored = true;
