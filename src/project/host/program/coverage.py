@@ -9,6 +9,7 @@ import ast
 REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
 RUNNERS = ("uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye")
 TREES = {}
+ASSIGNED = {}
 USES = {}
 CONFIGURED = []
 
@@ -93,10 +94,13 @@ def read_function(path, line, use):
         values = {target.id: node for node in tree.body if isinstance(node, ast.Assign)
                   for target in node.targets if isinstance(target, ast.Name)}
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        TREES[path] = tree, functions, values, text.splitlines(True)
-    tree, functions, values, lines = TREES[path]
-    waiting = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-               and line in [node.lineno] + [decorator.lineno for decorator in node.decorator_list]][:1]
+        begins = {}
+        for node in ast.walk(tree):
+            for begin in [node] + node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+                begins.setdefault(begin.lineno, node)
+        TREES[path] = tree, functions, values, begins, text.splitlines(True)
+    tree, functions, values, begins, lines = TREES[path]
+    waiting = [begins[line]] if line in begins else []
     seen, named = set(), set()
     source = []
     while waiting:
@@ -202,24 +206,29 @@ def words_of(node, function, tree, depth):
     elif isinstance(node, ast.IfExp):
         deeper = [node.body, node.orelse]
     elif isinstance(node, ast.Name):
-        deeper = assigned(node.id, function) or assigned(node.id, tree)
+        deeper = assigned(function).get(node.id) or assigned(tree).get(node.id, [])
     return [word for part in deeper for word in words_of(part, function, tree, depth + 1)]
 
 
-def assigned(name, scope):
-    """Values given to a name in a function or module, in the order of the file."""
-    values = []
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == name for target in node.targets):
-            values.append(node.value)
-        elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and getattr(node.target, "id", None) == name:
-            values += [node.value] if node.value is not None else []
-        elif isinstance(node, (ast.For, ast.comprehension)) and getattr(node.target, "id", None) == name:
-            values.append(node.iter)
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "insert"):
-            if getattr(getattr(node.func, "value", None), "id", None) == name:
-                values += node.args
-    return sorted(values, key=lambda value: (value.lineno, value.col_offset))
+def assigned(scope):
+    """Values given to each name in a function or module, in the order of the file; looked for once a scope."""
+    if scope not in ASSIGNED:
+        ASSIGNED[scope] = given = {}
+        for node in ast.walk(scope):
+            targets, values = [], []
+            if isinstance(node, ast.Assign):
+                targets, values = node.targets, [node.value]
+            elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+                targets, values = [node.target], [node.value] if node.value is not None else []
+            elif isinstance(node, (ast.For, ast.comprehension)):
+                targets, values = [node.target], [node.iter]
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "insert"):
+                targets, values = [getattr(node.func, "value", None)], node.args
+            for name in set(getattr(target, "id", None) for target in targets):
+                given.setdefault(name, []).extend(values)
+        for values in given.values():
+            values.sort(key=lambda value: (value.lineno, value.col_offset))
+    return ASSIGNED[scope]
 
 
 def text_of(node):

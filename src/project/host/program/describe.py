@@ -15,7 +15,7 @@ def describe(found, mode):
     config = found.config
     report = getattr(config, "report", None)
     names = [session["name"] for session in sessions]
-    for name in sorted(set(name for name in names if names.count(name) > 1)):
+    for name in sorted(set(name for name in names if names.count(name) > 1) if len(set(names)) < len(names) else ()):
         found.notices.append("%d sessions share the name %s" % (names.count(name), name))
     return {
         "type": "manifest",
