@@ -52,7 +52,10 @@ def run_case(case: cases.Case, tools: cases.Tools, rounds: int) -> tuple[cases.R
     logs.mkdir(parents=True)
     env = environment(tools)
     figures: cases.Rounds = {}
-    with tempfile.TemporaryDirectory(prefix="noxide-bench-") as temporary:
+    memory = pathlib.Path("/dev/shm")
+    place = memory if case.in_memory and memory.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=place) as temporary:
+        env |= {"TMPDIR": str(place)} if place else {}
         folder = pathlib.Path(temporary)
         case.make(folder, tools)
         commands = case.commands(tools)

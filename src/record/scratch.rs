@@ -1,5 +1,6 @@
 //! The folder for a run's temporary files: short, below the system's own, found again by a link in the run's folder.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ const LONGEST: usize = 60;
 pub struct Scratch {
     path: PathBuf,
     run: PathBuf,
+    /// Empty folders of sessions that are over. A new one would cost a new inode, and for those that were freed within
+    /// the last minutes ext4 looks past one by one: of a run of many short sessions that was a fifth of our own time.
+    idle: RefCell<Vec<PathBuf>>,
 }
 
 impl Scratch {
@@ -29,7 +33,7 @@ impl Scratch {
         let run = fs_err::canonicalize(run)?;
         let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let path = tempfile::Builder::new().prefix(PREFIX).rand_bytes(6).permissions(ours).tempdir()?.keep();
-        let scratch = Self { path, run };
+        let scratch = Self { path, run, idle: RefCell::default() };
         if scratch.path.as_os_str().len() > LONGEST || scratch.path.to_str().is_none() {
             scratch.remove()?;
             return Err(io::Error::other(format!("{} is too long a path", scratch.path.display())));
@@ -50,8 +54,22 @@ impl Scratch {
     /// When it cannot be made.
     pub fn session(&self, number: usize) -> io::Result<PathBuf> {
         let path = self.path.join(number.to_string());
-        fs_err::create_dir_all(&path)?;
+        if !path.is_dir() {
+            let idle = self.idle.borrow_mut().pop();
+            if !idle.is_some_and(|idle| std::fs::rename(idle, &path).is_ok()) {
+                fs_err::create_dir_all(&path)?;
+            }
+        }
         Ok(path)
+    }
+
+    /// Takes back the folder of a session that is over and left nothing running; false where it holds something.
+    pub fn take_back(&self, folder: &Path) -> bool {
+        let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+        if empty {
+            self.idle.borrow_mut().push(folder.to_path_buf());
+        }
+        empty
     }
 
     /// Removes one session's folder with all in it.
@@ -67,6 +85,10 @@ impl Scratch {
 
     /// Removes the folder and the link to it, unless a session's folder is still kept.
     pub fn close(&self) {
+        for idle in self.idle.borrow_mut().drain(..) {
+            // One that got something in it since is kept.
+            let _ = std::fs::remove_dir(idle);
+        }
         let Ok(entries) = fs_err::read_dir(&self.path) else { return };
         if !entries.flatten().any(|entry| entry.path().is_dir()) {
             // What cannot be removed now is removed with the run.
@@ -120,6 +142,28 @@ mod tests {
         scratch.close();
         assert!(!scratch.path().exists() && fs_err::read_link(run.path().join(LINK)).is_err());
         scratch.close();
+    }
+
+    #[test]
+    fn an_empty_folder_is_the_next_sessions() {
+        use std::os::unix::fs::MetadataExt;
+        let run = tempfile::tempdir().unwrap();
+        let scratch = Scratch::make(run.path()).unwrap();
+        let inode = |path: &Path| fs_err::metadata(path).unwrap().ino();
+        let first = scratch.session(0).unwrap();
+        let known = inode(&first);
+        assert!(scratch.take_back(&first));
+        let second = scratch.session(1).unwrap();
+        assert_eq!(inode(&second), known, "the same folder by another name");
+        assert!(second.ends_with("1") && !first.exists());
+        fs_err::write(second.join("left"), "x").unwrap();
+        assert!(!scratch.take_back(&second) && scratch.session(2).unwrap().is_dir());
+        assert!(scratch.take_back(&scratch.session(2).unwrap()));
+        scratch.close();
+        assert!(second.join("left").exists() && !scratch.path().join("2").exists());
+        scratch.clear(1).unwrap();
+        scratch.close();
+        assert!(!scratch.path().exists());
     }
 
     #[test]

@@ -48,8 +48,9 @@ impl Dispatcher<'_> {
         });
         let copy = copy_of(self.given.options, &session.log).filter(|copy| !copy.exists());
         let mut temporary = self.given.lent.folder(place).filter(|_| attempt.outcome.satisfies());
-        // An empty one goes at once.
-        temporary.take_if(|folder| fs_err::remove_dir(folder).is_ok());
+        // What a session left running may still know its folder: nobody else gets that.
+        let alone = !attempt.leaky;
+        temporary.take_if(|folder| alone && self.given.lent.take_back(folder));
         let gathering = Gathering {
             outputs,
             log: copy.map(|copy| (self.given.folder.join(&attempt.log), copy)),

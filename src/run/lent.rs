@@ -62,6 +62,11 @@ impl Lent {
         folder.is_dir().then_some(folder)
     }
 
+    /// Takes back a folder for temporary files; false where it holds something.
+    pub(super) fn take_back(&self, folder: &Path) -> bool {
+        self.scratch.as_ref().is_some_and(|scratch| scratch.take_back(folder))
+    }
+
     /// The run is over and its processes are gone: what no failed session needs for looking into is removed.
     pub fn close(&self) {
         if let Some(scratch) = &self.scratch {

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -25,7 +25,7 @@ pub struct Log {
     bytes: Arc<AtomicU64>,
     heard: Arc<AtomicU64>,
     stop: Option<OwnedFd>,
-    thread: Option<JoinHandle<Option<io::Error>>>,
+    ended: Receiver<Option<io::Error>>,
 }
 
 impl Log {
@@ -60,12 +60,14 @@ impl Log {
             heard: Arc::clone(&heard),
             trouble,
         };
-        let thread = std::thread::Builder::new().name("log".to_owned()).stack_size(256 * 1024).spawn(move || {
+        let (tell, ended) = channel();
+        on_thread(Box::new(move || {
             carrier.carry();
             closed();
-            carrier.trouble
-        })?;
-        Ok(Self { bytes, heard, stop: Some(stop.into()), thread: Some(thread) })
+            // Whoever dropped the log does not ask.
+            let _ = tell.send(carrier.trouble);
+        }))?;
+        Ok(Self { bytes, heard, stop: Some(stop.into()), ended })
     }
 
     /// Bytes in the log file so far.
@@ -84,9 +86,32 @@ impl Log {
     /// The first thing that went wrong on disk; the session itself was never stopped by it.
     pub fn finish(mut self) -> (u64, io::Result<()>) {
         drop(self.stop.take());
-        let trouble = self.thread.take().and_then(|thread| thread.join().ok().flatten());
+        let trouble = self.ended.recv().ok().flatten();
         (self.bytes(), trouble.map_or(Ok(()), Err))
     }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that carried a log and wait for the next: new ones would be a sixth of what noxide spends on a session.
+static IDLE: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
+
+/// Has a thread do this, one that waits or a new one.
+fn on_thread(job: Job) -> io::Result<()> {
+    let gone = |_| io::Error::other("a thread that waited is gone");
+    if let Some(idle) = { IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop() } {
+        return idle.send(job).map_err(gone);
+    }
+    let (sender, jobs) = channel::<Job>();
+    sender.send(job).map_err(gone)?;
+    let work = move || {
+        for job in jobs {
+            job();
+            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(sender.clone());
+        }
+    };
+    std::thread::Builder::new().name("log".to_owned()).stack_size(256 * 1024).spawn(work)?;
+    Ok(())
 }
 
 /// A new file; its folder is made again where a session swept it away (`git clean`).
