@@ -308,8 +308,10 @@ impl Provide for Provision {
         cache.bytes += bytes;
         let fills = cache.misses > 0 || wants.counted.is_empty();
         let fill = self.fill.as_ref().filter(|_| fills);
-        let env = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
-        Provided { cache: Some(cache), env: env.into_iter().collect(), notices }
+        let fill = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
+        let shared = self.fill.as_ref().map(|fill| fill.with_file_name("shared").display().to_string());
+        let env = fill.into_iter().chain(shared.map(|shared| ("NOXIDE_INSTALLS_SHARED".to_owned(), shared)));
+        Provided { cache: Some(cache), env: env.collect(), notices }
     }
 
     fn after(&mut self, over: &[SessionOver], progress: &dyn Progress) {

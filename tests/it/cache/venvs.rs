@@ -142,3 +142,70 @@ fn copy(from: &Path, to: &Path) {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
+
+/// Checks every line of every RECORD, and that a script runs in the environment it is of.
+const CHECK: &str = "import base64, hashlib, importlib.metadata as m, subprocess, sys\n\
+for dist in m.distributions():\n    for file in dist.files or []:\n        if file.hash and file.locate().exists():\n            \
+digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, file.read_binary()).digest()).rstrip(b'=').decode()\n            \
+assert digest == file.hash.value, file\n\
+said = subprocess.run([sys.prefix + '/bin/alpha'], capture_output=True, text=True).stdout.strip()\n\
+assert said == sys.prefix, said\nprint('sound')\n";
+
+#[test]
+fn sessions_that_install_the_same_share_one_build() {
+    let fixture = Fixture::with(&serde_json::json!([
+        {"name": "alpha", "version": "1.0", "files": {
+            "alpha/cli.py": "import sys\ndef main(): print(sys.prefix)\n",
+            "alpha-1.0.dist-info/entry_points.txt": "[console_scripts]\nalpha = alpha.cli:main\n",
+        }},
+        {"name": "many", "version": "1.5", "many": 700},
+    ]));
+    let noxfile = |second: &str| {
+        fixture.project.write("check.py", CHECK);
+        fixture.project.write(
+            "noxfile.py",
+            format!(
+                "import glob, nox, os\nnox.options.default_venv_backend = 'uv'\n\
+                 @nox.session\ndef one(session):\n    session.install('alpha', 'many')\n    \
+                 session.run('python', 'check.py')\n    touched = os.environ.get('TOUCH')\n    \
+                 [os.utime(path) for path in glob.glob(session.virtualenv.location + '/lib/*/*/alpha-*') if touched]\n\
+                 @nox.session(requires=['one'])\ndef two(session):\n    session.install({second})\n    \
+                 session.run('python', 'check.py')\n"
+            ),
+        );
+    };
+    let counts = |touch: bool| {
+        forget_any(&fixture);
+        let mut command = command(&fixture, "");
+        if touch {
+            command.env("TOUCH", "1");
+        }
+        let ran = end(command);
+        assert!(ran.code == 0 && ran.text.matches("sound").count() == 2, "{}", ran.text);
+        let installs = record(&fixture.project).sessions[1].result.as_ref().unwrap().install.unwrap();
+        assert_eq!(
+            ran.text.contains("Linked the install of alpha many: one installed the same"),
+            installs.skipped == 1
+        );
+        (installs.commands, installs.skipped)
+    };
+    noxfile("'alpha', 'many'");
+    assert_eq!(counts(false), (0, 1));
+    let place = |session: &str| {
+        let lib = fixture.project.root().join(".nox").join(session).join("lib");
+        let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
+        std::fs::metadata(python.join("site-packages/many/data/0/0.txt")).unwrap()
+    };
+    let links = std::os::unix::fs::MetadataExt::nlink(&place("one")) > 1;
+    assert!(
+        !links
+            || std::os::unix::fs::MetadataExt::ino(&place("one")) == std::os::unix::fs::MetadataExt::ino(&place("two"))
+    );
+    assert_eq!(counts(true), (1, 0), "an environment that changed since is no model");
+    noxfile("'alpha', 'many>1'");
+    assert_eq!(counts(false), (1, 0), "another install");
+}
+
+fn forget_any(fixture: &Fixture) {
+    std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
+}

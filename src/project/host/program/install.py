@@ -8,6 +8,7 @@ import functools
 
 KEPT = ".noxide-installs.json"
 KEPT_VERSION = 2
+DISTS = (".dist-info", ".egg-info")
 # Variables that change what an install gives; those that only change how it gets there are left out.
 VARIABLES = ("UV_", "PIP_", "SETUPTOOLS_", "HATCH_", "FLIT_", "POETRY_", "PDM_", "PYTHON", "CMAKE_", "CARGO_", "MATURIN_")
 NAMES = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET",
@@ -29,10 +30,13 @@ class Installs:
         self.max_age = float(os.environ.pop("NOXIDE_INSTALLS_MAX_AGE", 0))
         self.asked = os.path.join(os.getcwd(), ".noxide", "asked")
         self.fill = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
+        shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
+        self.shared = Shared(shared) if shared else None
         self.seconds = 0.0
         self.commands = 0
         self.skipped = 0
         self.inside = False
+        self.alike = ""
         self.kept = None
         self.at = 0
 
@@ -55,16 +59,43 @@ class Installs:
                 session.log("Skipped the install of %s: this environment was built by it already." % " ".join(words))
                 return None
             before = self.look() if print_of is not None else None
-            self.commands += 1
-            result = self.run(install, session, words, args, kwargs, print_of)
-            self.keep(print_of, before)
-            return result
+            if self.shares(before):
+                return self.together(install, session, words, args, kwargs, print_of, before)
+            return self.build(install, session, words, args, kwargs, print_of, before)
         except BaseException:
             self.forget()  # half an install is none
             raise
         finally:
             self.inside = False
             self.seconds += time.monotonic() - since
+
+    def build(self, install, session, words, args, kwargs, print_of, before):
+        self.commands += 1
+        result = self.run(install, session, words, args, kwargs, print_of)
+        self.keep(print_of, before)
+        return result
+
+    def shares(self, before):
+        """Whether an install may be linked from another session's: uv's, into an environment in which nothing is."""
+        modes = ("", "hardlink", "clone")
+        return (self.shared is not None and before is not None and not before["dists"]
+                and getattr(self.runner.venv, "venv_backend", "") == "uv" and os.environ.get("UV_LINK_MODE", "") in modes)
+
+    def together(self, install, session, words, args, kwargs, print_of, before):
+        """The first of a run to install this builds, the others are linked from it."""
+        with self.shared.turn(self.alike) as note:
+            if note is None:
+                result = self.build(install, session, words, args, kwargs, print_of, before)
+                self.shared.write(self.alike, self.runner.venv.location, self.runner.friendly_name, self.look()["dists"])
+                return result
+        try:
+            link_environment(note, self.runner.venv.location, dists_of)
+        except Doubt:
+            return self.build(install, session, words, args, kwargs, print_of, before)
+        self.skipped += 1
+        session.log("Linked the install of %s: %s installed the same in this run." % (" ".join(words), note["session"]))
+        self.keep(print_of, before)
+        return None
 
     def run(self, install, session, words, args, kwargs, print_of):
         """Runs an install: offline where the index was asked the same lately, and online where that fails."""
@@ -129,7 +160,10 @@ class Installs:
             facts = [str(getattr(venv, "venv_backend", "")), self.interpreter()]
             facts += [[name, value] for name, value in sorted(self.variables(session, kwargs).items())]
             facts += facts_of_words(words)
-            return digest(json.dumps(facts, default=str).encode("utf-8", "surrogateescape"))
+            text = json.dumps(facts, default=str)
+            # What another environment may be built by too: the same but for where it lies.
+            self.alike = digest(text.replace(json.dumps(venv.location)[1:-1], "").encode("utf-8", "surrogateescape"))
+            return digest(text.encode("utf-8", "surrogateescape"))
         except (Doubt, OSError, ValueError):
             return None
 
@@ -161,22 +195,11 @@ class Installs:
 
     def look(self):
         """What is installed: each distribution with what a change of it changes, and the names beside them."""
-        found, beside = {}, []
+        beside = []
         for folder in site_folders(self.runner.venv.location):
-            for entry in os.scandir(folder):
-                name = entry.name
-                if name.endswith((".dist-info", ".egg-info")):
-                    # The time of the last write alone: an environment out of noxide's store has that one again.
-                    fact = [entry.stat(follow_symlinks=False).st_mtime_ns]
-                    try:
-                        record = os.stat(os.path.join(entry.path, "RECORD"))
-                        fact += [record.st_size, record.st_mtime_ns]
-                    except OSError:
-                        pass
-                    found[name.rsplit(".", 1)[0].split("-")[0].lower()] = [name] + fact
-                elif name != "__pycache__":
-                    beside.append(name)
-        return {"dists": found, "beside": sorted(beside)}
+            names = (entry.name for entry in os.scandir(folder))
+            beside += [name for name in names if not name.endswith(DISTS) and name != "__pycache__"]
+        return {"dists": dists_of(self.runner.venv.location), "beside": sorted(beside)}
 
     def is_built(self, print_of):
         """Whether the environment is as it was left, and was built by this very install."""
@@ -228,6 +251,24 @@ class Installs:
         with contextlib.suppress(OSError, AttributeError, TypeError):  # not every environment has a place
             os.unlink(os.path.join(self.runner.venv.location, KEPT))
         self.kept = None
+
+
+def dists_of(place):
+    """Each distribution in an environment, by name: its folder, and what a change of it changes."""
+    found = {}
+    for folder in site_folders(place):
+        for entry in os.scandir(folder):
+            if not entry.name.endswith(DISTS):
+                continue
+            # The time of the last write alone: an environment out of noxide's store has that one again.
+            fact = [entry.stat(follow_symlinks=False).st_mtime_ns]
+            try:
+                record = os.stat(os.path.join(entry.path, "RECORD"))
+                fact += [record.st_size, record.st_mtime_ns]
+            except OSError:
+                pass
+            found[entry.name.rsplit(".", 1)[0].split("-")[0].lower()] = [entry.name] + fact
+    return found
 
 
 def watch_installs(nox, runner):
