@@ -20,6 +20,8 @@ pub struct AuditOptions {
     pub pedantic: bool,
     /// Settings by rule id or name.
     pub rules: BTreeMap<String, RuleSettings>,
+    /// What was measured here, in words, of sessions for which restoring packages took longer than it saved.
+    pub cache_losses: BTreeMap<String, String>,
 }
 
 /// Settings of one rule.

@@ -1,5 +1,6 @@
 //! `noxide audit` and `noxide init`: workflows looked at, mended, and made.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use crate::config::{AuditFlags, AuditSettings, load};
 use crate::output::Paint;
 use crate::output::findings::{self, Tally};
 use crate::project::SessionName;
-use crate::record::{Folder, History};
+use crate::record::{CacheCost, Folder, History};
 
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -159,7 +160,8 @@ pub(super) fn audit(args: &AuditArgs, root: &Path, paint: Paint, width: Option<u
     let settings = settings(&flags(args), root)?;
     let mut args = args.clone();
     args.baseline = settings.baseline.value.clone().map(PathBuf::from);
-    let project = match Project::read(root, &args.paths, None, options(&args, &settings)) {
+    let options = AuditOptions { cache_losses: cache_losses(root), ..options(&args, &settings) };
+    let project = match Project::read(root, &args.paths, None, options) {
         Ok(project) => project,
         Err(error @ DiscoverError::Nothing(_)) => return Ok(failed(4, &error.to_string())),
         Err(error) => return Ok(failed(3, &error.to_string())),
@@ -198,6 +200,18 @@ fn options(args: &AuditArgs, settings: &AuditSettings) -> AuditOptions {
         options.rules.insert(rule.name.id.to_owned(), off);
     }
     options
+}
+
+/// How many of the newest records are asked what the cache costs.
+const RECORDS: usize = 50;
+
+/// What the project's own records say of sessions for which restoring took longer than it saved.
+fn cache_losses(root: &Path) -> BTreeMap<String, String> {
+    // Only reads: a tree without `.noxide` stays without.
+    let records = Folder::existing(root).map(|folder| folder.newest(RECORDS)).unwrap_or_default();
+    let results = records.iter().flat_map(|record| &record.sessions).filter_map(|session| session.result.as_ref());
+    let costs = CacheCost::of(results).into_iter();
+    costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.loss()?))).collect()
 }
 
 fn failed(exit: u8, message: &str) -> Said {

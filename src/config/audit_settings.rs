@@ -86,6 +86,7 @@ impl AuditSettings {
             forge_version: self.forge_version.value,
             pedantic: self.persona.value == Persona::Pedantic,
             rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.settings())).collect(),
+            cache_losses: std::collections::BTreeMap::new(),
         }
     }
 

@@ -70,7 +70,7 @@ impl History {
 }
 
 /// The middle value; the lower one of two middles.
-fn median(mut values: Vec<u64>) -> Option<u64> {
+pub(super) fn median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len().saturating_sub(1) / 2).copied()
 }

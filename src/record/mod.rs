@@ -1,6 +1,7 @@
 //! Facts of a run: events, records on disk, history.
 
 mod artifacts;
+mod cost;
 mod duration;
 mod event;
 mod folder;
@@ -15,6 +16,7 @@ mod retold;
 mod scratch;
 
 pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
+pub use cost::CacheCost;
 pub use duration::{delta, duration, rough};
 pub use event::{
     Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, Portion, RunFacts, SessionFacts, SessionResult,

@@ -7,6 +7,7 @@ mod artifact_version;
 mod bare_uses;
 mod cache_action_hang;
 mod cache_after_install;
+mod cache_costs_more;
 mod cache_disabled;
 mod cache_in_release;
 mod cache_lost_on_failure;

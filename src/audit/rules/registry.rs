@@ -32,6 +32,7 @@ static ALL: &[&Rule] = &[
     &super::shared_key_different_content::RULE,
     &super::cache_lost_on_failure::RULE,
     &super::cache_in_release::RULE,
+    &super::cache_costs_more::RULE,
     &super::node_missing::RULE,
     &super::key_per_job::RULE,
     &super::environments_not_kept::RULE,
@@ -88,6 +89,7 @@ mod tests {
             let options = || AuditOptions {
                 pedantic: true,
                 runner_capacity: Some(1),
+                cache_losses: [("lint".to_owned(), "restoring took longer".to_owned())].into(),
                 forge_version: if rule.name.id == "NX303" { "14".parse().ok() } else { None },
                 ..AuditOptions::default()
             };

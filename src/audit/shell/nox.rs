@@ -21,8 +21,10 @@ pub enum Selection {
 /// A call of nox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxCall {
-    /// Whether it is `noxide run`.
+    /// Whether it is `noxide run` or `noxide ci`.
     pub noxide: bool,
+    /// Whether noxide's own cache is turned off (`--cache off`).
+    pub uncached: bool,
     /// What it selects.
     pub selection: Selection,
     /// What stands after `--`.
@@ -54,6 +56,7 @@ pub fn nox_call(command: &Command) -> Option<NoxCall> {
     let program = command.words.get(at)?.span;
     let mut call = NoxCall {
         noxide,
+        uncached: false,
         selection: Selection::Default,
         posargs: Vec::new(),
         noxfile: None,
@@ -93,6 +96,7 @@ pub fn nox_call(command: &Command) -> Option<NoxCall> {
                 call.selection = Selection::Tags(tags);
             }
             "-k" | "--keywords" => call.selection = Selection::Keywords(value()),
+            "--cache" => call.uncached = value() == "off",
             "-f" | "--noxfile" => call.noxfile = Some(value()),
             "-db" | "--default-venv-backend" | "-fb" | "--force-venv-backend" => call.backend = Some(value()),
             "-l" | "--list" | "-h" | "--help" | "--version" | "--install-only" => call.selection = Selection::Nothing,
@@ -113,7 +117,7 @@ fn find(words: &[Word]) -> Option<(usize, bool, Option<Starter>)> {
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
         "nox" => Some((0, false, None)),
-        "noxide" if text(1) == "run" => Some((0, true, None)),
+        "noxide" if matches!(text(1), "run" | "ci") => Some((0, true, None)),
         "python" | "python3" | "py" if text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
             let (at, noxide, by) = find(words.get(1..)?)?;
@@ -193,6 +197,9 @@ mod tests {
             (true, Some("other.py"), Some("uv"), 2)
         );
         assert!(call("noxide run").unwrap().noxide && call("noxide list").is_none());
+        assert!(
+            call("noxide ci --cache off -s a").unwrap().uncached && !call("noxide run --cache=auto").unwrap().uncached
+        );
         for (script, pinned) in [
             ("uvx nox", false),
             ("uvx nox@2026.1 -s a", true),

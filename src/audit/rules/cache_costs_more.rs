@@ -1,0 +1,50 @@
+//! NX119: Restoring packages took longer than it saved.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    name: RuleName { id: "NX119", name: "cache-costs-more", what: "Restoring packages took longer than it saved." },
+    why: "Small sets of packages are fetched faster than a cache is asked, and a slow disk or a far store can cost more than the index.",
+    evidence: "Your own records only: at least three runs of the session that restored, and three that did not. One archive of 36,000 files cost more to unpack than to fetch anew (measured).",
+    advice: "Leave the cache out for these sessions (`--cache off`), or bring the store nearer; measure again with `noxide bench`.",
+    severity: Severity::Medium,
+    confidence: Confidence::Medium,
+    persona: Persona::Regular,
+    dialects: EVERYWHERE,
+    bad: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - run: noxide run -s lint
+"#,
+    )],
+    good: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - run: noxide run --cache off -s lint
+"#,
+    )],
+    look,
+};
+
+fn look(project: &Project, found: &mut Found) {
+    if project.options.cache_losses.is_empty() {
+        return;
+    }
+    for view in project.jobs() {
+        for call in view.survey.calls.iter().filter(|call| call.nox.noxide && !call.nox.uncached) {
+            for (name, place) in &call.sessions {
+                if let Some(measured) = project.options.cache_losses.get(name) {
+                    found.report(view.source(), *place, format!("`{name}`: {measured}"));
+                }
+            }
+        }
+    }
+}
