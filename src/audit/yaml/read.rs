@@ -23,6 +23,9 @@ pub enum YamlError {
     /// A NUL byte.
     #[error("a NUL byte: this is not text")]
     Nul(usize),
+    /// Bytes that are no UTF-8, or the character U+FFFD, by which a lenient reader stands in for them.
+    #[error("bytes that are no UTF-8: the forge reads no further")]
+    NotUtf8(usize),
     /// A byte order mark.
     #[error("the file starts with a byte order mark: save it as UTF-8 without one")]
     ByteOrderMark,
@@ -52,6 +55,7 @@ impl YamlError {
         match self {
             Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
             Self::Nul(at)
+            | Self::NotUtf8(at)
             | Self::TooDeep(at)
             | Self::TooMany(at)
             | Self::SecondDocument(at)
@@ -71,6 +75,10 @@ pub fn read(text: &str) -> Result<Node, YamlError> {
     }
     if let Some(at) = text.find('\0') {
         return Err(YamlError::Nul(at));
+    }
+    // Files are read leniently, so that an error has a place; what was put in for bad bytes must not be written back.
+    if let Some(at) = text.find('\u{fffd}') {
+        return Err(YamlError::NotUtf8(at));
     }
     let mut tree = Tree::new(text);
     let mut documents = 0;
@@ -312,6 +320,7 @@ mod tests {
             ("- ".repeat(1 << 19), "nested deeper"),
             (bomb, "aliases"),
             ("a: 1\0".to_owned(), "NUL"),
+            ("a: \u{fffd}".to_owned(), "no UTF-8"),
             ("\u{feff}a: 1".to_owned(), "byte order mark"),
             ("a: 1\n---\nb: 2\n".to_owned(), "second YAML document"),
             (String::new(), "empty"),

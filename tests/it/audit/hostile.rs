@@ -33,6 +33,19 @@ fn hostile_files_are_found_unreadable_within_a_second() {
 }
 
 #[test]
+fn bytes_that_are_no_utf8_are_told_and_never_written_back() {
+    let root = folder(&[(".forgejo/workflows/ci.yml", "")]);
+    let path = root.path().join(".forgejo/workflows/ci.yml");
+    let bytes = b"on: push\njobs: {a: {runs-on: x, steps: [{run: 'echo \xff'}]}}\n";
+    fs_err::write(&path, bytes).unwrap();
+    let found = find(root.path(), true);
+    assert!(found.len() == 1 && found[0].message.contains("no UTF-8"), "{found:?}");
+    let mut fix = std::process::Command::new(env!("CARGO_BIN_EXE_noxide"));
+    fix.args(["audit", "--fix", "--unsafe-fixes", "-C"]).arg(root.path()).output().unwrap();
+    assert_eq!(fs_err::read(&path).unwrap(), bytes);
+}
+
+#[test]
 fn many_keys_and_long_lines_take_no_longer() {
     let keys: String = (0..20_000).map(|n| format!("  k{n}: v\n")).collect();
     let steps: String = (0..2_000).map(|n| format!("      - run: nox -s a{n} b | tee x{n}.log\n")).collect();
