@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 
 import project
+import sessions
+from sessions import blocks
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / "target"
@@ -34,8 +36,11 @@ class Bench:
         self.env |= {"NOXIDE_CACHE_DIR": str(folder / "noxide"), "UV_PYTHON_DOWNLOADS": "never"}
         self.env["PATH"] = os.pathsep.join([str(pathlib.Path(uv).parent), self.env.get("PATH", "")])
         self.full = folder / "full"
+
+    def install(self) -> None:
+        """Fills uv's cache with all that the project needs."""
         project.write(self.work)
-        project.install(self.work, uv, self.with_cache(self.full))
+        project.install(self.work, self.uv, self.with_cache(self.full))
 
     def with_cache(self, cache: pathlib.Path) -> dict[str, str]:
         return self.env | {"UV_CACHE_DIR": str(cache)}
@@ -86,12 +91,6 @@ def size(folder: pathlib.Path) -> tuple[int, int]:
     """Files below a folder and their bytes."""
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return len(sizes), sum(sizes)
-
-
-def blocks(*folders: pathlib.Path) -> int:
-    """Bytes on disk of folders together, hard links counted once."""
-    done = subprocess.run(["du", "-s", "-B1", "-c", *map(str, folders)], capture_output=True, text=True, check=True)
-    return int(done.stdout.splitlines()[-1].split()[0])
 
 
 class Held:
@@ -190,9 +189,33 @@ def verifying(bench: Bench, number: int, held: Held) -> str:
     return table("Verify", taken)
 
 
+def with_sessions(bench: Bench, number: int, held: Held) -> list[str]:
+    """What the cache does for whole sessions."""
+    tools, env = pathlib.Path(bench.uv).parent, {name: value for name, value in bench.env.items() if name != "NOXIDE_CACHE_DIR"}
+    folder = bench.folder / "sessions"
+    folder.mkdir()
+    example = REPOSITORY / "examples" / "parcelbook"
+    book, other = (sessions.Parcelbook(folder / name, bench.noxide, tools, env, example) for name in ("ours", "theirs"))
+    parts = [
+        lambda: sessions.fan_out(folder, bench.noxide, tools, env, number),
+        lambda: sessions.upgraded(folder, bench.noxide, tools, env),
+        lambda: sessions.stored(book),
+        lambda: sessions.warm_installs(other, book, number),
+    ]
+    texts = []
+    for part in parts:
+        text, promises = part()
+        print(text, promises, file=sys.stderr)
+        texts.append(text)
+        for what, value, most in promises:
+            held.say(what, value, most)
+    return texts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--part", choices=["wheels", "sessions"], help="only this half [default: both]")
     parser.add_argument("--noxide", help="the program [default: built in release mode]")
     parser.add_argument("--folder", type=pathlib.Path, help="where to work; on the file system that is to be measured")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a promise is not held")
@@ -203,19 +226,23 @@ def main() -> None:
     uv = TARGET / "venv" / "bin" / "uv"
     if not uv.exists():
         subprocess.run([REPOSITORY / ".ci" / "test", "--no-run"], cwd=REPOSITORY, check=True)
-    held = Held()
+    held, texts = Held(), []
     with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=options.folder) as temporary:
         bench = Bench(pathlib.Path(temporary), str(pathlib.Path(noxide).resolve()), str(uv))
-        saved = bench.cache("save")
-        texts = [
-            f"load {os.getloadavg()[0]:.1f}, {len(os.sched_getaffinity(0))} CPUs, {len(saved['saved'])} wheels, "
-            f"{saved['files']} files, {saved['bytes'] / 1e6:.0f} MB, put by {saved['link']}\n",
-            restoring(bench, options.rounds, held),
-            closure(bench, held),
-            saving(bench, options.rounds, held),
-            verifying(bench, options.rounds, held),
-            "\n".join(held.lines),
-        ]
+        if options.part != "sessions":
+            bench.install()
+            saved = bench.cache("save")
+            texts = [
+                f"load {os.getloadavg()[0]:.1f}, {len(os.sched_getaffinity(0))} CPUs, {len(saved['saved'])} wheels, "
+                f"{saved['files']} files, {saved['bytes'] / 1e6:.0f} MB, put by {saved['link']}\n",
+                restoring(bench, options.rounds, held),
+                closure(bench, held),
+                saving(bench, options.rounds, held),
+                verifying(bench, options.rounds, held),
+            ]
+        if options.part != "wheels":
+            texts += with_sessions(bench, options.rounds, held)
+    texts.append("\n".join(held.lines))
     text = "\n".join(texts)
     print(text)
     (TARGET / "bench").mkdir(exist_ok=True)
