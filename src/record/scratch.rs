@@ -56,7 +56,7 @@ impl Scratch {
         let path = self.path.join(number.to_string());
         if !path.is_dir() {
             let idle = self.idle.borrow_mut().pop();
-            if !idle.is_some_and(|idle| std::fs::rename(idle, &path).is_ok()) {
+            if idle.is_none_or(|idle| std::fs::rename(idle, &path).is_err()) {
                 fs_err::create_dir_all(&path)?;
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cache::{Amount, Phase, Progress};
 use crate::project::SessionId;
@@ -16,6 +16,12 @@ pub trait Provide: Send {
 
     /// Keeps what sessions that are over have fetched.
     fn after(&mut self, over: &[SessionOver], progress: &dyn Progress);
+
+    /// Keeps a little of what sessions that still run have fetched, while there is nothing else to do; says how long to
+    /// wait before the next time, or that there need be none.
+    fn meanwhile(&mut self, _progress: &dyn Progress) -> Option<Duration> {
+        None
+    }
 }
 
 /// What was done for a session before it starts.
@@ -55,6 +61,8 @@ pub(super) enum Errand {
     Before(SessionId),
     /// Keep what these have fetched.
     After(Vec<SessionOver>),
+    /// Nothing came for as long as was asked.
+    Meanwhile,
 }
 
 /// The errands of a run: whoever owns the run gives them, a thread takes them.
@@ -109,8 +117,8 @@ impl Errands {
         self.more.notify_one();
     }
 
-    /// The next errand, once there is one; none when there will be none.
-    pub(super) fn next(&self) -> Option<Errand> {
+    /// The next errand, once there is one or `idle` is over; none when there will be none.
+    pub(super) fn next(&self, idle: Option<Duration>) -> Option<Errand> {
         let mut queue = self.queue();
         loop {
             if let Some(id) = queue.urgent.pop_front().or_else(|| queue.ahead.pop_front()) {
@@ -122,7 +130,15 @@ impl Errands {
             if queue.closed {
                 return None;
             }
-            queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(idle) = idle else {
+                queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (woken, waited) = self.more.wait_timeout(queue, idle).unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                return Some(Errand::Meanwhile);
+            }
+            queue = woken;
         }
     }
 }

@@ -4,9 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::dispatcher::Message;
 use super::provide::{Errand, Errands, Provide};
+
+/// How long nothing is to be done before a little is kept of what sessions have fetched by then.
+const BREATH: Duration = Duration::from_millis(500);
 
 /// The thread that does the errands.
 #[derive(Debug)]
@@ -35,15 +39,18 @@ impl<P: Provide + 'static> Provider<P> {
         let given = Arc::clone(&errands);
         let thread = std::thread::Builder::new().name("provide".to_owned()).spawn(move || {
             let leave = Leave(sender);
-            while let Some(errand) = given.next() {
+            let mut idle = None;
+            while let Some(errand) = given.next(idle) {
                 match errand {
                     Errand::Before(id) => {
                         given.meter.is_of(Some(id));
                         let provided = work.before(id, &given.meter);
                         given.meter.is_of(None);
                         let _ = leave.0.send(Message::Provided(id, provided));
+                        idle = Some(BREATH);
                     }
                     Errand::After(over) => work.after(&over, &given.meter),
+                    Errand::Meanwhile => idle = work.meanwhile(&given.meter),
                 }
             }
             work
@@ -93,6 +100,11 @@ mod tests {
             progress.end();
             self.0.push(format!("after {}", over.len()));
         }
+
+        fn meanwhile(&mut self, _: &dyn Progress) -> Option<Duration> {
+            self.0.push("meanwhile".to_owned());
+            (self.0.len() < 3).then_some(Duration::ZERO)
+        }
     }
 
     #[test]
@@ -117,6 +129,19 @@ mod tests {
         let notes = provider.end().unwrap().0;
         assert_eq!(notes, ["before 0", "before 3", "before 1", "before 2", "after 2"]);
         assert_eq!(messages.iter().count(), 5, "four sessions provided for, and the leave");
+    }
+
+    #[test]
+    fn a_little_is_kept_while_nothing_else_is_to_be_done() {
+        let ((sender, messages), (go, wait)) = (channel(), channel());
+        let provider = Provider::begin(Notes(Vec::new(), wait), sender).unwrap();
+        go.send(()).unwrap();
+        provider.errands().ahead(SessionId(0));
+        assert!(matches!(messages.recv(), Ok(Message::Provided(..))));
+        std::thread::sleep(BREATH * 3);
+        provider.errands().over(SessionOver { id: SessionId(0), install: None });
+        let notes = provider.end().unwrap().0;
+        assert_eq!(notes, ["before 0", "meanwhile", "meanwhile", "after 1"], "as often as it asks for");
     }
 
     #[test]

@@ -19,10 +19,14 @@ use crate::cli::dependencies::find_uv;
 use crate::cli::failure::Failure;
 use crate::cli::keyed::{Keyed, held};
 use crate::cli::opened::Opened;
+use crate::fs::Sha256;
 use crate::output::size;
 use crate::project::lock::normal;
 use crate::project::{Manifest, SessionId};
 use crate::run::{CacheMode, Provide, Provided, SessionOver};
+
+/// How many wheels are taken in at once while sessions run: what is more urgent waits no longer than for these.
+const A_FEW: usize = 4;
 
 /// What a run's dependencies come from and go to.
 pub(in crate::cli) struct Provision {
@@ -45,6 +49,12 @@ pub(in crate::cli) struct Provision {
     pub(in crate::cli) restored: RestoreReport,
     /// What is new in the store, of all sessions.
     pub(in crate::cli) saved: SaveReport,
+    /// Of that, what no session was over to answer for yet.
+    new: Vec<EntryId>,
+    /// Wheels that were met in uv's cache while sessions ran.
+    met: BTreeSet<Sha256>,
+    /// Whether a session fetches.
+    fills: bool,
     /// What went wrong while keeping, in sentences.
     pub(in crate::cli) troubles: Vec<String>,
 }
@@ -106,6 +116,9 @@ impl Provision {
             had: BTreeSet::new(),
             restored: RestoreReport::default(),
             saved: SaveReport::default(),
+            new: Vec::new(),
+            met: BTreeSet::new(),
+            fills: false,
             troubles: Vec::new(),
         })
     }
@@ -250,18 +263,29 @@ impl Provision {
         }
     }
 
-    /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
-    fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
+    /// Takes what is new in uv's cache into the store.
+    fn take_in(&mut self, wanted: &Wanted, progress: &dyn Progress) {
         let Some(uv) = &self.uv else { return };
-        let mut troubles = Vec::new();
-        let mut new = Vec::new();
         match self.store.save(wanted, uv, progress) {
             Ok(report) => {
-                new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
+                self.new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
                 self.saved.add(report);
             }
-            Err(error) => troubles.push(format!("the cache took nothing in: {error}")),
+            Err(error) => {
+                let trouble = format!("the cache took nothing in: {error}");
+                if !self.troubles.contains(&trouble) {
+                    self.troubles.push(trouble);
+                }
+            }
         }
+    }
+
+    /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
+    fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
+        self.take_in(wanted, progress);
+        let Some(uv) = &self.uv else { return };
+        let new = std::mem::take(&mut self.new);
+        let mut troubles = Vec::new();
         let mut digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for pointer in uv.scan().0 {
             digests.entry(plain(&pointer.name)).or_default().push(pointer.digest.to_string());
@@ -307,11 +331,24 @@ impl Provide for Provision {
         let mut cache = wants.used(&report, begun.elapsed().as_secs_f64(), reason);
         cache.bytes += bytes;
         let fills = cache.misses > 0 || wants.counted.is_empty();
+        self.fills |= cache.misses > 0;
         let fill = self.fill.as_ref().filter(|_| fills);
         let fill = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
         let shared = self.fill.as_ref().map(|fill| fill.with_file_name("shared").display().to_string());
         let env = fill.into_iter().chain(shared.map(|shared| ("NOXIDE_INSTALLS_SHARED".to_owned(), shared)));
         Provided { cache: Some(cache), env: env.collect(), notices }
+    }
+
+    fn meanwhile(&mut self, progress: &dyn Progress) -> Option<Duration> {
+        let uv = self.uv.as_ref().filter(|_| self.fills)?;
+        let pointers = uv.scan().0.into_iter().filter(|pointer| self.met.insert(pointer.digest));
+        let package = |pointer: Pointer| WantedPackage { name: pointer.name, digests: [pointer.digest].into() };
+        let wanted: Vec<WantedPackage> = pointers.take(A_FEW).map(package).collect();
+        let some = !wanted.is_empty();
+        if some {
+            self.take_in(&Wanted::These(wanted), progress);
+        }
+        Some(if some { Duration::from_millis(1) } else { Duration::from_secs(1) })
     }
 
     fn after(&mut self, over: &[SessionOver], progress: &dyn Progress) {
