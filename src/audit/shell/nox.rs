@@ -21,7 +21,7 @@ pub enum Selection {
 /// A call of nox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxCall {
-    /// Whether it is `noxide run` or `noxide ci`.
+    /// Whether it is `noxide run`.
     pub noxide: bool,
     /// Whether noxide's own cache is turned off (`--cache off`).
     pub uncached: bool,
@@ -117,7 +117,7 @@ fn find(words: &[Word]) -> Option<(usize, bool, Option<Starter>)> {
     let name = text(0).rsplit('/').next().unwrap_or_default();
     match name {
         "nox" => Some((0, false, None)),
-        "noxide" if matches!(text(1), "run" | "ci") => Some((0, true, None)),
+        "noxide" if text(1) == "run" => Some((0, true, None)),
         "python" | "python3" | "py" if text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
             let (at, noxide, by) = find(words.get(1..)?)?;
@@ -198,7 +198,7 @@ mod tests {
         );
         assert!(call("noxide run").unwrap().noxide && call("noxide list").is_none());
         assert!(
-            call("noxide ci --cache off -s a").unwrap().uncached && !call("noxide run --cache=auto").unwrap().uncached
+            call("noxide run --cache off -s a").unwrap().uncached && !call("noxide run --cache=auto").unwrap().uncached
         );
         for (script, pinned) in [
             ("uvx nox", false),
