@@ -35,9 +35,6 @@ jobs:
 };
 
 fn look(project: &Project, found: &mut Found) {
-    if project.options.cache_losses.is_empty() {
-        return;
-    }
     for view in project.jobs() {
         for call in view.survey.calls.iter().filter(|call| call.nox.noxide && !call.nox.uncached) {
             for (name, place) in &call.sessions {

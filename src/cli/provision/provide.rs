@@ -331,7 +331,7 @@ impl Provide for Provision {
         let mut cache = wants.used(&report, begun.elapsed().as_secs_f64(), reason);
         cache.bytes += bytes;
         let fills = cache.misses > 0 || wants.counted.is_empty();
-        self.fills |= cache.misses > 0;
+        self.fills |= fills;
         let fill = self.fill.as_ref().filter(|_| fills);
         let fill = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
         let shared = self.fill.as_ref().map(|fill| fill.with_file_name("shared").display().to_string());

@@ -60,6 +60,22 @@ fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
     assert!(!third.out.contains("restored for"), "{}", third.out);
 }
 
+/// A session that goes on until the store holds what it has fetched.
+const WAITS: &str = "import nox, os, pathlib, time\nnox.options.default_venv_backend = 'uv'\n\
+    @nox.session\ndef one(session):\n    session.install('alpha')\n    \
+    entries = pathlib.Path(os.environ['NOXIDE_CACHE_DIR'], 'store', 'entries')\n    until = time.monotonic() + 60\n    \
+    while not (entries.is_dir() and any(entries.rglob('RECORD'))):\n        \
+    assert time.monotonic() < until, 'nothing is kept'\n        time.sleep(0.05)\n";
+
+#[test]
+fn what_a_session_has_fetched_is_kept_while_it_runs() {
+    let fixture = project();
+    fixture.project.write("noxfile.py", WAITS);
+    let ran = run(&fixture, "cold", &[]);
+    assert_eq!(used(&ran, "one").map(|(hits, misses, ..)| (hits, misses)), Some((0, 2)), "alpha and beta");
+    assert_eq!(fixture.store().entries().len(), 2);
+}
+
 #[test]
 fn sessions_are_restored_and_saved_by_name() {
     let fixture = project();

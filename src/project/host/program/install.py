@@ -86,7 +86,8 @@ class Installs:
         with self.shared.turn(self.alike) as note:
             if note is None:
                 result = self.build(install, session, words, args, kwargs, print_of, before)
-                self.shared.write(self.alike, self.runner.venv.location, self.runner.friendly_name, self.look()["dists"])
+                self.shared.write(self.alike, self.runner.venv.location, self.runner.friendly_name,
+                                  dists_of(self.runner.venv.location))
                 return result
         try:
             link_environment(note, self.runner.venv.location, dists_of)
