@@ -57,18 +57,20 @@ def run_case(case: cases.Case, tools: cases.Tools, rounds: int) -> tuple[cases.R
     with tempfile.TemporaryDirectory(prefix="noxide-bench-", dir=place) as temporary:
         env |= {"TMPDIR": str(place)} if place else {}
         folder = pathlib.Path(temporary)
-        case.make(folder, tools)
         commands = case.commands(tools)
+        places = {name: cases.place_of(case, folder, name) for name in commands}
+        for place in dict.fromkeys(places.values()):
+            case.make(place, tools)
         for name in case.warm:
             tell(f"{case.name}: {name}, unmeasured")
-            measure.run(commands[name], folder, env, logs / f"warm {name}.log")
+            measure.run(commands[name], places[name], env, logs / f"warm {name}.log")
         for number in range(rounds):
             # The order turns with the rounds, so that no command always follows the same one.
             names = list(commands)
             turned = names[number % len(names):] + names[: number % len(names)]
             for name in turned:
                 log = logs / f"{number + 1} {name}.log"
-                taken = measure.run(commands[name], folder, env, log)
+                taken = measure.run(commands[name], places[name], env, log)
                 tell(f"{case.name}: round {number + 1}, {name}: {taken.wall:.2f} s, exit {taken.code}")
                 figures.setdefault(name, []).append(taken)
                 if log.stat().st_size > 10_000_000:
