@@ -16,6 +16,8 @@ pub struct CacheOptions {
     pub max_entry: u64,
     /// Further folders to keep, such as a tool's own downloads.
     pub folders: Vec<PathBuf>,
+    /// Whether bytecode is kept and put beside its sources. Python does not look whether such a source was changed since.
+    pub bytecode: bool,
 }
 
 impl CacheOptions {
@@ -37,6 +39,7 @@ impl Default for CacheOptions {
             max_unused: Self::MAX_UNUSED,
             max_entry: Self::MAX_ENTRY,
             folders: Vec::new(),
+            bytecode: false,
         }
     }
 }

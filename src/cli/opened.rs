@@ -146,7 +146,8 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
 /// What settings, environment and defaults say of the store: for every command the same.
 pub(super) fn store_options(settings: &Settings) -> CacheOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref())
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref(), ci)
 }
 
 /// Where noxide keeps what is worth keeping between projects.

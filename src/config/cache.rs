@@ -32,6 +32,9 @@ pub struct CacheTable {
     /// Further folders that are kept with the wheels; `~` is the home folder.
     #[schemars(with = "Vec<String>", extend("default" = []))]
     pub folders: Vec<Placed<String>>,
+    /// Whether bytecode of installed packages is kept for later environments; without a word where `CI` is set.
+    #[schemars(with = "bool")]
+    pub bytecode: Option<Placed<bool>>,
 }
 
 impl CacheTable {
@@ -45,6 +48,7 @@ impl CacheTable {
                 key @ "max-size" => cache.max_size = reader.memory(key, node),
                 key @ "max-unused" => cache.max_unused = reader.age(key, node),
                 key @ "folders" => cache.folders = reader.texts(key, node, |text| Ok(text.to_owned())),
+                key @ "bytecode" => cache.bytecode = reader.boolean(key, node),
                 unknown => reader.unknown(unknown, key.span(), &keys_of::<Self>()),
             }
         }

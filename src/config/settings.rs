@@ -234,8 +234,9 @@ impl Settings {
         }
     }
 
-    /// What settings say of the store, which lies in `dir`; `home` is what `~` stands for.
-    pub fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>) -> CacheOptions {
+    /// What settings say of the store, which lies in `dir`; `home` is what `~` stands for, and `ci` whether nobody works
+    /// here but machines.
+    pub fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, ci: bool) -> CacheOptions {
         let table = &self.file.cache;
         let default = CacheOptions::default();
         let expanded = |text: &Placed<String>| match (text.value.strip_prefix("~/"), home) {
@@ -247,6 +248,7 @@ impl Settings {
             max_size: table.max_size.as_ref().map_or(default.max_size, |size| size.value),
             max_unused: table.max_unused.as_ref().map_or(default.max_unused, |age| age.value),
             folders: table.folders.iter().map(expanded).collect(),
+            bytecode: table.bytecode.as_ref().map_or(ci, |bytecode| bytecode.value),
             ..default
         }
     }

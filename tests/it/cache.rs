@@ -1,5 +1,6 @@
 //! `noxide cache`: the store against real uv caches, filled from an index of the tests' own.
 
+mod bytecode;
 mod command;
 mod crowd;
 mod damage;

@@ -22,8 +22,10 @@ const MEMORY: usize = 32 << 20;
 /// What was brought.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Brought {
-    /// Names of the entries that are new in the store.
+    /// Names of the packages that are new in the store.
     pub entries: Vec<String>,
+    /// How many others are: bytecode, environments, folders.
+    pub others: usize,
     /// Bytes that were read from elsewhere.
     pub bytes: u64,
     /// What was planned and not brought.
@@ -46,6 +48,7 @@ impl Brought {
     pub fn add(&mut self, other: Self) {
         self.entries.extend(other.entries);
         self.entries.sort();
+        self.others += other.others;
         self.failed.extend(other.failed);
         (self.bytes, self.seconds) = (self.bytes + other.bytes, self.seconds + other.seconds);
     }
@@ -65,6 +68,7 @@ impl Remote {
             brought.bytes += bytes;
             for (frame, result) in segment.frames.iter().zip(results) {
                 match result {
+                    Ok(Published::New(_)) if frame.id().is_some_and(|id| id.kind.is_state()) => brought.others += 1,
                     Ok(Published::New(_)) => brought.entries.push(frame.name.clone()),
                     Ok(Published::AlreadyThere) => {}
                     Err(reason) => brought.failed.push(NotBrought { name: frame.name.clone(), reason }),

@@ -29,6 +29,9 @@ pub enum FrameError {
 struct Header {
     entry: String,
     name: String,
+    /// The entries that an environment is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<String>,
     placings: Vec<Place>,
     items: Vec<Item>,
 }
@@ -65,6 +68,8 @@ pub(super) fn write(entry: &Entry, out: &mut dyn Write) -> io::Result<u64> {
     let header = Header {
         entry: entry.id.to_string(),
         name: entry.head.name.clone(),
+        // A wheel says itself what it asks for.
+        requires: if entry.id.kind.has_record() { Vec::new() } else { entry.head.requires.clone() },
         placings: placings.iter().map(place).collect(),
         items: entry.listing.items.iter().map(item).collect(),
     };
@@ -117,6 +122,9 @@ pub(super) fn read(
     }
     let refused = |why: String| FrameError::Refused(why);
     let mut incoming = store.incoming(id, &header.name).map_err(|error| refused(error.to_string()))?;
+    if !id.kind.has_record() {
+        incoming.requires(header.requires);
+    }
     for place in header.placings {
         let mut files = Vec::new();
         for size in place.sizes {

@@ -10,6 +10,7 @@ use super::bring_plan::Segment;
 use super::environments::Environments;
 use super::manifest::{Frame, Manifest};
 use super::pack::Pack;
+use super::rewrite::{DAY, Rewrite, is_dead, outdate};
 use super::view::{Remote, View, together};
 use crate::cache::http::Payload;
 use crate::cache::store::{Entry, EntryId, Kind, Store};
@@ -18,21 +19,16 @@ use crate::cache::store::{Entry, EntryId, Kind, Store};
 const EARLY: u64 = 96 << 20;
 /// A pack is closed when it is longer.
 const PACK: u64 = 64 << 20;
-/// More packs than that are written anew as few.
-const MOST_PACKS: usize = 8;
-/// Days after which a pack is written anew: Forgejo's and act's caches drop what is thirty days old, used or not.
-const OLD: i64 = 20;
-/// Days after which what nobody wanted goes.
-const UNUSED: i64 = 14;
 /// Days after which it is written down that something is still wanted.
 const STALE: i64 = 5;
-const DAY: i64 = 24 * 3_600;
 
 /// What was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PushReport {
-    /// Names of the entries that are new there.
+    /// Names of the packages that are new there.
     pub entries: Vec<String>,
+    /// How many others are: bytecode, environments, folders.
+    pub others: usize,
     /// Bytes that were sent.
     pub bytes: u64,
     /// Packs that were written.
@@ -43,45 +39,6 @@ pub struct PushReport {
     pub troubles: Vec<String>,
     /// How long it took.
     pub seconds: f64,
-}
-
-/// Which packs are written anew, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewrite {
-    /// In words for people.
-    pub why: String,
-    /// The packs that go.
-    pub packs: BTreeSet<String>,
-}
-
-impl Rewrite {
-    /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
-    ///
-    /// What is `wanted` now is not unwanted, however long ago it was written down.
-    pub fn of(manifest: &Manifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
-        let today = now / DAY;
-        let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
-        let (mut dead, mut bytes) = (0, 0);
-        for frame in &manifest.frames {
-            bytes += frame.length;
-            dead += if is_dead(frame, today) && !wanted.contains(&frame.entry) { frame.length } else { 0 };
-        }
-        let old: BTreeSet<String> =
-            manifest.packs.iter().filter(|(_, time)| now - **time > OLD * DAY).map(|(key, _)| key.clone()).collect();
-        if all.len() > MOST_PACKS {
-            Some(Self { why: format!("{} packs", all.len()), packs: all })
-        } else if dead * 5 > bytes * 2 {
-            Some(Self { why: format!("{} % of their bytes unwanted", dead * 100 / bytes.max(1)), packs: all })
-        } else if !old.is_empty() {
-            Some(Self { why: format!("{} packs older than {OLD} days", old.len()), packs: old })
-        } else {
-            None
-        }
-    }
-}
-
-fn is_dead(frame: &Frame, today: i64) -> bool {
-    today - frame.used > UNUSED
 }
 
 /// What is sent piece by piece while a run goes on. Nobody sees it before its manifest, which is written at the end.
@@ -171,7 +128,7 @@ impl Pushing<'_> {
     /// Those that neither the store elsewhere has, nor this push has sent.
     fn unsent(&mut self, view: &View, wanted: &[EntryId]) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
-        for id in wanted.iter().filter(|id| matches!(id.kind, Kind::Wheel | Kind::Built)) {
+        for id in wanted.iter().filter(|id| id.kind != Kind::Bucket) {
             match self.store.entry(id) {
                 Ok(Some(entry)) if is_new(view, &entry) && !covers(self.push.frames.iter(), &entry) => {
                     entries.push(entry);
@@ -219,6 +176,7 @@ impl Pushing<'_> {
         for frame in self.push.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.used = today;
         }
+        outdate(&mut self.push.frames);
         self.push.report.rewrite = rewrite.map(|rewrite| rewrite.why);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_keys.iter().cloned());
         self.write_manifest(replaces.collect())?;
@@ -242,7 +200,10 @@ impl Pushing<'_> {
             let mut pack = Pack::new(self.store).map_err(|error| error.to_string())?;
             let left_out = pack.add(now, today).map_err(|error| error.to_string())?;
             self.push.report.troubles.extend(left_out);
-            self.push.report.entries.extend(pack.frames.iter().map(|frame| frame.name.clone()));
+            let is_state = |frame: &&Frame| frame.id().is_some_and(|id| id.kind.is_state());
+            let (states, packages): (Vec<&Frame>, Vec<&Frame>) = pack.frames.iter().partition(is_state);
+            self.push.report.others += states.len();
+            self.push.report.entries.extend(packages.into_iter().map(|frame| frame.name.clone()));
             self.send(pack)?;
             rest = later;
         }
@@ -327,48 +288,13 @@ fn is_new(view: &View, entry: &Entry) -> bool {
 }
 
 /// Whether frames have an entry for every bucket that it fits.
-fn covers<'a>(frames: impl Iterator<Item = &'a Frame>, entry: &Entry) -> bool {
+fn covers<'a>(mut frames: impl Iterator<Item = &'a Frame>, entry: &Entry) -> bool {
     let name = entry.id.to_string();
+    if entry.id.kind.is_state() {
+        return frames.any(|frame| frame.entry == name);
+    }
     let known: BTreeSet<&str> =
         frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
     let placings = entry.placings();
     placings.iter().all(|(placing, _)| known.contains(placing.bucket.as_str())) && !known.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(pack: &str, length: u64, used: i64) -> Frame {
-        Frame {
-            entry: format!("wheel/{}", "a".repeat(64)),
-            name: String::new(),
-            pack: pack.to_owned(),
-            offset: 0,
-            length,
-            raw: 0,
-            digest: String::new(),
-            tree: String::new(),
-            buckets: Vec::new(),
-            used,
-        }
-    }
-
-    fn why(frames: Vec<Frame>, age: i64) -> Option<String> {
-        let now = 20_000 * DAY;
-        let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * DAY)).collect();
-        Rewrite::of(&Manifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now).map(|rewrite| rewrite.why)
-    }
-
-    #[test]
-    fn packs_are_written_anew_by_rule() {
-        let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
-        assert_eq!(why(many(8), 1), None);
-        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
-        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
-        let dead = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
-        assert_eq!(dead.as_deref(), Some("50 % of their bytes unwanted"));
-        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
-        assert_eq!(why(Vec::new(), 0), None);
-    }
 }

@@ -8,7 +8,7 @@ use super::manifest::{Frame, Manifest};
 use super::scope::Scope;
 use super::sums::Sums;
 use crate::cache::backend::{Backend, BackendError};
-use crate::cache::store::{EntryId, Kind, Miss};
+use crate::cache::store::{EntryId, Kind, Miss, StateName};
 use crate::cache::wanted::{Wanted, WantedPackage};
 use crate::fs::Sha256;
 
@@ -127,14 +127,14 @@ pub(super) fn together<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) ->
 }
 
 impl View {
-    /// How many entries it has.
+    /// How many packages it has.
     pub fn len(&self) -> usize {
-        self.frames.len()
+        self.frames.keys().filter(|entry| is_package(entry)).count()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.len() == 0
     }
 
     /// What an environment of this name held; none where nobody knows.
@@ -157,9 +157,37 @@ impl View {
     }
 
     fn package(&self, entry: &str) -> Option<WantedPackage> {
-        let digest = EntryId::parse(entry).and_then(|id| Sha256::from_hex(id.id().get(..64)?))?;
+        let id = EntryId::parse(entry).filter(|id| id.kind.has_record())?;
+        let digest = Sha256::from_hex(id.id().get(..64)?)?;
         let name = self.frames.get(entry)?.first()?.name.clone();
         Some(WantedPackage { name, digests: BTreeSet::from([digest]) })
+    }
+
+    /// The newest states there of what has none here.
+    pub fn newest(&self, names: &[StateName], has: &dyn Fn(&StateName) -> bool) -> Vec<Frame> {
+        names
+            .iter()
+            .filter(|name| !has(name))
+            .filter_map(|name| name.starts().find_map(|start| self.state(&start)))
+            .collect()
+    }
+
+    fn state(&self, start: &str) -> Option<Frame> {
+        let from = self.frames.range(start.to_owned()..);
+        let all = from.take_while(|(entry, _)| entry.starts_with(start)).filter_map(|(_, frames)| frames.first());
+        let time = |frame: &&Frame| frame.id().and_then(|id| id.state().map(|(_, time)| time));
+        all.max_by_key(time).cloned()
+    }
+
+    /// The bytecode of wanted packages, for interpreters of this tag.
+    pub fn bytecode(&self, wanted: &[WantedPackage], tag: &str) -> Vec<StateName> {
+        let digests = wanted.iter().flat_map(|package| &package.digests);
+        let starts = digests.flat_map(|digest| [format!("wheel/{digest}"), format!("built/{digest}.")]);
+        let frames = starts.flat_map(|start| {
+            self.frames.range(start.clone()..).take_while(move |(entry, _)| entry.starts_with(&start))
+        });
+        let trees: BTreeSet<&str> = frames.flat_map(|(_, frames)| frames).map(|frame| frame.tree.as_str()).collect();
+        trees.into_iter().map(|tree| StateName::bytecode(tree, tag)).collect()
     }
 
     /// Plans what of the wanted is brought: what `has` says no to, for a uv cache with these buckets. Names what is there
@@ -171,6 +199,18 @@ impl View {
         sums: Option<&Sums>,
         has: &dyn Fn(&EntryId) -> bool,
     ) -> (BringPlan, Vec<Miss>) {
+        let (frames, misses) = self.frames_of(wanted, buckets, sums, has);
+        (BringPlan::new(frames), misses)
+    }
+
+    /// The same, not yet put together to reads.
+    pub fn frames_of(
+        &self,
+        wanted: &Wanted,
+        buckets: &[&str],
+        sums: Option<&Sums>,
+        has: &dyn Fn(&EntryId) -> bool,
+    ) -> (Vec<Frame>, Vec<Miss>) {
         let mut frames = Vec::new();
         let mut misses = Vec::new();
         let digests: Option<BTreeSet<String>> = match wanted {
@@ -200,6 +240,11 @@ impl View {
                 }
             }
         }
-        (BringPlan::new(frames), misses)
+        (frames, misses)
     }
+}
+
+/// Whether a name of an entry is that of a package; the others are states.
+fn is_package(entry: &str) -> bool {
+    EntryId::parse(entry).is_some_and(|id| id.kind.has_record())
 }

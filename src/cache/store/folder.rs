@@ -14,6 +14,7 @@ use super::restore::{Restored, look};
 use super::restore_plan::Miss;
 use super::root::Store;
 use super::save::{NotSaved, Saved};
+use super::state::StateName;
 use super::wrong::Damage;
 
 /// A folder that is kept.
@@ -50,6 +51,11 @@ impl KeptFolder {
         let like = format!("pip-{}-", short(pythons));
         let (key, name) = (format!("{like}{}", short(installs)), "pip's cache".to_owned());
         Self { kind: Kind::Folder, key, like, name, path, only: &["http", "wheels"] }
+    }
+
+    /// What it is called in the store.
+    pub fn state(&self) -> StateName {
+        StateName::new(self.kind, &self.key).or_like(&self.like)
     }
 
     fn takes(&self, path: &Path) -> bool {

@@ -15,6 +15,8 @@ pub enum Kind {
     Wheel,
     /// A wheel that uv built from a source archive; its id is the archive's SHA-256 and the wheel's name.
     Built,
+    /// Bytecode of a wheel's modules; its id is the digest of the wheel's tree and the tag of the interpreter.
+    Bytecode,
     /// All of a uv cache whose layout is not known; its id is uv's version.
     Bucket,
     /// An environment of a session; its id is the digest of its path and interpreter.
@@ -25,17 +27,23 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Wheel, Self::Built, Self::Bucket, Self::Venv, Self::Folder];
+    pub const ALL: [Self; 6] = [Self::Wheel, Self::Built, Self::Bytecode, Self::Bucket, Self::Venv, Self::Folder];
 
     /// Its word, also the name of its folder in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wheel => "wheel",
             Self::Built => "built",
+            Self::Bytecode => "bytecode",
             Self::Bucket => "bucket",
             Self::Venv => "venv",
             Self::Folder => "folder",
         }
+    }
+
+    /// Whether it is one of the states of something, of which the newest counts.
+    pub fn is_state(self) -> bool {
+        !self.has_record()
     }
 
     /// Whether its tree carries a `RECORD` with the digest of every file.

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::cache::options::CacheOptions;
 use crate::fs::{Linker, Sha256, Stamp, Workspace, blake3_hex, inner_path, sha256_of, stays_inside, walk};
 
+use super::bytecode_form::bytecode_faults;
 use super::entry::Placing;
 use super::head::Head;
-use super::id::EntryId;
+use super::id::{EntryId, Kind};
 use super::listing::{Listed, Listing, What};
 use super::root::{Store, StoreError};
 use super::wheel_record::against_record;
@@ -181,7 +182,7 @@ impl Incoming<'_> {
     }
 
     /// Names what it asks for, where that is in no METADATA.
-    pub(super) fn requires(&mut self, requires: Vec<String>) {
+    pub(in crate::cache) fn requires(&mut self, requires: Vec<String>) {
         self.requires = Some(requires);
     }
 
@@ -201,6 +202,11 @@ impl Incoming<'_> {
             if !faults.is_empty() {
                 return Err(faults.into_iter().map(|(path, wrong)| self.damage(&path, wrong)).collect());
             }
+        }
+        let strange =
+            if self.id.kind == Kind::Bytecode { bytecode_faults(&listing, &place.join("tree")) } else { Vec::new() };
+        if !strange.is_empty() {
+            return Err(strange.into_iter().map(|(path, wrong)| self.damage(&path, wrong)).collect());
         }
         let mut head = Head::new(&self.id, self.name.clone());
         head.tree = listing.tree_digest();

@@ -1,6 +1,9 @@
 //! The store on disk: entries, each whole or not at all, each verified before it is used.
 
+mod bytecode;
+mod bytecode_form;
 mod entry;
+mod environment;
 mod folder;
 mod head;
 mod id;
@@ -21,7 +24,9 @@ mod verify;
 mod wheel_record;
 mod wrong;
 
+pub use bytecode::KeptBytecode;
 pub use entry::{Entry, Placing, PlacingFile};
+pub use environment::Environment;
 pub use folder::KeptFolder;
 pub use head::Head;
 pub use id::{EntryId, Kind};
@@ -33,6 +38,7 @@ pub use restore::{RestoreReport, Restored};
 pub use restore_plan::{Miss, RestorePlan};
 pub use root::{Store, StoreError};
 pub use save::{NotSaved, SaveReport, Saved};
+pub use state::StateName;
 pub use status::{KindStatus, Status};
 pub use venv::KeptVenv;
 pub use verify::VerifyReport;

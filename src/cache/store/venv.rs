@@ -1,19 +1,20 @@
 //! Environments of sessions, taken into the store: their wheels by name, and what is their own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::fs::{Linker, Stamp, blake3_hex, in_parallel, sha256_of, walk};
-use crate::project::lock::normal;
+use crate::fs::{Linker, Stamp, blake3_hex, in_parallel};
 
 use super::entry::Entry;
+use super::environment::{Environment, Seen};
 use super::id::{EntryId, Kind};
 use super::incoming::Published;
 use super::listing::{Listed, What};
 use super::root::Store;
 use super::save::{NotSaved, Saved};
+use super::state::StateName;
 use super::venv_parts::{Parts, WheelPart, installed};
 use super::wrong::Damage;
 
@@ -54,21 +55,15 @@ impl KeptVenv {
         &self.path
     }
 
+    /// What it is called in the store.
+    pub fn state(&self) -> StateName {
+        StateName::new(Kind::Venv, &self.key)
+    }
+
     /// What people call it: its place.
     pub fn name(&self) -> String {
         self.path.display().to_string()
     }
-}
-
-/// What stands in an environment now.
-#[derive(Default)]
-struct Seen {
-    files: HashMap<String, Stamp>,
-    links: BTreeMap<String, String>,
-    folders: BTreeSet<String>,
-    /// Folders that say what is installed, with their times.
-    dists: BTreeMap<String, i64>,
-    site: String,
 }
 
 impl Store {
@@ -78,11 +73,25 @@ impl Store {
     /// Why it is not kept.
     pub fn save_venv(&self, kept: &KeptVenv) -> Result<Option<Saved>, NotSaved> {
         let not = |reason: String| NotSaved { name: kept.name(), reason };
-        let seen = look_at(kept).map_err(not)?;
-        let wheels = self.wheels_in(&seen, &kept.path);
-        let (parts, own) = take_apart(kept, &seen, &wheels).map_err(not)?;
+        let environment = is_its(kept).and_then(|()| self.look(&kept.path)).map_err(not)?;
+        self.save_looked(kept, &environment, &HashSet::new())
+    }
+
+    /// The same of an environment that was looked at, without its files at these places.
+    ///
+    /// # Errors
+    /// Why it is not kept.
+    pub fn save_looked(
+        &self,
+        kept: &KeptVenv,
+        environment: &Environment,
+        without: &HashSet<String>,
+    ) -> Result<Option<Saved>, NotSaved> {
+        let not = |reason: String| NotSaved { name: kept.name(), reason };
+        is_its(kept).map_err(not)?;
+        let (parts, own) = take_apart(kept, environment, without).map_err(not)?;
         let newest = self.newest(Kind::Venv, &kept.key);
-        if newest.as_ref().is_some_and(|entry| is_same(entry, &parts, &own, &seen)) {
+        if newest.as_ref().is_some_and(|entry| is_same(entry, &parts, &own, &environment.seen)) {
             newest.iter().for_each(|entry| self.touch(&entry.id));
             return Ok(None);
         }
@@ -113,41 +122,10 @@ impl Store {
             Err(damaged) => Err(damaged.first().map(words).unwrap_or_default()),
         }
     }
-
-    /// The wheels of the store that an environment's metadata name and that are the very ones.
-    fn wheels_in(&self, seen: &Seen, root: &Path) -> Vec<Entry> {
-        let mut known: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
-        let ids: Vec<EntryId> =
-            [Kind::Wheel, Kind::Built].into_iter().flat_map(|kind| self.of_kind(kind, "")).collect();
-        for (id, head) in ids.iter().zip(in_parallel(&ids, |id| self.head(id).ok())) {
-            known.entry(head.map_or_else(String::new, |head| spoken(&head.name, ' '))).or_default().push(id.clone());
-        }
-        let dists: Vec<&str> = seen.dists.keys().filter_map(|path| path.rsplit('/').next()).collect();
-        let found = in_parallel(&dists, |dist| {
-            let name = spoken(dist.trim_end_matches(".dist-info"), '-');
-            let entries = known.get(&name).into_iter().flatten().filter_map(|id| self.entry(id).ok().flatten());
-            // Two wheels of one version are told apart by what they say of themselves.
-            let says = [format!("{dist}/METADATA"), format!("{dist}/WHEEL")];
-            let mut entries = entries.filter(|entry| {
-                says.iter().all(|path| {
-                    let item = entry.listing.items.iter().find(|item| item.path == *path);
-                    item.is_some_and(|item| is_shared(item, &format!("{}/{path}", seen.site), seen, root) == Some(true))
-                })
-            });
-            entries.next()
-        });
-        found.into_iter().flatten().collect()
-    }
 }
 
-/// One spelling of a name and its version: `Foo.bar 1.0` and `foo_bar-1.0`.
-fn spoken(text: &str, between: char) -> String {
-    let (name, version) = text.split_once(between).unwrap_or((text, ""));
-    format!("{} {version}", normal(name))
-}
-
-/// What stands in an environment, if it is one that nox would take for its own and this interpreter's.
-fn look_at(kept: &KeptVenv) -> Result<Seen, String> {
+/// Whether an environment is one that nox would take for its own and this interpreter's; else why not.
+fn is_its(kept: &KeptVenv) -> Result<(), String> {
     let config = fs_err::read_to_string(kept.path.join("pyvenv.cfg")).map_err(|error| error.to_string())?;
     if !config.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "uv")) {
         return Err("it was not made by uv".to_owned());
@@ -155,56 +133,22 @@ fn look_at(kept: &KeptVenv) -> Result<Seen, String> {
     if std::fs::canonicalize(kept.path.join("bin/python")).ok().as_ref() != Some(&kept.python) {
         return Err("it was made for another interpreter".to_owned());
     }
-    let mut seen = Seen::default();
-    let mut filled: HashSet<PathBuf> = HashSet::new();
-    for (path, stamp) in walk(&kept.path).map_err(|error| error.to_string())? {
-        let text = path.to_str().ok_or("a name in it is no text")?.to_owned();
-        filled.extend(path.parent().map(Path::to_path_buf));
-        if stamp.is_link() {
-            let target = std::fs::read_link(kept.path.join(&path)).map_err(|error| error.to_string())?;
-            seen.links.insert(text, target.to_str().ok_or("a link in it is no text")?.to_owned());
-        } else if stamp.is_file() {
-            seen.files.insert(text, stamp);
-        } else if !stamp.is_folder() {
-            return Err(format!("{text} is no file"));
-        } else {
-            if text.ends_with("/site-packages") && text.matches('/').count() == 2 {
-                seen.site.clone_from(&text);
-            }
-            let in_site = path.parent().is_some_and(|parent| parent.ends_with("site-packages"));
-            if in_site && text.ends_with(".dist-info") {
-                seen.dists.insert(text.clone(), stamp.modified);
-            }
-            seen.folders.insert(text);
-        }
-    }
-    seen.folders.retain(|folder| !filled.contains(Path::new(folder)));
-    if seen.site.is_empty() { Err("it has no site-packages".to_owned()) } else { Ok(seen) }
-}
-
-/// Whether a file of an environment is the file of a wheel; none where it is the very file, and written to since.
-fn is_shared(item: &Listed, place: &str, seen: &Seen, root: &Path) -> Option<bool> {
-    let What::File { sha256, size, executable, inode, modified, .. } = item.what else { return Some(false) };
-    let Some(stamp) = seen.files.get(place) else { return Some(false) };
-    let very = stamp.inode == inode;
-    if very && stamp.modified == modified && stamp.size == size {
-        return Some(stamp.is_executable() == executable && !stamp.is_special());
-    }
-    let same = stamp.size == size
-        && stamp.is_executable() == executable
-        && !stamp.is_special()
-        && sha256_of(&root.join(place)).is_ok_and(|(found, _)| found == sha256);
-    if same || !very { Some(same) } else { None }
+    Ok(())
 }
 
 /// Tells what of an environment is its wheels', and gives the paths of the rest.
-fn take_apart(kept: &KeptVenv, seen: &Seen, wheels: &[Entry]) -> Result<(Parts, HashSet<String>), String> {
+fn take_apart(
+    kept: &KeptVenv,
+    environment: &Environment,
+    without: &HashSet<String>,
+) -> Result<(Parts, HashSet<String>), String> {
+    let (seen, wheels) = (&environment.seen, &environment.wheels);
     let mut parts = Parts::new(&kept.path, &kept.python, &seen.site);
-    let mut own: HashSet<String> = seen.files.keys().cloned().collect();
+    let mut own: HashSet<String> = seen.files.keys().filter(|path| !without.contains(*path)).cloned().collect();
     for wheel in wheels {
         let files: Vec<(String, &Listed)> =
             wheel.listing.files().filter_map(|item| Some((installed(&seen.site, &item.path)?, item))).collect();
-        let shared = in_parallel(&files, |(path, item)| is_shared(item, path, seen, &kept.path));
+        let shared = in_parallel(&files, |(path, item)| environment.is_shared(item, path));
         let mut except = BTreeSet::new();
         for ((path, _), shared) in files.into_iter().zip(shared) {
             // Of two wheels that have a file at one place the first gives it.
@@ -219,17 +163,21 @@ fn take_apart(kept: &KeptVenv, seen: &Seen, wheels: &[Entry]) -> Result<(Parts, 
     parts.links.clone_from(&seen.links);
     parts.folders.clone_from(&seen.folders);
     parts.times.clone_from(&seen.dists);
+    // Its own files come back with their times: installers and Python go by them.
+    let timed = own.iter().filter_map(|path| Some((path.clone(), seen.files.get(path)?.modified)));
+    parts.times.extend(timed);
     // What a restore would refuse is not kept.
     parts.compose(&super::listing::Listing::default(), wheels).map_err(|wrong| wrong.to_string())?;
     Ok((parts, own))
 }
 
-/// Whether an environment is as it was kept: the same parts, and its own files with the same sizes and times.
+/// Whether an environment is as it was kept: the same parts, among them the times of its own files, and those of the
+/// same sizes.
 fn is_same(entry: &Entry, parts: &Parts, own: &HashSet<String>, seen: &Seen) -> bool {
     let same = |item: &Listed| {
-        let What::File { size, executable, modified, .. } = item.what else { return false };
+        let What::File { size, executable, .. } = item.what else { return false };
         let stamp = own.get(&item.path).and_then(|path| seen.files.get(path));
-        stamp.is_some_and(|stamp| (stamp.size, stamp.modified, stamp.is_executable()) == (size, modified, executable))
+        stamp.is_some_and(|stamp| (stamp.size, stamp.is_executable()) == (size, executable))
     };
     let files: Vec<&Listed> = entry.listing.files().filter(|item| item.path != Parts::NAME).collect();
     files.len() == own.len()

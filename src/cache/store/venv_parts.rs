@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub(super) links: BTreeMap<String, String>,
     /// Folders with nothing in them.
     pub(super) folders: BTreeSet<String>,
-    /// When folders were last written to whose time tells what was installed.
+    /// When its own files, and folders whose time tells what was installed, were last written to.
     pub(super) times: BTreeMap<String, i64>,
 }
 

@@ -39,7 +39,9 @@ impl Store {
             return Err(miss("there is one already".to_owned()));
         }
         let Some(entry) = self.newest(Kind::Venv, &kept.key) else { return Err(miss(Miss::NEVER.to_owned())) };
-        if kept.not_before.is_some_and(|time| entry.head.saved < time) {
+        // One that was brought from elsewhere was taken in here later than it was made: its name says when.
+        let made = entry.id.state().map(|(_, time)| time);
+        if kept.not_before.is_some_and(|time| made.is_none_or(|made| made < time.as_nanosecond())) {
             return Err(miss("it was made longer ago than max-age".to_owned()));
         }
         let done = self.put_venv(&entry, kept, progress);
@@ -71,8 +73,8 @@ impl Store {
         progress.advance(Amount { entries: 1, ..Amount::default() });
         progress.end();
         put?;
-        for (folder, time) in &parts.times {
-            set_time(&new.join(folder), *time)?;
+        for (path, time) in &parts.times {
+            set_time(&new.join(path), *time)?;
         }
         std::fs::rename(&new, &kept.path)?;
         for used in wheels.iter().chain([entry]) {
@@ -165,8 +167,8 @@ fn put_one(thing: &Placed<'_>, trees: &Trees<'_>, new: &Path, linkers: &(Linker,
     }
 }
 
-fn set_time(folder: &Path, nanoseconds: i64) -> io::Result<()> {
+fn set_time(path: &Path, nanoseconds: i64) -> io::Result<()> {
     let since = std::time::Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
     let times = std::fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH + since);
-    std::fs::File::open(folder)?.set_times(times)
+    std::fs::File::open(path)?.set_times(times)
 }

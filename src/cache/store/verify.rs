@@ -10,6 +10,7 @@ use crate::cache::options::CacheOptions;
 use crate::cache::progress::{Amount, Phase, Progress};
 use crate::fs::{Stamp, in_parallel, sha256_of, stays_inside, walk};
 
+use super::bytecode_form::bytecode_faults;
 use super::entry::Entry;
 use super::id::{EntryId, Kind};
 use super::listing::{Listed, What};
@@ -95,6 +96,9 @@ impl Store {
         }
         if id.kind == Kind::Venv && faults.is_empty() {
             faults.extend(self.parts_faults(&entry));
+        }
+        if id.kind == Kind::Bytecode && faults.is_empty() {
+            faults.extend(bytecode_faults(&entry.listing, &entry.tree()));
         }
         faults.extend(entry.placing_faults());
         progress.advance(Amount { entries: 1, ..Amount::default() });

@@ -57,6 +57,9 @@ pub enum Wrong {
     /// The wheel's own `RECORD` is missing or no RECORD.
     #[error("no usable RECORD: {0}")]
     Record(String),
+    /// It is among bytecode and is none, or not of the form that is kept.
+    #[error("no bytecode of a package's module, in unchecked-hash form")]
+    Bytecode,
     /// The entry's facts are missing, torn, or speak of another entry.
     #[error("no usable facts: {0}")]
     Facts(String),

@@ -32,6 +32,7 @@ fn told(status: &Status, now: Timestamp) -> String {
         let used = kind.used.map(|used| format!(", last used {}", ago(used, now))).unwrap_or_default();
         let what = match kind.kind {
             Kind::Built => "built wheel",
+            Kind::Bytecode => "compiled wheel",
             Kind::Bucket => "whole cache",
             Kind::Venv => "environment",
             other => other.as_str(),

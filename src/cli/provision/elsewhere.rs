@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::wants::Wants;
 use crate::cache::remote::{
-    BringPlan, Brought, Environments, KnownPackages, Push, PushReport, Remote, Scope, Sums, View,
+    BringPlan, Brought, Environments, Frame, KnownPackages, Push, PushReport, Remote, Scope, Sums, View,
 };
-use crate::cache::store::{EntryId, Kind};
+use crate::cache::store::{EntryId, Kind, StateName};
 use crate::cache::{Progress, Store, UvCache, Wanted, WantedPackage, open};
 use crate::fs::write_atomic;
 
@@ -19,6 +19,8 @@ pub(super) struct Elsewhere {
     held: Environments,
     known: Option<KnownPackages>,
     push: Push,
+    /// Bytecode, environments and folders that the run had or made: those stay wanted there.
+    states: BTreeSet<EntryId>,
     /// What was brought, of all sessions.
     pub(super) brought: Brought,
     /// What was sent, once the run is over.
@@ -46,6 +48,7 @@ impl Elsewhere {
             held: Environments::default(),
             known: None,
             push: Push::default(),
+            states: BTreeSet::new(),
             brought: Brought::default(),
             pushed: None,
             troubles: Vec::new(),
@@ -62,22 +65,17 @@ impl Elsewhere {
         self.view.as_ref().map_or(0, View::len)
     }
 
-    /// Adds what is known of a session there, by the name of its environment, and brings what the store here lacks.
+    /// Adds what is known of a session there, by the name of its environment, and brings what the store here lacks: its
+    /// packages, their bytecode for interpreters of a tag, and these states.
     pub(super) fn bring(
         &mut self,
         environment: &str,
         wants: &mut Wants,
+        (tag, states): (Option<&str>, &[StateName]),
         (store, cache): (&Store, &UvCache),
         progress: &dyn Progress,
     ) {
-        let view = match &self.view {
-            Some(view) => view,
-            None => {
-                let mut view = self.remote.view();
-                self.troubles.append(&mut view.troubles);
-                self.view.insert(view)
-            }
-        };
+        let view = self.view();
         match view.held(environment) {
             Some(held) if wants.counted.is_empty() => wants.counted = held,
             Some(held) => wants.beside.extend(held),
@@ -89,27 +87,67 @@ impl Elsewhere {
             wants.beside.extend(view.beside());
         }
         let wanted: Vec<WantedPackage> = wants.all().cloned().collect();
+        let mut states = states.to_vec();
+        states.extend(tag.into_iter().flat_map(|tag| view.bytecode(&wanted, tag)));
         let has = |id: &EntryId| store.has(id);
         let buckets = cache.layout().buckets();
-        let (plan, misses) = view.plan(&Wanted::These(wanted), &buckets, self.remote.sums.as_ref(), &has);
+        let sums = self.remote.sums.as_ref();
+        let view = self.view.as_ref();
+        let planned = view.map(|view| view.frames_of(&Wanted::These(wanted), &buckets, sums, &has));
+        let (frames, misses) = planned.unwrap_or_default();
+        for miss in &misses {
+            self.trouble(format!("{} is not used: {}", miss.name, miss.reason));
+        }
+        self.bring_frames(frames, &states, store, progress);
+    }
+
+    /// Brings the newest of these states that the store here lacks.
+    pub(super) fn bring_states(&mut self, states: &[StateName], store: &Store, progress: &dyn Progress) {
+        if !states.is_empty() {
+            self.view();
+            self.bring_frames(Vec::new(), states, store, progress);
+        }
+    }
+
+    fn bring_frames(&mut self, mut frames: Vec<Frame>, states: &[StateName], store: &Store, progress: &dyn Progress) {
+        // Nothing but a wheel's tree can be in `noxide.sums`; and with it, nothing else is used.
+        if let (Some(view), None) = (&self.view, &self.remote.sums) {
+            frames.extend(view.newest(states, &|name| store.has_state(name)));
+        }
+        let plan = BringPlan::new(frames);
+        if plan == BringPlan::default() {
+            return;
+        }
+        let brought = self.remote.bring(&plan, store, progress);
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        let first = brought.failed.iter().filter(|failed| told.insert(&failed.reason));
         let mut troubles: Vec<String> =
-            misses.iter().map(|miss| format!("{} is not used: {}", miss.name, miss.reason)).collect();
-        if plan != BringPlan::default() {
-            let brought = self.remote.bring(&plan, store, progress);
-            let mut told: BTreeSet<&str> = BTreeSet::new();
-            for failed in brought.failed.iter().filter(|failed| told.insert(&failed.reason)) {
-                troubles.push(format!("{} was not brought: {}", failed.name, failed.reason));
-            }
-            if let Some(more) = brought.failed.len().checked_sub(told.len()).filter(|more| *more > 0) {
-                troubles.push(format!("{more} more were not brought"));
-            }
-            self.brought.add(brought);
+            first.map(|failed| format!("{} was not brought: {}", failed.name, failed.reason)).collect();
+        if let Some(more) = brought.failed.len().checked_sub(told.len()).filter(|more| *more > 0) {
+            troubles.push(format!("{more} more were not brought"));
         }
-        for trouble in troubles {
-            if !self.troubles.contains(&trouble) {
-                self.troubles.push(trouble);
-            }
+        troubles.into_iter().for_each(|trouble| self.trouble(trouble));
+        self.brought.add(brought);
+    }
+
+    /// What the manifests there say, read once.
+    fn view(&mut self) -> &View {
+        self.view.get_or_insert_with(|| {
+            let mut view = self.remote.view();
+            self.troubles.append(&mut view.troubles);
+            view
+        })
+    }
+
+    fn trouble(&mut self, trouble: String) {
+        if !self.troubles.contains(&trouble) {
+            self.troubles.push(trouble);
         }
+    }
+
+    /// The run has had, or made, these states.
+    pub(super) fn uses(&mut self, states: impl IntoIterator<Item = EntryId>) {
+        self.states.extend(states);
     }
 
     /// A session is over: what its environment holds and what is new will be sent, much of it at once.
@@ -122,7 +160,7 @@ impl Elsewhere {
             self.held.look(environment, known);
         }
         let mut wanted = self.held.entries();
-        wanted.extend(new.iter().cloned());
+        wanted.extend(new.iter().chain(&self.states).cloned());
         let wanted: Vec<EntryId> = wanted.into_iter().collect();
         if let Some(view) = &self.view {
             self.push = std::mem::take(&mut self.push).add(&self.remote, view, store, &wanted, now());
@@ -132,7 +170,7 @@ impl Elsewhere {
     /// Sends the rest.
     pub(super) fn close(&mut self, store: &Store) {
         let Some(view) = &self.view else { return };
-        let wanted: Vec<EntryId> = self.held.entries().into_iter().collect();
+        let wanted: Vec<EntryId> = self.held.entries().into_iter().chain(self.states.iter().cloned()).collect();
         let report = std::mem::take(&mut self.push).finish(&self.remote, view, store, &wanted, &self.held, now());
         self.troubles.extend(report.troubles.iter().map(|trouble| format!("not sent: {trouble}")));
         self.pushed = Some(report);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cache::store::{KeptFolder, Miss};
+use crate::cache::store::{EntryId, KeptFolder, Miss, StateName};
 use crate::cache::{Progress, Store};
 use crate::cli::keyed::Keyed;
 use crate::fs::Sha256;
@@ -26,22 +26,36 @@ impl Folders {
         });
     }
 
-    /// Puts back what is missing of each, once; gives what went wrong, in sentences.
-    pub(super) fn restore(&mut self, store: &Store, progress: &dyn Progress) -> Vec<String> {
-        let mut troubles = Vec::new();
-        for folder in self.kept.iter().flatten().filter(|_| !self.restored) {
-            // What was never kept is no trouble.
-            let missed = store.restore_folder(folder, progress).err().filter(|miss| miss.reason != Miss::NEVER);
-            troubles.extend(missed.map(|miss| format!("cache: {}: {}", miss.name, miss.reason)));
-        }
-        self.restored = true;
-        troubles
+    /// What they are called in a store; nothing more once they were put back.
+    pub(super) fn states(&self) -> Vec<StateName> {
+        self.kept.iter().flatten().filter(|_| !self.restored).map(KeptFolder::state).collect()
     }
 
-    /// Keeps each as it is now; gives what went wrong, in sentences.
-    pub(super) fn save(&self, store: &Store, progress: &dyn Progress) -> Vec<String> {
-        let failed = self.kept.iter().flatten().filter_map(|folder| store.save_folder(folder, progress).err());
-        failed.map(|not| format!("{} is not kept: {}", not.name, not.reason)).collect()
+    /// Puts back what is missing of each, once; gives what is in use now, and what went wrong, in sentences.
+    pub(super) fn restore(&mut self, store: &Store, progress: &dyn Progress) -> (Vec<EntryId>, Vec<String>) {
+        let (mut used, mut troubles) = (Vec::new(), Vec::new());
+        for folder in self.kept.iter().flatten().filter(|_| !self.restored) {
+            match store.restore_folder(folder, progress) {
+                Ok(restored) => used.extend(EntryId::parse(&restored.entry)),
+                // What was never kept is no trouble.
+                Err(miss) if miss.reason == Miss::NEVER => {}
+                Err(miss) => troubles.push(format!("cache: {}: {}", miss.name, miss.reason)),
+            }
+        }
+        self.restored = true;
+        (used, troubles)
+    }
+
+    /// Keeps each as it is now; gives what is new in the store, and what went wrong, in sentences.
+    pub(super) fn save(&self, store: &Store, progress: &dyn Progress) -> (Vec<EntryId>, Vec<String>) {
+        let (mut new, mut troubles) = (Vec::new(), Vec::new());
+        for folder in self.kept.iter().flatten() {
+            match store.save_folder(folder, progress) {
+                Ok(saved) => new.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
+                Err(not) => troubles.push(format!("{} is not kept: {}", not.name, not.reason)),
+            }
+        }
+        (new, troubles)
     }
 }
 

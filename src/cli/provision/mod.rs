@@ -1,7 +1,9 @@
 //! Dependencies that are there before a session asks for them, and kept after it: from the store here, and one elsewhere.
 
+mod bytecode;
 mod elsewhere;
 mod folders;
+mod keep;
 mod provide;
 mod told;
 mod venvs;

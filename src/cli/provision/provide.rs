@@ -1,27 +1,26 @@
 //! Dependencies that are there before a session asks for them: restored before it starts, kept when it is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::bytecode::Bytecode;
 use super::elsewhere::{Elsewhere, write_sums};
 use super::folders::{Folders, is_pips};
 use super::venvs::Venvs;
 use super::wants::{Wants, new_to_us, obeys};
-use crate::cache::keys::Held;
-use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport};
+use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport, StateName};
 use crate::cache::uv::{Known, Pointer};
 use crate::cache::{Progress, Store, Uv, UvCache, Wanted, WantedPackage};
 use crate::cli::dependencies::find_uv;
 use crate::cli::failure::Failure;
-use crate::cli::keyed::{Keyed, held};
+use crate::cli::keyed::Keyed;
 use crate::cli::opened::Opened;
 use crate::fs::Sha256;
 use crate::output::size;
-use crate::project::lock::normal;
 use crate::project::{Manifest, SessionId};
 use crate::run::{CacheMode, Provide, Provided, SessionOver};
 
@@ -30,19 +29,20 @@ const A_FEW: usize = 4;
 
 /// What a run's dependencies come from and go to.
 pub(in crate::cli) struct Provision {
-    manifest: Manifest,
+    pub(super) manifest: Manifest,
     locked: bool,
-    store: Store,
+    pub(super) store: Store,
     /// uv's cache; none where no session wants one.
-    uv: Option<UvCache>,
-    folders: Folders,
+    pub(super) uv: Option<UvCache>,
+    pub(super) folders: Folders,
     /// The sessions so far with the keys of what they install; read when first asked for.
-    keyed: Option<Keyed>,
+    pub(super) keyed: Option<Keyed>,
     pub(super) elsewhere: Option<Elsewhere>,
     /// Where sessions meet that fill the cache.
     fill: Option<PathBuf>,
     max_age: Option<Duration>,
-    venvs: Venvs,
+    pub(super) venvs: Venvs,
+    bytecode: Bytecode,
     /// What was asked for and is there.
     had: BTreeSet<WantedPackage>,
     /// What was restored, of all sessions.
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Provision {
     /// What is new in the store, of all sessions.
     pub(in crate::cli) saved: SaveReport,
     /// Of that, what no session was over to answer for yet.
-    new: Vec<EntryId>,
+    pub(super) new: Vec<EntryId>,
     /// Wheels that were met in uv's cache while sessions ran.
     met: BTreeSet<Sha256>,
     /// Whether a session fetches.
@@ -113,6 +113,7 @@ impl Provision {
             fill: None,
             max_age: opened.options.cache.max_age,
             venvs: Venvs::default(),
+            bytecode: Bytecode::default(),
             had: BTreeSet::new(),
             restored: RestoreReport::default(),
             saved: SaveReport::default(),
@@ -126,18 +127,21 @@ impl Provision {
     /// The same for sessions of a run whose folder is known.
     #[must_use]
     pub(in crate::cli) fn for_run(self, run: &Path) -> Self {
-        Self { fill: Some(run.join("fill")), ..self }
-    }
-
-    /// The run is over: folders that are kept whole are kept as they are now.
-    pub(in crate::cli) fn keep_folders(&mut self, progress: &dyn Progress) {
-        self.troubles.extend(self.folders.save(&self.store, progress));
+        let bytecode = Bytecode::in_folder(run.join("bytecode"));
+        Self { fill: Some(run.join("fill")), bytecode, ..self }
     }
 
     /// The same for sessions that get these arguments.
     #[must_use]
     pub(in crate::cli) fn with_posargs(self, posargs: &[OsString]) -> Self {
         Self { venvs: Venvs::of(posargs), ..self }
+    }
+
+    /// What a store elsewhere should keep wanted, or have.
+    pub(super) fn uses(&mut self, states: Vec<EntryId>) {
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.uses(states);
+        }
     }
 
     /// All is over: what is new and not yet sent is sent.
@@ -170,36 +174,17 @@ impl Provision {
         self.uv.as_ref().map(|uv| self.store.plan_restore(&wanted, uv)).unwrap_or_default()
     }
 
-    /// Takes in what these sessions' environments hold, and keeps the keys that say so.
-    pub(in crate::cli) fn save(&mut self, ids: &[SessionId], progress: &dyn Progress) {
-        let mut notices = Vec::new();
-        for id in ids {
-            self.wants(*id, &mut notices);
-        }
-        self.troubles.append(&mut notices);
-        let ids: Vec<SessionId> = ids.iter().copied().filter(|id| self.is_ours(*id)).collect();
-        let environments = ids.iter().filter_map(|id| self.folder(*id));
-        let holds: BTreeSet<String> =
-            environments.flat_map(|folder| held(&folder)).map(|(name, version)| format!("{name} {version}")).collect();
-        let pointers = self.uv.iter().flat_map(|uv| uv.scan().0);
-        let pointers = pointers.filter(|pointer| holds.contains(&plain(&pointer.name)));
-        let package = |pointer: Pointer| WantedPackage { name: pointer.name, digests: [pointer.digest].into() };
-        let wanted = Wanted::These(pointers.map(package).collect());
-        self.keep(&ids, &wanted, progress);
-        self.keep_folders(progress);
-    }
-
-    fn is_ours(&self, id: SessionId) -> bool {
+    pub(super) fn is_ours(&self, id: SessionId) -> bool {
         self.uv.is_some() && self.manifest.sessions[id.0].backend == "uv"
     }
 
     /// Where a session's environment lies.
-    fn folder(&self, id: SessionId) -> Option<PathBuf> {
+    pub(super) fn folder(&self, id: SessionId) -> Option<PathBuf> {
         self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
     }
 
     /// What a session wants, and why it is not as before; none where it is not ours.
-    fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
+    pub(super) fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
         let is_ours = self.is_ours(id);
         let keyed = self.keyed.get_or_insert_with(|| {
             let keyed = Keyed::new(&self.manifest, self.locked, &[]);
@@ -236,24 +221,41 @@ impl Provision {
         report
     }
 
-    /// Puts a session's environment back where nox would reuse it; gives its bytes.
-    fn restore_venv(&mut self, id: SessionId, progress: &dyn Progress, notices: &mut Vec<String>) -> u64 {
-        let Some(all) = &self.keyed else { return 0 };
-        let Some(keyed) = all.session(id) else { return 0 };
-        let session = &self.manifest.sessions[id.0];
-        let name = &session.name;
+    /// Since when a session's environment may be made to be put back, if it may be at all.
+    fn venv_since(&self, id: SessionId) -> Option<Option<Timestamp>> {
         // Where no lock says what it holds, plain nox would make it anew here and see new releases: so old ones come
         // back only as far as the user says they may be old.
-        let since = match self.max_age {
-            _ if obeys(all, session) => None,
-            Some(age) => Timestamp::now().checked_sub(age).ok(),
-            None => return 0,
-        };
+        match self.max_age {
+            _ if obeys(self.keyed.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
+            Some(age) => Timestamp::now().checked_sub(age).ok().map(Some),
+            None => None,
+        }
+    }
+
+    /// What a session's environment is called in stores, where it may be put back.
+    fn venv_state(&self, id: SessionId) -> Option<StateName> {
+        self.venv_since(id)?;
+        self.venvs.state(&self.manifest.sessions[id.0], self.keyed.as_ref()?.session(id)?)
+    }
+
+    /// The tag of a session's bytecode; empty where nobody knows.
+    pub(super) fn tag(&self, id: SessionId) -> String {
+        let python = self.keyed.as_ref().and_then(|keyed| keyed.session(id)?.python.as_ref());
+        python.map(|python| python.tag.clone()).unwrap_or_default()
+    }
+
+    /// Puts a session's environment back where nox would reuse it; gives its bytes.
+    fn restore_venv(&mut self, id: SessionId, progress: &dyn Progress, notices: &mut Vec<String>) -> u64 {
+        let Some(since) = self.venv_since(id) else { return 0 };
+        let Some(keyed) = self.keyed.as_ref().and_then(|keyed| keyed.session(id)) else { return 0 };
+        let session = &self.manifest.sessions[id.0];
+        let name = &session.name;
         match self.venvs.restore((session, keyed), since, &self.store, progress) {
             Ok(None) => 0,
             Ok(Some(restored)) => {
                 let (files, bytes) = (restored.files, restored.bytes);
                 notices.push(format!("cache: environment of {name} restored, {files} files, {}", size(bytes)));
+                self.uses(EntryId::parse(&restored.entry).into_iter().collect());
                 bytes
             }
             Err(miss) => {
@@ -262,52 +264,6 @@ impl Provision {
             }
         }
     }
-
-    /// Takes what is new in uv's cache into the store.
-    fn take_in(&mut self, wanted: &Wanted, progress: &dyn Progress) {
-        let Some(uv) = &self.uv else { return };
-        match self.store.save(wanted, uv, progress) {
-            Ok(report) => {
-                self.new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
-                self.saved.add(report);
-            }
-            Err(error) => {
-                let trouble = format!("the cache took nothing in: {error}");
-                if !self.troubles.contains(&trouble) {
-                    self.troubles.push(trouble);
-                }
-            }
-        }
-    }
-
-    /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
-    fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
-        self.take_in(wanted, progress);
-        let Some(uv) = &self.uv else { return };
-        let new = std::mem::take(&mut self.new);
-        let mut troubles = Vec::new();
-        let mut digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pointer in uv.scan().0 {
-            digests.entry(plain(&pointer.name)).or_default().push(pointer.digest.to_string());
-        }
-        for id in sessions {
-            let environment = self.folder(*id);
-            if let Some(elsewhere) = &mut self.elsewhere {
-                elsewhere.take(environment.as_deref(), &new, &self.store);
-            }
-            let Some(environment) = environment else { continue };
-            let holds = held(&environment).into_iter().map(|(name, version)| {
-                let sha256 = digests.get(&format!("{name} {version}")).cloned().unwrap_or_default();
-                Held { name, version, sha256 }
-            });
-            let Some(keyed) = &self.keyed else { continue };
-            if let (Some(keys), Some(session)) = (&keyed.keys, keyed.session(*id)) {
-                troubles.extend(keys.keep(&session.recipe, holds.collect()).err().map(|error| error.to_string()));
-            }
-        }
-        troubles.retain(|trouble| !self.troubles.contains(trouble));
-        self.troubles.extend(troubles);
-    }
 }
 
 impl Provide for Provision {
@@ -315,11 +271,18 @@ impl Provide for Provision {
         let begun = Instant::now();
         let mut notices = Vec::new();
         let wants = self.wants(id, &mut notices);
-        notices.extend(self.folders.restore(&self.store, progress));
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.bring_states(&self.folders.states(), &self.store, progress);
+        }
+        let (used, troubles) = self.folders.restore(&self.store, progress);
+        notices.extend(troubles);
+        self.uses(used);
         let Some((mut wants, reason)) = wants else { return Provided { notices, ..Provided::default() } };
-        let environment = self.environment(id);
+        let (environment, tag) = (self.environment(id), self.tag(id));
+        let states: Vec<StateName> = self.venv_state(id).into_iter().collect();
         if let (Some(elsewhere), Some(uv)) = (&mut self.elsewhere, &self.uv) {
-            elsewhere.bring(&environment, &mut wants, (&self.store, uv), progress);
+            let compiled = Some(tag.as_str()).filter(|_| self.store.options().bytecode);
+            elsewhere.bring(&environment, &mut wants, (compiled, &states), (&self.store, uv), progress);
         }
         if !wants.installs && wants.counted.is_empty() {
             return Provided { notices, ..Provided::default() };
@@ -335,7 +298,10 @@ impl Provide for Provision {
         let fill = self.fill.as_ref().filter(|_| fills);
         let fill = fill.map(|fill| ("NOXIDE_INSTALLS_FILL".to_owned(), fill.display().to_string()));
         let shared = self.fill.as_ref().map(|fill| fill.with_file_name("shared").display().to_string());
-        let env = fill.into_iter().chain(shared.map(|shared| ("NOXIDE_INSTALLS_SHARED".to_owned(), shared)));
+        let (bytecode, used) = self.bytecode.tell(wants.all(), &tag, &self.store);
+        self.uses(used);
+        let shared = shared.map(|shared| ("NOXIDE_INSTALLS_SHARED".to_owned(), shared));
+        let env = fill.into_iter().chain(shared).chain(bytecode);
         Provided { cache: Some(cache), env: env.collect(), notices }
     }
 
@@ -352,27 +318,8 @@ impl Provide for Provision {
     }
 
     fn after(&mut self, over: &[SessionOver], progress: &dyn Progress) {
-        let changed = |over: &&SessionOver| {
-            let session = self.keyed.as_ref().and_then(|keyed| Some((keyed.keys.as_ref()?, keyed.session(over.id)?)));
-            let known = session.is_some_and(|(keys, session)| keys.hit(&session.recipe).is_some());
-            let installed = over.install.is_some_and(|install| install.commands > 0);
-            self.is_ours(over.id) && (installed || (over.install.is_some() && !known) || self.elsewhere.is_some())
-        };
-        let changed: Vec<SessionId> = over.iter().filter(changed).map(|over| over.id).collect();
-        if !changed.is_empty() {
-            self.keep(&changed, &Wanted::All, progress);
-        }
-        for over in over.iter().filter(|over| changed.contains(&over.id)) {
-            // A session that was killed may have been in the midst of an install.
-            let Some(install) = over.install else { continue };
-            self.troubles.extend(self.venvs.save(over.id, install.commands > 0, &self.store));
-        }
+        self.keep_over(over, progress);
     }
-}
-
-/// `Foo.Bar 1.0` as environments have it: `foo-bar 1.0`.
-fn plain(name: &str) -> String {
-    name.split_once(' ').map_or_else(|| name.to_owned(), |(name, version)| format!("{} {version}", normal(name)))
 }
 
 /// uv's cache as sessions see it; else why not, in words.

@@ -6,6 +6,11 @@ use super::elsewhere::Elsewhere;
 use super::provide::Provision;
 use crate::output::size;
 
+/// How many entries that are no packages; nothing where there are none.
+fn others(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" and {count} more of bytecode, environments and folders") }
+}
+
 impl Provision {
     /// What was done, a line each.
     pub(in crate::cli) fn lines(&self) -> Vec<String> {
@@ -13,9 +18,10 @@ impl Provision {
         if let Some(elsewhere) = &self.elsewhere {
             let brought = &elsewhere.brought;
             lines.push(format!(
-                "brought {} of {} packages, {} in {:.1} s, from {}",
+                "brought {} of {} packages{}, {} in {:.1} s, from {}",
                 brought.entries.len(),
                 elsewhere.len(),
+                others(brought.others),
                 size(brought.bytes),
                 brought.seconds,
                 elsewhere.title(),
@@ -29,7 +35,8 @@ impl Provision {
                 let why =
                     report.rewrite.as_ref().map(|why| format!(" (packs written anew: {why})")).unwrap_or_default();
                 let (count, bytes) = (report.entries.len(), size(report.bytes));
-                lines.push(format!("sent {count} packages, {bytes} in {:.1} s{why}", report.seconds));
+                let others = others(report.others);
+                lines.push(format!("sent {count} packages{others}, {bytes} in {:.1} s{why}", report.seconds));
             }
             Some(_) => lines.push("sent nothing: nothing is new".to_owned()),
             None if !self.saved.saved.is_empty() => {

@@ -1,13 +1,13 @@
 //! Environments of a run's sessions: put back where nox would reuse one, kept where a run has made one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::cache::keys::FactKind;
-use crate::cache::store::{KeptVenv, Miss, Restored};
+use crate::cache::store::{EntryId, KeptVenv, Miss, NotSaved, Restored, Saved, StateName};
 use crate::cache::{Progress, Store};
 use crate::cli::keyed::KeyedSession;
 use crate::fs::blake3_hex;
@@ -15,6 +15,8 @@ use crate::project::{Session, SessionId};
 
 /// What the host keeps in an environment: the installs that built it.
 const BUILT: &str = ".noxide-installs.json";
+/// What the host keeps there too: the bytecode that it put there.
+const PLACED: &str = ".noxide-bytecode.json";
 
 /// Variables that change how an install gets there and not what it gives.
 const HOW: [&str; 14] = [
@@ -77,16 +79,59 @@ impl Venvs {
         }
     }
 
-    /// Keeps the environment of a session as it is now; says why not where it cannot. One that was put back and got
-    /// nothing more is known as it is.
-    pub(super) fn save(&self, id: SessionId, installed: bool, store: &Store) -> Option<String> {
+    /// What the environment of a session is called in a store; none where nox would not reuse one.
+    pub(super) fn state(&self, session: &Session, keyed: &KeyedSession) -> Option<StateName> {
+        kept(session, keyed, &facts(session, keyed, &self.posargs)).map(|kept| kept.state())
+    }
+
+    /// Keeps the environment of a session as it is now, and what it has of bytecode for interpreters of a tag. One that
+    /// was put back and got nothing more is known as it is.
+    pub(super) fn save(&self, id: SessionId, place: &Path, tag: &str, installed: bool, store: &Store) -> Kept {
+        let mut done = Kept::default();
         let new = installed || !self.restored.contains(&id);
-        let kept = self.kept.get(&id).filter(|_| new && store.is_writable())?;
-        if !kept.path().join(BUILT).is_file() {
-            return None; // an install failed, or nobody can tell what it was built by
+        // Without the host's word an install failed, or nobody can tell what it was built by.
+        let kept = self.kept.get(&id).filter(|kept| new && kept.path().join(BUILT).is_file());
+        let compiles = store.options().bytecode && installed && !tag.is_empty();
+        if !store.is_writable() || (kept.is_none() && !compiles) {
+            return done;
         }
-        let not = store.save_venv(kept).err()?;
-        Some(format!("the environment {} is not kept: {}", not.name, not.reason))
+        let environment = match store.look(place) {
+            Ok(environment) => environment,
+            Err(why) => {
+                done.troubles.extend(kept.map(|kept| format!("the environment {} is not kept: {why}", kept.name())));
+                return done;
+            }
+        };
+        let mut without = HashSet::new();
+        if compiles {
+            for saved in store.save_bytecode(&environment, tag) {
+                done.add(saved.map(Some));
+            }
+            without = store.bytecode_in(&environment, tag);
+            without.insert(PLACED.to_owned());
+        }
+        if let Some(kept) = kept {
+            let saved = store.save_looked(kept, &environment, &without);
+            done.add(saved.map_err(|not| NotSaved { name: format!("the environment {}", not.name), ..not }));
+        }
+        done
+    }
+}
+
+/// What is new in the store of sessions' environments.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) new: Vec<EntryId>,
+    /// What went wrong, in sentences.
+    pub(super) troubles: Vec<String>,
+}
+
+impl Kept {
+    fn add(&mut self, saved: Result<Option<Saved>, NotSaved>) {
+        match saved {
+            Ok(saved) => self.new.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
+            Err(not) => self.troubles.push(format!("{} is not kept: {}", not.name, not.reason)),
+        }
     }
 }
 

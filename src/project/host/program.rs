@@ -40,12 +40,13 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The parts in the order they run: later ones use earlier ones.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     include_str!("program/load.py"),
     include_str!("program/coverage.py"),
     include_str!("program/describe.py"),
     include_str!("program/installed.py"),
     include_str!("program/shared.py"),
+    include_str!("program/bytecode.py"),
     include_str!("program/install.py"),
     include_str!("program/capture.py"),
     include_str!("program/session.py"),

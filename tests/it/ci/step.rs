@@ -128,3 +128,55 @@ fn coverage_is_held_to_its_floor() {
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
     assert!(ran.exit == Some(1) && ran.out.contains("less than the 76 % asked"), "{ran:?}");
 }
+
+const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n\
+    @nox.session\ndef one(session):\n    session.install('alpha', 'many')\n    session.run('python', '-c', 'import alpha')\n    \
+    tool = pathlib.Path(TOOL)\n    session.log('tool was there: %s', tool.exists())\n    tool.exists() or (tool.parent.mkdir(exist_ok=True), tool.write_text('x'))\n";
+
+#[test]
+fn environments_bytecode_and_folders_go_with_the_packages() {
+    let fixture = Fixture::new();
+    let folder = fixture.project.beside().join("tool");
+    let tool = folder.join("file");
+    let write = |noxfile: &str| {
+        fixture.project.write("noxfile.py", noxfile.replace("TOOL", &format!("{:?}", tool.display().to_string())));
+    };
+    write(STATES);
+    fixture.project.write("noxide.toml", format!("[cache]\nfolders = [{:?}]\n", folder.display().to_string()));
+    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let remote = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--output", "stream"];
+    let run = |name: &'static str, arguments: &[&str]| {
+        std::fs::remove_dir_all(&folder).ok();
+        let machine = Machine { fixture: &fixture, name };
+        let (ran, cache) =
+            machine.ci(&[&remote, arguments].concat(), &[("CI", "true"), ("PYTHONDONTWRITEBYTECODE", "")]);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        (ran, cache)
+    };
+    let (ran, cache) = run("first-machine", &[]);
+    assert!(ran.out.contains("tool was there: False"), "{}", ran.out);
+    assert_eq!((&cache["pushed"]["others"], &cache["brought"]["others"]), (&3.into(), &0.into()), "{cache:#}");
+
+    let (ran, cache) = run("second-machine", &[]);
+    for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    assert_eq!((&cache["brought"]["others"], &cache["pushed"]["bytes"]), (&3.into(), &0.into()), "{cache:#}");
+    let site = std::fs::read_dir(fixture.project.root().join(".nox/one/lib")).unwrap().next().unwrap().unwrap();
+    let lying = std::fs::read_dir(site.path().join("site-packages/alpha/__pycache__")).unwrap();
+    let flags: Vec<u8> = lying.map(|file| std::fs::read(file.unwrap().path()).unwrap()[4]).collect();
+    assert_eq!(flags, [1], "bytecode comes apart from the environment, in a form that needs no time of its source");
+
+    // Another install: another environment, and of the old one nothing is wanted any more but what both have.
+    write(&STATES.replace("'many')", "'many', 'beta')"));
+    let (ran, cache) = run("third-machine", &[]);
+    assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
+    assert_eq!((&cache["brought"]["others"], &cache["pushed"]["others"]), (&2.into(), &1.into()), "{cache:#}");
+    // With sums nothing is used that they cannot name.
+    let (_, cache) = run("third-machine", &["--write-sums"]);
+    assert_eq!(&cache["pushed"]["bytes"], &0, "{cache:#}");
+    let (ran, cache) = run("fourth-machine", &[]);
+    assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
+    assert_eq!(&cache["brought"]["others"], &0, "{cache:#}");
+    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
+}

@@ -32,6 +32,7 @@ class Installs:
         self.fill = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
         self.shared = Shared(shared) if shared else None
+        self.bytecode = Bytecode(os.environ.pop("NOXIDE_INSTALLS_BYTECODE", ""))
         self.seconds = 0.0
         self.commands = 0
         self.skipped = 0
@@ -57,17 +58,30 @@ class Installs:
                 self.skipped += 1
                 self.at += 1
                 session.log("Skipped the install of %s: this environment was built by it already." % " ".join(words))
+                self.put_bytecode()
                 return None
+            self.remove_bytecode()
             before = self.look() if print_of is not None else None
-            if self.shares(before):
-                return self.together(install, session, words, args, kwargs, print_of, before)
-            return self.build(install, session, words, args, kwargs, print_of, before)
+            way = self.together if self.shares(before) else self.build
+            result = way(install, session, words, args, kwargs, print_of, before)
+            self.put_bytecode()
+            return result
         except BaseException:
             self.forget()  # half an install is none
             raise
         finally:
             self.inside = False
             self.seconds += time.monotonic() - since
+
+    def remove_bytecode(self):
+        place = getattr(self.runner.venv, "location", None)  # not every environment has a place
+        if place:
+            self.bytecode.remove(place)
+
+    def put_bytecode(self):
+        if getattr(self.runner.venv, "venv_backend", "") == "uv":
+            with contextlib.suppress(OSError):
+                self.bytecode.put(self.runner.venv.location)
 
     def build(self, install, session, words, args, kwargs, print_of, before):
         self.commands += 1
@@ -289,7 +303,7 @@ def watch_installs(nox, runner):
     for name in ("run_install", "run_always"):
         wrap(name, words_of_command)
     wrap("conda_install", lambda args: None)
-    if watched.fill:
+    if watched.fill or watched.bytecode.folder:
         wrap_syncs(kind, watched)
     return watched
 

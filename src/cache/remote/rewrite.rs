@@ -1,0 +1,119 @@
+//! When packs are written anew, and what is not wanted any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::manifest::{Frame, Manifest};
+
+/// More packs than that are written anew as few.
+const MOST_PACKS: usize = 8;
+/// Days after which a pack is written anew: Forgejo's and act's caches drop what is thirty days old, used or not.
+const OLD: i64 = 20;
+/// Days after which what nobody wanted goes.
+const UNUSED: i64 = 14;
+/// Seconds of a day.
+pub(super) const DAY: i64 = 24 * 3_600;
+
+/// Which packs are written anew, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// In words for people.
+    pub why: String,
+    /// The packs that go.
+    pub packs: BTreeSet<String>,
+}
+
+impl Rewrite {
+    /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
+    ///
+    /// What is `wanted` now is not unwanted, however long ago it was written down.
+    pub fn of(manifest: &Manifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
+        let today = now / DAY;
+        let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
+        let (mut dead, mut bytes) = (0, 0);
+        for frame in &manifest.frames {
+            bytes += frame.length;
+            dead += if is_dead(frame, today) && !wanted.contains(&frame.entry) { frame.length } else { 0 };
+        }
+        let old: BTreeSet<String> =
+            manifest.packs.iter().filter(|(_, time)| now - **time > OLD * DAY).map(|(key, _)| key.clone()).collect();
+        if all.len() > MOST_PACKS {
+            Some(Self { why: format!("{} packs", all.len()), packs: all })
+        } else if dead * 5 > bytes * 2 {
+            Some(Self { why: format!("{} % of their bytes unwanted", dead * 100 / bytes.max(1)), packs: all })
+        } else if !old.is_empty() {
+            Some(Self { why: format!("{} packs older than {OLD} days", old.len()), packs: old })
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether nobody has wanted a frame for long.
+pub(super) fn is_dead(frame: &Frame, today: i64) -> bool {
+    today - frame.used > UNUSED
+}
+
+/// Of the states of one thing only the newest is wanted.
+pub(super) fn outdate(frames: &mut [Frame]) {
+    let state = |frame: &Frame| {
+        let id = frame.id()?;
+        let (key, time) = id.state()?;
+        Some((format!("{}/{key}", id.kind.as_str()), time))
+    };
+    let mut newest: BTreeMap<String, i128> = BTreeMap::new();
+    for (key, time) in frames.iter().filter_map(state) {
+        let known = newest.entry(key).or_insert(time);
+        *known = time.max(*known);
+    }
+    for frame in frames {
+        if state(frame).is_some_and(|(key, time)| newest.get(&key).is_some_and(|newest| time < *newest)) {
+            frame.used = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(pack: &str, length: u64, used: i64) -> Frame {
+        Frame {
+            entry: format!("wheel/{}", "a".repeat(64)),
+            name: String::new(),
+            pack: pack.to_owned(),
+            offset: 0,
+            length,
+            raw: 0,
+            digest: String::new(),
+            tree: String::new(),
+            buckets: Vec::new(),
+            used,
+        }
+    }
+
+    #[test]
+    fn of_states_the_newest_is_wanted() {
+        let of = |entry: &str| Frame { entry: entry.to_owned(), ..frame("p", 1, 9) };
+        let mut frames = vec![of("venv/abc.5"), of("venv/abc.40"), of("venv/abd.1"), frame("p", 1, 9)];
+        outdate(&mut frames);
+        assert_eq!(frames.iter().map(|frame| frame.used).collect::<Vec<_>>(), [0, 9, 9, 9]);
+    }
+
+    fn why(frames: Vec<Frame>, age: i64) -> Option<String> {
+        let now = 20_000 * DAY;
+        let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * DAY)).collect();
+        Rewrite::of(&Manifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now).map(|rewrite| rewrite.why)
+    }
+
+    #[test]
+    fn packs_are_written_anew_by_rule() {
+        let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
+        assert_eq!(why(many(8), 1), None);
+        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
+        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
+        let dead = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
+        assert_eq!(dead.as_deref(), Some("50 % of their bytes unwanted"));
+        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
+        assert_eq!(why(Vec::new(), 0), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! Bytecode on real nox, uv and Python: compiled once for all environments, and never taken for another source's.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use noxide::cache::Store;
+use noxide::cache::store::{Entry, EntryId, Incoming, Kind, StateName, Wrong};
+use serde_json::json;
+
+use super::fixture::Fixture;
+use crate::ran::{Ran, end, noxide};
+
+/// One package in two versions, with a module beside packages, and one that writes over a file of it.
+fn fixture() -> Fixture {
+    let cli = |said: &str| format!("def main(): return {said:?}\n");
+    Fixture::with(&json!([
+        {"name": "alpha", "version": "1.0", "files": {"alpha/cli.py": cli("one"), "alone.py": "SAID = 'one'\n"}},
+        {"name": "alpha", "version": "2.0", "files": {"alpha/cli.py": cli("two"), "alone.py": "SAID = 'two'\n"}},
+        {"name": "over", "version": "1.0", "files": {"alpha/cli.py": cli("over")}},
+        {"name": "plain", "version": "1.0"},
+    ]))
+}
+
+const SAY: &str =
+    "session.run('python', '-v', '-c', 'import alpha.cli, alone; print(\"said\", alpha.cli.main(), alone.SAID)')";
+
+fn noxfile(fixture: &Fixture, installs: &[&str]) {
+    let steps = installs.iter().map(|install| format!("    session.install({install})\n    {SAY}\n"));
+    let text = format!(
+        "import nox\nnox.options.default_venv_backend = 'uv'\n@nox.session\ndef one(session):\n{}",
+        steps.collect::<String>()
+    );
+    fixture.project.write("noxfile.py", text);
+}
+
+/// Runs the session in a new environment.
+fn run(fixture: &Fixture, ci: bool) -> Ran {
+    std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
+    again(fixture, ci)
+}
+
+/// Runs the session in the environment that is there.
+fn again(fixture: &Fixture, ci: bool) -> Ran {
+    let mut command = noxide(&fixture.project, "run --output stream -r");
+    command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
+    command.env_remove("PYTHONDONTWRITEBYTECODE");
+    if ci {
+        command.env("CI", "true");
+    }
+    let ran = end(command);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    ran
+}
+
+/// What the session printed, in order.
+fn said(ran: &Ran) -> Vec<&str> {
+    ran.text.lines().filter_map(|line| line.strip_prefix("said ")).collect()
+}
+
+/// Whether Python compiled a module of `alpha`.
+fn compiled(ran: &Ran) -> bool {
+    ran.text.lines().any(|line| line.starts_with("# created") && line.contains("/alpha/"))
+}
+
+fn kept(store: &Store) -> Vec<Entry> {
+    let ids = store.entries().into_iter().filter(|id| id.kind == Kind::Bytecode);
+    ids.map(|id| store.entry(&id).unwrap().unwrap()).collect()
+}
+
+/// Bytecode in the session's environment: its flags and its names in the file system, by file.
+fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
+    let walk = walkdir::WalkDir::new(fixture.project.root().join(".nox/one/lib")).into_iter().flatten();
+    let files = walk.filter(|entry| entry.path().extension().is_some_and(|end| end == "pyc"));
+    let told = |path: &Path| (std::fs::read(path).unwrap()[4], std::fs::metadata(path).unwrap().nlink());
+    files.map(|entry| (entry.file_name().to_str().unwrap().to_owned(), told(entry.path()))).collect()
+}
+
+#[test]
+fn what_one_environment_compiled_no_other_compiles_again() {
+    let fixture = fixture();
+    noxfile(&fixture, &["'alpha==1.0', 'plain'"]);
+    let ran = run(&fixture, true);
+    assert!(said(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
+    let store = fixture.store();
+    let entries = kept(&store);
+    let paths: Vec<&str> = entries[0].listing.items.iter().map(|item| item.path.as_str()).collect();
+    assert!(entries.len() == 1 && entries[0].head.name == "bytecode of alpha 1.0", "only what was imported");
+    let are = paths.len() == 2 && paths[0].starts_with("alpha/__pycache__/__init__.") && paths[1].contains("/cli.");
+    assert!(are, "{paths:?}");
+    drop(entries);
+    assert!(store.verify(&noxide::cache::Silent).is_sound());
+
+    let ran = run(&fixture, true);
+    assert!(said(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
+    let lying = lying(&fixture);
+    let links = lying.iter().filter(|(name, _)| !name.starts_with("alone")).all(|(_, told)| *told == (1, 2));
+    assert!(lying.len() == 3 && links, "{lying:?}");
+    assert_eq!(lying.iter().find(|(name, _)| name.starts_with("alone")).unwrap().1.0, 0, "of a module beside packages");
+    assert_eq!(kept(&store).len(), 1);
+    // An environment that stays is left as it is, and what is there is not put there twice.
+    assert!(!compiled(&again(&fixture, true)));
+}
+
+#[test]
+fn bytecode_never_outlives_its_source() {
+    let fixture = fixture();
+    let all = ["'alpha==1.0'", "'alpha==2.0'", "'over', '--no-deps'"];
+    noxfile(&fixture, &all);
+    for _ in 0..3 {
+        assert_eq!(said(&run(&fixture, true)), ["one one", "two two", "over two"]);
+    }
+    // The same where the environment stays from run to run: `over` is there already, and its file is not.
+    assert_eq!(said(&again(&fixture, true)), ["one one", "two two", "two two"]);
+    noxfile(&fixture, &["'alpha==1.0'"]);
+    assert_eq!(said(&run(&fixture, true)), ["one one"]);
+    noxfile(&fixture, &["'alpha==2.0'"]);
+    assert_eq!(said(&again(&fixture, true)), ["two two"]);
+    // A source that was written to before is not the wheel's any more.
+    assert_eq!(said(&run(&fixture, true)), ["two two"]);
+    let source = installed(&fixture, "alpha/cli.py");
+    std::fs::remove_file(&source).unwrap();
+    fs_err::write(&source, "def main(): return 'mine'\n").unwrap();
+    let note = fixture.project.root().join(".nox/one/.noxide-bytecode.json");
+    for (name, _) in lying(&fixture).into_iter().filter(|(name, _)| name.starts_with("cli")) {
+        std::fs::remove_file(source.with_file_name("__pycache__").join(name)).unwrap();
+    }
+    std::fs::remove_file(note).unwrap();
+    assert_eq!(said(&again(&fixture, true)), ["mine two"]);
+}
+
+fn installed(fixture: &Fixture, path: &str) -> PathBuf {
+    let lib = fixture.project.root().join(".nox/one/lib");
+    let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
+    python.join("site-packages").join(path)
+}
+
+#[test]
+fn where_people_work_nothing_hides_an_edit() {
+    let fixture = fixture();
+    noxfile(&fixture, &["'alpha==1.0'"]);
+    assert!(compiled(&run(&fixture, false)) && kept(&fixture.store()).is_empty());
+    run(&fixture, true);
+    assert!(!kept(&fixture.store()).is_empty());
+    assert!(compiled(&run(&fixture, false)), "what is kept is not put where somebody may edit");
+    // Settings decide where the two are at odds.
+    let settings = |word: &str| fixture.project.write("noxide.toml", format!("[cache]\nbytecode = {word}\n"));
+    settings("true");
+    assert!(!compiled(&run(&fixture, false)));
+    settings("false");
+    assert!(compiled(&run(&fixture, true)));
+}
+
+#[test]
+fn what_is_no_bytecode_is_not_taken_for_it() {
+    let fixture = fixture();
+    let store = fixture.store();
+    let good = [b"\xa7\r\r\n\x01\0\0\0".as_slice(), &[0; 8], b"code"].concat();
+    let timed = [b"\xa7\r\r\n".as_slice(), &[0; 12], b"code"].concat();
+    let publish = |fill: &dyn Fn(&mut Incoming<'_>)| {
+        let id = EntryId::new(Kind::Bytecode, format!("{}.cpython-311.1", "a".repeat(64))).unwrap();
+        let mut incoming = store.incoming(&id, "bytecode of a").unwrap();
+        fill(&mut incoming);
+        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).wrong)
+    };
+    let file = |path: &'static str, bytes: &[u8], executable: bool| {
+        let bytes = bytes.to_vec();
+        move |incoming: &mut Incoming<'_>| {
+            incoming.file(path, executable, bytes.len() as u64, &mut bytes.as_slice()).unwrap();
+        }
+    };
+    let place = "a/__pycache__/b.cpython-311.pyc";
+    for wrong in [
+        file("a/__pycache__/b.pth", &good, false),
+        file("__pycache__/b.cpython-311.pyc", &good, false),
+        file("a/b.pyc", &good, false),
+        file(place, &timed, false),
+        file(place, &good[..12], false),
+        file(place, &good, true),
+    ] {
+        assert_eq!(publish(&wrong), Err(Wrong::Bytecode));
+    }
+    assert_eq!(publish(&|incoming| incoming.link(place, "c").unwrap()), Err(Wrong::Bytecode));
+    assert_eq!(publish(&file(place, &good, false)), Ok(()));
+    assert!(store.has_state(&StateName::bytecode(&"a".repeat(64), "cpython-311")));
+    assert!(!store.has_state(&StateName::bytecode(&"a".repeat(64), "cpython-31")));
+    // What is written to after is found.
+    let tree = kept(&store).remove(0).tree();
+    fs_err::write(tree.join(place), "import evil").unwrap();
+    assert!(!store.verify(&noxide::cache::Silent).is_sound());
+}
