@@ -101,15 +101,20 @@ def run(name: str, options: argparse.Namespace, work: pathlib.Path, project: pat
     return ran
 
 
+def prepare(noxide: pathlib.Path, work: pathlib.Path) -> None:
+    """What jobs find: an `apt-get` that does nothing, and the binary as a wheel."""
+    for folder in ("bin", "wheels"):
+        (work / folder).mkdir(parents=True, exist_ok=True)
+    (work / "bin/apt-get").write_text("#!/bin/sh\nexit 0\n")
+    (work / "bin/apt-get").chmod(0o755)
+    wheel(noxide, work / "wheels")
+
+
 def executed(options: argparse.Namespace, work: pathlib.Path) -> list[str]:
     """All four runs, and what does not hold."""
     project = work / "parcelbook"
-    for folder in ("bin", "wheels"):
-        (work / folder).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(project, ignore_errors=True)
-    (work / "bin/apt-get").write_text("#!/bin/sh\nexit 0\n")
-    (work / "bin/apt-get").chmod(0o755)
-    wheel(options.noxide, work / "wheels")
+    prepare(options.noxide, work)
     repository(project, work / "home")
     before = run("planted", options, work, project, "--cold")
     subprocess.run([options.noxide, "audit", "--fix", "--unsafe-fixes"], cwd=project, check=True)

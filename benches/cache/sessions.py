@@ -62,19 +62,22 @@ def start(command: list[str], folder: pathlib.Path, env: dict[str, str], log: pa
 
 def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], number: int) -> tuple[str, list]:
     """Four sessions of the same needs on an empty cache, against one `uv sync` on an empty cache."""
-    work = folder / "four"
-    work.mkdir()
-    project.write(work)
-    (work / "noxfile.py").write_text(FOUR)
-    subprocess.run([tools / "uv", "lock", "--quiet"], cwd=work, env=env, check=True)
+    model = folder / "four"
+    model.mkdir()
+    project.write(model)
+    (model / "noxfile.py").write_text(FOUR)
+    subprocess.run([tools / "uv", "lock", "--quiet"], cwd=model, env=env, check=True)
     figures: dict[str, list[tuple[float, int]]] = {"uv sync": [], "noxide run -j4": []}
     for turn in range(number):
         names = list(figures)
         for name in names[turn % 2 :] + names[: turn % 2]:
-            for old in ("empty-uv", "empty-noxide", "four/.venv", "four/.nox", "four/.noxide"):
-                shutil.rmtree(folder / old, ignore_errors=True)
+            # A place of its own each time, and nothing removed: ext4 looks past inodes that were freed lately, one by
+            # one, so that what one round removes slows down the next ones.
+            place = folder / f"fan-out-{turn}-{name.split()[0]}"
+            shutil.copytree(model, place / "four")
+            work = place / "four"
             os.sync()
-            here = env | {"UV_CACHE_DIR": str(folder / "empty-uv"), "NOXIDE_CACHE_DIR": str(folder / "empty-noxide"),
+            here = env | {"UV_CACHE_DIR": str(place / "empty-uv"), "NOXIDE_CACHE_DIR": str(place / "empty-noxide"),
                           "NOXIDE_NOX": str(tools / "nox"), "NOX_DOWNLOAD_PYTHON": "never"}
             # What noxide learns of a uv once is not the sessions' to pay.
             start([noxide, "cache", "status"], work, here, folder / "status.log")

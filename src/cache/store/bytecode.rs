@@ -138,13 +138,19 @@ fn modules<'a>(wheel: &'a Entry, tag: &'a str) -> impl Iterator<Item = Module<'a
 fn new_bytecode(environment: &Environment, wheel: &Entry, tag: &str, have: &HashSet<&str>) -> Vec<(String, Vec<u8>)> {
     let (seen, root) = (&environment.seen, &environment.root);
     let listed: HashSet<&str> = wheel.listing.items.iter().map(|item| item.path.as_str()).collect();
+    // What was compiled before this install is of a source that went, though size and second may be the same.
+    let info = wheel.listing.items.iter().find_map(|item| item.path.strip_suffix(".dist-info/RECORD"));
+    let since = info.and_then(|info| seen.dists.get(&format!("{}/{info}.dist-info", seen.site)));
+    let Some(since) = since else { return Vec::new() };
     let mut new = Vec::new();
     for module in modules(wheel, tag) {
         let place = format!("{}/{}", seen.site, module.place);
         let written =
             module.bytecode.into_iter().filter(|path| !have.contains(path.as_str()) && !listed.contains(path.as_str()));
-        let written: Vec<String> =
-            written.filter(|path| seen.files.contains_key(&format!("{}/{path}", seen.site))).collect();
+        let fresh = |path: &String| {
+            seen.files.get(&format!("{}/{path}", seen.site)).is_some_and(|stamp| stamp.modified >= *since)
+        };
+        let written: Vec<String> = written.filter(fresh).collect();
         let (Some(stamp), false) = (seen.files.get(&place), written.is_empty()) else { continue };
         if environment.is_shared(module.item, &place) != Some(true) {
             continue;

@@ -209,3 +209,55 @@ fn sessions_that_install_the_same_share_one_build() {
 fn forget_any(fixture: &Fixture) {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
 }
+
+/// Sessions that install by `uv sync`, in nox's two ways of running it.
+fn syncing(fixture: &Fixture, flags: &str, first: &str) {
+    fixture.project.write(
+        "noxfile.py",
+        format!(
+            "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n\
+             def sync(session, run, place=None):\n    \
+             where = {{'UV_PROJECT_ENVIRONMENT': place or session.virtualenv.location}}\n    \
+             run('uv', 'sync', {flags}, env=where, external=True)\n    \
+             session.run('python', '-c', 'import alpha; print(\"has\", alpha.VERSION)')\n\
+             @nox.session\ndef one(session):\n    sync(session, session.run_install)\n\
+             @nox.session(requires=['one'])\ndef two(session):\n    {first}sync(session, session.run)\n"
+        ),
+    );
+}
+
+#[test]
+fn an_environment_that_was_synced_to_this_lock_is_not_synced_again() {
+    let fixture = Fixture::new();
+    let counts = || {
+        let ran = end(command(&fixture, ""));
+        assert!(ran.code == 0 && ran.text.matches("has 1.0").count() == 2, "{}", ran.text);
+        let installs = record(&fixture.project).sessions.into_iter().map(|session| session.result.unwrap().install);
+        let counts: Vec<(u32, u32)> = installs.map(|it| it.map_or((9, 9), |it| (it.commands, it.skipped))).collect();
+        (ran.text, counts)
+    };
+    let frozen = "'--frozen', '--quiet'";
+    syncing(&fixture, frozen, "");
+    assert_eq!(counts().1, [(1, 0), (1, 0)]);
+    let (text, found) = counts();
+    assert!(text.contains("Skipped the install of uv sync --frozen --quiet: this environment was built"), "{text}");
+    assert_eq!(found, [(0, 1), (0, 1)]);
+    // Another lock, another environment; and so where uv could write the lock anew, or does not say what it knows of it.
+    let lock = fixture.project.read("uv.lock");
+    fixture.project.write("uv.lock", format!("{lock}\n# changed\n"));
+    assert_eq!(counts().1, [(1, 0), (1, 0)]);
+    for flags in ["'--quiet'", "'--frozen', '--no-build-isolation'"] {
+        forget(&fixture);
+        syncing(&fixture, flags, "");
+        assert_eq!(counts().1, [(1, 0), (1, 0)], "{flags}");
+    }
+    // What was installed before is of the same lock: both were what built it.
+    forget(&fixture);
+    syncing(&fixture, frozen, "session.install('many')\n    ");
+    assert_eq!(counts().1, [(1, 0), (2, 0)]);
+    assert_eq!(counts().1, [(0, 1), (0, 2)]);
+    // One that goes elsewhere tells nothing of the session's environment.
+    forget(&fixture);
+    syncing(&fixture, &format!("{frozen}, '--directory', '.'"), "");
+    assert_eq!(counts().1, [(1, 0), (1, 0)]);
+}

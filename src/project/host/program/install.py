@@ -59,10 +59,11 @@ class Installs:
                 self.at += 1
                 session.log("Skipped the install of %s: this environment was built by it already." % " ".join(words))
                 self.put_bytecode()
-                return None
+                return True if words[:2] == UV_SYNC else None  # as nox says of a command, and of an install
             self.remove_bytecode()
             before = self.look() if print_of is not None else None
-            way = self.together if self.shares(before) else self.build
+            # A sync of a lock neither resolves nor builds: uv links faster than we do.
+            way = self.together if self.shares(before) and words[:2] != UV_SYNC else self.build
             result = way(install, session, words, args, kwargs, print_of, before)
             self.put_bytecode()
             return result
@@ -174,7 +175,8 @@ class Installs:
         try:
             facts = [str(getattr(venv, "venv_backend", "")), self.interpreter()]
             facts += [[name, value] for name, value in sorted(self.variables(session, kwargs).items())]
-            facts += facts_of_words(words)
+            synced = words[:2] == UV_SYNC
+            facts += facts_of_sync(words[2:], self.variables_all(session, kwargs), venv.location) if synced else facts_of_words(words)
             text = json.dumps(facts, default=str)
             # What another environment may be built by too: the same but for where it lies.
             self.alike = digest(text.replace(json.dumps(venv.location)[1:-1], "").encode("utf-8", "surrogateescape"))
@@ -191,13 +193,15 @@ class Installs:
         state = os.stat(python)
         return [config, python, state.st_size, state.st_mtime_ns]
 
-    def variables(self, session, kwargs):
-        own = dict(session.env)
-        own.update(kwargs.get("env") or {})
+    def variables_all(self, session, kwargs):
         known = dict(os.environ)
-        known.update(own)
+        known.update(session.env)
+        known.update(kwargs.get("env") or {})
+        return known
+
+    def variables(self, session, kwargs):
         found = {}
-        for name, value in known.items():
+        for name, value in self.variables_all(session, kwargs).items():
             if name in HOW or value is None:
                 continue
             if name in CONSTRAINTS:
@@ -303,7 +307,7 @@ def watch_installs(nox, runner):
     for name in ("run_install", "run_always"):
         wrap(name, words_of_command)
     wrap("conda_install", lambda args: None)
-    if watched.fill or watched.bytecode.folder:
+    if watched.fill or watched.shared or watched.bytecode.folder:
         wrap_syncs(kind, watched)
     return watched
 
@@ -315,15 +319,17 @@ def wrap_syncs(kind, watched):
     @functools.wraps(run)
     def watched_run(session, *args, **kwargs):
         if len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
-            return watched.around(run, session, None, args, kwargs)
+            return watched.around(run, session, words_of_command(args) if args[1] == "sync" else None, args, kwargs)
         return run(session, *args, **kwargs)
 
     kind.run = watched_run
 
 
 def words_of_command(args):
-    """What follows `pip install` or `uv pip install`; none where it is another command."""
+    """What follows `pip install` or `uv pip install`, or all of `uv sync …`; none where it is another command."""
     words = [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args]
+    if words[:2] == UV_SYNC:
+        return words
     for begin in (["uv", "pip", "install"], ["python", "-m", "pip", "install"], ["pip", "install"]):
         if words[: len(begin)] == begin and len(words) > len(begin):
             return words[len(begin) :]

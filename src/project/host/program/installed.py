@@ -24,6 +24,15 @@ RESTLESS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "f
             "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
 RESULTS = ("build", "dist", "site", "htmlcov")
 MOST_BYTES = 64 << 20
+UV_SYNC = ["uv", "sync"]
+# Flags of `uv sync` that decide nothing beyond what the lock and the project say; True: takes a value.
+SYNC_FLAGS = {
+    "--frozen": False, "--locked": False, "-q": False, "--quiet": False, "-v": False, "--verbose": False,
+    "--no-progress": False, "--offline": False, "--group": True, "--no-group": True, "--only-group": True,
+    "--all-groups": False, "--no-default-groups": False, "--dev": False, "--no-dev": False, "--only-dev": False,
+    "--extra": True, "--no-extra": True, "--all-extras": False, "--no-install-project": False, "--no-editable": False,
+    "--exact": False, "--inexact": False, "--active": False, "--link-mode": True, "--compile-bytecode": False,
+}
 
 
 class Doubt(Exception):
@@ -71,6 +80,36 @@ def facts_of_words(words):
         at += 1
     # Settings that uv reads from the project, whatever it installs.
     return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)] + [uv_tables()]
+
+
+def facts_of_sync(words, variables, place):
+    """What `uv sync` makes of a project whose lock it takes as it is; a doubt where it may lock anew, or installs
+    elsewhere than into the environment at `place`.
+    """
+    flags, at = set(), 0
+    while at < len(words):
+        flag, _, value = words[at].partition("=")
+        if flag not in SYNC_FLAGS:
+            raise Doubt
+        flags.add(flag)
+        at += 2 if SYNC_FLAGS[flag] and not value else 1
+    fixed = flags & {"--frozen", "--locked"} or variables.get("UV_FROZEN") or variables.get("UV_LOCKED")
+    target = variables.get("VIRTUAL_ENV" if "--active" in flags else "UV_PROJECT_ENVIRONMENT")
+    if not fixed or not target or os.path.realpath(target) != os.path.realpath(place):
+        raise Doubt
+    with open("uv.lock", "rb") as file:
+        lock = file.read().decode("utf-8")
+    # What lies in a folder is not told by the lock: of those only the project itself is looked at.
+    local = re.findall(r"source = \{ (?:editable|directory|path|virtual) = \"([^\"]*)\"", lock)
+    if set(local) - {"."}:
+        raise Doubt
+    with open("pyproject.toml", "rb") as file:
+        project = file.read().decode("utf-8")
+    facts = [words, digest(lock.encode("utf-8")), digest(project.encode("utf-8"))]
+    is_package = re.search(r"source = \{ editable = \"\.\"", lock)
+    if is_package and "--no-install-project" not in flags:
+        facts.append(folder_facts(".", "--no-editable" not in flags))
+    return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)]
 
 
 def uv_tables():

@@ -47,10 +47,13 @@ def link_environment(note, place, look):
 
     Raises Doubt, and leaves nothing, where the other is not as it was noted any more.
     """
-    made = []
+    made, folders = [], set()
     try:
         for path, data in link_plan(note, place, look):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            folder = os.path.dirname(path)
+            if folder not in folders:
+                os.makedirs(folder, exist_ok=True)
+                folders.add(folder)
             made.append(path)
             put_file(path, data)
         if any(look(note["place"]).get(name) != fact for name, fact in note["dists"].items()):
@@ -63,22 +66,30 @@ def link_environment(note, place, look):
 
 
 def put_file(path, data):
-    import shutil
+    """Puts a file: a link to a path, a copy of what only one environment has, or mode and bytes."""
+    if isinstance(data, str):
+        os.link(data, path)
+    elif isinstance(data, Copied):
+        import shutil
 
-    if isinstance(data, tuple):
+        shutil.copy2(data.path, path)
+    else:
         mode, text = data
         with open(path, "xb") as file:
             file.write(text)
         os.chmod(path, mode & 0o777)
-    elif os.stat(data).st_nlink > 1:  # uv links where it can
-        os.link(data, path)
-    else:
-        shutil.copy2(data, path)
+
+
+class Copied:
+    """A file that has no other name: uv links where it can."""
+
+    def __init__(self, path):
+        self.path = path
 
 
 def link_plan(note, place, look):
-    """Each file with where it comes from, or with its mode and bytes; a distribution's RECORD after all else of it."""
-    old, here = note["place"], look(note["place"])
+    """Each file with what :func:`put_file` takes for it; a distribution's RECORD after all else of it."""
+    old, here = os.path.normpath(note["place"]), look(note["place"])
     site, *others = site_folders(old)  # lib64 is lib by another name
     if any(os.path.realpath(other) != os.path.realpath(site) for other in others):
         raise Doubt
@@ -90,7 +101,7 @@ def link_plan(note, place, look):
         for row in rows:
             source = inside(old, os.path.join(site, row[0]))
             state = os.lstat(source)
-            target = os.path.join(place, os.path.relpath(source, old))
+            target = place + source[len(old) :]
             if not stat.S_ISREG(state.st_mode) or (row[2] and int(row[2]) != state.st_size) or os.path.lexists(target):
                 raise Doubt
             taken.add(source)
@@ -100,7 +111,7 @@ def link_plan(note, place, look):
             data = moved_script(source, state, old, place)
             if data:
                 row[1], row[2] = record_digest(data[1]), str(len(data[1]))
-            plan.append((target, data or source))
+            plan.append((target, data or (source if state.st_nlink > 1 else Copied(source))))
         text = "".join(",".join(quoted(field) for field in row) + "\n" for row in rows).encode("utf-8")
         plan.append((os.path.join(place, os.path.relpath(site, old), fact[0], "RECORD"), (0o644, text)))
     for name in set(here) - set(note["dists"]):  # installed there later, maybe over what was there

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""The example's workflow as planted, against the same with `noxide ci`, executed for real by act.
+
+    python3 benches/ci/workflows.py [--noxide target/release/noxide] [--rounds 3] [--work DIR]
+
+Each round, for either: cold, warm, one package of the lock changed, only a text of the documentation changed; each run in
+host mode with an empty HOME, and the cache server's content of the run before it. Prints the seconds of each and the
+medians, and fails where an exit code is not 0. The fixed workflow is what `noxide audit --fix --unsafe-fixes` makes of the
+planted one, with `noxide ci` in place of `noxide run` and of the steps that restore caches. Minutes a run; see
+`benches/audit/executed.py` for what is needed.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "audit"))
+import executed  # noqa: E402
+
+WORKFLOW = ".forgejo/workflows/ci.yml"
+RELEASED = "certifi==2025.8.3", "certifi==2025.7.14"
+"""One package that sessions install by way of others, held to one version and then to another."""
+
+
+def fix(project: pathlib.Path, noxide: pathlib.Path) -> None:
+    """Mends the planted workflow and has `noxide ci` do what its cache steps did."""
+    subprocess.run([noxide, "audit", "--fix", "--unsafe-fixes"], cwd=project, check=True, stdout=subprocess.DEVNULL)
+    text = (project / WORKFLOW).read_text()
+    steps = re.compile(r"^(?:      #[^\n]*\n)*      - name: (?:Cache uv packages|Restore environments)\n(?:       +[^\n]*\n)*", re.M)
+    text, count = steps.subn("", text)
+    assert count == 2, f"{count} steps that restore caches"
+    assert "noxide run " in text
+    (project / WORKFLOW).write_text(text.replace("noxide run ", "noxide ci --locked "))
+    executed.commit(project)
+
+
+def hold(project: pathlib.Path, package: str) -> None:
+    """Locks the project with one package at this version."""
+    file = project / "pyproject.toml"
+    text = re.sub(r"\n\[tool\.uv\]\nconstraint-dependencies = \[[^\]]*\]\n", "", file.read_text())
+    file.write_text(text + f'\n[tool.uv]\nconstraint-dependencies = ["{package}"]\n')
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
+
+
+def one_round(options: argparse.Namespace, work: pathlib.Path, fixed: bool) -> dict[str, dict]:
+    """All states of one of the two, in order."""
+    project, name = work / "parcelbook", "fixed" if fixed else "planted"
+    shutil.rmtree(project, ignore_errors=True)
+    executed.repository(project, work / "home")
+    hold(project, RELEASED[0])
+    executed.commit(project)
+    if fixed:
+        fix(project, options.noxide)
+    ran = {"cold": executed.run(f"{name}, cold", options, work, project, "--cold")}
+    ran["warm"] = executed.run(f"{name}, warm", options, work, project, "--fresh-home")
+    hold(project, RELEASED[1])
+    executed.commit(project)
+    ran["one package"] = executed.run(f"{name}, one package", options, work, project, "--fresh-home")
+    page = project / "docs/index.md"
+    page.write_text(page.read_text() + "\nOne sentence more.\n")
+    executed.commit(project)
+    ran["a text"] = executed.run(f"{name}, a text", options, work, project, "--fresh-home")
+    return ran
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--noxide", type=pathlib.Path, default=executed.ROOT / "target/release/noxide")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
+    options = options.parse_args()
+    options.noxide, options.workflow = options.noxide.resolve(), "ci.yml"
+    taken: dict[tuple[str, str], list[float]] = {}
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="noxide-workflows-") as temporary:
+        work = options.work.resolve() if options.work else pathlib.Path(temporary)
+        executed.prepare(options.noxide, work)
+        for turn in range(options.rounds):
+            for fixed in (turn % 2 == 1, turn % 2 == 0):
+                for state, ran in one_round(options, work, fixed).items():
+                    taken.setdefault((state, "fixed" if fixed else "planted"), []).append(ran["seconds"])
+                    failed |= ran["exit"] != 0
+    print("| state | planted s | fixed s | fixed against planted |\n|---|---|---|---|")
+    for state in dict.fromkeys(state for state, _ in taken):
+        planted, fixed = (statistics.median(taken[state, name]) for name in ("planted", "fixed"))
+        print(f"| {state} | {planted:.1f} | {fixed:.1f} | {fixed / planted:.2f} × |")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
