@@ -82,7 +82,7 @@ function filter() {
     row.style.display = row.hidden ? 'none' : '';
     shown += !row.hidden;
   });
-  count.textContent = shown === rows.length ? `${rows.length} sessions` : `${shown} of ${rows.length} sessions`;
+  count.textContent = shown === rows.length ? `${rows.length} session${rows.length === 1 ? '' : 's'}` : `${shown} of ${rows.length} sessions`;
   none.hidden = shown > 0;
   arrows();
 }
