@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bring_plan::BringPlan;
 use super::environments::folder_name;
 use super::manifest::{Frame, Manifest};
 use super::scope::Scope;
@@ -190,20 +189,8 @@ impl View {
         trees.into_iter().map(|tree| StateName::bytecode(tree, tag)).collect()
     }
 
-    /// Plans what of the wanted is brought: what `has` says no to, for a uv cache with these buckets. Names what is there
+    /// What of the wanted is to be brought: what `has` says no to, for a uv cache with these buckets. Names what is there
     /// but not to be trusted.
-    pub fn plan(
-        &self,
-        wanted: &Wanted,
-        buckets: &[&str],
-        sums: Option<&Sums>,
-        has: &dyn Fn(&EntryId) -> bool,
-    ) -> (BringPlan, Vec<Miss>) {
-        let (frames, misses) = self.frames_of(wanted, buckets, sums, has);
-        (BringPlan::new(frames), misses)
-    }
-
-    /// The same, not yet put together to reads.
     pub fn frames_of(
         &self,
         wanted: &Wanted,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use noxide::cache::remote::{Environments, Manifest, Remote, Scope, Sums};
+use noxide::cache::remote::{BringPlan, Environments, Manifest, Remote, Scope, Sums};
 use noxide::cache::store::{EntryId, Kind};
 use noxide::cache::{ActionsV1, Backend, CacheOptions, Client, Directory, Mode, Patience, Silent, Store, Wanted};
 
@@ -65,9 +65,9 @@ impl Sent {
 
     fn bring(&self, remote: &Remote, store: &Store, wanted: &Wanted) -> noxide::cache::remote::Brought {
         let cache = self.fixture.cache("first");
-        let (plan, _) =
-            remote.view().plan(wanted, &cache.layout().buckets(), remote.sums.as_ref(), &|id| store.has(id));
-        remote.bring(&plan, store, &Silent)
+        let buckets = cache.layout().buckets();
+        let (frames, _) = remote.view().frames_of(wanted, &buckets, remote.sums.as_ref(), &|id| store.has(id));
+        remote.bring(&BringPlan::new(frames), store, &Silent)
     }
 
     fn files(&self) -> BTreeSet<PathBuf> {
@@ -237,8 +237,8 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     let victim = sent.empty("victim-1");
     let cache = sent.fixture.cache("first");
     let buckets = cache.layout().buckets();
-    let (plan, misses) = hostile.view().plan(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
-    assert!(plan.segments.is_empty() && misses[0].reason.contains("not that of noxide.sums"), "{misses:?}");
+    let (frames, misses) = hostile.view().frames_of(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    assert!(frames.is_empty() && misses[0].reason.contains("not that of noxide.sums"), "{misses:?}");
     // Also where the manifest claims the honest tree for the evil bytes.
     let lying = {
         let path = walkdir::WalkDir::new(&place)
@@ -255,8 +255,8 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     assert!(victim.entries().is_empty());
     // What the list does not know is not taken either.
     hostile.sums = Some(Sums::default());
-    let (plan, misses) = hostile.view().plan(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
-    assert!(plan.segments.is_empty() && misses[0].reason.contains("not in noxide.sums"));
+    let (frames, misses) = hostile.view().frames_of(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    assert!(frames.is_empty() && misses[0].reason.contains("not in noxide.sums"));
     // And a key that only protected branches have: what it did not sign does not count.
     hostile.sums = None;
     hostile.key = Some("only on main".to_owned());

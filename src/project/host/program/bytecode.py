@@ -68,8 +68,7 @@ def put_modules(known, site):
             for path in paths:
                 target = os.path.join(site, path)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                with contextlib.suppress(FileExistsError):
-                    put_bytecode(os.path.join(known["bytecode"], path), target)
+                if put_bytecode(os.path.join(known["bytecode"], path), target):
                     placed.append(target)
         except OSError:
             continue  # pruned meanwhile, or another file system: Python compiles it
@@ -77,16 +76,20 @@ def put_modules(known, site):
 
 
 def put_bytecode(source, target):
-    """A link, or where there can be none a copy; whoever writes bytecode writes another file and renames it."""
+    """A link, or where there can be none a copy; whoever writes bytecode writes another file and renames it.
+
+    False where Python's own is there; what a session that was killed had put there counts as put.
+    """
     try:
         os.link(source, target)
     except FileExistsError:
-        raise
+        return os.path.samefile(source, target)
     except OSError:
         with open(source, "rb") as file:
             data = file.read()
         with open(target, "xb") as file:
             file.write(data)
+    return True
 
 
 def is_source(path, kept, sha256):

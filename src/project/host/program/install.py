@@ -318,7 +318,8 @@ def wrap_syncs(kind, watched):
 
     @functools.wraps(run)
     def watched_run(session, *args, **kwargs):
-        if len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
+        only = getattr(watched.runner.global_config, "install_only", False)  # nox leaves out `session.run` then
+        if not only and len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
             return watched.around(run, session, words_of_command(args) if args[1] == "sync" else None, args, kwargs)
         return run(session, *args, **kwargs)
 

@@ -93,7 +93,8 @@ def facts_of_sync(words, variables, place):
             raise Doubt
         flags.add(flag)
         at += 2 if SYNC_FLAGS[flag] and not value else 1
-    fixed = flags & {"--frozen", "--locked"} or variables.get("UV_FROZEN") or variables.get("UV_LOCKED")
+    says = [str(variables.get(name)).lower() for name in ("UV_FROZEN", "UV_LOCKED")]
+    fixed = flags & {"--frozen", "--locked"} or set(says) & {"1", "true", "yes", "on", "y", "t"}
     target = variables.get("VIRTUAL_ENV" if "--active" in flags else "UV_PROJECT_ENVIRONMENT")
     if not fixed or not target or os.path.realpath(target) != os.path.realpath(place):
         raise Doubt
