@@ -21,8 +21,8 @@ use crate::audit::report::audit as look;
 use crate::audit::rules;
 use crate::audit::survey::Project;
 use crate::config::{AuditFlags, AuditSettings, load};
-use crate::output::Paint;
 use crate::output::findings::{self, Tally};
+use crate::output::{Paint, plural};
 use crate::project::SessionName;
 use crate::record::{CacheCost, Folder, History};
 
@@ -254,7 +254,8 @@ fn found(args: &AuditArgs, root: &Path, project: &Project, paint: Paint, width: 
             let text = Baseline::of(&all).text();
             return match crate::fs::write_atomic(&path, text.as_bytes()) {
                 Ok(()) => {
-                    Said { out: format!("{} findings written to {}\n", all.len(), path.display()), ..Said::default() }
+                    let findings = plural(all.len(), "finding");
+                    Said { out: format!("{findings} written to {}\n", path.display()), ..Said::default() }
                 }
                 Err(error) => failed(3, &error.to_string()),
             };
@@ -331,8 +332,8 @@ fn told(plan: &FixPlan, before: usize, only_shown: bool) -> String {
     }
     let left = look(&plan.project).findings.len();
     let verb = if only_shown { "would mend" } else { "mended" };
-    let (files, fixes) = (plan.files.len(), plan.applied.len());
-    text.push_str(&format!("{verb} {files} files by {fixes} fixes: {before} findings before, {left} left\n"));
+    let (files, fixes) = (plural(plan.files.len(), "file"), plural(plan.applied.len(), "fix"));
+    text.push_str(&format!("{verb} {files} by {fixes}: {} before, {left} left\n", plural(before, "finding")));
     text
 }
 

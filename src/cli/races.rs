@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::screen::say;
 use crate::config::{Edit, edit};
-use crate::output::{Paint, Tone};
+use crate::output::{Paint, Tone, plural};
 use crate::project::{Manifest, Session, git_ignored};
 use crate::run::RunPlan;
 use crate::trace::{Accesses, Advice, Conflict, EffectKind, Knowledge, Learnt, Pair, advise, conflicts, fingerprint};
@@ -231,7 +231,6 @@ impl Races {
         let open = self.pairs.iter().filter(|(_, apart)| apart.is_none()).count();
         let settled = self.pairs.len() - open;
         let sessions = self.sessions.len();
-        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let mut text = format!("{} traced: ", plural(sessions, "session"));
         text.push_str(&match open {
             0 if self.is_incomplete() => "no race seen, but not all was seen".to_owned(),

@@ -4,7 +4,7 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::paint::Tone;
 use super::row::{notes, word};
-use super::{Paint, RunState, duration, size};
+use super::{Paint, RunState, duration, plural, size};
 use crate::record::{Outcome, SessionFacts, SessionResult};
 
 /// Runs with more sessions than this show only those worth a look.
@@ -50,10 +50,9 @@ pub(crate) fn totals(state: &RunState, paint: Paint, width: Option<usize>) -> St
     if parts.is_empty() {
         parts.push("nothing to do".to_owned());
     }
-    let sessions = if all == 1 { "session" } else { "sessions" };
     let mut text = format!(
         "{} {} in {}",
-        paint.tone(Tone::Strong, &format!("{all} {sessions}:")),
+        paint.tone(Tone::Strong, &format!("{}:", plural(all, "session"))),
         parts.join(", "),
         duration::duration(state.now()),
     );

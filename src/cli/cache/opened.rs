@@ -82,12 +82,3 @@ pub(super) fn print_document(report: &impl Serialize) {
     }
     print(&format!("{document:#}\n"));
 }
-
-/// `1 wheel`, `2 wheels`, `2 entries`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    let plural = match what {
-        "entry" => "entries".to_owned(),
-        other => format!("{other}s"),
-    };
-    if count == 1 { format!("1 {what}") } else { format!("{count} {plural}") }
-}

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::flags::CachePruneArgs;
-use super::opened::{counted, options, print_document, progress};
+use super::opened::{options, print_document, progress};
 use crate::cache::Store;
 use crate::cache::store::{PrunePlan, PruneReport, PrunedEntry};
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
 use crate::cli::screen::Screen;
-use crate::output::size;
+use crate::output::{plural, size};
 
 /// Prunes, or shows the plan.
 ///
@@ -47,21 +47,21 @@ fn rows(entries: &[PrunedEntry], text: &mut String) {
 
 fn planned(plan: &PrunePlan) -> String {
     let bytes: u64 = plan.remove.iter().map(|entry| entry.bytes).sum();
-    let mut text = format!("would remove {}: {}\n", counted(plan.remove.len(), "entry"), size(bytes));
+    let mut text = format!("would remove {}: {}\n", plural(plan.remove.len(), "entry"), size(bytes));
     rows(&plan.remove, &mut text);
     if !plan.aside.is_empty() {
-        let _ = writeln!(text, "and {} put aside long ago", counted(plan.aside.len(), "entry"));
+        let _ = writeln!(text, "and {} put aside long ago", plural(plan.aside.len(), "entry"));
     }
-    let _ = writeln!(text, "{} would stay: {}", counted(plan.kept, "entry"), size(plan.kept_bytes));
+    let _ = writeln!(text, "{} would stay: {}", plural(plan.kept, "entry"), size(plan.kept_bytes));
     text
 }
 
 fn told(report: &PruneReport) -> String {
-    let mut text = format!("removed {}: {}\n", counted(report.removed.len(), "entry"), size(report.bytes));
+    let mut text = format!("removed {}: {}\n", plural(report.removed.len(), "entry"), size(report.bytes));
     rows(&report.removed, &mut text);
     if !report.in_use.is_empty() {
-        let _ = writeln!(text, "{} in use, left", counted(report.in_use.len(), "entry"));
+        let _ = writeln!(text, "{} in use, left", plural(report.in_use.len(), "entry"));
     }
-    let _ = writeln!(text, "{} stay: {}", counted(report.kept, "entry"), size(report.kept_bytes));
+    let _ = writeln!(text, "{} stay: {}", plural(report.kept, "entry"), size(report.kept_bytes));
     text
 }

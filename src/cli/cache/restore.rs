@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::flags::CacheRestoreArgs;
-use super::opened::{UvSide, counted, folders, print_document, progress, store, tell_whole, uv_cache};
+use super::opened::{UvSide, folders, print_document, progress, store, tell_whole, uv_cache};
 use crate::cache::Wanted;
 use crate::cache::store::{Damage, Miss, RestorePlan, RestoreReport};
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
 use crate::cli::screen::{Screen, say};
-use crate::output::{duration, size};
+use crate::output::{duration, plural, size};
 use crate::project::Interpreter;
 use crate::project::lock::{Lock, Root, normal};
 
@@ -62,7 +62,7 @@ pub(super) fn show(plan: &RestorePlan, format: Format) {
     let amount = plan.amount();
     let mut text = format!(
         "would restore {}: {} files, {}; {} here\n",
-        counted(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
+        plural(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
         amount.files,
         size(amount.bytes),
         plan.here.len(),
@@ -113,13 +113,13 @@ pub(super) fn told(report: &RestoreReport) -> String {
         0 => format!("nothing to restore ({time})\n"),
         count => format!(
             "restored {}: {} files, {} in {time}{link}\n",
-            counted(count, if report.link.is_some() { "wheel" } else { "folder" }),
+            plural(count, if report.link.is_some() { "wheel" } else { "folder" }),
             report.files,
             size(report.bytes),
         ),
     };
     if !report.here.is_empty() {
-        let _ = writeln!(text, "{} here already", counted(report.here.len(), "package"));
+        let _ = writeln!(text, "{} here already", plural(report.here.len(), "package"));
     }
     tell_misses(&report.misses, &mut text);
     text
@@ -132,7 +132,7 @@ fn tell_misses(misses: &[Miss], text: &mut String) {
     reasons.dedup();
     for reason in reasons {
         let of: Vec<&str> = misses.iter().filter(|miss| miss.reason == reason).map(|miss| miss.name.as_str()).collect();
-        let _ = writeln!(text, "{} not had, {reason}: {}", counted(of.len(), "package"), of.join(", "));
+        let _ = writeln!(text, "{} not had, {reason}: {}", plural(of.len(), "package"), of.join(", "));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::flags::CacheSaveArgs;
-use super::opened::{UvSide, counted, folders, print_document, progress, store, tell_whole, uv_cache};
+use super::opened::{UvSide, folders, print_document, progress, store, tell_whole, uv_cache};
 use super::restore::tell_damage;
 use crate::cache::Wanted;
 use crate::cache::store::SaveReport;
@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
 use crate::cli::screen::Screen;
-use crate::output::{duration, size};
+use crate::output::{duration, plural, size};
 
 /// Saves, says what is new, and gives the exit code: 1 where something of the uv cache is damaged.
 ///
@@ -46,10 +46,10 @@ pub(super) fn told(report: &SaveReport) -> String {
     let time = duration((report.seconds * 1_000.0) as u64);
     let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.saved.len() {
-        0 => format!("nothing new: {} known ({time})\n", counted(report.known, "wheel")),
+        0 => format!("nothing new: {} known ({time})\n", plural(report.known, "wheel")),
         new => format!(
             "saved {}: {} files, {} in {time}{link}; {} known\n",
-            counted(new, if report.link.is_some() { "wheel" } else { "folder" }),
+            plural(new, if report.link.is_some() { "wheel" } else { "folder" }),
             report.files,
             size(report.bytes),
             report.known,
@@ -59,13 +59,13 @@ pub(super) fn told(report: &SaveReport) -> String {
         let _ = writeln!(text, "not saved: {}: {}", not.name, not.reason);
     }
     if report.strange > 0 {
-        let _ = writeln!(text, "{} of uv's cache not understood, left alone", counted(report.strange, "pointer"));
+        let _ = writeln!(text, "{} of uv's cache not understood, left alone", plural(report.strange, "pointer"));
     }
     if let Some(pruned) = &report.pruned {
         let _ = writeln!(
             text,
             "pruned {}: {}, to stay within bounds",
-            counted(pruned.removed.len(), "entry"),
+            plural(pruned.removed.len(), "entry"),
             size(pruned.bytes)
         );
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::flags::{CacheRestoreArgs, CacheSaveArgs, UvArgs};
-use super::opened::{counted, print_document, progress};
+use super::opened::{print_document, progress};
 use super::restore::{show, tell_damage};
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
@@ -13,7 +13,7 @@ use crate::cli::listing::print;
 use crate::cli::opened::{Opened, Wanted};
 use crate::cli::provision::Provision;
 use crate::cli::screen::{Screen, say};
-use crate::output::{duration, size};
+use crate::output::{duration, plural, size};
 use crate::project::{Manifest, SessionId};
 use crate::record::CacheUse;
 use crate::run::Provide as _;
@@ -93,7 +93,7 @@ fn text(told: &[(String, CacheUse)]) -> String {
             bytes => format!(", {} restored in {}", size(bytes), duration(cache.ms)),
         };
         let reason = if cache.reason.is_empty() { String::new() } else { format!("; {}", cache.reason) };
-        let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, counted(all, "package"));
+        let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, plural(all, "package"));
     }
     if told.is_empty() {
         text.push_str("nothing to restore: no session that is chosen installs by uv\n");

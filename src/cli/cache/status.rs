@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::flags::CacheStatusArgs;
-use super::opened::{counted, print_document, store};
+use super::opened::{print_document, store};
 use crate::cache::store::{Kind, Status};
 use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
-use crate::output::size;
+use crate::output::{plural, size};
 
 /// Prints the figures.
 ///
@@ -37,7 +37,7 @@ fn told(status: &Status, now: Timestamp) -> String {
             Kind::Venv => "environment",
             other => other.as_str(),
         };
-        let count = counted(usize::try_from(kind.entries).unwrap_or(0), what);
+        let count = plural(usize::try_from(kind.entries).unwrap_or(0), what);
         let _ = writeln!(text, "  {count:<16} {:>9} {:>9} files{used}", size(kind.bytes), kind.files);
     }
     let share = status.bytes.saturating_mul(100).checked_div(status.max_size).unwrap_or(100);
@@ -47,14 +47,14 @@ fn told(status: &Status, now: Timestamp) -> String {
         "{} of {} ({share} %), unused entries go after {}",
         size(status.bytes),
         size(status.max_size),
-        counted(usize::try_from(days).unwrap_or(0), "day"),
+        plural(usize::try_from(days).unwrap_or(0), "day"),
     );
     if status.unreadable > 0 {
-        let what = counted(usize::try_from(status.unreadable).unwrap_or(0), "entry");
+        let what = plural(usize::try_from(status.unreadable).unwrap_or(0), "entry");
         let _ = writeln!(text, "{what} cannot be read: `noxide cache verify` names them");
     }
     if !status.aside.is_empty() {
-        let _ = writeln!(text, "{} put aside as damaged", counted(status.aside.len(), "entry"));
+        let _ = writeln!(text, "{} put aside as damaged", plural(status.aside.len(), "entry"));
     }
     text
 }
@@ -64,9 +64,9 @@ fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = usize::try_from(now.as_second() - then.as_second()).unwrap_or(0);
     match seconds {
         0..60 => "just now".to_owned(),
-        60..3_600 => format!("{} ago", counted(seconds / 60, "minute")),
-        3_600..86_400 => format!("{} ago", counted(seconds / 3_600, "hour")),
-        _ => format!("{} ago", counted(seconds / 86_400, "day")),
+        60..3_600 => format!("{} ago", plural(seconds / 60, "minute")),
+        3_600..86_400 => format!("{} ago", plural(seconds / 3_600, "hour")),
+        _ => format!("{} ago", plural(seconds / 86_400, "day")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::flags::CacheVerifyArgs;
-use super::opened::{counted, print_document, progress, store};
+use super::opened::{print_document, progress, store};
 use super::restore::tell_damage;
 use crate::cache::Uv;
 use crate::cache::store::{Repair, Repaired, VerifyReport};
@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::format::Format;
 use crate::cli::listing::print;
 use crate::cli::screen::{Screen, say};
-use crate::output::{duration, size};
+use crate::output::{duration, plural, size};
 
 /// Verifies and gives the exit code: 1 where something is damaged, also when it was put right.
 ///
@@ -44,7 +44,7 @@ pub(super) fn verify(args: &CacheVerifyArgs, screen: &Screen) -> Result<u8, Fail
 fn tell(report: &VerifyReport, repaired: &[Repaired], repair: bool) {
     let time = duration((report.seconds * 1_000.0) as u64);
     let rate = size((report.bytes as f64 / report.seconds.max(0.001)) as u64);
-    let entries = counted(usize::try_from(report.entries).unwrap_or(0), "entry");
+    let entries = plural(usize::try_from(report.entries).unwrap_or(0), "entry");
     let mut text = format!("verified {entries}: {} files, {} in {time} ({rate}/s)\n", report.files, size(report.bytes));
     tell_damage(&report.damaged);
     for stray in &report.strays {

@@ -1,6 +1,7 @@
 //! What an audit counted beside its findings, and findings that say the same put together.
 
 use crate::audit::finding::{Finding, Severity};
+use crate::output::plural;
 
 /// What was looked at and passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,10 +43,6 @@ impl Tally {
         }
         line
     }
-}
-
-pub(super) fn plural(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Findings of one rule together, in the order of their first places, the gravest rules first.

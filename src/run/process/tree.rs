@@ -157,9 +157,12 @@ fn has_no_child(keep: Option<Pid>) -> bool {
 /// Kills whatever bears a mark, until none is left: what a run left alive whose noxide was killed.
 pub fn end_marked(mark: &str) {
     let deadline = Instant::now() + PATIENCE;
+    // A process that is just becoming another program has no environment to read: one look is not enough.
+    let mut without = 0;
     loop {
         let left = marked(mark);
-        if left.is_empty() || Instant::now() > deadline {
+        without = if left.is_empty() { without + 1 } else { 0 };
+        if without == 2 || Instant::now() > deadline {
             return;
         }
         for process in left {
@@ -313,7 +316,12 @@ mod tests {
         let script = "trap '' TERM INT; setsid sh -c 'trap \"\" TERM; sleep 61 & echo ready; wait' & wait";
         let mut child = shell(script, &mark);
         let tree = Tree { group: child.id(), mark: mark.clone() };
-        assert!(marked(&mark).len() >= 3, "shell, setsid's shell and sleep");
+        // One that is about to become `sleep` has, for that moment, no environment to read.
+        let deadline = Instant::now() + PATIENCE;
+        while marked(&mark).len() < 3 {
+            assert!(Instant::now() < deadline, "shell, setsid's shell and sleep");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         tree.signal(Signal::TERM);
         assert!(!marked(&mark).is_empty(), "they ignore it");
         tree.kill();
