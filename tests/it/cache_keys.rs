@@ -180,12 +180,12 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
     assert_eq!(version.trim(), "ruff 0.15.0");
     // Without the lock what was held last time is restored; the state is another one, and so it is said.
     clean();
-    run(&[]);
+    let before = run(&[]);
     assert!(used("lint").reason.starts_with("changed: mode locked"), "{:?}", used("lint"));
     clean();
-    run(&[]);
+    let text = run(&[]);
     let lint = used("lint");
-    assert!(lint.misses == 0 && lint.hits > 5 && lint.reason.is_empty(), "{lint:?}");
+    assert!(lint.misses == 0 && lint.hits > 5 && lint.reason.is_empty(), "{lint:?}\n{before}\n{text}");
     // Off is off.
     let ran = end(noxide(&project, &["run", "-s", "complexity", "--cache", "off"]));
     assert!(ran.code == 0 && record(&project).sessions[0].result.as_ref().unwrap().cache.is_none());

@@ -42,16 +42,20 @@ impl Provision {
     /// Takes what is new in uv's cache into the store.
     pub(super) fn take_in(&mut self, wanted: &Wanted, progress: &dyn Progress) {
         let Some(uv) = &self.uv else { return };
-        match self.store.save(wanted, uv, progress) {
+        let troubles = match self.store.save(wanted, uv, progress) {
             Ok(report) => {
                 self.new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
+                let not = report.not_saved.iter();
+                let troubles =
+                    not.map(|not| format!("the cache did not take {} in: {}", not.name, not.reason)).collect();
                 self.saved.add(report);
+                troubles
             }
-            Err(error) => {
-                let trouble = format!("the cache took nothing in: {error}");
-                if !self.troubles.contains(&trouble) {
-                    self.troubles.push(trouble);
-                }
+            Err(error) => vec![format!("the cache took nothing in: {error}")],
+        };
+        for trouble in troubles {
+            if !self.troubles.contains(&trouble) {
+                self.troubles.push(trouble);
             }
         }
     }
