@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::copy_example;
+
 fn parcelbook() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")
 }
@@ -29,12 +31,7 @@ fn every_edit_applies_alone_and_comes_off_again() {
         command.args(arguments).current_dir(tree.path()).env("GIT_CEILING_DIRECTORIES", tree.path().parent().unwrap());
         command
     };
-    let listed = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(parcelbook()).output();
-    for name in String::from_utf8(listed.unwrap().stdout).unwrap().lines() {
-        let target = tree.path().join(name);
-        fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-        fs_err::copy(parcelbook().join(name), target).unwrap();
-    }
+    copy_example(tree.path());
     for edit in edits {
         for arguments in [["apply", "-p1"].as_slice(), &["apply", "-p1", "--reverse"]] {
             let result = git(arguments).arg(&edit).output().unwrap();

@@ -7,14 +7,12 @@ use std::process::Command;
 use noxide::project::Interpreter;
 use noxide::project::lock::{Lock, Marker, MarkerEnvironment, Root};
 
-use super::support::{must, once, python, venv};
+use super::support::{copy_example, must, once, python, venv};
 
 /// `examples/parcelbook` with the uv.lock that the real uv makes of it, made once.
 pub(crate) fn locked_parcelbook() -> std::path::PathBuf {
     once("locked-parcelbook", |place| {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook");
-        std::fs::create_dir_all(place).unwrap();
-        must(Command::new("cp").arg("-R").arg(format!("{}/.", example.display())).arg(place));
+        copy_example(place);
         must(
             Command::new(venv().join("bin/uv")).args(["lock", "--quiet", "--python"]).arg(python()).current_dir(place),
         );

@@ -31,6 +31,18 @@ pub(crate) fn once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     place
 }
 
+/// Copies `examples/parcelbook` as it is committed, or about to be: whoever ran the example where it lies left
+/// environments, records and a lock there, and a test that took them along would find its work done.
+pub(crate) fn copy_example(place: &Path) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook");
+    let files = must(Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(&example));
+    for file in files.lines() {
+        let target = place.join(file);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(example.join(file), target).unwrap();
+    }
+}
+
 /// Runs a command that must succeed.
 pub(crate) fn must(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

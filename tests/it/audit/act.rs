@@ -7,19 +7,13 @@ use noxide::audit::mend::Wanted;
 use serde_json::Value;
 
 use super::project::mend;
-use crate::support::{kept, must, once};
+use crate::support::{copy_example, kept, must, once};
 
 /// The example as a Git repository, with a lock that is committed and a cache folder of its own.
 fn repository() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook");
     must(Command::new("git").args(["init", "-q"]).arg(root.path()));
-    let files = must(Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(&example));
-    for file in files.lines() {
-        let target = root.path().join(file);
-        fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-        fs_err::copy(example.join(file), target).unwrap();
-    }
+    copy_example(root.path());
     let replace = |file: &str, old: &str, new: &str| {
         let path = root.path().join(file);
         let text = fs_err::read_to_string(&path).unwrap();
