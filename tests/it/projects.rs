@@ -94,7 +94,7 @@ fn seen(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool
     }
 }
 
-/// One after another by nox, then twice side by side by noxide.
+/// One after another by nox, then twice side by side by noxide, and once more with each session traced.
 fn compare(name: &str, version: &str) -> Seen {
     let project = source(name, version);
     let sequential = seen(&project, version, |report| {
@@ -110,13 +110,13 @@ fn compare(name: &str, version: &str) -> Seen {
         nox.arg("--report").arg(report);
         (nox, false)
     });
-    for _ in 0..2 {
+    for trace in ["auto", "auto", "always"] {
         let parallel = seen(&project, version, |report| {
-            let mut noxide = command(Path::new("."), &["run", "-j2", "--report"]);
+            let mut noxide = command(Path::new("."), &["run", "-j2", "--trace", trace, "--report"]);
             noxide.arg(report);
             (noxide, true)
         });
-        assert_eq!(parallel, sequential, "{name}");
+        assert_eq!(parallel, sequential, "{name} --trace {trace}");
     }
     sequential
 }
@@ -132,4 +132,18 @@ fn environ_config_ends_the_same() {
 fn citric_ends_the_same() {
     let seen = compare("citric", "2.3.0");
     assert!(seen.statuses.len() >= 17, "{seen:?}");
+}
+
+#[test]
+#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+fn hist_ends_the_same() {
+    let seen = compare("hist", "2.12.1");
+    assert!(seen.statuses.len() >= 3, "{seen:?}");
+}
+
+#[test]
+#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+fn towncrier_ends_the_same() {
+    let seen = compare("towncrier", "26.9.0");
+    assert!(seen.statuses.len() >= 3, "{seen:?}");
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::address::Address;
 use super::call::{ARCH, At, Bits, Call, X32, find, means_link};
 use super::places::{Found, Places};
+use super::process::{descriptor, own_view, program, signed};
 use super::system::{Notice, memory, text};
 use crate::trace::ledger::{Change, Ledger};
 
@@ -62,13 +63,15 @@ impl Look {
             Call::Execute(at) => self.ask(notice, at, true),
             Call::List => self.list(notice.pid, arguments[0]),
             Call::MakeFolder(at) | Call::SymbolicLink(at) | Call::MakeNode(at) => {
-                if call == Call::SymbolicLink(at) {
-                    self.forget();
-                }
                 let Some(path) = self.path(notice, at) else { return };
                 let found = self.find(&path, false);
                 match &found.facts {
-                    None => self.change(notice.pid, &found, Change::Open),
+                    None => {
+                        if call == Call::SymbolicLink(at) {
+                            self.means_else(&found.path);
+                        }
+                        self.change(notice.pid, &found, Change::Open);
+                    }
                     facts => self.ledger.reads(&found.path, facts.as_ref()), // it will be told so
                 }
             }
@@ -144,10 +147,26 @@ impl Look {
         found
     }
 
-    /// A link or a folder changes its place: what was seen under a name may be something else from now on.
+    /// Finds a path that is not looked at a second time: who gives its name another meaning must be known.
+    fn find_once(&mut self, path: &Path, follow: bool) -> Found {
+        let found = self.find(path, follow);
+        self.places.pass(&found.path);
+        found
+    }
+
+    /// What was seen may be something else from now on.
     fn forget(&mut self) {
         self.places.forget();
         self.seen.clear();
+    }
+
+    /// A link comes or goes: what was seen by this name may be something else from now on.
+    ///
+    /// Only where something was: pytest makes and removes a link for each test's folder.
+    fn means_else(&mut self, place: &Path) {
+        if self.places.is_passed(place) {
+            self.forget();
+        }
     }
 
     fn ask(&mut self, notice: &Notice, at: At, follow: bool) {
@@ -155,7 +174,7 @@ impl Look {
         if !self.ledger.scope.may_count(&path, true) || !self.is_new(u64::from(follow), &path) {
             return;
         }
-        let found = self.find(&path, follow);
+        let found = self.find_once(&path, follow);
         self.note_read(&found);
     }
 
@@ -183,7 +202,7 @@ impl Look {
             return;
         }
         let new_only = creates && has(libc::O_EXCL);
-        let found = self.find(path, !has(libc::O_NOFOLLOW) && !new_only);
+        let found = self.find_once(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.facts {
             None if creates => self.change(process, &found, Change::Open),
             Some(facts) if facts.is_dir() => {}
@@ -214,7 +233,7 @@ impl Look {
     fn list(&mut self, process: u32, fd: u64) {
         let Some(path) = descriptor(process, fd) else { return };
         if self.is_new(3, &path) && self.ledger.scope.may_count(&path, true) {
-            let found = self.find(&path, true);
+            let found = self.find_once(&path, true);
             self.ledger.lists(&found.path);
         }
     }
@@ -225,8 +244,8 @@ impl Look {
         match &found.facts {
             None => self.ledger.misses_path(&found.path),
             Some(facts) => {
-                if facts.is_dir() || facts.file_type().is_symlink() {
-                    self.forget();
+                if facts.is_symlink() {
+                    self.means_else(&found.path);
                 }
                 self.change(notice.pid, &found, Change::Remove);
             }
@@ -239,8 +258,11 @@ impl Look {
         let (from, to) = (self.find(&from, false), self.find(&to, false));
         let Some(facts) = &from.facts else { return self.ledger.misses_path(&from.path) };
         let kinds = [Some(facts), to.facts.as_ref()];
-        if kinds.iter().flatten().any(|facts| facts.is_dir() || facts.file_type().is_symlink()) {
-            self.forget();
+        if kinds.iter().flatten().any(|facts| facts.is_dir()) {
+            self.forget(); // there may be links in it
+        } else if kinds.iter().flatten().any(|facts| facts.is_symlink()) {
+            self.means_else(&from.path);
+            self.means_else(&to.path);
         }
         if facts.is_dir() {
             self.moved(notice.pid, &from.path, &to.path);
@@ -282,7 +304,10 @@ impl Look {
         let Some(to) = self.path(notice, to) else { return };
         let to = self.find(&to, false);
         match &to.facts {
-            None => self.change(notice.pid, &to, Change::Open),
+            None => {
+                self.means_else(&to.path); // what is linked may be a link
+                self.change(notice.pid, &to, Change::Open);
+            }
             facts => self.ledger.reads(&to.path, facts.as_ref()),
         }
     }
@@ -363,38 +388,4 @@ fn is_of_system(path: &Path) -> bool {
 fn is_device(facts: &Metadata) -> bool {
     let kind = facts.file_type();
     kind.is_char_device() || kind.is_block_device() || kind.is_socket() || kind.is_fifo()
-}
-
-/// `/proc/self` as the caller means it.
-fn own_view(path: &Path, process: u32) -> PathBuf {
-    for own in ["/proc/self", "/proc/thread-self"] {
-        if let Ok(rest) = path.strip_prefix(own) {
-            let inside = ["cwd", "root"].iter().any(|link| rest.starts_with(link) && rest != Path::new(link));
-            if inside {
-                let link = PathBuf::from(format!("/proc/{process}"))
-                    .join(rest.components().next().map_or(OsStr::new(""), |c| c.as_os_str()));
-                let tail: PathBuf = rest.components().skip(1).collect();
-                return fs_err::read_link(link).unwrap_or_default().join(tail);
-            }
-        }
-    }
-    path.to_path_buf()
-}
-
-/// The path of an open file or folder; none for what has none (a pipe), or none any more.
-fn descriptor(process: u32, fd: u64) -> Option<PathBuf> {
-    let path = fs_err::read_link(format!("/proc/{process}/fd/{}", signed(fd))).ok()?;
-    let gone = path.as_os_str().as_bytes().ends_with(b" (deleted)");
-    (path.is_absolute() && !gone).then_some(path)
-}
-
-/// A descriptor as the kernel takes it: the lower half of its argument.
-fn signed(fd: u64) -> i32 {
-    (fd & 0xffff_ffff) as u32 as i32
-}
-
-/// The name of a program, for people.
-fn program(process: u32) -> String {
-    let name = fs_err::read(format!("/proc/{process}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(&name).trim().to_owned()
 }

@@ -6,6 +6,7 @@ mod filter;
 mod look;
 mod places;
 mod probe;
+mod process;
 mod state;
 mod supervisor;
 mod system;

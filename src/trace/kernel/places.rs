@@ -1,8 +1,9 @@
 //! Paths as the kernel finds them: links resolved, each folder once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,6 +12,9 @@ const MOST_LINKS: usize = 40;
 
 /// How many folders are remembered.
 const MOST_FOLDERS: usize = 50_000;
+
+/// How many names are remembered: some 16 MB.
+const MOST_PASSED: usize = 1_000_000;
 
 /// A path that was found, or not.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     folders: HashMap<PathBuf, PathBuf>,
+    /// Digests of all names that what is remembered leads through: a link in the place of one changes what is meant.
+    passed: HashSet<u64>,
 }
 
 impl Places {
@@ -50,6 +56,7 @@ impl Places {
             }
             let target = fs_err::read_link(&place).unwrap_or_default();
             path = place.parent().unwrap_or(Path::new("/")).join(target);
+            self.pass(&place);
             links.push(place);
         }
     }
@@ -73,6 +80,7 @@ impl Places {
             match component {
                 Component::Normal(name) => {
                     let place = real.join(name);
+                    self.pass(&place);
                     match fs_err::symlink_metadata(&place) {
                         Ok(facts) if facts.file_type().is_symlink() && links.len() < MOST_LINKS => {
                             let target = real.join(fs_err::read_link(&place).unwrap_or_default());
@@ -100,10 +108,30 @@ impl Places {
         real
     }
 
+    /// Remembers that somebody keeps what was found by this name.
+    pub(super) fn pass(&mut self, place: &Path) {
+        // Beyond that many, every name counts as passed: the next link has all forgotten.
+        if self.passed.len() < MOST_PASSED {
+            self.passed.insert(digest(place));
+        }
+    }
+
+    /// Whether something that is kept was found by this name.
+    pub(super) fn is_passed(&self, place: &Path) -> bool {
+        self.passed.len() >= MOST_PASSED || self.passed.contains(&digest(place))
+    }
+
     /// Forgets all: a link or a folder got another place.
     pub(super) fn forget(&mut self) {
         self.folders.clear();
+        self.passed.clear();
     }
+}
+
+fn digest(place: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    place.as_os_str().as_bytes().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The folder of a path and the name in it; none where the end is no name (`..`, `.` or the root).
@@ -146,6 +174,10 @@ mod tests {
         assert_eq!(places.find(&root.join("none/x/../y"), true).path, root.join("none/y"));
         assert_eq!(places.find(Path::new("/"), true).path, Path::new("/"));
         assert!(places.find(&root.join("loop"), true).links.len() >= MOST_LINKS);
+        // What no path led through says nothing; what one led through, or ended at, does.
+        for (name, passed) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
+            assert_eq!(places.is_passed(&root.join(name)), passed, "{name}");
+        }
         // Another place for the same name.
         fs_err::remove_file(root.join("link")).unwrap();
         fs_err::create_dir(root.join("link")).unwrap();

@@ -3,15 +3,24 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::event::Timespec;
+
 use super::state::State;
-use super::system::{let_go, receive, wait, wake_quickly};
+use super::system::{ends_by_itself, let_go, receive, wait, wake_quickly};
+
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Serves a listener until no process that it is for is left.
 pub(super) fn supervise(listener: &OwnedFd, shared: &Mutex<State>) {
     wake_quickly(listener.as_fd());
-    while let Some(waits) = wait(listener) {
-        if !waits {
-            continue;
+    let asks_first = !ends_by_itself();
+    loop {
+        if asks_first {
+            match wait(listener, None) {
+                Some(true) => {}
+                Some(false) => continue,
+                None => return,
+            }
         }
         match receive(listener.as_fd()) {
             Ok(Some(notice)) => {
@@ -20,6 +29,8 @@ pub(super) fn supervise(listener: &OwnedFd, shared: &Mutex<State>) {
                 }
                 let_go(listener.as_fd(), notice.id);
             }
+            // Either its process was killed meanwhile, or it was the last one.
+            Ok(None) if wait(listener, Some(&AT_ONCE)).is_none() => return,
             Ok(None) => {}
             Err(_) => return,
         }

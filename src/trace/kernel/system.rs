@@ -6,6 +6,7 @@ use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_long, c_ulong, c_void};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A call that waits for an answer.
 pub(super) use libc::seccomp_notif as Notice;
@@ -120,11 +121,22 @@ pub(super) fn listen_to_myself(filter: &[u8], flags: u64) -> io::Result<OwnedFd>
     }
 }
 
+/// Whether [`receive`] ends by itself when no process lives that the listener is for: since Linux 6.11
+/// (`seccomp: interrupt SECCOMP_IOCTL_NOTIF_RECV when all users have exited`). Before, it waits for ever.
+pub(super) fn ends_by_itself() -> bool {
+    is_at_least(&rustix::system::uname().release().to_string_lossy(), (6, 11))
+}
+
+/// Whether a kernel's release, as `6.18.4-something`, is this one or later.
+fn is_at_least(release: &str, least: (u32, u32)) -> bool {
+    let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= least)
+}
+
 /// Whether the listener has a call that waits; none at its end, when no process it is for lives.
-pub(super) fn wait(listener: &impl AsFd) -> Option<bool> {
-    use rustix::event::{PollFd, PollFlags, poll};
+pub(super) fn wait(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool> {
     let mut asked = [PollFd::new(listener, PollFlags::IN)];
-    match poll(&mut asked, None) {
+    match poll(&mut asked, most) {
         Ok(_) => {
             let told = asked[0].revents();
             if told.contains(PollFlags::IN) {
@@ -156,5 +168,18 @@ mod tests {
         assert!(!text(own, endless.as_ptr() as u64, &mut text_read).unwrap());
         assert!(text(own, 8, &mut text_read).is_err());
         assert_eq!(memory(own, endless.as_ptr() as u64, 4).unwrap(), b"yyyy");
+    }
+    #[test]
+    fn releases_are_compared_by_number() {
+        for (release, newer) in [
+            ("6.18.44-fc-v657", true),
+            ("6.11.0", true),
+            ("7.0", true),
+            ("6.9.1", false),
+            ("5.15", false),
+            ("odd", false),
+        ] {
+            assert_eq!(is_at_least(release, (6, 11)), newer, "{release}");
+        }
     }
 }

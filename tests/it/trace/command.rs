@@ -192,7 +192,7 @@ def outer(session):
     done = subprocess.run([os.environ['NOXIDE'], 'trace'], cwd=os.environ['INNER'], capture_output=True, text=True)
     print(done.stderr)
     assert done.returncode == 3 and 'seccomp listener' in done.stderr
-    done = subprocess.run([os.environ['NOXIDE'], 'run', '--trace', 'always'], cwd=os.environ['INNER'],
+    done = subprocess.run([os.environ['NOXIDE'], 'run', '--trace', 'always', '-s', 'unit'], cwd=os.environ['INNER'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
     assert done.returncode == 0 and 'nothing is traced' in done.stdout
