@@ -5,9 +5,9 @@ three runners find what one finds.
     python3 benches/ci/bench.py coverage --noxide target/release/noxide [--rounds 3]
     python3 benches/ci/bench.py shards   --noxide target/release/noxide [--sessions "unit_tests lint"]
 
-`restore`: act's cache server holds the packages of all extras of examples/parcelbook, once as noxide's packs and once as
-the official client's archive of the whole uv cache. Each round a machine with nothing gets what `lint` needs from the
-packs, then the whole archive by the official client. `coverage`: unit_tests and coverage_report of the planted noxfile
+`restore`: act's cache server holds the packages of a lock of some 170, once as noxide's packs and once as the official
+client's archive of the whole uv cache. Each round a machine with nothing gets what `lint` needs from the packs, then the
+whole archive by the official client. What lint's own packages are when nothing else was ever packed is told beside it. `coverage`: unit_tests and coverage_report of the planted noxfile
 against unit_tests of noxfile-merged.py, environments warm. `shards`: noxfile-merged.py run whole, and as three shards in
 three copies whose runs are merged; statuses, JUnit cases and the coverage total must be the same, else exit code 1. Rounds are interleaved; medians and ratios are printed.
 Needs uv and nox on PATH (target/venv/bin) and, for `restore`, node.
@@ -27,6 +27,9 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benches/cache"))
+import project as many  # noqa: E402
+
 KIT = ROOT / "tests/acttools/run-workflow.sh"
 
 
@@ -74,37 +77,70 @@ def cache_server(work: pathlib.Path):
         server.wait()
 
 
-def restore(place: pathlib.Path, noxide: pathlib.Path, rounds: int) -> None:
+NOXFILE = '''import nox
+
+nox.options.default_venv_backend = "uv"
+
+
+def use(session: nox.Session, *what: str) -> None:
+    where = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
+    session.run_install("uv", "sync", "--quiet", "--frozen", *what, env=where, external=True)
+
+
+@nox.session
+def everything(session: nox.Session) -> None:
+    use(session, "--all-groups")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    use(session, "--only-group", "lint")
+'''
+
+
+def restore(place: pathlib.Path, noxide: pathlib.Path, rounds: int) -> bool:
     """One session's packages from the packs, against all of them by the official client."""
-    project = copy_of_parcelbook(place)
-    work = place / "work"
+    project, work = place / "many", place / "work"
+    project.mkdir()
+    many.write(project)
+    (project / "noxfile.py").write_text(NOXFILE)
+    subprocess.run(["git", "init", "-q", "."], cwd=project, check=True)
     cache = project / "uv-cache"
+
+    def ci(name: str, cache: pathlib.Path, session: str, more: dict) -> dict:
+        """What `noxide ci` tells of one session on a machine with these caches."""
+        here = {**os.environ, **more, "UV_CACHE_DIR": str(cache), "NOXIDE_CACHE_DIR": str(place / f"store-{name}")}
+        shutil.rmtree(project / ".nox", ignore_errors=True)
+        run([noxide, "ci", "-s", session], project, here)
+        told = json.loads((project / "noxide-ci/cache.json").read_text())
+        if told["troubles"]:
+            sys.exit(f"{name}: {told['troubles']}")
+        return told
+
     with cache_server(work) as variables:
-        env = {**os.environ, **variables, "UV_CACHE_DIR": str(cache), "NOXIDE_CACHE_DIR": str(place / "store-0")}
-        run(["uv", "lock", "--quiet"], project, env)
-        everything = {**env, "UV_PROJECT_ENVIRONMENT": ".nox/everything"}
-        run(["uv", "sync", "--quiet", "--frozen", "--all-extras", "--no-install-project"], project, everything)
-        run([noxide, "ci", "-s", "lint"], project, env)
+        run(["uv", "lock", "--quiet"], project, dict(os.environ))
+        ci("everything", cache, "everything", variables)
+        own = ci("own", place / "uv-own", "lint", {**variables, "GITHUB_REPOSITORY": "org/lint-alone"})
         client = ["node", work / "node/client.mjs"]
-        official = {**env, "GITHUB_WORKSPACE": str(project), "RUNNER_TEMP": str(place)}
+        official = {**os.environ, **variables, "GITHUB_WORKSPACE": str(project), "RUNNER_TEMP": str(place)}
         run([*client, "save", "whole-uv-cache", "uv-cache"], project, official)
         whole = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
         ours, theirs, moved = [], [], 0
         for number in range(1, rounds + 1):
-            shutil.rmtree(project / ".nox")
-            fresh = {**env, "UV_CACHE_DIR": str(place / f"uv-{number}"), "NOXIDE_CACHE_DIR": str(place / f"store-{number}")}
-            run([noxide, "ci", "-s", "lint"], project, fresh)
-            told = json.loads((project / "noxide-ci/cache.json").read_text())
-            if told["troubles"] or not told["brought"]["entries"]:
+            told = ci(f"{number}", place / f"uv-{number}", "lint", variables)
+            if not told["brought"]["entries"]:
                 sys.exit(f"not brought: {told}")
             ours.append(told["brought"]["seconds"] + told["restored"]["seconds"])
             moved, count = told["brought"]["bytes"], len(told["brought"]["entries"])
             shutil.rmtree(cache)
             theirs.append(run([*client, "restore", "whole-uv-cache", "uv-cache"], project, official))
-    print(f"lint gets {count} packages, {moved / 1e6:.1f} MB; the whole uv cache has {whole / 1e6:.1f} MB unpacked")
+    packed = own["pushed"]["bytes"]
+    print(f"lint gets {count} packages, {moved / 1e6:.2f} MB moved, {packed / 1e6:.2f} MB packed alone: {moved / packed:.3f} ×")
+    print(f"the whole uv cache has {whole / 1e6:.1f} MB unpacked")
     mine = shown("noxide: what lint needs, into uv's cache", ours)
     other = shown("official client: the whole uv cache", theirs)
     print(f"{other / mine:.1f} times faster")
+    return moved <= 1.1 * packed and other >= 20 * mine
 
 
 def coverage(place: pathlib.Path, noxide: pathlib.Path, rounds: int) -> None:
@@ -194,7 +230,7 @@ def main() -> None:
         folder, noxide = pathlib.Path(place).resolve(), arguments.noxide.resolve()
         match arguments.what:
             case "restore":
-                restore(folder, noxide, arguments.rounds)
+                sys.exit(not restore(folder, noxide, arguments.rounds))
             case "coverage":
                 coverage(folder, noxide, arguments.rounds)
             case _:

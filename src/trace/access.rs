@@ -15,6 +15,9 @@ pub struct Accesses {
     pub network: bool,
     /// Files that were there and that it read, ran, or asked for facts of.
     pub read: BTreeSet<String>,
+    /// Those of them of which it only asked for facts.
+    #[serde(default)]
+    pub asked: BTreeSet<String>,
     /// Paths it looked for and did not find.
     pub absent: BTreeSet<String>,
     /// Folders it listed.

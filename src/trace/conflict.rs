@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::access::{Accesses, Effect, EffectKind};
+use super::walk::{folder_is_ours, folder_of, is_selective, walks_past};
 
 /// What kind of conflict it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,8 +62,8 @@ pub type Ignored<'a> = &'a dyn Fn(&str) -> bool;
 /// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
 pub fn conflicts(first: &Accesses, second: &Accesses, ignored: Ignored<'_>) -> Vec<Conflict> {
     let mut found = BTreeMap::new();
-    let one = Side::new(first, second);
-    let other = Side::new(second, first);
+    let one = Side::new(first, second, ignored);
+    let other = Side::new(second, first, ignored);
     changed_by_both(&one, &other, &mut found);
     used(&one, &other, true, ignored, &mut found);
     used(&other, &one, false, ignored, &mut found);
@@ -83,12 +84,12 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(all: &'a Accesses, other: &'a Accesses) -> Self {
+    fn new(all: &'a Accesses, other: &'a Accesses, ignored: Ignored<'_>) -> Self {
         let mut side = Self { all, other, effects: BTreeMap::new(), read: BTreeMap::new() };
         for (path, effect) in &all.effects {
             side.effects.insert(side.key(path), (path, effect));
         }
-        for path in &all.read {
+        for path in all.read.iter().filter(|path| !walks_past(all, path, ignored)) {
             side.read.insert(side.key(path), path);
         }
         side
@@ -146,9 +147,9 @@ fn changed_by_both<'a>(one: &Side<'a>, other: &Side<'a>, found: &mut Found) {
 fn emptied(folder: &str, effect: &Effect, other: &Side<'_>, in_order: bool, found: &mut Found) {
     let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
     let changed = other.all.effects.iter().find(|(path, effect)| below(path) && effect.kind != EffectKind::Scratch);
-    let read = other.all.read.iter().find(|path| below(path));
+    let read = other.read.values().copied().filter(|path| below(path)).min();
     let (path, doing) = match (changed, read) {
-        (Some((path, effect)), _) => (path, does(effect)),
+        (Some((path, effect)), _) => (path.as_str(), does(effect)),
         (None, Some(path)) => (path, "reads".to_owned()),
         (None, None) => return,
     };
@@ -158,8 +159,9 @@ fn emptied(folder: &str, effect: &Effect, other: &Side<'_>, in_order: bool, foun
     let remover = format!("{} {folder}", does(effect));
     let (first, second) = if in_order { (remover, doing) } else { (doing, remover) };
     let both = changed.is_some();
+    let path = path.to_owned();
     let conflict = Conflict { path: path.clone(), kind: Kind::CreateDelete, first, second, both, makes: false };
-    found.insert(path.clone(), conflict);
+    found.insert(path, conflict);
 }
 
 /// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
@@ -189,7 +191,7 @@ fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<
 /// Folders that `user` lists and in which `maker` makes or removes something.
 fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<'_>, found: &mut Found) {
     for (path, effect) in &maker.all.effects {
-        let folder = path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(folder, _)| folder);
+        let folder = folder_of(path);
         if !user.all.listed.contains(folder) || found.contains_key(path) || user.all.effects.contains_key(path) {
             continue;
         }
@@ -199,7 +201,7 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignore
             continue;
         }
         // What Git ignores is not what a walk over the tree looks for.
-        if ignored(path) && !ignored(folder) && folder_is_ours(folder) {
+        if (ignored(path) && !ignored(folder) && folder_is_ours(folder)) || walks_past(user.all, path, ignored) {
             continue;
         }
         let was_there = if in_order { stays } else { goes };
@@ -218,20 +220,6 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignore
         };
         found.insert(path.clone(), conflict);
     }
-}
-
-/// Whether a folder lies in the project, so that Git's word counts.
-fn folder_is_ours(folder: &str) -> bool {
-    !folder.starts_with('/')
-}
-
-/// Whether a session that listed a folder with this path in it went for others there and left this alone; one that did
-/// go for it is known by the file itself.
-fn is_selective(user: &Accesses, folder: &str) -> bool {
-    let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
-    let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
-    let mut touched = user.read.iter().chain(user.effects.keys()).map(String::as_str);
-    touched.any(in_folder)
 }
 
 /// Ports and sockets.
@@ -283,6 +271,10 @@ mod tests {
                 set => {
                     let set = match set {
                         "read" => &mut all.read,
+                        "ask" => {
+                            all.asked.insert(path.to_owned());
+                            &mut all.read
+                        }
                         "miss" => &mut all.absent,
                         "list" => &mut all.listed,
                         "bind" => &mut all.bound,
@@ -366,6 +358,14 @@ mod tests {
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
             ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
             ("list d", "create d/a#1", &["list–create d/a"]),
+            // A walk over the whole tree comes by what Git ignores, and leaves it alone.
+            ("list ., list ignored, ask ignored/a", "write ignored/a#1", &[]),
+            ("list ., list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
+            ("list ., list ignored", "create ignored/a#1", &[]),
+            ("list ., list ignored, read ignored/b", "create ignored/a#1", &["list–create ignored/a"]),
+            ("list ., list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
+            ("list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
+            ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
         ] {
             assert_eq!(between(first, second), expected, "{first} | {second}");
         }

@@ -34,6 +34,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Entry {
     read: bool,
+    /// Whether more than its facts was read.
+    opened: bool,
     absent: bool,
     effect: Option<Changed>,
     alias: Option<(u64, u64)>,
@@ -81,8 +83,13 @@ impl Ledger {
         Some(self.entries.entry(path.to_path_buf()).or_default())
     }
 
-    /// A file was read, run or asked about.
+    /// A file was read or run.
     pub(super) fn reads(&mut self, path: &Path, facts: Option<&Metadata>) {
+        self.asks(path, facts, true);
+    }
+
+    /// A file was asked about, or also `opened`.
+    pub(super) fn asks(&mut self, path: &Path, facts: Option<&Metadata>, opened: bool) {
         if facts.is_some_and(Metadata::is_dir) {
             return;
         }
@@ -90,6 +97,7 @@ impl Ledger {
         // What it made itself is nobody else's.
         let own = |changed: &Changed| changed.before == Standing::Nothing || changed.removed || changed.overwritten;
         entry.read |= !entry.effect.as_ref().is_some_and(own);
+        entry.opened |= opened;
         entry.note(facts);
     }
 
@@ -170,6 +178,9 @@ impl Ledger {
             }
             if entry.absent {
                 all.absent.insert(shown.clone());
+            }
+            if read && !entry.opened && entry.effect.is_none() {
+                all.asked.insert(shown.clone());
             }
             if read {
                 all.read.insert(shown);

@@ -17,6 +17,7 @@ mod ledger;
 mod options;
 mod scope;
 mod untraceable;
+mod walk;
 
 pub use access::{Accesses, Effect, EffectKind};
 pub use advice::{Advice, Pair, advise};

@@ -166,6 +166,11 @@ pub(super) fn find(number: u32) -> Option<Call> {
     all().find(|(known, _)| *known == number).map(|(_, call)| call)
 }
 
+/// Whether a call asks for an io_uring.
+pub(super) fn asks_for_ring(number: u32) -> bool {
+    i64::from(number) == libc::SYS_io_uring_setup
+}
+
 /// Whether flags of a stat-like call mean a link itself.
 pub(super) fn means_link(flags: u64) -> bool {
     flags & NO_FOLLOW != 0

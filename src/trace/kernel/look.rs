@@ -9,9 +9,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::address::Address;
-use super::call::{ARCH, At, Bits, Call, X32, find, means_link};
+use super::call::{ARCH, At, Bits, Call, X32, asks_for_ring, find, means_link};
 use super::places::{Found, Places};
-use super::process::{descriptor, own_view, program, signed};
+use super::process::{descriptor, does_without_ring, own_view, program, signed};
 use super::system::{Notice, memory, text};
 use crate::trace::ledger::{Change, Ledger};
 
@@ -38,6 +38,11 @@ impl Look {
         Self { ledger, places: Places::default(), seen: HashSet::new(), text: Vec::new(), services }
     }
 
+    /// Whether a call is answered as if the kernel had no io_uring.
+    pub(super) fn refuses(notice: &Notice) -> bool {
+        notice.data.arch == ARCH && asks_for_ring(notice.data.nr.cast_unsigned()) && does_without_ring(notice.pid)
+    }
+
     /// Looks at a call before it goes on.
     pub(super) fn at(&mut self, notice: &Notice) {
         self.ledger.calls += 1;
@@ -57,10 +62,10 @@ impl Look {
             }
             Call::Stat(at, bits) => {
                 let link = means_link(self.bits(notice, bits).unwrap_or(0));
-                self.ask(notice, at, !link);
+                self.ask(notice, at, !link, false);
             }
-            Call::ReadLink(at) => self.ask(notice, at, false),
-            Call::Execute(at) => self.ask(notice, at, true),
+            Call::ReadLink(at) => self.ask(notice, at, false, true),
+            Call::Execute(at) => self.ask(notice, at, true, true),
             Call::List => self.list(notice.pid, arguments[0]),
             Call::MakeFolder(at) | Call::SymbolicLink(at) | Call::MakeNode(at) => {
                 let Some(path) = self.path(notice, at) else { return };
@@ -169,13 +174,17 @@ impl Look {
         }
     }
 
-    fn ask(&mut self, notice: &Notice, at: At, follow: bool) {
+    fn ask(&mut self, notice: &Notice, at: At, follow: bool, opened: bool) {
         let Some(path) = self.path(notice, at) else { return };
-        if !self.ledger.scope.may_count(&path, true) || !self.is_new(u64::from(follow), &path) {
+        let how = u64::from(follow) | u64::from(opened) << 7;
+        if !self.ledger.scope.may_count(&path, true) || !self.is_new(how, &path) {
             return;
         }
         let found = self.find_once(&path, follow);
-        self.note_read(&found);
+        match &found.facts {
+            Some(facts) => self.ledger.asks(&found.path, Some(facts), opened),
+            None => self.ledger.misses_path(&found.path),
+        }
     }
 
     fn note_read(&mut self, found: &Found) {

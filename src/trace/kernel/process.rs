@@ -4,6 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Programs that take an io_uring where there is one and do the same without, as they must in Docker's containers, whose
+/// profile refuses it: what runs on libuv, and on OCaml's eio. A trace sees them whole only without.
+const DO_WITHOUT_RING: &[&str] = &["node", "semgrep-core"];
+
+/// Whether a process runs a program that does the same without an io_uring.
+pub(super) fn does_without_ring(process: u32) -> bool {
+    let program = fs_err::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    DO_WITHOUT_RING.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
+}
+
 /// `/proc/self` as the caller means it.
 pub(super) fn own_view(path: &Path, process: u32) -> PathBuf {
     for own in ["/proc/self", "/proc/thread-self"] {

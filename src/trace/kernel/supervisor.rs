@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::Timespec;
+use rustix::io::Errno;
 
+use super::look::Look;
 use super::state::State;
-use super::system::{ends_by_itself, let_go, receive, wait, wake_quickly};
+use super::system::{answer, ends_by_itself, receive, wait, wake_quickly};
 
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
@@ -23,11 +25,12 @@ pub(super) fn supervise(listener: &OwnedFd, shared: &Mutex<State>) {
             }
         }
         match receive(listener.as_fd()) {
+            Ok(Some(notice)) if Look::refuses(&notice) => answer(listener.as_fd(), notice.id, Some(Errno::NOSYS)),
             Ok(Some(notice)) => {
                 if let State::Looking(look) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
                     look.at(&notice);
                 }
-                let_go(listener.as_fd(), notice.id);
+                answer(listener.as_fd(), notice.id, None);
             }
             // Either its process was killed meanwhile, or it was the last one.
             Ok(None) if wait(listener, Some(&AT_ONCE)).is_none() => return,

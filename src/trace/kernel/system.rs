@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_long, c_ulong, c_void};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 /// A call that waits for an answer.
 pub(super) use libc::seccomp_notif as Notice;
@@ -33,10 +34,11 @@ pub(super) fn receive(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
     }
 }
 
-/// Lets a call go on as if nobody had looked; one whose process is gone needs no answer.
-pub(super) fn let_go(listener: BorrowedFd<'_>, id: u64) {
-    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
-    let mut answer = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
+/// Lets a call go on as if nobody had looked, or has it fail; one whose process is gone needs no answer.
+pub(super) fn answer(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) {
+    let go_on = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
+    let (error, flags) = failure.map_or((0, go_on), |error| (-error.raw_os_error(), 0));
+    let mut answer = libc::seccomp_notif_resp { id, val: 0, error, flags };
     // SAFETY: the request takes a pointer to a `seccomp_notif_resp`, which lives through the call.
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
 }
@@ -147,7 +149,7 @@ pub(super) fn wait(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool
                 Some(false)
             }
         }
-        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Some(false),
+        Err(Errno::INTR | Errno::AGAIN) => Some(false),
         Err(_) => None,
     }
 }
