@@ -82,19 +82,16 @@ NOXFILE = '''import nox
 nox.options.default_venv_backend = "uv"
 
 
-def use(session: nox.Session, *what: str) -> None:
-    where = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
-    session.run_install("uv", "sync", "--quiet", "--frozen", *what, env=where, external=True)
-
-
 @nox.session
 def everything(session: nox.Session) -> None:
-    use(session, "--all-groups")
+    where = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
+    session.run_install("uv", "sync", "--quiet", "--frozen", "--all-groups", env=where, external=True)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    use(session, "--only-group", "lint")
+    where = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
+    session.run_install("uv", "sync", "--quiet", "--frozen", "--only-group", "lint", env=where, external=True)
 '''
 
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cache::keys::Held;
+use crate::cache::keys::{Held, Kept};
 use crate::cache::store::RestoreReport;
 use crate::cache::{Wanted, WantedPackage};
 use crate::cli::keyed::{Keyed, KeyedSession};
@@ -67,15 +67,20 @@ impl Wants {
 }
 
 fn counted(keyed: &Keyed, keyed_session: &KeyedSession, session: &Session, manifest: &Manifest) -> Vec<WantedPackage> {
-    let obeys = obeys(keyed, session);
     let recipe = &keyed_session.recipe;
-    let last =
-        keyed.keys.as_ref().and_then(|keys| keys.hit(recipe).or_else(|| keys.nearest(recipe).map(|(kept, _)| kept)));
-    if let Some(last) = last.filter(|_| !obeys) {
-        return last.held.iter().filter_map(wanted_of).collect();
+    let keys = keyed.keys.as_ref();
+    let exact = keys.and_then(|keys| keys.hit(recipe));
+    let held = |last: Kept| last.held.iter().filter_map(wanted_of).collect();
+    let asked = keyed.surroundings.asked(session, &manifest.root);
+    if obeys(keyed, session) {
+        // What the words do not tell, the last install by the same facts does: not all of the lock is meant.
+        if let Some(last) = exact.filter(|_| asked.unclear) {
+            return held(last);
+        }
+    } else if let Some(last) = exact.or_else(|| keys?.nearest(recipe).map(|(kept, _)| kept)) {
+        return held(last);
     }
     let (Some(lock), Some(python)) = (&keyed.surroundings.lock, &keyed_session.python) else { return Vec::new() };
-    let asked = keyed.surroundings.asked(session, &manifest.root);
     let roots: Vec<Root> = asked.roots.into_iter().collect();
     let closure = lock.closure(&roots, &python.markers);
     match Wanted::of_closure(&closure, &python.markers.python_version) {

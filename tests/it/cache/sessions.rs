@@ -76,6 +76,25 @@ fn what_a_session_has_fetched_is_kept_while_it_runs() {
     assert_eq!(fixture.store().entries().len(), 2);
 }
 
+/// A session whose install goes through a function, so that its words do not tell which group is meant.
+const HELPED: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
+    def use(session, *what):\n    where = {'UV_PROJECT_ENVIRONMENT': session.virtualenv.location}\n    \
+    session.run_install('uv', 'sync', '--frozen', *what, env=where, external=True)\n\
+    @nox.session\ndef lint(session):\n    use(session, '--only-group', 'lint')\n";
+
+#[test]
+fn what_the_words_do_not_tell_the_last_install_does() {
+    let fixture = project();
+    let settings = fixture.project.read("pyproject.toml");
+    fixture.project.write("pyproject.toml", format!("{settings}[dependency-groups]\nlint = [\"beta\"]\n"));
+    fixture.uv("first", &["lock", "--quiet"]);
+    fixture.project.write("noxfile.py", HELPED);
+    let first = run(&fixture, "first", &[]);
+    assert_eq!(used(&first, "lint").map(|(hits, ..)| hits), Some(4), "all of the lock may be meant");
+    let second = run(&fixture, "second", &[]);
+    assert_eq!(used(&second, "lint"), Some((1, 0, true, String::new())), "beta was all that it held");
+}
+
 #[test]
 fn sessions_are_restored_and_saved_by_name() {
     let fixture = project();
