@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::access::{Accesses, Effect, EffectKind};
-use super::walk::{folder_is_ours, folder_of, is_selective, walks_past};
+use super::walk::{Ignored, folder_is_ours, folder_of, is_selective, walks_past};
 
 /// What kind of conflict it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,9 +55,6 @@ pub struct Conflict {
     /// Whether the second reads or looks for what the first makes.
     pub makes: bool,
 }
-
-/// What Git ignores, among the paths that sessions made.
-pub type Ignored<'a> = &'a dyn Fn(&str) -> bool;
 
 /// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
 pub fn conflicts(first: &Accesses, second: &Accesses, ignored: Ignored<'_>) -> Vec<Conflict> {

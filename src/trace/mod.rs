@@ -21,10 +21,11 @@ mod walk;
 
 pub use access::{Accesses, Effect, EffectKind};
 pub use advice::{Advice, Pair, advise};
-pub use conflict::{Conflict, Ignored, Kind, conflicts};
+pub use conflict::{Conflict, Kind, conflicts};
 pub use file::{AccessFile, FileError};
 pub use kernel::{Tracer, probe};
 pub use knowledge::{Apart, Knowledge, Learnt, fingerprint};
 pub use options::TraceMode;
 pub use scope::{Scope, Surroundings};
 pub use untraceable::Untraceable;
+pub use walk::Ignored;

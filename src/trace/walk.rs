@@ -1,7 +1,9 @@
 //! What a session that lists folders means by it: a look through the whole tree, or a choice of some files. Pure.
 
 use super::access::Accesses;
-use super::conflict::Ignored;
+
+/// What Git ignores, among the paths that sessions made.
+pub type Ignored<'a> = &'a dyn Fn(&str) -> bool;
 
 /// The folder of a path, as paths are kept.
 pub(super) fn folder_of(path: &str) -> &str {
