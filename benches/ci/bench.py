@@ -7,9 +7,14 @@ three runners find what one finds.
 
 `restore`: act's cache server holds the packages of a lock of some 170, once as noxide's packs and once as the official
 client's archive of the whole uv cache. Each round a machine with nothing gets what `lint` needs from the packs, then the
-whole archive by the official client. What lint's own packages are when nothing else was ever packed is told beside it. `coverage`: unit_tests and coverage_report of the planted noxfile
-against unit_tests of noxfile-merged.py, environments warm. `shards`: noxfile-merged.py run whole, and as three shards in
-three copies whose runs are merged; statuses, JUnit cases and the coverage total must be the same, else exit code 1. Rounds are interleaved; medians and ratios are printed.
+whole archive by the official client. What lint's packages are, packed alone, is told beside it; exit code 1 where more
+than 1.1 × of that is moved, or the archive takes less than 20 × as long.
+
+`coverage`: unit_tests and coverage_report of the planted noxfile against unit_tests of noxfile-merged.py, environments
+warm. `shards`: noxfile-merged.py run whole, and as three shards in three copies whose runs are merged; statuses, JUnit
+cases and the coverage total must be the same, else exit code 1.
+
+Rounds are interleaved; medians and ratios are printed.
 Needs uv and nox on PATH (target/venv/bin) and, for `restore`, node.
 """
 

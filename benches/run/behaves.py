@@ -87,8 +87,7 @@ def hist(place: pathlib.Path, tools: cases.Tools) -> bool:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--noxide", type=pathlib.Path, help="another noxide than a fresh release build")
-    options.add_argument("--nox", type=pathlib.Path, help="another nox than the one in target/venv")
+    bench.add_tools(options)
     tools = bench.find_tools(options.parse_args())
     with tempfile.TemporaryDirectory(prefix="noxide-behaves-") as temporary:
         good = hist(pathlib.Path(temporary) / "hist", tools)

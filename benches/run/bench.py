@@ -24,6 +24,12 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / "target"
 
 
+def add_tools(parser: argparse.ArgumentParser) -> None:
+    """The flags that name other programs than those of this checkout."""
+    parser.add_argument("--noxide", type=pathlib.Path, help="another noxide than a fresh release build")
+    parser.add_argument("--nox", type=pathlib.Path, help="another nox than the one in target/venv")
+
+
 def find_tools(options: argparse.Namespace) -> cases.Tools:
     """The programs that are compared, made if they are not there."""
     noxide = options.noxide or TARGET / "release" / "noxide"
@@ -126,8 +132,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", nargs="*", help=f"which of {', '.join(names)} (all)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds a case (5)")
-    parser.add_argument("--noxide", type=pathlib.Path, help="another noxide than a fresh release build")
-    parser.add_argument("--nox", type=pathlib.Path, help="another nox than the one in target/venv")
+    add_tools(parser)
     parser.add_argument("--check", action="store_true", help="exit code 1 when something is not held")
     options = parser.parse_args()
     if unknown := set(options.case) - set(names):

@@ -47,8 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="runs after the settings are written (20)")
     parser.add_argument("--tries", type=int, default=10, help="tries to see the race before (10)")
-    parser.add_argument("--noxide", type=pathlib.Path, help="another noxide than a fresh release build")
-    parser.add_argument("--nox", type=pathlib.Path, help="another nox than the one in target/venv")
+    bench.add_tools(parser)
     options = parser.parse_args()
     tools = bench.find_tools(options)
     with tempfile.TemporaryDirectory(prefix="noxide-raced-") as temporary:

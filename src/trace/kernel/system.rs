@@ -171,6 +171,7 @@ mod tests {
         assert!(text(own, 8, &mut text_read).is_err());
         assert_eq!(memory(own, endless.as_ptr() as u64, 4).unwrap(), b"yyyy");
     }
+
     #[test]
     fn releases_are_compared_by_number() {
         for (release, newer) in [
