@@ -1,6 +1,7 @@
 //! Which paths count: those that sessions share, not the system's, not caches that are made for sharing.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -29,6 +30,9 @@ const GIT: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 /// The file by which a folder says that it is a cache.
 const TAG: &str = "CACHEDIR.TAG";
 
+/// How many folders are remembered.
+const MOST_FOLDERS: usize = 50_000;
+
 /// Where a session works.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -43,6 +47,29 @@ pub struct Surroundings {
 pub struct Scope {
     surroundings: Surroundings,
     tagged: HashMap<PathBuf, bool>,
+    /// What counts in the folders met so far, each by its text.
+    folders: HashMap<OsString, Counted>,
+}
+
+/// What counts in a folder: nothing, changes alone, or all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    reads: bool,
+    changes: bool,
+    /// Whether it is Git's.
+    in_git: bool,
+}
+
+impl Counted {
+    fn counts(self, reading: bool) -> bool {
+        if reading { self.reads } else { self.changes }
+    }
+
+    /// Whether what has this name in the folder is a tool's own: a cache, or Git's working data.
+    fn keeps_apart(self, name: &[u8]) -> bool {
+        let is = |known: &&str| known.as_bytes() == name;
+        CACHES.iter().any(is) || name.starts_with(b"pytest-of-") || (self.in_git && GIT.iter().any(is))
+    }
 }
 
 impl Scope {
@@ -52,7 +79,7 @@ impl Scope {
         let more: Vec<PathBuf> = surroundings.left_out.iter().filter_map(real).collect();
         surroundings.left_out.extend(more);
         surroundings.left_out.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { surroundings, tagged: HashMap::new() }
+        Self { surroundings, tagged: HashMap::new(), folders: HashMap::new() }
     }
 
     /// A path as it is shown and kept: relative to the project where it lies in it.
@@ -65,28 +92,43 @@ impl Scope {
     }
 
     /// Whether a path can count at all, as its text alone shows. Cheap: asked for every call.
-    pub fn may_count(&self, path: &Path, reading: bool) -> bool {
+    pub fn may_count(&mut self, path: &Path, reading: bool) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return self.judge(path).counts(reading);
+        };
+        if folder.parent().is_none() {
+            return self.judge(path).counts(reading); // `/usr` and its like are told by their whole path
+        }
+        let above = if let Some(known) = self.folders.get(folder.as_os_str()) {
+            *known
+        } else {
+            if self.folders.len() >= MOST_FOLDERS {
+                self.folders.clear();
+            }
+            let judged = self.judge(folder);
+            self.folders.insert(folder.as_os_str().to_owned(), judged);
+            judged
+        };
+        let left_out = || self.surroundings.left_out.iter().any(|left_out| left_out.as_os_str() == path.as_os_str());
+        above.counts(reading) && !above.keeps_apart(name.as_bytes()) && !left_out()
+    }
+
+    /// What counts at a path and below it, as its text alone shows.
+    fn judge(&self, path: &Path) -> Counted {
         let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
-        if below(NO_FILES) || (reading && below(SYSTEM) && !path.starts_with(&self.surroundings.root)) {
-            return false;
+        if below(NO_FILES) || self.surroundings.left_out.iter().any(|folder| path.starts_with(folder)) {
+            return Counted::default();
         }
-        if self.surroundings.left_out.iter().any(|folder| path.starts_with(folder)) {
-            return false;
-        }
-        let mut in_git = false;
+        let reads = !below(SYSTEM) || path.starts_with(&self.surroundings.root);
+        let mut found = Counted { reads, changes: true, in_git: false };
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
-            let name = name.as_bytes();
-            let is = |known: &&str| known.as_bytes() == name;
-            if CACHES.iter().any(is) || name.starts_with(b"pytest-of-") {
-                return false;
+            if found.keeps_apart(name.as_bytes()) {
+                return Counted::default();
             }
-            if in_git && GIT.iter().any(is) {
-                return false;
-            }
-            in_git = name == b".git";
+            found.in_git = name == ".git";
         }
-        true
+        found
     }
 
     /// Whether a path counts: also no folder above it says that it is a cache.
@@ -129,6 +171,10 @@ mod tests {
             ("src/a.py", true),
             ("build/x", true),
             (".nox/tests/bin/python", false),
+            (".nox", false),
+            ("sub/.git/index", false),
+            (".git/refs/index", true),
+            ("src/.ruff_cache", false),
             ("own/file", false),
             ("src/__pycache__/a.pyc", false),
             (".git/HEAD", true),
@@ -143,6 +189,9 @@ mod tests {
             ("/usr/lib/x", true, false),
             ("/usr/lib/x", false, true),
             ("/proc/1/stat", false, false),
+            ("/proc", true, false),
+            ("/usr", true, false),
+            ("/etc/../usr/..", true, false),
             ("/tmp/x", true, true),
         ] {
             assert_eq!(scope.counts(Path::new(path), reading), counts, "{path}");

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The address of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub(super) fn listening() -> std::collections::HashSet<u16> {
         listens.then(|| u16::from_str_radix(local.rsplit(':').next()?, 16).ok()).flatten()
     };
     tables.iter().flat_map(|table| table.lines().filter_map(port)).collect()
+}
+
+/// Services of the system that only say who or when something is, or take logs.
+pub(super) fn is_of_system(path: &Path) -> bool {
+    ["/run/nscd", "/var/run/nscd", "/run/systemd", "/run/dbus", "/run/user", "/dev", "/var/run/dbus"]
+        .iter()
+        .any(|folder| path.starts_with(folder))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A call that waits, looked at: which path it means, and what that says of its session.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -8,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::address::Address;
+use super::address::{Address, is_of_system, listening};
 use super::call::{ARCH, At, Bits, Call, X32, asks_for_ring, find, means_link};
 use super::places::{Found, Places};
 use super::process::{descriptor, does_without_ring, own_view, program, signed};
@@ -29,13 +30,14 @@ pub(super) struct Look {
     places: Places,
     seen: HashSet<u64>,
     text: Vec<u8>,
-    services: HashSet<u16>,
+    /// Ports that others served before this session could: asked for late, for a kernel takes 14 ms to tell.
+    services: OnceCell<HashSet<u16>>,
 }
 
 impl Look {
-    /// A session about to begin; `services` are ports that others serve already.
-    pub(super) fn new(ledger: Ledger, services: HashSet<u16>) -> Self {
-        Self { ledger, places: Places::default(), seen: HashSet::new(), text: Vec::new(), services }
+    /// A session about to begin.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self { ledger, places: Places::default(), seen: HashSet::new(), text: Vec::new(), services: OnceCell::new() }
     }
 
     /// Whether a call is answered as if the kernel had no io_uring.
@@ -177,7 +179,7 @@ impl Look {
     fn ask(&mut self, notice: &Notice, at: At, follow: bool, opened: bool) {
         let Some(path) = self.path(notice, at) else { return };
         let how = u64::from(follow) | u64::from(opened) << 7;
-        if !self.ledger.scope.may_count(&path, true) || !self.is_new(how, &path) {
+        if !self.is_new(how, &path) || !self.ledger.scope.may_count(&path, true) {
             return;
         }
         let found = self.find_once(&path, follow);
@@ -203,11 +205,8 @@ impl Look {
         let writes = (mode != 0 || has(libc::O_TRUNC)) && !has(libc::O_PATH);
         let creates = has(libc::O_CREAT);
         let reading = !writes && !creates;
-        if !self.ledger.scope.may_count(path, reading) && reading {
-            return;
-        }
         let how = 2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
-        if !self.is_new(how, path) {
+        if !self.is_new(how, path) || (reading && !self.ledger.scope.may_count(path, true)) {
             return;
         }
         let new_only = creates && has(libc::O_EXCL);
@@ -328,8 +327,11 @@ impl Look {
 
     fn bind(&mut self, notice: &Notice) {
         match self.address(notice) {
-            Some(Address::Port { port, .. }) if port != 0 => {
-                self.ledger.bound.insert(format!("port {port}"));
+            Some(Address::Port { port, .. }) => {
+                self.services.get_or_init(listening);
+                if port != 0 {
+                    self.ledger.bound.insert(format!("port {port}"));
+                }
             }
             Some(Address::Abstract(name)) => {
                 self.ledger.bound.insert(format!("abstract socket {name}"));
@@ -354,7 +356,7 @@ impl Look {
             Some(Address::Port { port: 0 | 53, .. }) => {}
             Some(Address::Port { port, .. }) => {
                 let name = format!("port {port}");
-                if self.services.contains(&port) && !self.ledger.bound.contains(&name) {
+                if self.services.get_or_init(listening).contains(&port) && !self.ledger.bound.contains(&name) {
                     self.ledger.misses(&format!("it uses a service on port {port} that ran before it"));
                 }
                 self.ledger.connected.insert(name);
@@ -385,13 +387,6 @@ impl Look {
         }
         Some(fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok()?.join(path))
     }
-}
-
-/// Services of the system that only say who or when something is, or take logs.
-fn is_of_system(path: &Path) -> bool {
-    ["/run/nscd", "/var/run/nscd", "/run/systemd", "/run/dbus", "/run/user", "/dev", "/var/run/dbus"]
-        .iter()
-        .any(|folder| path.starts_with(folder))
 }
 
 fn is_device(facts: &Metadata) -> bool {

@@ -1,7 +1,7 @@
 //! Paths as the kernel finds them: links resolved, each folder once.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,8 @@ pub(super) struct Found {
 /// Folders whose real place is known.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    folders: HashMap<PathBuf, PathBuf>,
+    /// By their text: hashing a path's parts takes as long as looking one up.
+    folders: HashMap<OsString, PathBuf>,
     /// Digests of all names that what is remembered leads through: a link in the place of one changes what is meant.
     passed: HashSet<u64>,
 }
@@ -63,14 +64,15 @@ impl Places {
 
     /// The real place of a folder; what does not exist is kept as it is written.
     fn folder(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
-        if let Some(known) = self.folders.get(path) {
+        if let Some(known) = self.folders.get(path.as_os_str()) {
             return known.clone();
         }
         let mut real = PathBuf::from("/");
         let mut sure = true;
         let mut components = path.components();
         // Begin at the deepest folder above that is known.
-        if let Some((above, known)) = path.ancestors().skip(1).find_map(|above| Some((above, self.folders.get(above)?)))
+        if let Some((above, known)) =
+            path.ancestors().skip(1).find_map(|above| Some((above, self.folders.get(above.as_os_str())?)))
             && let Ok(rest) = path.strip_prefix(above)
         {
             real.clone_from(known);
@@ -103,7 +105,7 @@ impl Places {
             if self.folders.len() >= MOST_FOLDERS {
                 self.folders.clear();
             }
-            self.folders.insert(path.to_path_buf(), real.clone());
+            self.folders.insert(path.as_os_str().to_owned(), real.clone());
         }
         real
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Programs that take an io_uring where there is one and do the same without, as they must in Docker's containers, whose
 /// profile refuses it: what runs on libuv, and on OCaml's eio. A trace sees them whole only without.
@@ -16,6 +16,9 @@ pub(super) fn does_without_ring(process: u32) -> bool {
 
 /// `/proc/self` as the caller means it.
 pub(super) fn own_view(path: &Path, process: u32) -> PathBuf {
+    if path.components().nth(1) != Some(Component::Normal(OsStr::new("proc"))) {
+        return path.to_path_buf();
+    }
     for own in ["/proc/self", "/proc/thread-self"] {
         if let Ok(rest) = path.strip_prefix(own) {
             let inside = ["cwd", "root"].iter().any(|link| rest.starts_with(link) && rest != Path::new(link));

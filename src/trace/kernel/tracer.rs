@@ -9,7 +9,6 @@ use std::{io, thread};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::address::listening;
 use super::filter::filter;
 use super::look::Look;
 use super::probe::{LISTENER, PATIENT};
@@ -59,7 +58,7 @@ fn follow(mut socket: UnixStream, scope: Scope, shared: &Mutex<State>) {
     let set = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
     match listener(&socket) {
         Ok(listener) => {
-            set(State::Looking(Box::new(Look::new(Ledger::new(scope), listening()))));
+            set(State::Looking(Box::new(Look::new(Ledger::new(scope)))));
             // From here on the session waits for us at each call that bears a path.
             let told = socket.write_all(b"+");
             drop(socket);

@@ -349,7 +349,7 @@ def warm(nox, config):
     """Before the first fork: imports what each session would import, looks for uv once, rehearses."""
     import importlib
 
-    for name in ("datetime", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
+    for name in ("datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
                  "tempfile", "unicodedata", "platform", "nox.popen", "nox.command", "nox.project"):
         try:
             importlib.import_module(name)
