@@ -88,10 +88,10 @@ def write_trivial(count: int) -> Callable[[pathlib.Path, Tools], None]:
 def judge_trivial(rounds: Rounds, folder: pathlib.Path, __: Tools) -> list[Held]:
     one_by_one, parallel, noxide = rounds["nox"], rounds["nox -j2"], rounds["noxide -j2"]
     beyond = (cpu(noxide) - cpu(one_by_one)) / 20
-    # Records hold whole milliseconds, rounded down: what is left for the sessions' processes is told too low.
+    # Records hold whole milliseconds, rounded down: what is inside is told too low, what is outside too high.
     spent = [sum(each["result"]["attempts"][-1]["cpu"] or 0 for each in record["sessions"])
              for record in read_records(folder, 2)]
-    inside = statistics.median(spent) / 20 / 1000
+    inside = statistics.median(spent or [0]) / 20 / 1000
     return [
         Held("wall against sequential nox", wall(noxide) / wall(one_by_one), 1.3, "×"),
         Held("times faster than nox -j2", wall(parallel) / wall(noxide), 7, "×", at_least=True),
