@@ -4,8 +4,8 @@
     python3 benches/ci/workflows.py [--noxide target/release/noxide] [--rounds 3] [--work DIR]
 
 Each round, for either: cold, warm, one package of the lock changed, only a text of the documentation changed; each run in
-host mode with an empty HOME, and the cache server's content of the run before it. Prints the seconds of each and the
-medians, and fails where an exit code is not 0. The fixed workflow is what `noxide audit --fix --unsafe-fixes` makes of the
+host mode with an empty HOME, and the cache server's content of the run before it. Prints medians: the seconds of each from
+start to end, the seconds of its jobs together (what a forge bills) and those of each job; fails where an exit code is not 0. The fixed workflow is what `noxide audit --fix --unsafe-fixes` makes of the
 planted one, with `noxide ci` in place of `noxide run` and of the steps that restore caches. Minutes a run; see
 `benches/audit/executed.py` for what is needed.
 """
@@ -68,6 +68,38 @@ def one_round(options: argparse.Namespace, work: pathlib.Path, fixed: bool) -> d
     return ran
 
 
+def totals(taken: dict[str, dict[str, list[dict]]]) -> list[str]:
+    """What a whole run takes, as Markdown."""
+    def together(ran: dict) -> float:
+        return sum(job["seconds"] for job in ran["jobs"].values())
+
+    rows = ["| state | planted s | fixed s | fixed against planted | planted jobs together s | fixed | fixed against planted |",
+            "|---|---|---|---|---|---|---|"]
+    for state, either in taken.items():
+        cells = []
+        for of in (lambda ran: ran["seconds"], together):
+            planted, fixed = (statistics.median(map(of, either[name])) for name in ("planted", "fixed"))
+            cells += [f"{planted:.1f}", f"{fixed:.1f}", f"{fixed / planted:.2f} ×"]
+        rows.append(f"| {state} | {' | '.join(cells)} |")
+    return rows
+
+
+def jobs(taken: dict[str, dict[str, list[dict]]]) -> list[str]:
+    """What each job of the two takes, as Markdown: a dash where one of them has no such job."""
+    seconds: dict[str, dict[tuple[str, str], list[float]]] = {}
+    for state, either in taken.items():
+        for name, runs in either.items():
+            for ran in runs:
+                for job, told in ran["jobs"].items():
+                    seconds.setdefault(job.split("/")[-1], {}).setdefault((state, name), []).append(told["seconds"])
+    columns = [(state, name) for state in taken for name in ("planted", "fixed")]
+    rows = ["| job, s | " + " | ".join(f"{state}, {name}" for state, name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for job, found in seconds.items():
+        cells = (f"{statistics.median(found[column]):.1f}" if column in found else "–" for column in columns)
+        rows.append(f"| {job} | " + " | ".join(cells) + " |")
+    return rows
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--noxide", type=pathlib.Path, default=executed.ROOT / "target/release/noxide")
@@ -75,7 +107,7 @@ def main() -> int:
     options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
     options = options.parse_args()
     options.noxide, options.workflow = options.noxide.resolve(), "ci.yml"
-    taken: dict[tuple[str, str], list[float]] = {}
+    taken: dict[str, dict[str, list[dict]]] = {}
     failed = False
     with tempfile.TemporaryDirectory(prefix="noxide-workflows-") as temporary:
         work = options.work.resolve() if options.work else pathlib.Path(temporary)
@@ -83,12 +115,9 @@ def main() -> int:
         for turn in range(options.rounds):
             for fixed in (turn % 2 == 1, turn % 2 == 0):
                 for state, ran in one_round(options, work, fixed).items():
-                    taken.setdefault((state, "fixed" if fixed else "planted"), []).append(ran["seconds"])
+                    taken.setdefault(state, {}).setdefault("fixed" if fixed else "planted", []).append(ran)
                     failed |= ran["exit"] != 0
-    print("| state | planted s | fixed s | fixed against planted |\n|---|---|---|---|")
-    for state in dict.fromkeys(state for state, _ in taken):
-        planted, fixed = (statistics.median(taken[state, name]) for name in ("planted", "fixed"))
-        print(f"| {state} | {planted:.1f} | {fixed:.1f} | {fixed / planted:.2f} × |")
+    print("\n".join([*totals(taken), "", *jobs(taken)]))
     return int(failed)
 
 
