@@ -1,7 +1,9 @@
 //! The dispatcher with a double in the host's place: what only steered time and failure can show.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
@@ -13,9 +15,10 @@ use noxide::record::{Event, Fact, History, Machine, Outcome, Record, RunFacts, S
 use noxide::run::process::{Caught, Mask};
 use noxide::run::{
     Answer, Backoff, Dispatcher, Finish, Given, Launch, Lent, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
+    SessionRule,
 };
 
-use crate::given::{manifest, session};
+use crate::given::{manifest, rule, session};
 
 /// What the double does with an order: it may answer, keep the output open, or refuse.
 type Script<'a> = Box<dyn FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a>;
@@ -85,8 +88,18 @@ fn run<'a>(
     script: impl FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a,
     act: impl FnMut(&Fact, &Sender<Message>) + 'a,
 ) -> Ran {
-    let history = History::default();
-    let plan = RunPlan::new(manifest, options, &history, Room { slots: 4, memory: 0 }).unwrap();
+    run_after(&History::default(), manifest, options, folder, script, act)
+}
+
+fn run_after<'a>(
+    history: &History,
+    manifest: &Manifest,
+    options: &RunOptions,
+    folder: &Path,
+    script: impl FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a,
+    act: impl FnMut(&Fact, &Sender<Message>) + 'a,
+) -> Ran {
+    let plan = RunPlan::new(manifest, options, history, Room { slots: 4, memory: 0 }).unwrap();
     let facts = RunFacts {
         run: "1".to_owned(),
         time: "2026-11-23T05:00:00+00:00".to_owned(),
@@ -109,7 +122,7 @@ fn run<'a>(
         plan,
         manifest,
         options,
-        history: &history,
+        history,
         folder,
         facts,
         mark: format!("double.{}", std::process::id()),
@@ -326,4 +339,30 @@ fn a_log_in_trouble_is_told_and_fails_nothing() {
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("one"), ran.session("one").attempts[0].log_bytes), (0, Outcome::Passed, 0));
     assert!(ran.record.notices[1].starts_with("the log of one is not whole: "), "{:?}", ran.record.notices);
+}
+
+#[test]
+fn what_is_not_on_the_longest_path_steps_back_unless_a_limit_of_its_own_would_end_it() {
+    let folder = folder();
+    let nice = RefCell::new(BTreeMap::new());
+    let sessions = manifest(["longest", "long", "short", "limited", "silent"].into_iter().map(session).collect());
+    let mut options = RunOptions { jobs: NonZeroUsize::new(4), ..options() };
+    let seconds = |most| Some(Duration::from_secs(most));
+    options.sessions = vec![
+        SessionRule { timeout: seconds(15), ..rule("limited") },
+        SessionRule { idle_timeout: seconds(60), ..rule("silent") },
+    ];
+    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+        nice.borrow_mut().insert(order.id.0, order.nice);
+        sender.send(finish(order.id, Outcome::Passed)).unwrap();
+        Ok(())
+    };
+    let mut first = run(&sessions, &options, folder.path(), script, nothing).record;
+    assert!(nice.borrow().values().all(|nice| *nice == 0), "nothing is known of the first run");
+    for (session, millis) in first.sessions.iter_mut().zip([60_000, 5_000, 900, 5_000, 5_000]) {
+        let attempt = &mut session.result.as_mut().unwrap().attempts[0];
+        attempt.end = attempt.start + millis;
+    }
+    run_after(&History::new(&[first]), &sessions, &options, folder.path(), script, nothing);
+    assert_eq!(nice.into_inner().into_values().collect::<Vec<_>>(), [0, 15, 0, 0, 0]);
 }

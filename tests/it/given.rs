@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use noxide::project::{CoverageUse, HostMode, Manifest, Session, SessionId, SessionName};
+use noxide::run::SessionRule;
 
 /// A session with nothing special about it.
 pub fn session(name: &str) -> Session {
@@ -53,4 +54,9 @@ pub fn manifest(sessions: Vec<Session>) -> Manifest {
         queue: (0..sessions.len()).map(SessionId).collect(),
         sessions,
     }
+}
+
+/// A rule of the settings that says nothing yet.
+pub fn rule(pattern: &str) -> SessionRule {
+    SessionRule { pattern: pattern.to_owned(), place: "noxide.toml:3".to_owned(), ..SessionRule::default() }
 }

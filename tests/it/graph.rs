@@ -8,11 +8,7 @@ use noxide::project::{CoverageUse, Session, SessionId};
 use noxide::record::{History, NeedOrigin};
 use noxide::run::{Cpus, Graph, GraphError, Room, RunOptions, RunPlan, SessionRule};
 
-use crate::given::{covered, manifest, session};
-
-fn rule(pattern: &str) -> SessionRule {
-    SessionRule { pattern: pattern.to_owned(), place: "noxide.toml:3".to_owned(), ..SessionRule::default() }
-}
+use crate::given::{covered, manifest, rule, session};
 
 fn after(pattern: &str, on: &[&str]) -> SessionRule {
     SessionRule { after: on.iter().map(ToString::to_string).collect(), ..rule(pattern) }
