@@ -62,7 +62,7 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<u8, Failure> {
     let order = plan.one_by_one();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
     let ids: Vec<SessionId> = order.iter().map(|&at| plan.sessions[at].id).collect();
-    let tracing = Tracing::new(sessions, surroundings(&opened.manifest));
+    let tracing = Tracing::new(sessions, surroundings(&opened.manifest), &folder.path().join("trace"));
     let chosen = Chosen { plan, history, source: Source::default(), tracing };
     let done = go(&run, &aside, &mut opened, chosen, &folder)?;
     folder.prune(opened.options.history.get());

@@ -39,7 +39,7 @@ pub(super) fn tracing(mode: TraceMode, opened: &mut Opened, noxide: &Path, posar
         opened.notices.push(format!("traced again, for they are not what they were: {}", names.join(", ")));
     }
     let surroundings = surroundings(&opened.manifest);
-    Tracing::new(sessions, surroundings)
+    Tracing::new(sessions, surroundings, &noxide.join("trace"))
 }
 
 /// Keeps what a run's traced sessions touched and what follows from it.

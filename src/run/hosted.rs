@@ -10,7 +10,7 @@ use super::launch::{Answer, Finish, Launch, Order, Race};
 use super::tracing::Tracing;
 use crate::project::{Finished, Host, HostEvents, HostMessage, NoxStatus, RunOrder, SessionId};
 use crate::record::{InstallUse, Outcome};
-use crate::trace::{Accesses, Tracer};
+use crate::trace::Accesses;
 
 /// Starts sessions through the host.
 #[derive(Debug)]
@@ -49,20 +49,24 @@ fn listen(events: HostEvents, sender: &Sender<Message>) {
 impl Launch for Hosted<'_> {
     fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()> {
         let results = order.results.iter().map(|(id, outcome)| (*id, status(*outcome))).collect();
-        let trace = self.tracing.begin(order)?;
+        let traced = self.tracing.begin(order)?;
+        let (env, trace, socket) = match traced {
+            Some(traced) => (traced.env, Some(traced.order), Some(traced.socket)),
+            None => (Vec::new(), None, None),
+        };
         let order = RunOrder {
             id: order.id,
             results,
             posargs: order.posargs.clone(),
-            env: order.env.clone(),
+            env: order.env.iter().cloned().chain(env).collect(),
             nice: order.nice,
             tty: order.terminal,
             leak_ms: order.leak,
             more: order.more,
-            trace: trace.is_some().then(Tracer::order),
+            trace,
         };
-        match trace {
-            Some(trace) => self.host.run_traced(&order, output.as_fd(), output.as_fd(), trace.as_fd()),
+        match socket {
+            Some(socket) => self.host.run_traced(&order, output.as_fd(), output.as_fd(), socket.as_fd()),
             None => self.host.run(&order, output.as_fd(), output.as_fd()),
         }
     }

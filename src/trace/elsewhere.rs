@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::{Accesses, Scope, Untraceable};
 use crate::project::TraceOrder;
@@ -15,18 +16,39 @@ impl Tracer {
     ///
     /// # Errors
     /// Always.
-    pub fn start(_: Scope) -> io::Result<(Self, OwnedFd)> {
+    pub fn start(_: Scope, _: bool) -> io::Result<(Self, OwnedFd)> {
         Err(io::Error::other(Untraceable::System))
     }
 
     /// Nothing to be done.
-    pub fn order() -> TraceOrder {
+    pub fn order(&self) -> TraceOrder {
         TraceOrder { filter: String::new(), call: 0, flags: Vec::new() }
+    }
+
+    /// Nowhere.
+    pub fn notes(&self) -> Option<&str> {
+        None
     }
 
     /// Nothing is known.
     pub fn accesses(&self) -> Accesses {
         Accesses::unknown(Untraceable::System.to_string())
+    }
+}
+
+/// The library that takes notes; there is none here.
+#[derive(Debug)]
+pub struct Noter {}
+
+impl Noter {
+    /// None.
+    pub fn new(_: &Path) -> Option<Self> {
+        None
+    }
+
+    /// Nowhere.
+    pub fn path(&self) -> &str {
+        ""
     }
 }
 

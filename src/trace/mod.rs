@@ -23,7 +23,7 @@ pub use access::{Accesses, Effect, EffectKind};
 pub use advice::{Advice, Pair, advise};
 pub use conflict::{Conflict, Kind, conflicts};
 pub use file::{AccessFile, FileError};
-pub use kernel::{Tracer, probe};
+pub use kernel::{Noter, Tracer, probe};
 pub use knowledge::{Apart, Knowledge, Learnt, fingerprint};
 pub use options::TraceMode;
 pub use scope::{Scope, Surroundings};

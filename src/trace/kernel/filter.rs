@@ -16,19 +16,22 @@ const IF_EQUAL: u16 = 0x15;
 const IF_AT_LEAST: u16 = 0x35;
 const IF_ANY: u16 = 0x45;
 const RETURN: u16 = 0x06;
+const JUMP: u16 = 0x05;
 
 const NUMBER: u32 = 0; // offsets in `struct seccomp_data`
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
+const SIXTH: u32 = ARGUMENTS + 8 * 5; // none of the calls has that many arguments
 
 const ALLOW: u32 = 0x7fff_0000;
 const NOTIFY: u32 = 0x7fc0_0000;
 
 /// The filter as bytes, each instruction as the kernel takes it.
 ///
-/// Calls of another architecture are stopped at too: they cannot be read, and a trace that holds one is incomplete.
-pub(super) fn filter() -> Vec<u8> {
-    steps().iter().flat_map(|step| step.bytes()).collect()
+/// Calls of another architecture are stopped at too: they cannot be read, and a trace that holds one is incomplete. A call
+/// with `cookie` in its sixth argument goes on: its program has noted it.
+pub(super) fn filter(cookie: Option<u64>) -> Vec<u8> {
+    steps(cookie).iter().flat_map(|step| step.bytes()).collect()
 }
 
 impl Step {
@@ -38,9 +41,11 @@ impl Step {
     }
 }
 
-fn steps() -> Vec<Step> {
+fn steps(cookie: Option<u64>) -> Vec<Step> {
     let step = |code, yes, no, value| Step { code, yes, no, value };
     let notify = step(RETURN, 0, 0, NOTIFY);
+    // To the end, where it is seen whether it was noted; how far is known when all is there.
+    let look = step(JUMP, 0, 0, 0);
     let mut steps = vec![
         step(LOAD, 0, 0, ARCHITECTURE),
         step(IF_EQUAL, 1, 0, ARCH),
@@ -56,14 +61,29 @@ fn steps() -> Vec<Step> {
             step(LOAD, 0, 0, offset),
             step(IF_ANY, 0, 1, libc::AT_EMPTY_PATH.cast_unsigned()),
             step(RETURN, 0, 0, ALLOW),
-            notify,
+            look,
         ]);
     }
     let known = |number: u32| BY_DESCRIPTOR.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
     for (number, _) in all().filter(|(number, _)| !known(*number)) {
-        steps.extend([step(IF_EQUAL, 0, 1, number), notify]);
+        steps.extend([step(IF_EQUAL, 0, 1, number), look]);
     }
     steps.push(step(RETURN, 0, 0, ALLOW));
+    let end = steps.len();
+    for (at, step) in steps.iter_mut().enumerate().filter(|(_, step)| step.code == JUMP) {
+        step.value = u32::try_from(end - at - 1).unwrap_or(0);
+    }
+    if let Some(cookie) = cookie {
+        let (low, high) = ((cookie & 0xffff_ffff) as u32, (cookie >> 32) as u32);
+        steps.extend([
+            step(LOAD, 0, 0, SIXTH + low_half()),
+            step(IF_EQUAL, 0, 3, low),
+            step(LOAD, 0, 0, SIXTH + 4 - low_half()),
+            step(IF_EQUAL, 0, 1, high),
+            step(RETURN, 0, 0, ALLOW),
+        ]);
+    }
+    steps.push(notify);
     steps
 }
 
@@ -78,7 +98,11 @@ mod tests {
 
     /// What the program answers to a call, by the rules of BPF.
     fn answer(arch: u32, number: u32, flags: u64) -> u32 {
-        let steps = steps();
+        answer_with(None, arch, number, flags, 0)
+    }
+
+    fn answer_with(cookie: Option<u64>, arch: u32, number: u32, flags: u64, sixth: u64) -> u32 {
+        let steps = steps(cookie);
         let (mut at, mut held) = (0, 0);
         loop {
             let step = steps[at];
@@ -89,12 +113,15 @@ mod tests {
                     held = match step.value {
                         NUMBER => number,
                         ARCHITECTURE => arch,
+                        at if at == SIXTH + low_half() => u32::try_from(sixth & 0xffff_ffff).unwrap(),
+                        at if at == SIXTH + 4 - low_half() => u32::try_from(sixth >> 32).unwrap(),
                         _ => u32::try_from(flags).unwrap(),
                     }
                 }
                 IF_EQUAL => at += jump(held == step.value),
                 IF_AT_LEAST => at += jump(held >= step.value),
                 IF_ANY => at += jump(held & step.value != 0),
+                JUMP => at += usize::try_from(step.value).unwrap(),
                 _ => return step.value,
             }
         }
@@ -114,6 +141,22 @@ mod tests {
         for (number, _) in all() {
             assert_eq!(answer(ARCH, number, 0), NOTIFY);
         }
-        assert_eq!(filter().len(), steps().len() * 8);
+        assert_eq!(filter(None).len(), steps(None).len() * 8);
+    }
+
+    #[test]
+    fn a_noted_call_goes_on() {
+        let cookie = 0x8123_4567_89ab_cdef;
+        let with = |number: libc::c_long, flags, sixth| {
+            answer_with(Some(cookie), ARCH, u32::try_from(number).unwrap(), flags, sixth)
+        };
+        for call in [libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_readlinkat] {
+            assert_eq!(with(call, 0, cookie), ALLOW);
+            assert_eq!(with(call, 0, cookie ^ 1), NOTIFY);
+            assert_eq!(with(call, 0, cookie ^ 1 << 40), NOTIFY);
+            assert_eq!(answer_with(None, ARCH, u32::try_from(call).unwrap(), 0, cookie), NOTIFY);
+        }
+        assert_eq!(with(libc::SYS_read, 0, 0), ALLOW);
+        assert_eq!(answer_with(Some(cookie), 0x4000_0003, 5, 0, cookie), NOTIFY, "a 32-bit program");
     }
 }

@@ -9,11 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::address::{Address, is_of_system, listening};
 use super::call::{ARCH, At, Bits, Call, X32, asks_for_ring, find, means_link};
+use super::notes::{Noted, Notes};
 use super::places::{Found, Places};
-use super::process::{descriptor, does_without_ring, own_view, program, signed};
+use super::process::{descriptor, does_without_ring, own_view, program, reopened, signed};
 use super::system::{Notice, memory, text};
+use crate::trace::Accesses;
 use crate::trace::ledger::{Change, Ledger};
 
 /// How many files of one renamed folder are looked at.
@@ -30,14 +31,39 @@ pub(super) struct Look {
     places: Places,
     seen: HashSet<u64>,
     text: Vec<u8>,
+    /// What its programs note themselves.
+    notes: Option<Notes>,
     /// Ports that others served before this session could: asked for late, for a kernel takes 14 ms to tell.
-    services: OnceCell<HashSet<u16>>,
+    pub(super) services: OnceCell<HashSet<u16>>,
 }
 
 impl Look {
     /// A session about to begin.
-    pub(super) fn new(ledger: Ledger) -> Self {
-        Self { ledger, places: Places::default(), seen: HashSet::new(), text: Vec::new(), services: OnceCell::new() }
+    pub(super) fn new(ledger: Ledger, notes: Option<Notes>) -> Self {
+        let (places, services) = (Places::default(), OnceCell::new());
+        Self { ledger, places, seen: HashSet::new(), text: Vec::new(), notes, services }
+    }
+
+    /// What was touched up to now.
+    pub(super) fn accesses(&mut self) -> Accesses {
+        self.catch_up();
+        self.ledger.accesses()
+    }
+
+    /// Looks at what programs noted since the last call: all of it came before the next one goes on.
+    fn catch_up(&mut self) {
+        let Some(mut notes) = self.notes.take() else { return };
+        let mut text = std::mem::take(&mut self.text);
+        while let Some(noted) = notes.next(&mut text) {
+            self.ledger.calls += 1;
+            let path = Path::new(OsStr::from_bytes(&text));
+            match noted {
+                Noted::Stat { of_link } => self.ask(path, !of_link, false),
+                Noted::ReadLink => self.ask(path, false, true),
+                Noted::Open(flags) => self.open(0, path, u64::from(flags)),
+            }
+        }
+        (self.text, self.notes) = (text, Some(notes));
     }
 
     /// Whether a call is answered as if the kernel had no io_uring.
@@ -47,6 +73,7 @@ impl Look {
 
     /// Looks at a call before it goes on.
     pub(super) fn at(&mut self, notice: &Notice) {
+        self.catch_up();
         self.ledger.calls += 1;
         let number = notice.data.nr.cast_unsigned();
         if notice.data.arch != ARCH || number & X32 != 0 {
@@ -58,16 +85,16 @@ impl Look {
             Call::Blind(why) => self.ledger.misses(&format!("it {why}")),
             Call::Open(at, bits) => {
                 let Some(flags) = self.bits(notice, bits) else { return };
-                if let Some(path) = self.path(notice, at) {
+                if let Some(path) = self.path(notice, at).and_then(|path| reopened(path, notice.pid)) {
                     self.open(notice.pid, &path, flags);
                 }
             }
             Call::Stat(at, bits) => {
                 let link = means_link(self.bits(notice, bits).unwrap_or(0));
-                self.ask(notice, at, !link, false);
+                self.ask_at(notice, at, !link, false);
             }
-            Call::ReadLink(at) => self.ask(notice, at, false, true),
-            Call::Execute(at) => self.ask(notice, at, true, true),
+            Call::ReadLink(at) => self.ask_at(notice, at, false, true),
+            Call::Execute(at) => self.ask_at(notice, at, true, true),
             Call::List => self.list(notice.pid, arguments[0]),
             Call::MakeFolder(at) | Call::SymbolicLink(at) | Call::MakeNode(at) => {
                 let Some(path) = self.path(notice, at) else { return };
@@ -146,7 +173,7 @@ impl Look {
         self.seen.insert(hasher.finish())
     }
 
-    fn find(&mut self, path: &Path, follow: bool) -> Found {
+    pub(super) fn find(&mut self, path: &Path, follow: bool) -> Found {
         let found = self.places.find(path, follow);
         for link in &found.links {
             self.ledger.reads(link, None);
@@ -165,6 +192,9 @@ impl Look {
     fn forget(&mut self) {
         self.places.forget();
         self.seen.clear();
+        if let Some(notes) = &self.notes {
+            notes.forget();
+        }
     }
 
     /// A link comes or goes: what was seen by this name may be something else from now on.
@@ -176,20 +206,25 @@ impl Look {
         }
     }
 
-    fn ask(&mut self, notice: &Notice, at: At, follow: bool, opened: bool) {
-        let Some(path) = self.path(notice, at) else { return };
+    fn ask_at(&mut self, notice: &Notice, at: At, follow: bool, opened: bool) {
+        if let Some(path) = self.path(notice, at) {
+            self.ask(&path, follow, opened);
+        }
+    }
+
+    fn ask(&mut self, path: &Path, follow: bool, opened: bool) {
         let how = u64::from(follow) | u64::from(opened) << 7;
-        if !self.is_new(how, &path) || !self.ledger.scope.may_count(&path, true) {
+        if !self.is_new(how, path) || !self.ledger.scope.may_count(path, true) {
             return;
         }
-        let found = self.find_once(&path, follow);
+        let found = self.find_once(path, follow);
         match &found.facts {
             Some(facts) => self.ledger.asks(&found.path, Some(facts), opened),
             None => self.ledger.misses_path(&found.path),
         }
     }
 
-    fn note_read(&mut self, found: &Found) {
+    pub(super) fn note_read(&mut self, found: &Found) {
         match &found.facts {
             Some(facts) => self.ledger.reads(&found.path, Some(facts)),
             None => self.ledger.misses_path(&found.path),
@@ -225,7 +260,7 @@ impl Look {
         }
     }
 
-    fn change(&mut self, process: u32, found: &Found, how: Change) {
+    pub(super) fn change(&mut self, process: u32, found: &Found, how: Change) {
         self.ledger.changes(&found.path, found.facts.as_ref(), how, || program(process));
     }
 
@@ -318,74 +353,6 @@ impl Look {
             }
             facts => self.ledger.reads(&to.path, facts.as_ref()),
         }
-    }
-
-    fn address(&self, notice: &Notice) -> Option<Address> {
-        let most = usize::try_from(notice.data.args[2]).ok()?.min(128);
-        Address::read(&memory(notice.pid, notice.data.args[1], most).ok()?)
-    }
-
-    fn bind(&mut self, notice: &Notice) {
-        match self.address(notice) {
-            Some(Address::Port { port, .. }) => {
-                self.services.get_or_init(listening);
-                if port != 0 {
-                    self.ledger.bound.insert(format!("port {port}"));
-                }
-            }
-            Some(Address::Abstract(name)) => {
-                self.ledger.bound.insert(format!("abstract socket {name}"));
-            }
-            Some(Address::Path(path)) => {
-                let Some(path) = self.socket_path(notice, path) else { return };
-                let found = self.find(&path, false);
-                self.ledger.bound.insert(format!("socket {}", self.ledger.scope.shown(&found.path)));
-                match &found.facts {
-                    None => self.change(notice.pid, &found, Change::Open),
-                    facts => self.ledger.reads(&found.path, facts.as_ref()),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn connect(&mut self, notice: &Notice) {
-        match self.address(notice) {
-            Some(Address::Port { loopback: false, .. }) => self.ledger.network = true,
-            // Names are looked up there, and port 0 is how a system asks itself for a route.
-            Some(Address::Port { port: 0 | 53, .. }) => {}
-            Some(Address::Port { port, .. }) => {
-                let name = format!("port {port}");
-                if self.services.get_or_init(listening).contains(&port) && !self.ledger.bound.contains(&name) {
-                    self.ledger.misses(&format!("it uses a service on port {port} that ran before it"));
-                }
-                self.ledger.connected.insert(name);
-            }
-            Some(Address::Abstract(name)) => {
-                self.ledger.connected.insert(format!("abstract socket {name}"));
-            }
-            Some(Address::Path(path)) => {
-                let Some(path) = self.socket_path(notice, path) else { return };
-                let found = self.find(&path, true);
-                let name = format!("socket {}", self.ledger.scope.shown(&found.path));
-                let there = found.facts.as_ref().is_some_and(|facts| facts.file_type().is_socket());
-                let own = self.ledger.bound.contains(&name) || is_of_system(&found.path);
-                // One of its own temporary folder is its own, whatever name it was bound by.
-                if there && !own && self.ledger.scope.may_count(&found.path, false) {
-                    self.ledger.misses(&format!("it uses a service on {name} that ran before it"));
-                    self.ledger.connected.insert(name);
-                }
-                self.note_read(&found);
-            }
-            None => {}
-        }
-    }
-
-    fn socket_path(&self, notice: &Notice, path: PathBuf) -> Option<PathBuf> {
-        if path.is_absolute() {
-            return Some(path);
-        }
-        Some(fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok()?.join(path))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const PATIENT: u64 = libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 pub fn probe() -> Result<(), Untraceable> {
     let tried = std::thread::Builder::new().name("probe".to_owned()).spawn(|| {
         // The filter stops nothing here: its only calls are those that end the thread.
-        listen_to_myself(&filter(), LISTENER).map(drop)
+        listen_to_myself(&filter(None), LISTENER).map(drop)
     });
     let refused = |error: std::io::Error| Untraceable::from_errno(error.raw_os_error().unwrap_or(libc::EPERM));
     match tried.map(std::thread::JoinHandle::join) {

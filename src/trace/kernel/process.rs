@@ -33,6 +33,31 @@ pub(super) fn own_view(path: &Path, process: u32) -> PathBuf {
     path.to_path_buf()
 }
 
+/// What is opened by a path that may mean an open file (`/proc/self/fd/3`, `/dev/stdout`): its own path; none where it
+/// has none.
+pub(super) fn reopened(path: PathBuf, process: u32) -> Option<PathBuf> {
+    let bytes = path.as_os_str().as_bytes();
+    if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
+        return Some(path);
+    }
+    let mut names = path.components().skip(1).map(|component| component.as_os_str().to_str().unwrap_or_default());
+    let (place, owner) = (names.next(), names.next());
+    let fd = match (place, owner) {
+        (Some("dev"), Some("stdin")) => Some((process, "0")),
+        (Some("dev"), Some("stdout")) => Some((process, "1")),
+        (Some("dev"), Some("stderr")) => Some((process, "2")),
+        (Some("dev"), Some("fd")) => names.next().map(|fd| (process, fd)),
+        (Some("proc"), Some(owner)) if names.next() == Some("fd") => {
+            names.next().map(|fd| (owner.parse().unwrap_or(process), fd))
+        }
+        _ => None,
+    };
+    let Some((owner, fd)) = fd.and_then(|(owner, fd)| Some((owner, fd.parse().ok()?))) else { return Some(path) };
+    let file = descriptor(owner, fd)?;
+    let rest: PathBuf = names.collect();
+    Some(if rest.as_os_str().is_empty() { file } else { file.join(rest) })
+}
+
 /// The path of an open file or folder; none for what has none (a pipe), or none any more.
 pub(super) fn descriptor(process: u32, fd: u64) -> Option<PathBuf> {
     let path = fs_err::read_link(format!("/proc/{process}/fd/{}", signed(fd))).ok()?;
@@ -49,4 +74,36 @@ pub(super) fn signed(fd: u64) -> i32 {
 pub(super) fn program(process: u32) -> String {
     let name = fs_err::read(format!("/proc/{process}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&name).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_is_opened_again_has_its_own_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let file = fs_err::File::create(root.join("a")).unwrap();
+        let own = std::process::id();
+        let again = |path: String| reopened(PathBuf::from(path), own);
+        let (fd, place) = (file.as_raw_fd(), Some(root.join("a")));
+        for path in [format!("/proc/self/fd/{fd}"), format!("/proc/{own}/fd/{fd}"), format!("/dev/fd/{fd}")] {
+            assert_eq!(again(path.clone()), place, "{path}");
+        }
+        let opened = fs_err::File::open(&root).unwrap();
+        assert_eq!(again(format!("/proc/self/fd/{}/a", opened.as_raw_fd())), place);
+        fs_err::remove_file(root.join("a")).unwrap();
+        assert_eq!(again(format!("/dev/fd/{fd}")), None, "it has no name any more");
+        assert_eq!(again("/proc/self/fd/99999".to_owned()), None);
+        for stream in 0..3 {
+            let name = ["stdin", "stdout", "stderr"][stream];
+            assert_eq!(again(format!("/dev/{name}")), descriptor(own, stream as u64));
+        }
+        for path in ["/proc/self/fd", "/proc/self/maps", "/dev/null", "/dev/fd", "/a/b"] {
+            assert_eq!(again(path.to_owned()), Some(PathBuf::from(path)));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use super::filter::filter;
 use super::look::Look;
+use super::notes::Notes;
 use super::probe::{LISTENER, PATIENT};
 use super::state::State;
 use super::supervisor::supervise;
@@ -22,25 +23,37 @@ use crate::trace::{Accesses, Scope, Untraceable};
 #[derive(Debug)]
 pub struct Tracer {
     shared: Arc<Mutex<State>>,
+    cookie: Option<u64>,
+    notes: Option<String>,
 }
 
 impl Tracer {
     /// Awaits a session on a thread of its own; the descriptor is for the session, with [`Tracer::order`].
     ///
+    /// `takes_notes`: its programs load a [`Noter`](super::Noter), told by [`Tracer::notes`] where notes go.
+    ///
     /// # Errors
     /// When there is no room for a socket or a thread.
-    pub fn start(scope: Scope) -> io::Result<(Self, OwnedFd)> {
+    pub fn start(scope: Scope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         let shared = Arc::new(Mutex::new(State::Awaited));
         let theirs_to_tell = Arc::clone(&shared);
-        thread::Builder::new().name("trace".to_owned()).spawn(move || follow(ours, scope, &theirs_to_tell))?;
-        Ok((Self { shared }, theirs.into()))
+        // Without memory to share the session is looked at all the same.
+        let taken = if takes_notes { Notes::new().ok() } else { None };
+        let (cookie, notes) = (taken.as_ref().map(Notes::cookie), taken.as_ref().map(Notes::address));
+        thread::Builder::new().name("trace".to_owned()).spawn(move || follow(ours, scope, taken, &theirs_to_tell))?;
+        Ok((Self { shared, cookie, notes }, theirs.into()))
     }
 
-    /// What a session needs to know to put itself under the filter.
-    pub fn order() -> TraceOrder {
-        let filter = filter().iter().map(|byte| format!("{byte:02x}")).collect();
+    /// What the session needs to know to put itself under the filter.
+    pub fn order(&self) -> TraceOrder {
+        let filter = filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
         TraceOrder { filter, call: libc::SYS_seccomp, flags: vec![LISTENER | PATIENT, LISTENER] }
+    }
+
+    /// What its programs need to know to take notes: the value of `NOXIDE_NOTES`.
+    pub fn notes(&self) -> Option<&str> {
+        self.notes.as_deref()
     }
 
     /// What the session has touched so far.
@@ -48,17 +61,17 @@ impl Tracer {
         match &mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Awaited => Accesses::unknown("it ended before it could be traced".to_owned()),
             State::Failed(why) => Accesses::unknown(why.clone()),
-            State::Looking(look) => look.ledger.accesses(),
+            State::Looking(look) => look.accesses(),
         }
     }
 }
 
 /// Takes the listener and serves it until no process of the session is left.
-fn follow(mut socket: UnixStream, scope: Scope, shared: &Mutex<State>) {
+fn follow(mut socket: UnixStream, scope: Scope, notes: Option<Notes>, shared: &Mutex<State>) {
     let set = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
     match listener(&socket) {
         Ok(listener) => {
-            set(State::Looking(Box::new(Look::new(Ledger::new(scope)))));
+            set(State::Looking(Box::new(Look::new(Ledger::new(scope), notes))));
             // From here on the session waits for us at each call that bears a path.
             let told = socket.write_all(b"+");
             drop(socket);
@@ -109,7 +122,7 @@ mod tests {
     }
 
     fn failed(says: &[u8]) -> Accesses {
-        let (tracer, theirs) = Tracer::start(Scope::new(Surroundings::default())).unwrap();
+        let (tracer, theirs) = Tracer::start(Scope::new(Surroundings::default()), true).unwrap();
         let mut theirs = UnixStream::from(theirs);
         theirs.write_all(says).unwrap();
         theirs.shutdown(std::net::Shutdown::Write).unwrap();
@@ -122,7 +135,10 @@ mod tests {
         assert!(failed(b"-16").blind[0].contains("seccomp listener"));
         assert_eq!(failed(b"no ctypes here").blind, ["no ctypes here"]);
         assert!(failed(b"").blind[0].contains("ended before"));
-        let order = Tracer::order();
-        assert!(order.filter.len() > 800 && order.flags.len() == 2);
+        let (with, _) = Tracer::start(Scope::new(Surroundings::default()), true).unwrap();
+        let (without, _) = Tracer::start(Scope::new(Surroundings::default()), false).unwrap();
+        assert!(without.order().filter.len() > 800 && without.order().flags.len() == 2);
+        assert_eq!(with.order().filter.len(), without.order().filter.len() + 5 * 16);
+        assert!(with.notes().is_some() && without.notes().is_none());
     }
 }
