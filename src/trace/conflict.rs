@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::access::{Accesses, Effect, EffectKind};
+use super::guard::{guarded, is_guarded};
 use super::walk::{Ignored, folder_is_ours, folder_of, is_selective, walks_past};
 
 /// What kind of conflict it is.
@@ -67,7 +68,8 @@ pub fn conflicts(first: &Accesses, second: &Accesses, ignored: Ignored<'_>) -> V
     listed(&one, &other, true, ignored, &mut found);
     listed(&other, &one, false, ignored, &mut found);
     addresses(first, second, &mut found);
-    found.into_values().collect()
+    let guarded = guarded(first, second);
+    found.into_values().filter(|conflict| !is_guarded(&conflict.path, &guarded)).collect()
 }
 
 type Found = BTreeMap<String, Conflict>;
@@ -363,9 +365,23 @@ mod tests {
             ("list ., list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
             ("list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
             ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
+            // Coverage's data of one process: known only by listing, and read only by opening.
+            ("list ., ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
+            ("list ., read .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
+            ("ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
+            ("list ., ask .c.h.pid.XaBcDeF", "create .c.h.pid.XaBcDeF#1", &["read–write .c.h.pid.XaBcDeF"]),
         ] {
             assert_eq!(between(first, second), expected, "{first} | {second}");
         }
+    }
+
+    #[test]
+    fn what_both_use_under_its_lock_is_kept_apart() {
+        let uses = "scratch t.lock, delete t/a, create t/a#1, remake t";
+        assert_eq!(between(uses, uses), Vec::<String>::new());
+        let beside = format!("{uses}, write tt#1");
+        assert_eq!(between(&beside, &format!("{uses}, write tt#2")), ["write–write tt"]);
+        assert_eq!(between(uses, "write t/a#2"), ["write–write t/a"], "who does not take it is not kept out");
     }
 
     #[test]

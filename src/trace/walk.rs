@@ -11,12 +11,28 @@ pub(super) fn folder_of(path: &str) -> &str {
 }
 
 /// Whether a session's walk over the whole tree only comes by a path that Git ignores: it lists the folder, may ask what
-/// is there, and opens nothing. So do scanners that look through all and take what is not ignored (semgrep).
+/// is there, and opens nothing. So do scanners that look through all and take what is not ignored (semgrep). Or comes by
+/// one process's own data and asks what it is: so does pytest, where it collects from the project's root.
 pub(super) fn walks_past(user: &Accesses, path: &str, ignored: Ignored<'_>) -> bool {
     let folder = folder_of(path);
     let lists = |folder: &str| user.listed.contains(folder);
+    if lists(folder) && user.asked.contains(path) && is_one_process_s(path) {
+        return true;
+    }
     let opened = |other: &&String| folder_of(other) == folder && !user.asked.contains(*other);
     lists(".") && lists(folder) && ignored(path) && !user.read.iter().any(|other| opened(&other))
+}
+
+/// Whether a file has a name that coverage made up for the data of one process (`.coverage.HOST.pid123.XyR4t…`): nobody
+/// can mean it who has not found it in a list, and who wants it opens it. `coverage/data.py`, `filename_suffix`.
+fn is_one_process_s(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_process = |part: &str| {
+        part.strip_prefix("pid")
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|sign| sign.is_ascii_digit()))
+    };
+    let parts: Vec<&str> = name.split('.').collect();
+    parts.windows(2).any(|pair| is_process(pair[0]) && pair[1].starts_with('X') && pair[1].len() > 5)
 }
 
 /// Whether a folder lies in the project, so that Git's word counts.
