@@ -11,7 +11,9 @@ use crate::config::{Edit, edit};
 use crate::output::{Paint, Tone, plural};
 use crate::project::{Manifest, Session, git_ignored};
 use crate::run::RunPlan;
-use crate::trace::{Accesses, Advice, Conflict, EffectKind, Knowledge, Learnt, Pair, advise, conflicts, fingerprint};
+use crate::trace::{
+    Accesses, Advice, Conflict, EffectKind, Knowledge, Learnt, Pair, Tree, advise, conflicts, fingerprint,
+};
 
 /// How many paths of one pair are shown where nobody asked for all.
 const SHOWN: usize = 5;
@@ -59,7 +61,8 @@ pub(super) struct Races {
 impl Races {
     /// Compares each two sessions, given in the order they were traced; `order` names their places in the plan.
     pub(super) fn new(sessions: Vec<(Session, Accesses)>, settled: &Settled, order: &[usize], root: &Path) -> Self {
-        let ignored = ignored(&sessions, root);
+        let (ignored, folders) = (ignored(&sessions, root), folders(root));
+        let tree = Tree { ignored: &|path| ignored.contains(path), folders: &folders };
         let mut pairs = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
@@ -67,7 +70,7 @@ impl Races {
                 if settled.waits.contains(&(two, one)) || settled.waits.contains(&(one, two)) {
                     continue;
                 }
-                let found = conflicts(&sessions[first].1, &sessions[second].1, &|path| ignored.contains(path));
+                let found = conflicts(&sessions[first].1, &sessions[second].1, tree);
                 if !found.is_empty() {
                     let apart = settled.apart.get(&(one, two)).cloned();
                     pairs.push((Pair { first, second, conflicts: found }, apart));
@@ -304,4 +307,14 @@ fn ignored(sessions: &[(Session, Accesses)], root: &Path) -> BTreeSet<String> {
         paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
     }
     git_ignored(root, &paths)
+}
+
+/// The folders right below the root that a walk over the whole tree comes through.
+fn folders(root: &Path) -> Vec<String> {
+    let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+    let seen: BTreeSet<String> = names.filter(|name| !name.starts_with('.')).collect();
+    let ignored = git_ignored(root, &seen);
+    seen.difference(&ignored).cloned().collect()
 }

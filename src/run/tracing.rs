@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::launch::{Order, Race};
 use super::options::Words;
 use crate::project::{SessionId, TraceOrder};
-use crate::trace::{Accesses, Noter, Scope, Surroundings, TraceMode, Tracer, conflicts};
+use crate::trace::{Accesses, Noter, Scope, Surroundings, TraceMode, Tracer, Tree, conflicts};
 
 /// The dynamic linker's list of libraries that programs load beside their own.
 const PRELOAD: &str = "LD_PRELOAD";
@@ -88,7 +88,7 @@ impl Tracing {
     /// On what two sessions that overlapped conflict.
     pub(super) fn race(&self, failed: SessionId, other: SessionId) -> Option<Race> {
         let (one, two) = (self.so_far(failed)?, self.so_far(other)?);
-        let found = conflicts(&one, &two, &|_| false).into_iter().next()?;
+        let found = conflicts(&one, &two, Tree { ignored: &|_| false, folders: &[] }).into_iter().next()?;
         Some(Race { path: found.path, failed: found.first, other: found.second })
     }
 

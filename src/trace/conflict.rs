@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{Accesses, Effect, EffectKind};
 use super::guard::{guarded, is_guarded};
-use super::walk::{Ignored, folder_is_ours, folder_of, is_selective, walks_past};
+use super::walk::{Tree, folder_is_ours, folder_of, is_selective, walks_past};
 
 /// What kind of conflict it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,15 +58,15 @@ pub struct Conflict {
 }
 
 /// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
-pub fn conflicts(first: &Accesses, second: &Accesses, ignored: Ignored<'_>) -> Vec<Conflict> {
+pub fn conflicts(first: &Accesses, second: &Accesses, tree: Tree<'_>) -> Vec<Conflict> {
     let mut found = BTreeMap::new();
-    let one = Side::new(first, second, ignored);
-    let other = Side::new(second, first, ignored);
+    let one = Side::new(first, second, tree);
+    let other = Side::new(second, first, tree);
     changed_by_both(&one, &other, &mut found);
-    used(&one, &other, true, ignored, &mut found);
-    used(&other, &one, false, ignored, &mut found);
-    listed(&one, &other, true, ignored, &mut found);
-    listed(&other, &one, false, ignored, &mut found);
+    used(&one, &other, true, tree, &mut found);
+    used(&other, &one, false, tree, &mut found);
+    listed(&one, &other, true, tree, &mut found);
+    listed(&other, &one, false, tree, &mut found);
     addresses(first, second, &mut found);
     let guarded = guarded(first, second);
     found.into_values().filter(|conflict| !is_guarded(&conflict.path, &guarded)).collect()
@@ -83,12 +83,12 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(all: &'a Accesses, other: &'a Accesses, ignored: Ignored<'_>) -> Self {
+    fn new(all: &'a Accesses, other: &'a Accesses, tree: Tree<'_>) -> Self {
         let mut side = Self { all, other, effects: BTreeMap::new(), read: BTreeMap::new() };
         for (path, effect) in &all.effects {
             side.effects.insert(side.key(path), (path, effect));
         }
-        for path in all.read.iter().filter(|path| !walks_past(all, path, ignored)) {
+        for path in all.read.iter().filter(|path| !walks_past(all, path, tree)) {
             side.read.insert(side.key(path), path);
         }
         side
@@ -164,7 +164,7 @@ fn emptied(folder: &str, effect: &Effect, other: &Side<'_>, in_order: bool, foun
 }
 
 /// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
-fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<'_>, found: &mut Found) {
+fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>, found: &mut Found) {
     for (key, (path, effect)) in &maker.effects {
         if effect.kind == EffectKind::Rewritten || user.effects.contains_key(key) {
             continue; // nothing changes, or both change it
@@ -174,7 +174,7 @@ fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<
         let (kind, doing, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
             (Kind::ReadWrite, "reads", shown)
-        } else if looks() && !(effect.kind.is_folder() && ignored(path)) {
+        } else if looks() && !(effect.kind.is_folder() && tree.ignores(path)) {
             (Kind::AbsentCreate, "looks for", (*path).to_owned())
         } else {
             continue;
@@ -188,7 +188,7 @@ fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<
 }
 
 /// Folders that `user` lists and in which `maker` makes or removes something.
-fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignored<'_>, found: &mut Found) {
+fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>, found: &mut Found) {
     for (path, effect) in &maker.all.effects {
         let folder = folder_of(path);
         if !user.all.listed.contains(folder) || found.contains_key(path) || user.all.effects.contains_key(path) {
@@ -200,7 +200,7 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, ignored: Ignore
             continue;
         }
         // What Git ignores is not what a walk over the tree looks for.
-        if (ignored(path) && !ignored(folder) && folder_is_ours(folder)) || walks_past(user.all, path, ignored) {
+        if (tree.ignores(path) && !tree.ignores(folder) && folder_is_ours(folder)) || walks_past(user.all, path, tree) {
             continue;
         }
         let was_there = if in_order { stays } else { goes };
@@ -291,12 +291,10 @@ mod tests {
 
     /// Each conflict as `kind path`, with ` →` where the second needs what the first makes.
     fn between(first: &str, second: &str) -> Vec<String> {
-        let found = conflicts(&session(first), &session(second), &|path| path.starts_with("ignored"));
-        let mut turned: Vec<(Kind, String)> =
-            conflicts(&session(second), &session(first), &|path| path.starts_with("ignored"))
-                .into_iter()
-                .map(|conflict| (conflict.kind, conflict.path))
-                .collect();
+        let tree = Tree { ignored: &|path| path.starts_with("ignored"), folders: &["src".to_owned()] };
+        let found = conflicts(&session(first), &session(second), tree);
+        let turned = conflicts(&session(second), &session(first), tree).into_iter();
+        let mut turned: Vec<(Kind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
         // What was there before says in a listing which order was seen: there the two orders may differ.
         straight.retain(|(kind, _)| *kind != Kind::ListCreate);
@@ -358,12 +356,13 @@ mod tests {
             ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
             ("list d", "create d/a#1", &["list–create d/a"]),
             // A walk over the whole tree comes by what Git ignores, and leaves it alone.
-            ("list ., list ignored, ask ignored/a", "write ignored/a#1", &[]),
-            ("list ., list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
-            ("list ., list ignored", "create ignored/a#1", &[]),
-            ("list ., list ignored, read ignored/b", "create ignored/a#1", &["list–create ignored/a"]),
-            ("list ., list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
-            ("list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
+            ("list ., list src, list ignored, ask ignored/a", "write ignored/a#1", &[]),
+            ("list ., list src, list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
+            ("list ., list src, list ignored", "create ignored/a#1", &[]),
+            ("list ., list src, list ignored, read ignored/b, write ignored/b#1", "create ignored/a#1", &[]),
+            ("list ., list src, list ignored, read ignored/b", "create ignored/a#1", &["list–create ignored/a"]),
+            ("list ., list src, list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
+            ("list ., list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]), // not all of it
             ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
             // Coverage's data of one process: known only by listing, and read only by opening.
             ("list ., ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
@@ -386,15 +385,16 @@ mod tests {
 
     #[test]
     fn two_names_of_one_file_are_one() {
+        let tree = Tree { ignored: &|_| false, folders: &[] };
         let mut first = session("write a#1");
         let mut second = session("write b#2");
         first.aliases.insert("a".to_owned(), "1:7".to_owned());
         second.aliases.insert("b".to_owned(), "1:7".to_owned());
-        let found = conflicts(&first, &second, &|_| false);
+        let found = conflicts(&first, &second, tree);
         assert_eq!(found.iter().map(|each| each.path.as_str()).collect::<Vec<_>>(), ["a = b"]);
         let mut reader = session("read b");
         reader.aliases.insert("b".to_owned(), "1:7".to_owned());
-        let found = conflicts(&first, &reader, &|_| false);
+        let found = conflicts(&first, &reader, tree);
         assert_eq!((found[0].kind, found[0].path.as_str()), (Kind::ReadWrite, "a = b"));
     }
 }

@@ -29,4 +29,4 @@ pub use knowledge::{Apart, Knowledge, Learnt, fingerprint};
 pub use options::TraceMode;
 pub use scope::{Scope, Surroundings};
 pub use untraceable::Untraceable;
-pub use walk::Ignored;
+pub use walk::Tree;

@@ -2,8 +2,21 @@
 
 use super::access::Accesses;
 
-/// What Git ignores, among the paths that sessions made.
-pub type Ignored<'a> = &'a dyn Fn(&str) -> bool;
+/// What is known of the project's tree beside what sessions did.
+#[derive(Clone, Copy)]
+pub struct Tree<'a> {
+    /// What Git ignores, among the paths that sessions made.
+    pub ignored: &'a dyn Fn(&str) -> bool,
+    /// The folders right below the root that a walk over all of it comes through: neither hidden nor ignored.
+    pub folders: &'a [String],
+}
+
+impl Tree<'_> {
+    /// Whether Git ignores a path that a session made.
+    pub(super) fn ignores(&self, path: &str) -> bool {
+        (self.ignored)(path)
+    }
+}
 
 /// The folder of a path, as paths are kept.
 pub(super) fn folder_of(path: &str) -> &str {
@@ -11,16 +24,18 @@ pub(super) fn folder_of(path: &str) -> &str {
 }
 
 /// Whether a session's walk over the whole tree only comes by a path that Git ignores: it lists the folder, may ask what
-/// is there, and opens nothing. So do scanners that look through all and take what is not ignored (semgrep). Or comes by
-/// one process's own data and asks what it is: so does pytest, where it collects from the project's root.
-pub(super) fn walks_past(user: &Accesses, path: &str, ignored: Ignored<'_>) -> bool {
+/// is there, and opens nothing but what it writes itself. So do scanners that look through all and take what is not ignored
+/// (semgrep); make, which asks what is there too, lists only where its rules lead it. Or comes by one process's own data and asks what it is: so does pytest, where it collects from the project's root.
+pub(super) fn walks_past(user: &Accesses, path: &str, tree: Tree<'_>) -> bool {
     let folder = folder_of(path);
     let lists = |folder: &str| user.listed.contains(folder);
     if lists(folder) && user.asked.contains(path) && is_one_process_s(path) {
         return true;
     }
-    let opened = |other: &&String| folder_of(other) == folder && !user.asked.contains(*other);
-    lists(".") && lists(folder) && ignored(path) && !user.read.iter().any(|other| opened(&other))
+    let own = |other: &str| user.asked.contains(other) || user.effects.contains_key(other);
+    let opens = |other: &String| folder_of(other) == folder && !own(other);
+    let walks = lists(".") && tree.folders.iter().all(|folder| lists(folder));
+    walks && lists(folder) && tree.ignores(path) && !user.read.iter().any(opens)
 }
 
 /// Whether a file has a name that coverage made up for the data of one process (`.coverage.HOST.pid123.XyR4t…`): nobody
