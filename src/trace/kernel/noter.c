@@ -141,6 +141,16 @@ static char *notes(void)
 	return mapped == (char *)1 ? 0 : mapped;
 }
 
+/* Whether a text of this length begins so. */
+static int starts(const char *text, u64 length, const char *with)
+{
+	u64 at = 0;
+
+	while (with[at] && at < length && text[at] == with[at])
+		at++;
+	return !with[at];
+}
+
 /* The absolute path of `path`, links not resolved, with its length; 0 for what must be asked otherwise. */
 static u64 whole(const char *path, char *into)
 {
@@ -159,10 +169,8 @@ static u64 whole(const char *path, char *into)
 			return 0;
 		into[length++] = path[at];
 	}
-	/* What is below /proc may mean another thing to each process. */
-	if (length >= 5 && into[0] == '/' && into[1] == 'p' && into[2] == 'r' && into[3] == 'o' && into[4] == 'c')
-		return 0;
-	return length;
+	/* What is below them may mean another thing to each process: /proc/self, /dev/stdin. */
+	return starts(into, length, "/proc/") || starts(into, length, "/dev/") ? 0 : length;
 }
 
 /* Puts a note into a free slot; 0 where all are full. */

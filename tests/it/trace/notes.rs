@@ -131,14 +131,11 @@ fn as_much_is_learnt_by_notes_as_by_stops() {
     for path in ["nowhere", "later.txt", "no/3/399", "of-a-child", "of-another", "of-a-bare-one"] {
         assert!(absent.contains(&format!("\"{path}\"")), "{path} in {absent}");
     }
-    assert!(
-        said.contains("data/1' 0 open 0") && said.contains("asan verify_asan_link_order=0"),
-        "{}",
-        said.lines().filter(|line| line.contains("asan") || line.contains("data/1' 0")).collect::<Vec<_>>().join("\n")
-    );
+    assert!(said.contains("data/1' 0 open 0"), "{}", without_times(&said).join("\n"));
     let plain = said.replace("asan verify_asan_link_order=0", "asan None");
     assert_eq!(without_times(&plain), without_times(&said_plainly));
     if cfg!(target_arch = "x86_64") {
+        assert!(said.contains("asan verify_asan_link_order=0"), "it was told of the library");
         assert!(few + 2500 < many, "{few} calls where looks are noted, {many} where they are not");
     }
 }
