@@ -64,7 +64,11 @@ impl Keyed {
         let python = match self.pythons.get(&session.python) {
             Some(known) => known.clone(),
             None => {
-                let found = Interpreter::find(session.python.as_deref(), &manifest.executable, self.uv.as_deref());
+                let found = Interpreter::find(
+                    session.python.as_deref(),
+                    (&manifest.executable, &manifest.nox),
+                    self.uv.as_deref(),
+                );
                 let found = found.map_err(|error| self.missing.push(error.to_string())).ok();
                 self.pythons.insert(session.python.clone(), found.clone());
                 found

@@ -83,12 +83,22 @@ print(json.dumps({
 impl Interpreter {
     /// The interpreter that nox would take for a session: `spec` as its `python=` says, or nox's own.
     ///
-    /// `uv` is asked first, as nox itself does with that backend; nothing is fetched.
+    /// `release` is that of nox. Since late in 2025 it takes its own wherever that will do; `uv` is asked next, as nox
+    /// itself does with that backend; nothing is fetched.
     ///
     /// # Errors
     /// When there is none, or it does not answer.
-    pub fn find(spec: Option<&str>, nox: &Path, uv: Option<&Path>) -> Result<Self, InterpreterError> {
+    pub fn find(
+        spec: Option<&str>,
+        (nox, release): (&Path, &str),
+        uv: Option<&Path>,
+    ) -> Result<Self, InterpreterError> {
         let Some(spec) = spec else { return Self::ask(nox) };
+        if let Some(own) = Some(nox).filter(|_| discovers(release)).and_then(|nox| Self::ask(nox).ok())
+            && own.is(spec)
+        {
+            return Ok(own);
+        }
         let found = uv.and_then(|uv| {
             let mut command = Command::new(uv);
             command.args(["python", "find", "--no-python-downloads", "--no-project", "--system", spec]);
@@ -108,6 +118,16 @@ impl Interpreter {
         }
     }
 
+    /// Whether it is of a version as `python=` says one: `3`, `3.13`, `3.13.1`, `3.13t`, `python3.13`.
+    fn is(&self, spec: &str) -> bool {
+        let free = |version: &str| version.ends_with('t');
+        let parts = |version: &str| version.trim_end_matches('t').split('.').map(str::to_owned).collect::<Vec<_>>();
+        let wanted = spec.strip_prefix("python").unwrap_or(spec);
+        self.abi.starts_with("cpython")
+            && free(wanted) == free(&self.version)
+            && parts(&self.version).starts_with(&parts(wanted))
+    }
+
     /// Asks the interpreter at `path`. Takes some 20 ms.
     ///
     /// # Errors
@@ -122,5 +142,34 @@ impl Interpreter {
             let said = said.trim().lines().last().unwrap_or("nothing was said").to_owned();
             InterpreterError::Answer { path: path.to_path_buf(), said }
         })
+    }
+}
+
+/// Whether a release of nox looks at its own interpreter first (`python-discovery`): 2025.11.12 does, 2025.2.9 does not.
+fn discovers(release: &str) -> bool {
+    let mut parts = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2025, 11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interpreter_is_of_versions_as_sessions_say_them() {
+        let python = |version: &str| Interpreter {
+            version: version.to_owned(),
+            abi: "cpython-313-x86_64-linux-gnu".to_owned(),
+            ..Interpreter::default()
+        };
+        for spec in ["3", "3.13", "3.13.1", "python3.13"] {
+            assert!(python("3.13.1").is(spec), "{spec}");
+        }
+        for spec in ["3.1", "3.12", "3.13t", "3.13.10", "pypy3.13", "", ">=3.13"] {
+            assert!(!python("3.13.1").is(spec), "{spec}");
+        }
+        assert!(python("3.14.0t").is("3.14t") && !python("3.14.0t").is("3.14"));
+        let releases = ["2022.1.7", "2025.2.9", "2025.11.12", "2026.10.20", "unknown"];
+        assert_eq!(releases.map(discovers), [false, false, true, true, false]);
     }
 }
