@@ -1,10 +1,14 @@
 //! Digests of files: SHA-256, by which wheels name theirs, and BLAKE3 for what noxide names itself.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::Digest;
+
+use super::stamp::Stamp;
 
 /// How much of a file is read at once: large enough for few calls, small enough for the processor's cache.
 const CHUNK: usize = 256 * 1024;
@@ -96,23 +100,69 @@ pub fn blake3_hex(bytes: &[u8]) -> String {
 /// # Errors
 /// When it cannot be opened or read, or is a link.
 pub fn sha256_of(path: &Path) -> io::Result<(Sha256, u64)> {
+    let (mut file, stamp) = open_itself(path)?;
+    sha256_of_open(&mut file, stamp)
+}
+
+/// Opens a file to read it, and says what it is: never what a link leads to, and without waiting for a pipe's writer.
+///
+/// # Errors
+/// When it cannot be opened, or is a link.
+pub fn open_itself(path: &Path) -> io::Result<(File, Stamp)> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mut file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let mut hasher = sha2::Sha256::new();
-    let mut length = 0;
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok((Sha256(hasher.finalize().into()), length)),
-            Ok(read) => {
-                hasher.update(&chunk[..read]);
-                length += read as u64;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let stamp = Stamp::from(&file.metadata()?);
+    Ok((file, stamp))
+}
+
+thread_local! {
+    /// Files are many and small: a buffer for each would be cleared for each, ten times what is read into it.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// The digest and length of a file that was opened as `stamp` says.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of_open(file: &mut File, stamp: Stamp) -> io::Result<(Sha256, u64)> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut hasher = sha2::Sha256::new();
+        let mut length = 0;
+        loop {
+            let read = match file.read(buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hasher.update(&buffer[..read]);
+            length += read as u64;
+            // Of a regular file less is read than asked for only at its end: that saves the call that finds nothing.
+            if read == 0 || (read < buffer.len() && length == stamp.size) {
+                return Ok((Sha256(hasher.finalize().into()), length));
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
-    }
+    })
+}
+
+/// Copies all that can be read to a file; gives the digest and length of it.
+///
+/// # Errors
+/// When either refuses.
+pub fn sha256_of_copied(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256, u64)> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut hasher = sha2::Sha256::new();
+        let mut length = 0;
+        loop {
+            let read = from.read(buffer)?;
+            if read == 0 {
+                return Ok((Sha256(hasher.finalize().into()), length));
+            }
+            hasher.update(&buffer[..read]);
+            to.write_all(&buffer[..read])?;
+            length += read as u64;
+        }
+    })
 }
 
 #[cfg(test)]

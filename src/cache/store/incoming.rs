@@ -1,12 +1,15 @@
 //! A tree on its way into the store: taken file by file, verified, and there at once or not at all.
 
 use std::collections::HashSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::cache::options::CacheOptions;
-use crate::fs::{Linker, Sha256, Stamp, Workspace, blake3_hex, inner_path, sha256_of, stays_inside, walk};
+use crate::fs::{
+    Linker, Sha256, Workspace, blake3_hex, inner_path, open_itself, sha256_of_copied, sha256_of_open, stays_inside,
+    walk,
+};
 
 use super::bytecode_form::bytecode_faults;
 use super::entry::Placing;
@@ -145,7 +148,9 @@ impl Incoming<'_> {
             make_parent(&place).map_err(Wrong::from)?;
             let mut file =
                 std::fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(Wrong::from)?;
-            let (digest, found) = pour(bytes, size, &mut file).map_err(Wrong::from)?;
+            // At most one byte more: a stream that does not end is not read to its end.
+            let mut limited = bytes.take(size.saturating_add(1));
+            let (digest, found) = sha256_of_copied(&mut limited, &mut file).map_err(Wrong::from)?;
             if found != size {
                 return Err(Wrong::Size { listed: size, found });
             }
@@ -273,7 +278,7 @@ impl Incoming<'_> {
     }
 
     fn list(&mut self, path: String, place: &Path, digest: Option<Sha256>) -> Result<(), Wrong> {
-        let stamp = Stamp::of(place).map_err(Wrong::from)?;
+        let (mut file, stamp) = open_itself(place).map_err(Wrong::from)?;
         if !stamp.is_file() {
             return Err(Wrong::FileKind);
         }
@@ -282,7 +287,7 @@ impl Incoming<'_> {
         }
         let sha256 = match digest {
             Some(digest) => digest,
-            None => sha256_of(place).map_err(Wrong::from)?.0,
+            None => sha256_of_open(&mut file, stamp).map_err(Wrong::from)?.0,
         };
         let what = What::File {
             sha256,
@@ -298,24 +303,6 @@ impl Incoming<'_> {
 
     fn damage(&self, path: &str, wrong: Wrong) -> Damage {
         Damage { entry: self.id.clone(), name: self.name.clone(), path: path.to_owned(), wrong }
-    }
-}
-
-/// Copies at most one byte more than `size`: a stream that does not end is not read to its end.
-fn pour(bytes: &mut dyn Read, size: u64, file: &mut std::fs::File) -> io::Result<(Sha256, u64)> {
-    use sha2::Digest;
-    let mut hasher = sha2::Sha256::new();
-    let mut chunk = vec![0; 256 * 1024];
-    let mut limited = bytes.take(size.saturating_add(1));
-    let mut found = 0;
-    loop {
-        let read = limited.read(&mut chunk)?;
-        if read == 0 {
-            return Ok((Sha256(hasher.finalize().into()), found));
-        }
-        hasher.update(&chunk[..read]);
-        file.write_all(&chunk[..read])?;
-        found += read as u64;
     }
 }
 

@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// Prunes when the store is over its bounds; a prune that cannot be done now is done later.
-    pub(super) fn keep_bounds(&self) -> Option<PruneReport> {
+    pub fn keep_bounds(&self) -> Option<PruneReport> {
         let plan = self.plan_prune();
         if plan.remove.is_empty() { None } else { self.prune(&plan, &Silent).ok() }
     }

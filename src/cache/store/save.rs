@@ -72,11 +72,31 @@ impl Store {
     /// When there is something new and the store cannot be written to at all.
     pub fn save(&self, wanted: &Wanted, cache: &UvCache, progress: &dyn Progress) -> Result<SaveReport, StoreError> {
         let begun = Instant::now();
-        let mut report = SaveReport::default();
         let (pointers, strange) = cache.scan();
+        let pointers = pointers.into_iter().filter(|pointer| is_wanted(wanted, pointer)).collect();
+        let mut report = self.save_found(pointers, cache, progress)?;
         report.strange = strange;
+        if !report.saved.is_empty() {
+            report.pruned = self.keep_bounds();
+        }
+        report.seconds = begun.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// The same of what a scan found of late; whether the store is over its bounds then is not asked.
+    ///
+    /// # Errors
+    /// When there is something new and the store cannot be written to at all.
+    pub fn save_found(
+        &self,
+        pointers: Vec<Pointer>,
+        cache: &UvCache,
+        progress: &dyn Progress,
+    ) -> Result<SaveReport, StoreError> {
+        let begun = Instant::now();
+        let mut report = SaveReport::default();
         let mut new: BTreeMap<EntryId, Vec<Pointer>> = BTreeMap::new();
-        for pointer in pointers.into_iter().filter(|pointer| is_wanted(wanted, pointer)) {
+        for pointer in pointers {
             if self.knows(&pointer) {
                 self.touch(&pointer.id);
                 report.known += 1;
@@ -86,9 +106,6 @@ impl Store {
         }
         if !new.is_empty() {
             self.take(&new, cache, progress, &mut report)?;
-        }
-        if !report.saved.is_empty() {
-            report.pruned = self.keep_bounds();
         }
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
@@ -165,8 +182,13 @@ impl SaveReport {
         self.strange = other.strange;
         (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
         self.link = self.link.or(other.link);
-        self.pruned = other.pruned.or(self.pruned.take());
+        self.add_pruned(other.pruned);
         self.seconds += other.seconds;
+    }
+
+    /// Adds what had to go.
+    pub fn add_pruned(&mut self, pruned: Option<PruneReport>) {
+        self.pruned = pruned.or(self.pruned.take());
     }
 
     /// Adds what became of a folder.
