@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::project::lock::Constraints;
 use crate::trace::Learnt;
 
 /// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
@@ -58,8 +59,8 @@ pub struct Caching {
     pub locked: bool,
     /// How old an answer of the package index may be; none asks it each time.
     pub max_age: Option<Duration>,
-    /// The file with the lock's versions that sessions are constrained by.
-    pub constraints: Option<PathBuf>,
+    /// The lock's versions that sessions are constrained by.
+    pub constraints: Option<Constraints>,
 }
 
 /// Whether a run uses the cache.

@@ -205,10 +205,13 @@ fn cache_variables(session: &Session, caching: &Caching) -> Vec<(String, String)
         variables.extend(max_age);
     }
     if let Some(constraints) = &caching.constraints {
-        let name = if session.backend == "uv" { "UV_CONSTRAINT" } else { "PIP_CONSTRAINT" };
+        let (name, file) = match session.backend.as_str() {
+            "uv" => ("UV_CONSTRAINT", &constraints.hashed),
+            _ => ("PIP_CONSTRAINT", &constraints.plain),
+        };
         // What the user constrains stays constrained; both take several files.
         let own = std::env::var(name).ok().filter(|own| !own.is_empty());
-        let files = own.into_iter().chain([constraints.display().to_string()]).collect::<Vec<_>>().join(" ");
+        let files = own.into_iter().chain([file.display().to_string()]).collect::<Vec<_>>().join(" ");
         variables.push((name.to_owned(), files));
     }
     variables

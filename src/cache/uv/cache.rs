@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -12,7 +12,7 @@ use crate::cache::store::Placing;
 use crate::fs::Workspace;
 
 use super::layout::Layout;
-use super::scan::{Pointer, scan};
+use super::scan::{Pointer, scan, unnamed};
 
 /// How long to wait for a `uv cache clean` or `prune` to end; uv itself waits five minutes.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -52,6 +52,11 @@ impl UvCache {
     /// Every wheel in it, and how many pointers were not as this layout has them.
     pub fn scan(&self) -> (Vec<Pointer>, usize) {
         scan(&self.dir, &self.layout)
+    }
+
+    /// How many wheels uv has fetched since then and knows no digest of, so that no store can name them.
+    pub fn unnamed(&self, since: SystemTime) -> usize {
+        unnamed(&self.dir, &self.layout, since)
     }
 
     /// Holds the cache so that uv does not clean it meanwhile; made where there is none.

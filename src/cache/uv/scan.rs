@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::cache::store::{EntryId, Kind, Placing};
 use crate::fs::Sha256;
@@ -66,6 +67,15 @@ pub(super) fn scan(cache: &Path, layout: &Layout) -> (Vec<Pointer>, usize) {
     }
     found.sort_by(|a, b| a.link.cmp(&b.link));
     (found, strange)
+}
+
+/// How many wheels were fetched since then without a digest noted beside them.
+pub(super) fn unnamed(cache: &Path, layout: &Layout, since: SystemTime) -> usize {
+    let fetched = files(&cache.join(&layout.wheels), &|name| name.ends_with(".http")).into_iter().filter(|path| {
+        let written = std::fs::metadata(path).and_then(|facts| facts.modified());
+        written.is_ok_and(|written| written >= since) && path.with_extension("").is_symlink()
+    });
+    fetched.filter(|path| std::fs::read(path).is_ok_and(|bytes| digest_in(&bytes).is_none())).count()
 }
 
 enum Seen {

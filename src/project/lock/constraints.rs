@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::fs::write_atomic;
 
-/// How many exports of older locks are left.
-const KEPT: usize = 5;
+/// How many files of older locks are left: two a lock.
+const KEPT: usize = 10;
 
 /// Why there are no constraints.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +28,23 @@ pub enum ConstraintsError {
     },
 }
 
-/// The file, below `folder`, with the versions that `root`'s uv.lock holds, exported by the `uv` at that path.
+/// The versions of a lock as files that installs can be constrained by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraints {
+    /// For uv: with the lock's digests. uv then takes no other file, and notes the digest beside what it keeps in its
+    /// cache; before 0.11.19 it notes none of what it need not verify, and what has none cannot be told by the lock.
+    pub hashed: PathBuf,
+    /// For pip: versions alone, since with one digest it wants one of everything.
+    pub plain: PathBuf,
+}
+
+/// The files, below `folder`, with the versions that `root`'s uv.lock holds, exported by the `uv` at that path.
 ///
-/// It is named for what it was made from, so that the next run finds it.
+/// They are named for what they were made from, so that the next run finds them.
 ///
 /// # Errors
-/// When there is no lock, uv refuses to export it, or the file cannot be written.
-pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<PathBuf, ConstraintsError> {
+/// When there is no lock, uv refuses to export it, or a file cannot be written.
+pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<Constraints, ConstraintsError> {
     let system = |what: String| move |source| ConstraintsError::System { what, source };
     let lock = root.join("uv.lock");
     if !lock.is_file() {
@@ -46,23 +56,31 @@ pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<PathBuf, Con
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
     }
     let folder = folder.join("constraints");
-    let path = folder.join(format!("{}.txt", &hasher.finalize().to_hex()[..16]));
-    if path.is_file() {
-        return Ok(path);
+    let name = hasher.finalize().to_hex()[..16].to_owned();
+    let made =
+        Constraints { hashed: folder.join(format!("{name}-hashed.txt")), plain: folder.join(format!("{name}.txt")) };
+    if made.hashed.is_file() && made.plain.is_file() {
+        return Ok(made);
     }
     let mut export = Command::new(uv);
-    export.args(["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project", "--no-hashes", "--no-header"]);
-    export.args(["--no-annotate", "--offline"]).current_dir(root).stdin(Stdio::null());
+    export.args(["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project", "--no-header", "--no-annotate"]);
+    export.arg("--offline").current_dir(root).stdin(Stdio::null());
     let done = export.output().map_err(system(format!("cannot start {}", uv.display())))?;
     if !done.status.success() {
         return Err(ConstraintsError::Export(String::from_utf8_lossy(&done.stderr).trim().to_owned()));
     }
-    let text = String::from_utf8_lossy(&done.stdout);
-    let plain: String = text.lines().filter(|line| is_constraint(line)).map(|line| format!("{line}\n")).collect();
+    // A digest a line; here all that is said of a package stands in one.
+    let text = String::from_utf8_lossy(&done.stdout).replace("\\\n", " ");
+    let lines: Vec<&str> = text.lines().filter(|line| is_constraint(line)).collect();
+    let file = |line: &dyn Fn(&str) -> String| lines.iter().map(|each| line(each) + "\n").collect::<String>();
+    let hashed = file(&|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let plain = file(&|line| line.split(" --hash=").next().unwrap_or(line).trim_end().to_owned());
     fs_err::create_dir_all(&folder).map_err(system("cannot keep the lock's versions".to_owned()))?;
     drop_old(&folder);
-    write_atomic(&path, plain.as_bytes()).map_err(system("cannot keep the lock's versions".to_owned()))?;
-    Ok(path)
+    for (path, text) in [(&made.plain, plain), (&made.hashed, hashed)] {
+        write_atomic(path, text.as_bytes()).map_err(system("cannot keep the lock's versions".to_owned()))?;
+    }
+    Ok(made)
 }
 
 /// Whether a line may stand in a constraints file: a local project may not, and nobody could constrain it.

@@ -11,7 +11,7 @@ mod requirement;
 mod requirements;
 
 pub use closure::{Closure, Identity, Root};
-pub use constraints::{ConstraintsError, constraints};
+pub use constraints::{Constraints, ConstraintsError, constraints};
 pub use lockfile::{KNOWN_REVISION, Lock, LockError, LockedDependency, LockedFile, LockedPackage, LockedSource};
 pub use marker::{Marker, MarkerEnvironment, MarkerError};
 pub use name::{normal, split_extras};
