@@ -78,6 +78,11 @@ impl Keyed {
         self.sessions.push(KeyedSession { id, recipe: Recipe::new(session.name.as_str(), facts), python });
     }
 
+    /// What the project is called among others.
+    pub(super) fn project(&self) -> &str {
+        &self.project
+    }
+
     /// One session with its key.
     pub(super) fn session(&self, id: SessionId) -> Option<&KeyedSession> {
         self.sessions.iter().find(|session| session.id == id)

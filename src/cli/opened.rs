@@ -146,8 +146,12 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
 /// What settings, environment and defaults say of the store: for every command the same.
 pub(super) fn store_options(settings: &Settings) -> CacheOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref(), ci)
+    settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref(), is_ci())
+}
+
+/// Whether this runs for a forge, as every forge says.
+pub(super) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
 /// Where noxide keeps what is worth keeping between projects.

@@ -20,8 +20,8 @@ use super::traced::{learn, text_of, tracing};
 use crate::cache::Silent;
 use crate::fs::write_atomic;
 use crate::output::{Progress, reporters};
-use crate::project::{Checkout, Manifest, SessionId};
-use crate::record::{Folder, Recorder, RunFacts};
+use crate::project::{Checkout, Manifest, SessionId, SessionName};
+use crate::record::{Folder, History, Recorder, RunFacts};
 use crate::report::junit;
 use crate::run::process::{Caught, Keyboard, Keys, Mask, end_marked, end_run};
 use crate::run::{
@@ -83,10 +83,14 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, elsewhere: Option<&str>) -> R
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(bury_the_dead(&folder));
     hold_to_lock(&mut opened, folder.path())?;
-    let history = folder.history();
-    let plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    let mut history = folder.history();
+    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
     let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let provision = Provision::new(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
+    let mut provision = Provision::new(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
+    if provision.as_mut().is_some_and(|it| brings_past(it, &plan, &history, &folder)) {
+        history = folder.history();
+        plan = RunPlan::new(&opened.manifest, &opened.options, &history, room())?;
+    }
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let source = Source { commit, shard, provision };
     let posargs = text_of(&args.posargs);
@@ -98,6 +102,17 @@ pub(super) fn run(args: &RunArgs, screen: &Screen, elsewhere: Option<&str>) -> R
     folder.prune(opened.options.history.get());
     opened.close();
     Ok(Ended { exit: done.exit, folder: Some(done.folder), provision: done.provision })
+}
+
+/// Brings what past runs took, where that of a session is not known here; says whether anything came.
+fn brings_past(provision: &mut Provision, plan: &RunPlan, history: &History, folder: &Folder) -> bool {
+    let names = plan.sessions.iter().map(|session| &session.facts.name);
+    if names.clone().all(|name| history.usual(name).is_some()) {
+        return false;
+    }
+    let mut names: Vec<&str> = names.map(SessionName::as_str).collect();
+    names.sort_unstable();
+    provision.bring_past(folder, &names)
 }
 
 fn wanted(args: &RunArgs) -> Result<Wanted<'_>, Failure> {
@@ -236,7 +251,10 @@ pub(super) fn go(
     }
     // Whoever ends a run by a signal waits for no network.
     let mut provision = provider.filter(|_| exit <= SIGNALS).and_then(Provider::end);
-    provision.iter_mut().for_each(|provision| provision.keep_folders(&Silent));
+    if let Some(provision) = &mut provision {
+        provision.keep_folders(&Silent);
+        audience.recorder.record().iter().for_each(|record| provision.keep_past(folder, &history, record));
+    }
     audience.troubles.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.troubles)));
     write_report(args, &opened.manifest, &mut audience);
     write_junit(args, &run_folder, &mut audience);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::Global;
+use super::opened::is_ci;
 use crate::config::Colour;
 use crate::output::{Actions, Forge, OutputOptions, Paint, Size, Streams, Style};
 use crate::run::OutputStyle;
@@ -58,7 +59,7 @@ impl Screen {
     /// How a run is shown here.
     pub(super) fn output(&self, style: Option<OutputStyle>, json: bool, token: &str) -> OutputOptions {
         let forge = Forge::from_variables(|name| std::env::var(name).ok());
-        let ci = forge.is_some() || std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        let ci = forge.is_some() || is_ci();
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let terminal = if json { std::io::stderr().is_terminal() } else { self.terminal };
         OutputOptions {

@@ -92,7 +92,41 @@ impl Folder {
     pub fn history(&self) -> History {
         // An import that is damaged is no reason not to run.
         let imported = Imported::read(&self.path).unwrap_or_default();
-        History::new(&self.newest(History::RUNS)).lend(&imported)
+        let mut records = self.newest(History::RUNS);
+        records.extend(self.remembered().iter().filter_map(|path| Record::read(path).ok()));
+        // Identifiers begin with the time.
+        records.sort_by(|one, other| other.run.cmp(&one.run));
+        records.dedup_by(|one, other| one.run == other.run);
+        records.truncate(History::RUNS);
+        History::new(&records).lend(&imported)
+    }
+
+    /// Where records of runs elsewhere lie, by which a fresh checkout knows what sessions take.
+    pub fn past(&self) -> PathBuf {
+        self.path.join("past")
+    }
+
+    /// Puts a record there and leaves the newest [`History::RUNS`].
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn remember(&self, record: &Record) -> io::Result<()> {
+        fs_err::create_dir_all(self.past())?;
+        write_atomic(&self.past().join(format!("{}.json", record.run)), &serde_json::to_vec(record)?)?;
+        let remembered = self.remembered();
+        let old = remembered.len().saturating_sub(History::RUNS);
+        remembered.iter().take(old).try_for_each(fs_err::remove_file)
+    }
+
+    /// Files of those records, oldest first.
+    fn remembered(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.past()).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .collect();
+        files.sort_unstable();
+        files
     }
 
     /// The newest records first, at most `most`; unreadable ones are passed over.

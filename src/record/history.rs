@@ -28,6 +28,8 @@ pub struct History {
 impl History {
     /// How many of the newest runs lend their figures: enough to outvote one odd run, few enough to follow the code.
     pub const RUNS: usize = 9;
+    /// Milliseconds by which times differ at least that change any plan.
+    pub const NEWS: u64 = 5_000;
 
     /// Folds records, newest first.
     pub fn new(records: &[Record]) -> Self {
@@ -59,6 +61,20 @@ impl History {
         self
     }
 
+    /// Whether a run took otherwise than is known: a session that passed has no usual time yet, or that is twice or half
+    /// of what it took, and by more than [`Self::NEWS`].
+    pub fn is_news(&self, record: &Record) -> bool {
+        let results = record.sessions.iter().filter_map(|session| session.result.as_ref());
+        let passed = results.filter(|result| result.outcome == Outcome::Passed);
+        passed.filter_map(|result| Some((&result.session, result.last()?))).any(|(name, last)| {
+            let wall = last.end.saturating_sub(last.start);
+            self.usual(name).is_none_or(|usual| {
+                let (less, more) = (wall.min(usual.wall), wall.max(usual.wall));
+                more > 2 * less && more - less > Self::NEWS
+            })
+        })
+    }
+
     /// What is known of one session.
     pub fn usual(&self, name: &SessionName) -> Option<Usual> {
         let lent = || {
@@ -73,4 +89,57 @@ impl History {
 pub(super) fn median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Folder, Machine};
+
+    /// A run with one session that passed after so many milliseconds.
+    fn record(run: &str, wall: u64) -> Record {
+        let attempt = serde_json::json!({"number": 1, "outcome": "passed", "reason": "", "exit": 0, "signal": null, "start": 100,
+            "end": 100 + wall, "cpu": null, "peak_memory": null, "slots": [], "log": "l", "log_bytes": 0, "leaky": false});
+        let result = serde_json::json!({"session": "one", "outcome": "passed", "reason": "", "flaky": false, "attempts": [attempt]});
+        let session = serde_json::json!({"name": "one", "description": "", "needs": [], "locks": [], "exclusive": false, "cpus": 1, "usual": null, "result": result});
+        serde_json::from_value(
+            serde_json::json!({"version": 1, "run": run, "time": "2026-01-01T00:00:00+00:00", "wall": wall,
+            "exit": 0, "interrupted": null, "root": "/r", "commit": null, "slots": 2, "versions": [],
+            "machine": Machine::here(), "notices": [], "sessions": [session]}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn news_is_what_was_not_known_or_is_far_off() {
+        let none = History::default();
+        assert!(none.is_news(&record("1", 10)));
+        let known = History::new(&[record("1", 6_000)]);
+        let news = [999, 1_000, 6_000, 12_000, 12_001].map(|wall| known.is_news(&record("2", wall)));
+        assert_eq!(news, [true, false, false, false, true]);
+        let long = History::new(&[record("1", 60_000)]);
+        assert_eq!([29_999, 30_000].map(|wall| long.is_news(&record("2", wall))), [true, false]);
+        let short = History::new(&[record("1", 10)]);
+        assert!(!short.is_news(&record("2", 5_010)) && short.is_news(&record("2", 5_011)), "moments change no plan");
+    }
+
+    #[test]
+    fn what_is_remembered_of_runs_elsewhere_counts_as_runs_here_do() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        for number in 0..12 {
+            folder.remember(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
+        }
+        let left = std::fs::read_dir(folder.past()).unwrap().count();
+        assert_eq!(left, History::RUNS);
+        let usual = |folder: &Folder| folder.history().usual(&SessionName::new("one")).map(|usual| usual.wall);
+        assert_eq!(usual(&folder), Some(1_007), "the middle of the newest nine");
+        // A run of this checkout that was brought back is one run.
+        let run = folder.run("20260101-11");
+        fs_err::create_dir_all(&run).unwrap();
+        crate::record::write_record(&run, &record("20260101-11", 1_011)).unwrap();
+        assert_eq!(usual(&folder), Some(1_007));
+        fs_err::write(folder.past().join("z.json"), "no record").unwrap();
+        assert_eq!(usual(&folder), Some(1_007), "what cannot be read is passed over");
+    }
 }

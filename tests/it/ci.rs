@@ -6,6 +6,7 @@ mod coverage;
 mod faults;
 mod gate;
 mod merge;
+mod old_uv;
 mod remote;
 mod server;
 mod shards;

@@ -29,6 +29,31 @@ pub struct Manifest {
     /// What sessions' environments held, by the name of the environment's folder: entries.
     #[serde(default)]
     pub environments: BTreeMap<String, BTreeSet<String>>,
+    /// Where the project lay in the run that wrote it.
+    #[serde(default)]
+    pub lay: Lay,
+}
+
+/// Where a project lay in a run. An environment serves at its own place alone: where each run gets another, none that is
+/// sent is ever put back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lay {
+    /// What its folder is known by; empty where nobody said.
+    pub place: String,
+    /// The forge's name for the run; empty where there is no forge.
+    pub run: String,
+    /// Whether it lay there in the run before too, as far as was known.
+    pub stays: bool,
+}
+
+impl Lay {
+    /// The same for a run of now, with `self` of an earlier run, or of an earlier command of the same.
+    #[must_use]
+    pub fn then(&self, place: &str, run: &str) -> Self {
+        let same = !run.is_empty() && self.run == run;
+        let stays = if same { self.stays } else { self.place.is_empty() || self.place == place };
+        Self { place: place.to_owned(), run: run.to_owned(), stays }
+    }
 }
 
 /// One entry in a pack.
@@ -84,7 +109,7 @@ impl Manifest {
         let packs = packs.into_iter().filter(|(key, _)| used.contains(key.as_str())).collect();
         let mut frames = frames;
         frames.sort_by(|one, other| (&one.entry, &one.buckets).cmp(&(&other.entry, &other.buckets)));
-        Self { version: VERSION, frames, packs, replaces, environments: BTreeMap::new() }
+        Self { version: VERSION, frames, packs, replaces, environments: BTreeMap::new(), lay: Lay::default() }
     }
 
     /// The bytes that are stored: signed where there is a key.
@@ -203,5 +228,17 @@ mod tests {
         for wrong in [b"".as_slice(), b"nxm1 -", b"nxm2 -\n", b"nxm1 -\nzzz"] {
             assert!(matches!(Manifest::read(wrong, None), Err(ManifestError::Damaged(_))));
         }
+    }
+
+    #[test]
+    fn a_project_stays_where_the_run_before_found_it() {
+        let first = Lay::default().then("here", "1");
+        assert!(first.stays, "nobody knows otherwise");
+        assert!(first.then("here", "2").stays && !first.then("there", "2").stays);
+        let moved = first.then("there", "2");
+        assert!(!moved.then("there", "2").stays, "another command of that run");
+        assert!(moved.then("there", "3").stays);
+        let desk = Lay::default().then("here", "");
+        assert!(desk.then("here", "").stays && !desk.then("there", "").stays, "each command is a run");
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::bring::checked;
 use super::bring_plan::Segment;
 use super::environments::Environments;
-use super::manifest::{Frame, Manifest};
+use super::manifest::{Frame, Lay, Manifest};
 use super::pack::Pack;
 use super::rewrite::{DAY, Rewrite, is_dead, outdate};
 use super::view::{Remote, View, together};
@@ -179,7 +179,7 @@ impl Pushing<'_> {
         outdate(&mut self.push.frames);
         self.push.report.rewrite = rewrite.map(|rewrite| rewrite.why);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_keys.iter().cloned());
-        self.write_manifest(replaces.collect())?;
+        self.write_manifest(replaces.collect(), view.lay(&self.remote.scope))?;
         self.sweep(&dropped);
         Ok(())
     }
@@ -254,12 +254,13 @@ impl Pushing<'_> {
         Ok(())
     }
 
-    fn write_manifest(&mut self, mut replaces: Vec<String>) -> Result<(), String> {
+    fn write_manifest(&mut self, mut replaces: Vec<String>, lay: Lay) -> Result<(), String> {
         replaces.sort();
         replaces.dedup();
         let frames = std::mem::take(&mut self.push.frames);
         let mut manifest = Manifest::new(frames, std::mem::take(&mut self.push.packs), replaces.clone());
         manifest.environments = std::mem::take(&mut self.environments);
+        manifest.lay = lay;
         let bytes = manifest.bytes(self.remote.key.as_deref()).map_err(|error| error.to_string())?;
         let key = self.remote.scope.manifest(self.now, blake3::hash(&bytes).to_hex().as_str());
         self.remote.backend.put(&key, Payload::Bytes(&bytes)).map_err(|error| error.to_string())?;

@@ -14,6 +14,10 @@ pub struct Scope {
     pub own: String,
     /// The scopes that are read, nearest first; the own one is first.
     pub read: Vec<String>,
+    /// What the project's own place on this machine is known by.
+    pub place: String,
+    /// The forge's name for this run; empty where there is no forge.
+    pub run: String,
 }
 
 impl Scope {
@@ -25,7 +29,8 @@ impl Scope {
     pub fn new(platform: &str, root: &str, variables: &Variables<'_>) -> Self {
         let get = |name: &str| variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let repository = get("GITHUB_REPOSITORY_ID").or_else(|| get("GITHUB_REPOSITORY"));
-        let repository = repository.unwrap_or_else(|| format!("at-{}", &blake3::hash(root.as_bytes()).to_hex()[..16]));
+        let place = blake3::hash(root.as_bytes()).to_hex()[..16].to_owned();
+        let repository = repository.unwrap_or_else(|| format!("at-{place}"));
         let event = get("GITHUB_EVENT_PATH").and_then(|path| fs_err::read(path).ok());
         let event: Value = event.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let branch = |name: &str| format!("b-{}", key_part(name));
@@ -42,13 +47,15 @@ impl Scope {
             },
         };
         let default = event.pointer("/repository/default_branch").and_then(Value::as_str).map(branch);
+        let attempt = get("GITHUB_RUN_ATTEMPT").unwrap_or_default();
+        let run = get("GITHUB_RUN_ID").map(|run| format!("{run}.{attempt}")).unwrap_or_default();
         let mut read = vec![own.clone()];
         for more in [base, default].into_iter().flatten() {
             if !read.contains(&more) {
                 read.push(more);
             }
         }
-        Self { root: format!("nx1/{}/{}", key_part(&repository), key_part(platform)), own, read }
+        Self { root: format!("nx1/{}/{}", key_part(&repository), key_part(platform)), own, read, place, run }
     }
 
     /// What the keys of a scope's manifests begin with.

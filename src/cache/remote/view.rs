@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::environments::folder_name;
-use super::manifest::{Frame, Manifest};
+use super::manifest::{Frame, Lay, Manifest};
 use super::scope::Scope;
 use super::sums::Sums;
 use crate::cache::backend::{Backend, BackendError};
@@ -40,6 +40,8 @@ pub struct View {
     pub(super) own_keys: Vec<String>,
     /// What sessions' environments held, by the name of their folder; the nearest scope's word counts.
     pub(super) environments: BTreeMap<String, BTreeSet<String>>,
+    /// Where the project lay when the nearest of them was written.
+    lay: Lay,
     /// What went wrong while looking, in sentences.
     pub troubles: Vec<String>,
 }
@@ -57,6 +59,9 @@ impl Remote {
                     if *scope == self.scope.own {
                         view.own_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
                         view.own = together(manifests.iter().map(|(_, manifest)| manifest));
+                    }
+                    if view.lay == Lay::default() {
+                        view.lay = manifests.first().map(|(_, newest)| newest.lay.clone()).unwrap_or_default();
                     }
                     for (name, held) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
                         view.environments.entry(name.clone()).or_insert_with(|| held.clone());
@@ -141,6 +146,11 @@ impl View {
         let name = folder_name(environment);
         let held = self.environments.get(&name)?;
         Some(held.iter().filter_map(|entry| self.package(entry)).collect())
+    }
+
+    /// Where the project lies in the run of this scope.
+    pub fn lay(&self, scope: &Scope) -> Lay {
+        self.lay.then(&scope.place, &scope.run)
     }
 
     /// What belongs to no environment, such as what builds packages.

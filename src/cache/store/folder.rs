@@ -53,6 +53,14 @@ impl KeptFolder {
         Self { kind: Kind::Folder, key, like, name, path, only: &["http", "wheels"] }
     }
 
+    /// Records of past runs of these sessions of a project.
+    pub fn past_runs(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
+        let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
+        let key = format!("past-{}-{}", short(project), short(&sessions.join("\n")));
+        let name = "what sessions usually take".to_owned();
+        Self { kind: Kind::Folder, key, like: String::new(), name, path, only: &[] }
+    }
+
     /// What it is called in the store.
     pub fn state(&self) -> StateName {
         StateName::new(self.kind, &self.key).or_like(&self.like)

@@ -78,7 +78,10 @@ impl Elsewhere {
         let view = self.view();
         match view.held(environment) {
             Some(held) if wants.counted.is_empty() => wants.counted = held,
-            Some(held) => wants.beside.extend(held),
+            Some(held) => {
+                wants.narrow(&held);
+                wants.beside.extend(held);
+            }
             // Nobody knows what it needs: anything may be it.
             None if wants.counted.is_empty() && wants.installs => wants.beside.extend(view.everything()),
             None => {}
@@ -160,17 +163,23 @@ impl Elsewhere {
             self.held.look(environment, known);
         }
         let mut wanted = self.held.entries();
-        wanted.extend(new.iter().chain(&self.states).cloned());
+        wanted.extend(new.iter().chain(self.states()).cloned());
         let wanted: Vec<EntryId> = wanted.into_iter().collect();
         if let Some(view) = &self.view {
             self.push = std::mem::take(&mut self.push).add(&self.remote, view, store, &wanted, now());
         }
     }
 
+    /// The states that may serve another run.
+    fn states(&self) -> impl Iterator<Item = &EntryId> {
+        let stays = self.view.as_ref().is_none_or(|view| view.lay(&self.remote.scope).stays);
+        self.states.iter().filter(move |id| stays || id.kind != Kind::Venv)
+    }
+
     /// Sends the rest.
     pub(super) fn close(&mut self, store: &Store) {
         let Some(view) = &self.view else { return };
-        let wanted: Vec<EntryId> = self.held.entries().into_iter().chain(self.states.iter().cloned()).collect();
+        let wanted: Vec<EntryId> = self.held.entries().into_iter().chain(self.states().cloned()).collect();
         let report = std::mem::take(&mut self.push).finish(&self.remote, view, store, &wanted, &self.held, now());
         self.troubles.extend(report.troubles.iter().map(|trouble| format!("not sent: {trouble}")));
         self.pushed = Some(report);

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::provide::Provision;
 use crate::cache::keys::Held;
-use crate::cache::store::EntryId;
+use crate::cache::store::{EntryId, SaveReport, StoreError};
 use crate::cache::uv::Pointer;
 use crate::cache::{Progress, Wanted, WantedPackage};
 use crate::cli::keyed::held;
+use crate::fs::in_background;
 use crate::project::SessionId;
 use crate::project::lock::normal;
 use crate::run::SessionOver;
@@ -16,7 +17,7 @@ impl Provision {
     /// The run is over: folders that are kept whole are kept as they are now.
     pub(in crate::cli) fn keep_folders(&mut self, progress: &dyn Progress) {
         let (new, troubles) = self.folders.save(&self.store, progress);
-        self.troubles.extend(troubles);
+        self.troubles.extend(troubles.into_iter().chain(self.unnamed()));
         self.uses(new);
     }
 
@@ -40,9 +41,28 @@ impl Provision {
     }
 
     /// Takes what is new in uv's cache into the store.
-    pub(super) fn take_in(&mut self, wanted: &Wanted, progress: &dyn Progress) {
+    fn take_in(&mut self, wanted: &Wanted, progress: &dyn Progress) {
         let Some(uv) = &self.uv else { return };
-        let troubles = match self.store.save(wanted, uv, progress) {
+        let done = self.store.save(wanted, uv, progress);
+        self.took(done);
+    }
+
+    /// Takes a few of the wheels that sessions have fetched so far; says whether there were any.
+    pub(super) fn take_a_few(&mut self, progress: &dyn Progress) -> bool {
+        let Some(uv) = &self.uv else { return false };
+        let few = self.fetched.next(uv);
+        if few.is_empty() {
+            return false;
+        }
+        // While sessions want the processors.
+        let done = in_background(|| self.store.save_found(few, uv, progress));
+        self.took(done);
+        true
+    }
+
+    /// Notes what was taken in, and what was not.
+    fn took(&mut self, done: Result<SaveReport, StoreError>) {
+        let troubles = match done {
             Ok(report) => {
                 self.new.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
                 let not = report.not_saved.iter();
@@ -62,7 +82,11 @@ impl Provision {
 
     /// Takes what is new in uv's cache into the store, and keeps each session's key with what it holds now.
     fn keep(&mut self, sessions: &[SessionId], wanted: &Wanted, progress: &dyn Progress) {
+        let due = !self.new.is_empty();
         self.take_in(wanted, progress);
+        if due {
+            self.saved.add_pruned(self.store.keep_bounds()); // of what was taken in while sessions ran, nobody asked
+        }
         let Some(uv) = &self.uv else { return };
         let new = std::mem::take(&mut self.new);
         let mut troubles = Vec::new();

@@ -2,8 +2,10 @@
 
 mod bytecode;
 mod elsewhere;
+mod fetched;
 mod folders;
 mod keep;
+mod past;
 mod provide;
 mod told;
 mod venvs;

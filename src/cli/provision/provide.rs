@@ -3,29 +3,26 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
 use super::bytecode::Bytecode;
 use super::elsewhere::{Elsewhere, write_sums};
+use super::fetched::Fetched;
 use super::folders::{Folders, is_pips};
 use super::venvs::Venvs;
 use super::wants::{Wants, new_to_us, obeys};
-use crate::cache::store::{EntryId, RestorePlan, RestoreReport, SaveReport, StateName};
-use crate::cache::uv::{Known, Pointer};
+use crate::cache::store::{EntryId, KeptFolder, RestorePlan, RestoreReport, SaveReport, StateName};
+use crate::cache::uv::Known;
 use crate::cache::{Progress, Store, Uv, UvCache, Wanted, WantedPackage};
 use crate::cli::dependencies::find_uv;
 use crate::cli::failure::Failure;
 use crate::cli::keyed::Keyed;
 use crate::cli::opened::Opened;
-use crate::fs::Sha256;
-use crate::output::size;
+use crate::output::{plural, size};
 use crate::project::{Manifest, SessionId};
 use crate::run::{CacheMode, Provide, Provided, SessionOver};
-
-/// How many wheels are taken in at once while sessions run: what is more urgent waits no longer than for these.
-const A_FEW: usize = 4;
 
 /// What a run's dependencies come from and go to.
 pub(in crate::cli) struct Provision {
@@ -35,6 +32,8 @@ pub(in crate::cli) struct Provision {
     /// uv's cache; none where no session wants one.
     pub(super) uv: Option<UvCache>,
     pub(super) folders: Folders,
+    /// Records of past runs, where a checkout without any gets those of others.
+    pub(super) past: Option<KeptFolder>,
     /// The sessions so far with the keys of what they install; read when first asked for.
     pub(super) keyed: Option<Keyed>,
     pub(super) elsewhere: Option<Elsewhere>,
@@ -51,10 +50,11 @@ pub(in crate::cli) struct Provision {
     pub(in crate::cli) saved: SaveReport,
     /// Of that, what no session was over to answer for yet.
     pub(super) new: Vec<EntryId>,
-    /// Wheels that were met in uv's cache while sessions ran.
-    met: BTreeSet<Sha256>,
+    /// Wheels that sessions fetched so far.
+    pub(super) fetched: Fetched,
     /// Whether a session fetches.
     fills: bool,
+    begun: SystemTime,
     /// What went wrong while keeping, in sentences.
     pub(in crate::cli) troubles: Vec<String>,
 }
@@ -108,6 +108,7 @@ impl Provision {
             store,
             uv,
             folders: Folders::default(),
+            past: None,
             keyed: None,
             elsewhere: elsewhere.flatten(),
             fill: None,
@@ -118,8 +119,9 @@ impl Provision {
             restored: RestoreReport::default(),
             saved: SaveReport::default(),
             new: Vec::new(),
-            met: BTreeSet::new(),
+            fetched: Fetched::default(),
             fills: false,
+            begun: SystemTime::now(),
             troubles: Vec::new(),
         })
     }
@@ -174,6 +176,18 @@ impl Provision {
         self.uv.as_ref().map(|uv| self.store.plan_restore(&wanted, uv)).unwrap_or_default()
     }
 
+    /// What sessions fetched that cannot be kept, as a sentence: this uv says of it only what nobody can verify.
+    pub(super) fn unnamed(&self) -> Option<String> {
+        let uv = self.uv.as_ref().filter(|_| self.fills && !self.locked)?;
+        let count = Some(uv.unnamed(self.begun)).filter(|count| *count > 0)?;
+        let version = self.keyed.as_ref().and_then(|keyed| keyed.surroundings.uv.as_deref()).unwrap_or_default();
+        Some(format!(
+            "{} that sessions fetched cannot be kept: uv {version} notes no digest of what it is not asked to verify; \
+             `--locked` asks it where there is a uv.lock, and uv 0.11.19 notes it always",
+            plural(count, "package")
+        ))
+    }
+
     pub(super) fn is_ours(&self, id: SessionId) -> bool {
         self.uv.is_some() && self.manifest.sessions[id.0].backend == "uv"
     }
@@ -183,14 +197,20 @@ impl Provision {
         self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
     }
 
-    /// What a session wants, and why it is not as before; none where it is not ours.
-    pub(super) fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
-        let is_ours = self.is_ours(id);
-        let keyed = self.keyed.get_or_insert_with(|| {
+    /// The sessions so far with their keys; what cannot be read is told once.
+    pub(super) fn keyed(&mut self, notices: &mut Vec<String>) -> &Keyed {
+        self.keyed.get_or_insert_with(|| {
             let keyed = Keyed::new(&self.manifest, self.locked, &[]);
             notices.extend(keyed.troubles.iter().map(|trouble| format!("cache: {trouble}")));
             keyed
-        });
+        })
+    }
+
+    /// What a session wants, and why it is not as before; none where it is not ours.
+    pub(super) fn wants(&mut self, id: SessionId, notices: &mut Vec<String>) -> Option<(Wants, String)> {
+        let is_ours = self.is_ours(id);
+        self.keyed(notices);
+        let keyed = self.keyed.as_mut()?;
         self.folders.look(&self.manifest, keyed, &self.store);
         if !is_ours {
             return None;
@@ -306,14 +326,8 @@ impl Provide for Provision {
     }
 
     fn meanwhile(&mut self, progress: &dyn Progress) -> Option<Duration> {
-        let uv = self.uv.as_ref().filter(|_| self.fills)?;
-        let pointers = uv.scan().0.into_iter().filter(|pointer| self.met.insert(pointer.digest));
-        let package = |pointer: Pointer| WantedPackage { name: pointer.name, digests: [pointer.digest].into() };
-        let wanted: Vec<WantedPackage> = pointers.take(A_FEW).map(package).collect();
-        let some = !wanted.is_empty();
-        if some {
-            self.take_in(&Wanted::These(wanted), progress);
-        }
+        self.uv.as_ref().filter(|_| self.fills)?;
+        let some = self.take_a_few(progress);
         Some(if some { Duration::from_millis(1) } else { Duration::from_secs(1) })
     }
 

@@ -7,7 +7,7 @@ use crate::cache::store::RestoreReport;
 use crate::cache::{Wanted, WantedPackage};
 use crate::cli::keyed::{Keyed, KeyedSession};
 use crate::fs::Sha256;
-use crate::project::lock::Root;
+use crate::project::lock::{Root, normal};
 use crate::project::{Manifest, Session};
 use crate::record::CacheUse;
 
@@ -23,6 +23,8 @@ pub(super) struct Wants {
     pub(super) beside: Vec<WantedPackage>,
     /// Whether it installs anything, as far as its source tells.
     pub(super) installs: bool,
+    /// Whether `counted` is all of the lock, for want of words that tell what of it is meant.
+    guessed: bool,
 }
 
 impl Wants {
@@ -30,7 +32,24 @@ impl Wants {
     pub(super) fn of(keyed: &Keyed, keyed_session: &KeyedSession, manifest: &Manifest) -> Self {
         let session = &manifest.sessions[keyed_session.id.0];
         let installs = !session.installs.is_empty();
-        Self { counted: counted(keyed, keyed_session, session, manifest), beside: Vec::new(), installs }
+        let (counted, guessed) = counted(keyed, keyed_session, session, manifest);
+        let mut wants = Self { counted, beside: Vec::new(), installs, guessed };
+        let nearest = || Some(keyed.keys.as_ref()?.nearest(&keyed_session.recipe)?.0.held);
+        if let Some(held) = Some(()).filter(|()| guessed).and_then(|()| nearest()) {
+            wants.narrow(&held.iter().filter_map(wanted_of).collect::<Vec<_>>());
+        }
+        wants
+    }
+
+    /// Leaves of what was guessed the packages that the environment held in an earlier state, by name: in the lock's
+    /// versions. What is new in it is fetched.
+    pub(super) fn narrow(&mut self, held: &[WantedPackage]) {
+        if self.guessed && !held.is_empty() {
+            let name = |package: &WantedPackage| normal(package.name.split(' ').next().unwrap_or_default());
+            let names: BTreeSet<String> = held.iter().map(name).collect();
+            self.counted.retain(|package| names.contains(&name(package)));
+            self.guessed = false;
+        }
     }
 
     /// All of it, nothing twice.
@@ -66,11 +85,17 @@ impl Wants {
     }
 }
 
-fn counted(keyed: &Keyed, keyed_session: &KeyedSession, session: &Session, manifest: &Manifest) -> Vec<WantedPackage> {
+/// What a session is known to install, and whether that is a guess.
+fn counted(
+    keyed: &Keyed,
+    keyed_session: &KeyedSession,
+    session: &Session,
+    manifest: &Manifest,
+) -> (Vec<WantedPackage>, bool) {
     let recipe = &keyed_session.recipe;
     let keys = keyed.keys.as_ref();
     let exact = keys.and_then(|keys| keys.hit(recipe));
-    let held = |last: Kept| last.held.iter().filter_map(wanted_of).collect();
+    let held = |last: Kept| (last.held.iter().filter_map(wanted_of).collect(), false);
     let asked = keyed.surroundings.asked(session, &manifest.root);
     if obeys(keyed, session) {
         // What the words do not tell, the last install by the same facts does: not all of the lock is meant.
@@ -80,12 +105,14 @@ fn counted(keyed: &Keyed, keyed_session: &KeyedSession, session: &Session, manif
     } else if let Some(last) = exact.or_else(|| keys?.nearest(recipe).map(|(kept, _)| kept)) {
         return held(last);
     }
-    let (Some(lock), Some(python)) = (&keyed.surroundings.lock, &keyed_session.python) else { return Vec::new() };
+    let (Some(lock), Some(python)) = (&keyed.surroundings.lock, &keyed_session.python) else {
+        return (Vec::new(), false);
+    };
     let roots: Vec<Root> = asked.roots.into_iter().collect();
     let closure = lock.closure(&roots, &python.markers);
     match Wanted::of_closure(&closure, &python.markers.python_version) {
-        Wanted::These(packages) => packages,
-        Wanted::All => Vec::new(),
+        Wanted::These(packages) => (packages, asked.unclear),
+        Wanted::All => (Vec::new(), false),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `noxide ci`: what one run fetched the next one has, whatever machine it is on; and it never fails for its cache.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -7,35 +8,41 @@ use serde_json::Value;
 use super::server::{Given, Server};
 use crate::cache::fixture::Fixture;
 use crate::noxide::{Ran, command};
+use crate::support::must;
 
 const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n\
     @nox.session\ndef two(session):\n    session.install('many')\n    session.run('python', '-c', 'import many')\n    session.log('two ran')\n\
     @nox.session(default=False)\ndef bad(session):\n    session.install('beta')\n    session.error('found something')\n";
 
-struct Machine<'a> {
-    fixture: &'a Fixture,
-    name: &'static str,
+pub(super) struct Machine<'a> {
+    pub(super) fixture: &'a Fixture,
+    pub(super) name: &'static str,
 }
 
 impl Machine<'_> {
     /// A run on a machine of that name: a cache and a store of its own, no environments.
-    fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
+    pub(super) fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
+        self.ci_at(self.fixture.project.root(), arguments, variables)
+    }
+
+    /// The same of a checkout of the project that lies there.
+    fn ci_at(&self, root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
         let project = &self.fixture.project;
         let all: Vec<&str> = ["ci"].iter().chain(arguments).copied().collect();
-        let mut command: Command = command(project.root(), &all);
+        let mut command: Command = command(root, &all);
         command.env("UV_CACHE_DIR", project.beside().join(self.name).join("uv"));
         command.env("NOXIDE_CACHE_DIR", project.beside().join(self.name).join("store"));
         command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
-        std::fs::remove_dir_all(project.root().join(".nox")).ok();
-        let ran = Ran::new(&command.output().unwrap(), project.root());
-        let path = project.root().join("noxide-ci/cache.json");
+        std::fs::remove_dir_all(root.join(".nox")).ok();
+        let ran = Ran::new(&command.output().unwrap(), root);
+        let path = root.join("noxide-ci/cache.json");
         let document = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
         (ran, document.unwrap_or_default())
     }
 }
 
-fn names(value: &Value) -> Vec<&str> {
+pub(super) fn names(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
 }
 
@@ -155,7 +162,8 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     };
     let (ran, cache) = run("first-machine", &[]);
     assert!(ran.out.contains("tool was there: False"), "{}", ran.out);
-    assert_eq!((&cache["pushed"]["others"], &cache["brought"]["others"]), (&3.into(), &0.into()), "{cache:#}");
+    // An environment, bytecode, a folder, and what the session took.
+    assert_eq!((&cache["pushed"]["others"], &cache["brought"]["others"]), (&4.into(), &0.into()), "{cache:#}");
 
     let (ran, cache) = run("second-machine", &[]);
     for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
@@ -179,4 +187,82 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
     assert_eq!(&cache["brought"]["others"], &0, "{cache:#}");
     assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
+}
+
+/// A checkout of a project as another run gets it: its files, and nothing that a run made.
+fn checkout(from: &Path, to: &Path) {
+    std::fs::remove_dir_all(to).ok();
+    must(Command::new("cp").arg("-a").arg(from).arg(to));
+    for made in [".nox", ".noxide", "noxide-ci"] {
+        std::fs::remove_dir_all(to.join(made)).ok();
+    }
+}
+
+#[test]
+fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_environment() {
+    let fixture = Fixture::new();
+    let noxfile = STATES
+        .replace("TOOL", "'tool/file'")
+        .replace("session.log(", "__import__('time').sleep(0.3)\n    session.log(");
+    fixture.project.write("noxfile.py", &noxfile);
+    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let flags = ["--remote", elsewhere.as_str(), "--max-age", "1h", "--events", "events.jsonl"];
+    let forge = [("CI", "true"), ("GITHUB_REPOSITORY", "org/repo")];
+    let other = fixture.project.beside().join("other");
+    let run = |name: &'static str, root: &Path| {
+        let (ran, cache) = Machine { fixture: &fixture, name }.ci_at(root, &flags, &forge);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        (ran, cache)
+    };
+    let sent = |cache: &Value| cache["pushed"]["others"].as_u64().unwrap();
+    let (ran, cache) = run("first-machine", fixture.project.root());
+    assert!(ran.out.contains("1 session on") && !ran.out.contains("about"), "nobody knows yet: {}", ran.out);
+    let all = sent(&cache);
+    // It lies elsewhere now: whoever comes next may lie elsewhere again.
+    checkout(fixture.project.root(), &other);
+    let (ran, cache) = run("second-machine", &other);
+    assert!(ran.out.contains("usually"), "{}", ran.out);
+    assert!(other.join(".noxide/past").is_dir());
+    assert_eq!((&cache["pushed"]["bytes"], ran.out.contains("not restored")), (&0.into(), false), "{cache:#}");
+    // What else is new is sent, and where the project lay.
+    fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
+    let (_, cache) = run("third-machine", &other);
+    assert!(sent(&cache) < all && names(&cache["pushed"]["entries"]) == ["source 0.3"], "{cache:#}");
+    // It lies there again, so the next one may as well.
+    let (_, cache) = run("fourth-machine", &other);
+    assert_eq!(sent(&cache), 1, "the environment: {cache:#}");
+    let (ran, cache) = run("fifth-machine", &other);
+    assert!(ran.out.contains("environment of one restored") && cache["pushed"]["bytes"] == 0, "{} {cache:#}", ran.out);
+}
+
+#[test]
+fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
+    let fixture = Fixture::new();
+    let noxfile = "import nox\nnox.options.default_venv_backend = 'uv'\nWORDS = 'beta'.split()\n\
+        @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\
+        @nox.session\ndef clear(session):\n    session.install('alpha', 'many')\n";
+    fixture.project.write("noxfile.py", noxfile);
+    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let run = |name: &'static str, more: &[&str]| {
+        let machine = Machine { fixture: &fixture, name };
+        let (ran, cache) = machine.ci(&[&["--remote", &elsewhere, "--locked"], more].concat(), &[]);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        (ran, cache)
+    };
+    let uses = |ran: &Ran| {
+        let record = ran.record.as_ref().unwrap();
+        let vague = record.sessions.iter().find(|session| session.facts.name.as_str() == "vague").unwrap();
+        let cache = vague.result.as_ref().unwrap().cache.clone().unwrap();
+        (cache.hits, cache.misses)
+    };
+    let (ran, cache) = run("first-machine", &[]);
+    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
+    assert_eq!(uses(&ran), (0, 4), "anything of the lock may be meant");
+    let (ran, cache) = run("second-machine", &["-s", "vague"]);
+    assert_eq!(names(&cache["brought"]["entries"]), ["beta 2.0"], "{cache:#}");
+    assert_eq!(uses(&ran), (1, 0));
+    // Another install: what it held tells the names, the lock the versions.
+    fixture.project.write("noxfile.py", noxfile.replace("*WORDS)", "*WORDS, 'beta')"));
+    let (ran, _) = run("second-machine", &["-s", "vague"]);
+    assert_eq!(uses(&ran), (1, 0));
 }

@@ -1,0 +1,40 @@
+//! A uv that notes no digest of what it is not asked to verify: what a lock names is kept all the same, and what not is told.
+
+use std::process::Command;
+
+use super::step::{Machine, names};
+use crate::cache::fixture::Fixture;
+use crate::support::{must, once, python};
+
+const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
+    @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n";
+
+#[test]
+fn what_the_lock_names_is_kept_by_a_uv_that_notes_no_digests() {
+    // The one that the users' workflows pin.
+    let old = once("uv-0.8.0", |place| {
+        must(Command::new(python()).args(["-m", "venv"]).arg(place));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nox==2026.10.20", "uv==0.8.0"];
+        must(Command::new(place.join("bin/python")).args(pip));
+    });
+    let nox = old.join("bin/nox").display().to_string();
+    let fixture = Fixture::new();
+    fixture.project.write("noxfile.py", NOXFILE);
+    let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
+    let run = |name: &'static str, more: &[&str]| {
+        let machine = Machine { fixture: &fixture, name };
+        let (ran, cache) = machine.ci(&[&["--remote", &elsewhere], more].concat(), &[("NOXIDE_NOX", &nox)]);
+        assert_eq!(ran.exit, Some(0), "{ran:?}");
+        (ran.out + &ran.err, cache)
+    };
+    let (said, cache) = run("first-machine", &[]);
+    assert!(said.contains("2 packages that sessions fetched cannot be kept: uv 0.8.0 notes no digest"), "{said}");
+    assert_eq!(names(&cache["pushed"]["entries"]), [""; 0], "{cache:#}");
+
+    let (said, cache) = run("second-machine", &["--locked"]);
+    assert!(!said.contains("cannot be kept"), "{said}");
+    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    let (_, cache) = run("third-machine", &["--locked"]);
+    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    assert_eq!(cache["pushed"]["bytes"], 0, "{cache:#}");
+}
