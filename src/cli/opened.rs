@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::host_flags::LoadArgs;
-use super::screen::Screen;
+use super::screen::{Screen, is_ci};
 use super::watch::Watch;
 use crate::cache::CacheOptions;
 use crate::config::{Flags, Settings, load};
@@ -147,11 +147,6 @@ fn nox(settings: &Settings, root: &Path) -> Result<NoxPython, Failure> {
 pub(super) fn store_options(settings: &Settings) -> CacheOptions {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     settings.cache_options(cache_folder().map(|folder| folder.join("store")), home.as_deref(), is_ci())
-}
-
-/// Whether this runs for a forge, as every forge says.
-pub(super) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
 /// Where noxide keeps what is worth keeping between projects.

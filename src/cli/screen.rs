@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::Global;
-use super::opened::is_ci;
 use crate::config::Colour;
 use crate::output::{Actions, Forge, OutputOptions, Paint, Size, Streams, Style};
 use crate::run::OutputStyle;
@@ -98,6 +97,11 @@ pub(super) fn terminal_size() -> Option<(u16, u16)> {
         .or_else(|_| rustix::termios::tcgetwinsize(std::io::stderr()))
         .ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// Whether this runs for a forge, as every forge says.
+pub(super) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
 /// Whether the locale can show marks and boxes; one that says nothing is taken to.

@@ -50,7 +50,8 @@ impl Lay {
     /// The same for a run of now, with `self` of an earlier run, or of an earlier command of the same.
     #[must_use]
     pub fn then(&self, place: &str, run: &str) -> Self {
-        let same = !run.is_empty() && self.run == run;
+        // act gives every run the same number.
+        let same = !run.is_empty() && self.run == run && self.place == place;
         let stays = if same { self.stays } else { self.place.is_empty() || self.place == place };
         Self { place: place.to_owned(), run: run.to_owned(), stays }
     }
@@ -237,6 +238,7 @@ mod tests {
         assert!(first.then("here", "2").stays && !first.then("there", "2").stays);
         let moved = first.then("there", "2");
         assert!(!moved.then("there", "2").stays, "another command of that run");
+        assert!(!moved.then("elsewhere", "2").stays, "another job of it, or a runner that numbers none");
         assert!(moved.then("there", "3").stays);
         let desk = Lay::default().then("here", "");
         assert!(desk.then("here", "").stays && !desk.then("there", "").stays, "each command is a run");

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::cache::options::CacheOptions;
 use crate::fs::{
-    Linker, Sha256, Workspace, blake3_hex, inner_path, open_itself, sha256_of_copied, sha256_of_open, stays_inside,
-    walk,
+    Linker, Sha256, Stamp, Workspace, blake3_hex, inner_path, open_itself, sha256_of_copied, sha256_of_open,
+    stays_inside, walk,
 };
 
 use super::bytecode_form::bytecode_faults;
@@ -29,6 +29,8 @@ pub struct Incoming<'s> {
     name: String,
     items: Vec<Listed>,
     links: HashSet<PathBuf>,
+    /// Folders that were made: a wheel has many files in each.
+    made: HashSet<PathBuf>,
     bytes: u64,
     placings: Vec<(Placing, Vec<Vec<u8>>)>,
     requires: Option<Vec<String>>,
@@ -59,6 +61,7 @@ impl Store {
             name: name.to_owned(),
             items: Vec::new(),
             links: HashSet::new(),
+            made: HashSet::new(),
             bytes: 0,
             placings: Vec::new(),
             requires: None,
@@ -109,7 +112,7 @@ impl Incoming<'_> {
             let take = || -> Result<(), Wrong> {
                 let place = self.place(&text)?;
                 if stamp.is_folder() {
-                    std::fs::create_dir_all(&place).map_err(Wrong::from)?;
+                    self.make(&place).map_err(Wrong::from)?;
                     folders.insert(text.clone());
                     return Ok(());
                 }
@@ -126,7 +129,11 @@ impl Incoming<'_> {
                 }
                 self.count(stamp.size)?;
                 linker.put(&from.join(&path), &place).map_err(Wrong::from)?;
-                self.list(text.clone(), &place, None)
+                let (mut file, stamp) = open_itself(&place).map_err(Wrong::from)?;
+                sound(stamp)?;
+                let (digest, _) = sha256_of_open(&mut file, stamp).map_err(Wrong::from)?;
+                self.list(text.clone(), stamp, digest);
+                Ok(())
             };
             let mut take = take;
             take().map_err(|wrong| self.damage(&path.to_string_lossy(), wrong))?;
@@ -145,19 +152,25 @@ impl Incoming<'_> {
         let mut take = || -> Result<(), Wrong> {
             let place = self.place(path)?;
             self.count(size)?;
-            make_parent(&place).map_err(Wrong::from)?;
-            let mut file =
-                std::fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(Wrong::from)?;
+            self.make(place.parent().unwrap_or(&place)).map_err(Wrong::from)?;
+            let mode = if executable { 0o755 } else { 0o644 };
+            let mut open = std::fs::OpenOptions::new();
+            let mut file = open.write(true).create_new(true).mode(mode).open(&place).map_err(Wrong::from)?;
             // At most one byte more: a stream that does not end is not read to its end.
             let mut limited = bytes.take(size.saturating_add(1));
             let (digest, found) = sha256_of_copied(&mut limited, &mut file).map_err(Wrong::from)?;
             if found != size {
                 return Err(Wrong::Size { listed: size, found });
             }
-            let mode = if executable { 0o755 } else { 0o644 };
-            file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(Wrong::from)?;
-            drop(file);
-            self.list(path.to_owned(), &place, Some(digest))
+            let mut stamp = Stamp::from(&file.metadata().map_err(Wrong::from)?);
+            if stamp.mode & 0o7_777 != mode {
+                // The mask of this process is another.
+                file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(Wrong::from)?;
+                stamp = Stamp::from(&file.metadata().map_err(Wrong::from)?);
+            }
+            sound(stamp)?;
+            self.list(path.to_owned(), stamp, digest);
+            Ok(())
         };
         take().map_err(|wrong| self.damage(path, wrong))
     }
@@ -277,18 +290,7 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    fn list(&mut self, path: String, place: &Path, digest: Option<Sha256>) -> Result<(), Wrong> {
-        let (mut file, stamp) = open_itself(place).map_err(Wrong::from)?;
-        if !stamp.is_file() {
-            return Err(Wrong::FileKind);
-        }
-        if stamp.is_special() {
-            return Err(Wrong::Special);
-        }
-        let sha256 = match digest {
-            Some(digest) => digest,
-            None => sha256_of_open(&mut file, stamp).map_err(Wrong::from)?.0,
-        };
+    fn list(&mut self, path: String, stamp: Stamp, sha256: Sha256) {
         let what = What::File {
             sha256,
             size: stamp.size,
@@ -298,11 +300,28 @@ impl Incoming<'_> {
             changed: stamp.changed,
         };
         self.items.push(Listed { path, what });
+    }
+
+    /// Makes a folder and those that it lies in.
+    fn make(&mut self, folder: &Path) -> io::Result<()> {
+        if !self.made.contains(folder) {
+            std::fs::create_dir_all(folder)?;
+            self.made.insert(folder.to_path_buf());
+        }
         Ok(())
     }
 
     fn damage(&self, path: &str, wrong: Wrong) -> Damage {
         Damage { entry: self.id.clone(), name: self.name.clone(), path: path.to_owned(), wrong }
+    }
+}
+
+/// Whether a file is one that a tree may have.
+fn sound(stamp: Stamp) -> Result<(), Wrong> {
+    match stamp {
+        _ if !stamp.is_file() => Err(Wrong::FileKind),
+        _ if stamp.is_special() => Err(Wrong::Special),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::provide::Provision;
 use crate::cache::Silent;
 use crate::cache::store::{EntryId, KeptFolder, Miss};
-use crate::cli::opened::is_ci;
+use crate::cli::screen::is_ci;
 use crate::record::{Folder, History, Record};
 
 impl Provision {
