@@ -13,7 +13,7 @@ pub use atomic::write_atomic;
 pub use claim::{Claim, Lease};
 pub use digest::{Sha256, base64_url, blake3_hex, hex, open_itself, sha256_of, sha256_of_copied, sha256_of_open};
 pub use link::{LinkMode, Linker};
-pub use parallel::{in_background, in_parallel, threads};
+pub use parallel::{in_parallel, threads};
 pub use path::{inner_path, stays_inside};
 pub use stamp::{Stamp, walk};
 pub use workspace::Workspace;

@@ -8,7 +8,6 @@ use crate::cache::store::{EntryId, SaveReport, StoreError};
 use crate::cache::uv::Pointer;
 use crate::cache::{Progress, Wanted, WantedPackage};
 use crate::cli::keyed::held;
-use crate::fs::in_background;
 use crate::project::SessionId;
 use crate::project::lock::normal;
 use crate::run::SessionOver;
@@ -54,8 +53,7 @@ impl Provision {
         if few.is_empty() {
             return false;
         }
-        // While sessions want the processors.
-        let done = in_background(|| self.store.save_found(few, uv, progress));
+        let done = self.store.save_found(few, uv, progress);
         self.took(done);
         true
     }
