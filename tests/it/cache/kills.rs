@@ -56,7 +56,12 @@ fn killed_at_any_moment() {
         let moment = Duration::from_micros(dice.roll(u64::try_from(whole[number].as_micros()).unwrap()));
         std::thread::sleep(moment);
         child.kill().unwrap();
-        killed[number] += u64::from(child.wait().unwrap().signal() == Some(9));
+        if child.wait().unwrap().signal() == Some(9) {
+            killed[number] += 1;
+        } else {
+            // It was over by then: what it took at first, beside other tests, is more than it takes.
+            whole[number] = moment;
+        }
         check(&fixture.store(), &fixture.cache("second"), round);
     }
     assert!(killed.iter().all(|killed| *killed * 9 >= rounds), "most rounds hit it at work: {killed:?} of {rounds}");
