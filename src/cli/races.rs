@@ -1,5 +1,6 @@
 //! Which traced sessions race, what keeps them apart, and how that is said.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,8 +62,8 @@ pub(super) struct Races {
 impl Races {
     /// Compares each two sessions, given in the order they were traced; `order` names their places in the plan.
     pub(super) fn new(sessions: Vec<(Session, Accesses)>, settled: &Settled, order: &[usize], root: &Path) -> Self {
-        let (ignored, folders) = (ignored(&sessions, root), folders(root));
-        let tree = Tree { ignored: &|path| ignored.contains(path), folders: &folders };
+        // Asked only where two are compared: a git is 1 to 3 ms, and most runs have nothing to compare.
+        let seen = LazyCell::new(|| Seen::by_git(&sessions, root));
         let mut pairs = Vec::new();
         for second in 0..sessions.len() {
             for first in 0..second {
@@ -70,6 +71,7 @@ impl Races {
                 if settled.waits.contains(&(two, one)) || settled.waits.contains(&(one, two)) {
                     continue;
                 }
+                let tree = Tree { ignored: &|path| seen.ignored.contains(path), folders: &seen.folders };
                 let found = conflicts(&sessions[first].1, &sessions[second].1, tree);
                 if !found.is_empty() {
                     let apart = settled.apart.get(&(one, two)).cloned();
@@ -298,23 +300,28 @@ impl Races {
     }
 }
 
-/// What Git ignores of what sessions made and of the folders it lies in.
-fn ignored(sessions: &[(Session, Accesses)], root: &Path) -> BTreeSet<String> {
-    let mut paths = BTreeSet::new();
-    for path in sessions.iter().flat_map(|(_, accesses)| accesses.effects.keys()).filter(|path| !path.starts_with('/'))
-    {
-        paths.insert(path.clone());
-        paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
-    }
-    git_ignored(root, &paths)
+/// What Git says of a project's tree.
+struct Seen {
+    /// What it ignores of what sessions made and of the folders it lies in.
+    ignored: BTreeSet<String>,
+    /// The folders right below the root that a walk over the whole tree comes through.
+    folders: Vec<String>,
 }
 
-/// The folders right below the root that a walk over the whole tree comes through.
-fn folders(root: &Path) -> Vec<String> {
-    let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
-    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
-    let seen: BTreeSet<String> = names.filter(|name| !name.starts_with('.')).collect();
-    let ignored = git_ignored(root, &seen);
-    seen.difference(&ignored).cloned().collect()
+impl Seen {
+    fn by_git(sessions: &[(Session, Accesses)], root: &Path) -> Self {
+        let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
+        let made = sessions.iter().flat_map(|(_, accesses)| accesses.effects.keys());
+        for path in made.filter(|path| !path.starts_with('/')) {
+            paths.insert(path.clone());
+            paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+        }
+        let ignored = git_ignored(root, &paths);
+        folders.retain(|folder| !ignored.contains(folder));
+        Self { ignored, folders }
+    }
 }
