@@ -7,8 +7,7 @@ use super::super::survey::View;
 use super::super::workflow::Step;
 use super::super::yaml::{Kind, Style};
 use super::join::{Joined, is_word, set_paths};
-use super::merge::scalar;
-use super::place::{self, fix, indent, lines_after, quoted};
+use super::place::{self, fix, indent, lines_after, quoted, scalar};
 use super::shell::{rewrite, whole_line, whole_loop};
 
 /// What stands for the session in a job of the matrix.

@@ -4,20 +4,15 @@ use super::super::fix::{Change, Edit, Fix, Segment};
 use super::super::span::{Source, Span};
 use super::super::survey::View;
 use super::super::workflow::Step;
-use super::super::yaml::{Kind, Node, Style};
 use super::cache::MARK;
-use super::join::{Joined, installed};
-use super::place::{comments_above, fix, indent, quoted, whole_lines};
+use super::gather::gathered;
+use super::join::Joined;
+use super::piece::{Piece, flow, piece};
+use super::place::{comments_above, fix, indent, quoted, scalar, whole_lines};
+use super::step::dash_indent;
 
 /// The merged job's name.
 const NAME: &str = "sessions";
-
-/// A step as it goes into the merged job: its lines, and what they mean.
-struct Piece {
-    lines: Vec<String>,
-    node: Node,
-    key: String,
-}
 
 /// The merged job as it grows.
 #[derive(Default)]
@@ -41,6 +36,7 @@ pub fn jobs(members: &[View]) -> Option<Fix> {
     for view in members {
         merged.take(view, members)?;
     }
+    merged.after = gathered(merged.after, first, &dash_indent(first)?, NAME);
     let source = first.source();
     let lines = merged.lines(first)?;
     let mut edits = Vec::new();
@@ -219,7 +215,7 @@ impl Merged {
             }
         }
         lines.push(format!("{depth}steps:"));
-        let dash = super::step::dash_indent(first)?;
+        let dash = dash_indent(first)?;
         lines.extend(self.before.iter().flat_map(|piece| piece.lines.clone()));
         lines.push(format!("{dash}- name: Run the sessions side by side"));
         lines.push(format!("{dash}  run: |"));
@@ -251,78 +247,5 @@ impl Merged {
         let steps: Vec<String> = steps.chain(self.after.iter().map(|piece| flow(&piece.node))).collect();
         entries.push(format!("\"steps\": [{}]", steps.join(", ")));
         format!("{{{}}}", entries.join(", "))
-    }
-}
-
-/// A variable's value: a word as it is, all else in quotes.
-pub(super) fn scalar(value: &str) -> String {
-    let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
-        && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
-        && !matches!(
-            value.to_lowercase().as_str(),
-            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
-        );
-    if word { value.to_owned() } else { quoted(value) }
-}
-
-/// A step's lines with the comments above it, its logs and its tools as the merged job has them.
-fn piece(view: &View, step: &Step, joined: &Joined) -> Option<Piece> {
-    let source = view.source();
-    let start = comments_above(source, step.span.start);
-    let lines = whole_lines(source, Span::new(start, step.span.end));
-    let mut node = step.node.clone();
-    let mut edits: Vec<Edit> = Vec::new();
-    if let Some(path) = step.input("path").filter(|_| step.is_upload()) {
-        let paths = joined.paths(&path.value);
-        if paths != path.value.lines().map(str::trim).collect::<Vec<_>>() {
-            let (edit, change) = super::join::set_paths(view, step, &paths)?;
-            edits.push(edit);
-            let Change::Set(_, _, value) = change else { return None };
-            set(&mut node, &["with", "path"], &serde_json::from_str::<String>(&value).ok()?)?;
-        }
-    }
-    if let Some((_, at, text)) = installed(view).filter(|(found, ..)| found.step == step.index) {
-        let script = step.script.as_ref().filter(|script| script.exact && !script.shared)?;
-        let mut new = script.text.clone();
-        new.insert_str(at, &text);
-        edits.push(Edit { span: script.place(Span::new(at, at)), text });
-        set(&mut node, &["run"], &new)?;
-    }
-    let mut text = source.slice(lines).to_owned();
-    for edit in edits.iter().rev() {
-        text.replace_range(edit.span.start - lines.start..edit.span.end - lines.start, &edit.text);
-    }
-    let key = match (step.is_cache(), step.input("path")) {
-        (true, Some(path)) => format!("cache {}", path.value.trim()),
-        _ => flow(&node),
-    };
-    Some(Piece { lines: text.lines().map(str::to_owned).collect(), node, key })
-}
-
-fn set(node: &mut Node, route: &[&str], text: &str) -> Option<()> {
-    let Some((key, rest)) = route.split_first() else {
-        node.kind = Kind::Scalar(text.to_owned(), Style::Literal);
-        return Some(());
-    };
-    let Kind::Map(entries) = &mut node.kind else { return None };
-    let (_, value) = entries.iter_mut().find(|(name, _)| name.text() == Some(key))?;
-    set(value, rest, text)
-}
-
-/// A node in flow form.
-fn flow(node: &Node) -> String {
-    match &node.kind {
-        Kind::Scalar(text, Style::Plain)
-            if text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false") =>
-        {
-            text.clone()
-        }
-        Kind::Scalar(text, Style::Plain) if text.is_empty() || text == "~" || text == "null" => "null".to_owned(),
-        Kind::Scalar(text, _) => quoted(text),
-        Kind::Seq(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        Kind::Map(entries) => {
-            let pairs = entries.iter().map(|(key, value)| format!("{}: {}", flow(key), flow(value)));
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
-        }
     }
 }

@@ -3,11 +3,13 @@
 pub mod cache;
 pub mod coverage;
 pub mod gate;
+pub mod gather;
 pub mod join;
 pub mod log;
 pub mod matrix;
 pub mod merge;
 pub mod paths;
+pub mod piece;
 pub mod place;
 pub mod recipe;
 pub mod root;

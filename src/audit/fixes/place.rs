@@ -65,6 +65,17 @@ pub(super) fn comments_above(source: &Source, byte: usize) -> usize {
     source.line_start(line)
 }
 
+/// A variable's value: a word as it is, all else in quotes.
+pub(super) fn scalar(value: &str) -> String {
+    let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        && !matches!(
+            value.to_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+        );
+    if word { value.to_owned() } else { quoted(value) }
+}
+
 /// A text as a YAML value in double quotes.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()

@@ -36,7 +36,8 @@ fn the_example_is_mended_once_and_then_left_alone() {
         assert!(ci.contains(part), "{part}\n{ci}");
     }
     assert_eq!(ci.matches("apt-get update").count() + ci.matches("fetch_tool.py helm").count(), 2);
-    assert_eq!(ci.matches("name: ci-logs-").count(), 10);
+    let uploads = (ci.matches("upload-artifact@").count(), ci.matches("name: ci-logs\n").count());
+    assert_eq!((uploads, ci.matches("            build/nox-").count()), ((1, 1), 11));
     let noxfile = fs_err::read_to_string(root.path().join("noxfile.py")).unwrap();
     assert!(noxfile.contains("requires=[\"unit_tests\"]") && noxfile.matches("\"slipcover\"").count() == 1);
     let again = mend(root.path(), Wanted::All);
@@ -191,13 +192,72 @@ fn alike(jobs: &[(&str, &str, &str)]) -> String {
 }
 
 #[test]
+fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_them() {
+    let given = |script: &str| {
+        let jobs = [("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", script)];
+        alike(&jobs)
+            .replace("name: a, path: x", "name: logs-a, path: x")
+            .replace("name: b, path: x", "name: logs-b, path: y")
+    };
+    let text = given("nox -s c").replace("name: c, path: x", "name: logs-c, path: z");
+    let uploads = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
+    let new = uploads(&text);
+    assert!(
+        new.contains("          name: logs\n          path: |\n            x\n            y\n            z\n"),
+        "{new}"
+    );
+    for (old, changed, left) in [
+        ("path: z}", "path: z, if-no-files-found: error}", 2), // says more than what
+        ("path: z}", "path: '!z'}", 2),                        // what it leaves out would be left out of all
+        ("path: z}", "path: /tmp/z}", 2),
+        ("logs-c, path: z", "'logs-${{ runner.os }}', path: z", 2),
+        ("logs-c, path: z", "c, path: z", 1), // no word in common: named by the job
+        (
+            "        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            "        # why\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            2,
+        ),
+        (
+            "      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            "      - if: failure()\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            2,
+        ),
+        (
+            "path: z}\n",
+            "path: z}\n\n  last:\n    runs-on: docker\n    timeout-minutes: 3\n    needs: [a, b, c]\n    steps:\n      - uses: actions/download-artifact@v3\n",
+            3,
+        ),
+        (
+            "path: z}\n",
+            "path: z}\n\n  last:\n    runs-on: other\n    timeout-minutes: 3\n    steps:\n      - uses: actions/upload-artifact@v3\n        if: always()\n        with: {name: logs, path: q}\n",
+            4,
+        ),
+    ] {
+        let text = text.replacen(old, changed, 1);
+        assert!(text.contains(changed), "{old}");
+        let new = uploads(&text);
+        assert_eq!(new.matches("upload-artifact").count(), left, "{changed}\n{new}");
+        assert!(new.contains("noxide run -s a b c"), "{changed}\n{new}");
+    }
+    // Different names of the steps give way to one of all, and flags to nothing.
+    let mut named = text.replacen("- if: always()\n", "- name: Keep a\n        if: always()\n", 1);
+    named = named.replacen("- if: always()\n", "- name: Keep b\n        if: always()\n", 1);
+    let new = uploads(&named);
+    assert!(new.contains("- name: \"Upload what the sessions left\"\n        if: always()\n"), "{new}");
+}
+
+#[test]
 fn jobs_that_prepare_themselves_alike_become_one() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "    needs: [a]\n", "nox -s c")]);
     let merged = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
     for text in [text.clone(), text.replace('\n', "\r\n")] {
         let new = merged(&text);
         assert!(new.contains("noxide run -s a b c") && new.matches("pip install").count() == 1, "{new}");
-        assert!(!new.contains("needs:") && new.matches("upload-artifact").count() >= 3, "{new}");
+        // The same file under three names is uploaded once.
+        let ending = if text.contains('\r') { "\r\n" } else { "\n" };
+        let upload = "        with:\n          name: sessions\n          path: |\n            x".replace('\n', ending);
+        assert!(!new.contains("needs:") && new.contains(&upload), "{new}");
+        assert_eq!(new.matches("upload-artifact").count(), 1, "{new}");
         assert_eq!(text.contains('\r'), new.contains('\r'));
     }
     // Each of these is more than one job for all could hold.
