@@ -84,7 +84,7 @@ def run(name: str, options: argparse.Namespace, work: pathlib.Path, project: pat
     """One run: exit code, seconds, jobs, artefacts, and what the cache steps said."""
     command = ["bash", KIT, work, "--repo", project, "--workflows", f".forgejo/workflows/{options.workflow}"]
     command += ["--event", EVENTS[options.workflow], "--drop-container", "--job-venv", "--label", "docker", "--quiet"]
-    command += ["--timeout", "1500", "--concurrent-jobs", "2", "--env", "NOX_DOWNLOAD_PYTHON=never"]
+    command += ["--timeout", "1500", "--concurrent-jobs", str(options.capacity), "--env", "NOX_DOWNLOAD_PYTHON=never"]
     command += ["--env", f"PIP_FIND_LINKS={work / 'wheels'}", *more]
     env = os.environ | {"PATH": os.pathsep.join([str(work / "bin"), os.environ["PATH"]])}
     env.pop("CI", None)
@@ -141,6 +141,7 @@ def main() -> int:
     options.add_argument("--noxide", type=pathlib.Path, default=ROOT / "target/release/noxide")
     options.add_argument("--workflow", choices=EVENTS, default="ci.yml")
     options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
+    options.add_argument("--capacity", type=int, default=2, help="how many jobs run at once")
     options = options.parse_args()
     options.noxide = options.noxide.resolve()
     with tempfile.TemporaryDirectory(prefix="noxide-executed-") as temporary:

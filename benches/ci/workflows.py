@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The example's workflow as planted, against the same with `noxide ci`, executed for real by act.
 
-    python3 benches/ci/workflows.py [--noxide target/release/noxide] [--rounds 3] [--work DIR]
+    python3 benches/ci/workflows.py [--noxide target/release/noxide] [--rounds 3] [--capacity 1] [--work DIR]
 
 Each round, for either: cold, warm, one package of the lock changed, only a text of the documentation changed; each run in
-host mode with an empty HOME, and the cache server's content of the run before it. Prints medians: the seconds of each from
+host mode with an empty HOME, and the cache server's content of the run before it; one job at a time, as a Forgejo runner
+does unless told otherwise. Prints medians: the seconds of each from
 start to end, the seconds of its jobs together (what a forge bills) and those of each job; fails where an exit code is not 0. The fixed workflow is what `noxide audit --fix --unsafe-fixes` makes of the
 planted one, with `noxide ci` in place of `noxide run` and of the steps that restore caches. Minutes a run; see
 `benches/audit/executed.py` for what is needed.
@@ -105,6 +106,7 @@ def main() -> int:
     options.add_argument("--noxide", type=pathlib.Path, default=executed.ROOT / "target/release/noxide")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
+    options.add_argument("--capacity", type=int, default=1, help="how many jobs the runner takes at once (Forgejo's default: 1)")
     options = options.parse_args()
     options.noxide, options.workflow = options.noxide.resolve(), "ci.yml"
     taken: dict[str, dict[str, list[dict]]] = {}
