@@ -5,10 +5,10 @@
 
 Each round, for either: cold, warm, one package of the lock changed, only a text of the documentation changed; each run in
 host mode with an empty HOME, and the cache server's content of the run before it; one job at a time, as a Forgejo runner
-does unless told otherwise. Prints medians: the seconds of each from
-start to end, the seconds of its jobs together (what a forge bills) and those of each job; fails where an exit code is not 0. The fixed workflow is what `noxide audit --fix --unsafe-fixes` makes of the
-planted one, with `noxide ci` in place of `noxide run` and of the steps that restore caches. Minutes a run; see
-`benches/audit/executed.py` for what is needed.
+does unless told otherwise. Prints medians: the seconds of each from start to end, the seconds of its jobs together (what a
+forge bills) and those of each job; fails where an exit code is not 0. The fixed workflow is what
+`noxide audit --fix --unsafe-fixes` makes of the planted one, with `noxide ci` in place of `noxide run` and of the steps that
+restore caches. Minutes a run; see `benches/audit/executed.py` for what is needed.
 """
 
 import argparse

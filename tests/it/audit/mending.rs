@@ -193,13 +193,10 @@ fn alike(jobs: &[(&str, &str, &str)]) -> String {
 
 #[test]
 fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_them() {
-    let given = |script: &str| {
-        let jobs = [("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", script)];
-        alike(&jobs)
-            .replace("name: a, path: x", "name: logs-a, path: x")
-            .replace("name: b, path: x", "name: logs-b, path: y")
-    };
-    let text = given("nox -s c").replace("name: c, path: x", "name: logs-c, path: z");
+    let mut text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
+    for (job, file) in [("a", "x"), ("b", "y"), ("c", "z")] {
+        text = text.replace(&format!("name: {job}, path: x"), &format!("name: logs-{job}, path: {file}"));
+    }
     let uploads = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
     let new = uploads(&text);
     assert!(
@@ -239,7 +236,7 @@ fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_the
         assert_eq!(new.matches("upload-artifact").count(), left, "{changed}\n{new}");
         assert!(new.contains("noxide run -s a b c"), "{changed}\n{new}");
     }
-    // Different names of the steps give way to one of all, and flags to nothing.
+    // Different names of the steps give way to one of all.
     let mut named = text.replacen("- if: always()\n", "- name: Keep a\n        if: always()\n", 1);
     named = named.replacen("- if: always()\n", "- name: Keep b\n        if: always()\n", 1);
     let new = uploads(&named);
