@@ -154,13 +154,13 @@ impl Look {
         }
         let path = Path::new(OsStr::from_bytes(&self.text));
         if path.is_absolute() {
-            return Some(own_view(path, notice.pid));
+            return Some(own_view(path.to_path_buf(), notice.pid));
         }
         let folder = match at.folder.map(|folder| notice.data.args[folder]) {
             Some(fd) if signed(fd) != libc::AT_FDCWD => descriptor(notice.pid, fd),
             _ => fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok(),
         };
-        folder.map(|folder| folder.join(path))
+        folder.map(|folder| own_view(folder.join(path), notice.pid))
     }
 
     /// Whether this was looked at before, in the same way.

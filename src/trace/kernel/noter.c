@@ -151,10 +151,20 @@ static int starts(const char *text, u64 length, const char *with)
 	return !with[at];
 }
 
+/* Whether a text of this length has that in it. */
+static int holds(const char *text, u64 length, const char *what)
+{
+	for (; length; text++, length--)
+		if (starts(text, length, what))
+			return 1;
+	return 0;
+}
+
 /* The absolute path of `path`, links not resolved, with its length; 0 for what must be asked otherwise. */
 static u64 whole(const char *path, char *into)
 {
 	u64 length = 0, at = 0;
+	int up = 0;
 
 	if (*path != '/') {
 		long folder = call(SYS_getcwd, (long)into, MOST, 0, 0, 0, 0);
@@ -167,9 +177,12 @@ static u64 whole(const char *path, char *into)
 	for (; path[at]; at++) {
 		if (length >= MOST - 1)
 			return 0;
+		up |= path[at] == '.' && path[at + 1] == '.' && into[length - 1] == '/';
 		into[length++] = path[at];
 	}
 	/* What is below them may mean another thing to each process: /proc/self, /dev/stdin. Projects lie in /dev/shm. */
+	if (up && (holds(into, length, "/proc/") || holds(into, length, "/dev/")))
+		return 0;
 	if (starts(into, length, "/dev/shm/"))
 		return length;
 	return starts(into, length, "/proc/") || starts(into, length, "/dev/") ? 0 : length;

@@ -14,10 +14,26 @@ pub(super) fn does_without_ring(process: u32) -> bool {
     DO_WITHOUT_RING.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
 }
 
+/// A path that leads back to `/proc` or `/dev` by `..`, straight: the folders there are no links.
+fn straight(path: PathBuf) -> PathBuf {
+    if !path.as_os_str().as_bytes().windows(4).any(|part| part == b"/../") {
+        return path;
+    }
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    if plain.starts_with("/proc") || plain.starts_with("/dev") { plain } else { path }
+}
+
 /// `/proc/self` as the caller means it.
-pub(super) fn own_view(path: &Path, process: u32) -> PathBuf {
+pub(super) fn own_view(path: PathBuf, process: u32) -> PathBuf {
+    let path = straight(path);
     if path.components().nth(1) != Some(Component::Normal(OsStr::new("proc"))) {
-        return path.to_path_buf();
+        return path;
     }
     for own in ["/proc/self", "/proc/thread-self"] {
         if let Ok(rest) = path.strip_prefix(own) {
@@ -30,7 +46,7 @@ pub(super) fn own_view(path: &Path, process: u32) -> PathBuf {
             }
         }
     }
-    path.to_path_buf()
+    path
 }
 
 /// What is opened by a path that may mean an open file (`/proc/self/fd/3`, `/dev/stdout`): its own path; none where it
@@ -105,5 +121,16 @@ mod tests {
         for path in ["/proc/self/fd", "/proc/self/maps", "/dev/null", "/dev/fd", "/a/b"] {
             assert_eq!(again(path.to_owned()), Some(PathBuf::from(path)));
         }
+    }
+
+    #[test]
+    fn a_way_round_to_what_a_process_has_for_itself_is_told_as_the_straight_one() {
+        let own = std::process::id();
+        let seen = |path: &str| own_view(PathBuf::from(path), own).display().to_string();
+        assert_eq!(seen("/dev/shm/../fd/0/a"), "/dev/fd/0/a");
+        assert_eq!(seen("/a/../../proc/self/fd/0"), "/proc/self/fd/0");
+        assert_eq!(seen("/a/../b/file"), "/a/../b/file", "there may be links on it");
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Path::new(&seen("/tmp/../proc/self/cwd/a")), here.join("a"));
     }
 }

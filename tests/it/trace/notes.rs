@@ -68,6 +68,11 @@ os.remove("by-the-way")
 print(P("later.txt").exists())
 P("later.txt").write_text("x")
 
+# What each process has for itself, by ways around.
+os.dup2(os.open("data", os.O_PATH), 99)
+tell("open", b"/dev/shm/../fd/99/7", os.O_RDONLY)
+tell("open", b"../../../../../../../../proc/self/fd/99/8", os.O_RDONLY)
+
 for number in range(5, 3000):
     os.stat(f"data/{number}")
 for _ in range(3000):
@@ -124,7 +129,7 @@ fn as_much_is_learnt_by_notes_as_by_stops() {
     }
     assert_eq!(noted, stopped);
     let read = &noted["read"];
-    for path in ["data/3", "data/4", "data/2999"] {
+    for path in ["data/3", "data/4", "data/7", "data/8", "data/2999"] {
         assert!(read.as_array().unwrap().iter().any(|known| known == path), "{path} in {read}");
     }
     let absent = noted["absent"].to_string();
@@ -145,6 +150,27 @@ fn without_times(said: &str) -> Vec<&str> {
     let own =
         |line: &&str| line.contains("open") || line.contains("stat") || line.contains("asan") || line.starts_with("0o");
     said.lines().filter(own).collect()
+}
+
+/// Projects lie in memory too, and what is below `/dev` elsewhere is stopped at.
+#[test]
+fn looks_below_dev_shm_are_noted() {
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
+    fs_err::write(folder.path().join("there"), "").unwrap();
+    let project = Project::new(
+        "import nox, os\n\n@nox.session(venv_backend='none')\ndef looks(session):\n    session.run('python', 'look.py', os.environ['THERE'], external=True)\n",
+    );
+    project.write(
+        "look.py",
+        "import os, sys\nfor _ in range(5000):\n    os.stat(sys.argv[1] + '/there')\nos.chdir(sys.argv[1])\nfor _ in range(5000):\n    os.stat('there')\n",
+    );
+    project.write("noxide.toml", format!("[sessions.looks.env]\nTHERE = {:?}\n", folder.path().display().to_string()));
+    let ran = noxide(&project, &["trace", "--format", "json"]);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    let calls = told["sessions"][0]["calls"].as_u64().unwrap();
+    let most = if cfg!(target_arch = "x86_64") { 5000 } else { u64::MAX };
+    assert!(calls > 2 && calls < most, "{calls} calls in {}", ran.out);
 }
 
 /// AddressSanitizer ends programs before which another library is loaded, unless told that it may.
