@@ -151,12 +151,25 @@ static int starts(const char *text, u64 length, const char *with)
 	return !with[at];
 }
 
-/* Whether a text of this length has that in it. */
-static int holds(const char *text, u64 length, const char *what)
+/* Whether `..` leads up to the root or right below it: from there to what each process has for itself. */
+static int climbs(const char *path, u64 length)
 {
-	for (; length; text++, length--)
-		if (starts(text, length, what))
-			return 1;
+	u64 depth = 0, at = 0;
+
+	while (at < length) {
+		u64 begin = ++at, size;
+
+		while (at < length && path[at] != '/')
+			at++;
+		size = at - begin;
+		if (size == 2 && path[begin] == '.' && path[begin + 1] == '.') {
+			if (depth <= 2)
+				return 1;
+			depth--;
+		} else if (size > 1 || (size == 1 && path[begin] != '.')) {
+			depth++;
+		}
+	}
 	return 0;
 }
 
@@ -181,7 +194,7 @@ static u64 whole(const char *path, char *into)
 		into[length++] = path[at];
 	}
 	/* What is below them may mean another thing to each process: /proc/self, /dev/stdin. Projects lie in /dev/shm. */
-	if (up && (holds(into, length, "/proc/") || holds(into, length, "/dev/")))
+	if (up && climbs(into, length))
 		return 0;
 	if (starts(into, length, "/dev/shm/"))
 		return length;
