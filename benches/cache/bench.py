@@ -191,7 +191,7 @@ def verifying(bench: Bench, number: int, held: Held) -> str:
     return table("Verify", taken)
 
 
-def with_sessions(bench: Bench, number: int, held: Held) -> list[str]:
+def with_sessions(bench: Bench, number: int, lines: list[float | None], held: Held) -> list[str]:
     """What the cache does for whole sessions."""
     tools, env = pathlib.Path(bench.uv).parent, {name: value for name, value in bench.env.items() if name != "NOXIDE_CACHE_DIR"}
     folder = bench.folder / "sessions"
@@ -199,7 +199,7 @@ def with_sessions(bench: Bench, number: int, held: Held) -> list[str]:
     example = REPOSITORY / "examples" / "parcelbook"
     book, other = (sessions.Parcelbook(folder / name, bench.noxide, tools, env, example) for name in ("ours", "theirs"))
     parts = [
-        lambda: sessions.fan_out(folder, bench.noxide, tools, env, number),
+        *(lambda speed=speed: sessions.fan_out(folder, bench.noxide, tools, env, number, speed) for speed in lines),
         lambda: sessions.upgraded(folder, bench.noxide, tools, env),
         lambda: sessions.stored(book),
         lambda: sessions.warm_installs(other, book, number),
@@ -218,6 +218,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--part", choices=["wheels", "sessions"], help="only this half [default: both]")
+    parser.add_argument("--line", type=float, nargs="*", default=[100], metavar="MBIT/S",
+                        help="the fan-out over lines of these speeds too, beside the machine's own [default: 100]")
     parser.add_argument("--noxide", help="the program [default: built in release mode]")
     parser.add_argument("--folder", type=pathlib.Path, help="where to work; on the file system that is to be measured")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a promise is not held")
@@ -243,7 +245,7 @@ def main() -> None:
                 verifying(bench, options.rounds, held),
             ]
         if options.part != "wheels":
-            texts += with_sessions(bench, options.rounds, held)
+            texts += with_sessions(bench, options.rounds, [None, *options.line], held)
     texts.append("\n".join(held.lines))
     text = "\n".join(texts)
     print(text)

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import project
+from line import line
 
 FOUR = '''"""Four sessions that install the same: what uv.lock names."""
 
@@ -67,21 +68,24 @@ def three_more(environment: pathlib.Path, place: pathlib.Path) -> float:
     return time.perf_counter() - began
 
 
-def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], number: int) -> tuple[str, list]:
-    """Four sessions of the same needs on an empty cache, against one `uv sync` on an empty cache."""
+def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[str, str], number: int,
+            megabits: float | None) -> tuple[str, list]:
+    """Four sessions of the same needs on an empty cache, against one `uv sync` on an empty cache, over one line."""
     model = folder / "four"
-    model.mkdir()
-    project.write(model)
-    (model / "noxfile.py").write_text(FOUR)
-    subprocess.run([tools / "uv", "lock", "--quiet"], cwd=model, env=env, check=True)
+    if not model.exists():
+        model.mkdir()
+        project.write(model)
+        (model / "noxfile.py").write_text(FOUR)
+        subprocess.run([tools / "uv", "lock", "--quiet"], cwd=model, env=env, check=True)
     figures: dict[str, list[tuple[float, int]]] = {"uv sync": [], "noxide run -j4": []}
     linked: list[float] = []
+    speed = f"{megabits:g} Mbit/s" if megabits else "no limit"
     for turn in range(number):
         names = list(figures)
         for name in names[turn % 2 :] + names[: turn % 2]:
             # A place of its own each time, and nothing removed: ext4 looks past inodes that were freed lately, one by
             # one, so that what one round removes slows down the next ones.
-            place = folder / f"fan-out-{turn}-{name.split()[0]}"
+            place = folder / f"fan-out-{megabits or 0:g}-{turn}-{name.split()[0]}"
             shutil.copytree(model, place / "four")
             work = place / "four"
             os.sync()
@@ -91,22 +95,23 @@ def fan_out(folder: pathlib.Path, noxide: str, tools: pathlib.Path, env: dict[st
             start([noxide, "cache", "status"], work, here, folder / "status.log")
             command = [str(tools / "uv"), "sync", "--quiet", "--frozen", "--all-groups"]
             command = command if name == "uv sync" else [noxide, "run", "-j4"]
-            bytes_before, began = received(), time.perf_counter()
-            start(command, work, here, folder / "four.log")
-            figures[name].append((time.perf_counter() - began, received() - bytes_before))
-            print(f"  round {turn + 1}, {name}: {figures[name][-1]}", flush=True)
+            with line(megabits) as proxy:
+                bytes_before, began = received(), time.perf_counter()
+                start(command, work, here | proxy, folder / "four.log")
+                figures[name].append((time.perf_counter() - began, received() - bytes_before))
+            print(f"  {speed}, round {turn + 1}, {name}: {figures[name][-1]}", flush=True)
             if name == "uv sync":
                 linked.append(figures[name][-1][0] + three_more(work / ".venv", place))
     walls = {name: statistics.median(wall for wall, _ in each) for name, each in figures.items()}
     fetched = {name: statistics.median(count for _, count in each) for name, each in figures.items()}
-    rows = ["### Four sessions on an empty cache", "", "| command | median s | median MB received |", "|---|---|---|"]
+    rows = [f"### Four sessions on an empty cache, line: {speed}", "", "| command | median s | median MB received |", "|---|---|---|"]
     rows += [f"| {name} | {walls[name]:.2f} | {fetched[name] / 1e6:.1f} |" for name in figures]
     one, many = figures
     # No tool that gives each session files of its own can do without these links; how much of it fits beside the sync
     # is up to the processors that the sync leaves idle.
     rows.append(f"| uv sync, then three `cp -al` of its environment at once | {statistics.median(linked):.2f} | – |")
-    held = [("5. bytes fetched by four sessions against one uv sync", fetched[many] / fetched[one], 1.05),
-            ("5. time of four sessions against one uv sync", walls[many] / walls[one], 1.3)]
+    held = [(f"5. bytes fetched by four sessions against one uv sync ({speed})", fetched[many] / fetched[one], 1.05),
+            (f"5. time of four sessions against one uv sync ({speed})", walls[many] / walls[one], 1.3)]
     return "\n".join(rows) + "\n", held
 
 

@@ -108,6 +108,8 @@ def main() -> int:
     options.add_argument("--work", type=pathlib.Path, help="a folder for tools, logs and caches, kept; else a temporary one")
     options.add_argument("--capacity", type=int, default=1, help="how many jobs the runner takes at once (Forgejo's default: 1)")
     options = options.parse_args()
+    if not shutil.which("uv"):
+        raise SystemExit("uv is not on PATH: it locks the example anew (PATH=$PWD/target/venv/bin:$PATH)")
     options.noxide, options.workflow = options.noxide.resolve(), "ci.yml"
     taken: dict[str, dict[str, list[dict]]] = {}
     failed = False

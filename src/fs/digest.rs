@@ -42,8 +42,7 @@ impl Sha256 {
         let mut bytes = Vec::with_capacity(33);
         let (mut held, mut bits) = (0_u32, 0);
         for byte in text.trim_end_matches('=').bytes() {
-            let value = ALPHABET.iter().position(|known| *known == byte)?;
-            held = held << 6 | u32::try_from(value).ok()?;
+            held = held << 6 | u32::from(value_of(byte)?);
             bits += 6;
             if bits >= 8 {
                 bits -= 8;
@@ -63,6 +62,18 @@ impl fmt::Display for Sha256 {
 impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a sign of [`ALPHABET`] stands for.
+fn value_of(sign: u8) -> Option<u8> {
+    match sign {
+        b'A'..=b'Z' => Some(sign - b'A'),
+        b'a'..=b'z' => Some(sign - b'a' + 26),
+        b'0'..=b'9' => Some(sign - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
     }
 }
 
@@ -183,6 +194,10 @@ mod tests {
             assert_eq!(Sha256::from_base64_url(wrong), None);
         }
         assert_eq!(Sha256::from_base64_url("*"), None);
+        for sign in 0..=u8::MAX {
+            let place = ALPHABET.iter().position(|known| *known == sign);
+            assert_eq!(value_of(sign).map(usize::from), place, "{sign}");
+        }
     }
 
     #[test]
