@@ -8,10 +8,30 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Stamp;
 
+/// A file or folder with a lock on it, given up when dropped.
+///
+/// Closing alone does not do: a child of ours has the descriptor too from its fork until it runs its program.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Locked {
+    /// Takes over an open file on which the caller has just taken a lock.
+    pub fn new(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Where it fails, closing does it.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// An exclusive advisory lock on a file, held until dropped.
 #[derive(Debug)]
 pub struct Claim {
-    _file: File,
+    _file: Locked,
 }
 
 impl Claim {
@@ -22,7 +42,7 @@ impl Claim {
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
         let file: File = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.into();
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { _file: Locked::new(file) })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -36,7 +56,7 @@ impl Claim {
         let file: File = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.into();
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { _file: Locked::new(file) }),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -47,7 +67,7 @@ impl Claim {
 /// A folder held so that nobody takes it away: many may hold it, and who wants it gone waits or lets it be.
 #[derive(Debug)]
 pub struct Lease {
-    _folder: File,
+    folder: Locked,
 }
 
 impl Lease {
@@ -81,10 +101,11 @@ impl Lease {
                 Err(error) => return Err(error.into()),
             }
         }
+        let held = Self { folder: Locked::new(folder) };
         // It may have been taken away, or replaced, while we waited for it.
-        let inode = Stamp::from(&folder.metadata()?).inode;
+        let inode = Stamp::from(&held.folder.0.metadata()?).inode;
         let still = Stamp::of(path).is_ok_and(|found| found.inode == inode);
-        Ok(still.then_some(Self { _folder: folder }))
+        Ok(still.then_some(held))
     }
 }
 
@@ -101,6 +122,16 @@ mod tests {
         drop(held);
         assert!(Claim::take(&path).unwrap().is_some());
         assert!(Claim::take(folder.path()).is_err());
+    }
+
+    #[test]
+    fn what_is_given_up_is_free_whoever_has_its_descriptor_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = Lease::share(folder.path()).unwrap().unwrap();
+        // As a child has it that was forked just now.
+        let _childs = lease.folder.0.try_clone().unwrap();
+        drop(lease);
+        assert!(Lease::alone(folder.path()).unwrap().is_some());
     }
 
     #[test]

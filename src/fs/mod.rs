@@ -10,7 +10,7 @@ mod stamp;
 mod workspace;
 
 pub use atomic::write_atomic;
-pub use claim::{Claim, Lease};
+pub use claim::{Claim, Lease, Locked};
 pub use digest::{Sha256, base64_url, blake3_hex, hex, open_itself, sha256_of, sha256_of_copied, sha256_of_open};
 pub use link::{LinkMode, Linker};
 pub use parallel::{in_parallel, threads};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::cache::store::Placing;
-use crate::fs::Workspace;
+use crate::fs::{Locked, Workspace};
 
 use super::layout::Layout;
 use super::scan::{Pointer, scan, unnamed};
@@ -30,7 +30,7 @@ pub struct UvCache {
 /// Held while a uv cache is read or written, as every uv does: cleaning waits for it.
 #[derive(Debug)]
 pub struct UvLease {
-    _lock: File,
+    _lock: Locked,
 }
 
 impl UvCache {
@@ -70,7 +70,7 @@ impl UvCache {
         let begun = Instant::now();
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockShared) {
-                Ok(()) => return Ok(UvLease { _lock: lock }),
+                Ok(()) => return Ok(UvLease { _lock: Locked::new(lock) }),
                 Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
