@@ -129,7 +129,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lease = Lease::share(folder.path()).unwrap().unwrap();
         // As a child has it that was forked just now.
-        let _childs = lease.folder.0.try_clone().unwrap();
+        let _of_child = lease.folder.0.try_clone().unwrap();
         drop(lease);
         assert!(Lease::alone(folder.path()).unwrap().is_some());
     }
