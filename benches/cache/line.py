@@ -20,10 +20,12 @@ class Line:
     def __init__(self, megabits: float) -> None:
         self.rate = megabits * 1e6 / 8
         self.free_at = time.monotonic()
+        self.passed = 0
 
     async def turn(self, count: int) -> None:
         """Waits until this many bytes more have come over the line."""
         now = time.monotonic()
+        self.passed += count
         self.free_at = max(now - LATE, self.free_at) + count / self.rate
         await asyncio.sleep(max(0, self.free_at - now))
 
@@ -61,10 +63,10 @@ def line(megabits: float | None) -> Iterator[dict[str, str]]:
     if megabits is None:
         yield {}
         return
-    loop, ready, port = asyncio.new_event_loop(), threading.Event(), []
+    narrow, loop, ready, port = Line(megabits), asyncio.new_event_loop(), threading.Event(), []
 
     async def open_it() -> None:
-        server = await asyncio.start_server(Line(megabits).serve, "127.0.0.1", 0, limit=PIECE)
+        server = await asyncio.start_server(narrow.serve, "127.0.0.1", 0, limit=PIECE)
         port.append(server.sockets[0].getsockname()[1])
 
     def run() -> None:
@@ -79,3 +81,6 @@ def line(megabits: float | None) -> Iterator[dict[str, str]]:
         yield {name: f"http://127.0.0.1:{port[0]}" for name in ("HTTPS_PROXY", "https_proxy")}
     finally:
         loop.call_soon_threadsafe(loop.stop)
+    # An index without TLS is not asked by CONNECT: its figures would be those of a line without limit.
+    if not narrow.passed:
+        raise SystemExit(f"nothing came over the line of {megabits:g} Mbit/s: is the package index asked without TLS?")
