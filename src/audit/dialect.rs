@@ -18,7 +18,7 @@ pub enum Dialect {
 
 impl Dialect {
     /// The dialect of the folder a file lies in.
-    pub fn of_path(path: &str) -> Option<Self> {
+    pub fn from_path(path: &str) -> Option<Self> {
         path.split('/').find_map(|part| match part {
             ".forgejo" => Some(Self::Forgejo),
             ".gitea" => Some(Self::Gitea),
@@ -37,7 +37,7 @@ impl Dialect {
     }
 
     /// Where the default of its `uses:` points, for absolute ones.
-    pub fn action_host(self) -> &'static str {
+    pub fn default_action_host(self) -> &'static str {
         match self {
             Self::Forgejo => "https://data.forgejo.org",
             Self::Github | Self::Gitea => "https://github.com",
@@ -68,14 +68,14 @@ mod tests {
 
     #[test]
     fn a_folder_tells_the_dialect() {
-        assert_eq!(Dialect::of_path(".forgejo/workflows/a.yml"), Some(Dialect::Forgejo));
-        assert_eq!(Dialect::of_path("x/.gitea/workflows/a.yml"), Some(Dialect::Gitea));
-        assert_eq!(Dialect::of_path(".github/workflows/a.yml"), Some(Dialect::Github));
-        assert_eq!(Dialect::of_path("action.yml"), None);
+        assert_eq!(Dialect::from_path(".forgejo/workflows/a.yml"), Some(Dialect::Forgejo));
+        assert_eq!(Dialect::from_path("x/.gitea/workflows/a.yml"), Some(Dialect::Gitea));
+        assert_eq!(Dialect::from_path(".github/workflows/a.yml"), Some(Dialect::Github));
+        assert_eq!(Dialect::from_path("action.yml"), None);
         assert_eq!("gitea".parse(), Ok(Dialect::Gitea));
         assert!("gitlab".parse::<Dialect>().unwrap_err().contains("gitlab"));
         assert_eq!(format!("{:>8}", Dialect::Github), "  github");
-        assert_eq!(Dialect::Forgejo.action_host(), "https://data.forgejo.org");
-        assert_eq!(Dialect::Gitea.action_host(), Dialect::Github.action_host());
+        assert_eq!(Dialect::Forgejo.default_action_host(), "https://data.forgejo.org");
+        assert_eq!(Dialect::Gitea.default_action_host(), Dialect::Github.default_action_host());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fix::Fix;
-use super::span::{Position, SharedSource, Span};
+use super::source::{Position, SharedSource, Span};
 
 /// How much it costs or breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ impl fmt::Display for Severity {
 
 /// A place that a finding speaks of.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct FindingLocation {
     /// The file.
     pub source: SharedSource,
     /// Its bytes.
@@ -96,39 +96,39 @@ pub struct Place {
     pub label: String,
 }
 
-impl Place {
+impl FindingLocation {
     /// A place with words.
     pub fn new(source: &SharedSource, span: Span, label: impl Into<String>) -> Self {
         Self { source: source.clone(), span, label: label.into() }
     }
 
     /// Where it starts.
-    pub fn start(&self) -> Position {
-        self.source.position(self.span.start)
+    pub fn start_position(&self) -> Position {
+        self.source.position_at(self.span.start)
     }
 
     /// Where it ends.
-    pub fn end(&self) -> Position {
-        self.source.position(self.span.end)
+    pub fn end_position(&self) -> Position {
+        self.source.position_at(self.span.end)
     }
 }
 
 /// A rule's name at a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleName {
+pub struct RuleIdent {
     /// `NX101`.
     pub id: &'static str,
     /// `no-dependency-cache`.
     pub name: &'static str,
     /// One sentence: what it looks for.
-    pub what: &'static str,
+    pub summary: &'static str,
 }
 
 /// Something found.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The rule.
-    pub rule: RuleName,
+    pub rule: RuleIdent,
     /// How bad.
     pub severity: Severity,
     /// How sure.
@@ -140,9 +140,9 @@ pub struct Finding {
     /// What to do about it.
     pub advice: String,
     /// Where: the first is the place it is reported at.
-    pub place: Place,
+    pub location: FindingLocation,
     /// What else it speaks of.
-    pub related: Vec<Place>,
+    pub related: Vec<FindingLocation>,
     /// What would mend it.
     pub fix: Option<Fix>,
 }
@@ -150,13 +150,13 @@ pub struct Finding {
 impl Finding {
     /// A name that stays when lines move: rule, file and the text found.
     pub fn fingerprint(&self) -> String {
-        let text = self.place.source.slice(self.place.span);
+        let text = self.location.source.slice(self.location.span);
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        format!("{}:{}:{}", self.rule.id, self.place.source.path, text)
+        format!("{}:{}:{}", self.rule.id, self.location.source.path, text)
     }
 
     /// The order findings are shown in: by file and place, then rule.
-    pub fn order(&self) -> (String, usize, &'static str, usize) {
-        (self.place.source.path.clone(), self.place.span.start, self.rule.id, self.place.span.end)
+    pub fn sort_key(&self) -> (String, usize, &'static str, usize) {
+        (self.location.source.path.clone(), self.location.span.start, self.rule.id, self.location.span.end)
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::cache::{Cache, CacheKind};
-use super::noxfile::{Noxfile, SessionFacts};
-use super::survey::{Project, View};
+use super::job_cache::{JobCache, JobCacheKind};
+use super::noxfile::{Noxfile, NoxfileSession};
+use super::project::{AuditProject, JobView};
 
 /// The whole table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,14 +14,14 @@ pub struct Inventory {
     /// Workflows.
     pub workflows: Vec<WorkflowRow>,
     /// Sessions of the noxfile.
-    pub sessions: Vec<NoxRow>,
+    pub sessions: Vec<NoxfileSessionRow>,
     /// Those of them that no workflow runs.
     pub never_run: Vec<String>,
 }
 
 /// A session of the noxfile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NoxRow {
+pub struct NoxfileSessionRow {
     /// Its name.
     pub session: String,
     /// Its line.
@@ -59,7 +59,7 @@ pub struct JobRow {
     /// Its caches.
     pub caches: Vec<CacheRow>,
     /// Its sessions.
-    pub sessions: Vec<SessionRow>,
+    pub sessions: Vec<JobSessionRow>,
     /// Sessions that run one after another and need not.
     pub sequential: Vec<String>,
     /// How long its sessions take, in milliseconds, where all have been measured; its preparation not counted.
@@ -81,7 +81,7 @@ pub struct InstallRow {
 
 /// A session in a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SessionRow {
+pub struct JobSessionRow {
     /// Its line.
     pub line: usize,
     /// Its name.
@@ -104,10 +104,10 @@ pub struct CacheRow {
 }
 
 /// Takes the inventory of a project; `usual` knows the sessions' usual times in milliseconds.
-pub fn inventory(project: &Project, usual: &dyn Fn(&str) -> Option<u64>) -> Inventory {
+pub fn build_inventory(project: &AuditProject, usual: &dyn Fn(&str) -> Option<u64>) -> Inventory {
     let row = |workflow| {
-        let jobs: Vec<JobRow> = project.jobs_of(workflow).map(|view| job(&view, usual)).collect();
-        let path = longest(&jobs);
+        let jobs: Vec<JobRow> = project.workflow_job_views(workflow).map(|view| build_job_row(&view, usual)).collect();
+        let path = critical_path(&jobs);
         let times = path.iter().map(|name| jobs.iter().find(|job| job.job == *name)?.milliseconds);
         WorkflowRow {
             path: workflow.source.path.clone(),
@@ -118,39 +118,40 @@ pub fn inventory(project: &Project, usual: &dyn Fn(&str) -> Option<u64>) -> Inve
         }
     };
     let workflows: Vec<WorkflowRow> = project.workflows.iter().map(row).collect();
-    let sessions: Vec<NoxRow> = project.noxfile.iter().flat_map(|noxfile| nox(project, noxfile)).collect();
+    let sessions: Vec<NoxfileSessionRow> =
+        project.noxfile.iter().flat_map(|noxfile| noxfile_session_rows(project, noxfile)).collect();
     let never_run = sessions.iter().filter(|row| row.jobs.is_empty()).map(|row| row.session.clone()).collect();
     Inventory { version: 1, workflows, sessions, never_run }
 }
 
-fn nox(project: &Project, noxfile: &Noxfile) -> Vec<NoxRow> {
-    let row = |session: &SessionFacts| {
-        let runs = |view: &View| {
-            let facts = |name: &String| view.facts(name).is_some_and(|facts| facts.name == session.name);
-            view.sessions().iter().any(facts)
+fn noxfile_session_rows(project: &AuditProject, noxfile: &Noxfile) -> Vec<NoxfileSessionRow> {
+    let row = |session: &NoxfileSession| {
+        let runs = |view: &JobView| {
+            let facts = |name: &String| view.noxfile_session(name).is_some_and(|facts| facts.name == session.name);
+            view.session_names().iter().any(facts)
         };
-        let jobs = project.jobs().filter(runs);
-        NoxRow {
+        let jobs = project.job_views().filter(runs);
+        NoxfileSessionRow {
             session: session.name.clone(),
-            line: noxfile.source.position(noxfile.place_of_session(session).start).line,
-            installs: session.installs(),
+            line: noxfile.source.position_at(noxfile.session_span(session).start).line,
+            installs: session.installed_packages(),
             jobs: jobs.map(|view| (view.source().path.clone(), view.job.id.value.clone())).collect(),
         }
     };
     noxfile.sessions().iter().map(row).collect()
 }
 
-fn job(view: &View, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {
-    let line = |byte| view.source().position(byte).line;
-    let calls = &view.survey.calls;
-    let row = |(name, place): &(String, super::span::Span)| SessionRow {
+fn build_job_row(view: &JobView, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {
+    let line = |byte| view.source().position_at(byte).line;
+    let calls = &view.analysis.nox_calls;
+    let row = |(name, place): &(String, super::source::Span)| JobSessionRow {
         line: line(place.start),
         session: name.clone(),
         milliseconds: usual(name),
     };
-    let sessions: Vec<SessionRow> = calls.iter().flat_map(|call| &call.sessions).map(row).collect();
-    let beside = calls.iter().any(|call| call.nox.noxide) || view.job.matrix.is_some();
-    let sequential = if beside || sessions.len() < 2 || super::order::keeps_order(view).is_some() {
+    let sessions: Vec<JobSessionRow> = calls.iter().flat_map(|call| &call.sessions).map(row).collect();
+    let beside = calls.iter().any(|call| call.parsed.is_noxide) || view.job.matrix.is_some();
+    let sequential = if beside || sessions.len() < 2 || super::session_order::required_order_reason(view).is_some() {
         Vec::new()
     } else {
         sessions.iter().map(|row| row.session.clone()).collect()
@@ -160,16 +161,16 @@ fn job(view: &View, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {
         job: view.job.id.value.clone(),
         line: line(view.job.id.span.start),
         installs: view
-            .survey
+            .analysis
             .installs
             .iter()
             .map(|installed| InstallRow {
-                line: line(installed.place.start),
-                by: installed.install.by.as_str(),
-                command: view.source().slice(installed.place).to_owned(),
+                line: line(installed.span.start),
+                by: installed.install.installer.as_str(),
+                command: view.source().slice(installed.span).to_owned(),
             })
             .collect(),
-        caches: view.survey.caches.iter().map(|cache| cached(cache, line(cache.place.start))).collect(),
+        caches: view.analysis.caches.iter().map(|cache| build_cache_row(cache, line(cache.span.start))).collect(),
         // What runs side by side takes at least as long as its longest session; more is not known from here.
         milliseconds: times.filter(|_| !beside || sessions.len() < 2).map(|times| times.iter().sum()),
         sequential,
@@ -178,19 +179,19 @@ fn job(view: &View, usual: &dyn Fn(&str) -> Option<u64>) -> JobRow {
     }
 }
 
-fn cached(cache: &Cache, line: usize) -> CacheRow {
+fn build_cache_row(cache: &JobCache, line: usize) -> CacheRow {
     let by = match cache.kind {
-        CacheKind::Action => "actions/cache",
-        CacheKind::SetupUv => "setup-uv",
-        CacheKind::SetupPython => "setup-python",
-        CacheKind::Other => "another action",
+        JobCacheKind::ActionsCache => "actions/cache",
+        JobCacheKind::SetupUv => "setup-uv",
+        JobCacheKind::SetupPython => "setup-python",
+        JobCacheKind::Other => "another action",
     };
     let paths = cache.paths.iter().map(|path| path.value.clone()).collect();
     CacheRow { line, by, paths, key: cache.key.as_ref().map(|key| key.value.clone()) }
 }
 
 /// The chain of needs that ends last: by time where every job's is known, else by the number of its jobs.
-fn longest(jobs: &[JobRow]) -> Vec<String> {
+fn critical_path(jobs: &[JobRow]) -> Vec<String> {
     let weight = |job: &JobRow| match (job.sessions.is_empty(), job.milliseconds) {
         (true, _) => Some(0),
         (false, known) => known,
@@ -198,9 +199,11 @@ fn longest(jobs: &[JobRow]) -> Vec<String> {
     let measured = jobs.iter().any(|job| !job.sessions.is_empty()) && jobs.iter().all(|job| weight(job).is_some());
     let mut open: Vec<usize> = (0..jobs.len()).collect();
     let mut done: Vec<Option<(u64, Vec<usize>)>> = vec![None; jobs.len()];
-    while let Some(at) = open.iter().position(|job| ready(jobs, &done, *job)).or(Some(0).filter(|_| !open.is_empty())) {
+    while let Some(at) =
+        open.iter().position(|job| is_job_ready(jobs, &done, *job)).or(Some(0).filter(|_| !open.is_empty()))
+    {
         let job = open.remove(at);
-        let ends: Vec<(u64, Vec<usize>)> = needed(jobs, job).filter_map(|need| done[need].clone()).collect();
+        let ends: Vec<(u64, Vec<usize>)> = needed_jobs(jobs, job).filter_map(|need| done[need].clone()).collect();
         // Of equals the first in the file.
         let before = ends.into_iter().rev().max_by_key(|(time, path)| (*time, path.len()));
         let (time, mut path) = before.unwrap_or_default();
@@ -218,10 +221,10 @@ fn longest(jobs: &[JobRow]) -> Vec<String> {
 }
 
 /// The jobs that a job waits for, as far as they are there.
-fn needed<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
+fn needed_jobs<'a>(jobs: &'a [JobRow], job: usize) -> impl Iterator<Item = usize> + 'a {
     (0..jobs.len()).filter(move |other| *other != job && jobs[job].needs.contains(&jobs[*other].job))
 }
 
-fn ready(jobs: &[JobRow], done: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
-    needed(jobs, job).all(|need| done[need].is_some())
+fn is_job_ready(jobs: &[JobRow], done: &[Option<(u64, Vec<usize>)>], job: usize) -> bool {
+    needed_jobs(jobs, job).all(|need| done[need].is_some())
 }

@@ -1,30 +1,30 @@
 //! The inventory as people read it in a terminal: a table for each workflow, and below it what the cells stand for.
 
-use super::inventory::{CacheRow, Inventory, JobRow, NoxRow, WorkflowRow};
+use super::inventory::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
 
 /// The longest cell that does not wrap.
-const CELL: usize = 30;
+const MAX_CELL_WIDTH: usize = 30;
 
 impl Inventory {
     /// The tables for people; a pipe gets each row in one line.
-    pub fn text(&self, width: Option<usize>) -> String {
+    pub fn render_text(&self, width: Option<usize>) -> String {
         let mut text = String::new();
         for workflow in &self.workflows {
-            text.push_str(&self::workflow(workflow, width));
+            text.push_str(&self::render_workflow_table(workflow, width));
             text.push('\n');
         }
         if !self.sessions.is_empty() {
-            text.push_str(&sessions(&self.sessions, width));
+            text.push_str(&render_session_table(&self.sessions, width));
         }
         if !self.never_run.is_empty() {
             let names = self.never_run.join(", ");
-            hang("\nsessions that no workflow runs: ", &names, width, &mut text);
+            write_hanging_indent("\nsessions that no workflow runs: ", &names, width, &mut text);
         }
         text
     }
 }
 
-fn workflow(workflow: &WorkflowRow, width: Option<usize>) -> String {
+fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String {
     let mut caches: Vec<(&CacheRow, usize)> = Vec::new();
     let mut rows = vec![["job", "line", "installs", "cache", "runs"].map(str::to_owned)];
     for job in &workflow.jobs {
@@ -37,55 +37,65 @@ fn workflow(workflow: &WorkflowRow, width: Option<usize>) -> String {
                 Some((_, jobs)) => *jobs += 1,
                 None => caches.push((cache, 1)),
             }
-            kept.push(format!("{} :{}", letter(at), cache.line));
+            kept.push(format!("{} :{}", cache_label(at), cache.line));
         }
         let python = !job.installs.is_empty() || !job.sessions.is_empty();
         let none = if python { "none" } else { "–" };
         let installs: Vec<String> = job.installs.iter().map(|row| format!("{} :{}", row.by, row.line)).collect();
-        let cells =
-            [job.job.clone(), format!("{:>4}", job.line), several(&installs, "–"), several(&kept, none), runs(job)];
+        let cells = [
+            job.job.clone(),
+            format!("{:>4}", job.line),
+            format_first_item(&installs, "–"),
+            format_first_item(&kept, none),
+            format_job_sessions(job),
+        ];
         rows.push(cells);
     }
     let mut text = format!("{} ({})\n", workflow.path, workflow.dialect);
-    table(&rows, width, &mut text);
-    for (command, jobs) in commands(workflow) {
-        hang("  installs   ", &format!("{command} ({})", count(jobs)), width, &mut text);
+    write_table(&rows, width, &mut text);
+    for (command, jobs) in count_install_commands(workflow) {
+        write_hanging_indent("  installs   ", &format!("{command} ({})", format_job_count(jobs)), width, &mut text);
     }
     for (at, (cache, jobs)) in caches.iter().enumerate() {
-        hang(&format!("  cache {:<5}", letter(at)), &format!("{} ({})", kept(cache), count(*jobs)), width, &mut text);
+        write_hanging_indent(
+            &format!("  cache {:<5}", cache_label(at)),
+            &format!("{} ({})", format_cache(cache), format_job_count(*jobs)),
+            width,
+            &mut text,
+        );
     }
     for job in workflow.jobs.iter().filter(|job| !job.needs.is_empty()) {
-        hang("  waits      ", &format!("{} for {}", job.job, job.needs.join(", ")), width, &mut text);
+        write_hanging_indent("  waits      ", &format!("{} for {}", job.job, job.needs.join(", ")), width, &mut text);
     }
     for job in workflow.jobs.iter().filter(|job| !job.sequential.is_empty()) {
         let words = format!("{}: {} (one after another, and need not be)", job.job, job.sequential.join(", "));
-        hang("  in a row   ", &words, width, &mut text);
+        write_hanging_indent("  in a row   ", &words, width, &mut text);
     }
-    hang("  longest    ", &chain(workflow), width, &mut text);
+    write_hanging_indent("  longest    ", &format_critical_path(workflow), width, &mut text);
     text
 }
 
 /// Every session of the noxfile, and the jobs that run it.
-fn sessions(sessions: &[NoxRow], width: Option<usize>) -> String {
+fn render_session_table(sessions: &[NoxfileSessionRow], width: Option<usize>) -> String {
     let mut rows = vec![["session", "line", "installs", "runs in"].map(str::to_owned)];
     for row in sessions {
         let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", path.rsplit('/').next().unwrap_or(path)));
         let jobs: Vec<String> = jobs.collect();
         let jobs = if jobs.is_empty() { "nowhere".to_owned() } else { jobs.join(", ") };
-        rows.push([row.session.clone(), format!("{:>4}", row.line), cut(&row.installs.join(" ")), jobs]);
+        rows.push([row.session.clone(), format!("{:>4}", row.line), truncate_cell(&row.installs.join(" ")), jobs]);
     }
     let mut text = "sessions\n".to_owned();
-    table(&rows, width, &mut text);
+    write_table(&rows, width, &mut text);
     text
 }
 
 /// The sessions of a job, each with its line and its measured time; those of one line share it.
-fn runs(job: &JobRow) -> String {
+fn format_job_sessions(job: &JobRow) -> String {
     let mut text = String::new();
     for (at, row) in job.sessions.iter().enumerate() {
         text.push_str(&row.session);
         if let Some(time) = row.milliseconds {
-            text.push_str(&format!(" {}", seconds(time)));
+            text.push_str(&format!(" {}", format_seconds(time)));
         }
         if job.sessions.get(at + 1).is_none_or(|next| next.line != row.line) {
             text.push_str(&format!(" :{}", row.line));
@@ -96,9 +106,9 @@ fn runs(job: &JobRow) -> String {
 }
 
 /// The commands that install, each once, with the number of jobs that have it.
-fn commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
+fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
     let mut all: Vec<(&str, usize)> = Vec::new();
-    for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| one_line(&row.command)) {
+    for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| first_line(&row.command)) {
         match all.iter_mut().find(|(known, _)| *known == command) {
             Some((_, jobs)) => *jobs += 1,
             None => all.push((command, 1)),
@@ -108,33 +118,33 @@ fn commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
 }
 
 /// The longest chain, with its time where all of it was measured.
-fn chain(workflow: &WorkflowRow) -> String {
+fn format_critical_path(workflow: &WorkflowRow) -> String {
     let jobs = workflow.critical_path.join(" → ");
     match workflow.milliseconds {
-        Some(time) if time > 0 => format!("{jobs}: {} of sessions, as measured here", seconds(time)),
+        Some(time) if time > 0 => format!("{jobs}: {} of sessions, as measured here", format_seconds(time)),
         _ if workflow.critical_path.len() < 2 => format!("{jobs}, not timed here"),
         _ => format!("{jobs}, by the number of jobs: not all sessions have been timed here"),
     }
 }
 
-fn kept(row: &CacheRow) -> String {
+fn format_cache(row: &CacheRow) -> String {
     let paths = if row.paths.is_empty() { "what it finds".to_owned() } else { row.paths.join(", ") };
     let key = row.key.as_deref().unwrap_or("its own key");
     format!("{paths} by {} under {key}", row.by)
 }
 
 /// A cache's name in its workflow.
-fn letter(at: usize) -> String {
+fn cache_label(at: usize) -> String {
     let letter = u32::try_from(at).ok().and_then(|at| char::from_u32(u32::from('A') + at)).filter(|_| at < 26);
     letter.map_or_else(|| (at + 1).to_string(), String::from)
 }
 
-fn count(jobs: usize) -> String {
+fn format_job_count(jobs: usize) -> String {
     if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
 }
 
 /// The first of several, and how many more there are.
-fn several(items: &[String], none: &str) -> String {
+fn format_first_item(items: &[String], none: &str) -> String {
     match items {
         [] => none.to_owned(),
         [one] => one.clone(),
@@ -142,28 +152,28 @@ fn several(items: &[String], none: &str) -> String {
     }
 }
 
-fn cut(text: &str) -> String {
+fn truncate_cell(text: &str) -> String {
     if text.is_empty() {
         return "–".to_owned();
     }
-    let short: String = text.chars().take(CELL - 1).collect();
-    if text.chars().count() <= CELL { text.to_owned() } else { short + "…" }
+    let short: String = text.chars().take(MAX_CELL_WIDTH - 1).collect();
+    if text.chars().count() <= MAX_CELL_WIDTH { text.to_owned() } else { short + "…" }
 }
 
 /// Columns as wide as their widest cell; the last one wraps.
-fn table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text: &mut String) {
+fn write_table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text: &mut String) {
     let wide = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
     for row in rows {
         let mut head = String::new();
         for (at, cell) in row.iter().enumerate().take(N - 1) {
             head.push_str(&format!("  {cell}{}", " ".repeat(wide(at).saturating_sub(cell.chars().count()))));
         }
-        hang(&format!("{head}  "), &row[N - 1], width, text);
+        write_hanging_indent(&format!("{head}  "), &row[N - 1], width, text);
     }
 }
 
 /// Words after a head, in lines that fit and begin below the first word.
-fn hang(head: &str, words: &str, width: Option<usize>, text: &mut String) {
+fn write_hanging_indent(head: &str, words: &str, width: Option<usize>, text: &mut String) {
     let indent = head.trim_start_matches('\n').chars().count();
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
     let mut line = String::new();
@@ -182,12 +192,12 @@ fn hang(head: &str, words: &str, width: Option<usize>, text: &mut String) {
     text.push('\n');
 }
 
-pub(super) fn one_line(text: &str) -> &str {
+pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
 /// Measured milliseconds as seconds.
-pub(super) fn seconds(milliseconds: u64) -> String {
+pub(super) fn format_seconds(milliseconds: u64) -> String {
     format!("{:.1} s", milliseconds as f64 / 1000.0)
 }
 
@@ -198,13 +208,16 @@ mod tests {
     #[test]
     fn words_hang_below_the_first() {
         let mut text = String::new();
-        hang("  head  ", "one two three four five six seven", Some(32), &mut text);
+        write_hanging_indent("  head  ", "one two three four five six seven", Some(32), &mut text);
         assert_eq!(text, "  head  one two three four five\n        six seven\n");
-        assert_eq!((letter(0), letter(25), letter(26)), ("A".to_owned(), "Z".to_owned(), "27".to_owned()));
         assert_eq!(
-            (several(&["a".into(), "b".into(), "c".into()], "–"), several(&[], "–")),
+            (cache_label(0), cache_label(25), cache_label(26)),
+            ("A".to_owned(), "Z".to_owned(), "27".to_owned())
+        );
+        assert_eq!(
+            (format_first_item(&["a".into(), "b".into(), "c".into()], "–"), format_first_item(&[], "–")),
             ("a +2".into(), "–".into())
         );
-        assert_eq!(cut(&"x".repeat(31)).chars().count(), 30);
+        assert_eq!(truncate_cell(&"x".repeat(31)).chars().count(), 30);
     }
 }

@@ -4,41 +4,43 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-pub use super::facts::{Action, NoxOption, SessionFacts, Statement, Threshold, Variable, Workers};
-use super::facts::{Facts, Range};
-use super::span::{SharedSource, Source, Span};
-use crate::project::Manifest;
+use super::noxfile_model::{AstRange, NoxfileModel};
+pub use super::noxfile_model::{
+    CoverageThreshold, CpuCountFunction, EnvAssignment, NoxOption, NoxfileSession, SessionAction, SessionStatement,
+};
+use super::source::{SharedSource, SourceFile, Span};
+use crate::project::NoxfileManifest;
 
-const READER: &str = include_str!("noxfile.py");
-const MAX_BYTES: u64 = 2 << 20;
+const READER_SCRIPT: &str = include_str!("noxfile.py");
+const MAX_NOXFILE_BYTES: u64 = 2 << 20;
 
 /// A noxfile, read.
 #[derive(Clone, Debug)]
 pub struct Noxfile {
     /// Its text.
     pub source: SharedSource,
-    facts: Facts,
+    model: NoxfileModel,
     /// Version of nox, where a manifest says.
-    pub nox: Option<String>,
+    pub nox_version: Option<String>,
 }
 
 impl Noxfile {
     /// Reads a project's noxfile; none where there is none, or no Python to read it with.
     pub fn read(root: &Path, name: &str) -> Option<Self> {
         let path = root.join(name);
-        if fs_err::metadata(&path).ok()?.len() > MAX_BYTES {
+        if fs_err::metadata(&path).ok()?.len() > MAX_NOXFILE_BYTES {
             return None;
         }
         let text = fs_err::read_to_string(&path).ok()?;
-        let facts = ["python3", "python"].iter().find_map(|python| facts(python, &text))?;
-        Some(Self { source: Source::new(name, text), facts, nox: None })
+        let facts = ["python3", "python"].iter().find_map(|python| run_reader_script(python, &text))?;
+        Some(Self { source: SourceFile::new(name, text), model: facts, nox_version: None })
     }
 
     /// Takes from nox itself what it knows better: which sessions are default, their tags, backend and reuse.
     #[must_use]
-    pub fn refined(mut self, manifest: &Manifest) -> Self {
-        self.nox = Some(manifest.nox.clone());
-        for session in &mut self.facts.sessions {
+    pub fn with_manifest(mut self, manifest: &NoxfileManifest) -> Self {
+        self.nox_version = Some(manifest.nox.clone());
+        for session in &mut self.model.sessions {
             let Some(known) = manifest.sessions.iter().find(|known| known.base == session.name) else { continue };
             session.default = known.default;
             session.reuse = known.reuse;
@@ -50,51 +52,51 @@ impl Noxfile {
 
     /// The same noxfile with another text; none where that is no Python.
     #[must_use]
-    pub fn reread(&self, source: &SharedSource) -> Option<Self> {
-        let mut facts = ["python3", "python"].iter().find_map(|python| facts(python, &source.text))?;
+    pub fn reparse(&self, source: &SharedSource) -> Option<Self> {
+        let mut facts = ["python3", "python"].iter().find_map(|python| run_reader_script(python, &source.text))?;
         // What nox itself knew better stays so.
         for session in &mut facts.sessions {
-            if let Some(known) = self.facts.sessions.iter().find(|known| known.name == session.name) {
+            if let Some(known) = self.model.sessions.iter().find(|known| known.name == session.name) {
                 session.default = known.default;
                 session.reuse = known.reuse;
                 session.backend.clone_from(&known.backend);
                 session.tags.clone_from(&known.tags);
             }
         }
-        Some(Self { source: source.clone(), facts, nox: self.nox.clone() })
+        Some(Self { source: source.clone(), model: facts, nox_version: self.nox_version.clone() })
     }
 
     /// The sessions that do something else in another text of the file.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        let told = |session: &SessionFacts| {
+    pub fn changed_sessions(&self, other: &Self) -> Vec<String> {
+        let told = |session: &NoxfileSession| {
             let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
             (session.name.clone(), session.requires.clone(), texts)
         };
         let (old, new): (Vec<_>, Vec<_>) =
-            (self.facts.sessions.iter().map(told).collect(), other.facts.sessions.iter().map(told).collect());
+            (self.model.sessions.iter().map(told).collect(), other.model.sessions.iter().map(told).collect());
         let changed =
             old.iter().filter(|told| !new.contains(told)).chain(new.iter().filter(|told| !old.contains(told)));
         changed.map(|(name, ..)| name.clone()).collect()
     }
 
     /// Where a statement stands.
-    pub fn place_of_statement(&self, statement: &Statement) -> Span {
-        self.span(statement.place)
+    pub fn statement_span(&self, statement: &SessionStatement) -> Span {
+        self.range_to_span(statement.place)
     }
 
     /// Where an argument stands.
-    pub fn place_of_argument(&self, (_, place): &(String, Range)) -> Span {
-        self.span(*place)
+    pub fn argument_span(&self, (_, place): &(String, AstRange)) -> Span {
+        self.range_to_span(*place)
     }
 
     /// All sessions in the file's order.
-    pub fn sessions(&self) -> &[SessionFacts] {
-        &self.facts.sessions
+    pub fn sessions(&self) -> &[NoxfileSession] {
+        &self.model.sessions
     }
 
     /// A session by a name as people type it: `tests`, `tests-3.12`, `tests(db='pg')`.
-    pub fn session(&self, name: &str) -> Option<&SessionFacts> {
-        let exact = |name: &str| self.facts.sessions.iter().find(|session| session.name == name);
+    pub fn find_session(&self, name: &str) -> Option<&NoxfileSession> {
+        let exact = |name: &str| self.model.sessions.iter().find(|session| session.name == name);
         let base = name.split('(').next().unwrap_or(name);
         exact(name).or_else(|| exact(base)).or_else(|| {
             let (head, python) = base.rsplit_once('-')?;
@@ -104,96 +106,96 @@ impl Noxfile {
     }
 
     /// The sessions that run when none is named.
-    pub fn defaults(&self) -> Vec<&SessionFacts> {
-        match self.option("sessions") {
+    pub fn default_sessions(&self) -> Vec<&NoxfileSession> {
+        match self.find_option("sessions") {
             Some(option) if !option.values.is_empty() => {
-                option.values.iter().filter_map(|name| self.session(name)).collect()
+                option.values.iter().filter_map(|name| self.find_session(name)).collect()
             }
-            _ => self.facts.sessions.iter().filter(|session| session.default).collect(),
+            _ => self.model.sessions.iter().filter(|session| session.default).collect(),
         }
     }
 
     /// An option of nox by its name.
-    pub fn option(&self, name: &str) -> Option<&NoxOption> {
-        self.facts.options.iter().rfind(|option| option.name == name)
+    pub fn find_option(&self, name: &str) -> Option<&NoxOption> {
+        self.model.options.iter().rfind(|option| option.name == name)
     }
 
     /// A variable the file sets for all sessions.
-    pub fn variable(&self, name: &str) -> Option<&Variable> {
-        self.facts.variables.iter().rfind(|variable| variable.name == name)
+    pub fn find_env_assignment(&self, name: &str) -> Option<&EnvAssignment> {
+        self.model.variables.iter().rfind(|variable| variable.name == name)
     }
 
     /// Coverage thresholds.
-    pub fn thresholds(&self) -> &[Threshold] {
-        &self.facts.thresholds
+    pub fn coverage_thresholds(&self) -> &[CoverageThreshold] {
+        &self.model.thresholds
     }
 
     /// Functions that count CPUs.
-    pub fn workers(&self) -> &[Workers] {
-        &self.facts.workers
+    pub fn cpu_count_functions(&self) -> &[CpuCountFunction] {
+        &self.model.workers
     }
 
     /// Whether environments are meant to be used again, and where that is said.
-    pub fn reuse(&self) -> Option<Span> {
+    pub fn venv_reuse_span(&self) -> Option<Span> {
         let said = ["reuse_existing_virtualenvs", "reuse_venv"].iter().find_map(|name| {
-            self.option(name).filter(|option| matches!(option.value.as_str(), "True" | "yes" | "always"))
+            self.find_option(name).filter(|option| matches!(option.value.as_str(), "True" | "yes" | "always"))
         });
-        said.map(|option| self.span(option.place)).or_else(|| {
-            let session = self.facts.sessions.iter().find(|session| session.reuse)?;
-            Some(self.span(session.place))
+        said.map(|option| self.range_to_span(option.place)).or_else(|| {
+            let session = self.model.sessions.iter().find(|session| session.reuse)?;
+            Some(self.range_to_span(session.place))
         })
     }
 
     /// Whether uv makes the environments, by option or in every session.
-    pub fn uses_uv(&self) -> bool {
-        self.option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))
-            || self.facts.sessions.iter().all(|session| {
+    pub fn has_uv_backend(&self) -> bool {
+        self.find_option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))
+            || self.model.sessions.iter().all(|session| {
                 session.backend.as_deref().is_some_and(|backend| backend.contains("uv") || backend == "none")
             })
     }
 
-    fn span(&self, [line, column, end_line, end_column]: Range) -> Span {
-        Span::new(self.source.byte_at(line, column), self.source.byte_at(end_line, end_column))
+    fn range_to_span(&self, [line, column, end_line, end_column]: AstRange) -> Span {
+        Span::new(self.source.byte_offset(line, column), self.source.byte_offset(end_line, end_column))
     }
 
     /// Where a threshold stands.
-    pub fn place_of_threshold(&self, threshold: &Threshold) -> Span {
-        self.span(threshold.place)
+    pub fn threshold_span(&self, threshold: &CoverageThreshold) -> Span {
+        self.range_to_span(threshold.place)
     }
 
     /// Where a variable is set.
-    pub fn place_of_variable(&self, variable: &Variable) -> Span {
-        self.span(variable.place)
+    pub fn env_assignment_span(&self, variable: &EnvAssignment) -> Span {
+        self.range_to_span(variable.place)
     }
 
     /// Where a counting function stands.
-    pub fn place_of_workers(&self, workers: &Workers) -> Span {
-        self.span(workers.place)
+    pub fn cpu_count_span(&self, workers: &CpuCountFunction) -> Span {
+        self.range_to_span(workers.place)
     }
 
     /// Where a session is decorated.
-    pub fn place_of_session(&self, session: &SessionFacts) -> Span {
-        self.span(session.place)
+    pub fn session_span(&self, session: &NoxfileSession) -> Span {
+        self.range_to_span(session.place)
     }
 
     /// Where one of its actions stands.
-    pub fn place_of_action(&self, action: &Action) -> Span {
-        self.span(action.place)
+    pub fn action_span(&self, action: &SessionAction) -> Span {
+        self.range_to_span(action.place)
     }
 
     /// The sessions that call a counting function.
-    pub fn users(&self, workers: &Workers) -> Vec<&SessionFacts> {
-        let calls = |session: &&SessionFacts| {
+    pub fn sessions_calling(&self, workers: &CpuCountFunction) -> Vec<&NoxfileSession> {
+        let calls = |session: &&NoxfileSession| {
             workers.used.iter().any(|line| (session.body[0]..=session.body[1]).contains(line))
         };
-        self.facts.sessions.iter().filter(calls).collect()
+        self.model.sessions.iter().filter(calls).collect()
     }
 }
 
-impl SessionFacts {
+impl NoxfileSession {
     /// What it installs, as one comparable list; throw-away folders are left out.
-    pub fn installs(&self) -> Vec<String> {
-        let installing = |action: &&Action| action.kind.contains("install");
+    pub fn installed_packages(&self) -> Vec<String> {
+        let installing = |action: &&SessionAction| action.kind.contains("install");
         let words = self.steps.iter().filter(installing).flat_map(|action| action.args.iter());
         let mut all: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
         all.sort();
@@ -202,14 +204,14 @@ impl SessionFacts {
     }
 
     /// The commands it runs.
-    pub fn runs(&self) -> impl Iterator<Item = &Action> {
+    pub fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
         self.steps.iter().filter(|action| matches!(action.kind.as_str(), "run" | "run_always"))
     }
 }
 
-fn facts(python: &str, text: &str) -> Option<Facts> {
+fn run_reader_script(python: &str, text: &str) -> Option<NoxfileModel> {
     let mut child = Command::new(python)
-        .args(["-I", "-S", "-c", READER])
+        .args(["-I", "-S", "-c", READER_SCRIPT])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -240,31 +242,37 @@ pub(super) mod tests {
         let file = noxfile(TEXT);
         let names: Vec<_> = file.sessions().iter().map(|session| session.name.as_str()).collect();
         assert_eq!(names, ["lint", "t"]);
-        let lint = file.session("lint").unwrap();
-        assert_eq!(lint.runs().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
+        let lint = file.find_session("lint").unwrap();
+        assert_eq!(lint.run_actions().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
         assert_eq!(
-            (lint.installs(), lint.environment.as_slice()),
+            (lint.installed_packages(), lint.environment.as_slice()),
             (vec!["ruff".to_owned()], ["X".to_owned()].as_slice())
         );
-        let tests = file.session("t-3.12").unwrap();
-        assert!(tests.posargs && !tests.default && tests.installs() == [".[t]"] && tests.requires == ["lint"]);
-        assert_eq!(tests.runs().next().unwrap().accepts, ["0", "5"]);
+        let tests = file.find_session("t-3.12").unwrap();
+        assert!(
+            tests.posargs && !tests.default && tests.installed_packages() == [".[t]"] && tests.requires == ["lint"]
+        );
+        assert_eq!(tests.run_actions().next().unwrap().accepts, ["0", "5"]);
         assert_eq!(
-            file.source.slice(file.place_of_action(tests.runs().next().unwrap())).lines().next(),
+            file.source.slice(file.action_span(tests.run_actions().next().unwrap())).lines().next(),
             Some("s.run('pytest', *s.posargs, str(count()), success_codes=[0, 5])")
         );
-        assert!(file.session("t(db='x')").is_some() && file.session("t-x").is_none() && file.session("none").is_none());
-        assert_eq!(file.defaults().len(), 1);
-        assert_eq!(file.source.slice(file.reuse().unwrap()), "nox.options.reuse_venv = 'yes'");
-        assert!(!file.uses_uv());
-        assert_eq!(file.users(&file.workers()[0])[0].name, "t");
-        assert_eq!(file.workers()[0].variable.as_deref(), Some("N"));
-        assert_eq!(file.variable("A").unwrap().value, "b");
+        assert!(
+            file.find_session("t(db='x')").is_some()
+                && file.find_session("t-x").is_none()
+                && file.find_session("none").is_none()
+        );
+        assert_eq!(file.default_sessions().len(), 1);
+        assert_eq!(file.source.slice(file.venv_reuse_span().unwrap()), "nox.options.reuse_venv = 'yes'");
+        assert!(!file.has_uv_backend());
+        assert_eq!(file.sessions_calling(&file.cpu_count_functions()[0])[0].name, "t");
+        assert_eq!(file.cpu_count_functions()[0].variable.as_deref(), Some("N"));
+        assert_eq!(file.find_env_assignment("A").unwrap().value, "b");
     }
 
     #[test]
     fn nox_itself_knows_better() {
-        let manifest: Manifest = serde_json::from_value(serde_json::json!({
+        let manifest: NoxfileManifest = serde_json::from_value(serde_json::json!({
             "nox": "2026.10.20", "python": "3.11.7", "executable": "python", "noxfile": "noxfile.py", "root": ".",
             "mode": {"how": "fork"}, "queue": [0],
             "sessions": [{
@@ -275,10 +283,10 @@ pub(super) mod tests {
             }]
         }))
         .unwrap();
-        let file = noxfile(TEXT).refined(&manifest);
-        let lint = file.session("lint").unwrap();
-        assert!(lint.reuse && !lint.default && lint.tags == ["fast"] && file.defaults().is_empty());
-        assert_eq!(file.nox.as_deref(), Some("2026.10.20"));
+        let file = noxfile(TEXT).with_manifest(&manifest);
+        let lint = file.find_session("lint").unwrap();
+        assert!(lint.reuse && !lint.default && lint.tags == ["fast"] && file.default_sessions().is_empty());
+        assert_eq!(file.nox_version.as_deref(), Some("2026.10.20"));
     }
 
     #[test]
@@ -287,10 +295,10 @@ pub(super) mod tests {
         assert!(Noxfile::read(folder.path(), "noxfile.py").is_none());
         fs_err::write(folder.path().join("noxfile.py"), "def (").unwrap();
         assert!(Noxfile::read(folder.path(), "noxfile.py").is_none());
-        assert!(facts("no-such-python", "").is_none());
+        assert!(run_reader_script("no-such-python", "").is_none());
         fs_err::write(folder.path().join("noxfile.py"), " ".repeat(3 << 20)).unwrap();
         assert!(Noxfile::read(folder.path(), "noxfile.py").is_none());
         let uv = noxfile("import nox\n@nox.session(venv_backend='uv', reuse_venv=True)\ndef a(session): pass\n");
-        assert!(uv.uses_uv() && uv.reuse().is_some());
+        assert!(uv.has_uv_backend() && uv.venv_reuse_span().is_some());
     }
 }

@@ -15,7 +15,7 @@ pub struct AuditOptions {
     /// How many jobs the project's runners take at once, where known.
     pub runner_capacity: Option<usize>,
     /// Version of the forge, where known.
-    pub forge_version: Option<Version>,
+    pub forge_version: Option<ForgeVersion>,
     /// Whether pedantic findings are wanted.
     pub pedantic: bool,
     /// Settings by rule id or name.
@@ -44,14 +44,14 @@ pub struct RuleSettings {
 
 /// A forge's version, as far as rules ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub struct ForgeVersion {
     /// Before the first dot.
     pub major: u32,
     /// After it.
     pub minor: u32,
 }
 
-impl std::str::FromStr for Version {
+impl std::str::FromStr for ForgeVersion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -66,13 +66,13 @@ impl std::str::FromStr for Version {
 
 impl AuditOptions {
     /// The settings of a rule, by its id or its name.
-    pub fn rule(&self, id: &str, name: &str) -> Option<&RuleSettings> {
+    pub fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
         self.rules.get(id).or_else(|| self.rules.get(name))
     }
 
     /// Whether the forge is known to be at least that version.
-    pub fn at_least(&self, major: u32, minor: u32) -> bool {
-        self.forge_version.is_some_and(|version| version >= Version { major, minor })
+    pub fn is_forge_at_least(&self, major: u32, minor: u32) -> bool {
+        self.forge_version.is_some_and(|version| version >= ForgeVersion { major, minor })
     }
 }
 
@@ -82,13 +82,16 @@ mod tests {
 
     #[test]
     fn versions_and_settings() {
-        assert_eq!("v14.0.1".parse(), Ok(Version { major: 14, minor: 0 }));
-        assert_eq!("1.26-rc1".parse(), Ok(Version { major: 1, minor: 26 }));
-        assert_eq!("15".parse(), Ok(Version { major: 15, minor: 0 }));
-        assert!("new".parse::<Version>().is_err());
+        assert_eq!("v14.0.1".parse(), Ok(ForgeVersion { major: 14, minor: 0 }));
+        assert_eq!("1.26-rc1".parse(), Ok(ForgeVersion { major: 1, minor: 26 }));
+        assert_eq!("15".parse(), Ok(ForgeVersion { major: 15, minor: 0 }));
+        assert!("new".parse::<ForgeVersion>().is_err());
         let mut options = AuditOptions { forge_version: "1.26".parse().ok(), ..AuditOptions::default() };
-        assert!(options.at_least(1, 26) && !options.at_least(1, 27));
+        assert!(options.is_forge_at_least(1, 26) && !options.is_forge_at_least(1, 27));
         options.rules.insert("no-timeout".to_owned(), RuleSettings { disable: true, ..RuleSettings::default() });
-        assert!(options.rule("NX301", "no-timeout").unwrap().disable && options.rule("NX101", "x").is_none());
+        assert!(
+            options.rule_settings("NX301", "no-timeout").unwrap().disable
+                && options.rule_settings("NX101", "x").is_none()
+        );
     }
 }

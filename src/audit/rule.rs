@@ -1,24 +1,24 @@
 //! What a rule is: its words, its examples, and the function that looks.
 
 use super::dialect::Dialect;
-use super::finding::{Confidence, Finding, Persona, Place, RuleName, Severity};
+use super::finding::{Confidence, Finding, FindingLocation, Persona, RuleIdent, Severity};
 use super::fix::Fix;
-use super::span::{SharedSource, Span};
-use super::survey::Project;
+use super::project::AuditProject;
+use super::source::{SharedSource, Span};
 
 /// The dialects of most rules.
-pub const EVERYWHERE: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
+pub const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
 
 /// An example's files: path and text.
-pub type Example = &'static [(&'static str, &'static str)];
+pub type ExampleFiles = &'static [(&'static str, &'static str)];
 
 /// A rule. Its words are the documentation, and its examples are tests.
 #[derive(Debug)]
 pub struct Rule {
     /// Number, name and the one sentence.
-    pub name: RuleName,
+    pub ident: RuleIdent,
     /// Why it matters.
-    pub why: &'static str,
+    pub rationale: &'static str,
     /// What was seen or measured.
     pub evidence: &'static str,
     /// What to do.
@@ -32,21 +32,21 @@ pub struct Rule {
     /// Where it holds.
     pub dialects: &'static [Dialect],
     /// Files that it reports.
-    pub bad: Example,
+    pub bad_example: ExampleFiles,
     /// Files that it does not report.
-    pub good: Example,
+    pub good_example: ExampleFiles,
     /// Looks at a project.
-    pub look: fn(&Project, &mut Found),
+    pub check_project: fn(&AuditProject, &mut FindingSink),
 }
 
 /// Findings as they come, made in one rule's name.
 #[derive(Debug)]
-pub struct Found {
+pub struct FindingSink {
     rule: &'static Rule,
     pub(super) findings: Vec<Finding>,
 }
 
-impl Found {
+impl FindingSink {
     pub(super) fn new(rule: &'static Rule) -> Self {
         Self { rule, findings: Vec::new() }
     }
@@ -55,13 +55,13 @@ impl Found {
     pub fn report(&mut self, source: &SharedSource, span: Span, message: impl Into<String>) -> &mut Finding {
         let rule = self.rule;
         self.findings.push(Finding {
-            rule: rule.name,
+            rule: rule.ident,
             severity: rule.severity,
             confidence: rule.confidence,
             persona: rule.persona,
             message: message.into(),
             advice: rule.advice.to_owned(),
-            place: Place::new(source, span, ""),
+            location: FindingLocation::new(source, span, ""),
             related: Vec::new(),
             fix: None,
         });
@@ -72,43 +72,43 @@ impl Found {
 
 impl Finding {
     /// Says something at the place itself.
-    pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.place.label = label.into();
+    pub fn set_label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.location.label = label.into();
         self
     }
 
     /// Adds a related place.
-    pub fn also(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
-        self.related.push(Place::new(source, span, label));
+    pub fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
+        self.related.push(FindingLocation::new(source, span, label));
         self
     }
 
     /// Changes the severity.
-    pub fn severity(&mut self, severity: Severity) -> &mut Self {
+    pub fn set_severity(&mut self, severity: Severity) -> &mut Self {
         self.severity = severity;
         self
     }
 
     /// Changes the confidence.
-    pub fn confidence(&mut self, confidence: Confidence) -> &mut Self {
+    pub fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
         self.confidence = confidence;
         self
     }
 
     /// Changes the persona.
-    pub fn persona(&mut self, persona: Persona) -> &mut Self {
+    pub fn set_persona(&mut self, persona: Persona) -> &mut Self {
         self.persona = persona;
         self
     }
 
     /// Replaces the rule's advice.
-    pub fn advice(&mut self, advice: impl Into<String>) -> &mut Self {
+    pub fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = advice.into();
         self
     }
 
     /// Offers a fix, where there is one.
-    pub fn fix(&mut self, fix: Option<Fix>) -> &mut Self {
+    pub fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
         self.fix = fix;
         self
     }

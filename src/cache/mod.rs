@@ -5,19 +5,20 @@ mod backends;
 mod http;
 pub mod keys;
 mod options;
+mod package_selection;
 mod progress;
 pub mod remote;
 pub mod store;
 pub mod uv;
-mod wanted;
 
-pub use backend::{Abilities, Backend, BackendError, Object, is_key, key_part};
+pub use backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, sanitize_key_part};
 pub use backends::{
-    ActionsV1, ActionsV2, Credentials, Directory, Mode, RemoteError, S3, S3Place, Tiered, Variables, open,
+    AccessMode, ActionsCacheV1, ActionsCacheV2, BackendConfigError, BackendEnv, DirectoryBackend, S3Backend,
+    S3Credentials, S3Location, TieredBackend, open_backend,
 };
-pub use http::{Answer, Client, HttpError, Patience, Payload, Request};
+pub use http::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody, RetryBudget};
 pub use options::CacheOptions;
-pub use progress::{Amount, Phase, Progress, Silent};
+pub use package_selection::{PackageSelection, SelectedPackage};
+pub use progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};
 pub use store::{Store, StoreError};
 pub use uv::{Uv, UvCache};
-pub use wanted::{Wanted, WantedPackage};

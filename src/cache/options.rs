@@ -13,7 +13,7 @@ pub struct CacheOptions {
     /// A prune removes what was not used for so long.
     pub max_unused: Duration,
     /// The most that one entry may hold, in bytes; more is refused.
-    pub max_entry: u64,
+    pub max_entry_size: u64,
     /// Further folders to keep, such as a tool's own downloads.
     pub folders: Vec<PathBuf>,
     /// Whether bytecode is kept and put beside its sources. Python does not look whether such a source was changed since.
@@ -22,22 +22,22 @@ pub struct CacheOptions {
 
 impl CacheOptions {
     /// 20 GB.
-    pub const MAX_SIZE: u64 = 20_000_000_000;
+    pub const DEFAULT_MAX_SIZE: u64 = 20_000_000_000;
     /// Sixty days.
-    pub const MAX_UNUSED: Duration = Duration::from_secs(60 * 24 * 3_600);
+    pub const DEFAULT_MAX_UNUSED: Duration = Duration::from_secs(60 * 24 * 3_600);
     /// 16 GB: twice the largest wheels there are.
-    pub const MAX_ENTRY: u64 = 16_000_000_000;
+    pub const DEFAULT_MAX_ENTRY_SIZE: u64 = 16_000_000_000;
     /// The most files that one entry may hold.
-    pub const MAX_FILES: usize = 1_000_000;
+    pub const MAX_ENTRY_FILES: usize = 1_000_000;
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
             dir: None,
-            max_size: Self::MAX_SIZE,
-            max_unused: Self::MAX_UNUSED,
-            max_entry: Self::MAX_ENTRY,
+            max_size: Self::DEFAULT_MAX_SIZE,
+            max_unused: Self::DEFAULT_MAX_UNUSED,
+            max_entry_size: Self::DEFAULT_MAX_ENTRY_SIZE,
             folders: Vec::new(),
             bytecode: false,
         }

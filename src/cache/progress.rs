@@ -2,7 +2,7 @@
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum CachePhase {
     /// Entries are put to where they are used.
     Restore,
     /// Entries are taken into the store.
@@ -13,7 +13,7 @@ pub enum Phase {
     Prune,
 }
 
-impl Phase {
+impl CachePhase {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Phase {
 
 /// So much of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct WorkAmount {
     /// Entries.
     pub entries: u64,
     /// Files.
@@ -36,7 +36,7 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-impl std::ops::AddAssign for Amount {
+impl std::ops::AddAssign for WorkAmount {
     fn add_assign(&mut self, other: Self) {
         self.entries += other.entries;
         self.files += other.files;
@@ -44,7 +44,7 @@ impl std::ops::AddAssign for Amount {
     }
 }
 
-impl std::iter::Sum for Amount {
+impl std::iter::Sum for WorkAmount {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::default(), |mut sum, amount| {
             sum += amount;
@@ -54,21 +54,21 @@ impl std::iter::Sum for Amount {
 }
 
 /// Whoever wants to know how far the work has come; told from many threads.
-pub trait Progress: Sync {
+pub trait ProgressReporter: Sync {
     /// Work begins; `total` is all there is to do.
-    fn begin(&self, phase: Phase, total: Amount);
+    fn start_phase(&self, phase: CachePhase, total: WorkAmount);
     /// So much more is done.
-    fn advance(&self, more: Amount);
+    fn advance(&self, more: WorkAmount);
     /// It is over, however it went.
-    fn end(&self);
+    fn finish_phase(&self);
 }
 
 /// Nobody wants to know.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub struct NoProgress;
 
-impl Progress for Silent {
-    fn begin(&self, _: Phase, _: Amount) {}
-    fn advance(&self, _: Amount) {}
-    fn end(&self) {}
+impl ProgressReporter for NoProgress {
+    fn start_phase(&self, _: CachePhase, _: WorkAmount) {}
+    fn advance(&self, _: WorkAmount) {}
+    fn finish_phase(&self) {}
 }

@@ -7,18 +7,18 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::argv::spell_out;
-use super::cache_flags::CacheFlags;
-pub use super::format::Format;
-pub use super::host_flags::{HostArgs, LoadArgs};
-use super::nox_flags::{Behaviour, Environments, Selection};
-use super::words::words;
-use crate::config::{Colour, Flags, Jobs, parse_count, parse_duration, parse_jobs, parse_log_name};
+use super::argv::expand_short_flags;
+use super::dependency_args::DependencyArgs;
+pub use super::host_args::{HostArgs, LoadArgs};
+use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
+pub use super::output_format::OutputFormat;
+use super::value_parser::choice_parser;
+use crate::config::{ColorMode, JobCount, SettingsFlags, parse_count, parse_duration, parse_jobs, parse_log_name};
 use crate::run::{FailFast, FlakyMode, OutputStyle, Shard};
 use crate::trace::TraceMode;
 
 /// What scripts ask help for most; the whole table is in the handbook.
-const EXIT_CODES: &str = "Exit codes:
+const EXIT_CODES_HELP: &str = "Exit codes:
   0  all is well
   1  a session failed
   2  wrong usage or settings
@@ -28,26 +28,26 @@ const EXIT_CODES: &str = "Exit codes:
 /// Runs a noxfile's sessions side by side, each after what it needs.
 #[derive(Parser, Clone, Debug, PartialEq, Eq)]
 #[command(name = "noxide", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true, args_override_self = true, after_help = EXIT_CODES)]
+#[command(disable_help_subcommand = true, args_override_self = true, after_help = EXIT_CODES_HELP)]
 pub struct Cli {
     /// What counts for every subcommand.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// Flags of every subcommand.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Everywhere")]
-pub struct Global {
+pub struct GlobalArgs {
     /// Work as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// Colours: auto, always or never [env: NOXIDE_COLOR, NO_COLOR, FORCE_COLOR]
-    #[arg(long, value_name = "WHEN", global = true, hide_possible_values = true, value_parser = words::<Colour>())]
-    pub color: Option<Colour>,
+    #[arg(long, value_name = "WHEN", global = true, hide_possible_values = true, value_parser = choice_parser::<ColorMode>())]
+    pub color: Option<ColorMode>,
     /// Say more; for nox too
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -59,7 +59,7 @@ pub struct Global {
 /// The subcommands.
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 #[command(args_override_self = true)]
-pub enum Command {
+pub enum CliCommand {
     /// Run sessions
     #[command(args_override_self = true)]
     Run(Box<RunArgs>),
@@ -113,28 +113,28 @@ pub enum Command {
 pub struct RunArgs {
     /// Which sessions.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// Run again what the last run left failed, aborted or cancelled, with its needs
     #[arg(long, value_name = "WHICH", help_heading = "Selection")]
-    pub rerun: Option<Rerun>,
+    pub rerun: Option<RerunFilter>,
     /// Run only part I of N, dealt by the noxfile alone so that every runner agrees
     #[arg(long, value_name = "I/N", help_heading = "Selection")]
     pub shard: Option<Shard>,
     /// How environments are made.
     #[command(flatten)]
-    pub environments: Environments,
+    pub environments: EnvironmentArgs,
     /// How dependencies are kept and had.
     #[command(flatten)]
-    pub dependencies: CacheFlags,
+    pub dependencies: DependencyArgs,
     /// How noxide runs them.
     #[command(flatten)]
-    pub running: Running,
+    pub execution: ExecutionArgs,
     /// What people and machines get to see.
     #[command(flatten)]
-    pub shown: Shown,
+    pub output: OutputArgs,
     /// How sessions behave.
     #[command(flatten)]
-    pub behaviour: Behaviour,
+    pub nox_run: NoxRunArgs,
     /// How nox is found and started.
     #[command(flatten)]
     pub host: HostArgs,
@@ -154,7 +154,7 @@ impl RunArgs {
     pub fn nox_flags(&self) -> Vec<OsString> {
         let mut argv = self.selection.nox_args();
         argv.extend(self.environments.nox_args());
-        argv.extend(self.behaviour.nox_args());
+        argv.extend(self.nox_run.nox_args());
         argv
     }
 
@@ -169,23 +169,23 @@ impl RunArgs {
     }
 
     /// What the flags say of settings.
-    pub fn flags(&self) -> Flags {
-        let running = &self.running;
-        Flags {
+    pub fn settings_flags(&self) -> SettingsFlags {
+        let running = &self.execution;
+        SettingsFlags {
             jobs: running.jobs,
-            fail_fast: running.on_failure(),
+            fail_fast: running.resolve_fail_fast(),
             timeout: running.timeout,
             idle_timeout: running.idle_timeout,
             leak_timeout: running.leak_timeout,
             load_timeout: self.host.load_timeout,
             retries: running.retries,
             flaky: running.flaky,
-            output: self.shown.output,
-            logs: self.shown.logs.clone(),
-            log_name: self.shown.log_name.clone(),
+            output: self.output.output,
+            logs: self.output.logs.clone(),
+            log_name: self.output.log_name.clone(),
             nox: self.host.nox.clone(),
             cache: self.dependencies.cache,
-            locked: self.dependencies.locked(),
+            locked: self.dependencies.locked_override(),
             max_age: self.dependencies.max_age,
         }
     }
@@ -194,16 +194,16 @@ impl RunArgs {
 /// Flags that say how noxide runs sessions.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Running")]
-pub struct Running {
+pub struct ExecutionArgs {
     /// CPUs to fill with sessions: a number or auto [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
-    pub jobs: Option<Jobs>,
+    pub jobs: Option<JobCount>,
     /// Run on after a failure, all but what requires it (the default)
     #[arg(long, overrides_with_all = ["fail_fast", "stop_on_first_error", "no_stop_on_first_error"])]
     pub keep_going: bool,
     /// After a failure start nothing more; wait lets sessions finish, kill ends them [default: wait]
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "wait")]
-    #[arg(hide_possible_values = true, value_parser = words::<FailFast>())]
+    #[arg(hide_possible_values = true, value_parser = choice_parser::<FailFast>())]
     #[arg(overrides_with_all = ["keep_going", "stop_on_first_error", "no_stop_on_first_error"])]
     pub fail_fast: Option<FailFast>,
     /// The same as --fail-fast=wait
@@ -226,19 +226,19 @@ pub struct Running {
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub retries: Option<u32>,
     /// Whether a pass after a failure is a pass or a fail [default: pass] [env: NOXIDE_FLAKY]
-    #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = words::<FlakyMode>())]
+    #[arg(long, value_name = "AS", hide_possible_values = true, value_parser = choice_parser::<FlakyMode>())]
     pub flaky: Option<FlakyMode>,
     /// Conflicts between sessions: auto uses what was learnt and traces again what changed, always traces all, never neither
-    #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = words::<TraceMode>(), hide_short_help = true)]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<TraceMode>(), hide_short_help = true)]
     pub trace: Option<TraceMode>,
     /// Show the plan and run nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-impl Running {
+impl ExecutionArgs {
     /// What a failure does, if a flag says so; the last of the flags that do.
-    pub fn on_failure(&self) -> Option<Option<FailFast>> {
+    pub fn resolve_fail_fast(&self) -> Option<Option<FailFast>> {
         if self.keep_going || self.no_stop_on_first_error {
             Some(None)
         } else if self.stop_on_first_error {
@@ -252,13 +252,13 @@ impl Running {
 /// Flags that say what people and machines get to see.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Output")]
-pub struct Shown {
+pub struct OutputArgs {
     /// Sessions' output: grouped, stream, labelled or quiet [env: NOXIDE_OUTPUT]
-    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = words::<OutputStyle>())]
+    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = choice_parser::<OutputStyle>())]
     pub output: Option<OutputStyle>,
     /// The result as text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text")]
-    pub format: Format,
+    pub format: OutputFormat,
     /// Write events to FILE as they happen, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
@@ -281,7 +281,7 @@ pub struct Shown {
 pub struct CiArgs {
     /// What it does around the run.
     #[command(flatten)]
-    pub ci: super::CiFlags,
+    pub ci: super::CiStepArgs,
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -295,7 +295,7 @@ pub struct ListArgs {
     pub load: LoadArgs,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
 /// Flags of `noxide graph`.
@@ -316,11 +316,11 @@ pub struct ReplayArgs {
     #[arg(value_name = "ID")]
     pub run: String,
     /// Sessions' output: grouped, stream, labelled or quiet
-    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = words::<OutputStyle>(), help_heading = "Output")]
+    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = choice_parser::<OutputStyle>(), help_heading = "Output")]
     pub output: Option<OutputStyle>,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
+    pub format: OutputFormat,
 }
 
 /// Pictures of a graph.
@@ -339,37 +339,37 @@ pub enum GraphFormat {
 
 /// Which sessions of the last run to run again.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rerun {
+pub enum RerunFilter {
     /// Those that failed, were aborted or cancelled.
     Failed,
 }
 
 impl Cli {
     /// Reads a command line, the program's name first; an error knows its exit code and how to print itself.
-    pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse_from(spell_out(argv)).map_err(|error| {
+    pub fn parse_args(argv: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse_from(expand_short_flags(argv)).map_err(|error| {
             // Whoever comes from nox may leave out the subcommand.
             let subcommand = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("<COMMAND>"));
-            if error.kind() == ErrorKind::UnknownArgument && subcommand { with_run_tip(error) } else { error }
+            if error.kind() == ErrorKind::UnknownArgument && subcommand { add_run_suggestion(error) } else { error }
         })?;
-        if let Command::Ci(ci) = &mut cli.command {
-            ci.run.behaviour.verbose = cli.global.verbose > 0;
+        if let CliCommand::Ci(ci) = &mut cli.command {
+            ci.run.nox_run.verbose = cli.global.verbose > 0;
         }
-        if let Command::Run(run) = &mut cli.command {
-            if run.environments.contradict() {
+        if let CliCommand::Run(run) = &mut cli.command {
+            if run.environments.has_backend_conflict() {
                 let text = "--no-venv cannot be used with another --force-venv-backend than none";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
             }
-            run.behaviour.verbose = cli.global.verbose > 0;
-            cli.global.color = cli.global.color.or(match (run.behaviour.forcecolor, run.behaviour.nocolor) {
-                (true, _) => Some(Colour::Always),
-                (_, true) => Some(Colour::Never),
+            run.nox_run.verbose = cli.global.verbose > 0;
+            cli.global.color = cli.global.color.or(match (run.nox_run.forcecolor, run.nox_run.nocolor) {
+                (true, _) => Some(ColorMode::Always),
+                (_, true) => Some(ColorMode::Never),
                 _ => None,
             });
             if run.list_sessions {
-                cli.command = Command::List(ListArgs {
+                cli.command = CliCommand::List(ListArgs {
                     load: LoadArgs { selection: run.selection.clone(), host: run.host.clone() },
-                    format: if run.json { Format::Json } else { run.shown.format },
+                    format: if run.json { OutputFormat::Json } else { run.output.format },
                 });
             }
         }
@@ -377,7 +377,7 @@ impl Cli {
     }
 }
 
-fn with_run_tip(mut error: clap::Error) -> clap::Error {
+fn add_run_suggestion(mut error: clap::Error) -> clap::Error {
     let tip = "nox's flags follow `noxide run`, as in `noxide run -s tests`";
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     error

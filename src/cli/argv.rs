@@ -3,23 +3,23 @@
 use std::ffi::{OsStr, OsString};
 
 /// The short flags that are no single letter, and what they stand for.
-const SHORT: &[(&str, &str)] =
+const TWO_LETTER_FLAGS: &[(&str, &str)] =
     &[("-db", "--default-venv-backend"), ("-fb", "--force-venv-backend"), ("-ts", "--add-timestamp")];
 
 /// Spells out nox's two-letter short flags, up to the first `--`.
-pub(super) fn spell_out(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(super) fn expand_short_flags(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut after_dashes = false;
     argv.into_iter()
         .map(|argument| {
             after_dashes |= argument == "--";
-            if after_dashes { argument } else { long_form(&argument).unwrap_or(argument) }
+            if after_dashes { argument } else { expand_flag(&argument).unwrap_or(argument) }
         })
         .collect()
 }
 
-fn long_form(argument: &OsStr) -> Option<OsString> {
+fn expand_flag(argument: &OsStr) -> Option<OsString> {
     let bytes = argument.as_encoded_bytes();
-    SHORT.iter().find_map(|(short, long)| {
+    TWO_LETTER_FLAGS.iter().find_map(|(short, long)| {
         let rest = bytes.strip_prefix(short.as_bytes())?;
         match std::str::from_utf8(rest).ok()? {
             "" => Some(OsString::from(*long)),
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     fn spelled(argv: &str) -> String {
-        let argv = spell_out(argv.split(' ').map(OsString::from));
+        let argv = expand_short_flags(argv.split(' ').map(OsString::from));
         argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 

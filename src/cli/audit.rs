@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
-use crate::audit::discover::{DiscoverError, files};
-use crate::audit::explain::{explain, page};
 use crate::audit::finding::{Finding, Severity};
-use crate::audit::init;
-use crate::audit::inventory::inventory;
-use crate::audit::mend::{FixPlan, Wanted, plan};
+use crate::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::inventory::build_inventory;
 use crate::audit::noxfile::Noxfile;
-use crate::audit::options::{AuditOptions, RuleSettings, Version};
-use crate::audit::report::audit as look;
+use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};
+use crate::audit::project::AuditProject;
+use crate::audit::project_files::{DiscoverError, find_project_files};
+use crate::audit::rule_docs::{render_rule_page, render_rules_document};
+use crate::audit::rule_runner::run_audit as look;
 use crate::audit::rules;
-use crate::audit::survey::Project;
-use crate::config::{AuditFlags, AuditSettings, load};
-use crate::output::findings::{self, Tally};
-use crate::output::{Paint, plural};
+use crate::audit::starter_workflow;
+use crate::config::{AuditFlags, AuditSettings, load_settings};
+use crate::output::findings::{self, FindingCounts};
+use crate::output::{OutputTheme, pluralize};
 use crate::project::SessionName;
-use crate::record::{CacheCost, Folder, History};
+use crate::record::{CacheCost, RunStore, SessionHistory};
 
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct AuditArgs {
     pub runner_capacity: Option<NonZeroUsize>,
     /// The forge's version, such as 14 for Forgejo or 1.26 for Gitea
     #[arg(long, value_name = "VERSION", help_heading = "Selection")]
-    pub forge_version: Option<Version>,
+    pub forge_version: Option<ForgeVersion>,
     /// Say also what only some want to hear
     #[arg(long, help_heading = "Selection")]
     pub pedantic: bool,
@@ -70,7 +70,7 @@ pub struct AuditArgs {
     #[arg(long, help_heading = "Guard")]
     pub check: bool,
     /// The mildest severity that counts for --check: info, low, medium or high
-    #[arg(long, value_name = "SEVERITY", value_parser = severity, help_heading = "Guard")]
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity, help_heading = "Guard")]
     pub fail_on: Option<Severity>,
     /// Pass over what this file knows
     #[arg(long, value_name = "FILE", help_heading = "Guard")]
@@ -126,16 +126,16 @@ pub enum AuditFormat {
 
 /// What a command says and how it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct CommandOutput {
     /// For the standard output.
-    pub out: String,
+    pub stdout: String,
     /// For the error stream.
-    pub err: String,
+    pub stderr: String,
     /// The exit code.
-    pub exit: u8,
+    pub exit_code: u8,
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
+fn parse_severity(text: &str) -> Result<Severity, String> {
     let named = Severity::ALL.into_iter().find(|severity| severity.as_str() == text);
     named.ok_or_else(|| format!("`{text}` is no severity: info, low, medium or high"))
 }
@@ -144,38 +144,43 @@ fn severity(text: &str) -> Result<Severity, String> {
 ///
 /// # Errors
 /// When settings are wrong.
-pub(super) fn audit(args: &AuditArgs, root: &Path, paint: Paint, width: Option<usize>) -> Result<Said, Failure> {
+pub(super) fn audit_workflows(
+    args: &AuditArgs,
+    root: &Path,
+    paint: OutputTheme,
+    width: Option<usize>,
+) -> Result<CommandOutput, CliError> {
     if args.rules {
-        return Ok(Said { out: page(), ..Said::default() });
+        return Ok(CommandOutput { stdout: render_rules_document(), ..CommandOutput::default() });
     }
     if let Some(name) = &args.explain {
-        return Ok(match rules::find(name) {
-            Some(rule) => Said { out: explain(rule, 1), ..Said::default() },
-            None => failed(2, &format!("there is no rule `{name}`{}", nearest(name))),
+        return Ok(match rules::find_rule(name) {
+            Some(rule) => CommandOutput { stdout: render_rule_page(rule, 1), ..CommandOutput::default() },
+            None => error_output(2, &format!("there is no rule `{name}`{}", suggest_rule(name))),
         });
     }
-    if let Some(name) = args.disable.iter().find(|name| rules::find(name).is_none()) {
-        return Ok(failed(2, &format!("there is no rule `{name}`{}", nearest(name))));
+    if let Some(name) = args.disable.iter().find(|name| rules::find_rule(name).is_none()) {
+        return Ok(error_output(2, &format!("there is no rule `{name}`{}", suggest_rule(name))));
     }
-    let settings = settings(&flags(args), root)?;
+    let settings = resolve_audit_settings(&audit_flags(args), root)?;
     let mut args = args.clone();
     args.baseline = settings.baseline.value.clone().map(PathBuf::from);
-    let options = AuditOptions { cache_losses: cache_losses(root), ..options(&args, &settings) };
-    let project = match Project::read(root, &args.paths, None, options) {
+    let options = AuditOptions { cache_losses: load_cache_losses(root), ..audit_options(&args, &settings) };
+    let project = match AuditProject::load(root, &args.paths, None, options) {
         Ok(project) => project,
-        Err(error @ DiscoverError::Nothing(_)) => return Ok(failed(4, &error.to_string())),
-        Err(error) => return Ok(failed(3, &error.to_string())),
+        Err(error @ DiscoverError::NoWorkflows(_)) => return Ok(error_output(4, &error.to_string())),
+        Err(error) => return Ok(error_output(3, &error.to_string())),
     };
     Ok(if args.inventory {
-        inventoried(&project, args.format, width)
+        inventory_output(&project, args.format, width)
     } else if args.fix || args.unsafe_fixes || args.diff {
-        mended(&args, root, project)
+        apply_fixes(&args, root, project)
     } else {
-        found(&args, root, &project, paint, width)
+        findings_output(&args, root, &project, paint, width)
     })
 }
 
-fn flags(args: &AuditArgs) -> AuditFlags {
+fn audit_flags(args: &AuditArgs) -> AuditFlags {
     AuditFlags {
         dialect: args.dialect,
         runner_capacity: args.runner_capacity,
@@ -185,41 +190,42 @@ fn flags(args: &AuditArgs) -> AuditFlags {
     }
 }
 
-fn settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, Failure> {
-    let file = load(root).map_err(Failure::Settings)?;
-    let settings = AuditSettings::resolve(flags, &|name| std::env::var_os(name), &file).map_err(Failure::Settings)?;
-    let known: Vec<&str> = rules::all().iter().flat_map(|rule| [rule.name.id, rule.name.name]).collect();
-    let wrong = settings.check_rules(&known);
-    if wrong.is_empty() { Ok(settings) } else { Err(Failure::Settings(wrong)) }
+fn resolve_audit_settings(flags: &AuditFlags, root: &Path) -> Result<AuditSettings, CliError> {
+    let file = load_settings(root).map_err(CliError::Settings)?;
+    let settings = AuditSettings::resolve(flags, &|name| std::env::var_os(name), &file).map_err(CliError::Settings)?;
+    let known: Vec<&str> = rules::all_rules().iter().flat_map(|rule| [rule.ident.id, rule.ident.name]).collect();
+    let wrong = settings.validate_rules(&known);
+    if wrong.is_empty() { Ok(settings) } else { Err(CliError::Settings(wrong)) }
 }
 
-fn options(args: &AuditArgs, settings: &AuditSettings) -> AuditOptions {
-    let mut options = settings.options();
-    for rule in args.disable.iter().filter_map(|name| rules::find(name)) {
+fn audit_options(args: &AuditArgs, settings: &AuditSettings) -> AuditOptions {
+    let mut options = settings.audit_options();
+    for rule in args.disable.iter().filter_map(|name| rules::find_rule(name)) {
         let off = RuleSettings { disable: true, ..RuleSettings::default() };
-        options.rules.insert(rule.name.id.to_owned(), off);
+        options.rules.insert(rule.ident.id.to_owned(), off);
     }
     options
 }
 
 /// How many of the newest records are asked what the cache costs.
-const RECORDS: usize = 50;
+const MAX_COST_RECORDS: usize = 50;
 
 /// What the project's own records say of sessions for which restoring took longer than it saved.
-fn cache_losses(root: &Path) -> BTreeMap<String, String> {
+fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
     // Only reads: a tree without `.noxide` stays without.
-    let records = Folder::existing(root).map(|folder| folder.newest(RECORDS)).unwrap_or_default();
+    let records =
+        RunStore::open_existing(root).map(|folder| folder.newest_records(MAX_COST_RECORDS)).unwrap_or_default();
     let results = records.iter().flat_map(|record| &record.sessions).filter_map(|session| session.result.as_ref());
-    let costs = CacheCost::of(results).into_iter();
-    costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.loss()?))).collect()
+    let costs = CacheCost::measure_by_session(results).into_iter();
+    costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.describe_loss()?))).collect()
 }
 
-fn failed(exit: u8, message: &str) -> Said {
-    Said { err: format!("error: {message}\n"), exit, ..Said::default() }
+fn error_output(exit: u8, message: &str) -> CommandOutput {
+    CommandOutput { stderr: format!("error: {message}\n"), exit_code: exit, ..CommandOutput::default() }
 }
 
-fn nearest(name: &str) -> String {
-    let known = rules::all().iter().flat_map(|rule| [rule.name.id, rule.name.name]);
+fn suggest_rule(name: &str) -> String {
+    let known = rules::all_rules().iter().flat_map(|rule| [rule.ident.id, rule.ident.name]);
     let near =
         known.map(|known| (strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()), known)).min();
     near.filter(|(distance, _)| *distance <= 3)
@@ -227,90 +233,102 @@ fn nearest(name: &str) -> String {
         .unwrap_or_default()
 }
 
-fn inventoried(project: &Project, format: AuditFormat, width: Option<usize>) -> Said {
+fn inventory_output(project: &AuditProject, format: AuditFormat, width: Option<usize>) -> CommandOutput {
     // Only reads: a tree without `.noxide` stays without.
-    let records = Folder::existing(&project.root).map(|folder| folder.newest(History::RUNS));
-    let history = History::new(&records.unwrap_or_default());
-    let usual = |name: &str| history.usual(&SessionName::new(name)).map(|usual| usual.wall);
-    let table = inventory(project, &usual);
+    let records = RunStore::open_existing(&project.root).map(|folder| folder.newest_records(SessionHistory::MAX_RUNS));
+    let history = SessionHistory::from_records(&records.unwrap_or_default());
+    let usual = |name: &str| history.usual_stats(&SessionName::new(name)).map(|usual| usual.wall_ms);
+    let table = build_inventory(project, &usual);
     let out = match format {
         AuditFormat::Json => serde_json::to_string_pretty(&table).map(|text| text + "\n").unwrap_or_default(),
-        AuditFormat::Markdown => table.markdown(),
-        _ => table.text(width),
+        AuditFormat::Markdown => table.render_markdown(),
+        _ => table.render_text(width),
     };
-    Said { out, ..Said::default() }
+    CommandOutput { stdout: out, ..CommandOutput::default() }
 }
 
-fn found(args: &AuditArgs, root: &Path, project: &Project, paint: Paint, width: Option<usize>) -> Said {
+fn findings_output(
+    args: &AuditArgs,
+    root: &Path,
+    project: &AuditProject,
+    paint: OutputTheme,
+    width: Option<usize>,
+) -> CommandOutput {
     let audit = look(project);
-    let mut tally = Tally { files: project.workflows.len() + project.broken.len(), ignored: audit.ignored, known: 0 };
+    let mut tally = FindingCounts {
+        workflow_files: project.workflows.len() + project.parse_failures.len(),
+        ignored: audit.ignored_count,
+        in_baseline: 0,
+    };
     let mut all = audit.findings;
     if args.write_baseline && args.baseline.is_none() {
-        return failed(2, "--write-baseline needs --baseline FILE, or `baseline` in the settings");
+        return error_output(2, "--write-baseline needs --baseline FILE, or `baseline` in the settings");
     }
     if let Some(path) = &args.baseline {
         let path = root.join(path);
         if args.write_baseline {
-            let text = Baseline::of(&all).text();
+            let text = Baseline::from_findings(&all).to_json();
             return match crate::fs::write_atomic(&path, text.as_bytes()) {
                 Ok(()) => {
-                    let findings = plural(all.len(), "finding");
-                    Said { out: format!("{findings} written to {}\n", path.display()), ..Said::default() }
+                    let findings = pluralize(all.len(), "finding");
+                    CommandOutput {
+                        stdout: format!("{findings} written to {}\n", path.display()),
+                        ..CommandOutput::default()
+                    }
                 }
-                Err(error) => failed(3, &error.to_string()),
+                Err(error) => error_output(3, &error.to_string()),
             };
         }
         match Baseline::read(&path) {
-            Ok(baseline) => (all, tally.known) = baseline.without(all),
-            Err(error) => return failed(3, &error.to_string()),
+            Ok(baseline) => (all, tally.in_baseline) = baseline.remove_known(all),
+            Err(error) => return error_output(3, &error.to_string()),
         }
     }
     let out = match args.format {
-        AuditFormat::Text => findings::pretty(&all, tally, paint, width),
-        AuditFormat::Json => findings::json(&all, tally),
-        AuditFormat::Sarif => findings::sarif(&all),
-        AuditFormat::Github => findings::github(&all, tally),
-        AuditFormat::Forgejo => findings::forgejo(&all, tally),
-        AuditFormat::Markdown => findings::markdown(&all, tally),
+        AuditFormat::Text => findings::render_pretty(&all, tally, paint, width),
+        AuditFormat::Json => findings::render_json(&all, tally),
+        AuditFormat::Sarif => findings::render_sarif(&all),
+        AuditFormat::Github => findings::render_github(&all, tally),
+        AuditFormat::Forgejo => findings::render_forgejo(&all, tally),
+        AuditFormat::Markdown => findings::render_markdown(&all, tally),
     };
-    Said { out, exit: guard(args, &all), ..Said::default() }
+    CommandOutput { stdout: out, exit_code: check_exit_code(args, &all), ..CommandOutput::default() }
 }
 
-fn guard(args: &AuditArgs, findings: &[Finding]) -> u8 {
+fn check_exit_code(args: &AuditArgs, findings: &[Finding]) -> u8 {
     let least = args.fail_on.unwrap_or(Severity::Info);
     u8::from(args.check && findings.iter().any(|finding| finding.severity >= least))
 }
 
-fn mended(args: &AuditArgs, root: &Path, project: Project) -> Said {
-    let wanted = if args.unsafe_fixes { Wanted::All } else { Wanted::Safe };
+fn apply_fixes(args: &AuditArgs, root: &Path, project: AuditProject) -> CommandOutput {
+    let wanted = if args.unsafe_fixes { FixLevel::All } else { FixLevel::Safe };
     let before = look(&project).findings.len();
-    let plan = plan(project, wanted);
-    let mut said = Said::default();
+    let plan = plan_fixes(project, wanted);
+    let mut said = CommandOutput::default();
     if args.diff {
-        for changed in &plan.files {
+        for changed in &plan.changed_files {
             let diff = similar::TextDiff::from_lines(&changed.old.text, &changed.new.text);
             let path = &changed.old.path;
-            said.out.push_str(&diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string());
+            said.stdout.push_str(&diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string());
         }
     } else {
-        for changed in &plan.files {
+        for changed in &plan.changed_files {
             if let Err(error) = crate::fs::write_atomic(&root.join(&changed.new.path), changed.new.text.as_bytes()) {
-                return failed(3, &error.to_string());
+                return error_output(3, &error.to_string());
             }
         }
     }
-    said.err = told(&plan, before, args.diff);
-    said.exit = guard(args, &look(&plan.project).findings);
+    said.stderr = format_fix_summary(&plan, before, args.diff);
+    said.exit_code = check_exit_code(args, &look(&plan.project).findings);
     said
 }
 
 /// What was mended in each file, what was not, and what is left.
-fn told(plan: &FixPlan, before: usize, only_shown: bool) -> String {
-    let done = plan.applied.iter().map(|done| (&done.path, format!("  {}  {}", done.rule, done.title)));
-    let dropped = plan
-        .dropped
-        .iter()
-        .map(|dropped| (&dropped.path, format!("  {}  not done: {}: {}", dropped.rule, dropped.title, dropped.gate)));
+fn format_fix_summary(plan: &FixPlan, before: usize, only_shown: bool) -> String {
+    let done = plan.applied.iter().map(|done| (&done.path, format!("  {}  {}", done.rule_id, done.title)));
+    let dropped = plan.rejected.iter().map(|dropped| {
+        (&dropped.path, format!("  {}  not done: {}: {}", dropped.rule_id, dropped.title, dropped.error))
+    });
     let mut files: Vec<(&String, Vec<(String, usize)>)> = Vec::new();
     for (path, line) in done.chain(dropped) {
         let at = files.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
@@ -332,8 +350,8 @@ fn told(plan: &FixPlan, before: usize, only_shown: bool) -> String {
     }
     let left = look(&plan.project).findings.len();
     let verb = if only_shown { "would mend" } else { "mended" };
-    let (files, fixes) = (plural(plan.files.len(), "file"), plural(plan.applied.len(), "fix"));
-    text.push_str(&format!("{verb} {files} by {fixes}: {} before, {left} left\n", plural(before, "finding")));
+    let (files, fixes) = (pluralize(plan.changed_files.len(), "file"), pluralize(plan.applied.len(), "fix"));
+    text.push_str(&format!("{verb} {files} by {fixes}: {} before, {left} left\n", pluralize(before, "finding")));
     text
 }
 
@@ -341,44 +359,48 @@ fn told(plan: &FixPlan, before: usize, only_shown: bool) -> String {
 ///
 /// # Errors
 /// When settings are wrong.
-pub(super) fn init(args: &InitArgs, root: &Path) -> Result<Said, Failure> {
+pub(super) fn init_workflow(args: &InitArgs, root: &Path) -> Result<CommandOutput, CliError> {
     if !args.new {
-        let settings = settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
-        let project = Project::read(root, &[], None, settings.options());
-        if let Some(project) = project.ok().filter(runs_nox) {
+        let settings = resolve_audit_settings(&AuditFlags { dialect: args.dialect, ..AuditFlags::default() }, root)?;
+        let project = AuditProject::load(root, &[], None, settings.audit_options());
+        if let Some(project) = project.ok().filter(has_nox_calls) {
             let fixes = AuditArgs { unsafe_fixes: true, diff: args.dry_run, ..AuditArgs::default() };
-            return Ok(mended(&fixes, root, project));
+            return Ok(apply_fixes(&fixes, root, project));
         }
     }
-    Ok(from_nothing(args, root))
+    Ok(create_workflow(args, root))
 }
 
 /// Whether a workflow runs nox itself, and not noxide.
-fn runs_nox(project: &Project) -> bool {
-    project.jobs().any(|view| view.survey.calls.iter().any(|call| !call.nox.noxide))
+fn has_nox_calls(project: &AuditProject) -> bool {
+    project.job_views().any(|view| view.analysis.nox_calls.iter().any(|call| !call.parsed.is_noxide))
 }
 
-fn from_nothing(args: &InitArgs, root: &Path) -> Said {
+fn create_workflow(args: &InitArgs, root: &Path) -> CommandOutput {
     let there = |folder: &str| root.join(folder).is_dir();
     let dialect = args.dialect.unwrap_or_else(|| match (there(".forgejo"), there(".gitea"), there(".github")) {
         (false, true, _) => Dialect::Gitea,
         (false, false, true) => Dialect::Github,
         _ => Dialect::Forgejo,
     });
-    let files = files(root);
-    let noxfile = files.noxfile.as_deref().and_then(|name| Noxfile::read(root, name));
-    let (path, text) = init::workflow(dialect, &files, noxfile.as_ref(), &args.branch);
+    let files = find_project_files(root);
+    let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
+    let (path, text) = starter_workflow::generate_workflow(dialect, &files, noxfile.as_ref(), &args.branch);
     if args.dry_run {
-        return Said { out: text, ..Said::default() };
+        return CommandOutput { stdout: text, ..CommandOutput::default() };
     }
     let target = root.join(&path);
     if target.exists() {
-        return failed(2, &format!("{path} is there already; `noxide audit --fix` mends it"));
+        return error_output(2, &format!("{path} is there already; `noxide audit --fix` mends it"));
     }
     let made =
         target.parent().map_or(Ok(()), |folder| fs_err::create_dir_all(folder).map_err(|error| error.to_string()));
     match made.and_then(|()| crate::fs::write_atomic(&target, text.as_bytes()).map_err(|error| error.to_string())) {
-        Ok(()) => Said { out: format!("{path}\n"), err: init::LOOK.to_owned(), ..Said::default() },
-        Err(error) => failed(3, &error),
+        Ok(()) => CommandOutput {
+            stdout: format!("{path}\n"),
+            stderr: starter_workflow::REVIEW_NOTE.to_owned(),
+            ..CommandOutput::default()
+        },
+        Err(error) => error_output(3, &error),
     }
 }

@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::format::Format;
+use super::output_format::OutputFormat;
 use crate::report::bench::BenchPlan;
 
 /// Flags of `noxide bench`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct BenchArgs {
     /// Rounds that count
-    #[arg(long, value_name = "N", default_value_t = BenchPlan::ROUNDS, help_heading = "Rounds")]
+    #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
     pub rounds: usize,
     /// Rounds before these that do not
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
     pub warmup: usize,
     /// What each round measures: cold, warm or both
     #[arg(long, value_name = "WHICH", default_value = "both", hide_possible_values = true, help_heading = "Rounds")]
-    pub caches: WhichCaches,
+    pub caches: BenchCacheChoice,
     /// Go on where a command fails; its time counts all the same
     #[arg(short, long, help_heading = "Rounds")]
     pub ignore_failure: bool,
@@ -44,7 +44,7 @@ pub struct BenchArgs {
 
 /// What each round measures.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhichCaches {
+pub enum BenchCacheChoice {
     /// Cold, then warm.
     #[default]
     Both,
@@ -69,7 +69,7 @@ pub enum BenchFormat {
 
 impl BenchFormat {
     /// Whether mistakes are told as a document, too.
-    pub(super) fn as_plain(self) -> Format {
-        if self == Self::Json { Format::Json } else { Format::Text }
+    pub(super) fn error_format(self) -> OutputFormat {
+        if self == Self::Json { OutputFormat::Json } else { OutputFormat::Text }
     }
 }

@@ -3,60 +3,61 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{CiArgs, Format};
-use super::coverage::combine;
-use super::failure::Failure;
-use super::listing::print;
-use super::opened::root;
-use super::run::{self, Ended, SIGNALS};
-use super::screen::{Screen, say};
+use super::args::{CiArgs, OutputFormat};
+use super::coverage::combine_coverage;
+use super::error::CliError;
+use super::list::print_stdout;
+use super::loaded_project::settings_root;
+use super::output_context::{OutputContext, print_stderr};
+use super::run::{self, EXIT_SIGNAL_BASE, RunCommandResult};
 use crate::fs::write_atomic;
 
 /// What a run's folder has that goes into the folder of `--dir`.
-const KEPT: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
+const GATHERED_NAMES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
 
 /// Does all of a CI job and gives the exit code: that of the run, or 1 where too little is covered.
 ///
 /// # Errors
 /// When the run cannot even begin, or what it left cannot be gathered.
-pub(super) fn ci(args: &CiArgs, screen: &Screen) -> Result<u8, Failure> {
+pub(super) fn run_ci_job(args: &CiArgs, screen: &OutputContext) -> Result<u8, CliError> {
     let mut run_args = args.run.clone();
-    let dir = std::path::absolute(&args.ci.dir).map_err(|source| system("cannot find --dir", source))?;
-    clear(&dir).map_err(|source| system("cannot use --dir", source))?;
-    run_args.shown.junit.get_or_insert_with(|| dir.join("junit.xml"));
-    let root = root(args.run.selection.noxfile.as_deref().map(Path::new));
-    let Ended { mut exit, folder: record, mut provision } = run::run(&run_args, screen, Some(&args.ci.remote))?;
+    let dir = std::path::absolute(&args.ci.dir).map_err(|source| io_error("cannot find --dir", source))?;
+    reset_output_dir(&dir).map_err(|source| io_error("cannot use --dir", source))?;
+    run_args.output.junit.get_or_insert_with(|| dir.join("junit.xml"));
+    let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
+    let RunCommandResult { mut exit_code, run_dir: record, mut provisioner } =
+        run::run_sessions(&run_args, screen, Some(&args.ci.remote))?;
     if let Some(run) = &record {
-        gather(run, &dir).map_err(|source| system("cannot gather what the run left", source))?;
+        copy_run_files(run, &dir).map_err(|source| io_error("cannot gather what the run left", source))?;
     }
     let mut lines = Vec::new();
-    if let Some(provision) = &mut provision {
-        provision.close();
-        let trouble = args.ci.write_sums.then(|| provision.write_sums()).flatten();
-        lines.extend(provision.lines().into_iter().chain(trouble).map(|line| format!("cache: {line}")));
-        let text = format!("{:#}\n", provision.document());
-        write_atomic(&dir.join("cache.json"), text.as_bytes()).map_err(|source| system("cannot write", source))?;
+    if let Some(provision) = &mut provisioner {
+        provision.finish_upload();
+        let trouble = args.ci.write_sums.then(|| provision.write_checksums()).flatten();
+        lines.extend(provision.summary_lines().into_iter().chain(trouble).map(|line| format!("cache: {line}")));
+        let text = format!("{:#}\n", provision.to_json());
+        write_atomic(&dir.join("cache.json"), text.as_bytes()).map_err(|source| io_error("cannot write", source))?;
     }
-    if args.ci.coverage && exit <= SIGNALS {
-        exit = exit.max(covered(args, &root, record.as_deref(), &dir, &mut lines));
+    if args.ci.coverage && exit_code <= EXIT_SIGNAL_BASE {
+        exit_code = exit_code.max(check_coverage(args, &root, record.as_deref(), &dir, &mut lines));
     }
     lines.push(format!("gathered in {}", args.ci.dir.display()));
-    tell(args, &lines);
-    Ok(exit)
+    print_summary(args, &lines);
+    Ok(exit_code)
 }
 
-fn system(what: &str, source: std::io::Error) -> Failure {
-    Failure::System { what: what.to_owned(), source }
+fn io_error(what: &str, source: std::io::Error) -> CliError {
+    CliError::Io { context: what.to_owned(), source }
 }
 
 /// Combines coverage data and holds it to the floor.
-fn covered(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, lines: &mut Vec<String>) -> u8 {
+fn check_coverage(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, lines: &mut Vec<String>) -> u8 {
     let folders: Vec<PathBuf> = std::iter::once(root.to_path_buf()).chain(run.map(Path::to_path_buf)).collect();
-    match combine(&folders, &[], dir) {
+    match combine_coverage(&folders, &[], dir) {
         Ok(found) => {
             let mut exit = 0;
             for found in found {
-                let low = args.ci.fail_under.filter(|floor| found.hundredths() < floor.0);
+                let low = args.ci.fail_under.filter(|floor| found.percent_hundredths() < floor.0);
                 let than = low.map(|floor| format!(", less than the {} % asked", f64::from(floor.0) / 100.0));
                 exit = exit.max(u8::from(low.is_some()));
                 let than = than.unwrap_or_default();
@@ -66,17 +67,17 @@ fn covered(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, lines: &m
         }
         Err(failure) => {
             lines.push(format!("coverage: {failure}"));
-            failure.exit()
+            failure.exit_code()
         }
     }
 }
 
 /// Makes the folder, and removes what an earlier run of this command left there.
-fn clear(dir: &Path) -> std::io::Result<()> {
+fn reset_output_dir(dir: &Path) -> std::io::Result<()> {
     fs_err::create_dir_all(dir)?;
     // Nothing in it is a change of the project.
     write_atomic(&dir.join(".gitignore"), b"*\n")?;
-    for name in KEPT.iter().chain(&["junit.xml", "cache.json", "coverage.json", ".coverage"]) {
+    for name in GATHERED_NAMES.iter().chain(&["junit.xml", "cache.json", "coverage.json", ".coverage"]) {
         let path = dir.join(name);
         let removed = if path.is_dir() { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
         if let Err(error) = removed
@@ -89,25 +90,25 @@ fn clear(dir: &Path) -> std::io::Result<()> {
 }
 
 /// Copies what a run left into the folder.
-fn gather(run: &Path, dir: &Path) -> std::io::Result<()> {
-    for name in KEPT {
-        crate::record::copy(&run.join(name), &dir.join(name))?;
+fn copy_run_files(run: &Path, dir: &Path) -> std::io::Result<()> {
+    for name in GATHERED_NAMES {
+        crate::record::copy_tree(&run.join(name), &dir.join(name))?;
     }
     Ok(())
 }
 
 /// Says what was done around the run: on the standard output, or the error stream where that is a document's; and in the
 /// summary that the forge shows.
-fn tell(args: &CiArgs, lines: &[String]) {
+fn print_summary(args: &CiArgs, lines: &[String]) {
     let text = lines.iter().fold(String::new(), |text, line| text + line + "\n");
-    match args.run.shown.format {
-        Format::Text => print(&text),
-        Format::Json => say(text.trim_end()),
+    match args.run.output.format {
+        OutputFormat::Text => print_stdout(&text),
+        OutputFormat::Json => print_stderr(text.trim_end()),
     }
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
     let list = lines.iter().fold("\n".to_owned(), |text, line| text + "- " + line + "\n");
     let opened = fs_err::OpenOptions::new().create(true).append(true).open(PathBuf::from(path));
     if let Err(error) = opened.and_then(|mut file| file.write_all(list.as_bytes())) {
-        say(&format!("warning: the summary: {error}"));
+        print_stderr(&format!("warning: the summary: {error}"));
     }
 }

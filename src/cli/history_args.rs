@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::format::Format;
+use super::output_format::OutputFormat;
 
 /// Flags of `noxide history`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -28,5 +28,5 @@ pub struct ImportArgs {
     pub sources: Vec<String>,
     /// The result as text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
+    pub format: OutputFormat,
 }

@@ -1,33 +1,34 @@
 //! `noxide matrix` and `--shard`: sessions dealt to several runners.
 
-use super::ci_flags::MatrixArgs;
-use super::failure::Failure;
-use super::format::Format;
-use super::listing::{open, print};
-use super::opened::Opened;
-use super::screen::{Screen, say};
-use crate::output::{MatrixEntry, matrix_json, matrix_yaml};
-use crate::record::{Folder, History, ShardFacts};
+use super::ci_args::MatrixArgs;
+use super::error::CliError;
+use super::list::{load_for_listing, print_stdout};
+use super::loaded_project::LoadedProject;
+use super::output_context::{OutputContext, print_stderr};
+use super::output_format::OutputFormat;
+use crate::output::{MatrixEntry, render_matrix_json, render_matrix_yaml};
+use crate::record::{RunStore, SessionHistory, ShardMetadata};
 use crate::run::{Shard, ShardPlan};
 
 /// Exit code where nothing was selected.
-const NOTHING_SELECTED: u8 = 4;
+const EXIT_NOTHING_SELECTED: u8 = 4;
 
 /// Prints the matrix, balanced by history. Parts that would be empty are left out.
 ///
 /// # Errors
 /// When the project cannot be opened, or needs form a circle.
-pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> {
-    let opened = open(&args.load, screen)?;
+pub(super) fn print_matrix(args: &MatrixArgs, screen: &OutputContext) -> Result<u8, CliError> {
+    let opened = load_for_listing(&args.load, screen)?;
     if opened.manifest.queue.is_empty() {
-        say("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(NOTHING_SELECTED);
+        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
+        return Ok(EXIT_NOTHING_SELECTED);
     }
-    let history = Folder::existing(&opened.manifest.root).map(|folder| folder.history()).unwrap_or_default();
+    let history =
+        RunStore::open_existing(&opened.manifest.root).map(|folder| folder.load_history()).unwrap_or_default();
     let plan = ShardPlan::new(&opened.manifest, &opened.options, &history, args.shards)?;
     let name = |id: &crate::project::SessionId| opened.manifest.sessions[id.0].name.clone();
     let parts: Vec<_> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();
-    let known = |part: &&crate::run::Part| part.sessions.iter().all(|id| history.usual(&name(id)).is_some());
+    let known = |part: &&crate::run::ShardPart| part.sessions.iter().all(|id| history.usual_stats(&name(id)).is_some());
     let entries: Vec<MatrixEntry> = parts
         .iter()
         .enumerate()
@@ -37,9 +38,9 @@ pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> 
             usual: known(part).then_some(part.weight),
         })
         .collect();
-    print(&match args.format {
-        Format::Text => matrix_yaml(&entries),
-        Format::Json => format!("{}\n", matrix_json(&entries)),
+    print_stdout(&match args.format {
+        OutputFormat::Text => render_matrix_yaml(&entries),
+        OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
     Ok(0)
 }
@@ -50,11 +51,11 @@ pub(super) fn matrix(args: &MatrixArgs, screen: &Screen) -> Result<u8, Failure> 
 ///
 /// # Errors
 /// When needs form a circle.
-pub(super) fn cut(opened: &mut Opened, shard: Shard) -> Result<ShardFacts, Failure> {
-    let plan = ShardPlan::new(&opened.manifest, &opened.options, &History::default(), shard.count)?;
+pub(super) fn select_shard(opened: &mut LoadedProject, shard: Shard) -> Result<ShardMetadata, CliError> {
+    let plan = ShardPlan::new(&opened.manifest, &opened.options, &SessionHistory::default(), shard.count)?;
     let mine = plan.parts.into_iter().nth(shard.index.get() - 1).unwrap_or_default();
     let all = opened.manifest.queue.iter().map(|id| opened.manifest.sessions[id.0].name.clone()).collect::<Vec<_>>();
     opened.notices.push(format!("shard {shard}: {} of {} sessions", mine.sessions.len(), all.len()));
     opened.manifest.queue.retain(|id| mine.sessions.contains(id));
-    Ok(ShardFacts { index: shard.index.get(), count: shard.count.get(), sessions: all })
+    Ok(ShardMetadata { index: shard.index.get(), count: shard.count.get(), sessions: all })
 }

@@ -2,63 +2,63 @@
 
 mod args;
 mod argv;
-mod audience;
 mod audit;
 mod bench;
 mod bench_args;
+mod bench_runner;
 mod cache;
-mod cache_flags;
-mod chosen;
+mod checkout_copy;
 mod ci;
-mod ci_flags;
-mod copy;
+mod ci_args;
+mod compare_target;
 mod coverage;
-mod dependencies;
-mod failure;
-mod format;
+mod dependency_args;
+mod error;
 mod gate;
 mod history;
 mod history_args;
-mod host_flags;
-mod keyed;
-mod listing;
+mod host_args;
+mod list;
+mod loaded_project;
+mod lock_constraints;
 mod main;
 mod matrix;
-mod measure;
 mod merge;
-mod mistakes;
-mod nox_flags;
-mod opened;
+mod nox_args;
+mod output_context;
+mod output_format;
+mod planned_run;
 mod provision;
-mod races;
 mod replay;
 mod report;
 mod report_args;
 mod run;
-mod screen;
-mod side;
+mod session_keys;
+mod settings_diagnostics;
+mod signals;
+mod subscribers;
 mod trace;
 mod trace_args;
-mod traced;
-mod watch;
-mod words;
+mod trace_report;
+mod trace_setup;
+mod value_parser;
 
 pub use args::{
-    CiArgs, Cli, Command, Format, Global, GraphArgs, GraphFormat, HostArgs, ListArgs, LoadArgs, ReplayArgs, Rerun,
-    RunArgs, Running, Shown,
+    CiArgs, Cli, CliCommand, ExecutionArgs, GlobalArgs, GraphArgs, GraphFormat, HostArgs, ListArgs, LoadArgs,
+    OutputArgs, OutputFormat, ReplayArgs, RerunFilter, RunArgs,
 };
-pub use audit::{AuditArgs, AuditFormat, InitArgs, Said};
-use audit::{audit, init};
-pub use bench_args::{BenchArgs, BenchFormat, WhichCaches};
+pub use audit::{AuditArgs, AuditFormat, CommandOutput, InitArgs};
+use audit::{audit_workflows, init_workflow};
+pub use bench_args::{BenchArgs, BenchCacheChoice, BenchFormat};
 pub use cache::{
     CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
     CacheVerifyArgs, UvArgs,
 };
-pub use cache_flags::CacheFlags;
-pub use ci_flags::{CiFlags, GateArgs, MatrixArgs, MergeArgs, Percent};
+pub use ci_args::{CiStepArgs, GateArgs, MatrixArgs, MergeArgs, PercentHundredths};
+pub use dependency_args::DependencyArgs;
 pub use history_args::{HistoryArgs, HistoryCommand, ImportArgs};
 pub use main::main;
-pub use mistakes::mistakes;
-pub use nox_flags::{Behaviour, Environments, Selection};
+pub use nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
 pub use report_args::{ReportArgs, ReportFormat};
+pub use settings_diagnostics::settings_diagnostics;
 pub use trace_args::TraceArgs;

@@ -4,19 +4,19 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::format::Format;
-use super::host_flags::HostArgs;
-use super::nox_flags::{Environments, Selection};
+use super::host_args::HostArgs;
+use super::nox_args::{EnvironmentArgs, SelectionArgs};
+use super::output_format::OutputFormat;
 
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceArgs {
     /// Which sessions.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// How environments are made.
     #[command(flatten)]
-    pub environments: Environments,
+    pub environments: EnvironmentArgs,
     /// Write what keeps them apart into the settings
     #[arg(long, help_heading = "What follows", conflicts_with = "check")]
     pub apply: bool,
@@ -25,7 +25,7 @@ pub struct TraceArgs {
     pub check: bool,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: Format,
+    pub format: OutputFormat,
     /// How nox is found and started.
     #[command(flatten)]
     pub host: HostArgs,

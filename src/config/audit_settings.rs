@@ -2,12 +2,12 @@
 
 use std::num::NonZeroUsize;
 
-use super::audit::{RuleTable, parse_version};
-use super::file::SettingsFile;
-use super::place::{Placed, SettingsError, Wrong, did_you_mean};
-use super::settings::{Origin, Resolver, Setting, Variables};
-use super::text::{Misread, parse_number, parse_word};
-use crate::audit::options::{AuditOptions, Dialect, Persona, Version};
+use super::audit_table::{RuleTable, parse_forge_version};
+use super::error::{LocatedValue, SettingsError, SettingsProblem, did_you_mean};
+use super::parse::{ValueParseError, parse_choice, parse_positive};
+use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
+use super::settings_file::SettingsFile;
+use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, Persona};
 
 /// What flags of an audit say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct AuditFlags {
     /// `--runner-capacity`.
     pub runner_capacity: Option<NonZeroUsize>,
     /// `--forge-version`.
-    pub forge_version: Option<Version>,
+    pub forge_version: Option<ForgeVersion>,
     /// `--pedantic`.
     pub pedantic: bool,
     /// `--baseline`.
@@ -32,7 +32,7 @@ pub struct AuditSettings {
     /// How many jobs the runners take at once.
     pub runner_capacity: Setting<Option<NonZeroUsize>>,
     /// The forge's version.
-    pub forge_version: Setting<Option<Version>>,
+    pub forge_version: Setting<Option<ForgeVersion>>,
     /// Who reads the findings.
     pub persona: Setting<Persona>,
     /// The file of known findings.
@@ -47,56 +47,69 @@ impl AuditSettings {
     /// What is wrong in the environment.
     pub fn resolve(
         flags: &AuditFlags,
-        variables: Variables<'_>,
+        variables: OsEnvLookup<'_>,
         file: &SettingsFile,
     ) -> Result<Self, Vec<SettingsError>> {
-        let mut resolver = Resolver { variables, errors: Vec::new() };
+        let mut resolver = SettingResolver { variables, errors: Vec::new() };
         let table = file.audit.clone();
         let text = |text: &str| Ok(text.to_owned());
         let persona = flags.pedantic.then_some(Persona::Pedantic);
-        let persona = pick(&mut resolver, ("persona", "pedantic"), persona, parse_word, table.persona);
+        let persona =
+            resolve_audit_setting(&mut resolver, ("persona", "pedantic"), persona, parse_choice, table.persona);
         let settings = Self {
-            dialect: pick(&mut resolver, ("dialect", "dialect"), flags.dialect, parse_word, table.dialect),
-            runner_capacity: pick(
+            dialect: resolve_audit_setting(
+                &mut resolver,
+                ("dialect", "dialect"),
+                flags.dialect,
+                parse_choice,
+                table.dialect,
+            ),
+            runner_capacity: resolve_audit_setting(
                 &mut resolver,
                 ("runner-capacity", "runner-capacity"),
                 flags.runner_capacity,
-                parse_number,
+                parse_positive,
                 table.runner_capacity,
             ),
-            forge_version: pick(
+            forge_version: resolve_audit_setting(
                 &mut resolver,
                 ("forge-version", "forge-version"),
                 flags.forge_version,
-                parse_version,
+                parse_forge_version,
                 table.forge_version,
             ),
             persona: Setting { value: persona.value.unwrap_or(Persona::Regular), origin: persona.origin },
-            baseline: pick(&mut resolver, ("baseline", "baseline"), flags.baseline.clone(), text, table.baseline),
+            baseline: resolve_audit_setting(
+                &mut resolver,
+                ("baseline", "baseline"),
+                flags.baseline.clone(),
+                text,
+                table.baseline,
+            ),
             rules: table.rules,
         };
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
     /// The settings as an audit takes them.
-    pub fn options(&self) -> AuditOptions {
+    pub fn audit_options(&self) -> AuditOptions {
         AuditOptions {
             dialect: self.dialect.value,
             runner_capacity: self.runner_capacity.value.map(NonZeroUsize::get),
             forge_version: self.forge_version.value,
             pedantic: self.persona.value == Persona::Pedantic,
-            rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.settings())).collect(),
+            rules: self.rules.iter().map(|table| (table.rule.value.clone(), table.to_rule_settings())).collect(),
             cache_losses: std::collections::BTreeMap::new(),
         }
     }
 
     /// What settings call rules that none of the numbers and names answers to.
-    pub fn check_rules(&self, known: &[&str]) -> Vec<SettingsError> {
+    pub fn validate_rules(&self, known: &[&str]) -> Vec<SettingsError> {
         let tables = self.rules.iter().filter(|table| !known.contains(&table.rule.value.as_str()));
         tables
             .map(|table| SettingsError::InFile {
-                spot: table.rule.spot.clone(),
-                wrong: Wrong::UnknownRule(table.rule.value.clone()),
+                location: table.rule.location.clone(),
+                problem: SettingsProblem::UnknownRule(table.rule.value.clone()),
                 hint: did_you_mean(&table.rule.value, known.iter().copied()),
             })
             .collect()
@@ -104,19 +117,21 @@ impl AuditSettings {
 }
 
 /// The value that counts: flag, variable `NOXIDE_AUDIT_…`, file.
-fn pick<T>(
-    resolver: &mut Resolver<'_>,
+fn resolve_audit_setting<T>(
+    resolver: &mut SettingResolver<'_>,
     (key, flag_name): (&str, &str),
     flag: Option<T>,
-    read: impl Fn(&str) -> Result<T, Misread>,
-    file: Option<Placed<T>>,
+    read: impl Fn(&str) -> Result<T, ValueParseError>,
+    file: Option<LocatedValue<T>>,
 ) -> Setting<Option<T>> {
     let name = format!("NOXIDE_AUDIT_{}", key.to_uppercase().replace('-', "_"));
-    let variable = resolver.variable(&name, read);
+    let variable = resolver.read_variable(&name, read);
     match (flag, variable, file) {
-        (Some(value), ..) => Setting { value: Some(value), origin: Origin::Flag(format!("--{flag_name}")) },
+        (Some(value), ..) => Setting { value: Some(value), origin: SettingOrigin::Flag(format!("--{flag_name}")) },
         (None, Some(setting), _) => Setting { value: Some(setting.value), origin: setting.origin },
-        (None, None, Some(placed)) => Setting { value: Some(placed.value), origin: Origin::File(placed.spot.place()) },
-        (None, None, None) => Setting { value: None, origin: Origin::Default },
+        (None, None, Some(placed)) => {
+            Setting { value: Some(placed.value), origin: SettingOrigin::File(placed.location.file_and_line()) }
+        }
+        (None, None, None) => Setting { value: None, origin: SettingOrigin::Default },
     }
 }

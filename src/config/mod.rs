@@ -1,30 +1,30 @@
 //! Settings from flags, environment and files, resolved once.
 
-mod audit;
 mod audit_settings;
-mod cache;
-mod colour;
-mod edit;
-mod file;
+mod audit_table;
+mod cache_table;
+mod color;
+mod error;
 mod load;
-mod place;
-mod reader;
+mod parse;
 mod schema;
+mod schema_types;
 mod settings;
-mod shape;
-mod text;
+mod settings_edit;
+mod settings_file;
+mod toml_reader;
 
-pub use audit::{AuditTable, RuleTable};
 pub use audit_settings::{AuditFlags, AuditSettings};
-pub use cache::CacheTable;
-pub use colour::Colour;
-pub use edit::{Edit, EditError, edit};
-pub use file::{SessionTable, SettingsFile};
-pub use load::load;
-pub use place::{Placed, SettingsError, Source, Spot, Wrong, nearest};
-pub use schema::schema_json;
-pub use settings::{Flags, Origin, Setting, Settings, Variables};
-pub use text::{
-    Jobs, Misread, parse_age, parse_count, parse_cpus, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
-    parse_memory, parse_number, parse_word,
+pub use audit_table::{AuditTable, RuleTable};
+pub use cache_table::CacheTable;
+pub use color::ColorMode;
+pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource, closest_matches};
+pub use load::load_settings;
+pub use parse::{
+    JobCount, ValueParseError, parse_age, parse_choice, parse_count, parse_cpus, parse_duration, parse_fail_fast,
+    parse_jobs, parse_log_name, parse_memory, parse_positive,
 };
+pub use schema::schema_json;
+pub use settings::{OsEnvLookup, Setting, SettingOrigin, Settings, SettingsFlags};
+pub use settings_edit::{SettingsEdit, SettingsEditError, edit_settings};
+pub use settings_file::{SessionTable, SettingsFile};

@@ -6,22 +6,24 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::colour::Colour;
-use super::file::{SettingsFile, values};
-use super::place::{Placed, SettingsError, Wrong, did_you_mean};
-use super::text::{
-    Jobs, Misread, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name, parse_number, parse_word,
+use super::color::ColorMode;
+use super::error::{LocatedValue, SettingsError, SettingsProblem, did_you_mean};
+use super::parse::{
+    JobCount, ValueParseError, parse_choice, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
+    parse_positive,
 };
+use super::settings_file::{SettingsFile, plain_values};
 use crate::cache::CacheOptions;
 use crate::run::{
-    CacheMode, Caching, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, limit,
+    CacheMode, CacheSettings, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches,
+    nonzero_limit,
 };
 
 /// What flags say of settings; none where no flag was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
+pub struct SettingsFlags {
     /// `--jobs`.
-    pub jobs: Option<Jobs>,
+    pub jobs: Option<JobCount>,
     /// `--fail-fast`, or `Some(None)` for `--keep-going`.
     pub fail_fast: Option<Option<FailFast>>,
     /// `--timeout`.
@@ -54,7 +56,7 @@ pub struct Flags {
 
 /// Where a setting's value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// A flag, such as `--timeout`.
     Flag(String),
     /// An environment variable, such as `NOXIDE_JOBS`.
@@ -65,14 +67,14 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl SettingOrigin {
     /// Whether it outdoes a rule for a single session, which only stands in a file.
-    fn outdoes_rules(&self) -> bool {
+    fn should_override_rules(&self) -> bool {
         matches!(self, Self::Flag(_) | Self::Variable(_))
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(text) | Self::Variable(text) | Self::File(text) => f.pad(text),
@@ -87,7 +89,7 @@ pub struct Setting<T> {
     /// The value that counts.
     pub value: T,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
 impl<T> Setting<T> {
@@ -100,7 +102,7 @@ impl<T> Setting<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// CPUs to fill.
-    pub jobs: Setting<Jobs>,
+    pub jobs: Setting<JobCount>,
     /// What a failure does.
     pub fail_fast: Setting<Option<FailFast>>,
     /// Limit of a session's time.
@@ -137,68 +139,103 @@ pub struct Settings {
 }
 
 /// A look into the environment, as `std::env::var_os` gives it.
-pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+pub type OsEnvLookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 impl Settings {
     /// Resolves what flags, environment and file say; all that is wrong in the environment is told at once.
-    pub fn resolve(flags: &Flags, variables: Variables<'_>, file: SettingsFile) -> Result<Self, Vec<SettingsError>> {
-        let mut resolver = Resolver { variables, errors: Vec::new() };
+    pub fn resolve(
+        flags: &SettingsFlags,
+        variables: OsEnvLookup<'_>,
+        file: SettingsFile,
+    ) -> Result<Self, Vec<SettingsError>> {
+        let mut resolver = SettingResolver { variables, errors: Vec::new() };
         let default = RunOptions::default();
         let path = |text: &str| Ok(Some(PathBuf::from(text)));
-        let output = |text: &str| parse_word(text).map(Some);
+        let output = |text: &str| parse_choice(text).map(Some);
         let settings = Self {
-            jobs: resolver.jobs(flags.jobs, file.jobs.clone()),
-            fail_fast: resolver.pick("fail-fast", flags.fail_fast, parse_fail_fast, file.fail_fast.clone(), None),
-            timeout: resolver.limit("timeout", flags.timeout, file.timeout.clone()),
-            idle_timeout: resolver.limit("idle-timeout", flags.idle_timeout, file.idle_timeout.clone()),
-            leak_timeout: resolver.pick(
+            jobs: resolver.resolve_jobs(flags.jobs, file.jobs.clone()),
+            fail_fast: resolver.resolve_setting(
+                "fail-fast",
+                flags.fail_fast,
+                parse_fail_fast,
+                file.fail_fast.clone(),
+                None,
+            ),
+            timeout: resolver.resolve_limit("timeout", flags.timeout, file.timeout.clone()),
+            idle_timeout: resolver.resolve_limit("idle-timeout", flags.idle_timeout, file.idle_timeout.clone()),
+            leak_timeout: resolver.resolve_setting(
                 "leak-timeout",
                 flags.leak_timeout,
                 parse_duration,
                 file.leak_timeout.clone(),
                 default.leak_timeout,
             ),
-            grace: resolver.pick("grace", None, parse_duration, file.grace.clone(), default.grace),
-            load_timeout: resolver.pick(
+            grace: resolver.resolve_setting("grace", None, parse_duration, file.grace.clone(), default.grace_period),
+            load_timeout: resolver.resolve_setting(
                 "load-timeout",
                 flags.load_timeout,
                 parse_duration,
                 file.load_timeout.clone(),
                 default.load_timeout,
             ),
-            retries: resolver.retries(flags.retries, file.retries.clone()),
-            flaky: resolver.pick("flaky", flags.flaky, parse_word, file.flaky.clone(), default.flaky),
-            output: resolver.pick("output", flags.output.map(Some), output, some(file.output.clone()), None),
-            history: resolver.pick("history", None, parse_number, file.history.clone(), default.history),
-            logs: resolver.pick("logs", flags.logs.clone().map(Some), path, some_path(file.logs.clone()), None),
-            log_name: resolver.pick(
+            retries: resolver.resolve_retries(flags.retries, file.retries.clone()),
+            flaky: resolver.resolve_setting("flaky", flags.flaky, parse_choice, file.flaky.clone(), default.flaky_mode),
+            output: resolver.resolve_setting(
+                "output",
+                flags.output.map(Some),
+                output,
+                wrap_some(file.output.clone()),
+                None,
+            ),
+            history: resolver.resolve_setting(
+                "history",
+                None,
+                parse_positive,
+                file.history.clone(),
+                default.history_limit,
+            ),
+            logs: resolver.resolve_setting(
+                "logs",
+                flags.logs.clone().map(Some),
+                path,
+                wrap_some_path(file.logs.clone()),
+                None,
+            ),
+            log_name: resolver.resolve_setting(
                 "log-name",
                 flags.log_name.clone(),
                 parse_log_name,
                 file.log_name.clone(),
-                default.log_name,
+                default.log_name_template,
             ),
-            nox: resolver.pick("nox", flags.nox.clone().map(Some), path, None, None),
-            cache: resolver.pick("cache", flags.cache, parse_word, file.cache.mode.clone(), CacheMode::Auto),
-            locked: resolver.pick("locked", flags.locked, parse_word, file.cache.locked.clone(), false),
-            max_age: resolver.limit("max-age", flags.max_age, file.cache.max_age.clone()),
+            nox: resolver.resolve_setting("nox", flags.nox.clone().map(Some), path, None, None),
+            cache: resolver.resolve_setting(
+                "cache",
+                flags.cache,
+                parse_choice,
+                file.cache.mode.clone(),
+                CacheMode::Auto,
+            ),
+            locked: resolver.resolve_setting("locked", flags.locked, parse_choice, file.cache.locked.clone(), false),
+            max_age: resolver.resolve_limit("max-age", flags.max_age, file.cache.max_age.clone()),
             file,
         };
-        resolver.check_colour();
+        resolver.check_color_variable();
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
     /// The rules for single sessions, in file order, less what a flag or a variable outdoes.
-    pub fn rules(&self) -> Vec<SessionRule> {
-        let mut rules: Vec<SessionRule> = self.file.sessions.iter().map(super::file::SessionTable::rule).collect();
+    pub fn session_rules(&self) -> Vec<SessionRule> {
+        let mut rules: Vec<SessionRule> =
+            self.file.sessions.iter().map(super::settings_file::SessionTable::to_session_rule).collect();
         for rule in &mut rules {
-            if self.timeout.origin.outdoes_rules() {
+            if self.timeout.origin.should_override_rules() {
                 rule.timeout = None;
             }
-            if self.idle_timeout.origin.outdoes_rules() {
+            if self.idle_timeout.origin.should_override_rules() {
                 rule.idle_timeout = None;
             }
-            if self.retries.origin.outdoes_rules() {
+            if self.retries.origin.should_override_rules() {
                 let count = self.retries.value.count;
                 rule.retries = rule.retries.map(|policy| RetryPolicy { count, ..policy });
             }
@@ -214,23 +251,23 @@ impl Settings {
             timeout: self.timeout.value,
             idle_timeout: self.idle_timeout.value,
             leak_timeout: self.leak_timeout.value,
-            grace: self.grace.value,
+            grace_period: self.grace.value,
             load_timeout: self.load_timeout.value,
             retries: self.retries.value,
-            flaky: self.flaky.value,
-            output: self.output.value,
-            history: self.history.value,
-            secrets: values(&self.file.secrets),
-            logs: self.logs.value.clone(),
-            log_name: self.log_name.value.clone(),
-            cache: Caching {
+            flaky_mode: self.flaky.value,
+            output_style: self.output.value,
+            history_limit: self.history.value,
+            secret_patterns: plain_values(&self.file.secrets),
+            log_folder: self.logs.value.clone(),
+            log_name_template: self.log_name.value.clone(),
+            cache: CacheSettings {
                 mode: self.cache.value,
-                locked: self.locked.value,
-                max_age: self.max_age.value,
+                apply_lock: self.locked.value,
+                index_max_age: self.max_age.value,
                 constraints: None,
             },
-            sessions: self.rules(),
-            learnt: Vec::new(),
+            session_rules: self.session_rules(),
+            learned_conflicts: Vec::new(),
         }
     }
 
@@ -239,7 +276,7 @@ impl Settings {
     pub fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, ci: bool) -> CacheOptions {
         let table = &self.file.cache;
         let default = CacheOptions::default();
-        let expanded = |text: &Placed<String>| match (text.value.strip_prefix("~/"), home) {
+        let expanded = |text: &LocatedValue<String>| match (text.value.strip_prefix("~/"), home) {
             (Some(below), Some(home)) => home.join(below),
             _ => PathBuf::from(&text.value),
         };
@@ -254,7 +291,7 @@ impl Settings {
     }
 
     /// What settings call sessions that none of the names (base names and signatures) answers to.
-    pub fn check_names<N: AsRef<str>>(&self, names: &[N]) -> Vec<SettingsError> {
+    pub fn validate_session_names<N: AsRef<str>>(&self, names: &[N]) -> Vec<SettingsError> {
         let tables = &self.file.sessions;
         let called = tables.iter().flat_map(|table| std::iter::once(&table.pattern).chain(&table.after));
         called
@@ -266,84 +303,101 @@ impl Settings {
                 let name = called.value.clone();
                 let hint = did_you_mean(&name, names.iter().map(AsRef::as_ref));
                 let is_glob = name.contains(['*', '?']);
-                let wrong = if is_glob { Wrong::UnmatchedGlob(name) } else { Wrong::UnknownSession(name) };
-                SettingsError::InFile { spot: called.spot.clone(), wrong, hint }
+                let wrong =
+                    if is_glob { SettingsProblem::UnmatchedGlob(name) } else { SettingsProblem::UnknownSession(name) };
+                SettingsError::InFile { location: called.location.clone(), problem: wrong, hint }
             })
             .collect()
     }
 }
 
 /// Reads variables and picks the value that counts.
-pub(super) struct Resolver<'a> {
-    pub(super) variables: Variables<'a>,
+pub(super) struct SettingResolver<'a> {
+    pub(super) variables: OsEnvLookup<'a>,
     pub(super) errors: Vec<SettingsError>,
 }
 
-impl Resolver<'_> {
-    fn pick<T>(
+impl SettingResolver<'_> {
+    fn resolve_setting<T>(
         &mut self,
         key: &str,
         flag: Option<T>,
-        read: impl Fn(&str) -> Result<T, Misread>,
-        file: Option<Placed<T>>,
+        read: impl Fn(&str) -> Result<T, ValueParseError>,
+        file: Option<LocatedValue<T>>,
         default: T,
     ) -> Setting<T> {
         // Read in any case: a wrong variable is worth a word even where a flag outdoes it.
-        let variable = self.variable(&format!("NOXIDE_{}", key.to_uppercase().replace('-', "_")), read);
+        let variable = self.read_variable(&format!("NOXIDE_{}", key.to_uppercase().replace('-', "_")), read);
         if let Some(value) = flag {
-            return Setting { value, origin: Origin::Flag(format!("--{key}")) };
+            return Setting { value, origin: SettingOrigin::Flag(format!("--{key}")) };
         }
         match (variable, file) {
             (Some(setting), _) => setting,
-            (None, Some(placed)) => Setting { value: placed.value, origin: Origin::File(placed.spot.place()) },
-            (None, None) => Setting { value: default, origin: Origin::Default },
+            (None, Some(placed)) => {
+                Setting { value: placed.value, origin: SettingOrigin::File(placed.location.file_and_line()) }
+            }
+            (None, None) => Setting { value: default, origin: SettingOrigin::Default },
         }
     }
 
     /// A variable's value; one that is empty says nothing.
-    pub(super) fn variable<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Misread>) -> Option<Setting<T>> {
+    pub(super) fn read_variable<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, ValueParseError>,
+    ) -> Option<Setting<T>> {
         let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
-        match raw.to_str().ok_or(Misread::NotText).and_then(read) {
-            Ok(value) => Some(Setting { value, origin: Origin::Variable(name.to_owned()) }),
+        match raw.to_str().ok_or(ValueParseError::NotUtf8).and_then(read) {
+            Ok(value) => Some(Setting { value, origin: SettingOrigin::Variable(name.to_owned()) }),
             Err(wrong) => {
                 let value = raw.to_string_lossy().into_owned();
-                self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, wrong });
+                self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, problem: wrong });
                 None
             }
         }
     }
 
-    fn jobs(&mut self, flag: Option<Jobs>, file: Option<Placed<Jobs>>) -> Setting<Jobs> {
-        let jobs = self.pick("jobs", flag, parse_jobs, file, Jobs::Auto);
-        if jobs.origin == Origin::Default { self.variable("NOX_PARALLEL", parse_jobs).unwrap_or(jobs) } else { jobs }
+    fn resolve_jobs(&mut self, flag: Option<JobCount>, file: Option<LocatedValue<JobCount>>) -> Setting<JobCount> {
+        let jobs = self.resolve_setting("jobs", flag, parse_jobs, file, JobCount::Auto);
+        if jobs.origin == SettingOrigin::Default {
+            self.read_variable("NOX_PARALLEL", parse_jobs).unwrap_or(jobs)
+        } else {
+            jobs
+        }
     }
 
-    fn limit(
+    fn resolve_limit(
         &mut self,
         key: &str,
         flag: Option<Duration>,
-        file: Option<Placed<Duration>>,
+        file: Option<LocatedValue<Duration>>,
     ) -> Setting<Option<Duration>> {
-        self.pick(key, flag, parse_duration, file, Duration::ZERO).map(limit)
+        self.resolve_setting(key, flag, parse_duration, file, Duration::ZERO).map(nonzero_limit)
     }
 
     /// A flag or a variable says only how often; how long to wait stays with the file.
-    fn retries(&mut self, flag: Option<u32>, file: Option<Placed<RetryPolicy>>) -> Setting<RetryPolicy> {
+    fn resolve_retries(&mut self, flag: Option<u32>, file: Option<LocatedValue<RetryPolicy>>) -> Setting<RetryPolicy> {
         let known = file.as_ref().map_or_else(RetryPolicy::default, |placed| placed.value);
         let with = |count| RetryPolicy { count, ..known };
-        self.pick("retries", flag.map(with), |text| parse_count(text).map(with), file, RetryPolicy::default())
+        self.resolve_setting(
+            "retries",
+            flag.map(with),
+            |text| parse_count(text).map(with),
+            file,
+            RetryPolicy::default(),
+        )
     }
 
     /// The choice of colours is made apart, before anything is printed; here its variable is only checked.
-    fn check_colour(&mut self) {
-        self.variable("NOXIDE_COLOR", parse_word::<Colour>);
+    fn check_color_variable(&mut self) {
+        self.read_variable("NOXIDE_COLOR", parse_choice::<ColorMode>);
     }
 }
 
-fn some<T>(placed: Option<Placed<T>>) -> Option<Placed<Option<T>>> {
-    placed.map(|placed| Placed { value: Some(placed.value), spot: placed.spot })
+fn wrap_some<T>(placed: Option<LocatedValue<T>>) -> Option<LocatedValue<Option<T>>> {
+    placed.map(|placed| LocatedValue { value: Some(placed.value), location: placed.location })
 }
 
-fn some_path(placed: Option<Placed<String>>) -> Option<Placed<Option<PathBuf>>> {
-    placed.map(|placed| Placed { value: Some(placed.value.into()), spot: placed.spot })
+fn wrap_some_path(placed: Option<LocatedValue<String>>) -> Option<LocatedValue<Option<PathBuf>>> {
+    placed.map(|placed| LocatedValue { value: Some(placed.value.into()), location: placed.location })
 }

@@ -8,18 +8,18 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use super::stamp::Stamp;
+use super::stat::FileStat;
 
 /// How much of a file is read at once: large enough for few calls, small enough for the processor's cache.
-const CHUNK: usize = 256 * 1024;
+const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Sha256(pub [u8; 32]);
+pub struct Sha256Digest(pub [u8; 32]);
 
-impl Sha256 {
+impl Sha256Digest {
     /// The digest of bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn hash_bytes(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
@@ -42,7 +42,7 @@ impl Sha256 {
         let mut bytes = Vec::with_capacity(33);
         let (mut held, mut bits) = (0_u32, 0);
         for byte in text.trim_end_matches('=').bytes() {
-            held = held << 6 | u32::from(value_of(byte)?);
+            held = held << 6 | u32::from(base64_value(byte)?);
             bits += 6;
             if bits >= 8 {
                 bits -= 8;
@@ -53,20 +53,20 @@ impl Sha256 {
     }
 }
 
-impl fmt::Display for Sha256 {
+impl fmt::Display for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&encode_hex(&self.0))
     }
 }
 
-impl fmt::Debug for Sha256 {
+impl fmt::Debug for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// What a sign of [`ALPHABET`] stands for.
-fn value_of(sign: u8) -> Option<u8> {
+/// What a sign of [`BASE64_URL_ALPHABET`] stands for.
+fn base64_value(sign: u8) -> Option<u8> {
     match sign {
         b'A'..=b'Z' => Some(sign - b'A'),
         b'a'..=b'z' => Some(sign - b'a' + 26),
@@ -77,22 +77,22 @@ fn value_of(sign: u8) -> Option<u8> {
     }
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const BASE64_URL_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Bytes in base64 for URLs, without padding.
-pub fn base64_url(bytes: &[u8]) -> String {
+pub fn encode_base64_url(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let held = group.iter().fold(0_u32, |held, byte| held << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for place in 0..=group.len() {
-            text.push(char::from(ALPHABET[(held >> (18 - 6 * place) & 63) as usize]));
+            text.push(char::from(BASE64_URL_ALPHABET[(held >> (18 - 6 * place) & 63) as usize]));
         }
     }
     text
 }
 
 /// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub fn encode_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()
@@ -110,33 +110,33 @@ pub fn blake3_hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// When it cannot be opened or read, or is a link.
-pub fn sha256_of(path: &Path) -> io::Result<(Sha256, u64)> {
-    let (mut file, stamp) = open_itself(path)?;
-    sha256_of_open(&mut file, stamp)
+pub fn sha256_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
+    let (mut file, stamp) = open_no_follow(path)?;
+    sha256_open_file(&mut file, stamp)
 }
 
 /// Opens a file to read it, and says what it is: never what a link leads to, and without waiting for a pipe's writer.
 ///
 /// # Errors
 /// When it cannot be opened, or is a link.
-pub fn open_itself(path: &Path) -> io::Result<(File, Stamp)> {
+pub fn open_no_follow(path: &Path) -> io::Result<(File, FileStat)> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let stamp = Stamp::from(&file.metadata()?);
+    let stamp = FileStat::from(&file.metadata()?);
     Ok((file, stamp))
 }
 
 thread_local! {
     /// Files are many and small: a buffer for each would be cleared for each, ten times what is read into it.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
 /// The digest and length of a file that was opened as `stamp` says.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn sha256_of_open(file: &mut File, stamp: Stamp) -> io::Result<(Sha256, u64)> {
+pub fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
         let mut length = 0;
@@ -150,7 +150,7 @@ pub fn sha256_of_open(file: &mut File, stamp: Stamp) -> io::Result<(Sha256, u64)
             length += read as u64;
             // Of a regular file less is read than asked for only at its end: that saves the call that finds nothing.
             if read == 0 || (read < buffer.len() && length == stamp.size) {
-                return Ok((Sha256(hasher.finalize().into()), length));
+                return Ok((Sha256Digest(hasher.finalize().into()), length));
             }
         }
     })
@@ -160,14 +160,14 @@ pub fn sha256_of_open(file: &mut File, stamp: Stamp) -> io::Result<(Sha256, u64)
 ///
 /// # Errors
 /// When either refuses.
-pub fn sha256_of_copied(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256, u64)> {
+pub fn copy_with_sha256(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
         let mut length = 0;
         loop {
             let read = from.read(buffer)?;
             if read == 0 {
-                return Ok((Sha256(hasher.finalize().into()), length));
+                return Ok((Sha256Digest(hasher.finalize().into()), length));
             }
             hasher.update(&buffer[..read]);
             to.write_all(&buffer[..read])?;
@@ -182,21 +182,24 @@ mod tests {
 
     #[test]
     fn digests_are_written_and_read() {
-        let empty = Sha256::of(b"");
+        let empty = Sha256Digest::hash_bytes(b"");
         assert_eq!(empty.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(Sha256::from_hex(&empty.to_string()), Some(empty));
-        assert_eq!(base64_url(&empty.0), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
-        assert_eq!(Sha256::from_base64_url(&base64_url(&empty.0)), Some(empty));
+        assert_eq!(Sha256Digest::from_hex(&empty.to_string()), Some(empty));
+        assert_eq!(encode_base64_url(&empty.0), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+        assert_eq!(Sha256Digest::from_base64_url(&encode_base64_url(&empty.0)), Some(empty));
         assert_eq!(format!("{empty:?}"), empty.to_string());
-        assert_eq!([base64_url(b"M"), base64_url(b"Ma"), base64_url(b"Man")], ["TQ", "TWE", "TWFu"]);
+        assert_eq!(
+            [encode_base64_url(b"M"), encode_base64_url(b"Ma"), encode_base64_url(b"Man")],
+            ["TQ", "TWE", "TWFu"]
+        );
         for wrong in ["", "e3", &"g".repeat(64)] {
-            assert_eq!(Sha256::from_hex(wrong), None);
-            assert_eq!(Sha256::from_base64_url(wrong), None);
+            assert_eq!(Sha256Digest::from_hex(wrong), None);
+            assert_eq!(Sha256Digest::from_base64_url(wrong), None);
         }
-        assert_eq!(Sha256::from_base64_url("*"), None);
+        assert_eq!(Sha256Digest::from_base64_url("*"), None);
         for sign in 0..=u8::MAX {
-            let place = ALPHABET.iter().position(|known| *known == sign);
-            assert_eq!(value_of(sign).map(usize::from), place, "{sign}");
+            let place = BASE64_URL_ALPHABET.iter().position(|known| *known == sign);
+            assert_eq!(base64_value(sign).map(usize::from), place, "{sign}");
         }
     }
 
@@ -204,10 +207,13 @@ mod tests {
     fn of_a_file_but_not_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        fs_err::write(&path, vec![7; CHUNK + 1]).unwrap();
-        assert_eq!(sha256_of(&path).unwrap(), (Sha256::of(&vec![7; CHUNK + 1]), CHUNK as u64 + 1));
+        fs_err::write(&path, vec![7; READ_BUFFER_BYTES + 1]).unwrap();
+        assert_eq!(
+            sha256_file(&path).unwrap(),
+            (Sha256Digest::hash_bytes(&vec![7; READ_BUFFER_BYTES + 1]), READ_BUFFER_BYTES as u64 + 1)
+        );
         std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
-        assert!(sha256_of(&folder.path().join("link")).is_err());
-        assert!(sha256_of(folder.path()).is_err());
+        assert!(sha256_file(&folder.path().join("link")).is_err());
+        assert!(sha256_file(folder.path()).is_err());
     }
 }

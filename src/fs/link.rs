@@ -30,29 +30,29 @@ impl LinkMode {
 
 /// Puts files from one folder tree to another; the first file finds out how, for all that follow.
 #[derive(Debug)]
-pub struct Linker {
+pub struct FileLinker {
     mode: AtomicU8,
-    shares: bool,
+    allow_hardlinks: bool,
 }
 
-impl Linker {
+impl FileLinker {
     /// One that begins with the cheapest way.
     pub fn new() -> Self {
-        Self::starting(LinkMode::Clone)
+        Self::with_mode(LinkMode::Clone)
     }
 
     /// One that begins with `mode` and falls back from there.
-    pub fn starting(mode: LinkMode) -> Self {
-        Self { mode: AtomicU8::new(mode as u8), shares: true }
+    pub fn with_mode(mode: LinkMode) -> Self {
+        Self { mode: AtomicU8::new(mode as u8), allow_hardlinks: true }
     }
 
     /// One for files that somebody may write to: each gets a file of its own, never a second name.
-    pub fn separate() -> Self {
-        Self { mode: AtomicU8::new(LinkMode::Clone as u8), shares: false }
+    pub fn without_hardlinks() -> Self {
+        Self { mode: AtomicU8::new(LinkMode::Clone as u8), allow_hardlinks: false }
     }
 
     /// The way in use now.
-    pub fn mode(&self) -> LinkMode {
+    pub fn current_mode(&self) -> LinkMode {
         LinkMode::ALL[usize::from(self.mode.load(Ordering::Relaxed)).min(2)]
     }
 
@@ -60,13 +60,13 @@ impl Linker {
     ///
     /// # Errors
     /// When even a copy fails; nothing is then left at `to`.
-    pub fn put(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut mode = self.mode();
+    pub fn link_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut mode = self.current_mode();
         loop {
             let done = match mode {
-                LinkMode::Clone => clone(from, to),
+                LinkMode::Clone => reflink_file(from, to),
                 LinkMode::Hardlink => std::fs::hard_link(from, to),
-                LinkMode::Copy => return copy(from, to),
+                LinkMode::Copy => return copy_file(from, to),
             };
             let error = match done {
                 Ok(()) => return Ok(()),
@@ -78,7 +78,8 @@ impl Linker {
             ) {
                 return Err(error);
             }
-            let next = if mode == LinkMode::Clone && self.shares { LinkMode::Hardlink } else { LinkMode::Copy };
+            let next =
+                if mode == LinkMode::Clone && self.allow_hardlinks { LinkMode::Hardlink } else { LinkMode::Copy };
             // One file may have as many names as it can; that says nothing of the next one.
             if error.raw_os_error() != Some(rustix::io::Errno::MLINK.raw_os_error()) {
                 self.mode.fetch_max(next as u8, Ordering::Relaxed);
@@ -88,22 +89,22 @@ impl Linker {
     }
 }
 
-impl Default for Linker {
+impl Default for FileLinker {
     fn default() -> Self {
         Self::new()
     }
 }
 
-fn clone(from: &Path, to: &Path) -> io::Result<()> {
+fn reflink_file(from: &Path, to: &Path) -> io::Result<()> {
     reflink_copy::reflink(from, to)?;
-    carry_facts(from, to)
+    copy_metadata(from, to)
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut target = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
     let done = std::fs::File::open(from)
         .and_then(|mut source| io::copy(&mut source, &mut target))
-        .and_then(|_| carry_facts(from, to));
+        .and_then(|_| copy_metadata(from, to));
     if done.is_err() {
         // What is left of a failed copy is no file that anybody asked for.
         let _ = std::fs::remove_file(to);
@@ -112,7 +113,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Mode and time of the original: tools that compare times (Python's bytecode) see the same file.
-fn carry_facts(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_metadata(from: &Path, to: &Path) -> io::Result<()> {
     let facts = std::fs::metadata(from)?;
     std::fs::set_permissions(to, facts.permissions())?;
     let file = std::fs::File::open(to)?;
@@ -131,21 +132,35 @@ mod tests {
         let from = folder.path().join("from");
         fs_err::write(&from, "text").unwrap();
         fs_err::set_permissions(&from, std::fs::Permissions::from_mode(0o750)).unwrap();
-        for (number, linker) in
-            [Linker::new(), Linker::starting(LinkMode::Hardlink), Linker::starting(LinkMode::Copy), Linker::separate()]
-                .iter()
-                .enumerate()
+        for (number, linker) in [
+            FileLinker::new(),
+            FileLinker::with_mode(LinkMode::Hardlink),
+            FileLinker::with_mode(LinkMode::Copy),
+            FileLinker::without_hardlinks(),
+        ]
+        .iter()
+        .enumerate()
         {
             let to = folder.path().join(number.to_string());
-            linker.put(&from, &to).unwrap();
+            linker.link_file(&from, &to).unwrap();
             let (old, new) = (fs_err::metadata(&from).unwrap(), fs_err::metadata(&to).unwrap());
             assert_eq!(fs_err::read(&to).unwrap(), b"text");
-            assert_eq!((old.mode(), old.mtime_nsec()), (new.mode(), new.mtime_nsec()), "{}", linker.mode().as_str());
-            assert_eq!(old.ino() == new.ino(), linker.mode() == LinkMode::Hardlink, "{}", linker.mode().as_str());
-            assert_eq!(linker.put(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists, "{number}");
+            assert_eq!(
+                (old.mode(), old.mtime_nsec()),
+                (new.mode(), new.mtime_nsec()),
+                "{}",
+                linker.current_mode().as_str()
+            );
+            assert_eq!(
+                old.ino() == new.ino(),
+                linker.current_mode() == LinkMode::Hardlink,
+                "{}",
+                linker.current_mode().as_str()
+            );
+            assert_eq!(linker.link_file(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists, "{number}");
         }
         assert_eq!(LinkMode::Clone.as_str(), "clone");
-        assert_eq!(Linker::default().mode(), LinkMode::Clone);
+        assert_eq!(FileLinker::default().current_mode(), LinkMode::Clone);
     }
 
     #[test]
@@ -154,10 +169,10 @@ mod tests {
         let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
         fs_err::write(here.path().join("a"), "text").unwrap();
         let same = fs_err::metadata(here.path()).unwrap().dev() == fs_err::metadata(other.path()).unwrap().dev();
-        let linker = Linker::new();
-        linker.put(&here.path().join("a"), &other.path().join("a")).unwrap();
-        assert_eq!(linker.mode() == LinkMode::Copy, !same);
-        assert!(linker.put(&here.path().join("missing"), &other.path().join("b")).is_err());
+        let linker = FileLinker::new();
+        linker.link_file(&here.path().join("a"), &other.path().join("a")).unwrap();
+        assert_eq!(linker.current_mode() == LinkMode::Copy, !same);
+        assert!(linker.link_file(&here.path().join("missing"), &other.path().join("b")).is_err());
         assert!(!other.path().join("b").exists());
     }
 }

@@ -1,19 +1,22 @@
 //! Files handled with care: atomic writes, claims, digests, links, trees.
 
 mod atomic;
-mod claim;
 mod digest;
 mod link;
+mod lock;
 mod parallel;
 mod path;
-mod stamp;
-mod workspace;
+mod stat;
+mod temp_dir;
 
 pub use atomic::write_atomic;
-pub use claim::{Claim, Lease, Locked};
-pub use digest::{Sha256, base64_url, blake3_hex, hex, open_itself, sha256_of, sha256_of_copied, sha256_of_open};
-pub use link::{LinkMode, Linker};
-pub use parallel::{in_parallel, threads};
-pub use path::{inner_path, stays_inside};
-pub use stamp::{Stamp, walk};
-pub use workspace::Workspace;
+pub use digest::{
+    Sha256Digest, blake3_hex, copy_with_sha256, encode_base64_url, encode_hex, open_no_follow, sha256_file,
+    sha256_open_file,
+};
+pub use link::{FileLinker, LinkMode};
+pub use lock::{DirLock, FileLock, FlockGuard};
+pub use parallel::{parallel_map, worker_count};
+pub use path::{is_symlink_contained, safe_relative_path};
+pub use stat::{FileStat, walk_tree};
+pub use temp_dir::LockedTempDir;

@@ -4,15 +4,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many threads work at once: one a processor, at most eight, since disks gain nothing from more.
-pub fn threads() -> usize {
+pub fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// Does `work` on every item, in no order; the results stand in the order of the items.
 ///
 /// Threads help each other file by file, so items should be of moderate size.
-pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = threads().min(items.len());
+pub fn parallel_map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = worker_count().min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();
     }
@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn results_stand_in_order() {
         let items: Vec<usize> = (0..1_000).collect();
-        assert_eq!(in_parallel(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
-        assert_eq!(in_parallel(&[1], |item| item + 1), [2]);
-        assert!(in_parallel(&[], |item: &u8| *item).is_empty());
+        assert_eq!(parallel_map(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(parallel_map(&[1], |item| item + 1), [2]);
+        assert!(parallel_map(&[], |item: &u8| *item).is_empty());
     }
 }

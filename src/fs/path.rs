@@ -3,19 +3,19 @@
 use std::path::{Component, Path};
 
 /// The longest path that is taken from others, in bytes: what Linux takes.
-const LONGEST: usize = 4_095;
+const MAX_PATH_LEN: usize = 4_095;
 
 /// The path, if it is relative, plain (`a/b`: no `.`, no `..`, nothing empty) and no longer than systems take.
-pub fn inner_path(text: &str) -> Option<&Path> {
+pub fn safe_relative_path(text: &str) -> Option<&Path> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
-    let fits = text.len() <= LONGEST && !text.contains('\0') && text.split('/').all(plain);
+    let fits = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(plain);
     fits.then_some(Path::new(text))
 }
 
 /// Whether a link at `place` (itself inside a root, not below a link) leads to somewhere inside the same root.
 ///
 /// `..` may only stand first: after another link it would mean another folder than it says.
-pub fn stays_inside(place: &Path, target: &Path) -> bool {
+pub fn is_symlink_contained(place: &Path, target: &Path) -> bool {
     let mut depth = place.components().count().saturating_sub(1);
     let mut begun = false;
     for part in target.components() {
@@ -36,17 +36,17 @@ mod tests {
     #[test]
     fn only_plain_paths_are_taken() {
         for good in ["a", "a/b.py", "..a/b..", "a b", "ä"] {
-            assert_eq!(inner_path(good), Some(Path::new(good)));
+            assert_eq!(safe_relative_path(good), Some(Path::new(good)));
         }
         let long = "a/".repeat(3_000) + "a";
         for wrong in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
-            assert_eq!(inner_path(wrong), None, "{wrong}");
+            assert_eq!(safe_relative_path(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn links_are_followed_on_paper() {
-        let inside = |place: &str, target: &str| stays_inside(Path::new(place), Path::new(target));
+        let inside = |place: &str, target: &str| is_symlink_contained(Path::new(place), Path::new(target));
         assert!(inside("lib64", "lib"));
         assert!(inside("a/b/c", "../../d") && inside("a/b", "./c"));
         assert!(!inside("a", "b/../c"), "b may be a link");

@@ -7,12 +7,12 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::paint::Tone;
-use super::{Paint, clean};
+use super::theme::TextStyle;
+use super::{OutputTheme, sanitize};
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub enum DiagnosticSeverity {
     /// Nothing goes on.
     Error,
     /// It goes on, but people should know.
@@ -22,17 +22,17 @@ pub enum Severity {
 /// Something wrong, told to people or programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    severity: Severity,
+    severity: DiagnosticSeverity,
     message: String,
     causes: Vec<String>,
     help: Vec<String>,
-    excerpts: Vec<Excerpt>,
-    frames: Vec<Frame>,
+    excerpts: Vec<SourceExcerpt>,
+    traceback: Vec<DiagnosticFrame>,
 }
 
 /// A place in a source text, shown with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excerpt {
+pub struct SourceExcerpt {
     /// The file, as people would type it.
     pub path: String,
     /// The whole text of the file.
@@ -45,7 +45,7 @@ pub struct Excerpt {
 
 /// A frame of a Python traceback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct DiagnosticFrame {
     /// The file, as people would type it.
     pub file: String,
     /// Its line, from 1.
@@ -60,12 +60,12 @@ impl Diagnostic {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
-            severity: Severity::Error,
+            severity: DiagnosticSeverity::Error,
             message: message.into(),
             causes: Vec::new(),
             help: Vec::new(),
             excerpts: Vec::new(),
-            frames: Vec::new(),
+            traceback: Vec::new(),
         }
     }
 
@@ -87,58 +87,59 @@ impl Diagnostic {
 
     /// The same, as a warning.
     #[must_use]
-    pub fn warning(mut self) -> Self {
-        self.severity = Severity::Warning;
+    pub fn into_warning(mut self) -> Self {
+        self.severity = DiagnosticSeverity::Warning;
         self
     }
 
     /// Adds a cause.
     #[must_use]
-    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
     /// Adds what people can do about it.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 
     /// Adds a place in a source.
     #[must_use]
-    pub fn excerpt(mut self, excerpt: Excerpt) -> Self {
+    pub fn with_excerpt(mut self, excerpt: SourceExcerpt) -> Self {
         self.excerpts.push(excerpt);
         self
     }
 
     /// Adds the user's frames of a traceback, outermost first.
     #[must_use]
-    pub fn frames(mut self, frames: impl IntoIterator<Item = Frame>) -> Self {
-        self.frames.extend(frames);
+    pub fn with_traceback(mut self, frames: impl IntoIterator<Item = DiagnosticFrame>) -> Self {
+        self.traceback.extend(frames);
         self
     }
 
     /// Text for people, with a line end.
-    pub fn render(&self, paint: Paint, width: Option<usize>) -> String {
+    pub fn render(&self, paint: OutputTheme, width: Option<usize>) -> String {
         let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+            DiagnosticSeverity::Error => Level::ERROR,
+            DiagnosticSeverity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(safe(&self.message)));
+        let mut group = Group::with_title(level.primary_title(sanitize_text(&self.message)));
         for excerpt in &self.excerpts {
-            let annotation = AnnotationKind::Primary.span(excerpt.bounded());
-            let annotation = if excerpt.label.is_empty() { annotation } else { annotation.label(safe(&excerpt.label)) };
+            let annotation = AnnotationKind::Primary.span(excerpt.clamped_span());
+            let annotation =
+                if excerpt.label.is_empty() { annotation } else { annotation.label(sanitize_text(&excerpt.label)) };
             let snippet = Snippet::source(&*excerpt.source).path(&*excerpt.path).annotation(annotation);
             group = group.element(snippet);
         }
         for cause in &self.causes {
-            group = group.element(Level::NOTE.with_name("cause").message(safe(cause)));
+            group = group.element(Level::NOTE.with_name("cause").message(sanitize_text(cause)));
         }
-        if self.frames.is_empty() {
+        if self.traceback.is_empty() {
             for help in &self.help {
-                group = group.element(Level::HELP.message(safe(help)));
+                group = group.element(Level::HELP.message(sanitize_text(help)));
             }
         }
         let decor = if paint.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
@@ -146,16 +147,16 @@ impl Diagnostic {
         let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(140).max(20));
         let mut text = renderer.render(&[group]);
         text.push('\n');
-        for frame in &self.frames {
-            let at = format!("  {}:{} in {}\n", safe(&frame.file), frame.line, safe(&frame.function));
-            text.push_str(&paint.tone(Tone::Dim, &at));
+        for frame in &self.traceback {
+            let at = format!("  {}:{} in {}\n", sanitize_text(&frame.file), frame.line, sanitize_text(&frame.function));
+            text.push_str(&paint.style_text(TextStyle::Dim, &at));
             if !frame.code.is_empty() {
-                text.push_str(&format!("    {}\n", safe(frame.code.trim())));
+                text.push_str(&format!("    {}\n", sanitize_text(frame.code.trim())));
             }
         }
-        if !self.frames.is_empty() {
+        if !self.traceback.is_empty() {
             for help in &self.help {
-                text.push_str(&format!("{}: {}\n", paint.tone(Tone::Accent, "help"), safe(help)));
+                text.push_str(&format!("{}: {}\n", paint.style_text(TextStyle::Accent, "help"), sanitize_text(help)));
             }
         }
         text
@@ -167,19 +168,19 @@ impl Diagnostic {
             .excerpts
             .iter()
             .map(|excerpt| {
-                let (line, column) = excerpt.start();
+                let (line, column) = excerpt.start_position();
                 json!({ "file": excerpt.path, "line": line, "column": column, "label": excerpt.label })
             })
             .collect();
         let frames: Vec<Value> = self
-            .frames
+            .traceback
             .iter()
             .map(|frame| {
                 json!({ "file": frame.file, "line": frame.line, "function": frame.function, "code": frame.code.trim() })
             })
             .collect();
         json!({
-            "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "severity": match self.severity { DiagnosticSeverity::Error => "error", DiagnosticSeverity::Warning => "warning" },
             "message": self.message,
             "causes": self.causes,
             "help": self.help,
@@ -189,16 +190,16 @@ impl Diagnostic {
     }
 }
 
-impl Excerpt {
+impl SourceExcerpt {
     /// Line and column, from 1, where it starts.
-    pub fn start(&self) -> (usize, usize) {
-        let before = &self.source[..self.bounded().start];
+    pub fn start_position(&self) -> (usize, usize) {
+        let before = &self.source[..self.clamped_span().start];
         let line = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
     }
 
     /// The span, moved to where the source has whole characters: a source may have changed since it was parsed.
-    fn bounded(&self) -> Range<usize> {
+    fn clamped_span(&self) -> Range<usize> {
         let floor = |at: usize| {
             let at = at.min(self.source.len());
             (0..=at).rev().find(|&at| self.source.is_char_boundary(at)).unwrap_or(0)
@@ -214,35 +215,35 @@ pub fn errors_document(diagnostics: &[Diagnostic]) -> Value {
 }
 
 /// Text without control sequences, its line ends kept.
-fn safe(text: &str) -> String {
-    text.lines().map(|line| clean::clean_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
+fn sanitize_text(text: &str) -> String {
+    text.lines().map(|line| sanitize::sanitize_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLAIN: Paint = Paint { color: false, unicode: true };
+    const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
     fn settings() -> Diagnostic {
         let source = "[tool.noxide]\nslots = 2\n\n[tool.noxide.sessions.lnit]\ncpus = 2\n".to_owned();
         let at = source.find("lnit").unwrap();
         let path = "pyproject.toml".to_owned();
-        let excerpt = Excerpt { path, source, span: at..at + 4, label: "no session has this name".to_owned() };
-        Diagnostic::new("unknown session `lnit`").excerpt(excerpt).help("did you mean `lint`?")
+        let excerpt = SourceExcerpt { path, source, span: at..at + 4, label: "no session has this name".to_owned() };
+        Diagnostic::new("unknown session `lnit`").with_excerpt(excerpt).with_help("did you mean `lint`?")
     }
 
     fn traceback() -> Diagnostic {
-        let frame = |line, function: &str, code: &str| Frame {
+        let frame = |line, function: &str, code: &str| DiagnosticFrame {
             file: "noxfile.py".to_owned(),
             line,
             function: function.to_owned(),
             code: code.to_owned(),
         };
         Diagnostic::new("the noxfile cannot be loaded")
-            .cause("NameError: name 'sesion' is not defined")
-            .frames([frame(12, "<module>", "    check()"), frame(3, "check", "")])
-            .help("run `python noxfile.py` to see it alone")
+            .with_cause("NameError: name 'sesion' is not defined")
+            .with_traceback([frame(12, "<module>", "    check()"), frame(3, "check", "")])
+            .with_help("run `python noxfile.py` to see it alone")
     }
 
     #[test]
@@ -256,7 +257,7 @@ mod tests {
           │
           ╰ help: did you mean `lint`?
         ");
-        insta::assert_snapshot!(settings().render(Paint { color: false, unicode: false }, None), @r"
+        insta::assert_snapshot!(settings().render(OutputTheme { color: false, unicode: false }, None), @r"
         error: unknown session `lnit`
          --> pyproject.toml:4:23
           |
@@ -274,7 +275,8 @@ mod tests {
           noxfile.py:3 in check
         help: run `python noxfile.py` to see it alone
         ");
-        let plain = Diagnostic::new("no session selected").cause("one\ntwo").help("try `noxide list`").warning();
+        let plain =
+            Diagnostic::new("no session selected").with_cause("one\ntwo").with_help("try `noxide list`").into_warning();
         insta::assert_snapshot!(plain.render(PLAIN, Some(80)), @r"
         warning: no session selected
          │
@@ -282,12 +284,12 @@ mod tests {
          │        two
          ╰ help: try `noxide list`
         ");
-        assert!(settings().render(Paint { color: true, unicode: true }, None).contains("\x1b["));
+        assert!(settings().render(OutputTheme { color: true, unicode: true }, None).contains("\x1b["));
     }
 
     #[test]
     fn programs_read_the_same() {
-        insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback().warning()])));
+        insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback().into_warning()])));
     }
 
     #[test]
@@ -310,8 +312,9 @@ mod tests {
     #[test]
     fn a_span_beside_its_source_and_control_characters_do_no_harm() {
         for span in [500..900, 1..2, 2..1 + 1, 0..0, 2..usize::from(true)] {
-            let excerpt = Excerpt { path: "é".to_owned(), source: "éa\n".to_owned(), span, label: String::new() };
-            let text = Diagnostic::new("odd \x1b[2J").excerpt(excerpt).render(PLAIN, Some(1));
+            let excerpt =
+                SourceExcerpt { path: "é".to_owned(), source: "éa\n".to_owned(), span, label: String::new() };
+            let text = Diagnostic::new("odd \x1b[2J").with_excerpt(excerpt).render(PLAIN, Some(1));
             assert!(!text.contains('\x1b') && text.contains("odd"));
         }
     }

@@ -5,45 +5,54 @@ use std::collections::HashMap;
 use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
-use super::listed::{limits, origin};
-use super::paint::Tone;
-use super::{ListedSession, Paint, duration};
+use super::listed_session::{describe_constraints, describe_need_origin};
+use super::theme::TextStyle;
+use super::{ListedSession, OutputTheme, duration};
 
 /// The graph for people: each session behind those it waits for, and the longest chain.
-pub fn graph_text(sessions: &[ListedSession], paint: Paint) -> String {
+pub fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) -> String {
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
-    let usual =
-        |listed: &ListedSession| listed.facts.usual.map_or(String::new(), |ms| format!("~{}", duration::duration(ms)));
+    let usual = |listed: &ListedSession| {
+        listed.facts.usual.map_or(String::new(), |ms| format!("~{}", duration::format_duration(ms)))
+    };
     let time = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
     let mut text = String::new();
     for listed in sessions {
         let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
-        let mut line = paint.tone(if listed.selected { Tone::Strong } else { Tone::Dim }, &padded);
+        let mut line = paint.style_text(if listed.selected { TextStyle::Bold } else { TextStyle::Dim }, &padded);
         if time > 0 {
             line.push_str(&format!("  {}", pad_str(&usual(listed), time, Alignment::Right, None)));
         }
-        let needs: Vec<String> =
-            listed.facts.needs.iter().map(|need| format!("{} ({})", need.on, origin(&need.origin))).collect();
+        let needs: Vec<String> = listed
+            .facts
+            .needs
+            .iter()
+            .map(|need| format!("{} ({})", need.on, describe_need_origin(&need.origin)))
+            .collect();
         if !needs.is_empty() {
-            line.push_str(&format!("  {} {}", paint.tone(Tone::Accent, paint.pick("←", "<-")), needs.join(", ")));
+            line.push_str(&format!(
+                "  {} {}",
+                paint.style_text(TextStyle::Accent, paint.pick_glyph("←", "<-")),
+                needs.join(", ")
+            ));
         }
-        let limits = limits(&listed.facts);
+        let limits = describe_constraints(&listed.facts);
         if !limits.is_empty() {
-            line.push_str(&paint.tone(Tone::Dim, &format!("  [{}]", limits.join(", "))));
+            line.push_str(&paint.style_text(TextStyle::Dim, &format!("  [{}]", limits.join(", "))));
         }
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some((chain, ms)) = longest(sessions) {
-        let arrow = paint.pick(" → ", " -> ");
-        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), duration::duration(ms)));
+    if let Some((chain, ms)) = longest_chain(sessions) {
+        let arrow = paint.pick_glyph(" → ", " -> ");
+        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), duration::format_duration(ms)));
     }
     text
 }
 
 /// The chain of selected sessions that usually takes longest. Sessions in a circle are left out.
-fn longest(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
+fn longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
     let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
     let needs = |at: usize| sessions[at].facts.needs.iter().filter_map(|need| index.get(&need.on).copied());
     let mut ends: Vec<Option<(u64, Option<usize>)>> = vec![None; sessions.len()];
@@ -93,13 +102,13 @@ fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
 }
 
 /// The needs whose sessions are both listed: from, to, why.
-fn edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
+fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
     let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
     let mut edges = Vec::new();
     for (to, listed) in sessions.iter().enumerate() {
         for need in &listed.facts.needs {
             if let Some(&from) = index.get(&need.on) {
-                edges.push((from, to, origin(&need.origin)));
+                edges.push((from, to, describe_need_origin(&need.origin)));
             }
         }
     }
@@ -107,24 +116,24 @@ fn edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
 }
 
 /// The graph in Graphviz's language.
-pub fn graph_dot(sessions: &[ListedSession]) -> String {
+pub fn render_graph_dot(sessions: &[ListedSession]) -> String {
     let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
         let mut label = listed.facts.name.as_str().to_owned();
         if let Some(usual) = listed.facts.usual {
-            label.push_str(&format!("\n~{}", duration::duration(usual)));
+            label.push_str(&format!("\n~{}", duration::format_duration(usual)));
         }
         let mut extra = if listed.facts.exclusive { ", peripheries=2".to_owned() } else { String::new() };
         if !listed.selected {
             extra.push_str(", color=gray, fontcolor=gray");
         }
-        text.push_str(&format!("  s{at} [label={}{extra}];\n", dot_quoted(&label)));
+        text.push_str(&format!("  s{at} [label={}{extra}];\n", quote_dot_string(&label)));
     }
-    for (from, to, why) in edges(sessions) {
-        text.push_str(&format!("  s{from} -> s{to} [label={}];\n", dot_quoted(&why)));
+    for (from, to, why) in dependency_edges(sessions) {
+        text.push_str(&format!("  s{from} -> s{to} [label={}];\n", quote_dot_string(&why)));
     }
     for (lock, holders) in shared_locks(sessions) {
-        let label = dot_quoted(&format!("lock {lock}"));
+        let label = quote_dot_string(&format!("lock {lock}"));
         for pair in holders.windows(2) {
             let (a, b) = (pair[0], pair[1]);
             text.push_str(&format!("  s{a} -> s{b} [label={label}, dir=none, style=dashed, constraint=false];\n"));
@@ -134,7 +143,7 @@ pub fn graph_dot(sessions: &[ListedSession]) -> String {
     text
 }
 
-fn dot_quoted(text: &str) -> String {
+fn quote_dot_string(text: &str) -> String {
     let mut quoted = "\"".to_owned();
     for c in text.chars() {
         match c {
@@ -149,21 +158,21 @@ fn dot_quoted(text: &str) -> String {
 }
 
 /// The graph in Mermaid's language, which forges draw in Markdown.
-pub fn graph_mermaid(sessions: &[ListedSession]) -> String {
+pub fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
-        let mut label = mermaid_quoted(listed.facts.name.as_str());
+        let mut label = escape_mermaid_text(listed.facts.name.as_str());
         if let Some(usual) = listed.facts.usual {
-            label.push_str(&format!("<br/>~{}", duration::duration(usual)));
+            label.push_str(&format!("<br/>~{}", duration::format_duration(usual)));
         }
         let (open, close) = if listed.facts.exclusive { ("[[", "]]") } else { ("[", "]") };
         text.push_str(&format!("  s{at}{open}\"{label}\"{close}\n"));
     }
-    for (from, to, why) in edges(sessions) {
-        text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", mermaid_quoted(&why)));
+    for (from, to, why) in dependency_edges(sessions) {
+        text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", escape_mermaid_text(&why)));
     }
     for (lock, holders) in shared_locks(sessions) {
-        let label = mermaid_quoted(&format!("lock {lock}"));
+        let label = escape_mermaid_text(&format!("lock {lock}"));
         for pair in holders.windows(2) {
             text.push_str(&format!("  s{} -.-|\"{label}\"| s{}\n", pair[0], pair[1]));
         }
@@ -178,7 +187,7 @@ pub fn graph_mermaid(sessions: &[ListedSession]) -> String {
 }
 
 /// Text in Mermaid's quotes: everything that its grammar or HTML could take for more than text becomes an entity.
-fn mermaid_quoted(text: &str) -> String {
+fn escape_mermaid_text(text: &str) -> String {
     let mut quoted = String::new();
     for c in text.chars() {
         match c {
@@ -193,7 +202,7 @@ fn mermaid_quoted(text: &str) -> String {
 }
 
 /// The graph for programs: sessions, needs as edges, locks that are shared, the longest chain.
-pub fn graph_json(sessions: &[ListedSession]) -> Value {
+pub fn render_graph_json(sessions: &[ListedSession]) -> Value {
     let name = |at: usize| sessions[at].facts.name.as_str();
     let needs: Vec<Value> = sessions
         .iter()
@@ -209,34 +218,40 @@ pub fn graph_json(sessions: &[ListedSession]) -> Value {
         .into_iter()
         .map(|(lock, holders)| json!({ "lock": lock, "sessions": holders.into_iter().map(name).collect::<Vec<_>>() }))
         .collect();
-    let chain = longest(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual": usual }));
+    let chain = longest_chain(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual": usual }));
     json!({ "version": 1, "sessions": sessions, "needs": needs, "locks": locks, "longest_chain": chain })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::output::story::{session, usual};
-    use crate::record::{NeedFacts, NeedOrigin, SessionFacts};
+    use crate::output::event_builder::{session_facts, session_facts_with_usual};
+    use crate::record::{NeedOrigin, SessionNeed, SessionSpec};
 
-    const PLAIN: Paint = Paint { color: false, unicode: true };
+    const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
     const TESTS: &str = "tests-3.12(db='pg', n=1)";
 
     /// A small noxfile that has everything.
     pub(crate) fn sessions() -> Vec<ListedSession> {
-        let listed = |facts: SessionFacts, selected| ListedSession { facts, selected, tags: Vec::new(), python: None };
-        let need = |on: &str, origin| NeedFacts { on: on.into(), origin };
+        let listed = |facts: SessionSpec, selected| ListedSession { facts, selected, tags: Vec::new(), python: None };
+        let need = |on: &str, origin| SessionNeed { on: on.into(), origin };
         let coverage = |on: &str| need(on, NeedOrigin::Coverage { data: ".coverage".to_owned() });
         let settings = need("lint", NeedOrigin::Settings { place: "pyproject.toml:41".to_owned() });
         let locks = vec!["db".to_owned()];
-        let lint = SessionFacts { description: "Check the style.".to_owned(), ..usual("lint", 3_400, &[]) };
-        let tests = SessionFacts { locks: locks.clone(), cpus: 2, needs: vec![settings], ..usual(TESTS, 40_000, &[]) };
-        let report = SessionFacts {
-            needs: vec![need("lint", NeedOrigin::Requires), coverage(TESTS)],
-            ..usual("coverage_report", 2_000, &[])
+        let lint =
+            SessionSpec { description: "Check the style.".to_owned(), ..session_facts_with_usual("lint", 3_400, &[]) };
+        let tests = SessionSpec {
+            locks: locks.clone(),
+            cpus: 2,
+            needs: vec![settings],
+            ..session_facts_with_usual(TESTS, 40_000, &[])
         };
-        let bench = SessionFacts { exclusive: true, locks, ..session("benchmark") };
-        let deploy = SessionFacts { needs: vec![need("build \"x\"", NeedOrigin::Notify)], ..session("deploy") };
+        let report = SessionSpec {
+            needs: vec![need("lint", NeedOrigin::Requires), coverage(TESTS)],
+            ..session_facts_with_usual("coverage_report", 2_000, &[])
+        };
+        let bench = SessionSpec { exclusive: true, locks, ..session_facts("benchmark") };
+        let deploy = SessionSpec { needs: vec![need("build \"x\"", NeedOrigin::Notify)], ..session_facts("deploy") };
         let mut all = vec![
             listed(lint, true),
             listed(tests, true),
@@ -246,13 +261,13 @@ pub(crate) mod tests {
         ];
         all[1].python = Some("3.12".to_owned());
         all[1].tags = vec!["ci".to_owned(), "slow".to_owned()];
-        all.push(listed(session("build \"x\""), false));
+        all.push(listed(session_facts("build \"x\""), false));
         all
     }
 
     #[test]
     fn text_dot_and_mermaid() {
-        insta::assert_snapshot!(graph_text(&sessions(), PLAIN), @r#"
+        insta::assert_snapshot!(render_graph_text(&sessions(), PLAIN), @r#"
         lint                       ~3.4s
         tests-3.12(db='pg', n=1)  ~40.0s  ← lint (pyproject.toml:41)  [lock db, 2 cpus]
         benchmark                         [lock db, alone]
@@ -262,7 +277,7 @@ pub(crate) mod tests {
 
         longest chain: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
         "#);
-        insta::assert_snapshot!(graph_dot(&sessions()), @r#"
+        insta::assert_snapshot!(render_graph_dot(&sessions()), @r#"
         digraph noxide {
           rankdir=LR;
           node [shape=box, style=rounded];
@@ -279,7 +294,7 @@ pub(crate) mod tests {
           s1 -> s2 [label="lock db", dir=none, style=dashed, constraint=false];
         }
         "#);
-        insta::assert_snapshot!(graph_mermaid(&sessions()), @r#"
+        insta::assert_snapshot!(render_graph_mermaid(&sessions()), @r#"
         flowchart LR
           s0["lint<br/>~3.4s"]
           s1["tests-3.12(db=#39;pg#39;, n=1)<br/>~40.0s"]
@@ -295,29 +310,33 @@ pub(crate) mod tests {
           classDef unselected stroke-dasharray: 4,opacity: 0.5
           class s4,s5 unselected
         "#);
-        assert!(graph_text(&sessions(), Paint { color: true, unicode: false }).contains("<-"));
+        assert!(render_graph_text(&sessions(), OutputTheme { color: true, unicode: false }).contains("<-"));
     }
 
     #[test]
     fn programs_get_edges_locks_and_the_longest_chain() {
-        let value = graph_json(&sessions());
+        let value = render_graph_json(&sessions());
         assert_eq!(value["needs"].as_array().map(Vec::len), Some(4));
         assert_eq!(value["locks"], json!([{ "lock": "db", "sessions": [TESTS, "benchmark"] }]));
         assert_eq!(value["longest_chain"], json!({ "sessions": ["lint", TESTS, "coverage_report"], "usual": 45_400 }));
-        assert!(graph_json(&[])["longest_chain"].is_null());
+        assert!(render_graph_json(&[])["longest_chain"].is_null());
     }
 
     #[test]
     fn no_name_leaves_its_quotes() {
-        assert_eq!(dot_quoted("a\"b\\c\nd\x1b"), "\"a\\\"b\\\\c\\nd \"");
-        assert_eq!(mermaid_quoted("db='pg' \"x\" <b>#;|]\x1b"), "db=#39;pg#39; #34;x#34; #60;b#62;#35;#59;#124;#93; ");
+        assert_eq!(quote_dot_string("a\"b\\c\nd\x1b"), "\"a\\\"b\\\\c\\nd \"");
+        assert_eq!(
+            escape_mermaid_text("db='pg' \"x\" <b>#;|]\x1b"),
+            "db=#39;pg#39; #34;x#34; #60;b#62;#35;#59;#124;#93; "
+        );
     }
 
     #[test]
     fn a_circle_has_no_longest_chain() {
         let listed = |facts| ListedSession { facts, selected: true, tags: Vec::new(), python: None };
-        let circle = [listed(usual("a", 5, &["b"])), listed(usual("b", 5, &["a"]))];
-        assert!(longest(&circle).is_none());
-        assert!(longest(&[listed(session("a"))]).is_none(), "nothing is known of its time");
+        let circle =
+            [listed(session_facts_with_usual("a", 5, &["b"])), listed(session_facts_with_usual("b", 5, &["a"]))];
+        assert!(longest_chain(&circle).is_none());
+        assert!(longest_chain(&[listed(session_facts("a"))]).is_none(), "nothing is known of its time");
     }
 }

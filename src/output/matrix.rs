@@ -17,22 +17,22 @@ pub struct MatrixEntry {
 }
 
 /// The matrix as it stands in a workflow.
-pub fn matrix_yaml(entries: &[MatrixEntry]) -> String {
+pub fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
     let mut text = "strategy:\n  fail-fast: false\n  matrix:\n    include:\n".to_owned();
     for entry in entries {
         if let Some(usual) = entry.usual {
-            text.push_str(&format!("      # about {} of sessions\n", duration::duration(usual)));
+            text.push_str(&format!("      # about {} of sessions\n", duration::format_duration(usual)));
         }
-        text.push_str(&format!("      - shard: {}\n", quoted(&entry.shard)));
-        text.push_str(&format!("        sessions: {}\n", quoted(&words(&entry.sessions))));
+        text.push_str(&format!("      - shard: {}\n", quote_yaml_string(&entry.shard)));
+        text.push_str(&format!("        sessions: {}\n", quote_yaml_string(&shell_quote_names(&entry.sessions))));
     }
     text
 }
 
 /// The matrix for `fromJSON(…).include`: one line, since that is what a step's output takes.
-pub fn matrix_json(entries: &[MatrixEntry]) -> Value {
+pub fn render_matrix_json(entries: &[MatrixEntry]) -> Value {
     let include = entries.iter().map(|entry| {
-        let mut row = json!({ "shard": entry.shard, "sessions": words(&entry.sessions) });
+        let mut row = json!({ "shard": entry.shard, "sessions": shell_quote_names(&entry.sessions) });
         if let Some(usual) = entry.usual {
             row["seconds"] = json!(usual.div_ceil(1_000));
         }
@@ -42,7 +42,7 @@ pub fn matrix_json(entries: &[MatrixEntry]) -> Value {
 }
 
 /// The sessions as a shell takes them after `-s`.
-fn words(sessions: &[SessionName]) -> String {
+fn shell_quote_names(sessions: &[SessionName]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@%+=".contains(c);
     let word = |name: &SessionName| {
         let name = name.as_str();
@@ -56,7 +56,7 @@ fn words(sessions: &[SessionName]) -> String {
 }
 
 /// A YAML scalar in double quotes: JSON's strings are YAML's.
-fn quoted(text: &str) -> String {
+fn quote_yaml_string(text: &str) -> String {
     Value::from(text).to_string()
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn text_for_a_workflow() {
-        insta::assert_snapshot!(matrix_yaml(&entries()), @r#"
+        insta::assert_snapshot!(render_matrix_yaml(&entries()), @r#"
         strategy:
           fail-fast: false
           matrix:
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn json_on_one_line() {
         assert_eq!(
-            matrix_json(&entries()).to_string(),
+            render_matrix_json(&entries()).to_string(),
             r#"{"version":1,"include":[{"shard":"1/2","sessions":"lint 'tests-3.12(db='\\''pg'\\'')'","seconds":62},{"shard":"2/2","sessions":""}]}"#
         );
     }

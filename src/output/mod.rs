@@ -1,59 +1,62 @@
 //! All that people see: boards, lines, tables, errors.
 
-mod board;
-mod clean;
+mod best_effort_writer;
+mod board_view;
+mod cache_progress;
 mod diagnostic;
 mod duration;
+#[cfg(test)]
+mod event_builder;
+mod event_reporter;
+mod failure_location;
 pub mod findings;
 mod graph;
 mod list;
-mod listed;
-mod log;
+mod listed_session;
+mod log_reader;
 mod matrix;
 mod options;
-mod paint;
-mod pipe;
-mod place;
 mod plan;
 mod plural;
-mod remaining;
+mod remaining_time;
 mod replay;
-mod reporter;
+mod reporter_thread;
 pub mod reporters;
-mod row;
-mod running;
-mod screen;
-mod showing;
+mod run_printer;
+mod run_state;
+mod run_summary;
+mod running_sessions;
+mod sanitize;
+mod session_row;
 mod size;
-mod state;
+mod theme;
 #[cfg(test)]
-mod story;
-mod summary;
-#[cfg(test)]
-mod terminal;
-mod transfer;
+mod virtual_terminal;
 mod workflow_command;
 
-pub use board::{BoardState, frame};
-pub use clean::{clean_line, last_line};
-pub use diagnostic::{Diagnostic, Excerpt, Frame, Severity, errors_document};
-pub use duration::duration;
-pub use graph::{graph_dot, graph_json, graph_mermaid, graph_text};
-pub use list::{list_json, list_text};
-pub use listed::ListedSession;
-pub use log::log_tail;
-pub use matrix::{MatrixEntry, matrix_json, matrix_yaml};
-pub use options::{Actions, Forge, OutputOptions, Size, Streams, Style, UnknownStyle};
-pub use paint::Paint;
-pub(crate) use paint::Tone;
-use pipe::Pipe;
-pub use plan::{PlannedSession, plan_json, plan_text};
-pub use plural::plural;
-pub use remaining::{Left, remaining};
-pub use replay::{Replayed, replay};
-pub use reporter::Reporter;
-pub use running::snapshot_running;
-pub use showing::{Progress, Showing, Stuck};
-pub use size::size;
-pub use state::{Counts, RunState, Running, SessionView, Status};
-pub use transfer::TransferBar;
+use best_effort_writer::BestEffortWriter;
+pub use board_view::{BoardView, render_board};
+pub use cache_progress::CacheProgressBar;
+pub use diagnostic::{Diagnostic, DiagnosticFrame, DiagnosticSeverity, SourceExcerpt, errors_document};
+pub use duration::format_duration;
+pub use event_reporter::EventReporter;
+pub use graph::{render_graph_dot, render_graph_json, render_graph_mermaid, render_graph_text};
+pub use list::{render_list_json, render_list_text};
+pub use listed_session::ListedSession;
+pub use log_reader::log_tail_text;
+pub use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
+pub use options::{
+    ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery,
+    UnknownOutputStyle,
+};
+pub use plan::{SimulatedSession, render_plan_json, render_plan_text};
+pub use plural::pluralize;
+pub use remaining_time::{RemainingTime, estimate_remaining};
+pub use replay::{ReplaySummary, replay_events};
+pub use reporter_thread::{ReporterBlocked, ReporterThread, WriteCounter};
+pub use run_state::{AttemptProgress, RunState, SessionStatus, SessionView, StatusCounts};
+pub use running_sessions::render_running_sessions;
+pub use sanitize::{last_visible_line, sanitize_line};
+pub use size::format_size;
+pub use theme::OutputTheme;
+pub(crate) use theme::TextStyle;

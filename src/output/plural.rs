@@ -1,7 +1,7 @@
 //! Counts with their words.
 
 /// `1 wheel`, `2 wheels`, `2 entries`, `2 fixes`: a count and its English word, given in the singular.
-pub fn plural(count: usize, word: &str) -> String {
+pub fn pluralize(count: usize, word: &str) -> String {
     if count == 1 {
         return format!("1 {word}");
     }
@@ -19,10 +19,10 @@ mod tests {
     #[test]
     fn one_and_many() {
         assert_eq!(
-            ["wheel", "entry", "fix", "day"].map(|word| plural(1, word)),
+            ["wheel", "entry", "fix", "day"].map(|word| pluralize(1, word)),
             ["1 wheel", "1 entry", "1 fix", "1 day"]
         );
         let many = ["0 wheels", "0 entries", "0 fixes", "0 days"];
-        assert_eq!(["wheel", "entry", "fix", "day"].map(|word| plural(0, word)), many);
+        assert_eq!(["wheel", "entry", "fix", "day"].map(|word| pluralize(0, word)), many);
     }
 }

@@ -3,43 +3,47 @@
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use super::Reporter;
-use crate::record::{Event, Fact};
+use super::EventReporter;
+use crate::record::{EventKind, RunEvent};
 
 /// How a replay went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ReplaySummary {
     /// Events shown.
-    pub events: usize,
+    pub event_count: usize,
     /// The exit code of the run; none where its record ends before it did.
-    pub exit: Option<u8>,
+    pub exit_code: Option<u8>,
     /// The first line that is no event: the record is shown up to there.
-    pub damaged: Option<usize>,
+    pub damaged_line: Option<usize>,
 }
 
 /// Feeds recorded events to reporters; `folder` is the folder of the run, where its logs are.
 ///
 /// # Errors
 /// When the events cannot be read, or a reporter cannot write.
-pub fn replay(events: &mut dyn BufRead, folder: &Path, reporters: &mut [Box<dyn Reporter>]) -> io::Result<Replayed> {
-    let mut replayed = Replayed::default();
+pub fn replay_events(
+    events: &mut dyn BufRead,
+    folder: &Path,
+    reporters: &mut [Box<dyn EventReporter>],
+) -> io::Result<ReplaySummary> {
+    let mut replayed = ReplaySummary::default();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         if events.read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        let Ok(event) = serde_json::from_slice::<Event>(&line) else {
+        let Ok(event) = serde_json::from_slice::<RunEvent>(&line) else {
             // What a run that was killed wrote last may be half a line.
-            replayed.damaged = Some(number);
+            replayed.damaged_line = Some(number);
             break;
         };
         for reporter in reporters.iter_mut() {
-            reporter.event(&event, folder)?;
+            reporter.on_event(&event, folder)?;
         }
-        replayed.events += 1;
-        if let Fact::RunFinished { exit } = event.fact {
-            replayed.exit = Some(exit);
+        replayed.event_count += 1;
+        if let EventKind::RunFinished { exit } = event.fact {
+            replayed.exit_code = Some(exit);
         }
     }
     for reporter in reporters.iter_mut() {
@@ -51,42 +55,47 @@ pub fn replay(events: &mut dyn BufRead, folder: &Path, reporters: &mut [Box<dyn 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::best_effort_writer::tests::Capture;
+    use crate::output::event_builder::RunEventBuilder;
     use crate::output::options::OutputOptions;
-    use crate::output::pipe::tests::Capture;
-    use crate::output::reporters::Lines;
-    use crate::output::story::Story;
+    use crate::output::reporters::LineReporter;
     use crate::record::Outcome;
 
-    fn recorded(story: &Story) -> String {
+    fn recorded(story: &RunEventBuilder) -> String {
         story.events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect()
     }
 
-    fn shown(story: &Story, recorded: &str) -> (String, Replayed) {
+    fn shown(story: &RunEventBuilder, recorded: &str) -> (String, ReplaySummary) {
         let capture = Capture::default();
-        let lines = Lines::new(Box::new(capture.clone()), OutputOptions::plain());
-        let replayed = replay(&mut recorded.as_bytes(), story.folder(), &mut [Box::new(lines)]).unwrap();
+        let lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
+        let replayed = replay_events(&mut recorded.as_bytes(), story.run_folder(), &mut [Box::new(lines)]).unwrap();
         (capture.text(), replayed)
     }
 
     #[test]
     fn a_replay_shows_what_the_run_showed() {
-        let mut story = Story::new(&["lint", "docs"]);
-        story.start(0, "lint").grew(1, "lint", b"bad\n").finish(9, "lint", Outcome::Failed, "exit code 1");
-        story.finish(9, "docs", Outcome::Aborted, "lint did not pass").over(10, 1);
+        let mut story = RunEventBuilder::new(&["lint", "docs"]);
+        story.start_session(0, "lint").append_output(1, "lint", b"bad\n").finish_session(
+            9,
+            "lint",
+            Outcome::Failed,
+            "exit code 1",
+        );
+        story.finish_session(9, "docs", Outcome::Aborted, "lint did not pass").finish_run(10, 1);
         let live = Capture::default();
-        story.feed(&mut Lines::new(Box::new(live.clone()), OutputOptions::plain()));
+        story.feed_reporter(&mut LineReporter::new(Box::new(live.clone()), OutputOptions::plain()));
         let (text, replayed) = shown(&story, &recorded(&story));
         assert_eq!(text, live.text());
-        assert_eq!(replayed, Replayed { events: 5 + 1, exit: Some(1), damaged: None });
+        assert_eq!(replayed, ReplaySummary { event_count: 5 + 1, exit_code: Some(1), damaged_line: None });
     }
 
     #[test]
     fn a_record_cut_short_is_shown_as_far_as_it_goes() {
-        let mut story = Story::new(&["lint"]);
-        story.start(0, "lint").over(10, 1);
+        let mut story = RunEventBuilder::new(&["lint"]);
+        story.start_session(0, "lint").finish_run(10, 1);
         let text = recorded(&story);
         let (text, replayed) = shown(&story, &text[..text.len() - 20]);
-        assert_eq!(replayed, Replayed { events: 2, exit: None, damaged: Some(3) });
+        assert_eq!(replayed, ReplaySummary { event_count: 2, exit_code: None, damaged_line: Some(3) });
         assert!(text.contains("1 session: 1 unfinished"));
     }
 }

@@ -7,24 +7,24 @@ use std::process::{Command, Stdio};
 
 /// What Git says of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkout {
+pub struct GitCheckout {
     /// The commit checked out.
     pub commit: String,
     /// Whether tracked files differ from it.
     pub dirty: bool,
 }
 
-impl Checkout {
+impl GitCheckout {
     /// The checkout that `folder` is in; none without Git, without a repository, or before the first commit.
-    pub fn of(folder: &Path) -> Option<Self> {
-        let commit = git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let status = git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
+    pub fn detect(folder: &Path) -> Option<Self> {
+        let commit = run_git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
+        let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, dirty: !status.is_empty() })
     }
 }
 
 /// Which of these paths, relative to `folder`, Git ignores; none without Git or a repository.
-pub fn git_ignored(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
+pub fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let mut asked: Vec<u8> = Vec::new();
     for path in paths {
         asked.extend(path.as_bytes());
@@ -49,14 +49,14 @@ pub fn git_ignored(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> 
 /// The commit that a name stands for (a branch, a tag, the beginning of a digest) and those before it, newest first.
 ///
 /// Empty where Git knows no such name; at most `most`.
-pub fn commits_of(folder: &Path, name: &str, most: usize) -> Vec<String> {
+pub fn list_commits(folder: &Path, name: &str, most: usize) -> Vec<String> {
     let count = format!("--max-count={most}");
     // A name is no flag, however it begins.
-    let said = git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", name, "--"]);
+    let said = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", name, "--"]);
     said.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+fn run_git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let done = Command::new("git")
         .arg("-C")
         .arg(folder)
@@ -81,24 +81,24 @@ mod tests {
             let done = Command::new("git").arg("-C").arg(folder.path()).args(settings).args(arguments).output();
             assert!(done.unwrap().status.success());
         };
-        assert_eq!(Checkout::of(folder.path()), None);
-        assert!(commits_of(folder.path(), "HEAD", 9).is_empty());
+        assert_eq!(GitCheckout::detect(folder.path()), None);
+        assert!(list_commits(folder.path(), "HEAD", 9).is_empty());
         git(&["init", "--quiet"]);
-        assert_eq!(Checkout::of(folder.path()), None);
+        assert_eq!(GitCheckout::detect(folder.path()), None);
         fs_err::File::create(folder.path().join("a")).unwrap();
         git(&["add", "a"]);
         git(&["commit", "--quiet", "-m", "one"]);
-        let first = Checkout::of(folder.path()).unwrap();
+        let first = GitCheckout::detect(folder.path()).unwrap();
         assert!(!first.dirty && first.commit.len() >= 40);
         fs_err::File::create(folder.path().join("untracked")).unwrap();
-        assert_eq!(Checkout::of(folder.path()).unwrap(), first);
+        assert_eq!(GitCheckout::detect(folder.path()).unwrap(), first);
         let mut file = fs_err::OpenOptions::new().append(true).open(folder.path().join("a")).unwrap();
         std::io::Write::write_all(&mut file, b"x").unwrap();
-        assert!(Checkout::of(folder.path()).unwrap().dirty);
-        assert_eq!(Checkout::of(Path::new("/nonexistent")), None);
+        assert!(GitCheckout::detect(folder.path()).unwrap().dirty);
+        assert_eq!(GitCheckout::detect(Path::new("/nonexistent")), None);
         fs_err::write(folder.path().join(".gitignore"), "build/\n*.db\n").unwrap();
         let asked = ["build/x", "a", "x.db", "dist"].map(str::to_owned).into();
-        assert_eq!(git_ignored(folder.path(), &asked), ["build/x", "x.db"].map(str::to_owned).into());
-        assert!(git_ignored(Path::new("/nonexistent"), &asked).is_empty());
+        assert_eq!(find_ignored_paths(folder.path(), &asked), ["build/x", "x.db"].map(str::to_owned).into());
+        assert!(find_ignored_paths(Path::new("/nonexistent"), &asked).is_empty());
     }
 }

@@ -30,7 +30,7 @@ pub struct Interpreter {
 pub enum InterpreterError {
     /// There is none of that version.
     #[error("there is no Python {0} here")]
-    Missing(String),
+    NotFound(String),
     /// It could not be started.
     #[error("cannot start {}", path.display())]
     Start {
@@ -40,17 +40,17 @@ pub enum InterpreterError {
         source: io::Error,
     },
     /// It said something else.
-    #[error("{} does not tell what kind of Python it is: {said}", path.display())]
-    Answer {
+    #[error("{} does not tell what kind of Python it is: {output}", path.display())]
+    InvalidAnswer {
         /// The interpreter.
         path: PathBuf,
         /// What it said.
-        said: String,
+        output: String,
     },
 }
 
 /// Works with Python 3.7. The kernel's own version is left out of `platform_version` by nobody, so it is asked too.
-const QUESTION: &str = r#"
+const PROBE_SCRIPT: &str = r#"
 import json, os, platform, sys, sysconfig
 def version(info):
     text = "%d.%d.%d" % info[:3]
@@ -88,14 +88,14 @@ impl Interpreter {
     ///
     /// # Errors
     /// When there is none, or it does not answer.
-    pub fn find(
+    pub fn find_for_spec(
         spec: Option<&str>,
         (nox, release): (&Path, &str),
         uv: Option<&Path>,
     ) -> Result<Self, InterpreterError> {
-        let Some(spec) = spec else { return Self::ask(nox) };
-        if let Some(own) = Some(nox).filter(|_| discovers(release)).and_then(|nox| Self::ask(nox).ok())
-            && own.is(spec)
+        let Some(spec) = spec else { return Self::probe(nox) };
+        if let Some(own) = Some(nox).filter(|_| prefers_own_interpreter(release)).and_then(|nox| Self::probe(nox).ok())
+            && own.matches_version(spec)
         {
             return Ok(own);
         }
@@ -113,13 +113,13 @@ impl Interpreter {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let on_path = || std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|python| python.is_file());
         match found.or_else(on_path) {
-            Some(python) => Self::ask(&python),
-            None => Err(InterpreterError::Missing(spec.to_owned())),
+            Some(python) => Self::probe(&python),
+            None => Err(InterpreterError::NotFound(spec.to_owned())),
         }
     }
 
     /// Whether it is of a version as `python=` says one: `3`, `3.13`, `3.13.1`, `3.13t`, `python3.13`.
-    fn is(&self, spec: &str) -> bool {
+    fn matches_version(&self, spec: &str) -> bool {
         let free = |version: &str| version.ends_with('t');
         let parts = |version: &str| version.trim_end_matches('t').split('.').map(str::to_owned).collect::<Vec<_>>();
         let wanted = spec.strip_prefix("python").unwrap_or(spec);
@@ -132,21 +132,21 @@ impl Interpreter {
     ///
     /// # Errors
     /// When it cannot be started or does not answer.
-    pub fn ask(path: &Path) -> Result<Self, InterpreterError> {
+    pub fn probe(path: &Path) -> Result<Self, InterpreterError> {
         let mut command = Command::new(path);
-        command.args(["-I", "-S", "-c", QUESTION]).stdin(Stdio::null());
+        command.args(["-I", "-S", "-c", PROBE_SCRIPT]).stdin(Stdio::null());
         let done = command.output().map_err(|source| InterpreterError::Start { path: path.to_path_buf(), source })?;
         let said = String::from_utf8_lossy(&done.stdout);
         serde_json::from_str(said.trim()).map_err(|_| {
             let said = format!("{said}{}", String::from_utf8_lossy(&done.stderr));
             let said = said.trim().lines().last().unwrap_or("nothing was said").to_owned();
-            InterpreterError::Answer { path: path.to_path_buf(), said }
+            InterpreterError::InvalidAnswer { path: path.to_path_buf(), output: said }
         })
     }
 }
 
 /// Whether a release of nox looks at its own interpreter first (`python-discovery`): 2025.11.12 does, 2025.2.9 does not.
-fn discovers(release: &str) -> bool {
+fn prefers_own_interpreter(release: &str) -> bool {
     let mut parts = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2025, 11)
 }
@@ -163,13 +163,13 @@ mod tests {
             ..Interpreter::default()
         };
         for spec in ["3", "3.13", "3.13.1", "python3.13"] {
-            assert!(python("3.13.1").is(spec), "{spec}");
+            assert!(python("3.13.1").matches_version(spec), "{spec}");
         }
         for spec in ["3.1", "3.12", "3.13t", "3.13.10", "pypy3.13", "", ">=3.13"] {
-            assert!(!python("3.13.1").is(spec), "{spec}");
+            assert!(!python("3.13.1").matches_version(spec), "{spec}");
         }
-        assert!(python("3.14.0t").is("3.14t") && !python("3.14.0t").is("3.14"));
+        assert!(python("3.14.0t").matches_version("3.14t") && !python("3.14.0t").matches_version("3.14"));
         let releases = ["2022.1.7", "2025.2.9", "2025.11.12", "2026.10.20", "unknown"];
-        assert_eq!(releases.map(discovers), [false, false, true, true, false]);
+        assert_eq!(releases.map(prefers_own_interpreter), [false, false, true, true, false]);
     }
 }

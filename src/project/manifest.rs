@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionName, path_facts};
+use super::{SessionName, path_serde};
 
 /// The number of a session in its manifest: its place in nox's registry order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,19 +13,19 @@ pub struct SessionId(pub usize);
 
 /// All that the host says of a noxfile once it is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct NoxfileManifest {
     /// Version of nox that loaded it, such as `2026.10.20`.
     pub nox: String,
     /// Version of the interpreter that runs nox, to the patch.
     pub python: String,
     /// Path of that interpreter.
-    #[serde(with = "path_facts")]
+    #[serde(with = "path_serde")]
     pub executable: PathBuf,
     /// The noxfile, absolute.
-    #[serde(with = "path_facts")]
+    #[serde(with = "path_serde")]
     pub noxfile: PathBuf,
     /// The folder sessions start in: the noxfile's own.
-    #[serde(with = "path_facts")]
+    #[serde(with = "path_serde")]
     pub root: PathBuf,
     /// How sessions are started.
     pub mode: HostMode,
@@ -40,7 +40,7 @@ pub struct Manifest {
     #[serde(default)]
     pub stop_on_first_error: bool,
     /// Where nox was told to write its own report, absolute.
-    #[serde(default, with = "path_facts::maybe")]
+    #[serde(default, with = "path_serde::maybe")]
     pub report: Option<PathBuf>,
     /// Where the environment of sessions says that uv's cache is.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Session {
     #[serde(default)]
     pub venv_params: Vec<String>,
     /// Folder of its environment, absolute; none where it has no environment.
-    #[serde(with = "path_facts::maybe")]
+    #[serde(with = "path_serde::maybe")]
     pub envdir: Option<PathBuf>,
     /// Whether it runs when nothing is selected.
     pub default: bool,
@@ -105,7 +105,7 @@ pub struct Session {
     #[serde(default)]
     pub installs: Vec<Vec<String>>,
     /// The file that holds its function.
-    #[serde(default, with = "path_facts::maybe")]
+    #[serde(default, with = "path_serde::maybe")]
     pub file: Option<PathBuf>,
     /// The line of that file where it starts, decorators included.
     #[serde(default)]

@@ -5,16 +5,16 @@ mod host;
 mod interpreter;
 pub mod lock;
 mod manifest;
-mod name;
 mod nox;
-pub(crate) mod path_facts;
+pub(crate) mod path_serde;
+mod session_name;
 
-pub use git::{Checkout, commits_of, git_ignored};
+pub use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
-    Finished, Frame, Host, HostError, HostEvents, HostMessage, HostOptions, Installs, LoadFailure, LoadStage,
-    NoxStatus, RunOrder, TraceOrder,
+    FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,
+    LoadFailure, LoadStage, NoxStatus, SeccompSetup, TracebackFrame,
 };
 pub use interpreter::{Interpreter, InterpreterError};
-pub use manifest::{CoverageUse, HostMode, Manifest, Session, SessionId};
-pub use name::SessionName;
+pub use manifest::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId};
 pub use nox::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};
+pub use session_name::SessionName;

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fs::write_atomic;
-use crate::project::path_facts;
+use crate::project::path_serde;
 
 /// The version of the manifest this program writes.
 pub const ARTIFACTS_VERSION: u32 = 1;
 
 /// Files gathered from one session: `artifacts/<session>/manifest.json` in a run's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Artifacts {
+pub struct ArtifactManifest {
     /// Always [`ARTIFACTS_VERSION`] in what this program writes.
     pub version: u32,
     /// The session's name.
@@ -26,7 +26,7 @@ pub struct Artifacts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// Relative to the project's root.
-    #[serde(with = "path_facts")]
+    #[serde(with = "path_serde")]
     pub path: PathBuf,
     /// Size in bytes; 0 for a link.
     pub bytes: u64,
@@ -35,16 +35,16 @@ pub struct Artifact {
     /// Permission bits.
     pub mode: u32,
     /// Where a symbolic link points, as it says; the link itself is not copied.
-    #[serde(default, with = "path_facts::maybe")]
+    #[serde(default, with = "path_serde::maybe")]
     pub target: Option<PathBuf>,
     /// Whether it went on changing while it was copied, so that what is kept may be torn.
     #[serde(default)]
     pub changing: bool,
 }
 
-impl Artifacts {
+impl ArtifactManifest {
     /// Where a run keeps what it gathered from a session whose logs have this stem.
-    pub fn folder(run: &Path, stem: &str) -> PathBuf {
+    pub fn session_dir(run: &Path, stem: &str) -> PathBuf {
         run.join("artifacts").join(stem)
     }
 
@@ -74,7 +74,7 @@ impl Artifacts {
     }
 
     /// Manifests of all sessions of a run with their folders, by folder; unreadable ones are passed over.
-    pub fn of_run(run: &Path) -> Vec<(PathBuf, Self)> {
+    pub fn read_all(run: &Path) -> Vec<(PathBuf, Self)> {
         let Ok(entries) = fs_err::read_dir(run.join("artifacts")) else { return Vec::new() };
         let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         folders.sort_unstable();

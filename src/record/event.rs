@@ -9,24 +9,24 @@ use crate::project::SessionName;
 
 /// One fact of a run and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
+pub struct RunEvent {
     /// Milliseconds since the run started, by a monotonic clock.
     pub at: u64,
     /// What happened.
     #[serde(flatten)]
-    pub fact: Fact,
+    pub fact: EventKind,
 }
 
 /// What can happen in a run. On disk: one JSON object a line, named by `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Fact {
+pub enum EventKind {
     /// The plan is made and the run begins. Always the first event.
-    RunStarted(RunFacts),
+    RunStarted(RunMetadata),
     /// A session was added while the run went on (nox's `session.notify`).
     SessionAdded {
         /// The new session.
-        session: SessionFacts,
+        session: SessionSpec,
         /// Who asked for it.
         by: SessionName,
     },
@@ -35,14 +35,14 @@ pub enum Fact {
         /// Which session.
         session: SessionName,
         /// How far that has come.
-        done: Portion,
+        done: RestoreProgress,
     },
     /// What a session installs is there, as far as can be.
     SessionRestored {
         /// Which session.
         session: SessionName,
         /// What the cache did for it.
-        cache: CacheUse,
+        cache: CacheStats,
     },
     /// A session's process started.
     SessionStarted {
@@ -71,7 +71,7 @@ pub enum Fact {
         /// Which session.
         session: SessionName,
         /// How the attempt ended.
-        attempt: Attempt,
+        attempt: AttemptResult,
         /// Milliseconds until the next attempt.
         delay: u64,
     },
@@ -96,30 +96,30 @@ pub enum Fact {
 
 /// What is known when a run begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunFacts {
+pub struct RunMetadata {
     /// The run's identifier: its folder's name below `.noxide/runs/`.
     pub run: String,
     /// Wall clock at the start, RFC 3339 with offset.
     pub time: String,
     /// The project's root folder; bytes that are no UTF-8 are shown, not kept.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "serialize_lossy_path")]
     pub root: PathBuf,
     /// CPUs' worth of room that sessions share.
     pub slots: usize,
     /// Sessions of the plan, in nox's order.
-    pub sessions: Vec<SessionFacts>,
+    pub sessions: Vec<SessionSpec>,
     /// Git commit checked out, if any.
     pub commit: Option<String>,
     /// Tool versions: noxide, nox, python, uv where known.
     pub versions: Vec<(String, String)>,
     /// Which part of a larger run this is; none where it is a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<ShardFacts>,
+    pub shard: Option<ShardMetadata>,
 }
 
 /// Which part of a larger run a run is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardFacts {
+pub struct ShardMetadata {
     /// Which part, counted from 1.
     pub index: usize,
     /// Of how many.
@@ -129,19 +129,19 @@ pub struct ShardFacts {
 }
 
 /// A path as text: JSON has no other way to hold one.
-pub(super) fn shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_lossy_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// A session as planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionFacts {
+pub struct SessionSpec {
     /// Its name.
     pub name: SessionName,
     /// First line of its docstring, or empty.
     pub description: String,
     /// What it waits for.
-    pub needs: Vec<NeedFacts>,
+    pub needs: Vec<SessionNeed>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Whether nothing else runs beside it.
@@ -154,7 +154,7 @@ pub struct SessionFacts {
 
 /// One need of a session: what it waits for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NeedFacts {
+pub struct SessionNeed {
     /// The session waited for.
     pub on: SessionName,
     /// Where the need comes from.
@@ -188,14 +188,14 @@ pub enum NeedOrigin {
 
 impl NeedOrigin {
     /// Whether the session waited for must have passed; otherwise it must only be over.
-    pub fn must_pass(&self) -> bool {
+    pub fn requires_success(&self) -> bool {
         matches!(self, Self::Requires)
     }
 }
 
 /// How one attempt ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct AttemptResult {
     /// 1 for the first.
     pub number: u32,
     /// How it ended.
@@ -236,18 +236,18 @@ pub struct SessionResult {
     /// Passed after a failed attempt.
     pub flaky: bool,
     /// Attempts in order; empty when it never started.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptResult>,
     /// What its installs took, of all attempts; none where it installed nothing or nobody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub install: Option<InstallUse>,
+    pub install: Option<InstallStats>,
     /// What the cache did for it; none where the cache was not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<CacheUse>,
+    pub cache: Option<CacheStats>,
 }
 
 /// What a session's installs took: `session.install` and `session.run_install`, apart from its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstallUse {
+pub struct InstallStats {
     /// Milliseconds spent in them.
     pub ms: u64,
     /// Commands that were run.
@@ -258,7 +258,7 @@ pub struct InstallUse {
 
 /// How far a restore has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Portion {
+pub struct RestoreProgress {
     /// Packages so far.
     pub packages: u64,
     /// Files so far.
@@ -277,7 +277,7 @@ pub struct Portion {
 
 /// What the cache did for a session before it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CacheUse {
+pub struct CacheStats {
     /// Packages it wants that were there: in uv's cache, or restored from the store.
     pub hits: u32,
     /// Packages it wants that were nowhere.
@@ -292,12 +292,12 @@ pub struct CacheUse {
 
 impl SessionResult {
     /// The last attempt.
-    pub fn last(&self) -> Option<&Attempt> {
+    pub fn last_attempt(&self) -> Option<&AttemptResult> {
         self.attempts.last()
     }
 
     /// Wall time of all attempts, from the first start to the last end, in milliseconds.
-    pub fn wall(&self) -> u64 {
+    pub fn wall_time(&self) -> u64 {
         match (self.attempts.first(), self.attempts.last()) {
             (Some(first), Some(last)) => last.end.saturating_sub(first.start),
             _ => 0,
@@ -306,13 +306,13 @@ impl SessionResult {
 }
 
 /// Who is told what happens in a run: reporters and the recorder, all equals.
-pub trait Subscriber {
+pub trait EventSubscriber {
     /// Something happened.
-    fn event(&mut self, event: &Event);
+    fn on_event(&mut self, event: &RunEvent);
 
     /// Time passed; `now` is in milliseconds since the run started, without the time it was stopped.
-    fn tick(&mut self, now: u64);
+    fn on_tick(&mut self, now: u64);
 
     /// Somebody wants to know what runs now (SIGUSR1, a key).
-    fn tell(&mut self);
+    fn on_status_request(&mut self);
 }

@@ -2,91 +2,96 @@
 
 use std::collections::HashMap;
 
-use super::imported::{Imported, plain};
-use super::{Outcome, Record};
+use super::imported_runs::{ImportedRuns, normalize_job_name};
+use super::{Outcome, RunRecord};
 use crate::project::SessionName;
 
 /// What a session usually costs: medians over the newest runs in which it passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usual {
+pub struct UsualStats {
     /// Wall time of the passing attempt, in milliseconds.
-    pub wall: u64,
+    pub wall_ms: u64,
     /// CPU time, in milliseconds, where it was measured.
-    pub cpu: Option<u64>,
+    pub cpu_ms: Option<u64>,
     /// Peak memory, in bytes, where it was measured.
-    pub memory: Option<u64>,
+    pub peak_memory: Option<u64>,
 }
 
 /// Usual costs by session.
 #[derive(Clone, Debug, Default)]
-pub struct History {
-    sessions: HashMap<SessionName, Usual>,
+pub struct SessionHistory {
+    sessions: HashMap<SessionName, UsualStats>,
     /// Wall times of imported jobs by their plain names; for sessions without a record.
-    lent: HashMap<String, u64>,
+    imported_wall_ms: HashMap<String, u64>,
 }
 
-impl History {
+impl SessionHistory {
     /// How many of the newest runs lend their figures: enough to outvote one odd run, few enough to follow the code.
-    pub const RUNS: usize = 9;
+    pub const MAX_RUNS: usize = 9;
     /// Milliseconds by which times differ at least that change any plan.
-    pub const NEWS: u64 = 5_000;
+    pub const SIGNIFICANT_CHANGE_MS: u64 = 5_000;
 
     /// Folds records, newest first.
-    pub fn new(records: &[Record]) -> Self {
+    pub fn from_records(records: &[RunRecord]) -> Self {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in records.iter().flat_map(|r| &r.sessions).filter_map(|s| s.result.as_ref()) {
-            let Some(last) = result.last().filter(|_| result.outcome == Outcome::Passed) else { continue };
+            let Some(last) = result.last_attempt().filter(|_| result.outcome == Outcome::Passed) else { continue };
             let [wall, cpu, memory] = samples.entry(&result.session).or_default();
             wall.push(last.end.saturating_sub(last.start));
             cpu.extend(last.cpu);
             memory.extend(last.peak_memory);
         }
         let usual = |[wall, cpu, memory]: [Vec<u64>; 3]| {
-            Some(Usual { wall: median(wall)?, cpu: median(cpu), memory: median(memory) })
+            Some(UsualStats {
+                wall_ms: lower_median(wall)?,
+                cpu_ms: lower_median(cpu),
+                peak_memory: lower_median(memory),
+            })
         };
         let sessions = samples.into_iter().filter_map(|(name, all)| Some((name.clone(), usual(all)?))).collect();
-        Self { sessions, lent: HashMap::new() }
+        Self { sessions, imported_wall_ms: HashMap::new() }
     }
 
     /// Adds what imported runs say: it counts for sessions that no record knows. The newest nine passes of a job lend
     /// their median; a job named like the session but for case and dashes is taken for it.
     #[must_use]
-    pub fn lend(mut self, imported: &Imported) -> Self {
+    pub fn with_imported_runs(mut self, imported: &ImportedRuns) -> Self {
         let mut samples: HashMap<String, Vec<u64>> = HashMap::new();
         for job in imported.runs.iter().rev().flat_map(|run| &run.jobs).filter(|job| job.passed) {
-            let walls = samples.entry(plain(&job.name)).or_default();
-            walls.extend(job.wall.filter(|_| walls.len() < Self::RUNS));
+            let walls = samples.entry(normalize_job_name(&job.name)).or_default();
+            walls.extend(job.wall.filter(|_| walls.len() < Self::MAX_RUNS));
         }
-        self.lent = samples.into_iter().filter_map(|(name, walls)| Some((name, median(walls)?))).collect();
+        self.imported_wall_ms =
+            samples.into_iter().filter_map(|(name, walls)| Some((name, lower_median(walls)?))).collect();
         self
     }
 
     /// Whether a run took otherwise than is known: a session that passed has no usual time yet, or that is twice or half
     /// of what it took, and by more than [`Self::NEWS`].
-    pub fn is_news(&self, record: &Record) -> bool {
+    pub fn has_significant_change(&self, record: &RunRecord) -> bool {
         let results = record.sessions.iter().filter_map(|session| session.result.as_ref());
         let passed = results.filter(|result| result.outcome == Outcome::Passed);
-        passed.filter_map(|result| Some((&result.session, result.last()?))).any(|(name, last)| {
+        passed.filter_map(|result| Some((&result.session, result.last_attempt()?))).any(|(name, last)| {
             let wall = last.end.saturating_sub(last.start);
-            self.usual(name).is_none_or(|usual| {
-                let (less, more) = (wall.min(usual.wall), wall.max(usual.wall));
-                more > 2 * less && more - less > Self::NEWS
+            self.usual_stats(name).is_none_or(|usual| {
+                let (less, more) = (wall.min(usual.wall_ms), wall.max(usual.wall_ms));
+                more > 2 * less && more - less > Self::SIGNIFICANT_CHANGE_MS
             })
         })
     }
 
     /// What is known of one session.
-    pub fn usual(&self, name: &SessionName) -> Option<Usual> {
+    pub fn usual_stats(&self, name: &SessionName) -> Option<UsualStats> {
         let lent = || {
-            let wall = *self.lent.get(&plain(name.as_str()))?;
-            Some(Usual { wall, cpu: None, memory: None })
+            let wall = *self.imported_wall_ms.get(&normalize_job_name(name.as_str()))?;
+            Some(UsualStats { wall_ms: wall, cpu_ms: None, peak_memory: None })
         };
         self.sessions.get(name).copied().or_else(lent)
     }
 }
 
 /// The middle value; the lower one of two middles.
-pub(super) fn median(mut values: Vec<u64>) -> Option<u64> {
+pub(super) fn lower_median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len().saturating_sub(1) / 2).copied()
 }
@@ -94,10 +99,10 @@ pub(super) fn median(mut values: Vec<u64>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Folder, Machine};
+    use crate::record::{Machine, RunStore};
 
     /// A run with one session that passed after so many milliseconds.
-    fn record(run: &str, wall: u64) -> Record {
+    fn record(run: &str, wall: u64) -> RunRecord {
         let attempt = serde_json::json!({"number": 1, "outcome": "passed", "reason": "", "exit": 0, "signal": null, "start": 100,
             "end": 100 + wall, "cpu": null, "peak_memory": null, "slots": [], "log": "l", "log_bytes": 0, "leaky": false});
         let result = serde_json::json!({"session": "one", "outcome": "passed", "reason": "", "flaky": false, "attempts": [attempt]});
@@ -105,41 +110,45 @@ mod tests {
         serde_json::from_value(
             serde_json::json!({"version": 1, "run": run, "time": "2026-01-01T00:00:00+00:00", "wall": wall,
             "exit": 0, "interrupted": null, "root": "/r", "commit": null, "slots": 2, "versions": [],
-            "machine": Machine::here(), "notices": [], "sessions": [session]}),
+            "machine": Machine::detect(), "notices": [], "sessions": [session]}),
         )
         .unwrap()
     }
 
     #[test]
     fn news_is_what_was_not_known_or_is_far_off() {
-        let none = History::default();
-        assert!(none.is_news(&record("1", 10)));
-        let known = History::new(&[record("1", 6_000)]);
-        let news = [999, 1_000, 6_000, 12_000, 12_001].map(|wall| known.is_news(&record("2", wall)));
+        let none = SessionHistory::default();
+        assert!(none.has_significant_change(&record("1", 10)));
+        let known = SessionHistory::from_records(&[record("1", 6_000)]);
+        let news = [999, 1_000, 6_000, 12_000, 12_001].map(|wall| known.has_significant_change(&record("2", wall)));
         assert_eq!(news, [true, false, false, false, true]);
-        let long = History::new(&[record("1", 60_000)]);
-        assert_eq!([29_999, 30_000].map(|wall| long.is_news(&record("2", wall))), [true, false]);
-        let short = History::new(&[record("1", 10)]);
-        assert!(!short.is_news(&record("2", 5_010)) && short.is_news(&record("2", 5_011)), "moments change no plan");
+        let long = SessionHistory::from_records(&[record("1", 60_000)]);
+        assert_eq!([29_999, 30_000].map(|wall| long.has_significant_change(&record("2", wall))), [true, false]);
+        let short = SessionHistory::from_records(&[record("1", 10)]);
+        assert!(
+            !short.has_significant_change(&record("2", 5_010)) && short.has_significant_change(&record("2", 5_011)),
+            "moments change no plan"
+        );
     }
 
     #[test]
     fn what_is_remembered_of_runs_elsewhere_counts_as_runs_here_do() {
         let root = tempfile::tempdir().unwrap();
-        let folder = Folder::open(root.path()).unwrap();
+        let folder = RunStore::open(root.path()).unwrap();
         for number in 0..12 {
-            folder.remember(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
+            folder.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
         }
-        let left = std::fs::read_dir(folder.past()).unwrap().count();
-        assert_eq!(left, History::RUNS);
-        let usual = |folder: &Folder| folder.history().usual(&SessionName::new("one")).map(|usual| usual.wall);
+        let left = std::fs::read_dir(folder.history_dir()).unwrap().count();
+        assert_eq!(left, SessionHistory::MAX_RUNS);
+        let usual =
+            |folder: &RunStore| folder.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
         assert_eq!(usual(&folder), Some(1_007), "the middle of the newest nine");
         // A run of this checkout that was brought back is one run.
-        let run = folder.run("20260101-11");
+        let run = folder.run_dir("20260101-11");
         fs_err::create_dir_all(&run).unwrap();
         crate::record::write_record(&run, &record("20260101-11", 1_011)).unwrap();
         assert_eq!(usual(&folder), Some(1_007));
-        fs_err::write(folder.past().join("z.json"), "no record").unwrap();
+        fs_err::write(folder.history_dir().join("z.json"), "no record").unwrap();
         assert_eq!(usual(&folder), Some(1_007), "what cannot be read is passed over");
     }
 }

@@ -4,28 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::record::RecordedSession;
-use super::{Outcome, Record};
+use super::run_record::RecordedSession;
+use super::{Outcome, RunRecord};
 use crate::project::SessionName;
 
 /// One run made of several: nothing is written yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergePlan {
     /// The record of the whole.
-    pub record: Record,
+    pub record: RunRecord,
     /// Files to copy.
-    pub copies: Vec<Copied>,
+    pub copies: Vec<PlannedCopy>,
     /// Sessions of the whole that no record has, in nox's order.
-    pub missing: Vec<SessionName>,
+    pub missing_sessions: Vec<SessionName>,
     /// Shards that are not there, such as `2/3`.
-    pub absent: Vec<String>,
+    pub missing_shards: Vec<String>,
 }
 
 /// A file or folder of one run that goes into the merged one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copied {
+pub struct PlannedCopy {
     /// Which of the records it belongs to.
-    pub source: usize,
+    pub record_index: usize,
     /// Its place in that run's folder.
     pub from: PathBuf,
     /// Its place in the merged run's folder.
@@ -34,9 +34,9 @@ pub struct Copied {
 
 /// How far the clock of one record's machine is into the merged run, and how many slots stand before its own.
 #[derive(Clone, Copy)]
-struct Shift {
-    time: u64,
-    slots: usize,
+struct RecordOffset {
+    time_ms: u64,
+    slot_offset: usize,
 }
 
 impl MergePlan {
@@ -44,14 +44,14 @@ impl MergePlan {
     ///
     /// Times are shifted by what the records say of their start, so the whole lasts from the first start to the last
     /// end. A session that several records have counts by its worst outcome.
-    pub fn new(records: &[Record], run: &str) -> Option<Self> {
+    pub fn from_records(records: &[RunRecord], run: &str) -> Option<Self> {
         let starts: Vec<Option<i64>> = records
             .iter()
             .map(|record| record.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
             .collect();
         let first = (0..records.len()).min_by_key(|&at| (starts[at].is_none(), starts[at], at))?;
         let origin = starts[first].unwrap_or(0);
-        let mut record = Record {
+        let mut record = RunRecord {
             run: run.to_owned(),
             exit: Some(0),
             interrupted: None,
@@ -62,16 +62,16 @@ impl MergePlan {
             shard: None,
             ..records[first].clone()
         };
-        let mut stems = Stems::default();
+        let mut stems = LogStems::default();
         let mut copies = Vec::new();
         let mut notices = Vec::new();
         for (source, part) in records.iter().enumerate() {
             let late = starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
-            let shift = Shift { time: late, slots: record.slots };
+            let shift = RecordOffset { time_ms: late, slot_offset: record.slots };
             record.slots += part.slots;
             record.wall = record.wall.max(late.saturating_add(part.wall));
             record.interrupted = record.interrupted.or_else(|| part.interrupted.clone());
-            record.exit = Some(worse(record.exit.unwrap_or(0), part.exit.unwrap_or(1)));
+            record.exit = Some(worse_exit_code(record.exit.unwrap_or(0), part.exit.unwrap_or(1)));
             notices.extend(part.notices.iter().cloned());
             if part.commit != record.commit {
                 let name = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
@@ -87,16 +87,16 @@ impl MergePlan {
                 }
             }
             for session in &part.sessions {
-                let moved = stems.take(session, source, shift, &mut copies);
-                add(&mut record.sessions, moved, &mut notices);
+                let moved = stems.relocate_session(session, source, shift, &mut copies);
+                merge_session(&mut record.sessions, moved, &mut notices);
             }
         }
         let mut seen = BTreeSet::new();
         notices.retain(|notice| seen.insert(notice.clone()));
         record.notices = notices;
-        let (missing, absent) = gaps(records, &record);
-        order(&mut record, records);
-        Some(Self { record, copies, missing, absent })
+        let (missing, absent) = find_missing(records, &record);
+        sort_sessions(&mut record, records);
+        Some(Self { record, copies, missing_sessions: missing, missing_shards: absent })
     }
 
     /// Copies the files of the runs in `folders`, one a record, into the folder `target`.
@@ -105,17 +105,17 @@ impl MergePlan {
     ///
     /// # Errors
     /// When `target` cannot be written to, or a file cannot be read.
-    pub fn apply(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
+    pub fn copy_files(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
         for copied in &self.copies {
-            let Some(folder) = folders.get(copied.source) else { continue };
-            copy(&folder.join(&copied.from), &target.join(&copied.to))?;
+            let Some(folder) = folders.get(copied.record_index) else { continue };
+            copy_tree(&folder.join(&copied.from), &target.join(&copied.to))?;
         }
         Ok(())
     }
 }
 
 /// The exit code of two runs together: what a failed session gives outdoes what broke a run.
-fn worse(one: u8, other: u8) -> u8 {
+fn worse_exit_code(one: u8, other: u8) -> u8 {
     match (one, other) {
         (1, _) | (_, 1) => 1,
         (0, other) => other,
@@ -124,7 +124,7 @@ fn worse(one: u8, other: u8) -> u8 {
 }
 
 /// Adds a session; of two that are alike the worse one stays.
-fn add(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
+fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
     let rank = |session: &RecordedSession| match session.result.as_ref().map(|result| result.outcome) {
         None => 4,
         Some(outcome) if outcome.is_failure() => 3,
@@ -144,12 +144,13 @@ fn add(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &
 }
 
 /// Sessions and shards that ought to be there.
-fn gaps(records: &[Record], merged: &Record) -> (Vec<SessionName>, Vec<String>) {
+fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>, Vec<String>) {
     let mut missing = Vec::new();
     let mut absent = BTreeSet::new();
     for shard in records.iter().filter_map(|record| record.shard.as_ref()) {
         for index in 1..=shard.count {
-            let there = |part: &Record| part.shard.as_ref().is_some_and(|s| (s.index, s.count) == (index, shard.count));
+            let there =
+                |part: &RunRecord| part.shard.as_ref().is_some_and(|s| (s.index, s.count) == (index, shard.count));
             if !records.iter().any(there) {
                 absent.insert((shard.count, index));
             }
@@ -165,7 +166,7 @@ fn gaps(records: &[Record], merged: &Record) -> (Vec<SessionName>, Vec<String>) 
 }
 
 /// Puts sessions into nox's order where a shard says what that is.
-fn order(merged: &mut Record, records: &[Record]) {
+fn sort_sessions(merged: &mut RunRecord, records: &[RunRecord]) {
     let Some(shard) = records.iter().find_map(|record| record.shard.as_ref()) else { return };
     let places: BTreeMap<&str, usize> =
         shard.sessions.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
@@ -174,44 +175,44 @@ fn order(merged: &mut Record, records: &[Record]) {
 
 /// Stems of log files that are taken in the merged run.
 #[derive(Default)]
-struct Stems(BTreeSet<String>);
+struct LogStems(BTreeSet<String>);
 
-impl Stems {
+impl LogStems {
     /// A session as it stands in the merged record, its files added to `copies` under names nobody else has.
-    fn take(
+    fn relocate_session(
         &mut self,
         session: &RecordedSession,
         source: usize,
-        shift: Shift,
-        copies: &mut Vec<Copied>,
+        shift: RecordOffset,
+        copies: &mut Vec<PlannedCopy>,
     ) -> RecordedSession {
         let mut moved = session.clone();
         let Some(result) = &mut moved.result else { return moved };
         let Some(first) = result.attempts.first() else { return moved };
         let old = first.log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let new = self.free(&old);
+        let new = self.reserve_stem(&old);
         for attempt in &mut result.attempts {
-            attempt.start = attempt.start.saturating_add(shift.time);
-            attempt.end = attempt.end.saturating_add(shift.time);
+            attempt.start = attempt.start.saturating_add(shift.time_ms);
+            attempt.end = attempt.end.saturating_add(shift.time_ms);
             for slot in &mut attempt.slots {
-                *slot += shift.slots;
+                *slot += shift.slot_offset;
             }
             let name = attempt.log.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let to = Path::new("logs").join(format!("{new}{}", name.strip_prefix(&old).unwrap_or(".log")));
             let from = std::mem::replace(&mut attempt.log, to.clone());
             // A record from elsewhere names no file outside of its run.
-            if stays_inside(&from) {
-                copies.push(Copied { source, from, to });
+            if is_contained_path(&from) {
+                copies.push(PlannedCopy { record_index: source, from, to });
             }
         }
         let artifacts = Path::new("artifacts");
-        if stays_inside(Path::new(&old)) {
-            copies.push(Copied { source, from: artifacts.join(old), to: artifacts.join(new) });
+        if is_contained_path(Path::new(&old)) {
+            copies.push(PlannedCopy { record_index: source, from: artifacts.join(old), to: artifacts.join(new) });
         }
         moved
     }
 
-    fn free(&mut self, wanted: &str) -> String {
+    fn reserve_stem(&mut self, wanted: &str) -> String {
         let mut stem = wanted.to_owned();
         let mut number = 2;
         while !self.0.insert(stem.to_lowercase()) {
@@ -222,7 +223,7 @@ impl Stems {
     }
 }
 
-fn stays_inside(path: &Path) -> bool {
+fn is_contained_path(path: &Path) -> bool {
     path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
@@ -230,7 +231,7 @@ fn stays_inside(path: &Path) -> bool {
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let facts = match fs_err::symlink_metadata(from) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -243,7 +244,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
         fs_err::create_dir_all(to)?;
         for entry in fs_err::read_dir(from)? {
             let entry = entry?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
         }
     } else if facts.is_symlink() {
         fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to)?;

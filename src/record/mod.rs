@@ -1,33 +1,33 @@
 //! Facts of a run: events, records on disk, history.
 
 mod artifacts;
-mod cost;
+mod cache_cost;
 mod duration;
 mod event;
-mod folder;
 mod history;
-mod imported;
+mod imported_runs;
 mod merge;
 mod outcome;
-#[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
-mod record;
+mod reconstructed_events;
 mod recorder;
-mod retold;
-mod scratch;
+#[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
+mod run_record;
+mod run_store;
+mod temp_dir;
 
-pub use artifacts::{ARTIFACTS_VERSION, Artifact, Artifacts};
-pub use cost::CacheCost;
-pub use duration::{delta, duration, rough};
+pub use artifacts::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
+pub use cache_cost::CacheCost;
+pub use duration::{format_delta, format_duration, format_whole_seconds};
 pub use event::{
-    Attempt, CacheUse, Event, Fact, InstallUse, NeedFacts, NeedOrigin, Portion, RunFacts, SessionFacts, SessionResult,
-    ShardFacts, Subscriber,
+    AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
+    RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,
 };
-pub use folder::{DeadRun, Folder};
-pub use history::{History, Usual};
-pub use imported::{IMPORTED_VERSION, Imported, ImportedJob, ImportedRun};
-pub use merge::{Copied, MergePlan, copy};
+pub use history::{SessionHistory, UsualStats};
+pub use imported_runs::{IMPORTED_VERSION, ImportedJob, ImportedRun, ImportedRuns};
+pub use merge::{MergePlan, PlannedCopy, copy_tree};
 pub use outcome::Outcome;
-pub use record::{Machine, RECORD_VERSION, Record, RecordedSession};
-pub use recorder::{Recorder, read_events, write_record};
-pub use retold::retold;
-pub use scratch::Scratch;
+pub use reconstructed_events::reconstruct_events;
+pub use recorder::{RunRecorder, read_events, write_record};
+pub use run_record::{Machine, RECORD_VERSION, RecordedSession, RunRecord};
+pub use run_store::{CrashedRun, RunStore};
+pub use temp_dir::RunTempDir;

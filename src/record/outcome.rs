@@ -41,7 +41,7 @@ impl Outcome {
     ];
 
     /// Whether sessions that require this one may start, as nox counts it: skipped is fine.
-    pub fn satisfies(self) -> bool {
+    pub fn allows_dependents(self) -> bool {
         matches!(self, Self::Passed | Self::Replayed | Self::Skipped)
     }
 
@@ -51,7 +51,7 @@ impl Outcome {
     }
 
     /// The word shown to people and kept in records.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Failed => "failed",
@@ -67,6 +67,6 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }

@@ -4,25 +4,25 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{Machine, Record};
-use super::{Event, Fact};
-use crate::fs::{Claim, write_atomic};
+use super::run_record::{Machine, RunRecord};
+use super::{EventKind, RunEvent};
+use crate::fs::{FileLock, write_atomic};
 
 /// How the name of a run's folder begins until it is claimed.
-pub(super) const UNBORN: &str = ".unborn-";
+pub(super) const STAGING_PREFIX: &str = ".unborn-";
 
 /// Writes one run's events and record. A disk that fails never fails the run: it is remembered and said once.
 #[derive(Debug)]
-pub struct Recorder {
-    folder: PathBuf,
-    file: Option<File>,
+pub struct RunRecorder {
+    run_dir: PathBuf,
+    events_file: Option<File>,
     /// What the record is made of; output events are left out, they only matter to screens.
-    events: Vec<Event>,
-    trouble: Option<String>,
-    _alive: Option<Claim>,
+    events: Vec<RunEvent>,
+    disk_error: Option<String>,
+    _alive_lock: Option<FileLock>,
 }
 
-impl Recorder {
+impl RunRecorder {
     /// Makes the run's folder with its `logs`, and claims it as living.
     ///
     /// It is made under another name first: nobody finds it unclaimed and takes it for that of a dead run.
@@ -34,59 +34,59 @@ impl Recorder {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let place = folder.parent().unwrap_or(Path::new("."));
-        let made = tempfile::Builder::new().prefix(UNBORN).tempdir_in(place)?;
+        let made = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(place)?;
         // Others of this machine may read records, as they may the rest of the tree.
         fs_err::set_permissions(made.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         fs_err::create_dir(made.path().join("logs"))?;
         // A file system without locks (some network mounts) still gets its record.
-        let alive = Claim::take(&made.path().join("alive")).ok().flatten();
+        let alive = FileLock::try_acquire(&made.path().join("alive")).ok().flatten();
         let file: File = fs_err::File::create(made.path().join("events.jsonl"))?.into();
         fs_err::rename(made.path(), &folder)?;
         // Its name is no temporary one any more.
         let _ = made.keep();
-        Ok(Self { folder, file: Some(file), events: Vec::new(), trouble: None, _alive: alive })
+        Ok(Self { run_dir: folder, events_file: Some(file), events: Vec::new(), disk_error: None, _alive_lock: alive })
     }
 
     /// The run's folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     /// Keeps one event.
-    pub fn event(&mut self, event: &Event) {
-        if let Some(file) = &mut self.file {
+    pub fn record_event(&mut self, event: &RunEvent) {
+        if let Some(file) = &mut self.events_file {
             let written = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
                 line.push(b'\n');
                 // One write call a line: a reader or a crash sees whole lines.
                 file.write_all(&line)
             });
             if let Err(error) = written {
-                self.trouble = Some(format!("{}: {error}", self.folder.join("events.jsonl").display()));
-                self.file = None;
+                self.disk_error = Some(format!("{}: {error}", self.run_dir.join("events.jsonl").display()));
+                self.events_file = None;
             }
         }
-        if !matches!(event.fact, Fact::OutputGrew { .. } | Fact::SessionRestoring { .. }) {
+        if !matches!(event.fact, EventKind::OutputGrew { .. } | EventKind::SessionRestoring { .. }) {
             self.events.push(event.clone());
         }
     }
 
     /// What went wrong on disk since last asked.
-    pub fn trouble(&mut self) -> Option<String> {
-        self.trouble.take()
+    pub fn take_disk_error(&mut self) -> Option<String> {
+        self.disk_error.take()
     }
 
     /// The run so far as a record.
-    pub fn record(&self) -> Option<Record> {
-        Record::fold(&self.events, Machine::here())
+    pub fn build_record(&self) -> Option<RunRecord> {
+        RunRecord::from_events(&self.events, Machine::detect())
     }
 
     /// Writes the record.
     ///
     /// # Errors
     /// When the disk refuses; the events written so far stay.
-    pub fn close(&mut self) -> io::Result<()> {
-        match self.record() {
-            Some(record) => write_record(&self.folder, &record),
+    pub fn write_final_record(&mut self) -> io::Result<()> {
+        match self.build_record() {
+            Some(record) => write_record(&self.run_dir, &record),
             None => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Recorder {
 ///
 /// # Errors
 /// When the folder cannot be written to.
-pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
+pub fn write_record(run: &Path, record: &RunRecord) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(record)?;
     bytes.push(b'\n');
     write_atomic(&run.join("record.json"), &bytes)
@@ -106,7 +106,7 @@ pub fn write_record(run: &Path, record: &Record) -> io::Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read, or a whole line is no event.
-pub fn read_events(path: &Path) -> io::Result<Vec<Event>> {
+pub fn read_events(path: &Path) -> io::Result<Vec<RunEvent>> {
     let mut reader = BufReader::new(fs_err::File::open(path)?);
     let mut events = Vec::new();
     let mut line = Vec::new();

@@ -8,23 +8,23 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString,
 };
 
-use super::suites::{Merged, merge};
-use crate::record::{Artifacts, Attempt, Outcome, Record, RecordedSession};
+use super::junit_suites::{MergedSuites, merge_suite_file};
+use crate::record::{ArtifactManifest, AttemptResult, Outcome, RecordedSession, RunRecord};
 
 /// How much of the end of a failed session's log stands in the report.
-const TAIL: u64 = 32 * 1024;
+const MAX_LOG_TAIL: u64 = 32 * 1024;
 
 /// A JUnit report.
 #[derive(Debug)]
-pub struct Junit {
+pub struct JunitReport {
     /// The document.
     pub xml: Vec<u8>,
     /// JUnit files that were passed over, and why, in sentences.
-    pub passed_over: Vec<String>,
+    pub skipped_files: Vec<String>,
 }
 
 /// The report of a run; `folder` is the run's own, with its logs and what it gathered.
-pub fn junit(record: &Record, folder: &Path) -> Junit {
+pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
     let mut report = Report::new("noxide");
     report.timestamp = record.time.parse().ok();
     report.set_time(Duration::from_millis(record.wall));
@@ -32,9 +32,9 @@ pub fn junit(record: &Record, folder: &Path) -> Junit {
     suite.set_time(Duration::from_millis(record.wall));
     suite.timestamp = report.timestamp;
     suite.add_properties(suite_properties(record));
-    suite.add_test_cases(record.sessions.iter().map(|session| case(session, folder)));
+    suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, folder)));
     report.add_test_suite(suite);
-    let (merged, passed_over) = merged(folder);
+    let (merged, passed_over) = merge_artifact_suites(folder);
     let mut more = Vec::new();
     for suites in merged {
         report.tests += suites.tests;
@@ -49,19 +49,19 @@ pub fn junit(record: &Record, folder: &Path) -> Junit {
     let end = b"</testsuites>";
     let at = xml.windows(end.len()).rposition(|part| part == end).unwrap_or(xml.len());
     xml.splice(at..at, more);
-    Junit { xml, passed_over }
+    JunitReport { xml, skipped_files: passed_over }
 }
 
-fn suite_properties(record: &Record) -> Vec<Property> {
-    let mut properties = vec![property("run", &record.run), property("slots", record.slots)];
-    properties.extend(record.commit.as_ref().map(|commit| property("commit", commit)));
-    properties.extend(record.interrupted.as_ref().map(|cause| property("interrupted", cause)));
-    properties.extend(record.versions.iter().map(|(tool, version)| property(tool, version)));
+fn suite_properties(record: &RunRecord) -> Vec<Property> {
+    let mut properties = vec![xml_property("run", &record.run), xml_property("slots", record.slots)];
+    properties.extend(record.commit.as_ref().map(|commit| xml_property("commit", commit)));
+    properties.extend(record.interrupted.as_ref().map(|cause| xml_property("interrupted", cause)));
+    properties.extend(record.versions.iter().map(|(tool, version)| xml_property(tool, version)));
     properties
 }
 
-fn case(session: &RecordedSession, folder: &Path) -> TestCase {
-    let name = text(session.facts.name.as_str());
+fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
+    let name = sanitize_xml_text(session.facts.name.as_str());
     let Some(result) = &session.result else {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message("noxide was killed before it was over").set_type("unfinished");
@@ -71,65 +71,65 @@ fn case(session: &RecordedSession, folder: &Path) -> TestCase {
         Some((last, earlier)) => (earlier, Some(last)),
         None => (result.attempts.as_slice(), None),
     };
-    let kind = kind(result.outcome, last.is_some());
+    let kind = failure_kind(result.outcome, last.is_some());
     let mut status = match kind {
         None if result.outcome == Outcome::Skipped => TestCaseStatus::skipped(),
         None => TestCaseStatus::success(),
         Some(kind) => TestCaseStatus::non_success(kind),
     };
     if !result.reason.is_empty() {
-        status.set_message(text(&result.reason));
+        status.set_message(sanitize_xml_text(&result.reason));
     }
     if kind.is_some() {
-        status.set_type(result.outcome.word());
-        if let Some(tail) = last.and_then(|last| tail(folder, last)) {
-            status.set_description(text(&tail));
+        status.set_type(result.outcome.as_str());
+        if let Some(tail) = last.and_then(|last| read_log_tail(folder, last)) {
+            status.set_description(sanitize_xml_text(&tail));
         }
     }
-    status.add_reruns(earlier.iter().map(|attempt| rerun(attempt, folder)));
+    status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, folder)));
     // Counted as failed only because it passed too late.
     if last.is_some_and(|last| last.outcome == Outcome::Passed) && result.outcome == Outcome::Failed {
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
     let mut case = TestCase::new(name, status);
     case.set_classname("nox");
-    case.set_time(Duration::from_millis(result.wall()));
+    case.set_time(Duration::from_millis(result.wall_time()));
     case.add_properties(case_properties(session, last));
     case
 }
 
-fn case_properties(session: &RecordedSession, last: Option<&Attempt>) -> Vec<Property> {
+fn case_properties(session: &RecordedSession, last: Option<&AttemptResult>) -> Vec<Property> {
     let mut properties = Vec::new();
     if !session.facts.description.is_empty() {
-        properties.push(property("description", &session.facts.description));
+        properties.push(xml_property("description", &session.facts.description));
     }
     let Some(last) = last else { return properties };
     let attempts = session.result.as_ref().map_or(0, |result| result.attempts.len());
-    properties.push(property("outcome", session.result.as_ref().map_or("", |result| result.outcome.word())));
-    properties.push(property("attempts", attempts));
-    properties.push(property("log", last.log.display()));
-    properties.extend(last.exit.map(|exit| property("exit", exit)));
-    properties.extend(last.signal.map(|signal| property("signal", signal)));
-    properties.extend(last.cpu.map(|cpu| property("cpu-seconds", format!("{:.3}", cpu as f64 / 1_000.0))));
-    properties.extend(last.peak_memory.map(|bytes| property("peak-memory-bytes", bytes)));
+    properties.push(xml_property("outcome", session.result.as_ref().map_or("", |result| result.outcome.as_str())));
+    properties.push(xml_property("attempts", attempts));
+    properties.push(xml_property("log", last.log.display()));
+    properties.extend(last.exit.map(|exit| xml_property("exit", exit)));
+    properties.extend(last.signal.map(|signal| xml_property("signal", signal)));
+    properties.extend(last.cpu.map(|cpu| xml_property("cpu-seconds", format!("{:.3}", cpu as f64 / 1_000.0))));
+    properties.extend(last.peak_memory.map(|bytes| xml_property("peak-memory-bytes", bytes)));
     if last.leaky {
-        properties.push(property("leaky", "it left a process behind that held its output"));
+        properties.push(xml_property("leaky", "it left a process behind that held its output"));
     }
     properties
 }
 
-fn rerun(attempt: &Attempt, folder: &Path) -> TestRerun {
-    let mut rerun = TestRerun::new(kind(attempt.outcome, true).unwrap_or(NonSuccessKind::Failure));
+fn failed_attempt_rerun(attempt: &AttemptResult, folder: &Path) -> TestRerun {
+    let mut rerun = TestRerun::new(failure_kind(attempt.outcome, true).unwrap_or(NonSuccessKind::Failure));
     rerun.set_time(Duration::from_millis(attempt.end.saturating_sub(attempt.start)));
-    rerun.set_message(text(&attempt.reason)).set_type(attempt.outcome.word());
-    if let Some(tail) = tail(folder, attempt) {
-        rerun.set_description(text(&tail));
+    rerun.set_message(sanitize_xml_text(&attempt.reason)).set_type(attempt.outcome.as_str());
+    if let Some(tail) = read_log_tail(folder, attempt) {
+        rerun.set_description(sanitize_xml_text(&tail));
     }
     rerun
 }
 
 /// Failures are what sessions found; errors are what kept them from finding anything.
-fn kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
+fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     match outcome {
         Outcome::Passed | Outcome::Replayed | Outcome::Skipped => None,
         Outcome::Failed => Some(NonSuccessKind::Failure),
@@ -140,34 +140,34 @@ fn kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
 }
 
 /// The end of an attempt's log from the start of a line on.
-fn tail(folder: &Path, attempt: &Attempt) -> Option<String> {
+fn read_log_tail(folder: &Path, attempt: &AttemptResult) -> Option<String> {
     let mut file = fs_err::File::open(folder.join(&attempt.log)).ok()?;
-    let from = attempt.log_bytes.saturating_sub(TAIL);
+    let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_LOG_TAIL).read_to_end(&mut bytes).ok()?;
     let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
     let kept = String::from_utf8_lossy(&bytes[start..]);
     let above = from + start as u64;
     Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above are left out)\n{kept}") })
 }
 
-fn property(name: &str, value: impl std::fmt::Display) -> Property {
-    Property::new(text(name), text(&value.to_string()))
+fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
+    Property::new(sanitize_xml_text(name), sanitize_xml_text(&value.to_string()))
 }
 
 /// Text that may stand in XML; quick-junit takes out control characters and colours, but not these two.
-fn text(text: &str) -> XmlString {
+fn sanitize_xml_text(text: &str) -> XmlString {
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
 /// The suites of all JUnit files that were gathered, and which files were passed over.
-fn merged(folder: &Path) -> (Vec<Merged>, Vec<String>) {
+fn merge_artifact_suites(folder: &Path) -> (Vec<MergedSuites>, Vec<String>) {
     let (mut merged, mut passed_over) = (Vec::new(), Vec::new());
-    for (place, artifacts) in Artifacts::of_run(folder) {
+    for (place, artifacts) in ArtifactManifest::read_all(folder) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.target.is_none() && xml(&file.path)) {
-            match merge(&place.join("files").join(&file.path), &artifacts.session) {
+            match merge_suite_file(&place.join("files").join(&file.path), &artifacts.session) {
                 Ok(suites) => merged.extend(suites),
                 Err(why) => passed_over.push(format!(
                     "{} of {} is not in the JUnit report: {why}",

@@ -5,13 +5,13 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
-use super::whole::Report;
-use super::words::Tail;
-use super::{embedded, view};
+use super::run_report::RunReport;
+use super::text::FailedLogTail;
+use super::{page_view, script_payload};
 
-const PAGE: &str = include_str!("page/page.html");
-const CSS: &str = include_str!("page/page.css");
-const JS: &str = include_str!("page/page.js");
+const PAGE_TEMPLATE: &str = include_str!("page/page.html");
+const PAGE_CSS: &str = include_str!("page/page.css");
+const PAGE_JS: &str = include_str!("page/page.js");
 
 /// The page could not be made; a bug in its template.
 #[derive(Debug, thiserror::Error)]
@@ -22,24 +22,24 @@ pub struct PageError(#[from] minijinja::Error);
 ///
 /// # Errors
 /// When the template is broken.
-pub fn page(report: &Report, tails: &[Tail]) -> Result<String, PageError> {
+pub fn render_page(report: &RunReport, tails: &[FailedLogTail]) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).build()?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
-    let view = view::view(report, tails);
-    let data = escaped(&embedded::data(report));
+    let view = page_view::build_page_view(report, tails);
+    let data = to_inline_json(&script_payload::build_script_payload(report));
     let parts = context! {
-        css => Value::from_safe_string(CSS.to_owned()),
-        js => Value::from_safe_string(JS.to_owned()),
+        css => Value::from_safe_string(PAGE_CSS.to_owned()),
+        js => Value::from_safe_string(PAGE_JS.to_owned()),
         data => Value::from_safe_string(data),
         version => env!("CARGO_PKG_VERSION"),
     };
-    Ok(environment.render_str(PAGE, context! { ..Value::from(Serde(view)), ..parts })?)
+    Ok(environment.render_str(PAGE_TEMPLATE, context! { ..Value::from(Serde(view)), ..parts })?)
 }
 
 /// JSON that cannot end the element it stands in.
-fn escaped(data: &impl Serialize) -> String {
+fn to_inline_json(data: &impl Serialize) -> String {
     let json = serde_json::to_string(data).unwrap_or_default();
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }

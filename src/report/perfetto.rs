@@ -2,24 +2,29 @@
 
 use serde_json::{Value, json};
 
-use super::whole::{Report, SessionFigures};
+use super::run_report::{RunReport, SessionReport};
 
 /// The process whose threads are slots.
-const SLOTS: u32 = 1;
+const SLOTS_PID: u32 = 1;
 /// The process whose tracks are waits.
-const WAITS: u32 = 2;
+const WAITS_PID: u32 = 2;
 
 /// The run in the trace event format (a JSON object; times in microseconds).
-pub fn perfetto(report: &Report) -> Value {
-    let mut events = vec![name("process_name", SLOTS, 0, "slots"), name("process_name", WAITS, 0, "waiting")];
-    events.extend((0..report.run.slots).map(|slot| name("thread_name", SLOTS, slot, &format!("slot {slot}"))));
+pub fn build_perfetto_trace(report: &RunReport) -> Value {
+    let mut events = vec![
+        metadata_event("process_name", SLOTS_PID, 0, "slots"),
+        metadata_event("process_name", WAITS_PID, 0, "waiting"),
+    ];
+    events.extend(
+        (0..report.run.slots).map(|slot| metadata_event("thread_name", SLOTS_PID, slot, &format!("slot {slot}"))),
+    );
     let mut arrow = 0;
     for (number, session) in report.sessions.iter().enumerate() {
-        events.extend(attempts(session));
-        events.extend(wait(session, number));
+        events.extend(attempt_events(session));
+        events.extend(wait_events(session, number));
         for need in &session.needs {
             let from = report.sessions.iter().find(|other| other.name == need.on.as_str());
-            if let Some([from, to]) = from.and_then(|from| arrow_ends(from, session, arrow)) {
+            if let Some([from, to]) = from.and_then(|from| need_flow_events(from, session, arrow)) {
                 events.extend([from, to]);
                 arrow += 1;
             }
@@ -33,18 +38,18 @@ pub fn perfetto(report: &Report) -> Value {
     })
 }
 
-fn name(what: &str, process: u32, thread: usize, name: &str) -> Value {
+fn metadata_event(what: &str, process: u32, thread: usize, name: &str) -> Value {
     json!({ "ph": "M", "name": what, "pid": process, "tid": thread, "args": { "name": name } })
 }
 
 /// One event a slot that an attempt held.
-fn attempts(session: &SessionFigures) -> Vec<Value> {
-    let event = |attempt: &super::whole::AttemptFigures, slot: &usize| {
+fn attempt_events(session: &SessionReport) -> Vec<Value> {
+    let event = |attempt: &super::run_report::AttemptReport, slot: &usize| {
         json!({
-            "ph": "X", "name": session.name, "cat": attempt.outcome.word(), "pid": SLOTS, "tid": slot,
+            "ph": "X", "name": session.name, "cat": attempt.outcome.as_str(), "pid": SLOTS_PID, "tid": slot,
             "ts": attempt.start * 1_000, "dur": (attempt.end - attempt.start) * 1_000,
             "args": {
-                "outcome": attempt.outcome.word(), "attempt": attempt.number, "reason": attempt.reason,
+                "outcome": attempt.outcome.as_str(), "attempt": attempt.number, "reason": attempt.reason,
                 "critical": session.critical, "description": session.description,
             },
         })
@@ -52,13 +57,13 @@ fn attempts(session: &SessionFigures) -> Vec<Value> {
     session.attempts.iter().flat_map(|attempt| attempt.slots.iter().map(move |slot| event(attempt, slot))).collect()
 }
 
-fn wait(session: &SessionFigures, number: usize) -> Vec<Value> {
+fn wait_events(session: &SessionReport, number: usize) -> Vec<Value> {
     let (Some(start), Some(waited)) = (session.start, session.waited.filter(|waited| *waited > 0)) else {
         return Vec::new();
     };
     let event = |phase: &str, at: u64| {
         json!({
-            "ph": phase, "name": session.name, "cat": "waiting", "id": number, "pid": WAITS, "tid": 0,
+            "ph": phase, "name": session.name, "cat": "waiting", "id": number, "pid": WAITS_PID, "tid": 0,
             "ts": at * 1_000,
         })
     };
@@ -66,11 +71,11 @@ fn wait(session: &SessionFigures, number: usize) -> Vec<Value> {
 }
 
 /// An arrow from the end of a session to the start of one that needs it.
-fn arrow_ends(from: &SessionFigures, to: &SessionFigures, id: u32) -> Option<[Value; 2]> {
+fn need_flow_events(from: &SessionReport, to: &SessionReport, id: u32) -> Option<[Value; 2]> {
     let (last, first) = (from.attempts.last()?, to.attempts.first()?);
     let event = |phase: &str, slot: usize, at: u64| {
         json!({
-            "ph": phase, "bp": "e", "name": "need", "cat": "need", "id": id, "pid": SLOTS, "tid": slot,
+            "ph": phase, "bp": "e", "name": "need", "cat": "need", "id": id, "pid": SLOTS_PID, "tid": slot,
             "ts": at * 1_000,
         })
     };

@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 
 /// Coverage of one or more runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Slipcover {
+pub struct SlipcoverCoverage {
     meta: Map<String, Value>,
-    branches: bool,
-    files: BTreeMap<String, File>,
+    has_branches: bool,
+    files: BTreeMap<String, FileCoverage>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-struct File {
+struct FileCoverage {
     executed_lines: BTreeSet<u64>,
     missing_lines: BTreeSet<u64>,
     executed_branches: BTreeSet<(i64, i64)>,
@@ -25,9 +25,9 @@ struct File {
 
 /// The document as slipcover writes it; what it also holds (summaries) is made anew.
 #[derive(Deserialize)]
-struct Document {
+struct SlipcoverDocument {
     meta: Map<String, Value>,
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, FileCoverage>,
 }
 
 /// Why data cannot be used.
@@ -35,28 +35,28 @@ struct Document {
 pub enum CoverageError {
     /// It says for every line who ran it, which slipcover itself does not merge.
     #[error("data with contexts cannot be merged; measure without --show-contexts")]
-    Contexts,
+    HasContexts,
     /// One measured branches and the other did not.
     #[error("some of the data measures branches and some does not; measure all alike")]
-    Branches,
+    BranchMismatch,
 }
 
-impl Slipcover {
+impl SlipcoverCoverage {
     /// Reads data; none where the bytes are something else.
     ///
     /// Files below `root`, the folder it was measured in, are named relative to it: runners differ in that folder.
-    pub fn read(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
-        let document: Document = serde_json::from_slice(bytes).ok()?;
+    pub fn parse(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
+        let document: SlipcoverDocument = serde_json::from_slice(bytes).ok()?;
         if document.meta.get("software")?.as_str()? != "slipcover" {
             return None;
         }
         let branches = document.meta.get("branch_coverage").and_then(Value::as_bool).unwrap_or(false);
-        let mut read = Self { meta: document.meta, branches, files: BTreeMap::new() };
+        let mut read = Self { meta: document.meta, has_branches: branches, files: BTreeMap::new() };
         for (name, file) in document.files {
             let below = root.and_then(|root| Path::new(&name).strip_prefix(root).ok());
             let name = below.map_or_else(|| name.clone(), |below| below.to_string_lossy().into_owned());
             let name = name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
-            read.files.entry(name).or_default().fold(file);
+            read.files.entry(name).or_default().merge(file);
         }
         Some(read)
     }
@@ -65,27 +65,27 @@ impl Slipcover {
     ///
     /// # Errors
     /// When the two did not measure the same.
-    pub fn fold(&mut self, other: Self) -> Result<(), CoverageError> {
+    pub fn merge(&mut self, other: Self) -> Result<(), CoverageError> {
         let contexts = |data: &Self| data.meta.get("show_contexts").and_then(Value::as_bool).unwrap_or(false);
         if contexts(self) || contexts(&other) {
-            return Err(CoverageError::Contexts);
+            return Err(CoverageError::HasContexts);
         }
-        if self.branches != other.branches {
-            return Err(CoverageError::Branches);
+        if self.has_branches != other.has_branches {
+            return Err(CoverageError::BranchMismatch);
         }
         for (name, file) in other.files {
-            self.files.entry(name).or_default().fold(file);
+            self.files.entry(name).or_default().merge(file);
         }
         Ok(())
     }
 
     /// Covered lines and branches of all, in percent; 100 where there is nothing to cover.
-    pub fn percent(&self) -> f64 {
+    pub fn percent_covered(&self) -> f64 {
         let (covered, all) = self.files.values().fold((0, 0), |(covered, all), file| {
-            let (more, of) = file.counts(self.branches);
+            let (more, of) = file.count_covered(self.has_branches);
             (covered + more, all + of)
         });
-        percent(covered, all)
+        coverage_percent(covered, all)
     }
 
     /// How many files it speaks of.
@@ -99,7 +99,7 @@ impl Slipcover {
     }
 
     /// The document as slipcover writes it, summaries included.
-    pub fn document(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let mut files = Map::new();
         let mut total = Map::new();
         for (name, file) in &self.files {
@@ -108,7 +108,7 @@ impl Slipcover {
                 "covered_lines": file.executed_lines.len(),
                 "missing_lines": file.missing_lines.len(),
             });
-            if self.branches {
+            if self.has_branches {
                 entry["executed_branches"] = json!(file.executed_branches);
                 entry["missing_branches"] = json!(file.missing_branches);
                 summary["covered_branches"] = json!(file.executed_branches.len());
@@ -118,20 +118,23 @@ impl Slipcover {
                 let known = total.get(count).and_then(Value::as_u64).unwrap_or(0);
                 total.insert(count.clone(), json!(known + value.as_u64().unwrap_or(0)));
             }
-            let (covered, all) = file.counts(self.branches);
-            summary["percent_covered"] = json!(percent(covered, all));
+            let (covered, all) = file.count_covered(self.has_branches);
+            summary["percent_covered"] = json!(coverage_percent(covered, all));
             entry["summary"] = summary;
             files.insert(name.clone(), entry);
         }
-        total.insert("percent_covered".to_owned(), json!(self.percent()));
+        total.insert("percent_covered".to_owned(), json!(self.percent_covered()));
         // As Python rounds: a half goes to the even number.
-        total.insert("percent_covered_display".to_owned(), json!(format!("{}", self.percent().round_ties_even())));
+        total.insert(
+            "percent_covered_display".to_owned(),
+            json!(format!("{}", self.percent_covered().round_ties_even())),
+        );
         json!({ "meta": self.meta, "files": files, "summary": total })
     }
 }
 
-impl File {
-    fn fold(&mut self, other: Self) {
+impl FileCoverage {
+    fn merge(&mut self, other: Self) {
         self.executed_lines.extend(other.executed_lines);
         self.missing_lines.extend(other.missing_lines);
         self.executed_branches.extend(other.executed_branches);
@@ -142,7 +145,7 @@ impl File {
         self.missing_branches.retain(|branch| !executed.contains(branch));
     }
 
-    fn counts(&self, branches: bool) -> (usize, usize) {
+    fn count_covered(&self, branches: bool) -> (usize, usize) {
         let (mut covered, mut missing) = (self.executed_lines.len(), self.missing_lines.len());
         if branches {
             covered += self.executed_branches.len();
@@ -152,7 +155,7 @@ impl File {
     }
 }
 
-fn percent(covered: usize, all: usize) -> f64 {
+fn coverage_percent(covered: usize, all: usize) -> f64 {
     if all == 0 { 100.0 } else { 100.0 * covered as f64 / all as f64 }
 }
 
@@ -160,43 +163,43 @@ fn percent(covered: usize, all: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn data(branches: bool, files: &Value) -> Slipcover {
+    fn data(branches: bool, files: &Value) -> SlipcoverCoverage {
         let meta = json!({ "software": "slipcover", "version": "1.0.17", "branch_coverage": branches });
         let document = json!({ "meta": meta, "files": files, "summary": {} });
-        Slipcover::read(document.to_string().as_bytes(), Some(Path::new("/w/1"))).unwrap()
+        SlipcoverCoverage::parse(document.to_string().as_bytes(), Some(Path::new("/w/1"))).unwrap()
     }
 
     #[test]
     fn lines_that_any_run_executed_are_covered() {
         let mut all = data(false, &json!({ "/w/1/a.py": { "executed_lines": [1, 2], "missing_lines": [3, 4] } }));
         let more = json!({ "./a.py": { "executed_lines": [3], "missing_lines": [1, 4] }, "b.py": {} });
-        all.fold(data(false, &more)).unwrap();
-        assert_eq!((all.percent(), all.len(), all.is_empty()), (75.0, 2, false));
-        let document = all.document();
+        all.merge(data(false, &more)).unwrap();
+        assert_eq!((all.percent_covered(), all.len(), all.is_empty()), (75.0, 2, false));
+        let document = all.to_json();
         assert_eq!(document["files"]["a.py"]["executed_lines"], json!([1, 2, 3]));
         assert_eq!(document["files"]["b.py"]["summary"]["percent_covered"], json!(100.0));
         assert_eq!(document["summary"]["missing_lines"], json!(1));
-        assert_eq!(Slipcover::read(document.to_string().as_bytes(), None).unwrap(), all);
+        assert_eq!(SlipcoverCoverage::parse(document.to_string().as_bytes(), None).unwrap(), all);
     }
 
     #[test]
     fn branches_count_where_they_are_measured() {
         let file = json!({ "executed_lines": [1], "missing_lines": [], "executed_branches": [[1, 2]], "missing_branches": [[1, -3]] });
         let mut all = data(true, &json!({ "a.py": file }));
-        assert!((all.percent() - 200.0 / 3.0).abs() < 1e-9);
-        assert_eq!(all.document()["summary"]["percent_covered_display"], json!("67"));
+        assert!((all.percent_covered() - 200.0 / 3.0).abs() < 1e-9);
+        assert_eq!(all.to_json()["summary"]["percent_covered_display"], json!("67"));
         let lines = data(false, &json!({}));
         assert!(lines.is_empty());
-        assert_eq!(all.fold(lines), Err(CoverageError::Branches));
+        assert_eq!(all.merge(lines), Err(CoverageError::BranchMismatch));
     }
 
     #[test]
     fn other_documents_are_none_and_contexts_are_refused() {
-        assert_eq!(Slipcover::read(b"{\"meta\": {\"software\": \"coverage\"}, \"files\": {}}", None), None);
-        assert_eq!(Slipcover::read(b"[]", None), None);
+        assert_eq!(SlipcoverCoverage::parse(b"{\"meta\": {\"software\": \"coverage\"}, \"files\": {}}", None), None);
+        assert_eq!(SlipcoverCoverage::parse(b"[]", None), None);
         let mut all = data(false, &json!({}));
         let mut with = all.clone();
         with.meta.insert("show_contexts".to_owned(), json!(true));
-        assert_eq!(all.fold(with), Err(CoverageError::Contexts));
+        assert_eq!(all.merge(with), Err(CoverageError::HasContexts));
     }
 }

@@ -18,11 +18,11 @@ use serde::Serialize;
 
 /// How sure the intervals are. At 95 % one of twenty comparisons of equal commands would be told to differ; here one
 /// of a hundred.
-pub const CONFIDENCE: f64 = 0.99;
+pub const CONFIDENCE_LEVEL: f64 = 0.99;
 
 /// A ratio and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Ratio {
+pub struct TimeRatio {
     /// After divided by before: below 1 is faster.
     pub ratio: f64,
     /// The least it may be.
@@ -34,7 +34,7 @@ pub struct Ratio {
 /// What a comparison shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// After takes less time.
     Faster,
     /// After takes more time.
@@ -45,44 +45,45 @@ pub enum Verdict {
     TooFew,
 }
 
-impl Ratio {
+impl TimeRatio {
     /// Of rounds in which both were measured, `before[i]` beside `after[i]`; none where there are fewer than two.
-    pub fn paired(before: &[f64], after: &[f64]) -> Option<Self> {
-        let gaps: Vec<f64> = logs(before).zip(logs(after)).map(|(before, after)| after - before).collect();
-        let middle = Middle::of(&gaps)?;
-        Some(Self::around(middle.mean, middle.error.sqrt(), middle.freedom))
+    pub fn from_pairs(before: &[f64], after: &[f64]) -> Option<Self> {
+        let gaps: Vec<f64> = log_times(before).zip(log_times(after)).map(|(before, after)| after - before).collect();
+        let middle = TrimmedMean::from_values(&gaps)?;
+        Some(Self::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom))
     }
 
     /// Of measurements that have nothing to do with one another; none where a side has fewer than two.
-    pub fn apart(before: &[f64], after: &[f64]) -> Option<Self> {
-        let (old, new) = (logs(before).collect::<Vec<_>>(), logs(after).collect::<Vec<_>>());
-        let (old, new) = (Middle::of(&old)?, Middle::of(&new)?);
-        let sum = old.error + new.error;
-        let weights = old.error * old.error / old.freedom + new.error * new.error / new.freedom;
+    pub fn from_independent(before: &[f64], after: &[f64]) -> Option<Self> {
+        let (old, new) = (log_times(before).collect::<Vec<_>>(), log_times(after).collect::<Vec<_>>());
+        let (old, new) = (TrimmedMean::from_values(&old)?, TrimmedMean::from_values(&new)?);
+        let sum = old.squared_error + new.squared_error;
+        let weights = old.squared_error * old.squared_error / old.degrees_of_freedom
+            + new.squared_error * new.squared_error / new.degrees_of_freedom;
         // Without any variance there are as many degrees of freedom as there can be.
-        let freedom = if weights > 0.0 { sum * sum / weights } else { old.freedom + new.freedom };
-        Some(Self::around(new.mean - old.mean, sum.sqrt(), freedom))
+        let freedom = if weights > 0.0 { sum * sum / weights } else { old.degrees_of_freedom + new.degrees_of_freedom };
+        Some(Self::from_log_interval(new.mean - old.mean, sum.sqrt(), freedom))
     }
 
-    fn around(mean: f64, error: f64, freedom: f64) -> Self {
-        let reach = error * quantile(0.5 + CONFIDENCE / 2.0, freedom);
+    fn from_log_interval(mean: f64, error: f64, freedom: f64) -> Self {
+        let reach = error * student_quantile(0.5 + CONFIDENCE_LEVEL / 2.0, freedom);
         Self { ratio: mean.exp(), low: (mean - reach).exp(), high: (mean + reach).exp() }
     }
 
     /// What it shows.
-    pub fn verdict(self) -> Verdict {
+    pub fn verdict(self) -> ComparisonVerdict {
         // Times that cannot be told apart at all leave nothing but the rounding of the logarithms.
         if self.high < 1.0 - 1e-9 {
-            Verdict::Faster
+            ComparisonVerdict::Faster
         } else if self.low > 1.0 + 1e-9 {
-            Verdict::Slower
+            ComparisonVerdict::Slower
         } else {
-            Verdict::NoDifferenceShown
+            ComparisonVerdict::NoDifferenceShown
         }
     }
 
     /// As people read it: `0.61× (0.57 to 0.66)`.
-    pub fn words(self) -> String {
+    pub fn to_text(self) -> String {
         let figure = |value: f64| match value {
             0.1..10.0 => format!("{value:.2}"),
             10.0..1_000.0 => format!("{value:.0}"),
@@ -93,14 +94,14 @@ impl Ratio {
     }
 }
 
-impl Verdict {
+impl ComparisonVerdict {
     /// What a ratio shows; of none that there are too few measurements.
-    pub fn of(ratio: Option<Ratio>) -> Self {
-        ratio.map_or(Self::TooFew, Ratio::verdict)
+    pub fn from_ratio(ratio: Option<TimeRatio>) -> Self {
+        ratio.map_or(Self::TooFew, TimeRatio::verdict)
     }
 
     /// In words.
-    pub fn words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Faster => "faster",
             Self::Slower => "slower",
@@ -112,7 +113,7 @@ impl Verdict {
 
 /// A median and the interval of the middle, for one side alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub struct MedianInterval {
     /// The median.
     pub median: f64,
     /// The least the middle may be; none with a single measurement.
@@ -123,9 +124,9 @@ pub struct Spread {
     pub count: usize,
 }
 
-impl Spread {
+impl MedianInterval {
     /// Of times; none where there is none.
-    pub fn of(times: &[f64]) -> Option<Self> {
+    pub fn from_times(times: &[f64]) -> Option<Self> {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -134,8 +135,10 @@ impl Spread {
             odd if !odd.is_multiple_of(2) => sorted[middle],
             _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
         };
-        let logs: Vec<f64> = logs(times).collect();
-        let interval = Middle::of(&logs).map(|middle| Ratio::around(middle.mean, middle.error.sqrt(), middle.freedom));
+        let logs: Vec<f64> = log_times(times).collect();
+        let interval = TrimmedMean::from_values(&logs).map(|middle| {
+            TimeRatio::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom)
+        });
         // The interval is of the geometric mean; with odd times the median may lie beside it.
         let low = interval.map(|interval| interval.low.min(median));
         let high = interval.map(|interval| interval.high.max(median));
@@ -151,31 +154,31 @@ impl Spread {
 }
 
 /// Logarithms; a time that is 0 counts as the smallest that is measured, a millisecond.
-fn logs(times: &[f64]) -> impl Iterator<Item = f64> {
+fn log_times(times: &[f64]) -> impl Iterator<Item = f64> {
     times.iter().map(|time| time.max(0.001).ln())
 }
 
 /// From so many values on the ends are left out.
-const TRIMMED: usize = 10;
+const MIN_TRIMMED_SAMPLES: usize = 10;
 
 /// The mean of the middle values and how sure it is.
-struct Middle {
+struct TrimmedMean {
     mean: f64,
     /// The square of its standard error.
-    error: f64,
+    squared_error: f64,
     /// Degrees of freedom.
-    freedom: f64,
+    degrees_of_freedom: f64,
 }
 
-impl Middle {
+impl TrimmedMean {
     /// Of values; none of fewer than two.
-    fn of(values: &[f64]) -> Option<Self> {
+    fn from_values(values: &[f64]) -> Option<Self> {
         if values.len() < 2 {
             return None;
         }
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let left_out = if sorted.len() < TRIMMED { 0 } else { sorted.len() / 5 };
+        let left_out = if sorted.len() < MIN_TRIMMED_SAMPLES { 0 } else { sorted.len() / 5 };
         let kept = &sorted[left_out..sorted.len() - left_out];
         let count = kept.len() as f64;
         let mean = kept.iter().sum::<f64>() / count;
@@ -183,19 +186,19 @@ impl Middle {
         let drawn_in: Vec<f64> = sorted.iter().map(|value| value.clamp(first, last)).collect();
         let their_mean = drawn_in.iter().sum::<f64>() / drawn_in.len() as f64;
         let squares: f64 = drawn_in.iter().map(|value| (value - their_mean).powi(2)).sum();
-        Some(Self { mean, error: squares / (count * (count - 1.0)), freedom: count - 1.0 })
+        Some(Self { mean, squared_error: squares / (count * (count - 1.0)), degrees_of_freedom: count - 1.0 })
     }
 }
 
 /// The quantile of Student's distribution, by halving: for `level` above one half.
-fn quantile(level: f64, freedom: f64) -> f64 {
+fn student_quantile(level: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
-    while below(high, freedom) < level && high < 1e12 {
+    while student_cdf(high, freedom) < level && high < 1e12 {
         high *= 2.0;
     }
     for _ in 0..200 {
         let middle = f64::midpoint(low, high);
-        if below(middle, freedom) < level {
+        if student_cdf(middle, freedom) < level {
             low = middle;
         } else {
             high = middle;
@@ -205,7 +208,7 @@ fn quantile(level: f64, freedom: f64) -> f64 {
 }
 
 /// The share of Student's distribution that lies below `t`, which is not negative.
-fn below(t: f64, freedom: f64) -> f64 {
+fn student_cdf(t: f64, freedom: f64) -> f64 {
     1.0 - incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) / 2.0
 }
 
@@ -278,10 +281,10 @@ mod tests {
         for (freedom, wanted) in
             [(1.0, 63.657), (2.0, 9.925), (4.0, 4.604), (9.0, 3.250), (19.0, 2.861), (120.0, 2.617)]
         {
-            near(quantile(0.995, freedom), wanted);
+            near(student_quantile(0.995, freedom), wanted);
         }
-        near(quantile(0.975, 9.0), 2.262);
-        near(quantile(0.995, 1e7), 2.5758);
+        near(student_quantile(0.975, 9.0), 2.262);
+        near(student_quantile(0.995, 1e7), 2.5758);
         assert_eq!((incomplete_beta(1.0, 2.0, 0.0), incomplete_beta(1.0, 2.0, 1.0)), (0.0, 1.0));
     }
 
@@ -290,13 +293,13 @@ mod tests {
         // Both sides three times slower in the middle; after is 20 % faster in each round.
         let before = [10.0, 10.2, 30.0, 31.0, 9.9];
         let after = [8.0, 8.2, 24.1, 24.7, 7.9];
-        let ratio = Ratio::paired(&before, &after).unwrap();
+        let ratio = TimeRatio::from_pairs(&before, &after).unwrap();
         near(ratio.ratio, 0.80);
-        assert_eq!(ratio.verdict(), Verdict::Faster);
-        let apart = Ratio::apart(&before, &after).unwrap();
-        assert_eq!(apart.verdict(), Verdict::NoDifferenceShown);
+        assert_eq!(ratio.verdict(), ComparisonVerdict::Faster);
+        let apart = TimeRatio::from_independent(&before, &after).unwrap();
+        assert_eq!(apart.verdict(), ComparisonVerdict::NoDifferenceShown);
         assert!(apart.low < ratio.low && ratio.high < apart.high);
-        assert_eq!(Ratio::paired(&after, &before).unwrap().verdict(), Verdict::Slower);
+        assert_eq!(TimeRatio::from_pairs(&after, &before).unwrap().verdict(), ComparisonVerdict::Slower);
     }
 
     #[test]
@@ -306,41 +309,51 @@ mod tests {
         after[2] *= 1.01;
         after[5] *= 0.99;
         after[7] *= 2.0;
-        let ratio = Ratio::paired(&before, &after).unwrap();
+        let ratio = TimeRatio::from_pairs(&before, &after).unwrap();
         near(ratio.ratio, 0.9);
-        assert_eq!(ratio.verdict(), Verdict::Faster);
-        let nine = Ratio::paired(&before[..9], &after[..9]).unwrap();
-        assert_eq!(nine.verdict(), Verdict::NoDifferenceShown, "of nine it does");
+        assert_eq!(ratio.verdict(), ComparisonVerdict::Faster);
+        let nine = TimeRatio::from_pairs(&before[..9], &after[..9]).unwrap();
+        assert_eq!(nine.verdict(), ComparisonVerdict::NoDifferenceShown, "of nine it does");
     }
 
     #[test]
     fn few_or_equal_times_show_nothing() {
-        assert_eq!(Verdict::of(Ratio::paired(&[1.0], &[2.0])), Verdict::TooFew);
-        assert_eq!(Verdict::of(Ratio::apart(&[1.0, 1.0], &[2.0])), Verdict::TooFew);
-        let same = Ratio::apart(&[1.0, 1.0, 1.0], &[1.0, 1.0]).unwrap();
-        assert_eq!((same.verdict(), same.ratio), (Verdict::NoDifferenceShown, 1.0));
-        assert_eq!(Ratio::paired(&[0.0, 0.0], &[0.0, 0.0]).unwrap().verdict(), Verdict::NoDifferenceShown);
-        assert_eq!(Ratio::apart(&[2.0, 2.0], &[1.0, 1.0]).unwrap().verdict(), Verdict::Faster, "not a shade of doubt");
-        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(ComparisonVerdict::from_ratio(TimeRatio::from_pairs(&[1.0], &[2.0])), ComparisonVerdict::TooFew);
+        assert_eq!(
+            ComparisonVerdict::from_ratio(TimeRatio::from_independent(&[1.0, 1.0], &[2.0])),
+            ComparisonVerdict::TooFew
+        );
+        let same = TimeRatio::from_independent(&[1.0, 1.0, 1.0], &[1.0, 1.0]).unwrap();
+        assert_eq!((same.verdict(), same.ratio), (ComparisonVerdict::NoDifferenceShown, 1.0));
+        assert_eq!(
+            TimeRatio::from_pairs(&[0.0, 0.0], &[0.0, 0.0]).unwrap().verdict(),
+            ComparisonVerdict::NoDifferenceShown
+        );
+        assert_eq!(
+            TimeRatio::from_independent(&[2.0, 2.0], &[1.0, 1.0]).unwrap().verdict(),
+            ComparisonVerdict::Faster,
+            "not a shade of doubt"
+        );
+        assert_eq!(MedianInterval::from_times(&[]), None);
     }
 
     #[test]
     fn spreads_overlap_where_they_measure_the_same() {
-        let one = Spread::of(&[10.0, 10.4, 9.8, 10.1]).unwrap();
+        let one = MedianInterval::from_times(&[10.0, 10.4, 9.8, 10.1]).unwrap();
         near(one.median, 10.05);
         assert!(one.low.unwrap() < 10.0 && one.high.unwrap() > 10.2 && one.count == 4);
-        assert!(one.overlaps(&Spread::of(&[10.2, 10.1, 10.3]).unwrap()));
-        assert!(!one.overlaps(&Spread::of(&[20.0, 20.1, 20.2, 20.1]).unwrap()));
-        let single = Spread::of(&[10.0]).unwrap();
+        assert!(one.overlaps(&MedianInterval::from_times(&[10.2, 10.1, 10.3]).unwrap()));
+        assert!(!one.overlaps(&MedianInterval::from_times(&[20.0, 20.1, 20.2, 20.1]).unwrap()));
+        let single = MedianInterval::from_times(&[10.0]).unwrap();
         assert!(single.low.is_none() && single.overlaps(&one));
-        near(Spread::of(&[1.0, 1.0, 1.0, 50.0, 1.0]).unwrap().median, 1.0);
+        near(MedianInterval::from_times(&[1.0, 1.0, 1.0, 50.0, 1.0]).unwrap().median, 1.0);
     }
 
     #[test]
     fn words_keep_their_length() {
-        let said = |ratio, low, high| Ratio { ratio, low, high }.words();
+        let said = |ratio, low, high| TimeRatio { ratio, low, high }.to_text();
         assert_eq!(said(0.614, 0.57, 0.66), "0.61× (0.57 to 0.66)");
         assert_eq!(said(12.3, 0.004, 5e9), "12× (0.004 to > 1000)");
-        assert_eq!(Verdict::NoDifferenceShown.words(), "no difference shown");
+        assert_eq!(ComparisonVerdict::NoDifferenceShown.label(), "no difference shown");
     }
 }

@@ -4,20 +4,20 @@ use console::{Alignment, measure_text_width, pad_str};
 
 /// A table of words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct TextTable {
     /// Heads of the columns; those of figures are on the right.
     columns: Vec<(String, bool)>,
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl TextTable {
     /// A table with these columns: a head, and whether figures stand below it.
     pub fn new(columns: &[(&str, bool)]) -> Self {
         Self { columns: columns.iter().map(|(head, right)| ((*head).to_owned(), *right)).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are missing are empty.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub fn push_row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
@@ -27,11 +27,11 @@ impl Table {
     }
 
     /// As text; columns in which no row says anything are left out.
-    pub fn text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let filled = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
         let shown: Vec<usize> = (0..self.columns.len()).filter(|column| filled(*column)).collect();
         let rows: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
+            self.rows.iter().map(|row| row.iter().map(|cell| to_one_line(cell)).collect()).collect();
         let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
         let heads: Vec<String> = self.columns.iter().map(|(head, _)| head.clone()).collect();
         let width = |column: usize| {
@@ -54,13 +54,14 @@ impl Table {
     }
 
     /// As Markdown.
-    pub fn markdown(&self) -> String {
-        let heads: Vec<String> = self.columns.iter().map(|(head, _)| cell(head)).collect();
+    pub fn to_markdown(&self) -> String {
+        let heads: Vec<String> = self.columns.iter().map(|(head, _)| escape_markdown_cell(head)).collect();
         let sides: Vec<&str> = self.columns.iter().map(|(_, right)| if *right { "--:" } else { ":--" }).collect();
         let mut text = format!("| {} |\n|{}|\n", heads.join(" | "), sides.join("|"));
         for row in &self.rows {
-            let cells: Vec<String> =
-                (0..self.columns.len()).map(|at| row.get(at).map_or(String::new(), |text| cell(text))).collect();
+            let cells: Vec<String> = (0..self.columns.len())
+                .map(|at| row.get(at).map_or(String::new(), |text| escape_markdown_cell(text)))
+                .collect();
             text.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
         text
@@ -68,14 +69,14 @@ impl Table {
 }
 
 /// Text without line ends and control characters.
-pub(super) fn one_line(text: &str) -> String {
+pub(super) fn to_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// Text that cannot leave its cell or become markup.
-pub(super) fn cell(text: &str) -> String {
+pub(super) fn escape_markdown_cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in one_line(text).chars() {
+    for c in to_one_line(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -90,7 +91,7 @@ pub(super) fn cell(text: &str) -> String {
 }
 
 /// A block of text that cannot end early.
-pub(super) fn fenced(body: &str) -> String {
+pub(super) fn fenced_block(body: &str) -> String {
     let mut fence = "```".to_owned();
     while body.contains(&fence) {
         fence.push('`');
@@ -104,15 +105,15 @@ mod tests {
 
     #[test]
     fn cells_stay_cells() {
-        let mut table = Table::new(&[("name", false), ("time", true), ("note", false)]);
-        table.row(vec!["a|b\n<i>".to_owned(), "1.0s".to_owned()]);
-        table.row(vec!["@you \\ `x`".to_owned(), "12.0s".to_owned()]);
-        assert_eq!(table.text(), "name         time\na|b <i>      1.0s\n@you \\ `x`  12.0s\n");
+        let mut table = TextTable::new(&[("name", false), ("time", true), ("note", false)]);
+        table.push_row(vec!["a|b\n<i>".to_owned(), "1.0s".to_owned()]);
+        table.push_row(vec!["@you \\ `x`".to_owned(), "12.0s".to_owned()]);
+        assert_eq!(table.to_text(), "name         time\na|b <i>      1.0s\n@you \\ `x`  12.0s\n");
         assert_eq!(
-            table.markdown(),
+            table.to_markdown(),
             "| name | time | note |\n|:--|--:|:--|\n| a\\|b &lt;i&gt; | 1.0s |  |\n| &#64;you \\\\ \\`x\\` | 12.0s |  |\n"
         );
-        assert!(!table.is_empty() && Table::new(&[]).is_empty());
-        assert_eq!(fenced("a ``` b"), "````text\na ``` b\n````\n");
+        assert!(!table.is_empty() && TextTable::new(&[]).is_empty());
+        assert_eq!(fenced_block("a ``` b"), "````text\na ``` b\n````\n");
     }
 }

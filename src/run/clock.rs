@@ -4,32 +4,32 @@ use std::time::{Duration, Instant};
 
 /// Measures a run; a stop by Ctrl-Z does not count.
 #[derive(Debug)]
-pub(super) struct Clock {
-    origin: Instant,
-    stopped: Duration,
+pub(super) struct RunClock {
+    started_at: Instant,
+    paused: Duration,
 }
 
-impl Clock {
+impl RunClock {
     /// Starts now.
     pub(super) fn start() -> Self {
-        Self { origin: Instant::now(), stopped: Duration::ZERO }
+        Self { started_at: Instant::now(), paused: Duration::ZERO }
     }
 
     /// Milliseconds since the start.
     pub(super) fn now(&self) -> u64 {
-        millis(self.origin.elapsed().saturating_sub(self.stopped))
+        to_millis(self.started_at.elapsed().saturating_sub(self.paused))
     }
 
     /// Leaves out the time that `pause` takes.
-    pub(super) fn without(&mut self, pause: impl FnOnce()) {
+    pub(super) fn exclude_pause(&mut self, pause: impl FnOnce()) {
         let since = Instant::now();
         pause();
-        self.stopped += since.elapsed();
+        self.paused += since.elapsed();
     }
 }
 
 /// A duration in whole milliseconds.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(super) fn to_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -39,9 +39,9 @@ mod tests {
 
     #[test]
     fn stops_do_not_count() {
-        let mut clock = Clock::start();
-        clock.without(|| std::thread::sleep(Duration::from_millis(300)));
+        let mut clock = RunClock::start();
+        clock.exclude_pause(|| std::thread::sleep(Duration::from_millis(300)));
         assert!(clock.now() < 250, "{}", clock.now());
-        assert_eq!(millis(Duration::MAX), u64::MAX);
+        assert_eq!(to_millis(Duration::MAX), u64::MAX);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::options::{RunOptions, SessionOptions, pattern_names};
-use crate::project::{Manifest, Session, SessionId, SessionName};
-use crate::record::{NeedFacts, NeedOrigin};
-use crate::trace::{Apart, Learnt};
+use super::options::{RunOptions, SessionOptions, pattern_matches};
+use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
+use crate::record::{NeedOrigin, SessionNeed};
+use crate::trace::{LearnedConflict, SeparationKind};
 
-/// One session of the graph. Needs are places in [`Graph::nodes`].
+/// One session of the graph. Needs are places in [`SessionGraph::nodes`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct GraphNode {
     /// The session's number in its manifest.
     pub id: SessionId,
     /// What settings say of it.
@@ -22,9 +22,9 @@ pub struct Node {
 
 /// The selected sessions in nox's order, with their needs: acyclic.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Graph {
+pub struct SessionGraph {
     /// The sessions.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<GraphNode>,
 }
 
 /// Why there is no graph.
@@ -41,7 +41,7 @@ pub struct CycleStep {
     /// The session that waits.
     pub session: SessionName,
     /// The session it waits for, and why.
-    pub need: NeedFacts,
+    pub need: SessionNeed,
 }
 
 impl std::fmt::Display for CycleStep {
@@ -57,7 +57,7 @@ impl std::fmt::Display for CycleStep {
     }
 }
 
-impl Graph {
+impl SessionGraph {
     /// The graph of the sessions that are queued in a manifest.
     ///
     /// Declared needs (`requires`, settings) come first and must be acyclic; derived ones (coverage data, `notify`)
@@ -65,32 +65,36 @@ impl Graph {
     ///
     /// # Errors
     /// When declared needs form a circle; the error names it.
-    pub fn new(manifest: &Manifest, options: &RunOptions) -> Result<Self, GraphError> {
+    pub fn new(manifest: &NoxfileManifest, options: &RunOptions) -> Result<Self, GraphError> {
         let session = |id: SessionId| &manifest.sessions[id.0];
-        let nodes = manifest.queue.iter().map(|&id| Node {
+        let nodes = manifest.queue.iter().map(|&id| GraphNode {
             id,
-            options: options.for_session(&session(id).base, &session(id).signatures),
+            options: options.session_options(&session(id).base, &session(id).signatures),
             needs: Vec::new(),
             locks: Vec::new(),
         });
         let mut graph = Self { nodes: nodes.collect() };
         let sessions: Vec<&Session> = manifest.queue.iter().map(|&id| session(id)).collect();
-        graph.add_declared(&sessions);
-        graph.check(&sessions)?;
-        graph.add_coverage(&sessions);
-        graph.add_notified(&sessions);
+        graph.add_declared_needs(&sessions);
+        graph.check_acyclic(&sessions)?;
+        graph.add_coverage_needs(&sessions);
+        graph.add_notify_needs(&sessions);
         graph.add_locks(&sessions);
-        graph.add_learnt(&sessions, &options.learnt);
+        graph.add_learned_conflicts(&sessions, &options.learned_conflicts);
         Ok(graph)
     }
 
     /// A need as reported.
-    pub fn need_facts(&self, manifest: &Manifest, node: usize) -> Vec<NeedFacts> {
+    pub fn need_facts(&self, manifest: &NoxfileManifest, node: usize) -> Vec<SessionNeed> {
         let name = |place: usize| manifest.sessions[self.nodes[place].id.0].name.clone();
-        self.nodes[node].needs.iter().map(|(on, origin)| NeedFacts { on: name(*on), origin: origin.clone() }).collect()
+        self.nodes[node]
+            .needs
+            .iter()
+            .map(|(on, origin)| SessionNeed { on: name(*on), origin: origin.clone() })
+            .collect()
     }
 
-    fn add_declared(&mut self, sessions: &[&Session]) {
+    fn add_declared_needs(&mut self, sessions: &[&Session]) {
         let places: BTreeMap<SessionId, usize> =
             self.nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
         for at in 0..self.nodes.len() {
@@ -101,8 +105,8 @@ impl Graph {
             }
             for after in self.nodes[at].options.after.clone() {
                 for (on, other) in sessions.iter().enumerate() {
-                    if on != at && pattern_names(&after.on, &other.base, &other.signatures) {
-                        self.add(at, on, NeedOrigin::Settings { place: after.place.clone() });
+                    if on != at && pattern_matches(&after.pattern, &other.base, &other.signatures) {
+                        self.add_need(at, on, NeedOrigin::Settings { place: after.location.clone() });
                     }
                 }
             }
@@ -110,31 +114,31 @@ impl Graph {
     }
 
     /// Whoever combines or reports coverage data goes after all that write it.
-    fn add_coverage(&mut self, sessions: &[&Session]) {
+    fn add_coverage_needs(&mut self, sessions: &[&Session]) {
         for reader in 0..self.nodes.len() {
             if !sessions[reader].coverage.reads || sessions[reader].coverage.writes.is_some() {
                 continue;
             }
-            let waits_for_reader = self.dependents(reader);
+            let waits_for_reader = self.transitive_dependents(reader);
             for writer in 0..self.nodes.len() {
                 let Some(data) = &sessions[writer].coverage.writes else { continue };
                 if writer != reader && !waits_for_reader[writer] {
-                    self.add(reader, writer, NeedOrigin::Coverage { data: data.display().to_string() });
+                    self.add_need(reader, writer, NeedOrigin::Coverage { data: data.display().to_string() });
                 }
             }
         }
     }
 
     /// A selected session that another selected one may notify goes after all that do not wait for it.
-    fn add_notified(&mut self, sessions: &[&Session]) {
+    fn add_notify_needs(&mut self, sessions: &[&Session]) {
         for target in 0..self.nodes.len() {
             let named = |name: &String| *name == sessions[target].base || sessions[target].signatures.contains(name);
             let notified =
                 sessions.iter().enumerate().any(|(s, other)| s != target && other.notifies.iter().any(named));
             if notified {
-                let waits_for_target = self.dependents(target);
+                let waits_for_target = self.transitive_dependents(target);
                 for other in (0..self.nodes.len()).filter(|&other| other != target && !waits_for_target[other]) {
-                    self.add(target, other, NeedOrigin::Notify);
+                    self.add_need(target, other, NeedOrigin::Notify);
                 }
             }
         }
@@ -170,19 +174,19 @@ impl Graph {
     }
 
     /// What traces taught, as far as nothing else keeps the two apart.
-    fn add_learnt(&mut self, sessions: &[&Session], learnt: &[Learnt]) {
+    fn add_learned_conflicts(&mut self, sessions: &[&Session], learnt: &[LearnedConflict]) {
         let place = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
         for known in learnt {
             let (Some(first), Some(second)) = (place(&known.first), place(&known.second)) else { continue };
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let alone = [one, other].iter().any(|node| node.options.exclusive == Some(true));
             let apart = alone || one.locks.iter().any(|lock| other.locks.contains(lock));
-            if apart || self.dependents(first)[second] || self.dependents(second)[first] {
+            if apart || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
                 continue;
             }
             match known.apart {
-                Apart::Order => self.add(second, first, NeedOrigin::Trace { path: known.path.clone() }),
-                Apart::Lock => {
+                SeparationKind::Order => self.add_need(second, first, NeedOrigin::Trace { path: known.path.clone() }),
+                SeparationKind::Lock => {
                     let lock = format!("trace {}", known.path);
                     for at in [first, second] {
                         if !self.nodes[at].locks.contains(&lock) {
@@ -194,14 +198,14 @@ impl Graph {
         }
     }
 
-    fn add(&mut self, node: usize, on: usize, origin: NeedOrigin) {
+    fn add_need(&mut self, node: usize, on: usize, origin: NeedOrigin) {
         if !self.nodes[node].needs.iter().any(|(known, _)| *known == on) {
             self.nodes[node].needs.push((on, origin));
         }
     }
 
     /// Which sessions wait for this one, directly or not.
-    fn dependents(&self, place: usize) -> Vec<bool> {
+    fn transitive_dependents(&self, place: usize) -> Vec<bool> {
         let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate() {
             for (on, _) in &node.needs {
@@ -221,7 +225,7 @@ impl Graph {
     }
 
     /// Refuses a circle, naming it.
-    fn check(&self, sessions: &[&Session]) -> Result<(), GraphError> {
+    fn check_acyclic(&self, sessions: &[&Session]) -> Result<(), GraphError> {
         // Peel off what waits for nothing that is left; what remains holds a circle.
         let mut left: Vec<bool> = vec![true; self.nodes.len()];
         let free = |left: &[bool], at: usize| left[at] && !self.nodes[at].needs.iter().any(|(on, _)| left[*on]);
@@ -233,18 +237,18 @@ impl Graph {
         let mut at = start;
         while !path.contains(&at) {
             path.push(at);
-            at = self.first_need(at, &left).map_or(at, |(on, _)| *on);
+            at = self.first_open_need(at, &left).map_or(at, |(on, _)| *on);
         }
         path.drain(..path.iter().position(|seen| *seen == at).unwrap_or(0));
         let step = |at: &usize| {
-            let (on, origin) = self.first_need(*at, &left)?;
-            let need = NeedFacts { on: sessions[*on].name.clone(), origin: origin.clone() };
+            let (on, origin) = self.first_open_need(*at, &left)?;
+            let need = SessionNeed { on: sessions[*on].name.clone(), origin: origin.clone() };
             Some(CycleStep { session: sessions[*at].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))
     }
 
-    fn first_need(&self, at: usize, left: &[bool]) -> Option<&(usize, NeedOrigin)> {
+    fn first_open_need(&self, at: usize, left: &[bool]) -> Option<&(usize, NeedOrigin)> {
         self.nodes[at].needs.iter().find(|(on, _)| left[*on])
     }
 }

@@ -11,13 +11,13 @@ use rustix::io::ioctl_fionread;
 
 /// A named pipe with one token for each slot but the first: every session has one job without asking.
 #[derive(Debug)]
-pub(super) struct Jobserver {
+pub(super) struct MakeJobserver {
     fifo: OwnedFd,
     path: PathBuf,
     slots: usize,
 }
 
-impl Jobserver {
+impl MakeJobserver {
     /// Makes the pipe in a folder and fills it.
     ///
     /// # Errors
@@ -28,21 +28,21 @@ impl Jobserver {
         if !path.to_str().is_some_and(|text| text.chars().all(plain)) {
             return Err(io::Error::other(format!("{} cannot stand in MAKEFLAGS", path.display())));
         }
-        make_fifo(&path)?;
+        create_fifo(&path)?;
         // Both ends in one descriptor: tokens stay while no client has the pipe open, and opening never blocks.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let jobserver = Self { fifo: rustix::fs::open(&path, flags, Mode::empty())?, path, slots };
-        jobserver.refill();
+        jobserver.refill_tokens();
         Ok(jobserver)
     }
 
     /// What MAKEFLAGS says of it.
-    pub(super) fn flags(&self) -> String {
+    pub(super) fn makeflags(&self) -> String {
         format!(" -j{} --jobserver-auth=fifo:{}", self.slots, self.path.display())
     }
 
     /// Puts back tokens that died with their holders; right only while no session runs.
-    pub(super) fn refill(&self) {
+    pub(super) fn refill_tokens(&self) {
         let there = ioctl_fionread(&self.fifo).unwrap_or(0);
         let wanted = self.slots.saturating_sub(1) as u64;
         // A pipe that takes no more is full enough.
@@ -51,28 +51,28 @@ impl Jobserver {
 }
 
 #[cfg(all(target_os = "linux", not(noxide_portable)))]
-fn make_fifo(path: &Path) -> io::Result<()> {
+fn create_fifo(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?)
 }
 
 /// Elsewhere makes are too old for named pipes anyway.
 #[cfg(not(all(target_os = "linux", not(noxide_portable))))]
-fn make_fifo(path: &Path) -> io::Result<()> {
+fn create_fifo(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, format!("no named pipe at {}", path.display())))
 }
 
 /// Whether the `make` that sessions would find takes a jobserver by the name of a pipe; where there is none, nobody
 /// is harmed. Releases of GNU make before 4.4 end with an error when they are told of one, other makes may too.
-pub(super) fn make_takes_fifos(path: Option<&OsStr>) -> bool {
+pub(super) fn make_supports_fifo(path: Option<&OsStr>) -> bool {
     let mut make = Command::new("make");
     path.map(|path| make.env("PATH", path));
     match make.arg("--version").env_remove("MAKEFLAGS").stdin(Stdio::null()).stderr(Stdio::null()).output() {
-        Ok(said) => is_recent(&String::from_utf8_lossy(&said.stdout)),
+        Ok(said) => has_fifo_support(&String::from_utf8_lossy(&said.stdout)),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
-fn is_recent(said: &str) -> bool {
+fn has_fifo_support(said: &str) -> bool {
     let version = said.strip_prefix("GNU Make ").and_then(|rest| rest.split_whitespace().next());
     let mut numbers = version.unwrap_or("0").split('.').map_while(|number| number.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (4, 4)
@@ -93,30 +93,30 @@ mod tests {
             ("bmake 2020", false),
             ("", false),
         ] {
-            assert_eq!(is_recent(said), recent, "{said}");
+            assert_eq!(has_fifo_support(said), recent, "{said}");
         }
         let empty = tempfile::tempdir().unwrap();
-        assert!(make_takes_fifos(Some(empty.path().as_os_str())), "no make at all");
+        assert!(make_supports_fifo(Some(empty.path().as_os_str())), "no make at all");
     }
 
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     #[test]
     fn one_token_for_each_slot_but_the_first() {
         let folder = tempfile::tempdir().unwrap();
-        let jobserver = Jobserver::create(folder.path(), 4).unwrap();
-        assert_eq!(jobserver.flags(), format!(" -j4 --jobserver-auth=fifo:{}/jobs", folder.path().display()));
+        let jobserver = MakeJobserver::create(folder.path(), 4).unwrap();
+        assert_eq!(jobserver.makeflags(), format!(" -j4 --jobserver-auth=fifo:{}/jobs", folder.path().display()));
         let client = rustix::fs::open(folder.path().join("jobs"), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
         let mut tokens = [0; 16];
         assert_eq!(rustix::io::read(client.unwrap(), &mut tokens), Ok(3));
-        jobserver.refill();
-        jobserver.refill();
+        jobserver.refill_tokens();
+        jobserver.refill_tokens();
         assert_eq!(ioctl_fionread(&jobserver.fifo), Ok(3));
     }
 
     #[test]
     fn a_path_that_make_would_split_is_refused() {
         let folder = tempfile::Builder::new().prefix("with space").tempdir().unwrap();
-        assert!(Jobserver::create(folder.path(), 2).is_err());
-        assert!(Jobserver::create(Path::new("/nonexistent"), 2).is_err());
+        assert!(MakeJobserver::create(folder.path(), 2).is_err());
+        assert!(MakeJobserver::create(Path::new("/nonexistent"), 2).is_err());
     }
 }

@@ -1,51 +1,51 @@
 //! Graph, plan, schedule and processes of a run.
 
+mod artifact_collector;
 mod attempt;
 mod capacity;
 mod clock;
+mod deadlines;
 mod dispatcher;
-mod ending;
-mod gathering;
 mod graph;
-mod hosted;
+mod host_launcher;
 mod jobserver;
-mod launch;
-mod lent;
+mod launcher;
+mod memory_pressure;
 mod nox_report;
 mod options;
-mod outputs;
 mod plan;
-mod pressure;
+mod plan_order;
 pub mod process;
-mod provide;
-mod provider;
-mod providing;
-mod race;
-mod racing;
-mod scene;
-mod schedule;
-mod sequence;
+mod provision_launch;
+mod provision_queue;
+mod provision_worker;
+mod race_retry;
+mod race_state;
+mod run_tracing;
+mod scheduler;
+mod session_cleanup;
+mod session_finish;
+mod session_resources;
+mod session_start;
 mod shard;
-mod share;
-mod starting;
-mod timing;
-mod tracing;
+mod timeout_context;
+mod worker_share;
 
-pub use capacity::{memory_available, room};
-pub use dispatcher::{Dispatcher, Given, Message};
-pub use gathering::restore_logs;
-pub use graph::{CycleStep, Graph, GraphError, Node};
-pub use hosted::Hosted;
-pub use launch::{Answer, Finish, Launch, Order, Race};
-pub use lent::Lent;
-pub use nox_report::nox_report;
+pub use capacity::{available_memory, detect_capacity};
+pub use dispatcher::{Dispatcher, RunContext, RunMessage};
+pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph};
+pub use host_launcher::HostLauncher;
+pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
+pub use nox_report::build_nox_report;
 pub use options::{
-    After, Backoff, CacheMode, Caching, Cpus, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions,
-    SessionOptions, SessionRule, Words, glob_matches, limit, pattern_names,
+    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, NamedChoice, OutputStyle, RetryBackoff,
+    RetryPolicy, RunOptions, SessionOptions, SessionRule, glob_matches, nonzero_limit, pattern_matches,
 };
-pub use plan::{Forecast, PlannedSession, Room, RunPlan};
-pub use provide::{Errands, Provide, Provided, SessionOver};
-pub use provider::Provider;
-pub use schedule::{Abort, Scheduler, Start, Work};
-pub use shard::{NoShard, Part, Shard, ShardPlan, deal};
-pub use tracing::Tracing;
+pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
+pub use provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
+pub use provision_worker::ProvisionWorker;
+pub use run_tracing::RunTracing;
+pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
+pub use session_cleanup::restore_log_copies;
+pub use session_resources::SessionResources;
+pub use shard::{Shard, ShardError, ShardPart, ShardPlan, distribute_sessions};

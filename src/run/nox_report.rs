@@ -2,38 +2,38 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::project::{Manifest, Session};
-use crate::record::{Outcome, Record};
+use crate::project::{NoxfileManifest, Session};
+use crate::record::{Outcome, RunRecord};
 
 /// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
 ///
 /// Sessions that never started are there as `aborted`, where nox leaves some out.
-pub fn nox_report(manifest: &Manifest, record: &Record) -> Value {
+pub fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
         let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;
-        let (word, code) = words(result.outcome);
+        let (word, code) = to_nox_result(result.outcome);
         Some(json!({
-            "args": arguments(session),
+            "args": parameters_to_json(session),
             "name": session.base,
             "result": word,
             "result_code": code,
             "reason": if result.reason.is_empty() { Value::Null } else { json!(result.reason) },
-            "signatures": shortest_first(&session.signatures),
-            "duration": result.wall() as f64 / 1_000.0,
+            "signatures": sort_shortest_first(&session.signatures),
+            "duration": result.wall_time() as f64 / 1_000.0,
         }))
     });
     json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
 }
 
 /// Signatures in nox's own order, which begins with the shortest.
-fn shortest_first(signatures: &[String]) -> Vec<&String> {
+fn sort_shortest_first(signatures: &[String]) -> Vec<&String> {
     let mut sorted: Vec<&String> = signatures.iter().collect();
     sorted.sort_by_key(|signature| signature.len());
     sorted
 }
 
-fn words(outcome: Outcome) -> (&'static str, i32) {
+fn to_nox_result(outcome: Outcome) -> (&'static str, i32) {
     match outcome {
         Outcome::Passed | Outcome::Replayed => ("success", 1),
         Outcome::Skipped => ("skipped", 2),
@@ -43,7 +43,7 @@ fn words(outcome: Outcome) -> (&'static str, i32) {
 }
 
 /// Parameters as JSON where Python's literal is one, else as Python prints them (nox itself fails on those).
-fn arguments(session: &Session) -> Map<String, Value> {
+fn parameters_to_json(session: &Session) -> Map<String, Value> {
     let value = |text: &str| match text {
         "True" => Value::Bool(true),
         "False" => Value::Bool(false),

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::project::lock::Constraints;
-use crate::trace::Learnt;
+use crate::project::lock::ConstraintFiles;
+use crate::trace::LearnedConflict;
 
 /// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
-const LONGEST_DOUBLED_DELAY: Duration = Duration::from_mins(5);
+const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
 
 /// All choices about a run, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,42 +25,42 @@ pub struct RunOptions {
     /// How long to wait for processes that a finished session left behind with its output open.
     pub leak_timeout: Duration,
     /// How long sessions get between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
-    pub grace: Duration,
+    pub grace_period: Duration,
     /// How long nox may take to load the noxfile.
     pub load_timeout: Duration,
     /// How often a failed session is tried again unless its rule says otherwise.
     pub retries: RetryPolicy,
     /// What a pass after a failure counts as.
-    pub flaky: FlakyMode,
+    pub flaky_mode: FlakyMode,
     /// How sessions' output reaches the screen; none means what suits the screen.
-    pub output: Option<OutputStyle>,
+    pub output_style: Option<OutputStyle>,
     /// How many runs are kept in `.noxide/runs`.
-    pub history: NonZeroUsize,
+    pub history_limit: NonZeroUsize,
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
-    pub secrets: Vec<String>,
+    pub secret_patterns: Vec<String>,
     /// A folder that gets one log a session besides the run's own.
-    pub logs: Option<PathBuf>,
+    pub log_folder: Option<PathBuf>,
     /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
-    pub log_name: String,
+    pub log_name_template: String,
     /// What is cached, locked and skipped.
-    pub cache: Caching,
+    pub cache: CacheSettings,
     /// Rules for single sessions, in file order.
-    pub sessions: Vec<SessionRule>,
+    pub session_rules: Vec<SessionRule>,
     /// Which sessions must be kept apart, as past traces taught.
-    pub learnt: Vec<Learnt>,
+    pub learned_conflicts: Vec<LearnedConflict>,
 }
 
 /// What a run does to have dependencies there before they are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caching {
+pub struct CacheSettings {
     /// Whether the store is used and needless installs are skipped.
     pub mode: CacheMode,
     /// Whether installs that ignore the lock get its versions all the same.
-    pub locked: bool,
+    pub apply_lock: bool,
     /// How old an answer of the package index may be; none asks it each time.
-    pub max_age: Option<Duration>,
+    pub index_max_age: Option<Duration>,
     /// The lock's versions that sessions are constrained by.
-    pub constraints: Option<Constraints>,
+    pub constraints: Option<ConstraintFiles>,
 }
 
 /// Whether a run uses the cache.
@@ -83,18 +83,18 @@ impl Default for RunOptions {
             timeout: None,
             idle_timeout: None,
             leak_timeout: Duration::from_millis(200),
-            grace: Duration::from_secs(10),
+            grace_period: Duration::from_secs(10),
             load_timeout: Duration::from_mins(1),
             retries: RetryPolicy::default(),
-            flaky: FlakyMode::Pass,
-            output: None,
-            history: NonZeroUsize::MIN.saturating_add(99),
-            secrets: Vec::new(),
-            logs: None,
-            log_name: "{session}.log".to_owned(),
-            cache: Caching::default(),
-            sessions: Vec::new(),
-            learnt: Vec::new(),
+            flaky_mode: FlakyMode::Pass,
+            output_style: None,
+            history_limit: NonZeroUsize::MIN.saturating_add(99),
+            secret_patterns: Vec::new(),
+            log_folder: None,
+            log_name_template: "{session}.log".to_owned(),
+            cache: CacheSettings::default(),
+            session_rules: Vec::new(),
+            learned_conflicts: Vec::new(),
         }
     }
 }
@@ -102,13 +102,13 @@ impl Default for RunOptions {
 impl RunOptions {
     /// The rules that speak of a session, in file order; it is known by its base name and by its signatures.
     pub fn rules_for<'a>(&'a self, base: &'a str, signatures: &'a [String]) -> impl Iterator<Item = &'a SessionRule> {
-        self.sessions.iter().filter(move |rule| rule.matches(base, signatures))
+        self.session_rules.iter().filter(move |rule| rule.matches(base, signatures))
     }
 
     /// What counts for one session: the run's choices, then every rule that speaks of it, the later one winning.
     ///
     /// Lists (`after`, `locks`, `outputs`) add up, without doubles; `env` adds up by name.
-    pub fn for_session(&self, base: &str, signatures: &[String]) -> SessionOptions {
+    pub fn session_options(&self, base: &str, signatures: &[String]) -> SessionOptions {
         let mut session = SessionOptions {
             timeout: self.timeout,
             idle_timeout: self.idle_timeout,
@@ -116,7 +116,7 @@ impl RunOptions {
             ..SessionOptions::default()
         };
         for rule in self.rules_for(base, signatures) {
-            session.apply(rule);
+            session.apply_rule(rule);
         }
         session
     }
@@ -128,7 +128,7 @@ pub struct SessionRule {
     /// A base name (`tests`), a signature (`tests-3.12(db='pg')`) or a glob over both (`tests-*`).
     pub pattern: String,
     /// Where it stands, such as `pyproject.toml:41`.
-    pub place: String,
+    pub location: String,
     /// Sessions, named like `pattern`, that must be over before these start.
     pub after: Vec<String>,
     /// Named locks: two sessions with a lock in common do not overlap.
@@ -136,7 +136,7 @@ pub struct SessionRule {
     /// Whether nothing else may run beside them.
     pub exclusive: Option<bool>,
     /// Slots each takes.
-    pub cpus: Option<Cpus>,
+    pub cpus: Option<CpuCount>,
     /// Bytes of memory each is expected to need.
     pub memory: Option<u64>,
     /// How long each may run; zero means as long as it likes.
@@ -154,12 +154,12 @@ pub struct SessionRule {
 impl SessionRule {
     /// Whether the rule speaks of a session.
     pub fn matches(&self, base: &str, signatures: &[String]) -> bool {
-        pattern_names(&self.pattern, base, signatures)
+        pattern_matches(&self.pattern, base, signatures)
     }
 }
 
 /// Whether a pattern (a base name, a signature, or a glob over both) names a session.
-pub fn pattern_names(pattern: &str, base: &str, signatures: &[String]) -> bool {
+pub fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) -> bool {
     std::iter::once(base)
         .chain(signatures.iter().map(String::as_str))
         .any(|name| name == pattern || glob_matches(pattern, name))
@@ -200,13 +200,13 @@ pub fn glob_matches(glob: &str, text: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
     /// What it waits for by settings.
-    pub after: Vec<After>,
+    pub after: Vec<AfterRule>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Whether it runs alone; none leaves it to nox's `allow_parallel`.
     pub exclusive: Option<bool>,
     /// Slots it takes; none means one, or what history says.
-    pub cpus: Option<Cpus>,
+    pub cpus: Option<CpuCount>,
     /// Bytes of memory it is expected to need.
     pub memory: Option<u64>,
     /// How long it may run.
@@ -222,14 +222,14 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
-    fn apply(&mut self, rule: &SessionRule) {
+    fn apply_rule(&mut self, rule: &SessionRule) {
         for on in &rule.after {
-            if !self.after.iter().any(|after| after.on == *on) {
-                self.after.push(After { on: on.clone(), place: rule.place.clone() });
+            if !self.after.iter().any(|after| after.pattern == *on) {
+                self.after.push(AfterRule { pattern: on.clone(), location: rule.location.clone() });
             }
         }
-        add_new(&mut self.locks, &rule.locks);
-        add_new(&mut self.outputs, &rule.outputs);
+        extend_unique(&mut self.locks, &rule.locks);
+        extend_unique(&mut self.outputs, &rule.outputs);
         for (name, value) in &rule.env {
             self.env.retain(|(known, _)| known != name);
             self.env.push((name.clone(), value.clone()));
@@ -237,18 +237,18 @@ impl SessionOptions {
         self.exclusive = rule.exclusive.or(self.exclusive);
         self.cpus = rule.cpus.or(self.cpus);
         self.memory = rule.memory.or(self.memory);
-        self.timeout = rule.timeout.map_or(self.timeout, limit);
-        self.idle_timeout = rule.idle_timeout.map_or(self.idle_timeout, limit);
+        self.timeout = rule.timeout.map_or(self.timeout, nonzero_limit);
+        self.idle_timeout = rule.idle_timeout.map_or(self.idle_timeout, nonzero_limit);
         self.retries = rule.retries.unwrap_or(self.retries);
     }
 }
 
 /// A duration as a limit: zero is none.
-pub fn limit(duration: Duration) -> Option<Duration> {
+pub fn nonzero_limit(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
-fn add_new(known: &mut Vec<String>, more: &[String]) {
+fn extend_unique(known: &mut Vec<String>, more: &[String]) {
     for text in more {
         if !known.contains(text) {
             known.push(text.clone());
@@ -258,16 +258,16 @@ fn add_new(known: &mut Vec<String>, more: &[String]) {
 
 /// A need that settings declare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct After {
+pub struct AfterRule {
     /// The sessions waited for: a base name, a signature or a glob.
-    pub on: String,
+    pub pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
-    pub place: String,
+    pub location: String,
 }
 
 /// Slots a session takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cpus {
+pub enum CpuCount {
     /// So many, or as many as there are if that is fewer.
     Count(NonZeroUsize),
     /// All there are.
@@ -282,20 +282,20 @@ pub struct RetryPolicy {
     /// Wait before the first retry.
     pub delay: Duration,
     /// How the wait grows.
-    pub backoff: Backoff,
+    pub backoff: RetryBackoff,
 }
 
 impl RetryPolicy {
     /// The wait before a retry, counted from 1; none when there is no such retry.
-    pub fn wait_before(&self, retry: u32) -> Option<Duration> {
+    pub fn delay_before(&self, retry: u32) -> Option<Duration> {
         if retry == 0 || retry > self.count {
             return None;
         }
         Some(match self.backoff {
-            Backoff::Fixed => self.delay,
-            Backoff::Exponential => {
+            RetryBackoff::Fixed => self.delay,
+            RetryBackoff::Exponential => {
                 let factor = 1_u32.checked_shl(retry - 1).unwrap_or(u32::MAX);
-                self.delay.saturating_mul(factor).min(LONGEST_DOUBLED_DELAY.max(self.delay))
+                self.delay.saturating_mul(factor).min(MAX_BACKOFF_DELAY.max(self.delay))
             }
         })
     }
@@ -303,7 +303,7 @@ impl RetryPolicy {
 
 /// How the wait between attempts grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backoff {
+pub enum RetryBackoff {
     /// It stays the same.
     #[default]
     Fixed,
@@ -344,48 +344,48 @@ pub enum OutputStyle {
 }
 
 /// A choice among a few words, written alike in files, variables and flags.
-pub trait Words: Copy + PartialEq + 'static {
+pub trait NamedChoice: Copy + PartialEq + 'static {
     /// Every choice with its word.
-    const WORDS: &'static [(&'static str, Self)];
+    const CHOICES: &'static [(&'static str, Self)];
 
     /// The choice a word names.
-    fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice)
+    fn from_name(word: &str) -> Option<Self> {
+        Self::CHOICES.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice)
     }
 
     /// The word of this choice.
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, choice)| *choice == self).map_or("", |(word, _)| word)
+    fn choice_name(self) -> &'static str {
+        Self::CHOICES.iter().find(|(_, choice)| *choice == self).map_or("", |(word, _)| word)
     }
 }
 
-impl Words for FailFast {
-    const WORDS: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("kill", Self::Kill)];
+impl NamedChoice for FailFast {
+    const CHOICES: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("kill", Self::Kill)];
 }
 
-impl Words for CacheMode {
-    const WORDS: &'static [(&'static str, Self)] =
+impl NamedChoice for CacheMode {
+    const CHOICES: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("off", Self::Off), ("require", Self::Require)];
 }
 
-impl Words for bool {
-    const WORDS: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
+impl NamedChoice for bool {
+    const CHOICES: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
 }
 
-impl Words for FlakyMode {
-    const WORDS: &'static [(&'static str, Self)] = &[("pass", Self::Pass), ("fail", Self::Fail)];
+impl NamedChoice for FlakyMode {
+    const CHOICES: &'static [(&'static str, Self)] = &[("pass", Self::Pass), ("fail", Self::Fail)];
 }
 
-impl Words for Backoff {
-    const WORDS: &'static [(&'static str, Self)] = &[("fixed", Self::Fixed), ("exponential", Self::Exponential)];
+impl NamedChoice for RetryBackoff {
+    const CHOICES: &'static [(&'static str, Self)] = &[("fixed", Self::Fixed), ("exponential", Self::Exponential)];
 }
 
-impl Words for OutputStyle {
-    const WORDS: &'static [(&'static str, Self)] =
+impl NamedChoice for OutputStyle {
+    const CHOICES: &'static [(&'static str, Self)] =
         &[("grouped", Self::Grouped), ("stream", Self::Stream), ("labelled", Self::Labelled), ("quiet", Self::Quiet)];
 }
 
-impl fmt::Display for Cpus {
+impl fmt::Display for CpuCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => count.fmt(f),

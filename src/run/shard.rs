@@ -4,10 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use super::graph::{Graph, GraphError};
+use super::graph::{GraphError, SessionGraph};
 use super::options::RunOptions;
-use crate::project::{Manifest, SessionId};
-use crate::record::{History, NeedOrigin};
+use crate::project::{NoxfileManifest, SessionId};
+use crate::record::{NeedOrigin, SessionHistory};
 
 /// One runner's part of a run, such as `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,23 +20,23 @@ pub struct Shard {
 
 /// Why a text names no shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoShard {
+pub enum ShardError {
     /// It is not of the form.
     #[error("a shard is written `1/3`: which part, of how many")]
-    Form,
+    InvalidFormat,
     /// There are not that many.
     #[error("there is no such part: the first number is at most the second")]
-    Beyond,
+    IndexTooLarge,
 }
 
 impl FromStr for Shard {
-    type Err = NoShard;
+    type Err = ShardError;
 
-    fn from_str(text: &str) -> Result<Self, NoShard> {
-        let (index, count) = text.split_once('/').ok_or(NoShard::Form)?;
-        let number = |text: &str| text.parse::<NonZeroUsize>().map_err(|_| NoShard::Form);
+    fn from_str(text: &str) -> Result<Self, ShardError> {
+        let (index, count) = text.split_once('/').ok_or(ShardError::InvalidFormat)?;
+        let number = |text: &str| text.parse::<NonZeroUsize>().map_err(|_| ShardError::InvalidFormat);
         let shard = Self { index: number(index)?, count: number(count)? };
-        if shard.index > shard.count { Err(NoShard::Beyond) } else { Ok(shard) }
+        if shard.index > shard.count { Err(ShardError::IndexTooLarge) } else { Ok(shard) }
     }
 }
 
@@ -50,12 +50,12 @@ impl fmt::Display for Shard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardPlan {
     /// The parts, each in nox's order. A part may be empty.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ShardPart>,
 }
 
 /// What one runner gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct ShardPart {
     /// Its sessions.
     pub sessions: Vec<SessionId>,
     /// What they usually take one after another, in milliseconds; sessions never seen count as the longest known.
@@ -72,21 +72,21 @@ impl ShardPlan {
     /// # Errors
     /// When needs form a circle.
     pub fn new(
-        manifest: &Manifest,
+        manifest: &NoxfileManifest,
         options: &RunOptions,
-        history: &History,
+        history: &SessionHistory,
         count: NonZeroUsize,
     ) -> Result<Self, GraphError> {
-        let graph = Graph::new(manifest, options)?;
+        let graph = SessionGraph::new(manifest, options)?;
         let usual: Vec<Option<u64>> = graph
             .nodes
             .iter()
-            .map(|node| history.usual(&manifest.sessions[node.id.0].name).map(|usual| usual.wall.max(1)))
+            .map(|node| history.usual_stats(&manifest.sessions[node.id.0].name).map(|usual| usual.wall_ms.max(1)))
             .collect();
         let unknown = usual.iter().flatten().copied().max().unwrap_or(1);
         let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(unknown)).collect();
-        let parts = deal(&weights, &bonds(manifest, &graph), count);
-        let part = |places: Vec<usize>| Part {
+        let parts = distribute_sessions(&weights, &required_pairs(manifest, &graph), count);
+        let part = |places: Vec<usize>| ShardPart {
             sessions: places.iter().map(|&place| graph.nodes[place].id).collect(),
             weight: places.iter().map(|&place| weights[place]).fold(0, u64::saturating_add),
         };
@@ -95,7 +95,7 @@ impl ShardPlan {
 }
 
 /// Pairs of places that one runner must have.
-fn bonds(manifest: &Manifest, graph: &Graph) -> Vec<(usize, usize)> {
+fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(usize, usize)> {
     let session = |place: usize| &manifest.sessions[graph.nodes[place].id.0];
     let mut bonds = Vec::new();
     for (place, node) in graph.nodes.iter().enumerate() {
@@ -113,7 +113,7 @@ fn bonds(manifest: &Manifest, graph: &Graph) -> Vec<(usize, usize)> {
 
 /// Deals places to parts: the heaviest group first, each to the part that has least so far; what is alike goes by
 /// its place, so that the result depends on nothing else.
-pub fn deal(weights: &[u64], bonds: &[(usize, usize)], count: NonZeroUsize) -> Vec<Vec<usize>> {
+pub fn distribute_sessions(weights: &[u64], bonds: &[(usize, usize)], count: NonZeroUsize) -> Vec<Vec<usize>> {
     // The smallest place of its group stands for each place.
     let mut group: Vec<usize> = (0..weights.len()).collect();
     for &(one, other) in bonds {
@@ -163,18 +163,18 @@ mod tests {
         let shard: Shard = "2/3".parse().unwrap();
         assert_eq!((shard.index.get(), shard.count.get(), shard.to_string().as_str()), (2, 3, "2/3"));
         for wrong in ["", "2", "0/3", "1/0", "a/3", "1/b", "-1/3", "1/2/3"] {
-            assert_eq!(wrong.parse::<Shard>(), Err(NoShard::Form), "{wrong}");
+            assert_eq!(wrong.parse::<Shard>(), Err(ShardError::InvalidFormat), "{wrong}");
         }
-        assert_eq!("4/3".parse::<Shard>(), Err(NoShard::Beyond));
+        assert_eq!("4/3".parse::<Shard>(), Err(ShardError::IndexTooLarge));
     }
 
     #[test]
     fn heavy_groups_first_each_to_the_lightest_part() {
-        assert_eq!(deal(&[5, 1, 1, 3], &[], parts(2)), [vec![0], vec![1, 2, 3]]);
-        assert_eq!(deal(&[5, 1, 1, 3], &[(3, 0), (1, 3)], parts(2)), [vec![0, 1, 3], vec![2]]);
-        assert_eq!(deal(&[], &[], parts(2)), [vec![], Vec::<usize>::new()]);
-        assert_eq!(deal(&[1], &[], parts(3)), [vec![0], vec![], vec![]]);
-        assert_eq!(deal(&[u64::MAX, u64::MAX], &[(0, 1)], parts(1)), [vec![0, 1]]);
+        assert_eq!(distribute_sessions(&[5, 1, 1, 3], &[], parts(2)), [vec![0], vec![1, 2, 3]]);
+        assert_eq!(distribute_sessions(&[5, 1, 1, 3], &[(3, 0), (1, 3)], parts(2)), [vec![0, 1, 3], vec![2]]);
+        assert_eq!(distribute_sessions(&[], &[], parts(2)), [vec![], Vec::<usize>::new()]);
+        assert_eq!(distribute_sessions(&[1], &[], parts(3)), [vec![0], vec![], vec![]]);
+        assert_eq!(distribute_sessions(&[u64::MAX, u64::MAX], &[(0, 1)], parts(1)), [vec![0, 1]]);
     }
 
     type Case = (Vec<u64>, Vec<(usize, usize)>, usize);
@@ -191,7 +191,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_session_in_one_part_with_what_it_waits_for((weights, bonds, count) in case()) {
-            let dealt = deal(&weights, &bonds, parts(count));
+            let dealt = distribute_sessions(&weights, &bonds, parts(count));
             prop_assert_eq!(dealt.len(), count);
             let mut all: Vec<usize> = dealt.iter().flatten().copied().collect();
             all.sort_unstable();
@@ -200,13 +200,13 @@ mod tests {
                 prop_assert!(dealt.iter().any(|part| part.contains(one) && part.contains(other)));
             }
             prop_assert!(dealt.iter().all(|part| part.is_sorted()));
-            prop_assert_eq!(&dealt, &deal(&weights, &bonds, parts(count)));
+            prop_assert_eq!(&dealt, &distribute_sessions(&weights, &bonds, parts(count)));
         }
 
         /// No part is heavier than a fair share and the heaviest group.
         #[test]
         fn parts_are_balanced(weights in prop::collection::vec(0..1_000_u64, 1..40), count in 1..9_usize) {
-            let dealt = deal(&weights, &[], parts(count));
+            let dealt = distribute_sessions(&weights, &[], parts(count));
             let fair = weights.iter().sum::<u64>() / count as u64;
             let heaviest = weights.iter().max().copied().unwrap_or(0);
             for part in &dealt {

@@ -2,33 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use super::conflict::Conflict;
-use super::knowledge::{Apart, Learnt};
+use super::conflict::AccessConflict;
+use super::trace_cache::{LearnedConflict, SeparationKind};
 
 /// Two sessions that conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct ConflictingPair {
     /// The earlier in nox's order: its place among the sessions.
     pub first: usize,
     /// The later.
     pub second: usize,
     /// On what, never empty.
-    pub conflicts: Vec<Conflict>,
+    pub conflicts: Vec<AccessConflict>,
 }
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Advice {
+pub enum SeparationAdvice {
     /// A session waits for another.
     After {
         /// The one that waits.
         session: usize,
         /// The one it waits for.
-        on: usize,
+        waits_for: usize,
         /// A path that says why.
         path: String,
         /// Whether it reads what the other makes, so that the other should have passed.
-        makes: bool,
+        reads_output: bool,
     },
     /// Sessions share a lock.
     Lock {
@@ -44,9 +44,9 @@ pub enum Advice {
 /// What keeps these pairs apart: a lock where both change something, else an order, the noxfile's own.
 ///
 /// The fewest locks are taken: one on the path that most pairs have in common goes first.
-pub fn advise(pairs: &[Pair]) -> Vec<Advice> {
+pub fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
-    let mut open: Vec<&Pair> =
+    let mut open: Vec<&ConflictingPair> =
         pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
     while !open.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -55,38 +55,38 @@ pub fn advise(pairs: &[Pair]) -> Vec<Advice> {
         }
         let best = counts.iter().max_by_key(|(path, count)| (**count, std::cmp::Reverse((path.len(), **path))));
         let Some(path) = best.map(|(path, _)| (*path).to_owned()) else { break };
-        let has = |pair: &Pair| pair.conflicts.iter().any(|conflict| conflict.both && conflict.path == path);
+        let has = |pair: &ConflictingPair| pair.conflicts.iter().any(|conflict| conflict.both && conflict.path == path);
         let mut sessions: Vec<usize> =
             open.iter().filter(|pair| has(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
         sessions.sort_unstable();
         sessions.dedup();
         open.retain(|pair| !has(pair));
-        let taken: Vec<&str> = advice.iter().filter_map(name_of).collect();
-        let name = lock_name(&path, &taken);
-        advice.push(Advice::Lock { name, sessions, path });
+        let taken: Vec<&str> = advice.iter().filter_map(advised_lock_name).collect();
+        let name = derive_lock_name(&path, &taken);
+        advice.push(SeparationAdvice::Lock { name, sessions, path });
     }
     for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both)) {
         let telling = pair.conflicts.iter().find(|conflict| conflict.makes).or(pair.conflicts.first());
         let Some(conflict) = telling else { continue };
-        advice.push(Advice::After {
+        advice.push(SeparationAdvice::After {
             session: pair.second,
-            on: pair.first,
+            waits_for: pair.first,
             path: conflict.path.clone(),
-            makes: conflict.makes,
+            reads_output: conflict.makes,
         });
     }
     advice
 }
 
-fn name_of(advice: &Advice) -> Option<&str> {
+fn advised_lock_name(advice: &SeparationAdvice) -> Option<&str> {
     match advice {
-        Advice::Lock { name, .. } => Some(name),
-        Advice::After { .. } => None,
+        SeparationAdvice::Lock { name, .. } => Some(name),
+        SeparationAdvice::After { .. } => None,
     }
 }
 
 /// A short name for the lock on a path: its last part, with signs that need no quotes.
-fn lock_name(path: &str, taken: &[&str]) -> String {
+fn derive_lock_name(path: &str, taken: &[&str]) -> String {
     let path = path.split(" = ").next().unwrap_or(path);
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("shared");
     let mut name = String::new();
@@ -104,14 +104,14 @@ fn lock_name(path: &str, taken: &[&str]) -> String {
     (1..).map(numbered).find(|name| !taken.contains(&name.as_str())).unwrap_or_default()
 }
 
-impl Advice {
+impl SeparationAdvice {
     /// The advice as what a run goes by, with sessions by name.
-    pub fn learnt(&self, names: &[String]) -> Vec<Learnt> {
+    pub fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
         match self {
-            Self::After { session, on, path, .. } => vec![Learnt {
+            Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {
                 first: names[*on].clone(),
                 second: names[*session].clone(),
-                apart: Apart::Order,
+                apart: SeparationKind::Order,
                 path: path.clone(),
             }],
             Self::Lock { sessions, path, .. } => {
@@ -119,7 +119,7 @@ impl Advice {
                 for (at, first) in sessions.iter().enumerate() {
                     for second in &sessions[at + 1..] {
                         let (first, second) = (names[*first].clone(), names[*second].clone());
-                        all.push(Learnt { first, second, apart: Apart::Lock, path: path.clone() });
+                        all.push(LearnedConflict { first, second, apart: SeparationKind::Lock, path: path.clone() });
                     }
                 }
                 all
@@ -131,16 +131,27 @@ impl Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Kind;
+    use crate::trace::ConflictKind;
 
-    fn conflict(path: &str, both: bool, makes: bool) -> Conflict {
+    fn conflict(path: &str, both: bool, makes: bool) -> AccessConflict {
         let words = || "writes".to_owned();
-        Conflict { path: path.to_owned(), kind: Kind::WriteWrite, first: words(), second: words(), both, makes }
+        AccessConflict {
+            path: path.to_owned(),
+            kind: ConflictKind::WriteWrite,
+            first: words(),
+            second: words(),
+            both,
+            makes,
+        }
     }
 
     #[test]
     fn one_lock_for_what_all_write_and_an_order_for_who_reads() {
-        let pair = |first, second, conflicts: &[Conflict]| Pair { first, second, conflicts: conflicts.to_vec() };
+        let pair = |first, second, conflicts: &[AccessConflict]| ConflictingPair {
+            first,
+            second,
+            conflicts: conflicts.to_vec(),
+        };
         let db = conflict("build/.db", true, false);
         let journal = conflict("build/.db-journal", true, false);
         let pairs = [
@@ -149,24 +160,24 @@ mod tests {
             pair(1, 2, &[db.clone(), journal]),
             pair(0, 3, &[conflict("src/x", false, false), conflict("dist/a.whl", false, true)]),
         ];
-        let advice = advise(&pairs);
+        let advice = advise_separation(&pairs);
         assert_eq!(
             advice,
             [
-                Advice::Lock { name: "db".to_owned(), sessions: vec![0, 1, 2], path: "build/.db".to_owned() },
-                Advice::After { session: 3, on: 0, path: "dist/a.whl".to_owned(), makes: true },
+                SeparationAdvice::Lock { name: "db".to_owned(), sessions: vec![0, 1, 2], path: "build/.db".to_owned() },
+                SeparationAdvice::After { session: 3, waits_for: 0, path: "dist/a.whl".to_owned(), reads_output: true },
             ]
         );
         let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-        assert_eq!(advice[0].learnt(&names).len(), 3);
-        assert_eq!(advice[1].learnt(&names)[0].first, "a");
+        assert_eq!(advice[0].to_learned_conflicts(&names).len(), 3);
+        assert_eq!(advice[1].to_learned_conflicts(&names)[0].first, "a");
     }
 
     #[test]
     fn locks_have_plain_names() {
-        assert_eq!(lock_name("build/.template-migrated.db", &[]), "template-migrated-db");
-        assert_eq!(lock_name("a/.db", &["db"]), "db-2");
-        assert_eq!(lock_name("port 8270", &[]), "port-8270");
-        assert_eq!(lock_name("ä/", &[]), "shared");
+        assert_eq!(derive_lock_name("build/.template-migrated.db", &[]), "template-migrated-db");
+        assert_eq!(derive_lock_name("a/.db", &["db"]), "db-2");
+        assert_eq!(derive_lock_name("port 8270", &[]), "port-8270");
+        assert_eq!(derive_lock_name("ä/", &[]), "shared");
     }
 }

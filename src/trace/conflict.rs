@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{Accesses, Effect, EffectKind};
-use super::guard::{guarded, is_guarded};
-use super::walk::{Tree, folder_is_ours, folder_of, is_selective, walks_past};
+use super::lock_files::{is_guarded_path, lock_guarded_paths};
+use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
+use super::tree_scan::{ProjectTree, is_only_scanned, is_project_folder, is_selective_listing, parent_folder};
 
 /// What kind of conflict it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ConflictKind {
     /// Both change it.
     WriteWrite,
     /// Both change it, and one of them takes it away.
@@ -26,9 +26,9 @@ pub enum Kind {
     SameAddress,
 }
 
-impl Kind {
+impl ConflictKind {
     /// As users know it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::WriteWrite => "write–write",
             Self::CreateDelete => "create–delete",
@@ -42,11 +42,11 @@ impl Kind {
 
 /// One conflict between two sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Conflict {
+pub struct AccessConflict {
     /// What it is about: a path, or a port or socket.
     pub path: String,
     /// What kind it is.
-    pub kind: Kind,
+    pub kind: ConflictKind,
     /// What the first session does, such as `deletes and creates (sqlite3)`.
     pub first: String,
     /// What the second does.
@@ -58,49 +58,49 @@ pub struct Conflict {
 }
 
 /// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
-pub fn conflicts(first: &Accesses, second: &Accesses, tree: Tree<'_>) -> Vec<Conflict> {
+pub fn find_conflicts(first: &SessionAccesses, second: &SessionAccesses, tree: ProjectTree<'_>) -> Vec<AccessConflict> {
     let mut found = BTreeMap::new();
-    let one = Side::new(first, second, tree);
-    let other = Side::new(second, first, tree);
-    changed_by_both(&one, &other, &mut found);
-    used(&one, &other, true, tree, &mut found);
-    used(&other, &one, false, tree, &mut found);
-    listed(&one, &other, true, tree, &mut found);
-    listed(&other, &one, false, tree, &mut found);
-    addresses(first, second, &mut found);
-    let guarded = guarded(first, second);
-    found.into_values().filter(|conflict| !is_guarded(&conflict.path, &guarded)).collect()
+    let one = SessionSide::new(first, second, tree);
+    let other = SessionSide::new(second, first, tree);
+    add_write_conflicts(&one, &other, &mut found);
+    add_read_conflicts(&one, &other, true, tree, &mut found);
+    add_read_conflicts(&other, &one, false, tree, &mut found);
+    add_listing_conflicts(&one, &other, true, tree, &mut found);
+    add_listing_conflicts(&other, &one, false, tree, &mut found);
+    add_address_conflicts(first, second, &mut found);
+    let guarded = lock_guarded_paths(first, second);
+    found.into_values().filter(|conflict| !is_guarded_path(&conflict.path, &guarded)).collect()
 }
 
-type Found = BTreeMap<String, Conflict>;
+type ConflictsByPath = BTreeMap<String, AccessConflict>;
 
 /// One session, its paths known by file where a file has several names.
-struct Side<'a> {
-    all: &'a Accesses,
-    other: &'a Accesses,
-    effects: BTreeMap<&'a str, (&'a str, &'a Effect)>,
-    read: BTreeMap<&'a str, &'a str>,
+struct SessionSide<'a> {
+    accesses: &'a SessionAccesses,
+    other_accesses: &'a SessionAccesses,
+    effects: BTreeMap<&'a str, (&'a str, &'a PathEffect)>,
+    reads: BTreeMap<&'a str, &'a str>,
 }
 
-impl<'a> Side<'a> {
-    fn new(all: &'a Accesses, other: &'a Accesses, tree: Tree<'_>) -> Self {
-        let mut side = Self { all, other, effects: BTreeMap::new(), read: BTreeMap::new() };
+impl<'a> SessionSide<'a> {
+    fn new(all: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
+        let mut side = Self { accesses: all, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
         for (path, effect) in &all.effects {
-            side.effects.insert(side.key(path), (path, effect));
+            side.effects.insert(side.canonical_path(path), (path, effect));
         }
-        for path in all.read.iter().filter(|path| !walks_past(all, path, tree)) {
-            side.read.insert(side.key(path), path);
+        for path in all.read.iter().filter(|path| !is_only_scanned(all, path, tree)) {
+            side.reads.insert(side.canonical_path(path), path);
         }
         side
     }
 
-    fn key(&self, path: &'a str) -> &'a str {
-        let alias = self.all.aliases.get(path).or_else(|| self.other.aliases.get(path));
+    fn canonical_path(&self, path: &'a str) -> &'a str {
+        let alias = self.accesses.aliases.get(path).or_else(|| self.other_accesses.aliases.get(path));
         alias.map_or(path, String::as_str)
     }
 }
 
-fn does(effect: &Effect) -> String {
+fn describe_effect(effect: &PathEffect) -> String {
     if effect.by.is_empty() { effect.kind.verb().to_owned() } else { format!("{} ({})", effect.kind.verb(), effect.by) }
 }
 
@@ -109,7 +109,7 @@ fn is_lock_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
 
-fn changed_by_both<'a>(one: &Side<'a>, other: &Side<'a>, found: &mut Found) {
+fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found: &mut ConflictsByPath) {
     for (key, (path, effect)) in &one.effects {
         let Some((other_path, second)) = other.effects.get(key) else { continue };
         let kinds = [effect.kind, second.kind];
@@ -127,71 +127,104 @@ fn changed_by_both<'a>(one: &Side<'a>, other: &Side<'a>, found: &mut Found) {
         if same {
             continue;
         }
-        let kind = if kinds.iter().any(takes_away) { Kind::CreateDelete } else { Kind::WriteWrite };
+        let kind = if kinds.iter().any(takes_away) { ConflictKind::CreateDelete } else { ConflictKind::WriteWrite };
         let path = if path == other_path { (*path).to_owned() } else { format!("{path} = {other_path}") };
-        let conflict =
-            Conflict { path: path.clone(), kind, first: does(effect), second: does(second), both: true, makes: false };
+        let conflict = AccessConflict {
+            path: path.clone(),
+            kind,
+            first: describe_effect(effect),
+            second: describe_effect(second),
+            both: true,
+            makes: false,
+        };
         found.insert(path, conflict);
     }
     for (one, other, in_order) in [(one, other, true), (other, one, false)] {
-        for (folder, effect) in &one.all.effects {
+        for (folder, effect) in &one.accesses.effects {
             if matches!(effect.kind, EffectKind::Unmade | EffectKind::Remade) {
-                emptied(folder, effect, other, in_order, found);
+                add_removed_folder_conflict(folder, effect, other, in_order, found);
             }
         }
     }
 }
 
 /// A folder that one session removes while the other has files in it.
-fn emptied(folder: &str, effect: &Effect, other: &Side<'_>, in_order: bool, found: &mut Found) {
+fn add_removed_folder_conflict(
+    folder: &str,
+    effect: &PathEffect,
+    other: &SessionSide<'_>,
+    in_order: bool,
+    found: &mut ConflictsByPath,
+) {
     let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-    let changed = other.all.effects.iter().find(|(path, effect)| below(path) && effect.kind != EffectKind::Scratch);
-    let read = other.read.values().copied().filter(|path| below(path)).min();
+    let changed =
+        other.accesses.effects.iter().find(|(path, effect)| below(path) && effect.kind != EffectKind::Scratch);
+    let read = other.reads.values().copied().filter(|path| below(path)).min();
     let (path, doing) = match (changed, read) {
-        (Some((path, effect)), _) => (path.as_str(), does(effect)),
+        (Some((path, effect)), _) => (path.as_str(), describe_effect(effect)),
         (None, Some(path)) => (path, "reads".to_owned()),
         (None, None) => return,
     };
     if found.contains_key(path) {
         return;
     }
-    let remover = format!("{} {folder}", does(effect));
+    let remover = format!("{} {folder}", describe_effect(effect));
     let (first, second) = if in_order { (remover, doing) } else { (doing, remover) };
     let both = changed.is_some();
     let path = path.to_owned();
-    let conflict = Conflict { path: path.clone(), kind: Kind::CreateDelete, first, second, both, makes: false };
+    let conflict =
+        AccessConflict { path: path.clone(), kind: ConflictKind::CreateDelete, first, second, both, makes: false };
     found.insert(path, conflict);
 }
 
 /// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
-fn used<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>, found: &mut Found) {
+fn add_read_conflicts<'a>(
+    maker: &SessionSide<'a>,
+    user: &SessionSide<'a>,
+    in_order: bool,
+    tree: ProjectTree<'_>,
+    found: &mut ConflictsByPath,
+) {
     for (key, (path, effect)) in &maker.effects {
         if effect.kind == EffectKind::Rewritten || user.effects.contains_key(key) {
             continue; // nothing changes, or both change it
         }
-        let read = user.read.get(key).filter(|_| !effect.kind.is_folder());
-        let looks = || user.all.absent.contains(*path) && !(effect.kind == EffectKind::Scratch && is_lock_file(path));
+        let read = user.reads.get(key).filter(|_| !effect.kind.is_folder());
+        let looks =
+            || user.accesses.absent.contains(*path) && !(effect.kind == EffectKind::Scratch && is_lock_file(path));
         let (kind, doing, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
-            (Kind::ReadWrite, "reads", shown)
-        } else if looks() && !(effect.kind.is_folder() && tree.ignores(path)) {
-            (Kind::AbsentCreate, "looks for", (*path).to_owned())
+            (ConflictKind::ReadWrite, "reads", shown)
+        } else if looks() && !(effect.kind.is_folder() && tree.is_ignored(path)) {
+            (ConflictKind::AbsentCreate, "looks for", (*path).to_owned())
         } else {
             continue;
         };
         let makes = in_order && !matches!(effect.kind, EffectKind::Deleted | EffectKind::Scratch | EffectKind::Unmade);
-        let (first, second) =
-            if in_order { (does(effect), doing.to_owned()) } else { (doing.to_owned(), does(effect)) };
-        let conflict = Conflict { path: shown.clone(), kind, first, second, both: false, makes };
+        let (first, second) = if in_order {
+            (describe_effect(effect), doing.to_owned())
+        } else {
+            (doing.to_owned(), describe_effect(effect))
+        };
+        let conflict = AccessConflict { path: shown.clone(), kind, first, second, both: false, makes };
         found.entry(shown).or_insert(conflict);
     }
 }
 
 /// Folders that `user` lists and in which `maker` makes or removes something.
-fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>, found: &mut Found) {
-    for (path, effect) in &maker.all.effects {
-        let folder = folder_of(path);
-        if !user.all.listed.contains(folder) || found.contains_key(path) || user.all.effects.contains_key(path) {
+fn add_listing_conflicts<'a>(
+    maker: &SessionSide<'a>,
+    user: &SessionSide<'a>,
+    in_order: bool,
+    tree: ProjectTree<'_>,
+    found: &mut ConflictsByPath,
+) {
+    for (path, effect) in &maker.accesses.effects {
+        let folder = parent_folder(path);
+        if !user.accesses.listed.contains(folder)
+            || found.contains_key(path)
+            || user.accesses.effects.contains_key(path)
+        {
             continue;
         }
         let stays = matches!(effect.kind, EffectKind::Created | EffectKind::Made);
@@ -200,18 +233,21 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>,
             continue;
         }
         // What Git ignores is not what a walk over the tree looks for.
-        if (tree.ignores(path) && !tree.ignores(folder) && folder_is_ours(folder)) || walks_past(user.all, path, tree) {
+        if (tree.is_ignored(path) && !tree.is_ignored(folder) && is_project_folder(folder))
+            || is_only_scanned(user.accesses, path, tree)
+        {
             continue;
         }
         let was_there = if in_order { stays } else { goes };
-        if was_there && is_selective(user.all, folder) {
+        if was_there && is_selective_listing(user.accesses, folder) {
             continue;
         }
         let doing = format!("lists {folder}");
-        let (first, second) = if in_order { (does(effect), doing) } else { (doing, does(effect)) };
-        let conflict = Conflict {
+        let (first, second) =
+            if in_order { (describe_effect(effect), doing) } else { (doing, describe_effect(effect)) };
+        let conflict = AccessConflict {
             path: path.clone(),
-            kind: Kind::ListCreate,
+            kind: ConflictKind::ListCreate,
             first,
             second,
             both: false,
@@ -222,12 +258,12 @@ fn listed<'a>(maker: &Side<'a>, user: &Side<'a>, in_order: bool, tree: Tree<'_>,
 }
 
 /// Ports and sockets.
-fn addresses(first: &Accesses, second: &Accesses, found: &mut Found) {
+fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, found: &mut ConflictsByPath) {
     let (binds, connects) = ("binds", "connects to");
     let mut add = |address: &String, one: &str, other: &str, both| {
-        let conflict = Conflict {
+        let conflict = AccessConflict {
             path: address.clone(),
-            kind: Kind::SameAddress,
+            kind: ConflictKind::SameAddress,
             first: one.to_owned(),
             second: other.to_owned(),
             both,
@@ -251,8 +287,8 @@ mod tests {
     use super::*;
 
     /// A session from words such as `read a, create b, list ., bind port 1`.
-    fn session(does: &str) -> Accesses {
-        let mut all = Accesses::default();
+    fn session(does: &str) -> SessionAccesses {
+        let mut all = SessionAccesses::default();
         for word in does.split(", ").filter(|word| !word.is_empty()) {
             let (verb, what) = word.split_once(' ').unwrap();
             let (path, digest) =
@@ -284,24 +320,25 @@ mod tests {
                     continue;
                 }
             };
-            all.effects.insert(path.to_owned(), Effect { kind, digest, by: String::new() });
+            all.effects.insert(path.to_owned(), PathEffect { kind, digest, by: String::new() });
         }
         all
     }
 
     /// Each conflict as `kind path`, with ` →` where the second needs what the first makes.
     fn between(first: &str, second: &str) -> Vec<String> {
-        let tree = Tree { ignored: &|path| path.starts_with("ignored"), folders: &["src".to_owned()] };
-        let found = conflicts(&session(first), &session(second), tree);
-        let turned = conflicts(&session(second), &session(first), tree).into_iter();
-        let mut turned: Vec<(Kind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
+        let tree =
+            ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
+        let found = find_conflicts(&session(first), &session(second), tree);
+        let turned = find_conflicts(&session(second), &session(first), tree).into_iter();
+        let mut turned: Vec<(ConflictKind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
         // What was there before says in a listing which order was seen: there the two orders may differ.
-        straight.retain(|(kind, _)| *kind != Kind::ListCreate);
-        turned.retain(|(kind, _)| *kind != Kind::ListCreate);
+        straight.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
+        turned.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
         assert_eq!(straight, turned, "{first} | {second}: the same whoever comes first");
-        let shown = |conflict: &Conflict| {
-            format!("{} {}{}", conflict.kind.word(), conflict.path, if conflict.makes { " →" } else { "" })
+        let shown = |conflict: &AccessConflict| {
+            format!("{} {}{}", conflict.kind.as_str(), conflict.path, if conflict.makes { " →" } else { "" })
         };
         found.iter().map(shown).collect()
     }
@@ -385,16 +422,16 @@ mod tests {
 
     #[test]
     fn two_names_of_one_file_are_one() {
-        let tree = Tree { ignored: &|_| false, folders: &[] };
+        let tree = ProjectTree { is_ignored: &|_| false, top_level_folders: &[] };
         let mut first = session("write a#1");
         let mut second = session("write b#2");
         first.aliases.insert("a".to_owned(), "1:7".to_owned());
         second.aliases.insert("b".to_owned(), "1:7".to_owned());
-        let found = conflicts(&first, &second, tree);
+        let found = find_conflicts(&first, &second, tree);
         assert_eq!(found.iter().map(|each| each.path.as_str()).collect::<Vec<_>>(), ["a = b"]);
         let mut reader = session("read b");
         reader.aliases.insert("b".to_owned(), "1:7".to_owned());
-        let found = conflicts(&first, &reader, tree);
-        assert_eq!((found[0].kind, found[0].path.as_str()), (Kind::ReadWrite, "a = b"));
+        let found = find_conflicts(&first, &reader, tree);
+        assert_eq!((found[0].kind, found[0].path.as_str()), (ConflictKind::ReadWrite, "a = b"));
     }
 }

@@ -1,32 +1,32 @@
 //! What sessions touch: the kernel tells of each call that bears a path, conflicts and advice follow from that.
 
-mod access;
+mod access_file;
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
+mod access_log;
 mod advice;
 mod conflict;
-#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
-mod digest;
-mod file;
-mod guard;
+mod error;
 #[cfg(not(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64"))))]
-#[path = "elsewhere.rs"]
+#[path = "kernel_unsupported.rs"]
 mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
-mod knowledge;
+mod lock_files;
+mod mode;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
-mod ledger;
-mod options;
+mod path_state;
 mod scope;
-mod untraceable;
-mod walk;
+mod session_accesses;
+mod trace_cache;
+mod tree_scan;
 
-pub use access::{Accesses, Effect, EffectKind};
-pub use advice::{Advice, Pair, advise};
-pub use conflict::{Conflict, Kind, conflicts};
-pub use file::{AccessFile, FileError};
-pub use kernel::{Noter, Tracer, probe};
-pub use knowledge::{Apart, Knowledge, Learnt, fingerprint};
-pub use options::TraceMode;
-pub use scope::{Scope, Surroundings};
-pub use untraceable::Untraceable;
-pub use walk::Tree;
+pub use access_file::{AccessFile, AccessFileError};
+pub use advice::{ConflictingPair, SeparationAdvice, advise_separation};
+pub use conflict::{AccessConflict, ConflictKind, find_conflicts};
+pub use error::TraceError;
+pub use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
+pub use mode::TraceMode;
+pub use scope::{TraceContext, TraceScope};
+pub use session_accesses::{EffectKind, PathEffect, SessionAccesses};
+pub use trace_cache::{LearnedConflict, SeparationKind, TraceCache, session_fingerprint};
+pub use tree_scan::ProjectTree;

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders of the system: only changes in them count, for nobody can keep apart who reads them.
-const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
+const SYSTEM_FOLDERS: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
 
 /// Folders that hold no files at all.
-const NO_FILES: &[&str] = &["/proc", "/sys", "/dev"];
+const PSEUDO_FILE_SYSTEMS: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// Folders anywhere that tools keep for themselves and share with care.
-const CACHES: &[&str] = &[
+const CACHE_FOLDER_NAMES: &[&str] = &[
     "__pycache__", // written by rename, the same bytes for the same source; a read of it stands beside a look at the source
     ".mypy_cache",
     ".ruff_cache",
@@ -25,66 +25,68 @@ const CACHES: &[&str] = &[
 ];
 
 /// Git's own working data: what two of its commands do to it at once is Git's own care. Refs and HEAD do count.
-const GIT: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
+const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
 /// The file by which a folder says that it is a cache.
-const TAG: &str = "CACHEDIR.TAG";
+const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
 
 /// How many folders are remembered.
-const MOST_FOLDERS: usize = 50_000;
+const MAX_FOLDERS: usize = 50_000;
 
 /// Where a session works.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct TraceContext {
     /// The project's root folder, without links.
     pub root: PathBuf,
     /// Environments, temporary folders and caches that are its own or made for sharing.
-    pub left_out: Vec<PathBuf>,
+    pub excluded: Vec<PathBuf>,
 }
 
 /// Which paths count for one session.
 #[derive(Clone, Debug)]
-pub struct Scope {
-    surroundings: Surroundings,
-    tagged: HashMap<PathBuf, bool>,
+pub struct TraceScope {
+    context: TraceContext,
+    cache_tagged: HashMap<PathBuf, bool>,
     /// What counts in the folders met so far, each by its text.
-    folders: HashMap<OsString, Counted>,
+    folder_rules: HashMap<OsString, FolderRules>,
 }
 
 /// What counts in a folder: nothing, changes alone, or all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
-    reads: bool,
-    changes: bool,
+struct FolderRules {
+    tracks_reads: bool,
+    tracks_changes: bool,
     /// Whether it is Git's.
     in_git: bool,
 }
 
-impl Counted {
-    fn counts(self, reading: bool) -> bool {
-        if reading { self.reads } else { self.changes }
+impl FolderRules {
+    fn is_tracked(self, reading: bool) -> bool {
+        if reading { self.tracks_reads } else { self.tracks_changes }
     }
 
     /// Whether what has this name in the folder is a tool's own: a cache, or Git's working data.
-    fn keeps_apart(self, name: &[u8]) -> bool {
+    fn is_tool_owned(self, name: &[u8]) -> bool {
         let is = |known: &&str| known.as_bytes() == name;
-        CACHES.iter().any(is) || name.starts_with(b"pytest-of-") || (self.in_git && GIT.iter().any(is))
+        CACHE_FOLDER_NAMES.iter().any(is)
+            || name.starts_with(b"pytest-of-")
+            || (self.in_git && GIT_WORKING_FILES.iter().any(is))
     }
 }
 
-impl Scope {
+impl TraceScope {
     /// The scope of a session.
-    pub fn new(mut surroundings: Surroundings) -> Self {
+    pub fn new(mut surroundings: TraceContext) -> Self {
         let real = |path: &PathBuf| fs_err::canonicalize(path).ok().filter(|real| real != path);
-        let more: Vec<PathBuf> = surroundings.left_out.iter().filter_map(real).collect();
-        surroundings.left_out.extend(more);
-        surroundings.left_out.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { surroundings, tagged: HashMap::new(), folders: HashMap::new() }
+        let more: Vec<PathBuf> = surroundings.excluded.iter().filter_map(real).collect();
+        surroundings.excluded.extend(more);
+        surroundings.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
+        Self { context: surroundings, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
     }
 
     /// A path as it is shown and kept: relative to the project where it lies in it.
-    pub fn shown(&self, path: &Path) -> String {
-        match path.strip_prefix(&self.surroundings.root) {
+    pub fn display_path(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.context.root) {
             Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
             Ok(rest) => rest.to_string_lossy().into_owned(),
             Err(_) => path.to_string_lossy().into_owned(),
@@ -92,39 +94,39 @@ impl Scope {
     }
 
     /// Whether a path can count at all, as its text alone shows. Cheap: asked for every call.
-    pub fn may_count(&mut self, path: &Path, reading: bool) -> bool {
+    pub fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return self.judge(path).counts(reading);
+            return self.rules_for_path(path).is_tracked(reading);
         };
         if folder.parent().is_none() {
-            return self.judge(path).counts(reading); // `/usr` and its like are told by their whole path
+            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are told by their whole path
         }
-        let above = if let Some(known) = self.folders.get(folder.as_os_str()) {
+        let above = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
             *known
         } else {
-            if self.folders.len() >= MOST_FOLDERS {
-                self.folders.clear();
+            if self.folder_rules.len() >= MAX_FOLDERS {
+                self.folder_rules.clear();
             }
-            let judged = self.judge(folder);
-            self.folders.insert(folder.as_os_str().to_owned(), judged);
+            let judged = self.rules_for_path(folder);
+            self.folder_rules.insert(folder.as_os_str().to_owned(), judged);
             judged
         };
-        let left_out = || self.surroundings.left_out.iter().any(|left_out| left_out.as_os_str() == path.as_os_str());
-        above.counts(reading) && !above.keeps_apart(name.as_bytes()) && !left_out()
+        let left_out = || self.context.excluded.iter().any(|left_out| left_out.as_os_str() == path.as_os_str());
+        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !left_out()
     }
 
     /// What counts at a path and below it, as its text alone shows.
-    fn judge(&self, path: &Path) -> Counted {
+    fn rules_for_path(&self, path: &Path) -> FolderRules {
         let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
-        if below(NO_FILES) || self.surroundings.left_out.iter().any(|folder| path.starts_with(folder)) {
-            return Counted::default();
+        if below(PSEUDO_FILE_SYSTEMS) || self.context.excluded.iter().any(|folder| path.starts_with(folder)) {
+            return FolderRules::default();
         }
-        let reads = !below(SYSTEM) || path.starts_with(&self.surroundings.root);
-        let mut found = Counted { reads, changes: true, in_git: false };
+        let reads = !below(SYSTEM_FOLDERS) || path.starts_with(&self.context.root);
+        let mut found = FolderRules { tracks_reads: reads, tracks_changes: true, in_git: false };
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
-            if found.keeps_apart(name.as_bytes()) {
-                return Counted::default();
+            if found.is_tool_owned(name.as_bytes()) {
+                return FolderRules::default();
             }
             found.in_git = name == ".git";
         }
@@ -132,26 +134,26 @@ impl Scope {
     }
 
     /// Whether a path counts: also no folder above it says that it is a cache.
-    pub fn counts(&mut self, path: &Path, reading: bool) -> bool {
-        self.may_count(path, reading) && !self.is_tagged(path.parent().unwrap_or(path))
+    pub fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
+        self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }
 
-    fn is_tagged(&mut self, folder: &Path) -> bool {
-        if folder == self.surroundings.root || folder.parent().is_none() {
+    fn is_cache_tagged(&mut self, folder: &Path) -> bool {
+        if folder == self.context.root || folder.parent().is_none() {
             return false;
         }
-        if let Some(known) = self.tagged.get(folder) {
+        if let Some(known) = self.cache_tagged.get(folder) {
             return *known;
         }
-        let above = folder.parent().is_some_and(|above| self.is_tagged(above));
-        let tagged = above || folder.join(TAG).exists();
-        self.tagged.insert(folder.to_path_buf(), tagged);
+        let above = folder.parent().is_some_and(|above| self.is_cache_tagged(above));
+        let tagged = above || folder.join(CACHE_TAG_FILE).exists();
+        self.cache_tagged.insert(folder.to_path_buf(), tagged);
         tagged
     }
 
     /// Forgets which folders say that they are caches: a session may just have made them.
-    pub fn look_again(&mut self) {
-        self.tagged.clear();
+    pub fn clear_cache_tags(&mut self) {
+        self.cache_tagged.clear();
     }
 }
 
@@ -166,7 +168,7 @@ mod tests {
         let left_out = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();
-        let mut scope = Scope::new(Surroundings { root: root.clone(), left_out });
+        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: left_out });
         for (path, counts) in [
             ("src/a.py", true),
             ("build/x", true),
@@ -183,7 +185,7 @@ mod tests {
             ("index", true),
             ("pytest-of-me/pytest-1/x", false),
         ] {
-            assert_eq!(scope.counts(&root.join(path), true), counts, "{path}");
+            assert_eq!(scope.is_tracked(&root.join(path), true), counts, "{path}");
         }
         for (path, reading, counts) in [
             ("/usr/lib/x", true, false),
@@ -194,15 +196,15 @@ mod tests {
             ("/etc/../usr/..", true, false),
             ("/tmp/x", true, true),
         ] {
-            assert_eq!(scope.counts(Path::new(path), reading), counts, "{path}");
+            assert_eq!(scope.is_tracked(Path::new(path), reading), counts, "{path}");
         }
         fs_err::create_dir_all(root.join("cache/a")).unwrap();
-        assert!(scope.counts(&root.join("cache/a/b"), false));
-        fs_err::write(root.join("cache").join(TAG), "").unwrap();
-        scope.look_again();
-        assert!(!scope.counts(&root.join("cache/a/b"), false));
-        assert_eq!(scope.shown(&root.join("a/b")), "a/b");
-        assert_eq!(scope.shown(&root), ".");
-        assert_eq!(scope.shown(Path::new("/x")), "/x");
+        assert!(scope.is_tracked(&root.join("cache/a/b"), false));
+        fs_err::write(root.join("cache").join(CACHE_TAG_FILE), "").unwrap();
+        scope.clear_cache_tags();
+        assert!(!scope.is_tracked(&root.join("cache/a/b"), false));
+        assert_eq!(scope.display_path(&root.join("a/b")), "a/b");
+        assert_eq!(scope.display_path(&root), ".");
+        assert_eq!(scope.display_path(Path::new("/x")), "/x");
     }
 }

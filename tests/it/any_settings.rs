@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use noxide::config::load;
-use noxide::run::{Backoff, Cpus, FailFast, RetryPolicy};
+use noxide::config::load_settings;
+use noxide::run::{CpuCount, FailFast, RetryBackoff, RetryPolicy};
 use proptest::prelude::*;
 
 use crate::settings::{read, resolved, shown};
@@ -16,7 +16,7 @@ fn duration() -> impl Strategy<Value = Duration> {
 }
 
 fn policy() -> impl Strategy<Value = RetryPolicy> {
-    let backoff = prop_oneof![Just(Backoff::Fixed), Just(Backoff::Exponential)];
+    let backoff = prop_oneof![Just(RetryBackoff::Fixed), Just(RetryBackoff::Exponential)];
     (0_u32..50, duration(), backoff).prop_map(|(count, delay, backoff)| RetryPolicy { count, delay, backoff })
 }
 
@@ -37,7 +37,7 @@ fn written(duration: Duration) -> String {
 }
 
 fn written_policy(policy: RetryPolicy) -> String {
-    let backoff = if policy.backoff == Backoff::Fixed { "fixed" } else { "exponential" };
+    let backoff = if policy.backoff == RetryBackoff::Fixed { "fixed" } else { "exponential" };
     format!("{{ count = {}, delay = {}, backoff = \"{backoff}\" }}", policy.count, written(policy.delay))
 }
 
@@ -77,20 +77,20 @@ proptest! {
         let options = resolved(&text).run_options();
         prop_assert_eq!(options.jobs, jobs.and_then(NonZeroUsize::new));
         prop_assert_eq!(options.timeout.unwrap_or_default(), timeout);
-        prop_assert_eq!(options.grace, grace);
+        prop_assert_eq!(options.grace_period, grace);
         prop_assert_eq!(options.retries, retries);
         prop_assert_eq!(options.fail_fast, Some(if kill { FailFast::Kill } else { FailFast::Wait }));
-        prop_assert_eq!(options.history.get(), history);
-        prop_assert_eq!(&options.secrets, &secrets);
-        let rule = &options.sessions[0];
+        prop_assert_eq!(options.history_limit.get(), history);
+        prop_assert_eq!(&options.secret_patterns, &secrets);
+        let rule = &options.session_rules[0];
         prop_assert_eq!(&rule.pattern, &pattern);
         prop_assert_eq!(&rule.locks, &locks);
-        prop_assert_eq!(rule.cpus, Some(cpus.and_then(NonZeroUsize::new).map_or(Cpus::All, Cpus::Count)));
+        prop_assert_eq!(rule.cpus, Some(cpus.and_then(NonZeroUsize::new).map_or(CpuCount::All, CpuCount::Count)));
         prop_assert_eq!(rule.memory, Some(memory));
         prop_assert_eq!(&rule.env, &[("V".to_owned(), value)]);
         prop_assert_eq!(rule.timeout, limit);
         // A pattern names itself, and what it names gets what the rule says.
-        let session = options.for_session(&pattern, &[]);
+        let session = options.session_options(&pattern, &[]);
         prop_assert_eq!(session.timeout.unwrap_or_default(), limit.unwrap_or(timeout));
         prop_assert_eq!(session.memory, Some(memory));
     }
@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn no_text_whatever_makes_it_stumble(text in "(jobs|timeout|retries|env|\\[|\\]|=|\\{|\\}|\"|'|\\.|,|#|\n| |[0-9a-zü-]){0,40}") {
         let path = PathBuf::from("unused");
-        prop_assert!(load(&path).is_ok());
+        prop_assert!(load_settings(&path).is_ok());
         if let Err(errors) = read(&text) {
             prop_assert!(!errors.is_empty());
             shown(&errors);

@@ -3,14 +3,14 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use noxide::record::Artifacts;
+use noxide::record::ArtifactManifest;
 
 use crate::ran::{folder, log, noxide, outcomes, project, run};
 use crate::support::{Project, must};
 
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
-    let place = Artifacts::folder(&folder(project), session);
-    let artifacts = Artifacts::read(&place).unwrap();
+    let place = ArtifactManifest::session_dir(&folder(project), session);
+    let artifacts = ArtifactManifest::read(&place).unwrap();
     assert_eq!((artifacts.version, artifacts.session.as_str()), (1, session));
     (artifacts.files.iter().map(|file| file.path.display().to_string()).collect(), place.join("files"))
 }
@@ -31,7 +31,7 @@ fn outputs_are_kept_though_the_next_session_deletes_them() {
     let (files, place) = gathered(&project, "tests");
     assert_eq!(files, ["build/html/index.html", "build/report.xml"]);
     assert_eq!(fs_err::metadata(place.join("build/report.xml")).unwrap().len(), 400_000);
-    assert!(!Artifacts::folder(&folder(&project), "cleans").exists(), "it has no outputs");
+    assert!(!ArtifactManifest::session_dir(&folder(&project), "cleans").exists(), "it has no outputs");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_failed_session_and_the_last_attempt_are_gathered() {
     let (files, place) = gathered(&project, "tests");
     assert_eq!(files, ["out.txt"]);
     assert_eq!(fs_err::read_to_string(place.join("out.txt")).unwrap(), "attempt 1");
-    assert!(!Artifacts::folder(&folder(&project), "skips").exists());
+    assert!(!ArtifactManifest::session_dir(&folder(&project), "skips").exists());
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use noxide::report::Verdict;
-use noxide::report::bench::{Bench, BenchPlan, Caches, Executor, Facts, Measured, Step, Variant, rounds};
+use noxide::report::ComparisonVerdict;
+use noxide::report::bench::{
+    BenchCacheState, BenchEnvironment, BenchExecutor, BenchMeasurement, BenchPlan, BenchReport, BenchStep,
+    BenchVariant, run_rounds,
+};
 use serde_json::Value;
 
 use crate::support::{Project, path, script};
@@ -34,45 +37,53 @@ impl MadeUp {
     }
 }
 
-impl Executor for MadeUp {
+impl BenchExecutor for MadeUp {
     type Error = std::convert::Infallible;
 
-    fn run(&mut self, _: &BenchPlan, step: Step) -> Result<Measured, Self::Error> {
-        let cost = self.costs[step.variant] * if step.caches == Caches::Cold { 2.0 } else { 1.0 };
+    fn run_step(&mut self, _: &BenchPlan, step: BenchStep) -> Result<BenchMeasurement, Self::Error> {
+        let cost = self.costs[step.variant] * if step.caches == BenchCacheState::Cold { 2.0 } else { 1.0 };
         // Now and then a neighbour makes a run half as long again.
         let neighbour = if self.roll() < 0.02 { 1.5 } else { 1.0 };
         let wall = cost * (self.normal() * self.noise).exp() * neighbour;
-        Ok(Measured { wall, install: Some(wall / 4.0), sessions: Some(wall) })
+        Ok(BenchMeasurement { wall, install: Some(wall / 4.0), session_time: Some(wall) })
     }
 }
 
-fn bench(costs: &[f64], noise: f64, seed: u64, caches: &[Caches]) -> Bench {
+fn bench(costs: &[f64], noise: f64, seed: u64, caches: &[BenchCacheState]) -> BenchReport {
     let name = |number: usize| ["before", "after", "third"][number].to_owned();
-    let variants = (0..costs.len()).map(|number| Variant { name: name(number), command: vec![name(number)] });
-    let plan =
-        BenchPlan { variants: variants.collect(), rounds: BenchPlan::ROUNDS, warmup: 0, caches: caches.to_vec() };
-    let Ok(samples) = rounds(&plan, &mut MadeUp::new(costs, noise, seed));
-    Bench::new(plan, Facts { machine: "linux x86_64".to_owned(), cpus: 2, ..Facts::default() }, samples)
+    let variants = (0..costs.len()).map(|number| BenchVariant { name: name(number), command: vec![name(number)] });
+    let plan = BenchPlan {
+        variants: variants.collect(),
+        rounds: BenchPlan::DEFAULT_ROUNDS,
+        warmup: 0,
+        caches: caches.to_vec(),
+    };
+    let Ok(samples) = run_rounds(&plan, &mut MadeUp::new(costs, noise, seed));
+    BenchReport::from_samples(
+        plan,
+        BenchEnvironment { machine: "linux x86_64".to_owned(), cpus: 2, ..BenchEnvironment::default() },
+        samples,
+    )
 }
 
-fn verdict(costs: &[f64], noise: f64, seed: u64) -> Verdict {
-    bench(costs, noise, seed, &[Caches::Warm]).lines[1].verdict.unwrap()
+fn verdict(costs: &[f64], noise: f64, seed: u64) -> ComparisonVerdict {
+    bench(costs, noise, seed, &[BenchCacheState::Warm]).lines[1].verdict.unwrap()
 }
 
 #[test]
 fn equal_commands_are_told_equal_and_a_tenth_is_found() {
-    let told = |costs: &[f64], wanted: Verdict, from: u64| {
+    let told = |costs: &[f64], wanted: ComparisonVerdict, from: u64| {
         (from..from + 20).filter(|seed| verdict(costs, 0.03, *seed) == wanted).count()
     };
-    assert!(told(&[60.0, 60.0], Verdict::NoDifferenceShown, 100) >= 19);
-    assert!(told(&[60.0, 54.0], Verdict::Faster, 200) >= 18);
-    assert!(told(&[60.0, 66.0], Verdict::Slower, 300) >= 18);
+    assert!(told(&[60.0, 60.0], ComparisonVerdict::NoDifferenceShown, 100) >= 19);
+    assert!(told(&[60.0, 54.0], ComparisonVerdict::Faster, 200) >= 18);
+    assert!(told(&[60.0, 66.0], ComparisonVerdict::Slower, 300) >= 18);
 }
 
 /// Over many benches, since twenty are few: the rates behind the promise.
 #[test]
 fn of_many_benches_nearly_all_find_a_tenth() {
-    for (cost, wanted) in [(54.0, Verdict::Faster), (66.0, Verdict::Slower)] {
+    for (cost, wanted) in [(54.0, ComparisonVerdict::Faster), (66.0, ComparisonVerdict::Slower)] {
         let found = (0..1_000).filter(|seed| verdict(&[60.0, cost], 0.03, *seed) == wanted).count();
         println!("{found} of 1000 benches find that 60 s became {cost} s");
         assert!(found > 965, "{found} of 1000");
@@ -81,28 +92,38 @@ fn of_many_benches_nearly_all_find_a_tenth() {
 
 #[test]
 fn of_many_benches_of_equal_commands_one_in_a_hundred_errs() {
-    let wrong = (0..2_000).filter(|seed| verdict(&[60.0, 60.0], 0.05, *seed) != Verdict::NoDifferenceShown).count();
+    let wrong =
+        (0..2_000).filter(|seed| verdict(&[60.0, 60.0], 0.05, *seed) != ComparisonVerdict::NoDifferenceShown).count();
     println!("{wrong} of 2000 benches of equal commands err");
     assert!(wrong < 40, "{wrong} of 2000");
 }
 
 #[test]
 fn the_table_has_what_was_asked_for_and_is_the_same_for_the_same_figures() {
-    let made = || bench(&[60.0, 30.0, 61.0], 0.02, 7, &[Caches::Cold, Caches::Warm]);
-    insta::assert_snapshot!("bench_text", made().text());
-    insta::assert_snapshot!("bench_markdown", made().markdown());
+    let made = || bench(&[60.0, 30.0, 61.0], 0.02, 7, &[BenchCacheState::Cold, BenchCacheState::Warm]);
+    insta::assert_snapshot!("bench_text", made().to_text());
+    insta::assert_snapshot!("bench_markdown", made().to_markdown());
     assert_eq!(made().savings.len(), 3);
-    assert!(made().savings.iter().all(|saving| saving.verdict == Verdict::Faster));
-    let slower = bench(&[60.0], 0.02, 7, &[Caches::Cold, Caches::Warm]);
+    assert!(made().savings.iter().all(|saving| saving.verdict == ComparisonVerdict::Faster));
+    let slower = bench(&[60.0], 0.02, 7, &[BenchCacheState::Cold, BenchCacheState::Warm]);
     let mut turned = slower.samples.clone();
     for sample in &mut turned {
-        sample.caches = if sample.caches == Caches::Cold { Caches::Warm } else { Caches::Cold };
+        sample.caches =
+            if sample.caches == BenchCacheState::Cold { BenchCacheState::Warm } else { BenchCacheState::Cold };
     }
-    let costly = Bench::new(slower.plan.clone(), slower.facts.clone(), turned);
-    assert!(costly.text().contains("warm caches cost more than they save"), "{}", costly.text());
-    let one = Bench { plan: BenchPlan { rounds: 1, ..slower.plan.clone() }, ..slower };
-    let few = Bench::new(one.plan.clone(), one.facts, one.samples.into_iter().filter(|s| s.round == 0).collect());
-    assert!(few.text().contains("too few rounds to tell") && few.text().contains("1 round,"), "{}", few.text());
+    let costly = BenchReport::from_samples(slower.plan.clone(), slower.facts.clone(), turned);
+    assert!(costly.to_text().contains("warm caches cost more than they save"), "{}", costly.to_text());
+    let one = BenchReport { plan: BenchPlan { rounds: 1, ..slower.plan.clone() }, ..slower };
+    let few = BenchReport::from_samples(
+        one.plan.clone(),
+        one.facts,
+        one.samples.into_iter().filter(|s| s.round == 0).collect(),
+    );
+    assert!(
+        few.to_text().contains("too few rounds to tell") && few.to_text().contains("1 round,"),
+        "{}",
+        few.to_text()
+    );
 }
 
 fn noxide(project: &Project, arguments: &[&str]) -> Output {

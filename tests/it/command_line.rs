@@ -6,20 +6,20 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use noxide::cli::{Cli, Command, Format, GraphFormat, Rerun, RunArgs};
-use noxide::config::{Colour, Jobs};
+use noxide::cli::{Cli, CliCommand, GraphFormat, OutputFormat, RerunFilter, RunArgs};
+use noxide::config::{ColorMode, JobCount};
 use noxide::run::{FailFast, FlakyMode, OutputStyle};
 
 use crate::support;
 
 /// Reads a command line; words are parted by spaces, and `␣` is a space inside one.
 fn read(line: &str) -> Result<Cli, clap::Error> {
-    Cli::read(format!("noxide {line}").split_whitespace().map(|word| OsString::from(word.replace('␣', " "))))
+    Cli::parse_args(format!("noxide {line}").split_whitespace().map(|word| OsString::from(word.replace('␣', " "))))
 }
 
 fn run(flags: &str) -> RunArgs {
     match read(&format!("run {flags}")).unwrap().command {
-        Command::Run(run) => *run,
+        CliCommand::Run(run) => *run,
         other => panic!("not a run: {other:?}"),
     }
 }
@@ -162,8 +162,8 @@ fn what_noxide_does_itself_stays_here() {
     assert_eq!(forwarded(all), "");
     let run = run(&format!("{all} -v -- posarg"));
     assert_eq!(run.nox_flags(), ["--verbose"]);
-    let flags = run.flags();
-    assert_eq!(flags.jobs.and_then(Jobs::count).map(usize::from), Some(4));
+    let flags = run.settings_flags();
+    assert_eq!(flags.jobs.and_then(JobCount::count).map(usize::from), Some(4));
     assert_eq!(flags.fail_fast, Some(Some(FailFast::Wait)));
     assert_eq!(flags.timeout, Some(Duration::from_mins(10)));
     assert_eq!(flags.idle_timeout, Some(Duration::from_secs(90)));
@@ -175,21 +175,21 @@ fn what_noxide_does_itself_stays_here() {
     assert_eq!(flags.logs, Some(PathBuf::from("build")));
     assert_eq!(flags.log_name.as_deref(), Some("nox-{session}.log"));
     assert_eq!(flags.nox, Some(PathBuf::from("/opt/nox")));
-    assert_eq!(run.rerun, Some(Rerun::Failed));
-    assert!(run.running.dry_run);
-    assert_eq!(run.shown.format, Format::Json);
-    assert_eq!(run.shown.report, Some(PathBuf::from("r.json")));
-    assert_eq!(run.shown.junit, Some(PathBuf::from("j.xml")));
-    assert_eq!(run.shown.events, Some(PathBuf::from("e.jsonl")));
+    assert_eq!(run.rerun, Some(RerunFilter::Failed));
+    assert!(run.execution.dry_run);
+    assert_eq!(run.output.format, OutputFormat::Json);
+    assert_eq!(run.output.report, Some(PathBuf::from("r.json")));
+    assert_eq!(run.output.junit, Some(PathBuf::from("j.xml")));
+    assert_eq!(run.output.events, Some(PathBuf::from("e.jsonl")));
 }
 
 #[test]
 fn jobs_in_three_spellings() {
     for flags in ["-j 2", "-j2", "--jobs 2", "--parallel=2"] {
-        assert_eq!(run(flags).flags().jobs.and_then(Jobs::count).map(usize::from), Some(2), "{flags}");
+        assert_eq!(run(flags).settings_flags().jobs.and_then(JobCount::count).map(usize::from), Some(2), "{flags}");
     }
-    assert_eq!(run("-j auto").flags().jobs, Some(Jobs::Auto));
-    assert_eq!(run("").flags().jobs, None);
+    assert_eq!(run("-j auto").settings_flags().jobs, Some(JobCount::Auto));
+    assert_eq!(run("").settings_flags().jobs, None);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn the_last_word_on_failures_counts() {
         ("-x --no-stop-on-first-error", go_on),
         ("--no-stop-on-first-error -x", wait),
     ] {
-        assert_eq!(run(flags).flags().fail_fast, expected, "{flags}");
+        assert_eq!(run(flags).settings_flags().fail_fast, expected, "{flags}");
     }
     // The value needs its `=`, so that a session's name is not taken for it.
     assert_eq!(forwarded("--fail-fast -s kill"), "--sessions=kill");
@@ -221,10 +221,10 @@ fn the_last_word_on_failures_counts() {
 fn colours_in_noxs_words_and_noxides() {
     let colour = |line: &str| read(line).unwrap().global.color;
     assert_eq!(colour("run"), None);
-    assert_eq!(colour("run --forcecolor"), Some(Colour::Always));
-    assert_eq!(colour("run --no-color"), Some(Colour::Never));
-    assert_eq!(colour("run --no-color --color always"), Some(Colour::Always));
-    assert_eq!(colour("--color never list"), Some(Colour::Never));
+    assert_eq!(colour("run --forcecolor"), Some(ColorMode::Always));
+    assert_eq!(colour("run --no-color"), Some(ColorMode::Never));
+    assert_eq!(colour("run --no-color --color always"), Some(ColorMode::Always));
+    assert_eq!(colour("--color never list"), Some(ColorMode::Never));
 }
 
 #[test]
@@ -239,30 +239,30 @@ fn global_flags_stand_before_or_behind_the_subcommand() {
 
 #[test]
 fn list_and_graph_select_like_run() {
-    let Command::List(list) = read("list -s a b -k c --format json").unwrap().command else { panic!("no list") };
+    let CliCommand::List(list) = read("list -s a b -k c --format json").unwrap().command else { panic!("no list") };
     assert_eq!(list.load.selection.nox_args(), ["--sessions", "a", "b", "--keywords=c"]);
-    assert_eq!(list.format, Format::Json);
-    let Command::Graph(graph) = read("graph -t x --format mermaid --nox n --load-timeout 3").unwrap().command else {
+    assert_eq!(list.format, OutputFormat::Json);
+    let CliCommand::Graph(graph) = read("graph -t x --format mermaid --nox n --load-timeout 3").unwrap().command else {
         panic!("no graph")
     };
     assert_eq!(graph.load.selection.nox_args(), ["--tags=x"]);
     assert_eq!(graph.format, GraphFormat::Mermaid);
-    assert_eq!(graph.load.host.flags().nox, Some(PathBuf::from("n")));
-    assert_eq!(graph.load.host.flags().load_timeout, Some(Duration::from_secs(3)));
-    let Command::Replay(replay) = read("replay last --output stream").unwrap().command else { panic!("no replay") };
+    assert_eq!(graph.load.host.settings_flags().nox, Some(PathBuf::from("n")));
+    assert_eq!(graph.load.host.settings_flags().load_timeout, Some(Duration::from_secs(3)));
+    let CliCommand::Replay(replay) = read("replay last --output stream").unwrap().command else { panic!("no replay") };
     assert_eq!((replay.run.as_str(), replay.output), ("last", Some(OutputStyle::Stream)));
-    assert_eq!(read("schema").unwrap().command, Command::Schema);
+    assert_eq!(read("schema").unwrap().command, CliCommand::Schema);
 }
 
 #[test]
 fn run_dash_l_is_list() {
     for (line, format) in [
-        ("run -l -s a", Format::Text),
-        ("run --list -s a", Format::Text),
-        ("run --list-sessions --json -s a", Format::Json),
-        ("run -l --format json -s a", Format::Json),
+        ("run -l -s a", OutputFormat::Text),
+        ("run --list -s a", OutputFormat::Text),
+        ("run --list-sessions --json -s a", OutputFormat::Json),
+        ("run -l --format json -s a", OutputFormat::Json),
     ] {
-        let Command::List(list) = read(line).unwrap().command else { panic!("{line} is no list") };
+        let CliCommand::List(list) = read(line).unwrap().command else { panic!("{line} is no list") };
         assert_eq!(
             (list.load.selection.nox_args(), list.format),
             (vec![OsString::from("--sessions=a")], format),
@@ -315,7 +315,7 @@ fn arguments_need_not_be_text() {
     use std::os::unix::ffi::OsStringExt as _;
     let odd = OsString::from_vec(b"n\xff.py".to_vec());
     let argv = ["noxide", "run", "-f"].map(OsString::from).into_iter().chain([odd.clone(), "--".into(), odd.clone()]);
-    let Command::Run(run) = Cli::read(argv).unwrap().command else { panic!("no run") };
+    let CliCommand::Run(run) = Cli::parse_args(argv).unwrap().command else { panic!("no run") };
     let mut noxfile = OsString::from("--noxfile=");
     noxfile.push(&odd);
     assert_eq!(run.nox_args(), [noxfile, "--".into(), odd]);

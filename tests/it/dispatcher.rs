@@ -10,62 +10,64 @@ use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use noxide::project::{Manifest, SessionId};
-use noxide::record::{Event, Fact, History, Machine, Outcome, Record, RunFacts, SessionResult, Subscriber};
-use noxide::run::process::{Caught, Mask};
+use noxide::project::{NoxfileManifest, SessionId};
+use noxide::record::{
+    EventKind, EventSubscriber, Machine, Outcome, RunEvent, RunMetadata, RunRecord, SessionHistory, SessionResult,
+};
+use noxide::run::process::{SecretRedactor, SignalEvent};
 use noxide::run::{
-    Answer, Backoff, Dispatcher, Finish, Given, Launch, Lent, Message, Order, RetryPolicy, Room, RunOptions, RunPlan,
-    SessionRule,
+    Dispatcher, ExitReport, LaunchEvent, LaunchRequest, RetryBackoff, RetryPolicy, RunCapacity, RunContext, RunMessage,
+    RunOptions, RunPlan, SessionLauncher, SessionResources, SessionRule,
 };
 
 use crate::given::{manifest, rule, session};
 
 /// What the double does with an order: it may answer, keep the output open, or refuse.
-type Script<'a> = Box<dyn FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a>;
+type Script<'a> = Box<dyn FnMut(&LaunchRequest, OwnedFd, &Sender<RunMessage>) -> io::Result<()> + 'a>;
 
 /// What somebody outside does at a fact.
-type Act<'a> = Box<dyn FnMut(&Fact, &Sender<Message>) + 'a>;
+type Act<'a> = Box<dyn FnMut(&EventKind, &Sender<RunMessage>) + 'a>;
 
 struct Double<'a> {
     script: Script<'a>,
-    sender: Sender<Message>,
+    sender: Sender<RunMessage>,
     last_words: Option<String>,
 }
 
-impl Launch for Double<'_> {
-    fn launch(&mut self, order: &Order, output: OwnedFd) -> io::Result<()> {
+impl SessionLauncher for Double<'_> {
+    fn launch(&mut self, order: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
         (self.script)(order, output, &self.sender)
     }
 
-    fn last_words(&mut self) -> Option<String> {
+    fn exit_description(&mut self) -> Option<String> {
         self.last_words.clone()
     }
 }
 
 /// Keeps events, and may act on one of them as somebody outside would.
 struct Keeper<'a> {
-    events: Rc<RefCell<Vec<Event>>>,
+    events: Rc<RefCell<Vec<RunEvent>>>,
     act: Act<'a>,
-    sender: Sender<Message>,
+    sender: Sender<RunMessage>,
     told: u32,
 }
 
-impl Subscriber for Keeper<'_> {
-    fn event(&mut self, event: &Event) {
+impl EventSubscriber for Keeper<'_> {
+    fn on_event(&mut self, event: &RunEvent) {
         self.events.borrow_mut().push(event.clone());
         (self.act)(&event.fact, &self.sender);
     }
 
-    fn tick(&mut self, _: u64) {}
+    fn on_tick(&mut self, _: u64) {}
 
-    fn tell(&mut self) {
+    fn on_status_request(&mut self) {
         self.told += 1;
     }
 }
 
 struct Ran {
     exit: u8,
-    record: Record,
+    record: RunRecord,
     took: Duration,
     told: u32,
 }
@@ -82,25 +84,25 @@ impl Ran {
 }
 
 fn run<'a>(
-    manifest: &Manifest,
+    manifest: &NoxfileManifest,
     options: &RunOptions,
     folder: &Path,
-    script: impl FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a,
-    act: impl FnMut(&Fact, &Sender<Message>) + 'a,
+    script: impl FnMut(&LaunchRequest, OwnedFd, &Sender<RunMessage>) -> io::Result<()> + 'a,
+    act: impl FnMut(&EventKind, &Sender<RunMessage>) + 'a,
 ) -> Ran {
-    run_after(&History::default(), manifest, options, folder, script, act)
+    run_after(&SessionHistory::default(), manifest, options, folder, script, act)
 }
 
 fn run_after<'a>(
-    history: &History,
-    manifest: &Manifest,
+    history: &SessionHistory,
+    manifest: &NoxfileManifest,
     options: &RunOptions,
     folder: &Path,
-    script: impl FnMut(&Order, OwnedFd, &Sender<Message>) -> io::Result<()> + 'a,
-    act: impl FnMut(&Fact, &Sender<Message>) + 'a,
+    script: impl FnMut(&LaunchRequest, OwnedFd, &Sender<RunMessage>) -> io::Result<()> + 'a,
+    act: impl FnMut(&EventKind, &Sender<RunMessage>) + 'a,
 ) -> Ran {
-    let plan = RunPlan::new(manifest, options, history, Room { slots: 4, memory: 0 }).unwrap();
-    let facts = RunFacts {
+    let plan = RunPlan::new(manifest, options, history, RunCapacity { slots: 4, memory: 0 }).unwrap();
+    let facts = RunMetadata {
         run: "1".to_owned(),
         time: "2026-11-23T05:00:00+00:00".to_owned(),
         root: folder.to_path_buf(),
@@ -118,34 +120,38 @@ fn run_after<'a>(
     };
     let events = Rc::new(RefCell::new(Vec::new()));
     let mut keeper = Keeper { events: Rc::clone(&events), act: Box::new(act), sender: sender.clone(), told: 0 };
-    let given = Given {
+    let given = RunContext {
         plan,
         manifest,
         options,
         history,
         folder,
         facts,
-        mark: format!("double.{}", std::process::id()),
+        process_tag: format!("double.{}", std::process::id()),
         terminal: None,
-        mask: Mask::default(),
+        redactor: SecretRedactor::default(),
         notices: vec!["a notice".to_owned()],
         env: Vec::new(),
-        lent: &Lent::default(),
-        errands: None,
+        resources: &SessionResources::default(),
+        provision_queue: None,
     };
     let since = Instant::now();
     let exit = Dispatcher::new(given, &mut double, &mut keeper, (sender, messages)).run();
-    let record = Record::fold(events.borrow().iter(), Machine::here()).unwrap();
+    let record = RunRecord::from_events(events.borrow().iter(), Machine::detect()).unwrap();
     Ran { exit, record, took: since.elapsed(), told: keeper.told }
 }
 
 fn options() -> RunOptions {
-    RunOptions { grace: Duration::from_millis(50), leak_timeout: Duration::from_millis(50), ..RunOptions::default() }
+    RunOptions {
+        grace_period: Duration::from_millis(50),
+        leak_timeout: Duration::from_millis(50),
+        ..RunOptions::default()
+    }
 }
 
-fn finish(id: SessionId, outcome: Outcome) -> Message {
+fn finish(id: SessionId, outcome: Outcome) -> RunMessage {
     let reason = if outcome == Outcome::Passed { String::new() } else { "exit code 1".to_owned() };
-    let finish = Finish {
+    let finish = ExitReport {
         id,
         outcome,
         reason,
@@ -156,7 +162,7 @@ fn finish(id: SessionId, outcome: Outcome) -> Message {
         install: None,
         leaked: false,
     };
-    Message::Answer(Answer::Finished(finish))
+    RunMessage::Launch(LaunchEvent::Finished(finish))
 }
 
 /// A run's folder with a place for logs.
@@ -166,14 +172,14 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn nothing(_: &Fact, _: &Sender<Message>) {}
+fn nothing(_: &EventKind, _: &Sender<RunMessage>) {}
 
 #[test]
 fn an_order_that_cannot_be_given_is_a_crash_and_may_be_tried_again() {
     let folder = folder();
-    let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: Backoff::Fixed };
+    let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let mut refused = 0;
-    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         if order.id == SessionId(0) {
             refused += 1;
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -194,14 +200,14 @@ fn an_order_that_cannot_be_given_is_a_crash_and_may_be_tried_again() {
 fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
     let folder = folder();
     let mut kept = Vec::new();
-    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
+    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         kept.push(output);
         if order.id == SessionId(1) {
             sender.send(finish(SessionId(1), Outcome::Passed)).unwrap();
-            sender.send(Message::HostGone).unwrap();
+            sender.send(RunMessage::HostExited).unwrap();
             sender.send(finish(SessionId(1), Outcome::Failed)).unwrap();
             sender.send(finish(SessionId(7), Outcome::Failed)).unwrap();
-            sender.send(Message::HostGone).unwrap();
+            sender.send(RunMessage::HostExited).unwrap();
         }
         Ok(())
     };
@@ -221,11 +227,11 @@ fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
 fn an_attempt_whose_end_nobody_hears_of_is_given_up_and_not_tried_again() {
     let folder = folder();
     let mut kept = Vec::new();
-    let script = |_: &Order, output: OwnedFd, _: &Sender<Message>| {
+    let script = |_: &LaunchRequest, output: OwnedFd, _: &Sender<RunMessage>| {
         kept.push(output);
         Ok(())
     };
-    let retries = RetryPolicy { count: 5, delay: Duration::ZERO, backoff: Backoff::Fixed };
+    let retries = RetryPolicy { count: 5, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let options = RunOptions { timeout: Some(Duration::from_millis(100)), retries, ..options() };
     let ran = run(&manifest(vec![session("mute")]), &options, folder.path(), script, nothing);
     let mute = ran.session("mute");
@@ -238,15 +244,15 @@ fn an_attempt_whose_end_nobody_hears_of_is_given_up_and_not_tried_again() {
 fn told_to_end_before_it_has_a_process_it_is_told_once_it_has() {
     let folder = folder();
     let mut child = None;
-    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
-        sender.send(Message::Caught(Caught::End(2))).unwrap();
+    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
+        sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "trap '' INT TERM; sleep 641.41; true"]).stdout(output);
         let started = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
         let (id, pid, sender) = (order.id, started.id(), sender.clone());
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
-            sender.send(Message::Answer(Answer::Started { id, pid })).unwrap();
+            sender.send(RunMessage::Launch(LaunchEvent::Started { id, pid })).unwrap();
         });
         child = Some(started);
         Ok(())
@@ -261,16 +267,16 @@ fn told_to_end_before_it_has_a_process_it_is_told_once_it_has() {
 #[test]
 fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
     let folder = folder();
-    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         sender.send(finish(order.id, Outcome::Failed)).unwrap();
         Ok(())
     };
-    let act = |fact: &Fact, sender: &Sender<Message>| {
-        if matches!(fact, Fact::SessionRetried { .. }) {
-            sender.send(Message::Caught(Caught::End(15))).unwrap();
+    let act = |fact: &EventKind, sender: &Sender<RunMessage>| {
+        if matches!(fact, EventKind::SessionRetried { .. }) {
+            sender.send(RunMessage::Signal(SignalEvent::Terminate(15))).unwrap();
         }
     };
-    let retries = RetryPolicy { count: 3, delay: Duration::from_secs(600), backoff: Backoff::Fixed };
+    let retries = RetryPolicy { count: 3, delay: Duration::from_secs(600), backoff: RetryBackoff::Fixed };
     let ran = run(&manifest(vec![session("fails")]), &RunOptions { retries, ..options() }, folder.path(), script, act);
     let fails = ran.session("fails");
     assert_eq!((ran.exit, fails.outcome, fails.attempts.len()), (143, Outcome::Failed, 1));
@@ -281,12 +287,12 @@ fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
 #[test]
 fn a_signal_that_came_first_lets_nothing_start() {
     let folder = folder();
-    let script = |_: &Order, _: OwnedFd, _: &Sender<Message>| panic!("must not start");
-    let act = |fact: &Fact, sender: &Sender<Message>| {
-        if matches!(fact, Fact::RunStarted(_)) {
-            sender.send(Message::Caught(Caught::Tell)).unwrap();
-            sender.send(Message::Caught(Caught::Resume)).unwrap();
-            sender.send(Message::Caught(Caught::End(1))).unwrap();
+    let script = |_: &LaunchRequest, _: OwnedFd, _: &Sender<RunMessage>| panic!("must not start");
+    let act = |fact: &EventKind, sender: &Sender<RunMessage>| {
+        if matches!(fact, EventKind::RunStarted(_)) {
+            sender.send(RunMessage::Signal(SignalEvent::ShowStatus)).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::Resume)).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::Terminate(1))).unwrap();
         }
     };
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, act);
@@ -299,16 +305,16 @@ fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
     for stopping in [false, true] {
         let folder = folder();
         let mut orders = Vec::new();
-        let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+        let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
             orders.push((order.id, order.posargs.clone()));
             if order.id == SessionId(0) {
                 if stopping {
-                    sender.send(Message::Caught(Caught::End(2))).unwrap();
+                    sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
                 }
                 for posargs in [Some(vec!["a".to_owned()]), None] {
                     let (target, matches) = (SessionId(1), vec![SessionId(1)]);
-                    let notified = Answer::Notified { id: SessionId(0), target, matches, posargs };
-                    sender.send(Message::Answer(notified)).unwrap();
+                    let notified = LaunchEvent::Notified { id: SessionId(0), target, matches, posargs };
+                    sender.send(RunMessage::Launch(notified)).unwrap();
                 }
             }
             sender.send(finish(order.id, Outcome::Passed)).unwrap();
@@ -331,7 +337,7 @@ fn a_log_in_trouble_is_told_and_fails_nothing() {
     let folder = folder();
     std::fs::remove_dir(folder.path().join("logs")).unwrap();
     fs_err::write(folder.path().join("logs"), "in the way").unwrap();
-    let script = |order: &Order, output: OwnedFd, sender: &Sender<Message>| {
+    let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
         rustix::io::write(&output, b"said\n").unwrap();
         sender.send(finish(order.id, Outcome::Passed)).unwrap();
         Ok(())
@@ -348,11 +354,11 @@ fn what_is_not_on_the_longest_path_steps_back_unless_a_limit_of_its_own_would_en
     let sessions = manifest(["longest", "long", "short", "limited", "silent"].into_iter().map(session).collect());
     let mut options = RunOptions { jobs: NonZeroUsize::new(4), ..options() };
     let seconds = |most| Some(Duration::from_secs(most));
-    options.sessions = vec![
+    options.session_rules = vec![
         SessionRule { timeout: seconds(15), ..rule("limited") },
         SessionRule { idle_timeout: seconds(60), ..rule("silent") },
     ];
-    let script = |order: &Order, _: OwnedFd, sender: &Sender<Message>| {
+    let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         nice.borrow_mut().insert(order.id.0, order.nice);
         sender.send(finish(order.id, Outcome::Passed)).unwrap();
         Ok(())
@@ -363,6 +369,6 @@ fn what_is_not_on_the_longest_path_steps_back_unless_a_limit_of_its_own_would_en
         let attempt = &mut session.result.as_mut().unwrap().attempts[0];
         attempt.end = attempt.start + millis;
     }
-    run_after(&History::new(&[first]), &sessions, &options, folder.path(), script, nothing);
+    run_after(&SessionHistory::from_records(&[first]), &sessions, &options, folder.path(), script, nothing);
     assert_eq!(nice.into_inner().into_values().collect::<Vec<_>>(), [0, 15, 0, 0, 0]);
 }

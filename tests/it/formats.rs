@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use noxide::project::SessionName;
-use noxide::record::{Artifacts, Folder, History, NeedOrigin, Outcome, Record, read_events};
+use noxide::record::{ArtifactManifest, NeedOrigin, Outcome, RunRecord, RunStore, SessionHistory, read_events};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -15,11 +15,11 @@ fn json(path: &Path) -> Value {
 }
 
 /// A folder with a run of this record.
-fn with_record(record: &Value) -> (tempfile::TempDir, Folder) {
+fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
     let root = tempfile::tempdir().unwrap();
-    let folder = Folder::open(root.path()).unwrap();
-    fs_err::create_dir(folder.run("1")).unwrap();
-    fs_err::write(folder.run("1").join("record.json"), record.to_string()).unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    fs_err::create_dir(folder.run_dir("1")).unwrap();
+    fs_err::write(folder.run_dir("1").join("record.json"), record.to_string()).unwrap();
     (root, folder)
 }
 
@@ -27,11 +27,15 @@ fn with_record(record: &Value) -> (tempfile::TempDir, Folder) {
 fn a_record_of_version_1_is_read_and_written_alike() {
     let kept = json(&golden().join("record.json"));
     let (_root, folder) = with_record(&kept);
-    let record = folder.record("1").unwrap();
+    let record = folder.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
     assert_eq!((record.version, record.exit, record.slots), (1, Some(1), 2));
     assert_eq!(
-        (record.count(Outcome::Passed), record.count(Outcome::Aborted), record.count(Outcome::Skipped)),
+        (
+            record.count_outcome(Outcome::Passed),
+            record.count_outcome(Outcome::Aborted),
+            record.count_outcome(Outcome::Skipped)
+        ),
         (2, 2, 1)
     );
     let tests = &record.sessions[1];
@@ -40,8 +44,8 @@ fn a_record_of_version_1_is_read_and_written_alike() {
     assert!(result.flaky && result.attempts.len() == 2 && result.attempts[0].reason == "not yet");
     assert_eq!(record.sessions[2].facts.needs[0].origin, NeedOrigin::Settings { place: "noxide.toml:6".to_owned() });
     assert_eq!(record.sessions[4].facts.needs[0].origin, NeedOrigin::Notify);
-    let usual = History::new(&[record]).usual(&SessionName::new("report")).unwrap();
-    assert_eq!((usual.wall, usual.cpu, usual.memory), (6, Some(4), Some(21_082_112)));
+    let usual = SessionHistory::from_records(&[record]).usual_stats(&SessionName::new("report")).unwrap();
+    assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (6, Some(4), Some(21_082_112)));
 }
 
 #[test]
@@ -52,13 +56,13 @@ fn events_of_version_1_fold_into_their_record() {
         assert_eq!(serde_json::to_value(event).unwrap(), serde_json::from_str::<Value>(line).unwrap());
     }
     assert_eq!(events.len(), lines.lines().count());
-    let kept: Record = serde_json::from_value(json(&golden().join("record.json"))).unwrap();
-    assert_eq!(Record::fold(&events, kept.machine.clone()), Some(kept));
+    let kept: RunRecord = serde_json::from_value(json(&golden().join("record.json"))).unwrap();
+    assert_eq!(RunRecord::from_events(&events, kept.machine.clone()), Some(kept));
 }
 
 #[test]
 fn a_manifest_of_version_1_is_read_and_written_alike() {
-    let all = Artifacts::of_run(&golden());
+    let all = ArtifactManifest::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
     assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
@@ -70,18 +74,18 @@ fn a_manifest_of_version_1_is_read_and_written_alike() {
 fn later_versions_are_refused_and_added_fields_passed_over() {
     let mut record = json(&golden().join("record.json"));
     record["colour"] = "blue".into();
-    assert!(with_record(&record).1.record("1").is_ok());
+    assert!(with_record(&record).1.read_record("1").is_ok());
     record["version"] = 2.into();
     let (_root, folder) = with_record(&record);
-    let error = folder.record("1").unwrap_err().to_string();
+    let error = folder.read_record("1").unwrap_err().to_string();
     assert!(error.contains("version 2"), "{error}");
     let place = tempfile::tempdir().unwrap();
     let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
     manifest["version"] = 2.into();
     fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
-    assert!(Artifacts::read(place.path()).unwrap_err().to_string().contains("version 2"));
+    assert!(ArtifactManifest::read(place.path()).unwrap_err().to_string().contains("version 2"));
     fs_err::write(place.path().join("manifest.json"), "{").unwrap();
-    assert!(Artifacts::read(place.path()).is_err());
+    assert!(ArtifactManifest::read(place.path()).is_err());
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn installs_and_cache_are_read_where_they_are_and_not_missed_where_not() {
     kept["sessions"][1]["result"]["cache"] =
         serde_json::json!({"hits": 27, "misses": 1, "bytes": 4096, "ms": 80, "reason": "ruff 0.15.0 is not kept"});
     let (_root, folder) = with_record(&kept);
-    let record = folder.record("1").unwrap();
+    let record = folder.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept);
     let result = record.sessions[1].result.as_ref().unwrap();
     assert_eq!(result.install.map(|install| (install.ms, install.commands, install.skipped)), Some((1200, 2, 1)));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use noxide::project::{CoverageUse, HostMode, Manifest, Session, SessionId, SessionName};
+use noxide::project::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId, SessionName};
 use noxide::run::SessionRule;
 
 /// A session with nothing special about it.
@@ -38,8 +38,8 @@ pub fn covered(name: &str, data: &str, own_file: bool) -> Session {
 }
 
 /// A manifest whose sessions are all selected.
-pub fn manifest(sessions: Vec<Session>) -> Manifest {
-    Manifest {
+pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
+    NoxfileManifest {
         nox: "2026.10.20".to_owned(),
         python: "3.11.7".to_owned(),
         executable: PathBuf::from("python"),
@@ -58,5 +58,5 @@ pub fn manifest(sessions: Vec<Session>) -> Manifest {
 
 /// A rule of the settings that says nothing yet.
 pub fn rule(pattern: &str) -> SessionRule {
-    SessionRule { pattern: pattern.to_owned(), place: "noxide.toml:3".to_owned(), ..SessionRule::default() }
+    SessionRule { pattern: pattern.to_owned(), location: "noxide.toml:3".to_owned(), ..SessionRule::default() }
 }

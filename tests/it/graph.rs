@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use noxide::project::{CoverageUse, Session, SessionId};
-use noxide::record::{History, NeedOrigin};
-use noxide::run::{Cpus, Graph, GraphError, Room, RunOptions, RunPlan, SessionRule};
+use noxide::record::{NeedOrigin, SessionHistory};
+use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionRule};
 
 use crate::given::{covered, manifest, rule, session};
 
@@ -15,10 +15,10 @@ fn after(pattern: &str, on: &[&str]) -> SessionRule {
 }
 
 fn with(rules: Vec<SessionRule>) -> RunOptions {
-    RunOptions { sessions: rules, ..RunOptions::default() }
+    RunOptions { session_rules: rules, ..RunOptions::default() }
 }
 
-fn needs(graph: &Graph, at: usize) -> Vec<(usize, NeedOrigin)> {
+fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
     graph.nodes[at].needs.clone()
 }
 
@@ -26,7 +26,7 @@ fn settings() -> NeedOrigin {
     NeedOrigin::Settings { place: "noxide.toml:3".to_owned() }
 }
 
-const ROOM: Room = Room { slots: 4, memory: 0 };
+const ROOM: RunCapacity = RunCapacity { slots: 4, memory: 0 };
 
 #[test]
 fn requires_and_settings_make_needs() {
@@ -34,10 +34,10 @@ fn requires_and_settings_make_needs() {
     let test = Session { requires: vec![SessionId(0), SessionId(3)], ..session("test") };
     let mut all = manifest(vec![build, test, session("docs-3.11"), session("not-selected")]);
     all.queue.pop();
-    let graph = Graph::new(&all, &with(vec![after("docs", &["te*", "docs-*", "nowhere"])])).unwrap();
+    let graph = SessionGraph::new(&all, &with(vec![after("docs", &["te*", "docs-*", "nowhere"])])).unwrap();
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
-    assert!(NeedOrigin::Requires.must_pass() && !settings().must_pass());
+    assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
     assert_eq!(graph.need_facts(&all, 2)[0].on.as_str(), "test");
 }
 
@@ -47,7 +47,7 @@ fn a_circle_is_refused_by_name() {
     first.requires = vec![SessionId(1)];
     let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
     let rules = vec![after("second", &["third"]), after("third", &["first"]), after("beside", &["first"])];
-    let error = Graph::new(&all, &with(rules)).unwrap_err();
+    let error = SessionGraph::new(&all, &with(rules)).unwrap_err();
     let GraphError::Cycle(steps) = &error;
     assert_eq!(steps.len(), 3);
     assert_eq!(
@@ -67,7 +67,7 @@ fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
         covered("own", ".coverage", true),
         session("lint"),
     ]);
-    let graph = Graph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
     let data = NeedOrigin::Coverage { data: ".coverage".to_owned() };
     assert_eq!(needs(&graph, 0), [(1, data.clone()), (2, data.clone()), (3, data)]);
     assert_eq!(graph.nodes[1].locks, ["coverage data .coverage"]);
@@ -80,7 +80,7 @@ fn what_is_declared_beats_what_is_derived() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let mut tests = covered("tests", ".coverage", false);
     tests.requires = vec![SessionId(0)];
-    let graph = Graph::new(&manifest(vec![report, tests]), &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&manifest(vec![report, tests]), &RunOptions::default()).unwrap();
     assert!(needs(&graph, 0).is_empty());
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)]);
 }
@@ -91,12 +91,12 @@ fn a_notified_session_that_is_selected_too_comes_after_all() {
     tests.notifies = vec!["report".to_owned(), "unknown".to_owned()];
     let publish = Session { requires: vec![SessionId(0)], ..session("publish") };
     let all = manifest(vec![session("report"), tests, session("lint"), publish]);
-    let graph = Graph::new(&all, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
     assert_eq!(needs(&graph, 0), [(1, NeedOrigin::Notify), (2, NeedOrigin::Notify)], "but not after publish");
     let mut each_other = manifest(vec![session("a"), session("b")]);
     each_other.sessions[0].notifies = vec!["b".to_owned()];
     each_other.sessions[1].notifies = vec!["a".to_owned()];
-    let graph = Graph::new(&each_other, &RunOptions::default()).unwrap();
+    let graph = SessionGraph::new(&each_other, &RunOptions::default()).unwrap();
     assert_eq!((needs(&graph, 0), needs(&graph, 1)), (vec![(1, NeedOrigin::Notify)], Vec::new()));
 }
 
@@ -109,7 +109,7 @@ fn sessions_of_one_environment_take_turns() {
         Session { envdir: Some(PathBuf::from(".nox/c")), ..session("c") },
     ]);
     let locked = SessionRule { locks: vec!["db".to_owned()], ..rule("a") };
-    let graph = Graph::new(&all, &with(vec![locked])).unwrap();
+    let graph = SessionGraph::new(&all, &with(vec![locked])).unwrap();
     assert_eq!(graph.nodes[0].locks, ["db", "environment .nox/shared"]);
     assert_eq!(graph.nodes[1].locks, ["environment .nox/shared"]);
     assert!(graph.nodes[2].locks.is_empty());
@@ -119,27 +119,27 @@ fn sessions_of_one_environment_take_turns() {
 fn a_plan_is_data() {
     let alone = Session { allow_parallel: Some(false), ..session("alone") };
     let wide = SessionRule {
-        cpus: Some(Cpus::All),
+        cpus: Some(CpuCount::All),
         timeout: Some(Duration::from_secs(9)),
         memory: Some(1 << 30),
         env: vec![("A".to_owned(), "1".to_owned())],
         outputs: vec!["dist/*".to_owned()],
         ..rule("wide")
     };
-    let two = SessionRule { cpus: NonZeroUsize::new(64).map(Cpus::Count), exclusive: Some(false), ..rule("alone") };
+    let two = SessionRule { cpus: NonZeroUsize::new(64).map(CpuCount::Count), exclusive: Some(false), ..rule("alone") };
     let all = manifest(vec![alone, session("wide"), session("a/b"), session("a b"), session("A B")]);
     let options = with(vec![wide, two]);
-    let mut plan = RunPlan::new(&all, &options, &History::default(), ROOM).unwrap();
+    let mut plan = RunPlan::new(&all, &options, &SessionHistory::default(), ROOM).unwrap();
     assert_eq!(plan.slots, 4);
     assert!(!plan.sessions[0].facts.exclusive, "settings overrule the noxfile");
     assert_eq!((plan.sessions[0].facts.cpus, plan.sessions[1].facts.cpus), (4, 4));
     assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
-    let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log.as_str()).collect();
+    let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
     assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);
-    let place = plan.add(&session("a-b"), SessionId(9), &options, &History::default());
-    assert_eq!((place, plan.sessions[place].log.as_str()), (5, "a-b-4"));
+    let place = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
+    assert_eq!((place, plan.sessions[place].log_stem.as_str()), (5, "a-b-4"));
     let one = RunOptions { jobs: NonZeroUsize::new(1), ..RunOptions::default() };
-    assert_eq!(RunPlan::new(&all, &one, &History::default(), ROOM).unwrap().slots, 1);
+    assert_eq!(RunPlan::new(&all, &one, &SessionHistory::default(), ROOM).unwrap().slots, 1);
 }
 
 #[test]
@@ -147,7 +147,9 @@ fn a_forecast_starts_and_ends_each_session_once() {
     let mut last = session("last");
     last.requires = vec![SessionId(0)];
     let all = manifest(vec![session("a"), session("b"), last]);
-    let plan = RunPlan::new(&all, &RunOptions::default(), &History::default(), Room { slots: 2, memory: 0 }).unwrap();
+    let plan =
+        RunPlan::new(&all, &RunOptions::default(), &SessionHistory::default(), RunCapacity { slots: 2, memory: 0 })
+            .unwrap();
     let mut forecast = plan.forecast();
     forecast.sort_by_key(|entry| entry.session);
     let times: Vec<(u64, u64)> = forecast.iter().map(|entry| (entry.start, entry.end)).collect();

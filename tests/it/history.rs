@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use noxide::project::SessionName;
-use noxide::record::{Folder, Imported};
-use noxide::report::read;
+use noxide::record::{ImportedRuns, RunStore};
+use noxide::report::parse_import;
 use serde_json::{Value, json};
 
 use crate::support::{Project, python};
@@ -23,8 +23,8 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn imported(project: &Project) -> Imported {
-    Imported::read(&project.root().join(".noxide")).unwrap()
+fn imported(project: &Project) -> ImportedRuns {
+    ImportedRuns::read(&project.root().join(".noxide")).unwrap()
 }
 
 /// A forge that serves the recorded shapes.
@@ -55,7 +55,7 @@ impl Drop for Forge {
 }
 
 /// Name, seconds, passed.
-fn jobs(import: &Imported) -> Vec<(String, Option<u64>, bool)> {
+fn jobs(import: &ImportedRuns) -> Vec<(String, Option<u64>, bool)> {
     let all = import.runs.iter().flat_map(|run| &run.jobs);
     all.map(|job| (job.name.clone(), job.wall.map(|ms| ms / 1_000), job.passed)).collect()
 }
@@ -136,9 +136,9 @@ fn what_was_imported_lends_durations_and_a_before() {
     }
     let list = project.command(env!("CARGO_BIN_EXE_noxide")).arg("list").output().unwrap();
     assert!(String::from_utf8_lossy(&list.stdout).contains("~50.0s"), "{}", String::from_utf8_lossy(&list.stdout));
-    let folder = Folder::existing(project.root()).unwrap();
-    assert_eq!(folder.history().usual(&SessionName::new("unit_tests")).unwrap().wall, 50_000);
-    assert_eq!(folder.history().usual(&SessionName::new("other")), None);
+    let folder = RunStore::open_existing(project.root()).unwrap();
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")).unwrap().wall_ms, 50_000);
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("other")), None);
     let compare = |arguments: &[&str]| {
         let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
         command.args(["report", "--compare"]).args(arguments).output().unwrap()
@@ -149,14 +149,14 @@ fn what_was_imported_lends_durations_and_a_before() {
     fs_err::write(folder.path().join("imported.json"), "{\"version\": 2}").unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("not known to this noxide"));
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
-    assert_eq!(folder.history().usual(&SessionName::new("unit_tests")), None, "a damaged import is none");
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
     fs_err::remove_file(folder.path().join("imported.json")).unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("nothing was imported"));
 }
 
 #[test]
 fn what_is_broken_or_hostile_is_refused_with_its_place() {
-    let why = |text: &str| read("answer", text.as_bytes()).unwrap_err().to_string();
+    let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
     for (text, said) in [
         ("", "nothing in it says how long"),
         ("words\n", "nothing in it says how long"),
@@ -188,14 +188,14 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
     }
     let odd = json!({"jobs": [{"name": "a\u{1b}[31m\n".to_owned() + &"x".repeat(9_000), "id": 1, "status": "success",
         "started_at": "2026-11-01T10:00:00Z", "completed_at": "0001-01-01T00:00:00Z"}]});
-    let import = read("answer", odd.to_string().as_bytes()).unwrap();
+    let import = parse_import("answer", odd.to_string().as_bytes()).unwrap();
     let job = &import.runs[0].jobs[0];
     assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall.is_none());
-    assert_eq!(read("a", b"[]").unwrap().runs, []);
-    assert_eq!(read("a", b"{\"jobs\": null}").unwrap().runs, []);
+    assert_eq!(parse_import("a", b"[]").unwrap().runs, []);
+    assert_eq!(parse_import("a", b"{\"jobs\": null}").unwrap().runs, []);
     let single = json!({"id": 7, "name": "lint", "status": "success", "run_id": 1,
         "started": "2026-11-01T10:00:00Z", "stopped": "2026-11-01T10:00:05Z"});
-    assert_eq!(read("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall, Some(5_000));
+    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall, Some(5_000));
 }
 
 #[test]

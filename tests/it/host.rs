@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use noxide::project::{
-    Finished, Host, HostError, HostMessage, HostMode, HostOptions, Manifest, NoxOrigin, NoxPython, NoxStatus, RunOrder,
-    Session, SessionId,
+    FinishedMessage, Host, HostError, HostMessage, HostMode, HostOptions, HostRunRequest, NoxOrigin, NoxPython,
+    NoxStatus, NoxfileManifest, Session, SessionId,
 };
 
 use crate::support::{self, Project};
@@ -47,33 +47,33 @@ impl Ask {
         self
     }
 
-    pub(crate) fn start(&self, project: &Project) -> Result<(Host, Manifest), HostError> {
+    pub(crate) fn start(&self, project: &Project) -> Result<(Host, NoxfileManifest), HostError> {
         let mut env: Vec<_> = support::settings().into_iter().map(|(name, value)| (name.into(), value)).collect();
         env.extend(self.env.iter().map(|(name, value)| (name.into(), value.clone().map(Into::into))));
         Host::start(HostOptions {
             root: project.root().to_path_buf(),
             python: NoxPython {
                 executable: self.python.clone(),
-                origin: NoxOrigin::Told,
+                origin: NoxOrigin::Explicit,
                 extra_path: self.extra_path.clone(),
             },
             nox_args: self.args.iter().map(Into::into).collect(),
             posargs: self.posargs.iter().map(Into::into).collect(),
             env,
             color: self.color,
-            ahead: true,
+            will_run_sessions: true,
             load_timeout: self.timeout,
-            cache: Some(project.beside().join("cache")),
+            cache_folder: Some(project.beside().join("cache")),
         })
     }
 }
 
 /// All sessions of a queue run, two at a time, with nox's rules for `requires` and `notify`.
 pub(crate) struct Ran {
-    pub(crate) finished: BTreeMap<String, Finished>,
+    pub(crate) finished: BTreeMap<String, FinishedMessage>,
     pub(crate) order: Vec<String>,
     pub(crate) logs: BTreeMap<String, String>,
-    pub(crate) manifest: Manifest,
+    pub(crate) manifest: NoxfileManifest,
 }
 
 impl Ran {
@@ -88,7 +88,7 @@ impl Ran {
 
 pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
     let (mut host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
-    let mut events = host.listen();
+    let mut events = host.take_messages();
     let session = |id: SessionId| -> &Session { &manifest.sessions[id.0] };
     let log = |id: SessionId| project.beside().join(format!("log-{}", id.0));
     let mut waiting: VecDeque<SessionId> = manifest.queue.iter().copied().collect();
@@ -111,17 +111,17 @@ pub(crate) fn run(project: &Project, ask: &Ask) -> Ran {
                 waiting.iter().position(|&id| session(id).requires.iter().all(|need| over(need) || !asked_for(need)));
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
-            let mut order = RunOrder::new(id);
+            let mut order = HostRunRequest::new(id);
             order.results = results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             order.posargs = posargs.remove(&id);
             order.more = waiting.len() + notified.len();
-            host.run(&order, file.as_fd(), file.as_fd()).unwrap();
+            host.run_session(&order, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
         }
         if running.is_empty() {
             break;
         }
-        match events.next().unwrap_or_else(|| panic!("the host is gone: {}", host.last_output())) {
+        match events.next().unwrap_or_else(|| panic!("the host is gone: {}", host.captured_output())) {
             HostMessage::Started { id, pid } => assert!(running.contains(&id) && pid > 1),
             HostMessage::Notify { target, matches, posargs: own, .. } => {
                 if !matches.iter().any(|id| known.contains(id)) {

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use noxide::project::{
-    CoverageUse, HostError, LoadStage, Manifest, NoxError, NoxOrigin, NoxSearch, NoxStatus, find_nox,
+    CoverageUse, HostError, LoadStage, NoxError, NoxOrigin, NoxSearch, NoxStatus, NoxfileManifest, find_nox,
 };
 
 use crate::host::{Ask, run};
 use crate::support::{self, Project, script};
 
-fn read(project: &Project, ask: &Ask) -> Manifest {
+fn read(project: &Project, ask: &Ask) -> NoxfileManifest {
     let (host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));
     host.close();
     manifest
@@ -251,7 +251,11 @@ fn coverage_is_read_from_the_projects_files() {
 
 /// A search that knows only these folders.
 fn search(project: &Project, path: &[&Path]) -> NoxSearch {
-    NoxSearch { root: project.root().to_path_buf(), path: std::env::join_paths(path).unwrap(), ..NoxSearch::default() }
+    NoxSearch {
+        root: project.root().to_path_buf(),
+        path_variable: std::env::join_paths(path).unwrap(),
+        ..NoxSearch::default()
+    }
 }
 
 #[test]
@@ -270,11 +274,11 @@ fn nox_is_found_where_a_user_expects_it() {
 
     let alone = project.beside().join("alone");
     script(&alone.join("python3"), &format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display()));
-    let beside = find_nox(&NoxSearch { beside: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
-    assert_eq!((beside.origin, beside.extra_path), (NoxOrigin::Beside, Some(bin.clone())));
+    let beside = find_nox(&NoxSearch { sibling_folder: Some(bin.clone()), ..search(&project, &[&empty]) }).unwrap();
+    assert_eq!((beside.origin, beside.extra_path), (NoxOrigin::Sibling, Some(bin.clone())));
     let module = find_nox(&search(&project, &[&empty, &alone])).unwrap();
     assert_eq!((module.executable, module.origin), (alone.join("python3"), NoxOrigin::Module));
-    assert!(matches!(find_nox(&search(&project, &[&empty])), Err(NoxError::Absent)));
+    assert!(matches!(find_nox(&search(&project, &[&empty])), Err(NoxError::NotFound)));
 
     script(&project.root().join(".venv/bin/nox"), &format!("#!{}\nimport nox\n", python.display()));
     let found = find_nox(&search(&project, &[&empty])).unwrap();
@@ -292,7 +296,7 @@ fn nox_is_taken_where_told() {
     let told = |what: &Path| find_nox(&NoxSearch { explicit: Some(what.to_path_buf()), ..search(&project, &[&bin]) });
     for what in [&bin.join("nox"), &bin.join("python"), Path::new("nox"), Path::new("python")] {
         let found = told(what).unwrap();
-        assert_eq!((same(&found.executable), found.origin), (same(&support::python()), NoxOrigin::Told));
+        assert_eq!((same(&found.executable), found.origin), (same(&support::python()), NoxOrigin::Explicit));
     }
     for what in [&project.root().join("none"), Path::new("none-such-command"), Path::new("/bin/true")] {
         let error = told(what).unwrap_err();
@@ -316,9 +320,9 @@ fn nox_is_installed_once_where_there_is_none() {
         found if found.origin == NoxOrigin::Module => return, // this machine's own Python has nox
         found => found,
     };
-    assert_eq!(found.origin, NoxOrigin::Private { made: true });
+    assert_eq!(found.origin, NoxOrigin::Private { created: true });
     assert!(found.executable.starts_with(&cache));
-    assert_eq!(find_nox(&here).unwrap().origin, NoxOrigin::Private { made: false });
+    assert_eq!(find_nox(&here).unwrap().origin, NoxOrigin::Private { created: false });
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1, "something was left beside it");
     let nox = found.executable.with_file_name("nox");
     assert!(support::must(std::process::Command::new(nox).arg("--version")).contains("20"));
@@ -326,7 +330,8 @@ fn nox_is_installed_once_where_there_is_none() {
     let ask = Ask { python: found.executable.clone(), extra_path: found.extra_path, ..Ask::args(&[]) };
     let ran = run(&project, &ask.env("PATH", "/usr/bin:/bin"));
     assert_eq!(ran.status("a"), NoxStatus::Success, "{}", ran.log("a"));
-    let none = NoxSearch { path: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..here };
+    let none =
+        NoxSearch { path_variable: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..here };
     assert!(find_nox(&none).unwrap_err().to_string().ends_with("there is no python3 on PATH"));
     script(&bare.join("python3"), "#!/bin/sh\necho 'no ensurepip' >&2\nexit 1\n");
     let broken = NoxSearch { cache: Some(project.beside().join("c3")), ..search(&project, &[&bare]) };

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use noxide::record::InstallUse;
+use noxide::record::InstallStats;
 
 use super::ran::{end, noxide, record};
 use super::support::{Project, RELEASES, must, python, release, venv};
@@ -33,7 +33,7 @@ fn uv_project(body: &str) -> Project {
 }
 
 /// Runs noxide with a uv cache of the project's own; gives what the first session printed and its installs.
-fn run(project: &Project, arguments: &str) -> (String, Option<InstallUse>) {
+fn run(project: &Project, arguments: &str) -> (String, Option<InstallStats>) {
     let mut command = noxide(project, &format!("run --output stream {arguments}"));
     command.env("UV_CACHE_DIR", project.beside().join("uv"));
     let ran = end(command);

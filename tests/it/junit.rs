@@ -149,11 +149,11 @@ fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
 #[test]
 fn a_session_that_a_killed_noxide_left_is_unfinished() {
     let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1");
-    let mut record: noxide::record::Record =
+    let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();
     record.sessions[0].result = None;
-    let junit = noxide::report::junit(&record, &fixture);
+    let junit = noxide::report::build_junit_report(&record, &fixture);
     let xml = String::from_utf8(junit.xml).unwrap();
     assert!(xml.contains("<error message=\"noxide was killed before it was over\" type=\"unfinished\"/>"), "{xml}");
-    assert_eq!(junit.passed_over.len(), 1, "the file is not in the fixture");
+    assert_eq!(junit.skipped_files.len(), 1, "the file is not in the fixture");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use noxide::project::Interpreter;
-use noxide::project::lock::{Lock, Marker, MarkerEnvironment, Root};
+use noxide::project::lock::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
 
 use super::support::{copy_example, must, once, python, venv};
 
@@ -19,8 +19,8 @@ pub(crate) fn locked_parcelbook() -> std::path::PathBuf {
     })
 }
 
-fn lock() -> Lock {
-    Lock::read(&locked_parcelbook().join("uv.lock")).unwrap()
+fn lock() -> UvLock {
+    UvLock::read(&locked_parcelbook().join("uv.lock")).unwrap()
 }
 
 /// What uv itself would install, as `name==version`.
@@ -30,26 +30,26 @@ fn exported(arguments: &[&str]) -> BTreeSet<String> {
     uv.args(arguments).arg("--no-default-groups").current_dir(locked_parcelbook());
     let done = uv.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let environment = Interpreter::ask(&python()).unwrap().markers;
+    let environment = Interpreter::probe(&python()).unwrap().markers;
     let text = String::from_utf8(done.stdout).unwrap();
     let lines = text.lines().filter(|line| line.starts_with(|sign: char| sign.is_ascii_alphanumeric()));
     let here = lines.filter(|line| {
         let marker: Option<Marker> = line.split_once(" ; ").map(|(_, marker)| marker.parse().unwrap());
-        marker.is_none_or(|marker| marker.holds(&environment, &BTreeSet::new()))
+        marker.is_none_or(|marker| marker.evaluate(&environment, &BTreeSet::new()))
     });
     here.map(|line| line.split(" ;").next().unwrap().trim().to_owned()).collect()
 }
 
-fn closed(root: Root) -> BTreeSet<String> {
+fn closed(root: ClosureRoot) -> BTreeSet<String> {
     let lock = lock();
-    let environment = Interpreter::ask(&python()).unwrap().markers;
-    let closure = lock.closure(&[root], &environment);
-    assert_eq!(closure.unknown, BTreeSet::new());
-    closure.remote().map(|package| format!("{}=={}", package.name, package.version.clone().unwrap())).collect()
+    let environment = Interpreter::probe(&python()).unwrap().markers;
+    let closure = lock.resolve_closure(&[root], &environment);
+    assert_eq!(closure.unresolved, BTreeSet::new());
+    closure.remote_packages().map(|package| format!("{}=={}", package.name, package.version.clone().unwrap())).collect()
 }
 
-fn project(extras: &[&str]) -> Root {
-    Root::Project { extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
+fn project(extras: &[&str]) -> ClosureRoot {
+    ClosureRoot::Project { extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
 }
 
 #[test]
@@ -58,12 +58,14 @@ fn a_closure_is_what_uv_would_install() {
     assert_eq!(closed(project(&["tests"])), exported(&["--extra", "tests"]));
     assert_eq!(closed(project(&["types", "security"])), exported(&["--extra", "types", "--extra", "security"]));
     assert_eq!(closed(project(&["dev"])), exported(&["--extra", "dev"]));
-    assert_eq!(closed(Root::Group("locked-older".to_owned())), exported(&["--only-group", "locked-older"]));
+    assert_eq!(closed(ClosureRoot::Group("locked-older".to_owned())), exported(&["--only-group", "locked-older"]));
     let lint = closed(project(&["lint"]));
     assert!(lint.contains("ruff==0.15.0") && !lint.iter().any(|package| package.starts_with("pytest")), "{lint:?}");
     // Every package of the lock that comes from an index has digests.
     let lock = lock();
-    assert!(lock.packages.iter().filter(|package| !package.is_local()).all(|package| package.hashes().count() > 0));
+    assert!(
+        lock.packages.iter().filter(|package| !package.is_local()).all(|package| package.file_hashes().count() > 0)
+    );
 }
 
 /// Markers of every kind but of a kernel's release, where packaging and uv differ, and the environments they are asked in.
@@ -95,7 +97,7 @@ const MARKERS: [&str; 23] = [
 
 #[test]
 fn markers_are_answered_as_by_packaging() {
-    let linux = Interpreter::ask(&python()).unwrap().markers;
+    let linux = Interpreter::probe(&python()).unwrap().markers;
     let old = MarkerEnvironment {
         python_version: "3.9".to_owned(),
         python_full_version: "3.9.2".to_owned(),
@@ -129,7 +131,7 @@ fn markers_are_answered_as_by_packaging() {
     for environment in &environments {
         for extras in [BTreeSet::new(), BTreeSet::from(["docs-all".to_owned()])] {
             let ours: Vec<bool> =
-                MARKERS.iter().map(|text| text.parse::<Marker>().unwrap().holds(environment, &extras)).collect();
+                MARKERS.iter().map(|text| text.parse::<Marker>().unwrap().evaluate(environment, &extras)).collect();
             let theirs = expected.next().unwrap();
             for ((text, ours), theirs) in MARKERS.iter().zip(&ours).zip(theirs) {
                 assert_eq!(ours, theirs, "{text} with {extras:?} in {environment:?}");
@@ -141,14 +143,14 @@ fn markers_are_answered_as_by_packaging() {
 
 #[test]
 fn an_interpreter_tells_of_itself() {
-    let found = Interpreter::ask(&python()).unwrap();
+    let found = Interpreter::probe(&python()).unwrap();
     let version = must(Command::new(python()).arg("--version"));
     assert_eq!(format!("Python {}", found.version), version.trim());
     assert!(found.abi.starts_with("cpython-") && found.tag.starts_with("cpython-3"), "{found:?}");
     assert!(found.executable.is_absolute() && !found.executable.starts_with(venv()), "behind all links: {found:?}");
     assert_eq!(found.markers.python_full_version, found.version);
-    let missing = Interpreter::ask(Path::new("/nowhere/python")).unwrap_err();
+    let missing = Interpreter::probe(Path::new("/nowhere/python")).unwrap_err();
     assert_eq!(missing.to_string(), "cannot start /nowhere/python");
-    let other = Interpreter::ask(Path::new("/bin/true")).unwrap_err();
+    let other = Interpreter::probe(Path::new("/bin/true")).unwrap_err();
     assert_eq!(other.to_string(), "/bin/true does not tell what kind of Python it is: nothing was said");
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use noxide::record::{Folder, Outcome, Record};
+use noxide::record::{Outcome, RunRecord, RunStore};
 
 use crate::support::{Project, settings};
 
@@ -31,13 +31,13 @@ pub(crate) struct Ran {
     pub(crate) exit: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<RunRecord>,
 }
 
 impl Ran {
     pub(crate) fn new(output: &Output, folder: &Path) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let record = Folder::existing(folder).and_then(|folder| folder.newest(1).pop());
+        let record = RunStore::open_existing(folder).and_then(|folder| folder.newest_records(1).pop());
         Self { exit: output.status.code(), out: text(&output.stdout), err: text(&output.stderr), record }
     }
 

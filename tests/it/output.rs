@@ -4,9 +4,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use noxide::output::{Actions, Forge, OutputOptions, Reporter, Streams, replay, reporters};
+use noxide::output::{
+    ActionsContext, ActionsForge, EventReporter, OutputOptions, OutputStreams, replay_events, reporters,
+};
 use noxide::project::SessionName;
-use noxide::record::{Attempt, Event, Fact, Outcome, RunFacts, SessionFacts, SessionResult};
+use noxide::record::{AttemptResult, EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec};
 
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<u8>>>);
@@ -28,12 +30,17 @@ impl Write for Capture {
     }
 }
 
-fn streams(out: impl Write + Send + 'static, size: (usize, usize)) -> Streams {
-    Streams { out: Box::new(out), err: Box::new(io::sink()), size: Arc::new(move || Some(size)), events: None }
+fn streams(out: impl Write + Send + 'static, size: (usize, usize)) -> OutputStreams {
+    OutputStreams {
+        stdout: Box::new(out),
+        stderr: Box::new(io::sink()),
+        terminal_size: Arc::new(move || Some(size)),
+        events: None,
+    }
 }
 
-fn begin(root: &Path, names: &[String]) -> Event {
-    let session = |name: &String| SessionFacts {
+fn begin(root: &Path, names: &[String]) -> RunEvent {
+    let session = |name: &String| SessionSpec {
         name: name.as_str().into(),
         description: String::new(),
         needs: Vec::new(),
@@ -42,7 +49,7 @@ fn begin(root: &Path, names: &[String]) -> Event {
         cpus: 1,
         usual: None,
     };
-    let facts = RunFacts {
+    let facts = RunMetadata {
         run: "1".to_owned(),
         time: "2026-11-23T05:25:00+00:00".to_owned(),
         root: root.to_path_buf(),
@@ -52,14 +59,14 @@ fn begin(root: &Path, names: &[String]) -> Event {
         versions: Vec::new(),
         shard: None,
     };
-    Event { at: 0, fact: Fact::RunStarted(facts) }
+    RunEvent { at: 0, fact: EventKind::RunStarted(facts) }
 }
 
 /// Start and end of a session whose log has so many bytes.
-fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [Event; 2] {
+fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 2] {
     let name = SessionName::from(name);
     let log = PathBuf::from(format!("{}.log", name.slug()));
-    let attempt = Attempt {
+    let attempt = AttemptResult {
         number: 1,
         outcome,
         reason: String::new(),
@@ -83,14 +90,14 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [Event; 2] 
         install: None,
         cache: None,
     };
-    let started = Fact::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
-    [Event { at, fact: started }, Event { at: at + 5, fact: Fact::SessionFinished(result) }]
+    let started = EventKind::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
+    [RunEvent { at, fact: started }, RunEvent { at: at + 5, fact: EventKind::SessionFinished(result) }]
 }
 
-fn feed(reporters: &mut [Box<dyn Reporter>], events: &[Event], folder: &Path) {
+fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], folder: &Path) {
     for reporter in reporters {
         for event in events {
-            reporter.event(event, folder).unwrap();
+            reporter.on_event(event, folder).unwrap();
         }
         reporter.finish().unwrap();
     }
@@ -102,14 +109,14 @@ fn a_reader_that_leaves_after_one_line_ends_no_run() {
     fs_err::write(folder.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 1_000_000));
-    events.push(Event { at: 9, fact: Fact::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 9, fact: EventKind::RunFinished { exit: 1 } });
     let (reader, writer) = io::pipe().unwrap();
     let head = std::thread::spawn(move || {
         let mut line = String::new();
         BufReader::with_capacity(64, reader).read_line(&mut line).unwrap();
         line
     });
-    feed(&mut reporters::open(&OutputOptions::plain(), streams(writer, (80, 24))), &events, folder.path());
+    feed(&mut reporters::open_reporters(&OutputOptions::plain(), streams(writer, (80, 24))), &events, folder.path());
     assert_eq!(head.join().unwrap(), "1 session on 2 slots\n");
 }
 
@@ -132,9 +139,9 @@ fn a_large_log_is_printed_whole() {
             }
         }
     });
-    let actions = Actions { forge: Forge::Forgejo, stop_token: "t".to_owned() };
-    let options = OutputOptions { ci: true, actions: Some(actions), ..OutputOptions::plain() };
-    feed(&mut reporters::open(&options, streams(writer, (80, 24))), &events, folder.path());
+    let actions = ActionsContext { forge: ActionsForge::Forgejo, stop_token: "t".to_owned() };
+    let options = OutputOptions { is_ci: true, actions: Some(actions), ..OutputOptions::plain() };
+    feed(&mut reporters::open_reporters(&options, streams(writer, (80, 24))), &events, folder.path());
     let lines = counted.join().unwrap();
     assert!((count..count + 20).contains(&lines), "{lines}");
 }
@@ -148,10 +155,10 @@ fn five_hundred_sessions_on_a_board_stay_readable() {
         let outcome = if n == 250 { Outcome::Crashed } else { Outcome::Passed };
         events.extend(session(name, n as u64 * 10, outcome, 0));
     }
-    events.push(Event { at: 5_100, fact: Fact::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 5_100, fact: EventKind::RunFinished { exit: 1 } });
     let capture = Capture::default();
-    let options = OutputOptions { board: true, ..OutputOptions::plain() };
-    feed(&mut reporters::open(&options, streams(capture.clone(), (80, 24))), &events, folder.path());
+    let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
+    feed(&mut reporters::open_reporters(&options, streams(capture.clone(), (80, 24))), &events, folder.path());
     let text = capture.text();
     let end = text.rsplit("\x1b[J").next().unwrap();
     assert!(end.contains("✗ crashed  session-250") && end.contains("499 more passed"), "{end}");
@@ -165,16 +172,20 @@ fn a_record_on_disk_is_shown_again() {
     fs_err::write(folder.path().join("lint.log"), "bad\n").unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 4));
-    events.push(Event { at: 9, fact: Fact::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 9, fact: EventKind::RunFinished { exit: 1 } });
     let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     fs_err::write(folder.path().join("events.jsonl"), lines.join("\n")).unwrap();
 
     let (live, again) = (Capture::default(), Capture::default());
-    feed(&mut reporters::open(&OutputOptions::plain(), streams(live.clone(), (80, 24))), &events, folder.path());
+    feed(
+        &mut reporters::open_reporters(&OutputOptions::plain(), streams(live.clone(), (80, 24))),
+        &events,
+        folder.path(),
+    );
     let mut file = BufReader::new(fs_err::File::open(folder.path().join("events.jsonl")).unwrap());
-    let mut shown = reporters::open(&OutputOptions::plain(), streams(again.clone(), (80, 24)));
-    let replayed = replay(&mut file, folder.path(), &mut shown).unwrap();
-    assert_eq!((replayed.events, replayed.exit, replayed.damaged), (4, Some(1), None));
+    let mut shown = reporters::open_reporters(&OutputOptions::plain(), streams(again.clone(), (80, 24)));
+    let replayed = replay_events(&mut file, folder.path(), &mut shown).unwrap();
+    assert_eq!((replayed.event_count, replayed.exit_code, replayed.damaged_line), (4, Some(1), None));
     assert_eq!(again.text(), live.text());
     assert!(live.text().contains("bad"));
 }

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use noxide::cache::Progress;
-use noxide::project::{Manifest, Session, SessionId};
-use noxide::record::{CacheUse, Event, Fact, History, Machine, Outcome, Record, RunFacts, Subscriber};
-use noxide::run::process::{Caught, Mask};
+use noxide::cache::ProgressReporter;
+use noxide::project::{NoxfileManifest, Session, SessionId};
+use noxide::record::{
+    CacheStats, EventKind, EventSubscriber, Machine, Outcome, RunEvent, RunMetadata, RunRecord, SessionHistory,
+};
+use noxide::run::process::{SecretRedactor, SignalEvent};
 use noxide::run::{
-    Answer, Dispatcher, Finish, Given, Launch, Lent, Message, Order, Provide, Provided, Provider, Room, RunOptions,
-    RunPlan, SessionOver,
+    Dispatcher, ExitReport, FinishedSession, LaunchEvent, LaunchRequest, ProvisionResult, ProvisionWorker, Provisioner,
+    RunCapacity, RunContext, RunMessage, RunOptions, RunPlan, SessionLauncher, SessionResources,
 };
 
 use crate::given::{manifest, session};
@@ -22,90 +24,90 @@ const LONG: Duration = Duration::from_secs(20);
 struct Double {
     waits: Option<SessionId>,
     word: Receiver<()>,
-    over: Vec<SessionOver>,
+    over: Vec<FinishedSession>,
 }
 
-impl Provide for Double {
-    fn before(&mut self, id: SessionId, _: &dyn Progress) -> Provided {
+impl Provisioner for Double {
+    fn provision_session(&mut self, id: SessionId, _: &dyn ProgressReporter) -> ProvisionResult {
         if self.waits == Some(id) {
             self.word.recv_timeout(LONG).expect("somebody says the word");
         }
         let env = vec![("PROVIDED".to_owned(), id.0.to_string())];
-        Provided {
-            cache: Some(CacheUse { hits: 3, ..CacheUse::default() }),
+        ProvisionResult {
+            cache: Some(CacheStats { hits: 3, ..CacheStats::default() }),
             env,
             notices: vec![format!("for {}", id.0)],
         }
     }
 
-    fn after(&mut self, over: &[SessionOver], _: &dyn Progress) {
+    fn save_finished(&mut self, over: &[FinishedSession], _: &dyn ProgressReporter) {
         self.over.extend(over);
     }
 }
 
 /// Sessions end as they start; the first says the word. Keeps what they were given.
 struct Instant {
-    sender: Sender<Message>,
+    sender: Sender<RunMessage>,
     word: Option<Sender<()>>,
     notifies: Option<SessionId>,
-    orders: Vec<Order>,
+    orders: Vec<LaunchRequest>,
 }
 
-impl Launch for Instant {
-    fn launch(&mut self, order: &Order, _: std::os::fd::OwnedFd) -> std::io::Result<()> {
+impl SessionLauncher for Instant {
+    fn launch(&mut self, order: &LaunchRequest, _: std::os::fd::OwnedFd) -> std::io::Result<()> {
         self.orders.push(order.clone());
         if let Some(target) = self.notifies.take() {
-            let answer = Answer::Notified { id: order.id, target, matches: vec![target], posargs: None };
-            self.sender.send(Message::Answer(answer)).unwrap();
+            let answer = LaunchEvent::Notified { id: order.id, target, matches: vec![target], posargs: None };
+            self.sender.send(RunMessage::Launch(answer)).unwrap();
         }
         if let Some(word) = self.word.take_if(|_| order.id == SessionId(0)) {
             let _ = word.send(());
         }
-        let finish = Finish { outcome: Outcome::Passed, ..Finish::crashed(order.id, String::new()) };
-        self.sender.send(Message::Answer(Answer::Finished(finish))).unwrap();
+        let finish = ExitReport { outcome: Outcome::Passed, ..ExitReport::crashed(order.id, String::new()) };
+        self.sender.send(RunMessage::Launch(LaunchEvent::Finished(finish))).unwrap();
         Ok(())
     }
 }
 
 struct Keeper {
-    events: Vec<Event>,
-    interrupts: Option<Sender<Message>>,
+    events: Vec<RunEvent>,
+    interrupts: Option<Sender<RunMessage>>,
 }
 
-impl Subscriber for Keeper {
-    fn event(&mut self, event: &Event) {
+impl EventSubscriber for Keeper {
+    fn on_event(&mut self, event: &RunEvent) {
         self.events.push(event.clone());
         // Once all that can start has started.
-        if matches!(&event.fact, Fact::SessionFinished(_))
+        if matches!(&event.fact, EventKind::SessionFinished(_))
             && let Some(sender) = self.interrupts.take()
         {
-            sender.send(Message::Caught(Caught::End(2))).unwrap();
+            sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
         }
     }
 
-    fn tick(&mut self, _: u64) {}
+    fn on_tick(&mut self, _: u64) {}
 
-    fn tell(&mut self) {}
+    fn on_status_request(&mut self) {}
 }
 
 struct Ran {
     exit: u8,
-    events: Vec<Event>,
-    orders: Vec<Order>,
+    events: Vec<RunEvent>,
+    orders: Vec<LaunchRequest>,
     double: Option<Double>,
 }
 
 impl Ran {
-    fn place(&self, wanted: &dyn Fn(&Fact) -> bool) -> usize {
+    fn place(&self, wanted: &dyn Fn(&EventKind) -> bool) -> usize {
         self.events.iter().position(|event| wanted(&event.fact)).unwrap_or_else(|| panic!("{:#?}", self.events))
     }
 
     fn restored(&self, name: &str) -> usize {
-        self.place(&|fact| matches!(fact, Fact::SessionRestored { session, .. } if session.as_str() == name))
+        self.place(&|fact| matches!(fact, EventKind::SessionRestored { session, .. } if session.as_str() == name))
     }
 
     fn started(&self, name: &str) -> usize {
-        self.place(&|fact| matches!(fact, Fact::SessionStarted { session, .. } if session.as_str() == name))
+        self.place(&|fact| matches!(fact, EventKind::SessionStarted { session, .. } if session.as_str() == name))
     }
 
     fn env(&self, id: usize) -> Vec<&str> {
@@ -115,40 +117,40 @@ impl Ran {
 }
 
 /// Runs a manifest; the double waits before `waits` until the first session has started.
-fn run(manifest: &Manifest, waits: Option<usize>, notifies: Option<usize>, interrupts: bool) -> Ran {
+fn run(manifest: &NoxfileManifest, waits: Option<usize>, notifies: Option<usize>, interrupts: bool) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("logs")).unwrap();
-    let (options, history) = (RunOptions::default(), History::default());
-    let plan = RunPlan::new(manifest, &options, &history, Room { slots: 4, memory: 0 }).unwrap();
+    let (options, history) = (RunOptions::default(), SessionHistory::default());
+    let plan = RunPlan::new(manifest, &options, &history, RunCapacity { slots: 4, memory: 0 }).unwrap();
     let facts = facts(folder.path(), &plan);
     let ((sender, messages), (say, word)) = (channel(), channel());
     let double = Double { waits: waits.map(SessionId), word, over: Vec::new() };
-    let provider = Provider::begin(double, sender.clone()).unwrap();
+    let provider = ProvisionWorker::spawn_worker(double, sender.clone()).unwrap();
     let word = (!interrupts).then_some(say.clone());
     let mut launcher = Instant { sender: sender.clone(), word, notifies: notifies.map(SessionId), orders: Vec::new() };
     let mut keeper = Keeper { events: Vec::new(), interrupts: interrupts.then(|| sender.clone()) };
-    let given = Given {
+    let given = RunContext {
         plan,
         manifest,
         options: &options,
         history: &history,
         folder: folder.path(),
         facts,
-        mark: format!("provided.{}", std::process::id()),
+        process_tag: format!("provided.{}", std::process::id()),
         terminal: None,
-        mask: Mask::default(),
+        redactor: SecretRedactor::default(),
         notices: Vec::new(),
         env: Vec::new(),
-        lent: &Lent::default(),
-        errands: Some(provider.errands()),
+        resources: &SessionResources::default(),
+        provision_queue: Some(provider.queue()),
     };
     let exit = Dispatcher::new(given, &mut launcher, &mut keeper, (sender, messages)).run();
     let _ = say.send(());
-    Ran { exit, events: keeper.events, orders: launcher.orders, double: provider.end() }
+    Ran { exit, events: keeper.events, orders: launcher.orders, double: provider.join_worker() }
 }
 
-fn facts(root: &Path, plan: &RunPlan) -> RunFacts {
-    RunFacts {
+fn facts(root: &Path, plan: &RunPlan) -> RunMetadata {
+    RunMetadata {
         run: "1".to_owned(),
         time: String::new(),
         root: root.to_path_buf(),
@@ -173,7 +175,7 @@ fn a_session_starts_while_another_is_provided_for_and_none_before_it_is() {
     assert!(ran.restored("first") < ran.started("first") && ran.restored("second") < ran.started("second"));
     assert!(ran.started("first") < ran.restored("second"), "{:#?}", ran.events);
     assert_eq!((ran.env(0), ran.env(1), ran.env(2).len()), (vec!["0"], vec!["1"], 0));
-    let record = Record::fold(&ran.events, Machine::here()).unwrap();
+    let record = RunRecord::from_events(&ran.events, Machine::detect()).unwrap();
     let cache = |name: &str| {
         let found = record.sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
         found.result.as_ref().unwrap().cache.as_ref().map(|cache| cache.hits)
@@ -202,45 +204,45 @@ fn who_waits_when_the_run_ends_never_starts() {
     let sessions = manifest(vec![installs("first"), installs("waits"), after]);
     let ran = run(&sessions, Some(1), None, true);
     assert_eq!((ran.exit, ran.orders.len()), (130, 1));
-    let record = Record::fold(&ran.events, Machine::here()).unwrap();
-    assert_eq!((record.count(Outcome::Passed), record.count(Outcome::Aborted)), (1, 2));
+    let record = RunRecord::from_events(&ran.events, Machine::detect()).unwrap();
+    assert_eq!((record.count_outcome(Outcome::Passed), record.count_outcome(Outcome::Aborted)), (1, 2));
 }
 
 #[test]
 fn sessions_go_on_without_one_that_came_to_grief() {
     struct Grief;
-    impl Provide for Grief {
-        fn before(&mut self, _: SessionId, _: &dyn Progress) -> Provided {
+    impl Provisioner for Grief {
+        fn provision_session(&mut self, _: SessionId, _: &dyn ProgressReporter) -> ProvisionResult {
             panic!("as told")
         }
 
-        fn after(&mut self, _: &[SessionOver], _: &dyn Progress) {}
+        fn save_finished(&mut self, _: &[FinishedSession], _: &dyn ProgressReporter) {}
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("logs")).unwrap();
-    let (options, history) = (RunOptions::default(), History::default());
+    let (options, history) = (RunOptions::default(), SessionHistory::default());
     let sessions = manifest(vec![installs("first"), installs("second")]);
-    let plan = RunPlan::new(&sessions, &options, &history, Room { slots: 1, memory: 0 }).unwrap();
+    let plan = RunPlan::new(&sessions, &options, &history, RunCapacity { slots: 1, memory: 0 }).unwrap();
     let (sender, messages) = channel();
-    let provider = Provider::begin(Grief, sender.clone()).unwrap();
+    let provider = ProvisionWorker::spawn_worker(Grief, sender.clone()).unwrap();
     let mut launcher = Instant { sender: sender.clone(), word: None, notifies: None, orders: Vec::new() };
     let mut keeper = Keeper { events: Vec::new(), interrupts: None };
-    let given = Given {
+    let given = RunContext {
         facts: facts(folder.path(), &plan),
         plan,
         manifest: &sessions,
         options: &options,
         history: &history,
         folder: folder.path(),
-        mark: format!("grief.{}", std::process::id()),
+        process_tag: format!("grief.{}", std::process::id()),
         terminal: None,
-        mask: Mask::default(),
+        redactor: SecretRedactor::default(),
         notices: Vec::new(),
         env: Vec::new(),
-        lent: &Lent::default(),
-        errands: Some(provider.errands()),
+        resources: &SessionResources::default(),
+        provision_queue: Some(provider.queue()),
     };
     assert_eq!(Dispatcher::new(given, &mut launcher, &mut keeper, (sender, messages)).run(), 0);
     assert_eq!(launcher.orders.len(), 2);
-    assert!(provider.end().is_none());
+    assert!(provider.join_worker().is_none());
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use noxide::record::{Folder, Outcome, Record};
+use noxide::record::{Outcome, RunRecord, RunStore};
 
 use crate::noxide::command;
 use crate::support::Project;
@@ -47,8 +47,8 @@ pub(crate) fn run(project: &Project, arguments: &str) -> Ran {
 }
 
 /// The record of the newest run.
-pub(crate) fn record(project: &Project) -> Record {
-    Folder::existing(project.root()).unwrap().newest(1).remove(0)
+pub(crate) fn record(project: &Project) -> RunRecord {
+    RunStore::open_existing(project.root()).unwrap().newest_records(1).remove(0)
 }
 
 /// The folder of the newest run.

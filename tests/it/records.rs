@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use noxide::project::SessionName;
 use noxide::record::{
-    Attempt, Event, Fact, Folder, History, Machine, Outcome, Record, Recorder, RunFacts, SessionFacts, SessionResult,
-    read_events, write_record,
+    AttemptResult, EventKind, Machine, Outcome, RunEvent, RunMetadata, RunRecord, RunRecorder, RunStore,
+    SessionHistory, SessionResult, SessionSpec, read_events, write_record,
 };
 
-fn facts(name: &str) -> SessionFacts {
-    SessionFacts {
+fn facts(name: &str) -> SessionSpec {
+    SessionSpec {
         name: SessionName::new(name),
         description: String::new(),
         needs: Vec::new(),
@@ -20,8 +20,8 @@ fn facts(name: &str) -> SessionFacts {
     }
 }
 
-fn started(run: &str, sessions: &[&str]) -> Event {
-    let fact = Fact::RunStarted(RunFacts {
+fn started(run: &str, sessions: &[&str]) -> RunEvent {
+    let fact = EventKind::RunStarted(RunMetadata {
         run: run.to_owned(),
         time: "2026-11-23T05:00:00+00:00".to_owned(),
         root: PathBuf::from("project"),
@@ -31,11 +31,11 @@ fn started(run: &str, sessions: &[&str]) -> Event {
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
         shard: None,
     });
-    Event { at: 0, fact }
+    RunEvent { at: 0, fact }
 }
 
-fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> Attempt {
-    Attempt {
+fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> AttemptResult {
+    AttemptResult {
         number,
         outcome,
         reason: String::new(),
@@ -52,108 +52,116 @@ fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> Attempt {
     }
 }
 
-fn finished(name: &str, outcome: Outcome, attempts: Vec<Attempt>) -> Event {
+fn finished(name: &str, outcome: Outcome, attempts: Vec<AttemptResult>) -> RunEvent {
     let at = attempts.last().map_or(0, |last| last.end);
     let flaky = outcome == Outcome::Passed && attempts.len() > 1;
     let session = SessionName::new(name);
     let reason = String::new();
     let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None };
-    Event { at, fact: Fact::SessionFinished(result) }
+    RunEvent { at, fact: EventKind::SessionFinished(result) }
 }
 
-fn run(name: &str, wall: u64) -> Vec<Event> {
+fn run(name: &str, wall: u64) -> Vec<RunEvent> {
     vec![
         started(name, &["a"]),
-        Event { at: 1, fact: Fact::Notice { text: "hello".to_owned() } },
+        RunEvent { at: 1, fact: EventKind::Notice { text: "hello".to_owned() } },
         finished("a", Outcome::Passed, vec![attempt(1, Outcome::Passed, 10, 10 + wall)]),
-        Event { at: wall + 20, fact: Fact::RunFinished { exit: 0 } },
+        RunEvent { at: wall + 20, fact: EventKind::RunFinished { exit: 0 } },
     ]
 }
 
-fn record(events: &[Event]) -> Record {
-    Record::fold(events, Machine::here()).unwrap()
+fn record(events: &[RunEvent]) -> RunRecord {
+    RunRecord::from_events(events, Machine::detect()).unwrap()
 }
 
 #[test]
 fn a_run_is_recorded_as_it_goes_and_read_back() {
     let root = tempfile::tempdir().unwrap();
-    let folder = Folder::open(root.path()).unwrap();
-    let mut recorder = Recorder::create(folder.run("1")).unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
     for event in run("1", 100) {
-        recorder.event(&event);
+        recorder.record_event(&event);
     }
-    assert_eq!(folder.dead().len(), 0, "its noxide lives");
-    recorder.close().unwrap();
-    assert!(recorder.trouble().is_none());
-    let kept = folder.record("1").unwrap();
-    assert_eq!(kept, recorder.record().unwrap());
+    assert_eq!(folder.find_crashed_runs().len(), 0, "its noxide lives");
+    recorder.write_final_record().unwrap();
+    assert!(recorder.take_disk_error().is_none());
+    let kept = folder.read_record("1").unwrap();
+    assert_eq!(kept, recorder.build_record().unwrap());
     assert_eq!((kept.version, kept.wall, kept.exit, kept.interrupted.clone()), (1, 120, Some(0), None));
     assert_eq!(kept.notices, ["hello"]);
-    assert_eq!((kept.count(Outcome::Passed), kept.count(Outcome::Failed)), (1, 0));
-    assert_eq!(read_events(&recorder.folder().join("events.jsonl")).unwrap(), run("1", 100));
+    assert_eq!((kept.count_outcome(Outcome::Passed), kept.count_outcome(Outcome::Failed)), (1, 0));
+    assert_eq!(read_events(&recorder.run_dir().join("events.jsonl")).unwrap(), run("1", 100));
     assert!(fs_err::read_to_string(folder.path().join(".gitignore")).unwrap().ends_with("*\n"));
-    assert!(Recorder::create(folder.run("1")).is_err(), "a run's folder is never used twice");
+    assert!(RunRecorder::create(folder.run_dir("1")).is_err(), "a run's folder is never used twice");
 }
 
 #[test]
 fn a_killed_run_gets_its_record_from_the_events_it_left() {
     let root = tempfile::tempdir().unwrap();
-    let folder = Folder::open(root.path()).unwrap();
-    let mut recorder = Recorder::create(folder.run("1")).unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
     let mut events = run("1", 100);
     events.pop();
-    events.insert(1, Event { at: 1, fact: Fact::SessionAdded { session: facts("b"), by: SessionName::new("a") } });
-    events.iter().for_each(|event| recorder.event(event));
-    let path = recorder.folder().join("events.jsonl");
+    events.insert(
+        1,
+        RunEvent { at: 1, fact: EventKind::SessionAdded { session: facts("b"), by: SessionName::new("a") } },
+    );
+    events.iter().for_each(|event| recorder.record_event(event));
+    let path = recorder.run_dir().join("events.jsonl");
     drop(recorder);
     // The last line was being written when the power went.
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
-    drop(Recorder::create(folder.run("2")).unwrap());
-    let dead = folder.dead();
-    assert_eq!(dead.iter().map(|dead| dead.run.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    drop(RunRecorder::create(folder.run_dir("2")).unwrap());
+    let dead = folder.find_crashed_runs();
+    assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     for dead in &dead {
-        folder.bury(dead).unwrap();
+        folder.recover_crashed_run(dead).unwrap();
     }
-    let kept = folder.record("1").unwrap();
+    let kept = folder.read_record("1").unwrap();
     assert_eq!((kept.exit, kept.interrupted.as_deref()), (None, Some("killed")));
     assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(folder.runs(), ["1"], "a run that left no event is removed");
-    assert!(folder.dead().is_empty());
+    assert_eq!(folder.run_ids(), ["1"], "a run that left no event is removed");
+    assert!(folder.find_crashed_runs().is_empty());
 }
 
 #[test]
 fn damaged_records_and_events_are_named_and_passed_over() {
     let root = tempfile::tempdir().unwrap();
-    let folder = Folder::open(root.path()).unwrap();
-    fs_err::create_dir(folder.run("1")).unwrap();
-    fs_err::write(folder.run("1").join("record.json"), "{").unwrap();
-    assert!(folder.record("1").unwrap_err().to_string().contains("record.json"));
-    assert!(folder.newest(9).is_empty());
-    let events = folder.run("1").join("events.jsonl");
+    let folder = RunStore::open(root.path()).unwrap();
+    fs_err::create_dir(folder.run_dir("1")).unwrap();
+    fs_err::write(folder.run_dir("1").join("record.json"), "{").unwrap();
+    assert!(folder.read_record("1").unwrap_err().to_string().contains("record.json"));
+    assert!(folder.newest_records(9).is_empty());
+    let events = folder.run_dir("1").join("events.jsonl");
     fs_err::write(&events, "{\"at\": 1}\n").unwrap();
     assert!(read_events(&events).unwrap_err().to_string().contains("events.jsonl:1:"));
-    assert!(Record::fold(&[], Machine::here()).is_none());
-    assert!(Record::fold(&run("1", 1)[1..], Machine::here()).is_none());
+    assert!(RunRecord::from_events(&[], Machine::detect()).is_none());
+    assert!(RunRecord::from_events(&run("1", 1)[1..], Machine::detect()).is_none());
 }
 
 #[test]
 fn history_keeps_to_its_bound_and_lends_medians() {
     let root = tempfile::tempdir().unwrap();
-    let folder = Folder::open(root.path()).unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
     for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
-        let path = folder.run(&number.to_string());
+        let path = folder.run_dir(&number.to_string());
         fs_err::create_dir(&path).unwrap();
         write_record(&path, &record(&run(&number.to_string(), wall))).unwrap();
     }
-    let living = Recorder::create(folder.run("0-living")).unwrap();
-    let usual = History::new(&folder.newest(History::RUNS)).usual(&SessionName::new("a")).unwrap();
-    assert_eq!((usual.wall, usual.cpu, usual.memory), (200, Some(100), Some(1 << 20)));
-    folder.prune(2);
-    assert_eq!(folder.runs(), ["0-living", "2", "3"], "a living run stays");
+    let living = RunRecorder::create(folder.run_dir("0-living")).unwrap();
+    let usual = SessionHistory::from_records(&folder.newest_records(SessionHistory::MAX_RUNS))
+        .usual_stats(&SessionName::new("a"))
+        .unwrap();
+    assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (200, Some(100), Some(1 << 20)));
+    folder.prune_runs(2);
+    assert_eq!(folder.run_ids(), ["0-living", "2", "3"], "a living run stays");
     drop(living);
-    assert_eq!(History::new(&folder.newest(1)).usual(&SessionName::new("a")).unwrap().wall, 200);
-    assert_eq!(History::new(&[]).usual(&SessionName::new("a")), None);
+    assert_eq!(
+        SessionHistory::from_records(&folder.newest_records(1)).usual_stats(&SessionName::new("a")).unwrap().wall_ms,
+        200
+    );
+    assert_eq!(SessionHistory::from_records(&[]).usual_stats(&SessionName::new("a")), None);
 }
 
 #[test]
@@ -163,18 +171,18 @@ fn only_passes_lend_their_time() {
     let flaky = vec![attempt(1, Outcome::Failed, 0, 500), attempt(2, Outcome::Passed, 500, 540)];
     let mut retried = run("2", 50);
     retried[2] = finished("a", Outcome::Passed, flaky);
-    let Fact::SessionFinished(result) = &retried[2].fact else { unreachable!() };
-    assert_eq!((result.wall(), result.flaky), (540, true));
-    let history = History::new(&[record(&failed), record(&retried)]);
-    assert_eq!(history.usual(&SessionName::new("a")).unwrap().wall, 40);
+    let EventKind::SessionFinished(result) = &retried[2].fact else { unreachable!() };
+    assert_eq!((result.wall_time(), result.flaky), (540, true));
+    let history = SessionHistory::from_records(&[record(&failed), record(&retried)]);
+    assert_eq!(history.usual_stats(&SessionName::new("a")).unwrap().wall_ms, 40);
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
     let root = tempfile::tempdir().unwrap();
     fs_err::write(root.path().join(".noxide"), "a file").unwrap();
-    assert!(Folder::open(root.path()).is_err());
-    assert!(Folder::open(&root.path().join("missing").join("\0")).is_err());
+    assert!(RunStore::open(root.path()).is_err());
+    assert!(RunStore::open(&root.path().join("missing").join("\0")).is_err());
 }
 
 #[test]
@@ -190,7 +198,7 @@ fn outcomes_have_words_and_meanings() {
         (Outcome::Aborted, "aborted", false, true),
     ];
     for (outcome, word, satisfies, failure) in all {
-        assert_eq!((outcome.word(), outcome.satisfies(), outcome.is_failure()), (word, satisfies, failure));
+        assert_eq!((outcome.as_str(), outcome.allows_dependents(), outcome.is_failure()), (word, satisfies, failure));
         assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{word}\""), "records use the same words");
         assert_eq!(format!("{outcome:>10}").trim(), word);
     }
@@ -201,7 +209,7 @@ fn outcomes_have_words_and_meanings() {
 fn a_root_that_is_no_utf8_is_shown() {
     use std::os::unix::ffi::OsStrExt;
     let mut event = started("1", &["a"]);
-    let Fact::RunStarted(facts) = &mut event.fact else { unreachable!() };
+    let EventKind::RunStarted(facts) = &mut event.fact else { unreachable!() };
     facts.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
     assert!(serde_json::to_string(&event).unwrap().contains("/caf\u{fffd}"));
     assert!(serde_json::to_string(&record(&[event])).unwrap().contains("/caf\u{fffd}"));

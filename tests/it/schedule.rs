@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use noxide::record::Outcome;
-use noxide::run::{Scheduler, Start, Work};
+use noxide::run::{Scheduler, SchedulerTask, SessionStart};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 struct Case {
-    work: Vec<Work>,
+    work: Vec<SchedulerTask>,
     outcomes: Vec<Outcome>,
     slots: usize,
     memory: u64,
@@ -22,11 +22,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![4 => Just(Outcome::Passed), 1 => Just(Outcome::Failed), 1 => Just(Outcome::Skipped), 1 => Just(Outcome::TimedOut)]
 }
 
-fn work(at: usize) -> impl Strategy<Value = Work> {
+fn work(at: usize) -> impl Strategy<Value = SchedulerTask> {
     let needs = prop::collection::vec((0..at.max(1), any::<bool>()), 0..4.min(at + 1));
     let locks = prop::collection::btree_set(prop::sample::select(vec!["db", "net", "tree"]), 0..3);
     (needs, locks, 1..5_usize, prop::bool::weighted(0.1), 0..40_u64, 0..100_u64).prop_map(
-        move |(needs, locks, cpus, exclusive, memory, duration)| Work {
+        move |(needs, locks, cpus, exclusive, memory, duration)| SchedulerTask {
             needs: if at == 0 { Vec::new() } else { needs },
             locks: locks.into_iter().map(str::to_owned).collect(),
             cpus,
@@ -53,18 +53,18 @@ fn case() -> impl Strategy<Value = Case> {
 fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
     let mut scheduler = Scheduler::new(case.work.clone(), case.slots, case.memory);
     let mut needs: Vec<Vec<(usize, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
-    let mut running: Vec<Start> = Vec::new();
+    let mut running: Vec<SessionStart> = Vec::new();
     let mut started: Vec<usize> = Vec::new();
     let mut aborted: BTreeSet<usize> = BTreeSet::new();
     let mut ends = 0;
     loop {
-        for start in scheduler.start() {
+        for start in scheduler.start_ready() {
             prop_assert!(!started.contains(&start.session), "{} started twice", start.session);
             for (need, must_pass) in &needs[start.session] {
                 let outcome = scheduler.outcome(*need);
                 prop_assert!(outcome.is_some(), "{} before its need {need}", start.session);
                 prop_assert!(
-                    !must_pass || outcome.is_some_and(Outcome::satisfies),
+                    !must_pass || outcome.is_some_and(Outcome::allows_dependents),
                     "{} after a failed need",
                     start.session
                 );
@@ -75,36 +75,37 @@ fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
             running.push(start);
         }
         check_room(case, &running)?;
-        if scheduler.is_over() {
+        if scheduler.is_finished() {
             break;
         }
         prop_assert!(!running.is_empty(), "nothing runs and nothing is over: stuck");
         let next = case.order[ends % case.order.len()] % running.len();
         let ended = running.swap_remove(next).session;
-        for abort in scheduler.finish(ended, case.outcomes[ended]) {
-            prop_assert!(needs[abort.session].contains(&(abort.because, true)));
-            prop_assert!(!scheduler.outcome(abort.because).is_some_and(Outcome::satisfies));
+        for abort in scheduler.finish_session(ended, case.outcomes[ended]) {
+            prop_assert!(needs[abort.session].contains(&(abort.failed_requirement, true)));
+            prop_assert!(!scheduler.outcome(abort.failed_requirement).is_some_and(Outcome::allows_dependents));
             prop_assert!(aborted.insert(abort.session), "{} aborted twice", abort.session);
         }
         ends += 1;
         if let Some((_, session)) = case.postpone.filter(|(after, _)| *after == ends) {
             let was_waiting = scheduler.is_waiting(session);
-            let more = scheduler.postpone(session);
+            let more = scheduler.postpone_session(session);
             prop_assert!(was_waiting || more.is_empty());
             needs[session].extend(more.into_iter().map(|need| (need, false)));
         }
     }
     prop_assert!(running.is_empty());
     for (session, _) in case.work.iter().enumerate() {
-        let failed_need =
-            needs[session].iter().any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::satisfies));
+        let failed_need = needs[session]
+            .iter()
+            .any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::allows_dependents));
         prop_assert_eq!(aborted.contains(&session), failed_need, "session {}", session);
         prop_assert_eq!(started.contains(&session), !failed_need);
     }
     Ok(started)
 }
 
-fn check_room(case: &Case, running: &[Start]) -> Result<(), TestCaseError> {
+fn check_room(case: &Case, running: &[SessionStart]) -> Result<(), TestCaseError> {
     let slots: Vec<usize> = running.iter().flat_map(|start| start.slots.clone()).collect();
     let distinct: BTreeSet<usize> = slots.iter().copied().collect();
     prop_assert_eq!(slots.len(), distinct.len(), "a slot held twice");
@@ -133,38 +134,38 @@ proptest! {
 }
 
 /// How long a run takes when each session takes its duration; `starts` lists when each starts.
-fn simulate(work: &[Work], slots: usize) -> (u64, Vec<u64>) {
+fn simulate(work: &[SchedulerTask], slots: usize) -> (u64, Vec<u64>) {
     let mut scheduler = Scheduler::new(work.to_vec(), slots, 0);
     let (mut now, mut starts) = (0, vec![u64::MAX; work.len()]);
     let mut running: Vec<(u64, usize)> = Vec::new();
     loop {
-        for start in scheduler.start() {
+        for start in scheduler.start_ready() {
             starts[start.session] = now;
             running.push((now + work[start.session].duration, start.session));
         }
         running.sort_unstable();
         if running.is_empty() {
-            assert!(scheduler.is_over());
+            assert!(scheduler.is_finished());
             return (now, starts);
         }
         let (end, session) = running.remove(0);
         now = end;
-        scheduler.finish(session, Outcome::Passed);
+        scheduler.finish_session(session, Outcome::Passed);
     }
 }
 
-fn lasting(duration: u64) -> Work {
-    Work { duration, cpus: 1, ..Work::default() }
+fn lasting(duration: u64) -> SchedulerTask {
+    SchedulerTask { duration, cpus: 1, ..SchedulerTask::default() }
 }
 
-fn holding(duration: u64, lock: &str) -> Work {
-    Work { locks: vec![lock.to_owned()], ..lasting(duration) }
+fn holding(duration: u64, lock: &str) -> SchedulerTask {
+    SchedulerTask { locks: vec![lock.to_owned()], ..lasting(duration) }
 }
 
 #[test]
 fn the_longest_goes_first() {
     // The case of nox's -j: six of one second and one of six, which it starts last and needs ten for.
-    let work: Vec<Work> = [1, 1, 1, 1, 1, 1, 6].into_iter().map(lasting).collect();
+    let work: Vec<SchedulerTask> = [1, 1, 1, 1, 1, 1, 6].into_iter().map(lasting).collect();
     assert_eq!(simulate(&work, 2).0, 6);
 }
 
@@ -178,9 +179,9 @@ fn a_chain_under_one_lock_counts_as_a_path() {
 
 #[test]
 fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
-    let mut work: Vec<Work> = (0..6).map(|_| lasting(10)).collect();
-    work.push(Work { exclusive: true, ..lasting(5) });
-    work.push(Work { needs: vec![(6, true)], ..lasting(30) });
+    let mut work: Vec<SchedulerTask> = (0..6).map(|_| lasting(10)).collect();
+    work.push(SchedulerTask { exclusive: true, ..lasting(5) });
+    work.push(SchedulerTask { needs: vec![(6, true)], ..lasting(30) });
     let (total, starts) = simulate(&work, 2);
     assert_eq!(starts[6], 0, "its path of 35 is the longest, so it goes first");
     assert_eq!(total, 5 + 50);
@@ -191,12 +192,12 @@ fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
 
 #[test]
 fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
-    let mut work: Vec<Work> = (0..20).map(|_| lasting(10)).collect();
-    work.push(Work { cpus: 2, ..lasting(15) });
+    let mut work: Vec<SchedulerTask> = (0..20).map(|_| lasting(10)).collect();
+    work.push(SchedulerTask { cpus: 2, ..lasting(15) });
     let (_, starts) = simulate(&work, 2);
     assert_eq!(starts[20], 0, "the longest single session");
     let mut late = work.clone();
-    late[20] = Work { cpus: 9, needs: vec![(0, false)], ..lasting(15) };
+    late[20] = SchedulerTask { cpus: 9, needs: vec![(0, false)], ..lasting(15) };
     let (_, starts) = simulate(&late, 2);
     assert!(starts[20] <= 20, "it started at {}", starts[20]);
 }
@@ -204,17 +205,17 @@ fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
 #[test]
 fn what_the_run_waits_for_is_critical() {
     let mut work = vec![lasting(10), holding(7, "db"), holding(21, "db")];
-    work.push(Work { needs: vec![(0, true)], ..lasting(5) });
+    work.push(SchedulerTask { needs: vec![(0, true)], ..lasting(5) });
     let mut scheduler = Scheduler::new(work, 2, 0);
-    let starts = scheduler.start();
+    let starts = scheduler.start_ready();
     assert_eq!(starts.iter().map(|start| (start.session, start.critical)).collect::<Vec<_>>(), [(2, true), (0, false)]);
-    scheduler.finish(2, Outcome::Passed);
-    assert!(!scheduler.start()[0].critical, "10 and 5 behind it are longer than 7");
+    scheduler.finish_session(2, Outcome::Passed);
+    assert!(!scheduler.start_ready()[0].critical, "10 and 5 behind it are longer than 7");
 }
 
 #[test]
 fn equals_keep_the_order_of_the_file() {
-    let work: Vec<Work> = (0..5).map(|_| lasting(3)).collect();
+    let work: Vec<SchedulerTask> = (0..5).map(|_| lasting(3)).collect();
     let (_, starts) = simulate(&work, 1);
     assert_eq!(starts, [0, 3, 6, 9, 12]);
 }
@@ -222,29 +223,33 @@ fn equals_keep_the_order_of_the_file() {
 #[test]
 fn more_memory_than_there_is_runs_alone() {
     let mut scheduler = Scheduler::new(
-        vec![Work { memory: 10, ..lasting(1) }, Work { memory: 99, ..lasting(9) }, Work { memory: 10, ..lasting(1) }],
+        vec![
+            SchedulerTask { memory: 10, ..lasting(1) },
+            SchedulerTask { memory: 99, ..lasting(9) },
+            SchedulerTask { memory: 10, ..lasting(1) },
+        ],
         4,
         50,
     );
-    assert_eq!(scheduler.start().len(), 1);
-    assert!(scheduler.start().is_empty());
-    scheduler.finish(1, Outcome::Passed);
-    assert_eq!(scheduler.start().len(), 2);
+    assert_eq!(scheduler.start_ready().len(), 1);
+    assert!(scheduler.start_ready().is_empty());
+    scheduler.finish_session(1, Outcome::Passed);
+    assert_eq!(scheduler.start_ready().len(), 2);
     assert_eq!(scheduler.abort_waiting(), Vec::<usize>::new());
 }
 
 #[test]
 fn a_notified_session_waits_for_all_that_is_unfinished() {
     let mut scheduler = Scheduler::new(vec![lasting(1), lasting(1), lasting(1)], 1, 0);
-    assert_eq!(scheduler.start(), [Start { session: 0, slots: vec![0], critical: true }]);
-    let added = scheduler.add(lasting(50));
-    assert_eq!(scheduler.postpone(added), [0, 1, 2]);
-    assert_eq!(scheduler.postpone(added), Vec::<usize>::new(), "known already");
-    assert_eq!(scheduler.postpone(0), Vec::<usize>::new(), "it runs");
+    assert_eq!(scheduler.start_ready(), [SessionStart { session: 0, slots: vec![0], critical: true }]);
+    let added = scheduler.add_task(lasting(50));
+    assert_eq!(scheduler.postpone_session(added), [0, 1, 2]);
+    assert_eq!(scheduler.postpone_session(added), Vec::<usize>::new(), "known already");
+    assert_eq!(scheduler.postpone_session(0), Vec::<usize>::new(), "it runs");
     for expected in 1..=3 {
-        scheduler.finish(expected - 1, Outcome::Passed);
-        assert_eq!(scheduler.start()[0].session, expected);
+        scheduler.finish_session(expected - 1, Outcome::Passed);
+        assert_eq!(scheduler.start_ready()[0].session, expected);
     }
-    scheduler.finish(3, Outcome::Failed);
-    assert!(scheduler.is_over());
+    scheduler.finish_session(3, Outcome::Failed);
+    assert!(scheduler.is_finished());
 }

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use noxide::project::{Finished, Host, HostEvents, HostMessage, Manifest, NoxStatus, RunOrder, SessionId};
+use noxide::project::{
+    FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, NoxfileManifest, SessionId,
+};
 
 use crate::bad_noxfile::ended;
 use crate::host::Ask;
@@ -20,20 +22,20 @@ const HEAD: &str = "import nox, os, signal, subprocess, sys, tempfile, time, pat
 struct Started {
     project: Project,
     host: Host,
-    events: HostEvents,
+    events: HostMessages,
     pid: u32,
 }
 
 impl Started {
-    fn new(body: &str, order: impl FnOnce(&mut RunOrder)) -> Self {
+    fn new(body: &str, order: impl FnOnce(&mut HostRunRequest)) -> Self {
         let project = Project::new(&format!("{HEAD}{body}"));
         let (mut host, _) = start(&project);
-        let mut first = RunOrder::new(SessionId(0));
+        let mut first = HostRunRequest::new(SessionId(0));
         order(&mut first);
         let log = File::create(project.beside().join("log")).unwrap();
-        host.run(&first, log.as_fd(), log.as_fd()).unwrap();
-        let mut events = host.listen();
-        let Some(HostMessage::Started { pid, .. }) = events.next() else { panic!("{}", host.last_output()) };
+        host.run_session(&first, log.as_fd(), log.as_fd()).unwrap();
+        let mut events = host.take_messages();
+        let Some(HostMessage::Started { pid, .. }) = events.next() else { panic!("{}", host.captured_output()) };
         Self { project, host, events, pid }
     }
 
@@ -54,7 +56,7 @@ impl Started {
         panic!("no {text:?} in {:?}", self.log());
     }
 
-    fn finished(&mut self) -> Finished {
+    fn finished(&mut self) -> FinishedMessage {
         match self.events.next() {
             Some(HostMessage::Finished(finished)) => finished,
             other => panic!("{other:?}: {}", self.log()),
@@ -66,7 +68,7 @@ impl Started {
     }
 }
 
-fn start(project: &Project) -> (Host, Manifest) {
+fn start(project: &Project) -> (Host, NoxfileManifest) {
     Ask::args(&[]).start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()))
 }
 
@@ -194,10 +196,10 @@ fn a_terminal_becomes_the_sessions_own() {
     rustix::pty::unlockpt(&master).unwrap();
     let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
     let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    let mut order = RunOrder::new(SessionId(0));
+    let mut order = HostRunRequest::new(SessionId(0));
     order.tty = true;
-    host.run(&order, slave.as_fd(), slave.as_fd()).unwrap();
-    let finished = host.listen().find_map(|message| match message {
+    host.run_session(&order, slave.as_fd(), slave.as_fd()).unwrap();
+    let finished = host.take_messages().find_map(|message| match message {
         HostMessage::Finished(finished) => Some(finished),
         _ => None,
     });
@@ -327,10 +329,10 @@ fn an_order_for_no_session_is_answered() {
     let project = Project::new(&format!("{HEAD}@nox.session\ndef one(session): pass\n"));
     let (mut host, _) = start(&project);
     let log = File::create(project.beside().join("log")).unwrap();
-    host.run(&RunOrder::new(SessionId(7)), log.as_fd(), log.as_fd()).unwrap();
-    host.run(&RunOrder::new(SessionId(0)), log.as_fd(), log.as_fd()).unwrap();
+    host.run_session(&HostRunRequest::new(SessionId(7)), log.as_fd(), log.as_fd()).unwrap();
+    host.run_session(&HostRunRequest::new(SessionId(0)), log.as_fd(), log.as_fd()).unwrap();
     let finished: Vec<_> = host
-        .listen()
+        .take_messages()
         .filter_map(|message| match message {
             HostMessage::Finished(finished) => Some((finished.id.0, finished.status)),
             _ => None,

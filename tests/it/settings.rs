@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use noxide::cli::mistakes;
-use noxide::config::{Flags, Jobs, Origin, Settings, SettingsError, SettingsFile, load};
-use noxide::output::Paint;
-use noxide::run::{Backoff, CacheMode, FlakyMode, OutputStyle, RetryPolicy, RunOptions};
+use noxide::cli::settings_diagnostics;
+use noxide::config::{JobCount, SettingOrigin, Settings, SettingsError, SettingsFile, SettingsFlags, load_settings};
+use noxide::output::OutputTheme;
+use noxide::run::{CacheMode, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions};
 use tempfile::TempDir;
 
 /// A project with settings files of these texts.
@@ -22,7 +22,7 @@ pub(crate) fn project(files: &[(&str, &str)]) -> TempDir {
 }
 
 pub(crate) fn read(text: &str) -> Result<SettingsFile, Vec<SettingsError>> {
-    load(project(&[("noxide.toml", text)]).path())
+    load_settings(project(&[("noxide.toml", text)]).path())
 }
 
 fn nothing(_: &str) -> Option<OsString> {
@@ -30,14 +30,14 @@ fn nothing(_: &str) -> Option<OsString> {
 }
 
 pub(crate) fn resolved(text: &str) -> Settings {
-    Settings::resolve(&Flags::default(), &nothing, read(text).unwrap()).unwrap()
+    Settings::resolve(&SettingsFlags::default(), &nothing, read(text).unwrap()).unwrap()
 }
 
 /// Errors as a plain renderer would show them, without the folder's name.
 pub(crate) fn shown(errors: &[SettingsError]) -> String {
     let mut text = String::new();
     for error in errors {
-        match error.spot() {
+        match error.location() {
             Some(spot) => {
                 assert_eq!(spot.text(), &spot.source.text[spot.span.clone()]);
                 writeln!(
@@ -112,38 +112,38 @@ fn every_key_is_read() {
 
 #[test]
 fn a_byte_order_mark_is_no_mistake() {
-    assert_eq!(resolved("\u{feff}jobs = 2\n").jobs.origin, Origin::File("noxide.toml:1".to_owned()));
+    assert_eq!(resolved("\u{feff}jobs = 2\n").jobs.origin, SettingOrigin::File("noxide.toml:1".to_owned()));
     assert!(wrong("\u{feff}job = 2\n").starts_with("noxide.toml:1:"));
 }
 
 #[test]
 fn without_settings_the_defaults_count() {
     for files in [&[][..], &[("pyproject.toml", "[project]\nname = 'x'\n[tool.other]\n")], &[("noxide.toml", "")]] {
-        let file = load(project(files).path()).unwrap();
-        let settings = Settings::resolve(&Flags::default(), &nothing, file).unwrap();
+        let file = load_settings(project(files).path()).unwrap();
+        let settings = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap();
         assert_eq!(settings.run_options(), RunOptions::default());
-        assert_eq!(settings.jobs.origin, Origin::Default);
+        assert_eq!(settings.jobs.origin, SettingOrigin::Default);
     }
 }
 
 #[test]
 fn the_example_shows_locks_and_solitude() {
-    let file = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")).unwrap();
-    let options = Settings::resolve(&Flags::default(), &nothing, file).unwrap().run_options();
+    let file = load_settings(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")).unwrap();
+    let options = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap().run_options();
     for session in ["unit_tests", "integration_tests"] {
-        assert_eq!(options.for_session(session, &[]).locks, ["template-db"]);
+        assert_eq!(options.session_options(session, &[]).locks, ["template-db"]);
     }
-    assert_eq!(options.for_session("benchmark", &[]).exclusive, Some(true));
+    assert_eq!(options.session_options("benchmark", &[]).exclusive, Some(true));
 }
 
 #[test]
 fn a_table_in_pyproject_is_read_alike() {
     let text = "[project]\nname = 'x'\n\n[tool.noxide]\njobs = 2\n\n[tool.noxide.sessions.lint]\ncpus = 1\n";
-    let file = load(project(&[("pyproject.toml", text)]).path()).unwrap();
-    let settings = Settings::resolve(&Flags::default(), &nothing, file).unwrap();
-    assert_eq!(settings.jobs.value, Jobs::Count(NonZeroUsize::new(2).unwrap()));
+    let file = load_settings(project(&[("pyproject.toml", text)]).path()).unwrap();
+    let settings = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap();
+    assert_eq!(settings.jobs.value, JobCount::Count(NonZeroUsize::new(2).unwrap()));
     assert_eq!(settings.jobs.origin.to_string(), "pyproject.toml:5");
-    assert_eq!(settings.rules()[0].place, "pyproject.toml:7");
+    assert_eq!(settings.session_rules()[0].location, "pyproject.toml:7");
 }
 
 #[test]
@@ -180,14 +180,15 @@ fn all_that_is_wrong_is_told_at_once() {
 #[test]
 fn in_pyproject_places_are_named_in_full() {
     let text = "[tool.noxide]\njobs = '4'\ncpus = 2\n[tool.noxide.sessions.tests]\noutput = 'quiet'\n";
-    let errors = load(project(&[("pyproject.toml", text)]).path()).unwrap_err();
+    let errors = load_settings(project(&[("pyproject.toml", text)]).path()).unwrap_err();
     insta::assert_snapshot!("in_pyproject", shown(&errors));
     assert_eq!(errors[1].to_string(), "pyproject.toml:3:1: unknown key `cpus`");
 }
 
 /// All errors as drawn, a blank line between two.
 fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
-    let shown = mistakes(errors).into_iter().map(|mistake| mistake.render(Paint { color, unicode }, None));
+    let shown =
+        settings_diagnostics(errors).into_iter().map(|mistake| mistake.render(OutputTheme { color, unicode }, None));
     shown.collect::<Vec<_>>().join("\n")
 }
 
@@ -197,9 +198,9 @@ fn people_see_the_line_and_a_pointer() {
     let text = "jobs = 2\n\n[sessions.\"größe-3.12\"]\nlokcs = ['db']\nretries = {\n  delay = 1,\n}\ncpus =\n";
     let mut errors = read(&text.replace("cpus =\n", "")).unwrap_err();
     errors.extend(read(text).unwrap_err());
-    errors.extend(resolved("[sessions.\"größe-3.12\"]\n").check_names(&["größe-3.13"]));
+    errors.extend(resolved("[sessions.\"größe-3.12\"]\n").validate_session_names(&["größe-3.13"]));
     let table = "[tool.noxide]\n";
-    errors.extend(load(project(&[("noxide.toml", ""), ("pyproject.toml", table)]).path()).unwrap_err());
+    errors.extend(load_settings(project(&[("noxide.toml", ""), ("pyproject.toml", table)]).path()).unwrap_err());
     insta::assert_snapshot!("seen", format!("{}\n{}", drawn(&errors, false, true), drawn(&errors[..1], false, false)));
     assert!(drawn(&errors, true, true).contains("\u{1b}["));
 }
@@ -214,24 +215,25 @@ fn wide_characters_and_carriage_returns_count_as_people_count() {
 fn two_files_are_one_too_many() {
     let tables = "[project]\n\n[tool.noxide]\njobs = 1\n";
     let both = project(&[("noxide.toml", "jobs = 2\n"), ("pyproject.toml", tables)]);
-    insta::assert_snapshot!("two_files", shown(&load(both.path()).unwrap_err()));
+    insta::assert_snapshot!("two_files", shown(&load_settings(both.path()).unwrap_err()));
     // No table, no contradiction.
     let one = project(&[("noxide.toml", "jobs = 2\n"), ("pyproject.toml", "[project]\n")]);
-    assert!(load(one.path()).is_ok());
+    assert!(load_settings(one.path()).is_ok());
 }
 
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = project(&[]);
     fs_err::write(folder.path().join("noxide.toml"), b"jobs = 1 # \xff\n").unwrap();
-    let text = shown(&load(folder.path()).unwrap_err()).replace(&folder.path().display().to_string(), "PROJECT");
+    let text =
+        shown(&load_settings(folder.path()).unwrap_err()).replace(&folder.path().display().to_string(), "PROJECT");
     insta::assert_snapshot!("not_utf8", text);
     let folder = project(&[("pyproject.toml", "tool = 3\n")]);
-    insta::assert_snapshot!("tool_is_no_table", shown(&load(folder.path()).unwrap_err()));
+    insta::assert_snapshot!("tool_is_no_table", shown(&load_settings(folder.path()).unwrap_err()));
     let folder = project(&[("pyproject.toml", "[tool]\nnoxide = []\n")]);
-    insta::assert_snapshot!("noxide_is_no_table", shown(&load(folder.path()).unwrap_err()));
+    insta::assert_snapshot!("noxide_is_no_table", shown(&load_settings(folder.path()).unwrap_err()));
     let folder = project(&[("pyproject.toml", "[project\n")]);
-    insta::assert_snapshot!("pyproject_is_no_toml", shown(&load(folder.path()).unwrap_err()));
+    insta::assert_snapshot!("pyproject_is_no_toml", shown(&load_settings(folder.path()).unwrap_err()));
 }
 
 #[test]
@@ -249,7 +251,7 @@ fn wrong_variables_are_told_at_once_even_under_a_flag() {
             _ => None,
         }
     };
-    let flags = Flags { timeout: Some(Duration::from_secs(1)), ..Flags::default() };
+    let flags = SettingsFlags { timeout: Some(Duration::from_secs(1)), ..SettingsFlags::default() };
     let errors = Settings::resolve(&flags, &variables, SettingsFile::default()).unwrap_err();
     insta::assert_snapshot!("variables", shown(&errors));
     assert!(errors.iter().all(|error| error.hint().is_none()));
@@ -262,9 +264,17 @@ fn sessions_that_nobody_has_are_told_with_the_nearest() {
         "[sessions.zebra]\n[sessions.\"tests-3.12(db='pg')\"]\n",
     ));
     let names = ["lint", "unit_tests", "tests", "tests-3.12(db='pg')", "tests-3.12"];
-    insta::assert_snapshot!("unknown_sessions", shown(&settings.check_names(&names)));
+    insta::assert_snapshot!("unknown_sessions", shown(&settings.validate_session_names(&names)));
     assert_eq!(
-        settings.check_names(&["lint", "unit_test", "lnit", "build_docs", "tests-3.12(db='pg')", "test-1", "zebra"]),
+        settings.validate_session_names(&[
+            "lint",
+            "unit_test",
+            "lnit",
+            "build_docs",
+            "tests-3.12(db='pg')",
+            "test-1",
+            "zebra"
+        ]),
         []
     );
 }
@@ -273,8 +283,8 @@ fn sessions_that_nobody_has_are_told_with_the_nearest() {
 #[test]
 fn flag_over_variable_over_file_over_default() {
     let file = || read(EVERYTHING).unwrap();
-    let flags = Flags {
-        jobs: Some(Jobs::Auto),
+    let flags = SettingsFlags {
+        jobs: Some(JobCount::Auto),
         fail_fast: Some(None),
         timeout: Some(Duration::ZERO),
         idle_timeout: Some(Duration::from_secs(1)),
@@ -323,10 +333,10 @@ fn flag_over_variable_over_file_over_default() {
         row!(jobs fail_fast timeout idle_timeout leak_timeout grace load_timeout retries flaky output history logs log_name nox);
         text
     };
-    let resolve = |flags: &Flags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {
+    let resolve = |flags: &SettingsFlags, variables: &dyn Fn(&str) -> Option<OsString>, file: SettingsFile| {
         table(&Settings::resolve(flags, variables, file).unwrap())
     };
-    let none = Flags::default();
+    let none = SettingsFlags::default();
     insta::assert_snapshot!("flags_win", resolve(&flags, &variables, file()));
     insta::assert_snapshot!("variables_win", resolve(&none, &variables, file()));
     insta::assert_snapshot!("file_wins", resolve(&none, &nothing, file()));
@@ -336,9 +346,12 @@ fn flag_over_variable_over_file_over_default() {
 #[test]
 fn nox_parallel_speaks_only_where_nobody_else_does() {
     let variables = |name: &str| (name == "NOX_PARALLEL").then(|| OsString::from("4"));
-    let resolve = |file| Settings::resolve(&Flags::default(), &variables, file).unwrap().jobs;
+    let resolve = |file| Settings::resolve(&SettingsFlags::default(), &variables, file).unwrap().jobs;
     let lent = resolve(SettingsFile::default());
-    assert_eq!((lent.value.count(), lent.origin), (NonZeroUsize::new(4), Origin::Variable("NOX_PARALLEL".to_owned())));
+    assert_eq!(
+        (lent.value.count(), lent.origin),
+        (NonZeroUsize::new(4), SettingOrigin::Variable("NOX_PARALLEL".to_owned()))
+    );
     assert_eq!(resolve(read("jobs = 2").unwrap()).value.count(), NonZeroUsize::new(2));
     assert_eq!(resolve(read("jobs = 'auto'").unwrap()).value.count(), None);
 }
@@ -349,17 +362,18 @@ fn a_flag_outdoes_the_rules_of_single_sessions_too() {
         "timeout = '1h'\n[sessions.slow]\ntimeout = '2h'\nidle-timeout = '3m'\nretries = { count = 1, delay = '5s' }\n",
     )
     .unwrap();
-    let slow = |flags: &Flags| {
-        Settings::resolve(flags, &nothing, file.clone()).unwrap().run_options().for_session("slow", &[])
+    let slow = |flags: &SettingsFlags| {
+        Settings::resolve(flags, &nothing, file.clone()).unwrap().run_options().session_options("slow", &[])
     };
-    let by_file = slow(&Flags::default());
+    let by_file = slow(&SettingsFlags::default());
     assert_eq!(by_file.timeout, Some(Duration::from_hours(2)));
     assert_eq!(by_file.idle_timeout, Some(Duration::from_mins(3)));
     let minute = Some(Duration::from_mins(1));
-    let by_flag = slow(&Flags { timeout: minute, idle_timeout: minute, retries: Some(4), ..Flags::default() });
+    let by_flag =
+        slow(&SettingsFlags { timeout: minute, idle_timeout: minute, retries: Some(4), ..SettingsFlags::default() });
     assert_eq!((by_flag.timeout, by_flag.idle_timeout), (minute, minute));
     // How long to wait between attempts stays the file's word.
-    let retries = RetryPolicy { count: 4, delay: Duration::from_secs(5), backoff: Backoff::Fixed };
+    let retries = RetryPolicy { count: 4, delay: Duration::from_secs(5), backoff: RetryBackoff::Fixed };
     assert_eq!(by_flag.retries, retries);
 }
 
@@ -373,8 +387,8 @@ fn rules_fold_in_file_order() {
     ))
     .run_options();
     let signatures = ["tests-3.12(db='pg')".to_owned(), "tests-3.12".to_owned()];
-    insta::assert_debug_snapshot!("folded", options.for_session("tests", &signatures));
-    let other = options.for_session("docs", &["docs".to_owned()]);
+    insta::assert_debug_snapshot!("folded", options.session_options("tests", &signatures));
+    let other = options.session_options("docs", &["docs".to_owned()]);
     assert_eq!(other.timeout, Some(Duration::from_hours(1)));
     assert_eq!(other.retries.count, 1);
     assert_eq!(options.rules_for("tests", &[]).count(), 1);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use noxide::config::{load, schema_json};
+use noxide::config::{load_settings, schema_json};
 use noxide::run::RunOptions;
 
 use crate::settings::{project, resolved, shown, wrong};
@@ -50,7 +50,8 @@ fn the_handbooks_examples_are_right() {
     let examples: Vec<&str> = handbook.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(!examples.is_empty());
     for example in examples {
-        load(project(&[("pyproject.toml", example)]).path()).unwrap_or_else(|errors| panic!("{}", shown(&errors)));
+        load_settings(project(&[("pyproject.toml", example)]).path())
+            .unwrap_or_else(|errors| panic!("{}", shown(&errors)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use noxide::project::{Host, HostEvents, HostMessage, NoxStatus, RunOrder, SessionId};
+use noxide::project::{Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
 
 use crate::bad_noxfile::ended;
 use crate::host::{Ask, run};
@@ -22,7 +22,7 @@ const THREE: &str = "import nox, os, pathlib, time\nnox.options.default_venv_bac
 struct Sessions {
     project: Project,
     host: Host,
-    events: HostEvents,
+    events: HostMessages,
     first: u32,
 }
 
@@ -31,7 +31,7 @@ impl Sessions {
     fn new(more: usize) -> Self {
         let project = Project::new(THREE);
         let (mut host, _) = Ask::args(&[]).start(&project).unwrap_or_else(|error| panic!("{error}"));
-        let events = host.listen();
+        let events = host.take_messages();
         let mut sessions = Self { project, host, events, first: 0 };
         sessions.first = sessions.start(0, more);
         sessions
@@ -41,11 +41,11 @@ impl Sessions {
     fn start(&mut self, id: usize, more: usize) -> u32 {
         let log = File::create(self.project.beside().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
-        let order = RunOrder { env, more, ..RunOrder::new(SessionId(id)) };
-        self.host.run(&order, log.as_fd(), log.as_fd()).unwrap();
+        let order = HostRunRequest { env, more, ..HostRunRequest::new(SessionId(id)) };
+        self.host.run_session(&order, log.as_fd(), log.as_fd()).unwrap();
         match self.events.next() {
             Some(HostMessage::Started { id: started, pid }) if started == SessionId(id) => pid,
-            other => panic!("{other:?}: {}", self.host.last_output()),
+            other => panic!("{other:?}: {}", self.host.captured_output()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use noxide::record::{Event, Folder, Outcome, Record, RecordedSession, SessionResult};
+use noxide::record::{Outcome, RecordedSession, RunEvent, RunRecord, RunStore, SessionResult};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Project;
@@ -135,7 +135,7 @@ impl Over {
     }
 
     /// The newest record.
-    pub(crate) fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> RunRecord {
         newest(&self.root).unwrap_or_else(|| panic!("no record: {}", self.text))
     }
 
@@ -154,20 +154,20 @@ impl Over {
     /// What an attempt of a session printed.
     pub(crate) fn log(&self, name: &str, attempt: usize) -> Vec<u8> {
         let path = self.session(name).attempts[attempt - 1].log.clone();
-        std::fs::read(Folder::existing(&self.root).unwrap().run(&self.record().run).join(path)).unwrap()
+        std::fs::read(RunStore::open_existing(&self.root).unwrap().run_dir(&self.record().run).join(path)).unwrap()
     }
 }
 
 /// The newest record below a project.
-pub(crate) fn newest(root: &Path) -> Option<Record> {
-    Folder::existing(root)?.newest(1).pop()
+pub(crate) fn newest(root: &Path) -> Option<RunRecord> {
+    RunStore::open_existing(root)?.newest_records(1).pop()
 }
 
 /// The events of the newest run.
-pub(crate) fn events(root: &Path) -> Vec<Event> {
-    let folder = Folder::existing(root).unwrap();
-    let run = folder.runs().pop().unwrap();
-    noxide::record::read_events(&folder.run(&run).join("events.jsonl")).unwrap()
+pub(crate) fn events(root: &Path) -> Vec<RunEvent> {
+    let folder = RunStore::open_existing(root).unwrap();
+    let run = folder.run_ids().pop().unwrap();
+    noxide::record::read_events(&folder.run_dir(&run).join("events.jsonl")).unwrap()
 }
 
 /// The largest resident set that a process had so far, in KiB; none for one that is gone.

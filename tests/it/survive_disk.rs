@@ -124,7 +124,7 @@ fn a_reader_that_goes_away_ends_no_run() {
         assert!(line.contains("3 sessions"), "{line}");
         let done = child.wait_with_output().unwrap();
         assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""), "{style}");
-        assert_eq!(newest(project.root()).unwrap().count(Outcome::Passed), 3);
+        assert_eq!(newest(project.root()).unwrap().count_outcome(Outcome::Passed), 3);
     }
     let mut command = project.command("sh");
     command.args(["-c", "exec \"$0\" run >&- 2>&-", env!("CARGO_BIN_EXE_noxide")]);

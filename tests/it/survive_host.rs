@@ -99,8 +99,8 @@ fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
     let over = Run::whole(&project, &["-s", "later"]);
     assert_eq!(over.code(), 0, "{}", over.text);
     assert_eq!(living("635.35"), [""; 0]);
-    let folder = noxide::record::Folder::existing(project.root()).unwrap();
-    let dead = folder.record(&folder.runs()[0]).unwrap();
+    let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
+    let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
     assert_eq!((dead.exit, dead.interrupted.as_deref()), (None, Some("killed")));
 }
 
@@ -127,8 +127,8 @@ fn runs_begun_together_in_one_tree_leave_each_other_alone() {
     for mut run in runs {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
-    let folder = noxide::record::Folder::existing(project.root()).unwrap();
-    assert_eq!(folder.newest(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
+    let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
+    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
 }
 
 /// The host's own functions, with a look at /proc in which the child comes before its parent, as where process

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use noxide::record::{Fact, Outcome};
+use noxide::record::{EventKind, Outcome};
 use rustix::process::Signal;
 
 use crate::survive::{Run, events, graced, living, noxide, project, shell};
@@ -79,7 +79,7 @@ fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
     let delays: Vec<u64> = events(project.root())
         .into_iter()
         .filter_map(|event| match event.fact {
-            Fact::SessionRetried { session, delay, .. } if session.as_str() == "flaky" => Some(delay),
+            EventKind::SessionRetried { session, delay, .. } if session.as_str() == "flaky" => Some(delay),
             _ => None,
         })
         .collect();

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use noxide::record::{Folder, History};
+use noxide::record::{RunStore, SessionHistory};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use crate::support::Project;
@@ -246,10 +246,10 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
         let what = format!("round {round} after {sent:?}");
         let status = end(noxide, &what);
         assert_eq!(living(round), [""; 0], "{what}: {status}");
-        let folder = Folder::existing(project.root());
-        let all = folder.as_ref().map(Folder::runs).unwrap_or_default();
+        let folder = RunStore::open_existing(project.root());
+        let all = folder.as_ref().map(RunStore::run_ids).unwrap_or_default();
         for run in &all {
-            folder.as_ref().unwrap().record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
+            folder.as_ref().unwrap().read_record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
         }
         let recorded = all.last().cloned().filter(|_| all.len() > runs);
         runs = all.len();
@@ -272,7 +272,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
 fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let project = graced("60ms", SESSIONS);
     project.write("noxide.toml", "grace = '60ms'\nhistory = 1000\n");
-    let folder = |project: &Project| Folder::existing(project.root()).unwrap();
+    let folder = |project: &Project| RunStore::open_existing(project.root()).unwrap();
     let whole = |round: u32| {
         let status = end(start(&project, round), "a whole run");
         let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
@@ -280,16 +280,16 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         assert_eq!(living(round), [""; 0], "of a whole run");
     };
     whole(own);
-    let first = folder(&project).runs();
-    let kept = std::fs::read(folder(&project).run(&first[0]).join("record.json")).unwrap();
+    let first = folder(&project).run_ids();
+    let kept = std::fs::read(folder(&project).run_dir(&first[0]).join("record.json")).unwrap();
     let mut killed = Vec::new();
     for (round, mut dice) in rounds(seed, next) {
-        let before = folder(&project).runs().len();
+        let before = folder(&project).run_ids().len();
         let mut noxide = start(&project, round);
         some_moment(&project, &mut dice);
         noxide.kill().unwrap();
         let status = noxide.wait().unwrap();
-        let ran = folder(&project).runs().len() > before;
+        let ran = folder(&project).run_ids().len() > before;
         count(
             tally,
             if status.signal() != Some(9) {
@@ -312,15 +312,15 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
         assert_eq!(living(round), [""; 0], "round {round}");
     }
     let folder = folder(&project);
-    for run in folder.runs() {
-        let record = folder.record(&run).unwrap_or_else(|error| panic!("{error}"));
+    for run in folder.run_ids() {
+        let record = folder.read_record(&run).unwrap_or_else(|error| panic!("{error}"));
         assert!(record.exit == Some(0) || record.interrupted.as_deref() == Some("killed"), "{run}: {record:?}");
-        let claim = noxide::fs::Claim::take(&folder.run(&run).join("alive")).unwrap();
+        let claim = noxide::fs::FileLock::try_acquire(&folder.run_dir(&run).join("alive")).unwrap();
         assert!(claim.is_some(), "{run} is still locked");
         count(tally, if record.exit.is_some() { "records of whole runs" } else { "records of killed runs" });
     }
-    assert!(folder.dead().is_empty());
-    assert_eq!(std::fs::read(folder.run(&first[0]).join("record.json")).unwrap(), kept, "history intact");
-    let history = History::new(&folder.newest(1_000));
-    assert!(history.usual(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall >= 300));
+    assert!(folder.find_crashed_runs().is_empty());
+    assert_eq!(std::fs::read(folder.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");
+    let history = SessionHistory::from_records(&folder.newest_records(1_000));
+    assert!(history.usual_stats(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall_ms >= 300));
 }

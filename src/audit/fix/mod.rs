@@ -1,7 +1,7 @@
 //! Fixes as data: edits of bytes, and the change of meaning that they must make and no other.
 
-mod change;
-mod gates;
+mod edit;
+mod validate;
 
-pub use change::{Change, Edit, Fix, Segment};
-pub use gates::{Gate, edited, pass, pass_text};
+pub use edit::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+pub use validate::{FixError, apply_edits, validate_text_fix, validate_yaml_fix};

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX305",
         name: "artifact-version",
-        what: "A version of the artifact actions that this forge does not serve.",
+        summary: "A version of the artifact actions that this forge does not serve.",
     },
-    why: "GitHub has switched version 3 and older off; Forgejo serves the protocol of version 3, and of version 4 only through its own forks.",
+    rationale: "GitHub has switched version 3 and older off; Forgejo serves the protocol of version 3, and of version 4 only through its own forks.",
     evidence: "3 of the sampled steps; docs of both forges.",
     advice: "GitHub: version 4. Forgejo: `forgejo/upload-artifact@v4`, or version 3 of the stock ones.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
     dialects: &[Dialect::Forgejo, Dialect::Github],
-    bad: &[(
+    bad_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
         with: {name: log, path: build/tests.log}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -37,35 +37,33 @@ jobs:
         with: {name: log, path: build/tests.log}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         for step in &view.job.steps {
-            let Some(action) = step
-                .action
-                .as_ref()
-                .filter(|action| action.is("actions/upload-artifact") || action.is("actions/download-artifact"))
-            else {
+            let Some(action) = step.action.as_ref().filter(|action| {
+                action.is_named("actions/upload-artifact") || action.is_named("actions/download-artifact")
+            }) else {
                 continue;
             };
-            let (Some(major), Some(uses)) = (action.major(), &step.uses) else { continue };
+            let (Some(major), Some(uses)) = (action.major_version(), &step.uses) else { continue };
             let own = format!(
                 "{}/forgejo/{}@v4",
-                Dialect::Forgejo.action_host().replace("https://data", "https://code"),
+                Dialect::Forgejo.default_action_host().replace("https://data", "https://code"),
                 action.name.rsplit('/').next().unwrap_or_default()
             );
             match view.workflow.dialect {
                 Dialect::Github if major <= 3 => {
-                    let fix = fixes::step::bump(&view, step, "v6");
-                    found.report(view.source(), uses.span, "GitHub no longer serves this version").fix(fix);
+                    let fix = fixes::step_edit::set_action_version(&view, step, "v6");
+                    found.report(view.source(), uses.span, "GitHub no longer serves this version").set_fix(fix);
                 }
                 Dialect::Forgejo if major >= 4 && action.host.is_none() => {
-                    let fix = fixes::step::replace_uses(&view, step, &own, "use Forgejo's fork");
+                    let fix = fixes::step_edit::replace_uses(&view, step, &own, "use Forgejo's fork");
                     found
                         .report(view.source(), uses.span, "Forgejo does not serve the protocol of this version")
-                        .fix(fix);
+                        .set_fix(fix);
                 }
                 _ => {}
             }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX409", name: "bare-uses", what: "An action is named without its host." },
-    why: "A bare name is looked up at the instance's default host, `data.forgejo.org` unless set otherwise, which has few actions: `astral-sh/setup-uv` usually does not resolve.",
+    ident: RuleIdent { id: "NX409", name: "bare-uses", summary: "An action is named without its host." },
+    rationale: "A bare name is looked up at the instance's default host, `data.forgejo.org` unless set otherwise, which has few actions: `astral-sh/setup-uv` usually does not resolve.",
     evidence: "Forgejo's documentation recommends absolute addresses.",
     advice: "Write the whole address.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
     dialects: &[Dialect::Forgejo],
-    bad: &[(
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - uses: astral-sh/setup-uv@v7
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -31,24 +31,24 @@ jobs:
       - uses: https://github.com/astral-sh/setup-uv@v7
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         for step in &view.job.steps {
             let (Some(action), Some(uses)) = (&step.action, &step.uses) else { continue };
             let default = action.name.starts_with("actions/") || action.name.starts_with("forgejo/");
             if !default && action.needs_node() && action.host.is_none() && action.name.contains('/') {
                 let whole = format!("https://github.com/{}", uses.value);
-                let fix = fixes::step::replace_uses(&view, step, &whole, "name the host");
+                let fix = fixes::step_edit::replace_uses(&view, step, &whole, "name the host");
                 found
                     .report(
                         view.source(),
                         uses.span,
                         format!("`{}` is looked up at the instance's default host", action.name),
                     )
-                    .fix(fix);
+                    .set_fix(fix);
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX115",
         name: "cache-action-hang",
-        what: "`actions/cache` before version 4 hangs at the end of the job.",
+        summary: "`actions/cache` before version 4 hangs at the end of the job.",
     },
-    why: "On Node 19 or newer its kept-alive connections hold the process for two to three minutes after the save.",
+    rationale: "On Node 19 or newer its kept-alive connections hold the process for two to three minutes after the save.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
     advice: "Use version 5: it runs on Node 24, version 4 on a Node that GitHub retires.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".github/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -37,11 +37,11 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         // Elsewhere the Node of the runner or image is not known from the files.
         let image = view.job.container.as_ref().map(|text| text.value.as_str()).unwrap_or_default();
         let node = image
@@ -52,11 +52,13 @@ fn look(project: &Project, found: &mut Found) {
         if view.workflow.dialect != Dialect::Github && node.is_none_or(|major| major < 19) {
             continue;
         }
-        for step in view.job.steps.iter().filter(|step| step.is_cache()) {
-            let old = step.action.as_ref().and_then(ActionRef::major).is_some_and(|major| major <= 3);
+        for step in view.job.steps.iter().filter(|step| step.is_cache_restore()) {
+            let old = step.action.as_ref().and_then(ActionRef::major_version).is_some_and(|major| major <= 3);
             if let (true, Some(uses)) = (old, &step.uses) {
-                let fix = fixes::step::bump(&view, step, "v5");
-                found.report(view.source(), uses.span, "this version hangs for minutes after it has saved").fix(fix);
+                let fix = fixes::step_edit::set_action_version(&view, step, "v5");
+                found
+                    .report(view.source(), uses.span, "this version hangs for minutes after it has saved")
+                    .set_fix(fix);
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX113",
         name: "cache-after-install",
-        what: "A cache of packages is restored after the first installation.",
+        summary: "A cache of packages is restored after the first installation.",
     },
-    why: "What is installed before it never comes from it: the bootstrap downloads in every run.",
+    rationale: "What is installed before it never comes from it: the bootstrap downloads in every run.",
     evidence: "W1: all nine cached jobs of the users' `ci.yml`.",
     advice: "Put the cache step before the first installation, and keep pip's cache too if pip installs.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -29,7 +29,7 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -43,43 +43,43 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for cache in &view.survey.caches {
-            if cache.kind != CacheKind::Action || !cache.keeps_python() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for cache in &view.analysis.caches {
+            if cache.kind != JobCacheKind::ActionsCache || !cache.has_python_content() {
                 continue;
             }
-            if !cache.keeps_uv() && !cache.keeps_pip() {
+            if !cache.has_uv_path() && !cache.has_pip_path() {
                 // Environments alone: what counts is the first session, not the bootstrap.
-                if let Some(call) = view.survey.calls.iter().find(|call| call.step < cache.step) {
-                    let finding = found.report(view.source(), cache.place, "restored after the first session has run");
-                    finding.also(view.source(), call.place, "this runs before the environments are there");
-                    finding.fix = fixes::step::move_step(
+                if let Some(call) = view.analysis.nox_calls.iter().find(|call| call.step_index < cache.step_index) {
+                    let finding = found.report(view.source(), cache.span, "restored after the first session has run");
+                    finding.add_related(view.source(), call.span, "this runs before the environments are there");
+                    finding.fix = fixes::step_edit::move_step(
                         &view,
-                        cache.step,
-                        call.step,
+                        cache.step_index,
+                        call.step_index,
                         "restore environments before the first session",
                     );
                 }
                 continue;
             }
-            let first = view.survey.installs.iter().find(|installed| installed.step < cache.step);
+            let first = view.analysis.installs.iter().find(|installed| installed.step_index < cache.step_index);
             if let Some(first) = first {
-                let pip = first.install.by == Installer::Pip && !cache.keeps_pip();
+                let pip = first.install.installer == PackageInstaller::Pip && !cache.has_pip_path();
                 let message = if pip {
                     "restored after the first installation, and pip's own cache is not kept"
                 } else {
                     "restored after the first installation"
                 };
-                let finding = found.report(view.source(), cache.place, message);
-                finding.also(view.source(), first.place, "this installs before the cache is there");
-                finding.fix = fixes::step::move_step(
+                let finding = found.report(view.source(), cache.span, message);
+                finding.add_related(view.source(), first.span, "this installs before the cache is there");
+                finding.fix = fixes::step_edit::move_step(
                     &view,
-                    cache.step,
-                    first.step,
+                    cache.step_index,
+                    first.step_index,
                     "restore the cache before the first installation",
                 );
             }

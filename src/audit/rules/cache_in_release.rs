@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX118",
         name: "cache-in-release",
-        what: "A job that hands something out takes packages from a cache.",
+        summary: "A job that hands something out takes packages from a cache.",
     },
-    why: "Who can write to the cache can then put code into what is released. noxide never adds a cache there.",
+    rationale: "Who can write to the cache can then put code into what is released. noxide never adds a cache there.",
     evidence: "zizmor's `cache-poisoning`; a bulk fix without this guard raised exactly one such finding in 446 files.",
     advice: "Install from the index, with hashes from the lock.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on:
   push:
@@ -29,7 +29,7 @@ jobs:
       - run: uv publish
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on:
   push:
@@ -42,15 +42,15 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(View::hands_out) {
-        for cache in view.survey.caches.iter().filter(|cache| cache.keeps_python()) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(JobView::is_release) {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
             found.report(
                 view.source(),
-                cache.place,
+                cache.span,
                 format!("job `{}` hands out what it makes, and takes packages from a cache", view.job.id.value),
             );
         }

@@ -3,15 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX117", name: "cache-lost-on-failure", what: "A cache is saved only when the job passes." },
-    why: "`actions/cache` saves in a post step with `success()`: while a branch is red, every run starts cold.",
+    ident: RuleIdent {
+        id: "NX117",
+        name: "cache-lost-on-failure",
+        summary: "A cache is saved only when the job passes.",
+    },
+    rationale: "`actions/cache` saves in a post step with `success()`: while a branch is red, every run starts cold.",
     evidence: "Structural, in all versions; measured in act.",
     advice: "Split it into `actions/cache/restore` and `actions/cache/save` with `if: always()`.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -23,7 +27,7 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -38,16 +42,21 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| !view.survey.calls.is_empty()) {
-        for cache in view.survey.caches.iter().filter(|cache| cache.kind == CacheKind::Action && cache.keeps_python()) {
-            let step = view.step(cache.step);
-            let whole = step.and_then(|step| step.action.as_ref()).is_some_and(|action| action.path.is_empty());
-            if whole && step.is_some_and(|step| step.input("save-always").is_none()) {
-                found.report(view.source(), cache.place, "nothing is saved when a session fails");
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()) {
+        for cache in view
+            .analysis
+            .caches
+            .iter()
+            .filter(|cache| cache.kind == JobCacheKind::ActionsCache && cache.has_python_content())
+        {
+            let step = view.step(cache.step_index);
+            let whole = step.and_then(|step| step.action.as_ref()).is_some_and(|action| action.subpath.is_empty());
+            if whole && step.is_some_and(|step| step.input_value("save-always").is_none()) {
+                found.report(view.source(), cache.span, "nothing is saved when a session fails");
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX123",
         name: "cache-pruned-empty",
-        what: "The cache is pruned of all wheels before it is saved.",
+        summary: "The cache is pruned of all wheels before it is saved.",
     },
-    why: "`uv cache prune --ci` keeps only what was built here: a later hit downloads everything else again.",
+    rationale: "`uv cache prune --ci` keeps only what was built here: a later hit downloads everything else again.",
     evidence: "On parcelbook it leaves 7.9 of 193.7 MB.",
     advice: "Leave the pruning out, unless the index is faster than the cache.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -27,7 +27,7 @@ jobs:
       - run: uv cache prune --ci
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -39,16 +39,18 @@ jobs:
       - run: uv cache prune
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| view.survey.caches.iter().any(Cache::keeps_uv)) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| view.analysis.caches.iter().any(JobCache::has_uv_path)) {
         for step in &view.job.steps {
-            for command in
-                step.commands.iter().filter(|command| command.starts(&["uv", "cache", "prune"]) && command.has("--ci"))
+            for command in step
+                .commands
+                .iter()
+                .filter(|command| command.starts_with(&["uv", "cache", "prune"]) && command.has_word("--ci"))
             {
-                found.report(view.source(), step.place(command.span), "this throws away what the cache is for");
+                found.report(view.source(), step.file_span(command.span), "this throws away what the cache is for");
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX411",
         name: "contradicting-thresholds",
-        what: "The workflow and the noxfile ask for different coverage.",
+        summary: "The workflow and the noxfile ask for different coverage.",
     },
-    why: "Only one of the two decides, and who reads the other is misled.",
+    rationale: "Only one of the two decides, and who reads the other is misled.",
     evidence: "W21: 97 in the noxfile, 50 in a step that only prints (#8318, #9264).",
     advice: "Keep one number, in the noxfile or in pyproject.toml.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[
+    dialects: ALL_DIALECTS,
+    bad_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -39,7 +39,7 @@ def coverage(session):
 "#,
         ),
     ],
-    good: &[
+    good_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -62,21 +62,21 @@ def coverage(session):
 "#,
         ),
     ],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     let Some(noxfile) = &project.noxfile else { return };
-    let Some(threshold) = noxfile.thresholds().first() else { return };
-    for view in project.jobs() {
+    let Some(threshold) = noxfile.coverage_thresholds().first() else { return };
+    for view in project.job_views() {
         for step in &view.job.steps {
             let Some(script) = &step.script else { continue };
-            for (range, number, value) in thresholds(&script.text) {
+            for (range, number, value) in parse_thresholds(&script.text) {
                 if (value - threshold.value).abs() > f64::EPSILON {
                     let message = format!("the workflow asks for {value} %, the noxfile for {} %", threshold.value);
-                    let finding = found.report(view.source(), script.place(range), message);
-                    finding.also(&noxfile.source, noxfile.place_of_threshold(threshold), "the noxfile's number");
-                    finding.fix = fixes::shell::replace(
+                    let finding = found.report(view.source(), script.file_span(range), message);
+                    finding.add_related(&noxfile.source, noxfile.threshold_span(threshold), "the noxfile's number");
+                    finding.fix = fixes::run_script::replace_script_range(
                         &view,
                         step,
                         number,
@@ -90,7 +90,7 @@ fn look(project: &Project, found: &mut Found) {
 }
 
 /// Assignments of a threshold in a script: the whole, the number's own range, the number.
-fn thresholds(text: &str) -> Vec<(Span, Span, f64)> {
+fn parse_thresholds(text: &str) -> Vec<(Span, Span, f64)> {
     let mut all = Vec::new();
     for name in ["threshold", "fail-under", "fail_under"] {
         for (at, _) in text.match_indices(name) {

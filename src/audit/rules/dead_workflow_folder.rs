@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX407",
         name: "dead-workflow-folder",
-        what: "Workflows lie in a folder that Forgejo does not read.",
+        summary: "Workflows lie in a folder that Forgejo does not read.",
     },
-    why: "Forgejo reads `.github/workflows` only where there is no `.forgejo/workflows`: these never run there, and look as if they did.",
+    rationale: "Forgejo reads `.github/workflows` only where there is no `.forgejo/workflows`: these never run there, and look as if they did.",
     evidence: "Forgejo's documentation.",
     advice: "Move them, or say by an ignore comment that they are for a mirror on GitHub.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
     dialects: &[Dialect::Forgejo],
-    bad: &[
+    bad_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -29,16 +29,16 @@ jobs: {}
 "#,
         ),
     ],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs: {}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     let in_folder = |folder: &str| {
         project.workflows.iter().filter(move |workflow| workflow.source.path.starts_with(folder)).collect::<Vec<_>>()
     };
@@ -47,6 +47,6 @@ fn look(project: &Project, found: &mut Found) {
     }
     if let Some(workflow) = in_folder(".github/workflows/").first() {
         let message = "Forgejo reads .forgejo/workflows and passes over .github/workflows";
-        found.report(&workflow.source, workflow.on.key, message);
+        found.report(&workflow.source, workflow.triggers.key_span, message);
     }
 }

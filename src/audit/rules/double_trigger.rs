@@ -3,21 +3,21 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX208", name: "double-trigger", what: "Each commit of a pull request runs twice." },
-    why: "`push` without branches and `pull_request` both start for it.",
+    ident: RuleIdent { id: "NX208", name: "double-trigger", summary: "Each commit of a pull request runs twice." },
+    rationale: "`push` without branches and `pull_request` both start for it.",
     evidence: "16 of 138 sampled workflows.",
     advice: "Narrow `push` to the main branches.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: [push, pull_request]
 jobs: {}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on:
   push:
@@ -26,15 +26,15 @@ jobs: {}
 jobs: {}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     for workflow in &project.workflows {
-        let on = &workflow.on;
-        let open = on.has("push")
-            && !["branches", "branches-ignore", "tags", "tags-ignore"].iter().any(|key| on.narrowed("push", key));
-        if let (true, true, Some(place)) = (open, on.on_pulls(), on.place("push")) {
+        let on = &workflow.triggers;
+        let open = on.has_event("push")
+            && !["branches", "branches-ignore", "tags", "tags-ignore"].iter().any(|key| on.has_filter("push", key));
+        if let (true, true, Some(place)) = (open, on.runs_on_pull_request(), on.event_span("push")) {
             found.report(
                 &workflow.source,
                 place,

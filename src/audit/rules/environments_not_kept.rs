@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX122",
         name: "environments-not-kept",
-        what: "The noxfile asks for environments to be used again, and no job keeps them.",
+        summary: "The noxfile asks for environments to be used again, and no job keeps them.",
     },
-    why: "`reuse_venv` then does nothing in CI: each run resolves and links everything anew.",
+    rationale: "`reuse_venv` then does nothing in CI: each run resolves and links everything anew.",
     evidence: "W9, asked for in 13 issues. On parcelbook `.nox` adds 0.6 % to the bytes of uv's cache and saves 3 % on a fast index; what it saves is resolution and network. Environments hold absolute paths: a `.nox` restored into another workspace failed when we executed it, so the workspace's path must be in the key.",
     advice: "Keep `.nox` in an entry of its own, under a key with the Python version and `github.workspace`, and without `restore-keys`. Where the path changes from run to run it never hits: leave it out and say so with an ignore comment.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[
+    dialects: ALL_DIALECTS,
+    bad_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -40,7 +40,7 @@ def lint(session):
 "#,
         ),
     ],
-    good: &[
+    good_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -65,15 +65,17 @@ def lint(session):
 "#,
         ),
     ],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    let Some((noxfile, reuse)) = project.noxfile.as_ref().and_then(|noxfile| Some((noxfile, noxfile.reuse()?))) else {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    let Some((noxfile, reuse)) =
+        project.noxfile.as_ref().and_then(|noxfile| Some((noxfile, noxfile.venv_reuse_span()?)))
+    else {
         return;
     };
-    let running: Vec<View> = project.jobs().filter(|view| !view.survey.calls.is_empty()).collect();
-    let kept = |view: &View| view.survey.caches.iter().any(Cache::keeps_environments);
+    let running: Vec<JobView> = project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()).collect();
+    let kept = |view: &JobView| view.analysis.caches.iter().any(JobCache::has_environment_path);
     if running.is_empty() || running.iter().any(kept) {
         return;
     }
@@ -82,10 +84,10 @@ fn look(project: &Project, found: &mut Found) {
         reuse,
         format!("environments are to be used again, but none of {} jobs keeps .nox", running.len()),
     );
-    finding.fix = fixes::cache::environments(&running);
+    finding.fix = fixes::cache_step::add_environment_cache_steps(&running);
     for view in &running {
-        if let Some(call) = view.survey.calls.first() {
-            finding.also(view.source(), call.place, format!("job `{}` starts without them", view.job.id.value));
+        if let Some(call) = view.analysis.nox_calls.first() {
+            finding.add_related(view.source(), call.span, format!("job `{}` starts without them", view.job.id.value));
         }
     }
 }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX406", name: "full-clone", what: "The checkout fetches the whole history." },
-    why: "With a long history it takes longer than some sessions.",
+    ident: RuleIdent { id: "NX406", name: "full-clone", summary: "The checkout fetches the whole history." },
+    rationale: "With a long history it takes longer than some sessions.",
     evidence: "102 of 516 sampled jobs, some of which need it for a version taken from tags.",
     advice: "Leave `fetch-depth` out where no version comes from git.",
     severity: Severity::Info,
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -22,7 +22,7 @@ jobs:
         with: {fetch-depth: 0}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -32,18 +32,19 @@ jobs:
       - uses: actions/checkout@v4
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     if project.files.version_from_git {
         return;
     }
-    for view in project.jobs().filter(|view| !view.hands_out()) {
-        for step in view.job.steps.iter().filter(|step| step.is("actions/checkout")) {
+    for view in project.job_views().filter(|view| !view.is_release()) {
+        for step in view.job.steps.iter().filter(|step| step.uses_action("actions/checkout")) {
             // A comment beside it says why.
-            let said = |text: &&Text| view.source().line(view.source().line_of(text.span.start)).contains(" #");
-            if let Some(text) = step.input("fetch-depth").filter(|text| text.value == "0" && !said(text)) {
+            let said =
+                |text: &&SpannedText| view.source().line_text(view.source().line_index(text.span.start)).contains(" #");
+            if let Some(text) = step.input_value("fetch-depth").filter(|text| text.value == "0" && !said(text)) {
                 found.report(view.source(), text.span, "the whole history is fetched");
             }
         }

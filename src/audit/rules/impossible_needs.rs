@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX414",
         name: "impossible-needs",
-        what: "A job waits for one that does not exist, or for itself.",
+        summary: "A job waits for one that does not exist, or for itself.",
     },
-    why: "The forge refuses the whole workflow.",
+    rationale: "The forge refuses the whole workflow.",
     evidence: "W26: people see only a run that is red after 0 seconds.",
     advice: "Name an existing job.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
       - run: nox -s tests
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -42,18 +42,18 @@ jobs:
       - run: nox -s tests
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         for need in &view.job.needs {
-            if view.workflow.job(&need.value).is_none() {
+            if view.workflow.find_job(&need.value).is_none() {
                 let known = view.workflow.jobs.iter().map(|job| job.id.value.as_str());
                 let near = known.filter(|id| strsim::damerau_levenshtein(id, &need.value) <= 2).min();
                 let hint = near.map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
                 found.report(view.source(), need.span, format!("there is no job `{}`{hint}", need.value));
-            } else if circular(&view, &need.value, &mut Vec::new()) {
+            } else if has_needs_cycle(&view, &need.value, &mut Vec::new()) {
                 found.report(
                     view.source(),
                     need.span,
@@ -65,8 +65,8 @@ fn look(project: &Project, found: &mut Found) {
 }
 
 /// Whether the job is reached again by way of a need.
-fn circular<'a>(view: &View<'a>, name: &str, seen: &mut Vec<&'a str>) -> bool {
-    let Some(job) = view.workflow.job(name) else { return false };
+fn has_needs_cycle<'a>(view: &JobView<'a>, name: &str, seen: &mut Vec<&'a str>) -> bool {
+    let Some(job) = view.workflow.find_job(name) else { return false };
     if name == view.job.id.value {
         return true;
     }
@@ -74,5 +74,5 @@ fn circular<'a>(view: &View<'a>, name: &str, seen: &mut Vec<&'a str>) -> bool {
         return false;
     }
     seen.push(&job.id.value);
-    job.needs.iter().any(|need| circular(view, &need.value, seen))
+    job.needs.iter().any(|need| has_needs_cycle(view, &need.value, seen))
 }

@@ -3,15 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX410", name: "job-continue-on-error", what: "`continue-on-error` of a job is ignored." },
-    why: "On Forgejo the job fails the workflow all the same; the line only looks as if it did not.",
+    ident: RuleIdent {
+        id: "NX410",
+        name: "job-continue-on-error",
+        summary: "`continue-on-error` of a job is ignored.",
+    },
+    rationale: "On Forgejo the job fails the workflow all the same; the line only looks as if it did not.",
     evidence: "Forgejo's documentation: the key is read and ignored.",
     advice: "Set it at the step, which is honoured.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
     dialects: &[Dialect::Forgejo],
-    bad: &[(
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -22,7 +26,7 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -33,15 +37,15 @@ jobs:
         continue-on-error: true
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         if view.job.continue_on_error.as_ref().is_some_and(|text| text.value != "false") {
             found.report(
                 view.source(),
-                view.job.key("continue-on-error"),
+                view.job.key_span("continue-on-error"),
                 "Forgejo ignores this: the job fails the workflow all the same",
             );
         }

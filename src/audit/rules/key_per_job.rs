@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX121",
         name: "key-per-job",
-        what: "A job has a key of its own for content that other jobs keep under a shared one.",
+        summary: "A job has a key of its own for content that other jobs keep under a shared one.",
     },
-    why: "The same packages are saved and stored twice, and the job does not profit from what the others saved.",
+    rationale: "The same packages are saved and stored twice, and the job does not profit from what the others saved.",
     evidence: "W7: `uv-quality-…` beside eight jobs with `uv-…`.",
     advice: "Let jobs with the same packages share one key, and no others.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -31,7 +31,7 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-quality-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -47,14 +47,15 @@ jobs:
         with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     for workflow in &project.workflows {
-        let mut keys: Vec<(View, &Cache, &Text)> = Vec::new();
-        for view in project.jobs_of(workflow) {
-            let caches = view.survey.caches.iter().filter(|cache| cache.keeps_python() && !cache.keeps_environments());
+        let mut keys: Vec<(JobView, &JobCache, &SpannedText)> = Vec::new();
+        for view in project.workflow_job_views(workflow) {
+            let caches =
+                view.analysis.caches.iter().filter(|cache| cache.has_python_content() && !cache.has_environment_path());
             keys.extend(caches.filter_map(|cache| Some((view, cache, cache.key.as_ref()?))));
         }
         for (view, cache, key) in &keys {
@@ -71,8 +72,8 @@ fn look(project: &Project, found: &mut Found) {
                     key.span,
                     format!("job `{}` keeps under its own key what others keep under a shared one", view.job.id.value),
                 );
-                finding.also(view.source(), other.span, "the shared key");
-                finding.fix = fixes::cache::key(view, cache);
+                finding.add_related(view.source(), other.span, "the shared key");
+                finding.fix = fixes::cache_step::rewrite_cache_step(view, cache);
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX109",
         name: "key-without-python",
-        what: "A cache of environments has a key that does not name the interpreter.",
+        summary: "A cache of environments has a key that does not name the interpreter.",
     },
-    why: "An environment made by another Python is broken or rebuilt; either way the hit costs more than a miss.",
+    rationale: "An environment made by another Python is broken or rebuilt; either way the hit costs more than a miss.",
     evidence: "Seen in 1 of 275 sampled nox jobs; W3.",
     advice: "Put the Python version into the key.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
         with: {path: .nox, key: "nox-${{ runner.os }}-${{ hashFiles('noxfile.py') }}"}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -37,17 +37,19 @@ jobs:
         with: {path: .nox, key: "nox-${{ runner.os }}-python3.13-${{ hashFiles('noxfile.py') }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for cache in view.survey.caches.iter().filter(|cache| cache.keeps_environments()) {
-            if let Some(key) = cache.key.as_ref().filter(|key| !key::names_python(&key::stated(&key.value))) {
-                let fix = fixes::cache::key(&view, cache);
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_environment_path()) {
+            if let Some(key) =
+                cache.key.as_ref().filter(|key| !cache_key::has_python_part(&cache_key::strip_hash_files(&key.value)))
+            {
+                let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
                 found
                     .report(view.source(), key.span, "environments are kept under a key that names no Python")
-                    .fix(fix);
+                    .set_fix(fix);
             }
         }
     }

@@ -3,15 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX207", name: "matrix-fail-fast", what: "A matrix of sessions stops at the first failure." },
-    why: "`fail-fast` is on by default: the other sessions are cancelled and their results unknown, so a second run is needed to see them.",
+    ident: RuleIdent {
+        id: "NX207",
+        name: "matrix-fail-fast",
+        summary: "A matrix of sessions stops at the first failure.",
+    },
+    rationale: "`fail-fast` is on by default: the other sessions are cancelled and their results unknown, so a second run is needed to see them.",
     evidence: "25 % of 117 sampled nox matrix jobs.",
     advice: "Set `fail-fast: false`.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -23,7 +27,7 @@ jobs:
       - run: nox -s ${{ matrix.session }}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -36,14 +40,14 @@ jobs:
       - run: nox -s ${{ matrix.session }}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| !view.survey.calls.is_empty()) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()) {
         if let Some(matrix) = view.job.matrix.as_ref().filter(|matrix| matrix.fail_fast.is_none()) {
-            let fix = fixes::step::insert_in_strategy(&view, "fail-fast", "false", "let every session end");
-            found.report(view.source(), matrix.key, "the first failing session cancels the others").fix(fix);
+            let fix = fixes::step_edit::insert_strategy_key(&view, "fail-fast", "false", "let every session end");
+            found.report(view.source(), matrix.key_span, "the first failing session cancels the others").set_fix(fix);
         }
     }
 }

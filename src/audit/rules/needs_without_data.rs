@@ -3,15 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX202", name: "needs-without-data", what: "A job waits for jobs of which it uses nothing." },
-    why: "The wait is added to the critical path of every run.",
+    ident: RuleIdent {
+        id: "NX202",
+        name: "needs-without-data",
+        summary: "A job waits for jobs of which it uses nothing.",
+    },
+    rationale: "The wait is added to the critical path of every run.",
     evidence: "W13: coverage waits for lint, typecheck, security and quality. 23 such edges in 516 sampled jobs; typical is `needs: lint`. Gating can be meant: that is a policy, not data.",
     advice: "Drop what is not used, unless the wait is there to save runners when a cheap check fails; then say so with an ignore comment.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +30,7 @@ jobs:
       - run: nox -s tests
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -40,14 +44,14 @@ jobs:
       - run: nox -s tests
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         let job = view.job;
         let text = view.source().slice(job.node.span);
-        let gate = job.condition.is_some() || job.uses.is_some() || view.hands_out();
+        let gate = job.condition.is_some() || job.uses.is_some() || view.is_release();
         let downloads = job
             .steps
             .iter()
@@ -60,7 +64,7 @@ fn look(project: &Project, found: &mut Found) {
             || tags
             || text.contains("needs.")
             || text.contains("toJSON(needs)")
-            || view.survey.calls.is_empty()
+            || view.analysis.nox_calls.is_empty()
         {
             continue;
         }
@@ -72,7 +76,7 @@ fn look(project: &Project, found: &mut Found) {
             names.join(", "),
             if names.len() == 1 { "it" } else { "them" }
         );
-        let fix = fixes::step::drop_key(&view, "needs", "start without waiting");
-        found.report(view.source(), place, message).fix(fix);
+        let fix = fixes::step_edit::remove_job_key(&view, "needs", "start without waiting");
+        found.report(view.source(), place, message).set_fix(fix);
     }
 }

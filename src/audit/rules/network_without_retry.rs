@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX413", name: "network-without-retry", what: "A download without a second try." },
-    why: "One hiccup of a mirror fails the run.",
+    ident: RuleIdent { id: "NX413", name: "network-without-retry", summary: "A download without a second try." },
+    rationale: "One hiccup of a mirror fails the run.",
     evidence: "W25: #9767.",
     advice: "`curl --retry 3`, `apt-get -o Acquire::Retries=3`, or a loop.",
     severity: Severity::Info,
     confidence: Confidence::Low,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: apt-get install -y nodejs
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -31,17 +31,18 @@ jobs:
       - run: apt-get -o Acquire::Retries=3 install -y nodejs
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         let mut seen = None;
-        for (index, fetch, place) in &view.survey.fetches {
+        for (index, fetch, place) in &view.analysis.network_fetches {
             let Some(step) = view.step(*index) else { continue };
             let command = step.commands.iter().find(|command| command.span == fetch.span);
-            let tries = command
-                .is_some_and(|command| command.line().to_lowercase().contains("retr") || command.around.is_some());
+            let tries = command.is_some_and(|command| {
+                command.command_line().to_lowercase().contains("retr") || command.enclosing_loop.is_some()
+            });
             if !tries && seen != Some(*place) {
                 seen = Some(*place);
                 found.report(view.source(), *place, "one failing download fails the run");

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX101",
         name: "no-dependency-cache",
-        what: "A job installs Python packages and keeps no cache of them.",
+        summary: "A job installs Python packages and keeps no cache of them.",
     },
-    why: "Every run downloads and unpacks the same packages again.",
+    rationale: "Every run downloads and unpacks the same packages again.",
     evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % by Forgejo's rules. parcelbook's eleven sessions: 114.8 s with an empty uv cache, 58.3 s with a filled one. W8.",
     advice: "Restore a cache of uv's downloads before the first installation, under a key of lock, noxfile, Python and platform.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
       - run: nox -s docs
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -39,27 +39,29 @@ jobs:
       - run: nox -s docs
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        let has_setup_uv = view.job.steps.iter().any(|step| step.is("astral-sh/setup-uv"));
-        if view.workflow.kind == FileKind::Action || has_setup_uv || view.survey.caches.iter().any(Cache::keeps_python)
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        let has_setup_uv = view.job.steps.iter().any(|step| step.uses_action("astral-sh/setup-uv"));
+        if view.workflow.kind == WorkflowFileKind::CompositeAction
+            || has_setup_uv
+            || view.analysis.caches.iter().any(JobCache::has_python_content)
         {
             continue;
         }
         // An action of the project's own that was not given may cache.
-        if view.job.steps.iter().any(|step| project.lacks_action(step)) {
+        if view.job.steps.iter().any(|step| project.is_local_action_missing(step)) {
             continue;
         }
-        let real = |words: &[crate::audit::shell::Word]| {
+        let real = |words: &[crate::audit::shell::ShellWord]| {
             words.is_empty() || words.iter().any(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel"))
         };
-        let first = view.survey.installs.iter().find(|installed| real(&installed.install.packages));
-        let (place, by) = match (first, view.survey.calls.first()) {
-            (Some(installed), _) => (installed.place, installed.install.by.as_str()),
-            (None, Some(call)) => (call.place, "nox"),
+        let first = view.analysis.installs.iter().find(|installed| real(&installed.install.packages));
+        let (place, by) = match (first, view.analysis.nox_calls.first()) {
+            (Some(installed), _) => (installed.span, installed.install.installer.as_str()),
+            (None, Some(call)) => (call.span, "nox"),
             (None, None) => continue,
         };
         let id = &view.job.id.value;
@@ -68,12 +70,12 @@ fn look(project: &Project, found: &mut Found) {
             place,
             format!("job `{id}` installs Python packages by {by} and caches none of them"),
         );
-        if view.hands_out() {
-            finding.severity(Severity::Info).advice(
+        if view.is_release() {
+            finding.set_severity(Severity::Info).set_advice(
                 "What this job makes is handed out, and a cache can be poisoned: leaving it out is right here if it is meant. \
                  Say so with `# noxide: ignore[NX101] a release is built from nothing`.",
             );
         }
-        finding.fix = fixes::cache::missing(&view, place);
+        finding.fix = fixes::cache_step::add_cache_step(&view, place);
     }
 }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX307", name: "no-log-kept", what: "A job keeps nothing of what its sessions said." },
-    why: "On these forges job logs can hardly be read by a program, and long ones are cut; a job without an upload leaves nothing to look at.",
+    ident: RuleIdent { id: "NX307", name: "no-log-kept", summary: "A job keeps nothing of what its sessions said." },
+    rationale: "On these forges job logs can hardly be read by a program, and long ones are cut; a job without an upload leaves nothing to look at.",
     evidence: "W20: nightly and release keep no log; #2749 and #2750 asked for it and got it in the other jobs.",
     advice: "Write the output to a file with `tee` and upload it with `if: always()`, or run by noxide, which keeps a log for each session.",
     severity: Severity::Info,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     dialects: &[Dialect::Forgejo, Dialect::Gitea],
-    bad: &[(
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: nox -s tests
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -36,24 +36,26 @@ jobs:
         with: {name: log, path: build/tests.log}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        let Some(call) = view.survey.calls.first() else { continue };
-        let kept = !super::log_not_uploaded::logs(&view).is_empty()
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        let Some(call) = view.analysis.nox_calls.first() else { continue };
+        let kept = !super::log_not_uploaded::session_log_files(&view).is_empty()
             || view.job.steps.iter().any(|step| {
-                step.is_upload() && runs_after_failure(step.condition.as_ref().map(|text| text.value.as_str()))
+                step.is_artifact_upload() && runs_after_failure(step.condition.as_ref().map(|text| text.value.as_str()))
             });
         if kept {
             continue;
         }
-        let place =
-            view.step(call.step).and_then(|step| step.node.entry("run")).map_or(call.place, |(key, _)| key.span);
-        let fix = fixes::log::keep(&view);
+        let place = view
+            .step(call.step_index)
+            .and_then(|step| step.node.get_entry("run"))
+            .map_or(call.span, |(key, _)| key.span);
+        let fix = fixes::log_upload::add_log_upload(&view);
         found
             .report(view.source(), place, format!("job `{}` keeps no log of its sessions", view.job.id.value))
-            .fix(fix);
+            .set_fix(fix);
     }
 }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX112", name: "no-restore-keys", what: "A cache of downloads has no `restore-keys`." },
-    why: "One changed dependency is then a full miss: everything is downloaded again instead of one package.",
+    ident: RuleIdent { id: "NX112", name: "no-restore-keys", summary: "A cache of downloads has no `restore-keys`." },
+    rationale: "One changed dependency is then a full miss: everything is downloaded again instead of one package.",
     evidence: "4 of 275 sampled nox jobs.",
     advice: "Add the key without its hash as a prefix.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -24,7 +24,7 @@ jobs:
           key: uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -38,19 +38,20 @@ jobs:
           restore-keys: uv-${{ runner.os }}-
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for cache in &view.survey.caches {
-            let downloads = cache.kind == CacheKind::Action && cache.keeps_python() && !cache.keeps_environments();
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for cache in &view.analysis.caches {
+            let downloads =
+                cache.kind == JobCacheKind::ActionsCache && cache.has_python_content() && !cache.has_environment_path();
             let hashed = cache.key.as_ref().filter(|key| key.value.contains("hashFiles"));
-            if let (true, true, Some(key)) = (downloads, cache.restore.is_empty(), hashed) {
-                let fix = fixes::cache::restore_keys(&view, cache);
+            if let (true, true, Some(key)) = (downloads, cache.restore_keys.is_empty(), hashed) {
+                let fix = fixes::cache_step::add_restore_keys(&view, cache);
                 found
                     .report(view.source(), key.span, "without restore-keys one changed dependency misses everything")
-                    .fix(fix);
+                    .set_fix(fix);
             }
         }
     }

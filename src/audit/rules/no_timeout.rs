@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX301", name: "no-timeout", what: "A job has no time limit." },
-    why: "A hanging session holds the runner until the forge's own limit: 3 hours on Forgejo, 6 on GitHub.",
+    ident: RuleIdent { id: "NX301", name: "no-timeout", summary: "A job has no time limit." },
+    rationale: "A hanging session holds the runner until the forge's own limit: 3 hours on Forgejo, 6 on GitHub.",
     evidence: "92 % of sampled nox jobs; W15: hangs of forked tests in the users' pipeline (#9390, #10191).",
     advice: "Set `timeout-minutes` to a few times the usual duration.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -32,24 +32,27 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
         let job = view.job;
-        if view.workflow.kind == FileKind::Action || job.timeout.is_some() || job.steps.is_empty() {
+        if view.workflow.kind == WorkflowFileKind::CompositeAction
+            || job.timeout_minutes.is_some()
+            || job.steps.is_empty()
+        {
             continue;
         }
-        let fix = fixes::step::insert_after(&view, "runs-on", "timeout-minutes", "60", "limit the job's time");
+        let fix = fixes::step_edit::insert_job_key(&view, "runs-on", "timeout-minutes", "60", "limit the job's time");
         let finding = found.report(
             view.source(),
             job.id.span,
             format!("job `{}` may run until the forge stops it", job.id.value),
         );
-        finding.fix(fix);
-        if !view.self_hosted() {
-            finding.persona(Persona::Pedantic);
+        finding.set_fix(fix);
+        if !view.is_self_hosted() {
+            finding.set_persona(Persona::Pedantic);
         }
     }
 }

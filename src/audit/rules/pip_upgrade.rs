@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX403", name: "pip-upgrade", what: "pip is upgraded before it installs." },
-    why: "It costs a download and seconds in every job, for a pip that the image had.",
+    ident: RuleIdent { id: "NX403", name: "pip-upgrade", summary: "pip is upgraded before it installs." },
+    rationale: "It costs a download and seconds in every job, for a pip that the image had.",
     evidence: "76 of 516 sampled jobs.",
     advice: "Leave it out.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: pip install --upgrade pip
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -31,18 +31,20 @@ jobs:
       - run: pip install nox
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for installed in view.survey.installs.iter().filter(|installed| installed.install.by == Installer::Pip) {
-            let Some(step) = view.step(installed.step) else { continue };
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for installed in
+            view.analysis.installs.iter().filter(|installed| installed.install.installer == PackageInstaller::Pip)
+        {
+            let Some(step) = view.step(installed.step_index) else { continue };
             let upgrades = step.commands.iter().any(|command| {
-                command.span == installed.install.span && (command.has("--upgrade") || command.has("-U"))
+                command.span == installed.install.span && (command.has_word("--upgrade") || command.has_word("-U"))
             });
-            if let Some(word) = installed.install.package("pip").filter(|_| upgrades) {
-                found.report(view.source(), step.place(word.span), "pip is upgraded in every run");
+            if let Some(word) = installed.install.find_package("pip").filter(|_| upgrades) {
+                found.report(view.source(), step.file_span(word.span), "pip is upgraded in every run");
             }
         }
     }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX308", name: "pipe-hides-failure", what: "A session's failure is lost in a pipe." },
-    why: "The pipe ends with `tee`'s exit code, which is 0: the step is green although the session failed.",
+    ident: RuleIdent { id: "NX308", name: "pipe-hides-failure", summary: "A session's failure is lost in a pipe." },
+    rationale: "The pipe ends with `tee`'s exit code, which is 0: the step is green although the session failed.",
     evidence: "T18; the users' pipeline sets `pipefail` for this reason. Without `shell: bash` no forge sets it.",
     advice: "Put `set -o pipefail` first.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: nox -s tests 2>&1 | tee build/tests.log
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -33,31 +33,35 @@ jobs:
           nox -s tests 2>&1 | tee build/tests.log
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for call in &view.survey.calls {
-            let Some(step) = view.step(call.step) else { continue };
-            let shell = ["shell"].iter().find_map(|key| step.node.get(key)).and_then(|node| node.text());
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for call in &view.analysis.nox_calls {
+            let Some(step) = view.step(call.step_index) else { continue };
+            let shell = ["shell"].iter().find_map(|key| step.node.get(key)).and_then(|node| node.as_str());
             let default = [&view.job.node, &view.workflow.root]
                 .iter()
-                .find_map(|node| node.get("defaults")?.get("run")?.get("shell")?.text());
+                .find_map(|node| node.get("defaults")?.get("run")?.get("shell")?.as_str());
             let bash = shell.or(default).is_some_and(|shell| shell == "bash" || shell.contains("pipefail"));
-            let piped = step.commands.get(call.command + 1).filter(|next| next.joiner == Joiner::Pipe);
-            if let Some(next) = piped.filter(|_| !bash && !set(step, call.command)) {
+            let piped = step
+                .commands
+                .get(call.command_index + 1)
+                .filter(|next| next.preceding_operator == ControlOperator::Pipe);
+            if let Some(next) = piped.filter(|_| !bash && !is_pipefail_set(step, call.command_index)) {
                 let finding =
-                    found.report(view.source(), call.place, "a failure of this session does not fail the step");
-                finding.also(view.source(), step.place(next.span), "the pipe's exit code is this one's");
-                finding.fix = fixes::shell::pipefail(&view, step);
+                    found.report(view.source(), call.span, "a failure of this session does not fail the step");
+                finding.add_related(view.source(), step.file_span(next.span), "the pipe's exit code is this one's");
+                finding.fix = fixes::run_script::add_pipefail(&view, step);
             }
         }
     }
 }
 
 /// Whether a command before this one sets `pipefail`.
-fn set(step: &Step, before: usize) -> bool {
-    let sets = |command: &crate::audit::shell::Command| command.program() == "set" && command.has("pipefail");
+fn is_pipefail_set(step: &WorkflowStep, before: usize) -> bool {
+    let sets =
+        |command: &crate::audit::shell::ShellCommand| command.program_name() == "set" && command.has_word("pipefail");
     step.commands.iter().take(before).any(sets)
 }

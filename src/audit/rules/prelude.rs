@@ -1,12 +1,12 @@
 //! What every rule uses.
 
-pub(super) use super::super::cache::{Cache, CacheKind};
+pub(super) use super::super::cache_key;
 pub(super) use super::super::dialect::Dialect;
-pub(super) use super::super::finding::{Confidence, Persona, RuleName, Severity};
+pub(super) use super::super::finding::{Confidence, Persona, RuleIdent, Severity};
 pub(super) use super::super::fixes;
-pub(super) use super::super::key;
-pub(super) use super::super::rule::{EVERYWHERE, Found, Rule};
-pub(super) use super::super::shell::{Installer, Joiner};
-pub(super) use super::super::span::Span;
-pub(super) use super::super::survey::{Project, View};
-pub(super) use super::super::workflow::{ActionRef, FileKind, Step, Text, runs_after_failure};
+pub(super) use super::super::job_cache::{JobCache, JobCacheKind};
+pub(super) use super::super::project::{AuditProject, JobView};
+pub(super) use super::super::rule::{ALL_DIALECTS, FindingSink, Rule};
+pub(super) use super::super::shell::{ControlOperator, PackageInstaller};
+pub(super) use super::super::source::Span;
+pub(super) use super::super::workflow::{ActionRef, SpannedText, WorkflowFileKind, WorkflowStep, runs_after_failure};

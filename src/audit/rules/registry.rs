@@ -3,16 +3,16 @@
 use super::super::rule::Rule;
 
 /// All rules by number.
-pub fn all() -> &'static [&'static Rule] {
-    ALL
+pub fn all_rules() -> &'static [&'static Rule] {
+    ALL_RULES
 }
 
 /// A rule by its number or its name.
-pub fn find(text: &str) -> Option<&'static Rule> {
-    ALL.iter().copied().find(|rule| rule.name.id.eq_ignore_ascii_case(text) || rule.name.name == text)
+pub fn find_rule(text: &str) -> Option<&'static Rule> {
+    ALL_RULES.iter().copied().find(|rule| rule.ident.id.eq_ignore_ascii_case(text) || rule.ident.name == text)
 }
 
-static ALL: &[&Rule] = &[
+static ALL_RULES: &[&Rule] = &[
     &super::unreadable::RULE,
     &super::no_dependency_cache::RULE,
     &super::setup_uv_auto_off::RULE,
@@ -79,31 +79,31 @@ static ALL: &[&Rule] = &[
 #[cfg(test)]
 mod tests {
     use super::super::super::options::AuditOptions;
-    use super::super::super::report::{audit, tests::project};
+    use super::super::super::rule_runner::{run_audit, tests::project};
     use super::*;
 
     #[test]
     fn every_rule_finds_its_bad_example_and_not_its_good_one() {
         let mut wrong = Vec::new();
-        for rule in all() {
+        for rule in all_rules() {
             let options = || AuditOptions {
                 pedantic: true,
                 runner_capacity: Some(1),
                 cache_losses: [("lint".to_owned(), "restoring took longer".to_owned())].into(),
-                forge_version: if rule.name.id == "NX303" { "14".parse().ok() } else { None },
+                forge_version: if rule.ident.id == "NX303" { "14".parse().ok() } else { None },
                 ..AuditOptions::default()
             };
             let found = |files: &[(&str, &str)]| {
-                let audit = audit(&project(files, options()));
+                let audit = run_audit(&project(files, options()));
                 let found: Vec<_> = audit.findings.iter().map(|finding| finding.rule.id).collect();
-                (found.contains(&rule.name.id), found)
+                (found.contains(&rule.ident.id), found)
             };
-            let (bad, others) = found(rule.bad);
+            let (bad, others) = found(rule.bad_example);
             if !bad {
-                wrong.push(format!("{}: not found in its bad example, but {others:?}", rule.name.id));
+                wrong.push(format!("{}: not found in its bad example, but {others:?}", rule.ident.id));
             }
-            if found(rule.good).0 {
-                wrong.push(format!("{}: found in its good example", rule.name.id));
+            if found(rule.good_example).0 {
+                wrong.push(format!("{}: found in its good example", rule.ident.id));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -111,23 +111,23 @@ mod tests {
 
     #[test]
     fn numbers_and_names_are_unique_and_in_order() {
-        for pair in all().windows(2) {
-            assert!(pair[0].name.id < pair[1].name.id, "{}", pair[1].name.id);
+        for pair in all_rules().windows(2) {
+            assert!(pair[0].ident.id < pair[1].ident.id, "{}", pair[1].ident.id);
         }
-        let mut names: Vec<_> = all().iter().map(|rule| rule.name.name).collect();
+        let mut names: Vec<_> = all_rules().iter().map(|rule| rule.ident.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), all().len());
-        assert_eq!(find("nx101").map(|rule| rule.name.name), Some("no-dependency-cache"));
-        assert_eq!(find("no-timeout").map(|rule| rule.name.id), Some("NX301"));
-        assert!(find("NX999").is_none());
+        assert_eq!(names.len(), all_rules().len());
+        assert_eq!(find_rule("nx101").map(|rule| rule.ident.name), Some("no-dependency-cache"));
+        assert_eq!(find_rule("no-timeout").map(|rule| rule.ident.id), Some("NX301"));
+        assert!(find_rule("NX999").is_none());
     }
 
     #[test]
     fn every_mistake_of_the_users_pipelines_has_its_rule() {
         let named = |mistake: &str| {
             let word = |rule: &Rule| rule.evidence.split(|c: char| !c.is_alphanumeric()).any(|word| word == mistake);
-            all().iter().any(|rule| word(rule))
+            all_rules().iter().any(|rule| word(rule))
         };
         let missing: Vec<String> = (1..=26).map(|n| format!("W{n}")).filter(|mistake| !named(mistake)).collect();
         assert!(missing.is_empty(), "{missing:?}");
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn words_are_complete() {
-        for rule in all() {
-            for text in [rule.name.what, rule.why, rule.evidence, rule.advice] {
-                assert!(text.len() >= 10 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.name.id);
+        for rule in all_rules() {
+            for text in [rule.ident.summary, rule.rationale, rule.evidence, rule.advice] {
+                assert!(text.len() >= 10 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.ident.id);
             }
             assert!(!rule.dialects.is_empty());
         }

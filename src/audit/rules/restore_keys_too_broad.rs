@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX111",
         name: "restore-keys-too-broad",
-        what: "A `restore-keys` prefix takes entries of other platforms, Pythons or jobs.",
+        summary: "A `restore-keys` prefix takes entries of other platforms, Pythons or jobs.",
     },
-    why: "A partial hit then unpacks what this job cannot use, and with environments leaves stale packages in place: installing removes nothing.",
+    rationale: "A partial hit then unpacks what this job cannot use, and with environments leaves stale packages in place: installing removes nothing.",
     evidence: "W4: the prefix `uv-` matches every job's entry. A package dropped from an extra is still importable in an environment restored by prefix (T20).",
     advice: "Cut the prefix just before the hash: everything else of the key stays in it.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -30,7 +30,7 @@ jobs:
             uv-
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -45,24 +45,26 @@ jobs:
             uv-${{ runner.os }}-
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for cache in view.survey.caches.iter().filter(|cache| cache.keeps_python()) {
-            let Some(step) = view.step(cache.step) else { continue };
-            let broad = |prefix: &&Text| {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
+            let Some(step) = view.step(cache.step_index) else { continue };
+            let broad = |prefix: &&SpannedText| {
                 let prefix = prefix.value.to_lowercase();
-                !key::names_os(&prefix) || (cache.keeps_environments() && !key::names_python(&prefix))
+                !cache_key::has_os_part(&prefix)
+                    || (cache.has_environment_path() && !cache_key::has_python_part(&prefix))
             };
-            if let (Some(prefix), Some(place)) = (cache.restore.iter().find(broad), step.input_key("restore-keys")) {
+            if let (Some(prefix), Some(place)) = (cache.restore_keys.iter().find(broad), step.input_key("restore-keys"))
+            {
                 let message = format!("the prefix `{}` matches entries of any platform and any job", prefix.value);
-                let fix = fixes::cache::key(&view, cache);
+                let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
                 found
                     .report(view.source(), place.span, message)
-                    .also(view.source(), prefix.span, "this prefix")
-                    .fix(fix);
+                    .add_related(view.source(), prefix.span, "this prefix")
+                    .set_fix(fix);
             }
         }
     }

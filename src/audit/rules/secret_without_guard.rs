@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX412",
         name: "secret-without-guard",
-        what: "A job that needs a secret runs for pull requests of forks, which have none.",
+        summary: "A job that needs a secret runs for pull requests of forks, which have none.",
     },
-    why: "It fails there for a reason that the author cannot mend.",
+    rationale: "It fails there for a reason that the author cannot mend.",
     evidence: "W22: two issues of the users (#9128, #9767).",
     advice: "Guard it: `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip without the secret.",
     severity: Severity::Low,
     confidence: Confidence::Low,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: pull_request
 jobs:
@@ -26,7 +26,7 @@ jobs:
         env: {API_KEY: "${{ secrets.API_KEY }}"}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: pull_request
 jobs:
@@ -38,17 +38,17 @@ jobs:
         env: {API_KEY: "${{ secrets.API_KEY }}"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| view.workflow.on.has("pull_request")) {
-        if view.job.condition.is_some() || view.survey.calls.is_empty() {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| view.workflow.triggers.has_event("pull_request")) {
+        if view.job.condition.is_some() || view.analysis.nox_calls.is_empty() {
             continue;
         }
         for step in view.job.steps.iter().filter(|step| step.condition.is_none()) {
-            let used = step.env.iter().chain(&step.with).find(|(_, value)| own_secret(&value.value));
-            let called = view.survey.calls.iter().any(|call| call.step == step.index);
+            let used = step.env.iter().chain(&step.with).find(|(_, value)| has_custom_secret(&value.value));
+            let called = view.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
             if let Some((_, value)) = used.filter(|_| called) {
                 found.report(view.source(), value.span, "a pull request of a fork has no such secret");
             }
@@ -57,7 +57,7 @@ fn look(project: &Project, found: &mut Found) {
 }
 
 /// Whether a value takes a secret other than the forge's own token and tokens of upload services.
-fn own_secret(text: &str) -> bool {
+fn has_custom_secret(text: &str) -> bool {
     text.split("secrets.").skip(1).any(|name| {
         !["GITHUB_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN", "CODECOV_TOKEN"].iter().any(|known| name.starts_with(known))
     })

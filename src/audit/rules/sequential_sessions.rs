@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX201",
         name: "sequential-sessions",
-        what: "Independent sessions run one after another inside a job.",
+        summary: "Independent sessions run one after another inside a job.",
     },
-    why: "The job takes the sum of its sessions instead of the longest, and a failure hides what comes after it.",
+    rationale: "The job takes the sum of its sessions instead of the longest, and a failure hides what comes after it.",
     evidence: "18 % of sampled nox jobs, 37 % of repositories; by eye two thirds of them are really independent. Issue #3574 of the users asks for this.",
     advice: "Run them in one command, side by side: `noxide run -s …`. With `--runner-capacity N` the fix is a matrix instead, where N runners take every job of the workflow and each session at once.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -25,7 +25,7 @@ jobs:
       - run: nox -s lint typecheck
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -35,24 +35,24 @@ jobs:
       - run: noxide run -s lint typecheck
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        let unsafe_here = crate::audit::order::keeps_order(&view).is_some();
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        let unsafe_here = crate::audit::session_order::required_order_reason(&view).is_some();
         let mut seen: Vec<(&str, Span)> = Vec::new();
         let mut known = std::collections::HashSet::new();
-        for call in view.survey.calls.iter().filter(|call| !call.nox.noxide) {
+        for call in view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide) {
             for (name, place) in &call.sessions {
-                if !matrix_part(&view, call, name) && known.insert(name.as_str()) {
+                if !is_matrix_session(&view, call, name) && known.insert(name.as_str()) {
                     seen.push((name, *place));
                 }
             }
         }
         let names: Vec<String> = seen.iter().map(|(name, _)| (*name).to_owned()).collect();
-        seen.retain(|(name, _)| super::contained_session::container(&view, name, &names).is_none());
-        if seen.len() < 2 || unsafe_here || chained(&view, &seen) {
+        seen.retain(|(name, _)| super::contained_session::find_containing_session(&view, name, &names).is_none());
+        if seen.len() < 2 || unsafe_here || is_dependency_chain(&view, &seen) {
             continue;
         }
         let (_, first) = seen[0];
@@ -63,16 +63,19 @@ fn look(project: &Project, found: &mut Found) {
         );
         let finding = found.report(view.source(), first, message);
         for (name, place) in seen.iter().skip(1).filter(|(_, place)| *place != first) {
-            finding.also(view.source(), *place, format!("`{name}` waits for what is before it"));
+            finding.add_related(view.source(), *place, format!("`{name}` waits for what is before it"));
         }
-        finding.fix = fixes::matrix::spread(&view)
-            .or_else(|| fixes::join::one_run(&view))
-            .or_else(|| fixes::shell::noxide_run(&view).map(|fix| fixes::join::tooled(&view, fix)));
+        finding.fix = fixes::session_matrix::split_into_matrix(&view)
+            .or_else(|| fixes::join_nox_calls::join_step_calls(&view))
+            .or_else(|| {
+                fixes::run_script::use_noxide_run(&view)
+                    .map(|fix| fixes::join_nox_calls::with_noxide_installed(&view, fix))
+            });
     }
 }
 
 /// Whether the name comes from the job's matrix: each job of it runs one.
-fn matrix_part(view: &View, call: &crate::audit::survey::Call, name: &str) -> bool {
+fn is_matrix_session(view: &JobView, call: &crate::audit::project::JobNoxCall, name: &str) -> bool {
     let values = view.job.matrix.iter().flat_map(|matrix| matrix.axes.iter().flat_map(|(_, values)| values));
     let from_matrix = values.clone().any(|value| name.contains(value.as_str()));
     from_matrix
@@ -81,9 +84,9 @@ fn matrix_part(view: &View, call: &crate::audit::survey::Call, name: &str) -> bo
 }
 
 /// Whether each session needs one of the others: a chain gains nothing.
-fn chained(view: &View, seen: &[(&str, Span)]) -> bool {
+fn is_dependency_chain(view: &JobView, seen: &[(&str, Span)]) -> bool {
     seen.iter().skip(1).all(|(name, _)| {
-        view.facts(name)
+        view.noxfile_session(name)
             .is_some_and(|facts| facts.requires.iter().any(|need| seen.iter().any(|(other, _)| other == need)))
     })
 }

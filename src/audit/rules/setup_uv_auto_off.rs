@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX102",
         name: "setup-uv-auto-off",
-        what: "`setup-uv` keeps no cache here, although it looks as if it did.",
+        summary: "`setup-uv` keeps no cache here, although it looks as if it did.",
     },
-    why: "Its default `enable-cache: auto` is on only where RUNNER_ENVIRONMENT is `github-hosted`; Forgejo, Gitea and self-hosted runners leave that unset, so nothing is ever saved.",
+    rationale: "Its default `enable-cache: auto` is on only where RUNNER_ENVIRONMENT is `github-hosted`; Forgejo, Gitea and self-hosted runners leave that unset, so nothing is ever saved.",
     evidence: "65 % of 222 sampled setup-uv jobs rely on the default; forgejo-runner's own test asserts that the variable is unset.",
     advice: "Write `enable-cache: true`.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -27,7 +27,7 @@ jobs:
       - run: uvx nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -41,17 +41,18 @@ jobs:
       - run: uvx nox -s lint
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| view.self_hosted() && !view.hands_out()) {
-        for step in view.job.steps.iter().filter(|step| step.is("astral-sh/setup-uv")) {
-            let said = step.input("enable-cache").map(|text| text.value.as_str());
-            let other = view.survey.caches.iter().any(Cache::keeps_uv);
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| view.is_self_hosted() && !view.is_release()) {
+        for step in view.job.steps.iter().filter(|step| step.uses_action("astral-sh/setup-uv")) {
+            let said = step.input_value("enable-cache").map(|text| text.value.as_str());
+            let other = view.analysis.caches.iter().any(JobCache::has_uv_path);
             let (None | Some("auto"), Some(uses), false) = (said, &step.uses, other) else { continue };
-            let fix = fixes::step::set_input(&view, step, "enable-cache", "true", "switch setup-uv's cache on");
-            found.report(view.source(), uses.span, "setup-uv's cache is off on this runner").fix(fix);
+            let fix =
+                fixes::step_edit::set_action_input(&view, step, "enable-cache", "true", "switch setup-uv's cache on");
+            found.report(view.source(), uses.span, "setup-uv's cache is off on this runner").set_fix(fix);
         }
     }
 }

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX104",
         name: "setup-uv-before-checkout",
-        what: "`setup-uv` with a cache comes before the checkout.",
+        summary: "`setup-uv` with a cache comes before the checkout.",
     },
-    why: "Its key hashes the project's lock; before the checkout there is no file to hash, so the key never changes.",
+    rationale: "Its key hashes the project's lock; before the checkout there is no file to hash, so the key never changes.",
     evidence: "Seen in the one real Forgejo workflow read for this tool.",
     advice: "Put the checkout first.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -27,7 +27,7 @@ jobs:
       - uses: actions/checkout@v4
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -39,18 +39,19 @@ jobs:
         with: {enable-cache: true}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        let Some(checkout) = view.job.steps.iter().find(|step| step.is("actions/checkout")) else { continue };
-        for step in view.job.steps.iter().take(checkout.index).filter(|step| step.is("astral-sh/setup-uv")) {
-            let off = step.input("enable-cache").is_some_and(|text| text.value == "false");
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        let Some(checkout) = view.job.steps.iter().find(|step| step.uses_action("actions/checkout")) else { continue };
+        for step in view.job.steps.iter().take(checkout.index).filter(|step| step.uses_action("astral-sh/setup-uv")) {
+            let off = step.input_value("enable-cache").is_some_and(|text| text.value == "false");
             if let (Some(uses), false) = (&step.uses, off) {
                 let finding = found.report(view.source(), uses.span, "setup-uv runs before there is anything to hash");
-                finding.also(view.source(), checkout.span, "the checkout comes here");
-                finding.fix = fixes::step::move_step(&view, checkout.index, step.index, "check out before setup-uv");
+                finding.add_related(view.source(), checkout.span, "the checkout comes here");
+                finding.fix =
+                    fixes::step_edit::move_step(&view, checkout.index, step.index, "check out before setup-uv");
             }
         }
     }

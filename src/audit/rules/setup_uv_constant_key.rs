@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX105",
         name: "setup-uv-constant-key",
-        what: "An old `setup-uv` hashes no file that this project has.",
+        summary: "An old `setup-uv` hashes no file that this project has.",
     },
-    why: "Version 4 hashes only uv.lock, version 5 also requirements files: without them the key never changes, and what was saved first stays for ever.",
+    rationale: "Version 4 hashes only uv.lock, version 5 also requirements files: without them the key never changes, and what was saved first stays for ever.",
     evidence: "An act log shows the key `…-no-dependency-glob` for such a project.",
     advice: "Name the files: `cache-dependency-glob`, or use version 6 or newer.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -27,7 +27,7 @@ jobs:
         with: {enable-cache: true}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -39,23 +39,29 @@ jobs:
         with: {enable-cache: true, cache-dependency-glob: "pyproject.toml\nnoxfile.py"}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     let files = &project.files;
-    for view in project.jobs() {
-        for cache in view.survey.caches.iter().filter(|cache| cache.kind == CacheKind::SetupUv) {
-            let Some(step) = view.step(cache.step) else { continue };
-            let major = step.action.as_ref().and_then(ActionRef::major).unwrap_or(u32::MAX);
-            let lock = files.lock.as_deref() == Some("uv.lock");
-            let constant = (major <= 4 && !lock) || (major == 5 && !lock && files.requirements.is_empty());
-            if constant && step.input("cache-dependency-glob").is_none() {
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.kind == JobCacheKind::SetupUv) {
+            let Some(step) = view.step(cache.step_index) else { continue };
+            let major = step.action.as_ref().and_then(ActionRef::major_version).unwrap_or(u32::MAX);
+            let lock = files.lock_file.as_deref() == Some("uv.lock");
+            let constant = (major <= 4 && !lock) || (major == 5 && !lock && files.requirements_files.is_empty());
+            if constant && step.input_value("cache-dependency-glob").is_none() {
                 let value = "\"**/pyproject.toml\"";
-                let fix = fixes::step::set_input(&view, step, "cache-dependency-glob", value, "hash pyproject.toml");
+                let fix = fixes::step_edit::set_action_input(
+                    &view,
+                    step,
+                    "cache-dependency-glob",
+                    value,
+                    "hash pyproject.toml",
+                );
                 found
-                    .report(view.source(), cache.place, "its key hashes no file of this project, so it never changes")
-                    .fix(fix);
+                    .report(view.source(), cache.span, "its key hashes no file of this project, so it never changes")
+                    .set_fix(fix);
             }
         }
     }

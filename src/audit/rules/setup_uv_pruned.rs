@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX103",
         name: "setup-uv-pruned",
-        what: "`setup-uv` drops downloaded wheels from its cache before it saves it.",
+        summary: "`setup-uv` drops downloaded wheels from its cache before it saves it.",
     },
-    why: "Up to version 8 `prune-cache` is on: wheels that the index has are thrown away and downloaded again in every run. With a slow index that is most of the time.",
+    rationale: "Up to version 8 `prune-cache` is on: wheels that the index has are thrown away and downloaded again in every run. With a slow index that is most of the time.",
     evidence: "On parcelbook `uv cache prune --ci` leaves 7.9 of 193.7 MB: a hit then downloads everything again.",
     advice: "Set `prune-cache: false`, or use version 9 or newer, unless the index is faster than the cache.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -26,7 +26,7 @@ jobs:
         with: {enable-cache: true}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -37,22 +37,27 @@ jobs:
         with: {enable-cache: true}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        for cache in view.survey.caches.iter().filter(|cache| cache.kind == CacheKind::SetupUv) {
-            let Some(step) = view.step(cache.step) else { continue };
-            let old = step.action.as_ref().and_then(ActionRef::major).is_some_and(|major| major <= 8);
-            let kept = step.input("prune-cache").is_some_and(|text| text.value == "false");
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.kind == JobCacheKind::SetupUv) {
+            let Some(step) = view.step(cache.step_index) else { continue };
+            let old = step.action.as_ref().and_then(ActionRef::major_version).is_some_and(|major| major <= 8);
+            let kept = step.input_value("prune-cache").is_some_and(|text| text.value == "false");
             if old && !kept {
-                let fix =
-                    fixes::step::set_input(&view, step, "prune-cache", "false", "keep downloaded wheels in the cache");
-                let fix = fix.map(fixes::risky);
+                let fix = fixes::step_edit::set_action_input(
+                    &view,
+                    step,
+                    "prune-cache",
+                    "false",
+                    "keep downloaded wheels in the cache",
+                );
+                let fix = fix.map(fixes::mark_unsafe);
                 found
-                    .report(view.source(), cache.place, "the cache is pruned of all wheels before it is saved")
-                    .fix(fix);
+                    .report(view.source(), cache.span, "the cache is pruned of all wheels before it is saved")
+                    .set_fix(fix);
             }
         }
     }

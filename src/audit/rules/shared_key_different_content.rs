@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX116",
         name: "shared-key-different-content",
-        what: "Jobs that install different packages save under one key.",
+        summary: "Jobs that install different packages save under one key.",
     },
-    why: "Entries are immutable: the first job to finish decides what is in it, and the others hit on a part of what they need, for ever.",
+    rationale: "Entries are immutable: the first job to finish decides what is in it, and the others hit on a part of what they need, for ever.",
     evidence: "W6: on parcelbook the entry that `lint` saves first holds 22 of 207 archives, 11 % of what the others need.",
     advice: "Give jobs with different packages different keys; jobs with the same packages share one.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[
+    dialects: ALL_DIALECTS,
+    bad_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -48,7 +48,7 @@ def docs(session):
 "#,
         ),
     ],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -66,20 +66,20 @@ jobs:
       - run: nox -s docs
 "#,
     )],
-    look,
+    check_project,
 };
 
-type Group<'a> = Vec<(View<'a>, &'a Cache, Vec<String>)>;
+type SharedKeyGroup<'a> = Vec<(JobView<'a>, &'a JobCache, Vec<String>)>;
 
-fn look(project: &Project, found: &mut Found) {
-    let mut groups: std::collections::BTreeMap<(&str, &str), Group> = std::collections::BTreeMap::new();
-    for view in project.jobs() {
-        for cache in view.survey.caches.iter().filter(|cache| cache.keeps_python()) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    let mut groups: std::collections::BTreeMap<(&str, &str), SharedKeyGroup> = std::collections::BTreeMap::new();
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
             let Some(key) = &cache.key else { continue };
-            let jobs = differing(&view);
+            let jobs = count_differing_jobs(&view);
             if jobs > 1 && !key.value.contains("matrix.") {
-                report(&view, cache, key, jobs, found);
-            } else if let Some(set) = view.install_set() {
+                report_shared_key(&view, cache, key, jobs, found);
+            } else if let Some(set) = view.installed_packages() {
                 groups.entry((view.source().path.as_str(), key.value.as_str())).or_default().push((view, cache, set));
             }
         }
@@ -91,26 +91,26 @@ fn look(project: &Project, found: &mut Found) {
         }
         for (view, cache, _) in group {
             if let Some(key) = &cache.key {
-                report(view, cache, key, group.len(), found);
+                report_shared_key(view, cache, key, group.len(), found);
             }
         }
     }
 }
 
-fn report(view: &View, cache: &Cache, key: &Text, jobs: usize, found: &mut Found) {
+fn report_shared_key(view: &JobView, cache: &JobCache, key: &SpannedText, jobs: usize, found: &mut FindingSink) {
     let message = format!(
         "{jobs} jobs that install different packages share this key: the first to finish decides what it holds"
     );
-    found.report(view.source(), key.span, message).fix(fixes::cache::key(view, cache));
+    found.report(view.source(), key.span, message).set_fix(fixes::cache_step::rewrite_cache_step(view, cache));
 }
 
 /// How many jobs a matrix of sessions makes, where their sessions install different packages; else none.
-fn differing(view: &View) -> usize {
+fn count_differing_jobs(view: &JobView) -> usize {
     let sets: Option<Vec<Vec<String>>> = view
-        .sessions()
+        .session_names()
         .iter()
-        .map(|name| view.facts(name).map(crate::audit::noxfile::SessionFacts::installs))
+        .map(|name| view.noxfile_session(name).map(crate::audit::noxfile::NoxfileSession::installed_packages))
         .collect();
     let differ = sets.is_some_and(|sets| sets.windows(2).any(|pair| pair[0] != pair[1]));
-    if view.session_of_matrix().is_some() && differ { view.sessions().len() } else { 0 }
+    if view.matrix_session_expression().is_some() && differ { view.session_names().len() } else { 0 }
 }

@@ -3,15 +3,15 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName { id: "NX408", name: "unknown-key", what: "A key that Forgejo's schema does not know." },
-    why: "Since runner 8.0.0 the schema is strict: one unknown key, and the workflow does not run at all.",
+    ident: RuleIdent { id: "NX408", name: "unknown-key", summary: "A key that Forgejo's schema does not know." },
+    rationale: "Since runner 8.0.0 the schema is strict: one unknown key, and the workflow does not run at all.",
     evidence: "W26; the schema of the runner of December 2025. `parallel`, `background` and `cache-mode` of GitHub are unknown there.",
     advice: "Correct or remove it.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
     dialects: &[Dialect::Forgejo],
-    bad: &[(
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -21,7 +21,7 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -31,12 +31,12 @@ jobs:
       - run: nox -s lint
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
     for workflow in &project.workflows {
-        for fault in crate::audit::schema::check(workflow) {
+        for fault in crate::audit::forgejo_schema::validate_workflow(workflow) {
             found.report(&workflow.source, fault.span, fault.message);
         }
     }

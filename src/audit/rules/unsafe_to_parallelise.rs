@@ -1,22 +1,22 @@
 //! NX206: sessions of a job build on one another: running them side by side would change results.
 
 use super::prelude::*;
-use crate::audit::order::keeps_order;
+use crate::audit::session_order::required_order_reason;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX206",
         name: "unsafe-to-parallelise",
-        what: "Sessions of a job build on one another: running them side by side would change results.",
+        summary: "Sessions of a job build on one another: running them side by side would change results.",
     },
-    why: "`--cov-append`, a shared coverage file, `dist/`, git writes: the order is part of the meaning, so noxide offers no rewrite here.",
+    rationale: "`--cov-append`, a shared coverage file, `dist/`, git writes: the order is part of the meaning, so noxide offers no rewrite here.",
     evidence: "2 of 75 sampled repositories append coverage between sessions; the users' test sessions rebuild one template database (T1).",
     advice: "Give each session its own data file and combine at the end, or keep the order.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
-    dialects: EVERYWHERE,
-    bad: &[
+    dialects: ALL_DIALECTS,
+    bad_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -43,7 +43,7 @@ def integration(session):
 "#,
         ),
     ],
-    good: &[
+    good_example: &[
         (
             ".forgejo/workflows/ci.yml",
             r#"on: push
@@ -70,13 +70,13 @@ def integration(session):
 "#,
         ),
     ],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs().filter(|view| view.sessions().len() > 1) {
-        if let (Some(reason), Some(call)) = (keeps_order(&view), view.survey.calls.first()) {
-            found.report(view.source(), call.place, format!("these sessions keep their order: {reason}"));
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views().filter(|view| view.session_names().len() > 1) {
+        if let (Some(reason), Some(call)) = (required_order_reason(&view), view.analysis.nox_calls.first()) {
+            found.report(view.source(), call.span, format!("these sessions keep their order: {reason}"));
         }
     }
 }

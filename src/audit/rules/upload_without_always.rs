@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    name: RuleName {
+    ident: RuleIdent {
         id: "NX304",
         name: "upload-without-always",
-        what: "A report or log is uploaded only when everything before it passed.",
+        summary: "A report or log is uploaded only when everything before it passed.",
     },
-    why: "It is missing exactly when it is needed.",
+    rationale: "It is missing exactly when it is needed.",
     evidence: "57 steps in 35 % of sampled repositories; W20.",
     advice: "Add `if: always()`, or `if: ${{ !cancelled() }}`.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
-    dialects: EVERYWHERE,
-    bad: &[(
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -27,7 +27,7 @@ jobs:
         with: {name: log, path: build/tests.log}
 "#,
     )],
-    good: &[(
+    good_example: &[(
         ".forgejo/workflows/ci.yml",
         r#"on: push
 jobs:
@@ -40,22 +40,22 @@ jobs:
         with: {name: log, path: build/tests.log}
 "#,
     )],
-    look,
+    check_project,
 };
 
-fn look(project: &Project, found: &mut Found) {
-    for view in project.jobs() {
-        let Some(first) = view.survey.calls.first() else { continue };
-        for step in view.job.steps.iter().filter(|step| step.index > first.step && step.is_upload()) {
-            let path = step.input("path").map(|text| text.value.to_lowercase()).unwrap_or_default();
+fn check_project(project: &AuditProject, found: &mut FindingSink) {
+    for view in project.job_views() {
+        let Some(first) = view.analysis.nox_calls.first() else { continue };
+        for step in view.job.steps.iter().filter(|step| step.index > first.step_index && step.is_artifact_upload()) {
+            let path = step.input_value("path").map(|text| text.value.to_lowercase()).unwrap_or_default();
             let report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
                 .iter()
                 .any(|part| path.contains(part));
             let condition = step.condition.as_ref().map(|text| text.value.as_str());
             if report && !runs_after_failure(condition) {
-                let fix = if condition.is_none() { fixes::step::add_always(&view, step) } else { None };
+                let fix = if condition.is_none() { fixes::step_edit::add_always_condition(&view, step) } else { None };
                 let finding = found.report(view.source(), step.span, "not uploaded when a session fails");
-                finding.fix(fix);
+                finding.set_fix(fix);
             }
         }
     }

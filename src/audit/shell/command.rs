@@ -1,10 +1,10 @@
 //! One command of a script.
 
-use super::super::span::Span;
+use super::super::source::Span;
 
 /// A word after quotes are taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct ShellWord {
     /// Its text; `${{ … }}` and `$x` stay as written.
     pub text: String,
     /// Its range in the script, quotes included.
@@ -13,9 +13,9 @@ pub struct Word {
 
 /// What stands between a command and the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joiner {
+pub enum ControlOperator {
     /// A line ending or `;`.
-    Then,
+    Sequence,
     /// `&&`.
     And,
     /// `||`.
@@ -23,63 +23,63 @@ pub enum Joiner {
     /// `|`.
     Pipe,
     /// `&`: the one before runs beside it.
-    Beside,
+    Background,
 }
 
 /// A `for` loop around a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loop {
+pub struct ForLoop {
     /// The variable.
     pub variable: String,
     /// What it goes through.
-    pub values: Vec<Word>,
+    pub values: Vec<ShellWord>,
     /// From `for` to the end of its values.
-    pub head: Span,
+    pub header_span: Span,
 }
 
 /// A command with its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct ShellCommand {
     /// Its words, the program first; never empty.
-    pub words: Vec<Word>,
+    pub words: Vec<ShellWord>,
     /// Assignments before the program (`A=1 program`).
-    pub assigns: Vec<(String, String)>,
+    pub assignments: Vec<(String, String)>,
     /// From its first word to its last.
     pub span: Span,
     /// How it is joined to the command before.
-    pub joiner: Joiner,
+    pub preceding_operator: ControlOperator,
     /// Files its output is redirected to.
-    pub outputs: Vec<Word>,
+    pub output_files: Vec<ShellWord>,
     /// The innermost loop around it.
-    pub around: Option<Loop>,
+    pub enclosing_loop: Option<ForLoop>,
     /// Whether a condition (`if`, `while`, `case`) is around it or before it.
-    pub conditional: bool,
+    pub is_conditional: bool,
     /// Whether a here-document feeds it.
-    pub heredoc: bool,
+    pub has_heredoc: bool,
 }
 
-impl Command {
+impl ShellCommand {
     /// The program, without its folder.
-    pub fn program(&self) -> &str {
+    pub fn program_name(&self) -> &str {
         let text = self.words.first().map_or("", |word| word.text.as_str());
         text.rsplit('/').next().unwrap_or(text)
     }
 
     /// Whether its words start so; the program is compared without its folder.
-    pub fn starts(&self, words: &[&str]) -> bool {
+    pub fn starts_with(&self, words: &[&str]) -> bool {
         let Some((program, rest)) = words.split_first() else { return true };
-        self.program() == *program
+        self.program_name() == *program
             && self.words.len() > rest.len()
             && self.words.iter().skip(1).zip(rest).all(|(word, expected)| word.text == *expected)
     }
 
     /// Whether it has that word.
-    pub fn has(&self, text: &str) -> bool {
+    pub fn has_word(&self, text: &str) -> bool {
         self.words.iter().any(|word| word.text == text)
     }
 
     /// The words as one line.
-    pub fn line(&self) -> String {
+    pub fn command_line(&self) -> String {
         self.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 }

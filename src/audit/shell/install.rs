@@ -1,11 +1,11 @@
 //! Commands that install Python packages.
 
-use super::super::span::Span;
-use super::command::{Command, Word};
+use super::super::source::Span;
+use super::command::{ShellCommand, ShellWord};
 
 /// The tool that installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Installer {
+pub enum PackageInstaller {
     /// pip, with its cache in `~/.cache/pip`.
     Pip,
     /// uv's pip, `uv sync`, `uv run`, `uv tool`, `uvx`.
@@ -16,7 +16,7 @@ pub enum Installer {
     Other,
 }
 
-impl Installer {
+impl PackageInstaller {
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,44 +30,44 @@ impl Installer {
 
 /// A command that installs Python packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Install {
+pub struct PackageInstall {
     /// By what.
-    pub by: Installer,
+    pub installer: PackageInstaller,
     /// What it names: requirements, paths, `-r` files.
-    pub packages: Vec<Word>,
+    pub packages: Vec<ShellWord>,
     /// Its range in the script.
     pub span: Span,
     /// The subcommand (`sync`, `run`, `install`).
-    pub verb: String,
+    pub subcommand: String,
     /// Whether a file of constraints or requirements says versions.
-    pub constrained: bool,
+    pub has_constraints: bool,
 }
 
-impl Install {
+impl PackageInstall {
     /// The word that asks for that package, whatever its extras and version.
-    pub fn package(&self, name: &str) -> Option<&Word> {
-        self.packages.iter().find(|word| requirement(&word.text) == name)
+    pub fn find_package(&self, name: &str) -> Option<&ShellWord> {
+        self.packages.iter().find(|word| requirement_name(&word.text) == name)
     }
 }
 
 /// The package's name of a requirement.
-fn requirement(text: &str) -> &str {
+fn requirement_name(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
 }
 
 /// Reads a command as an installation.
-pub fn install(command: &Command) -> Option<Install> {
+pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
     let text = |at: usize| command.words.get(at).map_or("", |word| word.text.as_str());
-    let (by, verb, from) = match (command.program(), text(1), text(2), text(3)) {
-        ("pip" | "pip3", "install", ..) => (Installer::Pip, "install", 2),
-        ("python" | "python3" | "py", "-m", "pip", "install") => (Installer::Pip, "install", 4),
-        ("uv", "pip", "install" | "sync", _) => (Installer::Uv, "pip", 3),
-        ("uv", "tool", "install" | "run", _) => (Installer::Uv, "tool", 3),
-        ("uv", verb @ ("sync" | "run"), ..) => (Installer::Uv, verb, 2),
-        ("uvx", ..) => (Installer::Uv, "tool", 1),
-        ("pipx", verb @ ("install" | "run"), ..) => (Installer::Pipx, verb, 2),
-        ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (Installer::Other, verb, 2),
+    let (by, verb, from) = match (command.program_name(), text(1), text(2), text(3)) {
+        ("pip" | "pip3", "install", ..) => (PackageInstaller::Pip, "install", 2),
+        ("python" | "python3" | "py", "-m", "pip", "install") => (PackageInstaller::Pip, "install", 4),
+        ("uv", "pip", "install" | "sync", _) => (PackageInstaller::Uv, "pip", 3),
+        ("uv", "tool", "install" | "run", _) => (PackageInstaller::Uv, "tool", 3),
+        ("uv", verb @ ("sync" | "run"), ..) => (PackageInstaller::Uv, verb, 2),
+        ("uvx", ..) => (PackageInstaller::Uv, "tool", 1),
+        ("pipx", verb @ ("install" | "run"), ..) => (PackageInstaller::Pipx, verb, 2),
+        ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (PackageInstaller::Other, verb, 2),
         _ => return None,
     };
     let verb = verb.to_owned();
@@ -84,34 +84,34 @@ pub fn install(command: &Command) -> Option<Install> {
         }
     }
     let constrained = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
-    Some(Install { by, packages, span: command.span, verb, constrained })
+    Some(PackageInstall { installer: by, packages, span: command.span, subcommand: verb, has_constraints: constrained })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::read;
+    use super::super::parser::parse_script;
     use super::*;
 
     #[test]
     fn installations_of_every_tool() {
-        let of = |script: &str| read(script).iter().find_map(install);
+        let of = |script: &str| parse_script(script).iter().find_map(parse_install);
         for (script, by, count) in [
-            ("pip install -q uv==1 nox", Installer::Pip, 2),
-            ("python -m pip install -r r.txt .", Installer::Pip, 1),
-            ("uv pip install x", Installer::Uv, 1),
-            ("uv sync --group dev", Installer::Uv, 0),
-            ("uvx nox", Installer::Uv, 1),
-            ("uv tool install nox", Installer::Uv, 1),
-            ("pipx run nox", Installer::Pipx, 1),
-            ("poetry install", Installer::Other, 0),
+            ("pip install -q uv==1 nox", PackageInstaller::Pip, 2),
+            ("python -m pip install -r r.txt .", PackageInstaller::Pip, 1),
+            ("uv pip install x", PackageInstaller::Uv, 1),
+            ("uv sync --group dev", PackageInstaller::Uv, 0),
+            ("uvx nox", PackageInstaller::Uv, 1),
+            ("uv tool install nox", PackageInstaller::Uv, 1),
+            ("pipx run nox", PackageInstaller::Pipx, 1),
+            ("poetry install", PackageInstaller::Other, 0),
         ] {
             let found = of(script).unwrap();
-            assert_eq!((found.by, found.packages.len()), (by, count), "{script}");
-            assert!(!found.by.as_str().is_empty() && !found.verb.is_empty());
+            assert_eq!((found.installer, found.packages.len()), (by, count), "{script}");
+            assert!(!found.installer.as_str().is_empty() && !found.subcommand.is_empty());
         }
         let found = of("pip install 'nox[uv]>=2' uv").unwrap();
-        assert_eq!(found.package("nox").unwrap().text, "nox[uv]>=2");
-        assert!(of("pip install -c x.txt nox").unwrap().constrained && !found.constrained);
-        assert!(found.package("pip").is_none() && of("pip list").is_none());
+        assert_eq!(found.find_package("nox").unwrap().text, "nox[uv]>=2");
+        assert!(of("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
+        assert!(found.find_package("pip").is_none() && of("pip list").is_none());
     }
 }

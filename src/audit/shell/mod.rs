@@ -1,14 +1,14 @@
 //! Shell scripts of `run:` steps as commands with places: what is started, not what it would do.
 
 mod command;
-mod fetch;
 mod install;
-mod lex;
-mod nox;
-mod read;
+mod lexer;
+mod network_fetch;
+mod nox_call;
+mod parser;
 
-pub use command::{Command, Joiner, Word};
-pub use fetch::{Fetch, fetches};
-pub use install::{Install, Installer, install};
-pub use nox::{NoxCall, Selection, nox_call};
-pub use read::read;
+pub use command::{ControlOperator, ShellCommand, ShellWord};
+pub use install::{PackageInstall, PackageInstaller, parse_install};
+pub use network_fetch::{NetworkFetch, find_network_fetches};
+pub use nox_call::{NoxCall, NoxCallSelection, parse_nox_call};
+pub use parser::parse_script;

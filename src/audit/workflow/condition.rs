@@ -10,7 +10,7 @@ pub fn runs_after_failure(condition: Option<&str>) -> bool {
 }
 
 /// Whether the condition holds only for a tag.
-pub fn tag_only(condition: Option<&str>) -> bool {
+pub fn is_tag_only(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
         let text = text.replace('"', "'");
         !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))
@@ -31,8 +31,9 @@ mod tests {
         }
         assert!(!runs_after_failure(None));
         assert!(
-            tag_only(Some("startsWith(github.ref, 'refs/tags/v')")) && tag_only(Some("github.ref_type == \"tag\""))
+            is_tag_only(Some("startsWith(github.ref, 'refs/tags/v')"))
+                && is_tag_only(Some("github.ref_type == \"tag\""))
         );
-        assert!(!tag_only(Some("!startsWith(github.ref, 'refs/tags')")) && !tag_only(None));
+        assert!(!is_tag_only(Some("!startsWith(github.ref, 'refs/tags')")) && !is_tag_only(None));
     }
 }

@@ -1,92 +1,92 @@
 //! One job of a workflow.
 
-use super::super::span::{Source, Span};
-use super::super::yaml::Node;
-use super::condition::tag_only;
-use super::matrix::Matrix;
-use super::step::Step;
-use super::text::{Text, texts};
+use super::super::source::{SourceFile, Span};
+use super::super::yaml::YamlNode;
+use super::condition::is_tag_only;
+use super::matrix::JobMatrix;
+use super::spanned_text::{SpannedText, spanned_entries};
+use super::step::WorkflowStep;
 
 /// A job.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct WorkflowJob {
     /// Its key.
-    pub id: Text,
+    pub id: SpannedText,
     /// Labels of the runner it asks for.
-    pub runs_on: Vec<Text>,
+    pub runs_on: Vec<SpannedText>,
     /// Image of its container.
-    pub container: Option<Text>,
+    pub container: Option<SpannedText>,
     /// Jobs it waits for.
-    pub needs: Vec<Text>,
+    pub needs: Vec<SpannedText>,
     /// Its `if`.
-    pub condition: Option<Text>,
+    pub condition: Option<SpannedText>,
     /// Its `timeout-minutes`.
-    pub timeout: Option<Text>,
+    pub timeout_minutes: Option<SpannedText>,
     /// Its `continue-on-error`.
-    pub continue_on_error: Option<Text>,
+    pub continue_on_error: Option<SpannedText>,
     /// Its matrix.
-    pub matrix: Option<Matrix>,
+    pub matrix: Option<JobMatrix>,
     /// Its `env`.
-    pub env: Vec<(Text, Text)>,
+    pub env: Vec<(SpannedText, SpannedText)>,
     /// Its steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<WorkflowStep>,
     /// The workflow it calls instead of steps.
-    pub uses: Option<Text>,
+    pub uses: Option<SpannedText>,
     /// The node it was read from.
-    pub node: Node,
+    pub node: YamlNode,
 }
 
-impl Job {
-    pub(super) fn read(source: &Source, key: &Node, node: &Node) -> Option<Self> {
-        let text = |key: &str| node.get(key).and_then(Text::read);
+impl WorkflowJob {
+    pub(super) fn from_node(source: &SourceFile, key: &YamlNode, node: &YamlNode) -> Option<Self> {
+        let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
         let list = |key: &str| {
-            let values = node.get(key).map(Node::one_or_many).unwrap_or_default();
-            values.into_iter().filter_map(Text::read).collect()
+            let values = node.get(key).map(YamlNode::one_or_many).unwrap_or_default();
+            values.into_iter().filter_map(SpannedText::from_node).collect()
         };
-        let container = node.get("container").and_then(|node| Text::read(node.get("image").unwrap_or(node)));
-        let steps = node.get("steps").map(Node::items).unwrap_or_default();
+        let container =
+            node.get("container").and_then(|node| SpannedText::from_node(node.get("image").unwrap_or(node)));
+        let steps = node.get("steps").map(YamlNode::items).unwrap_or_default();
         Some(Self {
-            id: Text::read(key)?,
+            id: SpannedText::from_node(key)?,
             runs_on: list("runs-on"),
             container,
             needs: list("needs"),
             condition: text("if"),
-            timeout: text("timeout-minutes"),
+            timeout_minutes: text("timeout-minutes"),
             continue_on_error: text("continue-on-error"),
-            matrix: node.entry("strategy").and_then(|(key, value)| Matrix::read(key, value)),
-            env: node.get("env").map(texts).unwrap_or_default(),
-            steps: steps.iter().enumerate().map(|(index, step)| Step::read(source, index, step)).collect(),
+            matrix: node.get_entry("strategy").and_then(|(key, value)| JobMatrix::from_node(key, value)),
+            env: node.get("env").map(spanned_entries).unwrap_or_default(),
+            steps: steps.iter().enumerate().map(|(index, step)| WorkflowStep::from_node(source, index, step)).collect(),
             uses: text("uses"),
             node: node.clone(),
         })
     }
 
     /// The span of one of its keys, or of its name where it has no such key.
-    pub fn key(&self, name: &str) -> Span {
-        self.node.entry(name).map_or(self.id.span, |(key, _)| key.span)
+    pub fn key_span(&self, name: &str) -> Span {
+        self.node.get_entry(name).map_or(self.id.span, |(key, _)| key.span)
     }
 
     /// Whether it runs for releases or publishes something: what it makes is handed out.
-    pub fn publishes(&self) -> bool {
-        tag_only(self.condition.as_ref().map(|text| text.value.as_str()))
+    pub fn is_release_job(&self) -> bool {
+        is_tag_only(self.condition.as_ref().map(|text| text.value.as_str()))
             || self.node.get("environment").is_some_and(|node| {
                 node.get("name")
                     .unwrap_or(node)
-                    .text()
+                    .as_str()
                     .is_some_and(|name| name.contains("pypi") || name.contains("release"))
             })
             || self.steps.iter().any(|step| {
-                step.is("pypa/gh-action-pypi-publish")
-                    || step
-                        .commands
-                        .iter()
-                        .any(|command| command.starts(&["twine", "upload"]) || command.starts(&["uv", "publish"]))
+                step.uses_action("pypa/gh-action-pypi-publish")
+                    || step.commands.iter().any(|command| {
+                        command.starts_with(&["twine", "upload"]) || command.starts_with(&["uv", "publish"])
+                    })
             })
     }
 
     /// Whether it runs on the forge's own machines, as far as its labels say.
-    pub fn hosted(&self) -> bool {
-        let known = |label: &Text| {
+    pub fn is_forge_hosted(&self) -> bool {
+        let known = |label: &SpannedText| {
             let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));
             hosted || label.value.starts_with("${{")
         };

@@ -1,60 +1,60 @@
 //! A job's matrix: its axes where they are written out, and how many jobs they make.
 
-use super::super::span::Span;
-use super::super::yaml::Node;
+use super::super::source::Span;
+use super::super::yaml::YamlNode;
 
 /// A job's `strategy.matrix`.
 #[derive(Clone, Debug)]
-pub struct Matrix {
+pub struct JobMatrix {
     /// Bytes of the `strategy` key.
-    pub key: Span,
+    pub key_span: Span,
     /// Axes with their values, as far as they are written out; `include` adds to them.
     pub axes: Vec<(String, Vec<String>)>,
     /// How many jobs, where that can be known.
-    pub jobs: Option<usize>,
+    pub job_count: Option<usize>,
     /// The value of `fail-fast`, where written.
     pub fail_fast: Option<String>,
     /// The strategy itself.
-    pub node: Node,
+    pub strategy: YamlNode,
 }
 
-impl Matrix {
+impl JobMatrix {
     /// Reads a `strategy` mapping.
-    pub(super) fn read(key: &Node, strategy: &Node) -> Option<Self> {
+    pub(super) fn from_node(key: &YamlNode, strategy: &YamlNode) -> Option<Self> {
         let matrix = strategy.get("matrix")?;
-        let fail_fast = strategy.get("fail-fast").and_then(Node::text).map(str::to_owned);
+        let fail_fast = strategy.get("fail-fast").and_then(YamlNode::as_str).map(str::to_owned);
         let mut axes: Vec<(String, Vec<String>)> = Vec::new();
         let mut jobs = (!matrix.entries().is_empty()).then_some(1);
         for (name, values) in matrix.entries() {
-            let (Some(name), items) = (name.text(), values.items()) else { continue };
+            let (Some(name), items) = (name.as_str(), values.items()) else { continue };
             if name == "exclude" {
                 continue;
             }
-            if values.text().is_some() {
+            if values.as_str().is_some() {
                 jobs = None;
             }
             if name == "include" {
                 jobs = jobs.map(|count| if axes.is_empty() { items.len() } else { count });
-                for (name, value) in items.iter().flat_map(Node::entries) {
-                    add(&mut axes, name.text().unwrap_or_default(), value.text());
+                for (name, value) in items.iter().flat_map(YamlNode::entries) {
+                    add_axis_value(&mut axes, name.as_str().unwrap_or_default(), value.as_str());
                 }
                 continue;
             }
             jobs = jobs.map(|count: usize| count.saturating_mul(items.len().max(1)));
             for item in items {
-                add(&mut axes, name, item.text());
+                add_axis_value(&mut axes, name, item.as_str());
             }
         }
-        Some(Self { key: key.span, axes, jobs, fail_fast, node: strategy.clone() })
+        Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast, strategy: strategy.clone() })
     }
 
     /// The values that `matrix.<axis>` can take.
-    pub fn values(&self, axis: &str) -> &[String] {
+    pub fn axis_values(&self, axis: &str) -> &[String] {
         self.axes.iter().find(|(name, _)| name == axis).map_or(&[], |(_, values)| values)
     }
 }
 
-fn add(axes: &mut Vec<(String, Vec<String>)>, name: &str, value: Option<&str>) {
+fn add_axis_value(axes: &mut Vec<(String, Vec<String>)>, name: &str, value: Option<&str>) {
     let Some(value) = value else { return };
     match axes.iter_mut().find(|(known, _)| known == name) {
         Some((_, values)) if values.iter().any(|known| known == value) => {}
@@ -65,28 +65,28 @@ fn add(axes: &mut Vec<(String, Vec<String>)>, name: &str, value: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::yaml::read;
+    use super::super::super::yaml::parse_document;
     use super::*;
 
-    fn matrix(text: &str) -> Option<Matrix> {
-        let root = read(text).unwrap();
-        let (key, value) = root.entry("strategy").unwrap();
-        Matrix::read(key, value)
+    fn matrix(text: &str) -> Option<JobMatrix> {
+        let root = parse_document(text).unwrap();
+        let (key, value) = root.get_entry("strategy").unwrap();
+        JobMatrix::from_node(key, value)
     }
 
     #[test]
     fn axes_and_counts() {
         let m = matrix("strategy:\n  fail-fast: false\n  matrix:\n    os: [a, b]\n    py: ['3.11', '3.12', '3.13']\n    exclude: []\n").unwrap();
-        assert_eq!((m.jobs, m.values("py").len(), m.fail_fast.as_deref()), (Some(6), 3, Some("false")));
-        assert!(m.values("none").is_empty());
+        assert_eq!((m.job_count, m.axis_values("py").len(), m.fail_fast.as_deref()), (Some(6), 3, Some("false")));
+        assert!(m.axis_values("none").is_empty());
         let m =
             matrix("strategy:\n  matrix:\n    include:\n      - {s: lint, p: 1}\n      - {s: tests, p: 1}\n").unwrap();
         assert_eq!(
-            (m.jobs, m.values("s"), m.values("p").len()),
+            (m.job_count, m.axis_values("s"), m.axis_values("p").len()),
             (Some(2), ["lint".to_owned(), "tests".to_owned()].as_slice(), 1)
         );
-        assert_eq!(matrix("strategy:\n  matrix:\n    s: ${{ fromJSON(x) }}\n").unwrap().jobs, None);
-        assert_eq!(matrix("strategy:\n  matrix: ${{ fromJSON(x) }}\n").unwrap().jobs, None);
+        assert_eq!(matrix("strategy:\n  matrix:\n    s: ${{ fromJSON(x) }}\n").unwrap().job_count, None);
+        assert_eq!(matrix("strategy:\n  matrix: ${{ fromJSON(x) }}\n").unwrap().job_count, None);
         assert!(matrix("strategy:\n  fail-fast: true\n").is_none());
     }
 }

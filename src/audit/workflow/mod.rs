@@ -1,22 +1,22 @@
 //! A workflow as jobs and steps, each part with its place.
 
-mod action;
+mod action_ref;
 mod condition;
 mod job;
 mod matrix;
 mod script;
+mod spanned_text;
 mod step;
-mod text;
-mod trigger;
-mod whole;
+mod triggers;
+mod workflow_file;
 
-pub use action::ActionRef;
-pub use condition::{runs_after_failure, tag_only};
-pub use job::Job;
-pub use matrix::Matrix;
-pub use script::Script;
-pub use step::Step;
-pub use text::Text;
-pub use trigger::Triggers;
-pub(crate) use whole::is_action;
-pub use whole::{FileKind, Workflow};
+pub use action_ref::ActionRef;
+pub use condition::{is_tag_only, runs_after_failure};
+pub use job::WorkflowJob;
+pub use matrix::JobMatrix;
+pub use script::StepScript;
+pub use spanned_text::SpannedText;
+pub use step::WorkflowStep;
+pub use triggers::WorkflowTriggers;
+pub(crate) use workflow_file::is_action_file;
+pub use workflow_file::{Workflow, WorkflowFileKind};

@@ -1,45 +1,45 @@
 //! One step of a job.
 
-use super::super::shell::{self, Command};
-use super::super::span::{Source, Span};
-use super::super::yaml::Node;
-use super::action::ActionRef;
-use super::script::Script;
-use super::text::{Text, texts};
+use super::super::shell::{self, ShellCommand};
+use super::super::source::{SourceFile, Span};
+use super::super::yaml::YamlNode;
+use super::action_ref::ActionRef;
+use super::script::StepScript;
+use super::spanned_text::{SpannedText, spanned_entries};
 
 /// A step.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct WorkflowStep {
     /// Its place among the job's steps, from 0.
     pub index: usize,
     /// All its bytes, the dash not included.
     pub span: Span,
     /// Its `name`.
-    pub name: Option<Text>,
+    pub name: Option<SpannedText>,
     /// Its `id`.
     pub id: Option<String>,
     /// Its `if`.
-    pub condition: Option<Text>,
+    pub condition: Option<SpannedText>,
     /// Its `run`.
-    pub script: Option<Script>,
+    pub script: Option<StepScript>,
     /// The commands of its `run`, read once.
-    pub commands: Vec<Command>,
+    pub commands: Vec<ShellCommand>,
     /// Its `uses`, taken apart.
     pub action: Option<ActionRef>,
     /// Its `uses` as written.
-    pub uses: Option<Text>,
+    pub uses: Option<SpannedText>,
     /// Its `with`.
-    pub with: Vec<(Text, Text)>,
+    pub with: Vec<(SpannedText, SpannedText)>,
     /// Its `env`.
-    pub env: Vec<(Text, Text)>,
+    pub env: Vec<(SpannedText, SpannedText)>,
     /// The node it was read from.
-    pub node: Node,
+    pub node: YamlNode,
 }
 
-impl Step {
-    pub(super) fn read(source: &Source, index: usize, node: &Node) -> Self {
-        let text = |key: &str| node.get(key).and_then(Text::read);
-        let script = node.entry("run").and_then(|(key, value)| Script::read(source, key, value));
+impl WorkflowStep {
+    pub(super) fn from_node(source: &SourceFile, index: usize, node: &YamlNode) -> Self {
+        let text = |key: &str| node.get(key).and_then(SpannedText::from_node);
+        let script = node.get_entry("run").and_then(|(key, value)| StepScript::from_node(source, key, value));
         let uses = text("uses");
         Self {
             index,
@@ -47,48 +47,48 @@ impl Step {
             name: text("name"),
             id: text("id").map(|id| id.value),
             condition: text("if"),
-            commands: script.as_ref().map(|script| shell::read(&script.text)).unwrap_or_default(),
+            commands: script.as_ref().map(|script| shell::parse_script(&script.text)).unwrap_or_default(),
             script,
             action: uses.as_ref().map(|uses| ActionRef::parse(&uses.value)),
             uses,
-            with: node.get("with").map(texts).unwrap_or_default(),
-            env: node.get("env").map(texts).unwrap_or_default(),
+            with: node.get("with").map(spanned_entries).unwrap_or_default(),
+            env: node.get("env").map(spanned_entries).unwrap_or_default(),
             node: node.clone(),
         }
     }
 
     /// An input of its action.
-    pub fn input(&self, name: &str) -> Option<&Text> {
+    pub fn input_value(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The key and value of an input.
-    pub fn input_key(&self, name: &str) -> Option<&Text> {
+    pub fn input_key(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(key, _)| key)
     }
 
     /// Whether it uses that action, from whatever host.
-    pub fn is(&self, action: &str) -> bool {
-        self.action.as_ref().is_some_and(|used| used.is(action))
+    pub fn uses_action(&self, action: &str) -> bool {
+        self.action.as_ref().is_some_and(|used| used.is_named(action))
     }
 
     /// Whether it restores a cache under a written key.
-    pub fn is_cache(&self) -> bool {
-        self.action.as_ref().is_some_and(ActionRef::is_cache)
+    pub fn is_cache_restore(&self) -> bool {
+        self.action.as_ref().is_some_and(ActionRef::is_cache_restore)
     }
 
     /// Whether it uploads an artifact.
-    pub fn is_upload(&self) -> bool {
-        self.action.as_ref().is_some_and(ActionRef::is_upload)
+    pub fn is_artifact_upload(&self) -> bool {
+        self.action.as_ref().is_some_and(ActionRef::is_artifact_upload)
     }
 
     /// The file's bytes of a range of its script.
-    pub fn place(&self, range: Span) -> Span {
-        self.script.as_ref().map_or(self.span, |script| script.place(range))
+    pub fn file_span(&self, range: Span) -> Span {
+        self.script.as_ref().map_or(self.span, |script| script.file_span(range))
     }
 
     /// What people call it: its name, its action, or the start of its script.
-    pub fn title(&self) -> String {
+    pub fn display_name(&self) -> String {
         let script = || self.script.as_ref().map(|script| script.text.lines().next().unwrap_or_default().to_owned());
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());
         self.name.as_ref().map(|name| name.value.clone()).or_else(uses).or_else(script).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! YAML as a tree whose every node knows its bytes.
 
 mod node;
-mod read;
+mod parser;
 
-pub use node::{Kind, Node, Style};
-pub use read::{MAX_BYTES, MAX_DEPTH, MAX_NODES, YamlError, read};
+pub use node::{YamlKind, YamlNode, YamlStyle};
+pub use parser::{MAX_BYTES, MAX_DEPTH, MAX_NODES, YamlError, parse_document};

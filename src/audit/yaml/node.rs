@@ -1,10 +1,10 @@
 //! A node of a YAML document: what it is, and which bytes said so.
 
-use super::super::span::Span;
+use super::super::source::Span;
 
 /// How a scalar was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum YamlStyle {
     /// Without quotes.
     Plain,
     /// In single or double quotes.
@@ -17,104 +17,106 @@ pub enum Style {
 
 /// What a node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum YamlKind {
     /// A scalar and how it was written.
-    Scalar(String, Style),
+    Scalar(String, YamlStyle),
     /// A sequence.
-    Seq(Vec<Node>),
+    Seq(Vec<YamlNode>),
     /// A mapping, in the file's order.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(YamlNode, YamlNode)>),
 }
 
 /// A node and its bytes.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct YamlNode {
     /// Its bytes: a `|` or `>` block without its header, a collection up to its last child's end, never with a
     /// trailing line ending.
     pub span: Span,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: YamlKind,
     /// Whether the route to it crosses an anchor or an alias: no fix may touch it.
-    pub shared: bool,
+    pub aliased: bool,
     /// Whether it is written in flow style (`[…]`, `{…}`).
-    pub flow: bool,
+    pub is_flow: bool,
 }
 
 /// Two nodes are equal when they mean the same, wherever they stand and however they are written.
-impl PartialEq for Node {
+impl PartialEq for YamlNode {
     fn eq(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
-            (Kind::Scalar(a, style), Kind::Scalar(b, other)) => a == b && is_text(a, *style) == is_text(b, *other),
-            (Kind::Seq(a), Kind::Seq(b)) => a == b,
-            (Kind::Map(a), Kind::Map(b)) => a == b,
+            (YamlKind::Scalar(a, style), YamlKind::Scalar(b, other)) => {
+                a == b && is_string_scalar(a, *style) == is_string_scalar(b, *other)
+            }
+            (YamlKind::Seq(a), YamlKind::Seq(b)) => a == b,
+            (YamlKind::Map(a), YamlKind::Map(b)) => a == b,
             _ => false,
         }
     }
 }
 
-impl Eq for Node {}
+impl Eq for YamlNode {}
 
 /// Whether a scalar is a string: quoted, or plain and nothing else (`"1"` and `x`, not `1`).
-fn is_text(text: &str, style: Style) -> bool {
-    style != Style::Plain
+fn is_string_scalar(text: &str, style: YamlStyle) -> bool {
+    style != YamlStyle::Plain
         || !(text.parse::<f64>().is_ok() || matches!(text, "" | "~" | "null" | "true" | "false" | "True" | "False"))
 }
 
-impl Node {
+impl YamlNode {
     /// A scalar's text.
-    pub fn text(&self) -> Option<&str> {
+    pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text, _) => Some(text),
+            YamlKind::Scalar(text, _) => Some(text),
             _ => None,
         }
     }
 
     /// Whether nothing was written (`key:` alone) or `null`.
     pub fn is_null(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar(text, Style::Plain) if matches!(text.as_str(), "" | "~" | "null"))
+        matches!(&self.kind, YamlKind::Scalar(text, YamlStyle::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
     /// The items of a sequence; none of anything else.
-    pub fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[YamlNode] {
         match &self.kind {
-            Kind::Seq(items) => items,
+            YamlKind::Seq(items) => items,
             _ => &[],
         }
     }
 
     /// The entries of a mapping; none of anything else.
-    pub fn entries(&self) -> &[(Node, Node)] {
+    pub fn entries(&self) -> &[(YamlNode, YamlNode)] {
         match &self.kind {
-            Kind::Map(entries) => entries,
+            YamlKind::Map(entries) => entries,
             _ => &[],
         }
     }
 
     /// The entry under a key.
-    pub fn entry(&self, key: &str) -> Option<&(Node, Node)> {
-        self.entries().iter().find(|(name, _)| name.text() == Some(key))
+    pub fn get_entry(&self, key: &str) -> Option<&(YamlNode, YamlNode)> {
+        self.entries().iter().find(|(name, _)| name.as_str() == Some(key))
     }
 
     /// The value under a key.
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.entry(key).map(|(_, value)| value)
+    pub fn get(&self, key: &str) -> Option<&YamlNode> {
+        self.get_entry(key).map(|(_, value)| value)
     }
 
     /// A sequence's items, or the node itself where one value may stand for a list.
-    pub fn one_or_many(&self) -> Vec<&Node> {
+    pub fn one_or_many(&self) -> Vec<&YamlNode> {
         match &self.kind {
-            Kind::Seq(items) => items.iter().collect(),
+            YamlKind::Seq(items) => items.iter().collect(),
             _ if self.is_null() => Vec::new(),
             _ => vec![self],
         }
     }
 
     /// A word for what it is, as people call it.
-    pub fn word(&self) -> &'static str {
+    pub fn describe_kind(&self) -> &'static str {
         match &self.kind {
-            Kind::Scalar(..) => "a value",
-            Kind::Seq(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            YamlKind::Scalar(..) => "a value",
+            YamlKind::Seq(_) => "a list",
+            YamlKind::Map(_) => "a mapping",
         }
     }
 }

@@ -8,29 +8,29 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::mode::Mode;
-use super::places::{Places, taken, unexpected};
-use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key};
-use crate::cache::http::{Answer, Client, Payload, Request};
+use super::access_mode::AccessMode;
+use super::ranged_read::{UrlCache, check_success, unexpected_status};
+use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, validate_key};
+use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 
 /// How much is sent at once: what a slow connection still carries in good time.
-pub(super) const CHUNK: u64 = 8 * 1024 * 1024;
+pub(super) const UPLOAD_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 /// The most bytes of an answer that is no archive.
-const ANSWER: u64 = 1 << 20;
+const MAX_RESPONSE_BYTES: u64 = 1 << 20;
 
 /// The service at one address.
 #[derive(Debug)]
-pub struct ActionsV1 {
-    client: Client,
-    base: String,
+pub struct ActionsCacheV1 {
+    client: HttpClient,
+    base_url: String,
     token: String,
-    mode: Mode,
-    places: Places,
+    access: AccessMode,
+    url_cache: UrlCache,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
+struct CacheEntryResponse {
     archive_location: String,
     #[serde(default)]
     cache_key: String,
@@ -38,18 +38,18 @@ struct Found {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reserved {
+struct ReserveCacheResponse {
     cache_id: u64,
 }
 
-impl ActionsV1 {
+impl ActionsCacheV1 {
     /// The service at `base`, which ends with a slash.
-    pub fn new(client: Client, base: &str, token: &str, mode: Mode) -> Self {
+    pub fn new(client: HttpClient, base: &str, token: &str, mode: AccessMode) -> Self {
         let base = format!("{}/_apis/artifactcache/", base.trim_end_matches('/'));
-        Self { client, base, token: token.to_owned(), mode, places: Places::default() }
+        Self { client, base_url: base, token: token.to_owned(), access: mode, url_cache: UrlCache::default() }
     }
 
-    fn headers(&self) -> Vec<(String, String)> {
+    fn default_headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("accept".to_owned(), "application/json;api-version=6.0-preview.1".to_owned())];
         if !self.token.is_empty() {
             headers.push(("authorization".to_owned(), format!("Bearer {}", self.token)));
@@ -57,21 +57,28 @@ impl ActionsV1 {
         headers
     }
 
-    fn send(
+    fn send_request(
         &self,
         method: &'static str,
         path: &str,
         headers: &[(&str, &str)],
-        payload: Payload<'_>,
-    ) -> Result<Answer, BackendError> {
-        let url = format!("{}{path}", self.base);
-        let mut all = self.headers();
+        payload: RequestBody<'_>,
+    ) -> Result<HttpResponse, BackendError> {
+        let url = format!("{}{path}", self.base_url);
+        let mut all = self.default_headers();
         all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let answer = self.client.send(&Request { method, url: &url, headers: all, payload, most: ANSWER, skip: 0 })?;
+        let answer = self.client.send_with_retries(&HttpRequest {
+            method,
+            url: &url,
+            headers: all,
+            body: payload,
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            skip_bytes: 0,
+        })?;
         match answer.status {
             401 | 403 => {
-                let why = format!("{} ({})", answer.said(), answer.status);
-                self.client.patience().give_up(&format!("refused: {why}"));
+                let why = format!("{} ({})", answer.body_summary(), answer.status);
+                self.client.retry_budget().give_up(&format!("refused: {why}"));
                 Err(BackendError::Refused(why))
             }
             _ => Ok(answer),
@@ -79,88 +86,94 @@ impl ActionsV1 {
     }
 
     /// The newest entry whose key is, or else begins with, this.
-    fn find(&self, key: &str) -> Result<Option<Found>, BackendError> {
+    fn find_entry(&self, key: &str) -> Result<Option<CacheEntryResponse>, BackendError> {
         // An empty key would match any entry.
-        check_key(key)?;
-        let path = format!("cache?keys={}&version={}", key.replace('/', "%2F"), version());
-        let answer = self.send("GET", &path, &[], Payload::None)?;
+        validate_key(key)?;
+        let path = format!("cache?keys={}&version={}", key.replace('/', "%2F"), cache_version());
+        let answer = self.send_request("GET", &path, &[], RequestBody::None)?;
         match answer.status {
             204 | 404 => Ok(None),
-            200 => serde_json::from_slice(&answer.body).map(Some).map_err(|error| not_understood(&answer, &error)),
-            _ => Err(unexpected(&answer)),
+            200 => serde_json::from_slice(&answer.body).map(Some).map_err(|error| invalid_json_error(&answer, &error)),
+            _ => Err(unexpected_status(&answer)),
         }
     }
 }
 
-impl Backend for ActionsV1 {
-    fn title(&self) -> String {
+impl CacheBackend for ActionsCacheV1 {
+    fn display_name(&self) -> String {
         "the forge's cache (v1)".to_owned()
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities { reads: self.mode.reads(), writes: self.mode.writes(), lists: false, deletes: false }
+    fn capabilities(&self) -> BackendCapabilities {
+        BackendCapabilities {
+            can_read: self.access.can_read(),
+            can_write: self.access.can_write(),
+            lists_all: false,
+            can_delete: false,
+        }
     }
 
-    fn get(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
-        self.mode.check_read()?;
-        let find = || Ok(self.find(key)?.map(|found| (found.cache_key.to_ascii_lowercase(), found.archive_location)));
-        self.places.read(&self.client, key, range, &find)
+    fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
+        self.access.check_read()?;
+        let find =
+            || Ok(self.find_entry(key)?.map(|found| (found.cache_key.to_ascii_lowercase(), found.archive_location)));
+        self.url_cache.read_range(&self.client, key, range, &find)
     }
 
-    fn put(&self, key: &str, payload: Payload<'_>) -> Result<(), BackendError> {
-        self.mode.check_write()?;
-        check_key(key)?;
+    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
+        self.access.check_write()?;
+        validate_key(key)?;
         let size = payload.len();
-        let body = json!({ "key": key, "version": version(), "cacheSize": size }).to_string();
+        let body = json!({ "key": key, "version": cache_version(), "cacheSize": size }).to_string();
         let json = [("content-type", "application/json")];
-        let answer = self.send("POST", "caches", &json, Payload::Bytes(body.as_bytes()))?;
+        let answer = self.send_request("POST", "caches", &json, RequestBody::Bytes(body.as_bytes()))?;
         let id = match answer.status {
             409 => return Ok(()),
             200 | 201 => {
-                let reserved: Reserved =
-                    serde_json::from_slice(&answer.body).map_err(|error| not_understood(&answer, &error))?;
+                let reserved: ReserveCacheResponse =
+                    serde_json::from_slice(&answer.body).map_err(|error| invalid_json_error(&answer, &error))?;
                 reserved.cache_id
             }
-            _ => return Err(unexpected(&answer)),
+            _ => return Err(unexpected_status(&answer)),
         };
         let path = format!("caches/{id}");
         let mut from = 0;
         while from < size {
-            let len = CHUNK.min(size - from);
+            let len = UPLOAD_CHUNK_BYTES.min(size - from);
             let range = format!("bytes {from}-{}/*", from + len - 1);
             let headers = [("content-type", "application/octet-stream"), ("content-range", range.as_str())];
-            let answer = self.send("PATCH", &path, &headers, payload.part(from, len))?;
-            taken(&answer)?;
+            let answer = self.send_request("PATCH", &path, &headers, payload.slice_range(from, len))?;
+            check_success(&answer)?;
             from += len;
         }
         let body = json!({ "size": size }).to_string();
-        let answer = self.send("POST", &path, &json, Payload::Bytes(body.as_bytes()))?;
+        let answer = self.send_request("POST", &path, &json, RequestBody::Bytes(body.as_bytes()))?;
         // A commit that was sent twice was done the first time.
         let done = answer.status == 400 && String::from_utf8_lossy(&answer.body).contains("already complete");
-        if done { Ok(()) } else { taken(&answer) }
+        if done { Ok(()) } else { check_success(&answer) }
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<Object>, BackendError> {
-        self.mode.check_read()?;
-        let Some(found) = self.find(prefix)? else { return Ok(Vec::new()) };
+    fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
+        self.access.check_read()?;
+        let Some(found) = self.find_entry(prefix)? else { return Ok(Vec::new()) };
         let key = found.cache_key.to_ascii_lowercase();
         if !key.starts_with(prefix) {
             return Ok(Vec::new());
         }
-        self.places.remember(&key, &found.archive_location);
-        Ok(vec![Object { key, time: None }])
+        self.url_cache.insert(&key, &found.archive_location);
+        Ok(vec![StoredObject { key, written_at: None }])
     }
 
-    fn delete(&self, _: &str) -> Result<(), BackendError> {
-        Err(BackendError::Mode("the forge's cache removes entries itself"))
+    fn delete_object(&self, _: &str) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("the forge's cache removes entries itself"))
     }
 }
 
 /// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
-pub(super) fn version() -> String {
+pub(super) fn cache_version() -> String {
     blake3::hash(b"noxide pack 1").to_hex().to_string()
 }
 
-pub(super) fn not_understood(answer: &Answer, error: &serde_json::Error) -> BackendError {
-    BackendError::Answer(format!("{error} in `{}`", answer.said()))
+pub(super) fn invalid_json_error(answer: &HttpResponse, error: &serde_json::Error) -> BackendError {
+    BackendError::UnexpectedResponse(format!("{error} in `{}`", answer.body_summary()))
 }

@@ -6,45 +6,47 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key, is_key};
-use crate::cache::http::Payload;
+use crate::cache::backend::{
+    BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
+};
+use crate::cache::http::RequestBody;
 
 /// How long a temporary file of a killed writer stays.
-const STALE: std::time::Duration = std::time::Duration::from_hours(24);
+const MAX_PARTIAL_AGE: std::time::Duration = std::time::Duration::from_hours(24);
 /// How names of files begin that are not yet whole.
-const PARTIAL: &str = ".partial-";
+const PARTIAL_PREFIX: &str = ".partial-";
 
 /// A folder as a backend.
 #[derive(Debug)]
-pub struct Directory {
+pub struct DirectoryBackend {
     root: PathBuf,
 }
 
-impl Directory {
+impl DirectoryBackend {
     /// A folder; it is made when the first object is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    fn place(&self, key: &str) -> Result<PathBuf, BackendError> {
-        check_key(key)?;
+    fn object_path(&self, key: &str) -> Result<PathBuf, BackendError> {
+        validate_key(key)?;
         Ok(self.root.join(key))
     }
 }
 
-impl Backend for Directory {
-    fn title(&self) -> String {
+impl CacheBackend for DirectoryBackend {
+    fn display_name(&self) -> String {
         self.root.display().to_string()
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities { reads: true, writes: true, lists: true, deletes: true }
+    fn capabilities(&self) -> BackendCapabilities {
+        BackendCapabilities { can_read: true, can_write: true, lists_all: true, can_delete: true }
     }
 
-    fn get(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
-        let mut file = match fs_err::File::open(self.place(key)?) {
+    fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
+        let mut file = match fs_err::File::open(self.object_path(key)?) {
             Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) if is_not_found(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         file.seek(SeekFrom::Start(range.start))?;
@@ -53,21 +55,21 @@ impl Backend for Directory {
         Ok(Some(bytes))
     }
 
-    fn put(&self, key: &str, payload: Payload<'_>) -> Result<(), BackendError> {
-        let place = self.place(key)?;
+    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
+        let place = self.object_path(key)?;
         let folder = place.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder)?;
-        io::copy(&mut payload.reader(), &mut file)?;
+        let mut file = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(folder)?;
+        io::copy(&mut payload.to_reader(), &mut file)?;
         // Other users of a shared volume may read it.
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         file.persist(&place).map_err(|error| error.error)?;
         Ok(())
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<Object>, BackendError> {
+    fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
         let folder = match prefix.rsplit_once('/') {
-            Some((folder, _)) => self.place(folder)?,
+            Some((folder, _)) => self.object_path(folder)?,
             None => self.root.clone(),
         };
         if !folder.is_dir() {
@@ -78,45 +80,45 @@ impl Backend for Directory {
             let entry = match entry {
                 Ok(entry) => entry,
                 // Removed by somebody else while we look.
-                Err(error) if error.io_error().is_some_and(is_absent) => continue,
+                Err(error) if error.io_error().is_some_and(is_not_found) => continue,
                 Err(error) => return Err(io::Error::from(error).into()),
             };
-            if !entry.file_type().is_file() || entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-                self.sweep(entry.path());
+            if !entry.file_type().is_file() || entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX) {
+                self.remove_stale_partial(entry.path());
                 continue;
             }
             let key = entry.path().strip_prefix(&self.root).ok().and_then(Path::to_str).unwrap_or_default();
-            if key.starts_with(prefix) && is_key(key) {
+            if key.starts_with(prefix) && is_valid_key(key) {
                 let changed = entry.metadata().ok().and_then(|facts| facts.modified().ok());
                 let since = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
                 let time = since.and_then(|since| i64::try_from(since.as_secs()).ok());
-                found.push(Object { key: key.to_owned(), time });
+                found.push(StoredObject { key: key.to_owned(), written_at: time });
             }
         }
-        found.sort_by(|one, other| (other.time, &other.key).cmp(&(one.time, &one.key)));
+        found.sort_by(|one, other| (other.written_at, &other.key).cmp(&(one.written_at, &one.key)));
         Ok(found)
     }
 
-    fn delete(&self, key: &str) -> Result<(), BackendError> {
-        match fs_err::remove_file(self.place(key)?) {
-            Err(error) if !is_absent(&error) => Err(error.into()),
+    fn delete_object(&self, key: &str) -> Result<(), BackendError> {
+        match fs_err::remove_file(self.object_path(key)?) {
+            Err(error) if !is_not_found(&error) => Err(error.into()),
             _ => Ok(()),
         }
     }
 }
 
-impl Directory {
+impl DirectoryBackend {
     /// Removes what a killed writer left long ago.
-    fn sweep(&self, path: &Path) {
-        let partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL));
+    fn remove_stale_partial(&self, path: &Path) {
+        let partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
         let old =
             || fs_err::metadata(path).and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
-        if partial && path.is_file() && old().is_some_and(|age| age > STALE) {
+        if partial && path.is_file() && old().is_some_and(|age| age > MAX_PARTIAL_AGE) {
             let _ = fs_err::remove_file(path);
         }
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
+fn is_not_found(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,20 +1,20 @@
 //! The kinds of backends: a new kind is a new file and one line in `open.rs`.
 
+mod access_mode;
 mod actions_v1;
 mod actions_v2;
 mod directory;
-mod mode;
 mod open;
-mod places;
+mod ranged_read;
 mod s3;
-mod signature;
+mod sigv4;
 mod tiered;
 
-pub use actions_v1::ActionsV1;
-pub use actions_v2::ActionsV2;
-pub use directory::Directory;
-pub use mode::Mode;
-pub use open::{RemoteError, Variables, open};
-pub use s3::{S3, S3Place};
-pub use signature::Credentials;
-pub use tiered::Tiered;
+pub use access_mode::AccessMode;
+pub use actions_v1::ActionsCacheV1;
+pub use actions_v2::ActionsCacheV2;
+pub use directory::DirectoryBackend;
+pub use open::{BackendConfigError, BackendEnv, open_backend};
+pub use s3::{S3Backend, S3Location};
+pub use sigv4::S3Credentials;
+pub use tiered::TieredBackend;

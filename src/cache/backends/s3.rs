@@ -7,19 +7,21 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 
-use super::places::{part_of, taken, unexpected};
-use super::signature::{Credentials, Signed, encoded, hex, query_string};
-use crate::cache::backend::{Abilities, Backend, BackendError, Object, check_key, is_key};
-use crate::cache::http::{Answer, Client, Payload, Request};
+use super::ranged_read::{check_success, into_range_bytes, unexpected_status};
+use super::sigv4::{S3Credentials, SigningRequest, canonical_query, encode_hex, percent_encode};
+use crate::cache::backend::{
+    BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
+};
+use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 
 /// The most bytes of a list or a message.
-const ANSWER: u64 = 16 << 20;
+const MAX_RESPONSE_BYTES: u64 = 16 << 20;
 /// Pages of a list, each of a thousand objects, before somebody is taken to play a trick.
-const PAGES: usize = 200;
+const MAX_LIST_PAGES: usize = 200;
 
 /// Where the objects lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct S3Place {
+pub struct S3Location {
     /// The service, such as `https://s3.example.org`.
     pub endpoint: String,
     /// The bucket.
@@ -30,48 +32,48 @@ pub struct S3Place {
 
 /// A bucket, or a part of one.
 #[derive(Debug)]
-pub struct S3 {
-    client: Client,
-    place: S3Place,
-    credentials: Credentials,
+pub struct S3Backend {
+    client: HttpClient,
+    location: S3Location,
+    credentials: S3Credentials,
     /// Seconds that the server's clock is ahead of ours; learnt when it says so.
-    ahead: AtomicI64,
+    clock_offset: AtomicI64,
 }
 
-impl S3 {
+impl S3Backend {
     /// A bucket at an endpoint; its name stands in the path, which every server takes.
-    pub fn new(client: Client, place: S3Place, credentials: Credentials) -> Self {
-        Self { client, place, credentials, ahead: AtomicI64::new(0) }
+    pub fn new(client: HttpClient, place: S3Location, credentials: S3Credentials) -> Self {
+        Self { client, location: place, credentials, clock_offset: AtomicI64::new(0) }
     }
 
-    fn key(&self, key: &str) -> Result<String, BackendError> {
-        check_key(key)?;
-        Ok(if self.place.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.place.prefix) })
+    fn object_key(&self, key: &str) -> Result<String, BackendError> {
+        validate_key(key)?;
+        Ok(if self.location.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.location.prefix) })
     }
 
     /// Sends a signed request, of whose answer `room` is wanted; once more with the server's time where the clocks differ.
-    fn send(
+    fn send_request(
         &self,
         method: &'static str,
         key: &str,
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
-        payload: Payload<'_>,
+        payload: RequestBody<'_>,
         room: Range<u64>,
-    ) -> Result<Answer, BackendError> {
+    ) -> Result<HttpResponse, BackendError> {
         for last in [false, true] {
-            let answer = self.signed(method, key, query, headers, payload, room.clone())?;
+            let answer = self.send_signed(method, key, query, headers, payload, room.clone())?;
             let skewed = answer.status == 403 && String::from_utf8_lossy(&answer.body).contains("RequestTimeTooSkewed");
-            let date = answer.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+            let date = answer.header_value("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
             match date.filter(|_| skewed && !last) {
                 Some(date) => {
                     let ahead = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
-                    self.ahead.store(ahead, Ordering::Relaxed);
+                    self.clock_offset.store(ahead, Ordering::Relaxed);
                 }
                 None if matches!(answer.status, 401 | 403) => {
-                    let code = element(&answer.body, b"Code").unwrap_or_else(|| answer.said());
+                    let code = xml_element_text(&answer.body, b"Code").unwrap_or_else(|| answer.body_summary());
                     let why = format!("{code} ({})", answer.status);
-                    self.client.patience().give_up(&format!("refused: {why}"));
+                    self.client.retry_budget().give_up(&format!("refused: {why}"));
                     return Err(BackendError::Refused(why));
                 }
                 None => return Ok(answer),
@@ -80,123 +82,135 @@ impl S3 {
         Err(BackendError::Refused("the clocks differ".to_owned()))
     }
 
-    fn signed(
+    fn send_signed(
         &self,
         method: &'static str,
         key: &str,
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
-        payload: Payload<'_>,
+        payload: RequestBody<'_>,
         room: Range<u64>,
-    ) -> Result<Answer, BackendError> {
-        let path = encoded(&format!("/{}{}{key}", self.place.bucket, if key.is_empty() { "" } else { "/" }), true);
-        let endpoint = self.place.endpoint.trim_end_matches('/');
+    ) -> Result<HttpResponse, BackendError> {
+        let path =
+            percent_encode(&format!("/{}{}{key}", self.location.bucket, if key.is_empty() { "" } else { "/" }), true);
+        let endpoint = self.location.endpoint.trim_end_matches('/');
         let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
         let now = jiff::Timestamp::now();
-        let seconds = now.as_second().saturating_add(self.ahead.load(Ordering::Relaxed));
+        let seconds = now.as_second().saturating_add(self.clock_offset.load(Ordering::Relaxed));
         let time = jiff::Timestamp::from_second(seconds).unwrap_or(now).strftime("%Y%m%dT%H%M%SZ").to_string();
         let digest = match payload {
-            Payload::None => hex(&Sha256::digest(b"")),
-            Payload::Bytes(bytes) => hex(&Sha256::digest(bytes)),
+            RequestBody::None => encode_hex(&Sha256::digest(b"")),
+            RequestBody::Bytes(bytes) => encode_hex(&Sha256::digest(bytes)),
             // What is sent is checked by its own digest when it is read back.
-            Payload::File { .. } => "UNSIGNED-PAYLOAD".to_owned(),
+            RequestBody::File { .. } => "UNSIGNED-PAYLOAD".to_owned(),
         };
-        let request = Signed { method, host, path: &path, query, headers, payload: &digest, time: &time };
-        let signed = self.credentials.sign(&request);
-        let query = query_string(query);
+        let request =
+            SigningRequest { method, host, path: &path, query, headers, payload_digest: &digest, timestamp: &time };
+        let signed = self.credentials.sign_request(&request);
+        let query = canonical_query(query);
         let url = format!("{endpoint}{path}{}{query}", if query.is_empty() { "" } else { "?" });
         let (most, skip) = (room.end.saturating_sub(room.start), room.start);
-        Ok(self.client.send(&Request { method, url: &url, headers: signed, payload, most, skip })?)
+        Ok(self.client.send_with_retries(&HttpRequest {
+            method,
+            url: &url,
+            headers: signed,
+            body: payload,
+            max_response_bytes: most,
+            skip_bytes: skip,
+        })?)
     }
 }
 
-impl Backend for S3 {
-    fn title(&self) -> String {
-        format!("s3://{}/{}", self.place.bucket, self.place.prefix)
+impl CacheBackend for S3Backend {
+    fn display_name(&self) -> String {
+        format!("s3://{}/{}", self.location.bucket, self.location.prefix)
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities { reads: true, writes: true, lists: true, deletes: true }
+    fn capabilities(&self) -> BackendCapabilities {
+        BackendCapabilities { can_read: true, can_write: true, lists_all: true, can_delete: true }
     }
 
-    fn get(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
-        let key = self.key(key)?;
+    fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
+        let key = self.object_key(key)?;
         if range.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
-        let answer = self.send("GET", &key, &[], &[("range", &bytes)], Payload::None, range.clone())?;
+        let answer = self.send_request("GET", &key, &[], &[("range", &bytes)], RequestBody::None, range.clone())?;
         match answer.status {
             404 => Ok(None),
-            _ => part_of(answer, &range).map(Some),
+            _ => into_range_bytes(answer, &range).map(Some),
         }
     }
 
-    fn put(&self, key: &str, payload: Payload<'_>) -> Result<(), BackendError> {
-        let key = self.key(key)?;
+    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
+        let key = self.object_key(key)?;
         // Where the server knows conditions, what is there stays; where it does not, the same bytes are written again.
-        let answer = self.send("PUT", &key, &[], &[("if-none-match", "*")], payload, 0..ANSWER)?;
+        let answer = self.send_request("PUT", &key, &[], &[("if-none-match", "*")], payload, 0..MAX_RESPONSE_BYTES)?;
         match answer.status {
             409 | 412 => Ok(()),
-            501 => taken(&self.send("PUT", &key, &[], &[], payload, 0..ANSWER)?),
-            _ => taken(&answer),
+            501 => check_success(&self.send_request("PUT", &key, &[], &[], payload, 0..MAX_RESPONSE_BYTES)?),
+            _ => check_success(&answer),
         }
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<Object>, BackendError> {
-        let whole =
-            if self.place.prefix.is_empty() { prefix.to_owned() } else { format!("{}/{prefix}", self.place.prefix) };
+    fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
+        let whole = if self.location.prefix.is_empty() {
+            prefix.to_owned()
+        } else {
+            format!("{}/{prefix}", self.location.prefix)
+        };
         let mut found = Vec::new();
         let mut token: Option<String> = None;
-        for _ in 0..PAGES {
+        for _ in 0..MAX_LIST_PAGES {
             let mut query = vec![("list-type", "2"), ("prefix", whole.as_str())];
             query.extend(token.as_deref().map(|token| ("continuation-token", token)));
-            let answer = self.send("GET", "", &query, &[], Payload::None, 0..ANSWER)?;
+            let answer = self.send_request("GET", "", &query, &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
             if answer.status == 404 {
                 break;
             }
             if answer.status != 200 {
-                return Err(unexpected(&answer));
+                return Err(unexpected_status(&answer));
             }
-            let page = Page::read(&answer.body)?;
+            let page = ListPage::parse_xml(&answer.body)?;
             found.extend(page.objects);
-            token = page.next;
+            token = page.next_token;
             if token.is_none() {
                 break;
             }
         }
-        let strip = if self.place.prefix.is_empty() { 0 } else { self.place.prefix.len() + 1 };
-        let ours = |mut object: Object| {
-            let key = object.key.get(strip..).filter(|key| key.starts_with(prefix) && is_key(key))?.to_owned();
+        let strip = if self.location.prefix.is_empty() { 0 } else { self.location.prefix.len() + 1 };
+        let ours = |mut object: StoredObject| {
+            let key = object.key.get(strip..).filter(|key| key.starts_with(prefix) && is_valid_key(key))?.to_owned();
             object.key = key;
             Some(object)
         };
-        let mut found: Vec<Object> = found.into_iter().filter_map(ours).collect();
-        found.sort_by(|one, other| (other.time, &other.key).cmp(&(one.time, &one.key)));
+        let mut found: Vec<StoredObject> = found.into_iter().filter_map(ours).collect();
+        found.sort_by(|one, other| (other.written_at, &other.key).cmp(&(one.written_at, &one.key)));
         Ok(found)
     }
 
-    fn delete(&self, key: &str) -> Result<(), BackendError> {
-        let key = self.key(key)?;
-        let answer = self.send("DELETE", &key, &[], &[], Payload::None, 0..ANSWER)?;
-        if answer.status == 404 { Ok(()) } else { taken(&answer) }
+    fn delete_object(&self, key: &str) -> Result<(), BackendError> {
+        let key = self.object_key(key)?;
+        let answer = self.send_request("DELETE", &key, &[], &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
+        if answer.status == 404 { Ok(()) } else { check_success(&answer) }
     }
 }
 
 /// One page of a list.
 #[derive(Default)]
-struct Page {
-    objects: Vec<Object>,
-    next: Option<String>,
+struct ListPage {
+    objects: Vec<StoredObject>,
+    next_token: Option<String>,
 }
 
-impl Page {
-    fn read(xml: &[u8]) -> Result<Self, BackendError> {
-        let damaged = |why: String| BackendError::Answer(format!("a list: {why}"));
+impl ListPage {
+    fn parse_xml(xml: &[u8]) -> Result<Self, BackendError> {
+        let damaged = |why: String| BackendError::UnexpectedResponse(format!("a list: {why}"));
         let mut reader = Reader::from_reader(xml);
         let mut page = Self::default();
         let (mut path, mut text): (Vec<Vec<u8>>, String) = (Vec::new(), String::new());
-        let mut object = Object { key: String::new(), time: None };
+        let mut object = StoredObject { key: String::new(), written_at: None };
         loop {
             match reader.read_event().map_err(|error| damaged(error.to_string()))? {
                 Event::Start(start) => {
@@ -216,13 +230,13 @@ impl Page {
                     match (ended.as_slice(), in_object) {
                         (b"Key", true) => object.key.clone_from(&text),
                         (b"LastModified", true) => {
-                            object.time = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+                            object.written_at = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
                         }
                         (b"Contents", _) => {
-                            let empty = Object { key: String::new(), time: None };
+                            let empty = StoredObject { key: String::new(), written_at: None };
                             page.objects.push(std::mem::replace(&mut object, empty));
                         }
-                        (b"NextContinuationToken", false) => page.next = Some(text.clone()),
+                        (b"NextContinuationToken", false) => page.next_token = Some(text.clone()),
                         _ => {}
                     }
                     text.clear();
@@ -235,7 +249,7 @@ impl Page {
 }
 
 /// The text of the first element of that name.
-fn element(xml: &[u8], name: &[u8]) -> Option<String> {
+fn xml_element_text(xml: &[u8], name: &[u8]) -> Option<String> {
     let mut reader = Reader::from_reader(xml);
     loop {
         match reader.read_event().ok()? {
@@ -258,12 +272,15 @@ mod tests {
         let xml = br#"<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>
             <Contents><Key>p/a&amp;b</Key><LastModified>2026-11-25T10:00:00.000Z</LastModified><Size>3</Size></Contents>
             <Contents><Key>p/c</Key></Contents><NextContinuationToken>t&quot;</NextContinuationToken></ListBucketResult>"#;
-        let page = Page::read(xml).unwrap();
-        assert_eq!(page.objects[0], Object { key: "p/a&b".to_owned(), time: Some(1_795_600_800) });
-        assert_eq!((page.objects[1].key.as_str(), page.objects[1].time), ("p/c", None));
-        assert_eq!(page.next.as_deref(), Some("t\""));
-        assert!(Page::read(b"<a><b></a>").is_err() && Page::read(b"<a>&odd;</a>").is_err());
-        assert_eq!(element(b"<Error><Code>AccessDenied</Code></Error>", b"Code").as_deref(), Some("AccessDenied"));
-        assert_eq!(element(b"<Error></Error>", b"Code"), None);
+        let page = ListPage::parse_xml(xml).unwrap();
+        assert_eq!(page.objects[0], StoredObject { key: "p/a&b".to_owned(), written_at: Some(1_795_600_800) });
+        assert_eq!((page.objects[1].key.as_str(), page.objects[1].written_at), ("p/c", None));
+        assert_eq!(page.next_token.as_deref(), Some("t\""));
+        assert!(ListPage::parse_xml(b"<a><b></a>").is_err() && ListPage::parse_xml(b"<a>&odd;</a>").is_err());
+        assert_eq!(
+            xml_element_text(b"<Error><Code>AccessDenied</Code></Error>", b"Code").as_deref(),
+            Some("AccessDenied")
+        );
+        assert_eq!(xml_element_text(b"<Error></Error>", b"Code"), None);
     }
 }

@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use ureq::http;
 use ureq::{Agent, SendBody};
 
-use super::patience::Patience;
-use super::payload::{Part, Payload};
-use super::roots::roots;
+use super::request_body::{BodyReader, RequestBody};
+use super::retry_budget::RetryBudget;
+use super::tls_roots::load_root_certs;
 
 /// The least that a connection must carry, in bytes a second: what is slower is no help.
-const SLOWEST: u64 = 512 * 1024;
+const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
 /// Time for a server to answer at all.
-const ANSWER: Duration = Duration::from_secs(8);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Tries of one request.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// The first pause between tries; it doubles.
-const PAUSE: Duration = Duration::from_millis(250);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 
 /// One request.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct HttpRequest<'a> {
     /// Its method, such as `GET`.
     pub method: &'static str,
     /// Where to.
@@ -30,16 +30,16 @@ pub struct Request<'a> {
     /// Its headers.
     pub headers: Vec<(String, String)>,
     /// What is sent.
-    pub payload: Payload<'a>,
+    pub body: RequestBody<'a>,
     /// The most bytes of an answer that are taken.
-    pub most: u64,
+    pub max_response_bytes: u64,
     /// Skip so many bytes of a whole object: what a server sends that knows no ranges.
-    pub skip: u64,
+    pub skip_bytes: u64,
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpResponse {
     /// Its status.
     pub status: u16,
     /// Its headers that matter: names in lower case.
@@ -47,24 +47,24 @@ pub struct Answer {
     /// Its body, at most as long as asked for.
     pub body: Vec<u8>,
     /// Whether the body was longer than asked for.
-    pub cut: bool,
+    pub truncated: bool,
 }
 
-impl Answer {
+impl HttpResponse {
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header_value(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text for a message: its first line, shortened.
-    pub fn said(&self) -> String {
+    pub fn body_summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(160).collect()
     }
 
     /// The length of the whole object, by `Content-Range`.
-    pub fn total(&self) -> Option<u64> {
-        self.header("content-range")?.rsplit('/').next()?.parse().ok()
+    pub fn total_length(&self) -> Option<u64> {
+        self.header_value("content-range")?.rsplit('/').next()?.parse().ok()
     }
 }
 
@@ -73,42 +73,42 @@ impl Answer {
 pub enum HttpError {
     /// Nobody asks any more.
     #[error("{0}")]
-    Over(String),
+    GaveUp(String),
     /// The connection failed, or took too long.
-    #[error("{host}: {why}")]
+    #[error("{host}: {reason}")]
     Connection {
         /// Whom it was to.
         host: String,
         /// What happened.
-        why: String,
+        reason: String,
     },
     /// The server could not, in all tries.
-    #[error("{host} answered {status}{said}")]
+    #[error("{host} answered {status}{message}")]
     Server {
         /// Which server.
         host: String,
         /// Its last answer.
         status: u16,
         /// What it said, behind a colon, or nothing.
-        said: String,
+        message: String,
     },
     /// A file that is sent cannot be read.
     #[error("{0}")]
-    File(io::Error),
+    ReadBody(io::Error),
 }
 
 /// A client with its patience. Headers that are the same for all requests are given to each.
 #[derive(Debug)]
-pub struct Client {
+pub struct HttpClient {
     agent: Agent,
-    patience: Patience,
+    retry_budget: RetryBudget,
 }
 
-impl Client {
+impl HttpClient {
     /// A client whose waits end when its patience does.
-    pub fn new(patience: Patience) -> Self {
+    pub fn new(patience: RetryBudget) -> Self {
         let told = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let tls = ureq::tls::TlsConfig::builder().root_certs(roots(told)).build();
+        let tls = ureq::tls::TlsConfig::builder().root_certs(load_root_certs(told)).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("noxide/", env!("CARGO_PKG_VERSION")))
@@ -116,16 +116,16 @@ impl Client {
             .max_redirects(4)
             .timeout_resolve(Some(Duration::from_secs(5)))
             .timeout_connect(Some(Duration::from_secs(5)))
-            .timeout_recv_response(Some(ANSWER))
+            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
             .timeout_per_read(Some(Duration::from_secs(6)))
             .timeout_per_write(Some(Duration::from_secs(6)))
             .build();
-        Self { agent: agent.into(), patience }
+        Self { agent: agent.into(), retry_budget: patience }
     }
 
     /// What is left of it.
-    pub fn patience(&self) -> &Patience {
-        &self.patience
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.retry_budget
     }
 
     /// Sends a request; tries again on 429 (after what `Retry-After` says), 5xx and broken connections.
@@ -134,108 +134,108 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or none but that the server cannot.
-    pub fn send(&self, request: &Request<'_>) -> Result<Answer, HttpError> {
-        let host = host(request.url);
-        let mut pause = PAUSE;
+    pub fn send_with_retries(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
+        let host = url_host(request.url);
+        let mut pause = INITIAL_BACKOFF;
         for number in 1.. {
-            let Some(left) = self.patience.left() else { return Err(self.over()) };
+            let Some(left) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
             let begun = Instant::now();
-            let wait = match self.once(request, left) {
+            let wait = match self.send_once(request, left) {
                 Ok(answer) if answer.status == 429 || answer.status >= 500 => {
-                    let said = Some(answer.said()).filter(|said| !said.is_empty());
+                    let said = Some(answer.body_summary()).filter(|said| !said.is_empty());
                     let said = said.map(|said| format!(": {said}")).unwrap_or_default();
                     let why = format!("{host} answered {}{said}", answer.status);
-                    self.patience.failure(begun.elapsed(), &why);
-                    if number >= TRIES {
-                        return Err(HttpError::Server { host, status: answer.status, said });
+                    self.retry_budget.record_failure(begun.elapsed(), &why);
+                    if number >= MAX_ATTEMPTS {
+                        return Err(HttpError::Server { host, status: answer.status, message: said });
                     }
-                    (answer.header("retry-after").and_then(retry_after).unwrap_or(pause), why)
+                    (answer.header_value("retry-after").and_then(parse_retry_after).unwrap_or(pause), why)
                 }
                 Ok(answer) => {
-                    self.patience.success();
+                    self.retry_budget.record_success();
                     return Ok(answer);
                 }
-                Err(Failed::File(error)) => return Err(HttpError::File(error)),
-                Err(Failed::Connection(why)) => {
-                    self.patience.failure(begun.elapsed(), &format!("{host}: {why}"));
-                    if number >= TRIES {
-                        return Err(HttpError::Connection { host, why });
+                Err(AttemptError::ReadBody(error)) => return Err(HttpError::ReadBody(error)),
+                Err(AttemptError::Connection(why)) => {
+                    self.retry_budget.record_failure(begun.elapsed(), &format!("{host}: {why}"));
+                    if number >= MAX_ATTEMPTS {
+                        return Err(HttpError::Connection { host, reason: why });
                     }
                     (pause, format!("{host}: {why}"))
                 }
             };
-            if !self.patience.pause(wait.0, &wait.1) {
-                return Err(self.over());
+            if !self.retry_budget.try_sleep(wait.0, &wait.1) {
+                return Err(self.gave_up_error());
             }
             pause *= 2;
         }
-        Err(self.over())
+        Err(self.gave_up_error())
     }
 
-    fn over(&self) -> HttpError {
-        HttpError::Over(self.patience.over().unwrap_or_else(|| "no patience is left".to_owned()))
+    fn gave_up_error(&self) -> HttpError {
+        HttpError::GaveUp(self.retry_budget.gave_up_reason().unwrap_or_else(|| "no patience is left".to_owned()))
     }
 
-    fn once(&self, request: &Request<'_>, left: Duration) -> Result<Answer, Failed> {
-        let carried = |bytes: u64| Duration::from_secs(bytes / SLOWEST);
+    fn send_once(&self, request: &HttpRequest<'_>, left: Duration) -> Result<HttpResponse, AttemptError> {
+        let carried = |bytes: u64| Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
         let limit = |bytes: u64| (Duration::from_secs(4) + carried(bytes)).min(left);
         let mut builder = http::Request::builder().method(request.method).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        let times = Times {
+        let times = AttemptTimeouts {
             // Sending is no waiting while the connection carries what it must.
-            send: Duration::from_secs(4) + carried(request.payload.len()),
-            answer: ANSWER.min(left),
-            body: limit(request.most.saturating_add(request.skip)),
+            send_body: Duration::from_secs(4) + carried(request.body.len()),
+            response: RESPONSE_TIMEOUT.min(left),
+            receive_body: limit(request.max_response_bytes.saturating_add(request.skip_bytes)),
         };
-        let answer = if matches!(request.payload, Payload::None) {
-            self.ask(builder, SendBody::none(), times)
+        let answer = if matches!(request.body, RequestBody::None) {
+            self.run_request(builder, SendBody::none(), times)
         } else {
-            builder = builder.header("content-length", request.payload.len());
-            let mut part = Part::of(request.payload);
-            let answer = self.ask(builder, SendBody::from_reader(&mut part), times);
-            match part.broken {
-                Some(broken) => Err(Failed::File(broken)),
+            builder = builder.header("content-length", request.body.len());
+            let mut part = BodyReader::new(request.body);
+            let answer = self.run_request(builder, SendBody::from_reader(&mut part), times);
+            match part.read_error {
+                Some(broken) => Err(AttemptError::ReadBody(broken)),
                 None => answer,
             }
         };
-        read(answer?, request)
+        read_response(answer?, request)
     }
 
-    fn ask(
+    fn run_request(
         &self,
         builder: http::request::Builder,
         body: SendBody<'_>,
-        times: Times,
-    ) -> Result<http::Response<ureq::Body>, Failed> {
-        let sent = builder.body(body).map_err(|error| Failed::Connection(error.to_string()))?;
+        times: AttemptTimeouts,
+    ) -> Result<http::Response<ureq::Body>, AttemptError> {
+        let sent = builder.body(body).map_err(|error| AttemptError::Connection(error.to_string()))?;
         let configured = self
             .agent
             .configure_request(sent)
-            .timeout_send_body(Some(times.send))
-            .timeout_recv_response(Some(times.answer))
-            .timeout_recv_body(Some(times.body))
+            .timeout_send_body(Some(times.send_body))
+            .timeout_recv_response(Some(times.response))
+            .timeout_recv_body(Some(times.receive_body))
             .build();
-        self.agent.run(configured).map_err(|error| Failed::Connection(words(&error)))
+        self.agent.run(configured).map_err(|error| AttemptError::Connection(describe_error(&error)))
     }
 }
 
 /// How long the parts of one try may take.
 #[derive(Clone, Copy)]
-struct Times {
-    send: Duration,
-    answer: Duration,
-    body: Duration,
+struct AttemptTimeouts {
+    send_body: Duration,
+    response: Duration,
+    receive_body: Duration,
 }
 
 /// Why one try gave no answer.
-enum Failed {
+enum AttemptError {
     Connection(String),
-    File(io::Error),
+    ReadBody(io::Error),
 }
 
-fn read(answer: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Answer, Failed> {
+fn read_response(answer: http::Response<ureq::Body>, request: &HttpRequest<'_>) -> Result<HttpResponse, AttemptError> {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
@@ -243,20 +243,21 @@ fn read(answer: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Ans
     };
     let headers: Vec<(String, String)> = headers.filter_map(text).collect();
     let mut reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
-    let failed = |error: io::Error| Failed::Connection(format!("the answer broke off: {error}"));
+    let failed = |error: io::Error| AttemptError::Connection(format!("the answer broke off: {error}"));
     let whole = status == 200 && !headers.iter().any(|(name, _)| name == "content-range");
-    if whole && request.skip > 0 {
-        io::copy(&mut (&mut reader).take(request.skip), &mut io::sink()).map_err(failed)?;
+    if whole && request.skip_bytes > 0 {
+        io::copy(&mut (&mut reader).take(request.skip_bytes), &mut io::sink()).map_err(failed)?;
     }
     let mut body = Vec::new();
     // What is wrong is told in full, whatever part of an object was asked for.
-    let most = if (200..300).contains(&status) { request.most } else { request.most.max(4096) };
+    let most =
+        if (200..300).contains(&status) { request.max_response_bytes } else { request.max_response_bytes.max(4096) };
     (&mut reader).take(most).read_to_end(&mut body).map_err(failed)?;
     let cut = body.len() as u64 == most && reader.read(&mut [0]).map_err(failed)? > 0;
-    Ok(Answer { status, headers, body, cut })
+    Ok(HttpResponse { status, headers, body, truncated: cut })
 }
 
-fn host(url: &str) -> String {
+fn url_host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     // Never what stands before it: it may be a password.
@@ -264,7 +265,7 @@ fn host(url: &str) -> String {
 }
 
 /// What went wrong, without the address, which may hold a signature.
-fn words(error: &ureq::Error) -> String {
+fn describe_error(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "it took too long".to_owned(),
         ureq::Error::HostNotFound => "there is no such host".to_owned(),
@@ -274,7 +275,7 @@ fn words(error: &ureq::Error) -> String {
 }
 
 /// `Retry-After` in seconds, or as a date.
-fn retry_after(value: &str) -> Option<Duration> {
+fn parse_retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
@@ -289,14 +290,14 @@ mod tests {
 
     #[test]
     fn pauses_that_servers_ask_for() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon"), None);
+        assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after("soon"), None);
     }
 
     #[test]
     fn hosts_without_secrets() {
-        assert_eq!(host("https://me:secret@cache.example.org:81/a?sig=b"), "cache.example.org:81");
-        assert_eq!(host("odd"), "odd");
+        assert_eq!(url_host("https://me:secret@cache.example.org:81/a?sig=b"), "cache.example.org:81");
+        assert_eq!(url_host("odd"), "odd");
     }
 }

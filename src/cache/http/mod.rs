@@ -1,10 +1,10 @@
 //! A small blocking HTTP client that never waits long: bounded answers, few retries, one budget of patience.
 
 mod client;
-mod patience;
-mod payload;
-mod roots;
+mod request_body;
+mod retry_budget;
+mod tls_roots;
 
-pub use client::{Answer, Client, HttpError, Request};
-pub use patience::Patience;
-pub use payload::Payload;
+pub use client::{HttpClient, HttpError, HttpRequest, HttpResponse};
+pub use request_body::RequestBody;
+pub use retry_budget::RetryBudget;

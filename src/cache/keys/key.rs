@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use super::recipe::Recipe;
+use super::fingerprint::DependencyFingerprint;
 
 /// The longest key that the caches of forges take.
-const LONGEST: usize = 512;
+const MAX_KEY_LEN: usize = 512;
 /// The longest part of it.
-const LONGEST_PART: usize = 60;
+const MAX_PART_LEN: usize = 60;
 
 /// What stands before the digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyParts {
+pub struct CacheKeyParts {
     /// The repository, or the project's name.
     pub project: String,
     /// Operating system.
@@ -28,14 +28,14 @@ pub struct KeyParts {
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct CacheKey {
     prefix: String,
     digest: String,
 }
 
-impl Key {
+impl CacheKey {
     /// The key of some sessions together, whatever their order.
-    pub fn new(parts: &KeyParts, recipes: &[Recipe]) -> Self {
+    pub fn new(parts: &CacheKeyParts, recipes: &[DependencyFingerprint]) -> Self {
         let mut named: Vec<(&str, String)> = recipes.iter().map(|recipe| (&*recipe.session, recipe.digest())).collect();
         named.sort();
         let mut hasher = blake3::Hasher::new();
@@ -60,9 +60,9 @@ impl Key {
         pythons.dedup();
         let parts =
             ["nx1", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
-        let plain: Vec<String> = parts.iter().map(|part| plain(part)).filter(|part| !part.is_empty()).collect();
+        let plain: Vec<String> = parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
         let mut prefix = plain.join("-");
-        prefix.truncate(LONGEST - 34);
+        prefix.truncate(MAX_KEY_LEN - 34);
         Self { prefix: format!("{prefix}-"), digest }
     }
 
@@ -77,14 +77,14 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.prefix, self.digest)
     }
 }
 
 /// A part of a key: lower case, letters, digits, `.`, `_` and `-` alone.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn sanitize_part(text: &str) -> String {
     let mut plain = String::new();
     for sign in text.to_lowercase().chars() {
         let kept = sign.is_ascii_alphanumeric() || "._".contains(sign);
@@ -92,22 +92,22 @@ pub(super) fn plain(text: &str) -> String {
             plain.push(if kept { sign } else { '-' });
         }
     }
-    plain.truncate(LONGEST_PART);
+    plain.truncate(MAX_PART_LEN);
     plain.trim_matches('-').to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::keys::{Fact, FactKind};
+    use crate::cache::keys::{KeyInput, KeyInputKind};
 
-    fn recipe(session: &str, value: &str) -> Recipe {
-        let fact = Fact { kind: FactKind::Package, name: "ruff".to_owned(), value: value.to_owned() };
-        Recipe::new(session, vec![fact.clone(), fact])
+    fn recipe(session: &str, value: &str) -> DependencyFingerprint {
+        let fact = KeyInput { kind: KeyInputKind::Package, name: "ruff".to_owned(), value: value.to_owned() };
+        DependencyFingerprint::new(session, vec![fact.clone(), fact])
     }
 
-    fn parts() -> KeyParts {
-        KeyParts {
+    fn parts() -> CacheKeyParts {
+        CacheKeyParts {
             project: "Acme/Parcel, Book".to_owned(),
             os: "linux".to_owned(),
             arch: "x86_64".to_owned(),
@@ -119,21 +119,21 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_that_all_caches_take() {
-        let key = Key::new(&parts(), &[recipe("lint", "1")]);
+        let key = CacheKey::new(&parts(), &[recipe("lint", "1")]);
         let start = "nx1-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
         assert_eq!(key.to_string(), format!("{start}{}", recipe("x", "1").digest()), "{key}");
         assert_eq!(key.digest().len(), 32);
-        let long = KeyParts { project: "x".repeat(900), ..parts() };
-        let many: Vec<Recipe> = (0..90).map(|n| recipe(&format!("Tests({n}, 'ü')"), "1")).collect();
-        let key = Key::new(&long, &many).to_string();
-        assert!(key.len() <= LONGEST && key == key.to_lowercase() && !key.contains(','), "{key}");
+        let long = CacheKeyParts { project: "x".repeat(900), ..parts() };
+        let many: Vec<DependencyFingerprint> = (0..90).map(|n| recipe(&format!("Tests({n}, 'ü')"), "1")).collect();
+        let key = CacheKey::new(&long, &many).to_string();
+        assert!(key.len() <= MAX_KEY_LEN && key == key.to_lowercase() && !key.contains(','), "{key}");
         assert!(key.is_ascii() && key.contains("90sessions-"));
     }
 
     #[test]
     fn the_digest_tells_states_apart_and_nothing_else() {
-        let of = |recipes: &[Recipe]| Key::new(&parts(), recipes).digest().to_owned();
+        let of = |recipes: &[DependencyFingerprint]| CacheKey::new(&parts(), recipes).digest().to_owned();
         assert_ne!(of(&[recipe("lint", "1")]), of(&[recipe("lint", "2")]));
         assert_eq!(of(&[recipe("lint", "1")]), of(&[recipe("format", "1")]), "equal facts, equal packages");
         let (a, b) = (recipe("a", "1"), recipe("b", "2"));

@@ -1,13 +1,13 @@
 //! Keys of what sessions install: facts, the recipe that names those that count, the key made of them, entries kept.
 
-mod asked;
-mod facts;
-mod kept;
+mod fingerprint;
+mod inputs;
 mod key;
-mod recipe;
+mod key_index;
+mod requested_installs;
 
-pub use asked::{Asked, asked};
-pub use facts::{Fact, FactKind, Surroundings};
-pub use kept::{Difference, Held, Kept, KeptError, Keys};
-pub use key::{Key, KeyParts};
-pub use recipe::{RECIPE_VERSION, Recipe};
+pub use fingerprint::{DependencyFingerprint, FINGERPRINT_VERSION};
+pub use inputs::{KeyContext, KeyInput, KeyInputKind};
+pub use key::{CacheKey, CacheKeyParts};
+pub use key_index::{InstalledPackage, KeyIndex, KeyIndexError, KeyInputChange, StoredKey};
+pub use requested_installs::{RequestedInstalls, parse_installs};

@@ -4,12 +4,14 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::store::{Entry, EntryId, Incoming, Kind, Listed, Placing, Published, Store, What};
+use crate::cache::store::{
+    EntryId, EntryKind, PublishOutcome, StagedEntry, Store, StoreEntry, TreeNode, TreeNodeKind, UvPlacement,
+};
 
 /// What every frame's content begins with; the digit is its version.
-const MAGIC: &[u8; 5] = b"nxe1\n";
+const FRAME_MAGIC: &[u8; 5] = b"nxe1\n";
 /// The longest header that is read: paths of a million files.
-const HEADER: u64 = 256 << 20;
+const MAX_HEADER_BYTES: u64 = 256 << 20;
 
 /// Why a frame is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -19,33 +21,33 @@ pub enum FrameError {
     Damaged(String),
     /// It holds something else than was asked for.
     #[error("its frame is of {0}")]
-    Other(String),
+    WrongEntry(String),
     /// The store refused it.
     #[error("{0}")]
     Refused(String),
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct FrameHeader {
     entry: String,
     name: String,
     /// The entries that an environment is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     requires: Vec<String>,
-    placings: Vec<Place>,
-    items: Vec<Item>,
+    placings: Vec<UvPlacementHeader>,
+    items: Vec<FrameItem>,
 }
 
 /// uv's own files of one place, their sizes in order.
 #[derive(Serialize, Deserialize)]
-struct Place {
-    facts: Placing,
+struct UvPlacementHeader {
+    facts: UvPlacement,
     sizes: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Item {
+enum FrameItem {
     /// Path, size, whether it may be run.
     File(String, u64, bool),
     /// Path, target.
@@ -54,37 +56,37 @@ enum Item {
 }
 
 /// Writes an entry's content, not compressed, and gives how long it is.
-pub(super) fn write(entry: &Entry, out: &mut dyn Write) -> io::Result<u64> {
-    let placings = entry.placings();
-    let item = |listed: &Listed| match &listed.what {
-        What::File { size, executable, .. } => Item::File(listed.path.clone(), *size, *executable),
-        What::Link { target } => Item::Link(listed.path.clone(), target.clone()),
-        What::Folder => Item::Folder(listed.path.clone()),
+pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result<u64> {
+    let placings = entry.placements();
+    let item = |listed: &TreeNode| match &listed.kind {
+        TreeNodeKind::File { size, executable, .. } => FrameItem::File(listed.path.clone(), *size, *executable),
+        TreeNodeKind::Symlink { target } => FrameItem::Link(listed.path.clone(), target.clone()),
+        TreeNodeKind::EmptyFolder => FrameItem::Folder(listed.path.clone()),
     };
-    let place = |(facts, files): &(Placing, Vec<Vec<u8>>)| Place {
+    let place = |(facts, files): &(UvPlacement, Vec<Vec<u8>>)| UvPlacementHeader {
         facts: facts.clone(),
         sizes: files.iter().map(|file| file.len() as u64).collect(),
     };
-    let header = Header {
+    let header = FrameHeader {
         entry: entry.id.to_string(),
-        name: entry.head.name.clone(),
+        name: entry.meta.name.clone(),
         // A wheel says itself what it asks for.
-        requires: if entry.id.kind.has_record() { Vec::new() } else { entry.head.requires.clone() },
+        requires: if entry.id.kind.has_record() { Vec::new() } else { entry.meta.requires.clone() },
         placings: placings.iter().map(place).collect(),
-        items: entry.listing.items.iter().map(item).collect(),
+        items: entry.manifest.nodes.iter().map(item).collect(),
     };
     let header = serde_json::to_vec(&header)?;
-    out.write_all(MAGIC)?;
+    out.write_all(FRAME_MAGIC)?;
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    let mut length = (MAGIC.len() + 8 + header.len()) as u64;
+    let mut length = (FRAME_MAGIC.len() + 8 + header.len()) as u64;
     for file in placings.iter().flat_map(|(_, files)| files) {
         out.write_all(file)?;
         length += file.len() as u64;
     }
-    let tree = entry.tree();
-    for listed in &entry.listing.items {
-        let What::File { size, .. } = listed.what else { continue };
+    let tree = entry.tree_path();
+    for listed in &entry.manifest.nodes {
+        let TreeNodeKind::File { size, .. } = listed.kind else { continue };
         let mut file = fs_err::File::open(tree.join(&listed.path))?.take(size);
         if io::copy(&mut file, out)? != size {
             return Err(io::Error::other(format!("{} is shorter than listed", listed.path)));
@@ -96,34 +98,35 @@ pub(super) fn write(entry: &Entry, out: &mut dyn Write) -> io::Result<u64> {
 
 /// Reads a frame's content into the store; `tree` is the digest it must have, where that is known from elsewhere than
 /// the store it comes from.
-pub(super) fn read(
+pub(super) fn read_frame(
     store: &Store,
     id: &EntryId,
     content: &mut dyn Read,
     tree: Option<&str>,
-) -> Result<Published, FrameError> {
+) -> Result<PublishOutcome, FrameError> {
     let damaged = |error: io::Error| FrameError::Damaged(error.to_string());
     let mut magic = [0; 5];
     content.read_exact(&mut magic).map_err(damaged)?;
-    if &magic != MAGIC {
+    if &magic != FRAME_MAGIC {
         return Err(FrameError::Damaged("it begins otherwise".to_owned()));
     }
     let mut length = [0; 8];
     content.read_exact(&mut length).map_err(damaged)?;
     let length = u64::from_le_bytes(length);
-    if length > HEADER {
+    if length > MAX_HEADER_BYTES {
         return Err(FrameError::Damaged(format!("a header of {length} bytes")));
     }
     let mut header = Vec::new();
     content.take(length).read_to_end(&mut header).map_err(damaged)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|error| FrameError::Damaged(error.to_string()))?;
+    let header: FrameHeader =
+        serde_json::from_slice(&header).map_err(|error| FrameError::Damaged(error.to_string()))?;
     if header.entry != id.to_string() {
-        return Err(FrameError::Other(header.entry));
+        return Err(FrameError::WrongEntry(header.entry));
     }
     let refused = |why: String| FrameError::Refused(why);
-    let mut incoming = store.incoming(id, &header.name).map_err(|error| refused(error.to_string()))?;
+    let mut incoming = store.stage_entry(id, &header.name).map_err(|error| refused(error.to_string()))?;
     if !id.kind.has_record() {
-        incoming.requires(header.requires);
+        incoming.set_requires(header.requires);
     }
     for place in header.placings {
         let mut files = Vec::new();
@@ -133,37 +136,43 @@ pub(super) fn read(
             content.take(size.min(16 << 20)).read_to_end(&mut file).map_err(damaged)?;
             files.push(file);
         }
-        if leads_here(id, &place.facts, &files) {
-            incoming.placing(place.facts, files);
+        if is_uv_placement_valid(id, &place.facts, &files) {
+            incoming.add_placement(place.facts, files);
         }
     }
-    take(&mut incoming, header.items, content)?;
+    stage_items(&mut incoming, header.items, content)?;
     incoming.publish(tree).map_err(|found| {
-        let first = found.first().map(|damage| format!("{}: {}", damage.path, damage.wrong)).unwrap_or_default();
+        let first = found.first().map(|damage| format!("{}: {}", damage.path, damage.corruption)).unwrap_or_default();
         refused(first.trim_start_matches(": ").to_owned())
     })
 }
 
-fn take(incoming: &mut Incoming<'_>, items: Vec<Item>, content: &mut dyn Read) -> Result<(), FrameError> {
+fn stage_items(
+    incoming: &mut StagedEntry<'_>,
+    items: Vec<FrameItem>,
+    content: &mut dyn Read,
+) -> Result<(), FrameError> {
     for item in items {
         let taken = match &item {
-            Item::File(path, size, executable) => incoming.file(path, *executable, *size, &mut content.take(*size)),
-            Item::Link(path, target) => incoming.link(path, target),
-            Item::Folder(path) => incoming.folder(path),
+            FrameItem::File(path, size, executable) => {
+                incoming.add_file(path, *executable, *size, &mut content.take(*size))
+            }
+            FrameItem::Link(path, target) => incoming.add_symlink(path, target),
+            FrameItem::Folder(path) => incoming.add_empty_folder(path),
         };
-        taken.map_err(|damage| FrameError::Refused(format!("{}: {}", damage.path, damage.wrong)))?;
+        taken.map_err(|damage| FrameError::Refused(format!("{}: {}", damage.path, damage.corruption)))?;
     }
     Ok(())
 }
 
 /// Whether uv's files are of this wheel and, for one that was fetched, its pointer names the tree that stands beside it:
 /// by the bytes they must hold.
-fn leads_here(id: &EntryId, placing: &Placing, files: &[Vec<u8>]) -> bool {
+fn is_uv_placement_valid(id: &EntryId, placing: &UvPlacement, files: &[Vec<u8>]) -> bool {
     let digest = id.id().get(..64).unwrap_or_default();
     let tree = placing.archive.rsplit('/').next().unwrap_or_default();
     let holds =
         |file: &Vec<u8>, text: &str| !text.is_empty() && file.windows(text.len()).any(|part| part == text.as_bytes());
     let of_wheel = files.iter().any(|file| holds(file, digest));
-    let of_tree = id.kind == Kind::Built || files.last().is_some_and(|pointer| holds(pointer, tree));
+    let of_tree = id.kind == EntryKind::Built || files.last().is_some_and(|pointer| holds(pointer, tree));
     files.len() == placing.files.len() && of_wheel && of_tree
 }

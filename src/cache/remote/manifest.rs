@@ -5,22 +5,22 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::backend::is_key;
+use crate::cache::backend::is_valid_key;
 use crate::cache::store::EntryId;
 
 /// The version of the document.
-const VERSION: u32 = 1;
+const MANIFEST_VERSION: u32 = 1;
 /// What every manifest begins with.
-const MAGIC: &str = "nxm1 ";
+const MANIFEST_MAGIC: &str = "nxm1 ";
 /// The most that a manifest may unfold to.
-const MOST: u64 = 256 << 20;
+const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 
 /// What lies in which pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct RemoteManifest {
     version: u32,
     /// Every frame, by entry.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<PackFrame>,
     /// When each pack was written, in seconds since 1970, by its key.
     pub packs: BTreeMap<String, i64>,
     /// Keys of the manifests that this one holds all of.
@@ -31,13 +31,13 @@ pub struct Manifest {
     pub environments: BTreeMap<String, BTreeSet<String>>,
     /// Where the project lay in the run that wrote it.
     #[serde(default)]
-    pub lay: Lay,
+    pub lay: CheckoutLocation,
 }
 
 /// Where a project lay in a run. An environment serves at its own place alone: where each run gets another, none that is
 /// sent is ever put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lay {
+pub struct CheckoutLocation {
     /// What its folder is known by; empty where nobody said.
     pub place: String,
     /// The forge's name for the run; empty where there is no forge.
@@ -46,10 +46,10 @@ pub struct Lay {
     pub stays: bool,
 }
 
-impl Lay {
+impl CheckoutLocation {
     /// The same for a run of now, with `self` of an earlier run, or of an earlier command of the same.
     #[must_use]
-    pub fn then(&self, place: &str, run: &str) -> Self {
+    pub fn for_run(&self, place: &str, run: &str) -> Self {
         // act gives every run the same number.
         let same = !run.is_empty() && self.run == run && self.place == place;
         let stays = if same { self.stays } else { self.place.is_empty() || self.place == place };
@@ -59,7 +59,7 @@ impl Lay {
 
 /// One entry in a pack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frame {
+pub struct PackFrame {
     /// The entry, such as `wheel/ab12…`.
     pub entry: String,
     /// Its name for people.
@@ -84,43 +84,50 @@ pub struct Frame {
 
 /// Why bytes are no manifest to use.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ManifestError {
+pub enum RemoteManifestError {
     /// They are none.
     #[error("the manifest is damaged: {0}")]
     Damaged(String),
     /// It is of another version.
-    #[error("the manifest is of version {0}, this noxide knows {VERSION}")]
-    Version(u32),
+    #[error("the manifest is of version {0}, this noxide knows {MANIFEST_VERSION}")]
+    UnsupportedVersion(u32),
     /// A key is given, and it is not signed by it.
     #[error("the manifest is not signed by the key of NOXIDE_CACHE_KEY")]
     Unsigned,
 }
 
-impl Frame {
+impl PackFrame {
     /// The entry's name, if it is one.
-    pub fn id(&self) -> Option<EntryId> {
+    pub fn entry_id(&self) -> Option<EntryId> {
         EntryId::parse(&self.entry)
     }
 }
 
-impl Manifest {
+impl RemoteManifest {
     /// A manifest of these.
-    pub fn new(frames: Vec<Frame>, packs: BTreeMap<String, i64>, replaces: Vec<String>) -> Self {
+    pub fn new(frames: Vec<PackFrame>, packs: BTreeMap<String, i64>, replaces: Vec<String>) -> Self {
         let used: BTreeSet<&str> = frames.iter().map(|frame| frame.pack.as_str()).collect();
         let packs = packs.into_iter().filter(|(key, _)| used.contains(key.as_str())).collect();
         let mut frames = frames;
         frames.sort_by(|one, other| (&one.entry, &one.buckets).cmp(&(&other.entry, &other.buckets)));
-        Self { version: VERSION, frames, packs, replaces, environments: BTreeMap::new(), lay: Lay::default() }
+        Self {
+            version: MANIFEST_VERSION,
+            frames,
+            packs,
+            replaces,
+            environments: BTreeMap::new(),
+            lay: CheckoutLocation::default(),
+        }
     }
 
     /// The bytes that are stored: signed where there is a key.
     ///
     /// # Errors
     /// When memory fails.
-    pub fn bytes(&self, key: Option<&str>) -> std::io::Result<Vec<u8>> {
+    pub fn to_bytes(&self, key: Option<&str>) -> std::io::Result<Vec<u8>> {
         let packed = zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 9)?;
-        let signature = key.map_or_else(|| "-".to_owned(), |key| signature(key, &packed));
-        let mut bytes = format!("{MAGIC}{signature}\n").into_bytes();
+        let signature = key.map_or_else(|| "-".to_owned(), |key| manifest_signature(key, &packed));
+        let mut bytes = format!("{MANIFEST_MAGIC}{signature}\n").into_bytes();
         bytes.extend(packed);
         Ok(bytes)
     }
@@ -129,48 +136,52 @@ impl Manifest {
     ///
     /// # Errors
     /// When they are no manifest, of another version, or not signed.
-    pub fn read(bytes: &[u8], key: Option<&str>) -> Result<Self, ManifestError> {
-        let damaged = |why: &str| ManifestError::Damaged(why.to_owned());
+    pub fn from_bytes(bytes: &[u8], key: Option<&str>) -> Result<Self, RemoteManifestError> {
+        let damaged = |why: &str| RemoteManifestError::Damaged(why.to_owned());
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("no first line"))?;
-        let head = std::str::from_utf8(&bytes[..end]).ok().and_then(|head| head.strip_prefix(MAGIC));
+        let head = std::str::from_utf8(&bytes[..end]).ok().and_then(|head| head.strip_prefix(MANIFEST_MAGIC));
         let said = head.ok_or_else(|| damaged("another first line"))?;
         let packed = &bytes[end + 1..];
         if let Some(key) = key {
-            let wanted = blake3::Hash::from_hex(signature(key, packed));
+            let wanted = blake3::Hash::from_hex(manifest_signature(key, packed));
             // Compared in a time that tells nothing.
             if wanted.is_err() || blake3::Hash::from_hex(said).ok() != wanted.ok() {
-                return Err(ManifestError::Unsigned);
+                return Err(RemoteManifestError::Unsigned);
             }
         }
-        let error = |error: std::io::Error| ManifestError::Damaged(error.to_string());
+        let error = |error: std::io::Error| RemoteManifestError::Damaged(error.to_string());
         let mut text = Vec::new();
-        zstd::Decoder::new(packed).map_err(error)?.take(MOST).read_to_end(&mut text).map_err(error)?;
+        zstd::Decoder::new(packed)
+            .map_err(error)?
+            .take(MAX_DECOMPRESSED_BYTES)
+            .read_to_end(&mut text)
+            .map_err(error)?;
         #[derive(Deserialize)]
-        struct Version {
+        struct VersionHeader {
             version: u32,
         }
-        let parsed = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
-        let Version { version } = serde_json::from_slice(&text).map_err(parsed)?;
-        if version != VERSION {
-            return Err(ManifestError::Version(version));
+        let parsed = |error: serde_json::Error| RemoteManifestError::Damaged(error.to_string());
+        let VersionHeader { version } = serde_json::from_slice(&text).map_err(parsed)?;
+        if version != MANIFEST_VERSION {
+            return Err(RemoteManifestError::UnsupportedVersion(version));
         }
         let manifest: Self = serde_json::from_slice(&text).map_err(parsed)?;
-        match manifest.frames.iter().find(|frame| !is_sound(frame)) {
-            Some(frame) => Err(ManifestError::Damaged(format!("the frame of {} is none", frame.entry))),
+        match manifest.frames.iter().find(|frame| !is_valid_frame(frame)) {
+            Some(frame) => Err(RemoteManifestError::Damaged(format!("the frame of {} is none", frame.entry))),
             None => Ok(manifest),
         }
     }
 }
 
 /// Whether a frame could be one: names and keys are plain, its place does not overflow.
-fn is_sound(frame: &Frame) -> bool {
+fn is_valid_frame(frame: &PackFrame) -> bool {
     let hex = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let ends = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
-    frame.id().is_some() && is_key(&frame.pack) && hex(&frame.digest) && hex(&frame.tree) && ends
+    frame.entry_id().is_some() && is_valid_key(&frame.pack) && hex(&frame.digest) && hex(&frame.tree) && ends
 }
 
 /// A keyed BLAKE3 digest; the key is made of the text of the variable.
-fn signature(key: &str, bytes: &[u8]) -> String {
+fn manifest_signature(key: &str, bytes: &[u8]) -> String {
     let key = blake3::derive_key("noxide 2026 signature of cache manifests", key.as_bytes());
     blake3::keyed_hash(&key, bytes).to_hex().to_string()
 }
@@ -179,8 +190,8 @@ fn signature(key: &str, bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn frame() -> Frame {
-        Frame {
+    fn frame() -> PackFrame {
+        PackFrame {
             entry: format!("wheel/{}", "a".repeat(64)),
             name: "a 1".to_owned(),
             pack: "nx1/r/p-1".to_owned(),
@@ -197,26 +208,29 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_signatures_count() {
         let packs = [("nx1/r/p-1".to_owned(), 5), ("unused".to_owned(), 6)].into();
-        let manifest = Manifest::new(vec![frame()], packs, vec!["old".to_owned()]);
+        let manifest = RemoteManifest::new(vec![frame()], packs, vec!["old".to_owned()]);
         assert_eq!(manifest.packs.len(), 1);
-        let plain = manifest.bytes(None).unwrap();
-        let signed = manifest.bytes(Some("secret")).unwrap();
+        let plain = manifest.to_bytes(None).unwrap();
+        let signed = manifest.to_bytes(Some("secret")).unwrap();
         for (bytes, key) in [(&plain, None), (&signed, None), (&signed, Some("secret"))] {
-            assert_eq!(Manifest::read(bytes, key).as_ref(), Ok(&manifest));
+            assert_eq!(RemoteManifest::from_bytes(bytes, key).as_ref(), Ok(&manifest));
         }
-        assert_eq!(Manifest::read(&plain, Some("secret")), Err(ManifestError::Unsigned));
-        assert_eq!(Manifest::read(&signed, Some("other")), Err(ManifestError::Unsigned));
+        assert_eq!(RemoteManifest::from_bytes(&plain, Some("secret")), Err(RemoteManifestError::Unsigned));
+        assert_eq!(RemoteManifest::from_bytes(&signed, Some("other")), Err(RemoteManifestError::Unsigned));
         let mut forged = signed.clone();
         *forged.last_mut().unwrap() ^= 1;
-        assert_eq!(Manifest::read(&forged, Some("secret")), Err(ManifestError::Unsigned));
+        assert_eq!(RemoteManifest::from_bytes(&forged, Some("secret")), Err(RemoteManifestError::Unsigned));
     }
 
     #[test]
     fn what_is_no_manifest_is_refused() {
-        let with = |change: &dyn Fn(&mut Frame)| {
+        let with = |change: &dyn Fn(&mut PackFrame)| {
             let mut frame = frame();
             change(&mut frame);
-            Manifest::read(&Manifest::new(vec![frame], BTreeMap::new(), Vec::new()).bytes(None).unwrap(), None)
+            RemoteManifest::from_bytes(
+                &RemoteManifest::new(vec![frame], BTreeMap::new(), Vec::new()).to_bytes(None).unwrap(),
+                None,
+            )
         };
         assert!(with(&|_| {}).is_ok());
         assert!(with(&|frame| frame.entry = "wheel/../x".to_owned()).is_err());
@@ -225,22 +239,22 @@ mod tests {
         assert!(with(&|frame| frame.offset = u64::MAX).is_err());
         let next = zstd::encode_all(b"{\"version\": 2}".as_slice(), 1).unwrap();
         let next = [b"nxm1 -\n".as_slice(), &next].concat();
-        assert_eq!(Manifest::read(&next, None), Err(ManifestError::Version(2)));
+        assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(2)));
         for wrong in [b"".as_slice(), b"nxm1 -", b"nxm2 -\n", b"nxm1 -\nzzz"] {
-            assert!(matches!(Manifest::read(wrong, None), Err(ManifestError::Damaged(_))));
+            assert!(matches!(RemoteManifest::from_bytes(wrong, None), Err(RemoteManifestError::Damaged(_))));
         }
     }
 
     #[test]
     fn a_project_stays_where_the_run_before_found_it() {
-        let first = Lay::default().then("here", "1");
+        let first = CheckoutLocation::default().for_run("here", "1");
         assert!(first.stays, "nobody knows otherwise");
-        assert!(first.then("here", "2").stays && !first.then("there", "2").stays);
-        let moved = first.then("there", "2");
-        assert!(!moved.then("there", "2").stays, "another command of that run");
-        assert!(!moved.then("elsewhere", "2").stays, "another job of it, or a runner that numbers none");
-        assert!(moved.then("there", "3").stays);
-        let desk = Lay::default().then("here", "");
-        assert!(desk.then("here", "").stays && !desk.then("there", "").stays, "each command is a run");
+        assert!(first.for_run("here", "2").stays && !first.for_run("there", "2").stays);
+        let moved = first.for_run("there", "2");
+        assert!(!moved.for_run("there", "2").stays, "another command of that run");
+        assert!(!moved.for_run("elsewhere", "2").stays, "another job of it, or a runner that numbers none");
+        assert!(moved.for_run("there", "3").stays);
+        let desk = CheckoutLocation::default().for_run("here", "");
+        assert!(desk.for_run("here", "").stays && !desk.for_run("there", "").stays, "each command is a run");
     }
 }

@@ -1,24 +1,24 @@
 //! The store elsewhere: packs of frames, manifests that say what lies where, scopes, and trust.
 
-mod bring;
-mod bring_plan;
-mod environments;
+mod checksums;
+mod download;
+mod download_plan;
+mod environment_entries;
 mod frame;
 mod manifest;
-mod pack;
-mod push;
-mod rewrite;
+mod pack_writer;
+mod repack;
 mod scope;
-mod sums;
-mod view;
+mod snapshot;
+mod upload;
 
-pub use bring::{Brought, NotBrought};
-pub use bring_plan::{BringPlan, Segment};
-pub use environments::{Environments, KnownPackages};
+pub use checksums::{WheelChecksums, WheelChecksumsError};
+pub use download::{DownloadFailure, DownloadReport};
+pub use download_plan::{DownloadPlan, PackSegment};
+pub use environment_entries::{EnvironmentEntries, StorePackageIndex};
 pub use frame::FrameError;
-pub use manifest::{Frame, Manifest, ManifestError};
-pub use push::{Push, PushReport};
-pub use rewrite::Rewrite;
-pub use scope::Scope;
-pub use sums::{Sums, SumsError};
-pub use view::{Remote, View};
+pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};
+pub use repack::RepackPlan;
+pub use scope::CacheScope;
+pub use snapshot::{RemoteSnapshot, RemoteStore};
+pub use upload::{IncrementalUpload, UploadReport};

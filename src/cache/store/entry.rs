@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{Lease, blake3_hex, inner_path};
+use crate::fs::{DirLock, blake3_hex, safe_relative_path};
 
-use super::head::Head;
-use super::id::EntryId;
-use super::listing::Listing;
-use super::wrong::Wrong;
+use super::corruption::Corruption;
+use super::entry_id::EntryId;
+use super::entry_meta::EntryMeta;
+use super::tree_manifest::TreeManifest;
 
 /// The version of what is kept of uv's own files.
-const VERSION: u32 = 1;
+const PLACEMENT_VERSION: u32 = 1;
 
 /// How a tree is put into a uv cache: files of uv's own, copied as they were, the pointer last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placing {
+pub struct UvPlacement {
     version: u32,
     /// The bucket they are of, such as `wheels-v8`: only a uv with a bucket of that name reads them.
     pub bucket: String,
@@ -27,36 +27,37 @@ pub struct Placing {
     /// The link to it that stands beside the pointer.
     pub link: String,
     /// uv's files in the order they are put down.
-    pub files: Vec<PlacingFile>,
+    pub files: Vec<UvPlacementFile>,
 }
 
 /// One file of uv's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlacingFile {
+pub struct UvPlacementFile {
     /// Its path in the uv cache.
     pub path: String,
     /// BLAKE3 digest of its bytes.
     pub digest: String,
 }
 
-impl Placing {
+impl UvPlacement {
     /// Describes files of uv's own: their paths in the cache and their bytes.
     pub fn new(bucket: String, archive: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
-        let file = |(path, bytes): &(String, Vec<u8>)| PlacingFile { path: path.clone(), digest: blake3_hex(bytes) };
-        Self { version: VERSION, bucket, archive, link, files: files.iter().map(file).collect() }
+        let file =
+            |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
+        Self { version: PLACEMENT_VERSION, bucket, archive, link, files: files.iter().map(file).collect() }
     }
 
     /// The name of its folder in the entry: by bucket and place, so that the same is known again.
-    pub(super) fn folder(bucket: &str, link: &str) -> String {
+    pub(super) fn folder_name(bucket: &str, link: &str) -> String {
         format!("{bucket}.{}", &blake3_hex(link.as_bytes())[..16])
     }
 
     /// Whether every path in it stays inside the cache, and below the bucket it names.
-    fn is_sound(&self) -> bool {
-        let plain = |name: &str| !name.contains('/') && inner_path(name).is_some();
-        let in_bucket = |path: &str| inner_path(path).is_some_and(|path| path.starts_with(&self.bucket));
+    fn is_valid(&self) -> bool {
+        let plain = |name: &str| !name.contains('/') && safe_relative_path(name).is_some();
+        let in_bucket = |path: &str| safe_relative_path(path).is_some_and(|path| path.starts_with(&self.bucket));
         let archive = self.archive.split_once('/').is_some_and(|(bucket, id)| plain(bucket) && plain(id));
-        self.version == VERSION
+        self.version == PLACEMENT_VERSION
             && plain(&self.bucket)
             && archive
             && in_bucket(&self.link)
@@ -67,77 +68,79 @@ impl Placing {
 
 /// An entry, held so that nobody removes it meanwhile.
 #[derive(Debug)]
-pub struct Entry {
+pub struct StoreEntry {
     /// Its name.
     pub id: EntryId,
     /// What is known of it.
-    pub head: Head,
+    pub meta: EntryMeta,
     /// What its tree holds.
-    pub listing: Listing,
-    pub(super) place: PathBuf,
-    _lease: Lease,
+    pub manifest: TreeManifest,
+    pub(super) path: PathBuf,
+    _lease: DirLock,
 }
 
-impl Entry {
+impl StoreEntry {
     /// Holds the entry at a place; `None` where there is none.
-    pub(super) fn open(id: &EntryId, place: PathBuf) -> Result<Option<Self>, Wrong> {
-        let unreadable = |error: std::io::Error| Wrong::Unreadable(error.to_string());
-        let Some(lease) = Lease::share(&place).map_err(unreadable)? else { return Ok(None) };
-        let facts = std::fs::read_to_string(place.join("facts")).map_err(|error| Wrong::Facts(error.to_string()))?;
+    pub(super) fn open(id: &EntryId, place: PathBuf) -> Result<Option<Self>, Corruption> {
+        let unreadable = |error: std::io::Error| Corruption::Unreadable(error.to_string());
+        let Some(lease) = DirLock::acquire_shared(&place).map_err(unreadable)? else { return Ok(None) };
+        let facts =
+            std::fs::read_to_string(place.join("facts")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
         let (first, rest) = facts.split_once('\n').unwrap_or((&facts, ""));
-        let head = Head::parse(first, id).map_err(Wrong::Facts)?;
+        let head = EntryMeta::parse(first, id).map_err(Corruption::InvalidMeta)?;
         if blake3_hex(rest.as_bytes()) != head.listing {
-            return Err(Wrong::Facts("the listing is not the one they name".to_owned()));
+            return Err(Corruption::InvalidMeta("the listing is not the one they name".to_owned()));
         }
-        let listing = Listing::parse(rest).map_err(|error| Wrong::Facts(error.to_string()))?;
-        Ok(Some(Self { id: id.clone(), head, listing, place, _lease: lease }))
+        let listing = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        Ok(Some(Self { id: id.clone(), meta: head, manifest: listing, path: place, _lease: lease }))
     }
 
     /// Reads only the head of the entry at a place.
-    pub(super) fn head(id: &EntryId, place: &Path) -> Result<Head, Wrong> {
+    pub(super) fn read_meta(id: &EntryId, place: &Path) -> Result<EntryMeta, Corruption> {
         let mut line = String::new();
-        let file = File::open(place.join("facts")).map_err(|error| Wrong::Facts(error.to_string()))?;
+        let file = File::open(place.join("facts")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
         // A head is a few hundred bytes; what is longer is none.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
-        read.map_err(|error| Wrong::Facts(error.to_string()))?;
-        Head::parse(&line, id).map_err(Wrong::Facts)
+        read.map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        EntryMeta::parse(&line, id).map_err(Corruption::InvalidMeta)
     }
 
     /// The root of its tree.
-    pub fn tree(&self) -> PathBuf {
-        self.place.join("tree")
+    pub fn tree_path(&self) -> PathBuf {
+        self.path.join("tree")
     }
 
     /// How it is put into a uv cache: one for each place that uv had it at; what is unsound among them is left out.
-    pub fn placings(&self) -> Vec<(Placing, Vec<Vec<u8>>)> {
-        let Ok(folders) = std::fs::read_dir(self.place.join("uv")) else { return Vec::new() };
+    pub fn placements(&self) -> Vec<(UvPlacement, Vec<Vec<u8>>)> {
+        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let mut folders: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).collect();
         folders.sort();
-        folders.iter().filter_map(|folder| read_placing(folder).ok()).collect()
+        folders.iter().filter_map(|folder| read_placement(folder).ok()).collect()
     }
 
     /// What is wrong with uv's files in it.
-    pub(super) fn placing_faults(&self) -> Vec<(String, Wrong)> {
-        let Ok(folders) = std::fs::read_dir(self.place.join("uv")) else { return Vec::new() };
+    pub(super) fn find_placement_faults(&self) -> Vec<(String, Corruption)> {
+        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
         let faults = folders.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
-            read_placing(&entry.path()).err().map(|wrong| (name, wrong))
+            read_placement(&entry.path()).err().map(|wrong| (name, wrong))
         });
         faults.collect()
     }
 }
 
-fn read_placing(folder: &Path) -> Result<(Placing, Vec<Vec<u8>>), Wrong> {
-    let text = std::fs::read(folder.join("facts.json")).map_err(|error| Wrong::Facts(error.to_string()))?;
-    let placing: Placing = serde_json::from_slice(&text).map_err(|error| Wrong::Facts(error.to_string()))?;
-    if !placing.is_sound() {
-        return Err(Wrong::Path);
+fn read_placement(folder: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
+    let text = std::fs::read(folder.join("facts.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+    let placing: UvPlacement =
+        serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+    if !placing.is_valid() {
+        return Err(Corruption::InvalidPath);
     }
     let mut files = Vec::new();
     for (number, file) in placing.files.iter().enumerate() {
-        let bytes = std::fs::read(folder.join(number.to_string())).map_err(|_| Wrong::Missing)?;
+        let bytes = std::fs::read(folder.join(number.to_string())).map_err(|_| Corruption::Missing)?;
         if blake3_hex(&bytes) != file.digest {
-            return Err(Wrong::Content);
+            return Err(Corruption::ContentMismatch);
         }
         files.push(bytes);
     }

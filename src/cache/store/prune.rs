@@ -6,26 +6,26 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cache::progress::{Amount, Phase, Progress, Silent};
-use crate::fs::{Lease, in_parallel};
+use crate::cache::progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};
+use crate::fs::{DirLock, parallel_map};
 
-use super::id::{EntryId, Kind};
-use super::root::{Store, StoreError};
+use super::entry_id::{EntryId, EntryKind};
+use super::store_dir::{Store, StoreError};
 
 /// How long what was put aside is kept for people to look at.
-const ASIDE: Duration = Duration::from_secs(7 * 24 * 3_600);
+const QUARANTINE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Why an entry goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum PruneReason {
     /// It was not used for longer than the bound.
     Unused,
     /// The store holds more than its bound, and this was used longest ago.
     Size,
 }
 
-impl Why {
+impl PruneReason {
     /// In words.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Why {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrunedEntry {
     /// The entry.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "serialize_entry_id")]
     pub entry: EntryId,
     /// Its name and version.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct PrunedEntry {
     /// When it was last used.
     pub used: Option<Timestamp>,
     /// Why it goes.
-    pub why: Why,
+    pub why: PruneReason,
 }
 
 /// What a prune will do.
@@ -85,9 +85,9 @@ impl Store {
     /// Says what goes for the store to be within its bounds.
     pub fn plan_prune(&self) -> PrunePlan {
         let now = SystemTime::now();
-        let ids = self.entries();
-        let mut known = in_parallel(&ids, |id| {
-            let head = self.head(id).ok();
+        let ids = self.entry_ids();
+        let mut known = parallel_map(&ids, |id| {
+            let head = self.entry_meta(id).ok();
             let (files, bytes) = head.as_ref().map_or((0, 0), |head| (head.files, head.bytes));
             let name = head.map(|head| head.name).unwrap_or_default();
             (
@@ -98,13 +98,13 @@ impl Store {
                     files,
                     bytes,
                     used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
-                    why: Why::Unused,
+                    why: PruneReason::Unused,
                 },
             )
         });
         // A wheel is in use as long as an environment that it is in; of both the environment goes first.
-        for id in ids.iter().filter(|id| id.kind == Kind::Venv) {
-            let (Ok(head), Some(used)) = (self.head(id), self.last_used(id)) else { continue };
+        for id in ids.iter().filter(|id| id.kind == EntryKind::Venv) {
+            let (Ok(head), Some(used)) = (self.entry_meta(id), self.last_used(id)) else { continue };
             let parts: HashSet<&str> = head.requires.iter().map(String::as_str).collect();
             for (time, entry) in &mut known {
                 if *time < used && parts.contains(entry.entry.to_string().as_str()) {
@@ -112,16 +112,16 @@ impl Store {
                 }
             }
         }
-        let order = |entry: &PrunedEntry| (entry.entry.kind != Kind::Venv, entry.entry.clone());
+        let order = |entry: &PrunedEntry| (entry.entry.kind != EntryKind::Venv, entry.entry.clone());
         known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| order(x).cmp(&order(y))));
         let mut plan = PrunePlan::default();
         let mut total: u64 = known.iter().map(|(_, entry)| entry.bytes).sum();
         for (used, mut entry) in known {
             let age = now.duration_since(used).unwrap_or_default();
             if age > self.options.max_unused {
-                entry.why = Why::Unused;
+                entry.why = PruneReason::Unused;
             } else if total > self.options.max_size {
-                entry.why = Why::Size;
+                entry.why = PruneReason::Size;
             } else {
                 plan.kept += 1;
                 plan.kept_bytes += entry.bytes;
@@ -130,7 +130,7 @@ impl Store {
             total -= entry.bytes;
             plan.remove.push(entry);
         }
-        plan.aside = self.old_aside(now);
+        plan.aside = self.expired_quarantine(now);
         plan
     }
 
@@ -138,19 +138,19 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written to.
-    pub fn prune(&self, plan: &PrunePlan, progress: &dyn Progress) -> Result<PruneReport, StoreError> {
+    pub fn prune(&self, plan: &PrunePlan, progress: &dyn ProgressReporter) -> Result<PruneReport, StoreError> {
         let mut report = PruneReport { kept: plan.kept, kept_bytes: plan.kept_bytes, ..PruneReport::default() };
         if plan.remove.is_empty() && plan.aside.is_empty() {
             return Ok(report);
         }
-        let workspace = self.workspace()?;
-        let amount = |entry: &PrunedEntry| Amount { entries: 1, files: entry.files, bytes: entry.bytes };
-        progress.begin(Phase::Prune, plan.remove.iter().map(amount).sum());
+        let workspace = self.create_workspace()?;
+        let amount = |entry: &PrunedEntry| WorkAmount { entries: 1, files: entry.files, bytes: entry.bytes };
+        progress.start_phase(CachePhase::Prune, plan.remove.iter().map(amount).sum());
         for (number, entry) in plan.remove.iter().enumerate() {
-            let place = self.place(&entry.entry);
+            let place = self.entry_path(&entry.entry);
             let used = self.last_used(&entry.entry).and_then(|used| Timestamp::try_from(used).ok());
             // Used since the plan was made, or held by somebody: it stays.
-            let lease = if used == entry.used { Lease::alone(&place).ok().flatten() } else { None };
+            let lease = if used == entry.used { DirLock::try_acquire_exclusive(&place).ok().flatten() } else { None };
             let gone = workspace.path().join(number.to_string());
             if lease.is_some() && std::fs::rename(&place, &gone).is_ok() {
                 // Removed one by one: a prune of much must not need as much time at its end.
@@ -166,25 +166,25 @@ impl Store {
         }
         for (number, name) in plan.aside.iter().enumerate() {
             // What is left of them is tried again by the next prune.
-            let _ = std::fs::rename(self.aside().join(name), workspace.path().join(format!("aside-{number}")));
+            let _ = std::fs::rename(self.quarantine_dir().join(name), workspace.path().join(format!("aside-{number}")));
         }
         drop(workspace);
-        progress.end();
+        progress.finish_phase();
         Ok(report)
     }
 
     /// Prunes when the store is over its bounds; a prune that cannot be done now is done later.
-    pub fn keep_bounds(&self) -> Option<PruneReport> {
+    pub fn prune_if_over_limits(&self) -> Option<PruneReport> {
         let plan = self.plan_prune();
-        if plan.remove.is_empty() { None } else { self.prune(&plan, &Silent).ok() }
+        if plan.remove.is_empty() { None } else { self.prune(&plan, &NoProgress).ok() }
     }
 
-    fn old_aside(&self, now: SystemTime) -> Vec<String> {
+    fn expired_quarantine(&self, now: SystemTime) -> Vec<String> {
         let old = |entry: &std::fs::DirEntry| {
-            let changed = entry.metadata().and_then(|facts| rustix_changed(&facts));
-            changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > ASIDE))
+            let changed = entry.metadata().and_then(|facts| changed_time(&facts));
+            changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > QUARANTINE_RETENTION))
         };
-        let entries = std::fs::read_dir(self.aside()).into_iter().flatten().flatten().filter(old);
+        let entries = std::fs::read_dir(self.quarantine_dir()).into_iter().flatten().flatten().filter(old);
         let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names
@@ -192,12 +192,12 @@ impl Store {
 }
 
 /// When a folder was last changed or moved: its own time of change, which a rename sets.
-fn rustix_changed(facts: &std::fs::Metadata) -> std::io::Result<SystemTime> {
+fn changed_time(facts: &std::fs::Metadata) -> std::io::Result<SystemTime> {
     use std::os::unix::fs::MetadataExt;
     let seconds = u64::try_from(facts.ctime()).map_err(std::io::Error::other)?;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-fn as_text<S: serde::Serializer>(id: &EntryId, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_entry_id<S: serde::Serializer>(id: &EntryId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

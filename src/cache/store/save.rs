@@ -6,29 +6,29 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::cache::progress::{Amount, Phase, Progress};
-use crate::cache::uv::{Pointer, UvCache};
-use crate::cache::wanted::Wanted;
-use crate::fs::{Linker, in_parallel};
+use crate::cache::package_selection::PackageSelection;
+use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
+use crate::cache::uv::{UvCache, UvCachedWheel};
+use crate::fs::{FileLinker, parallel_map};
 
-use super::entry::Placing;
-use super::id::EntryId;
-use super::incoming::Published;
+use super::corruption::EntryDamage;
+use super::entry::UvPlacement;
+use super::entry_id::EntryId;
 use super::prune::PruneReport;
-use super::root::{Store, StoreError};
-use super::wrong::Damage;
+use super::staging::PublishOutcome;
+use super::store_dir::{Store, StoreError};
 
 /// What a save did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SaveReport {
     /// What is new in the store.
-    pub saved: Vec<Saved>,
+    pub saved: Vec<SavedEntry>,
     /// How many wheels it knew.
     pub known: usize,
     /// What could not be taken, and why.
-    pub not_saved: Vec<NotSaved>,
+    pub not_saved: Vec<SaveFailure>,
     /// What was damaged in the uv cache, and so was not taken.
-    pub damaged: Vec<Damage>,
+    pub damaged: Vec<EntryDamage>,
     /// Pointers of the uv cache that are not as this uv's layout has them.
     pub strange: usize,
     /// Files taken.
@@ -45,7 +45,7 @@ pub struct SaveReport {
 
 /// One entry that is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Saved {
+pub struct SavedEntry {
     /// The entry, such as `wheel/ab12…`.
     pub entry: String,
     /// Its name and version.
@@ -58,7 +58,7 @@ pub struct Saved {
 
 /// One wheel that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotSaved {
+pub struct SaveFailure {
     /// Its name and version.
     pub name: String,
     /// Why, in words for people.
@@ -70,14 +70,19 @@ impl Store {
     ///
     /// # Errors
     /// When there is something new and the store cannot be written to at all.
-    pub fn save(&self, wanted: &Wanted, cache: &UvCache, progress: &dyn Progress) -> Result<SaveReport, StoreError> {
+    pub fn save_wheels(
+        &self,
+        wanted: &PackageSelection,
+        cache: &UvCache,
+        progress: &dyn ProgressReporter,
+    ) -> Result<SaveReport, StoreError> {
         let begun = Instant::now();
-        let (pointers, strange) = cache.scan();
-        let pointers = pointers.into_iter().filter(|pointer| is_wanted(wanted, pointer)).collect();
-        let mut report = self.save_found(pointers, cache, progress)?;
+        let (pointers, strange) = cache.scan_wheels();
+        let pointers = pointers.into_iter().filter(|pointer| is_selected(wanted, pointer)).collect();
+        let mut report = self.save_scanned_wheels(pointers, cache, progress)?;
         report.strange = strange;
         if !report.saved.is_empty() {
-            report.pruned = self.keep_bounds();
+            report.pruned = self.prune_if_over_limits();
         }
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
@@ -87,94 +92,103 @@ impl Store {
     ///
     /// # Errors
     /// When there is something new and the store cannot be written to at all.
-    pub fn save_found(
+    pub fn save_scanned_wheels(
         &self,
-        pointers: Vec<Pointer>,
+        pointers: Vec<UvCachedWheel>,
         cache: &UvCache,
-        progress: &dyn Progress,
+        progress: &dyn ProgressReporter,
     ) -> Result<SaveReport, StoreError> {
         let begun = Instant::now();
         let mut report = SaveReport::default();
-        let mut new: BTreeMap<EntryId, Vec<Pointer>> = BTreeMap::new();
+        let mut new: BTreeMap<EntryId, Vec<UvCachedWheel>> = BTreeMap::new();
         for pointer in pointers {
-            if self.knows(&pointer) {
-                self.touch(&pointer.id);
+            if self.is_wheel_stored(&pointer) {
+                self.mark_used(&pointer.id);
                 report.known += 1;
             } else {
                 new.entry(pointer.id.clone()).or_default().push(pointer);
             }
         }
         if !new.is_empty() {
-            self.take(&new, cache, progress, &mut report)?;
+            self.save_new_wheels(&new, cache, progress, &mut report)?;
         }
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }
 
-    fn knows(&self, pointer: &Pointer) -> bool {
-        let placing = Placing::folder(&pointer.bucket, &pointer.link);
-        self.has(&pointer.id) && self.place(&pointer.id).join("uv").join(placing).is_dir()
+    fn is_wheel_stored(&self, pointer: &UvCachedWheel) -> bool {
+        let placing = UvPlacement::folder_name(&pointer.bucket, &pointer.link);
+        self.has_entry(&pointer.id) && self.entry_path(&pointer.id).join("uv").join(placing).is_dir()
     }
 
-    fn take(
+    fn save_new_wheels(
         &self,
-        new: &BTreeMap<EntryId, Vec<Pointer>>,
+        new: &BTreeMap<EntryId, Vec<UvCachedWheel>>,
         cache: &UvCache,
-        progress: &dyn Progress,
+        progress: &dyn ProgressReporter,
         report: &mut SaveReport,
     ) -> Result<(), StoreError> {
-        drop(self.workspace()?); // a store that takes nothing at all is told once, not for each wheel
-        let lease = cache.lease();
+        drop(self.create_workspace()?); // a store that takes nothing at all is told once, not for each wheel
+        let lease = cache.lock_shared();
         if let Err(error) = &lease {
             let reason = format!("the uv cache cannot be held: {error}");
             let names = new.values().flatten().map(|pointer| pointer.name.clone());
-            report.not_saved.extend(names.map(|name| NotSaved { name, reason: reason.clone() }));
+            report.not_saved.extend(names.map(|name| SaveFailure { name, reason: reason.clone() }));
             return Ok(());
         }
-        progress.begin(Phase::Save, Amount { entries: new.len() as u64, ..Amount::default() });
-        let linker = Linker::new();
-        let all: Vec<&Vec<Pointer>> = new.values().collect();
+        progress.start_phase(CachePhase::Save, WorkAmount { entries: new.len() as u64, ..WorkAmount::default() });
+        let linker = FileLinker::new();
+        let all: Vec<&Vec<UvCachedWheel>> = new.values().collect();
         let shared = Mutex::new(report);
-        in_parallel(&all, |pointers| {
-            let taken = self.take_one(pointers, cache, &linker);
+        parallel_map(&all, |pointers| {
+            let taken = self.save_wheel(pointers, cache, &linker);
             let mut report = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let amount = note(&mut report, &pointers[0], taken);
-            progress.advance(Amount { entries: 1, ..amount });
+            let amount = record_outcome(&mut report, &pointers[0], taken);
+            progress.advance(WorkAmount { entries: 1, ..amount });
         });
         let report = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report.saved.sort_by(|a, b| a.name.cmp(&b.name));
         report.not_saved.sort_by(|a, b| a.name.cmp(&b.name));
-        report.link = (report.files > 0).then(|| linker.mode().as_str());
-        progress.end();
+        report.link = (report.files > 0).then(|| linker.current_mode().as_str());
+        progress.finish_phase();
         Ok(())
     }
 
     /// Takes one wheel with all its places in the cache.
-    fn take_one(&self, pointers: &[Pointer], cache: &UvCache, linker: &Linker) -> Result<Published, Refusal> {
+    fn save_wheel(
+        &self,
+        pointers: &[UvCachedWheel],
+        cache: &UvCache,
+        linker: &FileLinker,
+    ) -> Result<PublishOutcome, WheelSaveError> {
         let first = &pointers[0];
-        let placings: Vec<(Placing, Vec<Vec<u8>>)> = pointers
+        let placings: Vec<(UvPlacement, Vec<Vec<u8>>)> = pointers
             .iter()
-            .map(|pointer| pointer.read(cache.dir()))
+            .map(|pointer| pointer.read_placement(cache.dir()))
             .collect::<Result<_, _>>()
-            .map_err(|error| Refusal::Reason(error.to_string()))?;
-        if self.has(&first.id) {
+            .map_err(|error| WheelSaveError::Failed(error.to_string()))?;
+        if self.has_entry(&first.id) {
             for (placing, files) in &placings {
-                self.add_placing(&first.id, placing, files).map_err(|error| Refusal::Reason(error.to_string()))?;
+                self.add_placement(&first.id, placing, files)
+                    .map_err(|error| WheelSaveError::Failed(error.to_string()))?;
             }
-            return Ok(Published::AlreadyThere);
+            return Ok(PublishOutcome::AlreadyExists);
         }
-        let mut incoming = self.incoming(&first.id, &first.name).map_err(|error| Refusal::Reason(error.to_string()))?;
-        incoming.adopt(&cache.dir().join(&first.archive), linker).map_err(|damage| Refusal::Damaged(vec![damage]))?;
+        let mut incoming =
+            self.stage_entry(&first.id, &first.name).map_err(|error| WheelSaveError::Failed(error.to_string()))?;
+        incoming
+            .import_tree(&cache.dir().join(&first.tree_path), linker)
+            .map_err(|damage| WheelSaveError::Damaged(vec![damage]))?;
         for (placing, files) in placings {
-            incoming.placing(placing, files);
+            incoming.add_placement(placing, files);
         }
-        incoming.publish(None).map_err(Refusal::Damaged)
+        incoming.publish(None).map_err(WheelSaveError::Damaged)
     }
 }
 
 impl SaveReport {
     /// Adds what another save of the same run did.
-    pub fn add(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.saved.extend(other.saved);
         self.known = other.known;
         self.not_saved.extend(other.not_saved);
@@ -192,7 +206,7 @@ impl SaveReport {
     }
 
     /// Adds what became of a folder.
-    pub fn add_folder(&mut self, done: Result<Option<Saved>, NotSaved>) {
+    pub fn add_folder(&mut self, done: Result<Option<SavedEntry>, SaveFailure>) {
         match done {
             Ok(None) => {}
             Ok(Some(saved)) => {
@@ -206,40 +220,45 @@ impl SaveReport {
 }
 
 /// Why a wheel was not taken.
-enum Refusal {
-    Reason(String),
-    Damaged(Vec<Damage>),
+enum WheelSaveError {
+    Failed(String),
+    Damaged(Vec<EntryDamage>),
 }
 
-fn is_wanted(wanted: &Wanted, pointer: &Pointer) -> bool {
+fn is_selected(wanted: &PackageSelection, pointer: &UvCachedWheel) -> bool {
     match wanted {
-        Wanted::All => true,
-        Wanted::These(packages) => packages.iter().any(|package| package.digests.contains(&pointer.digest)),
+        PackageSelection::All => true,
+        PackageSelection::Only(packages) => packages.iter().any(|package| package.digests.contains(&pointer.digest)),
     }
 }
 
-fn note(report: &mut SaveReport, pointer: &Pointer, taken: Result<Published, Refusal>) -> Amount {
+fn record_outcome(
+    report: &mut SaveReport,
+    pointer: &UvCachedWheel,
+    taken: Result<PublishOutcome, WheelSaveError>,
+) -> WorkAmount {
     match taken {
-        Ok(Published::New(head)) => {
+        Ok(PublishOutcome::New(head)) => {
             report.files += head.files;
             report.bytes += head.bytes;
             let (entry, name) = (pointer.id.to_string(), head.name.clone());
-            report.saved.push(Saved { entry, name, files: head.files, bytes: head.bytes });
-            Amount { entries: 1, files: head.files, bytes: head.bytes }
+            report.saved.push(SavedEntry { entry, name, files: head.files, bytes: head.bytes });
+            WorkAmount { entries: 1, files: head.files, bytes: head.bytes }
         }
-        Ok(Published::AlreadyThere) => {
+        Ok(PublishOutcome::AlreadyExists) => {
             report.known += 1;
-            Amount::default()
+            WorkAmount::default()
         }
-        Err(Refusal::Reason(reason)) => {
-            report.not_saved.push(NotSaved { name: pointer.name.clone(), reason });
-            Amount::default()
+        Err(WheelSaveError::Failed(reason)) => {
+            report.not_saved.push(SaveFailure { name: pointer.name.clone(), reason });
+            WorkAmount::default()
         }
-        Err(Refusal::Damaged(damaged)) => {
-            let reason = damaged.first().map(|damage| format!("{}: {}", damage.path, damage.wrong)).unwrap_or_default();
-            report.not_saved.push(NotSaved { name: pointer.name.clone(), reason });
-            report.damaged.extend(damaged.into_iter().filter(|damage| !damage.wrong.is_of_the_system()));
-            Amount::default()
+        Err(WheelSaveError::Damaged(damaged)) => {
+            let reason =
+                damaged.first().map(|damage| format!("{}: {}", damage.path, damage.corruption)).unwrap_or_default();
+            report.not_saved.push(SaveFailure { name: pointer.name.clone(), reason });
+            report.damaged.extend(damaged.into_iter().filter(|damage| !damage.corruption.is_io_error()));
+            WorkAmount::default()
         }
     }
 }

@@ -3,20 +3,20 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::fs::in_parallel;
+use crate::fs::parallel_map;
 
-use super::id::Kind;
-use super::root::Store;
+use super::entry_id::EntryKind;
+use super::store_dir::Store;
 
 /// What a store holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
+pub struct StoreStatus {
     /// Its folder.
     pub path: String,
     /// Whether it can be written to.
     pub writable: bool,
     /// What it holds, by kind.
-    pub kinds: Vec<KindStatus>,
+    pub kinds: Vec<EntryKindStatus>,
     /// Entries in all.
     pub entries: u64,
     /// Files in all.
@@ -35,9 +35,9 @@ pub struct Status {
 
 /// What it holds of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KindStatus {
+pub struct EntryKindStatus {
     /// The kind.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Entries.
     pub entries: u64,
     /// Files.
@@ -50,16 +50,16 @@ pub struct KindStatus {
 
 impl Store {
     /// Counts what the store holds; reads the heads of all entries and no more.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> StoreStatus {
         let mut kinds = Vec::new();
         let mut unreadable = 0;
-        for kind in Kind::ALL {
-            let ids = self.of_kind(kind, "");
+        for kind in EntryKind::ALL {
+            let ids = self.entry_ids_with_prefix(kind, "");
             if ids.is_empty() {
                 continue;
             }
-            let mut sum = KindStatus { kind, entries: 0, files: 0, bytes: 0, used: None };
-            for (head, used) in in_parallel(&ids, |id| (self.head(id), self.last_used(id))) {
+            let mut sum = EntryKindStatus { kind, entries: 0, files: 0, bytes: 0, used: None };
+            for (head, used) in parallel_map(&ids, |id| (self.entry_meta(id), self.last_used(id))) {
                 let Ok(head) = head else {
                     unreadable += 1;
                     continue;
@@ -71,14 +71,14 @@ impl Store {
             }
             kinds.push(sum);
         }
-        let mut aside: Vec<String> = std::fs::read_dir(self.aside())
+        let mut aside: Vec<String> = std::fs::read_dir(self.quarantine_dir())
             .into_iter()
             .flatten()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         aside.sort();
-        Status {
+        StoreStatus {
             path: self.root().display().to_string(),
             writable: self.is_writable(),
             entries: kinds.iter().map(|kind| kind.entries).sum(),

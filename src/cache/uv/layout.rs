@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The buckets that matter here, as one uv names them; nearly every minor release gives new numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Layout {
+pub struct UvCacheLayout {
     /// Pointers to unpacked wheels: `wheels-v8`.
     pub wheels: String,
     /// The unpacked wheels: `archive-v0`.
@@ -16,9 +16,9 @@ pub struct Layout {
 /// Whether noxide knows how this uv keeps its cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "layout", rename_all = "kebab-case")]
-pub enum Known {
+pub enum UvLayoutSupport {
     /// It was tried: what was put there was taken.
-    Known(Layout),
+    Known(UvCacheLayout),
     /// It was tried and did not work, or could not be tried: the cache can only be kept as a whole.
     Unknown {
         /// Why, in words for people.
@@ -26,9 +26,9 @@ pub enum Known {
     },
 }
 
-impl Layout {
+impl UvCacheLayout {
     /// The buckets among the names in a cache; none where one that is needed is missing or there are several.
-    pub fn of_names(names: &[String]) -> Option<Self> {
+    pub fn from_bucket_names(names: &[String]) -> Option<Self> {
         let one = |start: &str| {
             let mut found = names.iter().filter(|name| {
                 name.strip_prefix(start)
@@ -40,7 +40,7 @@ impl Layout {
     }
 
     /// The buckets that hold pointers.
-    pub fn buckets(&self) -> Vec<&str> {
+    pub fn pointer_buckets(&self) -> Vec<&str> {
         std::iter::once(self.wheels.as_str()).chain(self.sdists.as_deref()).collect()
     }
 }
@@ -51,7 +51,9 @@ mod tests {
 
     #[test]
     fn buckets_are_found_by_their_names() {
-        let names = |names: &[&str]| Layout::of_names(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let names = |names: &[&str]| {
+            UvCacheLayout::from_bucket_names(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
         let layout = names(&["archive-v0", "wheels-v8", "wheels-vX", "simple-v28"]).unwrap();
         assert_eq!(
             (layout.wheels.as_str(), layout.archives.as_str(), layout.sdists),

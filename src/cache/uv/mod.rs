@@ -4,9 +4,9 @@ mod cache;
 mod layout;
 mod probe;
 mod program;
-mod scan;
+mod wheel_scan;
 
 pub use cache::UvCache;
-pub use layout::{Known, Layout};
+pub use layout::{UvCacheLayout, UvLayoutSupport};
 pub use program::{Uv, UvError};
-pub use scan::Pointer;
+pub use wheel_scan::UvCachedWheel;

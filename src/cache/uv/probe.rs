@@ -6,93 +6,94 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::store::Store;
-use crate::fs::{Linker, Sha256, Workspace, blake3_hex, write_atomic};
+use crate::fs::{FileLinker, LockedTempDir, Sha256Digest, blake3_hex, write_atomic};
 
 use super::cache::UvCache;
-use super::layout::{Known, Layout};
+use super::layout::{UvCacheLayout, UvLayoutSupport};
 use super::program::Uv;
 
 /// A wheel whose one module says `MARK = 1`.
-const WHEEL: &[u8] = include_bytes!("noxide_probe-1.0-py3-none-any.whl");
-const WHEEL_NAME: &str = "noxide_probe-1.0-py3-none-any.whl";
+const PROBE_WHEEL: &[u8] = include_bytes!("noxide_probe-1.0-py3-none-any.whl");
+const PROBE_WHEEL_NAME: &str = "noxide_probe-1.0-py3-none-any.whl";
 /// What it says in a tree that noxide put there.
-const MARK: &[u8] = b"MARK = 2\n";
+const REPLACED_MODULE: &[u8] = b"MARK = 2\n";
 
 /// The version of the note that keeps what was found.
-const VERSION: u32 = 1;
+const PROBE_RECORD_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct ProbeRecord {
     version: u32,
     /// Which uv: where, its size, its time.
     uv: String,
-    layout: Layout,
+    layout: UvCacheLayout,
 }
 
 impl Uv {
     /// Whether noxide knows how this uv keeps its cache: tried once, then remembered in the store.
-    pub fn layout(&self, store: &Store) -> Known {
-        let identity = match self.identity() {
+    pub fn detect_layout(&self, store: &Store) -> UvLayoutSupport {
+        let identity = match self.binary_identity() {
             Ok(identity) => identity,
-            Err(error) => return Known::Unknown { why: format!("{}: {error}", self.path().display()) },
+            Err(error) => return UvLayoutSupport::Unknown { why: format!("{}: {error}", self.path().display()) },
         };
-        let note = store.notes().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
-        let kept = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<Note>(&text).ok());
-        if let Some(kept) = kept.filter(|kept| kept.version == VERSION && kept.uv == identity) {
-            return Known::Known(kept.layout);
+        let note = store.probe_results_dir().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
+        let kept = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
+        if let Some(kept) = kept.filter(|kept| kept.version == PROBE_RECORD_VERSION && kept.uv == identity) {
+            return UvLayoutSupport::Known(kept.layout);
         }
-        match self.try_out() {
+        match self.probe_layout() {
             Ok(layout) => {
-                let kept = Note { version: VERSION, uv: identity, layout: layout.clone() };
+                let kept = ProbeRecord { version: PROBE_RECORD_VERSION, uv: identity, layout: layout.clone() };
                 if store.is_writable()
                     && let Ok(text) = serde_json::to_vec(&kept)
-                    && std::fs::create_dir_all(store.notes()).is_ok()
+                    && std::fs::create_dir_all(store.probe_results_dir()).is_ok()
                 {
                     // Only remembered: without it the next run tries again.
                     let _ = write_atomic(&note, &text);
                 }
-                Known::Known(layout)
+                UvLayoutSupport::Known(layout)
             }
-            Err(why) => Known::Unknown { why },
+            Err(why) => UvLayoutSupport::Unknown { why },
         }
     }
 
     /// Lets uv install the wheel, puts another tree into a second cache as the first one was, and looks which is taken.
-    fn try_out(&self) -> Result<Layout, String> {
+    fn probe_layout(&self) -> Result<UvCacheLayout, String> {
         let words = |error: std::io::Error| error.to_string();
-        let workspace = Workspace::new(&std::env::temp_dir()).map_err(words)?;
+        let workspace = LockedTempDir::create_in(&std::env::temp_dir()).map_err(words)?;
         let folder = workspace.path();
         fs_err::create_dir(folder.join("links")).map_err(words)?;
-        fs_err::write(folder.join("links").join(WHEEL_NAME), WHEEL).map_err(words)?;
-        let digest = Sha256::of(WHEEL);
+        fs_err::write(folder.join("links").join(PROBE_WHEEL_NAME), PROBE_WHEEL).map_err(words)?;
+        let digest = Sha256Digest::hash_bytes(PROBE_WHEEL);
         fs_err::write(folder.join("wanted.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))
             .map_err(words)?;
-        self.install(folder, "first")?;
+        self.install_probe_wheel(folder, "first")?;
         let entries = fs_err::read_dir(folder.join("first")).map_err(words)?;
         let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let layout = Layout::of_names(&names).ok_or_else(|| format!("its cache holds {}", names.join(", ")))?;
+        let layout =
+            UvCacheLayout::from_bucket_names(&names).ok_or_else(|| format!("its cache holds {}", names.join(", ")))?;
         let first = UvCache::new(folder.join("first"), layout.clone());
-        let (pointers, _) = first.scan();
+        let (pointers, _) = first.scan_wheels();
         let pointer = match pointers.as_slice() {
             [pointer] if pointer.digest == digest => pointer,
             _ => return Err("its cache holds no pointer with the wheel's digest and a link beside it".to_owned()),
         };
-        let (placing, files) = pointer.read(first.dir()).map_err(words)?;
-        copy_tree(&first.dir().join(&pointer.archive), &folder.join("tree")).map_err(words)?;
+        let (placing, files) = pointer.read_placement(first.dir()).map_err(words)?;
+        copy_tree(&first.dir().join(&pointer.tree_path), &folder.join("tree")).map_err(words)?;
         fs_err::remove_file(folder.join("tree/noxide_probe.py")).map_err(words)?;
-        fs_err::write(folder.join("tree/noxide_probe.py"), MARK).map_err(words)?;
+        fs_err::write(folder.join("tree/noxide_probe.py"), REPLACED_MODULE).map_err(words)?;
         let second = UvCache::new(folder.join("second"), layout.clone());
-        let work = second.workspace().map_err(words)?;
-        second.publish(&folder.join("tree"), &placing, &files, &work).map_err(words)?;
+        let work = second.create_workspace().map_err(words)?;
+        second.publish_tree(&folder.join("tree"), &placing, &files, &work).map_err(words)?;
         drop(work);
-        self.install(folder, "second")?;
+        self.install_probe_wheel(folder, "second")?;
         match std::fs::read(folder.join("second-target/noxide_probe.py")) {
-            Ok(said) if said == MARK => Ok(layout),
+            Ok(said) if said == REPLACED_MODULE => Ok(layout),
             _ => Err("it does not take what is put into its cache".to_owned()),
         }
     }
 
-    fn install(&self, folder: &Path, cache: &str) -> Result<(), String> {
+    fn install_probe_wheel(&self, folder: &Path, cache: &str) -> Result<(), String> {
         let mut command = Command::new(self.path());
         // Nothing of the caller's settings may lead it elsewhere; which Python it finds does not matter.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"UV_")) {
@@ -115,13 +116,13 @@ impl Uv {
 }
 
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    let linker = Linker::separate();
+    let linker = FileLinker::without_hardlinks();
     fs_err::create_dir_all(to)?;
-    for (path, stamp) in crate::fs::walk(from)? {
-        if stamp.is_folder() {
+    for (path, stamp) in crate::fs::walk_tree(from)? {
+        if stamp.is_dir() {
             fs_err::create_dir_all(to.join(&path))?;
         } else {
-            linker.put(&from.join(&path), &to.join(&path))?;
+            linker.link_file(&from.join(&path), &to.join(&path))?;
         }
     }
     Ok(())

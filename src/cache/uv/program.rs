@@ -8,23 +8,23 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
-use crate::fs::Stamp;
+use crate::fs::FileStat;
 
 /// Why there is no uv to work with.
 #[derive(Debug, Error)]
 pub enum UvError {
     /// None is on the path.
     #[error("no uv on PATH")]
-    Missing,
+    NotFound,
     /// It could not be run, or did not do what it was asked.
-    #[error("{program} {arguments} failed: {why}")]
+    #[error("{program} {arguments} failed: {reason}")]
     Failed {
         /// The program.
         program: String,
         /// What it was asked.
         arguments: String,
         /// What it or the system said.
-        why: String,
+        reason: String,
     },
 }
 
@@ -39,17 +39,17 @@ impl Uv {
     ///
     /// # Errors
     /// When there is none.
-    pub fn find(path: Option<OsString>) -> Result<Self, UvError> {
+    pub fn find_in_path(path: Option<OsString>) -> Result<Self, UvError> {
         let folders = path.unwrap_or_default();
         let runs = |path: &PathBuf| {
             std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
         };
         let found = std::env::split_paths(&folders).map(|folder| folder.join("uv")).find(runs);
-        found.map(|path| Self { path }).ok_or(UvError::Missing)
+        found.map(|path| Self { path }).ok_or(UvError::NotFound)
     }
 
     /// The one at a path.
-    pub fn at(path: PathBuf) -> Self {
+    pub fn from_path(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -82,10 +82,10 @@ impl Uv {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn identity(&self) -> io::Result<String> {
+    pub fn binary_identity(&self) -> io::Result<String> {
         let path = std::fs::canonicalize(&self.path)?;
-        let stamp = Stamp::of(&path)?;
-        Ok(format!("{} {} {}", path.display(), stamp.size, stamp.modified))
+        let stamp = FileStat::from_path(&path)?;
+        Ok(format!("{} {} {}", path.display(), stamp.size, stamp.mtime_ns))
     }
 
     /// Runs it in a folder and gives what it printed.
@@ -96,7 +96,7 @@ impl Uv {
         let failed = |why: String| UvError::Failed {
             program: self.path.display().to_string(),
             arguments: arguments.join(" "),
-            why,
+            reason: why,
         };
         let mut command = Command::new(&self.path);
         command.args(arguments).current_dir(folder).stdin(Stdio::null());

@@ -1,24 +1,26 @@
 //! Which file does which subcommand of `noxide cache`.
 
-use super::flags::{CacheArgs, CacheCommand};
-use crate::cli::failure::Failure;
-use crate::cli::format::Format;
-use crate::cli::screen::Screen;
+use super::args::{CacheArgs, CacheCommand};
+use crate::cli::error::CliError;
+use crate::cli::output_context::OutputContext;
+use crate::cli::output_format::OutputFormat;
 
 /// Carries out `noxide cache …`.
 ///
 /// # Errors
 /// When the store, uv or the lock cannot be had.
-pub(in crate::cli) fn cache(args: &CacheArgs, screen: &Screen) -> Result<u8, Failure> {
+pub(in crate::cli) fn run_cache_command(args: &CacheArgs, screen: &OutputContext) -> Result<u8, CliError> {
     match &args.command {
-        CacheCommand::Key(args) => super::key::key(args, screen),
-        CacheCommand::Restore(args) if args.load.selection.chooses() => super::sessions::restore(args, screen),
-        CacheCommand::Restore(args) => super::restore::restore(args, screen),
-        CacheCommand::Save(args) if args.load.selection.chooses() => super::sessions::save(args, screen),
-        CacheCommand::Save(args) => super::save::save(args, screen),
-        CacheCommand::Status(args) => super::status::status(args),
-        CacheCommand::Verify(args) => super::verify::verify(args, screen),
-        CacheCommand::Prune(args) => super::prune::prune(args, screen),
+        CacheCommand::Key(args) => super::key::print_key(args, screen),
+        CacheCommand::Restore(args) if args.load.selection.has_selection() => {
+            super::sessions::restore_sessions(args, screen)
+        }
+        CacheCommand::Restore(args) => super::restore::restore_packages(args, screen),
+        CacheCommand::Save(args) if args.load.selection.has_selection() => super::sessions::save_sessions(args, screen),
+        CacheCommand::Save(args) => super::save::save_uv_cache(args, screen),
+        CacheCommand::Status(args) => super::status::print_status(args),
+        CacheCommand::Verify(args) => super::verify::verify_store(args, screen),
+        CacheCommand::Prune(args) => super::prune::prune_store(args, screen),
     }
 }
 
@@ -32,5 +34,5 @@ pub(in crate::cli) fn wants_json(args: &CacheArgs) -> bool {
         CacheCommand::Verify(args) => args.format,
         CacheCommand::Prune(args) => args.format,
     };
-    format == Format::Json
+    format == OutputFormat::Json
 }

@@ -4,90 +4,91 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::flags::CacheKeyArgs;
-use crate::cache::keys::{Difference, Fact, FactKind, Kept};
-use crate::cli::failure::Failure;
-use crate::cli::format::Format;
-use crate::cli::keyed::{Keyed, KeyedSession};
-use crate::cli::listing::print;
-use crate::cli::opened::{Opened, Wanted};
-use crate::cli::screen::{Screen, say};
+use super::args::CacheKeyArgs;
+use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
+use crate::cli::error::CliError;
+use crate::cli::list::print_stdout;
+use crate::cli::loaded_project::{LoadOptions, LoadedProject};
+use crate::cli::output_context::{OutputContext, print_stderr};
+use crate::cli::output_format::OutputFormat;
+use crate::cli::session_keys::{SessionKey, SessionKeys};
 use crate::project::SessionId;
 
 /// How many packages `--explain` lists before it only counts them.
-const NAMED: usize = 6;
+const MAX_LISTED_PACKAGES: usize = 6;
 
 /// Prints the key and gives the exit code.
 ///
 /// # Errors
 /// When settings are wrong, there is no nox, or the noxfile does not load.
-pub(in crate::cli) fn key(args: &CacheKeyArgs, screen: &Screen) -> Result<u8, Failure> {
-    let mut wanted = Wanted::of(&args.load);
+pub(in crate::cli) fn print_key(args: &CacheKeyArgs, screen: &OutputContext) -> Result<u8, CliError> {
+    let mut wanted = LoadOptions::from_args(&args.load);
     wanted.flags.cache = args.dependencies.cache;
-    wanted.flags.locked = args.dependencies.locked();
-    let opened = Opened::new(wanted, screen)?;
+    wanted.flags.locked = args.dependencies.locked_override();
+    let opened = LoadedProject::load(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();
-    let keyed = Keyed::new(&opened.manifest, opened.options.cache.locked, &queue);
+    let keyed = SessionKeys::new(&opened.manifest, opened.options.cache.apply_lock, &queue);
     opened.host.close();
-    for trouble in keyed.troubles.iter().chain(&keyed.missing) {
-        say(&format!("warning: {trouble}"));
+    for trouble in keyed.warnings.iter().chain(&keyed.missing_interpreters) {
+        print_stderr(&format!("warning: {trouble}"));
     }
     if keyed.sessions.is_empty() {
-        say("nothing is selected that has an environment: name sessions by -s");
+        print_stderr("nothing is selected that has an environment: name sessions by -s");
         return Ok(4);
     }
-    let all: Vec<&KeyedSession> = keyed.sessions.iter().collect();
-    let key = keyed.key(&all).to_string();
+    let all: Vec<&SessionKey> = keyed.sessions.iter().collect();
+    let key = keyed.combined_key(&all).to_string();
     match args.format {
-        Format::Json => print(&format!("{:#}\n", document(&keyed, &key))),
-        Format::Text if args.explain => print(&explained(&keyed, &key)),
-        Format::Text => print(&format!("{key}\n")),
+        OutputFormat::Json => print_stdout(&format!("{:#}\n", keys_json(&keyed, &key))),
+        OutputFormat::Text if args.explain => print_stdout(&explain_keys(&keyed, &key)),
+        OutputFormat::Text => print_stdout(&format!("{key}\n")),
     }
     Ok(0)
 }
 
 /// What is known of a session's state: the same as before, or what it differs from.
-enum Verdict {
-    Hit(Box<Kept>),
-    Differs(Box<Kept>, Vec<Difference>),
+enum KeyComparison {
+    Hit(Box<StoredKey>),
+    Differs(Box<StoredKey>, Vec<KeyInputChange>),
     New,
 }
 
-fn verdict(keyed: &Keyed, session: &KeyedSession) -> Verdict {
-    let Some(keys) = &keyed.keys else { return Verdict::New };
-    if let Some(kept) = keys.hit(&session.recipe) {
-        return Verdict::Hit(Box::new(kept));
+fn compare_key(keyed: &SessionKeys, session: &SessionKey) -> KeyComparison {
+    let Some(keys) = &keyed.key_index else { return KeyComparison::New };
+    if let Some(kept) = keys.find_exact(&session.fingerprint) {
+        return KeyComparison::Hit(Box::new(kept));
     }
-    keys.nearest(&session.recipe).map_or(Verdict::New, |(kept, what)| Verdict::Differs(Box::new(kept), what))
+    keys.find_nearest(&session.fingerprint)
+        .map_or(KeyComparison::New, |(kept, what)| KeyComparison::Differs(Box::new(kept), what))
 }
 
-fn explained(keyed: &Keyed, key: &str) -> String {
+fn explain_keys(keyed: &SessionKeys, key: &str) -> String {
     let mut text = format!("{key}\n");
     for session in &keyed.sessions {
-        let name = &session.recipe.session;
-        let verdict = verdict(keyed, session);
+        let name = &session.fingerprint.session;
+        let verdict = compare_key(keyed, session);
         let said = match &verdict {
-            Verdict::Hit(kept) => format!("hit: as installed at {}", at(kept)),
-            Verdict::Differs(kept, _) => format!("miss: not as installed at {}", at(kept)),
-            Verdict::New => "miss: never installed here".to_owned(),
+            KeyComparison::Hit(kept) => format!("hit: as installed at {}", format_time(kept)),
+            KeyComparison::Differs(kept, _) => format!("miss: not as installed at {}", format_time(kept)),
+            KeyComparison::New => "miss: never installed here".to_owned(),
         };
-        let _ = write!(text, "\n{name}  {said}\n  key {}\n", keyed.key(&[session]));
-        if let Verdict::Differs(_, differences) = &verdict {
+        let _ = write!(text, "\n{name}  {said}\n  key {}\n", keyed.combined_key(&[session]));
+        if let KeyComparison::Differs(_, differences) = &verdict {
             for difference in differences {
-                let _ = writeln!(text, "  {}", changed(difference));
+                let _ = writeln!(text, "  {}", format_difference(difference));
             }
         }
-        tell_facts(&session.recipe.facts, &mut text);
+        write_key_inputs(&session.fingerprint.facts, &mut text);
     }
     text
 }
 
 /// The second of a time is enough for people.
-fn at(kept: &Kept) -> String {
+fn format_time(kept: &StoredKey) -> String {
     kept.time.split('.').next().unwrap_or_default().replace('T', " ")
 }
 
-fn changed(difference: &Difference) -> String {
+fn format_difference(difference: &KeyInputChange) -> String {
     let what = format!("{} {}", difference.kind.as_str(), difference.name);
     match (&difference.old, &difference.new) {
         (Some(old), Some(new)) => format!("- {what}: {old}\n  + {what}: {new}"),
@@ -98,12 +99,12 @@ fn changed(difference: &Difference) -> String {
 }
 
 /// Facts by kind; of many packages the number and the first names.
-fn tell_facts(facts: &[Fact], text: &mut String) {
-    let packages: Vec<&Fact> = facts.iter().filter(|fact| fact.kind == FactKind::Package).collect();
-    for fact in facts.iter().filter(|fact| fact.kind != FactKind::Package) {
+fn write_key_inputs(facts: &[KeyInput], text: &mut String) {
+    let packages: Vec<&KeyInput> = facts.iter().filter(|fact| fact.kind == KeyInputKind::Package).collect();
+    for fact in facts.iter().filter(|fact| fact.kind != KeyInputKind::Package) {
         let _ = writeln!(text, "    {:<9} {} = {}", fact.kind.as_str(), fact.name, fact.value);
     }
-    let listed = if packages.len() <= NAMED + 1 { packages.len() } else { NAMED };
+    let listed = if packages.len() <= MAX_LISTED_PACKAGES + 1 { packages.len() } else { MAX_LISTED_PACKAGES };
     for fact in packages.iter().take(listed) {
         let _ = writeln!(text, "    {:<9} {} = {}", fact.kind.as_str(), fact.name, fact.value);
     }
@@ -112,28 +113,28 @@ fn tell_facts(facts: &[Fact], text: &mut String) {
     }
 }
 
-fn document(keyed: &Keyed, key: &str) -> Value {
-    let session = |session: &KeyedSession| {
-        let (hit, against, differences) = match verdict(keyed, session) {
-            Verdict::Hit(kept) => (true, Some(kept.time), Vec::new()),
-            Verdict::Differs(kept, differences) => (false, Some(kept.time), differences),
-            Verdict::New => (false, None, Vec::new()),
+fn keys_json(keyed: &SessionKeys, key: &str) -> Value {
+    let session = |session: &SessionKey| {
+        let (hit, against, differences) = match compare_key(keyed, session) {
+            KeyComparison::Hit(kept) => (true, Some(kept.time), Vec::new()),
+            KeyComparison::Differs(kept, differences) => (false, Some(kept.time), differences),
+            KeyComparison::New => (false, None, Vec::new()),
         };
         json!({
-            "session": session.recipe.session,
-            "key": keyed.key(&[session]).to_string(),
+            "session": session.fingerprint.session,
+            "key": keyed.combined_key(&[session]).to_string(),
             "hit": hit,
             "against": against,
             "differences": differences,
-            "facts": session.recipe.facts,
+            "facts": session.fingerprint.facts,
         })
     };
-    let prefix = keyed.key(&keyed.sessions.iter().collect::<Vec<_>>()).prefix().to_owned();
+    let prefix = keyed.combined_key(&keyed.sessions.iter().collect::<Vec<_>>()).prefix().to_owned();
     json!({
         "version": 1,
         "key": key,
         "prefix": prefix,
         "sessions": keyed.sessions.iter().map(session).collect::<Vec<_>>(),
-        "troubles": keyed.troubles,
+        "troubles": keyed.warnings,
     })
 }

@@ -1,18 +1,18 @@
 //! `noxide cache`: the store of dependencies, one file a subcommand's part.
 
+mod args;
 mod command;
-mod flags;
 mod key;
-mod opened;
 mod prune;
 mod restore;
 mod save;
 mod sessions;
 mod status;
+mod store_context;
 mod verify;
 
-pub(super) use command::{cache, wants_json};
-pub use flags::{
+pub use args::{
     CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
     CacheVerifyArgs, UvArgs,
 };
+pub(super) use command::{run_cache_command, wants_json};

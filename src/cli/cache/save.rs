@@ -2,29 +2,31 @@
 
 use std::fmt::Write as _;
 
-use super::flags::CacheSaveArgs;
-use super::opened::{UvSide, folders, print_document, progress, store, tell_whole, uv_cache};
-use super::restore::tell_damage;
-use crate::cache::Wanted;
+use super::args::CacheSaveArgs;
+use super::restore::print_damage;
+use super::store_context::{
+    UvCacheAccess, configured_folders, open_store, open_uv_cache, print_json, print_whole_cache_note, transfer_progress,
+};
+use crate::cache::PackageSelection;
 use crate::cache::store::SaveReport;
-use crate::cli::failure::Failure;
-use crate::cli::format::Format;
-use crate::cli::listing::print;
-use crate::cli::screen::Screen;
-use crate::output::{duration, plural, size};
+use crate::cli::error::CliError;
+use crate::cli::list::print_stdout;
+use crate::cli::output_context::OutputContext;
+use crate::cli::output_format::OutputFormat;
+use crate::output::{format_duration, format_size, pluralize};
 
 /// Saves, says what is new, and gives the exit code: 1 where something of the uv cache is damaged.
 ///
 /// # Errors
 /// When the store or uv cannot be had, or there is something new and the store takes nothing.
-pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure> {
-    let store = store()?;
-    let progress = progress(screen);
-    let mut kept = folders(&store);
-    let mut report = match uv_cache(&args.uv, &store)? {
-        UvSide::Known(cache) => store.save(&Wanted::All, &cache, &*progress)?,
-        UvSide::Whole(folder, why) => {
-            tell_whole(&why);
+pub(super) fn save_uv_cache(args: &CacheSaveArgs, screen: &OutputContext) -> Result<u8, CliError> {
+    let store = open_store()?;
+    let progress = transfer_progress(screen);
+    let mut kept = configured_folders(&store);
+    let mut report = match open_uv_cache(&args.uv, &store)? {
+        UvCacheAccess::PerWheel(cache) => store.save_wheels(&PackageSelection::All, &cache, &*progress)?,
+        UvCacheAccess::WholeFolder(folder, why) => {
+            print_whole_cache_note(&why);
             kept.push(folder);
             SaveReport::default()
         }
@@ -33,25 +35,25 @@ pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure>
         report.add_folder(store.save_folder(folder, &*progress));
     }
     match args.format {
-        Format::Text => {
-            print(&told(&report));
-            tell_damage(&report.damaged);
+        OutputFormat::Text => {
+            print_stdout(&format_save_report(&report));
+            print_damage(&report.damaged);
         }
-        Format::Json => print_document(&report),
+        OutputFormat::Json => print_json(&report),
     }
     Ok(u8::from(!report.damaged.is_empty()))
 }
 
-pub(super) fn told(report: &SaveReport) -> String {
-    let time = duration((report.seconds * 1_000.0) as u64);
+pub(super) fn format_save_report(report: &SaveReport) -> String {
+    let time = format_duration((report.seconds * 1_000.0) as u64);
     let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.saved.len() {
-        0 => format!("nothing new: {} known ({time})\n", plural(report.known, "wheel")),
+        0 => format!("nothing new: {} known ({time})\n", pluralize(report.known, "wheel")),
         new => format!(
             "saved {}: {} files, {} in {time}{link}; {} known\n",
-            plural(new, if report.link.is_some() { "wheel" } else { "folder" }),
+            pluralize(new, if report.link.is_some() { "wheel" } else { "folder" }),
             report.files,
-            size(report.bytes),
+            format_size(report.bytes),
             report.known,
         ),
     };
@@ -59,14 +61,14 @@ pub(super) fn told(report: &SaveReport) -> String {
         let _ = writeln!(text, "not saved: {}: {}", not.name, not.reason);
     }
     if report.strange > 0 {
-        let _ = writeln!(text, "{} of uv's cache not understood, left alone", plural(report.strange, "pointer"));
+        let _ = writeln!(text, "{} of uv's cache not understood, left alone", pluralize(report.strange, "pointer"));
     }
     if let Some(pruned) = &report.pruned {
         let _ = writeln!(
             text,
             "pruned {}: {}, to stay within bounds",
-            plural(pruned.removed.len(), "entry"),
-            size(pruned.bytes)
+            pluralize(pruned.removed.len(), "entry"),
+            format_size(pruned.bytes)
         );
     }
     text

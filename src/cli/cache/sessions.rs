@@ -4,49 +4,49 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::flags::{CacheRestoreArgs, CacheSaveArgs, UvArgs};
-use super::opened::{print_document, progress};
-use super::restore::{show, tell_damage};
-use crate::cli::failure::Failure;
-use crate::cli::format::Format;
-use crate::cli::listing::print;
-use crate::cli::opened::{Opened, Wanted};
-use crate::cli::provision::Provision;
-use crate::cli::screen::{Screen, say};
-use crate::output::{duration, plural, size};
-use crate::project::{Manifest, SessionId};
-use crate::record::CacheUse;
-use crate::run::Provide as _;
+use super::args::{CacheRestoreArgs, CacheSaveArgs, UvArgs};
+use super::restore::{print_damage, print_restore_plan};
+use super::store_context::{print_json, transfer_progress};
+use crate::cli::error::CliError;
+use crate::cli::list::print_stdout;
+use crate::cli::loaded_project::{LoadOptions, LoadedProject};
+use crate::cli::output_context::{OutputContext, print_stderr};
+use crate::cli::output_format::OutputFormat;
+use crate::cli::provision::CacheProvisioner;
+use crate::output::{format_duration, format_size, pluralize};
+use crate::project::{NoxfileManifest, SessionId};
+use crate::record::CacheStats;
+use crate::run::Provisioner as _;
 
 /// Restores what the chosen sessions need, one after the other, and gives the exit code.
 ///
 /// # Errors
 /// When the noxfile does not load, or the store or uv cannot be had.
-pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Failure> {
-    let mut wanted = Wanted::of(&args.load);
-    wanted.flags.locked = args.dependencies.locked();
-    let (manifest, mut provision) = open(wanted, &args.uv, screen)?;
+pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) -> Result<u8, CliError> {
+    let mut wanted = LoadOptions::from_args(&args.load);
+    wanted.flags.locked = args.dependencies.locked_override();
+    let (manifest, mut provision) = open_provisioner(wanted, &args.uv, screen)?;
     let ids: Vec<SessionId> = manifest.queue.clone();
     if args.dry_run {
-        show(&provision.plan(&ids), args.format);
+        print_restore_plan(&provision.plan_restore(&ids), args.format);
         return Ok(0);
     }
-    let progress = progress(screen);
-    let mut told: Vec<(String, CacheUse)> = Vec::new();
+    let progress = transfer_progress(screen);
+    let mut told: Vec<(String, CacheStats)> = Vec::new();
     for id in ids {
-        let provided = provision.before(id, &*progress);
-        provided.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
+        let provided = provision.provision_session(id, &*progress);
+        provided.notices.iter().for_each(|notice| print_stderr(&format!("note: {notice}")));
         let name = manifest.sessions[id.0].name.as_str().to_owned();
         told.extend(provided.cache.map(|cache| (name, cache)));
     }
-    let report = &provision.restored;
+    let report = &provision.restore_report;
     match args.format {
-        Format::Text => {
-            print(&text(&told));
-            tell_damage(&report.damaged);
+        OutputFormat::Text => {
+            print_stdout(&format_session_rows(&told));
+            print_damage(&report.damaged);
         }
-        Format::Json => print_document(&json!({
-            "sessions": told.iter().map(document).collect::<Vec<_>>(),
+        OutputFormat::Json => print_json(&json!({
+            "sessions": told.iter().map(session_json).collect::<Vec<_>>(),
             "restored": report.restored, "here": report.here, "misses": report.misses, "damaged": report.damaged,
             "files": report.files, "bytes": report.bytes, "link": report.link,
             "check_seconds": report.check_seconds, "seconds": report.seconds,
@@ -59,41 +59,45 @@ pub(super) fn restore(args: &CacheRestoreArgs, screen: &Screen) -> Result<u8, Fa
 ///
 /// # Errors
 /// When the noxfile does not load, or the store or uv cannot be had.
-pub(super) fn save(args: &CacheSaveArgs, screen: &Screen) -> Result<u8, Failure> {
-    let (manifest, mut provision) = open(Wanted::of(&args.load), &args.uv, screen)?;
-    provision.save(&manifest.queue, &*progress(screen));
-    provision.troubles.iter().for_each(|trouble| say(&format!("warning: {trouble}")));
+pub(super) fn save_sessions(args: &CacheSaveArgs, screen: &OutputContext) -> Result<u8, CliError> {
+    let (manifest, mut provision) = open_provisioner(LoadOptions::from_args(&args.load), &args.uv, screen)?;
+    provision.save_sessions(&manifest.queue, &*transfer_progress(screen));
+    provision.warnings.iter().for_each(|trouble| print_stderr(&format!("warning: {trouble}")));
     match args.format {
-        Format::Text => {
-            print(&super::save::told(&provision.saved));
-            tell_damage(&provision.saved.damaged);
+        OutputFormat::Text => {
+            print_stdout(&super::save::format_save_report(&provision.save_report));
+            print_damage(&provision.save_report.damaged);
         }
-        Format::Json => print_document(&provision.saved),
+        OutputFormat::Json => print_json(&provision.save_report),
     }
-    Ok(u8::from(!provision.saved.damaged.is_empty()))
+    Ok(u8::from(!provision.save_report.damaged.is_empty()))
 }
 
-fn open(wanted: Wanted<'_>, uv: &UvArgs, screen: &Screen) -> Result<(Manifest, Provision), Failure> {
-    let opened = Opened::new(wanted, screen)?;
-    opened.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
-    let provision = Provision::open(&opened, uv.uv_cache.as_deref(), None).map_err(Failure::Cache);
+fn open_provisioner(
+    wanted: LoadOptions<'_>,
+    uv: &UvArgs,
+    screen: &OutputContext,
+) -> Result<(NoxfileManifest, CacheProvisioner), CliError> {
+    let opened = LoadedProject::load(wanted, screen)?;
+    opened.notices.iter().for_each(|notice| print_stderr(&format!("note: {notice}")));
+    let provision = CacheProvisioner::open(&opened, uv.uv_cache.as_deref(), None).map_err(CliError::Cache);
     let manifest = opened.manifest.clone();
     opened.close();
     Ok((manifest, provision?))
 }
 
 /// A line a session.
-fn text(told: &[(String, CacheUse)]) -> String {
+fn format_session_rows(told: &[(String, CacheStats)]) -> String {
     let width = told.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (name, cache) in told {
         let all = usize::try_from(cache.hits + cache.misses).unwrap_or(usize::MAX);
         let restored = match cache.bytes {
             0 => String::new(),
-            bytes => format!(", {} restored in {}", size(bytes), duration(cache.ms)),
+            bytes => format!(", {} restored in {}", format_size(bytes), format_duration(cache.ms)),
         };
         let reason = if cache.reason.is_empty() { String::new() } else { format!("; {}", cache.reason) };
-        let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, plural(all, "package"));
+        let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, pluralize(all, "package"));
     }
     if told.is_empty() {
         text.push_str("nothing to restore: no session that is chosen installs by uv\n");
@@ -101,7 +105,7 @@ fn text(told: &[(String, CacheUse)]) -> String {
     text
 }
 
-fn document((name, cache): &(String, CacheUse)) -> Value {
+fn session_json((name, cache): &(String, CacheStats)) -> Value {
     json!({
         "session": name, "hits": cache.hits, "misses": cache.misses,
         "bytes": cache.bytes, "ms": cache.ms, "reason": cache.reason,

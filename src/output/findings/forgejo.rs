@@ -1,14 +1,14 @@
 //! Findings as plain lines in a fold: Forgejo and Gitea show no annotations.
 
-use super::tally::Tally;
+use super::counts::FindingCounts;
 use crate::audit::finding::Finding;
 
 /// `file:line:col: level[id]: …` in a fold for each file, then the tally.
-pub fn forgejo(findings: &[Finding], tally: Tally) -> String {
+pub fn render_forgejo(findings: &[Finding], tally: FindingCounts) -> String {
     let mut text = String::new();
     let mut file = "";
     for finding in findings {
-        let path = finding.place.source.path.as_str();
+        let path = finding.location.source.path.as_str();
         if path != file {
             if !file.is_empty() {
                 text.push_str("::endgroup::\n");
@@ -16,21 +16,21 @@ pub fn forgejo(findings: &[Finding], tally: Tally) -> String {
             text.push_str(&format!("::group::{path}\n"));
             file = path;
         }
-        text.push_str(&line(finding));
+        text.push_str(&finding_line(finding));
     }
     if !file.is_empty() {
         text.push_str("::endgroup::\n");
     }
-    text.push_str(&tally.line(findings));
+    text.push_str(&tally.summary_line(findings));
     text.push('\n');
     text
 }
 
 /// A finding in one line.
-pub(super) fn line(finding: &Finding) -> String {
-    let start = finding.place.start();
+pub(super) fn finding_line(finding: &Finding) -> String {
+    let start = finding.location.start_position();
     format!(
         "{}:{}:{}: {}[{}]: {}\n",
-        finding.place.source.path, start.line, start.column, finding.severity, finding.rule.id, finding.message
+        finding.location.source.path, start.line, start.column, finding.severity, finding.rule.id, finding.message
     )
 }

@@ -1,43 +1,43 @@
 //! Findings as GitHub's annotations: it shows ten a step, so the gravest come first.
 
-use super::tally::Tally;
+use super::counts::FindingCounts;
 use crate::audit::finding::{Finding, Severity};
 
 /// The most annotations that GitHub shows of one step.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// Workflow commands, one a line, then the tally.
-pub fn github(findings: &[Finding], tally: Tally) -> String {
+pub fn render_github(findings: &[Finding], tally: FindingCounts) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut text = String::new();
-    for finding in sorted.iter().take(MOST) {
+    for finding in sorted.iter().take(MAX_ANNOTATIONS) {
         let command = match finding.severity {
             Severity::High => "error",
             Severity::Medium | Severity::Low => "warning",
             Severity::Info => "notice",
         };
-        let (start, end) = (finding.place.start(), finding.place.end());
-        let title = property(&format!("{} {}", finding.rule.id, finding.rule.name));
-        let file = property(&finding.place.source.path);
-        let message = data(&format!("{}. {}", finding.message, finding.advice));
+        let (start, end) = (finding.location.start_position(), finding.location.end_position());
+        let title = escape_property(&format!("{} {}", finding.rule.id, finding.rule.name));
+        let file = escape_property(&finding.location.source.path);
+        let message = escape_data(&format!("{}. {}", finding.message, finding.advice));
         text.push_str(&format!(
             "::{command} file={file},line={},endLine={},col={},title={title}::{message}\n",
             start.line, end.line, start.column
         ));
     }
-    for finding in sorted.iter().skip(MOST) {
-        text.push_str(&super::forgejo::line(finding));
+    for finding in sorted.iter().skip(MAX_ANNOTATIONS) {
+        text.push_str(&super::forgejo::finding_line(finding));
     }
-    text.push_str(&tally.line(findings));
+    text.push_str(&tally.summary_line(findings));
     text.push('\n');
     text
 }
 
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::tally::Tally;
-use crate::audit::finding::{Finding, Place};
+use super::counts::FindingCounts;
+use crate::audit::finding::{Finding, FindingLocation};
 
 /// The document, with a line end.
-pub fn json(findings: &[Finding], tally: Tally) -> String {
-    let all: Vec<Value> = findings.iter().map(finding).collect();
+pub fn render_json(findings: &[Finding], tally: FindingCounts) -> String {
+    let all: Vec<Value> = findings.iter().map(finding_json).collect();
     let document = json!({
         "version": 1,
         "findings": all,
-        "files": tally.files,
+        "files": tally.workflow_files,
         "ignored": tally.ignored,
-        "baseline": tally.known,
+        "baseline": tally.in_baseline,
     });
     format!("{document:#}\n")
 }
 
-fn finding(finding: &Finding) -> Value {
+fn finding_json(finding: &Finding) -> Value {
     let fix = finding.fix.as_ref().map(|fix| {
         let edits: Vec<Value> = fix
             .edits
@@ -35,15 +35,15 @@ fn finding(finding: &Finding) -> Value {
         "persona": finding.persona,
         "message": finding.message,
         "advice": finding.advice,
-        "place": place(&finding.place),
-        "related": finding.related.iter().map(place).collect::<Vec<_>>(),
+        "place": location_json(&finding.location),
+        "related": finding.related.iter().map(location_json).collect::<Vec<_>>(),
         "fingerprint": finding.fingerprint(),
         "fix": fix,
     })
 }
 
-fn place(place: &Place) -> Value {
-    let (start, end) = (place.start(), place.end());
+fn location_json(place: &FindingLocation) -> Value {
+    let (start, end) = (place.start_position(), place.end_position());
     json!({
         "path": place.source.path,
         "line": start.line,

@@ -1,25 +1,25 @@
 //! Findings as Markdown, for a step's summary or an issue.
 
-use super::tally::{Tally, by_rule};
-use crate::audit::finding::{Finding, Place};
+use super::counts::{FindingCounts, group_by_rule};
+use crate::audit::finding::{Finding, FindingLocation};
 
 /// A table of rules with their places, then what to do.
-pub fn markdown(findings: &[Finding], tally: Tally) -> String {
-    let mut text = format!("### Workflow audit\n\n{}\n", tally.line(findings));
+pub fn render_markdown(findings: &[Finding], tally: FindingCounts) -> String {
+    let mut text = format!("### Workflow audit\n\n{}\n", tally.summary_line(findings));
     if findings.is_empty() {
         return text;
     }
     text.push_str("\n| severity | rule | what | where |\n|---|---|---|---|\n");
-    let groups = by_rule(findings);
+    let groups = group_by_rule(findings);
     for group in &groups {
         let first = group[0];
-        let places: Vec<String> = group.iter().map(|finding| at(&finding.place)).collect();
+        let places: Vec<String> = group.iter().map(|finding| short_location(&finding.location)).collect();
         text.push_str(&format!(
             "| {} | {} `{}` | {} | {} |\n",
             first.severity,
             first.rule.id,
             first.rule.name,
-            cell(&first.message),
+            escape_cell(&first.message),
             places.join(", ")
         ));
     }
@@ -31,10 +31,10 @@ pub fn markdown(findings: &[Finding], tally: Tally) -> String {
     text
 }
 
-fn at(place: &Place) -> String {
-    format!("{}:{}", place.source.path.rsplit('/').next().unwrap_or_default(), place.start().line)
+fn short_location(place: &FindingLocation) -> String {
+    format!("{}:{}", place.source.path.rsplit('/').next().unwrap_or_default(), place.start_position().line)
 }
 
-fn cell(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

@@ -1,17 +1,17 @@
 //! An audit's findings for every reader: people, editors, forges, programs.
 
+mod counts;
 mod forgejo;
 mod github;
 mod json;
 mod markdown;
 mod pretty;
 mod sarif;
-mod tally;
 
-pub use forgejo::forgejo;
-pub use github::github;
-pub use json::json;
-pub use markdown::markdown;
-pub use pretty::pretty;
-pub use sarif::sarif;
-pub use tally::Tally;
+pub use counts::FindingCounts;
+pub use forgejo::render_forgejo;
+pub use github::render_github;
+pub use json::render_json;
+pub use markdown::render_markdown;
+pub use pretty::render_pretty;
+pub use sarif::render_sarif;

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::audit::finding::{Finding, Place, RuleName, Severity};
+use crate::audit::finding::{Finding, FindingLocation, RuleIdent, Severity};
 
 /// The document, with a line end.
-pub fn sarif(findings: &[Finding]) -> String {
-    let mut names: Vec<RuleName> = findings.iter().map(|finding| finding.rule).collect();
+pub fn render_sarif(findings: &[Finding]) -> String {
+    let mut names: Vec<RuleIdent> = findings.iter().map(|finding| finding.rule).collect();
     names.sort_unstable();
     names.dedup();
     let rules: Vec<Value> = names
         .iter()
-        .map(|rule| json!({ "id": rule.id, "name": rule.name, "shortDescription": { "text": rule.what } }))
+        .map(|rule| json!({ "id": rule.id, "name": rule.name, "shortDescription": { "text": rule.summary } }))
         .collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, &names)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| sarif_result(finding, &names)).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -26,7 +26,7 @@ pub fn sarif(findings: &[Finding]) -> String {
     format!("{document:#}\n")
 }
 
-fn result(finding: &Finding, names: &[RuleName]) -> Value {
+fn sarif_result(finding: &Finding, names: &[RuleIdent]) -> Value {
     let level = match finding.severity {
         Severity::High => "error",
         Severity::Medium => "warning",
@@ -36,7 +36,7 @@ fn result(finding: &Finding, names: &[RuleName]) -> Value {
         .related
         .iter()
         .map(|place| {
-            let mut value = location(place);
+            let mut value = sarif_location(place);
             value["message"] = json!({ "text": place.label });
             value
         })
@@ -46,14 +46,14 @@ fn result(finding: &Finding, names: &[RuleName]) -> Value {
         "ruleIndex": names.iter().position(|rule| *rule == finding.rule),
         "level": level,
         "message": { "text": format!("{}. {}", finding.message, finding.advice) },
-        "locations": [location(&finding.place)],
+        "locations": [sarif_location(&finding.location)],
         "relatedLocations": related,
         "partialFingerprints": { "noxide/v1": finding.fingerprint() },
     })
 }
 
-fn location(place: &Place) -> Value {
-    let (start, end) = (place.start(), place.end());
+fn sarif_location(place: &FindingLocation) -> Value {
+    let (start, end) = (place.start_position(), place.end_position());
     json!({ "physicalLocation": {
         "artifactLocation": { "uri": place.source.path },
         "region": {

@@ -4,168 +4,178 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::output::duration::rough;
-use crate::output::log::{LineCutter, read_range};
-use crate::output::options::{OutputOptions, Style};
-use crate::output::paint::Tone;
-use crate::output::row::{self, Rows};
-use crate::output::screen::Screen;
-use crate::output::{Pipe, Reporter, RunState, remaining, snapshot_running};
+use crate::output::duration::format_whole_seconds;
+use crate::output::log_reader::{LineSplitter, read_log_range};
+use crate::output::options::{OutputOptions, SessionOutputStyle};
+use crate::output::run_printer::RunPrinter;
+use crate::output::session_row::{self, SessionRows};
+use crate::output::theme::TextStyle;
+use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
-use crate::record::{Event, Fact, SessionResult};
+use crate::record::{EventKind, RunEvent, SessionResult};
 
 /// Silence this long is broken: CI ends runs that say nothing for too long.
-const SILENCE: u64 = 55_000;
+const MAX_SILENCE_MS: u64 = 55_000;
 
 /// Shows a run as lines.
-pub struct Lines {
-    screen: Screen,
+pub struct LineReporter {
+    printer: RunPrinter,
     state: RunState,
-    folder: PathBuf,
-    follows: HashMap<SessionName, Follow>,
-    spoke: u64,
-    summed_up: bool,
+    run_folder: PathBuf,
+    log_followers: HashMap<SessionName, LogFollower>,
+    last_output_at: u64,
+    summary_printed: bool,
 }
 
 /// How far a session's log has been shown.
-struct Follow {
+struct LogFollower {
     path: PathBuf,
-    at: u64,
-    cutter: LineCutter,
+    offset: u64,
+    splitter: LineSplitter,
 }
 
-impl Lines {
+impl LineReporter {
     /// A reporter that writes lines to this stream.
     pub fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
-        let options = OutputOptions { board: false, ..options };
+        let options = OutputOptions { is_interactive: false, ..options };
         Self {
-            screen: Screen::new(Pipe::new(stream), options),
+            printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             state: RunState::default(),
-            folder: PathBuf::new(),
-            follows: HashMap::new(),
-            spoke: 0,
-            summed_up: false,
+            run_folder: PathBuf::new(),
+            log_followers: HashMap::new(),
+            last_output_at: 0,
+            summary_printed: false,
         }
     }
 
-    fn say(&mut self, line: &str) -> io::Result<()> {
-        self.spoke = self.state.now();
-        self.screen.say(line)
+    fn print_line(&mut self, line: &str) -> io::Result<()> {
+        self.last_output_at = self.state.elapsed_ms();
+        self.printer.print_line(line)
     }
 
-    fn quiet(&self) -> bool {
-        self.screen.options.style() == Style::Quiet
+    fn is_quiet(&self) -> bool {
+        self.printer.options.effective_style() == SessionOutputStyle::Quiet
     }
 
-    fn rows(&self) -> Rows {
-        Rows::of(&self.state, self.screen.options.paint, None)
+    fn session_rows(&self) -> SessionRows {
+        SessionRows::for_run(&self.state, self.printer.options.theme, None)
     }
 
-    fn take(&mut self, event: &Event) -> io::Result<()> {
+    fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
         match &event.fact {
-            Fact::RunStarted(facts) if !self.quiet() => {
-                self.spoke = self.state.now();
-                self.screen.opening(facts, remaining(&self.state))
+            EventKind::RunStarted(facts) if !self.is_quiet() => {
+                self.last_output_at = self.state.elapsed_ms();
+                self.printer.print_run_start(facts, estimate_remaining(&self.state))
             }
-            Fact::SessionAdded { session, by } if !self.quiet() => {
-                self.say(&self.rows().added(session.name.as_str(), by.as_str()))
+            EventKind::SessionAdded { session, by } if !self.is_quiet() => {
+                self.print_line(&self.session_rows().added_row(session.name.as_str(), by.as_str()))
             }
-            Fact::SessionStarted { session, attempt, log, .. } => {
-                let path = self.folder.join(log);
-                self.follows.insert(session.clone(), Follow { path, at: 0, cutter: LineCutter::default() });
-                match self.state.session(session) {
-                    Some(view) if !self.quiet() => self.say(&self.rows().started(&view.facts, *attempt)),
+            EventKind::SessionStarted { session, attempt, log, .. } => {
+                let path = self.run_folder.join(log);
+                self.log_followers
+                    .insert(session.clone(), LogFollower { path, offset: 0, splitter: LineSplitter::default() });
+                match self.state.find_session(session) {
+                    Some(view) if !self.is_quiet() => {
+                        self.print_line(&self.session_rows().started_row(&view.facts, *attempt))
+                    }
                     _ => Ok(()),
                 }
             }
-            Fact::SessionRestored { session, cache } if !self.quiet() => self.screen.restored(session.as_str(), cache),
-            Fact::OutputGrew { session, to, .. } => self.follow(session, *to),
-            Fact::SessionRetried { session, attempt, delay } => {
-                self.end_of_log(session, attempt.log_bytes)?;
-                self.spoke = self.state.now();
-                self.screen.retried(&self.state, session.as_str(), attempt, *delay, &self.folder)
+            EventKind::SessionRestored { session, cache } if !self.is_quiet() => {
+                self.printer.print_cache_restore(session.as_str(), cache)
             }
-            Fact::SessionFinished(result) => self.finished(result),
-            Fact::RunInterrupted { cause } => {
-                self.spoke = self.state.now();
-                self.screen.interrupted(&self.state, cause)
+            EventKind::OutputGrew { session, to, .. } => self.print_log_growth(session, *to),
+            EventKind::SessionRetried { session, attempt, delay } => {
+                self.print_log_end(session, attempt.log_bytes)?;
+                self.last_output_at = self.state.elapsed_ms();
+                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)
             }
-            Fact::Notice { text } => {
-                self.spoke = self.state.now();
-                self.screen.notice(text)
+            EventKind::SessionFinished(result) => self.print_session_end(result),
+            EventKind::RunInterrupted { cause } => {
+                self.last_output_at = self.state.elapsed_ms();
+                self.printer.print_interruption(&self.state, cause)
             }
-            Fact::RunFinished { .. } => self.sum_up(),
-            Fact::RunStarted(_)
-            | Fact::SessionAdded { .. }
-            | Fact::SessionRestoring { .. }
-            | Fact::SessionRestored { .. } => Ok(()),
+            EventKind::Notice { text } => {
+                self.last_output_at = self.state.elapsed_ms();
+                self.printer.print_notice(text)
+            }
+            EventKind::RunFinished { .. } => self.print_summary(),
+            EventKind::RunStarted(_)
+            | EventKind::SessionAdded { .. }
+            | EventKind::SessionRestoring { .. }
+            | EventKind::SessionRestored { .. } => Ok(()),
         }
     }
 
-    fn finished(&mut self, result: &SessionResult) -> io::Result<()> {
-        self.end_of_log(&result.session, result.last().map_or(0, |last| last.log_bytes))?;
-        self.spoke = self.state.now();
-        self.screen.finished(&self.state, result, &self.folder)
+    fn print_session_end(&mut self, result: &SessionResult) -> io::Result<()> {
+        self.print_log_end(&result.session, result.last_attempt().map_or(0, |last| last.log_bytes))?;
+        self.last_output_at = self.state.elapsed_ms();
+        self.printer.print_session_end(&self.state, result, &self.run_folder)
     }
 
     /// Shows what a session's log gained, in the styles that show logs as they grow.
-    fn follow(&mut self, session: &SessionName, to: u64) -> io::Result<()> {
-        let prefix = match self.screen.options.style() {
-            Style::Stream => String::new(),
-            Style::Labelled => self.label(session),
-            Style::Grouped | Style::Quiet => return Ok(()),
+    fn print_log_growth(&mut self, session: &SessionName, to: u64) -> io::Result<()> {
+        let prefix = match self.printer.options.effective_style() {
+            SessionOutputStyle::Stream => String::new(),
+            SessionOutputStyle::Labelled => self.session_prefix(session),
+            SessionOutputStyle::Grouped | SessionOutputStyle::Quiet => return Ok(()),
         };
-        let Some(follow) = self.follows.get_mut(session) else {
+        let Some(follow) = self.log_followers.get_mut(session) else {
             return Ok(());
         };
-        let (screen, cutter) = (&mut self.screen, &mut follow.cutter);
+        let (screen, cutter) = (&mut self.printer, &mut follow.splitter);
         let mut failed = None;
-        let read = read_range(&follow.path, follow.at, to, &mut |chunk| {
+        let read = read_log_range(&follow.path, follow.offset, to, &mut |chunk| {
             cutter
-                .push(chunk, &mut |line| screen.output(&prefix, line))
+                .push(chunk, &mut |line| screen.print_output_line(&prefix, line))
                 .inspect_err(|error| failed = Some(error.kind()))
         });
-        self.spoke = self.state.now();
+        self.last_output_at = self.state.elapsed_ms();
         match read {
-            Ok(at) => follow.at = at,
+            Ok(at) => follow.offset = at,
             Err(error) if failed.is_some() => return Err(error),
             // A log that cannot be read is no reason to end the run: its recorder tells of it.
-            Err(_) => follow.at = to,
+            Err(_) => follow.offset = to,
         }
         Ok(())
     }
 
     /// Shows the rest of an attempt's log, its unfinished last line included.
-    fn end_of_log(&mut self, session: &SessionName, bytes: u64) -> io::Result<()> {
-        self.follow(session, bytes)?;
-        let prefix = if self.screen.options.style() == Style::Labelled { self.label(session) } else { String::new() };
-        match self.follows.remove(session) {
-            Some(mut follow) => follow.cutter.finish(&mut |line| self.screen.output(&prefix, line)),
+    fn print_log_end(&mut self, session: &SessionName, bytes: u64) -> io::Result<()> {
+        self.print_log_growth(session, bytes)?;
+        let prefix = if self.printer.options.effective_style() == SessionOutputStyle::Labelled {
+            self.session_prefix(session)
+        } else {
+            String::new()
+        };
+        match self.log_followers.remove(session) {
+            Some(mut follow) => follow.splitter.finish(&mut |line| self.printer.print_output_line(&prefix, line)),
             None => Ok(()),
         }
     }
 
-    fn label(&self, session: &SessionName) -> String {
-        let paint = self.screen.options.paint;
-        let width = row::name_width(&self.state);
+    fn session_prefix(&self, session: &SessionName) -> String {
+        let paint = self.printer.options.theme;
+        let width = session_row::session_name_width(&self.state);
         let padded = console::pad_str(session.as_str(), width, console::Alignment::Left, None);
-        format!("{} {} ", paint.label(session.as_str(), &padded), paint.tone(Tone::Dim, "|"))
+        format!("{} {} ", paint.style_session_name(session.as_str(), &padded), paint.style_text(TextStyle::Dim, "|"))
     }
 
-    fn sum_up(&mut self) -> io::Result<()> {
-        self.summed_up = true;
-        self.screen.summary(&self.state, &self.folder)
+    fn print_summary(&mut self) -> io::Result<()> {
+        self.summary_printed = true;
+        self.printer.print_summary(&self.state, &self.run_folder)
     }
 
     /// `… still running after 3m 20s: unit_tests (2m 10s of ~4m 00s), docs (1m 02s)`
-    fn sign_of_life(&self) -> Option<String> {
+    fn heartbeat_line(&self) -> Option<String> {
         let running: Vec<String> = self
             .state
-            .running()
+            .running_sessions()
             .into_iter()
             .map(|(facts, running)| {
-                let elapsed = rough(self.state.now().saturating_sub(running.since));
-                let usual = facts.usual.map(|usual| format!(" of ~{}", rough(usual))).unwrap_or_default();
+                let elapsed = format_whole_seconds(self.state.elapsed_ms().saturating_sub(running.started_at));
+                let usual =
+                    facts.usual.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
                 format!("{} ({elapsed}{usual})", facts.name)
             })
             .collect();
@@ -174,50 +184,50 @@ impl Lines {
         if more > 0 {
             names.push_str(&format!(" and {more} more"));
         }
-        let paint = self.screen.options.paint;
-        let elapsed = rough(self.state.now());
+        let paint = self.printer.options.theme;
+        let elapsed = format_whole_seconds(self.state.elapsed_ms());
         let what = match names.as_str() {
             "" => format!("still waiting after {elapsed}"),
             names => format!("still running after {elapsed}: {names}"),
         };
-        Some(paint.tone(Tone::Dim, &format!("{} {what}", paint.ellipsis())))
+        Some(paint.style_text(TextStyle::Dim, &format!("{} {what}", paint.ellipsis())))
     }
 }
 
-impl Reporter for Lines {
-    fn event(&mut self, event: &Event, folder: &Path) -> io::Result<()> {
-        if self.folder != folder {
-            self.folder = folder.to_path_buf();
+impl EventReporter for LineReporter {
+    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
+        if self.run_folder != folder {
+            self.run_folder = folder.to_path_buf();
         }
-        self.state.apply(event);
-        self.take(event)?;
-        self.screen.pipe.flush()
+        self.state.apply_event(event);
+        self.print_event(event)?;
+        self.printer.writer.flush()
     }
 
-    fn tick(&mut self, now: u64) -> io::Result<()> {
-        self.state.tick(now);
-        let options = &self.screen.options;
-        let silent = now.saturating_sub(self.spoke) >= SILENCE;
-        if silent && !self.summed_up && self.state.facts().is_some() && (options.ci || !self.quiet()) {
-            if let Some(line) = self.sign_of_life() {
-                self.say(&line)?;
+    fn on_tick(&mut self, now: u64) -> io::Result<()> {
+        self.state.advance_clock(now);
+        let options = &self.printer.options;
+        let silent = now.saturating_sub(self.last_output_at) >= MAX_SILENCE_MS;
+        if silent && !self.summary_printed && self.state.run_facts().is_some() && (options.is_ci || !self.is_quiet()) {
+            if let Some(line) = self.heartbeat_line() {
+                self.print_line(&line)?;
             }
-            self.screen.pipe.flush()?;
+            self.printer.writer.flush()?;
         }
         Ok(())
     }
 
     fn show_running(&mut self) -> io::Result<()> {
-        let text = snapshot_running(&self.state, &self.folder, self.screen.options.paint);
-        self.say(&text)?;
-        self.screen.pipe.flush()
+        let text = render_running_sessions(&self.state, &self.run_folder, self.printer.options.theme);
+        self.print_line(&text)?;
+        self.printer.writer.flush()
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if !self.summed_up && self.state.facts().is_some() {
-            self.sum_up()?;
+        if !self.summary_printed && self.state.run_facts().is_some() {
+            self.print_summary()?;
         }
-        self.screen.pipe.flush()
+        self.printer.writer.flush()
     }
 }
 

@@ -1,15 +1,15 @@
 //! The kinds of reporters, and which of them a run gets.
 
 mod board;
-mod document;
-mod events;
+mod json;
+mod json_lines;
 mod lines;
 mod open;
 mod step_summary;
 
-pub use board::Board;
-pub use document::{Document, RunDocument};
-pub use events::Events;
-pub use lines::Lines;
-pub use open::open;
-pub use step_summary::StepSummary;
+pub use board::BoardReporter;
+pub use json::{JsonReporter, RunDocument};
+pub use json_lines::JsonLinesReporter;
+pub use lines::LineReporter;
+pub use open::open_reporters;
+pub use step_summary::StepSummaryReporter;

@@ -3,77 +3,77 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::output::paint::Paint;
-use crate::output::row::{notes, word};
-use crate::output::summary::totals;
-use crate::output::{Reporter, RunState, clean, duration, log};
-use crate::record::{Event, Fact, SessionResult};
+use crate::output::run_summary::totals_sentence;
+use crate::output::session_row::{outcome_word, result_notes};
+use crate::output::theme::OutputTheme;
+use crate::output::{EventReporter, RunState, duration, log_reader, sanitize};
+use crate::record::{EventKind, RunEvent, SessionResult};
 
 /// Lines of a failed session's log in the summary.
-const LINES: usize = 40;
+const LOG_TAIL_LINES: usize = 40;
 /// Logs beyond so many bytes are left out: forges refuse summaries over 1 MiB.
-const ROOM: usize = 200 * 1024;
+const MAX_LOG_BYTES: usize = 200 * 1024;
 
 /// Appends a Markdown table to the step's summary.
-pub struct StepSummary {
+pub struct StepSummaryReporter {
     path: PathBuf,
-    paint: Paint,
+    theme: OutputTheme,
     state: RunState,
-    folder: PathBuf,
+    run_folder: PathBuf,
     written: bool,
 }
 
-impl StepSummary {
+impl StepSummaryReporter {
     /// A reporter that appends to this file.
-    pub fn new(path: PathBuf, paint: Paint) -> Self {
-        let paint = Paint { color: false, ..paint };
-        Self { path, paint, state: RunState::default(), folder: PathBuf::new(), written: false }
+    pub fn new(path: PathBuf, paint: OutputTheme) -> Self {
+        let paint = OutputTheme { color: false, ..paint };
+        Self { path, theme: paint, state: RunState::default(), run_folder: PathBuf::new(), written: false }
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    fn append_summary(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.written, true) {
             return Ok(());
         }
         let mut file = fs_err::OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(markdown(&self.state, &self.folder, self.paint).as_bytes())
+        file.write_all(render_markdown(&self.state, &self.run_folder, self.theme).as_bytes())
     }
 }
 
-impl Reporter for StepSummary {
-    fn event(&mut self, event: &Event, folder: &Path) -> io::Result<()> {
-        if self.folder != folder {
-            self.folder = folder.to_path_buf();
+impl EventReporter for StepSummaryReporter {
+    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
+        if self.run_folder != folder {
+            self.run_folder = folder.to_path_buf();
         }
-        self.state.apply(event);
-        if matches!(event.fact, Fact::RunFinished { .. }) { self.write() } else { Ok(()) }
+        self.state.apply_event(event);
+        if matches!(event.fact, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.state.facts().is_some() { self.write() } else { Ok(()) }
+        if self.state.run_facts().is_some() { self.append_summary() } else { Ok(()) }
     }
 }
 
-fn markdown(state: &RunState, folder: &Path, paint: Paint) -> String {
-    let mut text = format!("### noxide\n\n{}\n\n", cell(&totals(state, paint, None)));
+fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
+    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, paint, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
-    for (facts, result) in state.results() {
+    for (facts, result) in state.session_results() {
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
         let ran = !result.attempts.is_empty();
-        let time = |ms: Option<u64>| ms.filter(|_| ran).map(duration::duration).unwrap_or_default();
+        let time = |ms: Option<u64>| ms.filter(|_| ran).map(duration::format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
-            cell(result.session.as_str()),
-            paint.mark(result.outcome),
-            word(result),
-            time(Some(result.wall())),
-            facts.usual.map(duration::duration).unwrap_or_default(),
+            escape_cell(result.session.as_str()),
+            paint.outcome_mark(result.outcome),
+            outcome_word(result),
+            time(Some(result.wall_time())),
+            facts.usual.map(duration::format_duration).unwrap_or_default(),
             time(cpu),
-            cell(&notes(result).join(paint.dot())),
+            escape_cell(&result_notes(result).join(paint.separator())),
         ));
     }
-    let mut room = ROOM;
-    for (_, result) in state.results().filter(|(_, result)| result.outcome.is_failure()) {
-        let block = details(result, folder);
+    let mut room = MAX_LOG_BYTES;
+    for (_, result) in state.session_results().filter(|(_, result)| result.outcome.is_failure()) {
+        let block = failed_log_details(result, folder);
         if block.len() <= room {
             room -= block.len();
             text.push_str(&block);
@@ -84,12 +84,12 @@ fn markdown(state: &RunState, folder: &Path, paint: Paint) -> String {
 }
 
 /// The end of a failed session's log, folded.
-fn details(result: &SessionResult, folder: &Path) -> String {
-    let Some(last) = result.last() else {
+fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
+    let Some(last) = result.last_attempt() else {
         return String::new();
     };
-    let tail = log::tail(&folder.join(&last.log), last.log_bytes, LINES).unwrap_or_default();
-    let lines: Vec<String> = tail.lines.iter().map(|line| clean::clean_line(line, false)).collect();
+    let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
+    let lines: Vec<String> = tail.lines.iter().map(|line| sanitize::sanitize_line(line, false)).collect();
     if lines.is_empty() {
         return String::new();
     }
@@ -98,12 +98,12 @@ fn details(result: &SessionResult, folder: &Path) -> String {
     while body.contains(&fence) {
         fence.push('`');
     }
-    let name = cell(result.session.as_str());
+    let name = escape_cell(result.session.as_str());
     format!("\n<details><summary>{name}: last lines</summary>\n\n{fence}text\n{body}\n{fence}\n\n</details>\n")
 }
 
 /// Text that cannot leave its cell or become markup.
-fn cell(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -121,23 +121,26 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::story::{Story, usual};
+    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
     use crate::record::Outcome;
 
     #[test]
     fn a_table_and_the_logs_of_failures() {
-        let mut story = Story::of(vec![usual("lint", 3_400, &[]), usual("docs|<&b>", 100, &[])]);
-        story.start(1, "lint").write("lint", b"one\n```\ntwo\n");
-        story.finish(3_001, "lint", Outcome::Failed, "exit `1`").finish(
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("lint", 3_400, &[]),
+            session_facts_with_usual("docs|<&b>", 100, &[]),
+        ]);
+        story.start_session(1, "lint").write_log("lint", b"one\n```\ntwo\n");
+        story.finish_session(3_001, "lint", Outcome::Failed, "exit `1`").finish_session(
             3_002,
             "docs|<&b>",
             Outcome::Skipped,
             "no\npython",
         );
-        story.over(3_003, 1);
+        story.finish_run(3_003, 1);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("summary.md");
-        story.feed(&mut StepSummary::new(path.clone(), Paint { color: true, unicode: true }));
+        story.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: true, unicode: true }));
         insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r"
         ### noxide
 
@@ -158,14 +161,13 @@ mod tests {
 
         </details>
         ");
-        let mut early = Story::new(&["lint"]);
-        early.start(1, "lint").write("lint", b"").finish(2, "lint", Outcome::Failed, "").finish(
-            3,
-            "docs",
-            Outcome::Aborted,
-            "",
-        );
-        early.feed(&mut StepSummary::new(path.clone(), Paint { color: false, unicode: true }));
+        let mut early = RunEventBuilder::new(&["lint"]);
+        early
+            .start_session(1, "lint")
+            .write_log("lint", b"")
+            .finish_session(2, "lint", Outcome::Failed, "")
+            .finish_session(3, "docs", Outcome::Aborted, "");
+        early.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: false, unicode: true }));
         let text = fs_err::read_to_string(&path).unwrap();
         assert_eq!(text.matches("### noxide").count(), 2, "appended, not replaced");
         assert_eq!(text.matches("<details>").count(), 1);
@@ -173,10 +175,12 @@ mod tests {
 
     #[test]
     fn a_summary_that_cannot_be_written_is_told() {
-        let mut reporter =
-            StepSummary::new(PathBuf::from("/no/such/folder/summary"), Paint { color: false, unicode: true });
-        let story = Story::new(&[]);
-        reporter.event(&story.events[0], story.folder()).unwrap();
+        let mut reporter = StepSummaryReporter::new(
+            PathBuf::from("/no/such/folder/summary"),
+            OutputTheme { color: false, unicode: true },
+        );
+        let story = RunEventBuilder::new(&[]);
+        reporter.on_event(&story.events[0], story.run_folder()).unwrap();
         assert!(reporter.finish().is_err());
         assert!(reporter.finish().is_ok(), "once");
     }

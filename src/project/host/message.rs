@@ -3,8 +3,8 @@
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::failure::LoadFailure;
-use crate::project::{Manifest, SessionId};
+use super::error::LoadFailure;
+use crate::project::{NoxfileManifest, SessionId};
 
 /// nox's word for how a session ended, and two for how it did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,16 +26,16 @@ pub enum NoxStatus {
 
 /// An order to run one session.
 #[derive(Clone, Debug, Serialize)]
-pub struct RunOrder {
+pub struct HostRunRequest {
     /// Which session.
     pub id: SessionId,
     /// How the sessions that it may require ended.
-    #[serde(serialize_with = "as_map")]
+    #[serde(serialize_with = "serialize_as_map")]
     pub results: Vec<(SessionId, NoxStatus)>,
     /// Positional arguments of its own, by `session.notify`; none for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
-    #[serde(serialize_with = "as_map")]
+    #[serde(serialize_with = "serialize_as_map")]
     pub env: Vec<(String, String)>,
     /// Added to its niceness.
     pub nice: i32,
@@ -47,12 +47,12 @@ pub struct RunOrder {
     pub more: usize,
     /// How it puts itself under a filter; a third descriptor comes with the order then. None runs it untraced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<TraceOrder>,
+    pub trace: Option<SeccompSetup>,
 }
 
 /// What a session's process needs to have its calls told to noxide.
 #[derive(Clone, Debug, Serialize)]
-pub struct TraceOrder {
+pub struct SeccompSetup {
     /// The filter program in hexadecimal digits.
     pub filter: String,
     /// The number of the system call `seccomp` on this machine.
@@ -61,7 +61,7 @@ pub struct TraceOrder {
     pub flags: Vec<u64>,
 }
 
-impl RunOrder {
+impl HostRunRequest {
     /// An order with nothing special.
     pub fn new(id: SessionId) -> Self {
         Self {
@@ -78,7 +78,10 @@ impl RunOrder {
     }
 }
 
-fn as_map<K: Serialize, V: Serialize, S: Serializer>(pairs: &[(K, V)], serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_as_map<K: Serialize, V: Serialize, S: Serializer>(
+    pairs: &[(K, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(pairs.len()))?;
     for (key, value) in pairs {
         map.serialize_entry(key, value)?;
@@ -89,11 +92,11 @@ fn as_map<K: Serialize, V: Serialize, S: Serializer>(pairs: &[(K, V)], serialize
 /// What noxide tells the host.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub(super) enum Command<'a> {
+pub(super) enum HostCommand<'a> {
     /// Get ready to fork: sessions will follow.
     Warm,
     /// Run a session; the descriptors of its stdout and stderr come with the message.
-    Run(&'a RunOrder),
+    Run(&'a HostRunRequest),
     /// End.
     Exit,
 }
@@ -107,7 +110,7 @@ pub(super) enum LoadMessage {
     /// nox makes an environment for the noxfile itself (PEP 723): that may take its time.
     Preparing,
     /// It is loaded.
-    Manifest(Box<Manifest>),
+    Manifest(Box<NoxfileManifest>),
     /// It is not.
     Error(Box<LoadFailure>),
 }
@@ -137,12 +140,12 @@ pub enum HostMessage {
         posargs: Option<Vec<String>>,
     },
     /// A session's process is over.
-    Finished(Finished),
+    Finished(FinishedMessage),
 }
 
 /// How a session's process ended.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Finished {
+pub struct FinishedMessage {
     /// Which session.
     pub id: SessionId,
     /// nox's verdict.
@@ -164,12 +167,12 @@ pub struct Finished {
     pub leaked: bool,
     /// Its installs; none where it made none, or nobody counted.
     #[serde(default)]
-    pub install: Option<Installs>,
+    pub install: Option<InstallTotals>,
 }
 
 /// What a session's installs came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct Installs {
+pub struct InstallTotals {
     /// Milliseconds spent in them.
     pub ms: u64,
     /// How many were run.
@@ -184,15 +187,15 @@ mod tests {
 
     #[test]
     fn orders_and_answers_have_their_shape() {
-        let mut order = RunOrder::new(SessionId(3));
+        let mut order = HostRunRequest::new(SessionId(3));
         order.results = vec![(SessionId(1), NoxStatus::Success)];
         order.env = vec![("A".to_owned(), "b".to_owned())];
-        let line = serde_json::to_string(&Command::Run(&order)).unwrap();
+        let line = serde_json::to_string(&HostCommand::Run(&order)).unwrap();
         assert_eq!(
             line,
             r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_ms":200,"more":0}"#
         );
-        assert_eq!(serde_json::to_string(&Command::Exit).unwrap(), r#"{"type":"exit"}"#);
+        assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();
         assert_eq!(message, HostMessage::Started { id: SessionId(3), pid: 7 });
     }

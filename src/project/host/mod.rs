@@ -1,11 +1,11 @@
 //! The host: the Python process that has the noxfile loaded and starts a child for each session.
 
-mod capture;
-mod failure;
+mod error;
 mod message;
+mod output_tail;
 mod process;
 mod program;
 
-pub use failure::{Frame, HostError, LoadFailure, LoadStage};
-pub use message::{Finished, HostMessage, Installs, NoxStatus, RunOrder, TraceOrder};
-pub use process::{Host, HostEvents, HostOptions};
+pub use error::{HostError, LoadFailure, LoadStage, TracebackFrame};
+pub use message::{FinishedMessage, HostMessage, HostRunRequest, InstallTotals, NoxStatus, SeccompSetup};
+pub use process::{Host, HostMessages, HostOptions};

@@ -17,16 +17,16 @@ use std::time::{Duration, Instant};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::capture::Capture;
-use super::failure::{Frame, HostError, dumped_frames};
-use super::message::{Command, HostMessage, LoadMessage, RunOrder};
-use super::program::{BOOTSTRAP, boot};
-use crate::project::{Manifest, NoxPython};
+use super::error::{HostError, TracebackFrame, parse_faulthandler_frames};
+use super::message::{HostCommand, HostMessage, HostRunRequest, LoadMessage};
+use super::output_tail::OutputTail;
+use super::program::{BOOTSTRAP, boot_payload};
+use crate::project::{NoxPython, NoxfileManifest};
 
 /// How long a noxfile's own environment (PEP 723) may take to be made: it may download an interpreter.
-const PREPARATION: Duration = Duration::from_secs(900);
+const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
 /// How long the host may take to end its sessions and itself; its own graces sum to four seconds.
-const FAREWELL: Duration = Duration::from_secs(6);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What the host is started with.
 #[derive(Clone, Debug)]
@@ -44,11 +44,11 @@ pub struct HostOptions {
     /// Whether nox colours its lines where neither its flags nor `NO_COLOR` decide.
     pub color: bool,
     /// Whether sessions will be run: what all of them need is then got while the noxfile loads.
-    pub ahead: bool,
+    pub will_run_sessions: bool,
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
     /// noxide's cache folder, which keeps the host program compiled; none does without.
-    pub cache: Option<PathBuf>,
+    pub cache_folder: Option<PathBuf>,
 }
 
 /// A host that has its noxfile loaded.
@@ -57,21 +57,21 @@ pub struct Host {
     child: Child,
     writer: Mutex<UnixStream>,
     reader: Option<BufReader<UnixStream>>,
-    capture: Capture,
+    output_tail: OutputTail,
 }
 
 impl Host {
     /// Starts the host and waits until it has the noxfile loaded.
-    pub fn start(options: HostOptions) -> Result<(Self, Manifest), HostError> {
+    pub fn start(options: HostOptions) -> Result<(Self, NoxfileManifest), HostError> {
         let executable = options.python.executable.clone();
-        let noxfile = named_noxfile(&options);
+        let noxfile = noxfile_argument(&options);
         let timeout = options.load_timeout;
         let mut host = Self::spawn(options).map_err(|source| HostError::Start { executable, source })?;
         match host.await_manifest(timeout) {
             Ok(manifest) => Ok((host, manifest)),
-            Err(Wait::Failed(error)) => Err(error),
-            Err(Wait::Over) => Err(host.hang(noxfile, timeout)),
-            Err(Wait::Died) => Err(host.died()),
+            Err(ManifestWaitError::Failed(error)) => Err(error),
+            Err(ManifestWaitError::TimedOut) => Err(host.into_timeout_error(noxfile, timeout)),
+            Err(ManifestWaitError::Died) => Err(host.into_exit_error()),
         }
     }
 
@@ -94,7 +94,7 @@ impl Host {
                 process.env_remove(name);
             }
         }
-        if let Some(path) = options.python.search_path(&path) {
+        if let Some(path) = options.python.extended_path(&path) {
             process.env("PATH", path);
         }
         process
@@ -110,121 +110,128 @@ impl Host {
             child,
             reader: Some(BufReader::new(ours.try_clone()?)),
             writer: Mutex::new(ours),
-            capture: Capture::of(output),
+            output_tail: OutputTail::follow(output),
         };
         // An interpreter that is gone already shows as the end of the socket.
-        host.writer().write_all(&boot(options.color, options.ahead, options.cache.as_deref())).ok();
+        host.lock_writer()
+            .write_all(&boot_payload(options.color, options.will_run_sessions, options.cache_folder.as_deref()))
+            .ok();
         Ok(host)
     }
 
-    fn writer(&self) -> std::sync::MutexGuard<'_, UnixStream> {
+    fn lock_writer(&self) -> std::sync::MutexGuard<'_, UnixStream> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn await_manifest(&mut self, timeout: Duration) -> Result<Manifest, Wait> {
+    fn await_manifest(&mut self, timeout: Duration) -> Result<NoxfileManifest, ManifestWaitError> {
         let mut until = Instant::now() + timeout;
         loop {
             let line = self.read_line(until)?;
             match serde_json::from_slice(&line) {
                 Ok(LoadMessage::Loading) => until = Instant::now() + timeout,
-                Ok(LoadMessage::Preparing) => until = Instant::now() + timeout.max(PREPARATION),
+                Ok(LoadMessage::Preparing) => until = Instant::now() + timeout.max(ENVIRONMENT_TIMEOUT),
                 Ok(LoadMessage::Manifest(manifest)) => {
                     if let Some(reader) = &self.reader {
-                        reader.get_ref().set_read_timeout(None).map_err(|_| Wait::Died)?;
+                        reader.get_ref().set_read_timeout(None).map_err(|_| ManifestWaitError::Died)?;
                     }
                     return Ok(*manifest);
                 }
                 Ok(LoadMessage::Error(mut failure)) => {
                     self.child.wait().ok();
-                    failure.output = self.capture.last_text(Duration::from_millis(300));
-                    return Err(Wait::Failed(HostError::Load(failure)));
+                    failure.output = self.output_tail.final_text(Duration::from_millis(300));
+                    return Err(ManifestWaitError::Failed(HostError::Load(failure)));
                 }
-                Err(_) => return Err(Wait::Died),
+                Err(_) => return Err(ManifestWaitError::Died),
             }
         }
     }
 
-    fn read_line(&mut self, until: Instant) -> Result<Vec<u8>, Wait> {
-        let reader = self.reader.as_mut().ok_or(Wait::Died)?;
+    fn read_line(&mut self, until: Instant) -> Result<Vec<u8>, ManifestWaitError> {
+        let reader = self.reader.as_mut().ok_or(ManifestWaitError::Died)?;
         let mut line = Vec::new();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Wait::Over);
+                return Err(ManifestWaitError::TimedOut);
             }
-            reader.get_ref().set_read_timeout(Some(left)).map_err(|_| Wait::Died)?;
+            reader.get_ref().set_read_timeout(Some(left)).map_err(|_| ManifestWaitError::Died)?;
             match reader.read_until(b'\n', &mut line) {
                 Ok(_) if line.ends_with(b"\n") => return Ok(line),
-                Ok(_) => return Err(Wait::Died),
+                Ok(_) => return Err(ManifestWaitError::Died),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(_) => return Err(Wait::Died),
+                Err(_) => return Err(ManifestWaitError::Died),
             }
         }
     }
 
     /// Has a process that loads for too long say where it is, then ends it with all it started.
-    fn hang(mut self, noxfile: PathBuf, waited: Duration) -> HostError {
+    fn into_timeout_error(mut self, noxfile: PathBuf, waited: Duration) -> HostError {
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
             kill_process(pid, Signal::USR1).ok();
         }
         let until = Instant::now() + Duration::from_secs(2);
-        let mut output = self.capture.text();
+        let mut output = self.output_tail.text();
         while Instant::now() < until {
             thread::sleep(Duration::from_millis(50));
-            let before = std::mem::replace(&mut output, self.capture.text());
+            let before = std::mem::replace(&mut output, self.output_tail.text());
             if output == before && output.contains("(most recent call first):") {
                 break;
             }
         }
-        self.kill();
-        let mut frames = dumped_frames(&output);
-        frames.iter_mut().for_each(quote);
-        HostError::Hang { noxfile, waited, frames, output }
+        self.kill_group();
+        let mut frames = parse_faulthandler_frames(&output);
+        frames.iter_mut().for_each(add_source_line);
+        HostError::LoadTimeout { noxfile, waited, frames, output }
     }
 
-    fn died(mut self) -> HostError {
-        let status = self.await_exit(Duration::from_secs(2)).map_or_else(|| "still alive".to_owned(), in_words);
-        self.kill();
-        HostError::Died { status, output: self.capture.last_text(Duration::from_millis(300)) }
+    fn into_exit_error(mut self) -> HostError {
+        let status = self.await_exit(Duration::from_secs(2)).map_or_else(|| "still alive".to_owned(), describe_status);
+        self.kill_group();
+        HostError::Died { status, output: self.output_tail.final_text(Duration::from_millis(300)) }
     }
 
     /// Has the host do ahead what its sessions would each do: looking for uv, importing, compiling.
     ///
     /// Sessions will run all the same where the host is gone already: that shows with the first of them.
-    pub fn warm(&self) {
-        self.tell(&Command::Warm);
+    pub fn warm_up(&self) {
+        self.send_command(&HostCommand::Warm);
     }
 
     /// Asks the host to end once its sessions have, without waiting for it; [`Host::close`] does.
-    pub fn dismiss(&self) {
-        self.tell(&Command::Exit);
+    pub fn request_exit(&self) {
+        self.send_command(&HostCommand::Exit);
     }
 
-    fn tell(&self, command: &Command<'_>) {
-        if let Ok(line) = message(command) {
-            self.writer().write_all(&line).ok();
+    fn send_command(&self, command: &HostCommand<'_>) {
+        if let Ok(line) = encode_command(command) {
+            self.lock_writer().write_all(&line).ok();
         }
     }
 
     /// Orders a session to run; its stdout and stderr go to these descriptors, which the caller may then close.
-    pub fn run(&self, order: &RunOrder, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> io::Result<()> {
-        self.send(order, &[stdout, stderr])
+    pub fn run_session(
+        &self,
+        order: &HostRunRequest,
+        stdout: BorrowedFd<'_>,
+        stderr: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        self.send_run_request(order, &[stdout, stderr])
     }
 
-    /// As [`Host::run`]; over `trace` the session hands its listener to noxide before nox runs it, as `order.trace` says.
-    pub fn run_traced(
+    /// As [`Host::run_session`]; over `trace` the session hands its listener to noxide before nox runs it, as `order.trace` says.
+    pub fn run_session_traced(
         &self,
-        order: &RunOrder,
+        order: &HostRunRequest,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
         trace: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        self.send(order, &[stdout, stderr, trace])
+        self.send_run_request(order, &[stdout, stderr, trace])
     }
 
-    fn send(&self, order: &RunOrder, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let line = message(&Command::Run(order))?;
-        let writer = self.writer();
+    fn send_run_request(&self, order: &HostRunRequest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let line = encode_command(&HostCommand::Run(order))?;
+        let writer = self.lock_writer();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
@@ -235,8 +242,8 @@ impl Host {
     }
 
     /// The stream of what the host says, to be read on a thread of its own; it can be taken once.
-    pub fn listen(&mut self) -> HostEvents {
-        HostEvents { reader: self.reader.take() }
+    pub fn take_messages(&mut self) -> HostMessages {
+        HostMessages { reader: self.reader.take() }
     }
 
     /// The host's process, and its process group.
@@ -245,28 +252,28 @@ impl Host {
     }
 
     /// The last of what the host itself printed: what the noxfile printed while it loaded.
-    pub fn last_output(&self) -> String {
-        self.capture.text()
+    pub fn captured_output(&self) -> String {
+        self.output_tail.text()
     }
 
     /// How the host ended, in words; none where it lives.
-    pub fn last_words(&mut self) -> Option<String> {
-        self.await_exit(Duration::from_secs(1)).map(in_words)
+    pub fn exit_description(&mut self) -> Option<String> {
+        self.await_exit(Duration::from_secs(1)).map(describe_status)
     }
 
     /// Asks the host to end, which ends sessions that still run; waits shortly, then kills it.
     pub fn close(mut self) {
-        self.end();
+        self.shut_down();
     }
 
-    fn end(&mut self) {
+    fn shut_down(&mut self) {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        self.tell(&Command::Exit);
-        self.writer().shutdown(Shutdown::Write).ok();
-        if self.await_exit(FAREWELL).is_none() {
-            self.kill();
+        self.send_command(&HostCommand::Exit);
+        self.lock_writer().shutdown(Shutdown::Write).ok();
+        if self.await_exit(SHUTDOWN_TIMEOUT).is_none() {
+            self.kill_group();
         }
     }
 
@@ -281,14 +288,14 @@ impl Host {
             if left.is_zero() {
                 return None;
             }
-            if !sleep_until_end(&self.child, left) {
+            if !wait_for_exit(&self.child, left) {
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
         }
     }
 
-    fn kill(&mut self) {
+    fn kill_group(&mut self) {
         if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
             kill_process_group(group, Signal::KILL).ok();
         }
@@ -299,17 +306,17 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }
 
 /// What the host says of its sessions, in order; ends when the host is gone.
 #[derive(Debug)]
-pub struct HostEvents {
+pub struct HostMessages {
     reader: Option<BufReader<UnixStream>>,
 }
 
-impl Iterator for HostEvents {
+impl Iterator for HostMessages {
     type Item = HostMessage;
 
     fn next(&mut self) -> Option<HostMessage> {
@@ -321,7 +328,7 @@ impl Iterator for HostEvents {
 }
 
 /// Sleeps until a child ends, no longer than `patience`; false where the system has no way to.
-fn sleep_until_end(child: &Child, patience: Duration) -> bool {
+fn wait_for_exit(child: &Child, patience: Duration) -> bool {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     if let Ok(descriptor) = rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()) {
         let patience = rustix::event::Timespec::try_from(patience).ok();
@@ -333,24 +340,24 @@ fn sleep_until_end(child: &Child, patience: Duration) -> bool {
 }
 
 /// Why waiting for the manifest ended without one.
-enum Wait {
-    Over,
+enum ManifestWaitError {
+    TimedOut,
     Died,
     Failed(HostError),
 }
 
-fn message(command: &Command<'_>) -> io::Result<Vec<u8>> {
+fn encode_command(command: &HostCommand<'_>) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(command)?;
     line.push(b'\n');
     Ok(line)
 }
 
-fn in_words(status: ExitStatus) -> String {
+fn describe_status(status: ExitStatus) -> String {
     status.to_string()
 }
 
 /// The noxfile as the arguments name it, for a message about one that did not load.
-fn named_noxfile(options: &HostOptions) -> PathBuf {
+fn noxfile_argument(options: &HostOptions) -> PathBuf {
     let flags = &options.nox_args;
     let apart =
         flags.windows(2).rfind(|pair| pair[0] == "-f" || pair[0] == "--noxfile").map(|pair| pair[1].as_os_str());
@@ -359,7 +366,7 @@ fn named_noxfile(options: &HostOptions) -> PathBuf {
 }
 
 /// Adds to a frame the text of its line.
-fn quote(frame: &mut Frame) {
+fn add_source_line(frame: &mut TracebackFrame) {
     if let Ok(source) = fs_err::read(Path::new(&frame.file)) {
         let source = String::from_utf8_lossy(&source);
         let line = source.lines().nth((frame.line as usize).saturating_sub(1));

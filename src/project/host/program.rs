@@ -40,7 +40,7 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
 /// The parts in the order they run: later ones use earlier ones.
-const PARTS: [&str; 13] = [
+const PROGRAM_PARTS: [&str; 13] = [
     include_str!("program/load.py"),
     include_str!("program/coverage.py"),
     include_str!("program/describe.py"),
@@ -60,8 +60,8 @@ const PARTS: [&str; 13] = [
 ///
 /// `ahead` has it start what only sessions need; `cache` is a folder that keeps the program compiled, without one
 /// each run compiles it.
-pub(super) fn boot(color: bool, ahead: bool, cache: Option<&Path>) -> Vec<u8> {
-    let program = PARTS.concat();
+pub(super) fn boot_payload(color: bool, ahead: bool, cache: Option<&Path>) -> Vec<u8> {
+    let program = PROGRAM_PARTS.concat();
     // Each program has a file of its own: its name is what it is made from.
     let mut hasher = DefaultHasher::new();
     program.hash(&mut hasher);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_length_leads_the_program() {
-        let boot = String::from_utf8(boot(true, false, None)).unwrap();
+        let boot = String::from_utf8(boot_payload(true, false, None)).unwrap();
         let (length, body) = boot.split_at(10);
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();

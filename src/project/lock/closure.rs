@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::lockfile::{Lock, LockedDependency, LockedPackage};
+use super::lockfile::{LockedDependency, LockedPackage, UvLock};
 use super::marker::MarkerEnvironment;
-use super::name::normal;
+use super::package_name::normalize_name;
 
 /// What a closure starts from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Root {
+pub enum ClosureRoot {
     /// A package by name, with extras of it.
     Package {
         /// Its name in normal form.
@@ -28,139 +28,139 @@ pub enum Root {
 }
 
 /// A package's name and version.
-pub type Identity<'a> = (&'a str, Option<&'a str>);
+pub type PackageIdentity<'a> = (&'a str, Option<&'a str>);
 
 /// What some roots need.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Closure<'a> {
+pub struct DependencyClosure<'a> {
     /// The packages by name and version, each with the extras wanted of it.
-    pub packages: BTreeMap<Identity<'a>, (&'a LockedPackage, BTreeSet<String>)>,
+    pub packages: BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, BTreeSet<String>)>,
     /// Roots that the lock does not hold: names, extras as `name[extra]`, groups as `group name`.
-    pub unknown: BTreeSet<String>,
+    pub unresolved: BTreeSet<String>,
 }
 
-impl<'a> Closure<'a> {
+impl<'a> DependencyClosure<'a> {
     /// SHA-256 of all files of all packages: wheels of every platform and source archives.
-    pub fn hashes(&self) -> BTreeSet<&'a str> {
-        self.packages.values().flat_map(|(package, _)| package.hashes()).collect()
+    pub fn file_hashes(&self) -> BTreeSet<&'a str> {
+        self.packages.values().flat_map(|(package, _)| package.file_hashes()).collect()
     }
 
     /// The packages in the order of their names, without those that lie in the tree.
-    pub fn remote(&self) -> impl Iterator<Item = &'a LockedPackage> {
+    pub fn remote_packages(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.packages.values().map(|(package, _)| *package).filter(|package| !package.is_local())
     }
 }
 
-impl Lock {
+impl UvLock {
     /// Walks from the roots over all edges that count in `environment`.
-    pub fn closure(&self, roots: &[Root], environment: &MarkerEnvironment) -> Closure<'_> {
-        let mut walk = Walk {
+    pub fn resolve_closure(&self, roots: &[ClosureRoot], environment: &MarkerEnvironment) -> DependencyClosure<'_> {
+        let mut walk = ClosureWalk {
             lock: self,
             environment,
-            closure: Closure::default(),
-            waiting: VecDeque::new(),
-            conflicts: BTreeSet::new(),
+            closure: DependencyClosure::default(),
+            pending: VecDeque::new(),
+            conflict_markers: BTreeSet::new(),
         };
         for root in roots {
-            walk.root(root);
+            walk.add_root(root);
         }
-        while let Some((package, extra)) = walk.waiting.pop_front() {
+        while let Some((package, extra)) = walk.pending.pop_front() {
             let edges = match &extra {
                 None => Some(&package.dependencies),
                 Some(extra) => package.extras.get(extra),
             };
             for edge in edges.into_iter().flatten() {
-                walk.edge(edge);
+                walk.follow_edge(edge);
             }
         }
         walk.closure
     }
 }
 
-struct Walk<'a, 'e> {
-    lock: &'a Lock,
+struct ClosureWalk<'a, 'e> {
+    lock: &'a UvLock,
     environment: &'e MarkerEnvironment,
-    closure: Closure<'a>,
-    waiting: VecDeque<(&'a LockedPackage, Option<String>)>,
+    closure: DependencyClosure<'a>,
+    pending: VecDeque<(&'a LockedPackage, Option<String>)>,
     /// How uv writes extras and groups that conflict with others, in markers.
-    conflicts: BTreeSet<String>,
+    conflict_markers: BTreeSet<String>,
 }
 
-impl<'a> Walk<'a, '_> {
-    fn root(&mut self, root: &Root) {
+impl<'a> ClosureWalk<'a, '_> {
+    fn add_root(&mut self, root: &ClosureRoot) {
         match root {
-            Root::All => {
+            ClosureRoot::All => {
                 for package in &self.lock.packages {
-                    self.add(package, package.extras.keys().cloned().collect::<Vec<_>>());
+                    self.add_package(package, package.extras.keys().cloned().collect::<Vec<_>>());
                 }
             }
-            Root::Project { extras } => match self.lock.project() {
-                Some(project) => self.wanted(project, extras),
+            ClosureRoot::Project { extras } => match self.lock.root_package() {
+                Some(project) => self.add_requested(project, extras),
                 None => {
-                    self.closure.unknown.insert(".".to_owned());
+                    self.closure.unresolved.insert(".".to_owned());
                 }
             },
-            Root::Package { name, extras } => {
-                let name = normal(name);
-                match self.pick(&name, None) {
-                    Some(package) => self.wanted(package, extras),
+            ClosureRoot::Package { name, extras } => {
+                let name = normalize_name(name);
+                match self.select_package(&name, None) {
+                    Some(package) => self.add_requested(package, extras),
                     None => {
-                        self.closure.unknown.insert(name);
+                        self.closure.unresolved.insert(name);
                     }
                 }
             }
-            Root::Group(group) => {
-                let project = self.lock.project();
-                let group = normal(group);
+            ClosureRoot::Group(group) => {
+                let project = self.lock.root_package();
+                let group = normalize_name(group);
                 let Some((project, edges)) = project.and_then(|project| Some((project, project.groups.get(&group)?)))
                 else {
-                    self.closure.unknown.insert(format!("group {group}"));
+                    self.closure.unresolved.insert(format!("group {group}"));
                     return;
                 };
-                self.conflicts.insert(format!("group-{}-{}-{group}", project.name.len(), project.name));
+                self.conflict_markers.insert(format!("group-{}-{}-{group}", project.name.len(), project.name));
                 for edge in edges {
-                    self.edge(edge);
+                    self.follow_edge(edge);
                 }
             }
         }
     }
 
     /// A root package with extras, which must be known.
-    fn wanted(&mut self, package: &'a LockedPackage, extras: &[String]) {
+    fn add_requested(&mut self, package: &'a LockedPackage, extras: &[String]) {
         let known = |extra: &&String| package.extras.contains_key(extra.as_str());
         for extra in extras.iter().filter(|extra| !known(extra)) {
-            self.closure.unknown.insert(format!("{}[{extra}]", package.name));
+            self.closure.unresolved.insert(format!("{}[{extra}]", package.name));
         }
         for extra in extras {
-            self.conflicts.insert(format!("extra-{}-{}-{extra}", package.name.len(), package.name));
+            self.conflict_markers.insert(format!("extra-{}-{}-{extra}", package.name.len(), package.name));
         }
-        self.add(package, extras.iter().filter(known).cloned().collect::<Vec<_>>());
+        self.add_package(package, extras.iter().filter(known).cloned().collect::<Vec<_>>());
     }
 
-    fn edge(&mut self, edge: &'a LockedDependency) {
-        if edge.marker.as_ref().is_some_and(|marker| !marker.holds(self.environment, &self.conflicts)) {
+    fn follow_edge(&mut self, edge: &'a LockedDependency) {
+        if edge.marker.as_ref().is_some_and(|marker| !marker.evaluate(self.environment, &self.conflict_markers)) {
             return;
         }
-        if let Some(package) = self.pick(&edge.name, Some(edge)) {
-            self.add(package, edge.extras.iter().cloned());
+        if let Some(package) = self.select_package(&edge.name, Some(edge)) {
+            self.add_package(package, edge.extras.iter().cloned());
         }
     }
 
-    fn add(&mut self, package: &'a LockedPackage, extras: impl IntoIterator<Item = String>) {
+    fn add_package(&mut self, package: &'a LockedPackage, extras: impl IntoIterator<Item = String>) {
         let at = (package.name.as_str(), package.version.as_deref());
         let (_, known) = self.closure.packages.entry(at).or_insert_with(|| {
-            self.waiting.push_back((package, None));
+            self.pending.push_back((package, None));
             (package, BTreeSet::new())
         });
         for extra in extras {
             if known.insert(extra.clone()) {
-                self.waiting.push_back((package, Some(extra)));
+                self.pending.push_back((package, Some(extra)));
             }
         }
     }
 
     /// The package an edge or a root means: of several versions the one that the edge names or the environment is for.
-    fn pick(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
+    fn select_package(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
         let named = self.lock.packages.iter().filter(|package| package.name == name);
         let fits = |package: &&LockedPackage| {
             edge.is_none_or(|edge| edge.version.is_none() || edge.version == package.version)
@@ -168,7 +168,7 @@ impl<'a> Walk<'a, '_> {
         };
         let here = |package: &&LockedPackage| {
             package.markers.is_empty()
-                || package.markers.iter().any(|marker| marker.holds(self.environment, &self.conflicts))
+                || package.markers.iter().any(|marker| marker.evaluate(self.environment, &self.conflict_markers))
         };
         let mut fitting = named.filter(fits);
         let first = fitting.clone().next();
@@ -232,25 +232,25 @@ version = "1"
 source = { registry = "r" }
 "#;
 
-    fn closure(roots: &[Root], python: &str) -> (String, String) {
-        let lock = Lock::parse(LOCK, Path::new("uv.lock")).unwrap();
+    fn closure(roots: &[ClosureRoot], python: &str) -> (String, String) {
+        let lock = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
         let environment = MarkerEnvironment {
             python_version: python.to_owned(),
             sys_platform: "linux".to_owned(),
             ..MarkerEnvironment::default()
         };
-        let closure = lock.closure(roots, &environment);
+        let closure = lock.resolve_closure(roots, &environment);
         let names: Vec<String> =
             closure.packages.keys().map(|(name, version)| format!("{name}{}", version.unwrap_or(""))).collect();
-        (names.join(" "), closure.unknown.into_iter().collect::<Vec<_>>().join(" "))
+        (names.join(" "), closure.unresolved.into_iter().collect::<Vec<_>>().join(" "))
     }
 
-    fn project(extras: &[&str]) -> Root {
-        Root::Project { extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
+    fn project(extras: &[&str]) -> ClosureRoot {
+        ClosureRoot::Project { extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
     }
 
-    fn package(name: &str, extras: &[&str]) -> Root {
-        Root::Package { name: name.to_owned(), extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
+    fn package(name: &str, extras: &[&str]) -> ClosureRoot {
+        ClosureRoot::Package { name: name.to_owned(), extras: extras.iter().map(|extra| (*extra).to_owned()).collect() }
     }
 
     #[test]
@@ -258,8 +258,12 @@ source = { registry = "r" }
         assert_eq!(closure(&[project(&[])], "3.11").0, "a1 app b1");
         assert_eq!(closure(&[project(&["x"])], "3.11").0, "a1 app b1 speed1");
         assert_eq!(closure(&[package("b", &["fast"])], "3.11").0, "a1 b1 speed1");
-        assert_eq!(closure(&[Root::Group("Dev".to_owned())], "3.11").0, "c1 f2", "a group comes without its project");
-        assert_eq!(closure(&[Root::All], "3.11").0, "a1 app b1 c1 f1 f2 speed1 win1");
+        assert_eq!(
+            closure(&[ClosureRoot::Group("Dev".to_owned())], "3.11").0,
+            "c1 f2",
+            "a group comes without its project"
+        );
+        assert_eq!(closure(&[ClosureRoot::All], "3.11").0, "a1 app b1 c1 f1 f2 speed1 win1");
     }
 
     #[test]
@@ -272,18 +276,19 @@ source = { registry = "r" }
 
     #[test]
     fn what_the_lock_does_not_hold_is_told() {
-        let roots = [package("radon", &[]), project(&["gone"]), Root::Group("old".to_owned()), package("b", &["no"])];
+        let roots =
+            [package("radon", &[]), project(&["gone"]), ClosureRoot::Group("old".to_owned()), package("b", &["no"])];
         assert_eq!(closure(&roots, "3.11"), ("a1 app b1".to_owned(), "app[gone] b[no] group old radon".to_owned()));
-        let empty = Lock::parse("version = 1", Path::new("uv.lock")).unwrap();
-        let unknown = empty.closure(&[project(&[])], &MarkerEnvironment::default()).unknown;
+        let empty = UvLock::parse("version = 1", Path::new("uv.lock")).unwrap();
+        let unknown = empty.resolve_closure(&[project(&[])], &MarkerEnvironment::default()).unresolved;
         assert_eq!(unknown.into_iter().collect::<Vec<_>>(), ["."]);
     }
 
     #[test]
     fn hashes_are_those_of_all_files() {
-        let lock = Lock::parse(LOCK, Path::new("uv.lock")).unwrap();
-        let closure = lock.closure(&[project(&[])], &MarkerEnvironment::default());
-        assert_eq!(closure.hashes().into_iter().collect::<Vec<_>>(), ["aa", "bb"]);
-        assert_eq!(closure.remote().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let lock = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
+        let closure = lock.resolve_closure(&[project(&[])], &MarkerEnvironment::default());
+        assert_eq!(closure.file_hashes().into_iter().collect::<Vec<_>>(), ["aa", "bb"]);
+        assert_eq!(closure.remote_packages().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

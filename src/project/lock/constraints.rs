@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::fs::write_atomic;
 
 /// How many files of older locks are left: two a lock.
-const KEPT: usize = 10;
+const MAX_KEPT_FILES: usize = 10;
 
 /// Why there are no constraints.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +19,10 @@ pub enum ConstraintsError {
     #[error("uv cannot export uv.lock: {0}")]
     Export(String),
     /// A file or a program refused.
-    #[error("{what}: {source}")]
-    System {
+    #[error("{action}: {source}")]
+    Io {
         /// What was tried.
-        what: String,
+        action: String,
         /// What the system said.
         source: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum ConstraintsError {
 
 /// The versions of a lock as files that installs can be constrained by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Constraints {
+pub struct ConstraintFiles {
     /// For uv: with the lock's digests. uv then takes no other file, and notes the digest beside what it keeps in its
     /// cache; before 0.11.19 it notes none of what it need not verify, and what has none cannot be told by the lock.
     pub hashed: PathBuf,
@@ -44,8 +44,8 @@ pub struct Constraints {
 ///
 /// # Errors
 /// When there is no lock, uv refuses to export it, or a file cannot be written.
-pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<Constraints, ConstraintsError> {
-    let system = |what: String| move |source| ConstraintsError::System { what, source };
+pub fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Result<ConstraintFiles, ConstraintsError> {
+    let system = |what: String| move |source| ConstraintsError::Io { action: what, source };
     let lock = root.join("uv.lock");
     if !lock.is_file() {
         return Err(ConstraintsError::NoLock(root.to_path_buf()));
@@ -57,8 +57,10 @@ pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<Constraints,
     }
     let folder = folder.join("constraints");
     let name = hasher.finalize().to_hex()[..16].to_owned();
-    let made =
-        Constraints { hashed: folder.join(format!("{name}-hashed.txt")), plain: folder.join(format!("{name}.txt")) };
+    let made = ConstraintFiles {
+        hashed: folder.join(format!("{name}-hashed.txt")),
+        plain: folder.join(format!("{name}.txt")),
+    };
     if made.hashed.is_file() && made.plain.is_file() {
         return Ok(made);
     }
@@ -71,12 +73,12 @@ pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<Constraints,
     }
     // A digest a line; here all that is said of a package stands in one.
     let text = String::from_utf8_lossy(&done.stdout).replace("\\\n", " ");
-    let lines: Vec<&str> = text.lines().filter(|line| is_constraint(line)).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| is_constraint_line(line)).collect();
     let file = |line: &dyn Fn(&str) -> String| lines.iter().map(|each| line(each) + "\n").collect::<String>();
     let hashed = file(&|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let plain = file(&|line| line.split(" --hash=").next().unwrap_or(line).trim_end().to_owned());
     fs_err::create_dir_all(&folder).map_err(system("cannot keep the lock's versions".to_owned()))?;
-    drop_old(&folder);
+    prune_old_files(&folder);
     for (path, text) in [(&made.plain, plain), (&made.hashed, hashed)] {
         write_atomic(path, text.as_bytes()).map_err(system("cannot keep the lock's versions".to_owned()))?;
     }
@@ -84,17 +86,17 @@ pub fn constraints(root: &Path, uv: &Path, folder: &Path) -> Result<Constraints,
 }
 
 /// Whether a line may stand in a constraints file: a local project may not, and nobody could constrain it.
-fn is_constraint(line: &str) -> bool {
+fn is_constraint_line(line: &str) -> bool {
     !line.trim().is_empty() && !line.starts_with(['#', '-', '.', '/'])
 }
 
 /// Leaves the newest files of a folder.
-fn drop_old(folder: &Path) {
+fn prune_old_files(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut known: Vec<_> =
         entries.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
     known.sort();
-    for (_, path) in known.iter().rev().skip(KEPT) {
+    for (_, path) in known.iter().rev().skip(MAX_KEPT_FILES) {
         // Another run may have been quicker.
         let _ = std::fs::remove_file(path);
     }

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::lines::line_of;
+use super::line_numbers::line_number;
 use super::marker::Marker;
-use super::name::normal;
+use super::package_name::normalize_name;
 
 /// The newest revision of the format that this program was tried with.
-pub const KNOWN_REVISION: u32 = 5;
+pub const MAX_KNOWN_REVISION: u32 = 5;
 
 /// Why a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub enum UvLockError {
     /// It cannot be read from disk.
     #[error("cannot read {}", path.display())]
     Unreadable {
@@ -25,18 +25,18 @@ pub enum LockError {
         source: std::io::Error,
     },
     /// It is not what uv writes.
-    #[error("{}:{line}: {wrong}", path.display())]
+    #[error("{}:{line}: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What is wrong there.
-        wrong: String,
+        problem: String,
     },
     /// Its format is of a version that is not known.
     #[error("{}:{line}: version {version} of the format is not known to this noxide, which reads version 1", path.display())]
-    Version {
+    UnsupportedVersion {
         /// The file.
         path: PathBuf,
         /// The line that says so.
@@ -48,7 +48,7 @@ pub enum LockError {
 
 /// A uv.lock.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lock {
+pub struct UvLock {
     /// The revision of format 1; 0 where the file says none.
     pub revision: u32,
     /// Pythons it is for, as written.
@@ -88,9 +88,9 @@ pub enum LockedSource {
     /// An index, by its address.
     Registry(String),
     /// A folder of the tree, relative to the lock; `.` is the project itself.
-    Tree(String),
+    Directory(String),
     /// An archive in the tree.
-    Path(String),
+    Archive(String),
     /// An archive somewhere.
     Url(String),
     /// A Git commit.
@@ -123,14 +123,14 @@ pub struct LockedDependency {
     pub marker: Option<Marker>,
 }
 
-impl Lock {
+impl UvLock {
     /// Reads a lock.
     ///
     /// # Errors
     /// When the file cannot be read, is no lock, or is of a format that is not known.
-    pub fn read(path: &Path) -> Result<Self, LockError> {
+    pub fn read(path: &Path) -> Result<Self, UvLockError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| LockError::Unreadable { path: path.to_path_buf(), source })?;
+            .map_err(|source| UvLockError::Unreadable { path: path.to_path_buf(), source })?;
         Self::parse(&text, path)
     }
 
@@ -138,28 +138,28 @@ impl Lock {
     ///
     /// # Errors
     /// When it is no lock, or of a format that is not known.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
-        let malformed = |span: Option<Range<usize>>, wrong: &str| LockError::Malformed {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, UvLockError> {
+        let malformed = |span: Option<Range<usize>>, wrong: &str| UvLockError::Malformed {
             path: path.to_path_buf(),
-            line: line_of(text, span),
-            wrong: wrong.trim().replace('\n', ", "),
+            line: line_number(text, span),
+            problem: wrong.trim().replace('\n', ", "),
         };
         // The version comes first: of another one nothing else may be expected.
-        let head: Head = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
+        let head: LockHeader = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
         let version = *head.version.get_ref();
         if version != 1 {
-            let line = line_of(text, Some(head.version.span()));
-            return Err(LockError::Version { path: path.to_path_buf(), line, version });
+            let line = line_number(text, Some(head.version.span()));
+            return Err(UvLockError::UnsupportedVersion { path: path.to_path_buf(), line, version });
         }
-        let file: File = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
+        let file: LockDocument = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
         let mut packages = Vec::with_capacity(file.package.len());
         for package in file.package {
-            packages.push(package.read().map_err(|(span, wrong)| malformed(Some(span), &wrong))?);
+            packages.push(package.into_locked_package().map_err(|(span, wrong)| malformed(Some(span), &wrong))?);
         }
         let revision = file.revision.unwrap_or(0);
-        let notice = (revision > KNOWN_REVISION).then(|| {
+        let notice = (revision > MAX_KNOWN_REVISION).then(|| {
             format!(
-                "{} is of revision {revision}, newer than this noxide knows ({KNOWN_REVISION}): what it adds is passed over",
+                "{} is of revision {revision}, newer than this noxide knows ({MAX_KNOWN_REVISION}): what it adds is passed over",
                 path.display()
             )
         });
@@ -167,59 +167,59 @@ impl Lock {
     }
 
     /// The project itself: the package of the lock's own folder.
-    pub fn project(&self) -> Option<&LockedPackage> {
-        self.packages.iter().find(|package| package.source == LockedSource::Tree(".".to_owned()))
+    pub fn root_package(&self) -> Option<&LockedPackage> {
+        self.packages.iter().find(|package| package.source == LockedSource::Directory(".".to_owned()))
     }
 }
 
 impl LockedPackage {
     /// SHA-256 of all its files, wheels of every platform and the source archive.
-    pub fn hashes(&self) -> impl Iterator<Item = &str> {
+    pub fn file_hashes(&self) -> impl Iterator<Item = &str> {
         self.wheels.iter().chain(&self.sdist).filter_map(|file| file.sha256.as_deref())
     }
 
     /// Whether it lies in the tree and so has no digest.
     pub fn is_local(&self) -> bool {
-        matches!(self.source, LockedSource::Tree(_) | LockedSource::Path(_))
+        matches!(self.source, LockedSource::Directory(_) | LockedSource::Archive(_))
     }
 }
 
 /// The part of the file every version has.
 #[derive(Deserialize)]
-struct Head {
+struct LockHeader {
     version: toml::Spanned<u32>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct File {
+struct LockDocument {
     revision: Option<u32>,
     requires_python: Option<String>,
     #[serde(default)]
-    package: Vec<Package>,
+    package: Vec<PackageTable>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Package {
+struct PackageTable {
     name: toml::Spanned<String>,
     version: Option<String>,
-    source: Source,
-    sdist: Option<Artefact>,
+    source: SourceTable,
+    sdist: Option<ArtifactTable>,
     #[serde(default)]
-    wheels: Vec<Artefact>,
+    wheels: Vec<ArtifactTable>,
     #[serde(default)]
-    dependencies: Vec<Dependency>,
+    dependencies: Vec<DependencyTable>,
     #[serde(default)]
-    optional_dependencies: BTreeMap<String, Vec<Dependency>>,
+    optional_dependencies: BTreeMap<String, Vec<DependencyTable>>,
     #[serde(default)]
-    dev_dependencies: BTreeMap<String, Vec<Dependency>>,
+    dev_dependencies: BTreeMap<String, Vec<DependencyTable>>,
     #[serde(default)]
     resolution_markers: Vec<toml::Spanned<String>>,
 }
 
 #[derive(Deserialize)]
-struct Source {
+struct SourceTable {
     registry: Option<String>,
     editable: Option<String>,
     r#virtual: Option<String>,
@@ -230,7 +230,7 @@ struct Source {
 }
 
 #[derive(Deserialize)]
-struct Artefact {
+struct ArtifactTable {
     url: Option<String>,
     path: Option<String>,
     filename: Option<String>,
@@ -239,70 +239,73 @@ struct Artefact {
 }
 
 #[derive(Deserialize)]
-struct Dependency {
+struct DependencyTable {
     name: toml::Spanned<String>,
     version: Option<String>,
-    source: Option<Source>,
+    source: Option<SourceTable>,
     #[serde(default, alias = "extras")]
     extra: Vec<String>,
     marker: Option<toml::Spanned<String>>,
 }
 
 /// What is wrong, and where.
-type Fault = (Range<usize>, String);
+type SpannedMessage = (Range<usize>, String);
 
-impl Package {
-    fn read(self) -> Result<LockedPackage, Fault> {
+impl PackageTable {
+    fn into_locked_package(self) -> Result<LockedPackage, SpannedMessage> {
         let span = self.name.span();
-        let name = normal(self.name.get_ref());
-        let source = self.source.read().ok_or_else(|| (span, format!("the source of {name} is of no known kind")))?;
-        let tables = |tables: BTreeMap<String, Vec<Dependency>>| -> Result<_, Fault> {
-            tables.into_iter().map(|(name, list)| Ok((normal(&name), edges(list)?))).collect()
+        let name = normalize_name(self.name.get_ref());
+        let source = self
+            .source
+            .into_locked_source()
+            .ok_or_else(|| (span, format!("the source of {name} is of no known kind")))?;
+        let tables = |tables: BTreeMap<String, Vec<DependencyTable>>| -> Result<_, SpannedMessage> {
+            tables.into_iter().map(|(name, list)| Ok((normalize_name(&name), to_locked_dependencies(list)?))).collect()
         };
         Ok(LockedPackage {
             version: self.version,
             source,
-            sdist: self.sdist.map(Artefact::read),
-            wheels: self.wheels.into_iter().map(Artefact::read).collect(),
-            dependencies: edges(self.dependencies)?,
+            sdist: self.sdist.map(ArtifactTable::into_locked_file),
+            wheels: self.wheels.into_iter().map(ArtifactTable::into_locked_file).collect(),
+            dependencies: to_locked_dependencies(self.dependencies)?,
             extras: tables(self.optional_dependencies)?,
             groups: tables(self.dev_dependencies)?,
-            markers: self.resolution_markers.iter().map(marker).collect::<Result<_, _>>()?,
+            markers: self.resolution_markers.iter().map(parse_marker).collect::<Result<_, _>>()?,
             name,
         })
     }
 }
 
-fn edges(list: Vec<Dependency>) -> Result<Vec<LockedDependency>, Fault> {
-    let edge = |dependency: Dependency| {
+fn to_locked_dependencies(list: Vec<DependencyTable>) -> Result<Vec<LockedDependency>, SpannedMessage> {
+    let edge = |dependency: DependencyTable| {
         Ok(LockedDependency {
-            name: normal(dependency.name.get_ref()),
+            name: normalize_name(dependency.name.get_ref()),
             version: dependency.version,
-            source: dependency.source.and_then(Source::read),
-            extras: dependency.extra.iter().map(|extra| normal(extra)).collect(),
-            marker: dependency.marker.as_ref().map(marker).transpose()?,
+            source: dependency.source.and_then(SourceTable::into_locked_source),
+            extras: dependency.extra.iter().map(|extra| normalize_name(extra)).collect(),
+            marker: dependency.marker.as_ref().map(parse_marker).transpose()?,
         })
     };
     list.into_iter().map(edge).collect()
 }
 
-fn marker(text: &toml::Spanned<String>) -> Result<Marker, Fault> {
+fn parse_marker(text: &toml::Spanned<String>) -> Result<Marker, SpannedMessage> {
     text.get_ref().parse().map_err(|error: super::MarkerError| (text.span(), error.to_string()))
 }
 
-impl Source {
-    fn read(self) -> Option<LockedSource> {
+impl SourceTable {
+    fn into_locked_source(self) -> Option<LockedSource> {
         let tree = self.editable.or(self.r#virtual).or(self.directory);
-        tree.map(LockedSource::Tree)
+        tree.map(LockedSource::Directory)
             .or(self.registry.map(LockedSource::Registry))
             .or(self.git.map(LockedSource::Git))
             .or(self.url.map(LockedSource::Url))
-            .or(self.path.map(LockedSource::Path))
+            .or(self.path.map(LockedSource::Archive))
     }
 }
 
-impl Artefact {
-    fn read(self) -> LockedFile {
+impl ArtifactTable {
+    fn into_locked_file(self) -> LockedFile {
         let place = self.filename.or(self.path).or(self.url).unwrap_or_default();
         let place = place.split(['?', '#']).next().unwrap_or_default();
         LockedFile {
@@ -317,8 +320,8 @@ impl Artefact {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Lock, LockError> {
-        Lock::parse(text, Path::new("uv.lock"))
+    fn parse(text: &str) -> Result<UvLock, UvLockError> {
+        UvLock::parse(text, Path::new("uv.lock"))
     }
 
     #[test]
@@ -353,13 +356,13 @@ source = { url = "https://packages.example.org/u.zip" }
         )
         .unwrap();
         assert_eq!((lock.revision, lock.requires_python.as_deref(), lock.notice.clone()), (5, Some(">=3.11"), None));
-        let project = lock.project().unwrap();
+        let project = lock.root_package().unwrap();
         assert!(project.is_local() && project.name == "demo-app" && project.version.is_none());
         assert_eq!(project.dependencies[0].extras, ["fast-io"]);
         assert_eq!(project.extras["docs-all"][0].version.as_deref(), Some("2"));
         assert_eq!(project.groups["dev"][0].name, "c");
         let a = &lock.packages[1];
-        assert_eq!(a.hashes().collect::<Vec<_>>(), ["cd", "ab"]);
+        assert_eq!(a.file_hashes().collect::<Vec<_>>(), ["cd", "ab"]);
         let names: Vec<&str> = a.wheels.iter().chain(&a.sdist).map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a-1.0-py3-none-any.whl", "x.whl", "a-1.0.tar.gz"]);
         assert_eq!(a.markers[0].to_string(), "python_full_version < '3.12'");
@@ -382,7 +385,7 @@ source = { url = "https://packages.example.org/u.zip" }
         );
         let marker = "version = 1\n[[package]]\nname = \"x\"\nsource = { url = \"y\" }\ndependencies = [\n  { name = \"z\", marker = \"?\" },\n]\n";
         assert_eq!(said(marker), "uv.lock:6: the marker `?` cannot be read: `?` was not expected");
-        let missing = Lock::read(Path::new("/nowhere/uv.lock")).unwrap_err();
+        let missing = UvLock::read(Path::new("/nowhere/uv.lock")).unwrap_err();
         assert_eq!(missing.to_string(), "cannot read /nowhere/uv.lock");
     }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifier};
 use serde::{Deserialize, Serialize};
 
-use super::name::normal;
+use super::package_name::normalize_name;
 
 /// What an interpreter answers to each variable of a marker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,36 +39,36 @@ pub struct MarkerEnvironment {
 
 /// A marker that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the marker `{marker}` cannot be read: {wrong}")]
+#[error("the marker `{marker}` cannot be read: {problem}")]
 pub struct MarkerError {
     marker: String,
-    wrong: String,
+    problem: String,
 }
 
 /// A marker as a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
     text: String,
-    tree: Tree,
+    expression: MarkerExpr,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Tree {
-    All(Vec<Tree>),
-    Any(Vec<Tree>),
-    Compare(Side, String, Side),
+enum MarkerExpr {
+    And(Vec<MarkerExpr>),
+    Or(Vec<MarkerExpr>),
+    Compare(MarkerOperand, String, MarkerOperand),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Side {
+enum MarkerOperand {
     Variable(String),
-    Text(String),
+    Literal(String),
 }
 
 /// Variables whose values are versions.
-const VERSIONS: [&str; 3] = ["python_version", "python_full_version", "implementation_version"];
+const VERSION_VARIABLES: [&str; 3] = ["python_version", "python_full_version", "implementation_version"];
 /// All variables there are.
-const VARIABLES: [&str; 15] = [
+const KNOWN_VARIABLES: [&str; 15] = [
     "implementation_name",
     "implementation_version",
     "os_name",
@@ -91,14 +91,14 @@ impl FromStr for Marker {
     type Err = MarkerError;
 
     fn from_str(text: &str) -> Result<Self, MarkerError> {
-        let fail = |wrong: String| MarkerError { marker: text.to_owned(), wrong };
-        let words = words(text).map_err(fail)?;
-        let mut reader = Reader { words: &words, at: 0 };
-        let tree = reader.any().map_err(fail)?;
-        if let Some(word) = reader.words.get(reader.at) {
-            return Err(fail(format!("`{}` was not expected", word.shown())));
+        let fail = |wrong: String| MarkerError { marker: text.to_owned(), problem: wrong };
+        let words = tokenize(text).map_err(fail)?;
+        let mut reader = MarkerParser { tokens: &words, position: 0 };
+        let tree = reader.parse_or().map_err(fail)?;
+        if let Some(word) = reader.tokens.get(reader.position) {
+            return Err(fail(format!("`{}` was not expected", word.as_str())));
         }
-        Ok(Self { text: text.trim().to_owned(), tree })
+        Ok(Self { text: text.trim().to_owned(), expression: tree })
     }
 }
 
@@ -112,36 +112,36 @@ impl Marker {
     /// Whether it holds where `extras` are wanted.
     ///
     /// `extras` also holds what uv writes for conflicting extras and groups: `extra-4-name-extra`, `group-4-name-dev`.
-    pub fn holds(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
-        self.tree.holds(environment, extras)
+    pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
+        self.expression.evaluate(environment, extras)
     }
 }
 
-impl Tree {
-    fn holds(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
+impl MarkerExpr {
+    fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(environment, extras)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(environment, extras)),
-            Self::Compare(left, operator, right) => compare(left, operator, right, environment, extras),
+            Self::And(parts) => parts.iter().all(|part| part.evaluate(environment, extras)),
+            Self::Or(parts) => parts.iter().any(|part| part.evaluate(environment, extras)),
+            Self::Compare(left, operator, right) => evaluate_comparison(left, operator, right, environment, extras),
         }
     }
 }
 
-fn compare(
-    left: &Side,
+fn evaluate_comparison(
+    left: &MarkerOperand,
     operator: &str,
-    right: &Side,
+    right: &MarkerOperand,
     environment: &MarkerEnvironment,
     extras: &BTreeSet<String>,
 ) -> bool {
     let variable = match (left, right) {
-        (Side::Variable(name), _) | (_, Side::Variable(name)) => name.as_str(),
+        (MarkerOperand::Variable(name), _) | (_, MarkerOperand::Variable(name)) => name.as_str(),
         _ => "",
     };
     if variable == "extra" {
         // Of the wanted extras any may answer; «is not» asks all of them.
         let wanted = match (left, right) {
-            (Side::Text(text), _) | (_, Side::Text(text)) => normal(text),
+            (MarkerOperand::Literal(text), _) | (_, MarkerOperand::Literal(text)) => normalize_name(text),
             _ => return false,
         };
         return match operator {
@@ -151,11 +151,11 @@ fn compare(
         };
     }
     if matches!(variable, "extras" | "dependency_groups") {
-        let Side::Text(wanted) = left else { return false };
-        return extras.contains(&normal(wanted)) == (operator == "in");
+        let MarkerOperand::Literal(wanted) = left else { return false };
+        return extras.contains(&normalize_name(wanted)) == (operator == "in");
     }
-    let (left, right) = (left.value(environment), right.value(environment));
-    if VERSIONS.contains(&variable)
+    let (left, right) = (left.resolve_value(environment), right.resolve_value(environment));
+    if VERSION_VARIABLES.contains(&variable)
         && let Some(answer) = compare_versions(left, operator, right)
     {
         return answer;
@@ -186,10 +186,10 @@ fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     Some(specifier.contains(&version))
 }
 
-impl Side {
-    fn value<'a>(&'a self, environment: &'a MarkerEnvironment) -> &'a str {
+impl MarkerOperand {
+    fn resolve_value<'a>(&'a self, environment: &'a MarkerEnvironment) -> &'a str {
         let Self::Variable(name) = self else {
-            let Self::Text(text) = self else { return "" };
+            let Self::Literal(text) = self else { return "" };
             return text;
         };
         match name.as_str() {
@@ -210,40 +210,40 @@ impl Side {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
-    Open,
-    Close,
-    Text(String),
+enum MarkerToken {
+    OpenParen,
+    CloseParen,
+    Quoted(String),
     Bare(String),
 }
 
-impl Word {
-    fn shown(&self) -> &str {
+impl MarkerToken {
+    fn as_str(&self) -> &str {
         match self {
-            Self::Open => "(",
-            Self::Close => ")",
-            Self::Text(text) | Self::Bare(text) => text,
+            Self::OpenParen => "(",
+            Self::CloseParen => ")",
+            Self::Quoted(text) | Self::Bare(text) => text,
         }
     }
 }
 
-fn words(text: &str) -> Result<Vec<Word>, String> {
+fn tokenize(text: &str) -> Result<Vec<MarkerToken>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
     while let Some(sign) = rest.chars().next() {
         let used = match sign {
             '(' | ')' => {
-                words.push(if sign == '(' { Word::Open } else { Word::Close });
+                words.push(if sign == '(' { MarkerToken::OpenParen } else { MarkerToken::CloseParen });
                 1
             }
             '"' | '\'' => {
                 let end = rest[1..].find(sign).ok_or_else(|| "a quoted text has no end".to_owned())?;
-                words.push(Word::Text(rest[1..=end].to_owned()));
+                words.push(MarkerToken::Quoted(rest[1..=end].to_owned()));
                 end + 2
             }
             '<' | '>' | '=' | '!' | '~' => {
                 let end = rest.find(|sign| !"<>=!~".contains(sign)).unwrap_or(rest.len());
-                words.push(Word::Bare(rest[..end].to_owned()));
+                words.push(MarkerToken::Bare(rest[..end].to_owned()));
                 end
             }
             _ => {
@@ -252,7 +252,7 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
                 if end == 0 {
                     return Err(format!("`{sign}` was not expected"));
                 }
-                words.push(Word::Bare(rest[..end].to_owned()));
+                words.push(MarkerToken::Bare(rest[..end].to_owned()));
                 end
             }
         };
@@ -261,69 +261,73 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-struct Reader<'a> {
-    words: &'a [Word],
-    at: usize,
+struct MarkerParser<'a> {
+    tokens: &'a [MarkerToken],
+    position: usize,
 }
 
-impl Reader<'_> {
-    fn next(&mut self) -> Option<&Word> {
-        self.at += 1;
-        self.words.get(self.at - 1)
+impl MarkerParser<'_> {
+    fn next_token(&mut self) -> Option<&MarkerToken> {
+        self.position += 1;
+        self.tokens.get(self.position - 1)
     }
 
-    fn takes(&mut self, bare: &str) -> bool {
-        let found = matches!(self.words.get(self.at), Some(Word::Bare(word)) if word == bare);
-        self.at += usize::from(found);
+    fn consume_word(&mut self, bare: &str) -> bool {
+        let found = matches!(self.tokens.get(self.position), Some(MarkerToken::Bare(word)) if word == bare);
+        self.position += usize::from(found);
         found
     }
 
-    fn any(&mut self) -> Result<Tree, String> {
-        let mut parts = vec![self.all()?];
-        while self.takes("or") {
-            parts.push(self.all()?);
+    fn parse_or(&mut self) -> Result<MarkerExpr, String> {
+        let mut parts = vec![self.parse_and()?];
+        while self.consume_word("or") {
+            parts.push(self.parse_and()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Tree::Any(parts) })
+        Ok(if parts.len() == 1 { parts.remove(0) } else { MarkerExpr::Or(parts) })
     }
 
-    fn all(&mut self) -> Result<Tree, String> {
-        let mut parts = vec![self.one()?];
-        while self.takes("and") {
-            parts.push(self.one()?);
+    fn parse_and(&mut self) -> Result<MarkerExpr, String> {
+        let mut parts = vec![self.parse_term()?];
+        while self.consume_word("and") {
+            parts.push(self.parse_term()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Tree::All(parts) })
+        Ok(if parts.len() == 1 { parts.remove(0) } else { MarkerExpr::And(parts) })
     }
 
-    fn one(&mut self) -> Result<Tree, String> {
-        if self.words.get(self.at) == Some(&Word::Open) {
-            self.at += 1;
-            let tree = self.any()?;
-            return if self.next() == Some(&Word::Close) { Ok(tree) } else { Err("a `)` is missing".to_owned()) };
+    fn parse_term(&mut self) -> Result<MarkerExpr, String> {
+        if self.tokens.get(self.position) == Some(&MarkerToken::OpenParen) {
+            self.position += 1;
+            let tree = self.parse_or()?;
+            return if self.next_token() == Some(&MarkerToken::CloseParen) {
+                Ok(tree)
+            } else {
+                Err("a `)` is missing".to_owned())
+            };
         }
-        let left = self.side()?;
-        let operator = if self.takes("not") {
-            if !self.takes("in") {
+        let left = self.parse_operand()?;
+        let operator = if self.consume_word("not") {
+            if !self.consume_word("in") {
                 return Err("`not` is not followed by `in`".to_owned());
             }
             "not in".to_owned()
         } else {
-            match self.next() {
-                Some(Word::Bare(word)) if OPERATORS.contains(&word.as_str()) => word.clone(),
-                Some(word) => return Err(format!("`{}` is no comparison", word.shown())),
+            match self.next_token() {
+                Some(MarkerToken::Bare(word)) if OPERATORS.contains(&word.as_str()) => word.clone(),
+                Some(word) => return Err(format!("`{}` is no comparison", word.as_str())),
                 None => return Err("it ends where a comparison should follow".to_owned()),
             }
         };
-        Ok(Tree::Compare(left, operator, self.side()?))
+        Ok(MarkerExpr::Compare(left, operator, self.parse_operand()?))
     }
 
-    fn side(&mut self) -> Result<Side, String> {
-        match self.next() {
-            Some(Word::Text(text)) => Ok(Side::Text(text.clone())),
+    fn parse_operand(&mut self) -> Result<MarkerOperand, String> {
+        match self.next_token() {
+            Some(MarkerToken::Quoted(text)) => Ok(MarkerOperand::Literal(text.clone())),
             // `os.name` and `sys.platform` are names of old (PEP 345).
-            Some(Word::Bare(word)) if VARIABLES.contains(&word.replace('.', "_").as_str()) => {
-                Ok(Side::Variable(word.replace('.', "_")))
+            Some(MarkerToken::Bare(word)) if KNOWN_VARIABLES.contains(&word.replace('.', "_").as_str()) => {
+                Ok(MarkerOperand::Variable(word.replace('.', "_")))
             }
-            Some(word) => Err(format!("`{}` is no variable", word.shown())),
+            Some(word) => Err(format!("`{}` is no variable", word.as_str())),
             None => Err("it ends too early".to_owned()),
         }
     }
@@ -351,7 +355,7 @@ mod tests {
 
     fn holds(text: &str, extras: &[&str]) -> bool {
         let extras = extras.iter().map(|extra| (*extra).to_owned()).collect();
-        text.parse::<Marker>().unwrap().holds(&environment(), &extras)
+        text.parse::<Marker>().unwrap().evaluate(&environment(), &extras)
     }
 
     #[test]

@@ -2,19 +2,21 @@
 
 mod closure;
 mod constraints;
-mod lines;
+mod line_numbers;
 mod lockfile;
 mod marker;
-mod name;
+mod package_name;
 mod pyproject;
 mod requirement;
-mod requirements;
+mod requirements_file;
 
-pub use closure::{Closure, Identity, Root};
-pub use constraints::{Constraints, ConstraintsError, constraints};
-pub use lockfile::{KNOWN_REVISION, Lock, LockError, LockedDependency, LockedFile, LockedPackage, LockedSource};
+pub use closure::{ClosureRoot, DependencyClosure, PackageIdentity};
+pub use constraints::{ConstraintFiles, ConstraintsError, export_constraints};
+pub use lockfile::{
+    LockedDependency, LockedFile, LockedPackage, LockedSource, MAX_KNOWN_REVISION, UvLock, UvLockError,
+};
 pub use marker::{Marker, MarkerEnvironment, MarkerError};
-pub use name::{normal, split_extras};
+pub use package_name::{normalize_name, split_extras};
 pub use pyproject::{Pyproject, PyprojectError};
 pub use requirement::{Requirement, RequirementError};
-pub use requirements::{RequirementsError, RequirementsFile};
+pub use requirements_file::{RequirementsFile, RequirementsFileError};

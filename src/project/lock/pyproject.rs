@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::lines::line_of;
-use super::name::normal;
+use super::line_numbers::line_number;
+use super::package_name::normalize_name;
 use super::requirement::Requirement;
 
 /// The tables of a pyproject.toml that decide what gets installed.
@@ -15,7 +15,7 @@ pub struct Pyproject {
     /// The project's name in normal form.
     pub name: Option<String>,
     /// What each table says, by its dotted name, in one form whatever the file's own.
-    pub tables: Vec<(String, String)>,
+    pub dependency_tables: Vec<(String, String)>,
     /// Its extras by name, each with the requirements it is made of.
     pub extras: BTreeMap<String, Vec<String>>,
 }
@@ -32,19 +32,19 @@ pub enum PyprojectError {
         source: std::io::Error,
     },
     /// Not as TOML.
-    #[error("{}:{line}: {wrong}", path.display())]
+    #[error("{}:{line}: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What is wrong there.
-        wrong: String,
+        problem: String,
     },
 }
 
 /// The tables and keys that count, as dotted names. `tool.uv` as a whole: nearly all of it steers resolution.
-const COUNT: [&str; 15] = [
+const DEPENDENCY_TABLES: [&str; 15] = [
     "build-system",
     "project.dependencies",
     "project.dynamic",
@@ -72,14 +72,14 @@ impl Pyproject {
             .map_err(|source| PyprojectError::Unreadable { path: path.to_path_buf(), source })?;
         let root: Table = toml::from_str(&text).map_err(|error| PyprojectError::Malformed {
             path: path.to_path_buf(),
-            line: line_of(&text, error.span()),
-            wrong: error.message().trim().replace('\n', ", "),
+            line: line_number(&text, error.span()),
+            problem: error.message().trim().replace('\n', ", "),
         })?;
-        Ok(Self::of(&root))
+        Ok(Self::from_table(&root))
     }
 
     /// These extras with all that they are made of, as in `all = ["app[tests,docs]"]`.
-    pub fn composed(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
+    pub fn expand_extras(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
         let mut composed = BTreeSet::new();
         let mut waiting: Vec<String> = extras.iter().cloned().collect();
         while let Some(extra) = waiting.pop() {
@@ -95,50 +95,62 @@ impl Pyproject {
         composed
     }
 
-    fn of(root: &Table) -> Self {
-        let mut tables: Vec<(String, String)> =
-            COUNT.iter().filter_map(|name| Some(((*name).to_owned(), shown(find(root, name)?)))).collect();
-        if let Some(Value::Table(uv)) = find(root, "tool.uv") {
+    fn from_table(root: &Table) -> Self {
+        let mut tables: Vec<(String, String)> = DEPENDENCY_TABLES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), canonical_text(find_dotted(root, name)?))))
+            .collect();
+        if let Some(Value::Table(uv)) = find_dotted(root, "tool.uv") {
             // How uv itself is held and what it may fetch does not change what is installed.
             let steers = |key: &str| !matches!(key, "required-version" | "cache-dir" | "cache-keys" | "publish-url");
             tables.extend(
-                uv.iter().filter(|(key, _)| steers(key)).map(|(key, value)| (format!("tool.uv.{key}"), shown(value))),
+                uv.iter()
+                    .filter(|(key, _)| steers(key))
+                    .map(|(key, value)| (format!("tool.uv.{key}"), canonical_text(value))),
             );
         }
         for (name, parts) in [("project.optional-dependencies", root), ("dependency-groups", root)] {
-            let parts = find(parts, name).and_then(Value::as_table);
+            let parts = find_dotted(parts, name).and_then(Value::as_table);
             tables.extend(
-                parts.into_iter().flatten().map(|(key, value)| (format!("{name}.{}", normal(key)), shown(value))),
+                parts
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| (format!("{name}.{}", normalize_name(key)), canonical_text(value))),
             );
         }
         tables.sort();
-        let name = find(root, "project.name").or_else(|| find(root, "tool.poetry.name"));
-        let extras = find(root, "project.optional-dependencies").and_then(Value::as_table);
+        let name = find_dotted(root, "project.name").or_else(|| find_dotted(root, "tool.poetry.name"));
+        let extras = find_dotted(root, "project.optional-dependencies").and_then(Value::as_table);
         Self {
-            name: name.and_then(Value::as_str).map(normal),
-            tables,
-            extras: extras.into_iter().flatten().map(|(extra, list)| (normal(extra), texts(list))).collect(),
+            name: name.and_then(Value::as_str).map(normalize_name),
+            dependency_tables: tables,
+            extras: extras
+                .into_iter()
+                .flatten()
+                .map(|(extra, list)| (normalize_name(extra), string_items(list)))
+                .collect(),
         }
     }
 }
 
-fn texts(value: &Value) -> Vec<String> {
+fn string_items(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn find<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
+fn find_dotted<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
     let mut parts = dotted.split('.');
     let first = root.get(parts.next()?)?;
     parts.try_fold(first, |value, part| value.as_table()?.get(part))
 }
 
 /// A value in one form: keys sorted, one way to write each kind.
-fn shown(value: &Value) -> String {
+fn canonical_text(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text:?}"),
-        Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Array(list) => format!("[{}]", list.iter().map(canonical_text).collect::<Vec<_>>().join(", ")),
         Value::Table(table) => {
-            let mut pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key:?}: {}", shown(value))).collect();
+            let mut pairs: Vec<_> =
+                table.iter().map(|(key, value)| format!("{key:?}: {}", canonical_text(value))).collect();
             pairs.sort();
             format!("{{{}}}", pairs.join(", "))
         }
@@ -166,16 +178,16 @@ line-length = 88
 "#;
 
     fn read(text: &str) -> Pyproject {
-        Pyproject::of(&toml::from_str(text).unwrap())
+        Pyproject::from_table(&toml::from_str(text).unwrap())
     }
 
     #[test]
     fn only_what_decides_installs_counts() {
         let project = read(TEXT);
         assert_eq!(project.name.as_deref(), Some("demo-app"));
-        let composed = project.composed(&BTreeSet::from(["all".to_owned()]));
+        let composed = project.expand_extras(&BTreeSet::from(["all".to_owned()]));
         assert_eq!(composed.into_iter().collect::<Vec<_>>(), ["all", "x"]);
-        let names: Vec<&str> = project.tables.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = project.dependency_tables.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
             [
@@ -187,8 +199,8 @@ line-length = 88
                 "tool.uv.sources"
             ]
         );
-        assert_eq!(project.tables[0].1, r#"["a>=1", "b"]"#);
-        assert_eq!(project.tables[5].1, r#"{"a": {"editable": true, "path": "../a"}}"#);
+        assert_eq!(project.dependency_tables[0].1, r#"["a>=1", "b"]"#);
+        assert_eq!(project.dependency_tables[5].1, r#"{"a": {"editable": true, "path": "../a"}}"#);
         assert_eq!(read(&TEXT.replace("88", "100").replace("version = \"1\"", "# other")), project);
         assert_ne!(read(&TEXT.replace("a>=1", "a>=2")), project);
     }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::marker::{Marker, MarkerError};
-use super::name::{normal, split_extras};
+use super::package_name::{normalize_name, split_extras};
 
 /// A requirement.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +13,9 @@ pub struct Requirement {
     /// Extras wanted, in normal form.
     pub extras: Vec<String>,
     /// Versions wanted, as written without blanks; empty where any will do.
-    pub versions: String,
+    pub specifiers: String,
     /// Where it is to be had, after `@`.
-    pub address: Option<String>,
+    pub url: Option<String>,
     /// Where it counts.
     pub marker: Option<Marker>,
 }
@@ -25,13 +25,13 @@ pub struct Requirement {
 pub enum RequirementError {
     /// It does not begin with a name.
     #[error("`{0}` does not begin with the name of a package")]
-    Name(String),
+    MissingName(String),
     /// What follows the name is neither versions nor an address.
     #[error("`{0}` has neither versions nor an address after the name")]
-    Versions(String),
+    InvalidSpecifiers(String),
     /// Its marker is wrong.
     #[error(transparent)]
-    Marker(#[from] MarkerError),
+    InvalidMarker(#[from] MarkerError),
 }
 
 impl FromStr for Requirement {
@@ -43,7 +43,7 @@ impl FromStr for Requirement {
         let end = text.find(|sign| !is_name(sign)).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
         if !name.starts_with(|sign: char| sign.is_ascii_alphanumeric()) {
-            return Err(RequirementError::Name(text.to_owned()));
+            return Err(RequirementError::MissingName(text.to_owned()));
         }
         let rest = rest.trim_start();
         let (extras, rest) = match rest.find(']').filter(|_| rest.starts_with('[')) {
@@ -54,10 +54,10 @@ impl FromStr for Requirement {
             // Only a blank before the semicolon tells a marker from a part of the address.
             let (address, marker) = address.split_once(" ;").map_or((address, None), |(a, marker)| (a, Some(marker)));
             return Ok(Self {
-                name: normal(name),
+                name: normalize_name(name),
                 extras,
-                versions: String::new(),
-                address: Some(address.trim().to_owned()),
+                specifiers: String::new(),
+                url: Some(address.trim().to_owned()),
                 marker: marker.map(str::parse).transpose()?,
             });
         }
@@ -65,9 +65,15 @@ impl FromStr for Requirement {
         let versions = versions.trim().trim_start_matches('(').trim_end_matches(')');
         let versions: String = versions.chars().filter(|sign| !sign.is_whitespace()).collect();
         if !versions.is_empty() && !versions.starts_with(['<', '>', '=', '!', '~']) {
-            return Err(RequirementError::Versions(text.to_owned()));
+            return Err(RequirementError::InvalidSpecifiers(text.to_owned()));
         }
-        Ok(Self { name: normal(name), extras, versions, address: None, marker: marker.map(str::parse).transpose()? })
+        Ok(Self {
+            name: normalize_name(name),
+            extras,
+            specifiers: versions,
+            url: None,
+            marker: marker.map(str::parse).transpose()?,
+        })
     }
 }
 
@@ -78,8 +84,8 @@ mod tests {
     fn shown(text: &str) -> String {
         let read: Requirement = text.parse().unwrap();
         let marker = read.marker.map_or(String::new(), |marker| format!(" if {marker}"));
-        let address = read.address.map_or(String::new(), |address| format!(" at {address}"));
-        format!("{} [{}] {}{address}{marker}", read.name, read.extras.join(" "), read.versions)
+        let address = read.url.map_or(String::new(), |address| format!(" at {address}"));
+        format!("{} [{}] {}{address}{marker}", read.name, read.extras.join(" "), read.specifiers)
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
-use super::path::{executable, on_path};
-use super::private::{self, PrivateError};
-use super::shebang::interpreter_of;
+use super::path_search::{find_on_path, is_executable};
+use super::private_install::{self, NoxInstallError};
+use super::shebang::shebang_interpreter;
 
 /// Where to look.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +19,9 @@ pub struct NoxSearch {
     /// The project's folder.
     pub root: PathBuf,
     /// The value of PATH.
-    pub path: OsString,
+    pub path_variable: OsString,
     /// A folder whose `nox` comes after PATH's: where noxide's own command is, when both were installed together.
-    pub beside: Option<PathBuf>,
+    pub sibling_folder: Option<PathBuf>,
     /// noxide's cache folder, for an environment of its own; none forbids making one.
     pub cache: Option<PathBuf>,
 }
@@ -41,19 +41,19 @@ pub struct NoxPython {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoxOrigin {
     /// Named by `--nox` or `NOXIDE_NOX`.
-    Told,
+    Explicit,
     /// The project's `.venv`.
     Project,
     /// The `nox` on PATH.
     Path,
     /// Installed together with noxide.
-    Beside,
+    Sibling,
     /// `python -m nox`.
     Module,
     /// noxide's own environment.
     Private {
         /// Whether it was made just now.
-        made: bool,
+        created: bool,
     },
 }
 
@@ -65,15 +65,15 @@ pub enum NoxError {
     NotNox(PathBuf),
     /// Nothing on this machine has nox, and none may be installed.
     #[error("nox was not found: not in .venv, not on PATH, not in the Python on PATH")]
-    Absent,
+    NotFound,
     /// It could not be installed.
     #[error("nox was not found, and installing it for noxide failed: {0}")]
-    Private(#[from] PrivateError),
+    PrivateInstall(#[from] NoxInstallError),
 }
 
 impl NoxPython {
     /// This PATH with the extra folder at its end; none where there is nothing to add.
-    pub(crate) fn search_path(&self, path: &OsStr) -> Option<OsString> {
+    pub(crate) fn extended_path(&self, path: &OsStr) -> Option<OsString> {
         let extra = self.extra_path.clone()?;
         env::join_paths(env::split_paths(path).chain([extra])).ok()
     }
@@ -83,79 +83,82 @@ impl NoxPython {
 pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
     if let Some(told) = &search.explicit {
         let bare = told.components().count() == 1 && !told.is_file();
-        let command = if bare { on_path(&search.path, &told.to_string_lossy()) } else { Some(absolute(told)) };
+        let command =
+            if bare { find_on_path(&search.path_variable, &told.to_string_lossy()) } else { Some(to_absolute(told)) };
         return command
-            .and_then(|command| python_behind(&command, &search.path))
-            .map(|executable| found(executable, NoxOrigin::Told))
+            .and_then(|command| resolve_python(&command, &search.path_variable))
+            .map(|executable| nox_python(executable, NoxOrigin::Explicit))
             .ok_or_else(|| NoxError::NotNox(told.clone()));
     }
-    let local = absolute(&search.root).join(".venv/bin/nox");
-    if let Some(python) = executable(&local).then(|| interpreter(&local, &search.path)).flatten() {
-        return Ok(found(python, NoxOrigin::Project));
+    let local = to_absolute(&search.root).join(".venv/bin/nox");
+    if let Some(python) = is_executable(&local).then(|| script_interpreter(&local, &search.path_variable)).flatten() {
+        return Ok(nox_python(python, NoxOrigin::Project));
     }
-    if let Some(python) = on_path(&search.path, "nox").and_then(|nox| python_behind(&nox, &search.path)) {
-        return Ok(found(python, NoxOrigin::Path));
+    if let Some(python) =
+        find_on_path(&search.path_variable, "nox").and_then(|nox| resolve_python(&nox, &search.path_variable))
+    {
+        return Ok(nox_python(python, NoxOrigin::Path));
     }
-    if let Some(folder) = &search.beside {
+    if let Some(folder) = &search.sibling_folder {
         let nox = folder.join("nox");
-        if let Some(python) = executable(&nox).then(|| interpreter(&nox, &search.path)).flatten() {
-            return Ok(NoxPython { extra_path: Some(folder.clone()), ..found(python, NoxOrigin::Beside) });
+        if let Some(python) = is_executable(&nox).then(|| script_interpreter(&nox, &search.path_variable)).flatten() {
+            return Ok(NoxPython { extra_path: Some(folder.clone()), ..nox_python(python, NoxOrigin::Sibling) });
         }
     }
     for name in ["python3", "python"] {
-        if let Some(python) = on_path(&search.path, name).filter(|python| has_nox(python)) {
-            return Ok(found(python, NoxOrigin::Module));
+        if let Some(python) = find_on_path(&search.path_variable, name).filter(|python| has_nox(python)) {
+            return Ok(nox_python(python, NoxOrigin::Module));
         }
     }
-    let cache = search.cache.as_ref().ok_or(NoxError::Absent)?;
-    let (executable, made) = private::environment(cache, &search.path)?;
+    let cache = search.cache.as_ref().ok_or(NoxError::NotFound)?;
+    let (executable, made) = private_install::ensure_environment(cache, &search.path_variable)?;
     let extra_path = executable.parent().map(Path::to_path_buf);
-    Ok(NoxPython { executable, origin: NoxOrigin::Private { made }, extra_path })
+    Ok(NoxPython { executable, origin: NoxOrigin::Private { created: made }, extra_path })
 }
 
-fn found(executable: PathBuf, origin: NoxOrigin) -> NoxPython {
+fn nox_python(executable: PathBuf, origin: NoxOrigin) -> NoxPython {
     NoxPython { executable, origin, extra_path: None }
 }
 
 /// The interpreter of a nox command or of a Python that has nox.
-fn python_behind(command: &Path, path: &OsString) -> Option<PathBuf> {
+fn resolve_python(command: &Path, path: &OsString) -> Option<PathBuf> {
     let name = command.file_name()?.to_string_lossy().into_owned();
     if name.starts_with("python") || name.starts_with("pypy") {
         return has_nox(command).then(|| command.to_path_buf());
     }
-    interpreter(command, path).or_else(|| asked(command))
+    script_interpreter(command, path).or_else(|| probe_wrapper(command))
 }
 
-fn interpreter(script: &Path, path: &OsString) -> Option<PathBuf> {
-    interpreter_of(script, |name| on_path(path, name))
+fn script_interpreter(script: &Path, path: &OsString) -> Option<PathBuf> {
+    shebang_interpreter(script, |name| find_on_path(path, name))
 }
 
 /// Whether a Python can import nox, without importing it.
 fn has_nox(python: &Path) -> bool {
     let probe = "import importlib.util as u, sys; sys.path[:] = [p for p in sys.path if p]; \
                  sys.exit(u.find_spec('nox') is None)";
-    quietly(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
+    silence_output(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
 }
 
 /// The interpreter behind a wrapper (a pyenv shim, a shell script): the wrapper is asked, by a noxfile that tells.
-fn asked(command: &Path) -> Option<PathBuf> {
-    const MARK: &str = "noxide-asks-for-the-interpreter:";
+fn probe_wrapper(command: &Path) -> Option<PathBuf> {
+    const ANSWER_PREFIX: &str = "noxide-asks-for-the-interpreter:";
     let folder = tempfile::tempdir().ok()?;
     let noxfile = folder.path().join("noxfile.py");
-    let text = format!("import sys\nprint({MARK:?} + sys.executable)\n");
+    let text = format!("import sys\nprint({ANSWER_PREFIX:?} + sys.executable)\n");
     std::io::Write::write_all(&mut fs_err::File::create(&noxfile).ok()?, text.as_bytes()).ok()?;
     let mut question = Command::new(command);
     question.arg("--list").arg("-f").arg(&noxfile).current_dir(folder.path());
-    let answer = quietly(&mut question).stdout(Stdio::piped()).output().ok()?;
+    let answer = silence_output(&mut question).stdout(Stdio::piped()).output().ok()?;
     let answer = String::from_utf8_lossy(&answer.stdout);
-    let python = answer.lines().find_map(|line| line.strip_prefix(MARK))?;
+    let python = answer.lines().find_map(|line| line.strip_prefix(ANSWER_PREFIX))?;
     Some(PathBuf::from(python)).filter(|python| python.is_file())
 }
 
-fn quietly(command: &mut Command) -> &mut Command {
+fn silence_output(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
-fn absolute(path: &Path) -> PathBuf {
+fn to_absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Knows `#!/path/python`, `#!/usr/bin/env python3` and the form for long or spaced paths, where a shell runs
 /// `'''exec' "/path with spaces/python" "$0" "$@"`.
-pub(super) fn interpreter_of(script: &Path, find: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+pub(super) fn shebang_interpreter(script: &Path, find: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let mut head = Vec::new();
     fs_err::File::open(script).ok()?.take(4096).read_to_end(&mut head).ok()?;
     let head = String::from_utf8_lossy(&head);
@@ -42,7 +42,7 @@ mod tests {
         let script = folder.path().join("nox");
         let read = |text: &str| {
             std::io::Write::write_all(&mut fs_err::File::create(&script).unwrap(), text.as_bytes()).unwrap();
-            interpreter_of(&script, |name| (name == "python3").then(|| python.clone()))
+            shebang_interpreter(&script, |name| (name == "python3").then(|| python.clone()))
         };
         let path = python.display();
         assert_eq!(read(&format!("#!{path}\nimport nox")), Some(python.clone()));

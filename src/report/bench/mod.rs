@@ -1,11 +1,11 @@
 //! Before and after measured in interleaved rounds: plan, rounds, figures, table.
 
-mod figures;
-mod marked;
+mod markdown_block;
 mod plan;
+mod results;
 mod rounds;
 
-pub use figures::{BENCH_VERSION, Bench, Facts, Line, Saving};
-pub use marked::{BEGIN, END, MarkedError, marked};
-pub use plan::{BenchPlan, Caches, Step, Variant};
-pub use rounds::{Executor, Measured, Sample, rounds};
+pub use markdown_block::{BEGIN_MARKER, END_MARKER, MarkdownBlockError, replace_marked_block};
+pub use plan::{BenchCacheState, BenchPlan, BenchStep, BenchVariant};
+pub use results::{BENCH_VERSION, BenchEnvironment, BenchReport, BenchRow, CacheSaving};
+pub use rounds::{BenchExecutor, BenchMeasurement, BenchSample, run_rounds};

@@ -2,28 +2,28 @@
 
 use serde::Serialize;
 
-use super::plan::{BenchPlan, Caches, Step};
+use super::plan::{BenchCacheState, BenchPlan, BenchStep};
 
 /// What one run of a command took, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Measured {
+pub struct BenchMeasurement {
     /// From its start to its end.
     pub wall: f64,
     /// Installs of all sessions added up, where that could be told.
     pub install: Option<f64>,
     /// All time of sessions added up, installs included, where that could be told.
-    pub sessions: Option<f64>,
+    pub session_time: Option<f64>,
 }
 
 /// One measurement that counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sample {
+pub struct BenchSample {
     /// The round, from 0.
     pub round: usize,
     /// Which command, by its number.
     pub variant: usize,
     /// What it found.
-    pub caches: Caches,
+    pub caches: BenchCacheState,
     /// Seconds from start to end.
     pub wall: f64,
     /// Seconds of installs.
@@ -33,7 +33,7 @@ pub struct Sample {
 }
 
 /// Runs a step of a plan.
-pub trait Executor {
+pub trait BenchExecutor {
     /// What may go wrong.
     type Error;
 
@@ -41,20 +41,20 @@ pub trait Executor {
     ///
     /// # Errors
     /// When it cannot be run, fails, or the bench is to end.
-    fn run(&mut self, plan: &BenchPlan, step: Step) -> Result<Measured, Self::Error>;
+    fn run_step(&mut self, plan: &BenchPlan, step: BenchStep) -> Result<BenchMeasurement, Self::Error>;
 }
 
 /// Carries out a plan and gives what counts.
 ///
 /// # Errors
 /// The first of the executor's.
-pub fn rounds<E: Executor>(plan: &BenchPlan, executor: &mut E) -> Result<Vec<Sample>, E::Error> {
+pub fn run_rounds<E: BenchExecutor>(plan: &BenchPlan, executor: &mut E) -> Result<Vec<BenchSample>, E::Error> {
     let mut samples = Vec::new();
-    for step in plan.steps() {
-        let measured = executor.run(plan, step)?;
-        let Some(round) = step.round.filter(|_| !step.prepares) else { continue };
-        let work = measured.sessions.zip(measured.install).map(|(all, install)| (all - install).max(0.0));
-        samples.push(Sample {
+    for step in plan.ordered_steps() {
+        let measured = executor.run_step(plan, step)?;
+        let Some(round) = step.round.filter(|_| !step.warms_cache_only) else { continue };
+        let work = measured.session_time.zip(measured.install).map(|(all, install)| (all - install).max(0.0));
+        samples.push(BenchSample {
             round,
             variant: step.variant,
             caches: step.caches,

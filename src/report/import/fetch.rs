@@ -6,45 +6,45 @@ use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Bytes of one answer.
-const LARGEST: u64 = 32 << 20;
+const MAX_RESPONSE_BYTES: u64 = 32 << 20;
 /// Pages of one address.
-const PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
+pub struct ForgeResponse {
     /// Its address.
-    pub address: String,
+    pub url: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// Why an answer could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The forge refused.
-    #[error("{address}: the forge answers {status}{}", said(body))]
+    #[error("{url}: the forge answers {status}{}", body_suffix(body))]
     Status {
         /// The address.
-        address: String,
+        url: String,
         /// The HTTP status.
         status: u16,
         /// The beginning of what it said.
         body: String,
     },
     /// No answer came, or it was too large.
-    #[error("{address}: {why}")]
-    Failed {
+    #[error("{url}: {reason}")]
+    Transport {
         /// The address.
-        address: String,
+        url: String,
         /// Why.
-        why: String,
+        reason: String,
     },
 }
 
-fn said(body: &str) -> String {
+fn body_suffix(body: &str) -> String {
     if body.is_empty() { String::new() } else { format!(": {body}") }
 }
 
@@ -55,8 +55,12 @@ fn said(body: &str) -> String {
 ///
 /// # Errors
 /// When an answer cannot be had.
-pub fn fetch(address: &str, token: Option<&str>, certificates: Option<&[u8]>) -> Result<Vec<Fetched>, FetchError> {
-    let failed = |address: &str, why: String| FetchError::Failed { address: address.to_owned(), why };
+pub fn fetch_pages(
+    address: &str,
+    token: Option<&str>,
+    certificates: Option<&[u8]>,
+) -> Result<Vec<ForgeResponse>, FetchError> {
+    let failed = |address: &str, why: String| FetchError::Transport { url: address.to_owned(), reason: why };
     let mut tls = TlsConfig::builder();
     if let Some(pem) = certificates {
         let roots: Vec<_> = parse_pem(pem)
@@ -68,14 +72,14 @@ pub fn fetch(address: &str, token: Option<&str>, certificates: Option<&[u8]>) ->
         tls = tls.root_certs(RootCerts::new_with_certs(&roots));
     }
     let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(REQUEST_TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(3)
         .tls_config(tls.build())
         .build()
         .into();
     let (mut answers, mut next) = (Vec::new(), Some(address.to_owned()));
-    while let Some(address) = next.take().filter(|_| answers.len() < PAGES) {
+    while let Some(address) = next.take().filter(|_| answers.len() < MAX_PAGES) {
         let mut request = agent.get(&address).header("Accept", "application/json").header("User-Agent", "noxide");
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -83,20 +87,20 @@ pub fn fetch(address: &str, token: Option<&str>, certificates: Option<&[u8]>) ->
         let mut response = request.call().map_err(|error| failed(&address, error.to_string()))?;
         let link = response.headers().get("link").and_then(|link| link.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
-        let read = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let read = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec();
         let bytes = read.map_err(|error| failed(&address, error.to_string()))?;
         if status >= 300 {
             let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(200).collect();
-            return Err(FetchError::Status { address, status, body: body.trim().to_owned() });
+            return Err(FetchError::Status { url: address, status, body: body.trim().to_owned() });
         }
-        next = link.as_deref().and_then(following).filter(|next| origin(next) == origin(&address));
-        answers.push(Fetched { address, bytes });
+        next = link.as_deref().and_then(next_page_url).filter(|next| url_origin(next) == url_origin(&address));
+        answers.push(ForgeResponse { url: address, body: bytes });
     }
     Ok(answers)
 }
 
 /// The address of the next page.
-fn following(link: &str) -> Option<String> {
+fn next_page_url(link: &str) -> Option<String> {
     link.split(',').find_map(|part| {
         let (address, relation) = part.split_once(';')?;
         let next = relation.replace(['"', ' '], "").split(';').any(|one| one == "rel=next");
@@ -105,7 +109,7 @@ fn following(link: &str) -> Option<String> {
 }
 
 /// Scheme, host and port of an address.
-fn origin(address: &str) -> &str {
+fn url_origin(address: &str) -> &str {
     let host = address.find("://").map_or(0, |at| at + 3);
     let end = address[host..].find('/').map_or(address.len(), |at| host + at);
     &address[..end]

@@ -1,12 +1,12 @@
 //! Durations of past CI runs, read from what forges and nox left: API answers, commit statuses, logs.
 
-mod answer;
+mod api_response;
+mod duration;
 mod fetch;
-mod fields;
-mod lines;
-mod read;
-mod span;
+mod json_fields;
+mod nox_log;
+mod parse;
 mod statuses;
 
-pub use fetch::{FetchError, Fetched, fetch};
-pub use read::{Import, ImportError, read};
+pub use fetch::{FetchError, ForgeResponse, fetch_pages};
+pub use parse::{ImportError, ImportedHistory, parse_import};

@@ -11,26 +11,26 @@ fn globs_fit_whole_names() {
         assert!(!glob_matches(glob, text), "{glob} {text}");
     }
     // A name that looks like a glob still means itself.
-    assert!(pattern_names("t(x='?*')", "t", &["t(x='?*')".to_owned()]));
+    assert!(pattern_matches("t(x='?*')", "t", &["t(x='?*')".to_owned()]));
 }
 
 #[test]
 fn waits_between_attempts() {
     let seconds =
-        |policy: RetryPolicy| (0..6).map(|n| policy.wait_before(n).map(|wait| wait.as_secs())).collect::<Vec<_>>();
+        |policy: RetryPolicy| (0..6).map(|n| policy.delay_before(n).map(|wait| wait.as_secs())).collect::<Vec<_>>();
     let delay = Duration::from_secs(100);
-    let fixed = RetryPolicy { count: 2, delay, backoff: Backoff::Fixed };
+    let fixed = RetryPolicy { count: 2, delay, backoff: RetryBackoff::Fixed };
     assert_eq!(seconds(fixed), [None, Some(100), Some(100), None, None, None]);
-    let growing = RetryPolicy { count: 4, delay, backoff: Backoff::Exponential };
+    let growing = RetryPolicy { count: 4, delay, backoff: RetryBackoff::Exponential };
     assert_eq!(seconds(growing), [None, Some(100), Some(200), Some(300), Some(300), None]);
-    let endless = RetryPolicy { count: u32::MAX, delay: Duration::MAX, backoff: Backoff::Exponential };
-    assert_eq!(endless.wait_before(u32::MAX), Some(Duration::MAX));
+    let endless = RetryPolicy { count: u32::MAX, delay: Duration::MAX, backoff: RetryBackoff::Exponential };
+    assert_eq!(endless.delay_before(u32::MAX), Some(Duration::MAX));
 }
 
 #[test]
 fn words_name_choices() {
-    assert_eq!(OutputStyle::from_word("labelled"), Some(OutputStyle::Labelled));
-    assert_eq!(FlakyMode::Fail.word(), "fail");
-    assert_eq!(Backoff::from_word("wild"), None);
-    assert_eq!((Cpus::All.to_string(), Cpus::Count(NonZeroUsize::MIN).to_string()), ("all".into(), "1".into()));
+    assert_eq!(OutputStyle::from_name("labelled"), Some(OutputStyle::Labelled));
+    assert_eq!(FlakyMode::Fail.choice_name(), "fail");
+    assert_eq!(RetryBackoff::from_name("wild"), None);
+    assert_eq!((CpuCount::All.to_string(), CpuCount::Count(NonZeroUsize::MIN).to_string()), ("all".into(), "1".into()));
 }

@@ -1,15 +1,18 @@
 //! A session's processes: its output, its tree, and the signals that reach noxide.
 
-mod channel;
-mod keys;
-mod log;
-mod mask;
+mod keyboard;
+mod log_writer;
+mod output_channel;
+mod process_tree;
+mod redact;
 mod signals;
-mod tree;
 
-pub use channel::{Channel, open_channel};
-pub use keys::{Keyboard, Keys};
-pub use log::Log;
-pub use mask::Mask;
-pub use signals::{Caught, Signals};
-pub use tree::{Tree, become_subreaper, end_marked, end_run, interrupt_descendants, signal_group, stop_all};
+pub use keyboard::{KeyListener, Keyboard};
+pub use log_writer::LogWriter;
+pub use output_channel::{OutputChannel, open_output_channel};
+pub use process_tree::{
+    ProcessTree, become_subreaper, interrupt_descendants, kill_run_processes, kill_tagged_processes, signal_group,
+    suspend_all,
+};
+pub use redact::SecretRedactor;
+pub use signals::{SignalEvent, SignalListener};

@@ -8,59 +8,59 @@ use signal_hook::iterator::{Handle, Signals as Iterator};
 
 /// What a signal asks of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caught {
+pub enum SignalEvent {
     /// End: SIGINT, SIGTERM or SIGHUP, by number.
-    End(i32),
+    Terminate(i32),
     /// Stop for a while (Ctrl-Z).
     Pause,
     /// Go on after a stop.
     Resume,
     /// Say what runs now (SIGUSR1).
-    Tell,
+    ShowStatus,
     /// The terminal has another size.
     Resize,
 }
 
-impl Caught {
+impl SignalEvent {
     /// The exit code a run ends with by this signal: 128 and its number.
-    pub fn exit(signal: i32) -> u8 {
+    pub fn exit_code(signal: i32) -> u8 {
         u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
     /// A signal's name.
-    pub fn name(signal: i32) -> String {
+    pub fn signal_name(signal: i32) -> String {
         signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
     }
 }
 
 /// A thread that turns signals into calls, until dropped.
 #[derive(Debug)]
-pub struct Signals {
+pub struct SignalListener {
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Signals {
+impl SignalListener {
     /// Catches what a run answers to; `tell` is called for each. A SIGHUP that is ignored (`nohup`) stays so.
     ///
     /// # Errors
     /// When no handler or thread can be had.
-    pub fn catch(mut tell: impl FnMut(Caught) + Send + 'static) -> io::Result<Self> {
+    pub fn start(mut tell: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
         let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
-        if !ignores(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
+        if !is_signal_ignored(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
             signals.add_signal(SIGHUP)?;
         }
         let handle = signals.handle();
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 tell(match signal {
-                    SIGTSTP => Caught::Pause,
-                    SIGCONT => Caught::Resume,
-                    SIGUSR1 => Caught::Tell,
-                    SIGWINCH => Caught::Resize,
+                    SIGTSTP => SignalEvent::Pause,
+                    SIGCONT => SignalEvent::Resume,
+                    SIGUSR1 => SignalEvent::ShowStatus,
+                    SIGWINCH => SignalEvent::Resize,
                     // A file at its limit (`ulimit -f`): whoever writes gets an error, like that of a full disk.
                     SIGXFSZ => continue,
-                    end => Caught::End(end),
+                    end => SignalEvent::Terminate(end),
                 });
             }
         })?;
@@ -69,12 +69,12 @@ impl Signals {
 }
 
 /// Whether a process ignores a signal, by its status as the system shows it.
-fn ignores(status: &str, signal: i32) -> bool {
+fn is_signal_ignored(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-impl Drop for Signals {
+impl Drop for SignalListener {
     fn drop(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
@@ -92,17 +92,20 @@ mod tests {
     #[test]
     fn signals_become_messages() {
         let (tell, told) = mpsc::channel();
-        let signals = Signals::catch(move |caught| tell.send(caught).unwrap_or(())).unwrap();
-        for (signal, caught) in
-            [(SIGUSR1, Caught::Tell), (SIGWINCH, Caught::Resize), (SIGCONT, Caught::Resume), (SIGHUP, Caught::End(1))]
-        {
+        let signals = SignalListener::start(move |caught| tell.send(caught).unwrap_or(())).unwrap();
+        for (signal, caught) in [
+            (SIGUSR1, SignalEvent::ShowStatus),
+            (SIGWINCH, SignalEvent::Resize),
+            (SIGCONT, SignalEvent::Resume),
+            (SIGHUP, SignalEvent::Terminate(1)),
+        ] {
             signal_hook::low_level::raise(signal).unwrap();
             assert_eq!(told.recv().unwrap(), caught);
         }
         drop(signals);
-        assert_eq!((Caught::exit(2), Caught::name(15).as_str()), (130, "SIGTERM"));
-        assert_eq!(Caught::name(99), "signal 99");
-        assert!(ignores("Name: a\nSigIgn:\t0000000000001001\n", SIGHUP));
-        assert!(!ignores("SigIgn:\t0000000000001000\n", SIGHUP) && !ignores("", SIGHUP));
+        assert_eq!((SignalEvent::exit_code(2), SignalEvent::signal_name(15).as_str()), (130, "SIGTERM"));
+        assert_eq!(SignalEvent::signal_name(99), "signal 99");
+        assert!(is_signal_ignored("Name: a\nSigIgn:\t0000000000001001\n", SIGHUP));
+        assert!(!is_signal_ignored("SigIgn:\t0000000000001000\n", SIGHUP) && !is_signal_ignored("", SIGHUP));
     }
 }

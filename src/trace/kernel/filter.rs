@@ -1,14 +1,14 @@
 //! The filter program: which system calls the kernel stops at, as classic BPF.
 
-use super::call::{ARCH, BY_DESCRIPTOR, X32, all};
+use super::syscalls::{AUDIT_ARCH, EMPTY_PATH_FLAG_ARGS, X32_SYSCALL_BIT, traced_syscalls};
 
 /// One instruction, as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Step {
-    code: u16,
-    yes: u8,
-    no: u8,
-    value: u32,
+struct BpfInstruction {
+    opcode: u16,
+    jump_if_true: u8,
+    jump_if_false: u8,
+    operand: u32,
 }
 
 const LOAD: u16 = 0x20; // a word of `struct seccomp_data`
@@ -18,69 +18,70 @@ const IF_ANY: u16 = 0x45;
 const RETURN: u16 = 0x06;
 const JUMP: u16 = 0x05;
 
-const NUMBER: u32 = 0; // offsets in `struct seccomp_data`
-const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
-const SIXTH: u32 = ARGUMENTS + 8 * 5; // none of the calls has that many arguments
+const SYSCALL_NUMBER_OFFSET: u32 = 0; // offsets in `struct seccomp_data`
+const ARCH_OFFSET: u32 = 4;
+const ARGUMENTS_OFFSET: u32 = 16;
+const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // none of the calls has that many arguments
 
-const ALLOW: u32 = 0x7fff_0000;
-const NOTIFY: u32 = 0x7fc0_0000;
+const RETURN_ALLOW: u32 = 0x7fff_0000;
+const RETURN_NOTIFY: u32 = 0x7fc0_0000;
 
 /// The filter as bytes, each instruction as the kernel takes it.
 ///
 /// Calls of another architecture are stopped at too: they cannot be read, and a trace that holds one is incomplete. A call
 /// with `cookie` in its sixth argument goes on: its program has noted it.
-pub(super) fn filter(cookie: Option<u64>) -> Vec<u8> {
-    steps(cookie).iter().flat_map(|step| step.bytes()).collect()
+pub(super) fn build_filter(cookie: Option<u64>) -> Vec<u8> {
+    filter_instructions(cookie).iter().flat_map(|step| step.to_bytes()).collect()
 }
 
-impl Step {
-    fn bytes(self) -> [u8; 8] {
-        let (code, value) = (self.code.to_ne_bytes(), self.value.to_ne_bytes());
-        [code[0], code[1], self.yes, self.no, value[0], value[1], value[2], value[3]]
+impl BpfInstruction {
+    fn to_bytes(self) -> [u8; 8] {
+        let (code, value) = (self.opcode.to_ne_bytes(), self.operand.to_ne_bytes());
+        [code[0], code[1], self.jump_if_true, self.jump_if_false, value[0], value[1], value[2], value[3]]
     }
 }
 
-fn steps(cookie: Option<u64>) -> Vec<Step> {
-    let step = |code, yes, no, value| Step { code, yes, no, value };
-    let notify = step(RETURN, 0, 0, NOTIFY);
+fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
+    let step =
+        |code, yes, no, value| BpfInstruction { opcode: code, jump_if_true: yes, jump_if_false: no, operand: value };
+    let notify = step(RETURN, 0, 0, RETURN_NOTIFY);
     // To the end, where it is seen whether it was noted; how far is known when all is there.
     let look = step(JUMP, 0, 0, 0);
     let mut steps = vec![
-        step(LOAD, 0, 0, ARCHITECTURE),
-        step(IF_EQUAL, 1, 0, ARCH),
+        step(LOAD, 0, 0, ARCH_OFFSET),
+        step(IF_EQUAL, 1, 0, AUDIT_ARCH),
         notify,
-        step(LOAD, 0, 0, NUMBER),
-        step(IF_AT_LEAST, 0, 1, X32),
+        step(LOAD, 0, 0, SYSCALL_NUMBER_OFFSET),
+        step(IF_AT_LEAST, 0, 1, X32_SYSCALL_BIT),
         notify,
     ];
-    for (number, flags) in BY_DESCRIPTOR {
-        let offset = ARGUMENTS + 8 * u32::try_from(*flags).unwrap_or(0) + low_half();
+    for (number, flags) in EMPTY_PATH_FLAG_ARGS {
+        let offset = ARGUMENTS_OFFSET + 8 * u32::try_from(*flags).unwrap_or(0) + low_word_offset();
         steps.extend([
             step(IF_EQUAL, 0, 4, u32::try_from(*number).unwrap_or(u32::MAX)),
             step(LOAD, 0, 0, offset),
             step(IF_ANY, 0, 1, libc::AT_EMPTY_PATH.cast_unsigned()),
-            step(RETURN, 0, 0, ALLOW),
+            step(RETURN, 0, 0, RETURN_ALLOW),
             look,
         ]);
     }
-    let known = |number: u32| BY_DESCRIPTOR.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
-    for (number, _) in all().filter(|(number, _)| !known(*number)) {
+    let known = |number: u32| EMPTY_PATH_FLAG_ARGS.iter().any(|(known, _)| u32::try_from(*known) == Ok(number));
+    for (number, _) in traced_syscalls().filter(|(number, _)| !known(*number)) {
         steps.extend([step(IF_EQUAL, 0, 1, number), look]);
     }
-    steps.push(step(RETURN, 0, 0, ALLOW));
+    steps.push(step(RETURN, 0, 0, RETURN_ALLOW));
     let end = steps.len();
-    for (at, step) in steps.iter_mut().enumerate().filter(|(_, step)| step.code == JUMP) {
-        step.value = u32::try_from(end - at - 1).unwrap_or(0);
+    for (at, step) in steps.iter_mut().enumerate().filter(|(_, step)| step.opcode == JUMP) {
+        step.operand = u32::try_from(end - at - 1).unwrap_or(0);
     }
     if let Some(cookie) = cookie {
         let (low, high) = ((cookie & 0xffff_ffff) as u32, (cookie >> 32) as u32);
         steps.extend([
-            step(LOAD, 0, 0, SIXTH + low_half()),
+            step(LOAD, 0, 0, SIXTH_ARGUMENT_OFFSET + low_word_offset()),
             step(IF_EQUAL, 0, 3, low),
-            step(LOAD, 0, 0, SIXTH + 4 - low_half()),
+            step(LOAD, 0, 0, SIXTH_ARGUMENT_OFFSET + 4 - low_word_offset()),
             step(IF_EQUAL, 0, 1, high),
-            step(RETURN, 0, 0, ALLOW),
+            step(RETURN, 0, 0, RETURN_ALLOW),
         ]);
     }
     steps.push(notify);
@@ -88,7 +89,7 @@ fn steps(cookie: Option<u64>) -> Vec<Step> {
 }
 
 /// Where the lower half of an argument lies in its eight bytes.
-fn low_half() -> u32 {
+fn low_word_offset() -> u32 {
     if cfg!(target_endian = "little") { 0 } else { 4 }
 }
 
@@ -102,27 +103,31 @@ mod tests {
     }
 
     fn answer_with(cookie: Option<u64>, arch: u32, number: u32, flags: u64, sixth: u64) -> u32 {
-        let steps = steps(cookie);
+        let steps = filter_instructions(cookie);
         let (mut at, mut held) = (0, 0);
         loop {
             let step = steps[at];
             at += 1;
-            let jump = |yes: bool| usize::from(if yes { step.yes } else { step.no });
-            match step.code {
+            let jump = |yes: bool| usize::from(if yes { step.jump_if_true } else { step.jump_if_false });
+            match step.opcode {
                 LOAD => {
-                    held = match step.value {
-                        NUMBER => number,
-                        ARCHITECTURE => arch,
-                        at if at == SIXTH + low_half() => u32::try_from(sixth & 0xffff_ffff).unwrap(),
-                        at if at == SIXTH + 4 - low_half() => u32::try_from(sixth >> 32).unwrap(),
+                    held = match step.operand {
+                        SYSCALL_NUMBER_OFFSET => number,
+                        ARCH_OFFSET => arch,
+                        at if at == SIXTH_ARGUMENT_OFFSET + low_word_offset() => {
+                            u32::try_from(sixth & 0xffff_ffff).unwrap()
+                        }
+                        at if at == SIXTH_ARGUMENT_OFFSET + 4 - low_word_offset() => {
+                            u32::try_from(sixth >> 32).unwrap()
+                        }
                         _ => u32::try_from(flags).unwrap(),
                     }
                 }
-                IF_EQUAL => at += jump(held == step.value),
-                IF_AT_LEAST => at += jump(held >= step.value),
-                IF_ANY => at += jump(held & step.value != 0),
-                JUMP => at += usize::try_from(step.value).unwrap(),
-                _ => return step.value,
+                IF_EQUAL => at += jump(held == step.operand),
+                IF_AT_LEAST => at += jump(held >= step.operand),
+                IF_ANY => at += jump(held & step.operand != 0),
+                JUMP => at += usize::try_from(step.operand).unwrap(),
+                _ => return step.operand,
             }
         }
     }
@@ -130,33 +135,33 @@ mod tests {
     #[test]
     fn only_calls_with_paths_are_stopped_at() {
         let number = |call: libc::c_long| u32::try_from(call).unwrap();
-        assert_eq!(answer(ARCH, number(libc::SYS_read), 0), ALLOW);
-        assert_eq!(answer(ARCH, number(libc::SYS_openat), 0), NOTIFY);
-        assert_eq!(answer(ARCH, number(libc::SYS_newfstatat), 0), NOTIFY);
-        assert_eq!(answer(ARCH, number(libc::SYS_newfstatat), 0x1000), ALLOW, "an open file's facts");
-        assert_eq!(answer(ARCH, number(libc::SYS_statx), 0x1000 | 0x100), ALLOW);
-        assert_eq!(answer(ARCH, number(libc::SYS_io_uring_setup), 0), NOTIFY);
-        assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), NOTIFY, "a 32-bit program");
-        assert_eq!(answer(ARCH, X32 | 3, 0), NOTIFY, "an x32 program");
-        for (number, _) in all() {
-            assert_eq!(answer(ARCH, number, 0), NOTIFY);
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_read), 0), RETURN_ALLOW);
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_openat), 0), RETURN_NOTIFY);
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0), RETURN_NOTIFY);
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's facts");
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_statx), 0x1000 | 0x100), RETURN_ALLOW);
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
+        assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
+        assert_eq!(answer(AUDIT_ARCH, X32_SYSCALL_BIT | 3, 0), RETURN_NOTIFY, "an x32 program");
+        for (number, _) in traced_syscalls() {
+            assert_eq!(answer(AUDIT_ARCH, number, 0), RETURN_NOTIFY);
         }
-        assert_eq!(filter(None).len(), steps(None).len() * 8);
+        assert_eq!(build_filter(None).len(), filter_instructions(None).len() * 8);
     }
 
     #[test]
     fn a_noted_call_goes_on() {
         let cookie = 0x8123_4567_89ab_cdef;
         let with = |number: libc::c_long, flags, sixth| {
-            answer_with(Some(cookie), ARCH, u32::try_from(number).unwrap(), flags, sixth)
+            answer_with(Some(cookie), AUDIT_ARCH, u32::try_from(number).unwrap(), flags, sixth)
         };
         for call in [libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_readlinkat] {
-            assert_eq!(with(call, 0, cookie), ALLOW);
-            assert_eq!(with(call, 0, cookie ^ 1), NOTIFY);
-            assert_eq!(with(call, 0, cookie ^ 1 << 40), NOTIFY);
-            assert_eq!(answer_with(None, ARCH, u32::try_from(call).unwrap(), 0, cookie), NOTIFY);
+            assert_eq!(with(call, 0, cookie), RETURN_ALLOW);
+            assert_eq!(with(call, 0, cookie ^ 1), RETURN_NOTIFY);
+            assert_eq!(with(call, 0, cookie ^ 1 << 40), RETURN_NOTIFY);
+            assert_eq!(answer_with(None, AUDIT_ARCH, u32::try_from(call).unwrap(), 0, cookie), RETURN_NOTIFY);
         }
-        assert_eq!(with(libc::SYS_read, 0, 0), ALLOW);
-        assert_eq!(answer_with(Some(cookie), 0x4000_0003, 5, 0, cookie), NOTIFY, "a 32-bit program");
+        assert_eq!(with(libc::SYS_read, 0, 0), RETURN_ALLOW);
+        assert_eq!(answer_with(Some(cookie), 0x4000_0003, 5, 0, cookie), RETURN_NOTIFY, "a 32-bit program");
     }
 }

@@ -6,16 +6,16 @@ use std::path::{Component, Path, PathBuf};
 
 /// Programs that take an io_uring where there is one and do the same without, as they must in Docker's containers, whose
 /// profile refuses it: what runs on libuv, and on OCaml's eio. A trace sees them whole only without.
-const DO_WITHOUT_RING: &[&str] = &["node", "semgrep-core"];
+const RING_OPTIONAL_PROGRAMS: &[&str] = &["node", "semgrep-core"];
 
 /// Whether a process runs a program that does the same without an io_uring.
-pub(super) fn does_without_ring(process: u32) -> bool {
+pub(super) fn can_run_without_ring(process: u32) -> bool {
     let program = fs_err::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
-    DO_WITHOUT_RING.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
+    RING_OPTIONAL_PROGRAMS.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
 }
 
 /// A path that leads back to `/proc` or `/dev` by `..`, straight: the folders there are no links.
-fn straight(path: PathBuf) -> PathBuf {
+fn normalize_special_path(path: PathBuf) -> PathBuf {
     if !path.as_os_str().as_bytes().windows(4).any(|part| part == b"/../") {
         return path;
     }
@@ -30,8 +30,8 @@ fn straight(path: PathBuf) -> PathBuf {
 }
 
 /// `/proc/self` as the caller means it.
-pub(super) fn own_view(path: PathBuf, process: u32) -> PathBuf {
-    let path = straight(path);
+pub(super) fn resolve_proc_self(path: PathBuf, process: u32) -> PathBuf {
+    let path = normalize_special_path(path);
     if path.components().nth(1) != Some(Component::Normal(OsStr::new("proc"))) {
         return path;
     }
@@ -51,7 +51,7 @@ pub(super) fn own_view(path: PathBuf, process: u32) -> PathBuf {
 
 /// What is opened by a path that may mean an open file (`/proc/self/fd/3`, `/dev/stdout`): its own path; none where it
 /// has none.
-pub(super) fn reopened(path: PathBuf, process: u32) -> Option<PathBuf> {
+pub(super) fn resolve_open_file_path(path: PathBuf, process: u32) -> Option<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
         return Some(path);
@@ -69,25 +69,25 @@ pub(super) fn reopened(path: PathBuf, process: u32) -> Option<PathBuf> {
         _ => None,
     };
     let Some((owner, fd)) = fd.and_then(|(owner, fd)| Some((owner, fd.parse().ok()?))) else { return Some(path) };
-    let file = descriptor(owner, fd)?;
+    let file = descriptor_path(owner, fd)?;
     let rest: PathBuf = names.collect();
     Some(if rest.as_os_str().is_empty() { file } else { file.join(rest) })
 }
 
 /// The path of an open file or folder; none for what has none (a pipe), or none any more.
-pub(super) fn descriptor(process: u32, fd: u64) -> Option<PathBuf> {
-    let path = fs_err::read_link(format!("/proc/{process}/fd/{}", signed(fd))).ok()?;
+pub(super) fn descriptor_path(process: u32, fd: u64) -> Option<PathBuf> {
+    let path = fs_err::read_link(format!("/proc/{process}/fd/{}", descriptor_number(fd))).ok()?;
     let gone = path.as_os_str().as_bytes().ends_with(b" (deleted)");
     (path.is_absolute() && !gone).then_some(path)
 }
 
 /// A descriptor as the kernel takes it: the lower half of its argument.
-pub(super) fn signed(fd: u64) -> i32 {
+pub(super) fn descriptor_number(fd: u64) -> i32 {
     (fd & 0xffff_ffff) as u32 as i32
 }
 
 /// The name of a program, for people.
-pub(super) fn program(process: u32) -> String {
+pub(super) fn program_name(process: u32) -> String {
     let name = fs_err::read(format!("/proc/{process}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&name).trim().to_owned()
 }
@@ -104,7 +104,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let file = fs_err::File::create(root.join("a")).unwrap();
         let own = std::process::id();
-        let again = |path: String| reopened(PathBuf::from(path), own);
+        let again = |path: String| resolve_open_file_path(PathBuf::from(path), own);
         let (fd, place) = (file.as_raw_fd(), Some(root.join("a")));
         for path in [format!("/proc/self/fd/{fd}"), format!("/proc/{own}/fd/{fd}"), format!("/dev/fd/{fd}")] {
             assert_eq!(again(path.clone()), place, "{path}");
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(again("/proc/self/fd/99999".to_owned()), None);
         for stream in 0..3 {
             let name = ["stdin", "stdout", "stderr"][stream];
-            assert_eq!(again(format!("/dev/{name}")), descriptor(own, stream as u64));
+            assert_eq!(again(format!("/dev/{name}")), descriptor_path(own, stream as u64));
         }
         for path in ["/proc/self/fd", "/proc/self/maps", "/dev/null", "/dev/fd", "/a/b"] {
             assert_eq!(again(path.to_owned()), Some(PathBuf::from(path)));
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_way_round_to_what_a_process_has_for_itself_is_told_as_the_straight_one() {
         let own = std::process::id();
-        let seen = |path: &str| own_view(PathBuf::from(path), own).display().to_string();
+        let seen = |path: &str| resolve_proc_self(PathBuf::from(path), own).display().to_string();
         assert_eq!(seen("/dev/shm/../fd/0/a"), "/dev/fd/0/a");
         assert_eq!(seen("/a/../../proc/self/fd/0"), "/proc/self/fd/0");
         assert_eq!(seen("/a/../b/file"), "/a/../b/file", "there may be links on it");

@@ -6,34 +6,38 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::Timespec;
 use rustix::io::Errno;
 
-use super::look::Look;
-use super::state::State;
-use super::system::{answer, ends_by_itself, receive, wait, wake_quickly};
+use super::inspector::SyscallInspector;
+use super::system::{
+    enable_sync_wakeup, is_receive_interrupted_at_end, poll_listener, receive_notification, send_response,
+};
+use super::trace_state::TraceState;
 
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Serves a listener until no process that it is for is left.
-pub(super) fn supervise(listener: &OwnedFd, shared: &Mutex<State>) {
-    wake_quickly(listener.as_fd());
-    let asks_first = !ends_by_itself();
+pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
+    enable_sync_wakeup(listener.as_fd());
+    let asks_first = !is_receive_interrupted_at_end();
     loop {
         if asks_first {
-            match wait(listener, None) {
+            match poll_listener(listener, None) {
                 Some(true) => {}
                 Some(false) => continue,
                 None => return,
             }
         }
-        match receive(listener.as_fd()) {
-            Ok(Some(notice)) if Look::refuses(&notice) => answer(listener.as_fd(), notice.id, Some(Errno::NOSYS)),
+        match receive_notification(listener.as_fd()) {
+            Ok(Some(notice)) if SyscallInspector::should_refuse(&notice) => {
+                send_response(listener.as_fd(), notice.id, Some(Errno::NOSYS))
+            }
             Ok(Some(notice)) => {
-                if let State::Looking(look) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
-                    look.at(&notice);
+                if let TraceState::Tracing(look) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
+                    look.inspect_call(&notice);
                 }
-                answer(listener.as_fd(), notice.id, None);
+                send_response(listener.as_fd(), notice.id, None);
             }
             // Either its process was killed meanwhile, or it was the last one.
-            Ok(None) if wait(listener, Some(&AT_ONCE)).is_none() => return,
+            Ok(None) if poll_listener(listener, Some(&NO_WAIT)).is_none() => return,
             Ok(None) => {}
             Err(_) => return,
         }

@@ -16,10 +16,10 @@ pub(super) use libc::seccomp_notif as Notice;
 const SYNC_WAKE_UP: u64 = 1;
 
 /// Bytes of a page; what is readable ends at one's end.
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 /// The next call that waits; none where there is none after all (its process was killed).
-pub(super) fn receive(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
     // SAFETY: `seccomp_notif` is plain integers, for which zeros are a value; the kernel wants zeros.
     let mut notice: Notice = unsafe { zeroed() };
     // SAFETY: the request takes a pointer to a `seccomp_notif`, which lives through the call.
@@ -35,7 +35,7 @@ pub(super) fn receive(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
 }
 
 /// Lets a call go on as if nobody had looked, or has it fail; one whose process is gone needs no answer.
-pub(super) fn answer(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) {
+pub(super) fn send_response(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) {
     let go_on = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
     let (error, flags) = failure.map_or((0, go_on), |error| (-error.raw_os_error(), 0));
     let mut answer = libc::seccomp_notif_resp { id, val: 0, error, flags };
@@ -44,20 +44,20 @@ pub(super) fn answer(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) 
 }
 
 /// Asks for quick hand-overs between caller and supervisor; a kernel that knows none just does not.
-pub(super) fn wake_quickly(listener: BorrowedFd<'_>) {
+pub(super) fn enable_sync_wakeup(listener: BorrowedFd<'_>) {
     // SAFETY: the request takes its flags by value.
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
 }
 
 /// Bytes at an address of another process, at most `most`; fewer where its memory ends.
-pub(super) fn memory(process: u32, address: u64, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_process_bytes(process: u32, address: u64, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0_u8; most];
-    let read = read_memory(process, address, &mut bytes)?;
+    let read = read_process_memory(process, address, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)
 }
 
-fn read_memory(process: u32, address: u64, into: &mut [u8]) -> io::Result<usize> {
+fn read_process_memory(process: u32, address: u64, into: &mut [u8]) -> io::Result<usize> {
     let ours = libc::iovec { iov_base: into.as_mut_ptr().cast::<c_void>(), iov_len: into.len() };
     let theirs = libc::iovec { iov_base: address as usize as *mut c_void, iov_len: into.len() };
     let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
@@ -67,15 +67,15 @@ fn read_memory(process: u32, address: u64, into: &mut [u8]) -> io::Result<usize>
 }
 
 /// A text that ends with a zero at an address of another process; none where it is no path (too long, or not there).
-pub(super) fn text(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn read_process_string(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result<bool> {
     into.clear();
     let mut at = address;
     // Page by page: what follows the page with the zero may not be readable.
     while into.len() <= libc::PATH_MAX as usize {
         let start = into.len();
-        let room = (PAGE - (at as usize % PAGE)).min(if start == 0 { 512 } else { PAGE });
+        let room = (PAGE_SIZE - (at as usize % PAGE_SIZE)).min(if start == 0 { 512 } else { PAGE_SIZE });
         into.resize(start + room, 0);
-        let read = read_memory(process, at, &mut into[start..])?;
+        let read = read_process_memory(process, at, &mut into[start..])?;
         if let Some(end) = into[start..start + read].iter().position(|byte| *byte == 0) {
             into.truncate(start + end);
             return Ok(true);
@@ -90,7 +90,7 @@ pub(super) fn text(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result
 }
 
 /// Has this thread's further calls filtered and gives the listener; the thread can never get rid of it.
-pub(super) fn listen_to_myself(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
+pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
     let length = u16::try_from(filter.len() / 8).map_err(io::Error::other)?;
     let mut steps: Vec<libc::sock_filter> = Vec::with_capacity(usize::from(length));
     for step in filter.chunks_exact(8) {
@@ -123,20 +123,20 @@ pub(super) fn listen_to_myself(filter: &[u8], flags: u64) -> io::Result<OwnedFd>
     }
 }
 
-/// Whether [`receive`] ends by itself when no process lives that the listener is for: since Linux 6.11
+/// Whether [`receive_notification`] ends by itself when no process lives that the listener is for: since Linux 6.11
 /// (`seccomp: interrupt SECCOMP_IOCTL_NOTIF_RECV when all users have exited`). Before, it waits for ever.
-pub(super) fn ends_by_itself() -> bool {
-    is_at_least(&rustix::system::uname().release().to_string_lossy(), (6, 11))
+pub(super) fn is_receive_interrupted_at_end() -> bool {
+    is_release_at_least(&rustix::system::uname().release().to_string_lossy(), (6, 11))
 }
 
 /// Whether a kernel's release, as `6.18.4-something`, is this one or later.
-fn is_at_least(release: &str, least: (u32, u32)) -> bool {
+fn is_release_at_least(release: &str, least: (u32, u32)) -> bool {
     let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
     matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= least)
 }
 
 /// Whether the listener has a call that waits; none at its end, when no process it is for lives.
-pub(super) fn wait(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool> {
+pub(super) fn poll_listener(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool> {
     let mut asked = [PollFd::new(listener, PollFlags::IN)];
     match poll(&mut asked, most) {
         Ok(_) => {
@@ -164,12 +164,12 @@ mod tests {
         let long = format!("/{}", "x".repeat(3_000));
         let kept = std::ffi::CString::new(long.clone()).unwrap();
         let mut text_read = Vec::new();
-        assert!(text(own, kept.as_ptr() as u64, &mut text_read).unwrap());
+        assert!(read_process_string(own, kept.as_ptr() as u64, &mut text_read).unwrap());
         assert_eq!(text_read, long.as_bytes());
-        let endless = vec![b'y'; 3 * PAGE];
-        assert!(!text(own, endless.as_ptr() as u64, &mut text_read).unwrap());
-        assert!(text(own, 8, &mut text_read).is_err());
-        assert_eq!(memory(own, endless.as_ptr() as u64, 4).unwrap(), b"yyyy");
+        let endless = vec![b'y'; 3 * PAGE_SIZE];
+        assert!(!read_process_string(own, endless.as_ptr() as u64, &mut text_read).unwrap());
+        assert!(read_process_string(own, 8, &mut text_read).is_err());
+        assert_eq!(read_process_bytes(own, endless.as_ptr() as u64, 4).unwrap(), b"yyyy");
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
             ("5.15", false),
             ("odd", false),
         ] {
-            assert_eq!(is_at_least(release, (6, 11)), newer, "{release}");
+            assert_eq!(is_release_at_least(release, (6, 11)), newer, "{release}");
         }
     }
 }

@@ -9,78 +9,86 @@ use std::{io, thread};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::filter::filter;
-use super::look::Look;
-use super::notes::Notes;
-use super::probe::{LISTENER, PATIENT};
-use super::state::State;
-use super::supervisor::supervise;
-use crate::project::TraceOrder;
-use crate::trace::ledger::Ledger;
-use crate::trace::{Accesses, Scope, Untraceable};
+use super::filter::build_filter;
+use super::inspector::SyscallInspector;
+use super::preload_ring::PreloadRing;
+use super::probe::{FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE};
+use super::supervisor::serve_listener;
+use super::trace_state::TraceState;
+use crate::project::SeccompSetup;
+use crate::trace::access_log::AccessLog;
+use crate::trace::{SessionAccesses, TraceError, TraceScope};
 
 /// One session's trace while it lasts.
 #[derive(Debug)]
-pub struct Tracer {
-    shared: Arc<Mutex<State>>,
+pub struct SessionTracer {
+    state: Arc<Mutex<TraceState>>,
     cookie: Option<u64>,
-    notes: Option<String>,
+    preload_ring_address: Option<String>,
 }
 
-impl Tracer {
-    /// Awaits a session on a thread of its own; the descriptor is for the session, with [`Tracer::order`].
+impl SessionTracer {
+    /// Awaits a session on a thread of its own; the descriptor is for the session, with [`Tracer::seccomp_setup`].
     ///
-    /// `takes_notes`: its programs load a [`Noter`](super::Noter), told by [`Tracer::notes`] where notes go.
+    /// `takes_notes`: its programs load a [`Noter`](super::Noter), told by [`Tracer::preload_ring_address`] where notes go.
     ///
     /// # Errors
     /// When there is no room for a socket or a thread.
-    pub fn start(scope: Scope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
+    pub fn start(scope: TraceScope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let shared = Arc::new(Mutex::new(State::Awaited));
+        let shared = Arc::new(Mutex::new(TraceState::AwaitingSession));
         let theirs_to_tell = Arc::clone(&shared);
         // Without memory to share the session is looked at all the same.
-        let taken = if takes_notes { Notes::new().ok() } else { None };
-        let (cookie, notes) = (taken.as_ref().map(Notes::cookie), taken.as_ref().map(Notes::address));
-        thread::Builder::new().name("trace".to_owned()).spawn(move || follow(ours, scope, taken, &theirs_to_tell))?;
-        Ok((Self { shared, cookie, notes }, theirs.into()))
+        let taken = if takes_notes { PreloadRing::new().ok() } else { None };
+        let (cookie, notes) = (taken.as_ref().map(PreloadRing::cookie), taken.as_ref().map(PreloadRing::env_value));
+        thread::Builder::new()
+            .name("trace".to_owned())
+            .spawn(move || serve_session(ours, scope, taken, &theirs_to_tell))?;
+        Ok((Self { state: shared, cookie, preload_ring_address: notes }, theirs.into()))
     }
 
     /// What the session needs to know to put itself under the filter.
-    pub fn order(&self) -> TraceOrder {
-        let filter = filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
-        TraceOrder { filter, call: libc::SYS_seccomp, flags: vec![LISTENER | PATIENT, LISTENER] }
+    pub fn seccomp_setup(&self) -> SeccompSetup {
+        let filter = build_filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
+        SeccompSetup {
+            filter,
+            call: libc::SYS_seccomp,
+            flags: vec![FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE, FLAG_NEW_LISTENER],
+        }
     }
 
     /// What its programs need to know to take notes: the value of `NOXIDE_NOTES`.
-    pub fn notes(&self) -> Option<&str> {
-        self.notes.as_deref()
+    pub fn preload_ring_address(&self) -> Option<&str> {
+        self.preload_ring_address.as_deref()
     }
 
     /// What the session has touched so far.
-    pub fn accesses(&self) -> Accesses {
-        match &mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Awaited => Accesses::unknown("it ended before it could be traced".to_owned()),
-            State::Failed(why) => Accesses::unknown(why.clone()),
-            State::Looking(look) => look.accesses(),
+    pub fn accesses(&self) -> SessionAccesses {
+        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            TraceState::AwaitingSession => {
+                SessionAccesses::for_untraced("it ended before it could be traced".to_owned())
+            }
+            TraceState::Failed(why) => SessionAccesses::for_untraced(why.clone()),
+            TraceState::Tracing(look) => look.collect_accesses(),
         }
     }
 }
 
 /// Takes the listener and serves it until no process of the session is left.
-fn follow(mut socket: UnixStream, scope: Scope, notes: Option<Notes>, shared: &Mutex<State>) {
+fn serve_session(mut socket: UnixStream, scope: TraceScope, notes: Option<PreloadRing>, shared: &Mutex<TraceState>) {
     let set = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    match listener(&socket) {
+    match receive_listener(&socket) {
         Ok(listener) => {
-            set(State::Looking(Box::new(Look::new(Ledger::new(scope), notes))));
+            set(TraceState::Tracing(Box::new(SyscallInspector::new(AccessLog::new(scope), notes))));
             // From here on the session waits for us at each call that bears a path.
             let told = socket.write_all(b"+");
             drop(socket);
             if told.is_ok() {
-                supervise(&listener, shared);
+                serve_listener(&listener, shared);
             }
         }
         Err(why) => {
-            set(State::Failed(why));
+            set(TraceState::Failed(why));
             // The session goes on untraced.
             let _ = socket.write_all(b"-");
         }
@@ -88,7 +96,7 @@ fn follow(mut socket: UnixStream, scope: Scope, notes: Option<Notes>, shared: &M
 }
 
 /// The listener, or why there is none.
-fn listener(socket: &UnixStream) -> Result<OwnedFd, String> {
+fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, String> {
     let mut bytes = [0_u8; 512];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -105,7 +113,7 @@ fn listener(socket: &UnixStream) -> Result<OwnedFd, String> {
     }
     let said = String::from_utf8_lossy(&bytes[..count]).into_owned();
     match said.strip_prefix('-').and_then(|number| number.parse().ok()) {
-        Some(number) => Err(Untraceable::from_errno(number).to_string()),
+        Some(number) => Err(TraceError::from_errno(number).to_string()),
         None if said.is_empty() => Err("it ended before it could be traced".to_owned()),
         None => Err(said),
     }
@@ -114,15 +122,15 @@ fn listener(socket: &UnixStream) -> Result<OwnedFd, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Surroundings;
+    use crate::trace::TraceContext;
 
     fn answer(socket: &mut UnixStream) -> u8 {
         let mut byte = [0];
         std::io::Read::read_exact(socket, &mut byte).map_or(0, |()| byte[0])
     }
 
-    fn failed(says: &[u8]) -> Accesses {
-        let (tracer, theirs) = Tracer::start(Scope::new(Surroundings::default()), true).unwrap();
+    fn failed(says: &[u8]) -> SessionAccesses {
+        let (tracer, theirs) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
         let mut theirs = UnixStream::from(theirs);
         theirs.write_all(says).unwrap();
         theirs.shutdown(std::net::Shutdown::Write).unwrap();
@@ -135,10 +143,10 @@ mod tests {
         assert!(failed(b"-16").blind[0].contains("seccomp listener"));
         assert_eq!(failed(b"no ctypes here").blind, ["no ctypes here"]);
         assert!(failed(b"").blind[0].contains("ended before"));
-        let (with, _) = Tracer::start(Scope::new(Surroundings::default()), true).unwrap();
-        let (without, _) = Tracer::start(Scope::new(Surroundings::default()), false).unwrap();
-        assert!(without.order().filter.len() > 800 && without.order().flags.len() == 2);
-        assert_eq!(with.order().filter.len(), without.order().filter.len() + 5 * 16);
-        assert!(with.notes().is_some() && without.notes().is_none());
+        let (with, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
+        let (without, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), false).unwrap();
+        assert!(without.seccomp_setup().filter.len() > 800 && without.seccomp_setup().flags.len() == 2);
+        assert_eq!(with.seccomp_setup().filter.len(), without.seccomp_setup().filter.len() + 5 * 16);
+        assert!(with.preload_ring_address().is_some() && without.preload_ring_address().is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use noxide::audit::mend::Wanted;
+use noxide::audit::fix_plan::FixLevel;
 use serde_json::Value;
 
 use super::project::mend;
@@ -79,8 +79,8 @@ fn a_mended_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() 
     let before = run(&work, root.path(), &["--cold"]);
     assert!(before.log.contains("restore miss") && !before.log.contains("restore hit"));
 
-    let plan = mend(root.path(), Wanted::All);
-    assert!(plan.dropped.is_empty(), "{:?}", plan.dropped);
+    let plan = mend(root.path(), FixLevel::All);
+    assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     commit(root.path());
     let cold = run(&work, root.path(), &["--cold"]);
     assert_eq!((cold.exit, before.exit), (0, 0));

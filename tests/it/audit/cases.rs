@@ -1,9 +1,9 @@
 //! Smaller things that rules know: composite actions, circles, bound paths, publishing jobs, forge versions.
 
 use noxide::audit::dialect::Dialect;
-use noxide::audit::mend::Wanted;
+use noxide::audit::fix_plan::FixLevel;
 use noxide::audit::options::AuditOptions;
-use noxide::audit::report::audit;
+use noxide::audit::rule_runner::run_audit;
 
 use super::project::{find, folder, lines, mend, read};
 
@@ -38,10 +38,10 @@ fn a_composite_action_is_read_and_its_cache_counts() {
     let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action)]);
     let all = find(root.path(), false);
     assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
-    let pinned = mend(root.path(), Wanted::All);
+    let pinned = mend(root.path(), FixLevel::All);
     assert!(
         pinned
-            .files
+            .changed_files
             .iter()
             .any(|changed| changed.new.text.contains("nox==") && changed.new.path.ends_with("action.yml"))
     );
@@ -79,13 +79,13 @@ fn jobs_that_hand_something_out_get_no_cache() {
                 .any(|finding| finding.rule.id == "NX101" && finding.severity.as_str() == "info"),
             "{more}"
         );
-        mend(root.path(), Wanted::All);
+        mend(root.path(), FixLevel::All);
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert!(!text.contains("actions/cache"), "{text}");
     }
     let text = "on: push\njobs:\n  Deploy:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
     let root = folder(&[(FILE, text)]);
-    assert!(mend(root.path(), Wanted::Safe).files[0].new.text.contains("cancel-in-progress: false"));
+    assert!(mend(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_forge_that_cancels_by_itself_needs_no_words() {
             forge_version: version.map(|version| version.parse().unwrap()),
             ..AuditOptions::default()
         };
-        let all = audit(&read(root.path(), options)).findings;
+        let all = run_audit(&read(root.path(), options)).findings;
         assert_eq!(all.iter().any(|finding| finding.rule.id == "NX302"), expected, "{dialect} {version:?}");
     }
 }

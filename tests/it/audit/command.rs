@@ -187,7 +187,7 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
-    let narrow = noxide::audit::inventory::inventory(&project, &|_| Some(90_000)).text(Some(80));
+    let narrow = noxide::audit::inventory::build_inventory(&project, &|_| Some(90_000)).render_text(Some(80));
     let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
@@ -275,23 +275,23 @@ fn settings_of_an_audit_come_from_flag_variable_and_file() {
 
 #[test]
 fn the_inventory_promises_only_what_was_measured() {
-    use noxide::audit::inventory::inventory;
+    use noxide::audit::inventory::build_inventory;
     let root = parcelbook();
     let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
-    let all = inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
+    let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
     let ci = &all.workflows[0];
     assert_eq!(
         (ci.critical_path.join(" "), ci.milliseconds),
         ("integration_tests status-check".to_owned(), Some(34_000))
     );
     assert!(
-        all.text(None).contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
+        all.render_text(None).contains("integration_tests → status-check: 34.0 s of sessions, as measured here"),
         "{}",
-        all.text(None)
+        all.render_text(None)
     );
-    let some = inventory(&project, &|name| (name != "docs").then_some(1_000));
-    assert!(some.text(None).contains("lint → coverage → status-check"), "{}", some.text(None));
-    let page = all.markdown();
+    let some = build_inventory(&project, &|name| (name != "docs").then_some(1_000));
+    assert!(some.render_text(None).contains("lint → coverage → status-check"), "{}", some.render_text(None));
+    let page = all.render_markdown();
     for part in [
         "| job | installs | cached | sessions | waits for |",
         "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**one after another, and need not be**",

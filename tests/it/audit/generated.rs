@@ -1,9 +1,9 @@
 //! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
 
-use noxide::audit::mend::{Wanted, plan};
+use noxide::audit::fix_plan::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
-use noxide::audit::span::Source;
-use noxide::audit::survey::Project;
+use noxide::audit::project::AuditProject;
+use noxide::audit::source::SourceFile;
 use proptest::prelude::*;
 
 /// How a workflow is written.
@@ -119,13 +119,13 @@ fn shapes() -> impl Strategy<Value = Shape> {
     })
 }
 
-fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> Project {
+fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> AuditProject {
     let options = AuditOptions { pedantic: true, runner_capacity, ..AuditOptions::default() };
-    Project::survey(
+    AuditProject::from_sources(
         ".".as_ref(),
-        vec![Source::new(path, text)],
+        vec![SourceFile::new(path, text)],
         None,
-        noxide::audit::discover::Files::default(),
+        noxide::audit::project_files::ProjectFiles::default(),
         options,
     )
 }
@@ -151,9 +151,9 @@ proptest! {
         let path = if github { ".github/workflows/a.yml" } else { ".forgejo/workflows/a.yml" };
         let text = workflow(&shape);
         let first = project(path, &text, runners);
-        prop_assert!(first.broken.is_empty(), "{:?}\n{}", first.broken, text);
-        let plan_one = plan(first, Wanted::All);
-        let new = plan_one.files.first().map_or(text.clone(), |changed| changed.new.text.clone());
+        prop_assert!(first.parse_failures.is_empty(), "{:?}\n{}", first.parse_failures, text);
+        let plan_one = plan_fixes(first, FixLevel::All);
+        let new = plan_one.changed_files.first().map_or(text.clone(), |changed| changed.new.text.clone());
         // Endings and the end of the file.
         prop_assert_eq!(text.ends_with('\n'), new.ends_with('\n'));
         prop_assert_eq!(shape.windows, new.contains("\r\n"));
@@ -164,22 +164,22 @@ proptest! {
         now.sort();
         prop_assert_eq!(old, now, "{}\n----\n{}", text, new);
         // A second round changes nothing.
-        let again = plan(project(path, &new, runners), Wanted::All);
-        prop_assert!(again.files.is_empty(), "{:?}\n{}", again.applied, new);
+        let again = plan_fixes(project(path, &new, runners), FixLevel::All);
+        prop_assert!(again.changed_files.is_empty(), "{:?}\n{}", again.applied, new);
     }
 
     #[test]
     fn any_text_is_read_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
         let project = project(".forgejo/workflows/a.yml", &text, None);
-        plan(project, Wanted::All);
+        plan_fixes(project, FixLevel::All);
     }
 
     #[test]
     fn any_script_is_read_without_a_panic(script in "(nox|pip install|-s|--|for s in a b; do|done|<<EOF|EOF|\\||&&|;|\\$\\{\\{|\\}\\}|\\$\\(|'|\"|\\\\|\n| |x|=|>|é){0,40}") {
-        for command in noxide::audit::shell::read(&script) {
-            noxide::audit::shell::nox_call(&command);
-            noxide::audit::shell::install(&command);
-            noxide::audit::shell::fetches(&command);
+        for command in noxide::audit::shell::parse_script(&script) {
+            noxide::audit::shell::parse_nox_call(&command);
+            noxide::audit::shell::parse_install(&command);
+            noxide::audit::shell::find_network_fetches(&command);
             prop_assert!(command.span.end <= script.len());
         }
     }

@@ -67,8 +67,8 @@ fn every_planted_mistake_is_found_at_its_line_and_no_other() {
     let found: BTreeSet<(String, String, usize)> = find(project.path(), false)
         .iter()
         .map(|finding| {
-            let file = finding.place.source.path.rsplit('/').next().unwrap().to_owned();
-            (file, finding.rule.id.to_owned(), finding.place.start().line)
+            let file = finding.location.source.path.rsplit('/').next().unwrap().to_owned();
+            (file, finding.rule.id.to_owned(), finding.location.start_position().line)
         })
         .collect();
     let expected: BTreeSet<(String, String, usize)> = planted()
@@ -96,7 +96,7 @@ fn the_page_of_rules_is_made_from_the_rules() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let kept = fs_err::read_to_string(path).unwrap();
     assert!(
-        kept == noxide::audit::explain::page(),
+        kept == noxide::audit::rule_docs::render_rules_document(),
         "docs/rules.md is out of date: noxide audit --rules > docs/rules.md"
     );
 }

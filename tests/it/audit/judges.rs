@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use noxide::audit::mend::Wanted;
+use noxide::audit::fix_plan::FixLevel;
 use serde_json::Value;
 
 use super::generated::{Shape, workflow};
@@ -68,10 +68,10 @@ fn judges_find_nothing_new_in_mended_workflows() {
     let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let before = judged(root.path());
     assert!(before.keys().any(|kind| kind.starts_with("zizmor")) && before.values().sum::<usize>() > 20, "{before:?}");
-    let plan = mend(root.path(), Wanted::All);
+    let plan = mend(root.path(), FixLevel::All);
     assert!(plan.applied.len() > 60);
     let after = judged(root.path());
-    let added = plan.applied.iter().filter(|applied| applied.rule == "NX101").count();
+    let added = plan.applied.iter().filter(|applied| applied.rule_id == "NX101").count();
     for (kind, count) in &after {
         // An action that was not there before is named by its tag, as the others of that file are.
         let allowed = before.get(kind).copied().unwrap_or(0) + if kind == "zizmor unpinned-uses" { added } else { 0 };
@@ -85,7 +85,7 @@ fn our_own_schema_finds_nothing_new_on_forgejo() {
         let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
         let breaches = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
         let before = breaches(root.path());
-        mend(root.path(), Wanted::All);
+        mend(root.path(), FixLevel::All);
         assert!(breaches(root.path()) <= before);
     }
 }

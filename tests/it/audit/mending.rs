@@ -1,17 +1,17 @@
 //! Fixes: what they change, what they leave, and what they refuse.
 
-use noxide::audit::fix::Gate;
-use noxide::audit::mend::Wanted;
+use noxide::audit::fix::FixError;
+use noxide::audit::fix_plan::FixLevel;
 use noxide::audit::options::AuditOptions;
 
 use super::project::{find, folder, lines, mend, parcelbook, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
-fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::mend::FixPlan) {
+fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix_plan::FixPlan) {
     let files = [&[(FILE, text)], more].concat();
     let root = folder(&files);
-    let plan = mend(root.path(), Wanted::All);
+    let plan = mend(root.path(), FixLevel::All);
     (fs_err::read_to_string(root.path().join(FILE)).unwrap(), plan)
 }
 
@@ -19,8 +19,8 @@ fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::mend::Fi
 fn the_example_is_mended_once_and_then_left_alone() {
     let root = parcelbook();
     let before = find(root.path(), false).len();
-    let plan = mend(root.path(), Wanted::All);
-    assert!(plan.dropped.is_empty(), "{:?}", plan.dropped);
+    let plan = mend(root.path(), FixLevel::All);
+    assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     assert!(before == 120 && plan.applied.len() > 35, "{before} {}", plan.applied.len());
     let left = find(root.path(), false);
     assert!(left.is_empty(), "{}", lines(&left).join("\n"));
@@ -40,21 +40,21 @@ fn the_example_is_mended_once_and_then_left_alone() {
     assert_eq!((uploads, ci.matches("            build/nox-").count()), ((1, 1), 11));
     let noxfile = fs_err::read_to_string(root.path().join("noxfile.py")).unwrap();
     assert!(noxfile.contains("requires=[\"unit_tests\"]") && noxfile.matches("\"slipcover\"").count() == 1);
-    let again = mend(root.path(), Wanted::All);
-    assert!(again.applied.is_empty() && again.files.is_empty());
+    let again = mend(root.path(), FixLevel::All);
+    assert!(again.applied.is_empty() && again.changed_files.is_empty());
 }
 
 #[test]
 fn safe_fixes_alone_change_no_step() {
     let root = parcelbook();
-    let plan = mend(root.path(), Wanted::Safe);
-    for changed in &plan.files {
+    let plan = mend(root.path(), FixLevel::Safe);
+    for changed in &plan.changed_files {
         let removed: Vec<&str> =
             changed.old.text.lines().filter(|line| !changed.new.text.contains(line.trim())).collect();
         assert!(removed.iter().all(|line| line.trim_start().starts_with("path:")), "{removed:?}");
         assert!(changed.new.path != "noxfile.py");
     }
-    assert!(plan.applied.iter().all(|applied| ["NX301", "NX302", "NX304", "NX306"].contains(&applied.rule)));
+    assert!(plan.applied.iter().all(|applied| ["NX301", "NX302", "NX304", "NX306"].contains(&applied.rule_id)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn shared_nodes_are_left_alone() {
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
     ] {
         let root = folder(&[(FILE, text)]);
-        let plan = mend(root.path(), Wanted::All);
+        let plan = mend(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
         assert_eq!(job(&new), job(text), "{:?}", plan.applied);
@@ -101,9 +101,10 @@ fn shared_nodes_are_left_alone() {
 fn a_fix_that_fails_a_gate_is_dropped_and_named() {
     let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          nox -s a\n          cat <<X\n          nox -s b\n          X\n";
     let (new, plan) = mended(text, &[]);
-    assert!(
-        plan.dropped.iter().all(|dropped| matches!(dropped.gate, Gate::Shared | Gate::Finding(_) | Gate::Meaning(_)))
-    );
+    assert!(plan.rejected.iter().all(|dropped| matches!(
+        dropped.error,
+        FixError::AliasedNode | FixError::FindingRemains(_) | FixError::UnintendedChange(_)
+    )));
     assert_eq!(new, text, "{:?}", plan.applied);
 }
 
@@ -138,7 +139,7 @@ fn each_rewrite_by_its_kind() {
             new.contains(expected) && !new.contains(gone),
             "{steps}\n{new}\n{:?}\n{:?}",
             plan.applied,
-            plan.dropped
+            plan.rejected
         );
     }
 }
@@ -157,7 +158,7 @@ fn a_gate_waits_for_all_in_each_style() {
         ("needs:\n    - a", "needs:\n    - a\n    - b"),
     ] {
         let (new, plan) = mended(&text(needs), &[]);
-        assert!(new.contains(expected) && new.contains("success|skipped) ;;"), "{new}\n{:?}", plan.dropped);
+        assert!(new.contains(expected) && new.contains("success|skipped) ;;"), "{new}\n{:?}", plan.rejected);
     }
 }
 
@@ -167,14 +168,14 @@ fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
     let lock = "[[package]]\nname = \"uv\"\nversion = \"0.9.1\"\n";
     let root = folder(&[(FILE, text), ("uv.lock", lock)]);
     let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
-    let plan = noxide::audit::mend::plan(read(root.path(), options), Wanted::All);
-    let new = &plan.files[0].new.text;
+    let plan = noxide::audit::fix_plan::plan_fixes(read(root.path(), options), FixLevel::All);
+    let new = &plan.changed_files[0].new.text;
     for part in [
         "enable-cache: true\n          prune-cache: false\n          version: \"0.9.1\"",
         "uv sync --locked",
         "uses: https://github.com/some/action@v1",
     ] {
-        assert!(new.contains(part), "{part}\n{new}\n{:?}", plan.dropped);
+        assert!(new.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
     }
 }
 
@@ -280,8 +281,8 @@ fn a_free_machine_for_each_job_speaks_against_merging() {
     let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
     for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
         let options = AuditOptions { runner_capacity: capacity, ..AuditOptions::default() };
-        let plan = noxide::audit::mend::plan(read(root.path(), options), Wanted::All);
-        assert_eq!(plan.applied.iter().any(|applied| applied.rule == "NX203"), merged, "{capacity:?}");
+        let plan = noxide::audit::fix_plan::plan_fixes(read(root.path(), options), FixLevel::All);
+        assert_eq!(plan.applied.iter().any(|applied| applied.rule_id == "NX203"), merged, "{capacity:?}");
     }
 }
 
@@ -327,7 +328,7 @@ fn tests_that_ran_twice_are_measured_where_they_run() {
     let file = "import nox\n\n@nox.session\ndef tests(session):\n    \"\"\"Tests.\"\"\"\n    session.install(\"pytest\")\n    session.run(\"pytest\", \"tests\", env={\"A\": \"1\"})\n\n@nox.session\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\", \"-m\", \"pytest\", \"tests\", success_codes=[0, 1])\n    session.run(\"coverage\", \"report\")\n";
     let after = |file: &str| {
         let root = folder(&[(FILE, &text), ("noxfile.py", file)]);
-        let plan = mend(root.path(), Wanted::All);
+        let plan = mend(root.path(), FixLevel::All);
         (fs_err::read_to_string(root.path().join("noxfile.py")).unwrap(), plan)
     };
     let (new, _) = after(file);
@@ -348,7 +349,7 @@ fn tests_that_ran_twice_are_measured_where_they_run() {
         assert!(changed != file, "{old}");
         let (new, plan) = after(&changed);
         // A comment above what stays may stay; nothing else is touched.
-        let rewritten = plan.applied.iter().any(|applied| applied.rule == "NX205");
+        let rewritten = plan.applied.iter().any(|applied| applied.rule_id == "NX205");
         assert!(!rewritten || new.contains("people's words"), "{old}: {new}");
     }
 }

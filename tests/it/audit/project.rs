@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use noxide::audit::finding::Finding;
-use noxide::audit::mend::{FixPlan, Wanted, plan};
+use noxide::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
-use noxide::audit::report::audit;
-use noxide::audit::survey::Project;
+use noxide::audit::project::AuditProject;
+use noxide::audit::rule_runner::run_audit;
 use tempfile::TempDir;
 
 /// A folder with these files.
@@ -36,19 +36,19 @@ pub(super) fn parcelbook() -> TempDir {
 }
 
 /// Reads a project.
-pub(super) fn read(root: &Path, options: AuditOptions) -> Project {
-    Project::read(root, &[], None, options).unwrap()
+pub(super) fn read(root: &Path, options: AuditOptions) -> AuditProject {
+    AuditProject::load(root, &[], None, options).unwrap()
 }
 
 /// Everything found, pedantic findings too where wanted.
 pub(super) fn find(root: &Path, pedantic: bool) -> Vec<Finding> {
-    audit(&read(root, AuditOptions { pedantic, ..AuditOptions::default() })).findings
+    run_audit(&read(root, AuditOptions { pedantic, ..AuditOptions::default() })).findings
 }
 
 /// All fixes, planned and written.
-pub(super) fn mend(root: &Path, wanted: Wanted) -> FixPlan {
-    let plan = plan(read(root, AuditOptions::default()), wanted);
-    for changed in &plan.files {
+pub(super) fn mend(root: &Path, wanted: FixLevel) -> FixPlan {
+    let plan = plan_fixes(read(root, AuditOptions::default()), wanted);
+    for changed in &plan.changed_files {
         fs_err::write(root.join(&changed.new.path), &changed.new.text).unwrap();
     }
     plan
@@ -57,7 +57,7 @@ pub(super) fn mend(root: &Path, wanted: Wanted) -> FixPlan {
 /// One line a finding: place, rule, message.
 pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| {
-        let (place, start) = (&finding.place, finding.place.start());
+        let (place, start) = (&finding.location, finding.location.start_position());
         let file = place.source.path.rsplit('/').next().unwrap_or_default();
         format!("{file}:{}:{} {} {}", start.line, start.column, finding.rule.id, finding.message)
     };

@@ -1,8 +1,8 @@
 //! A job for each session, where a machine is free for each; else one command for all.
 
-use noxide::audit::mend::{FixPlan, Wanted, plan};
+use noxide::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
-use noxide::audit::report::audit;
+use noxide::audit::rule_runner::run_audit;
 
 use super::project::{folder, read};
 
@@ -15,8 +15,8 @@ const UPLOAD: &str = "      - if: always()\n        uses: actions/upload-artifac
 fn mended(text: &str, capacity: usize) -> (String, FixPlan) {
     let root = folder(&[(FILE, text), ("noxfile.py", NOXFILE)]);
     let options = AuditOptions { runner_capacity: Some(capacity), ..AuditOptions::default() };
-    let plan = plan(read(root.path(), options), Wanted::All);
-    let new = plan.files.iter().find(|changed| changed.new.path == FILE);
+    let plan = plan_fixes(read(root.path(), options), FixLevel::All);
+    let new = plan.changed_files.iter().find(|changed| changed.new.path == FILE);
     (new.map_or_else(|| text.to_owned(), |changed| changed.new.text.clone()), plan)
 }
 
@@ -32,13 +32,13 @@ fn a_job_for_each_session_where_the_runners_take_them() {
             "          name: logs-${{ matrix.session }}\n          path: |\n            build/nox-${{ matrix.session }}-output.log\n            report.xml\n",
             "key: uv-${{ matrix.session }}-",
         ] {
-            assert!(lines.contains(part), "{part}\n{new}\n{:?}", plan.dropped);
+            assert!(lines.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
         }
         assert_eq!((text.contains('\r'), lines.matches("nox -s").count()), (new.contains('\r'), 1));
         // Those have nothing to do with it, and no fix here.
-        let left: Vec<_> = audit(&plan.project).findings.iter().map(|finding| finding.rule.id).collect();
+        let left: Vec<_> = run_audit(&plan.project).findings.iter().map(|finding| finding.rule.id).collect();
         assert_eq!(left, ["NX209", "NX404"], "{new}");
-        assert!(mended(&new, 2).1.files.is_empty());
+        assert!(mended(&new, 2).1.changed_files.is_empty());
     }
     // One runner too few: they run side by side in one job.
     for capacity in [1, 2] {

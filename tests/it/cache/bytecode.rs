@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use noxide::cache::Store;
-use noxide::cache::store::{Entry, EntryId, Incoming, Kind, StateName, Wrong};
+use noxide::cache::store::{Corruption, EntryId, EntryKind, StagedEntry, StoreEntry, VersionedKey};
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -67,9 +67,9 @@ fn compiled(ran: &Ran) -> bool {
     ran.text.lines().any(|line| line.starts_with("# created") && line.contains("/alpha/"))
 }
 
-fn kept(store: &Store) -> Vec<Entry> {
-    let ids = store.entries().into_iter().filter(|id| id.kind == Kind::Bytecode);
-    ids.map(|id| store.entry(&id).unwrap().unwrap()).collect()
+fn kept(store: &Store) -> Vec<StoreEntry> {
+    let ids = store.entry_ids().into_iter().filter(|id| id.kind == EntryKind::Bytecode);
+    ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
 
 /// Bytecode in the session's environment: its flags and its names in the file system, by file.
@@ -88,12 +88,12 @@ fn what_one_environment_compiled_no_other_compiles_again() {
     assert!(said(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
     let store = fixture.store();
     let entries = kept(&store);
-    let paths: Vec<&str> = entries[0].listing.items.iter().map(|item| item.path.as_str()).collect();
-    assert!(entries.len() == 1 && entries[0].head.name == "bytecode of alpha 1.0", "only what was imported");
+    let paths: Vec<&str> = entries[0].manifest.nodes.iter().map(|item| item.path.as_str()).collect();
+    assert!(entries.len() == 1 && entries[0].meta.name == "bytecode of alpha 1.0", "only what was imported");
     let are = paths.len() == 2 && paths[0].starts_with("alpha/__pycache__/__init__.") && paths[1].contains("/cli.");
     assert!(are, "{paths:?}");
     drop(entries);
-    assert!(store.verify(&noxide::cache::Silent).is_sound());
+    assert!(store.verify_entries(&noxide::cache::NoProgress).is_clean());
 
     let ran = run(&fixture, true);
     assert!(said(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
@@ -162,16 +162,16 @@ fn what_is_no_bytecode_is_not_taken_for_it() {
     let store = fixture.store();
     let good = [b"\xa7\r\r\n\x01\0\0\0".as_slice(), &[0; 8], b"code"].concat();
     let timed = [b"\xa7\r\r\n".as_slice(), &[0; 12], b"code"].concat();
-    let publish = |fill: &dyn Fn(&mut Incoming<'_>)| {
-        let id = EntryId::new(Kind::Bytecode, format!("{}.cpython-311.1", "a".repeat(64))).unwrap();
-        let mut incoming = store.incoming(&id, "bytecode of a").unwrap();
+    let publish = |fill: &dyn Fn(&mut StagedEntry<'_>)| {
+        let id = EntryId::new(EntryKind::Bytecode, format!("{}.cpython-311.1", "a".repeat(64))).unwrap();
+        let mut incoming = store.stage_entry(&id, "bytecode of a").unwrap();
         fill(&mut incoming);
-        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).wrong)
+        incoming.publish(None).map(drop).map_err(|mut found| found.remove(0).corruption)
     };
     let file = |path: &'static str, bytes: &[u8], executable: bool| {
         let bytes = bytes.to_vec();
-        move |incoming: &mut Incoming<'_>| {
-            incoming.file(path, executable, bytes.len() as u64, &mut bytes.as_slice()).unwrap();
+        move |incoming: &mut StagedEntry<'_>| {
+            incoming.add_file(path, executable, bytes.len() as u64, &mut bytes.as_slice()).unwrap();
         }
     };
     let place = "a/__pycache__/b.cpython-311.pyc";
@@ -183,14 +183,14 @@ fn what_is_no_bytecode_is_not_taken_for_it() {
         file(place, &good[..12], false),
         file(place, &good, true),
     ] {
-        assert_eq!(publish(&wrong), Err(Wrong::Bytecode));
+        assert_eq!(publish(&wrong), Err(Corruption::InvalidBytecode));
     }
-    assert_eq!(publish(&|incoming| incoming.link(place, "c").unwrap()), Err(Wrong::Bytecode));
+    assert_eq!(publish(&|incoming| incoming.add_symlink(place, "c").unwrap()), Err(Corruption::InvalidBytecode));
     assert_eq!(publish(&file(place, &good, false)), Ok(()));
-    assert!(store.has_state(&StateName::bytecode(&"a".repeat(64), "cpython-311")));
-    assert!(!store.has_state(&StateName::bytecode(&"a".repeat(64), "cpython-31")));
+    assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
+    assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));
     // What is written to after is found.
-    let tree = kept(&store).remove(0).tree();
+    let tree = kept(&store).remove(0).tree_path();
     fs_err::write(tree.join(place), "import evil").unwrap();
-    assert!(!store.verify(&noxide::cache::Silent).is_sound());
+    assert!(!store.verify_entries(&noxide::cache::NoProgress).is_clean());
 }

@@ -123,8 +123,8 @@ fn a_cache_of_unknown_form_is_kept_as_a_whole() {
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert!(run("third", &["restore", "--dry-run"]).starts_with("would restore 0 wheels"));
     assert!(!fixture.cache_dir("third").exists());
-    assert!(fixture.store().verify(&noxide::cache::Silent).is_sound());
-    assert_eq!(fixture.store().entries().len(), 1);
+    assert!(fixture.store().verify_entries(&noxide::cache::NoProgress).is_clean());
+    assert_eq!(fixture.store().entry_ids().len(), 1);
 }
 
 /// Folders that settings name: kept apart from what their owner writes to, one state at a time.
@@ -147,9 +147,9 @@ fn folders_of_the_settings_are_kept_too() {
     assert!(run(&["save"]).starts_with("saved 5 wheels"));
     assert!(run(&["save"]).starts_with("nothing new"));
     fs_err::write(tool.join("bin/node"), "changed in place").unwrap();
-    assert!(fixture.store().verify(&noxide::cache::Silent).is_sound(), "nothing is shared with its owner");
+    assert!(fixture.store().verify_entries(&noxide::cache::NoProgress).is_clean(), "nothing is shared with its owner");
     assert!(run(&["save"]).starts_with("saved 1 folder"));
-    assert_eq!(fixture.store().entries().len(), 5, "the state before is gone");
+    assert_eq!(fixture.store().entry_ids().len(), 5, "the state before is gone");
     std::fs::remove_file(tool.join("bin/node")).unwrap();
     fs_err::write(tool.join("bin/own"), "own").unwrap();
     let out = run(&["restore"]);
@@ -158,8 +158,8 @@ fn folders_of_the_settings_are_kept_too() {
     std::fs::remove_dir_all(&tool).unwrap();
     run(&["restore"]);
     assert!(tool.join("empty").is_dir() && tool.join("node").is_symlink());
-    let id = fixture.store().entries().into_iter().find(|id| id.to_string().starts_with("folder/")).unwrap();
-    let kept = fixture.store().entry(&id).unwrap().unwrap().tree().join("bin/node");
+    let id = fixture.store().entry_ids().into_iter().find(|id| id.to_string().starts_with("folder/")).unwrap();
+    let kept = fixture.store().open_entry(&id).unwrap().unwrap().tree_path().join("bin/node");
     fs_err::write(kept, "harm").unwrap();
     std::fs::remove_dir_all(&tool).unwrap();
     let out = run(&["restore"]);

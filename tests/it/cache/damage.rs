@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use noxide::cache::store::Wrong;
-use noxide::cache::{Silent, Wanted};
+use noxide::cache::store::Corruption;
+use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
 
@@ -17,12 +17,12 @@ fn poison(path: &std::path::Path) {
 fn what_was_written_to_through_a_link_is_found_and_healed() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     poison(&fixture.installed("beta/__init__.py"));
     fixture.uv("first", &["sync", "--quiet", "--frozen", "--reinstall"]);
     assert!(fixture.imported().contains("poisoned"), "uv does not notice");
 
-    let report = store.restore(&fixture.wanted(), &fixture.cache("first"), &Silent);
+    let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("first"), &NoProgress);
     assert_eq!(report.misses.len(), 1, "{report:?}");
     assert_eq!(report.misses[0].name, "beta 2.0");
     assert!(report.damaged.iter().any(|damage| damage.path.ends_with("beta/__init__.py")), "{report:?}");
@@ -30,25 +30,25 @@ fn what_was_written_to_through_a_link_is_found_and_healed() {
     std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
     fixture.uv("first", &["sync", "--quiet", "--frozen"]);
     assert_eq!(fixture.imported(), ALL, "uv fetched it anew");
-    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     assert_eq!(saved.saved.iter().map(|saved| saved.name.as_str()).collect::<Vec<_>>(), ["beta 2.0"]);
-    assert!(store.verify(&Silent).is_sound());
+    assert!(store.verify_entries(&NoProgress).is_clean());
 }
 
 #[test]
 fn a_file_lost_from_the_uv_cache_is_put_back() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
-    store.restore(&Wanted::All, &fixture.cache("second"), &Silent);
-    let (pointers, _) = fixture.cache("second").scan();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
+    store.restore_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress);
+    let (pointers, _) = fixture.cache("second").scan_wheels();
     let beta = pointers.iter().find(|pointer| pointer.name == "beta 2.0").unwrap();
-    std::fs::remove_file(fixture.cache_dir("second").join(&beta.archive).join("beta/__init__.py")).unwrap();
-    let report = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    std::fs::remove_file(fixture.cache_dir("second").join(&beta.tree_path).join("beta/__init__.py")).unwrap();
+    let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     assert_eq!(
-        (report.damaged[0].path.as_str(), &report.damaged[0].wrong),
-        ("in the uv cache: beta/__init__.py", &Wrong::Missing)
+        (report.damaged[0].path.as_str(), &report.damaged[0].corruption),
+        ("in the uv cache: beta/__init__.py", &Corruption::Missing)
     );
     assert_eq!((report.restored.len(), report.here.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
@@ -60,7 +60,7 @@ fn a_damaged_uv_cache_is_not_taken_in() {
     let fixture = Fixture::new();
     let store = fixture.store();
     poison(&fixture.installed("beta/__init__.py"));
-    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     assert_eq!(saved.saved.len(), 3, "{saved:?}");
     assert_eq!(saved.not_saved.len(), 1);
     assert_eq!(saved.not_saved[0].name, "beta 2.0");
@@ -71,21 +71,21 @@ fn a_damaged_uv_cache_is_not_taken_in() {
 fn verify_names_each_file_and_repair_fetches_anew() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
-    let ids = store.entries();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
+    let ids = store.entry_ids();
     let of = |name: &str| {
-        let id = ids.iter().find(|id| store.head(id).unwrap().name.starts_with(name)).unwrap();
-        store.entry(id).unwrap().unwrap().tree()
+        let id = ids.iter().find(|id| store.entry_meta(id).unwrap().name.starts_with(name)).unwrap();
+        store.open_entry(id).unwrap().unwrap().tree_path()
     };
     let (alpha, many) = (of("alpha"), of("many"));
     std::fs::remove_file(alpha.join("alpha/run.sh")).unwrap();
     fs_err::write(alpha.join("extra.py"), "import os\n").unwrap();
     poison(&many.join("many/data/3/3.txt"));
-    let report = store.verify(&Silent);
+    let report = store.verify_entries(&NoProgress);
     let told: Vec<(String, String, String)> = report
         .damaged
         .iter()
-        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.wrong.to_string()))
+        .map(|damage| (damage.name.clone(), damage.path.clone(), damage.corruption.to_string()))
         .collect();
     let one = |name: &str, path: &str, wrong: &str| (name.to_owned(), path.to_owned(), wrong.to_owned());
     assert_eq!(told.len(), 3, "{told:?}");
@@ -93,11 +93,11 @@ fn verify_names_each_file_and_repair_fetches_anew() {
     assert_eq!(told[1], one("alpha 1.0", "extra.py", "not listed"));
     assert_eq!((told[2].0.as_str(), told[2].1.as_str()), ("many 1.5", "many/data/3/3.txt"));
 
-    let uv = noxide::cache::Uv::at(crate::support::venv().join("bin/uv"));
-    let with = noxide::cache::store::Repair { uv: Some(&uv), project: fixture.project.root() };
-    let repaired = store.repair(&report.damaged, &with);
+    let uv = noxide::cache::Uv::from_path(crate::support::venv().join("bin/uv"));
+    let with = noxide::cache::store::RepairContext { uv: Some(&uv), project: fixture.project.root() };
+    let repaired = store.repair_entries(&report.damaged, &with);
     assert_eq!(repaired.iter().map(|one| (one.name.as_str(), one.healed)).collect::<Vec<_>>().len(), 2);
     assert!(repaired.iter().all(|one| one.healed && one.aside.is_some()), "{repaired:?}");
-    assert!(store.verify(&Silent).is_sound());
+    assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(store.status().aside.len(), 2);
 }

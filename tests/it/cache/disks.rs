@@ -1,7 +1,7 @@
 //! Full disks, read-only stores, stores on another file system.
 #![cfg(target_os = "linux")]
 
-use noxide::cache::{Silent, Store, Wanted};
+use noxide::cache::{NoProgress, PackageSelection, Store};
 
 use super::fixture::{ALL, Fixture, ended};
 use crate::survive_disk::{Mounted, mount};
@@ -20,10 +20,10 @@ fn a_full_disk_keeps_what_fits_and_nothing_half() {
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("not saved: many 1.5"), "{out}{err}");
     let store = fixture.store();
-    let report = store.verify(&Silent);
-    assert!(report.is_sound() && report.entries > 0, "{report:?}");
-    assert!(store.entries().iter().all(|id| store.head(id).unwrap().name != "many 1.5"));
-    let restored = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    let report = store.verify_entries(&NoProgress);
+    assert!(report.is_clean() && report.entries > 0, "{report:?}");
+    assert!(store.entry_ids().iter().all(|id| store.entry_meta(id).unwrap().name != "many 1.5"));
+    let restored = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert!(restored.misses.iter().any(|miss| miss.name == "many 1.5"), "{restored:?}");
     assert_eq!(restored.link, Some("copy"), "from one file system to another");
     fixture.uv("second", &["sync", "--quiet", "--frozen", "--reinstall"]);
@@ -54,8 +54,8 @@ fn a_file_at_its_limit_is_a_full_disk() {
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.starts_with("saved 1 wheel: ") && out.contains("not saved: big 1.0: "), "{out}{err}");
     let store = fixture.store();
-    assert!(store.verify(&Silent).is_sound());
-    let names: Vec<String> = store.entries().iter().map(|id| store.head(id).unwrap().name).collect();
+    assert!(store.verify_entries(&NoProgress).is_clean());
+    let names: Vec<String> = store.entry_ids().iter().map(|id| store.entry_meta(id).unwrap().name).collect();
     assert_eq!(names, ["alpha 1.0"], "nothing of the other is left");
     let (code, out, err) = ended(&mut fixture.noxide("first", &["save"]));
     assert!(code == 0 && out.starts_with("saved 1 wheel: "), "without the limit it is taken: {out}{err}");
@@ -67,13 +67,14 @@ fn a_read_only_store_serves_and_takes_nothing() {
     let place = fixture.project.beside().join("store");
     let Some(_mounted) = Mounted::new(&place, "20m") else { return };
     let store = fixture.store();
-    let Wanted::These(all) = fixture.wanted() else { panic!() };
-    let some = Wanted::These(all.iter().filter(|package| !package.name.starts_with("beta")).cloned().collect());
-    store.save(&some, &fixture.cache("first"), &Silent).unwrap();
+    let PackageSelection::Only(all) = fixture.wanted() else { panic!() };
+    let some =
+        PackageSelection::Only(all.iter().filter(|package| !package.name.starts_with("beta")).cloned().collect());
+    store.save_wheels(&some, &fixture.cache("first"), &NoProgress).unwrap();
     assert!(mount(&["-o", "remount,ro"], &place));
     let store = Store::open(&fixture.options).unwrap();
     assert!(!store.is_writable());
-    let report = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len()), (3, 1), "{report:?}");
     std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
     fixture.uv("second", &["sync", "--quiet", "--frozen"]);

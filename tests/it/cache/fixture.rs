@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use noxide::cache::uv::Known;
-use noxide::cache::{CacheOptions, Store, Uv, UvCache, Wanted};
+use noxide::cache::uv::UvLayoutSupport;
+use noxide::cache::{CacheOptions, PackageSelection, Store, Uv, UvCache};
 use serde_json::{Value, json};
 
 use crate::support::{Project, must, python, settings, venv};
@@ -97,10 +97,10 @@ impl Fixture {
     }
 
     pub(crate) fn cache(&self, cache: &str) -> UvCache {
-        let uv = Uv::at(venv().join("bin/uv"));
-        match uv.layout(&self.store()) {
-            Known::Known(layout) => UvCache::new(self.cache_dir(cache), layout),
-            Known::Unknown { why } => panic!("{why}"),
+        let uv = Uv::from_path(venv().join("bin/uv"));
+        match uv.detect_layout(&self.store()) {
+            UvLayoutSupport::Known(layout) => UvCache::new(self.cache_dir(cache), layout),
+            UvLayoutSupport::Unknown { why } => panic!("{why}"),
         }
     }
 
@@ -116,8 +116,8 @@ impl Fixture {
         Store::open(&self.options).unwrap()
     }
 
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted::of_lock(&self.project.read("uv.lock"))
+    pub(crate) fn wanted(&self) -> PackageSelection {
+        PackageSelection::from_uv_lock(&self.project.read("uv.lock"))
     }
 
     /// A new environment from the cache of that name, without network; gives what Python says of the packages.

@@ -4,9 +4,9 @@ use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use noxide::cache::store::{Damage, EntryId, Kind, Published, Wrong};
-use noxide::cache::{CacheOptions, Silent, Store, Wanted};
-use noxide::fs::{Linker, Sha256, base64_url};
+use noxide::cache::store::{Corruption, EntryDamage, EntryId, EntryKind, PublishOutcome};
+use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
+use noxide::fs::{FileLinker, Sha256Digest, encode_base64_url};
 
 use super::fixture::Fixture;
 
@@ -18,32 +18,39 @@ struct Own {
 impl Own {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options =
-            CacheOptions { dir: Some(folder.path().join("store")), max_entry: 1_000_000, ..CacheOptions::default() };
+        let options = CacheOptions {
+            dir: Some(folder.path().join("store")),
+            max_entry_size: 1_000_000,
+            ..CacheOptions::default()
+        };
         Self { store: Store::open(&options).unwrap(), folder }
     }
 
     fn id(&self) -> EntryId {
-        EntryId::wheel(Sha256::of(b"some wheel"))
+        EntryId::for_wheel(Sha256Digest::hash_bytes(b"some wheel"))
     }
 
     /// A small wheel comes in, with what `more` adds to it and to its RECORD.
-    fn comes_in(&self, more: &[(&str, &[u8])], record: &str) -> Result<Published, Vec<Damage>> {
-        let mut incoming = self.store.incoming(&self.id(), "wheel 1").unwrap();
+    fn comes_in(&self, more: &[(&str, &[u8])], record: &str) -> Result<PublishOutcome, Vec<EntryDamage>> {
+        let mut incoming = self.store.stage_entry(&self.id(), "wheel 1").unwrap();
         let one = |damage| vec![damage];
         let mut text = record.to_owned();
         for (path, bytes) in [("a.py", &b"A = 1\n"[..])].iter().chain(more) {
-            incoming.file(path, false, bytes.len() as u64, &mut &**bytes).map_err(one)?;
-            text.push_str(&format!("{path},sha256={},{}\n", base64_url(&Sha256::of(bytes).0), bytes.len()));
+            incoming.add_file(path, false, bytes.len() as u64, &mut &**bytes).map_err(one)?;
+            text.push_str(&format!(
+                "{path},sha256={},{}\n",
+                encode_base64_url(&Sha256Digest::hash_bytes(bytes).0),
+                bytes.len()
+            ));
         }
         let bytes = text.as_bytes();
-        incoming.file("wheel-1.dist-info/RECORD", false, bytes.len() as u64, &mut { bytes }).map_err(one)?;
+        incoming.add_file("wheel-1.dist-info/RECORD", false, bytes.len() as u64, &mut { bytes }).map_err(one)?;
         incoming.publish(None)
     }
 
     fn is_empty(&self) -> bool {
         let work = std::fs::read_dir(self.store.root().join("work")).into_iter().flatten().count();
-        self.store.entries().is_empty() && work == 0
+        self.store.entry_ids().is_empty() && work == 0
     }
 }
 
@@ -53,31 +60,34 @@ fn what_comes_in_hostile_is_refused() {
     let wrong = |more: &[(&str, &[u8])], record: &str| {
         let damage = own.comes_in(more, record).unwrap_err().remove(0);
         assert!(own.is_empty(), "{damage:?}");
-        (damage.path, damage.wrong)
+        (damage.path, damage.corruption)
     };
     for path in ["../out.py", "/etc/cron.d/out", "a/../../out", "", "a//b", "nul\0"] {
-        assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Wrong::Path));
+        assert_eq!(wrong(&[(path, b"x")], ""), (path.to_owned(), Corruption::InvalidPath));
     }
     assert!(!own.folder.path().join("out.py").exists());
-    assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Wrong::Missing));
-    assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Wrong::Path));
-    assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Wrong::TooLarge { limit: 1_000_000, of: "bytes" });
-    assert!(matches!(wrong(&[("a.py", b"twice")], "").1, Wrong::Unreadable(_)));
-    assert!(matches!(own.comes_in(&[], "").unwrap(), Published::New(_)));
-    assert_eq!(own.comes_in(&[], "").unwrap(), Published::AlreadyThere);
+    assert_eq!(wrong(&[], "gone.py,sha256=x,1\n"), ("gone.py".to_owned(), Corruption::Missing));
+    assert_eq!(wrong(&[], "../../gone.py,,\n"), ("../../gone.py".to_owned(), Corruption::InvalidPath));
+    assert_eq!(wrong(&[("big", &vec![0; 1_000_001])], "").1, Corruption::TooLarge { limit: 1_000_000, unit: "bytes" });
+    assert!(matches!(wrong(&[("a.py", b"twice")], "").1, Corruption::Unreadable(_)));
+    assert!(matches!(own.comes_in(&[], "").unwrap(), PublishOutcome::New(_)));
+    assert_eq!(own.comes_in(&[], "").unwrap(), PublishOutcome::AlreadyExists);
 }
 
 #[test]
 fn streams_shorter_or_longer_than_told_are_refused() {
     let own = Own::new();
-    let mut incoming = own.store.incoming(&own.id(), "wheel 1").unwrap();
-    let damage = incoming.file("a", false, 10, &mut &b"short"[..]).unwrap_err();
-    assert_eq!(damage.wrong, Wrong::Size { listed: 10, found: 5 });
+    let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
+    let damage = incoming.add_file("a", false, 10, &mut &b"short"[..]).unwrap_err();
+    assert_eq!(damage.corruption, Corruption::SizeMismatch { listed: 10, found: 5 });
     // What never ends is read to one byte more than it should have.
-    let damage = incoming.file("b", false, 10, &mut std::io::repeat(0)).unwrap_err();
-    assert_eq!(damage.wrong, Wrong::Size { listed: 10, found: 11 });
+    let damage = incoming.add_file("b", false, 10, &mut std::io::repeat(0)).unwrap_err();
+    assert_eq!(damage.corruption, Corruption::SizeMismatch { listed: 10, found: 11 });
     let mut failing = std::io::repeat(0).take(3).chain(Broken);
-    assert!(matches!(incoming.file("c", false, 10, &mut failing).unwrap_err().wrong, Wrong::Unreadable(_)));
+    assert!(matches!(
+        incoming.add_file("c", false, 10, &mut failing).unwrap_err().corruption,
+        Corruption::Unreadable(_)
+    ));
 }
 
 struct Broken;
@@ -91,19 +101,29 @@ impl Read for Broken {
 #[test]
 fn links_stay_inside_and_nothing_goes_through_them() {
     let own = Own::new();
-    let id = EntryId::new(Kind::Folder, "some-folder").unwrap();
-    let mut incoming = own.store.incoming(&id, "folder").unwrap();
+    let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
+    let mut incoming = own.store.stage_entry(&id, "folder").unwrap();
     for target in ["/etc", "../../x", "a/../../x", ""] {
-        assert_eq!(incoming.link("l", target).unwrap_err().wrong, Wrong::OutwardLink(target.to_owned()));
+        assert_eq!(
+            incoming.add_symlink("l", target).unwrap_err().corruption,
+            Corruption::EscapingSymlink(target.to_owned())
+        );
     }
-    incoming.link("inside", "sub").unwrap();
-    assert_eq!(incoming.file("inside/x", false, 1, &mut &b"x"[..]).unwrap_err().wrong, Wrong::Path);
-    incoming.folder("sub").unwrap();
-    assert_eq!(incoming.folder("../sub").unwrap_err().wrong, Wrong::Path);
-    incoming.file("run", true, 1, &mut &b"x"[..]).unwrap();
-    assert!(!own.store.has(&id));
+    incoming.add_symlink("inside", "sub").unwrap();
+    assert_eq!(
+        incoming.add_file("inside/x", false, 1, &mut &b"x"[..]).unwrap_err().corruption,
+        Corruption::InvalidPath
+    );
+    incoming.add_empty_folder("sub").unwrap();
+    assert_eq!(incoming.add_empty_folder("../sub").unwrap_err().corruption, Corruption::InvalidPath);
+    incoming.add_file("run", true, 1, &mut &b"x"[..]).unwrap();
+    assert!(!own.store.has_entry(&id));
     let other = "0".repeat(64);
-    assert_eq!(incoming.publish(Some(&other)).unwrap_err()[0].wrong, Wrong::Content, "not the tree it should be");
+    assert_eq!(
+        incoming.publish(Some(&other)).unwrap_err()[0].corruption,
+        Corruption::ContentMismatch,
+        "not the tree it should be"
+    );
     assert!(own.is_empty());
 }
 
@@ -113,21 +133,30 @@ fn devices_pipes_and_setuid_are_not_taken() {
     let adopt = |make: &dyn Fn(&PathBuf)| {
         let from = tempfile::tempdir().unwrap();
         make(&from.path().join("it"));
-        let mut incoming = own.store.incoming(&own.id(), "wheel 1").unwrap();
-        incoming.adopt(from.path(), &Linker::new()).map(|()| incoming.publish(None)).unwrap_err().wrong
+        let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
+        incoming.import_tree(from.path(), &FileLinker::new()).map(|()| incoming.publish(None)).unwrap_err().corruption
     };
-    assert_eq!(adopt(&|path| rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap()), Wrong::FileKind);
-    assert_eq!(adopt(&|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())), Wrong::FileKind);
-    assert_eq!(adopt(&|path| symlink("/etc/passwd", path).unwrap()), Wrong::OutwardLink("/etc/passwd".to_owned()));
+    assert_eq!(
+        adopt(&|path| rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap()),
+        Corruption::FileTypeMismatch
+    );
+    assert_eq!(
+        adopt(&|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+        Corruption::FileTypeMismatch
+    );
+    assert_eq!(
+        adopt(&|path| symlink("/etc/passwd", path).unwrap()),
+        Corruption::EscapingSymlink("/etc/passwd".to_owned())
+    );
     let setuid = |path: &PathBuf| {
         fs_err::write(path, "x").unwrap();
         fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o4755)).unwrap();
     };
-    assert_eq!(adopt(&setuid), Wrong::Special);
+    assert_eq!(adopt(&setuid), Corruption::SpecialMode);
     assert!(own.is_empty());
-    let mut incoming = own.store.incoming(&own.id(), "x").unwrap();
-    let missing = incoming.adopt(&own.folder.path().join("none"), &Linker::new()).unwrap_err();
-    assert!(matches!(missing.wrong, Wrong::Unreadable(_) | Wrong::Missing), "{missing:?}");
+    let mut incoming = own.store.stage_entry(&own.id(), "x").unwrap();
+    let missing = incoming.import_tree(&own.folder.path().join("none"), &FileLinker::new()).unwrap_err();
+    assert!(matches!(missing.corruption, Corruption::Unreadable(_) | Corruption::Missing), "{missing:?}");
 }
 
 /// One after the other, entries in the store are made harmful; uv's cache gets nothing of it, and the run goes on.
@@ -188,20 +217,23 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     ];
     for (number, (said, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();
-        store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
-        let id = store.entries().into_iter().find(|id| store.head(id).unwrap().name == "alpha 1.0").unwrap();
-        let tree = store.entry(&id).unwrap().unwrap().tree();
+        store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
+        let id = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "alpha 1.0").unwrap();
+        let tree = store.open_entry(&id).unwrap().unwrap().tree_path();
         harm(&tree);
-        let told = store.verify(&Silent);
-        assert!(told.damaged.iter().any(|damage| damage.wrong.to_string().contains(said)), "{number}: {told:?}");
+        let told = store.verify_entries(&NoProgress);
+        assert!(told.damaged.iter().any(|damage| damage.corruption.to_string().contains(said)), "{number}: {told:?}");
         let cache = format!("cache-{number}");
-        let report = store.restore(&fixture.wanted(), &fixture.cache(&cache), &Silent);
+        let report = store.restore_wheels(&fixture.wanted(), &fixture.cache(&cache), &NoProgress);
         assert_eq!(report.restored.len(), 1, "{number}: {report:?}");
         assert_eq!(report.misses.len(), 1, "{number}: {report:?}");
         assert_eq!(report.misses[0].name, "alpha 1.0", "{number}: {report:?}");
-        assert!(!fixture.cache(&cache).scan().0.iter().any(|pointer| pointer.id == id), "uv will fetch it");
-        store.repair(&told.damaged, &noxide::cache::store::Repair { uv: None, project: fixture.project.root() });
-        assert!(store.verify(&Silent).is_sound(), "{number}");
+        assert!(!fixture.cache(&cache).scan_wheels().0.iter().any(|pointer| pointer.id == id), "uv will fetch it");
+        store.repair_entries(
+            &told.damaged,
+            &noxide::cache::store::RepairContext { uv: None, project: fixture.project.root() },
+        );
+        assert!(store.verify_entries(&NoProgress).is_clean(), "{number}");
     }
     assert_eq!(fs_err::read(&outside).unwrap(), b"secret");
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use noxide::cache::store::{EntryId, What};
-use noxide::cache::{Silent, Store, UvCache, Wanted};
+use noxide::cache::store::{EntryId, TreeNodeKind};
+use noxide::cache::{NoProgress, PackageSelection, Store, UvCache};
 
 use super::fixture::{ALL, Fixture};
 
@@ -48,7 +48,7 @@ fn killed_at_any_moment() {
             std::fs::remove_dir_all(fixture.store().root().join("entries")).unwrap();
         } else if number == 1 {
             // Restoring needs something to restore, and somewhere to put it.
-            fixture.store().save(&Wanted::All, &cache, &Silent).unwrap();
+            fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
             std::fs::remove_dir_all(fixture.cache_dir("second")).ok();
         }
         let mut command = fixture.noxide("first", verbs[number]);
@@ -66,24 +66,24 @@ fn killed_at_any_moment() {
     }
     assert!(killed.iter().all(|killed| *killed * 9 >= rounds), "most rounds hit it at work: {killed:?} of {rounds}");
     // After all that the store still serves.
-    fixture.store().save(&Wanted::All, &cache, &Silent).unwrap();
-    fixture.store().restore(&Wanted::All, &fixture.cache("second"), &Silent);
+    fixture.store().save_wheels(&PackageSelection::All, &cache, &NoProgress).unwrap();
+    fixture.store().restore_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress);
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert_eq!(leftovers(&fixture.cache_dir("second")), 0);
 }
 
 /// The store, opened anew, is sound and tidy; every tree that uv's cache points to is whole.
 fn check(store: &Store, second: &UvCache, round: u64) {
-    let report = store.verify(&Silent);
-    assert!(report.is_sound(), "round {round}: {report:?}");
+    let report = store.verify_entries(&NoProgress);
+    assert!(report.is_clean(), "round {round}: {report:?}");
     assert_eq!(leftovers(&store.root().join("work")), 0, "round {round}");
-    let known: Vec<EntryId> = store.entries();
-    for pointer in second.scan().0.iter().filter(|pointer| known.contains(&pointer.id)) {
-        let entry = store.entry(&pointer.id).unwrap().unwrap();
-        for item in &entry.listing.items {
-            let path = second.dir().join(&pointer.archive).join(&item.path);
-            let What::File { sha256, .. } = &item.what else { continue };
-            assert_eq!(noxide::fs::sha256_of(&path).unwrap().0, *sha256, "round {round}: {}", path.display());
+    let known: Vec<EntryId> = store.entry_ids();
+    for pointer in second.scan_wheels().0.iter().filter(|pointer| known.contains(&pointer.id)) {
+        let entry = store.open_entry(&pointer.id).unwrap().unwrap();
+        for item in &entry.manifest.nodes {
+            let path = second.dir().join(&pointer.tree_path).join(&item.path);
+            let TreeNodeKind::File { sha256, .. } = &item.kind else { continue };
+            assert_eq!(noxide::fs::sha256_file(&path).unwrap().0, *sha256, "round {round}: {}", path.display());
         }
     }
 }

@@ -44,7 +44,11 @@ fn what_pip_fetched_and_built_is_there_on_the_next_machine() {
     assert!(log.contains("Building wheel for source"), "{log}");
     let entries = || -> Vec<String> {
         let store = fixture.store();
-        store.entries().iter().map(|id| format!("{} {}", id.kind.as_str(), store.head(id).unwrap().name)).collect()
+        store
+            .entry_ids()
+            .iter()
+            .map(|id| format!("{} {}", id.kind.as_str(), store.entry_meta(id).unwrap().name))
+            .collect()
     };
     assert_eq!(entries(), ["folder pip's cache"]);
 

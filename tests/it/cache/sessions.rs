@@ -1,6 +1,6 @@
 //! `noxide cache restore -s` and `save -s`, and what a run's record says of each session.
 
-use noxide::cache::Silent;
+use noxide::cache::NoProgress;
 use serde_json::Value;
 
 use super::fixture::{Fixture, ended};
@@ -73,7 +73,7 @@ fn what_a_session_has_fetched_is_kept_while_it_runs() {
     fixture.project.write("noxfile.py", WAITS);
     let ran = run(&fixture, "cold", &[]);
     assert_eq!(used(&ran, "one").map(|(hits, misses, ..)| (hits, misses)), Some((0, 2)), "alpha and beta");
-    assert_eq!(fixture.store().entries().len(), 2);
+    assert_eq!(fixture.store().entry_ids().len(), 2);
 }
 
 /// A session whose install goes through a function, so that its words do not tell which group is meant.
@@ -99,7 +99,7 @@ fn what_the_words_do_not_tell_the_last_install_does() {
 fn sessions_are_restored_and_saved_by_name() {
     let fixture = project();
     run(&fixture, "first", &["--cache", "off"]);
-    assert!(fixture.store().entries().is_empty());
+    assert!(fixture.store().entry_ids().is_empty());
     let cache = |cache: &str, arguments: &[&str]| {
         let (code, out, err) = ended(&mut fixture.noxide(cache, arguments));
         (code, out, err)
@@ -131,7 +131,7 @@ fn sessions_are_restored_and_saved_by_name() {
     let said = "later  0 of 1 package here; never installed here; not had: source 0.3 (not in the store)\n";
     assert_eq!((code, out.as_str()), (1, said));
     let store = fixture.store();
-    let many = store.entries().into_iter().find(|id| store.head(id).unwrap().name == "many 1.5").unwrap();
+    let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();
     let kept = walkdir::WalkDir::new(store.root()).into_iter().flatten();
     let kept = kept.into_iter().find(|entry| entry.path().ends_with(many.id())).unwrap();
     std::fs::remove_dir_all(kept.path()).unwrap();
@@ -140,5 +140,5 @@ fn sessions_are_restored_and_saved_by_name() {
     let (code, out, _) = cache("third", &["restore", "-s", "plain"]);
     assert!(code == 0 && out.starts_with("nothing to restore"), "{out}");
     assert_eq!(cache("third", &["restore", "-s", "unknown"]).0, 2);
-    assert!(store.verify(&Silent).is_sound());
+    assert!(store.verify_entries(&NoProgress).is_clean());
 }

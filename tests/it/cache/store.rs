@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use noxide::cache::store::Kind;
-use noxide::cache::{Silent, Store, StoreError, Wanted};
+use noxide::cache::store::EntryKind;
+use noxide::cache::{NoProgress, PackageSelection, Store, StoreError};
 
 use super::fixture::{ALL, Fixture};
 
@@ -11,29 +11,29 @@ use super::fixture::{ALL, Fixture};
 fn uv_installs_offline_from_what_was_restored() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    let saved = store.save(&fixture.wanted(), &fixture.cache("first"), &Silent).unwrap();
+    let saved = store.save_wheels(&fixture.wanted(), &fixture.cache("first"), &NoProgress).unwrap();
     let names: Vec<&str> = saved.saved.iter().map(|saved| saved.name.as_str()).collect();
     assert_eq!(names, ["alpha 1.0", "beta 2.0", "many 1.5", "source 0.3"], "{saved:?}");
     assert!(saved.damaged.is_empty() && saved.strange == 0, "{saved:?}");
 
-    let report = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len(), report.here.len()), (4, 0, 0), "{report:?}");
     assert_eq!((report.files, report.bytes), (saved.files, saved.bytes));
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert!(!fixture.cache_dir("second").join("simple-v28").exists(), "nothing else was put there");
 
-    let again = store.restore(&fixture.wanted(), &fixture.cache("second"), &Silent);
+    let again = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert_eq!((again.restored.len(), again.here.len(), again.misses.len()), (0, 4, 0), "{again:?}");
-    let saved = store.save(&Wanted::All, &fixture.cache("second"), &Silent).unwrap();
+    let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress).unwrap();
     assert_eq!((saved.saved.len(), saved.known, saved.not_saved.len()), (0, 4, 0), "{saved:?}");
-    assert!(store.verify(&Silent).is_sound());
+    assert!(store.verify_entries(&NoProgress).is_clean());
 }
 
 #[test]
 fn files_are_shared_and_nothing_is_written_twice() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    let saved = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     let state = |path: &std::path::Path| {
         let entries = walkdir::WalkDir::new(path).sort_by_file_name();
         entries
@@ -45,41 +45,43 @@ fn files_are_shared_and_nothing_is_written_twice() {
             .collect::<Vec<_>>()
     };
     let before = state(&store.root().join("entries"));
-    let again = store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    let again = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     assert!(again.saved.is_empty() && again.bytes == 0);
     assert_eq!(state(&store.root().join("entries")), before, "nothing new, nothing written");
     if saved.link == Some("hardlink") {
-        let ids = store.entries();
-        let wheel = ids.iter().find(|id| id.kind == Kind::Wheel).unwrap();
-        let entry = store.entry(wheel).unwrap().unwrap();
-        let first = entry.listing.files().next().unwrap();
-        assert!(std::fs::metadata(entry.tree().join(&first.path)).unwrap().nlink() >= 2);
+        let ids = store.entry_ids();
+        let wheel = ids.iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
+        let entry = store.open_entry(wheel).unwrap().unwrap();
+        let first = entry.manifest.files().next().unwrap();
+        assert!(std::fs::metadata(entry.tree_path().join(&first.path)).unwrap().nlink() >= 2);
     }
     let status = store.status();
     assert_eq!((status.entries, status.files, status.bytes), (4, saved.files, saved.bytes));
-    assert_eq!(status.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), [Kind::Wheel, Kind::Built]);
+    assert_eq!(status.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), [EntryKind::Wheel, EntryKind::Built]);
 }
 
 #[test]
 fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    let Wanted::These(all) = fixture.wanted() else { panic!() };
+    let PackageSelection::Only(all) = fixture.wanted() else { panic!() };
     let only = |names: &[&str]| {
-        Wanted::These(all.iter().filter(|package| names.iter().any(|n| package.name.starts_with(n))).cloned().collect())
+        PackageSelection::Only(
+            all.iter().filter(|package| names.iter().any(|n| package.name.starts_with(n))).cloned().collect(),
+        )
     };
-    store.save(&only(&["alpha", "many"]), &fixture.cache("first"), &Silent).unwrap();
-    let report = store.restore(&only(&["alpha", "beta"]), &fixture.cache("second"), &Silent);
+    store.save_wheels(&only(&["alpha", "many"]), &fixture.cache("first"), &NoProgress).unwrap();
+    let report = store.restore_wheels(&only(&["alpha", "beta"]), &fixture.cache("second"), &NoProgress);
     assert_eq!(report.restored.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["alpha 1.0"]);
     assert_eq!(report.misses.len(), 1);
     assert_eq!((report.misses[0].name.as_str(), report.misses[0].reason.as_str()), ("beta 2.0", "not in the store"));
-    let here = store.restore(&only(&["beta"]), &fixture.cache("first"), &Silent);
+    let here = store.restore_wheels(&only(&["beta"]), &fixture.cache("first"), &NoProgress);
     assert_eq!((here.here.as_slice(), here.misses.len()), (&["beta 2.0".to_owned()][..], 0), "uv has it already");
 
     let mut layout = fixture.cache("first").layout().clone();
     layout.wheels = "wheels-v99".to_owned();
     let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
-    let report = store.restore(&only(&["alpha"]), &other, &Silent);
+    let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
     assert_eq!(report.misses[0].reason, "kept for wheels-v8, and this uv has wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
 }
@@ -103,10 +105,10 @@ fn a_store_of_another_version_or_without_a_place_is_refused() {
     let fixture = Fixture::new();
     fs_err::write(fixture.store().root().join("store.json"), "{\"version\": 9}").unwrap();
     let error = Store::open(&fixture.options).unwrap_err();
-    assert!(matches!(error, StoreError::Version { found: 9, .. }), "{error}");
+    assert!(matches!(error, StoreError::UnsupportedVersion { found_version: 9, .. }), "{error}");
     assert!(error.to_string().contains("version 9"));
     fs_err::write(fixture.options.dir.as_ref().unwrap().join("store.json"), "{").unwrap();
     assert!(matches!(Store::open(&fixture.options).unwrap_err(), StoreError::Unusable { .. }));
     let nowhere = noxide::cache::CacheOptions::default();
-    assert!(matches!(Store::open(&nowhere).unwrap_err(), StoreError::Nowhere));
+    assert!(matches!(Store::open(&nowhere).unwrap_err(), StoreError::NoLocation));
 }

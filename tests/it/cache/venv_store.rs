@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use noxide::cache::store::{Entry, KeptVenv, Kind, Miss, Why};
-use noxide::cache::{CacheOptions, Silent, Store, Wanted};
-use noxide::fs::Linker;
+use noxide::cache::store::{CacheMiss, EntryKind, PruneReason, StoreEntry, VenvSpec};
+use noxide::cache::{CacheOptions, NoProgress, PackageSelection, Store};
+use noxide::fs::FileLinker;
 
 use super::fixture::{ALL, Fixture};
 
 /// The project's environment, which uv made.
-fn kept(fixture: &Fixture, facts: &str) -> KeptVenv {
+fn kept(fixture: &Fixture, facts: &str) -> VenvSpec {
     let venv = fixture.project.root().join(".venv");
-    KeptVenv::new(&venv, &python(fixture), facts).unwrap()
+    VenvSpec::new(&venv, &python(fixture), facts).unwrap()
 }
 
 /// The interpreter that uv took.
@@ -36,14 +36,14 @@ fn remove(fixture: &Fixture) {
 /// A store that has the project's wheels and its environment.
 fn filled(fixture: &Fixture) -> Store {
     let store = fixture.store();
-    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     store.save_venv(&kept(fixture, "")).unwrap().unwrap();
     store
 }
 
-fn entries(store: &Store, kind: Kind) -> Vec<Entry> {
-    let ids = store.entries().into_iter().filter(|id| id.kind == kind);
-    ids.map(|id| store.entry(&id).unwrap().unwrap()).collect()
+fn entries(store: &Store, kind: EntryKind) -> Vec<StoreEntry> {
+    let ids = store.entry_ids().into_iter().filter(|id| id.kind == kind);
+    ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
 
 /// All that can be told of a tree: kind, permissions, bytes; times of what is no folder.
@@ -75,37 +75,40 @@ fn an_environment_comes_back_as_it_was() {
     std::fs::remove_file(fixture.installed("many/f600.py")).ok();
     let store = filled(&fixture);
     let before = state(&venv);
-    let entry = entries(&store, Kind::Venv).remove(0);
-    assert!(entry.listing.items.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
-    assert!(entry.listing.items.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
-    assert_eq!(entry.head.requires.len(), 4, "{:?}", entry.head);
+    let entry = entries(&store, EntryKind::Venv).remove(0);
+    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
+    assert!(entry.manifest.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
+    assert_eq!(entry.meta.requires.len(), 4, "{:?}", entry.meta);
     drop(entry);
     assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "nothing new, nothing written");
 
     remove(&fixture);
-    let restored = store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    let restored = store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
     assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
     let after = state(&venv);
     let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
     assert_eq!(differ.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
     assert_eq!(fixture.imported(), ALL);
-    let linker = Linker::new();
-    linker.put(&fixture.installed("many/__init__.py"), &fixture.project.beside().join("probe")).unwrap();
-    if linker.mode() == noxide::fs::LinkMode::Hardlink {
+    let linker = FileLinker::new();
+    linker.link_file(&fixture.installed("many/__init__.py"), &fixture.project.beside().join("probe")).unwrap();
+    if linker.current_mode() == noxide::fs::LinkMode::Hardlink {
         assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
-    let again = store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_err();
+    let again = store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_err();
     assert_eq!(again.reason, "there is one already");
     assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "it is known as it is");
-    assert!(store.verify(&Silent).is_sound());
-    assert_eq!(store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(), Some((Kind::Venv, 1)));
+    assert!(store.verify_entries(&NoProgress).is_clean());
+    assert_eq!(
+        store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(),
+        Some((EntryKind::Venv, 1))
+    );
 
     fs_err::write(venv.join("note"), "new").unwrap();
     store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
-    assert_eq!(entries(&store, Kind::Venv).len(), 1, "the newest counts, the older one is gone");
+    assert_eq!(entries(&store, EntryKind::Venv).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
-    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
 }
 
@@ -116,17 +119,17 @@ fn only_for_its_place_its_interpreter_and_its_facts() {
     let venv = fixture.project.root().join(".venv");
     let other = fixture.project.beside().join("other");
     std::fs::copy(python(&fixture), &other).unwrap();
-    let missed = |kept: KeptVenv| store.restore_venv(&kept, &Silent).unwrap_err().reason;
+    let missed = |kept: VenvSpec| store.restore_venv(&kept, &NoProgress).unwrap_err().reason;
     remove(&fixture);
-    assert_eq!(missed(KeptVenv::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), Miss::NEVER);
-    assert_eq!(missed(KeptVenv::new(&venv, &other, "").unwrap()), Miss::NEVER);
-    assert_eq!(missed(kept(&fixture, "other facts")), Miss::NEVER);
-    assert_eq!(KeptVenv::new(Path::new("relative"), &other, ""), None);
-    assert_eq!(KeptVenv::new(&venv, Path::new("/missing"), ""), None);
-    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    assert_eq!(missed(VenvSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), CacheMiss::NOT_STORED);
+    assert_eq!(missed(VenvSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
+    assert_eq!(missed(kept(&fixture, "other facts")), CacheMiss::NOT_STORED);
+    assert_eq!(VenvSpec::new(Path::new("relative"), &other, ""), None);
+    assert_eq!(VenvSpec::new(&venv, Path::new("/missing"), ""), None);
+    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
 
-    let refused = |kept: KeptVenv| store.save_venv(&kept).unwrap_err().reason;
-    assert_eq!(refused(KeptVenv::new(&venv, &other, "").unwrap()), "it was made for another interpreter");
+    let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
+    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was made for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
     assert_eq!(refused(kept(&fixture, "")), "a link out of its entry, to /etc/passwd");
     std::fs::remove_file(venv.join("out")).unwrap();
@@ -148,7 +151,7 @@ fn only_for_its_place_its_interpreter_and_its_facts() {
 fn a_file_written_to_through_a_link_is_found() {
     let fixture = Fixture::new();
     let store = fixture.store();
-    store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+    store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     let file = fixture.installed("many/__init__.py");
     if std::fs::metadata(&file).unwrap().nlink() < 2 {
         return; // this file system clones: nothing is shared
@@ -165,40 +168,40 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     let store = filled(&fixture);
     let venv = fixture.project.root().join(".venv");
     remove(&fixture);
-    let missed = || store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_err().reason;
+    let missed = || store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_err().reason;
     let python = python(&fixture);
     // One of its own files.
-    let tree = entries(&store, Kind::Venv).remove(0).tree();
+    let tree = entries(&store, EntryKind::Venv).remove(0).tree_path();
     let own = tree.join("pyvenv.cfg");
     let good = fs_err::read_to_string(&own).unwrap();
     fs_err::write(&own, good.replace("home", "hume")).unwrap();
-    let report = store.verify(&Silent);
+    let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
     assert_eq!(missed(), "damaged, put aside: pyvenv.cfg: other content than listed");
-    assert!(!venv.exists() && entries(&store, Kind::Venv).is_empty() && store.status().aside.len() == 1);
-    assert_eq!(missed(), Miss::NEVER);
+    assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().aside.len() == 1);
+    assert_eq!(missed(), CacheMiss::NOT_STORED);
 
     // A file of a wheel in it.
     fixture.sync_offline("first");
     let again = store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
     remove(&fixture);
-    let wheels = entries(&store, Kind::Wheel);
-    let many = wheels.iter().find(|wheel| wheel.head.name == "many 1.5").unwrap();
+    let wheels = entries(&store, EntryKind::Wheel);
+    let many = wheels.iter().find(|wheel| wheel.meta.name == "many 1.5").unwrap();
     let id = many.id.clone();
-    let module = many.tree().join("many/__init__.py");
+    let module = many.tree_path().join("many/__init__.py");
     let text = fs_err::read_to_string(&module).unwrap();
     fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
     drop(wheels);
     assert!(missed().ends_with("many/__init__.py: other content than listed"));
-    assert!(!venv.exists() && !store.has(&id));
+    assert!(!venv.exists() && !store.has_entry(&id));
     let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
     assert_eq!(missed(), format!("{id}, which is in it, is not in the store"));
-    assert!(store.verify(&Silent).is_sound(), "a wheel that is not here is no damage");
-    assert!(store.has(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
+    assert!(store.verify_entries(&NoProgress).is_clean(), "a wheel that is not here is no damage");
+    assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
     // What it is said to be made of.
-    let parts = entries(&store, Kind::Venv).remove(0).tree().join(".noxide-parts.json");
+    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-parts.json");
     fs_err::write(&parts, "{}").unwrap();
     assert!(missed().starts_with("damaged, put aside: .noxide-parts.json: no usable facts"), "put aside");
     assert!(python.exists());
@@ -209,8 +212,8 @@ fn an_environment_leaves_before_its_wheels_do() {
     let fixture = Fixture::new();
     let store = filled(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
-    for wheel in entries(&store, Kind::Wheel) {
-        let facts = wheel.tree().parent().unwrap().join("facts");
+    for wheel in entries(&store, EntryKind::Wheel) {
+        let facts = wheel.tree_path().parent().unwrap().join("facts");
         fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
@@ -220,10 +223,10 @@ fn an_environment_leaves_before_its_wheels_do() {
     };
     assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
     let all = with(1, 7);
-    assert_eq!((all.len(), all[0]), (5, (Kind::Venv, Why::Size)), "{all:?}");
-    let held = entries(&store, Kind::Venv);
+    assert_eq!((all.len(), all[0]), (5, (EntryKind::Venv, PruneReason::Size)), "{all:?}");
+    let held = entries(&store, EntryKind::Venv);
     let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
-    let report = store.prune(&store.plan_prune(), &Silent).unwrap();
+    let report = store.prune(&store.plan_prune(), &NoProgress).unwrap();
     assert_eq!((report.removed.len(), report.in_use.len()), (4, 1), "what is held stays: {report:?}");
     drop(held);
 }
@@ -234,11 +237,11 @@ fn a_store_on_another_file_system_keeps_environments_too() {
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
     fixture.options.dir = Some(elsewhere.path().join("store"));
     let store = filled(&fixture);
-    let entry = entries(&store, Kind::Venv).remove(0);
-    assert!(entry.listing.items.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
+    let entry = entries(&store, EntryKind::Venv).remove(0);
+    assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
     drop(entry);
     remove(&fixture);
-    store.restore_venv(&kept(&fixture, ""), &Silent).unwrap();
+    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fixture.imported(), ALL);
 }
 
@@ -252,7 +255,7 @@ fn at_work_until_killed() {
     let max_size = if *verb == "prune" { 1 } else { u64::MAX };
     let options = CacheOptions { dir: Some(store.into()), max_size, ..CacheOptions::default() };
     let store = Store::open(&options).unwrap();
-    let kept = KeptVenv::new(Path::new(venv), Path::new(python), "").unwrap();
+    let kept = VenvSpec::new(Path::new(venv), Path::new(python), "").unwrap();
     for round in 0.. {
         match *verb {
             "save" => {
@@ -263,9 +266,9 @@ fn at_work_until_killed() {
                 let gone = Path::new(venv).with_extension("gone");
                 std::fs::remove_dir_all(&gone).ok();
                 std::fs::rename(venv, gone).ok();
-                store.restore_venv(&kept, &Silent).unwrap();
+                store.restore_venv(&kept, &NoProgress).unwrap();
             }
-            _ => drop(store.prune(&store.plan_prune(), &Silent).unwrap()),
+            _ => drop(store.prune(&store.plan_prune(), &NoProgress).unwrap()),
         }
     }
 }
@@ -292,8 +295,8 @@ fn killed_while_environments_are_saved_and_restored() {
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9), "round {round}: it was at work");
         let store = store(u64::MAX);
-        let report = store.verify(&Silent);
-        assert!(report.is_sound(), "round {round}: {report:?}");
+        let report = store.verify_entries(&NoProgress);
+        assert!(report.is_clean(), "round {round}: {report:?}");
         assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "round {round}");
         if venv.exists() && verb == "restore" {
             assert_eq!(fixture.imported(), ALL, "round {round}: whole or not at all");
@@ -301,11 +304,11 @@ fn killed_while_environments_are_saved_and_restored() {
         // The next restore finds its way, and removes what was left.
         if verb == "prune" {
             fixture.sync_offline("first");
-            store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+            store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
             store.save_venv(&kept(&fixture, "")).unwrap();
         }
         std::fs::remove_dir_all(&venv).ok();
-        store.restore_venv(&kept(&fixture, ""), &Silent).unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
+        store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
         let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
     }

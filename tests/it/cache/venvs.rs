@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use noxide::record::InstallUse;
+use noxide::record::InstallStats;
 
 use super::fixture::Fixture;
 use crate::ran::{Ran, end, noxide, record};
@@ -31,7 +31,7 @@ fn command(fixture: &Fixture, arguments: &str) -> Command {
 fn run(fixture: &Fixture, arguments: &str) -> (Ran, (u32, u32)) {
     let ran = end(command(fixture, arguments));
     assert!(ran.code == 0 && ran.text.contains("found 1.0 1.5"), "{}", ran.text);
-    let install: InstallUse = record(&fixture.project).sessions[0].result.as_ref().unwrap().install.unwrap();
+    let install: InstallStats = record(&fixture.project).sessions[0].result.as_ref().unwrap().install.unwrap();
     (ran, (install.commands, install.skipped))
 }
 
@@ -125,9 +125,9 @@ fn what_is_elsewhere_or_held_more_is_not_taken_for_it() {
     // What is damaged is told, and costs no more than an install.
     forget(&fixture);
     let store = fixture.store();
-    let ids = store.entries().into_iter().filter(|id| id.kind == noxide::cache::store::Kind::Venv);
-    for entry in ids.map(|id| store.entry(&id).unwrap().unwrap()) {
-        fs_err::write(entry.tree().join("pyvenv.cfg"), "uv = 1\n").unwrap();
+    let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Venv);
+    for entry in ids.map(|id| store.open_entry(&id).unwrap().unwrap()) {
+        fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }
     let (ran, counts) = run(&fixture, "");
     let said = "environment of one not restored: damaged, put aside: pyvenv.cfg:";

@@ -7,84 +7,88 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use noxide::cache::{ActionsV2, Backend, BackendError, Client, Directory, Mode, Patience, Payload, Tiered, open};
+use noxide::cache::{
+    AccessMode, ActionsCacheV2, BackendError, CacheBackend, DirectoryBackend, HttpClient, RequestBody, RetryBudget,
+    TieredBackend, open_backend,
+};
 use serde_json::{Value, json};
 
 use super::server::{Asked, Given, Program, Server, free_port};
 use crate::support::{must, once};
 
-fn client() -> Client {
-    Client::new(Patience::new(Duration::from_secs(30)))
+fn client() -> HttpClient {
+    HttpClient::new(RetryBudget::new(Duration::from_secs(30)))
 }
 
 /// What every backend does, whatever lies behind it.
-fn contract(backend: &dyn Backend, run: &str) {
-    let title = backend.title();
+fn contract(backend: &dyn CacheBackend, run: &str) {
+    let title = backend.display_name();
     let key = |name: &str| format!("nx1-test/{run}-{name}");
-    assert_eq!(backend.get(&key("none"), 0..10).unwrap(), None, "{title}");
-    assert!(backend.list(&key("none")).unwrap().is_empty(), "{title}");
+    assert_eq!(backend.get_range(&key("none"), 0..10).unwrap(), None, "{title}");
+    assert!(backend.list_objects(&key("none")).unwrap().is_empty(), "{title}");
 
-    backend.put(&key("a1"), Payload::Bytes(b"0123456789")).unwrap();
+    backend.put_object(&key("a1"), RequestBody::Bytes(b"0123456789")).unwrap();
     for (range, want) in
         [(0..10, "0123456789"), (2..5, "234"), (8..99, "89"), (0..100, "0123456789"), (3..3, ""), (50..60, "")]
     {
-        let got = backend.get(&key("a1"), range.clone()).unwrap();
+        let got = backend.get_range(&key("a1"), range.clone()).unwrap();
         assert_eq!(got.as_deref(), Some(want.as_bytes()), "{title} {range:?}");
     }
     // A key that begins like another one is not that one.
-    assert_eq!(backend.get(&key("a"), 0..10).unwrap(), None, "{title}");
+    assert_eq!(backend.get_range(&key("a"), 0..10).unwrap(), None, "{title}");
     // Once more under the same key, as by a run beside us.
-    backend.put(&key("a1"), Payload::Bytes(b"0123456789")).unwrap();
-    assert_eq!(backend.get(&key("a1"), 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()), "{title}");
+    backend.put_object(&key("a1"), RequestBody::Bytes(b"0123456789")).unwrap();
+    assert_eq!(backend.get_range(&key("a1"), 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()), "{title}");
 
     // Larger than one piece of any protocol, from the middle of a file.
     let mut file = tempfile::tempfile().unwrap();
     let bytes: Vec<u8> = (0..20_u64 << 20).map(|at| ((at * 31) >> 7) as u8).collect();
     file.write_all(&bytes).unwrap();
-    let payload = Payload::File { file: &file, from: 5, len: bytes.len() as u64 - 5 };
-    backend.put(&key("big"), payload).unwrap();
+    let payload = RequestBody::File { file: &file, offset: 5, len: bytes.len() as u64 - 5 };
+    backend.put_object(&key("big"), payload).unwrap();
     for range in [0..3_u64, 8_388_600..8_388_620, bytes.len() as u64 - 9..bytes.len() as u64] {
         let want = &bytes[5 + range.start as usize..(5 + range.end as usize).min(bytes.len())];
-        assert_eq!(backend.get(&key("big"), range.clone()).unwrap().as_deref(), Some(want), "{title} {range:?}");
+        assert_eq!(backend.get_range(&key("big"), range.clone()).unwrap().as_deref(), Some(want), "{title} {range:?}");
     }
 
-    let listed = backend.list(&key("a")).unwrap();
+    let listed = backend.list_objects(&key("a")).unwrap();
     assert_eq!(listed.iter().map(|object| object.key.clone()).collect::<Vec<_>>(), [key("a1")], "{title}");
-    assert!(backend.get("UPPER", 0..1).is_err() && backend.put("", Payload::None).is_err(), "{title}");
-    let abilities = backend.abilities();
-    if abilities.lists {
-        backend.put(&key("a2"), Payload::Bytes(b"x")).unwrap();
-        assert_eq!(backend.list(&key("")).unwrap().len(), 3, "{title}");
+    assert!(backend.get_range("UPPER", 0..1).is_err() && backend.put_object("", RequestBody::None).is_err(), "{title}");
+    let abilities = backend.capabilities();
+    if abilities.lists_all {
+        backend.put_object(&key("a2"), RequestBody::Bytes(b"x")).unwrap();
+        assert_eq!(backend.list_objects(&key("")).unwrap().len(), 3, "{title}");
     }
-    if abilities.deletes {
-        backend.delete(&key("a1")).unwrap();
-        backend.delete(&key("a1")).unwrap();
-        assert_eq!(backend.get(&key("a1"), 0..10).unwrap(), None, "{title}");
+    if abilities.can_delete {
+        backend.delete_object(&key("a1")).unwrap();
+        backend.delete_object(&key("a1")).unwrap();
+        assert_eq!(backend.get_range(&key("a1"), 0..10).unwrap(), None, "{title}");
     } else {
-        assert!(backend.delete(&key("a1")).is_err());
+        assert!(backend.delete_object(&key("a1")).is_err());
     }
 }
 
 #[test]
 fn a_folder_and_tiers_of_folders() {
     let folder = tempfile::tempdir().unwrap();
-    contract(&Directory::new(folder.path().join("one")), "d");
-    let tiers: Vec<Box<dyn Backend>> =
-        ["near", "far"].map(|name| Box::new(Directory::new(folder.path().join(name))) as Box<dyn Backend>).into();
-    contract(&Tiered::new(tiers), "t");
+    contract(&DirectoryBackend::new(folder.path().join("one")), "d");
+    let tiers: Vec<Box<dyn CacheBackend>> = ["near", "far"]
+        .map(|name| Box::new(DirectoryBackend::new(folder.path().join(name))) as Box<dyn CacheBackend>)
+        .into();
+    contract(&TieredBackend::new(tiers), "t");
     // What only the far one has is found; a near one that fails does not matter.
-    let far = Directory::new(folder.path().join("far"));
-    far.put("only", Payload::Bytes(b"far")).unwrap();
+    let far = DirectoryBackend::new(folder.path().join("far"));
+    far.put_object("only", RequestBody::Bytes(b"far")).unwrap();
     fs_err::write(folder.path().join("broken"), "a file").unwrap();
     fs_err::create_dir_all(folder.path().join("near/only")).unwrap();
-    let tiers: Vec<Box<dyn Backend>> = ["near", "broken", "far"]
-        .map(|name| Box::new(Directory::new(folder.path().join(name))) as Box<dyn Backend>)
+    let tiers: Vec<Box<dyn CacheBackend>> = ["near", "broken", "far"]
+        .map(|name| Box::new(DirectoryBackend::new(folder.path().join(name))) as Box<dyn CacheBackend>)
         .into();
-    let tiered = Tiered::new(tiers);
-    assert_eq!(tiered.get("only", 0..9).unwrap().as_deref(), Some(b"far".as_slice()));
-    assert!(tiered.get("nothing", 0..9).unwrap().is_none() && tiered.title().contains(", then "));
-    tiered.put("more", Payload::Bytes(b"x")).unwrap();
-    assert!(far.get("more", 0..1).unwrap().is_some());
+    let tiered = TieredBackend::new(tiers);
+    assert_eq!(tiered.get_range("only", 0..9).unwrap().as_deref(), Some(b"far".as_slice()));
+    assert!(tiered.get_range("nothing", 0..9).unwrap().is_none() && tiered.display_name().contains(", then "));
+    tiered.put_object("more", RequestBody::Bytes(b"x")).unwrap();
+    assert!(far.get_range("more", 0..1).unwrap().is_some());
 }
 
 /// act's cache server, up while this lives; the kit lies in the test folder between runs.
@@ -135,7 +139,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
     let work = acttools("acttools-cache");
     let folder = tempfile::tempdir().unwrap();
     let act = Act::start(&work, folder.path().join("env"));
-    let backend = open("actions", &|name| act.variables.get(name).cloned()).unwrap().unwrap();
+    let backend = open_backend("actions", &|name| act.variables.get(name).cloned()).unwrap().unwrap();
     let run = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_ascii_lowercase();
     contract(backend.as_ref(), &run);
 
@@ -160,7 +164,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
     let restored = official(&["restore", &key, "tree"]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     assert_eq!(fs_err::read_to_string(tree.join("file")).unwrap(), "content");
-    assert_eq!(backend.get(&key, 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()));
+    assert_eq!(backend.get_range(&key, 0..10).unwrap().as_deref(), Some(b"0123456789".as_slice()));
 }
 
 #[test]
@@ -193,15 +197,15 @@ fn s3_servers_of_two_makes() {
                 .unwrap();
             std::io::copy(&mut &made, &mut std::io::sink()).unwrap();
         }
-        let backend = open("s3://bucket/pre/fix", &variables("secret")).unwrap().unwrap();
+        let backend = open_backend("s3://bucket/pre/fix", &variables("secret")).unwrap().unwrap();
         contract(backend.as_ref(), "s3");
-        let bare = open("s3://bucket", &variables("secret")).unwrap().unwrap();
-        assert_eq!(bare.list("pre/fix/nx1-test/s3-a").unwrap().len(), 1);
+        let bare = open_backend("s3://bucket", &variables("secret")).unwrap().unwrap();
+        assert_eq!(bare.list_objects("pre/fix/nx1-test/s3-a").unwrap().len(), 1);
         if port == first {
-            let wrong = open("s3://bucket", &variables("wrong")).unwrap().unwrap();
-            assert!(matches!(wrong.get("a", 0..1), Err(BackendError::Refused(_))));
+            let wrong = open_backend("s3://bucket", &variables("wrong")).unwrap().unwrap();
+            assert!(matches!(wrong.get_range("a", 0..1), Err(BackendError::Refused(_))));
             // A refused key is not tried again and again.
-            assert!(wrong.get("a", 0..1).unwrap_err().to_string().contains("refused"));
+            assert!(wrong.get_range("a", 0..1).unwrap_err().to_string().contains("refused"));
         }
     }
 }
@@ -293,11 +297,11 @@ fn version_2_of_the_actions_service() {
     let hub = Arc::new(Mutex::new(Hub::default()));
     let server = Server::new(move |asked| hub.lock().unwrap().answer(asked));
     let results = format!("{}/some/path/", server.base);
-    contract(&ActionsV2::new(client(), &results, "token", Mode::All), "v2");
-    let reader = ActionsV2::new(client(), &results, "token", Mode::Read);
-    assert!(matches!(reader.put("a", Payload::Bytes(b"x")), Err(BackendError::Mode(_))));
-    let writer = ActionsV2::new(client(), &results, "token", Mode::Write);
-    assert!(matches!(writer.get("a", 0..1), Err(BackendError::Mode(_))));
+    contract(&ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadWrite), "v2");
+    let reader = ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadOnly);
+    assert!(matches!(reader.put_object("a", RequestBody::Bytes(b"x")), Err(BackendError::Unsupported(_))));
+    let writer = ActionsCacheV2::new(client(), &results, "token", AccessMode::WriteOnly);
+    assert!(matches!(writer.get_range("a", 0..1), Err(BackendError::Unsupported(_))));
 }
 
 /// Azurite with its client library, as npm has them.
@@ -334,5 +338,5 @@ fn version_2_with_the_blobs_of_azure() {
     let container = must(sign.current_dir(&kit).args(["--input-type=module", "-e", SIGN, &endpoint])).trim().to_owned();
     let hub = Mutex::new(Hub { container: Some(container), ..Hub::default() });
     let server = Server::new(move |asked| hub.lock().unwrap().answer(asked));
-    contract(&ActionsV2::new(client(), &server.base, "token", Mode::All), "azure");
+    contract(&ActionsCacheV2::new(client(), &server.base, "token", AccessMode::ReadWrite), "azure");
 }

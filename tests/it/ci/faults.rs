@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use noxide::cache::{ActionsV1, Backend, BackendError, Client, Credentials, Mode, Patience, S3, S3Place};
+use noxide::cache::{
+    AccessMode, ActionsCacheV1, BackendError, CacheBackend, HttpClient, RetryBudget, S3Backend, S3Credentials,
+    S3Location,
+};
 
 use super::server::{Asked, Given, Server};
 
@@ -25,9 +28,9 @@ fn v1(download: impl Fn(&Asked, usize) -> Given + Send + Sync + 'static) -> (Ser
     (server, count)
 }
 
-fn backend(server: &Server, seconds: u64) -> ActionsV1 {
-    let client = Client::new(Patience::new(Duration::from_secs(seconds)));
-    ActionsV1::new(client, &format!("{}/", server.base), "token", Mode::All)
+fn backend(server: &Server, seconds: u64) -> ActionsCacheV1 {
+    let client = HttpClient::new(RetryBudget::new(Duration::from_secs(seconds)));
+    ActionsCacheV1::new(client, &format!("{}/", server.base), "token", AccessMode::ReadWrite)
 }
 
 fn why(result: Result<Option<Vec<u8>>, BackendError>) -> String {
@@ -46,7 +49,7 @@ fn what_passes_is_tried_again() {
         _ => Given::ranged(asked, BYTES),
     });
     let begun = Instant::now();
-    assert_eq!(backend(&server, 30).get("a", 2..5).unwrap().as_deref(), Some(b"234".as_slice()));
+    assert_eq!(backend(&server, 30).get_range("a", 2..5).unwrap().as_deref(), Some(b"234".as_slice()));
     assert!(count.load(Ordering::SeqCst) == 3 && begun.elapsed() >= Duration::from_secs(1), "it waits as asked");
 }
 
@@ -54,12 +57,12 @@ fn what_passes_is_tried_again() {
 fn a_server_that_cannot_is_left_alone() {
     let (server, count) = v1(|_, _| Given::new(503, "down for good"));
     let backend = backend(&server, 30);
-    assert!(why(backend.get("a", 0..5)).contains("answered 503: down for good"));
+    assert!(why(backend.get_range("a", 0..5)).contains("answered 503: down for good"));
     for _ in 0..4 {
-        let _ = backend.get("a", 0..5);
+        let _ = backend.get_range("a", 0..5);
     }
     let before = count.load(Ordering::SeqCst);
-    let said = why(backend.get("a", 0..5));
+    let said = why(backend.get_range("a", 0..5));
     assert!(said.contains("given up after 8 failures in a row"), "{said}");
     assert_eq!(count.load(Ordering::SeqCst), before, "nobody asks any more");
 }
@@ -71,7 +74,7 @@ fn a_pause_beyond_all_patience_is_not_made() {
         wait.headers.push(("retry-after", "3600".to_owned()));
         wait
     });
-    let said = why(backend(&server, 30).get("a", 0..5));
+    let said = why(backend(&server, 30).get_range("a", 0..5));
     assert!(said.contains("429") && said.contains("3600 s"), "{said}");
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
@@ -79,22 +82,22 @@ fn a_pause_beyond_all_patience_is_not_made() {
 #[test]
 fn bodies_that_break_off_or_do_not_fit_are_no_bytes() {
     let (gone, _) = v1(|asked, _| Given { cut: Some(2), ..Given::ranged(asked, BYTES) });
-    assert!(why(backend(&gone, 30).get("a", 0..8)).contains("broke off"));
+    assert!(why(backend(&gone, 30).get_range("a", 0..8)).contains("broke off"));
     let (other, _) = v1(|asked, _| {
         let mut part = Given::ranged(asked, BYTES);
         part.headers = vec![("content-range", "bytes 4-9/10".to_owned())];
         part
     });
-    assert!(why(backend(&other, 30).get("a", 0..6)).contains("of a range of 6"));
+    assert!(why(backend(&other, 30).get_range("a", 0..6)).contains("of a range of 6"));
     let (short, _) = v1(|_, _| {
         let mut part = Given::new(206, "012");
         part.headers = vec![("content-range", "bytes 0-7/10".to_owned())];
         part
     });
-    assert!(why(backend(&short, 30).get("a", 0..8)).contains("3 bytes of a range of 8"));
+    assert!(why(backend(&short, 30).get_range("a", 0..8)).contains("3 bytes of a range of 8"));
     // A server that knows no ranges sends all; only what was asked for is taken.
     let (whole, _) = v1(|_, _| Given::new(200, BYTES));
-    assert_eq!(backend(&whole, 30).get("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
+    assert_eq!(backend(&whole, 30).get_range("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
 }
 
 #[test]
@@ -108,7 +111,7 @@ fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
         });
         let backend = backend(&server, 3);
         let begun = Instant::now();
-        let said = why(backend.get("a", 0..9)) + &why(backend.get("a", 0..9));
+        let said = why(backend.get_range("a", 0..9)) + &why(backend.get_range("a", 0..9));
         assert!(said.contains("given up after waiting 3 s in all"), "{said}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
@@ -119,11 +122,11 @@ fn nobody_there() {
     let server = Server::new(|_| Given::new(200, ""));
     let address = server.base.clone();
     drop(server);
-    let client = Client::new(Patience::new(Duration::from_secs(30)));
-    let backend = ActionsV1::new(client, &address, "token", Mode::All);
-    assert!(why(backend.get("a", 0..5)).starts_with("127.0.0.1:"));
+    let client = HttpClient::new(RetryBudget::new(Duration::from_secs(30)));
+    let backend = ActionsCacheV1::new(client, &address, "token", AccessMode::ReadWrite);
+    assert!(why(backend.get_range("a", 0..5)).starts_with("127.0.0.1:"));
     let closing = Server::new(|_| Given::new(0, ""));
-    assert!(why(self::backend(&closing, 30).get("a", 0..5)).starts_with("127.0.0.1:"));
+    assert!(why(self::backend(&closing, 30).get_range("a", 0..5)).starts_with("127.0.0.1:"));
 }
 
 #[test]
@@ -131,8 +134,8 @@ fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
     let (server, count) =
         v1(|asked, number| if number == 1 { Given::new(403, "expired") } else { Given::ranged(asked, BYTES) });
     let backend = backend(&server, 30);
-    assert!(backend.get("a", 0..5).unwrap().is_some());
-    assert_eq!(backend.get("a", 5..10).unwrap().as_deref(), Some(b"56789".as_slice()));
+    assert!(backend.get_range("a", 0..5).unwrap().is_some());
+    assert_eq!(backend.get_range("a", 5..10).unwrap().as_deref(), Some(b"56789".as_slice()));
     assert_eq!(count.load(Ordering::SeqCst), 3);
 
     let refused = Arc::new(AtomicUsize::new(0));
@@ -142,24 +145,30 @@ fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
         Given::new(401, r#"{"message":"token expired"}"#)
     });
     let backend = self::backend(&server, 30);
-    assert!(why(backend.get("a", 0..5)).contains("token expired"));
-    assert!(backend.put("a", noxide::cache::Payload::Bytes(b"x")).unwrap_err().to_string().contains("token expired"));
+    assert!(why(backend.get_range("a", 0..5)).contains("token expired"));
+    assert!(
+        backend
+            .put_object("a", noxide::cache::RequestBody::Bytes(b"x"))
+            .unwrap_err()
+            .to_string()
+            .contains("token expired")
+    );
     assert_eq!(refused.load(Ordering::SeqCst), 1, "once is enough");
 }
 
 #[test]
 fn a_key_that_only_begins_alike_is_a_miss_and_nonsense_is_an_error() {
     let server = Server::new(|_| Given::new(200, r#"{"archiveLocation":"http://127.0.0.1:9/x","cacheKey":"abc"}"#));
-    assert_eq!(backend(&server, 30).get("ab", 0..5).unwrap(), None);
-    assert_eq!(backend(&server, 30).list("b").unwrap(), []);
+    assert_eq!(backend(&server, 30).get_range("ab", 0..5).unwrap(), None);
+    assert_eq!(backend(&server, 30).list_objects("b").unwrap(), []);
     let server = Server::new(|_| Given::new(200, "<html>"));
-    assert!(why(backend(&server, 30).get("a", 0..5)).contains("not understood"));
-    assert!(backend(&server, 30).put("a", noxide::cache::Payload::Bytes(b"x")).is_err());
+    assert!(why(backend(&server, 30).get_range("a", 0..5)).contains("not understood"));
+    assert!(backend(&server, 30).put_object("a", noxide::cache::RequestBody::Bytes(b"x")).is_err());
     let server = Server::new(|_| Given::new(418, "teapot"));
-    assert!(why(backend(&server, 30).get("a", 0..5)).contains("status 418: teapot"));
+    assert!(why(backend(&server, 30).get_range("a", 0..5)).contains("status 418: teapot"));
     let server =
         Server::new(|asked| if asked.path.ends_with("caches") { Given::new(409, "") } else { Given::new(500, "") });
-    backend(&server, 30).put("a", noxide::cache::Payload::Bytes(b"x")).expect("one that exists is ours");
+    backend(&server, 30).put_object("a", noxide::cache::RequestBody::Bytes(b"x")).expect("one that exists is ours");
 }
 
 #[test]
@@ -172,9 +181,14 @@ fn clocks_that_differ_are_put_right_once() {
         skewed.headers.push(("date", "Tue, 25 Nov 2031 10:00:00 GMT".to_owned()));
         skewed
     });
-    let place = S3Place { endpoint: server.base.clone(), bucket: "b".to_owned(), prefix: String::new() };
-    let credentials = Credentials { key: "k".into(), secret: "s".into(), token: Some("t".into()), region: "r".into() };
-    let s3 = S3::new(Client::new(Patience::new(Duration::from_secs(30))), place, credentials);
-    assert_eq!(s3.get("a", 1..4).unwrap().as_deref(), Some(b"123".as_slice()));
-    assert_eq!(s3.get("a", 0..4).unwrap().as_deref(), Some(b"0123".as_slice()));
+    let place = S3Location { endpoint: server.base.clone(), bucket: "b".to_owned(), prefix: String::new() };
+    let credentials = S3Credentials {
+        access_key_id: "k".into(),
+        secret_access_key: "s".into(),
+        session_token: Some("t".into()),
+        region: "r".into(),
+    };
+    let s3 = S3Backend::new(HttpClient::new(RetryBudget::new(Duration::from_secs(30))), place, credentials);
+    assert_eq!(s3.get_range("a", 1..4).unwrap().as_deref(), Some(b"123".as_slice()));
+    assert_eq!(s3.get_range("a", 0..4).unwrap().as_deref(), Some(b"0123".as_slice()));
 }

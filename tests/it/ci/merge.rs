@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use noxide::record::{Folder, Outcome, Record};
+use noxide::record::{Outcome, RunRecord, RunStore};
 
 use super::shards::{NOXFILE, project};
 use crate::noxide::{Ran, noxide};
 use crate::support::Project;
 
-fn outcomes(record: &Record) -> Vec<(String, Outcome)> {
+fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
     let result = |s: &noxide::record::RecordedSession| (s.facts.name.to_string(), s.result.as_ref().unwrap().outcome);
     record.sessions.iter().map(result).collect()
 }
@@ -81,7 +81,7 @@ fn a_shard_that_is_not_there_is_named() {
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
-    let first = Folder::existing(folders[0].as_ref()).unwrap().newest(1).pop().unwrap();
+    let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
     assert_eq!(document["missing"], serde_json::json!(missing));
     assert!(whole.read("all/record.json").contains("is in no record") && whole.read("all/events.jsonl").len() > 100);

@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use noxide::cache::remote::{BringPlan, Environments, Manifest, Remote, Scope, Sums};
-use noxide::cache::store::{EntryId, Kind};
-use noxide::cache::{ActionsV1, Backend, CacheOptions, Client, Directory, Mode, Patience, Silent, Store, Wanted};
+use noxide::cache::remote::{
+    CacheScope, DownloadPlan, EnvironmentEntries, RemoteManifest, RemoteStore, WheelChecksums,
+};
+use noxide::cache::store::{EntryId, EntryKind};
+use noxide::cache::{
+    AccessMode, ActionsCacheV1, CacheBackend, CacheOptions, DirectoryBackend, HttpClient, NoProgress, PackageSelection,
+    RetryBudget, Store,
+};
 
 use super::server::{Given, Server};
 use crate::cache::fixture::{ALL, Fixture};
@@ -14,9 +19,9 @@ use crate::cache::fixture::{ALL, Fixture};
 const NOW: i64 = 1_795_600_000;
 const DAY: i64 = 24 * 3_600;
 
-fn scope(reference: &str) -> Scope {
+fn scope(reference: &str) -> CacheScope {
     let (reference, base) = reference.split_once('<').unwrap_or((reference, ""));
-    Scope::new("linux-x86_64", "root", &|name| match name {
+    CacheScope::from_environment("linux-x86_64", "root", &|name| match name {
         "GITHUB_REPOSITORY" => Some("Org/Repo".to_owned()),
         "GITHUB_REF" => Some(reference.to_owned()),
         "GITHUB_BASE_REF" => Some(base.to_owned()),
@@ -25,12 +30,17 @@ fn scope(reference: &str) -> Scope {
 }
 
 /// No environment is known.
-fn none() -> Environments {
-    Environments::default()
+fn none() -> EnvironmentEntries {
+    EnvironmentEntries::default()
 }
 
-fn remote(place: &Path, reference: &str) -> Remote {
-    Remote { backend: Box::new(Directory::new(place)), scope: scope(reference), key: None, sums: None }
+fn remote(place: &Path, reference: &str) -> RemoteStore {
+    RemoteStore {
+        backend: Box::new(DirectoryBackend::new(place)),
+        scope: scope(reference),
+        signing_key: None,
+        checksums: None,
+    }
 }
 
 /// A fixture whose wheels are in its store and, from the main branch, elsewhere.
@@ -43,7 +53,7 @@ impl Sent {
     fn new() -> Self {
         let fixture = Fixture::new();
         let store = fixture.store();
-        store.save(&Wanted::All, &fixture.cache("first"), &Silent).unwrap();
+        store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
         let place = fixture.project.beside().join("elsewhere");
         let sent = Self { fixture, place };
         let report = sent.push("refs/heads/main", NOW);
@@ -51,10 +61,10 @@ impl Sent {
         sent
     }
 
-    fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::PushReport {
+    fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::UploadReport {
         let remote = remote(&self.place, reference);
         let store = self.fixture.store();
-        remote.push(&remote.view(), &store, &store.entries(), &none(), now)
+        remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &none(), now)
     }
 
     /// A store with nothing in it.
@@ -63,11 +73,18 @@ impl Sent {
         Store::open(&CacheOptions { dir, ..CacheOptions::default() }).unwrap()
     }
 
-    fn bring(&self, remote: &Remote, store: &Store, wanted: &Wanted) -> noxide::cache::remote::Brought {
+    fn bring(
+        &self,
+        remote: &RemoteStore,
+        store: &Store,
+        wanted: &PackageSelection,
+    ) -> noxide::cache::remote::DownloadReport {
         let cache = self.fixture.cache("first");
-        let buckets = cache.layout().buckets();
-        let (frames, _) = remote.view().frames_of(wanted, &buckets, remote.sums.as_ref(), &|id| store.has(id));
-        remote.bring(&BringPlan::new(frames), store, &Silent)
+        let buckets = cache.layout().pointer_buckets();
+        let (frames, _) = remote
+            .load_snapshot()
+            .select_frames(wanted, &buckets, remote.checksums.as_ref(), &|id| store.has_entry(id));
+        remote.download(&DownloadPlan::new(frames), store, &NoProgress)
     }
 
     fn files(&self) -> BTreeSet<PathBuf> {
@@ -88,14 +105,14 @@ fn uv_installs_offline_what_came_from_elsewhere() {
     let remote = remote(&sent.place, "refs/heads/main");
     let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
-    let report = store.restore(&sent.fixture.wanted(), &sent.fixture.cache("second"), &Silent);
+    let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
     assert_eq!(sent.fixture.sync_offline("second"), ALL);
-    assert!(store.verify(&Silent).is_sound());
+    assert!(store.verify_entries(&NoProgress).is_clean());
     // All is here: nothing is read. Nothing is new: nothing is written.
-    assert_eq!(sent.bring(&remote, &store, &Wanted::All).bytes, 0);
+    assert_eq!(sent.bring(&remote, &store, &PackageSelection::All).bytes, 0);
     let before = sent.files();
-    let again = remote.push(&remote.view(), &store, &store.entries(), &none(), NOW + DAY);
+    let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &none(), NOW + DAY);
     assert_eq!((again.bytes, again.packs, again.troubles.len()), (0, 0, 0), "{again:?}");
     assert_eq!(sent.files(), before);
 }
@@ -103,13 +120,13 @@ fn uv_installs_offline_what_came_from_elsewhere() {
 #[test]
 fn one_session_reads_its_own_bytes_and_no_others() {
     let sent = Sent::new();
-    let Wanted::These(packages) = sent.fixture.wanted() else { panic!() };
+    let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
     let alpha = packages.into_iter().filter(|package| package.name.starts_with("alpha")).collect();
     let remote = remote(&sent.place, "refs/heads/main");
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote, &store, &Wanted::These(alpha));
+    let brought = sent.bring(&remote, &store, &PackageSelection::Only(alpha));
     assert_eq!(brought.entries, ["alpha 1.0"]);
-    let manifest = Manifest::read(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
+    let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
     let own = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
     assert_eq!(brought.bytes, own);
 }
@@ -119,16 +136,20 @@ fn pulls_read_their_base_and_write_what_only_they_see() {
     let sent = Sent::new();
     let store = sent.empty("pull-store");
     let pull = remote(&sent.place, "refs/pull/7/merge<main");
-    assert_eq!(sent.bring(&pull, &store, &Wanted::All).entries.len(), 4);
-    assert_eq!(pull.push(&pull.view(), &store, &store.entries(), &none(), NOW).bytes, 0, "the base has it");
+    assert_eq!(sent.bring(&pull, &store, &PackageSelection::All).entries.len(), 4);
+    assert_eq!(
+        pull.upload(&pull.load_snapshot(), &store, &store.entry_ids(), &none(), NOW).bytes,
+        0,
+        "the base has it"
+    );
     // Something that only the pull request has.
-    let id = EntryId::new(Kind::Built, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
-    assert!(store.entry(&id).unwrap().is_none());
+    let id = EntryId::new(EntryKind::Built, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
+    assert!(store.open_entry(&id).unwrap().is_none());
     let other = remote(&sent.place, "refs/heads/other");
-    assert!(other.view().is_empty());
+    assert!(other.load_snapshot().is_empty());
     assert_eq!(sent.push("refs/heads/other", NOW).entries.len(), 4, "a branch whose default one is not known");
-    assert_eq!(remote(&sent.place, "refs/heads/main").view().len(), 4);
-    assert!(remote(&sent.place, "refs/pull/8/merge<nothing").view().is_empty());
+    assert_eq!(remote(&sent.place, "refs/heads/main").load_snapshot().package_count(), 4);
+    assert!(remote(&sent.place, "refs/pull/8/merge<nothing").load_snapshot().is_empty());
 }
 
 #[test]
@@ -136,19 +157,19 @@ fn runs_beside_each_other_lose_nothing() {
     let sent = Sent::new();
     let fresh = |name: &str, only: &str| {
         let store = sent.empty(name);
-        let Wanted::These(packages) = sent.fixture.wanted() else { panic!() };
+        let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
         let wanted = packages.into_iter().filter(|package| package.name.starts_with(only)).collect();
-        store.save(&Wanted::These(wanted), &sent.fixture.cache("first"), &Silent).unwrap();
+        store.save_wheels(&PackageSelection::Only(wanted), &sent.fixture.cache("first"), &NoProgress).unwrap();
         store
     };
     let (one, two) = (fresh("one", "alpha"), fresh("two", "beta"));
     let place = sent.fixture.project.beside().join("beside");
     let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
     // Both looked before either wrote.
-    let views = (first.view(), second.view());
-    assert_eq!(first.push(&views.0, &one, &one.entries(), &none(), NOW).entries, ["alpha 1.0"]);
-    assert_eq!(second.push(&views.1, &two, &two.entries(), &none(), NOW + 1).entries, ["beta 2.0"]);
-    assert_eq!(remote(&place, "refs/heads/main").view().len(), 2);
+    let views = (first.load_snapshot(), second.load_snapshot());
+    assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &none(), NOW).entries, ["alpha 1.0"]);
+    assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &none(), NOW + 1).entries, ["beta 2.0"]);
+    assert_eq!(remote(&place, "refs/heads/main").load_snapshot().package_count(), 2);
 }
 
 #[test]
@@ -160,7 +181,7 @@ fn old_packs_are_written_anew_before_the_forge_drops_them() {
     let after = sent.file("p-");
     assert!(before != after && !before.exists() && sent.files().len() == 2);
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
     // That it is still wanted is written down now and then, and costs a manifest.
     let wanted = sent.push("refs/heads/main", NOW + 27 * DAY);
@@ -172,28 +193,28 @@ fn bytes_that_were_changed_are_not_used() {
     let sent = Sent::new();
     let pack = sent.file("p-");
     let mut bytes = std::fs::read(&pack).unwrap();
-    let manifest = Manifest::read(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
+    let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
     let alpha = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap();
     bytes[alpha.offset as usize + 20] ^= 1;
     fs_err::write(&pack, &bytes).unwrap();
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!(brought.entries.len(), 3, "{brought:?}");
     assert_eq!(brought.failed[0].name, "alpha 1.0");
     assert!(brought.failed[0].reason.contains("not those that the manifest names"), "{brought:?}");
     fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
     let store = sent.empty("third-store");
-    let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(cut.failed.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
     std::fs::remove_file(&pack).unwrap();
-    let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &Wanted::All);
+    let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
         !gone.failed.is_empty() && gone.failed.iter().all(|failed| failed.reason == "its pack is gone"),
         "{gone:?}"
     );
     fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
-    let view = remote(&sent.place, "refs/heads/main").view();
-    assert!(view.is_empty() && view.troubles[0].contains("damaged"), "{view:?}");
+    let view = remote(&sent.place, "refs/heads/main").load_snapshot();
+    assert!(view.is_empty() && view.warnings[0].contains("damaged"), "{view:?}");
 }
 
 /// Whoever owns the store elsewhere plays a tree of his own for a wheel, with digests that fit each other.
@@ -201,43 +222,44 @@ fn bytes_that_were_changed_are_not_used() {
 fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     let sent = Sent::new();
     let honest = sent.fixture.store();
-    let id = honest.entries().into_iter().find(|id| id.kind == Kind::Wheel).unwrap();
-    let entry = honest.entry(&id).unwrap().unwrap();
+    let id = honest.entry_ids().into_iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
+    let entry = honest.open_entry(&id).unwrap().unwrap();
     // The same wheel with one file of his own, listed in a RECORD of his own.
     let evil = sent.empty("evil-store");
-    let mut incoming = evil.incoming(&id, &entry.head.name).unwrap();
-    let record = entry.listing.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
-    let mut lines = std::fs::read_to_string(entry.tree().join(&record)).unwrap();
+    let mut incoming = evil.stage_entry(&id, &entry.meta.name).unwrap();
+    let record = entry.manifest.files().find(|item| item.path.ends_with("/RECORD")).unwrap().path.clone();
+    let mut lines = std::fs::read_to_string(entry.tree_path().join(&record)).unwrap();
     let payload = b"import os; os.system('evil')\n";
-    let digest = noxide::fs::base64_url(&noxide::fs::Sha256::of(payload).0);
+    let digest = noxide::fs::encode_base64_url(&noxide::fs::Sha256Digest::hash_bytes(payload).0);
     lines.push_str(&format!("evil.pth,sha256={digest},{}\n", payload.len()));
-    for item in entry.listing.files() {
-        let text = std::fs::read(entry.tree().join(&item.path)).unwrap();
+    for item in entry.manifest.files() {
+        let text = std::fs::read(entry.tree_path().join(&item.path)).unwrap();
         let text = if item.path == record { lines.clone().into_bytes() } else { text };
-        incoming.file(&item.path, false, text.len() as u64, &mut text.as_slice()).unwrap();
+        incoming.add_file(&item.path, false, text.len() as u64, &mut text.as_slice()).unwrap();
     }
-    incoming.file("evil.pth", false, payload.len() as u64, &mut payload.as_slice()).unwrap();
-    for (placing, files) in entry.placings() {
-        incoming.placing(placing, files);
+    incoming.add_file("evil.pth", false, payload.len() as u64, &mut payload.as_slice()).unwrap();
+    for (placing, files) in entry.placements() {
+        incoming.add_placement(placing, files);
     }
     incoming.publish(None).unwrap();
     let place = sent.fixture.project.beside().join("hostile");
     let mut hostile = remote(&place, "refs/heads/main");
-    assert_eq!(hostile.push(&hostile.view(), &evil, &evil.entries(), &none(), NOW).entries.len(), 1);
+    assert_eq!(hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &none(), NOW).entries.len(), 1);
 
     // Nobody who only has the store can tell.
     let victim = sent.empty("victim-0");
-    assert_eq!(sent.bring(&hostile, &victim, &Wanted::All).entries.len(), 1);
+    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).entries.len(), 1);
     // A committed list can: the tree is another one, whatever the store says of it.
-    let heads: Vec<_> = honest.entries().iter().map(|id| honest.head(id).unwrap()).collect();
-    let mut sums = Sums::default();
-    sums.add(&heads);
-    sent.fixture.project.write("noxide.sums", sums.text());
-    hostile.sums = Sums::read(sent.fixture.project.root()).unwrap();
+    let heads: Vec<_> = honest.entry_ids().iter().map(|id| honest.entry_meta(id).unwrap()).collect();
+    let mut sums = WheelChecksums::default();
+    sums.add_entries(&heads);
+    sent.fixture.project.write("noxide.sums", sums.to_text());
+    hostile.checksums = WheelChecksums::load(sent.fixture.project.root()).unwrap();
     let victim = sent.empty("victim-1");
     let cache = sent.fixture.cache("first");
-    let buckets = cache.layout().buckets();
-    let (frames, misses) = hostile.view().frames_of(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    let buckets = cache.layout().pointer_buckets();
+    let (frames, misses) =
+        hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("not that of noxide.sums"), "{misses:?}");
     // Also where the manifest claims the honest tree for the evil bytes.
     let lying = {
@@ -246,34 +268,35 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
             .map(|e| e.unwrap().into_path())
             .find(|path| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("m-")));
         let path = path.unwrap();
-        let mut manifest = Manifest::read(&std::fs::read(&path).unwrap(), None).unwrap();
-        manifest.frames[0].tree = hostile.sums.as_ref().unwrap().tree(&id).unwrap().to_owned();
-        fs_err::write(&path, manifest.bytes(None).unwrap()).unwrap();
-        sent.bring(&hostile, &victim, &Wanted::All)
+        let mut manifest = RemoteManifest::from_bytes(&std::fs::read(&path).unwrap(), None).unwrap();
+        manifest.frames[0].tree = hostile.checksums.as_ref().unwrap().expected_tree(&id).unwrap().to_owned();
+        fs_err::write(&path, manifest.to_bytes(None).unwrap()).unwrap();
+        sent.bring(&hostile, &victim, &PackageSelection::All)
     };
     assert!(lying.entries.is_empty() && lying.failed.len() == 1, "{lying:?}");
-    assert!(victim.entries().is_empty());
+    assert!(victim.entry_ids().is_empty());
     // What the list does not know is not taken either.
-    hostile.sums = Some(Sums::default());
-    let (frames, misses) = hostile.view().frames_of(&Wanted::All, &buckets, hostile.sums.as_ref(), &|_| false);
+    hostile.checksums = Some(WheelChecksums::default());
+    let (frames, misses) =
+        hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("not in noxide.sums"));
     // And a key that only protected branches have: what it did not sign does not count.
-    hostile.sums = None;
-    hostile.key = Some("only on main".to_owned());
-    let view = hostile.view();
-    assert!(view.is_empty() && view.troubles[0].contains("not signed"), "{view:?}");
-    assert!(!hostile.push(&view, &honest, &honest.entries(), &none(), NOW + 9).entries.is_empty());
-    assert_eq!(sent.bring(&hostile, &victim, &Wanted::All).entries.len(), 4);
+    hostile.checksums = None;
+    hostile.signing_key = Some("only on main".to_owned());
+    let view = hostile.load_snapshot();
+    assert!(view.is_empty() && view.warnings[0].contains("not signed"), "{view:?}");
+    assert!(!hostile.upload(&view, &honest, &honest.entry_ids(), &none(), NOW + 9).entries.is_empty());
+    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).entries.len(), 4);
 }
 
 #[test]
 fn a_server_that_goes_away_leaves_the_rest_to_uv() {
     let sent = Sent::new();
-    let elsewhere = Directory::new(&sent.place);
-    let key = elsewhere.list("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
+    let elsewhere = DirectoryBackend::new(&sent.place);
+    let key = elsewhere.list_objects("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
     let server = Server::new(move |asked| {
         if asked.path.starts_with("/archive/") {
-            let bytes = elsewhere.get(&key, 0..u64::MAX).unwrap().unwrap();
+            let bytes = elsewhere.get_range(&key, 0..u64::MAX).unwrap().unwrap();
             return Given::ranged(asked, &bytes);
         }
         if !asked.path.contains("m-") {
@@ -282,15 +305,16 @@ fn a_server_that_goes_away_leaves_the_rest_to_uv() {
         let place = format!("http://{}/archive/m", asked.headers["host"]);
         Given::new(200, serde_json::json!({ "archiveLocation": place, "cacheKey": key }).to_string())
     });
-    let client = Client::new(Patience::new(std::time::Duration::from_secs(30)));
-    let backend = ActionsV1::new(client, &server.base, "", Mode::All);
-    let remote = Remote { backend: Box::new(backend), scope: scope("refs/heads/main"), key: None, sums: None };
+    let client = HttpClient::new(RetryBudget::new(std::time::Duration::from_secs(30)));
+    let backend = ActionsCacheV1::new(client, &server.base, "", AccessMode::ReadWrite);
+    let remote =
+        RemoteStore { backend: Box::new(backend), scope: scope("refs/heads/main"), signing_key: None, checksums: None };
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.entries.len(), brought.failed.len()), (0, 4), "{brought:?}");
-    assert!(store.entries().is_empty());
+    assert!(store.entry_ids().is_empty());
     // A run goes on: what is missing is fetched from the index.
-    let report = store.restore(&sent.fixture.wanted(), &sent.fixture.cache("second"), &Silent);
+    let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!(report.misses.len(), 4);
     sent.fixture.uv("second", &["sync", "--quiet", "--frozen"]);
     assert_eq!(sent.fixture.imported(), ALL);

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use noxide::record::{Outcome, Record};
+use noxide::record::{Outcome, RunRecord};
 use serde_json::Value;
 
 use super::runs::{Dice, Shaped, keep, record, session};
 use crate::support::must;
 
-fn compare(root: &Path, arguments: &[&str]) -> Output {
+fn compare_runs(root: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
     command.arg("-C").arg(root).args(["report", "--compare"]).args(arguments).output().unwrap()
 }
@@ -20,7 +20,7 @@ fn git(root: &Path, arguments: &[&str]) -> String {
 }
 
 /// A run of two sessions on this commit; `tests` takes this share of a minute.
-fn run(number: usize, commit: &str, share: f64, dice: &mut Dice) -> Record {
+fn run(number: usize, commit: &str, share: f64, dice: &mut Dice) -> RunRecord {
     let mut noisy = |ms: f64| (ms * (0.97 + dice.roll() * 0.06)) as u64;
     let (lint, tests) = (noisy(5_000.0), noisy(60_000.0 * share));
     let mut record = record(number, 2, vec![session("lint", 0, lint, 0), session("tests", 0, tests, 1)]);
@@ -43,7 +43,8 @@ fn branches_and_commits_stand_for_their_runs() {
         keep(root, &run(2 * number, &old, 1.0, &mut dice));
         keep(root, &run(2 * number + 1, &new, 0.8, &mut dice));
     }
-    let said: Value = serde_json::from_slice(&compare(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
+    let said: Value =
+        serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
     assert_eq!(
         (&said["version"], &said["before"]["runs"], &said["after"]["runs"]),
         (&1.into(), &10.into(), &10.into())
@@ -55,12 +56,12 @@ fn branches_and_commits_stand_for_their_runs() {
     assert_eq!(said["total"]["verdict"], "faster");
     let ratio = &said["sessions"][1]["ratio"];
     assert!(ratio["low"].as_f64().unwrap() < 0.8 && ratio["high"].as_f64().unwrap() > 0.8, "{ratio}");
-    let text = compare(root, &[&new[..9], &old, "--check"]);
+    let text = compare_runs(root, &[&new[..9], &old, "--check"]);
     assert_eq!(text.status.code(), Some(1), "going back is slower");
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("no difference shown") && text.contains("slower"), "{text}");
-    assert_eq!(compare(root, &["main", "faster", "--check"]).status.code(), Some(0));
-    let markdown = compare(root, &["main", "main", "--format", "markdown", "-o", "-"]);
+    assert_eq!(compare_runs(root, &["main", "faster", "--check"]).status.code(), Some(0));
+    let markdown = compare_runs(root, &["main", "main", "--format", "markdown", "-o", "-"]);
     assert!(String::from_utf8(markdown.stdout).unwrap().contains("| total |"));
 }
 
@@ -75,10 +76,11 @@ fn one_run_against_another_is_too_few_and_failures_do_not_count() {
     failed.exit = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
     let folder = keep(root, &failed);
-    let said = compare(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
+    let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(said.stdout).unwrap();
     assert!(text.contains("too few runs to tell") && text.contains("gone") && text.contains("new"), "{text}");
-    let only: Value = serde_json::from_slice(&compare(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
+    let only: Value =
+        serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
     assert_eq!((&only["after"]["runs"], &only["total"]["before"]), (&2.into(), &Value::Null));
 }
 
@@ -87,7 +89,7 @@ fn what_is_no_run_is_said() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let code = |arguments: &[&str], why: &str| {
-        let said = compare(root, arguments);
+        let said = compare_runs(root, arguments);
         assert!(String::from_utf8_lossy(&said.stderr).contains(why), "{}", String::from_utf8_lossy(&said.stderr));
         assert_eq!(said.status.code(), Some(2));
     };

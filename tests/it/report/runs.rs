@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use noxide::project::SessionName;
 use noxide::record::{
-    Attempt, CacheUse, InstallUse, Machine, NeedFacts, NeedOrigin, Outcome, Record, RecordedSession, SessionFacts,
-    SessionResult, write_record,
+    AttemptResult, CacheStats, InstallStats, Machine, NeedOrigin, Outcome, RecordedSession, RunRecord, SessionNeed,
+    SessionResult, SessionSpec, write_record,
 };
 
 /// A commit that stands for the number.
@@ -17,7 +17,7 @@ pub(crate) fn commit(number: usize) -> String {
 pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> RecordedSession {
     let name = SessionName::new(name);
     RecordedSession {
-        facts: SessionFacts {
+        facts: SessionSpec {
             name: name.clone(),
             description: format!("Does what {name} does"),
             needs: Vec::new(),
@@ -38,8 +38,8 @@ pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> Recorde
     }
 }
 
-fn attempt(number: u32, outcome: Outcome, start: u64, end: u64, slot: usize, stem: &str) -> Attempt {
-    Attempt {
+fn attempt(number: u32, outcome: Outcome, start: u64, end: u64, slot: usize, stem: &str) -> AttemptResult {
+    AttemptResult {
         number,
         outcome,
         reason: String::new(),
@@ -58,7 +58,7 @@ fn attempt(number: u32, outcome: Outcome, start: u64, end: u64, slot: usize, ste
 
 impl Shaped for RecordedSession {
     fn needs(mut self, on: &str, origin: NeedOrigin) -> Self {
-        self.facts.needs.push(NeedFacts { on: on.into(), origin });
+        self.facts.needs.push(SessionNeed { on: on.into(), origin });
         self
     }
 
@@ -103,9 +103,9 @@ impl Shaped for RecordedSession {
 
     fn installed(mut self, ms: u64, hits: u32, misses: u32) -> Self {
         let result = self.result.as_mut().unwrap();
-        result.install = Some(InstallUse { ms, commands: 2, skipped: 0 });
+        result.install = Some(InstallStats { ms, commands: 2, skipped: 0 });
         let reason = if misses > 0 { "the lock changed".to_owned() } else { String::new() };
-        result.cache = Some(CacheUse { hits, misses, bytes: 1 << 20, ms: 120, reason });
+        result.cache = Some(CacheStats { hits, misses, bytes: 1 << 20, ms: 120, reason });
         self
     }
 }
@@ -129,11 +129,11 @@ pub(crate) trait Shaped: Sized {
 }
 
 /// The record of a run; its number gives its time and, with its neighbour, its commit.
-pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>) -> Record {
-    let ends = sessions.iter().filter_map(|session| session.result.as_ref()?.last().map(|last| last.end));
+pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>) -> RunRecord {
+    let ends = sessions.iter().filter_map(|session| session.result.as_ref()?.last_attempt().map(|last| last.end));
     let failed = |session: &RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
     let (day, minute) = (number / 60, number % 60);
-    Record {
+    RunRecord {
         version: 1,
         run: format!("2026110{}-10{minute:02}00.000-{number:06x}", 1 + day),
         time: format!("2026-11-0{}T10:{minute:02}:00+00:00", 1 + day),
@@ -157,7 +157,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
 }
 
 /// Keeps a record in `.noxide` below `root` and gives the run's folder.
-pub(crate) fn keep(root: &Path, record: &Record) -> PathBuf {
+pub(crate) fn keep(root: &Path, record: &RunRecord) -> PathBuf {
     let folder = root.join(".noxide/runs").join(&record.run);
     fs_err::create_dir_all(folder.join("logs")).unwrap();
     write_record(&folder, record).unwrap();
@@ -182,7 +182,7 @@ impl Dice {
 }
 
 /// Many sessions on some slots, each a little different from run to run.
-pub(crate) fn many(number: usize, sessions: usize, slots: usize) -> Record {
+pub(crate) fn many(number: usize, sessions: usize, slots: usize) -> RunRecord {
     let mut free = vec![0; slots];
     let mut dice = Dice::new(number as u64 + 1);
     let made = (0..sessions).map(|index| {

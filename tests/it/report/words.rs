@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use noxide::record::{Machine, NeedOrigin, Outcome, Record};
-use noxide::report::{Because, Report, Tail, markdown, perfetto, text};
+use noxide::record::{Machine, NeedOrigin, Outcome, RunRecord};
+use noxide::report::{FailedLogTail, RunReport, WaitReason, build_perfetto_trace, render_markdown, render_text};
 use serde_json::Value;
 
 use super::runs::{Shaped, keep, record, session};
@@ -22,7 +22,7 @@ fn err(output: &Output) -> String {
 }
 
 /// Two slots; `tests` and `cover` share a lock, `ship` needs `cover`, `bench` runs alone.
-fn one() -> Record {
+fn one() -> RunRecord {
     record(
         3,
         2,
@@ -43,35 +43,40 @@ fn one() -> Record {
 fn text_and_markdown() {
     let mut before = one();
     before.sessions[2] = session("docs", 2_010, 1_000, 0).ended(Outcome::Failed, "exit code 2");
-    let report = Report::new(&one(), &[before]);
-    insta::assert_snapshot!("report_text", text(&report));
-    let tail = Tail { session: "fail|<b>".to_owned(), lines: vec!["a ``` b".to_owned()], above: String::new() };
-    insta::assert_snapshot!("report_markdown", markdown(&report, &[tail]));
-    let huge = Tail { session: "lint".to_owned(), lines: vec!["x".repeat(90_000)], above: String::new() };
-    assert!(!markdown(&report, &[huge]).contains("xxx"), "a comment has little room");
+    let report = RunReport::from_record(&one(), &[before]);
+    insta::assert_snapshot!("report_text", render_text(&report));
+    let tail = FailedLogTail {
+        session: "fail|<b>".to_owned(),
+        lines: vec!["a ``` b".to_owned()],
+        omitted_note: String::new(),
+    };
+    insta::assert_snapshot!("report_markdown", render_markdown(&report, &[tail]));
+    let huge =
+        FailedLogTail { session: "lint".to_owned(), lines: vec!["x".repeat(90_000)], omitted_note: String::new() };
+    assert!(!render_markdown(&report, &[huge]).contains("xxx"), "a comment has little room");
 }
 
 #[test]
 fn the_chain_is_followed_from_the_end_and_the_bounds_are_the_least() {
-    let report = Report::new(&one(), &[]);
+    let report = RunReport::from_record(&one(), &[]);
     let chain: Vec<&str> = report.held_up.iter().map(|link| link.session.as_str()).collect();
     assert_eq!(chain, ["tests", "cover", "ship", "bench"]);
-    let why: Vec<&Because> = report.held_up.iter().map(|link| &link.because).collect();
-    assert_eq!(why[0], &Because::First);
-    assert_eq!(why[1], &Because::Lock { on: "tests".to_owned(), lock: "db".to_owned() });
-    assert_eq!(why[2], &Because::Need { on: "cover".to_owned() });
-    assert_eq!(why[3], &Because::Alone { on: "ship".to_owned() });
+    let why: Vec<&WaitReason> = report.held_up.iter().map(|link| &link.because).collect();
+    assert_eq!(why[0], &WaitReason::First);
+    assert_eq!(why[1], &WaitReason::Lock { on: "tests".to_owned(), lock: "db".to_owned() });
+    assert_eq!(why[2], &WaitReason::Need { on: "cover".to_owned() });
+    assert_eq!(why[3], &WaitReason::Alone { on: "ship".to_owned() });
     let bounds = &report.bounds;
     assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.alone), (6_000, 10_000, 1_500));
-    assert_eq!(bounds.largest(), (11_500, "sessions that share db".to_owned()));
+    assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db".to_owned()));
     assert_eq!(report.sessions[4].waited, Some(180));
     assert_eq!((report.sessions[4].ready, report.sessions[4].critical), (10_020, true));
     let slot = record(1, 1, vec![session("a", 0, 100, 0), session("b", 110, 100, 0)]);
-    let report = Report::new(&slot, &[]);
-    assert_eq!(report.held_up[1].because, Because::Slot { on: "a".to_owned() });
-    let nothing = Report::new(&record(1, 1, Vec::new()), &[]);
-    assert!(nothing.held_up.is_empty() && nothing.gain().is_none());
-    assert_eq!((nothing.verdict(), nothing.bounds.largest().0), ("0 sessions".to_owned(), 0));
+    let report = RunReport::from_record(&slot, &[]);
+    assert_eq!(report.held_up[1].because, WaitReason::Slot { on: "a".to_owned() });
+    let nothing = RunReport::from_record(&record(1, 1, Vec::new()), &[]);
+    assert!(nothing.held_up.is_empty() && nothing.parallel_speedup().is_none());
+    assert_eq!((nothing.format_verdict(), nothing.bounds.largest_bound().0), ("0 sessions".to_owned(), 0));
 }
 
 #[test]
@@ -81,10 +86,10 @@ fn a_killed_run_has_a_report_too() {
     killed.interrupted = Some("killed".to_owned());
     killed.machine = Machine { ci: None, ..killed.machine };
     killed.sessions[1].result = None;
-    let report = Report::new(&killed, &[]);
-    assert!(report.verdict().contains("1 unfinished"), "{}", report.verdict());
-    assert!(text(&report).contains("ended early: killed"));
-    let page = noxide::report::page(&report, &[]).unwrap();
+    let report = RunReport::from_record(&killed, &[]);
+    assert!(report.format_verdict().contains("1 unfinished"), "{}", report.format_verdict());
+    assert!(render_text(&report).contains("ended early: killed"));
+    let page = noxide::report::render_page(&report, &[]).unwrap();
     assert!(page.contains("ended early: killed") && page.contains("It left no output."));
 }
 
@@ -93,14 +98,14 @@ fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
     let run = |number, outcome| record(number, 1, vec![session("a", 0, 100, 0).ended(outcome, "")]);
     // 2 and 3 stand on one commit, 4 on the next.
     let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
-    let report = Report::new(&fail, std::slice::from_ref(&pass));
+    let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
     assert_eq!((report.flaky[0].retried, report.flaky[0].both.len(), report.flaky[0].runs), (0, 1, 2));
-    assert!(Report::new(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky.is_empty());
+    assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky.is_empty());
     assert!(
-        Report::new(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky.is_empty(),
+        RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky.is_empty(),
         "ended from outside"
     );
-    assert_eq!(Report::new(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
+    assert_eq!(RunReport::from_record(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
 }
 
 #[test]
@@ -113,7 +118,7 @@ fn programs_get_one_document_and_browsers_a_trace() {
     assert_eq!(json["sessions"][0]["past"].as_array().unwrap().len(), 2);
     assert_eq!((&json["run"]["install"], &json["run"]["cache"]["misses"]), (&500.into(), &1.into()));
     let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "trace"]))).unwrap();
-    assert_eq!(trace, perfetto(&Report::new(&one(), &[])));
+    assert_eq!(trace, build_perfetto_trace(&RunReport::from_record(&one(), &[])));
     let events = trace["traceEvents"].as_array().unwrap();
     let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).count();
     assert_eq!((of("X"), of("s"), of("f")), (8, 1, 1), "each attempt, and the arrow of the one need");

@@ -1,0 +1,286 @@
+//! Several calls of nox joined into one `noxide run`, with a log for each session where there were logs before.
+
+use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::project::{JobInstall, JobNoxCall, JobView};
+use super::super::shell::{ControlOperator, NoxCallSelection, PackageInstaller, ShellCommand};
+use super::super::source::Span;
+use super::super::workflow::WorkflowStep;
+use super::super::yaml::{YamlKind, YamlStyle};
+use super::run_script::{expand_to_line, rewrite_script};
+use super::text_edit::{self, build_fix, indent_at, quote_scalar};
+
+/// What the calls of one step ask for, taken together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct JoinedCalls {
+    /// Sessions, each once.
+    pub sessions: Vec<String>,
+    /// Sessions that get arguments after `--`, and these.
+    pub sessions_with_posargs: Vec<(Vec<String>, Vec<String>)>,
+    /// Whether the others read no such arguments.
+    pub rest_ignores_posargs: bool,
+    /// The folder of the logs.
+    pub log_dir: Option<String>,
+    /// Each log that was written, with the sessions whose logs replace it.
+    pub replaced_logs: Vec<(String, Vec<String>)>,
+    /// The bytes of the script from the first call to the last.
+    pub script_span: Span,
+}
+
+/// Logs of a joined run, by session.
+const LOG_NAME_TEMPLATE: &str = "nox-{session}-output.log";
+
+impl JoinedCalls {
+    /// The calls of a step; none where one of them asks for something of its own.
+    pub(super) fn from_step(view: &JobView, step: &WorkflowStep) -> Option<Self> {
+        let calls: Vec<&JobNoxCall> =
+            view.analysis.nox_calls.iter().filter(|call| call.step_index == step.index).collect();
+        let mut joined = Self { rest_ignores_posargs: true, ..Self::default() };
+        for call in &calls {
+            joined.add_call(view, step, call)?;
+        }
+        let (first, last) = (calls.first()?, calls.last()?);
+        let ends = last.command_index + usize::from(tee_target(step, last.command_index).is_some());
+        // Nothing else stands between them.
+        let known = |at: usize| {
+            calls.iter().any(|call| {
+                call.command_index == at || call.command_index + 1 == at && is_piped_from_previous(step, at)
+            })
+        };
+        if !(first.command_index..=ends).all(known) {
+            return None;
+        }
+        joined.script_span =
+            Span::new(step.commands.get(first.command_index)?.span.start, step.commands.get(ends)?.span.end);
+        Some(joined)
+    }
+
+    fn add_call(&mut self, view: &JobView, step: &WorkflowStep, call: &JobNoxCall) -> Option<()> {
+        let command = step.commands.get(call.command_index)?;
+        let plain = command.program_name() == "nox"
+            && command.assignments.is_empty()
+            && !command.is_conditional
+            && !command.has_heredoc
+            && command.enclosing_loop.is_none()
+            && command.output_files.is_empty()
+            && matches!(command.preceding_operator, ControlOperator::Sequence | ControlOperator::And)
+            && call.parsed.launcher.is_none()
+            && matches!(call.parsed.selection, NoxCallSelection::Names(_))
+            && has_only_session_flags(command)
+            && call.sessions.iter().all(|(name, _)| is_plain_word(name));
+        plain.then_some(())?;
+        let names: Vec<String> = call.sessions.iter().map(|(name, _)| name.clone()).collect();
+        if let Some(file) = tee_target(step, call.command_index) {
+            let folder = file.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned();
+            is_plain_word(&folder).then_some(())?;
+            (self.log_dir.as_ref().is_none_or(|known| *known == folder)).then_some(())?;
+            self.log_dir = Some(folder);
+            self.replaced_logs.push((file, names.clone()));
+        } else if is_piped_from_previous(step, call.command_index + 1) {
+            return None;
+        }
+        let posargs = &call.parsed.posargs;
+        posargs.iter().all(|word| is_plain_word(word)).then_some(())?;
+        self.add_sessions(view, names, posargs);
+        Some(())
+    }
+
+    fn add_sessions(&mut self, view: &JobView, names: Vec<String>, posargs: &[String]) {
+        let new: Vec<String> =
+            names.into_iter().filter(|name| !self.session_names().any(|known| known == name)).collect();
+        if posargs.is_empty() {
+            self.rest_ignores_posargs &=
+                new.iter().all(|name| view.noxfile_session(name).is_some_and(|facts| !facts.posargs));
+            self.sessions.extend(new);
+        } else if let Some((sessions, _)) = self.sessions_with_posargs.iter_mut().find(|(_, known)| *known == posargs) {
+            sessions.extend(new);
+        } else if !new.is_empty() {
+            self.sessions_with_posargs.push((new, posargs.to_vec()));
+        }
+    }
+
+    fn session_names(&self) -> impl Iterator<Item = &String> {
+        self.sessions_with_posargs.iter().flat_map(|(names, _)| names).chain(&self.sessions)
+    }
+
+    /// Takes another step's calls in.
+    pub(super) fn merge(mut self, view: &JobView, other: Self) -> Option<Self> {
+        if let (Some(a), Some(b)) = (&self.log_dir, &other.log_dir) {
+            (a == b).then_some(())?;
+        }
+        self.log_dir = self.log_dir.or(other.log_dir);
+        self.replaced_logs.extend(other.replaced_logs);
+        self.add_sessions(view, other.sessions, &[]);
+        for (sessions, posargs) in other.sessions_with_posargs {
+            self.add_sessions(view, sessions, &posargs);
+        }
+        Some(self)
+    }
+
+    /// The commands: one, unless arguments after `--` would reach sessions that must not get them.
+    pub(super) fn to_commands(&self) -> Vec<String> {
+        if let ([(names, posargs)], true) = (self.sessions_with_posargs.as_slice(), self.rest_ignores_posargs) {
+            return vec![self.format_command(&[&self.sessions[..], names].concat(), posargs)];
+        }
+        let given = self.sessions_with_posargs.iter().map(|(names, posargs)| self.format_command(names, posargs));
+        let rest = (!self.sessions.is_empty()).then(|| self.format_command(&self.sessions, &[]));
+        given.chain(rest).collect()
+    }
+
+    /// The commands as a script that runs each, whatever became of the one before.
+    pub(super) fn to_script(&self) -> String {
+        let commands = self.to_commands();
+        if let [one] = commands.as_slice() {
+            return format!("{one}\n");
+        }
+        let each: String = commands.iter().map(|command| format!("{command} || status=$?\n")).collect();
+        format!("status=0\n{each}exit $status\n")
+    }
+
+    fn format_command(&self, sessions: &[String], posargs: &[String]) -> String {
+        let mut text = format!("noxide run -s {}", sessions.join(" "));
+        if let Some(folder) = &self.log_dir {
+            text.push_str(&format!(" --logs {folder} --log-name '{LOG_NAME_TEMPLATE}'"));
+        }
+        if !posargs.is_empty() {
+            text.push_str(&format!(" -- {}", posargs.join(" ")));
+        }
+        text
+    }
+
+    /// Where the log of a session goes, where logs were written before.
+    pub(super) fn session_log_path(&self, session: &str) -> Option<String> {
+        let name = LOG_NAME_TEMPLATE.replace("{session}", session);
+        self.log_dir.as_deref().map(|folder| if folder == "." { name.clone() } else { format!("{folder}/{name}") })
+    }
+
+    /// The lines of an upload's path with the logs that are written now.
+    pub(super) fn replace_log_paths(&self, old: &str) -> Vec<String> {
+        let new = |line: &str| match self.replaced_logs.iter().find(|(file, _)| file == line) {
+            Some((_, sessions)) => sessions.iter().filter_map(|name| self.session_log_path(name)).collect(),
+            None => vec![line.to_owned()],
+        };
+        old.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(new).collect()
+    }
+}
+
+/// The file that a call's output is copied to.
+fn tee_target(step: &WorkflowStep, command: usize) -> Option<String> {
+    let next = step
+        .commands
+        .get(command + 1)
+        .filter(|next| next.preceding_operator == ControlOperator::Pipe && next.program_name() == "tee")?;
+    let [_, file] = next.words.as_slice() else { return None };
+    is_plain_word(&file.text).then(|| file.text.clone())
+}
+
+fn is_piped_from_previous(step: &WorkflowStep, command: usize) -> bool {
+    step.commands.get(command).is_some_and(|next| next.preceding_operator == ControlOperator::Pipe)
+}
+
+/// Whether a shell reads it as one word, as it is.
+pub(super) fn is_plain_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c))
+}
+
+/// Whether a call has no flag but those that name sessions.
+fn has_only_session_flags(command: &ShellCommand) -> bool {
+    let mut words = command.words.iter().skip(1).map(|word| word.text.as_str()).take_while(|word| *word != "--");
+    words.all(|word| matches!(word, "-s" | "-e" | "--session" | "--sessions") || !word.starts_with('-'))
+}
+
+/// Where noxide joins nox in a job's own installation: the step's index, the place in its script, the words.
+pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobInstall, usize, String)> {
+    let installs = &view.analysis.installs;
+    let known = |installed: &&JobInstall| {
+        installed.install.installer == PackageInstaller::Pip
+            || (installed.install.installer == PackageInstaller::Uv && installed.install.subcommand == "pip")
+    };
+    let found = installs.iter().filter(known).find(|installed| installed.install.find_package("nox").is_some())?;
+    if found.install.find_package("noxide").is_some() {
+        return None;
+    }
+    let word = found.install.find_package("nox")?;
+    Some((found, word.span.end, format!(" noxide=={}", env!("CARGO_PKG_VERSION"))))
+}
+
+/// The edit that lets a job install noxide beside nox, unless a step's own script is rewritten anyway.
+pub(super) fn install_noxide_edit(view: &JobView, but: usize) -> Option<(TextEdit, SemanticChange)> {
+    let (found, at, text) = find_noxide_insertion(view)?;
+    let step = view.step(found.step_index).filter(|step| step.index != but)?;
+    let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && !step.node.is_flow)?;
+    let mut new = script.text.clone();
+    new.insert_str(at, &text);
+    let edit = TextEdit { span: script.file_span(Span::new(at, at)), text };
+    Some((edit, SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new))))
+}
+
+/// The same fix, with noxide installed beside nox where the job installs nox in another step.
+#[must_use]
+pub fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
+    let own = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
+    if let Some((edit, change)) = install_noxide_edit(view, own) {
+        fix.edits.push(edit);
+        fix.changes.push(change);
+    } else if find_noxide_insertion(view).is_some() || !is_noxide_installed(view) {
+        fix.title.push_str(" (needs noxide on the runner)");
+    }
+    fix
+}
+
+fn is_noxide_installed(view: &JobView) -> bool {
+    view.analysis.installs.iter().any(|installed| installed.install.find_package("noxide").is_some())
+}
+
+/// Runs all calls of one step in one command, and uploads the logs that it writes.
+pub fn join_step_calls(view: &JobView) -> Option<Fix> {
+    let index = view.analysis.nox_calls.first()?.step_index;
+    let step = view.step(index).filter(|_| view.analysis.nox_calls.iter().all(|call| call.step_index == index))?;
+    let joined = JoinedCalls::from_step(view, step).filter(|joined| joined.session_names().count() > 1)?;
+    let commands = joined.to_commands();
+    let [command] = commands.as_slice() else { return None };
+    let text = &step.script.as_ref()?.text;
+    let lines = Span::new(expand_to_line(text, joined.script_span).start, joined.script_span.end);
+    let new = format!("{}{command}{}", text.get(..lines.start)?, text.get(lines.end..)?);
+    let (edit, change) = rewrite_script(view, step, &new)?;
+    let (mut edits, mut changes) = (vec![edit], vec![change]);
+    for upload in view.job.steps.iter().filter(|step| step.is_artifact_upload()) {
+        let Some(path) = upload.input_value("path") else { continue };
+        let paths = joined.replace_log_paths(&path.value);
+        if paths != path.value.lines().map(str::trim).collect::<Vec<_>>() {
+            let (edit, change) = replace_upload_paths(view, upload, &paths)?;
+            edits.push(edit);
+            changes.push(change);
+        }
+    }
+    Some(with_noxide_installed(view, build_fix(view, "run the sessions side by side", false, edits, changes)))
+}
+
+/// Replaces an upload's `path`.
+pub(super) fn replace_upload_paths(
+    view: &JobView,
+    step: &WorkflowStep,
+    lines: &[String],
+) -> Option<(TextEdit, SemanticChange)> {
+    let with = step.node.get("with").filter(|with| !with.is_flow && !with.aliased)?;
+    let (key, old) = with.get_entry("path")?;
+    let YamlKind::Scalar(_, style) = &old.kind else { return None };
+    let source = view.source();
+    let block = *style == YamlStyle::Literal || lines.len() > 1;
+    let value = if block { format!("{}\n", lines.join("\n")) } else { lines.concat() };
+    let edit = match style {
+        YamlStyle::Plain | YamlStyle::Quoted if !block => TextEdit { span: old.span, text: value.clone() },
+        YamlStyle::Literal => {
+            let depth = format!("{}{}", source.line_ending(), indent_at(source, old.span.start));
+            TextEdit { span: old.span, text: lines.join(&depth) }
+        }
+        YamlStyle::Folded => return None,
+        _ => {
+            let depth = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
+            TextEdit { span: old.span, text: format!("|{depth}{}", lines.join(&depth)) }
+        }
+    };
+    Some((
+        edit,
+        SemanticChange::Set(text_edit::step_path(view, step, Some("with")), "path".to_owned(), quote_scalar(&value)),
+    ))
+}

@@ -1,0 +1,71 @@
+//! Fixes that keep what sessions said.
+
+use super::super::dialect::Dialect;
+use super::super::fix::Fix;
+use super::super::project::JobView;
+use super::run_script::rewrite_script;
+use super::step_edit::{append_step, step_indent};
+use super::text_edit::{build_fix, quote_scalar};
+
+/// Writes a job's output to a file and uploads it, whatever happens.
+pub fn add_log_upload(view: &JobView) -> Option<Fix> {
+    let [call] = view.analysis.nox_calls.as_slice() else { return None };
+    let step = view.step(call.step_index)?;
+    let command = step.commands.get(call.command_index)?;
+    let text = &step.script.as_ref()?.text;
+    let piped = step
+        .commands
+        .get(call.command_index + 1)
+        .is_some_and(|next| next.preceding_operator == super::super::shell::ControlOperator::Pipe);
+    if command.enclosing_loop.is_some() || command.is_conditional || piped || !command.output_files.is_empty() {
+        return None;
+    }
+    let id = match &view.job.matrix {
+        None => view.job.id.value.clone(),
+        // One log and one artefact for each job of the matrix.
+        Some(matrix) if matrix.axes.len() == 1 => {
+            format!("{}-{}", view.job.id.value, view.matrix_session_expression()?)
+        }
+        Some(_) => return None,
+    };
+    let file = format!("build/nox-{id}-output.log");
+    let line = super::run_script::expand_to_line(text, command.span);
+    let new = format!(
+        "{}set -o pipefail\nmkdir -p build\n{} 2>&1 | tee {file}{}",
+        text.get(..line.start)?,
+        text.get(line.start..command.span.end)?,
+        text.get(command.span.end..)?
+    );
+    let (edit, change) = rewrite_script(view, step, &new)?;
+    let dash = step_indent(view)?;
+    let uses = choose_upload_action(view);
+    let lines = [
+        format!("{dash}- name: Upload nox output log"),
+        format!("{dash}  if: always()"),
+        format!("{dash}  uses: {uses}"),
+        format!("{dash}  with:"),
+        format!("{dash}    name: ci-logs-{id}"),
+        format!("{dash}    path: {file}"),
+    ];
+    let value = format!(
+        "{{name: Upload nox output log, if: always(), uses: {}, with: {{name: {}, path: {}}}}}",
+        quote_scalar(&uses),
+        quote_scalar(&format!("ci-logs-{id}")),
+        quote_scalar(&file)
+    );
+    let (added, inserted) = append_step(view, &lines, &value)?;
+    Some(build_fix(view, "keep the output and upload it", false, vec![edit, added], vec![change, inserted]))
+}
+
+/// The upload action that the project uses already, or the forge's own.
+fn choose_upload_action(view: &JobView) -> String {
+    let used = view.project.job_views().flat_map(|view| &view.job.steps).find(|step| step.is_artifact_upload());
+    used.and_then(|step| step.uses.as_ref()).map_or_else(
+        || match view.workflow.dialect {
+            Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4".to_owned(),
+            Dialect::Gitea => "actions/upload-artifact@v3".to_owned(),
+            Dialect::Github => "actions/upload-artifact@v6".to_owned(),
+        },
+        |uses| uses.value.clone(),
+    )
+}

@@ -1,0 +1,265 @@
+//! Jobs that prepare themselves alike become one: prepared once, its sessions side by side in one `noxide run`.
+
+use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+use super::super::project::JobView;
+use super::super::source::{SourceFile, Span};
+use super::super::workflow::WorkflowStep;
+use super::cache_step::COMMENT_PREFIX;
+use super::join_nox_calls::JoinedCalls;
+use super::merge_uploads::merge_similar_uploads;
+use super::moved_step::{MovedStep, build_moved_step, to_flow_yaml};
+use super::step_edit::step_indent;
+use super::text_edit::{build_fix, expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar};
+
+/// The merged job's name.
+const MERGED_JOB_NAME: &str = "sessions";
+
+/// The merged job as it grows.
+#[derive(Default)]
+struct MergedJob {
+    steps_before: Vec<MovedStep>,
+    steps_after: Vec<MovedStep>,
+    joined_calls: Option<JoinedCalls>,
+    setup_commands: Vec<String>,
+    env: Vec<(String, String)>,
+    timeout_minutes: u32,
+}
+
+/// Merges jobs of one workflow; none where one of them is more than preparation, sessions, and what follows them.
+pub fn merge_jobs(members: &[JobView]) -> Option<Fix> {
+    let (first, names) = (members.first()?, members.iter().map(|view| view.job.id.value.as_str()).collect::<Vec<_>>());
+    let clear = first.workflow.find_job(MERGED_JOB_NAME).is_none() && members.len() > 1 && !first.workflow.root.is_flow;
+    if !clear || members.iter().any(|view| !is_mergeable(view, first, &names)) || has_needs_expressions(first, &names) {
+        return None;
+    }
+    let mut merged = MergedJob::default();
+    for view in members {
+        merged.add_job(view, members)?;
+    }
+    merged.steps_after = merge_similar_uploads(merged.steps_after, first, &step_indent(first)?, MERGED_JOB_NAME);
+    let source = first.source();
+    let lines = merged.render_lines(first)?;
+    let mut edits = Vec::new();
+    let mut kept: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for (number, view) in members.iter().enumerate() {
+        let region = expand_to_lines(source, Span::new(view.job.id.span.start, view.job.node.span.end));
+        let start = leading_comments_start(source, view.job.id.span.start);
+        let all = source.slice(Span::new(start, region.end));
+        // No comment of people's may get lost.
+        let said = all.lines().map(str::trim).filter(|line| line.starts_with('#') && !line.starts_with(COMMENT_PREFIX));
+        if said.clone().any(|line| !kept.iter().any(|kept| kept.trim() == line)) || !all.ends_with('\n') {
+            return None;
+        }
+        if number == 0 {
+            let text: String = lines.iter().map(|line| format!("{line}{}", source.line_ending())).collect();
+            edits.push(TextEdit { span: region, text });
+        } else {
+            edits.push(TextEdit { span: Span::new(blank_lines_start(source, start), region.end), text: String::new() });
+        }
+    }
+    kept.clear();
+    let mut changes =
+        vec![SemanticChange::Set(vec!["jobs".into()], MERGED_JOB_NAME.to_owned(), merged.render_flow_yaml(first))];
+    changes.extend(names.iter().map(|name| SemanticChange::Remove(vec!["jobs".into()], (*name).to_owned())));
+    for (edit, change) in rewrite_dependent_needs(first, &names)? {
+        edits.push(edit);
+        changes.push(change);
+    }
+    let title = format!("prepare once: run the sessions of {} jobs side by side in one", members.len());
+    Some(build_fix(first, &title, false, edits, changes))
+}
+
+/// Whether a job holds nothing that one job for all could not hold.
+fn is_mergeable(view: &JobView, first: &JobView, names: &[&str]) -> bool {
+    let node = &view.job.node;
+    let known = |key: &str| matches!(key, "runs-on" | "container" | "needs" | "timeout-minutes" | "steps" | "name");
+    let same = |key: &str| match (node.get(key), first.job.node.get(key)) {
+        (Some(own), Some(other)) => own == other,
+        (None, None) => true,
+        _ => false,
+    };
+    let steps = node.get("steps").is_some_and(|steps| !steps.is_flow && !steps.aliased);
+    !node.is_flow
+        && !node.aliased
+        && steps
+        && node.entries().iter().all(|(key, _)| key.as_str().is_some_and(known))
+        && same("runs-on")
+        && same("container")
+        && view.job.needs.iter().all(|need| names.contains(&need.value.as_str()))
+        && view.job.steps.iter().all(|step| step.id.is_none() && !step.node.is_flow && !step.node.aliased)
+        && !view.is_release()
+}
+
+/// Whether another job asks for one of them by name, or the sessions keep an order.
+fn has_needs_expressions(first: &JobView, names: &[&str]) -> bool {
+    let text = &first.source().text;
+    names.iter().any(|name| text.contains(&format!("needs.{name}."))) || text.contains("needs['")
+}
+
+/// Where the blank lines before a job begin.
+fn blank_lines_start(source: &SourceFile, start: usize) -> usize {
+    let mut line = source.line_index(start);
+    while line > 0 && source.line_text(line - 1).trim().is_empty() {
+        line -= 1;
+    }
+    source.line_start(line)
+}
+
+/// The `needs` of the other jobs, with the merged one in place of the members.
+fn rewrite_dependent_needs(first: &JobView, names: &[&str]) -> Option<Vec<(TextEdit, SemanticChange)>> {
+    let member = |name: &str| names.contains(&name);
+    let others = first.workflow.jobs.iter().filter(|job| !member(&job.id.value));
+    let mut made = Vec::new();
+    for job in others.filter(|job| job.needs.iter().any(|need| member(&need.value))) {
+        let needs =
+            job.node.get("needs").filter(|needs| !needs.aliased && (needs.is_flow || needs.as_str().is_some()))?;
+        let left = job.needs.iter().map(|need| need.value.as_str()).filter(|need| !member(need));
+        let list = format!("[{}]", std::iter::once(MERGED_JOB_NAME).chain(left).collect::<Vec<_>>().join(", "));
+        let route: Vec<YamlPathSegment> = vec!["jobs".into(), job.id.value.as_str().into()];
+        made.push((
+            TextEdit { span: needs.span, text: list.clone() },
+            SemanticChange::Set(route, "needs".to_owned(), list),
+        ));
+    }
+    Some(made)
+}
+
+impl MergedJob {
+    fn add_job(&mut self, view: &JobView, members: &[JobView]) -> Option<()> {
+        let at = view.analysis.nox_calls.first()?.step_index;
+        let step = view.step(at).filter(|step| step.condition.is_none())?;
+        let one = view.analysis.nox_calls.iter().all(|call| call.step_index == at && !call.parsed.is_noxide);
+        (one && super::super::session_order::required_order_reason(view).is_none()).then_some(())?;
+        let joined = JoinedCalls::from_step(view, step)?;
+        self.add_setup_commands(step, &joined)?;
+        self.add_shared_variables(view, step, members)?;
+        let timeout = view.job.timeout_minutes.as_ref().map(|text| text.value.parse::<u32>());
+        self.timeout_minutes = self.timeout_minutes.max(timeout?.ok()?);
+        let mut last = 0;
+        for step in view.job.steps.iter().take(at) {
+            let piece = build_moved_step(view, step, &joined)?;
+            match self.steps_before.iter().position(|known| known.dedup_key == piece.dedup_key) {
+                Some(known) => last = known + 1,
+                None => {
+                    self.steps_before.insert(last, piece);
+                    last += 1;
+                }
+            }
+        }
+        for step in view.job.steps.iter().skip(at + 1) {
+            // What follows must not depend on the sessions of other jobs.
+            step.condition.as_ref()?;
+            self.steps_after.push(build_moved_step(view, step, &joined)?);
+        }
+        self.joined_calls = match self.joined_calls.take() {
+            Some(before) => Some(before.merge(view, joined)?),
+            None => Some(joined),
+        };
+        Some(())
+    }
+
+    /// What the script does before and beside its calls: only folders are made.
+    fn add_setup_commands(&mut self, step: &WorkflowStep, joined: &JoinedCalls) -> Option<()> {
+        for command in step.commands.iter().filter(|command| !joined.script_span.contains(command.span)) {
+            match command.program_name() {
+                "set" => {}
+                "mkdir"
+                    if command.span.end <= joined.script_span.start
+                        && command.preceding_operator == super::super::shell::ControlOperator::Sequence =>
+                {
+                    let line = command.command_line();
+                    if !self.setup_commands.contains(&line) {
+                        self.setup_commands.push(line);
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// Variables that all jobs set alike; those that say how many workers there are give way to noxide's own.
+    fn add_shared_variables(&mut self, view: &JobView, step: &WorkflowStep, members: &[JobView]) -> Option<()> {
+        let workers = |name: &str| {
+            let counted = view
+                .project
+                .noxfile
+                .as_ref()
+                .map(super::super::noxfile::Noxfile::cpu_count_functions)
+                .unwrap_or_default();
+            counted.iter().any(|workers| workers.variable.as_deref() == Some(name))
+        };
+        for (name, value) in step.env.iter().filter(|(name, _)| !workers(&name.value)) {
+            let everywhere = members.iter().all(|other| {
+                let call = other.analysis.nox_calls.first().and_then(|call| other.step(call.step_index));
+                call.is_some_and(|step| step.env.iter().any(|(n, v)| n.value == name.value && v.value == value.value))
+            });
+            everywhere.then_some(())?;
+            let pair = (name.value.clone(), value.value.clone());
+            if !self.env.contains(&pair) {
+                self.env.push(pair);
+            }
+        }
+        Some(())
+    }
+
+    fn render_script(&self) -> String {
+        self.setup_commands.iter().map(|line| format!("{line}\n")).collect::<String>()
+            + &self.joined_calls.as_ref().map(JoinedCalls::to_script).unwrap_or_default()
+    }
+
+    /// The job's lines.
+    fn render_lines(&self, first: &JobView) -> Option<Vec<String>> {
+        let source = first.source();
+        let (key, _) = first.job.node.entries().first()?;
+        let depth = indent_at(source, key.span.start);
+        let mut lines = vec![format!("{}{MERGED_JOB_NAME}:", indent_at(source, first.job.id.span.start))];
+        for (key, value) in first.job.node.entries() {
+            match key.as_str()? {
+                "needs" | "name" | "timeout-minutes" => {}
+                "steps" => lines.push(format!("{depth}timeout-minutes: {}", self.timeout_minutes)),
+                _ => {
+                    let span = expand_to_lines(source, Span::new(key.span.start, value.span.end.max(key.span.end)));
+                    lines.extend(source.slice(span).lines().map(str::to_owned));
+                }
+            }
+        }
+        lines.push(format!("{depth}steps:"));
+        let dash = step_indent(first)?;
+        lines.extend(self.steps_before.iter().flat_map(|piece| piece.lines.clone()));
+        lines.push(format!("{dash}- name: Run the sessions side by side"));
+        lines.push(format!("{dash}  run: |"));
+        lines.extend(self.render_script().lines().map(|line| format!("{dash}    {line}")));
+        if !self.env.is_empty() {
+            lines.push(format!("{dash}  env:"));
+            lines.extend(self.env.iter().map(|(name, value)| format!("{dash}    {name}: {}", quote_if_needed(value))));
+        }
+        lines.extend(self.steps_after.iter().flat_map(|piece| piece.lines.clone()));
+        Some(lines)
+    }
+
+    /// The job's meaning, from the nodes it was made of and not from its lines.
+    fn render_flow_yaml(&self, first: &JobView) -> String {
+        let mut entries: Vec<String> = Vec::new();
+        for (key, value) in first.job.node.entries() {
+            if matches!(key.as_str(), Some("runs-on" | "container")) {
+                entries.push(format!("{}: {}", to_flow_yaml(key), to_flow_yaml(value)));
+            }
+        }
+        entries.push(format!("\"timeout-minutes\": {}", self.timeout_minutes));
+        let mut run =
+            format!("\"name\": \"Run the sessions side by side\", \"run\": {}", quote_scalar(&self.render_script()));
+        if !self.env.is_empty() {
+            let pairs: Vec<String> = self
+                .env
+                .iter()
+                .map(|(name, value)| format!("{}: {}", quote_scalar(name), quote_if_needed(value)))
+                .collect();
+            run.push_str(&format!(", \"env\": {{{}}}", pairs.join(", ")));
+        }
+        let steps = self.steps_before.iter().map(|piece| to_flow_yaml(&piece.node)).chain([format!("{{{run}}}")]);
+        let steps: Vec<String> = steps.chain(self.steps_after.iter().map(|piece| to_flow_yaml(&piece.node))).collect();
+        entries.push(format!("\"steps\": [{}]", steps.join(", ")));
+        format!("{{{}}}", entries.join(", "))
+    }
+}

@@ -1,0 +1,189 @@
+//! Fixes inside `run:` scripts; none where a here-document could be meant.
+
+use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::project::{JobNoxCall, JobView};
+use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand, ShellWord};
+use super::super::source::Span;
+use super::super::workflow::{StepScript, WorkflowStep};
+use super::tested_versions::tested_version;
+use super::text_edit::{self, build_fix, indent_at, quote_scalar};
+
+/// A step's script where its words may be edited by bytes.
+fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
+    let plain = !step.commands.iter().any(|command| command.has_heredoc) && !step.node.is_flow;
+    step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && plain)
+}
+
+/// Replaces a range of a script.
+fn splice_script(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str, safe: bool) -> Option<Fix> {
+    editable_script(step)?;
+    let fix = replace_script_range(view, step, range, text, title)?;
+    Some(Fix { safe, ..fix })
+}
+
+/// Replaces a whole script, line by line; one written on the line of its key becomes a block.
+pub(super) fn rewrite_script(view: &JobView, step: &WorkflowStep, new: &str) -> Option<(TextEdit, SemanticChange)> {
+    let script = editable_script(step)?;
+    let (key, _) = step.node.get_entry("run")?;
+    let source = view.source();
+    let block = source.line_index(script.span.start) > source.line_index(key.span.end);
+    let depth =
+        if block { indent_at(source, script.span.start) } else { format!("{}  ", indent_at(source, key.span.start)) };
+    let lines: Vec<String> =
+        new.lines().map(|line| if line.is_empty() { String::new() } else { format!("{depth}{line}") }).collect();
+    let text = lines.join(source.line_ending());
+    let (text, new) = if block {
+        let kept =
+            if script.text.ends_with('\n') { format!("{}\n", new.trim_end()) } else { new.trim_end().to_owned() };
+        (text.trim_start().to_owned(), kept)
+    } else {
+        (format!("|{}{text}", source.line_ending()), format!("{}\n", new.trim_end()))
+    };
+    let edit = TextEdit { span: script.span, text };
+    Some((edit, SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new))))
+}
+
+/// Puts a word into a command.
+pub fn insert_script_word(view: &JobView, step: &WorkflowStep, at: usize, text: &str, title: &str) -> Option<Fix> {
+    splice_script(view, step, Span::new(at, at), text, title, true)
+}
+
+/// Replaces a number, in a here-document too: its bytes are known, and no word of the shell changes.
+pub fn replace_script_range(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str) -> Option<Fix> {
+    let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased)?;
+    let mut new = script.text.clone();
+    new.get(range.start..range.end)?;
+    new.replace_range(range.start..range.end, text);
+    let edit = TextEdit { span: script.file_span(range), text: text.to_owned() };
+    let change = SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new));
+    Some(build_fix(view, title, false, vec![edit], vec![change]))
+}
+
+/// Pins a tool to the version that the lock, nox itself or another job says.
+pub fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
+    let elsewhere = || {
+        let words = view
+            .project
+            .job_views()
+            .flat_map(|view| view.analysis.installs.iter().flat_map(|installed| &installed.install.packages));
+        let prefix = format!("{tool}==");
+        words
+            .filter_map(|word| word.text.strip_prefix(&prefix))
+            .find(|version| !version.contains('$'))
+            .map(str::to_owned)
+    };
+    let running =
+        || view.project.noxfile.as_ref().and_then(|noxfile| noxfile.nox_version.clone()).filter(|_| tool == "nox");
+    let tested = || tested_version(tool).map(str::to_owned);
+    let version =
+        view.project.files.locked_versions.get(tool).cloned().or_else(running).or_else(elsewhere).or_else(tested)?;
+    let bare = word.text == tool && word.span.end - word.span.start == tool.len();
+    bare.then_some(())?;
+    splice_script(
+        view,
+        step,
+        Span::new(word.span.end, word.span.end),
+        &format!("=={version}"),
+        &format!("pin {tool} to {version}"),
+        false,
+    )
+}
+
+/// Makes a script fail when a command of a pipe fails.
+pub fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+    let text = &step.script.as_ref()?.text;
+    let (edit, change) = rewrite_script(view, step, &format!("set -o pipefail\n{text}"))?;
+    Some(build_fix(view, "let the step fail with its session", false, vec![edit], vec![change]))
+}
+
+/// Runs the sessions of one command, or of one loop, in one `noxide run`.
+pub fn use_noxide_run(view: &JobView) -> Option<Fix> {
+    let [call] = view.analysis.nox_calls.as_slice() else { return None };
+    let step = view.step(call.step_index)?;
+    let command = step.commands.get(call.command_index)?;
+    let (NoxCallSelection::Names(_) | NoxCallSelection::Default, true) =
+        (&call.parsed.selection, call.parsed.posargs.is_empty())
+    else {
+        return None;
+    };
+    let title = "run the sessions side by side";
+    if call.parsed.launcher.is_some() || !command.assignments.is_empty() || command.program_name() != "nox" {
+        return None;
+    }
+    if command.enclosing_loop.is_none() {
+        return splice_script(view, step, command.words.first()?.span, "noxide run", title, false);
+    }
+    let text = &step.script.as_ref()?.text;
+    let whole = enclosing_loop_span(step, command)?;
+    let names: Vec<&str> = call.sessions.iter().map(|(name, _)| name.as_str()).collect();
+    let new = format!("{}noxide run -s {}{}", text.get(..whole.start)?, names.join(" "), text.get(whole.end..)?);
+    let (edit, change) = rewrite_script(view, step, &new)?;
+    Some(build_fix(view, title, false, vec![edit], vec![change]))
+}
+
+/// The bytes of the loop around a command, from `for` to `done`, where it holds nothing else and has three lines.
+pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -> Option<Span> {
+    let around = command.enclosing_loop.as_ref()?;
+    let text = &step.script.as_ref()?.text;
+    let rest = text.get(command.span.end..)?;
+    let done = command.span.end + rest.find("done")? + "done".len();
+    let lines = text.get(around.header_span.start..done)?.lines().count();
+    let inside = step.commands.iter().filter(|other| other.enclosing_loop == command.enclosing_loop).count();
+    (lines == 3 && inside == 1).then_some(Span::new(around.header_span.start, done))
+}
+
+/// Leaves a session out: its whole line, or its name in a list.
+pub fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, place: Span) -> Option<Fix> {
+    let step = view.step(call.step_index)?;
+    let command = step.commands.get(call.command_index)?;
+    let title = format!("leave `{name}` out: another session does the same");
+    let text = &editable_script(step)?.text;
+    let words: Vec<&ShellWord> = match &command.enclosing_loop {
+        Some(around) => around.values.iter().collect(),
+        None => command.words.iter().collect(),
+    };
+    let word = words.into_iter().find(|word| word.text == name && step.file_span(word.span) == place)?;
+    if call.sessions.len() > 1 {
+        let before = text.get(..word.span.start)?;
+        let start = before.trim_end_matches([' ', '\t']).len();
+        return splice_script(view, step, Span::new(start, word.span.end), "", &title, false);
+    }
+    let line = expand_to_line(text, command.span);
+    let alone =
+        step.commands.iter().filter(|other| line.contains(other.span)).all(|other| other == command || is_piped(other));
+    let new = format!("{}{}", text.get(..line.start)?, text.get(line.end..)?);
+    if !alone || new.trim().is_empty() {
+        return None;
+    }
+    let (edit, change) = rewrite_script(view, step, &new)?;
+    Some(build_fix(view, &title, false, vec![edit], vec![change]))
+}
+
+/// Names a session after the others of its call.
+pub fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -> Option<Fix> {
+    let step = view.step(call.step_index)?;
+    let command = step.commands.get(call.command_index).filter(|command| command.enclosing_loop.is_none())?;
+    let NoxCallSelection::Names(names) = &call.parsed.selection else { return None };
+    let (at, last) = (names.iter().position(|word| word.text == name)?, names.last()?);
+    let first = names.get(at)?;
+    // One list, each name as it is written.
+    let between =
+        command.words.iter().filter(|word| first.span.start <= word.span.start && word.span.start <= last.span.start);
+    let words: Vec<&str> = between.map(|word| word.text.as_str()).collect();
+    let text = editable_script(step)?.text.get(first.span.start..last.span.end)?;
+    (text == words.join(" ") && words.len() == names.len() - at).then_some(())?;
+    let moved = words.iter().skip(1).copied().chain([name]).collect::<Vec<_>>().join(" ");
+    let range = Span::new(first.span.start, last.span.end);
+    splice_script(view, step, range, &moved, &format!("run `{name}` after the tests that it judges"), false)
+}
+
+fn is_piped(command: &ShellCommand) -> bool {
+    command.preceding_operator == ControlOperator::Pipe
+}
+
+/// The range of the line of a range, with its end.
+pub(super) fn expand_to_line(text: &str, span: Span) -> Span {
+    let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let end = text.get(span.end..).and_then(|after| after.find('\n')).map_or(text.len(), |at| span.end + at + 1);
+    Span::new(start, end)
+}

@@ -1,0 +1,175 @@
+//! Sessions of one job spread over a matrix, where a machine is free for each.
+
+use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+use super::super::project::JobView;
+use super::super::shell::NoxCallSelection;
+use super::super::source::Span;
+use super::super::workflow::WorkflowStep;
+use super::super::yaml::{YamlKind, YamlStyle};
+use super::join_nox_calls::{JoinedCalls, is_plain_word, replace_upload_paths};
+use super::run_script::{enclosing_loop_span, expand_to_line, rewrite_script};
+use super::text_edit::{self, build_fix, indent_at, insert_lines_after, quote_if_needed, quote_scalar};
+
+/// What stands for the session in a job of the matrix.
+const MATRIX_SESSION: &str = "${{ matrix.session }}";
+
+/// What a job runs, and the bytes of its script that say so.
+struct MatrixSessions {
+    names: Vec<String>,
+    command: String,
+    span: Span,
+    joined_calls: JoinedCalls,
+}
+
+/// Makes one job a session out of a job that runs several; none where more than the sessions would multiply, or where
+/// the runners do not take all jobs of the workflow at once.
+pub fn split_into_matrix(view: &JobView) -> Option<Fix> {
+    let step = view.step(view.analysis.nox_calls.first()?.step_index)?;
+    let sessions = collect_matrix_sessions(view, step)?;
+    if !has_enough_runners(view, sessions.names.len()) || !is_splittable_job(view, step) {
+        return None;
+    }
+    let text = &step.script.as_ref()?.text;
+    let start = expand_to_line(text, sessions.span).start;
+    let command = &sessions.command;
+    let new = format!("{}{command}{}", text.get(..start)?, text.get(sessions.span.end..)?);
+    let (edit, change) = rewrite_script(view, step, &new)?;
+    let (mut edits, mut changes) = (vec![edit], vec![change]);
+    let (edit, change) = add_matrix_strategy(view, &sessions.names)?;
+    edits.push(edit);
+    changes.push(change);
+    for upload in view.job.steps.iter().skip(step.index + 1) {
+        for (edit, change) in upload_per_session(view, upload, &sessions.joined_calls)? {
+            edits.push(edit);
+            changes.push(change);
+        }
+    }
+    let title = format!("a job for each of the {} sessions: the runners take them at once", sessions.names.len());
+    Some(build_fix(view, &title, false, edits, changes))
+}
+
+/// The sessions of a step's calls or of its loop; none where one is called in a way of its own.
+fn collect_matrix_sessions(view: &JobView, step: &WorkflowStep) -> Option<MatrixSessions> {
+    view.analysis.nox_calls.iter().all(|call| call.step_index == step.index && !call.parsed.is_noxide).then_some(())?;
+    if let Some(joined) = JoinedCalls::from_step(view, step) {
+        let (names, given) = match (joined.sessions_with_posargs.as_slice(), joined.sessions.as_slice()) {
+            ([], names) => (names.to_vec(), &[][..]),
+            ([(names, given)], []) => (names.clone(), given.as_slice()),
+            _ => return None,
+        };
+        let mut command = format!("nox -s {MATRIX_SESSION}");
+        if !given.is_empty() {
+            command.push_str(&format!(" -- {}", given.join(" ")));
+        }
+        if let Some(log) = joined.session_log_path(MATRIX_SESSION) {
+            command.push_str(&format!(" 2>&1 | tee {log}"));
+        }
+        return Some(MatrixSessions { names, command, span: joined.script_span, joined_calls: joined });
+    }
+    let [call] = view.analysis.nox_calls.as_slice() else { return None };
+    let command = step.commands.get(call.command_index)?;
+    let names: Vec<String> = call.sessions.iter().map(|(name, _)| name.clone()).collect();
+    let plain = command.program_name() == "nox"
+        && command.words.len() == 3
+        && command.assignments.is_empty()
+        && command.output_files.is_empty()
+        && matches!(call.parsed.selection, NoxCallSelection::Names(_))
+        && names.iter().all(|name| is_plain_word(name));
+    let span = plain.then(|| enclosing_loop_span(step, command))??;
+    Some(MatrixSessions {
+        names,
+        command: format!("nox -s {MATRIX_SESSION}"),
+        span,
+        joined_calls: JoinedCalls::default(),
+    })
+}
+
+/// Whether every job of the workflow and each session would find a runner at the same time.
+fn has_enough_runners(view: &JobView, sessions: usize) -> bool {
+    let others = view.project.workflow_job_views(view.workflow).filter(|other| other.job.id != view.job.id);
+    let jobs = others.map(|other| other.job.matrix.as_ref().map_or(1, |matrix| matrix.job_count.unwrap_or(usize::MAX)));
+    let all = jobs.fold(sessions, usize::saturating_add);
+    sessions > 1 && view.project.options.runner_capacity.is_some_and(|capacity| capacity >= all)
+}
+
+/// Whether the job does nothing but prepare, run its sessions and upload, and nobody fetches what it uploads.
+fn is_splittable_job(view: &JobView, step: &WorkflowStep) -> bool {
+    let node = &view.job.node;
+    let said = |key: &str| node.get(key).is_some();
+    let quiet = |other: &WorkflowStep| {
+        let sets = |program: &str| matches!(program, "set" | "mkdir" | "echo");
+        let own = |at: usize| view.analysis.nox_calls.iter().any(|call| call.command_index == at);
+        let tees = |at: usize| other.commands.get(at).is_some_and(|command| command.program_name() == "tee");
+        (0..other.commands.len())
+            .all(|at| own(at) || tees(at) || other.commands.get(at).is_some_and(|c| sets(c.program_name())))
+    };
+    let fetches = |view: JobView| {
+        let fetching =
+            |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.name.contains("download-artifact"));
+        view.job.steps.iter().any(fetching)
+    };
+    !said("strategy")
+        && !said("outputs")
+        && !node.is_flow
+        && !node.aliased
+        && !view.is_release()
+        && step.condition.is_none()
+        && quiet(step)
+        && view.job.steps.iter().skip(step.index + 1).all(WorkflowStep::is_artifact_upload)
+        && !view.project.workflow_job_views(view.workflow).any(fetches)
+}
+
+/// The matrix, after where the job runs.
+fn add_matrix_strategy(view: &JobView, names: &[String]) -> Option<(TextEdit, SemanticChange)> {
+    let (key, value) = view.job.node.get_entry("runs-on")?;
+    let source = view.source();
+    let depth = indent_at(source, key.span.start);
+    let list = names.iter().map(|name| quote_if_needed(name)).collect::<Vec<_>>().join(", ");
+    let lines = [
+        format!("{depth}strategy:"),
+        format!("{depth}  fail-fast: false"),
+        format!("{depth}  matrix:"),
+        format!("{depth}    session: [{list}]"),
+    ];
+    let value_text = format!("{{fail-fast: false, matrix: {{session: [{list}]}}}}");
+    let change = SemanticChange::Set(text_edit::job_path(view), "strategy".to_owned(), value_text);
+    Some((insert_lines_after(source, value.span.end.max(key.span.end), &lines), change))
+}
+
+/// What makes an upload one of several: a name of its own, and the session's own log.
+fn upload_per_session(
+    view: &JobView,
+    step: &WorkflowStep,
+    joined: &JoinedCalls,
+) -> Option<Vec<(TextEdit, SemanticChange)>> {
+    let with = step.node.get("with").filter(|with| !with.aliased && !step.node.is_flow)?;
+    let (_, name) = with.get_entry("name")?;
+    let text = name.as_str().filter(|text| !text.contains('\n') && !name.aliased)?;
+    let quotes = matches!(name.kind, YamlKind::Scalar(_, YamlStyle::Quoted));
+    (quotes || !with.is_flow).then_some(())?;
+    let inset = usize::from(quotes);
+    let written = view.source().slice(Span::new(name.span.start + inset, name.span.end - inset));
+    (written == text).then_some(())?;
+    let at = name.span.end - inset;
+    let route: Vec<YamlPathSegment> = text_edit::step_path(view, step, Some("with"));
+    let edit = TextEdit { span: Span::new(at, at), text: format!("-{MATRIX_SESSION}") };
+    let mut made =
+        vec![(edit, SemanticChange::Set(route, "name".to_owned(), quote_scalar(&format!("{text}-{MATRIX_SESSION}"))))];
+    let Some(path) = step.input_value("path") else { return Some(made) };
+    let mut lines: Vec<String> = Vec::new();
+    for line in path.value.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let own = joined
+            .replaced_logs
+            .iter()
+            .find(|(file, _)| file == line)
+            .and_then(|_| joined.session_log_path(MATRIX_SESSION));
+        let line = own.unwrap_or_else(|| line.to_owned());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    if lines != path.value.lines().map(str::trim).collect::<Vec<_>>() {
+        made.push(replace_upload_paths(view, step, &lines)?);
+    }
+    Some(made)
+}

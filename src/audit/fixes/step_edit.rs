@@ -1,0 +1,253 @@
+//! Fixes of keys and steps: inserted, moved, replaced.
+
+use super::super::fix::{Fix, SemanticChange, TextEdit};
+use super::super::project::JobView;
+use super::super::source::Span;
+use super::super::workflow::{SpannedText, WorkflowStep};
+use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
+use super::text_edit::{
+    self, append_mapping_entry, build_fix, expand_to_lines, indent_at, insert_lines_after, leading_comments_start,
+    quote_scalar,
+};
+
+/// Gives an action an input, new or instead of an old one.
+pub fn set_action_input(view: &JobView, step: &WorkflowStep, name: &str, value: &str, title: &str) -> Option<Fix> {
+    let source = view.source();
+    let route = text_edit::step_path(view, step, Some("with"));
+    let edit = if let Some(old) = step.input_value(name) {
+        (!old.aliased).then(|| TextEdit { span: old.span, text: value.to_owned() })?
+    } else if let Some(with) = step.node.get("with").filter(|with| !with.entries().is_empty()) {
+        append_mapping_entry(source, with, name, value)?
+    } else {
+        let (key, uses) = step.node.get_entry("uses")?;
+        if step.node.is_flow || step.node.aliased || step.node.get("with").is_some() {
+            return None;
+        }
+        let depth = indent_at(source, key.span.start);
+        let lines = [format!("{depth}with:"), format!("{depth}  {name}: {value}")];
+        let change = SemanticChange::Set(
+            text_edit::step_path(view, step, None),
+            "with".to_owned(),
+            format!("{{{name}: {value}}}"),
+        );
+        return Some(build_fix(
+            view,
+            title,
+            true,
+            vec![insert_lines_after(source, uses.span.end, &lines)],
+            vec![change],
+        ));
+    };
+    let change = SemanticChange::Set(route, name.to_owned(), value.to_owned());
+    Some(build_fix(view, title, true, vec![edit], vec![change]))
+}
+
+/// Puts a key into a job, after another one.
+pub fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title: &str) -> Option<Fix> {
+    let node = &view.job.node;
+    let (name, old) = node.get_entry(after)?;
+    if node.is_flow || node.aliased {
+        return None;
+    }
+    let source = view.source();
+    let line = format!("{}{key}: {value}", indent_at(source, name.span.start));
+    let edit = insert_lines_after(source, old.span.end.max(name.span.end), &[line]);
+    let change = SemanticChange::Set(text_edit::job_path(view), key.to_owned(), value.to_owned());
+    Some(build_fix(view, title, true, vec![edit], vec![change]))
+}
+
+/// Puts a key first into a job's strategy.
+pub fn insert_strategy_key(view: &JobView, key: &str, value: &str, title: &str) -> Option<Fix> {
+    let strategy = view.job.node.get("strategy")?;
+    let (first, _) = strategy.entries().first()?;
+    if strategy.aliased {
+        return None;
+    }
+    let at = first.span.start;
+    let text = if strategy.is_flow {
+        format!("{key}: {value}, ")
+    } else {
+        format!("{key}: {value}{}{}", view.source().line_ending(), indent_at(view.source(), at))
+    };
+    let mut route = text_edit::job_path(view);
+    route.push("strategy".into());
+    let change = SemanticChange::Set(route, key.to_owned(), value.to_owned());
+    Some(build_fix(view, title, true, vec![TextEdit { span: Span::new(at, at), text }], vec![change]))
+}
+
+/// Takes a key out of a job.
+pub fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<Fix> {
+    let node = &view.job.node;
+    let (name, value) = node.get_entry(key)?;
+    if node.is_flow || node.aliased || value.aliased {
+        return None;
+    }
+    let lines = expand_to_lines(view.source(), Span::new(name.span.start, value.span.end.max(name.span.end)));
+    let change = SemanticChange::Remove(text_edit::job_path(view), key.to_owned());
+    Some(build_fix(view, title, false, vec![TextEdit { span: lines, text: String::new() }], vec![change]))
+}
+
+/// Moves a step before another one, with the comments above it.
+pub fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<Fix> {
+    let steps = view.job.node.get("steps")?;
+    let (moved, target) = (view.step(from)?, view.step(to)?);
+    if steps.is_flow || steps.aliased || moved.node.is_flow || moved.node.aliased || from <= to {
+        return None;
+    }
+    let source = view.source();
+    let start = leading_comments_start(source, moved.span.start);
+    let lines = expand_to_lines(source, Span::new(start, moved.span.end));
+    let mut gap = source.line_index(start);
+    while gap > 0 && source.line_text(gap - 1).trim().is_empty() {
+        gap -= 1;
+    }
+    let mut cut = Span::new(source.line_start(gap), lines.end);
+    let mut text = source.slice(lines).to_owned();
+    if !text.ends_with('\n') {
+        text.push_str(source.line_ending());
+        cut.start -= source.line_ending().len();
+    }
+    text.push_str(source.slice(Span::new(source.line_start(gap), start)));
+    let at = leading_comments_start(source, target.span.start);
+    let mut route = text_edit::job_path(view);
+    route.push("steps".into());
+    let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: cut, text: String::new() }];
+    Some(build_fix(view, title, false, edits, vec![SemanticChange::Move(route, from, to)]))
+}
+
+/// Puts new lines as a step before another one, above that one's comments.
+pub fn insert_step(view: &JobView, before: &WorkflowStep, lines: &[String], value: &str, title: &str) -> Option<Fix> {
+    let steps = view.job.node.get("steps")?;
+    if steps.is_flow || steps.aliased || before.node.is_flow {
+        return None;
+    }
+    let source = view.source();
+    let at = leading_comments_start(source, before.span.start);
+    let mut lines = lines.to_vec();
+    let line = source.line_index(at);
+    if before.index > 0 && line > 0 && source.line_text(line - 1).trim().is_empty() {
+        lines.push(String::new());
+    }
+    let mut route = text_edit::job_path(view);
+    route.push("steps".into());
+    let change = SemanticChange::Insert(route, before.index, value.to_owned());
+    Some(build_fix(view, title, false, vec![text_edit::insert_lines_at(source, at, &lines)], vec![change]))
+}
+
+/// Puts new lines as the last step.
+pub fn append_step(view: &JobView, lines: &[String], value: &str) -> Option<(TextEdit, SemanticChange)> {
+    let steps = view.job.node.get("steps")?;
+    let last = view.job.steps.last()?;
+    if steps.is_flow || steps.aliased || last.node.is_flow {
+        return None;
+    }
+    let mut route = text_edit::job_path(view);
+    route.push("steps".into());
+    let change = SemanticChange::Insert(route, last.index + 1, value.to_owned());
+    Some((insert_lines_after(view.source(), last.span.end, lines), change))
+}
+
+/// How deep the dashes of a job's steps stand.
+pub fn step_indent(view: &JobView) -> Option<String> {
+    let first = view.job.steps.first()?;
+    let source = view.source();
+    let line = source.line_text(source.line_index(first.span.start));
+    let before = line.len() - line.trim_start().len();
+    line.trim_start().starts_with('-').then(|| " ".repeat(before))
+}
+
+/// Replaces the version of a `uses`.
+pub fn set_action_version(view: &JobView, step: &WorkflowStep, version: &str) -> Option<Fix> {
+    let uses = step.uses.as_ref()?;
+    let (route, _) = uses.value.rsplit_once('@')?;
+    replace_uses(view, step, &format!("{route}@{version}"), &format!("use {version}"))
+}
+
+/// Replaces a `uses`.
+pub fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, title: &str) -> Option<Fix> {
+    let uses = step.uses.as_ref().filter(|uses| !uses.aliased)?;
+    let span = unquoted_value_span(view, uses)?;
+    let change = SemanticChange::Set(text_edit::step_path(view, step, None), "uses".to_owned(), quote_scalar(text));
+    Some(build_fix(view, title, true, vec![TextEdit { span, text: text.to_owned() }], vec![change]))
+}
+
+/// The bytes of a one-line value without its quotes.
+fn unquoted_value_span(view: &JobView, text: &SpannedText) -> Option<Span> {
+    let inset = (text.span.end - text.span.start).checked_sub(text.value.len())? / 2;
+    let span = Span::new(text.span.start + inset, text.span.end - inset);
+    (view.source().slice(span) == text.value).then_some(span)
+}
+
+/// Lets a step run although something failed.
+pub fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+    let (key, value) = step.node.entries().first()?;
+    if step.node.aliased {
+        return None;
+    }
+    let end = value.span.end.max(key.span.end);
+    let edit = if step.node.is_flow {
+        TextEdit { span: Span::new(end, end), text: ", if: always()".to_owned() }
+    } else {
+        insert_lines_after(view.source(), end, &[format!("{}if: always()", indent_at(view.source(), key.span.start))])
+    };
+    let change = SemanticChange::Set(text_edit::step_path(view, step, None), "if".to_owned(), "always()".to_owned());
+    Some(build_fix(view, "upload although a session failed", true, vec![edit], vec![change]))
+}
+
+/// Adds a file to an upload's `path`.
+pub fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &SpannedText, file: &str) -> Option<Fix> {
+    let with: &YamlNode = step.node.get("with")?;
+    let (key, value) = with.get_entry("path")?;
+    let YamlKind::Scalar(_, style) = &value.kind else { return None };
+    if with.is_flow || path.aliased || *style == YamlStyle::Folded {
+        return None;
+    }
+    let source = view.source();
+    let mut lines: Vec<String> = path.value.lines().map(str::to_owned).collect();
+    lines.push(file.to_owned());
+    let value = format!("{}\n", lines.join("\n"));
+    let edit = if *style == YamlStyle::Literal {
+        insert_lines_after(source, path.span.end, &[format!("{}{file}", indent_at(source, path.span.start))])
+    } else {
+        let depth = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
+        TextEdit { span: path.span, text: format!("|{depth}{}", lines.join(&depth)) }
+    };
+    let change =
+        SemanticChange::Set(text_edit::step_path(view, step, Some("with")), "path".to_owned(), quote_scalar(&value));
+    Some(build_fix(view, &format!("upload {file} too"), true, vec![edit], vec![change]))
+}
+
+/// Gives steps of one file a variable each.
+pub fn set_step_variable(places: &[(JobView, &WorkflowStep)], name: &str, value: &str, title: &str) -> Option<Fix> {
+    let (view, _) = places.first()?;
+    let mut edits = Vec::new();
+    let mut changes = Vec::new();
+    for (other, step) in places.iter().filter(|(other, _)| other.source() == view.source()) {
+        let source = other.source();
+        if let Some(env) = step.node.get("env").filter(|env| !env.entries().is_empty()) {
+            edits.push(append_mapping_entry(source, env, name, value)?);
+            changes.push(SemanticChange::Set(
+                text_edit::step_path(other, step, Some("env")),
+                name.to_owned(),
+                value.to_owned(),
+            ));
+            continue;
+        }
+        let (key, run) = step.node.get_entry("run")?;
+        if step.node.is_flow || step.node.aliased || step.node.get("env").is_some() {
+            return None;
+        }
+        let depth = indent_at(source, key.span.start);
+        edits.push(insert_lines_after(
+            source,
+            run.span.end,
+            &[format!("{depth}env:"), format!("{depth}  {name}: {value}")],
+        ));
+        changes.push(SemanticChange::Set(
+            text_edit::step_path(other, step, None),
+            "env".to_owned(),
+            format!("{{{name}: {value}}}"),
+        ));
+    }
+    Some(build_fix(view, title, false, edits, changes))
+}

@@ -1,0 +1,150 @@
+//! The caches of a job: which step, which paths, under which key.
+
+use super::dialect::Dialect;
+use super::source::Span;
+use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep};
+use super::yaml::{YamlKind, YamlNode, YamlStyle};
+
+/// How a job keeps things between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobCacheKind {
+    /// `actions/cache` with paths and a key.
+    ActionsCache,
+    /// `astral-sh/setup-uv` with its own cache.
+    SetupUv,
+    /// `actions/setup-python` with `cache:`.
+    SetupPython,
+    /// Another action known to cache, or one of the repository's own that does.
+    Other,
+}
+
+/// One cache.
+#[derive(Clone, Debug)]
+pub struct JobCache {
+    /// The step's index.
+    pub step_index: usize,
+    /// By what.
+    pub kind: JobCacheKind,
+    /// Bytes that name it: the `uses` value or the command.
+    pub span: Span,
+    /// Paths kept, one a line of `path`.
+    pub paths: Vec<SpannedText>,
+    /// The key.
+    pub key: Option<SpannedText>,
+    /// Prefixes, one a line of `restore-keys`.
+    pub restore_keys: Vec<SpannedText>,
+}
+
+impl JobCache {
+    /// Whether a path keeps environments (`.nox`, `.venv`, `.tox`).
+    pub fn has_environment_path(&self) -> bool {
+        self.paths.iter().any(|path| {
+            path.value.trim_end_matches('/').rsplit('/').any(|part| matches!(part, ".nox" | ".venv" | "venv" | ".tox"))
+        })
+    }
+
+    /// Whether a path keeps uv's downloads.
+    pub fn has_uv_path(&self) -> bool {
+        self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| is_uv_cache_path(&path.value))
+    }
+
+    /// Whether a path keeps pip's downloads.
+    pub fn has_pip_path(&self) -> bool {
+        self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| path.value.contains("pip"))
+    }
+
+    /// Whether it keeps anything of Python's.
+    pub fn has_python_content(&self) -> bool {
+        !matches!(self.kind, JobCacheKind::ActionsCache)
+            || self.has_environment_path()
+            || self.has_uv_path()
+            || self.has_pip_path()
+            || self.paths.iter().any(|path| path.value.starts_with("${{"))
+    }
+}
+
+/// Whether a path is a cache of uv.
+pub fn is_uv_cache_path(path: &str) -> bool {
+    path.split('/').any(|part| part == "uv" || part.contains("uv-cache") || part.contains("uv_cache"))
+}
+
+/// The caches of a job, in the order of its steps.
+pub(super) fn find_job_caches(all: &[Workflow], workflow: &Workflow, job: &WorkflowJob) -> Vec<JobCache> {
+    job.steps.iter().filter_map(|step| detect_step_cache(all, workflow, job, step)).collect()
+}
+
+fn detect_step_cache(
+    all: &[Workflow],
+    workflow: &Workflow,
+    job: &WorkflowJob,
+    step: &WorkflowStep,
+) -> Option<JobCache> {
+    let make = |kind, place| JobCache {
+        step_index: step.index,
+        kind,
+        span: place,
+        paths: vec![],
+        key: None,
+        restore_keys: vec![],
+    };
+    let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
+    if action.is_cache_restore() {
+        let lines = |name: &str| {
+            step.node.get("with").and_then(|with| with.get(name)).map(|node| spanned_lines(workflow, node))
+        };
+        return Some(JobCache {
+            paths: lines("path").unwrap_or_default(),
+            key: step.input_value("key").cloned(),
+            restore_keys: lines("restore-keys").unwrap_or_default(),
+            ..make(JobCacheKind::ActionsCache, uses.span)
+        });
+    }
+    if action.is_named("astral-sh/setup-uv") {
+        let said = step.input_value("enable-cache").map(|text| text.value.as_str());
+        let on = said == Some("true")
+            || (matches!(said, None | Some("auto"))
+                && has_automatic_cache(action.major_version())
+                && workflow.dialect == Dialect::Github
+                && job.is_forge_hosted());
+        return on.then(|| make(JobCacheKind::SetupUv, uses.span));
+    }
+    if action.is_named("actions/setup-python") {
+        return step.input_value("cache").map(|_| make(JobCacheKind::SetupPython, uses.span));
+    }
+    let known = ["hynek/setup-cached-uv", "pdm-project/setup-pdm", "tox-dev/action-pre-commit-uv"];
+    let own = || {
+        let path = uses.value.trim_start_matches("./");
+        all.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction).any(|other| {
+            other.source.path.rsplit_once('/').is_some_and(|(folder, _)| folder == path)
+                && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())
+        })
+    };
+    (known.contains(&action.name.as_str()) || (action.is_local && own())).then(|| make(JobCacheKind::Other, uses.span))
+}
+
+/// Whether that version of setup-uv caches by itself on the forge's own machines.
+fn has_automatic_cache(major: Option<u32>) -> bool {
+    major.is_none_or(|major| major >= 5)
+}
+
+/// The lines of a value, each with its place.
+fn spanned_lines(workflow: &Workflow, node: &YamlNode) -> Vec<SpannedText> {
+    let YamlKind::Scalar(text, style) = &node.kind else { return Vec::new() };
+    let source = &workflow.source;
+    let one = |text: &str, span| SpannedText { value: text.to_owned(), span, aliased: node.aliased };
+    if *style != YamlStyle::Literal {
+        return text
+            .split('\n')
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| one(line.trim(), node.span))
+            .collect();
+    }
+    let first = source.line_index(node.span.start);
+    let last = source.line_index(node.span.end);
+    let place = |number: usize| {
+        let line = source.line_text(number);
+        let start = source.line_start(number) + line.len() - line.trim_start().len();
+        (line.trim().to_owned(), Span::new(start, start + line.trim().len()))
+    };
+    (first..=last).map(place).filter(|(line, _)| !line.is_empty()).map(|(line, span)| one(&line, span)).collect()
+}

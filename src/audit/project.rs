@@ -1,0 +1,355 @@
+//! A project surveyed: each job's nox calls, installations, caches and downloads, worked out once for all rules.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::dialect::Dialect;
+use super::job_cache::{JobCache, find_job_caches};
+use super::noxfile::{Noxfile, NoxfileSession};
+use super::options::AuditOptions;
+use super::project_files::{DiscoverError, ProjectFiles, find_project_files, find_workflow_sources};
+use super::shell::{
+    NetworkFetch, NoxCall, NoxCallSelection, PackageInstall, find_network_fetches, parse_install, parse_nox_call,
+};
+use super::source::{SharedSource, Span};
+use super::workflow::{Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_action_file};
+use super::yaml::YamlError;
+use crate::project::NoxfileManifest;
+
+/// All that an audit looks at.
+#[derive(Debug)]
+pub struct AuditProject {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its workflows and composite actions, by path.
+    pub workflows: Vec<Workflow>,
+    /// Files that cannot be read.
+    pub parse_failures: Vec<(SharedSource, YamlError)>,
+    /// Its noxfile.
+    pub noxfile: Option<Noxfile>,
+    /// What lies beside.
+    pub files: ProjectFiles,
+    /// The caller's choices.
+    pub options: AuditOptions,
+    job_analyses: Vec<Vec<JobAnalysis>>,
+}
+
+/// What one job does, as far as rules ask.
+#[derive(Clone, Debug, Default)]
+pub struct JobAnalysis {
+    /// Its calls of nox.
+    pub nox_calls: Vec<JobNoxCall>,
+    /// The names of all its sessions, each once, in order.
+    pub session_names: Vec<String>,
+    /// Its installations of Python packages.
+    pub installs: Vec<JobInstall>,
+    /// Its caches.
+    pub caches: Vec<JobCache>,
+    /// What it downloads beside packages: step, what, place.
+    pub network_fetches: Vec<(usize, NetworkFetch, Span)>,
+}
+
+/// A call of nox in a step.
+#[derive(Clone, Debug)]
+pub struct JobNoxCall {
+    /// The step's index.
+    pub step_index: usize,
+    /// The command's index in it.
+    pub command_index: usize,
+    /// The call itself.
+    pub parsed: NoxCall,
+    /// The sessions it runs, each with its place in the file.
+    pub sessions: Vec<(String, Span)>,
+    /// Place of the whole command in the file.
+    pub span: Span,
+}
+
+/// An installation in a step.
+#[derive(Clone, Debug)]
+pub struct JobInstall {
+    /// The step's index.
+    pub step_index: usize,
+    /// The installation.
+    pub install: PackageInstall,
+    /// Its place in the file.
+    pub span: Span,
+}
+
+/// A job with its workflow and survey.
+#[derive(Clone, Copy, Debug)]
+pub struct JobView<'a> {
+    /// The project.
+    pub project: &'a AuditProject,
+    /// The workflow.
+    pub workflow: &'a Workflow,
+    /// The job.
+    pub job: &'a WorkflowJob,
+    /// What it does.
+    pub analysis: &'a JobAnalysis,
+}
+
+impl AuditProject {
+    /// Reads and surveys a project.
+    pub fn load(
+        root: &Path,
+        paths: &[PathBuf],
+        manifest: Option<&NoxfileManifest>,
+        options: AuditOptions,
+    ) -> Result<Self, DiscoverError> {
+        let sources = find_workflow_sources(root, paths)?;
+        let files = find_project_files(root);
+        let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
+        let noxfile = noxfile.map(|noxfile| match manifest {
+            Some(manifest) => noxfile.with_manifest(manifest),
+            None => noxfile,
+        });
+        Ok(Self::from_sources(root, sources, noxfile, files, options))
+    }
+
+    /// Surveys sources that are already read.
+    pub fn from_sources(
+        root: &Path,
+        sources: Vec<SharedSource>,
+        noxfile: Option<Noxfile>,
+        files: ProjectFiles,
+        options: AuditOptions,
+    ) -> Self {
+        let mut project = Self {
+            root: root.to_owned(),
+            workflows: Vec::new(),
+            parse_failures: Vec::new(),
+            noxfile,
+            files,
+            options,
+            job_analyses: Vec::new(),
+        };
+        for source in sources {
+            let kind =
+                if is_action_file(&source) { WorkflowFileKind::CompositeAction } else { WorkflowFileKind::Workflow };
+            let dialect = project.options.dialect.or_else(|| Dialect::from_path(&source.path));
+            match Workflow::parse(source.clone(), kind, dialect.unwrap_or(Dialect::Github)) {
+                Ok(workflow) => project.workflows.push(Workflow { index: project.workflows.len(), ..workflow }),
+                Err(error) => project.parse_failures.push((source, error)),
+            }
+        }
+        project.job_analyses = project
+            .workflows
+            .iter()
+            .map(|workflow| workflow.jobs.iter().map(|job| project.analyze_job(workflow, job)).collect())
+            .collect();
+        project
+    }
+
+    fn analyze_job(&self, workflow: &Workflow, job: &WorkflowJob) -> JobAnalysis {
+        let mut survey =
+            JobAnalysis { caches: find_job_caches(&self.workflows, workflow, job), ..JobAnalysis::default() };
+        for step in &job.steps {
+            for (index, command) in step.commands.iter().enumerate() {
+                if let Some(install) = parse_install(command) {
+                    survey.installs.push(JobInstall {
+                        step_index: step.index,
+                        span: step.file_span(install.span),
+                        install,
+                    });
+                }
+                let fetched = find_network_fetches(command).into_iter().map(|fetch| {
+                    let place = step.file_span(fetch.span);
+                    (step.index, fetch, place)
+                });
+                survey.network_fetches.extend(fetched);
+                if let Some(nox) = parse_nox_call(command).filter(|call| call.selection != NoxCallSelection::Nothing) {
+                    let sessions = self.resolve_sessions(workflow, job, step, index, &nox);
+                    let place = step.file_span(command.span);
+                    survey.nox_calls.push(JobNoxCall {
+                        step_index: step.index,
+                        command_index: index,
+                        parsed: nox,
+                        sessions,
+                        span: place,
+                    });
+                }
+            }
+        }
+        let mut seen = HashSet::new();
+        let names = survey.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
+        survey.session_names = names.filter(|name| seen.insert(name.as_str())).cloned().collect();
+        survey
+    }
+
+    /// The sessions that a call runs, by name, each with the place that says so.
+    fn resolve_sessions(
+        &self,
+        workflow: &Workflow,
+        job: &WorkflowJob,
+        step: &WorkflowStep,
+        command: usize,
+        call: &NoxCall,
+    ) -> Vec<(String, Span)> {
+        let here = step.commands.get(command).map_or(step.span, |command| step.file_span(command.span));
+        let named = |names: Vec<String>| names.into_iter().map(|name| (name, here)).collect();
+        let from =
+            |sessions: Vec<&NoxfileSession>| named(sessions.into_iter().map(|session| session.name.clone()).collect());
+        match &call.selection {
+            NoxCallSelection::Names(words) => {
+                let expand = |word: &super::shell::ShellWord| {
+                    let place = step.file_span(word.span);
+                    expand_matrix(job, &word.text).into_iter().map(move |name| (name, place))
+                };
+                words.iter().flat_map(expand).collect()
+            }
+            NoxCallSelection::Tags(tags) => {
+                let tagged = |session: &&NoxfileSession| session.tags.iter().any(|tag| tags.contains(tag));
+                from(self.noxfile.iter().flat_map(Noxfile::sessions).filter(tagged).collect())
+            }
+            NoxCallSelection::Keywords(words) => {
+                let known = self.noxfile.iter().flat_map(Noxfile::sessions);
+                from(known.filter(|session| session.name.contains(words.trim())).collect())
+            }
+            NoxCallSelection::Default => {
+                let assigned = step.commands.get(command).and_then(|command| {
+                    command.assignments.iter().find(|(name, _)| name == "NOXSESSION").map(|(_, value)| value.clone())
+                });
+                let variable =
+                    || workflow.resolve_variable(job, Some(step), "NOXSESSION").map(|text| text.value.clone());
+                match assigned.or_else(variable) {
+                    Some(value) => named(value.split(',').flat_map(|name| expand_matrix(job, name.trim())).collect()),
+                    None => from(self.noxfile.iter().flat_map(Noxfile::default_sessions).collect()),
+                }
+            }
+            NoxCallSelection::Nothing => Vec::new(),
+        }
+    }
+
+    /// The same project with the texts of some files replaced.
+    #[must_use]
+    pub fn with_sources(&self, new: &[SharedSource]) -> Self {
+        let all = self
+            .workflows
+            .iter()
+            .map(|workflow| &workflow.source)
+            .chain(self.parse_failures.iter().map(|(source, _)| source));
+        let replaced = |source: &SharedSource| new.iter().find(|new| new.path == source.path).unwrap_or(source).clone();
+        let sources = all.map(replaced).collect();
+        let noxfile = self.noxfile.as_ref().map(|noxfile| {
+            let other = new.iter().find(|new| new.path == noxfile.source.path && **new != noxfile.source);
+            other.and_then(|new| noxfile.reparse(new)).unwrap_or_else(|| noxfile.clone())
+        });
+        Self::from_sources(&self.root, sources, noxfile, self.files.clone(), self.options.clone())
+    }
+
+    /// Whether a step uses an action of the project's own that is not among what was read.
+    pub fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
+        let local = step.uses.as_ref().filter(|_| step.action.as_ref().is_some_and(|action| action.is_local));
+        local.is_some_and(|uses| {
+            let folder = uses.value.trim_start_matches("./").trim_end_matches('/');
+            let lies = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+            !self
+                .workflows
+                .iter()
+                .any(|other| other.kind == WorkflowFileKind::CompositeAction && lies(&other.source.path))
+        })
+    }
+
+    /// Every job with its survey.
+    pub fn job_views(&self) -> impl Iterator<Item = JobView<'_>> {
+        self.workflows.iter().zip(&self.job_analyses).flat_map(move |(workflow, surveys)| {
+            workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
+                project: self,
+                workflow,
+                job,
+                analysis: survey,
+            })
+        })
+    }
+
+    /// The jobs of one workflow.
+    pub fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
+        let surveys = self.job_analyses.get(workflow.index).into_iter().flatten();
+        workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
+            project: self,
+            workflow,
+            job,
+            analysis: survey,
+        })
+    }
+}
+
+/// A name with `${{ matrix.x }}` replaced by every value written out.
+fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
+    let Some((before, rest)) = name.split_once("${{") else { return vec![name.to_owned()] };
+    let Some((inside, after)) = rest.split_once("}}") else { return vec![name.to_owned()] };
+    let axis = inside.trim().strip_prefix("matrix.").unwrap_or_default();
+    let values = job.matrix.as_ref().map_or(&[][..], |matrix| matrix.axis_values(axis));
+    if values.is_empty() {
+        return vec![name.to_owned()];
+    }
+    values.iter().map(|value| format!("{before}{value}{after}")).collect()
+}
+
+impl<'a> JobView<'a> {
+    /// The step of that index.
+    pub fn step(&self, index: usize) -> Option<&'a WorkflowStep> {
+        self.job.steps.get(index)
+    }
+
+    /// The file.
+    pub fn source(&self) -> &'a SharedSource {
+        &self.workflow.source
+    }
+
+    /// The names of all sessions that the job runs, each once, in order.
+    pub fn session_names(&self) -> &'a [String] {
+        &self.analysis.session_names
+    }
+
+    /// What a session of that name does, as the noxfile says.
+    pub fn noxfile_session(&self, name: &str) -> Option<&'a NoxfileSession> {
+        self.project.noxfile.as_ref()?.find_session(name)
+    }
+
+    /// Whether the job installs Python packages, itself or through nox.
+    pub fn has_python_installs(&self) -> bool {
+        !self.analysis.installs.is_empty() || !self.analysis.nox_calls.is_empty()
+    }
+
+    /// What the job installs, as one comparable list; nothing where its sessions are not known.
+    pub fn installed_packages(&self) -> Option<Vec<String>> {
+        let mut all = Vec::new();
+        for name in self.session_names() {
+            all.extend(self.noxfile_session(name)?.installed_packages());
+        }
+        for installed in &self.analysis.installs {
+            let named = installed.install.packages.iter().map(|word| word.text.clone());
+            all.extend(named.filter(|word| !word.contains("nox") && !word.starts_with("uv")));
+        }
+        all.sort();
+        all.dedup();
+        Some(all)
+    }
+
+    /// The expression that names the session of each job of its matrix, where each runs one of its own.
+    pub fn matrix_session_expression(&self) -> Option<String> {
+        let [call] = self.analysis.nox_calls.as_slice() else { return None };
+        let step = self.step(call.step_index)?;
+        let written = match &call.parsed.selection {
+            NoxCallSelection::Names(words) => words.first().filter(|_| words.len() == 1).map(|word| word.text.as_str()),
+            NoxCallSelection::Default => {
+                self.workflow.resolve_variable(self.job, Some(step), "NOXSESSION").map(|text| text.value.as_str())
+            }
+            _ => None,
+        };
+        let name = written?.trim();
+        let axis = name.strip_prefix("${{")?.strip_suffix("}}")?.trim().strip_prefix("matrix.")?;
+        (self.job.matrix.as_ref()?.axis_values(axis).len() > 1).then(|| format!("${{{{ matrix.{axis} }}}}"))
+    }
+
+    /// Whether caches do not belong here: what the job makes is handed out.
+    pub fn is_release(&self) -> bool {
+        self.workflow.is_release_workflow() || self.job.is_release_job()
+    }
+
+    /// Whether the runner is not the forge's own machine.
+    pub fn is_self_hosted(&self) -> bool {
+        self.workflow.dialect != Dialect::Github || !self.job.is_forge_hosted()
+    }
+}

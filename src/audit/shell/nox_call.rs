@@ -1,0 +1,223 @@
+//! Calls of nox (and of `noxide run`) among a script's commands.
+
+use super::super::source::Span;
+use super::command::{ShellCommand, ShellWord};
+
+/// What a call selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoxCallSelection {
+    /// These names (`-s`); a loop's variable is already replaced by its values.
+    Names(Vec<ShellWord>),
+    /// These tags (`-t`).
+    Tags(Vec<String>),
+    /// A keyword expression (`-k`).
+    Keywords(String),
+    /// Nothing: the noxfile's default sessions, or NOXSESSION's.
+    Default,
+    /// It only lists, or asks for help.
+    Nothing,
+}
+
+/// A call of nox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoxCall {
+    /// Whether it is `noxide run`.
+    pub is_noxide: bool,
+    /// Whether noxide's own cache is turned off (`--cache off`).
+    pub cache_disabled: bool,
+    /// What it selects.
+    pub selection: NoxCallSelection,
+    /// What stands after `--`.
+    pub posargs: Vec<String>,
+    /// The noxfile named by `-f`.
+    pub noxfile: Option<String>,
+    /// Whether environments are reused or nothing is installed (`-r`, `-R`, `--no-install`).
+    pub reuses_environments: bool,
+    /// Whether a backend is named (`-db`, `-fb`).
+    pub backend: Option<String>,
+    /// Where nox's own name stands: the words before it start it.
+    pub program_span: Span,
+    /// Whether nox is started by a tool that installs it first (`uvx`, `pipx run`), and with which version.
+    pub launcher: Option<NoxLauncher>,
+}
+
+/// A tool that installs nox to run it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoxLauncher {
+    /// `uvx`, `pipx run`, `uv run`.
+    pub tool: &'static str,
+    /// Whether it says which version.
+    pub pinned: bool,
+}
+
+/// Reads a command as a call of nox.
+pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
+    let (at, noxide, started_by) = locate_nox(&command.words)?;
+    let program = command.words.get(at)?.span;
+    let mut call = NoxCall {
+        is_noxide: noxide,
+        cache_disabled: false,
+        selection: NoxCallSelection::Default,
+        posargs: Vec::new(),
+        noxfile: None,
+        reuses_environments: false,
+        backend: None,
+        program_span: program,
+        launcher: started_by,
+    };
+    let skip = at + 1 + usize::from(noxide);
+    let mut words = command.words.iter().skip(skip).peekable();
+    let mut names: Vec<ShellWord> = Vec::new();
+    while let Some(word) = words.next() {
+        let (flag, glued) = match word.text.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (word.text.as_str(), None),
+        };
+        let mut value = || glued.clone().or_else(|| words.next().map(|word| word.text.clone())).unwrap_or_default();
+        match flag {
+            "--" => {
+                call.posargs = words.map(|word| word.text.clone()).collect();
+                break;
+            }
+            "-s" | "-e" | "--session" | "--sessions" => {
+                if let Some(name) = glued {
+                    names.push(ShellWord { text: name, span: word.span });
+                }
+                while let Some(word) = words.next_if(|word| !word.text.starts_with('-')) {
+                    names.extend(expand_loop_variable(command, word));
+                }
+                call.selection = NoxCallSelection::Names(names.clone());
+            }
+            "-t" | "--tags" => {
+                let mut tags: Vec<String> = glued.into_iter().collect();
+                while let Some(word) = words.next_if(|word| !word.text.starts_with('-')) {
+                    tags.push(word.text.clone());
+                }
+                call.selection = NoxCallSelection::Tags(tags);
+            }
+            "-k" | "--keywords" => call.selection = NoxCallSelection::Keywords(value()),
+            "--cache" => call.cache_disabled = value() == "off",
+            "-f" | "--noxfile" => call.noxfile = Some(value()),
+            "-db" | "--default-venv-backend" | "-fb" | "--force-venv-backend" => call.backend = Some(value()),
+            "-l" | "--list" | "-h" | "--help" | "--version" | "--install-only" => {
+                call.selection = NoxCallSelection::Nothing
+            }
+            "-r" | "-R" | "--no-install" | "--reuse-existing-virtualenvs" | "--reuse-venv" => {
+                call.reuses_environments = true
+            }
+            "-p" | "--python" | "--pythons" | "--envdir" | "--report" | "-P" | "--extra-pythons" | "-x"
+            | "--force-python" | "-j" | "--parallel" => {
+                words.next_if(|word| !word.text.starts_with('-'));
+            }
+            _ => {}
+        }
+    }
+    Some(call)
+}
+
+/// Where nox's name stands, whether it is noxide's, and what starts it.
+fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
+    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    let name = text(0).rsplit('/').next().unwrap_or_default();
+    match name {
+        "nox" => Some((0, false, None)),
+        "noxide" if text(1) == "run" => Some((0, true, None)),
+        "python" | "python3" | "py" if text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
+        "xvfb-run" | "sudo" | "env" | "coverage" => {
+            let (at, noxide, by) = locate_nox(words.get(1..)?)?;
+            Some((at + 1, noxide, by))
+        }
+        "uvx" | "uv" | "pipx" => {
+            let (tool, from) = match (name, text(1), text(2)) {
+                ("uvx", ..) => ("uvx", 1),
+                ("uv", "tool", "run") => ("uvx", 3),
+                ("uv", "run", _) => ("uv run", 2),
+                ("pipx", "run", _) => ("pipx run", 2),
+                _ => return None,
+            };
+            let at = (from..words.len()).find(|at| {
+                let word = text(*at);
+                let own = *at == from || !matches!(text(at - 1), "--from" | "--spec" | "--with" | "-p" | "--python");
+                own && is_nox_requirement(word)
+            })?;
+            let spec = words.iter().skip(from).take(at + 1 - from).any(|word| {
+                word.text.contains("nox==") || word.text.contains("nox@") || word.text.contains("nox[uv]==")
+            });
+            Some((at, false, Some(NoxLauncher { tool, pinned: spec || tool == "uv run" })))
+        }
+        _ => None,
+    }
+}
+
+fn is_nox_requirement(word: &str) -> bool {
+    word == "nox" || word.starts_with("nox==") || word.starts_with("nox@")
+}
+
+/// A name as it is, or the values of the loop whose variable it is.
+fn expand_loop_variable(command: &ShellCommand, word: &ShellWord) -> Vec<ShellWord> {
+    let variable = word.text.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
+    let around = command.enclosing_loop.as_ref().filter(|around| Some(around.variable.as_str()) == variable);
+    around.map_or_else(|| vec![word.clone()], |around| around.values.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parser::parse_script;
+    use super::*;
+
+    fn call(script: &str) -> Option<NoxCall> {
+        parse_script(script).iter().find_map(parse_nox_call)
+    }
+
+    fn names(script: &str) -> Vec<String> {
+        match call(script).unwrap().selection {
+            NoxCallSelection::Names(names) => names.into_iter().map(|word| word.text).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sessions_are_read_from_every_form() {
+        assert_eq!(names("nox -s lint tests -- -x y"), ["lint", "tests"]);
+        assert_eq!(names("python -m nox -r --session=lint"), ["lint"]);
+        assert_eq!(names("uvx --from 'nox[uv]==1' nox -e a -p 3.12"), ["a"]);
+        assert_eq!(names("sudo nox -f x.py --sessions a b"), ["a", "b"]);
+        assert_eq!(names("for s in a b; do nox -s $s; done"), ["a", "b"]);
+        assert_eq!(names("for s in a b; do nox -s \"${s}-3\"; done"), ["${s}-3"]);
+        assert_eq!(names("noxide run -s a b"), ["a", "b"]);
+        assert_eq!(names("nox -s 'tests-3.12' -j 4"), ["tests-3.12"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_call() {
+        assert_eq!(call("nox -t ci lint").unwrap().selection, NoxCallSelection::Tags(vec!["ci".into(), "lint".into()]));
+        assert_eq!(call("nox --tags=ci").unwrap().selection, NoxCallSelection::Tags(vec!["ci".into()]));
+        assert_eq!(call("nox -k 'a and b'").unwrap().selection, NoxCallSelection::Keywords("a and b".into()));
+        assert_eq!(call("nox").unwrap().selection, NoxCallSelection::Default);
+        assert_eq!(call("nox -l").unwrap().selection, NoxCallSelection::Nothing);
+        let full = call("nox -R -f other.py -db uv --report r.json -- a b").unwrap();
+        assert_eq!(
+            (full.reuses_environments, full.noxfile.as_deref(), full.backend.as_deref(), full.posargs.len()),
+            (true, Some("other.py"), Some("uv"), 2)
+        );
+        assert!(call("noxide run").unwrap().is_noxide && call("noxide list").is_none());
+        assert!(
+            call("noxide run --cache off -s a").unwrap().cache_disabled
+                && !call("noxide run --cache=auto").unwrap().cache_disabled
+        );
+        for (script, pinned) in [
+            ("uvx nox", false),
+            ("uvx nox@2026.1 -s a", true),
+            ("pipx run nox==1", true),
+            ("uv run nox", true),
+            ("uv tool run nox", false),
+        ] {
+            assert_eq!(call(script).unwrap().launcher.unwrap().pinned, pinned, "{script}");
+        }
+        for script in
+            ["pip install nox", "uv sync", "uvx --from nox x", "echo nox", "pipx install nox", "python -m pip"]
+        {
+            assert!(call(script).is_none(), "{script}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads a script's commands: joins, loops, conditions, redirections.
+
+use super::super::source::Span;
+use super::command::{ControlOperator, ForLoop, ShellCommand, ShellWord};
+use super::lexer::{ShellToken, tokenize_script};
+
+/// Reads all commands of a script, in its order.
+pub fn parse_script(script: &str) -> Vec<ShellCommand> {
+    let mut reader = ShellParser::default();
+    let mut tokens = tokenize_script(script).into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            ShellToken::Word(word) => reader.words.push(word),
+            ShellToken::RedirectOutput | ShellToken::RedirectInput => {
+                if let Some(ShellToken::Word(word)) = tokens.peek().cloned() {
+                    tokens.next();
+                    if token == ShellToken::RedirectOutput {
+                        reader.output_files.push(word);
+                    }
+                }
+            }
+            ShellToken::Heredoc => reader.has_heredoc = true,
+            ShellToken::Newline => reader.finish_command(ControlOperator::Sequence),
+            ShellToken::Operator(operator) => match operator {
+                "&&" => reader.finish_command(ControlOperator::And),
+                "||" => reader.finish_command(ControlOperator::Or),
+                "|" => reader.finish_command(ControlOperator::Pipe),
+                "&" => reader.finish_command(ControlOperator::Background),
+                _ => reader.finish_command(ControlOperator::Sequence),
+            },
+        }
+    }
+    reader.finish_command(ControlOperator::Sequence);
+    reader.commands
+}
+
+#[derive(Default)]
+struct ShellParser {
+    words: Vec<ShellWord>,
+    output_files: Vec<ShellWord>,
+    has_heredoc: bool,
+    pending_operator: Option<ControlOperator>,
+    open_loops: Vec<Option<ForLoop>>,
+    condition_depth: usize,
+    commands: Vec<ShellCommand>,
+}
+
+impl ShellParser {
+    /// Ends the command being read; `next` joins the one after it.
+    fn finish_command(&mut self, next: ControlOperator) {
+        let words = std::mem::take(&mut self.words);
+        let outputs = std::mem::take(&mut self.output_files);
+        let heredoc = std::mem::take(&mut self.has_heredoc);
+        if words.is_empty() {
+            if next != ControlOperator::Sequence {
+                self.pending_operator = Some(next);
+            }
+            return;
+        }
+        let joiner = self.pending_operator.replace(next).unwrap_or(ControlOperator::Sequence);
+        let Some(words) = self.strip_keywords(words) else { return };
+        let assigned = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
+        let assigns = words.iter().take(assigned).filter_map(parse_assignment).collect();
+        let words: Vec<ShellWord> = words.into_iter().skip(assigned).collect();
+        let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
+        self.commands.push(ShellCommand {
+            span: Span::new(first.span.start, last.span.end),
+            words,
+            assignments: assigns,
+            preceding_operator: joiner,
+            output_files: outputs,
+            enclosing_loop: self.open_loops.iter().rev().flatten().next().cloned(),
+            is_conditional: self.condition_depth > 0,
+            has_heredoc: heredoc,
+        });
+    }
+
+    /// Takes leading shell words off and keeps count of what is open; none where no command is left.
+    fn strip_keywords(&mut self, mut words: Vec<ShellWord>) -> Option<Vec<ShellWord>> {
+        loop {
+            let first = words.first()?.text.clone();
+            match first.as_str() {
+                "for" => {
+                    let values: Vec<ShellWord> = words.iter().skip(3).cloned().collect();
+                    let (start, end) = (words.first()?.span.start, words.last()?.span.end);
+                    let variable = words.get(1).map(|word| word.text.clone()).unwrap_or_default();
+                    self.open_loops.push(Some(ForLoop { variable, values, header_span: Span::new(start, end) }));
+                    return None;
+                }
+                "while" | "until" => {
+                    self.open_loops.push(None);
+                    self.condition_depth += 1;
+                }
+                "done" => {
+                    if self.open_loops.pop().is_some_and(|open| open.is_none()) {
+                        self.condition_depth = self.condition_depth.saturating_sub(1);
+                    }
+                }
+                "if" | "case" => self.condition_depth += 1,
+                "fi" | "esac" => self.condition_depth = self.condition_depth.saturating_sub(1),
+                "do" | "then" | "else" | "elif" | "!" | "{" | "}" | "time" => {}
+                _ => return Some(words),
+            }
+            words.remove(0);
+        }
+    }
+}
+
+fn parse_assignment(word: &ShellWord) -> Option<(String, String)> {
+    let (name, value) = word.text.split_once('=')?;
+    let valid = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    valid.then(|| (name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(script: &str) -> Vec<String> {
+        parse_script(script).iter().map(ShellCommand::command_line).collect()
+    }
+
+    #[test]
+    fn commands_are_told_apart() {
+        assert_eq!(lines("a b && c; d | e || f & g"), ["a b", "c", "d", "e", "f", "g"]);
+        assert_eq!(lines("a \\\n  b # why\n# c\nd"), ["a b", "d"]);
+        assert_eq!(
+            lines("a 'x y' \"z \\\" w\" \\$ ${{ env.A }}b $(c d (e)) ${F}"),
+            ["a x y z \" w $ ${{ env.A }}b $(c d (e)) ${F}"]
+        );
+        assert_eq!(lines("python - <<'PY' | x\nimport a\nPY\nb"), ["python -", "x", "b"]);
+        assert_eq!(lines("cat <<-EOF > f\n  a; b\n  EOF\nc <<< d"), ["cat", "c"]);
+        assert_eq!(lines("(a; b)\n{ c; }\n! d\ntime e"), ["a", "b", "c", "d", "e"]);
+        assert_eq!(lines("'open"), ["open"]);
+        assert_eq!(lines("\"open"), ["open"]);
+        assert_eq!(lines("a $(b"), ["a $(b"]);
+        assert!(lines("").is_empty() && lines("A=1").is_empty() && lines("&& \n >").is_empty());
+    }
+
+    #[test]
+    fn joins_redirections_and_assignments() {
+        let all = parse_script("A=1 B=x nox -s a 2>&1 | tee log && b > out 2>>err &> all < in\n1>x c");
+        assert_eq!(all[0].assignments, [("A".into(), "1".into()), ("B".into(), "x".into())]);
+        assert_eq!(
+            (all[0].command_line().as_str(), all[1].preceding_operator, all[2].preceding_operator),
+            ("nox -s a", ControlOperator::Pipe, ControlOperator::And)
+        );
+        let outputs: Vec<_> = all[2].output_files.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(outputs, ["out", "err", "all"]);
+        assert_eq!((all[3].output_files.len(), all[3].command_line().as_str()), (1, "c"));
+        assert_eq!(parse_script("a &\nb")[1].preceding_operator, ControlOperator::Background);
+    }
+
+    #[test]
+    fn loops_and_conditions_are_known() {
+        let all = parse_script(
+            "for s in a b; do\n  nox -s $s\ndone\nif x; then y; elif z; then w; fi\nwhile v; do u; done\nt",
+        );
+        let around = all[0].enclosing_loop.as_ref().unwrap();
+        assert_eq!((around.variable.as_str(), around.values.len(), around.header_span), ("s", 2, Span::new(0, 12)));
+        let conditional: Vec<bool> = all.iter().map(|command| command.is_conditional).collect();
+        assert_eq!(conditional, [false, true, true, true, true, true, true, false]);
+        assert!(all[7].enclosing_loop.is_none());
+        assert!(parse_script("cat <<X\nfor\nX\npython <<Y").iter().all(|command| command.has_heredoc));
+    }
+
+    #[test]
+    fn programs_are_compared_without_their_folder() {
+        let all = parse_script("/usr/bin/pip install x");
+        assert!(
+            all[0].starts_with(&["pip", "install"])
+                && all[0].starts_with(&[])
+                && !all[0].starts_with(&["pip", "install", "x", "y"])
+        );
+        assert!(all[0].has_word("x") && !all[0].has_word("y"));
+    }
+}

@@ -1,0 +1,123 @@
+//! A file as read, and how a range of its bytes becomes line and column.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// A half-open range of bytes in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+}
+
+impl Span {
+    /// A range; an end before the start is taken as empty.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start, end: end.max(start) }
+    }
+
+    /// Whether the other range lies wholly inside this one.
+    pub fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+}
+
+/// Line and column of a byte, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// A file's path as shown, its text, and where its lines start.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path relative to the project, with `/`.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+    line_starts: Vec<usize>,
+}
+
+/// A source shared by the findings that point into it.
+pub type SharedSource = Arc<SourceFile>;
+
+impl SourceFile {
+    /// Takes a file's text and finds its lines.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> SharedSource {
+        let text = text.into();
+        let mut lines = vec![0];
+        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
+        Arc::new(Self { path: path.into(), text, line_starts: lines })
+    }
+
+    /// The number (from 0) of the line that holds a byte.
+    pub fn line_index(&self, byte: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= byte).saturating_sub(1)
+    }
+
+    /// Where a line (from 0) starts; past the end gives the text's length.
+    pub fn line_start(&self, line: usize) -> usize {
+        self.line_starts.get(line).copied().unwrap_or(self.text.len())
+    }
+
+    /// How many lines the text has, an empty last one included.
+    pub fn line_count(&self) -> usize {
+        self.line_starts.len()
+    }
+
+    /// A line's text (from 0) without its ending.
+    pub fn line_text(&self, line: usize) -> &str {
+        let text = self.slice(Span::new(self.line_start(line), self.line_start(line + 1)));
+        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+    }
+
+    /// Line and column of a byte.
+    pub fn position_at(&self, byte: usize) -> Position {
+        let line = self.line_index(byte);
+        let before = self.slice(Span::new(self.line_start(line), byte));
+        Position { line: line + 1, column: before.chars().count() + 1 }
+    }
+
+    /// The text of a range; empty where the range is not in the text.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// The byte of a line (from 1) and a column in bytes (from 0), as Python's `ast` counts.
+    pub fn byte_offset(&self, line: usize, column: usize) -> usize {
+        (self.line_start(line.saturating_sub(1)) + column).min(self.text.len())
+    }
+
+    /// The line ending in use: that of the first line.
+    pub fn line_ending(&self) -> &'static str {
+        let first = self.line_start(1);
+        if self.text.get(..first).is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_lines_and_columns_of_characters() {
+        let source = SourceFile::new("a.yml", "é: x\r\nb: 2");
+        assert_eq!(source.position_at(0), Position { line: 1, column: 1 });
+        assert_eq!(source.position_at(4), Position { line: 1, column: 4 });
+        assert_eq!(source.position_at(7), Position { line: 2, column: 1 });
+        assert_eq!((source.line_text(0), source.line_text(1), source.line_text(9)), ("é: x", "b: 2", ""));
+        assert_eq!((source.line_count(), source.line_ending()), (2, "\r\n"));
+        assert_eq!(source.byte_offset(2, 3), 10);
+        assert_eq!(source.byte_offset(90, 3), source.text.len());
+        assert_eq!(source.slice(Span::new(5, 900)), "");
+        assert_eq!(SourceFile::new("b", "one").line_ending(), "\n");
+        assert!(Span::new(1, 9).contains(Span::new(2, 9)));
+        assert_eq!(Span::new(5, 2), Span::new(5, 5));
+    }
+}

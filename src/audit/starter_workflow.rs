@@ -1,0 +1,131 @@
+//! A workflow from nothing: all sessions side by side in one job, cached, limited, with its logs kept.
+
+use super::dialect::Dialect;
+use super::fixes::tested_versions::tested_version;
+use super::noxfile::Noxfile;
+use super::project_files::ProjectFiles;
+
+/// What cannot be known from the project.
+pub const REVIEW_NOTE: &str = "look at its label (`runs-on`), image and time limit: they are guesses\n";
+
+/// The file's path and text.
+pub fn generate_workflow(
+    dialect: Dialect,
+    files: &ProjectFiles,
+    noxfile: Option<&Noxfile>,
+    branch: &str,
+) -> (String, String) {
+    let folder = match dialect {
+        Dialect::Forgejo => ".forgejo",
+        Dialect::Gitea => ".gitea",
+        Dialect::Github => ".github",
+    };
+    (format!("{folder}/workflows/noxide.yml"), render_workflow(dialect, files, noxfile, branch))
+}
+
+fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxfile>, branch: &str) -> String {
+    let version = |tool: &str| {
+        files.locked_versions.get(tool).map(String::as_str).or(tested_version(tool)).unwrap_or_default().to_owned()
+    };
+    let (nox, uv) = (version("nox"), version("uv"));
+    let folder = noxfile
+        .and_then(|noxfile| noxfile.find_env_assignment("UV_CACHE_DIR"))
+        .map_or("~/.cache/uv", |variable| variable.value.as_str());
+    let mut hashed = vec!["pyproject.toml", files.lock_file.as_deref().unwrap_or("uv.lock"), "noxfile.py"];
+    hashed.extend(files.requirements_files.iter().map(String::as_str));
+    let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
+    let prefix = format!("uv-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-py3.13-uv{uv}-");
+    let mut lines = vec![
+        "# noxide: made by `noxide init`; `noxide audit` looks after it.".to_owned(),
+        "name: Sessions".to_owned(),
+        String::new(),
+        "# noxide: ignore[NX209] a required check must report, whatever changed".to_owned(),
+        "on:".to_owned(),
+        "  push:".to_owned(),
+        format!("    branches: [{branch}]"),
+        "  pull_request:".to_owned(),
+        String::new(),
+        "concurrency:".to_owned(),
+        "  group: ${{ github.workflow }}-${{ github.ref }}".to_owned(),
+        "  cancel-in-progress: true".to_owned(),
+        String::new(),
+        "jobs:".to_owned(),
+        "  sessions:".to_owned(),
+    ];
+    let mut add = |text: &str| lines.extend(text.lines().map(str::to_owned));
+    if dialect == Dialect::Github {
+        add("    runs-on: ubuntu-latest\n    timeout-minutes: 30\n    steps:\n      - uses: actions/checkout@v5");
+        add("      - uses: actions/setup-python@v6\n        with:\n          python-version: \"3.13\"");
+    } else {
+        add("    runs-on: docker\n    container:\n      image: python:3.13-slim\n    timeout-minutes: 30\n    steps:");
+        add(
+            "      - name: Install git, and Node.js for actions\n        run: apt-get update && apt-get install -y -qq nodejs git",
+        );
+        add("      - uses: actions/checkout@v4");
+    }
+    add(
+        "      # noxide: what uv and pip download, under a key of platform, Python, version of uv and the files that decide\n      # noxide: what is installed; without an exact hit the newest of the same platform.",
+    );
+    let cache = if dialect == Dialect::Github { "v5" } else { "v4" };
+    add(&format!(
+        "      - name: Restore Python packages\n        uses: actions/cache@{cache}\n        with:\n          path: |"
+    ));
+    add(&format!("            {folder}\n            ~/.cache/pip"));
+    add(&format!(
+        "          key: {prefix}${{{{ hashFiles({}) }}}}\n          restore-keys: |\n            {prefix}",
+        hashed.join(", ")
+    ));
+    if noxfile.is_some_and(|noxfile| noxfile.venv_reuse_span().is_some()) {
+        // An entry of its own and no prefixes: environments hold absolute paths, which are stable here, and must fit exactly.
+        let own = prefix.replacen("uv-", "nox-", 1);
+        let hashed = hashed.join(", ");
+        add(&format!(
+            "      - name: Restore environments\n        uses: actions/cache@{cache}\n        with:\n          path: .nox"
+        ));
+        add(&format!("          key: {own}${{{{ hashFiles({hashed}) }}}}"));
+    }
+    add(&format!(
+        "      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide=={}",
+        env!("CARGO_PKG_VERSION")
+    ));
+    add("      - name: Run every session, each after what it needs\n        run: noxide run");
+    if !noxfile.is_some_and(Noxfile::has_uv_backend) {
+        add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");
+    }
+    let upload = match dialect {
+        Dialect::Github => "actions/upload-artifact@v6",
+        Dialect::Forgejo => "https://code.forgejo.org/forgejo/upload-artifact@v4",
+        Dialect::Gitea => "actions/upload-artifact@v3",
+    };
+    add(&format!(
+        "      - name: Keep logs and the record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: .noxide/runs/\n          include-hidden-files: true"
+    ));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::noxfile::tests::noxfile;
+    use super::super::options::AuditOptions;
+    use super::super::rule_runner::{run_audit, tests::project};
+    use super::*;
+
+    #[test]
+    fn what_is_made_passes_its_own_audit() {
+        let python = "import os\nimport nox\nnox.options.reuse_venv = 'yes'\nos.environ['UV_CACHE_DIR'] = '/tmp/x'\n@nox.session\ndef lint(session):\n    session.install('ruff')\n";
+        let file = noxfile(python);
+        for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
+            for known in [Some(&file), None] {
+                let (path, text) = generate_workflow(dialect, &ProjectFiles::default(), known, "main");
+                let mut files = vec![(path.as_str(), text.as_str())];
+                files.extend(known.map(|_| ("noxfile.py", python)));
+                let found: Vec<String> = run_audit(&project(&files, AuditOptions::default()))
+                    .findings
+                    .iter()
+                    .map(|finding| format!("{} {}", finding.rule.id, finding.message))
+                    .collect();
+                assert_eq!(found, Vec::<String>::new(), "{text}");
+            }
+        }
+    }
+}

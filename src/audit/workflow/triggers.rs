@@ -1,0 +1,101 @@
+//! What starts a workflow.
+
+use super::super::source::Span;
+use super::super::yaml::YamlNode;
+
+/// The events of `on:` and what narrows them.
+#[derive(Clone, Debug, Default)]
+pub struct WorkflowTriggers {
+    /// Bytes of the `on` key and its value.
+    pub span: Span,
+    /// Bytes of the key alone.
+    pub key_span: Span,
+    events: Vec<(String, Span, Option<YamlNode>)>,
+}
+
+impl WorkflowTriggers {
+    /// Reads the value of `on:`.
+    pub(super) fn from_node(key: &YamlNode, value: &YamlNode) -> Self {
+        let span = Span::new(key.span.start, value.span.end.max(key.span.end));
+        let events = if value.entries().is_empty() {
+            let plain = |node: &YamlNode| Some((node.as_str()?.to_owned(), node.span, None));
+            value.one_or_many().into_iter().filter_map(plain).collect()
+        } else {
+            let full =
+                |(key, node): &(YamlNode, YamlNode)| Some((key.as_str()?.to_owned(), key.span, Some(node.clone())));
+            value.entries().iter().filter_map(full).collect()
+        };
+        Self { span, key_span: key.span, events }
+    }
+
+    /// Whether an event starts it.
+    pub fn has_event(&self, event: &str) -> bool {
+        self.event_span(event).is_some()
+    }
+
+    /// Where an event is named.
+    pub fn event_span(&self, event: &str) -> Option<Span> {
+        self.events.iter().find(|(name, ..)| name == event).map(|(_, span, _)| *span)
+    }
+
+    /// Whether an event is narrowed by that key (`branches`, `paths`, `tags`).
+    pub fn has_filter(&self, event: &str, key: &str) -> bool {
+        let node = self.events.iter().find(|(name, ..)| name == event).and_then(|(.., node)| node.as_ref());
+        node.is_some_and(|node| node.get(key).is_some())
+    }
+
+    /// Whether pushes of branches start it.
+    pub fn runs_on_branch_push(&self) -> bool {
+        self.has_event("push") && (self.has_filter("push", "branches") || !self.has_filter("push", "tags"))
+    }
+
+    /// Whether pull requests start it.
+    pub fn runs_on_pull_request(&self) -> bool {
+        self.has_event("pull_request") || self.has_event("pull_request_target")
+    }
+
+    /// Whether it runs for releases and tags alone: what it makes is handed out.
+    pub fn is_release_only(&self) -> bool {
+        let handed = |name: &str| {
+            name == "release" || (name == "push" && !self.runs_on_branch_push()) || name == "workflow_dispatch"
+        };
+        self.events.iter().any(|(name, ..)| name != "workflow_dispatch")
+            && self.events.iter().all(|(name, ..)| handed(name))
+    }
+
+    /// Whether it is only called by other workflows.
+    pub fn is_reusable_only(&self) -> bool {
+        !self.events.is_empty() && self.events.iter().all(|(name, ..)| name == "workflow_call")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::yaml::parse_document;
+    use super::*;
+
+    fn on(text: &str) -> WorkflowTriggers {
+        let root = parse_document(text).unwrap();
+        let (key, value) = root.get_entry("on").unwrap();
+        WorkflowTriggers::from_node(key, value)
+    }
+
+    #[test]
+    fn three_ways_to_write_events() {
+        for text in ["on: push", "on: [push]", "on: {push: }", "on:\n  push:\n    branches: [main]\n"] {
+            assert!(on(text).has_event("push") && on(text).runs_on_branch_push(), "{text}");
+        }
+        assert!(on("on: pull_request").runs_on_pull_request() && !on("on: pull_request").runs_on_branch_push());
+        assert!(on("on: workflow_call").is_reusable_only());
+        let t = on("on:\n  push:\n    paths: [x]\n");
+        assert!(t.has_filter("push", "paths") && !t.has_filter("pull_request", "paths"));
+    }
+
+    #[test]
+    fn releases_are_told_apart() {
+        assert!(on("on:\n  push:\n    tags: ['v*']\n").is_release_only());
+        assert!(on("on:\n  release:\n    types: [published]\n  workflow_dispatch:\n").is_release_only());
+        assert!(!on("on: workflow_dispatch").is_release_only());
+        assert!(!on("on: [push, release]").is_release_only());
+    }
+}

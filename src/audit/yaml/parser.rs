@@ -1,0 +1,364 @@
+//! Reads one YAML document into nodes with spans, within limits that hostile input cannot pass.
+
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
+
+use super::super::source::Span;
+use super::node::{YamlKind, YamlNode, YamlStyle};
+
+/// The largest file read.
+pub const MAX_BYTES: usize = 2 << 20;
+/// The deepest nesting read.
+pub const MAX_DEPTH: usize = 64;
+/// The most nodes, aliases expanded.
+pub const MAX_NODES: usize = 200_000;
+
+/// Why a file is not one readable YAML document.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum YamlError {
+    /// More bytes than any workflow has.
+    #[error("more than the {MAX_BYTES} bytes that a workflow may have")]
+    TooLarge,
+    /// A NUL byte.
+    #[error("a NUL byte: this is not text")]
+    NulByte(usize),
+    /// Bytes that are no UTF-8, or the character U+FFFD, by which a lenient reader stands in for them.
+    #[error("bytes that are no UTF-8: the forge reads no further")]
+    NotUtf8(usize),
+    /// A byte order mark.
+    #[error("the file starts with a byte order mark: save it as UTF-8 without one")]
+    ByteOrderMark,
+    /// Nested too deep.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep(usize),
+    /// Aliases that multiply.
+    #[error("more than {MAX_NODES} nodes once its aliases are followed")]
+    TooManyNodes(usize),
+    /// Two or more documents.
+    #[error("a second YAML document: a workflow is one document")]
+    SecondDocument(usize),
+    /// No document at all.
+    #[error("the file is empty")]
+    Empty,
+    /// A key twice in one mapping.
+    #[error("the key `{0}` stands twice in one mapping")]
+    DuplicateKey(String, usize),
+    /// Not YAML.
+    #[error("{0}")]
+    Syntax(String, usize),
+}
+
+impl YamlError {
+    /// The byte that the error is about.
+    pub fn byte_offset(&self) -> usize {
+        match self {
+            Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
+            Self::NulByte(at)
+            | Self::NotUtf8(at)
+            | Self::TooDeep(at)
+            | Self::TooManyNodes(at)
+            | Self::SecondDocument(at)
+            | Self::DuplicateKey(_, at)
+            | Self::Syntax(_, at) => *at,
+        }
+    }
+}
+
+/// Reads the one document of a text.
+pub fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
+    if text.len() > MAX_BYTES {
+        return Err(YamlError::TooLarge);
+    }
+    if text.starts_with('\u{feff}') {
+        return Err(YamlError::ByteOrderMark);
+    }
+    if let Some(at) = text.find('\0') {
+        return Err(YamlError::NulByte(at));
+    }
+    // Files are read leniently, so that an error has a place; what was put in for bad bytes must not be written back.
+    if let Some(at) = text.find('\u{fffd}') {
+        return Err(YamlError::NotUtf8(at));
+    }
+    let mut tree = YamlTreeBuilder::new(text);
+    let mut documents = 0;
+    for event in Parser::new_from_str(text) {
+        let (event, range) = event.map_err(|error| tree.syntax_error(&error))?;
+        if matches!(event, Event::DocumentStart(_)) {
+            documents += 1;
+            if documents > 1 {
+                return Err(YamlError::SecondDocument(tree.byte_offset(range.start.index())));
+            }
+        }
+        tree.push_event(event, range)?;
+    }
+    tree.root.filter(|root| !root.is_null()).ok_or(YamlError::Empty)
+}
+
+/// A collection that is still open.
+struct OpenCollection {
+    node: YamlNode,
+    pending_key: Option<YamlNode>,
+    seen_keys: HashSet<String>,
+    anchor_id: usize,
+}
+
+/// The tree as far as it is built.
+struct YamlTreeBuilder<'a> {
+    text: &'a str,
+    /// Byte of each character; empty where every character is one byte.
+    char_offsets: Vec<usize>,
+    open_collections: Vec<OpenCollection>,
+    anchors: HashMap<usize, YamlNode>,
+    node_count: usize,
+    root: Option<YamlNode>,
+}
+
+impl<'a> YamlTreeBuilder<'a> {
+    fn new(text: &'a str) -> Self {
+        let bytes = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
+        Self {
+            text,
+            char_offsets: bytes,
+            open_collections: Vec::new(),
+            anchors: HashMap::new(),
+            node_count: 0,
+            root: None,
+        }
+    }
+
+    fn byte_offset(&self, character: usize) -> usize {
+        if self.char_offsets.is_empty() {
+            return character.min(self.text.len());
+        }
+        self.char_offsets.get(character).copied().unwrap_or(self.text.len())
+    }
+
+    fn byte_span(&self, range: Range) -> Span {
+        let (start, end) = (self.byte_offset(range.start.index()), self.byte_offset(range.end.index()));
+        let kept = self.text.get(start..end).unwrap_or_default().trim_end().len();
+        Span::new(start, start + kept)
+    }
+
+    fn syntax_error(&self, error: &ScanError) -> YamlError {
+        let at = self.byte_offset(error.marker().index());
+        // The scanner gives up at 255 open brackets before it has told of the first.
+        if error.info().contains("recursion limit") {
+            YamlError::TooDeep(at)
+        } else {
+            YamlError::Syntax(error.info().to_owned(), at)
+        }
+    }
+
+    fn push_event(&mut self, event: Event, range: Range) -> Result<(), YamlError> {
+        let span = self.byte_span(range);
+        match event {
+            Event::Scalar(value, style, anchor, _) => {
+                let style = match style {
+                    ScalarStyle::Plain => YamlStyle::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => YamlStyle::Quoted,
+                    ScalarStyle::Literal => YamlStyle::Literal,
+                    ScalarStyle::Folded => YamlStyle::Folded,
+                };
+                let kind = YamlKind::Scalar(value.into_owned(), style);
+                self.attach_node(YamlNode { span, kind, aliased: anchor > 0, is_flow: false }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.open_collection(span, YamlKind::Seq(Vec::new()), anchor),
+            Event::MappingStart(anchor, _) => self.open_collection(span, YamlKind::Map(Vec::new()), anchor),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open_collections.pop() else { return Ok(()) };
+                let mut node = open.node;
+                if node.is_flow {
+                    node.span.end = self.byte_offset(range.end.index()).max(node.span.start);
+                } else {
+                    node.span = children_span(&node);
+                }
+                self.attach_node(node, open.anchor_id)
+            }
+            Event::Alias(anchor) => {
+                let mut node = self
+                    .anchors
+                    .get(&anchor)
+                    .cloned()
+                    .ok_or_else(|| YamlError::Syntax("an alias inside its own anchor".to_owned(), span.start))?;
+                self.node_count += count_nodes(&node);
+                mark_aliased(&mut node);
+                self.attach_node(node, 0)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open_collection(&mut self, span: Span, kind: YamlKind, anchor: usize) -> Result<(), YamlError> {
+        if self.open_collections.len() >= MAX_DEPTH {
+            return Err(YamlError::TooDeep(span.start));
+        }
+        let flow = matches!(self.text.as_bytes().get(span.start), Some(b'[' | b'{'));
+        self.open_collections.push(OpenCollection {
+            node: YamlNode { span, kind, aliased: anchor > 0, is_flow: flow },
+            pending_key: None,
+            seen_keys: HashSet::new(),
+            anchor_id: anchor,
+        });
+        Ok(())
+    }
+
+    fn attach_node(&mut self, mut node: YamlNode, anchor: usize) -> Result<(), YamlError> {
+        self.node_count += 1;
+        if self.node_count > MAX_NODES {
+            return Err(YamlError::TooManyNodes(node.span.start));
+        }
+        if anchor > 0 {
+            mark_aliased(&mut node);
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(open) = self.open_collections.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut open.node.kind {
+            YamlKind::Seq(items) => items.push(node),
+            YamlKind::Map(entries) => match open.pending_key.take() {
+                None => {
+                    let twice = node.as_str().filter(|key| !open.seen_keys.insert((*key).to_owned()));
+                    if let Some(key) = twice {
+                        return Err(YamlError::DuplicateKey(key.to_owned(), node.span.start));
+                    }
+                    open.pending_key = Some(node);
+                }
+                Some(key) => entries.push((key, node)),
+            },
+            YamlKind::Scalar(..) => {}
+        }
+        Ok(())
+    }
+}
+
+/// From the first child's start to the last child's end.
+fn children_span(node: &YamlNode) -> Span {
+    let ends: Vec<Span> = match &node.kind {
+        YamlKind::Seq(items) => items.iter().map(|item| item.span).collect(),
+        YamlKind::Map(entries) => entries.iter().flat_map(|(key, value)| [key.span, value.span]).collect(),
+        YamlKind::Scalar(..) => Vec::new(),
+    };
+    let own = |span: &&Span| span.start >= node.span.start;
+    let end = ends.iter().filter(own).map(|span| span.end).max().unwrap_or(node.span.end);
+    Span::new(node.span.start, end)
+}
+
+fn count_nodes(node: &YamlNode) -> usize {
+    match &node.kind {
+        YamlKind::Scalar(..) => 1,
+        YamlKind::Seq(items) => 1 + items.iter().map(count_nodes).sum::<usize>(),
+        YamlKind::Map(entries) => {
+            1 + entries.iter().map(|(key, value)| count_nodes(key) + count_nodes(value)).sum::<usize>()
+        }
+    }
+}
+
+fn mark_aliased(node: &mut YamlNode) {
+    node.aliased = true;
+    match &mut node.kind {
+        YamlKind::Scalar(..) => {}
+        YamlKind::Seq(items) => items.iter_mut().for_each(mark_aliased),
+        YamlKind::Map(entries) => {
+            for (key, value) in entries {
+                mark_aliased(key);
+                mark_aliased(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn slice<'a>(text: &'a str, node: &YamlNode) -> &'a str {
+        &text[node.span.start..node.span.end]
+    }
+
+    #[test]
+    fn every_node_knows_its_bytes() {
+        let text = "on: push # why\njobs:\n  é:\n    steps:\n      - run: |\n          one\n          two\n\n      - {uses: 'x@v1', with: [a, b]}\n";
+        let root = parse_document(text).unwrap();
+        assert_eq!(slice(text, root.get("on").unwrap()), "push");
+        let job = root.get("jobs").unwrap().entries();
+        assert_eq!(slice(text, &job[0].0), "é");
+        let steps = job[0].1.get("steps").unwrap();
+        let run = steps.items()[0].get("run").unwrap();
+        assert_eq!(run.as_str(), Some("one\ntwo\n"));
+        assert_eq!(slice(text, run), "one\n          two");
+        assert_eq!(slice(text, &steps.items()[1]), "{uses: 'x@v1', with: [a, b]}");
+        assert_eq!(slice(text, steps.items()[1].get("uses").unwrap()), "'x@v1'");
+        assert!(steps.items()[1].is_flow && !steps.is_flow);
+        assert!(slice(text, steps).starts_with("- run") && slice(text, steps).ends_with("b]}"));
+    }
+
+    #[test]
+    fn line_endings_of_windows_do_not_move_spans() {
+        let text = "on: push\r\njobs:\r\n  a:\r\n    steps:\r\n      - run: |\r\n          one\r\n      - run: two\r\n";
+        let root = parse_document(text).unwrap();
+        let steps = root.get("jobs").unwrap().get("a").unwrap().get("steps").unwrap().items();
+        assert_eq!(slice(text, steps[1].get("run").unwrap()), "two");
+        assert_eq!(slice(text, steps[0].get("run").unwrap()), "one");
+    }
+
+    #[test]
+    fn aliases_are_followed_and_marked() {
+        let root = parse_document("a: &x {k: 1}\nb: *x\nc: 2\n").unwrap();
+        assert_eq!(root.get("b").unwrap().get("k").unwrap().as_str(), Some("1"));
+        assert!(root.get("a").unwrap().aliased && root.get("b").unwrap().aliased);
+        assert!(!root.get("c").unwrap().aliased);
+        assert_eq!(root.get("a"), root.get("b"));
+        assert_ne!(root.get("a"), root.get("c"));
+        assert_ne!(parse_document("1").unwrap(), parse_document("'1'").unwrap());
+    }
+
+    #[test]
+    fn hostile_text_gets_a_clear_error_at_once() {
+        let bomb = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+            let p = n - 1;
+            format!("{text}a{n}: &a{n} [*a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}]\n")
+        });
+        let cases = [
+            ("x".repeat(10 << 20), "more than"),
+            ("[".repeat(1 << 20), "nested deeper"),
+            ("- ".repeat(1 << 19), "nested deeper"),
+            (bomb, "aliases"),
+            ("a: 1\0".to_owned(), "NUL"),
+            ("a: \u{fffd}".to_owned(), "no UTF-8"),
+            ("\u{feff}a: 1".to_owned(), "byte order mark"),
+            ("a: 1\n---\nb: 2\n".to_owned(), "second YAML document"),
+            (String::new(), "empty"),
+            ("# only a comment\n".to_owned(), "empty"),
+            ("a: 1\na: 2\n".to_owned(), "stands twice"),
+            ("a: &x [*x]\n".to_owned(), ""),
+            ("a: [1, 2\nb: 3".to_owned(), ""),
+            ("a:\n\t- b\n".to_owned(), ""),
+        ];
+        for (text, expected) in cases {
+            let start = Instant::now();
+            let error = parse_document(&text).unwrap_err();
+            let head: String = text.chars().take(30).collect();
+            assert!(error.to_string().contains(expected), "{head:?}: {error}");
+            assert!(error.byte_offset() <= text.len());
+            assert!(start.elapsed() < Duration::from_secs(1), "{head:?} took {:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn nodes_answer_simply() {
+        let root = parse_document("a:\nb: [1]\nc: x\n").unwrap();
+        assert!(root.get("a").unwrap().is_null());
+        assert!(root.get("a").unwrap().one_or_many().is_empty());
+        assert_eq!(root.get("b").unwrap().one_or_many().len(), 1);
+        assert_eq!(root.get("c").unwrap().one_or_many().len(), 1);
+        let words: Vec<_> = ["a", "b"].map(|key| root.get(key).unwrap().describe_kind()).into();
+        assert_eq!((words, root.describe_kind()), (vec!["a value", "a list"], "a mapping"));
+        assert!(root.items().is_empty() && root.get("c").unwrap().entries().is_empty());
+        assert!(root.as_str().is_none());
+    }
+}

@@ -1,0 +1,71 @@
+//! `ACTIONS_CACHE_MODE`: what a token of the forge lets a run do.
+
+use crate::cache::backend::BackendError;
+
+/// What a run may do with the forge's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessMode {
+    /// Read and write; also where nobody says.
+    ReadWrite,
+    /// Read.
+    ReadOnly,
+    /// Write.
+    WriteOnly,
+    /// Neither.
+    None,
+}
+
+impl AccessMode {
+    /// Reads the variable; a word that is unknown permits all, as with the official client.
+    pub fn parse(word: &str) -> Self {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "none" => Self::None,
+            "read" => Self::ReadOnly,
+            "write-only" => Self::WriteOnly,
+            _ => Self::ReadWrite,
+        }
+    }
+
+    /// Whether it may read.
+    pub fn can_read(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::ReadOnly)
+    }
+
+    /// Whether it may write.
+    pub fn can_write(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::WriteOnly)
+    }
+
+    pub(super) fn check_read(self) -> Result<(), BackendError> {
+        if self.can_read() { Ok(()) } else { Err(BackendError::Unsupported("ACTIONS_CACHE_MODE lets nothing be read")) }
+    }
+
+    pub(super) fn check_write(self) -> Result<(), BackendError> {
+        if self.can_write() {
+            Ok(())
+        } else {
+            Err(BackendError::Unsupported("ACTIONS_CACHE_MODE lets nothing be written"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_official_client() {
+        for (word, reads, writes) in [
+            ("", true, true),
+            ("odd", true, true),
+            (" Read\n", true, false),
+            ("write", true, true),
+            ("WRITE-ONLY", false, true),
+            ("none", false, false),
+        ] {
+            let mode = AccessMode::parse(word);
+            assert_eq!((mode.can_read(), mode.can_write()), (reads, writes), "{word}");
+            assert_eq!((mode.check_read().is_ok(), mode.check_write().is_ok()), (reads, writes), "{word}");
+        }
+    }
+}

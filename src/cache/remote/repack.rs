@@ -1,0 +1,124 @@
+//! When packs are written anew, and what is not wanted any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::manifest::{PackFrame, RemoteManifest};
+
+/// More packs than that are written anew as few.
+const MAX_PACKS: usize = 8;
+/// Days after which a pack is written anew: Forgejo's and act's caches drop what is thirty days old, used or not.
+const MAX_PACK_AGE_DAYS: i64 = 20;
+/// Days after which what nobody wanted goes.
+const MAX_UNUSED_DAYS: i64 = 14;
+/// Seconds of a day.
+pub(super) const SECONDS_PER_DAY: i64 = 24 * 3_600;
+
+/// Which packs are written anew, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepackPlan {
+    /// In words for people.
+    pub reason: String,
+    /// The packs that go.
+    pub packs: BTreeSet<String>,
+}
+
+impl RepackPlan {
+    /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
+    ///
+    /// What is `wanted` now is not unwanted, however long ago it was written down.
+    pub fn for_manifest(manifest: &RemoteManifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
+        let today = now / SECONDS_PER_DAY;
+        let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
+        let (mut dead, mut bytes) = (0, 0);
+        for frame in &manifest.frames {
+            bytes += frame.length;
+            dead += if is_unused(frame, today) && !wanted.contains(&frame.entry) { frame.length } else { 0 };
+        }
+        let old: BTreeSet<String> = manifest
+            .packs
+            .iter()
+            .filter(|(_, time)| now - **time > MAX_PACK_AGE_DAYS * SECONDS_PER_DAY)
+            .map(|(key, _)| key.clone())
+            .collect();
+        if all.len() > MAX_PACKS {
+            Some(Self { reason: format!("{} packs", all.len()), packs: all })
+        } else if dead * 5 > bytes * 2 {
+            Some(Self { reason: format!("{} % of their bytes unwanted", dead * 100 / bytes.max(1)), packs: all })
+        } else if !old.is_empty() {
+            Some(Self { reason: format!("{} packs older than {MAX_PACK_AGE_DAYS} days", old.len()), packs: old })
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether nobody has wanted a frame for long.
+pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
+    today - frame.used > MAX_UNUSED_DAYS
+}
+
+/// Of the states of one thing only the newest is wanted.
+pub(super) fn mark_superseded_states(frames: &mut [PackFrame]) {
+    let state = |frame: &PackFrame| {
+        let id = frame.entry_id()?;
+        let (key, time) = id.split_version()?;
+        Some((format!("{}/{key}", id.kind.as_str()), time))
+    };
+    let mut newest: BTreeMap<String, i128> = BTreeMap::new();
+    for (key, time) in frames.iter().filter_map(state) {
+        let known = newest.entry(key).or_insert(time);
+        *known = time.max(*known);
+    }
+    for frame in frames {
+        if state(frame).is_some_and(|(key, time)| newest.get(&key).is_some_and(|newest| time < *newest)) {
+            frame.used = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(pack: &str, length: u64, used: i64) -> PackFrame {
+        PackFrame {
+            entry: format!("wheel/{}", "a".repeat(64)),
+            name: String::new(),
+            pack: pack.to_owned(),
+            offset: 0,
+            length,
+            raw: 0,
+            digest: String::new(),
+            tree: String::new(),
+            buckets: Vec::new(),
+            used,
+        }
+    }
+
+    #[test]
+    fn of_states_the_newest_is_wanted() {
+        let of = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
+        let mut frames = vec![of("venv/abc.5"), of("venv/abc.40"), of("venv/abd.1"), frame("p", 1, 9)];
+        mark_superseded_states(&mut frames);
+        assert_eq!(frames.iter().map(|frame| frame.used).collect::<Vec<_>>(), [0, 9, 9, 9]);
+    }
+
+    fn why(frames: Vec<PackFrame>, age: i64) -> Option<String> {
+        let now = 20_000 * SECONDS_PER_DAY;
+        let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * SECONDS_PER_DAY)).collect();
+        RepackPlan::for_manifest(&RemoteManifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now)
+            .map(|rewrite| rewrite.reason)
+    }
+
+    #[test]
+    fn packs_are_written_anew_by_rule() {
+        let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
+        assert_eq!(why(many(8), 1), None);
+        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
+        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
+        let dead = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
+        assert_eq!(dead.as_deref(), Some("50 % of their bytes unwanted"));
+        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
+        assert_eq!(why(Vec::new(), 0), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! nox's own flags with nox's spellings and meaning, and how they are handed on to nox.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{ArgAction, Args};
+
+/// Which sessions: the flags that `run`, `list` and `graph` share.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionArgs {
+    /// Sessions by name; the default is what the noxfile says [env: NOXSESSION]
+    #[arg(short = 's', short_alias = 'e', long, alias = "session", action = ArgAction::Set, num_args = 0.., value_name = "NAME")]
+    pub sessions: Option<Vec<OsString>>,
+    /// Sessions whose names and tags fit an expression such as `test and not slow`
+    #[arg(short, long, value_name = "EXPR")]
+    pub keywords: Option<OsString>,
+    /// Sessions with any of these tags
+    #[arg(short, long, action = ArgAction::Set, num_args = 0.., value_name = "TAG")]
+    pub tags: Option<Vec<OsString>>,
+    /// Sessions of these interpreters [env: NOXPYTHON]
+    #[arg(short, long, alias = "python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
+    pub pythons: Option<Vec<OsString>>,
+    /// Sessions on these interpreters, whatever the noxfile says [env: NOXFORCEPYTHON]
+    #[arg(short = 'P', long, alias = "force-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
+    pub force_pythons: Option<Vec<OsString>>,
+    /// Sessions on these interpreters as well [env: NOXEXTRAPYTHON]
+    #[arg(long, alias = "extra-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
+    pub extra_pythons: Option<Vec<OsString>>,
+    /// Only the sessions selected, not those they require
+    #[arg(long)]
+    pub no_dependencies: bool,
+    /// The noxfile [default: noxfile.py]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub noxfile: Option<OsString>,
+}
+
+/// How environments are made: nox's flags for `run`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Environments")]
+pub struct EnvironmentArgs {
+    /// Keep environments that exist: --reuse-venv=yes
+    #[arg(short = 'r', long = "reuse-existing-virtualenvs", overrides_with = "no_reuse")]
+    pub reuse: bool,
+    /// Make environments anew: --reuse-venv=no
+    #[arg(short = 'N', long = "no-reuse-existing-virtualenvs", overrides_with = "reuse")]
+    pub no_reuse: bool,
+    /// Keep environments that exist, and install nothing into them
+    #[arg(short = 'R')]
+    pub reuse_as_is: bool,
+    /// Whether environments that exist are kept; never and always outdo the noxfile
+    #[arg(long, value_name = "WHEN", value_parser = ["no", "yes", "never", "always"])]
+    pub reuse_venv: Option<String>,
+    /// Skip installing where an environment is kept
+    #[arg(long)]
+    pub no_install: bool,
+    /// Make environments, install, and run nothing
+    #[arg(long)]
+    pub install_only: bool,
+    /// Environment backend where the noxfile names none, also -db [env: NOX_DEFAULT_VENV_BACKEND]
+    #[arg(long, value_name = "BACKEND")]
+    pub default_venv_backend: Option<OsString>,
+    /// Environment backend, whatever the noxfile says, also -fb
+    #[arg(long, value_name = "BACKEND")]
+    pub force_venv_backend: Option<OsString>,
+    /// No environments: --force-venv-backend none
+    #[arg(long)]
+    pub no_venv: bool,
+    /// Folder of environments [default: .nox]
+    #[arg(long, value_name = "DIR")]
+    pub envdir: Option<OsString>,
+    /// Whether interpreters that are missing are fetched [env: NOX_DOWNLOAD_PYTHON]
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "never", "always"])]
+    pub download_python: Option<String>,
+    /// Fail sessions whose interpreter is missing, rather than skip them; the default where CI is set
+    #[arg(long, overrides_with = "no_error_on_missing_interpreters")]
+    pub error_on_missing_interpreters: bool,
+    /// Skip sessions whose interpreter is missing
+    #[arg(long, hide_short_help = true, overrides_with = "error_on_missing_interpreters")]
+    pub no_error_on_missing_interpreters: bool,
+    /// Fail sessions that run programs from outside their environment
+    #[arg(long, hide_short_help = true, overrides_with = "no_error_on_external_run")]
+    pub error_on_external_run: bool,
+    /// Let sessions run programs from outside their environment
+    #[arg(long, hide_short_help = true, overrides_with = "error_on_external_run")]
+    pub no_error_on_external_run: bool,
+    /// What happens to the noxfile's own environment where it has a `# /// script` block
+    #[arg(long, value_name = "MODE", value_parser = ["none", "fresh", "reuse"], hide_short_help = true)]
+    pub script_mode: Option<String>,
+    /// Backend of the noxfile's own environment
+    #[arg(long, value_name = "BACKEND", hide_short_help = true)]
+    pub script_venv_backend: Option<OsString>,
+}
+
+/// nox's flags for `run` that say how sessions behave and what they print.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoxRunArgs {
+    /// Tell sessions that nobody is there to answer
+    #[arg(long, help_heading = "Running", hide_short_help = true)]
+    pub non_interactive: bool,
+    /// nox's permission to run sessions beside each other; noxide needs none, so it changes nothing
+    #[arg(long, hide = true, overrides_with = "no_allow_parallel")]
+    pub allow_parallel: bool,
+    /// The contrary of --allow-parallel
+    #[arg(long, hide = true, overrides_with = "allow_parallel")]
+    pub no_allow_parallel: bool,
+    /// Put the time before nox's own lines, also -ts
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    pub add_timestamp: bool,
+    /// Colours everywhere, as --color always
+    #[arg(long, alias = "force-color", help_heading = "Output", hide_short_help = true)]
+    pub forcecolor: bool,
+    /// Colours nowhere, as --color never
+    #[arg(long, alias = "no-color", help_heading = "Output", hide_short_help = true, conflicts_with = "forcecolor")]
+    pub nocolor: bool,
+    /// Keep commands quiet that the noxfile made quiet, even where it asks for all output
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    pub no_verbose: bool,
+    /// The global -v, which is nox's -v too.
+    #[arg(skip)]
+    pub verbose: bool,
+}
+
+impl SelectionArgs {
+    /// Whether any flag says which sessions.
+    pub fn has_selection(&self) -> bool {
+        *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
+    }
+
+    /// These flags as nox takes them, only those that were given.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = ArgvBuilder::default();
+        argv.push_value("--noxfile", self.noxfile.as_deref());
+        argv.push_values("--sessions", self.sessions.as_deref());
+        argv.push_value("--keywords", self.keywords.as_deref());
+        argv.push_values("--tags", self.tags.as_deref());
+        argv.push_values("--pythons", self.pythons.as_deref());
+        argv.push_values("--force-pythons", self.force_pythons.as_deref());
+        argv.push_values("--extra-pythons", self.extra_pythons.as_deref());
+        argv.push_flag("--no-dependencies", self.no_dependencies);
+        argv.0
+    }
+}
+
+impl EnvironmentArgs {
+    /// These flags as nox takes them, only those that were given.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = ArgvBuilder::default();
+        argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
+        argv.push_flag("--no-reuse-existing-virtualenvs", self.no_reuse);
+        argv.push_flag("-R", self.reuse_as_is);
+        argv.push_value("--reuse-venv", self.reuse_venv.as_deref());
+        argv.push_flag("--no-install", self.no_install);
+        argv.push_flag("--install-only", self.install_only);
+        argv.push_value("--default-venv-backend", self.default_venv_backend.as_deref());
+        argv.push_value("--force-venv-backend", self.force_venv_backend.as_deref());
+        argv.push_flag("--no-venv", self.no_venv);
+        argv.push_value("--envdir", self.envdir.as_deref());
+        argv.push_value("--download-python", self.download_python.as_deref());
+        argv.push_flag("--error-on-missing-interpreters", self.error_on_missing_interpreters);
+        argv.push_flag("--no-error-on-missing-interpreters", self.no_error_on_missing_interpreters);
+        argv.push_flag("--error-on-external-run", self.error_on_external_run);
+        argv.push_flag("--no-error-on-external-run", self.no_error_on_external_run);
+        argv.push_value("--script-mode", self.script_mode.as_deref());
+        argv.push_value("--script-venv-backend", self.script_venv_backend.as_deref());
+        argv.0
+    }
+
+    /// Whether the flags contradict each other, which nox refuses: no environments, but a backend for them.
+    pub fn has_backend_conflict(&self) -> bool {
+        self.no_venv && self.force_venv_backend.as_deref().is_some_and(|backend| backend != "none")
+    }
+}
+
+impl NoxRunArgs {
+    /// These flags as nox takes them, only those that were given.
+    pub fn nox_args(&self) -> Vec<OsString> {
+        let mut argv = ArgvBuilder::default();
+        argv.push_flag("--non-interactive", self.non_interactive);
+        argv.push_flag("--allow-parallel", self.allow_parallel);
+        argv.push_flag("--no-allow-parallel", self.no_allow_parallel);
+        argv.push_flag("--add-timestamp", self.add_timestamp);
+        argv.push_flag("--forcecolor", self.forcecolor);
+        argv.push_flag("--nocolor", self.nocolor);
+        argv.push_flag("--verbose", self.verbose && !self.no_verbose);
+        argv.push_flag("--no-verbose", self.no_verbose);
+        argv.0
+    }
+}
+
+/// An argument list in the making; older nox knows fewer flags, so nothing is added that was not given.
+#[derive(Default)]
+struct ArgvBuilder(Vec<OsString>);
+
+impl ArgvBuilder {
+    fn push_flag(&mut self, flag: &str, given: bool) {
+        if given {
+            self.0.push(flag.into());
+        }
+    }
+
+    fn push_value<T: AsRef<OsStr> + ?Sized>(&mut self, flag: &str, value: Option<&T>) {
+        if let Some(value) = value {
+            // Joined, so that a value beginning with a dash stays a value.
+            let mut joined = OsString::from(flag);
+            joined.push("=");
+            joined.push(value);
+            self.0.push(joined);
+        }
+    }
+
+    fn push_values(&mut self, flag: &str, values: Option<&[OsString]>) {
+        match values {
+            None => {}
+            Some([single]) => self.push_value(flag, Some(single)),
+            Some(several) => {
+                self.0.push(flag.into());
+                self.0.extend_from_slice(several);
+            }
+        }
+    }
+}

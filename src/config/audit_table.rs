@@ -1,0 +1,134 @@
+//! The table `audit` of a settings file.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use schemars::JsonSchema;
+use toml::de::DeTable;
+
+use super::error::LocatedValue;
+use super::parse::ValueParseError;
+use super::schema_types::{WordText, nothing_required, schema_keys};
+use super::toml_reader::{TomlNode, TomlReader};
+use crate::audit::options::{Dialect, ForgeVersion, Persona, RuleSettings, Severity};
+use crate::run::NamedChoice;
+
+impl NamedChoice for Dialect {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("forgejo", Self::Forgejo), ("gitea", Self::Gitea), ("github", Self::Github)];
+}
+
+impl NamedChoice for Persona {
+    const CHOICES: &'static [(&'static str, Self)] = &[("regular", Self::Regular), ("pedantic", Self::Pedantic)];
+}
+
+impl NamedChoice for Severity {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("info", Self::Info), ("low", Self::Low), ("medium", Self::Medium), ("high", Self::High)];
+}
+
+/// How workflows are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "audit", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+pub struct AuditTable {
+    /// The dialect of every file, whatever folder it lies in.
+    #[schemars(with = "WordText<Dialect>")]
+    pub dialect: Option<LocatedValue<Dialect>>,
+    /// How many jobs the project's runners take at once.
+    #[schemars(with = "NonZeroUsize")]
+    pub runner_capacity: Option<LocatedValue<NonZeroUsize>>,
+    /// The forge's version, such as "14" for Forgejo or "1.26" for Gitea.
+    #[schemars(with = "String")]
+    pub forge_version: Option<LocatedValue<ForgeVersion>>,
+    /// Who reads the findings: everyone, or those who want all that can be said.
+    #[schemars(with = "WordText<Persona>", extend("default" = "regular"))]
+    pub persona: Option<LocatedValue<Persona>>,
+    /// A file of findings to pass over, relative to the project.
+    #[schemars(with = "String")]
+    pub baseline: Option<LocatedValue<String>>,
+    /// Settings of single rules, by number or name.
+    #[schemars(with = "BTreeMap<String, RuleTable>")]
+    pub rules: Vec<RuleTable>,
+}
+
+/// Settings of one rule.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "rule", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+pub struct RuleTable {
+    /// The rule's number or name: the name of the table.
+    #[schemars(skip)]
+    pub rule: LocatedValue<String>,
+    /// Whether the rule is left out.
+    #[schemars(with = "bool", extend("default" = false))]
+    pub disable: Option<LocatedValue<bool>>,
+    /// How bad its findings are, instead of what the rule says.
+    #[schemars(with = "WordText<Severity>")]
+    pub severity: Option<LocatedValue<Severity>>,
+    /// Who wants to hear of them, instead of what the rule says.
+    #[schemars(with = "WordText<Persona>")]
+    pub persona: Option<LocatedValue<Persona>>,
+    /// Places to pass over: "ci.yml", "ci.yml:12".
+    #[schemars(with = "Vec<String>", extend("default" = []))]
+    pub ignore: Vec<LocatedValue<String>>,
+}
+
+impl AuditTable {
+    /// Reads the table; what is wrong is left with the reader.
+    pub(super) fn read(reader: &mut TomlReader, table: &DeTable<'_>) -> Self {
+        let mut audit = Self::default();
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "dialect" => audit.dialect = reader.read_choice(key, node),
+                key @ "runner-capacity" => audit.runner_capacity = reader.read_positive(key, node),
+                key @ "forge-version" => audit.forge_version = reader.read_string(key, node, parse_forge_version),
+                key @ "persona" => audit.persona = reader.read_choice(key, node),
+                key @ "baseline" => audit.baseline = reader.read_string(key, node, |text| Ok(text.to_owned())),
+                key @ "rules" => audit.rules = read_rules(reader, key, node),
+                unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
+            }
+        }
+        audit
+    }
+}
+
+fn read_rules(reader: &mut TomlReader, key: &str, node: &TomlNode<'_>) -> Vec<RuleTable> {
+    let Some(table) = reader.read_table(key, node) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for (name, node) in table {
+        let rule = LocatedValue { value: name.get_ref().to_string(), location: reader.location(name.span()) };
+        if let Some(table) = reader.read_table(name.get_ref(), node) {
+            rules.push(RuleTable::read(reader, rule, table));
+        }
+    }
+    rules
+}
+
+impl RuleTable {
+    fn read(reader: &mut TomlReader, rule: LocatedValue<String>, table: &DeTable<'_>) -> Self {
+        let mut read = Self { rule, disable: None, severity: None, persona: None, ignore: Vec::new() };
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "disable" => read.disable = reader.read_bool(key, node),
+                key @ "severity" => read.severity = reader.read_choice(key, node),
+                key @ "persona" => read.persona = reader.read_choice(key, node),
+                key @ "ignore" => read.ignore = reader.read_strings(key, node, |text| Ok(text.to_owned())),
+                unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
+            }
+        }
+        read
+    }
+
+    /// The settings as an audit takes them.
+    pub(super) fn to_rule_settings(&self) -> RuleSettings {
+        RuleSettings {
+            disable: self.disable.as_ref().is_some_and(|disable| disable.value),
+            severity: self.severity.as_ref().map(|severity| severity.value),
+            persona: self.persona.as_ref().map(|persona| persona.value),
+            ignore: self.ignore.iter().map(|place| place.value.clone()).collect(),
+        }
+    }
+}
+
+pub(super) fn parse_forge_version(text: &str) -> Result<ForgeVersion, ValueParseError> {
+    text.parse().map_err(|_| ValueParseError::Version)
+}

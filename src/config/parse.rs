@@ -1,0 +1,295 @@
+//! Values as people write them in files, variables and flags: durations, sizes, counts, words.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use thiserror::Error;
+
+use crate::run::{CpuCount, FailFast, NamedChoice};
+
+/// Units of memory, longest first so that the first that fits is meant.
+const MEMORY_UNITS: &[(&str, u64)] = &[
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("b", 1),
+];
+
+/// Why a text is not the value it should be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ValueParseError {
+    /// Not a duration.
+    #[error("not a duration: write it like `90s`, `10m` or `1h 30m`, or as a number of seconds")]
+    Duration,
+    /// Less than nothing.
+    #[error("must not be negative")]
+    Negative,
+    /// Not a size.
+    #[error("not a size: write it like `800MiB` or `1.5GB`")]
+    Memory,
+    /// A size of nothing.
+    #[error("must be more than nothing")]
+    Zero,
+    /// Not a number of sessions.
+    #[error("must be a number from 1 up, or `auto`")]
+    Jobs,
+    /// Not a number of slots.
+    #[error("must be a number from 1 up, or `all`")]
+    Cpus,
+    /// Not a count.
+    #[error("must be a number from {minimum} up")]
+    Count {
+        /// The least that is allowed.
+        minimum: u32,
+    },
+    /// None of the words allowed.
+    #[error("must be {}", join_quoted(.0))]
+    UnknownChoice(Vec<&'static str>),
+    /// A log name that would give every session the same file.
+    #[error("must contain `{{session}}`, which becomes the session's name")]
+    MissingSessionPlaceholder,
+    /// A log name that is more than a name.
+    #[error("must be a file name, without folders")]
+    NotFileName,
+    /// A path that leads out of the project.
+    #[error("must stay inside the project: no leading `/` and no `..`")]
+    OutsideProject,
+    /// Bytes that are no text.
+    #[error("is not UTF-8")]
+    NotUtf8,
+    /// Not a forge's version.
+    #[error("must be a version such as 14 or 1.26")]
+    Version,
+    /// A variable name that no system takes.
+    #[error("is no name for an environment variable")]
+    VariableName,
+}
+
+/// How many sessions may run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobCount {
+    /// What the machine gives.
+    Auto,
+    /// So many slots.
+    Count(NonZeroUsize),
+}
+
+impl JobCount {
+    /// The number, where one was named.
+    pub fn count(self) -> Option<NonZeroUsize> {
+        match self {
+            Self::Auto => None,
+            Self::Count(count) => Some(count),
+        }
+    }
+}
+
+/// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    // `-5` is a bare number too, only a wrong one.
+    if text.parse::<i64>().is_ok() {
+        return Err(ValueParseError::Negative);
+    }
+    let duration: SignedDuration = text.parse().map_err(|_| ValueParseError::Duration)?;
+    Duration::try_from(duration).map_err(|_| ValueParseError::Negative)
+}
+
+/// Reads an age: a duration, or a number of days or weeks such as `30d` or `8w`.
+pub fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
+    let text = text.trim();
+    for (unit, days) in [("d", 1), ("w", 7)] {
+        if let Some(Ok(count)) = text.strip_suffix(unit).map(str::parse::<u32>) {
+            return Ok(Duration::from_secs(u64::from(count) * days * 86_400));
+        }
+    }
+    parse_duration(text)
+}
+
+/// Reads a size in bytes: `1.5GB`, `800MiB`.
+pub fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
+    let text = text.trim().to_ascii_lowercase();
+    let (number, factor) = MEMORY_UNITS
+        .iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number.trim_end(), *factor)))
+        .ok_or(ValueParseError::Memory)?;
+    if number.starts_with('-') {
+        return Err(ValueParseError::Negative);
+    }
+    if number.is_empty() || !number.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return Err(ValueParseError::Memory);
+    }
+    let bytes = number.parse::<f64>().map_err(|_| ValueParseError::Memory)? * factor as f64;
+    // A float becomes the nearest `u64` there is, so nothing overflows here.
+    match bytes as u64 {
+        0 => Err(ValueParseError::Zero),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Reads `-j`'s value: `auto` or a number from 1 up.
+pub fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
+    match text.trim() {
+        auto if auto.eq_ignore_ascii_case("auto") => Ok(JobCount::Auto),
+        number => number.parse().map(JobCount::Count).map_err(|_| ValueParseError::Jobs),
+    }
+}
+
+/// Reads slots: `all` or a number from 1 up.
+pub fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
+    match text.trim() {
+        "all" => Ok(CpuCount::All),
+        number => number.parse().map(CpuCount::Count).map_err(|_| ValueParseError::Cpus),
+    }
+}
+
+/// Reads a count from 0 up.
+pub fn parse_count(text: &str) -> Result<u32, ValueParseError> {
+    text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 0 })
+}
+
+/// Reads a number from 1 up.
+pub fn parse_positive(text: &str) -> Result<NonZeroUsize, ValueParseError> {
+    text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 1 })
+}
+
+/// Reads what a failure does: `wait`, `kill`, or `true` (that is `wait`) or `false` (the rest goes on).
+pub fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> {
+    match text.trim() {
+        "false" => Ok(None),
+        "true" => Ok(Some(FailFast::Wait)),
+        word => FailFast::from_name(word)
+            .map(Some)
+            .ok_or_else(|| ValueParseError::UnknownChoice(vec!["wait", "kill", "true", "false"])),
+    }
+}
+
+/// Reads one of a few words.
+pub fn parse_choice<T: NamedChoice>(text: &str) -> Result<T, ValueParseError> {
+    T::from_name(text.trim())
+        .ok_or_else(|| ValueParseError::UnknownChoice(T::CHOICES.iter().map(|(word, _)| *word).collect()))
+}
+
+/// Reads a pattern for names of log files.
+pub fn parse_log_name(text: &str) -> Result<String, ValueParseError> {
+    if text.contains(['/', '\\', '\0']) {
+        Err(ValueParseError::NotFileName)
+    } else if text.contains("{session}") {
+        Ok(text.to_owned())
+    } else {
+        Err(ValueParseError::MissingSessionPlaceholder)
+    }
+}
+
+/// Reads a glob that must stay below the project's root.
+pub(super) fn parse_project_glob(text: &str) -> Result<String, ValueParseError> {
+    if text.is_empty() || text.starts_with('/') || text.split('/').any(|part| part == "..") {
+        Err(ValueParseError::OutsideProject)
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Reads the name of an environment variable.
+pub(super) fn parse_variable_name(text: &str) -> Result<String, ValueParseError> {
+    if text.is_empty() || text.contains(['=', '\0']) { Err(ValueParseError::VariableName) } else { Ok(text.to_owned()) }
+}
+
+/// Words as people list them: `a`, `b` or `c`.
+pub(super) fn join_quoted(words: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        let hours = |text| parse_age(text).map(|age| age.as_secs() / 3_600);
+        assert_eq!([hours("30d"), hours("2w"), hours("36h")], [Ok(720), Ok(336), Ok(36)]);
+        assert_eq!(hours("d"), Err(ValueParseError::Duration));
+    }
+
+    #[test]
+    fn durations() {
+        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs_f64());
+        assert_eq!(seconds("90"), Ok(90.0));
+        assert_eq!(seconds("90s"), Ok(90.0));
+        assert_eq!(seconds(" 1h 30m "), Ok(5400.0));
+        assert_eq!(seconds("200ms"), Ok(0.2));
+        assert_eq!(seconds("PT5M"), Ok(300.0));
+        assert_eq!(seconds("0"), Ok(0.0));
+        assert_eq!(seconds("-5"), Err(ValueParseError::Negative));
+        assert_eq!(seconds("-5m"), Err(ValueParseError::Negative));
+        assert_eq!(seconds("5m ago"), Err(ValueParseError::Negative));
+        for wrong in ["", "soon", "10 parsecs", "1.5", "99999999999999999999", "1d"] {
+            assert_eq!(seconds(wrong), Err(ValueParseError::Duration), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_memory("800MiB"), Ok(800 << 20));
+        assert_eq!(parse_memory("1.5 gb"), Ok(1_500_000_000));
+        assert_eq!(parse_memory("64b"), Ok(64));
+        assert_eq!(parse_memory("99999999999TB"), Ok(u64::MAX));
+        assert_eq!(parse_memory("0.1b"), Err(ValueParseError::Zero));
+        assert_eq!(parse_memory("-1GB"), Err(ValueParseError::Negative));
+        for wrong in ["", "12", "GB", "1.2.3GB", "1e3MB", "infb", "nanb", "1G"] {
+            assert_eq!(parse_memory(wrong), Err(ValueParseError::Memory), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn counts_and_words() {
+        let two = NonZeroUsize::MIN.saturating_add(1);
+        assert_eq!(parse_jobs("2"), Ok(JobCount::Count(two)));
+        assert_eq!(parse_jobs("AUTO").map(JobCount::count), Ok(None));
+        assert_eq!(parse_jobs("2").map(JobCount::count), Ok(Some(two)));
+        assert_eq!(parse_jobs("0"), Err(ValueParseError::Jobs));
+        assert_eq!(parse_cpus("all"), Ok(CpuCount::All));
+        assert_eq!(parse_cpus("2"), Ok(CpuCount::Count(two)));
+        assert_eq!(parse_cpus("-1"), Err(ValueParseError::Cpus));
+        assert_eq!(parse_count("0"), Ok(0));
+        assert_eq!(parse_count("-1"), Err(ValueParseError::Count { minimum: 0 }));
+        assert_eq!(parse_positive("2"), Ok(two));
+        assert_eq!(parse_positive("0").map_err(|e| e.to_string()), Err("must be a number from 1 up".into()));
+        assert_eq!(parse_fail_fast("kill"), Ok(Some(FailFast::Kill)));
+        assert_eq!(parse_fail_fast("true"), Ok(Some(FailFast::Wait)));
+        assert_eq!(parse_fail_fast("false"), Ok(None));
+        assert_eq!(
+            parse_fail_fast("soon").map_err(|e| e.to_string()),
+            Err("must be `wait`, `kill`, `true` or `false`".into())
+        );
+        assert_eq!(join_quoted(&[] as &[&str]), "");
+        assert_eq!(join_quoted(&["a"]), "`a`");
+    }
+
+    #[test]
+    fn names_and_paths() {
+        assert_eq!(parse_log_name("nox-{session}-output.log").as_deref(), Ok("nox-{session}-output.log"));
+        assert_eq!(parse_log_name("all.log"), Err(ValueParseError::MissingSessionPlaceholder));
+        assert_eq!(parse_log_name("../{session}"), Err(ValueParseError::NotFileName));
+        assert_eq!(parse_project_glob("build/*.xml").as_deref(), Ok("build/*.xml"));
+        for wrong in ["", "/etc/passwd", "../up", "a/../../b"] {
+            assert_eq!(parse_project_glob(wrong), Err(ValueParseError::OutsideProject), "{wrong}");
+        }
+        assert_eq!(parse_variable_name("DB").as_deref(), Ok("DB"));
+        assert_eq!(parse_variable_name("A=B"), Err(ValueParseError::VariableName));
+    }
+}

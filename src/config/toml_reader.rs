@@ -1,0 +1,277 @@
+//! Reads values out of TOML with their places, gathering everything that is wrong.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource, did_you_mean};
+use super::parse::{
+    JobCount, ValueParseError, join_quoted, parse_age, parse_choice, parse_count, parse_cpus, parse_duration,
+    parse_fail_fast, parse_jobs, parse_memory, parse_positive, parse_variable_name,
+};
+use crate::run::{CpuCount, FailFast, NamedChoice, RetryBackoff, RetryPolicy};
+
+/// A value with its span.
+pub(super) type TomlNode<'i> = Spanned<DeValue<'i>>;
+
+/// What lists take.
+const STRING_LIST: &str = "a list of strings";
+
+/// Reads one file and keeps what is wrong with it.
+pub(super) struct TomlReader {
+    source: Arc<SettingsSource>,
+    /// The table that settings stand in, such as `tool.noxide.`; empty where they stand at the top.
+    table_prefix: String,
+    pub(super) errors: Vec<SettingsError>,
+}
+
+impl TomlReader {
+    pub(super) fn new(source: Arc<SettingsSource>, below: &[&str]) -> Self {
+        let below = below.iter().map(|table| format!("{table}.")).collect();
+        Self { source, table_prefix: below, errors: Vec::new() }
+    }
+
+    pub(super) fn location(&self, span: Range<usize>) -> SettingsLocation {
+        SettingsLocation { source: Arc::clone(&self.source), span }
+    }
+
+    pub(super) fn add_error(&mut self, span: Range<usize>, wrong: SettingsProblem, hint: Option<String>) {
+        let spot = self.location(span);
+        self.errors.push(SettingsError::InFile { location: spot, problem: wrong, hint });
+    }
+
+    /// A key that is none of the known.
+    pub(super) fn report_unknown_key(&mut self, key: &str, span: Range<usize>, known: &[String]) {
+        let hint = did_you_mean(key, known.iter().map(String::as_str));
+        self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), hint);
+    }
+
+    /// A key of a session that stands among those of the run.
+    pub(super) fn report_session_key(&mut self, key: &str, span: Range<usize>) {
+        let hint = format!("it is said of sessions, as in [{}sessions.NAME]", self.table_prefix);
+        self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), Some(hint));
+    }
+
+    /// A key of the run that stands among those of a session.
+    pub(super) fn report_run_key(&mut self, key: &str, span: Range<usize>) {
+        let place = if self.table_prefix.is_empty() {
+            "the top".to_owned()
+        } else {
+            format!("[{}]", self.table_prefix.trim_end_matches('.'))
+        };
+        let hint = format!("it is said of the whole run, so it goes to {place}");
+        self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), Some(hint));
+    }
+
+    pub(super) fn read_table<'t, 'i>(&mut self, key: &str, node: &'t TomlNode<'i>) -> Option<&'t DeTable<'i>> {
+        let table = node.get_ref().as_table();
+        if table.is_none() {
+            self.report_wrong_type(key, "a table", node);
+        }
+        table
+    }
+
+    /// A value that `read` takes: none from it means the wrong kind.
+    fn read_value<T>(
+        &mut self,
+        key: &str,
+        wants: impl Into<Cow<'static, str>>,
+        node: &TomlNode<'_>,
+        read: impl Fn(&DeValue<'_>) -> Option<Result<T, ValueParseError>>,
+    ) -> Option<LocatedValue<T>> {
+        match read(node.get_ref()) {
+            Some(Ok(value)) => Some(LocatedValue { value, location: self.location(node.span()) }),
+            Some(Err(why)) => {
+                let quoted_number = node.get_ref().as_str().filter(|text| text.parse::<i64>().is_ok());
+                let hint = quoted_number.map(|text| format!("write {text} without quotes"));
+                self.add_error(node.span(), SettingsProblem::InvalidValue { key: key.to_owned(), reason: why }, hint);
+                None
+            }
+            None => {
+                self.report_wrong_type(key, wants, node);
+                None
+            }
+        }
+    }
+
+    fn report_wrong_type(&mut self, key: &str, wants: impl Into<Cow<'static, str>>, node: &TomlNode<'_>) {
+        let found = match node.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let wants = wants.into();
+        let text = self.source.text.get(node.span()).unwrap_or_default();
+        let hint = match node.get_ref() {
+            DeValue::String(_) if wants == STRING_LIST => Some(format!("put it in brackets: [{text}]")),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
+                if wants == "a string" || wants == STRING_LIST =>
+            {
+                Some(format!("put it in quotes: \"{text}\""))
+            }
+            _ => None,
+        };
+        self.add_error(node.span(), SettingsProblem::WrongType { key: key.to_owned(), expected: wants, found }, hint);
+    }
+
+    pub(super) fn read_duration(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Duration>> {
+        self.read_value(key, "a duration such as \"10m\" or a number of seconds", node, |value| {
+            string_value(value).or_else(|| integer_digits(value)).map(|text| parse_duration(&text))
+        })
+    }
+
+    pub(super) fn read_age(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Duration>> {
+        self.read_value(key, "an age such as \"30d\" or a number of seconds", node, |value| {
+            string_value(value).or_else(|| integer_digits(value)).map(|text| parse_age(&text))
+        })
+    }
+
+    pub(super) fn read_jobs(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<JobCount>> {
+        self.read_value(key, "a number from 1 up or \"auto\"", node, |value| match string_value(value) {
+            Some(text) => Some(parse_jobs(&text).and_then(|jobs| match jobs {
+                JobCount::Auto => Ok(jobs),
+                JobCount::Count(_) => Err(ValueParseError::Jobs),
+            })),
+            None => integer_digits(value).map(|text| parse_jobs(&text)),
+        })
+    }
+
+    pub(super) fn read_cpus(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<CpuCount>> {
+        self.read_value(key, "a number from 1 up or \"all\"", node, |value| match string_value(value) {
+            Some(text) => Some(if text == "all" { Ok(CpuCount::All) } else { Err(ValueParseError::Cpus) }),
+            None => integer_digits(value).map(|text| parse_cpus(&text)),
+        })
+    }
+
+    pub(super) fn read_memory(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<u64>> {
+        self.read_value(key, "a size such as \"800MiB\"", node, |value| {
+            string_value(value).map(|text| parse_memory(&text))
+        })
+    }
+
+    pub(super) fn read_positive(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<NonZeroUsize>> {
+        self.read_value(key, "a number from 1 up", node, |value| {
+            integer_digits(value).map(|text| parse_positive(&text))
+        })
+    }
+
+    pub(super) fn read_bool(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<bool>> {
+        self.read_value(key, "true or false", node, |value| value.as_bool().map(Ok))
+    }
+
+    pub(super) fn read_fail_fast(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Option<FailFast>>> {
+        self.read_value(key, "\"wait\", \"kill\" or a boolean", node, |value| {
+            string_value(value).or_else(|| value.as_bool().map(|is| is.to_string())).map(|text| parse_fail_fast(&text))
+        })
+    }
+
+    pub(super) fn read_choice<T: NamedChoice>(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<T>> {
+        let words: Vec<&str> = T::CHOICES.iter().map(|(word, _)| *word).collect();
+        self.read_value(key, join_quoted(&words), node, |value| string_value(value).map(|text| parse_choice(&text)))
+    }
+
+    /// A string that `read` takes.
+    pub(super) fn read_string<T>(
+        &mut self,
+        key: &str,
+        node: &TomlNode<'_>,
+        read: impl Fn(&str) -> Result<T, ValueParseError>,
+    ) -> Option<LocatedValue<T>> {
+        self.read_value(key, "a string", node, |value| string_value(value).map(|text| read(&text)))
+    }
+
+    /// A list of strings, each of which `read` takes.
+    pub(super) fn read_strings(
+        &mut self,
+        key: &str,
+        node: &TomlNode<'_>,
+        read: impl Fn(&str) -> Result<String, ValueParseError>,
+    ) -> Vec<LocatedValue<String>> {
+        match node.get_ref().as_array() {
+            Some(list) => list.iter().filter_map(|item| self.read_string(key, item, &read)).collect(),
+            None => {
+                self.report_wrong_type(key, STRING_LIST, node);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A table of environment variables.
+    pub(super) fn read_env_table(&mut self, key: &str, node: &TomlNode<'_>) -> Vec<(String, String)> {
+        let Some(table) = self.read_table(key, node) else { return Vec::new() };
+        let mut variables = Vec::new();
+        for (name, node) in table {
+            if let Err(why) = parse_variable_name(name.get_ref()) {
+                self.add_error(
+                    name.span(),
+                    SettingsProblem::InvalidValue { key: name.get_ref().to_string(), reason: why },
+                    None,
+                );
+            } else if let Some(text) = self.read_string(name.get_ref(), node, |text| Ok(text.to_owned())) {
+                variables.push((name.get_ref().to_string(), text.value));
+            }
+        }
+        variables
+    }
+
+    /// Retries: a count, or a table of `count`, `delay`, `backoff`.
+    pub(super) fn read_retries(
+        &mut self,
+        key: &str,
+        node: &TomlNode<'_>,
+        known: &[String],
+    ) -> Option<LocatedValue<RetryPolicy>> {
+        let Some(table) = node.get_ref().as_table() else {
+            return self.read_value(key, "a number from 0 up or a table", node, |value| {
+                integer_digits(value)
+                    .map(|text| Ok(RetryPolicy { count: parse_count(&text)?, ..RetryPolicy::default() }))
+            });
+        };
+        let mut policy = RetryPolicy::default();
+        let (mut delay, mut counted) = (None, false);
+        for (name, node) in table {
+            match name.get_ref().as_ref() {
+                name @ "count" => {
+                    counted = true;
+                    let count = self.read_value(name, "a number from 0 up", node, |value| {
+                        integer_digits(value).map(|text| parse_count(&text))
+                    });
+                    policy.count = count.map_or(0, |count| count.value);
+                }
+                name @ "delay" => delay = self.read_duration(name, node),
+                name @ "backoff" => {
+                    let backoff = self.read_choice(name, node);
+                    policy.backoff = backoff.map_or(RetryBackoff::Fixed, |backoff| backoff.value);
+                }
+                unknown => self.report_unknown_key(unknown, name.span(), known),
+            }
+        }
+        if !counted {
+            self.add_error(node.span(), SettingsProblem::MissingKey { table: key.to_owned(), key: "count" }, None);
+        }
+        // Doubling nothing gives nothing, so growing waits begin with a second.
+        let first = if policy.backoff == RetryBackoff::Exponential { Duration::from_secs(1) } else { Duration::ZERO };
+        policy.delay = delay.map_or(first, |delay| delay.value);
+        Some(LocatedValue { value: policy, location: self.location(node.span()) })
+    }
+}
+
+fn string_value(value: &DeValue<'_>) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// An integer in decimal digits, whatever base it was written in; one that no program could mean stays as written.
+fn integer_digits(value: &DeValue<'_>) -> Option<String> {
+    let integer = value.as_integer()?;
+    let number = i128::from_str_radix(integer.as_str(), integer.radix());
+    Some(number.map_or_else(|_| integer.as_str().to_owned(), |number| number.to_string()))
+}

@@ -1,0 +1,119 @@
+//! A stream that may close before we are done: from then on it is silent, and no run ends for it.
+
+use std::io::{self, BufWriter, Write};
+
+/// A buffered writer that goes silent at its first error; only errors other than a closed pipe are told, once.
+pub(crate) struct BestEffortWriter {
+    writer: BufWriter<Box<dyn Write + Send>>,
+    closed: bool,
+}
+
+impl BestEffortWriter {
+    pub(crate) fn new(writer: Box<dyn Write + Send>) -> Self {
+        Self { writer: BufWriter::with_capacity(32 * 1024, writer), closed: false }
+    }
+
+    /// Writes one line.
+    pub(crate) fn write_line(&mut self, text: &str) -> io::Result<()> {
+        self.write_text(&format!("{text}\n"))
+    }
+
+    /// Writes text as it is.
+    pub(crate) fn write_text(&mut self, text: &str) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.writer.write_all(text.as_bytes());
+        self.close_on_error(written)
+    }
+
+    /// Hands on what is buffered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.writer.flush();
+        self.close_on_error(flushed)
+    }
+
+    fn close_on_error(&mut self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.closed = true;
+                if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A writer that tests read from.
+    #[derive(Clone, Default)]
+    pub(crate) struct Capture(Arc<Mutex<Vec<u8>>>);
+
+    impl Capture {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        pub(crate) fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+        }
+    }
+
+    impl Write for Capture {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A writer that takes so many bytes and then fails.
+    pub(crate) struct Failing(pub(crate) usize, pub(crate) io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(self.1.into());
+            }
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.1.into())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_silence() {
+        let mut pipe = BestEffortWriter::new(Box::new(Failing(3, io::ErrorKind::BrokenPipe)));
+        pipe.write_line("one").unwrap();
+        pipe.flush().unwrap();
+        assert!(pipe.closed);
+        pipe.write_line("two").unwrap();
+        pipe.flush().unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once() {
+        let mut pipe = BestEffortWriter::new(Box::new(Failing(0, io::ErrorKind::StorageFull)));
+        assert!(pipe.write_line(&"x".repeat(99_999)).is_err());
+        assert!(pipe.write_line("two").is_ok());
+        let mut pipe = BestEffortWriter::new(Box::new(Failing(9, io::ErrorKind::StorageFull)));
+        pipe.write_line("one").unwrap();
+        assert!(pipe.flush().is_err());
+        assert!(pipe.flush().is_ok());
+    }
+}

@@ -1,0 +1,339 @@
+//! The board as lines of text: a row a running session, counts, time left. Pure: the same state gives the same picture.
+
+use std::collections::HashMap;
+
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use super::cache_progress;
+use super::duration::format_whole_seconds;
+use super::remaining_time::estimate_remaining;
+use super::run_state::{SessionStatus, SessionView};
+use super::theme::TextStyle;
+use super::{OutputTheme, RunState};
+use crate::project::SessionName;
+
+/// Below this many columns a row is a name and a time.
+const COMPACT_WIDTH: usize = 44;
+/// From this many columns on there is room for a bar.
+const MIN_WIDTH_FOR_BAR: usize = 76;
+/// Cells of the bar.
+const BAR_WIDTH: usize = 8;
+/// Milliseconds a spinner's picture stands.
+const SPINNER_INTERVAL_MS: u64 = 120;
+
+/// What the board is drawn from.
+pub struct BoardView<'a> {
+    /// The run.
+    pub run_state: &'a RunState,
+    /// The last line of each running session's output, safe to show.
+    pub last_lines: &'a HashMap<SessionName, String>,
+    /// Colours and marks.
+    pub theme: OutputTheme,
+}
+
+/// Draws the board: at most `height` lines, none wider than `width` less one.
+pub fn render_board(board: &BoardView<'_>, width: usize, height: usize, now: u64) -> Vec<String> {
+    let room = width.saturating_sub(1);
+    let height = height.saturating_sub(1).max(1);
+    let mut active: Vec<&SessionView> = board
+        .run_state
+        .sessions()
+        .iter()
+        .filter(|view| matches!(view.status, SessionStatus::Running(_) | SessionStatus::AwaitingRetry { .. }))
+        .collect();
+    active.sort_by_key(|view| match &view.status {
+        SessionStatus::Running(running) => running.started_at,
+        _ => u64::MAX,
+    });
+    let shown = if active.len() < height { active.len() } else { height.saturating_sub(2) };
+    let columns = BoardColumns::for_sessions(&active[..shown], room, now);
+    let mut lines: Vec<String> =
+        active[..shown].iter().map(|view| render_row(board, view, columns, room, now)).collect();
+    if shown < active.len() && height > 1 {
+        let more = format!("  {} and {} more running", board.theme.ellipsis(), active.len() - shown);
+        lines.push(board.theme.style_text(TextStyle::Dim, &truncate_text(board.theme, &more, room)));
+    }
+    if let Some(done) = board.run_state.restore_progress().filter(|_| lines.len() + 1 < height) {
+        lines.push(format!("  {}", cache_progress::restore_progress_line(done, board.theme, room.saturating_sub(2))));
+    }
+    lines.push(render_counts(board, room, now));
+    lines
+}
+
+#[derive(Clone, Copy)]
+struct BoardColumns {
+    name_width: usize,
+    time_width: usize,
+    has_bar: bool,
+}
+
+impl BoardColumns {
+    fn for_sessions(active: &[&SessionView], room: usize, now: u64) -> Self {
+        let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+        let name = widest(&mut active.iter().map(|view| measure_text_width(view.facts.name.as_str())));
+        let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, room, now))));
+        let most = if room < COMPACT_WIDTH { room.saturating_sub(time + 6) } else { room / 3 };
+        let bar = room >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.facts.usual.is_some());
+        Self { name_width: name.min(most.max(4)), time_width: time, has_bar: bar }
+    }
+}
+
+/// `12s / ~40s`, or `12s` where nothing is known or room is short.
+fn session_time(view: &SessionView, room: usize, now: u64) -> String {
+    match &view.status {
+        SessionStatus::Running(running) => {
+            let elapsed = format_whole_seconds(now.saturating_sub(running.started_at));
+            match view.facts.usual {
+                Some(usual) if room >= COMPACT_WIDTH => {
+                    format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000)))
+                }
+                _ => elapsed,
+            }
+        }
+        SessionStatus::AwaitingRetry { retry_at: until, .. } => {
+            format!("in {}", format_whole_seconds(until.saturating_sub(now) + 999))
+        }
+        SessionStatus::Waiting | SessionStatus::Done(_) => String::new(),
+    }
+}
+
+fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, room: usize, now: u64) -> String {
+    let paint = board.theme;
+    let name = pad_str(view.facts.name.as_str(), columns.name_width, Alignment::Left, Some(paint.ellipsis()));
+    let time = session_time(view, room, now);
+    let elapsed = match &view.status {
+        SessionStatus::Running(running) => now.saturating_sub(running.started_at),
+        _ => 0,
+    };
+    let late = view.facts.usual.is_some_and(|usual| elapsed > usual.saturating_mul(3) / 2 + 1_000);
+    let padded = pad_str(&time, columns.time_width, Alignment::Right, None);
+    let padded = if late { paint.style_text(TextStyle::Warning, &padded) } else { padded.into_owned() };
+    let head = format!("  {} {name}  ", paint.style_text(TextStyle::Accent, spinner_frame(paint, now)));
+    let mut taken = 6 + columns.name_width + columns.time_width;
+    let mut line = format!("{head}{padded}");
+    if columns.has_bar {
+        line.push_str("  ");
+        line.push_str(&session_progress_bar(paint, elapsed, view.facts.usual));
+        taken += 2 + BAR_WIDTH;
+    }
+    let said = status_text(board, view);
+    let left = room.saturating_sub(taken + 2);
+    if left >= 8 && !said.is_empty() {
+        line.push_str("  ");
+        line.push_str(&paint.style_text(TextStyle::Dim, &truncate_text(paint, &said, left)));
+    }
+    if taken > room {
+        truncate_text(OutputTheme { color: false, ..paint }, &format!("  {name} {time}"), room)
+    } else {
+        line.trim_end().to_owned()
+    }
+}
+
+fn status_text(board: &BoardView<'_>, view: &SessionView) -> String {
+    let said = board.last_lines.get(&view.facts.name).map(String::as_str).unwrap_or_default();
+    match &view.status {
+        SessionStatus::AwaitingRetry { attempt, .. } => format!("failed; attempt {attempt} follows"),
+        SessionStatus::Running(running) if running.attempt > 1 => {
+            format!("attempt {}{}{said}", running.attempt, if said.is_empty() { "" } else { board.theme.separator() })
+        }
+        _ => said.to_owned(),
+    }
+}
+
+fn spinner_frame(paint: OutputTheme, now: u64) -> &'static str {
+    const UNICODE_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    const ASCII_FRAMES: [&str; 4] = ["-", "\\", "|", "/"];
+    let turn = now / SPINNER_INTERVAL_MS;
+    if paint.unicode { UNICODE_FRAMES[(turn % 10) as usize] } else { ASCII_FRAMES[(turn % 4) as usize] }
+}
+
+/// How far a session is by its usual time; never full before it is over.
+fn session_progress_bar(paint: OutputTheme, elapsed: u64, usual: Option<u64>) -> String {
+    let Some(usual) = usual.filter(|usual| *usual > 0) else {
+        return " ".repeat(BAR_WIDTH);
+    };
+    let full =
+        usize::try_from(elapsed.saturating_mul(BAR_WIDTH as u64) / usual).unwrap_or(BAR_WIDTH).min(BAR_WIDTH - 1);
+    let (on, off) = (paint.pick_glyph("━", "="), paint.pick_glyph("─", "."));
+    format!(
+        "{}{}",
+        paint.style_text(TextStyle::Accent, &on.repeat(full)),
+        paint.style_text(TextStyle::Dim, &off.repeat(BAR_WIDTH - full))
+    )
+}
+
+/// `34s · 3 running · 5 done · 2 failed · 4 waiting · about 28s left`, as much of it as there is room for.
+fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
+    let (paint, counts) = (board.theme, board.run_state.status_counts());
+    let mut parts = vec![(TextStyle::Bold, format_whole_seconds(now))];
+    let named = [
+        (TextStyle::Accent, counts.running, "running"),
+        (TextStyle::Success, counts.done, "done"),
+        (TextStyle::Failure, counts.failed, "failed"),
+        (TextStyle::Dim, counts.waiting, "waiting"),
+    ];
+    parts.extend(
+        named
+            .into_iter()
+            .filter(|(_, count, _)| *count > 0)
+            .map(|(tone, count, word)| (tone, format!("{count} {word}"))),
+    );
+    if let Some(cause) = board.run_state.interrupt_cause() {
+        parts.push((TextStyle::Warning, format!("ending ({cause})")));
+    } else if let Some(left) = estimate_remaining(board.run_state).filter(|left| left.ms >= 1_000) {
+        let about = if left.is_lower_bound { "at least" } else { "about" };
+        parts.push((TextStyle::Dim, format!("{about} {} left", format_whole_seconds(left.ms))));
+    }
+    let dot = paint.separator();
+    let taken = |parts: &[(TextStyle, String)]| {
+        let words: usize = parts.iter().map(|(_, text)| measure_text_width(text)).sum();
+        2 + words + measure_text_width(dot) * parts.len().saturating_sub(1)
+    };
+    while parts.len() > 1 && taken(&parts) > room {
+        parts.pop();
+    }
+    let texts: Vec<String> = parts
+        .iter()
+        .map(|(tone, text)| paint.style_text(*tone, &truncate_text(paint, text, room.saturating_sub(2))))
+        .collect();
+    format!("  {}", texts.join(dot))
+}
+
+fn truncate_text(paint: OutputTheme, text: &str, room: usize) -> String {
+    let mark = if room > measure_text_width(paint.ellipsis()) { paint.ellipsis() } else { "" };
+    truncate_str(text, room, mark).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
+    use crate::record::Outcome;
+
+    const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
+
+    fn story() -> RunEventBuilder {
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("lint", 3_000, &[]),
+            session_facts_with_usual("unit_tests", 40_000, &[]),
+            session_facts("docs"),
+            session_facts_with_usual("integration_tests-3.12(db='postgres')", 90_000, &[]),
+            session_facts_with_usual("coverage_report", 2_000, &["unit_tests"]),
+        ]);
+        story.start_session(0, "lint").start_session(0, "unit_tests").finish_session(
+            3_000,
+            "lint",
+            Outcome::Failed,
+            "exit code 1",
+        );
+        story.start_session(3_000, "integration_tests-3.12(db='postgres')").start_session(4_000, "docs");
+        story.add_notice(20_000, "tick");
+        story
+    }
+
+    fn picture(story: &RunEventBuilder, width: usize, height: usize, paint: OutputTheme) -> String {
+        draw(&story.run_state(), width, height, paint)
+    }
+
+    fn draw(state: &RunState, width: usize, height: usize, paint: OutputTheme) -> String {
+        let lines = [
+            ("unit_tests", "tests/unit/test_parcel.py::test_weight_is_positive_and_finite PASSED [ 45%]"),
+            ("docs", "読み込み中… reading sources"),
+        ];
+        let last_lines = lines.map(|(name, line)| (SessionName::from(name), line.to_owned())).into();
+        render_board(&BoardView { run_state: state, last_lines: &last_lines, theme: paint }, width, height, 20_000)
+            .join("\n")
+    }
+
+    #[test]
+    fn wide_usual_and_narrow() {
+        insta::assert_snapshot!(picture(&story(), 120, 40, PLAIN), @r"
+        ⠦ unit_tests                                20s / ~40s  ━━━━────  tests/unit/test_parcel.py::test_weight_is_positive…
+        ⠦ integration_tests-3.12(db='postgres')  17s / ~1m 30s  ━───────
+        ⠦ docs                                             16s            読み込み中… reading sources
+        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ");
+        insta::assert_snapshot!(picture(&story(), 80, 24, PLAIN), @r"
+        ⠦ unit_tests                     20s / ~40s  ━━━━────  tests/unit/test_parce…
+        ⠦ integration_tests-3.12(db…  17s / ~1m 30s  ━───────
+        ⠦ docs                                  16s            読み込み中… reading s…
+        20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
+        ");
+        insta::assert_snapshot!(picture(&story(), 60, 24, PLAIN), @r"
+        ⠦ unit_tests              20s / ~40s  tests/unit/test_pa…
+        ⠦ integration_tests-…  17s / ~1m 30s
+        ⠦ docs                           16s  読み込み中… readin…
+        20s · 3 running · 1 failed · 1 waiting
+        ");
+        insta::assert_snapshot!(picture(&story(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
+        | unit_tests                      20s
+        | integration_tests-3.12(db='...  17s
+        | docs                            16s
+        20s, 3 running, 1 failed, 1 waiting
+        ");
+        insta::assert_snapshot!(picture(&story(), 20, 12, PLAIN), @r"
+        ⠦ unit_tests  20s
+        ⠦ integrati…  17s
+        ⠦ docs        16s
+        20s · 3 running
+        ");
+    }
+
+    #[test]
+    fn no_width_or_height_is_overrun() {
+        let state = story().run_state();
+        for width in 0..130 {
+            for height in 0..8 {
+                let picture = draw(&state, width, height, PLAIN);
+                assert!(picture.lines().count() <= height.saturating_sub(1).max(1), "{width}x{height}");
+                for line in picture.lines() {
+                    assert!(measure_text_width(line) < width.max(3), "{width}x{height}: {line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_rows_than_the_screen_has_are_folded() {
+        let names: Vec<String> = (0..30).map(|n| format!("tests-{n}")).collect();
+        let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        names.iter().for_each(|name| {
+            story.start_session(1, name);
+        });
+        insta::assert_snapshot!(picture(&story, 60, 6, PLAIN), @r"
+        ⠦ tests-0  19s
+        ⠦ tests-1  19s
+        ⠦ tests-2  19s
+        … and 27 more running
+        20s · 30 running
+        ");
+    }
+
+    #[test]
+    fn retries_and_an_ending_run_are_told() {
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("tests", 1_000, &[]),
+            session_facts_with_usual("docs", 500, &[]),
+        ]);
+        story.start_session(0, "tests").start_session(0, "docs").retry_session(10, "docs", "exit code 1", 22_500);
+        story
+            .retry_session(15_000, "tests", "exit code 1", 0)
+            .start_session(15_000, "tests")
+            .interrupt_run(16_000, "SIGINT");
+        insta::assert_snapshot!(picture(&story, 80, 24, PLAIN), @r"
+        ⠦ tests  5s / ~1s  ━━━━━━━─  attempt 2
+        ⠦ docs      in 3s  ────────  failed; attempt 2 follows
+        20s · 2 running · ending (SIGINT)
+        ");
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let colored = picture(&story(), 100, 24, OutputTheme { color: true, unicode: true });
+        let plain = picture(&story(), 100, 24, PLAIN);
+        assert_ne!(colored, plain);
+        for (colored, plain) in colored.lines().zip(plain.lines()) {
+            assert_eq!(crate::output::sanitize::sanitize_line(colored.as_bytes(), false).trim_end(), plain.trim_end());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Places in source files that a failed session's log names: for annotations and for lists of `file:line`.
+
+use std::path::{Component, Path, PathBuf};
+
+/// A place, as a log names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailureLocation {
+    /// The file, relative to the project's root.
+    pub(crate) file: String,
+    /// Its line, from 1.
+    pub(crate) line: usize,
+    /// Its column where the log has one.
+    pub(crate) column: Option<usize>,
+    /// What is wrong there.
+    pub(crate) message: String,
+}
+
+/// Finds places in lines of plain text. `known` says whether a path, as written, is a file of the project and what
+/// it is called from its root.
+pub(crate) fn find_failure_locations(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<FailureLocation> {
+    let mut found: Vec<FailureLocation> = Vec::new();
+    for at in 0..lines.len() {
+        let Some(place) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
+            continue;
+        };
+        let text = place.message.trim_start_matches(['-', ' ']);
+        let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
+        if !aside
+            && !found
+                .iter()
+                .any(|other| (&other.file, other.line, &other.message) == (&place.file, place.line, &place.message))
+        {
+            found.push(place);
+        }
+    }
+    found
+}
+
+/// `path:12: text`, `path:12:5: text`, `path:12:5 - text`, `--> path:12:5` with its text above.
+fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
+    let line = lines[at].as_str();
+    let trimmed = line.trim_start();
+    let body = ["--> ", "Location: "].iter().find_map(|arrow| trimmed.strip_prefix(arrow)).unwrap_or(trimmed);
+    for (colon, _) in body.match_indices(':') {
+        let (path, rest) = (&body[..colon], &body[colon + 1..]);
+        let Some((number, rest)) = parse_number(rest) else { continue };
+        let Some(file) = path.contains(['.', '/']).then(|| known(path)).flatten() else { continue };
+        let (column, rest) = match rest.strip_prefix(':').and_then(self::parse_number) {
+            Some((column, rest)) => (Some(column), rest),
+            None => (None, rest),
+        };
+        let said = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
+        let text = match said {
+            "" => nonblank_line_above(lines, at),
+            _ => pytest_error_above(lines, at).unwrap_or(said),
+        };
+        return Some(FailureLocation {
+            file,
+            line: number,
+            column: column.filter(|&column| column > 0),
+            message: text.to_owned(),
+        });
+    }
+    None
+}
+
+/// `File "path", line 12, in f`: the innermost frame of the project, with the exception that ends the traceback.
+fn parse_traceback(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
+    let (file, line) = parse_traceback_frame(&lines[at], known)?;
+    let mut raised = None;
+    for later in &lines[at + 1..] {
+        if parse_traceback_frame(later, known).is_some() {
+            return None;
+        }
+        if !later.starts_with([' ', '\t']) && !later.trim().is_empty() {
+            raised = Some(later.trim().to_owned());
+            break;
+        }
+    }
+    Some(FailureLocation { file, line, column: None, message: raised.unwrap_or_else(|| "raised here".to_owned()) })
+}
+
+fn parse_traceback_frame(line: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
+    let (path, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
+    let (line, _) = parse_number(rest)?;
+    Some((known(path)?, line))
+}
+
+/// pytest's `E   …` line that belongs to a `path:12: AssertionError` line.
+fn pytest_error_above(lines: &[String], at: usize) -> Option<&str> {
+    let block: Vec<&str> = lines[..at]
+        .iter()
+        .rev()
+        .skip_while(|line| line.trim().is_empty())
+        .map_while(|line| line.strip_prefix("E  ").map(str::trim))
+        .collect();
+    block.last().copied().filter(|text| !text.is_empty())
+}
+
+/// The nearest line above that says something: what ruff writes over its arrow.
+fn nonblank_line_above(lines: &[String], at: usize) -> &str {
+    lines[..at].iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or("failed here")
+}
+
+fn parse_number(text: &str) -> Option<(usize, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// What a file of the project is called from its root; none for files elsewhere or in environments.
+pub(crate) fn project_relative_file(root: &Path, path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let hidden = |part: Component<'_>| match part {
+        Component::Normal(name) => {
+            matches!(name.to_str(), None | Some(".nox" | ".venv" | "site-packages"))
+        }
+        Component::CurDir => false,
+        _ => true,
+    };
+    if below.components().any(hidden) || !root.join(below).is_file() {
+        return None;
+    }
+    let clean: PathBuf = below.components().filter(|part| *part != Component::CurDir).collect();
+    clean.to_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_the_project_are_places() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["src/a.py", ".venv/lib/site-packages/b.py", ".nox/lint/c.py"] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let named = |path: &str| project_relative_file(root.path(), path);
+        let absolute = root.path().join("src/a.py");
+        for path in ["src/a.py", "./src/a.py", absolute.to_str().unwrap()] {
+            assert_eq!(named(path).as_deref(), Some("src/a.py"), "{path}");
+        }
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let others = [".venv/lib/site-packages/b.py", ".nox/lint/c.py", "src/../src/a.py", "src", "none.py", "."];
+        for path in others.into_iter().chain(outside.path().to_str()) {
+            assert_eq!(named(path), None, "{path}");
+        }
+    }
+
+    fn found(log: &str) -> Vec<String> {
+        let lines: Vec<String> = log.lines().map(str::to_owned).collect();
+        let known = |path: &str| {
+            let path = path.trim_start_matches("./").trim_start_matches("/project/");
+            ["src/a.py", "tests/test_a.py", "my dir/b.py"].contains(&path).then(|| path.to_owned())
+        };
+        find_failure_locations(&lines, &known)
+            .into_iter()
+            .map(|place| {
+                let column = place.column.map(|column| format!(":{column}")).unwrap_or_default();
+                format!("{}:{}{column}: {}", place.file, place.line, place.message)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn linters_and_type_checkers() {
+        assert_eq!(
+            found("src/a.py:3:1: F401 `os` imported but unused"),
+            ["src/a.py:3:1: F401 `os` imported but unused"]
+        );
+        assert_eq!(
+            found("src/a.py:12: error: Bad  [arg-type]\nsrc/a.py:13: note: see"),
+            ["src/a.py:12: Bad  [arg-type]"]
+        );
+        assert_eq!(found("  /project/src/a.py:4:9 - error: \"x\" is unbound"), ["src/a.py:4:9: \"x\" is unbound"]);
+        assert_eq!(found("  /project/src/a.py:4:9 - warning: odd"), [""; 0]);
+        assert_eq!(found("F401 [*] `os` unused\n --> src/a.py:1:8\n  |"), ["src/a.py:1:8: F401 [*] `os` unused"]);
+        assert_eq!(found("   Location: ./src/a.py:7:0"), ["src/a.py:7: failed here"]);
+        assert_eq!(found("my dir/b.py:2: error: x"), ["my dir/b.py:2: x"]);
+    }
+
+    #[test]
+    fn pytest_says_what_was_wrong_above_the_place() {
+        let log = "    def test_a():\n>       assert 1 == 2\nE       assert 1 == 2\nE        +  where 1\n\ntests/test_a.py:4: AssertionError\n";
+        assert_eq!(found(log), ["tests/test_a.py:4: assert 1 == 2"]);
+        assert_eq!(found("tests/test_a.py:4: in test_a\n"), [""; 0]);
+    }
+
+    #[test]
+    fn tracebacks_give_their_innermost_frame_of_the_project() {
+        let log = "Traceback (most recent call last):\n  File \"/project/tests/test_a.py\", line 3, in t\n    f()\n  File \"/project/src/a.py\", line 9, in f\n    raise ValueError\n  File \"/usr/lib/x.py\", line 1, in g\nValueError: no\n";
+        assert_eq!(found(log), ["src/a.py:9: ValueError: no"]);
+        assert_eq!(found("  File \"src/a.py\", line 9\n"), ["src/a.py:9: raised here"]);
+    }
+
+    #[test]
+    fn times_addresses_and_strangers_are_no_places() {
+        assert_eq!(found("12:30:45: start\nhttp://host:80: x\nother.py:3: y\nsrc/a.py: z\n:::\nsrc/a.py:"), [""; 0]);
+    }
+
+    #[test]
+    fn a_place_is_named_once() {
+        assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:3:9: two").len(), 2);
+    }
+}

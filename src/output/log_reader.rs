@@ -1,0 +1,284 @@
+//! Reading sessions' logs from disk: ranges in bounded chunks, lines of bounded length, the last lines of any file.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use fs_err::File;
+
+use super::{format_size, sanitize_line};
+
+const READ_CHUNK_SIZE: usize = 64 * 1024;
+/// A line longer than this is handed out in pieces.
+const MAX_LINE_LENGTH: usize = 64 * 1024;
+/// How far back a tail may reach, whatever its lines.
+const MAX_TAIL_BYTES: u64 = 512 * 1024;
+/// Lines above a tail are counted in files up to this size; of larger ones the bytes are told.
+const MAX_LINE_COUNT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Cuts a stream of bytes into lines, keeping what has no end yet.
+#[derive(Debug, Default)]
+pub(crate) struct LineSplitter {
+    partial_line: Vec<u8>,
+}
+
+impl LineSplitter {
+    /// Takes bytes and hands out every line that they complete, without its `\n`.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            if self.partial_line.is_empty() {
+                line(&bytes[..end])?;
+            } else {
+                self.partial_line.extend_from_slice(&bytes[..end]);
+                line(&self.partial_line)?;
+                self.partial_line.clear();
+            }
+            bytes = &bytes[end + 1..];
+        }
+        self.partial_line.extend_from_slice(bytes);
+        if self.partial_line.len() >= MAX_LINE_LENGTH {
+            let cut = utf8_cut_index(&self.partial_line);
+            line(&self.partial_line[..cut])?;
+            self.partial_line.drain(..cut);
+        }
+        Ok(())
+    }
+
+    /// Hands out what has no line end, at the end of the stream.
+    pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        if !self.partial_line.is_empty() {
+            line(&self.partial_line)?;
+            self.partial_line.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Where to cut so that no UTF-8 character is cut in two.
+fn utf8_cut_index(bytes: &[u8]) -> usize {
+    let back = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    let start = bytes.len() - 1 - back;
+    let length = match bytes[start] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xff => 4,
+        _ => 1,
+    };
+    if back + 1 < length && start > 0 { start } else { bytes.len() }
+}
+
+/// Reads bytes `from..to` of a log, chunk by chunk; a log shorter than that ends early. Gives the offset reached.
+pub(crate) fn read_log_range(
+    path: &Path,
+    from: u64,
+    to: u64,
+    sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
+    let mut at = from;
+    if from >= to {
+        return Ok(at);
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut buffer = vec![0; READ_CHUNK_SIZE.min(usize::try_from(to - from).unwrap_or(READ_CHUNK_SIZE))];
+    while at < to {
+        let room = buffer.len().min(usize::try_from(to - at).unwrap_or(READ_CHUNK_SIZE));
+        let read = file.read(&mut buffer[..room])?;
+        if read == 0 {
+            break;
+        }
+        sink(&buffer[..read])?;
+        at += read as u64;
+    }
+    Ok(at)
+}
+
+/// The last lines of a log and what is above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogTail {
+    /// The lines, as they are on disk.
+    pub(crate) lines: Vec<Vec<u8>>,
+    /// What is above.
+    pub(crate) omitted: OmittedLog,
+}
+
+/// What is above a tail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OmittedLog {
+    /// Nothing: the tail is the whole log.
+    #[default]
+    Nothing,
+    /// So many lines.
+    Lines(usize),
+    /// So many bytes, in a log too large to count lines in.
+    Bytes(u64),
+}
+
+/// Reads the last `lines` lines of a log's first `bytes` bytes.
+pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result<LogTail> {
+    let end = bytes.min(fs_err::metadata(path)?.len());
+    let start = end.saturating_sub(MAX_TAIL_BYTES);
+    let mut text = Vec::new();
+    read_log_range(path, start, end, &mut |chunk| {
+        text.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    let body = text.strip_suffix(b"\n").unwrap_or(&text);
+    let mut kept: Vec<Vec<u8>> = body.rsplit(|byte| *byte == b'\n').take(lines).map(<[u8]>::to_vec).collect();
+    kept.reverse();
+    if body.is_empty() {
+        kept.clear();
+    }
+    let shown: usize = kept.iter().map(|line| line.len() + 1).sum();
+    let first = start + (body.len() + 1).saturating_sub(shown) as u64;
+    let above = match first {
+        0 => OmittedLog::Nothing,
+        _ if kept.is_empty() => OmittedLog::Nothing,
+        _ if end > MAX_LINE_COUNT_BYTES => OmittedLog::Bytes(first),
+        _ => OmittedLog::Lines(count_lines(path, first)?),
+    };
+    Ok(LogTail { lines: kept, omitted: above })
+}
+
+/// The last lines of a log's first `bytes` bytes as plain text, and in words what is above them.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn log_tail_text(path: &Path, bytes: u64, lines: usize) -> io::Result<(Vec<String>, String)> {
+    let tail = read_log_tail(path, bytes, lines)?;
+    let above = match tail.omitted {
+        OmittedLog::Nothing => String::new(),
+        OmittedLog::Lines(1) => "1 line above".to_owned(),
+        OmittedLog::Lines(count) => format!("{count} lines above"),
+        OmittedLog::Bytes(count) => format!("{} above", format_size(count)),
+    };
+    Ok((tail.lines.iter().map(|line| sanitize_line(line, false)).collect(), above))
+}
+
+fn count_lines(path: &Path, to: u64) -> io::Result<usize> {
+    let mut count = 0;
+    let mut last = b'\n';
+    read_log_range(path, 0, to, &mut |chunk| {
+        count += chunk.iter().filter(|byte| **byte == b'\n').count();
+        last = chunk.last().copied().unwrap_or(last);
+        Ok(())
+    })?;
+    Ok(count + usize::from(last != b'\n'))
+}
+
+/// The last few bytes of a log's first `bytes` bytes, enough to hold its last line.
+pub(crate) fn read_last_bytes(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    read_log_range(path, bytes.saturating_sub(4_096), bytes, &mut |chunk| {
+        text.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), content).unwrap();
+        file
+    }
+
+    fn tail_of(content: &[u8], lines: usize) -> (Vec<String>, OmittedLog) {
+        let file = file(content);
+        let tail = read_log_tail(file.path(), u64::MAX, lines).unwrap();
+        (tail.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect(), tail.omitted)
+    }
+
+    #[test]
+    fn lines_come_whole_however_the_bytes_come() {
+        let mut cutter = LineSplitter::default();
+        let mut lines = Vec::new();
+        for piece in ["on", "e\ntw", "o\n\nthr", "ee"] {
+            cutter
+                .push(piece.as_bytes(), &mut |line| {
+                    lines.push(String::from_utf8_lossy(line).into_owned());
+                    Ok(())
+                })
+                .unwrap();
+        }
+        cutter
+            .finish(&mut |line| {
+                lines.push(String::from_utf8_lossy(line).into_owned());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(lines, ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_bounded_and_cut_between_characters() {
+        let mut cutter = LineSplitter::default();
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let text = format!("x{}", "é".repeat(MAX_LINE_LENGTH / 2));
+        cutter
+            .push(&text.as_bytes()[..MAX_LINE_LENGTH], &mut |line| {
+                pieces.push(line.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(pieces.len(), 1);
+        assert!(std::str::from_utf8(&pieces[0]).is_ok());
+        assert_eq!(cutter.partial_line.len(), 1);
+        assert_eq!(utf8_cut_index(b"ab"), 2);
+        assert_eq!(utf8_cut_index("a€".as_bytes()), 4);
+        assert_eq!(utf8_cut_index(&"a€".as_bytes()[..3]), 1);
+        assert_eq!(utf8_cut_index(b"\x80\x80\x80\x80\x80"), 5);
+        assert_eq!(utf8_cut_index("a😀".as_bytes()), 5);
+        assert_eq!(utf8_cut_index(&"a😀".as_bytes()[..4]), 1);
+    }
+
+    #[test]
+    fn ranges_are_exact_and_end_with_the_file() {
+        let file = file(b"0123456789");
+        let read = |from, to| {
+            let mut got = Vec::new();
+            let at = read_log_range(file.path(), from, to, &mut |chunk| {
+                got.extend_from_slice(chunk);
+                Ok(())
+            })
+            .unwrap();
+            (String::from_utf8(got).unwrap(), at)
+        };
+        assert_eq!(read(2, 5), ("234".to_owned(), 5));
+        assert_eq!(read(8, 99), ("89".to_owned(), 10));
+        assert_eq!(read(5, 5), (String::new(), 5));
+        assert!(read_log_range(Path::new("no-such-log"), 0, 1, &mut |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn tails_say_what_is_above_them() {
+        let owned = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        assert_eq!(tail_of(b"a\nb\nc\n", 2), (owned(&["b", "c"]), OmittedLog::Lines(1)));
+        assert_eq!(tail_of(b"a\nb\nc", 2), (owned(&["b", "c"]), OmittedLog::Lines(1)));
+        assert_eq!(tail_of(b"a\nb", 5), (owned(&["a", "b"]), OmittedLog::Nothing));
+        assert_eq!(tail_of(b"a\nb\n", 2), (owned(&["a", "b"]), OmittedLog::Nothing));
+        assert_eq!(tail_of(b"", 5), (owned(&[]), OmittedLog::Nothing));
+        assert_eq!(tail_of(b"\n", 5), (owned(&[]), OmittedLog::Nothing));
+    }
+
+    #[test]
+    fn a_tail_reaches_only_so_far_back() {
+        let content = "y".repeat(MAX_TAIL_BYTES as usize + 10) + "\nend\n";
+        let (lines, above) = tail_of(content.as_bytes(), 200);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1], "end");
+        assert_eq!(above, OmittedLog::Lines(1), "the cut line counts as one above");
+    }
+
+    #[test]
+    fn of_a_huge_log_the_bytes_above_are_told() {
+        let file = file(b"");
+        let handle = File::options().write(true).open(file.path()).unwrap();
+        handle.set_len(MAX_LINE_COUNT_BYTES + 10).unwrap();
+        let tail = read_log_tail(file.path(), u64::MAX, 1).unwrap();
+        assert!(matches!(tail.omitted, OmittedLog::Bytes(_)));
+        assert_eq!(read_last_bytes(file.path(), MAX_LINE_COUNT_BYTES + 10).unwrap().len(), 4_096);
+    }
+}

@@ -1,0 +1,195 @@
+//! `--format json`: the run and its sessions' results as one document, at the end.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::output::run_summary::{outcome_counts, sequential_ms};
+use crate::output::{BestEffortWriter, EventReporter, RunState};
+use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, SessionResult};
+
+/// A run as one document.
+#[derive(Debug, Serialize)]
+pub struct RunDocument<'a> {
+    /// Version of this document's form.
+    version: u32,
+    /// The run's identifier.
+    run: Option<&'a str>,
+    /// Wall clock at the start.
+    time: Option<&'a str>,
+    /// The project's root.
+    root: Option<Cow<'a, str>>,
+    /// Where its record and logs are.
+    folder: Cow<'a, str>,
+    /// Git commit, if any.
+    commit: Option<&'a str>,
+    /// Tools and their versions.
+    versions: serde_json::Map<String, serde_json::Value>,
+    /// CPUs' worth of room.
+    slots: Option<usize>,
+    /// The exit code; none where the run never came to its end.
+    exit: Option<u8>,
+    /// Why it was ended before its time.
+    interrupted: Option<&'a str>,
+    /// Wall time in milliseconds.
+    wall: u64,
+    /// What the sessions took together, in milliseconds.
+    sequential: u64,
+    /// How many sessions ended in which way; flaky ones are not among the passed.
+    totals: serde_json::Map<String, serde_json::Value>,
+    /// What people should know.
+    notices: &'a [String],
+    /// All sessions, in nox's order.
+    sessions: Vec<SessionDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SessionDocument<'a> {
+    name: &'a str,
+    description: &'a str,
+    /// None where it never came to an end.
+    outcome: Option<Outcome>,
+    reason: &'a str,
+    flaky: bool,
+    leaky: bool,
+    wall: Option<u64>,
+    usual: Option<u64>,
+    cpus: usize,
+    exclusive: bool,
+    locks: &'a [String],
+    needs: &'a [SessionNeed],
+    attempts: &'a [AttemptResult],
+}
+
+impl<'a> RunDocument<'a> {
+    /// The document of a run as far as it has come.
+    pub fn from_state(state: &'a RunState, folder: &'a Path) -> Self {
+        let facts = state.run_facts();
+        let sessions = state.sessions().iter().map(|view| {
+            let result = match &view.status {
+                crate::output::SessionStatus::Done(result) => Some(result),
+                _ => None,
+            };
+            let attempts = result.map(|result| result.attempts.as_slice()).unwrap_or_default();
+            SessionDocument {
+                name: view.facts.name.as_str(),
+                description: &view.facts.description,
+                outcome: result.map(|result| result.outcome),
+                reason: result.map(|result| result.reason.as_str()).unwrap_or_default(),
+                flaky: result.is_some_and(|result| result.flaky),
+                leaky: attempts.iter().any(|attempt| attempt.leaky),
+                wall: result.filter(|_| !attempts.is_empty()).map(SessionResult::wall_time),
+                usual: view.facts.usual,
+                cpus: view.facts.cpus,
+                exclusive: view.facts.exclusive,
+                locks: &view.facts.locks,
+                needs: &view.facts.needs,
+                attempts,
+            }
+        });
+        Self {
+            version: 1,
+            run: facts.map(|facts| facts.run.as_str()),
+            time: facts.map(|facts| facts.time.as_str()),
+            root: facts.map(|facts| facts.root.to_string_lossy()),
+            folder: folder.to_string_lossy(),
+            commit: facts.and_then(|facts| facts.commit.as_deref()),
+            versions: facts
+                .map(|facts| {
+                    facts.versions.iter().map(|(tool, version)| (tool.clone(), version.clone().into())).collect()
+                })
+                .unwrap_or_default(),
+            slots: facts.map(|facts| facts.slots),
+            exit: state.exit_code(),
+            interrupted: state.interrupt_cause(),
+            wall: state.elapsed_ms(),
+            sequential: sequential_ms(state),
+            totals: outcome_counts(state).into_iter().map(|(word, _, count)| (word.to_owned(), count.into())).collect(),
+            notices: state.notices(),
+            sessions: sessions.collect(),
+        }
+    }
+}
+
+/// Writes the run's document when the run is over.
+pub struct JsonReporter {
+    writer: BestEffortWriter,
+    state: RunState,
+    run_folder: PathBuf,
+    written: bool,
+}
+
+impl JsonReporter {
+    /// A reporter that writes one document to this stream.
+    pub fn new(stream: Box<dyn io::Write + Send>) -> Self {
+        Self {
+            writer: BestEffortWriter::new(stream),
+            state: RunState::default(),
+            run_folder: PathBuf::new(),
+            written: false,
+        }
+    }
+
+    fn write_document(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.written, true) {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_folder))?;
+        self.writer.write_line(&text)?;
+        self.writer.flush()
+    }
+}
+
+impl EventReporter for JsonReporter {
+    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
+        if self.run_folder != folder {
+            self.run_folder = folder.to_path_buf();
+        }
+        self.state.apply_event(event);
+        if matches!(event.fact, EventKind::RunFinished { .. }) { self.write_document() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if self.state.run_facts().is_some() { self.write_document() } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::best_effort_writer::tests::Capture;
+    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+
+    fn document(story: &RunEventBuilder) -> String {
+        let capture = Capture::default();
+        story.feed_reporter(&mut JsonReporter::new(Box::new(capture.clone())));
+        story.replace_root(&capture.text())
+    }
+
+    #[test]
+    fn one_document_with_all_that_is_known() {
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("lint", 3_400, &[]),
+            session_facts_with_usual("docs", 100, &["lint"]),
+        ]);
+        story.start_session(1, "lint").finish_session(3_001, "lint", Outcome::Failed, "exit code 1");
+        story
+            .finish_session(3_002, "docs", Outcome::Aborted, "lint did not pass")
+            .add_notice(3_002, "so it is")
+            .finish_run(3_003, 1);
+        insta::assert_snapshot!(document(&story));
+    }
+
+    #[test]
+    fn a_run_cut_short_has_a_document_too_and_no_run_has_none() {
+        let mut story = RunEventBuilder::new(&["lint"]);
+        story.start_session(1, "lint");
+        let value: serde_json::Value = serde_json::from_str(&document(&story)).unwrap();
+        assert_eq!(value["version"], 1);
+        assert!(value["exit"].is_null() && value["sessions"][0]["outcome"].is_null());
+        story.events.clear();
+        assert_eq!(document(&story), "");
+    }
+}

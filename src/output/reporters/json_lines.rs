@@ -1,0 +1,54 @@
+//! Events as JSON lines, as they happen: for programs that watch a run.
+
+use std::io;
+use std::path::Path;
+
+use crate::output::{BestEffortWriter, EventReporter};
+use crate::record::RunEvent;
+
+/// Writes each event as a line of JSON.
+pub struct JsonLinesReporter {
+    writer: BestEffortWriter,
+}
+
+impl JsonLinesReporter {
+    /// A reporter that writes JSON lines to this stream.
+    pub fn new(stream: Box<dyn io::Write + Send>) -> Self {
+        Self { writer: BestEffortWriter::new(stream) }
+    }
+}
+
+impl EventReporter for JsonLinesReporter {
+    fn on_event(&mut self, event: &RunEvent, _folder: &Path) -> io::Result<()> {
+        self.writer.write_line(&serde_json::to_string(event)?)?;
+        self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::best_effort_writer::tests::Capture;
+    use crate::output::event_builder::RunEventBuilder;
+    use crate::record::Outcome;
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_events() {
+        let mut story = RunEventBuilder::new(&["lint"]);
+        story
+            .start_session(1, "lint")
+            .append_output(2, "lint", b"x\n")
+            .retry_session(3, "lint", "exit code 1", 10)
+            .start_session(13, "lint");
+        story
+            .finish_session(20, "lint", Outcome::Passed, "")
+            .add_session(21, "docs", "lint")
+            .add_notice(22, "a\nb")
+            .interrupt_run(23, "SIGINT");
+        story.finish_run(24, 130);
+        let capture = Capture::default();
+        story.feed_reporter(&mut JsonLinesReporter::new(Box::new(capture.clone())));
+        let back: Vec<RunEvent> = capture.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(back, story.events);
+    }
+}

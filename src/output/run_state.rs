@@ -1,0 +1,284 @@
+//! A run's state as its events tell it: what reporters draw from. Pure; time comes with the events and from ticks.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use crate::project::SessionName;
+use crate::record::{EventKind, Outcome, RestoreProgress, RunEvent, RunMetadata, SessionResult, SessionSpec};
+
+/// A run so far.
+#[derive(Clone, Debug, Default)]
+pub struct RunState {
+    run_facts: Option<RunMetadata>,
+    sessions: Vec<SessionView>,
+    session_indices: HashMap<SessionName, usize>,
+    elapsed_ms: u64,
+    interrupt_cause: Option<String>,
+    restore_progress: Option<RestoreProgress>,
+    notices: Vec<String>,
+    exit_code: Option<u8>,
+}
+
+/// A session so far.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// As planned.
+    pub facts: SessionSpec,
+    /// Where it stands.
+    pub status: SessionStatus,
+}
+
+/// Where a session stands.
+#[derive(Clone, Debug)]
+pub enum SessionStatus {
+    /// Its turn has not come.
+    Waiting,
+    /// Its process runs.
+    Running(AttemptProgress),
+    /// An attempt failed, the next one follows.
+    AwaitingRetry {
+        /// The next attempt's number.
+        attempt: u32,
+        /// When the next attempt is due.
+        retry_at: u64,
+    },
+    /// It is over.
+    Done(SessionResult),
+}
+
+/// A running attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptProgress {
+    /// When it started.
+    pub started_at: u64,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// Its log, relative to the run's folder.
+    pub log_path: PathBuf,
+    /// Bytes known to be in its log.
+    pub log_bytes: u64,
+}
+
+/// How many sessions stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusCounts {
+    /// Running now, or between two attempts.
+    pub running: usize,
+    /// Over, and no failure.
+    pub done: usize,
+    /// Over, and a failure.
+    pub failed: usize,
+    /// Not started.
+    pub waiting: usize,
+}
+
+impl RunState {
+    /// Takes the next event.
+    pub fn apply_event(&mut self, event: &RunEvent) {
+        self.elapsed_ms = self.elapsed_ms.max(event.at);
+        match &event.fact {
+            EventKind::RunStarted(facts) => {
+                for session in &facts.sessions {
+                    self.add_session(session);
+                }
+                self.run_facts = Some(facts.clone());
+            }
+            EventKind::SessionAdded { session, .. } => self.add_session(session),
+            EventKind::SessionStarted { session, attempt, log, .. } => {
+                let running =
+                    AttemptProgress { started_at: event.at, attempt: *attempt, log_path: log.clone(), log_bytes: 0 };
+                self.session_view_mut(session).status = SessionStatus::Running(running);
+            }
+            EventKind::OutputGrew { session, attempt, to, .. } => {
+                if let SessionStatus::Running(running) = &mut self.session_view_mut(session).status
+                    && running.attempt == *attempt
+                {
+                    running.log_bytes = running.log_bytes.max(*to);
+                }
+            }
+            EventKind::SessionRetried { session, attempt, delay } => {
+                let until = event.at.saturating_add(*delay);
+                let attempt = attempt.number.saturating_add(1);
+                self.session_view_mut(session).status = SessionStatus::AwaitingRetry { attempt, retry_at: until };
+            }
+            EventKind::SessionFinished(result) => {
+                self.session_view_mut(&result.session).status = SessionStatus::Done(result.clone());
+            }
+            EventKind::SessionRestoring { done, .. } => self.restore_progress = Some(*done),
+            EventKind::SessionRestored { .. } => self.restore_progress = None,
+            EventKind::RunInterrupted { cause } => self.interrupt_cause = Some(cause.clone()),
+            EventKind::Notice { text } => self.notices.push(text.clone()),
+            EventKind::RunFinished { exit } => self.exit_code = Some(*exit),
+        }
+    }
+
+    /// Moves the clock; it never goes back.
+    pub fn advance_clock(&mut self, now: u64) {
+        self.elapsed_ms = self.elapsed_ms.max(now);
+    }
+
+    /// What was known when the run began, once it began.
+    pub fn run_facts(&self) -> Option<&RunMetadata> {
+        self.run_facts.as_ref()
+    }
+
+    /// All sessions, in nox's order, added ones last.
+    pub fn sessions(&self) -> &[SessionView] {
+        &self.sessions
+    }
+
+    /// One session by name.
+    pub fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
+        self.session_indices.get(name).map(|&at| &self.sessions[at])
+    }
+
+    /// Its place in `sessions`.
+    pub(crate) fn session_index(&self, name: &SessionName) -> Option<usize> {
+        self.session_indices.get(name).copied()
+    }
+
+    /// Milliseconds since the run started.
+    pub fn elapsed_ms(&self) -> u64 {
+        self.elapsed_ms
+    }
+
+    /// Why the run is being ended before its time.
+    pub fn interrupt_cause(&self) -> Option<&str> {
+        self.interrupt_cause.as_deref()
+    }
+
+    /// How far a restore has come that is under way.
+    pub fn restore_progress(&self) -> Option<RestoreProgress> {
+        self.restore_progress
+    }
+
+    /// All notices so far.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The exit code, once the run is over.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.exit_code
+    }
+
+    /// Results of all sessions that are over.
+    pub fn session_results(&self) -> impl Iterator<Item = (&SessionSpec, &SessionResult)> {
+        self.sessions.iter().filter_map(|view| match &view.status {
+            SessionStatus::Done(result) => Some((&view.facts, result)),
+            _ => None,
+        })
+    }
+
+    /// Sessions whose process runs, the longest-running first.
+    pub fn running_sessions(&self) -> Vec<(&SessionSpec, &AttemptProgress)> {
+        let mut running: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|view| match &view.status {
+                SessionStatus::Running(running) => Some((&view.facts, running)),
+                _ => None,
+            })
+            .collect();
+        running.sort_by_key(|(_, running)| running.started_at);
+        running
+    }
+
+    /// How many sessions stand where.
+    pub fn status_counts(&self) -> StatusCounts {
+        let mut counts = StatusCounts::default();
+        for view in &self.sessions {
+            match &view.status {
+                SessionStatus::Waiting => counts.waiting += 1,
+                SessionStatus::Running(_) | SessionStatus::AwaitingRetry { .. } => counts.running += 1,
+                SessionStatus::Done(result) if result.outcome.is_failure() => counts.failed += 1,
+                SessionStatus::Done(_) => counts.done += 1,
+            }
+        }
+        counts
+    }
+
+    /// Sessions that ended with this outcome.
+    pub fn count_with_outcome(&self, outcome: Outcome) -> usize {
+        self.session_results().filter(|(_, result)| result.outcome == outcome).count()
+    }
+
+    fn add_session(&mut self, session: &SessionSpec) {
+        if !self.session_indices.contains_key(&session.name) {
+            self.session_indices.insert(session.name.clone(), self.sessions.len());
+            self.sessions.push(SessionView { facts: session.clone(), status: SessionStatus::Waiting });
+        }
+    }
+
+    /// The session of that name; one that no plan named is shown all the same.
+    fn session_view_mut(&mut self, name: &SessionName) -> &mut SessionView {
+        let at = *self.session_indices.entry(name.clone()).or_insert_with(|| {
+            let facts = SessionSpec {
+                name: name.clone(),
+                description: String::new(),
+                needs: Vec::new(),
+                locks: Vec::new(),
+                exclusive: false,
+                cpus: 1,
+                usual: None,
+            };
+            self.sessions.push(SessionView { facts, status: SessionStatus::Waiting });
+            self.sessions.len() - 1
+        });
+        &mut self.sessions[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::event_builder::RunEventBuilder;
+
+    #[test]
+    fn events_move_sessions_from_waiting_to_done() {
+        let mut story = RunEventBuilder::new(&["lint", "tests", "docs"]);
+        assert_eq!(story.run_state().status_counts(), StatusCounts { waiting: 3, ..StatusCounts::default() });
+        story.start_session(10, "lint").start_session(20, "tests").append_output(25, "tests", b"hello\n");
+        assert_eq!(story.run_state().running_sessions().len(), 2);
+        story.finish_session(40, "lint", Outcome::Failed, "exit code 1").finish_session(
+            50,
+            "docs",
+            Outcome::Skipped,
+            "no python3.9",
+        );
+        let state = story.run_state();
+        assert_eq!(state.status_counts(), StatusCounts { running: 1, done: 1, failed: 1, waiting: 0 });
+        assert_eq!(state.running_sessions()[0].1.log_bytes, 6);
+        assert_eq!(state.elapsed_ms(), 50);
+        assert_eq!(state.count_with_outcome(Outcome::Skipped), 1);
+    }
+
+    #[test]
+    fn a_retry_counts_as_running_until_it_is_over() {
+        let mut story = RunEventBuilder::new(&["tests"]);
+        story.start_session(0, "tests").retry_session(100, "tests", "exit code 1", 500);
+        assert_eq!(story.run_state().status_counts().running, 1);
+        let name = SessionName::from("tests");
+        let state = story.run_state();
+        assert!(matches!(
+            state.find_session(&name).unwrap().status,
+            SessionStatus::AwaitingRetry { attempt: 2, retry_at: 600 }
+        ));
+        assert!(state.running_sessions().is_empty());
+    }
+
+    #[test]
+    fn sessions_no_plan_named_are_shown_and_time_never_goes_back() {
+        let mut state = RunState::default();
+        let session = SessionName::from("ghost");
+        let fact = EventKind::OutputGrew { session: session.clone(), attempt: 1, from: 0, to: 9 };
+        state.apply_event(&RunEvent { at: 7, fact });
+        state.apply_event(&RunEvent { at: 3, fact: EventKind::RunInterrupted { cause: "SIGINT".to_owned() } });
+        state.apply_event(&RunEvent { at: 3, fact: EventKind::RunFinished { exit: 130 } });
+        state.advance_clock(1);
+        assert_eq!((state.elapsed_ms(), state.interrupt_cause(), state.exit_code()), (7, Some("SIGINT"), Some(130)));
+        assert_eq!(state.session_index(&session), Some(0));
+        assert_eq!(state.sessions()[0].facts.name, session);
+        assert!(state.run_facts().is_none() && state.notices().is_empty());
+    }
+}

@@ -1,0 +1,325 @@
+//! The end of a run in a table, and its totals in a sentence.
+
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use super::session_row::{outcome_word, result_notes};
+use super::theme::TextStyle;
+use super::{OutputTheme, RunState, duration, pluralize, size};
+use crate::record::{Outcome, SessionResult, SessionSpec};
+
+/// Runs with more sessions than this show only those worth a look.
+const FOLD_THRESHOLD: usize = 40;
+/// Notes with less room than this get a line of their own.
+const MIN_NOTES_WIDTH: usize = 24;
+
+/// How many sessions ended in which way, in the order people want to know it.
+pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, usize)> {
+    let count =
+        |keep: &dyn Fn(&SessionResult) -> bool| state.session_results().filter(|(_, result)| keep(result)).count();
+    let flaky = count(&|result| outcome_word(result) == "flaky");
+    let mut tally = vec![
+        ("passed", Outcome::Passed, state.count_with_outcome(Outcome::Passed) - flaky),
+        ("flaky", Outcome::Passed, flaky),
+        ("replayed", Outcome::Replayed, state.count_with_outcome(Outcome::Replayed)),
+    ];
+    for outcome in
+        [Outcome::Failed, Outcome::TimedOut, Outcome::Crashed, Outcome::Cancelled, Outcome::Aborted, Outcome::Skipped]
+    {
+        tally.push((outcome.as_str(), outcome, state.count_with_outcome(outcome)));
+    }
+    tally.retain(|(_, _, count)| *count > 0);
+    tally
+}
+
+/// What the sessions took one by one, in milliseconds.
+pub(crate) fn sequential_ms(state: &RunState) -> u64 {
+    let attempts = state.session_results().flat_map(|(_, result)| &result.attempts);
+    attempts.fold(0, |sum, attempt| sum + attempt.end.saturating_sub(attempt.start))
+}
+
+/// The totals in a sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sequential 56.1s, 1.5×)`.
+pub(crate) fn totals_sentence(state: &RunState, paint: OutputTheme, width: Option<usize>) -> String {
+    let all = state.sessions().len();
+    let mut parts: Vec<String> = outcome_counts(state)
+        .into_iter()
+        .map(|(word, outcome, count)| {
+            paint.style_text(TextStyle::for_outcome(outcome, word == "flaky"), &format!("{count} {word}"))
+        })
+        .collect();
+    let over = state.session_results().count();
+    if over < all {
+        parts.push(paint.style_text(TextStyle::Warning, &format!("{} unfinished", all - over)));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    let mut text = format!(
+        "{} {} in {}",
+        paint.style_text(TextStyle::Bold, &format!("{}:", pluralize(all, "session"))),
+        parts.join(", "),
+        duration::format_duration(state.elapsed_ms()),
+    );
+    let alone = sequential_ms(state);
+    let cause = state.interrupt_cause().map(|cause| format!(", ended by {cause}")).unwrap_or_default();
+    if let Some(gain) = format_speedup(alone, state.elapsed_ms()) {
+        let aside = format!(" (sequential {}, {gain}{})", duration::format_duration(alone), paint.pick_glyph("×", "x"));
+        let plain = super::sanitize::sanitize_line(text.as_bytes(), false) + &aside + &cause;
+        if width.is_none_or(|width| measure_text_width(&plain) < width) {
+            text.push_str(&paint.style_text(TextStyle::Dim, &aside));
+        }
+    }
+    text + &paint.style_text(TextStyle::Warning, &cause)
+}
+
+/// How many times faster than one by one; none where that says nothing.
+pub(crate) fn format_speedup(sequential: u64, wall: u64) -> Option<String> {
+    let tenths = (sequential * 10 + wall / 2).checked_div(wall)?;
+    (tenths > 10).then(|| format!("{}.{}", tenths / 10, tenths % 10))
+}
+
+/// One session as a row of the table.
+struct SummaryRow {
+    style: TextStyle,
+    outcome: String,
+    name: String,
+    figures: [String; 4],
+    notes: String,
+    is_unremarkable: bool,
+}
+
+impl SummaryRow {
+    fn for_session(facts: &SessionSpec, result: &SessionResult, paint: OutputTheme) -> Self {
+        let ran = !result.attempts.is_empty();
+        let wall = result.wall_time();
+        let known = |figure: Option<u64>, show: &dyn Fn(u64) -> String| figure.map(show).unwrap_or_default();
+        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
+        let memory = result.attempts.iter().filter_map(|attempt| attempt.peak_memory).max();
+        Self {
+            style: TextStyle::for_outcome(result.outcome, result.flaky),
+            outcome: format!("{} {}", paint.outcome_mark(result.outcome), outcome_word(result)),
+            name: result.session.to_string(),
+            figures: [
+                if ran { duration::format_duration(wall) } else { String::new() },
+                known(facts.usual.filter(|_| ran), &|usual| duration::format_delta(wall, usual, paint.unicode)),
+                known(cpu.filter(|_| ran), &duration::format_duration),
+                known(memory, &size::format_size),
+            ],
+            notes: result_notes(result).join(paint.separator()),
+            is_unremarkable: result.outcome == Outcome::Passed && result_notes(result).is_empty(),
+        }
+    }
+}
+
+/// A row a session: outcome, name, time, against usual, CPU, memory, notes; as much of it as the width allows.
+pub(crate) fn summary_table(state: &RunState, paint: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
+    let mut lines: Vec<SummaryRow> =
+        state.session_results().map(|(facts, result)| SummaryRow::for_session(facts, result, paint)).collect();
+    let mut folded = 0;
+    if lines.len() > FOLD_THRESHOLD && !all {
+        let before = lines.len();
+        lines.retain(|line| !line.is_unremarkable);
+        folded = before - lines.len();
+    }
+    let mut rows = Vec::new();
+    if !lines.is_empty() {
+        layout_rows(&lines, paint, width, &mut rows);
+    }
+    if folded > 0 {
+        let text = format!("  {} {folded} more passed", paint.ellipsis());
+        rows.push(paint.style_text(TextStyle::Dim, &text));
+    }
+    rows
+}
+
+fn layout_rows(lines: &[SummaryRow], paint: OutputTheme, width: Option<usize>, rows: &mut Vec<String>) {
+    const COLUMN_HEADINGS: [&str; 4] = ["time", "vs usual", "cpu", "memory"];
+    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(measure_text_width).max().unwrap_or(0);
+    let outcome = widest(&mut lines.iter().map(|line| line.outcome.as_str())).max(7);
+    let mut name = widest(&mut lines.iter().map(|line| line.name.as_str())).max(7);
+    let mut columns: Vec<(usize, usize)> = (0..COLUMN_HEADINGS.len())
+        .map(|at| (at, widest(&mut lines.iter().map(|line| line.figures[at].as_str()))))
+        .filter(|(_, wide)| *wide > 0)
+        .map(|(at, wide)| (at, wide.max(COLUMN_HEADINGS[at].len())))
+        .collect();
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
+    let taken = |name: usize, columns: &[(usize, usize)]| {
+        outcome + 2 + name + columns.iter().map(|(_, wide)| wide + 2).sum::<usize>()
+    };
+    // Of the figures the time goes last: it alone is what most people came for.
+    while columns.len() > 1 && taken(name, &columns) > room {
+        columns.pop();
+    }
+    name -= taken(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
+    let beside = room.saturating_sub(taken(name, &columns) + 2);
+
+    let mut head =
+        format!("{}  {}", pad_str("", outcome, Alignment::Left, None), pad_str("session", name, Alignment::Left, None));
+    for (at, wide) in &columns {
+        head.push_str(&format!("  {}", pad_str(COLUMN_HEADINGS[*at], *wide, Alignment::Right, None)));
+    }
+    rows.push(paint.style_text(TextStyle::Dim, truncate_str(head.trim_end(), room, paint.ellipsis()).as_ref()));
+    for line in lines {
+        let mut row = paint.style_text(line.style, pad_str(&line.outcome, outcome, Alignment::Left, None).as_ref());
+        row.push_str("  ");
+        row.push_str(&pad_str(&line.name, name, Alignment::Left, Some(paint.ellipsis())));
+        for (at, wide) in &columns {
+            let cell = pad_str(&line.figures[*at], *wide, Alignment::Right, None).into_owned();
+            row.push_str("  ");
+            row.push_str(&if *at == 0 { cell } else { paint.style_text(TextStyle::Dim, &cell) });
+        }
+        let wide_enough = beside >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= beside;
+        if !line.notes.is_empty() && wide_enough {
+            row.push_str("  ");
+            row.push_str(&truncate_str(&line.notes, beside, paint.ellipsis()));
+        }
+        rows.push(row.trim_end().to_owned());
+        if !line.notes.is_empty() && !wide_enough {
+            let indent = outcome.min(4);
+            let note = truncate_str(&line.notes, room.saturating_sub(indent), paint.ellipsis()).into_owned();
+            rows.push(format!("{}{note}", " ".repeat(indent)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+
+    const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
+
+    fn story() -> RunEventBuilder {
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("lint", 3_400, &[]),
+            session_facts_with_usual("unit_tests", 40_000, &[]),
+            session_facts_with_usual("tests-3.12(db='postgres')", 9_000, &[]),
+            session_facts_with_usual("docs", 2_000, &[]),
+            session_facts_with_usual("tests-3.9", 2_000, &[]),
+            session_facts_with_usual("coverage_report", 2_000, &[]),
+        ]);
+        story.start_session(0, "lint").finish_session(3_200, "lint", Outcome::Passed, "");
+        story.start_session(0, "unit_tests").retry_session(9_000, "unit_tests", "exit code 1", 0);
+        story.start_session(9_000, "unit_tests").mark_leaky("unit_tests").finish_session(
+            56_000,
+            "unit_tests",
+            Outcome::Passed,
+            "",
+        );
+        let pg = "tests-3.12(db='postgres')";
+        story.start_session(3_300, pg).finish_session(
+            12_345,
+            pg,
+            Outcome::Failed,
+            "command pytest -x failed with exit code 1",
+        );
+        story.finish_session(12_346, "docs", Outcome::Replayed, "");
+        story.finish_session(12_346, "tests-3.9", Outcome::Skipped, "Python interpreter 3.9 not found");
+        story.finish_session(56_000, "coverage_report", Outcome::Aborted, "tests-3.12(db='postgres') did not pass");
+        story.finish_run(56_100, 1);
+        story
+    }
+
+    #[test]
+    fn the_table_has_all_figures_where_there_is_room() {
+        insta::assert_snapshot!(summary_table(&story().run_state(), PLAIN, Some(140), false).join("\n"), @r"
+                    session                     time  vs usual   cpu  memory
+        ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
+        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left a process behind
+        ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB  command pytest -x failed with exit code 1
+        ↻ replayed  docs
+        – skipped   tests-3.9                                                 Python interpreter 3.9 not found
+        ○ aborted   coverage_report                                           tests-3.12(db='postgres') did not pass
+        ");
+    }
+
+    #[test]
+    fn columns_go_as_the_screen_narrows_and_nothing_wraps() {
+        let state = story().run_state();
+        insta::assert_snapshot!(summary_table(&state, PLAIN, Some(80), false).join("\n"), @r"
+                    session                     time  vs usual   cpu  memory
+        ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
+        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB
+            passed on attempt 2 · left a process behind
+        ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB
+            command pytest -x failed with exit code 1
+        ↻ replayed  docs
+        – skipped   tests-3.9
+            Python interpreter 3.9 not found
+        ○ aborted   coverage_report
+            tests-3.12(db='postgres') did not pass
+        ");
+        insta::assert_snapshot!(summary_table(&state, OutputTheme { color: false, unicode: false }, Some(40), false).join("\n"), @r"
+                    session                time
+        + passed    lint                   3.2s
+        + flaky     unit_tests            56.0s
+            passed on attempt 2, left a proc...
+        x failed    tests-3.12(db='po...   9.0s
+            command pytest -x failed with ex...
+        = replayed  docs
+        - skipped   tests-3.9
+            Python interpreter 3.9 not found
+        o aborted   coverage_report
+            tests-3.12(db='postgres') did no...
+        ");
+        for width in 1..150 {
+            for row in summary_table(&state, PLAIN, Some(width), false) {
+                assert!(measure_text_width(&row) < width.max(32), "{width}: {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn totals_keep_skipped_and_flaky_apart_from_passed() {
+        assert_eq!(
+            totals_sentence(&story().run_state(), PLAIN, None),
+            "6 sessions: 1 passed, 1 flaky, 1 replayed, 1 failed, 1 aborted, 1 skipped in 56.1s (sequential 1m 08s, 1.2×)"
+        );
+        assert!(totals_sentence(&story().run_state(), PLAIN, Some(80)).ends_with("1 skipped in 56.1s"));
+        let mut story = RunEventBuilder::new(&["a", "b"]);
+        story
+            .start_session(0, "a")
+            .interrupt_run(5, "SIGINT")
+            .finish_session(10, "a", Outcome::Cancelled, "")
+            .finish_run(10, 130);
+        assert_eq!(
+            totals_sentence(&story.run_state(), PLAIN, None),
+            "2 sessions: 1 cancelled, 1 unfinished in 10ms, ended by SIGINT"
+        );
+        assert_eq!(
+            totals_sentence(&RunEventBuilder::new(&[]).run_state(), PLAIN, None),
+            "0 sessions: nothing to do in 0ms"
+        );
+        assert_eq!(format_speedup(100, 0), None);
+        assert_eq!(format_speedup(300, 100).as_deref(), Some("3.0"));
+    }
+
+    #[test]
+    fn of_hundreds_of_sessions_only_those_worth_a_look_are_shown() {
+        let names: Vec<String> = (0..500).map(|n| format!("s{n}")).collect();
+        let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for name in &names {
+            let outcome = if name == "s77" { Outcome::Failed } else { Outcome::Passed };
+            story.start_session(1, name).finish_session(
+                9,
+                name,
+                outcome,
+                if name == "s77" { "exit code 3" } else { "" },
+            );
+        }
+        let state = story.run_state();
+        let rows = summary_table(&state, PLAIN, Some(80), false);
+        assert_eq!(rows.len(), 3);
+        assert!(rows[1].contains("s77") && rows[2] == "  … 499 more passed");
+        assert_eq!(summary_table(&state, PLAIN, None, true).len(), 501);
+    }
+
+    #[test]
+    fn colours_do_not_change_the_columns() {
+        let state = story().run_state();
+        let colored = summary_table(&state, OutputTheme { color: true, unicode: true }, Some(100), false);
+        let plain = summary_table(&state, PLAIN, Some(100), false);
+        for (colored, plain) in colored.iter().zip(plain) {
+            assert_eq!(crate::output::sanitize::sanitize_line(colored.as_bytes(), false).trim_end(), plain);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Colours and marks: what a terminal can show of an outcome, and what stands in where it cannot.
+
+use crate::record::Outcome;
+
+/// What the stream that people read can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputTheme {
+    /// Whether colours may be used.
+    pub color: bool,
+    /// Whether marks beyond ASCII may be used.
+    pub unicode: bool,
+}
+
+/// What a piece of text wants to say by its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextStyle {
+    Success,
+    Failure,
+    Warning,
+    Dim,
+    Bold,
+    Accent,
+}
+
+impl TextStyle {
+    fn ansi_code(self) -> &'static str {
+        match self {
+            Self::Success => "32",
+            Self::Failure => "1;31",
+            Self::Warning => "33",
+            Self::Dim => "2",
+            Self::Bold => "1",
+            Self::Accent => "36",
+        }
+    }
+
+    /// The tone of an outcome; a flaky pass is none of the good ones.
+    pub(crate) fn for_outcome(outcome: Outcome, flaky: bool) -> Self {
+        match outcome {
+            Outcome::Passed if flaky => Self::Warning,
+            Outcome::Passed | Outcome::Replayed => Self::Success,
+            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => Self::Failure,
+            Outcome::Cancelled | Outcome::Aborted | Outcome::Skipped => Self::Warning,
+        }
+    }
+}
+
+impl OutputTheme {
+    /// The text in its tone, or as it is where there are no colours.
+    pub(crate) fn style_text(self, tone: TextStyle, text: &str) -> String {
+        if self.color && !text.is_empty() {
+            format!("\x1b[{}m{text}\x1b[0m", tone.ansi_code())
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The name of a session in a colour that is its own for good.
+    pub(crate) fn style_session_name(self, name: &str, padded: &str) -> String {
+        const SESSION_COLORS: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
+        if !self.color {
+            return padded.to_owned();
+        }
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        format!("\x1b[{}m{padded}\x1b[0m", SESSION_COLORS[(hash % SESSION_COLORS.len() as u64) as usize])
+    }
+
+    /// The mark of an outcome, one column wide.
+    pub(crate) fn outcome_mark(self, outcome: Outcome) -> &'static str {
+        let (nice, plain) = match outcome {
+            Outcome::Passed => ("✓", "+"),
+            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => ("✗", "x"),
+            Outcome::Cancelled => ("■", "!"),
+            Outcome::Replayed => ("↻", "="),
+            Outcome::Skipped => ("–", "-"),
+            Outcome::Aborted => ("○", "o"),
+        };
+        self.pick_glyph(nice, plain)
+    }
+
+    /// The first where more than ASCII can be shown, else the second.
+    pub(crate) fn pick_glyph(self, nice: &'static str, plain: &'static str) -> &'static str {
+        if self.unicode { nice } else { plain }
+    }
+
+    /// What stands for text left out.
+    pub(crate) fn ellipsis(self) -> &'static str {
+        self.pick_glyph("…", "...")
+    }
+
+    /// What stands between the parts of a line.
+    pub(crate) fn separator(self) -> &'static str {
+        self.pick_glyph(" · ", ", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Outcome; 8] = [
+        Outcome::Passed,
+        Outcome::Failed,
+        Outcome::TimedOut,
+        Outcome::Crashed,
+        Outcome::Cancelled,
+        Outcome::Replayed,
+        Outcome::Skipped,
+        Outcome::Aborted,
+    ];
+
+    #[test]
+    fn marks_are_one_column_and_ascii_where_asked() {
+        for outcome in ALL {
+            assert_eq!(
+                console::measure_text_width(OutputTheme { color: false, unicode: true }.outcome_mark(outcome)),
+                1
+            );
+            assert!(OutputTheme { color: false, unicode: false }.outcome_mark(outcome).is_ascii());
+        }
+    }
+
+    #[test]
+    fn skipped_and_flaky_never_look_passed() {
+        let paint = OutputTheme { color: true, unicode: true };
+        assert_ne!(paint.outcome_mark(Outcome::Skipped), paint.outcome_mark(Outcome::Passed));
+        assert_ne!(TextStyle::for_outcome(Outcome::Skipped, false), TextStyle::for_outcome(Outcome::Passed, false));
+        assert_ne!(TextStyle::for_outcome(Outcome::Passed, true), TextStyle::for_outcome(Outcome::Passed, false));
+        assert!(ALL.iter().all(|outcome| (TextStyle::for_outcome(*outcome, false) == TextStyle::Success)
+            == outcome.allows_dependents()
+            || *outcome == Outcome::Skipped));
+    }
+
+    #[test]
+    fn colours_only_where_asked_and_stable() {
+        let plain = OutputTheme { color: false, unicode: true };
+        let paint = OutputTheme { color: true, unicode: true };
+        assert_eq!(plain.style_text(TextStyle::Failure, "x"), "x");
+        assert_eq!(plain.style_session_name("lint", "lint "), "lint ");
+        assert_eq!(paint.style_text(TextStyle::Failure, "x"), "\x1b[1;31mx\x1b[0m");
+        assert_eq!(paint.style_text(TextStyle::Failure, ""), "");
+        assert_eq!(paint.style_session_name("lint", "lint "), paint.style_session_name("lint", "lint "));
+        assert_ne!(paint.style_session_name("lint", "x"), paint.style_session_name("docs", "x"));
+    }
+}

@@ -1,0 +1,190 @@
+//! How starting the host can fail, with what people need to see.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Why there is no manifest.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// The interpreter could not be started, or the socket to it broke.
+    #[error("cannot run {}: {source}", executable.display())]
+    Start {
+        /// The interpreter.
+        executable: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// nox or the noxfile said no.
+    #[error("{}", .0.message)]
+    Load(Box<LoadFailure>),
+    /// The noxfile did not load in time.
+    #[error("{}", hang_message(noxfile, *waited, frames))]
+    LoadTimeout {
+        /// The noxfile as the arguments name it, or where nox looks for it.
+        noxfile: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Where it hangs, innermost frame last.
+        frames: Vec<TracebackFrame>,
+        /// The last of what the process printed.
+        output: String,
+    },
+    /// The process died while it loaded the noxfile.
+    #[error("the process that loads the noxfile ended early ({status})")]
+    Died {
+        /// Its exit status in words.
+        status: String,
+        /// The last of what it printed.
+        output: String,
+    },
+}
+
+fn hang_message(noxfile: &std::path::Path, waited: Duration, frames: &[TracebackFrame]) -> String {
+    let mut text = format!("{} has not loaded after {} s", noxfile.display(), waited.as_secs_f64());
+    if let Some(frame) = frames.last() {
+        text.push_str(&format!("; it hangs at {}, line {}", frame.file.display(), frame.line));
+    }
+    text
+}
+
+impl HostError {
+    /// The last of what the process printed, noxfile and nox alike.
+    pub fn output(&self) -> &str {
+        match self {
+            Self::Start { .. } => "",
+            Self::Load(failure) => &failure.output,
+            Self::LoadTimeout { output, .. } | Self::Died { output, .. } => output,
+        }
+    }
+
+    /// The user's frames, outermost first.
+    pub fn frames(&self) -> &[TracebackFrame] {
+        match self {
+            Self::Start { .. } | Self::Died { .. } => &[],
+            Self::Load(failure) => &failure.frames,
+            Self::LoadTimeout { frames, .. } => frames,
+        }
+    }
+}
+
+/// What nox or the noxfile said when it could not be loaded.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoadFailure {
+    /// How far loading came.
+    pub stage: LoadStage,
+    /// The exit code nox itself would have given.
+    pub code: Option<i32>,
+    /// In nox's words where it had some.
+    pub message: String,
+    /// All session names, where they were known: for nearest-name hints.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// The user's own frames, outermost first.
+    #[serde(default, rename = "traceback")]
+    pub frames: Vec<TracebackFrame>,
+    /// The exception's last lines, such as `ValueError: no`; a syntax error's with its text and caret.
+    #[serde(default)]
+    pub exception: Option<String>,
+    /// The last of what the process printed.
+    #[serde(default)]
+    pub output: String,
+}
+
+/// How far loading came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoadStage {
+    /// nox itself: absent, broken, or its environment for the noxfile could not be made.
+    Nox,
+    /// nox's arguments.
+    Options,
+    /// The noxfile.
+    Noxfile,
+    /// The choice of sessions.
+    Select,
+}
+
+/// One frame of a Python traceback.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TracebackFrame {
+    /// The source file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u32,
+    /// The function.
+    pub function: String,
+    /// The line's text, or empty.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl fmt::Display for TracebackFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} in {}", self.file.display(), self.line, self.function)
+    }
+}
+
+/// The frames of the last dump that `faulthandler` left in a process's output, outermost first.
+///
+/// Frames of the host's program, of nox and of the import machinery are left out.
+pub(super) fn parse_faulthandler_frames(output: &str) -> Vec<TracebackFrame> {
+    let Some((_, dump)) = output.rsplit_once("(most recent call first):") else {
+        return Vec::new();
+    };
+    let mut frames: Vec<TracebackFrame> = dump
+        .lines()
+        .skip(1)
+        .map_while(|line| {
+            let (file, rest) = line.strip_prefix("  File \"")?.rsplit_once("\", line ")?;
+            let (line, function) = rest.split_once(" in ")?;
+            let function = function.to_owned();
+            Some(TracebackFrame { file: file.into(), line: line.parse().ok()?, function, text: String::new() })
+        })
+        .filter(|frame| {
+            let file = frame.file.to_string_lossy();
+            !file.starts_with('<') && !file.contains("/site-packages/nox/")
+        })
+        .collect();
+    frames.reverse();
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_gives_the_users_frames() {
+        let output = "noise (most recent call first):\nStack (most recent call first):\n  \
+                      File \"/p/a b.py\", line 7 in wait\n  File \"/p/noxfile.py\", line 3 in <module>\n  \
+                      File \"<frozen importlib._bootstrap>\", line 241 in _call_with_frames_removed\n  \
+                      File \"/v/lib/python3.11/site-packages/nox/tasks.py\", line 84 in load\nnox > after\n";
+        let frames = parse_faulthandler_frames(output);
+        let shown: Vec<String> = frames.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["/p/noxfile.py:3 in <module>", "/p/a b.py:7 in wait"]);
+        let error = HostError::LoadTimeout {
+            noxfile: "noxfile.py".into(),
+            waited: Duration::from_secs(2),
+            frames,
+            output: output.to_owned(),
+        };
+        assert_eq!(error.to_string(), "noxfile.py has not loaded after 2 s; it hangs at /p/a b.py, line 7");
+        assert_eq!((error.frames().len(), error.output()), (2, output));
+        assert!(parse_faulthandler_frames("nothing").is_empty());
+    }
+
+    #[test]
+    fn errors_without_frames_have_none() {
+        let error = HostError::Start { executable: "py".into(), source: io::ErrorKind::NotFound.into() };
+        assert!(error.to_string().starts_with("cannot run py: "));
+        assert!(error.frames().is_empty() && error.output().is_empty());
+        let error = HostError::Died { status: "exit code 3".to_owned(), output: "o".to_owned() };
+        assert!(error.frames().is_empty() && error.output() == "o");
+        assert!(error.to_string().ends_with("(exit code 3)"));
+    }
+}

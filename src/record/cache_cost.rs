@@ -1,0 +1,129 @@
+//! What restoring packages costs a session and saves it, by its own records.
+
+use std::collections::HashMap;
+
+use super::history::lower_median;
+use super::{Outcome, SessionResult, format_duration};
+use crate::project::SessionName;
+
+/// Fewer runs of a kind than this say nothing.
+const MIN_RUNS: usize = 3;
+
+/// What a session's installs took with packages restored for it, and without: medians in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheCost {
+    /// The restore alone.
+    pub restore_ms: u64,
+    /// The installs after it.
+    pub install_after_restore_ms: u64,
+    /// How many runs restored.
+    pub restored_runs: usize,
+    /// The installs where nothing was restored.
+    pub plain_install_ms: u64,
+    /// How many runs did not restore.
+    pub plain_runs: usize,
+}
+
+impl CacheCost {
+    /// What was measured, in words, where restoring took longer than it saved.
+    pub fn describe_loss(&self) -> Option<String> {
+        let words = || {
+            format!(
+                "restoring its packages took {} (median of {} runs) and its installs then {}; without that they took {} \
+                 (median of {})",
+                format_duration(self.restore_ms),
+                self.restored_runs,
+                format_duration(self.install_after_restore_ms),
+                format_duration(self.plain_install_ms),
+                self.plain_runs,
+            )
+        };
+        (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(words)
+    }
+
+    /// By session, of those that ran all their installs at least three times each way.
+    pub fn measure_by_session<'a>(results: impl IntoIterator<Item = &'a SessionResult>) -> HashMap<SessionName, Self> {
+        let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
+        for result in results {
+            // Installs that were skipped cost nothing either way, and those of a session that failed may be half done.
+            let all = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
+            let Some(install) = all.filter(|_| result.outcome == Outcome::Passed) else { continue };
+            let [restore, after, without] = samples.entry(&result.session).or_default();
+            match &result.cache {
+                Some(cache) if cache.bytes > 0 => {
+                    restore.push(cache.ms);
+                    after.push(install.ms);
+                }
+                // Packages that uv's cache held already are no measure of either.
+                Some(cache) if cache.hits > 0 => {}
+                _ => without.push(install.ms),
+            }
+        }
+        let cost = |[restore, after, without]: [Vec<u64>; 3]| {
+            let (restored, plain) = (restore.len(), without.len());
+            let enough = restored >= MIN_RUNS && plain >= MIN_RUNS;
+            let cost = || {
+                Some(Self {
+                    restore_ms: lower_median(restore)?,
+                    install_after_restore_ms: lower_median(after)?,
+                    restored_runs: restored,
+                    plain_install_ms: lower_median(without)?,
+                    plain_runs: plain,
+                })
+            };
+            enough.then(cost).flatten()
+        };
+        samples.into_iter().filter_map(|(name, all)| Some((name.clone(), cost(all)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{CacheStats, InstallStats};
+
+    fn run(bytes: u64, hits: u32, restore: u64, install: u64, skipped: u32) -> SessionResult {
+        SessionResult {
+            session: SessionName::new("lint"),
+            outcome: Outcome::Passed,
+            reason: String::new(),
+            flaky: false,
+            attempts: Vec::new(),
+            install: Some(InstallStats { ms: install, commands: 1, skipped }),
+            cache: Some(CacheStats { hits, bytes, ms: restore, ..CacheStats::default() }),
+        }
+    }
+
+    #[test]
+    fn a_restore_that_costs_more_than_it_saves_is_told() {
+        let slow = [900, 1000, 1100].map(|restore| run(1, 3, restore, 500, 0));
+        let plain = [1200, 1300, 1400].map(|install| run(0, 0, 0, install, 0));
+        let all: Vec<SessionResult> = slow.iter().chain(&plain).cloned().collect();
+        let cost = CacheCost::measure_by_session(&all)[&SessionName::new("lint")];
+        assert_eq!(
+            cost,
+            CacheCost {
+                restore_ms: 1000,
+                install_after_restore_ms: 500,
+                restored_runs: 3,
+                plain_install_ms: 1300,
+                plain_runs: 3
+            }
+        );
+        assert_eq!(
+            cost.describe_loss().unwrap(),
+            "restoring its packages took 1.0s (median of 3 runs) and its installs then 500ms; without that they took 1.3s \
+             (median of 3)"
+        );
+        assert_eq!(CacheCost { plain_install_ms: 1600, ..cost }.describe_loss(), None);
+        assert!(CacheCost::measure_by_session(&all[1..]).is_empty(), "two are no measure");
+        let skipped = run(0, 0, 0, 1, 1);
+        let there = run(0, 3, 0, 1, 0);
+        let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, there]).collect();
+        assert_eq!(
+            CacheCost::measure_by_session(&more)[&SessionName::new("lint")],
+            cost,
+            "neither says what installs cost"
+        );
+    }
+}

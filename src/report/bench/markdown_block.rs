@@ -1,0 +1,77 @@
+//! The part of a document that is generated: between two marks, everything else left as it is.
+
+/// The mark above.
+pub const BEGIN_MARKER: &str = "<!-- noxide bench: begin -->";
+/// The mark below.
+pub const END_MARKER: &str = "<!-- noxide bench: end -->";
+
+/// Marks that do not make a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MarkdownBlockError {
+    /// One of the two is missing, or there are several.
+    #[error("`{BEGIN_MARKER}` and `{END_MARKER}` must stand there once each, or not at all")]
+    Unpaired,
+    /// The end comes first.
+    #[error("`{END_MARKER}` stands before `{BEGIN_MARKER}`")]
+    EndBeforeBegin,
+}
+
+/// The document with its generated part replaced; one without marks gets them at its end.
+///
+/// # Errors
+/// When the marks are no pair: nothing of what a person wrote may be lost.
+pub fn replace_marked_block(document: &str, part: &str) -> Result<String, MarkdownBlockError> {
+    let block = format!("{BEGIN_MARKER}\n{}\n{END_MARKER}", part.trim_end());
+    match (document.matches(BEGIN_MARKER).count(), document.matches(END_MARKER).count()) {
+        (0, 0) => {
+            let gap = match document {
+                "" => "",
+                text if text.ends_with("\n\n") => "",
+                text if text.ends_with('\n') => "\n",
+                _ => "\n\n",
+            };
+            Ok(format!("{document}{gap}{block}\n"))
+        }
+        (1, 1) => {
+            let (begin, end) = (document.find(BEGIN_MARKER).unwrap_or(0), document.find(END_MARKER).unwrap_or(0));
+            if end < begin {
+                return Err(MarkdownBlockError::EndBeforeBegin);
+            }
+            Ok(format!("{}{block}{}", &document[..begin], &document[end + END_MARKER.len()..]))
+        }
+        _ => Err(MarkdownBlockError::Unpaired),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_changes() {
+        let once = replace_marked_block("# CI\n", "| a |\n").unwrap();
+        assert_eq!(once, format!("# CI\n\n{BEGIN_MARKER}\n| a |\n{END_MARKER}\n"));
+        assert_eq!(replace_marked_block(&once, "| a |\n").unwrap(), once, "twice is once");
+        let around = format!("above\r\n{BEGIN_MARKER}old{END_MARKER} below");
+        assert_eq!(
+            replace_marked_block(&around, "new").unwrap(),
+            format!("above\r\n{BEGIN_MARKER}\nnew\n{END_MARKER} below")
+        );
+        for start in ["", "a", "a\n\n"] {
+            assert!(replace_marked_block(start, "x").unwrap().ends_with(&format!("{BEGIN_MARKER}\nx\n{END_MARKER}\n")));
+        }
+    }
+
+    #[test]
+    fn marks_that_are_no_pair_are_refused() {
+        for text in
+            [BEGIN_MARKER.to_owned(), END_MARKER.to_owned(), format!("{BEGIN_MARKER}{BEGIN_MARKER}{END_MARKER}")]
+        {
+            assert_eq!(replace_marked_block(&text, "x"), Err(MarkdownBlockError::Unpaired));
+        }
+        assert_eq!(
+            replace_marked_block(&format!("{END_MARKER}{BEGIN_MARKER}"), "x"),
+            Err(MarkdownBlockError::EndBeforeBegin)
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! Two sets of runs side by side: each session and the whole, with what can be said of the difference.
+
+use serde::Serialize;
+
+use super::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
+use super::table::{TextTable, escape_markdown_cell};
+use crate::record::{ImportedRun, Outcome, RunRecord, format_duration};
+
+/// The version of the document.
+pub const COMPARISON_VERSION: u32 = 1;
+
+/// Runs under one name: a run, a commit, a branch, an import.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunGroup {
+    /// As it was asked for.
+    pub name: String,
+    /// What it stands for, in words.
+    pub description: String,
+    /// Its runs.
+    pub runs: Vec<RunTimings>,
+}
+
+/// What a comparison needs of one run: seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunTimings {
+    /// The whole run; none where it is not known or says nothing, such as one that was ended early.
+    pub total_seconds: Option<f64>,
+    /// Sessions that passed.
+    pub session_seconds: Vec<(String, f64)>,
+}
+
+impl RunTimings {
+    /// Of a record. The whole counts only where every session passed, was skipped or replayed: a run that failed may
+    /// have left out the longest of them.
+    pub fn from_record(record: &RunRecord) -> Self {
+        let seconds = |ms: u64| ms as f64 / 1_000.0;
+        let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
+        let passed = results().filter(|result| result.outcome == Outcome::Passed);
+        Self {
+            total_seconds: (record.exit == Some(0)).then(|| seconds(record.wall)),
+            session_seconds: passed
+                .map(|result| (result.session.as_str().to_owned(), seconds(result.wall_time())))
+                .collect(),
+        }
+    }
+}
+
+impl RunTimings {
+    /// Of an imported run.
+    pub fn from_imported_run(run: &ImportedRun) -> Self {
+        let seconds = |ms: u64| ms as f64 / 1_000.0;
+        let passed = run.jobs.iter().filter(|job| job.passed);
+        Self {
+            total_seconds: run.wall.filter(|_| run.passed == Some(true)).map(seconds),
+            session_seconds: passed.filter_map(|job| Some((job.name.clone(), seconds(job.wall?)))).collect(),
+        }
+    }
+}
+
+/// Two sets of runs side by side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunComparison {
+    /// Always [`COMPARISON_VERSION`].
+    pub version: u32,
+    /// How sure the intervals are.
+    pub confidence: f64,
+    /// The side that was named first.
+    pub before: ComparisonSide,
+    /// The other.
+    pub after: ComparisonSide,
+    /// The whole runs.
+    pub total: ComparisonRow,
+    /// Sessions, by name.
+    pub sessions: Vec<ComparisonRow>,
+}
+
+/// A side of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ComparisonSide {
+    /// As it was asked for.
+    pub name: String,
+    /// What it stands for.
+    pub means: String,
+    /// How many runs.
+    pub runs: usize,
+}
+
+/// One line of a comparison, in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonRow {
+    /// The session, or `total`.
+    pub name: String,
+    /// Before.
+    pub before: Option<MedianInterval>,
+    /// After.
+    pub after: Option<MedianInterval>,
+    /// After divided by before.
+    pub ratio: Option<TimeRatio>,
+    /// What that shows.
+    pub verdict: ComparisonVerdict,
+}
+
+impl ComparisonRow {
+    fn new(name: &str, before: &[f64], after: &[f64]) -> Self {
+        let ratio = TimeRatio::from_independent(before, after);
+        let (before, after) = (MedianInterval::from_times(before), MedianInterval::from_times(after));
+        Self { name: name.to_owned(), before, after, ratio, verdict: ComparisonVerdict::from_ratio(ratio) }
+    }
+
+    fn to_cells(&self) -> Vec<String> {
+        let spread = |spread: Option<MedianInterval>| spread.map(format_median).unwrap_or_default();
+        let verdict = match (&self.before, &self.after) {
+            (None, None) => "never passed",
+            (None, Some(_)) => "new",
+            (Some(_), None) => "gone",
+            _ => self.verdict.label(),
+        };
+        let ratio = self.ratio.map(TimeRatio::to_text).unwrap_or_default();
+        vec![self.name.clone(), spread(self.before), spread(self.after), ratio, verdict.to_owned()]
+    }
+}
+
+/// Seconds as people read them.
+pub(super) fn format_seconds(seconds: f64) -> String {
+    format_duration((seconds.min(1e9) * 1_000.0).round() as u64)
+}
+
+/// A median with its interval: `12.3s (11.9s to 12.8s)`.
+pub(super) fn format_median(spread: MedianInterval) -> String {
+    let words = format_seconds;
+    match spread.low.zip(spread.high) {
+        Some((low, high)) => format!("{} ({} to {})", words(spread.median), words(low), words(high)),
+        None => words(spread.median),
+    }
+}
+
+/// Compares two sets of runs.
+pub fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
+    let named = |side: &RunGroup| ComparisonSide {
+        name: side.name.clone(),
+        means: side.description.clone(),
+        runs: side.runs.len(),
+    };
+    let totals = |side: &RunGroup| side.runs.iter().filter_map(|run| run.total_seconds).collect::<Vec<f64>>();
+    let times = |side: &RunGroup, name: &str| {
+        let all = side.runs.iter().flat_map(|run| &run.session_seconds);
+        all.filter(|(session, _)| session == name).map(|(_, time)| *time).collect::<Vec<f64>>()
+    };
+    let all = before.runs.iter().chain(&after.runs).flat_map(|run| &run.session_seconds);
+    let mut names: Vec<&str> = all.map(|(session, _)| session.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    RunComparison {
+        version: COMPARISON_VERSION,
+        confidence: CONFIDENCE_LEVEL,
+        before: named(before),
+        after: named(after),
+        total: ComparisonRow::new("total", &totals(before), &totals(after)),
+        sessions: names
+            .into_iter()
+            .map(|name| ComparisonRow::new(name, &times(before, name), &times(after, name)))
+            .collect(),
+    }
+}
+
+impl RunComparison {
+    /// Whether anything is slower: the whole, or a session.
+    pub fn has_slowdown(&self) -> bool {
+        self.sessions.iter().chain([&self.total]).any(|row| row.verdict == ComparisonVerdict::Slower)
+    }
+
+    fn build_table(&self) -> TextTable {
+        let mut table =
+            TextTable::new(&[("session", false), ("before", true), ("after", true), ("ratio", true), ("", false)]);
+        for row in self.sessions.iter().chain([&self.total]) {
+            table.push_row(row.to_cells());
+        }
+        table
+    }
+
+    fn header_lines(&self) -> [String; 3] {
+        let side = |side: &ComparisonSide| {
+            let runs = if side.runs == 1 { "1 run".to_owned() } else { format!("{} runs", side.runs) };
+            format!("{}: {runs} ({})", side.name, side.means)
+        };
+        [
+            format!("before: {}", side(&self.before)),
+            format!("after: {}", side(&self.after)),
+            format!(
+                "Medians of passes, with intervals of {:.0} %; a ratio below 1 is faster.",
+                CONFIDENCE_LEVEL * 100.0
+            ),
+        ]
+    }
+
+    /// For a terminal.
+    pub fn to_text(&self) -> String {
+        format!("{}\n\n{}", self.header_lines().join("\n"), self.build_table().to_text())
+    }
+
+    /// For a merge request.
+    pub fn to_markdown(&self) -> String {
+        let [before, after, note] = self.header_lines().map(|line| escape_markdown_cell(&line));
+        format!(
+            "### noxide: before and after\n\n- {before}\n- {after}\n\n{}\n{note}\n",
+            self.build_table().to_markdown()
+        )
+    }
+}

@@ -1,0 +1,173 @@
+//! Answers of the Actions API of GitHub, Gitea and Forgejo: runs, jobs, tasks.
+//!
+//! GitHub and Gitea say `workflow_runs` and `jobs` with `run_started_at`/`started_at`, `updated_at`/`completed_at`,
+//! `status` and `conclusion`. Forgejo says `workflow_runs` too: for runs with `started`, `stopped` and `commit_sha`,
+//! for tasks (its jobs) with `run_started_at`, `updated_at` and a `status` that is the conclusion.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::duration::millis_between;
+use super::json_fields::{LocatedJson, ParsedRuns};
+use crate::record::{ImportedJob, ImportedRun};
+
+/// How something ended, by the words of the three forges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum JobConclusion {
+    Passed,
+    Failed,
+    /// Cancelled or skipped: its time says nothing.
+    Ignored,
+    /// It still runs or waits.
+    Unfinished,
+}
+
+/// Reads an answer that is an object.
+pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
+    let root = LocatedJson::new(answer, "");
+    if answer.get("workflow_runs").is_some() {
+        let entries = root.list_field("workflow_runs")?;
+        return if !entries.is_empty() && entries.iter().all(is_forgejo_task) {
+            parse_tasks(&entries)
+        } else {
+            parse_runs(&entries)
+        };
+    }
+    if answer.get("jobs").is_some() {
+        return parse_jobs(&root.list_field("jobs")?);
+    }
+    if answer.get("statuses").is_some() {
+        return super::statuses::parse_statuses(&root.list_field("statuses")?, root.text_field(&["sha"])?.as_deref());
+    }
+    if answer.get("id").is_some() && (answer.get("status").is_some() || answer.get("state").is_some()) {
+        return parse_list(std::slice::from_ref(&LocatedJson::new(answer, "answer")));
+    }
+    match root.text_field(&["message", "error"]).ok().flatten() {
+        Some(message) => Err(format!("the forge says: {message}")),
+        None => Err("it has neither `workflow_runs` nor `jobs` nor `statuses`".to_owned()),
+    }
+}
+
+/// Reads an answer that is a list: jobs, runs or statuses.
+pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+    let Some(first) = entries.first() else { return Ok((Vec::new(), 0)) };
+    if first.has_field("context") {
+        super::statuses::parse_statuses(entries, None)
+    } else if first.has_field("commit_sha") || first.has_field("workflow_id") && !first.has_field("run_id") {
+        parse_runs(entries)
+    } else if first.has_field("name") {
+        parse_jobs(entries)
+    } else {
+        Err("its members are neither runs nor jobs nor statuses".to_owned())
+    }
+}
+
+/// Forgejo's tasks are listed as `workflow_runs`, but each is a job: its status says how it ended.
+fn is_forgejo_task(entry: &LocatedJson<'_>) -> bool {
+    let says = |name: &str| entry.value.get(name).is_some();
+    says("run_number") && says("name") && !says("conclusion") && !says("commit_sha")
+}
+
+fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
+    let word = entry.text_field(&["conclusion", "status", "state"])?.unwrap_or_default();
+    Ok(match word.to_lowercase().as_str() {
+        "success" | "neutral" => JobConclusion::Passed,
+        "failure" | "error" | "timed_out" | "startup_failure" => JobConclusion::Failed,
+        "cancelled" | "canceled" | "skipped" | "stale" | "action_required" => JobConclusion::Ignored,
+        "completed" | "queued" | "in_progress" | "waiting" | "running" | "blocked" | "pending" | "requested"
+        | "unknown" | "" => JobConclusion::Unfinished,
+        other => return Err(entry.field_error("status", &format!("is `{other}`, which no forge says"))),
+    })
+}
+
+fn parse_start_and_wall(entry: &LocatedJson<'_>) -> Result<(Option<String>, Option<u64>), String> {
+    let start = entry.text_field(&["run_started_at", "started_at", "started", "created_at", "created"])?;
+    let end = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
+    let wall = start.as_deref().zip(end.as_deref()).and_then(|(start, end)| millis_between(start, end));
+    Ok((start, wall))
+}
+
+fn detect_forge(entry: &LocatedJson<'_>) -> &'static str {
+    let address = entry.value.get("html_url").or_else(|| entry.value.get("url")).and_then(Value::as_str);
+    match address {
+        Some(address) if address.contains("github.com") => "github",
+        _ if entry.has_field("commit_sha") || entry.has_field("stopped") || is_forgejo_task(entry) => "forgejo",
+        _ if entry.has_field("node_id") || entry.has_field("check_run_url") => "github",
+        _ => "gitea",
+    }
+}
+
+fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+    let (mut runs, mut open) = (Vec::new(), 0);
+    for entry in entries {
+        let end = parse_conclusion(entry)?;
+        let (time, wall) = parse_start_and_wall(entry)?;
+        if matches!(end, JobConclusion::Unfinished | JobConclusion::Ignored) {
+            open += 1;
+            continue;
+        }
+        runs.push(ImportedRun {
+            source: detect_forge(entry).to_owned(),
+            id: format!("run {}", entry.id_field("id")?),
+            time,
+            commit: entry.text_field(&["head_sha", "commit_sha"])?,
+            wall,
+            passed: Some(end == JobConclusion::Passed),
+            jobs: Vec::new(),
+        });
+    }
+    Ok((runs, open))
+}
+
+fn parse_jobs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+    group_jobs_by_run(entries, "run_id")
+}
+
+fn parse_tasks(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
+    group_jobs_by_run(entries, "run_number")
+}
+
+/// Jobs as runs: those of one run together. Their run is as long as from the first start to the last end.
+fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns, String> {
+    let mut runs: BTreeMap<String, (ImportedRun, Vec<(String, String)>)> = BTreeMap::new();
+    let mut open = 0;
+    for entry in entries {
+        let name = entry.text_field(&["name"])?.ok_or_else(|| entry.field_error("name", "is missing"))?;
+        let end = parse_conclusion(entry)?;
+        if matches!(end, JobConclusion::Unfinished | JobConclusion::Ignored) {
+            open += 1;
+            continue;
+        }
+        let (time, wall) = parse_start_and_wall(entry)?;
+        // A job without its run (Forgejo's answer for one run) belongs to the one that was asked for.
+        let run = if entry.has_field(by) { entry.id_field(by)? } else { format!("of job {}", entry.id_field("id")?) };
+        let key = format!("{} {run}", by.replace('_', " "));
+        let (run, spans) = runs.entry(key.clone()).or_insert_with(|| {
+            let run = ImportedRun {
+                source: detect_forge(entry).to_owned(),
+                id: format!("jobs of {key}"),
+                time: None,
+                commit: None,
+                wall: None,
+                passed: Some(true),
+                jobs: Vec::new(),
+            };
+            (run, Vec::new())
+        });
+        run.commit = run.commit.take().or(entry.text_field(&["head_sha", "commit_sha"])?);
+        run.passed = Some(run.passed == Some(true) && end == JobConclusion::Passed);
+        run.jobs.push(ImportedJob { name, wall, passed: end == JobConclusion::Passed });
+        let stop = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
+        spans.extend(time.zip(stop).filter(|_| wall.is_some()));
+    }
+    let whole = |(mut run, spans): (ImportedRun, Vec<(String, String)>)| {
+        let instant = |text: &String| text.parse::<jiff::Timestamp>().ok();
+        let first = spans.iter().map(|(start, _)| start).min_by_key(|text| instant(text));
+        let last = spans.iter().map(|(_, end)| end).max_by_key(|text| instant(text));
+        run.wall = first.zip(last).and_then(|(first, last)| millis_between(first, last));
+        run.time = first.cloned();
+        run
+    };
+    Ok((runs.into_values().map(whole).collect(), open))
+}

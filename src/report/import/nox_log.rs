@@ -1,0 +1,106 @@
+//! Saved text: logs of nox from 2022 to now, with or without a forge's times before each line, and lists of checks.
+
+use super::duration::{millis_between, parse_humanized_duration};
+use super::json_fields::sanitize_name;
+use super::statuses::{job_name, parse_status_description};
+use crate::record::ImportedJob;
+
+/// What a text tells: jobs in the order they ended, the first time in it, and nox's own total in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ParsedLog {
+    pub(super) jobs: Vec<ImportedJob>,
+    pub(super) first_timestamp: Option<String>,
+    pub(super) total_ms: Option<u64>,
+}
+
+/// Reads a text.
+///
+/// nox says how long a session took since 2025.11 (and nothing of what takes less than a second); before that, the
+/// times that forges put before each line tell it.
+pub(super) fn parse_log(text: &str) -> ParsedLog {
+    let mut log = ParsedLog::default();
+    let mut started: Vec<(String, Option<String>)> = Vec::new();
+    for line in text.lines() {
+        let line = strip_ansi(line);
+        let (time, said) = split_timestamp(&line);
+        if log.first_timestamp.is_none() {
+            log.first_timestamp = time.map(str::to_owned);
+        }
+        if let Some(said) = said.find("nox > ").map(|at| said[at + 6..].trim()) {
+            parse_nox_line(said, time, &mut started, &mut log);
+        } else if let Some((context, passed, wall)) = parse_check_line(said) {
+            log.jobs.push(ImportedJob { name: sanitize_name(&job_name(context)), wall: Some(wall), passed });
+        }
+    }
+    log
+}
+
+/// A line without colours.
+fn strip_ansi(line: &str) -> String {
+    let mut kept = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            // A control sequence ends with a letter.
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            kept.push(c);
+        }
+    }
+    kept
+}
+
+/// The time before a line, as forges put it there, and the rest.
+fn split_timestamp(line: &str) -> (Option<&str>, &str) {
+    // GitHub's downloads begin each line with job, step and time, between tabs.
+    let rest = line.rsplit('\t').next().unwrap_or(line).trim_start_matches('\u{feff}');
+    match rest.split_once(' ') {
+        Some((time, said)) if time.parse::<jiff::Timestamp>().is_ok() => (Some(time), said),
+        _ => (None, rest),
+    }
+}
+
+fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Option<String>)>, log: &mut ParsedLog) {
+    if let Some(name) = said.strip_prefix("Running session ") {
+        started.push((name.to_owned(), time.map(str::to_owned)));
+        return;
+    }
+    if let Some(rest) = said.strip_prefix("Ran ") {
+        log.total_ms =
+            rest.split_once(" in ").and_then(|(_, time)| parse_humanized_duration(time.trim_end_matches(':')));
+        return;
+    }
+    // `* lint: success, took 3 seconds`, in the list at the end: for what was not told before.
+    if let Some((name, end)) = said.strip_prefix("* ").and_then(|rest| rest.rsplit_once(": ")) {
+        let (word, took) = end.split_once(", took ").map_or((end, None), |(word, took)| (word, Some(took)));
+        if ["success", "failed"].contains(&word) && !log.jobs.iter().any(|job| job.name == sanitize_name(name)) {
+            let wall = took.and_then(parse_humanized_duration);
+            log.jobs.push(ImportedJob { name: sanitize_name(name), wall, passed: word == "success" });
+        }
+        return;
+    }
+    let Some(rest) = said.strip_prefix("Session ") else { return };
+    let ended = [(" was successful", true), (" failed", false)];
+    let Some((name, after, passed)) = ended
+        .iter()
+        .find_map(|(word, passed)| rest.find(word).map(|at| (&rest[..at], &rest[at + word.len()..], *passed)))
+    else {
+        return;
+    };
+    let begun = started.iter().rposition(|(other, _)| other == name).map(|at| started.remove(at));
+    let by_clock = begun.and_then(|(_, begun)| millis_between(begun.as_deref()?, time?));
+    let words =
+        after.strip_prefix(" in ").or_else(|| after.strip_prefix(" (took ").and_then(|rest| rest.split(')').next()));
+    let wall = by_clock.or_else(|| words.and_then(parse_humanized_duration));
+    log.jobs.push(ImportedJob { name: sanitize_name(name), wall, passed });
+}
+
+/// `ci.yml / lint (pull_request) Successful in 26s`: a line of a list of checks.
+fn parse_check_line(line: &str) -> Option<(&str, bool, u64)> {
+    ["Successful in ", "Failing after "].iter().find_map(|word| {
+        let at = line.find(word)?;
+        let (passed, wall) = parse_status_description(&line[at..])?;
+        let context = line[..at].trim().trim_end_matches([':', '|', '-', '—', '–']).trim();
+        (!context.is_empty()).then_some((context, passed, wall))
+    })
+}

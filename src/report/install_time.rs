@@ -1,0 +1,77 @@
+//! What nox's own lines tell of installs, where they came one after another.
+
+/// Seconds that installs took, by the times at which nox said what it does next; `end` is the end of the run.
+///
+/// None where nox says nothing, or where sessions ran side by side: their lines come in one go when a session is over,
+/// and say nothing of times then.
+pub fn install_seconds(lines: &[(f64, String)], end: f64) -> Option<f64> {
+    // What `nox -j` says as its own: sessions' lines come in one go behind it.
+    if lines.iter().any(|(_, line)| line.starts_with("Starting session ")) {
+        return None;
+    }
+    let said: Vec<(f64, &str)> =
+        lines.iter().filter_map(|(at, line)| Some((*at, line.strip_prefix("nox > ")?))).collect();
+    if said.is_empty() {
+        return None;
+    }
+    let ends = said.iter().skip(1).map(|(at, _)| *at).chain([end]);
+    let mut sum = 0.0;
+    for ((at, line), next) in said.iter().zip(ends) {
+        if is_install_line(line) {
+            sum += (next - at).max(0.0);
+        }
+    }
+    Some(sum)
+}
+
+/// Whether nox makes an environment or installs into one.
+fn is_install_line(line: &str) -> bool {
+    let starts = [
+        "Creating virtual environment",
+        "Creating conda env",
+        "Re-using existing virtual environment",
+        "uv pip install",
+        "uv sync",
+        "uv venv",
+        "pip install",
+        "python -m pip install",
+        "conda install",
+        "mamba install",
+        "micromamba install",
+        "pdm install",
+        "poetry install",
+    ];
+    starts.iter().any(|start| line.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(lines: &[(f64, &str)]) -> Vec<(f64, String)> {
+        lines.iter().map(|(at, line)| (*at, format!("nox > {line}"))).collect()
+    }
+
+    #[test]
+    fn time_from_an_install_to_what_comes_next() {
+        let lines = said(&[
+            (0.1, "Running session lint"),
+            (0.2, "Creating virtual environment (uv) using python3.11 in .nox/lint"),
+            (0.7, "uv pip install ruff"),
+            (2.7, "ruff check ."),
+            (3.0, "Session lint was successful in 3 seconds."),
+            (3.1, "uv pip install '.[x]'"),
+        ]);
+        assert!((install_seconds(&lines, 4.1).unwrap() - 3.5).abs() < 1e-9);
+        assert_eq!(install_seconds(&said(&[(0.1, "Running session a")]), 1.0), Some(0.0));
+    }
+
+    #[test]
+    fn nothing_is_told_where_nothing_can_be() {
+        assert_eq!(install_seconds(&[], 1.0), None);
+        assert_eq!(install_seconds(&[(0.1, "other words".to_owned())], 1.0), None);
+        let mut parallel = said(&[(1.0, "uv pip install x")]);
+        parallel.insert(0, (0.0, "Starting session a...".to_owned()));
+        assert_eq!(install_seconds(&parallel, 2.0), None);
+    }
+}

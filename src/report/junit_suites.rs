@@ -1,0 +1,299 @@
+//! JUnit files of sessions' own tests, read with care and written again as suites of ours.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use quick_xml::events::attributes::Attribute;
+use quick_xml::events::{BytesEnd, BytesRef, BytesStart, BytesText, Event};
+use quick_xml::{Reader, Writer, XmlVersion};
+
+/// Larger files are passed over: a report is read whole by whoever shows it.
+const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// Suites of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct MergedSuites {
+    /// `testsuite` elements, well-formed whatever the file held.
+    pub(super) xml: Vec<u8>,
+    /// Cases.
+    pub(super) tests: usize,
+    /// Cases that failed.
+    pub(super) failures: usize,
+    /// Cases that ended with an error.
+    pub(super) errors: usize,
+    /// Cases that were skipped.
+    pub(super) skipped: usize,
+}
+
+/// Reads a file; none where it is XML of another kind. Suites get the session's name before their own.
+///
+/// # Errors
+/// Why the file cannot be merged, in words.
+pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, String> {
+    let size = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!("it has {size} bytes, which is too much"));
+    }
+    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if !text.chars().all(is_xml_char) {
+        return Err("it holds characters that XML does not allow".to_owned());
+    }
+    SuiteMerger {
+        session,
+        open_depth: 0,
+        root: None,
+        suite_depth: None,
+        writer: Writer::new(Vec::new()),
+        merged: MergedSuites::default(),
+    }
+    .merge_text(text)
+}
+
+/// The root of a JUnit file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum JunitRoot {
+    TestSuites,
+    TestSuite,
+}
+
+struct SuiteMerger<'a> {
+    session: &'a str,
+    /// Open elements.
+    open_depth: usize,
+    root: Option<JunitRoot>,
+    /// Open elements above the suite that is being written.
+    suite_depth: Option<usize>,
+    writer: Writer<Vec<u8>>,
+    merged: MergedSuites,
+}
+
+impl SuiteMerger<'_> {
+    fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, String> {
+        let mut reader = Reader::from_str(text);
+        loop {
+            match reader.read_event().map_err(|error| format!("it is damaged: {error}"))? {
+                Event::Start(start) => {
+                    if !self.open_element(&start, false)? {
+                        return Ok(None);
+                    }
+                    self.open_depth += 1;
+                }
+                Event::Empty(start) => {
+                    if !self.open_element(&start, true)? {
+                        return Ok(None);
+                    }
+                }
+                Event::End(end) => self.close_element(&end)?,
+                Event::Text(text) => {
+                    let text = text.decode().map_err(|error| error.to_string())?;
+                    if self.open_depth == 0 && !text.trim().is_empty() {
+                        return Err("it is damaged: text outside of its root".to_owned());
+                    }
+                    // `]]>` may not stand in text; escaped it may.
+                    self.write_in_suite(Event::Text(BytesText::new(&text)))?;
+                }
+                Event::CData(data) => self.write_in_suite(Event::CData(data))?,
+                Event::GeneralRef(reference) => self.write_reference(&reference)?,
+                Event::DocType(_) => return Err("it declares a document type".to_owned()),
+                Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
+                Event::Eof => break,
+            }
+        }
+        if self.open_depth > 0 || self.root.is_none() {
+            return Err("it is damaged: it ends early".to_owned());
+        }
+        self.merged.xml = self.writer.into_inner();
+        Ok(Some(self.merged))
+    }
+
+    /// An element begins; false where the root is not one of JUnit.
+    fn open_element(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<bool, String> {
+        let name = start.name();
+        let name = parse_xml_name(name.as_ref())?;
+        if self.open_depth == 0 {
+            self.root = match (name, self.root) {
+                (_, Some(_)) => return Err("it is damaged: it has two roots".to_owned()),
+                ("testsuites", None) => Some(JunitRoot::TestSuites),
+                ("testsuite", None) => Some(JunitRoot::TestSuite),
+                _ => return Ok(false),
+            };
+        }
+        let top = name == "testsuite" && self.open_depth == usize::from(self.root == Some(JunitRoot::TestSuites));
+        if top && !empty {
+            self.suite_depth = Some(self.open_depth);
+        }
+        if self.suite_depth.is_none() && !top {
+            return Ok(true);
+        }
+        let counter = match name {
+            "testcase" => Some(&mut self.merged.tests),
+            "failure" => Some(&mut self.merged.failures),
+            "error" => Some(&mut self.merged.errors),
+            "skipped" => Some(&mut self.merged.skipped),
+            _ => None,
+        };
+        if let Some(count) = counter {
+            *count += 1;
+        }
+        let element = self.rewrite_element(start, name, top)?;
+        let event = if empty { Event::Empty(element) } else { Event::Start(element) };
+        self.writer.write_event(event).map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+
+    /// The element with its attributes escaped anew; a suite of the first level is named after its session.
+    fn rewrite_element(&self, start: &BytesStart<'_>, name: &str, top: bool) -> Result<BytesStart<'static>, String> {
+        let mut element = BytesStart::new(name.to_owned());
+        let mut named = false;
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| format!("it is damaged: {error}"))?;
+            let key = parse_xml_name(attribute.key.as_ref())?.to_owned();
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|error| format!("it is damaged: {error}"))?;
+            let value = if top && key == "name" {
+                named = true;
+                format!("{}/{value}", self.session)
+            } else {
+                value.into_owned()
+            };
+            push_escaped_attribute(&mut element, &key, &value)?;
+        }
+        if top && !named {
+            push_escaped_attribute(&mut element, "name", self.session)?;
+        }
+        Ok(element)
+    }
+
+    fn close_element(&mut self, end: &BytesEnd<'_>) -> Result<(), String> {
+        self.open_depth = self.open_depth.saturating_sub(1);
+        self.write_in_suite(Event::End(BytesEnd::new(parse_xml_name(end.name().as_ref())?)))?;
+        if self.suite_depth == Some(self.open_depth) {
+            self.suite_depth = None;
+        }
+        Ok(())
+    }
+
+    fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), String> {
+        let unknown = || "it is damaged: it refers to an unknown entity".to_owned();
+        let name = reference.decode().map_err(|error| error.to_string())?;
+        let known = match reference.resolve_char_ref().map_err(|_| unknown())? {
+            Some(character) => is_xml_char(character),
+            None => ["lt", "gt", "amp", "quot", "apos"].contains(&name.as_ref()),
+        };
+        if known { self.write_in_suite(Event::GeneralRef(BytesRef::new(name))) } else { Err(unknown()) }
+    }
+
+    /// Writes what lies in a suite.
+    fn write_in_suite(&mut self, event: Event<'_>) -> Result<(), String> {
+        match self.suite_depth {
+            Some(_) => self.writer.write_event(event).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &str) -> Result<(), String> {
+    if !value.chars().all(is_xml_char) {
+        return Err("it holds characters that XML does not allow".to_owned());
+    }
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // As themselves they would be read as blanks.
+            '\n' => escaped.push_str("&#10;"),
+            '\r' => escaped.push_str("&#13;"),
+            '\t' => escaped.push_str("&#9;"),
+            other => escaped.push(other),
+        }
+    }
+    element.push_attribute(Attribute {
+        key: quick_xml::name::QName(key.as_bytes()),
+        value: Cow::Owned(escaped.into_bytes()),
+    });
+    Ok(())
+}
+
+/// A name as XML has it; quick-xml takes almost anything.
+fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
+    let damaged = || format!("it is damaged: {} is no name", String::from_utf8_lossy(name));
+    let text = std::str::from_utf8(name).map_err(|_| damaged())?;
+    let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == ':');
+    if first && text.chars().all(inner) { Ok(text) } else { Err(damaged()) }
+}
+
+/// Whether a character may stand in XML 1.0.
+fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<Option<MergedSuites>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), content).unwrap();
+        merge_suite_file(file.path(), "tests-3.12")
+    }
+
+    #[test]
+    fn suites_are_named_after_their_session_and_counted() {
+        let xml = "\u{feff}<?xml version='1.0' encoding='utf-8'?><!-- pytest --><testsuites name=\"all\">\n<properties/>\
+                   <testsuite name='py\"test' tests='9'><properties><property name='a' value='1&#10;2\t'/></properties>\
+                   <testcase name='t1' time='0.1'/><testcase name='t2'><failure message='a &lt; b'>x ]] &gt; &#x41; <![CDATA[<raw>]]></failure></testcase>\
+                   <testsuite name='inner'><testcase name='t3'><skipped/></testcase><testcase name='t4'><error/></testcase></testsuite>\
+                   </testsuite><testsuite/></testsuites>";
+        let merged = read(xml.as_bytes()).unwrap().unwrap();
+        assert_eq!((merged.tests, merged.failures, merged.errors, merged.skipped), (4, 1, 1, 1));
+        insta::assert_snapshot!(String::from_utf8(merged.xml).unwrap());
+    }
+
+    #[test]
+    fn a_single_suite_may_be_the_root() {
+        let merged = read(b"<testsuite><testcase name='a'/></testsuite>").unwrap().unwrap();
+        assert_eq!(merged.xml, b"<testsuite name=\"tests-3.12\"><testcase name=\"a\"/></testsuite>");
+        assert_eq!(read(b"<testsuites/>").unwrap().unwrap(), MergedSuites::default());
+    }
+
+    #[test]
+    fn xml_of_other_kinds_is_none_of_ours() {
+        assert_eq!(read(b"<coverage line-rate='1'><x/></coverage>"), Ok(None));
+        assert_eq!(read(b"<svg/>"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused_by_name() {
+        for (content, why) in [
+            (b"<testsuite><testcase>".as_slice(), "ends early"),
+            (b"", "ends early"),
+            (b"<testsuite><testcase></testsuite>", "damaged"),
+            (b"<testsuite/><testsuite/>", "two roots"),
+            (b"words<testsuite/>", "text outside"),
+            (b"<testsuite>\xff</testsuite>", "not UTF-8"),
+            (b"<testsuite>\x01</testsuite>", "does not allow"),
+            (b"<testsuite name='&#1;'/>", "does not allow"),
+            (b"<testsuite name='&#xFFFF;'/>", "does not allow"),
+            (b"<testsuite>&nbsp;</testsuite>", "unknown entity"),
+            (b"<testsuite>&#2;</testsuite>", "unknown entity"),
+            (b"<testsuite>&#xD800;</testsuite>", "unknown entity"),
+            (b"<testsuite a='1' a='2'/>", "damaged"),
+            (b"<testsuite><te$t/></testsuite>", "is no name"),
+            (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
+        ] {
+            let said = read(content).unwrap_err();
+            assert!(said.contains(why), "{}: {said}", String::from_utf8_lossy(content));
+        }
+        assert!(merge_suite_file(Path::new("/nonexistent"), "a").is_err());
+        let large = tempfile::NamedTempFile::new().unwrap();
+        large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert!(merge_suite_file(large.path(), "a").unwrap_err().contains("too much"));
+    }
+}

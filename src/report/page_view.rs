@@ -1,0 +1,367 @@
+//! What the page's template shows: words, classes, and places as percentages of the time axis.
+
+use serde::Serialize;
+
+use super::critical_path::CriticalPathEntry;
+use super::run_report::{AttemptReport, RunReport, SessionReport};
+use super::summary_cards::{HeaderItem, SummaryCard, header_items, summary_cards};
+use super::text::{FailedLogTail, describe_flakiness, format_lower_bound, format_usual_delta, outcome_mark};
+use super::time_axis::{AxisTick, TimeAxis};
+use crate::record::{Outcome, format_duration};
+
+/// More slots than that are drawn as thin lines.
+const MAX_THICK_LANES: usize = 12;
+/// Longer lists are folded or cut.
+const MAX_LISTED: usize = 12;
+
+/// All of the page.
+#[derive(Serialize)]
+pub(super) struct PageView {
+    project: String,
+    mark: &'static str,
+    verdict: String,
+    verdict_class: &'static str,
+    interrupted: Option<String>,
+    facts: Vec<HeaderItem>,
+    tiles: Vec<SummaryCard>,
+    notices: Vec<String>,
+    chain: Vec<CriticalPathView>,
+    chain_long: bool,
+    bound: String,
+    lanes: Vec<SlotLane>,
+    lanes_class: &'static str,
+    lanes_label: String,
+    slots_lead: String,
+    ticks: Vec<AxisTick>,
+    pills: Vec<FilterPill>,
+    installs: bool,
+    sessions: Vec<PageSessionRow>,
+    failures: Vec<FailureView>,
+    flaky: Vec<FlakySessionView>,
+    flaky_more: usize,
+    runs: Vec<HistoryBar>,
+    runs_lead: String,
+}
+
+#[derive(Serialize)]
+struct CriticalPathView {
+    index: usize,
+    name: String,
+    class: &'static str,
+    time: String,
+    why: String,
+    gap: Option<String>,
+    width: String,
+    gap_width: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SlotLane {
+    number: usize,
+    bars: Vec<AttemptBar>,
+}
+
+#[derive(Serialize)]
+struct AttemptBar {
+    index: usize,
+    name: String,
+    class: String,
+    left: String,
+    width: String,
+    install: Option<String>,
+}
+
+#[derive(Serialize)]
+struct WaitBar {
+    left: String,
+    width: String,
+}
+
+#[derive(Serialize)]
+struct FilterPill {
+    value: &'static str,
+    text: &'static str,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct PageSessionRow {
+    index: usize,
+    name: String,
+    class: String,
+    mark: &'static str,
+    word: &'static str,
+    critical: bool,
+    note: String,
+    wait: Option<WaitBar>,
+    bars: Vec<AttemptBar>,
+    when: String,
+    time: String,
+    delta: String,
+    waited: String,
+    install: String,
+    busy: String,
+}
+
+#[derive(Serialize)]
+struct FailureView {
+    mark: &'static str,
+    name: String,
+    word: &'static str,
+    reason: String,
+    above: String,
+    log: String,
+}
+
+#[derive(Serialize)]
+struct FlakySessionView {
+    name: String,
+    words: String,
+}
+
+#[derive(Serialize)]
+struct HistoryBar {
+    class: &'static str,
+    height: u64,
+    title: String,
+}
+
+/// The page's words.
+pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> PageView {
+    let axis = TimeAxis::for_report(report);
+    let run = &report.run;
+    let good = run.exit == Some(0);
+    PageView {
+        project: run.project.clone(),
+        mark: if good { "✓" } else { "✗" },
+        verdict: report.format_verdict(),
+        verdict_class: if good { "good" } else { "bad" },
+        interrupted: run.interrupted.clone(),
+        facts: header_items(report),
+        tiles: summary_cards(report),
+        notices: run.notices.clone(),
+        chain: report.held_up.iter().map(|link| critical_path_view(link, report, &axis)).collect(),
+        chain_long: report.held_up.len() > MAX_LISTED,
+        bound: format_lower_bound(report),
+        lanes: slot_lanes(report, &axis),
+        lanes_class: if run.slots > MAX_THICK_LANES { "lanes many" } else { "lanes" },
+        lanes_label: format!(
+            "{} slots over {}; the table below has the same figures",
+            run.slots,
+            format_duration(axis.end_ms)
+        ),
+        slots_lead: slots_summary(report),
+        ticks: axis.build_ticks(),
+        pills: filter_pills(report),
+        installs: run.install.is_some(),
+        sessions: report
+            .sessions
+            .iter()
+            .enumerate()
+            .map(|(index, session)| session_row(index, session, &axis))
+            .collect(),
+        failures: failure_views(report, tails),
+        flaky: report
+            .flaky
+            .iter()
+            .take(MAX_LISTED)
+            .map(|flaky| FlakySessionView { name: flaky.session.clone(), words: describe_flakiness(flaky) })
+            .collect(),
+        flaky_more: report.flaky.len().saturating_sub(MAX_LISTED),
+        runs: history_bars(report),
+        runs_lead: history_summary(report),
+    }
+}
+
+fn session_class(session: &SessionReport) -> String {
+    let mut class = session.outcome_str().to_owned();
+    if session.flaky && session.outcome == Some(Outcome::Passed) {
+        class = "flaky".to_owned();
+    }
+    if session.critical {
+        class.push_str(" crit");
+    }
+    class
+}
+
+fn critical_path_view(link: &CriticalPathEntry, report: &RunReport, axis: &TimeAxis) -> CriticalPathView {
+    let index = report.sessions.iter().position(|session| session.name == link.session).unwrap_or(0);
+    CriticalPathView {
+        index,
+        name: link.session.clone(),
+        class: report.sessions.get(index).map_or("unfinished", SessionReport::outcome_str),
+        time: format_duration(link.end - link.start),
+        why: link.because.describe_wait(),
+        gap: (link.gap >= 100).then(|| format_duration(link.gap)),
+        width: axis.format_percent(link.end - link.start),
+        gap_width: (link.gap * 200 > axis.end_ms).then(|| axis.format_percent(link.gap)),
+    }
+}
+
+fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, axis: &TimeAxis) -> AttemptBar {
+    let outcome = match attempt.outcome {
+        Outcome::Passed if session.flaky => "flaky",
+        other => other.as_str(),
+    };
+    // An install comes first; of several attempts it is not known whose it was.
+    let alone = session.attempts.len() == 1 && attempt.end > attempt.start;
+    let install =
+        session.install.filter(|ms| alone && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
+    let critical = if session.critical { " crit" } else { "" };
+    AttemptBar {
+        index,
+        name: session.name.clone(),
+        class: format!("{outcome}{critical}"),
+        left: axis.format_percent(attempt.start),
+        width: axis.format_percent(attempt.end - attempt.start),
+        install: install.map(|share| format!("{:.0}", (share * 100.0).min(100.0))),
+    }
+}
+
+fn slot_lanes(report: &RunReport, axis: &TimeAxis) -> Vec<SlotLane> {
+    let sessions = || report.sessions.iter().enumerate();
+    let most = sessions().flat_map(|(_, session)| session.attempts.iter().flat_map(|attempt| &attempt.slots)).max();
+    let Some(most) = most else { return Vec::new() };
+    let held = |slot: usize| {
+        sessions()
+            .flat_map(|(index, session)| session.attempts.iter().map(move |attempt| (index, session, attempt)))
+            .filter(|(.., attempt)| attempt.slots.contains(&slot))
+            .map(|(index, session, attempt)| attempt_bar(index, session, attempt, axis))
+            .collect()
+    };
+    (0..=*most).map(|slot| SlotLane { number: slot, bars: held(slot) }).collect()
+}
+
+fn slots_summary(report: &RunReport) -> String {
+    let held: u64 = report
+        .sessions
+        .iter()
+        .flat_map(|session| &session.attempts)
+        .map(|attempt| (attempt.end - attempt.start) * attempt.slots.len() as u64)
+        .sum();
+    let room = report.run.wall.max(1) * report.run.slots.max(1) as u64;
+    let slots =
+        if report.run.slots == 1 { "one slot was".to_owned() } else { format!("{} slots were", report.run.slots) };
+    format!("The {slots} taken {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
+}
+
+fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
+    let count = |which: fn(&SessionReport) -> bool| report.sessions.iter().filter(|session| which(session)).count();
+    let mut pills = vec![FilterPill { value: "all", text: "all", count: report.sessions.len() }];
+    let others: [(&'static str, &'static str, usize); 4] = [
+        ("failed", "✗ failed", count(SessionReport::is_failed)),
+        ("flaky", "~ flaky", report.sessions.iter().filter(|session| is_flaky_session(report, session)).count()),
+        ("critical", "◆ waited for", count(|session| session.critical)),
+        ("slower", "slower than usual", count(is_slower_than_usual)),
+    ];
+    pills.extend(others.into_iter().filter(|(.., count)| *count > 0).map(|(value, text, count)| FilterPill {
+        value,
+        text,
+        count,
+    }));
+    pills
+}
+
+/// Whether a session changes its mind, now or in earlier runs.
+pub(super) fn is_flaky_session(report: &RunReport, session: &SessionReport) -> bool {
+    report.flaky.iter().any(|flaky| flaky.session == session.name)
+}
+
+/// More than a quarter and half a second slower than it usually is.
+pub(super) fn is_slower_than_usual(session: &SessionReport) -> bool {
+    let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
+    both.is_some_and(|(wall, usual)| wall * 4 > usual * 5 && wall > usual + 500)
+}
+
+fn session_row(index: usize, session: &SessionReport, axis: &TimeAxis) -> PageSessionRow {
+    let time = |ms: Option<u64>| ms.map(format_duration).unwrap_or_default();
+    let wait = session.waited.zip(session.start).filter(|(waited, _)| *waited * 500 > axis.end_ms);
+    let bars = session.attempts.iter().map(|attempt| {
+        let mut bar = attempt_bar(index, session, attempt, axis);
+        bar.class = format!("r {}", bar.class);
+        bar.name = String::new();
+        bar
+    });
+    let slots = |attempt: &AttemptReport| attempt.slots.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let when = match (session.start, session.end, session.attempts.last()) {
+        (Some(start), Some(end), Some(last)) => {
+            format!("from {} to {} on slot {}", format_duration(start), format_duration(end), slots(last))
+        }
+        _ => "did not run".to_owned(),
+    };
+    PageSessionRow {
+        index,
+        name: session.name.clone(),
+        class: session_class(session),
+        mark: outcome_mark(session.outcome),
+        word: session.outcome_str(),
+        critical: session.critical,
+        note: session.collect_notes().join("; "),
+        wait: wait.map(|(waited, start)| WaitBar {
+            left: axis.format_percent(start - waited),
+            width: axis.format_percent(waited),
+        }),
+        bars: bars.collect(),
+        when,
+        time: time(session.wall),
+        delta: format_usual_delta(session),
+        waited: time(session.waited.filter(|waited| *waited >= 100)),
+        install: time(session.install),
+        busy: session.busy_cpus().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
+    }
+}
+
+fn failure_views(report: &RunReport, tails: &[FailedLogTail]) -> Vec<FailureView> {
+    let failed = |session: &&SessionReport| session.is_failed() && !session.attempts.is_empty();
+    let view = |session: &SessionReport| {
+        let tail = tails.iter().find(|tail| tail.session == session.name);
+        FailureView {
+            mark: outcome_mark(session.outcome),
+            name: session.name.clone(),
+            word: session.outcome_str(),
+            reason: session.reason.clone(),
+            above: tail.map(|tail| tail.omitted_note.clone()).unwrap_or_default(),
+            log: tail.map(|tail| tail.lines.join("\n")).unwrap_or_default(),
+        }
+    };
+    report.sessions.iter().filter(failed).map(view).collect()
+}
+
+fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
+    if report.runs.len() < 2 {
+        return Vec::new();
+    }
+    let most = report.runs.iter().map(|run| run.wall).max().unwrap_or(1).max(1);
+    let last = report.runs.len() - 1;
+    let bar = |(at, run): (usize, &super::run_history::PastRun)| {
+        let good = run.exit == Some(0);
+        let end = match run.exit {
+            Some(0) => "good".to_owned(),
+            Some(code) => format!("exit code {code}"),
+            None => "killed".to_owned(),
+        };
+        HistoryBar {
+            class: match (good, at == last) {
+                (true, false) => "good",
+                (true, true) => "good now",
+                (false, false) => "bad",
+                (false, true) => "bad now",
+            },
+            height: (run.wall * 100 / most).max(2),
+            title: format!("{}: {}, {end}", run.time.replace('T', " "), format_duration(run.wall)),
+        }
+    };
+    report.runs.iter().enumerate().map(bar).collect()
+}
+
+fn history_summary(report: &RunReport) -> String {
+    let walls = || report.runs.iter().map(|run| run.wall);
+    let failed = report.runs.iter().filter(|run| run.exit != Some(0)).count();
+    let (least, most) = (walls().min().unwrap_or(0), walls().max().unwrap_or(0));
+    format!(
+        "{} runs, oldest first, from {} to {}; {failed} failed (striped). The last is this one.",
+        report.runs.len(),
+        format_duration(least),
+        format_duration(most)
+    )
+}

@@ -1,0 +1,146 @@
+//! What the page's script knows: sessions and their past, as small as it goes.
+
+use serde::Serialize;
+
+use super::page_view::{is_flaky_session, is_slower_than_usual};
+use super::run_history::PastSession;
+use super::run_report::{AttemptReport, RunReport, SessionReport};
+use super::text::outcome_mark;
+use crate::record::{NeedOrigin, Outcome};
+
+/// All of it.
+#[derive(Serialize)]
+pub(super) struct ScriptPayload<'a> {
+    sessions: Vec<ScriptSession<'a>>,
+}
+
+/// One session; what is empty is left out.
+#[derive(Serialize)]
+struct ScriptSession<'a> {
+    name: &'a str,
+    word: &'static str,
+    mark: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bad: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    flaky: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    slower: bool,
+    /// Numbers of the sessions it waits for, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<(usize, String)>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    locks: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    alone: bool,
+    cpus: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wall: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usual: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    install: Option<u64>,
+    /// Packages that were in the cache, and all that were wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<(u32, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<ScriptAttempt<'a>>,
+    /// Hundredths of a second of each run; none where it did not run.
+    past: Vec<Option<u64>>,
+    /// A letter a run: how it ended.
+    how: String,
+}
+
+/// Number, outcome, start, end, slots, reason.
+type ScriptAttempt<'a> = (u32, &'static str, u64, u64, &'a [usize], &'a str);
+
+/// What the script knows of a report.
+pub(super) fn build_script_payload(report: &RunReport) -> ScriptPayload<'_> {
+    ScriptPayload { sessions: report.sessions.iter().map(|session| script_session(session, report)).collect() }
+}
+
+fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> ScriptSession<'a> {
+    let number = |name: &str| report.sessions.iter().position(|other| other.name == name);
+    let needs =
+        session.needs.iter().filter_map(|need| Some((number(need.on.as_str())?, describe_need_origin(&need.origin))));
+    let link = report.held_up.iter().find(|link| link.session == session.name);
+    // A single attempt is what the session's own figures say.
+    let several = session.attempts.len() > 1;
+    let attempts = session.attempts.iter().filter(|_| several).map(script_attempt);
+    ScriptSession {
+        name: &session.name,
+        word: session.outcome_str(),
+        mark: outcome_mark(session.outcome),
+        description: &session.description,
+        reason: &session.reason,
+        bad: session.is_failed(),
+        flaky: is_flaky_session(report, session),
+        slower: is_slower_than_usual(session),
+        needs: needs.collect(),
+        locks: &session.locks,
+        alone: session.exclusive,
+        cpus: session.cpus,
+        start: session.start,
+        wall: session.wall,
+        usual: session.usual,
+        delta: session.wall.zip(session.usual).map(|(wall, usual)| to_signed(wall) - to_signed(usual)),
+        waited: session.waited.filter(|waited| *waited > 0),
+        install: session.install,
+        cache: session.cache.as_ref().map(|cache| (cache.hits, cache.hits + cache.misses)),
+        busy: session.busy_cpus().map(|busy| (busy * 100.0).round() / 100.0),
+        memory: session.peak_memory.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))),
+        because: link.map(|link| link.because.describe_wait()),
+        attempts: attempts.collect(),
+        past: session.past.iter().map(|past| past.and_then(|past| past.wall).map(|ms| (ms + 5) / 10)).collect(),
+        how: session.past.iter().map(outcome_letter).collect(),
+    }
+}
+
+fn script_attempt(attempt: &AttemptReport) -> ScriptAttempt<'_> {
+    (attempt.number, attempt.outcome.as_str(), attempt.start, attempt.end, &attempt.slots, &attempt.reason)
+}
+
+fn to_signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+fn describe_need_origin(origin: &NeedOrigin) -> String {
+    match origin {
+        NeedOrigin::Requires => "requires".to_owned(),
+        NeedOrigin::Notify => "notify".to_owned(),
+        NeedOrigin::Coverage { data } => format!("reads {data}"),
+        NeedOrigin::Settings { place } => place.clone(),
+        NeedOrigin::Trace { path } => format!("trace: {path}"),
+    }
+}
+
+fn outcome_letter(past: &Option<PastSession>) -> char {
+    let Some(past) = past else { return '.' };
+    match past.outcome {
+        Some(Outcome::Passed) => 'p',
+        Some(Outcome::Replayed) => 'r',
+        Some(Outcome::Skipped) => 's',
+        Some(Outcome::Failed) => 'f',
+        Some(Outcome::TimedOut) => 't',
+        Some(Outcome::Crashed) => 'x',
+        Some(Outcome::Cancelled) => 'c',
+        Some(Outcome::Aborted) => 'a',
+        None => 'u',
+    }
+}

@@ -1,0 +1,183 @@
+//! A report in words: text for a terminal, Markdown for a merge request.
+
+use super::run_report::{RunReport, SessionReport};
+use super::table::{TextTable, escape_markdown_cell, fenced_block, to_one_line};
+use crate::record::{Outcome, format_delta, format_duration};
+
+/// The end of a failed session's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLogTail {
+    /// Which session.
+    pub session: String,
+    /// Its last lines, without control characters.
+    pub lines: Vec<String>,
+    /// Lines or bytes that stand above, in words; empty where these are all.
+    pub omitted_note: String,
+}
+
+/// Lines of a log in Markdown.
+const MAX_TAIL_LINES: usize = 40;
+/// Logs beyond so many bytes are left out of Markdown: a comment has little room.
+const MAX_LOG_BYTES: usize = 40 * 1024;
+
+/// The mark of an outcome, one column wide.
+pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        Some(Outcome::Passed) => "✓",
+        Some(Outcome::Replayed) => "↻",
+        Some(Outcome::Skipped) => "–",
+        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Crashed) => "✗",
+        Some(Outcome::Cancelled | Outcome::Aborted) | None => "!",
+    }
+}
+
+/// Figures of the run in one line.
+fn format_totals(report: &RunReport) -> String {
+    let run = &report.run;
+    let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
+    let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
+    if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
+        parts.push(format!("one by one {} ({gain:.1}×)", format_duration(run.sequential)));
+    }
+    if let Some(busy) = report.busy_cpus() {
+        parts.push(format!("{busy:.1} CPUs busy"));
+    }
+    if let Some(install) = run.install {
+        parts.push(format!("{} of it installs", format_duration(install)));
+    }
+    parts.join(" · ")
+}
+
+/// Which run it is.
+fn format_run_identity(report: &RunReport) -> String {
+    let run = &report.run;
+    let mut parts = vec![format!("run {}", run.run), run.time.clone()];
+    parts.extend(run.commit.as_ref().map(|commit| format!("commit {}", commit.get(..12).unwrap_or(commit))));
+    parts.extend(run.interrupted.as_ref().map(|cause| format!("ended early: {cause}")));
+    to_one_line(&parts.join(" · "))
+}
+
+/// The sessions, a row each.
+fn session_table(report: &RunReport) -> TextTable {
+    let mut table = TextTable::new(&[
+        ("", false),
+        ("session", false),
+        ("time", true),
+        ("vs usual", true),
+        ("waited", true),
+        ("install", true),
+        ("CPUs", true),
+        ("", false),
+        ("notes", false),
+    ]);
+    for session in &report.sessions {
+        let time = |ms: Option<u64>| ms.map(format_duration).unwrap_or_default();
+        table.push_row(vec![
+            format!("{} {}", outcome_mark(session.outcome), session.outcome_str()),
+            session.name.clone(),
+            time(session.wall),
+            format_usual_delta(session),
+            time(session.waited.filter(|waited| *waited >= 100)),
+            time(session.install),
+            session.busy_cpus().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
+            if session.critical { "◆".to_owned() } else { String::new() },
+            session.collect_notes().join("; "),
+        ]);
+    }
+    table
+}
+
+pub(super) fn format_usual_delta(session: &SessionReport) -> String {
+    let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
+    both.map(|(wall, usual)| format_delta(wall, usual, true)).unwrap_or_default()
+}
+
+/// What the run waited for, a line each.
+fn critical_path_lines(report: &RunReport) -> Vec<String> {
+    let line = |link: &super::critical_path::CriticalPathEntry| {
+        let gap = if link.gap >= 100 { format!(", {} later", format_duration(link.gap)) } else { String::new() };
+        format!(
+            "{} {} ({}{gap})",
+            to_one_line(&link.session),
+            format_duration(link.end - link.start),
+            link.because.describe_wait()
+        )
+    };
+    report.held_up.iter().map(line).collect()
+}
+
+/// What no order can beat, in a sentence.
+pub(super) fn format_lower_bound(report: &RunReport) -> String {
+    let (bound, what) = report.bounds.largest_bound();
+    format!("No order of these sessions can take less than {} ({what}).", format_duration(bound))
+}
+
+/// What is known of a session that changes its mind.
+pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
+    let mut parts = Vec::new();
+    if flaky.retried > 0 {
+        parts.push(format!("passed after a failed attempt in {} of {} runs", flaky.retried, flaky.runs));
+    }
+    if !flaky.both.is_empty() {
+        let commits: Vec<&str> = flaky.both.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();
+        parts.push(format!("passed and failed on commit {}", commits.join(", ")));
+    }
+    parts.join("; ")
+}
+
+/// The report for a terminal.
+pub fn render_text(report: &RunReport) -> String {
+    let mut text = format!("{}\n{}\n\n", format_totals(report), format_run_identity(report));
+    text.push_str(&session_table(report).to_text());
+    if !report.held_up.is_empty() {
+        text.push_str("\n◆ what the run waited for:\n");
+        for line in critical_path_lines(report) {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text.push_str(&format!("{}\n", format_lower_bound(report)));
+    }
+    for flaky in &report.flaky {
+        text.push_str(&format!("flaky: {}: {}\n", to_one_line(&flaky.session), describe_flakiness(flaky)));
+    }
+    text
+}
+
+/// The report as Markdown.
+pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
+    let mut text = format!(
+        "### noxide: {}\n\n{}\n\n",
+        escape_markdown_cell(&report.run.project),
+        escape_markdown_cell(&format_totals(report))
+    );
+    text.push_str(&session_table(report).to_markdown());
+    if !report.held_up.is_empty() {
+        text.push_str("\n<details><summary>◆ what the run waited for</summary>\n\n");
+        for line in critical_path_lines(report) {
+            text.push_str(&format!("1. {}\n", escape_markdown_cell(&line)));
+        }
+        text.push_str(&format!("\n{}\n\n</details>\n", escape_markdown_cell(&format_lower_bound(report))));
+    }
+    if !report.flaky.is_empty() {
+        text.push_str("\n**Flaky**\n\n");
+        for flaky in &report.flaky {
+            text.push_str(&format!(
+                "- {}: {}\n",
+                escape_markdown_cell(&flaky.session),
+                escape_markdown_cell(&describe_flakiness(flaky))
+            ));
+        }
+    }
+    let mut room = MAX_LOG_BYTES;
+    for tail in tails.iter().filter(|tail| !tail.lines.is_empty()) {
+        let last = &tail.lines[tail.lines.len().saturating_sub(MAX_TAIL_LINES)..];
+        let name = escape_markdown_cell(&tail.session);
+        let block = fenced_block(&last.join("\n"));
+        let block = format!("\n<details><summary>{name}: last lines</summary>\n\n{block}\n</details>\n");
+        if block.len() <= room {
+            room -= block.len();
+            text.push_str(&block);
+        }
+    }
+    text.push_str(&format!("\n<sub>{}</sub>\n", escape_markdown_cell(&format_run_identity(report))));
+    text
+}

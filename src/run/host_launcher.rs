@@ -1,0 +1,129 @@
+//! The host as the one who starts sessions for the dispatcher.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Sender;
+
+use super::dispatcher::RunMessage;
+use super::launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
+use super::run_tracing::RunTracing;
+use crate::project::{FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+use crate::record::{InstallStats, Outcome};
+use crate::trace::SessionAccesses;
+
+/// Starts sessions through the host.
+#[derive(Debug)]
+pub struct HostLauncher<'a> {
+    host: &'a mut Host,
+    tracing: RunTracing,
+}
+
+impl<'a> HostLauncher<'a> {
+    /// Starts through `host`, traced where `tracing` says so, and has what it says told to `sender` by a thread of its own.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn new(host: &'a mut Host, tracing: RunTracing, sender: Sender<RunMessage>) -> io::Result<Self> {
+        let events = host.take_messages();
+        std::thread::Builder::new().name("host".to_owned()).spawn(move || forward_messages(events, &sender))?;
+        Ok(Self { host, tracing })
+    }
+
+    /// What the traced sessions touched.
+    pub fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
+        self.tracing.into_accesses()
+    }
+}
+
+fn forward_messages(events: HostMessages, sender: &Sender<RunMessage>) {
+    for message in events {
+        if sender.send(RunMessage::Launch(to_launch_event(message))).is_err() {
+            return;
+        }
+    }
+    // Nobody listens any more when the run is over.
+    let _ = sender.send(RunMessage::HostExited);
+}
+
+impl SessionLauncher for HostLauncher<'_> {
+    fn launch(&mut self, order: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
+        let results = order.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+        let traced = self.tracing.begin_session(order)?;
+        let (env, trace, socket) = match traced {
+            Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
+            None => (Vec::new(), None, None),
+        };
+        let order = HostRunRequest {
+            id: order.id,
+            results,
+            posargs: order.posargs.clone(),
+            env: order.env.iter().cloned().chain(env).collect(),
+            nice: order.nice,
+            tty: order.terminal,
+            leak_ms: order.leak_timeout_ms,
+            more: order.remaining_sessions,
+            trace,
+        };
+        match socket {
+            Some(socket) => self.host.run_session_traced(&order, output.as_fd(), output.as_fd(), socket.as_fd()),
+            None => self.host.run_session(&order, output.as_fd(), output.as_fd()),
+        }
+    }
+
+    fn attempt_over(&mut self, id: SessionId) {
+        self.tracing.end_session(id);
+    }
+
+    fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
+        self.tracing.find_race(failed, other)
+    }
+
+    fn exit_description(&mut self) -> Option<String> {
+        self.host.exit_description()
+    }
+}
+
+fn to_launch_event(message: HostMessage) -> LaunchEvent {
+    match message {
+        HostMessage::Started { id, pid } => LaunchEvent::Started { id, pid },
+        HostMessage::Notify { id, target, matches, posargs } => LaunchEvent::Notified { id, target, matches, posargs },
+        HostMessage::Finished(finished) => LaunchEvent::Finished(to_exit_report(finished)),
+    }
+}
+
+fn to_exit_report(finished: FinishedMessage) -> ExitReport {
+    let outcome = match finished.status {
+        NoxStatus::Success => Outcome::Passed,
+        NoxStatus::Failed => Outcome::Failed,
+        NoxStatus::Skipped => Outcome::Skipped,
+        NoxStatus::Aborted => Outcome::Aborted,
+        NoxStatus::Interrupted => Outcome::Cancelled,
+        NoxStatus::Crashed => Outcome::Crashed,
+    };
+    ExitReport {
+        id: finished.id,
+        outcome,
+        reason: finished.reason,
+        exit: finished.exit,
+        signal: finished.signal,
+        cpu: Some(finished.cpu_ms),
+        peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
+        leaked: finished.leaked,
+        install: finished.install.map(|done| InstallStats {
+            ms: done.ms,
+            commands: done.commands,
+            skipped: done.skipped,
+        }),
+    }
+}
+
+/// What nox is told of a session that another one requires.
+fn to_nox_status(outcome: Outcome) -> NoxStatus {
+    match outcome {
+        Outcome::Passed | Outcome::Replayed => NoxStatus::Success,
+        Outcome::Skipped => NoxStatus::Skipped,
+        Outcome::Aborted => NoxStatus::Aborted,
+        Outcome::Failed | Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled => NoxStatus::Failed,
+    }
+}

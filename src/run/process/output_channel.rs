@@ -1,0 +1,61 @@
+//! Where a session's output goes: a pipe, or a terminal where the user has one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+
+/// Both ends of a session's output.
+#[derive(Debug)]
+pub struct OutputChannel {
+    /// The end noxide reads.
+    pub read: OwnedFd,
+    /// The end that becomes the session's stdout and stderr.
+    pub write: OwnedFd,
+}
+
+/// Opens a pipe, or a pseudo-terminal of this size (columns, rows) whose output arrives byte for byte.
+///
+/// # Errors
+/// When the system has no descriptors or no pseudo-terminals left.
+pub fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<OutputChannel> {
+    let Some((columns, rows)) = terminal else {
+        let (read, write) = io::pipe()?;
+        return Ok(OutputChannel { read: read.into(), write: write.into() });
+    };
+    let read = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&read)?;
+    unlockpt(&read)?;
+    let name = ptsname(&read, Vec::new())?;
+    let write = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut modes = tcgetattr(&write)?;
+    // Without this the kernel turns each \n into \r\n, and logs would differ from those of a pipe.
+    modes.output_modes.remove(OutputModes::OPOST);
+    tcsetattr(&write, OptionalActions::Now, &modes)?;
+    tcsetwinsize(&read, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })?;
+    Ok(OutputChannel { read, write })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_one_and_keeps_bytes() {
+        let channel = open_output_channel(Some((100, 30))).unwrap();
+        assert!(rustix::termios::isatty(&channel.write));
+        assert_eq!(rustix::termios::tcgetwinsize(&channel.write).unwrap().ws_col, 100);
+        rustix::io::write(&channel.write, b"a\nb\n").unwrap();
+        let mut bytes = [0; 16];
+        let count = rustix::io::read(&channel.read, &mut bytes).unwrap();
+        assert_eq!(&bytes[..count], b"a\nb\n");
+    }
+
+    #[test]
+    fn a_pipe_is_no_terminal() {
+        let channel = open_output_channel(None).unwrap();
+        assert!(!rustix::termios::isatty(&channel.write));
+    }
+}

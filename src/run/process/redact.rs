@@ -1,0 +1,144 @@
+//! Secrets: values that never reach a log or a screen.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::run::options::glob_matches;
+
+/// What stands in the place of a secret.
+const REPLACEMENT: &[u8] = b"***";
+
+/// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
+const MIN_SECRET_LEN: usize = 6;
+
+/// Parts of variable names that speak of credentials.
+const SECRET_NAME_PARTS: [&str; 12] = [
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "APIKEY",
+    "API_KEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "CREDENTIAL",
+    "_AUTH",
+    "COOKIE",
+];
+
+/// The secrets of a run, found in its environment.
+#[derive(Clone, Debug, Default)]
+pub struct SecretRedactor {
+    matcher: Option<AhoCorasick>,
+    secrets: Vec<Vec<u8>>,
+}
+
+impl SecretRedactor {
+    /// Takes the values of variables whose names look like credentials or match one of `named` (names or globs).
+    ///
+    /// A value of several lines is masked line by line too, since tools print keys line by line.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>, named: &[String]) -> Self {
+        let mut secrets: Vec<Vec<u8>> = Vec::new();
+        for (name, value) in variables {
+            let upper = name.to_uppercase();
+            let telling = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part)) && !is_path_or_url(&value);
+            if telling || named.iter().any(|glob| glob_matches(glob, &name)) {
+                let lines = value.lines().map(str::trim);
+                secrets.extend(
+                    lines.chain([value.trim()]).filter(|s| s.len() >= MIN_SECRET_LEN).map(|s| s.as_bytes().to_vec()),
+                );
+            }
+        }
+        secrets.sort_unstable();
+        secrets.dedup();
+        // Building fails only where the automaton would be too large: gigabytes of secrets.
+        let finder = (!secrets.is_empty())
+            .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets).ok())
+            .flatten();
+        Self { matcher: finder, secrets }
+    }
+
+    /// Appends `bytes` to what is held back, gives what may be written, and holds back what may be a secret's start.
+    ///
+    /// With `last` nothing is held back.
+    pub fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
+        let Some(finder) = &self.matcher else { return bytes.to_vec() };
+        held.extend_from_slice(bytes);
+        let mut out = Vec::with_capacity(held.len());
+        let keep_from = if last { held.len() } else { held.len() - self.partial_secret_len(held) };
+        let mut done = 0;
+        for found in finder.find_iter(held.as_slice()) {
+            // A match that reaches into the open end may grow into a longer secret with the next bytes.
+            if found.start() >= keep_from {
+                break;
+            }
+            out.extend_from_slice(&held[done..found.start()]);
+            out.extend_from_slice(REPLACEMENT);
+            done = found.end();
+        }
+        let end = keep_from.max(done);
+        out.extend_from_slice(&held[done..end]);
+        held.drain(..end);
+        out
+    }
+
+    /// Masks a whole text.
+    pub fn redact_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
+    }
+
+    /// Length of the longest end of `bytes` that is the start of a secret, but not all of it.
+    fn partial_secret_len(&self, bytes: &[u8]) -> usize {
+        let longest = |secret: &Vec<u8>| {
+            let most = (secret.len() - 1).min(bytes.len());
+            (1..=most).rev().find(|&length| bytes.ends_with(&secret[..length])).unwrap_or(0)
+        };
+        self.secrets.iter().map(longest).max().unwrap_or(0)
+    }
+}
+
+/// Paths and addresses under a telling name (`GIT_SSH_AUTH_SOCK`, `TOKEN_URL`, `..._CREDENTIALS=/path`) are no secrets.
+fn is_path_or_url(value: &str) -> bool {
+    value.starts_with('/') || value.starts_with("./") || (value.contains("://") && !value.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(pairs: &[(&str, &str)], named: &[&str]) -> SecretRedactor {
+        let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+        SecretRedactor::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())), &named)
+    }
+
+    #[test]
+    fn credentials_by_name_and_by_settings() {
+        let mask = mask(
+            &[
+                ("GITHUB_TOKEN", "ghs_abcdef"),
+                ("SSH_AUTH_SOCK", "/tmp/agent"),
+                ("MY_PLACE", "harbour"),
+                ("SHORT_SECRET", "abc"),
+                ("DEPLOY_PRIVATE_KEY", "-- key --\nline-one\nline-two\n"),
+            ],
+            &["MY_*"],
+        );
+        assert_eq!(mask.redact_text("a ghs_abcdef b /tmp/agent harbour abc"), "a *** b /tmp/agent *** abc");
+        assert_eq!(mask.redact_text("x line-two y"), "x *** y");
+        assert_eq!(SecretRedactor::default().redact_text("ghs_abcdef"), "ghs_abcdef");
+    }
+
+    #[test]
+    fn a_secret_in_pieces_is_masked_and_nothing_is_lost() {
+        let mask = mask(&[("A_TOKEN", "secret-1"), ("B_TOKEN", "secret-1-long")], &[]);
+        let text = b"xx secret-1-long yy secret-1 zz secret secret-1";
+        for size in 1..text.len() {
+            let (mut held, mut out) = (Vec::new(), Vec::new());
+            for chunk in text.chunks(size) {
+                out.extend(mask.redact_chunk(&mut held, chunk, false));
+            }
+            out.extend(mask.redact_chunk(&mut held, b"", true));
+            assert_eq!(String::from_utf8(out).unwrap(), "xx *** yy *** zz secret ***", "in pieces of {size}");
+        }
+    }
+}

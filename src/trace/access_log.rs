@@ -1,0 +1,235 @@
+//! The sets of one session while it runs, bounded.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::path_state::PathState;
+use super::scope::TraceScope;
+use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
+
+/// How many paths one session may touch before its trace is given up as incomplete: some 30 MB.
+const MAX_PATHS: usize = 100_000;
+
+/// The sets of one session while it runs.
+#[derive(Debug)]
+pub(super) struct AccessLog {
+    /// Which paths count.
+    pub(super) scope: TraceScope,
+    paths: HashMap<PathBuf, PathAccess>,
+    listed_folders: HashSet<PathBuf>,
+    /// Ports and sockets it bound.
+    pub(super) bound: BTreeSet<String>,
+    /// Ports and sockets it connected to.
+    pub(super) connected: BTreeSet<String>,
+    /// Whether it connected to another machine.
+    pub(super) uses_network: bool,
+    /// Calls looked at.
+    pub(super) call_count: u64,
+    incomplete_reasons: BTreeSet<String>,
+}
+
+/// What is known of one path.
+#[derive(Debug, Default)]
+struct PathAccess {
+    read: bool,
+    /// Whether more than its facts was read.
+    opened: bool,
+    absent: bool,
+    change: Option<PathChange>,
+    file_id: Option<(u64, u64)>,
+}
+
+/// A path that the session changed or may have changed.
+#[derive(Debug)]
+struct PathChange {
+    state_before: PathState,
+    removed: bool,
+    overwritten: bool,
+    program: String,
+}
+
+impl AccessLog {
+    /// A session that has not touched anything yet.
+    pub(super) fn new(scope: TraceScope) -> Self {
+        Self {
+            scope,
+            paths: HashMap::new(),
+            listed_folders: HashSet::new(),
+            bound: BTreeSet::new(),
+            connected: BTreeSet::new(),
+            uses_network: false,
+            call_count: 0,
+            incomplete_reasons: BTreeSet::new(),
+        }
+    }
+
+    /// Something was or may have been missed.
+    pub(super) fn mark_incomplete(&mut self, why: &str) {
+        if self.incomplete_reasons.len() < 20 {
+            self.incomplete_reasons.insert(why.to_owned());
+        }
+    }
+
+    fn path_access(&mut self, path: &Path, reading: bool) -> Option<&mut PathAccess> {
+        if !self.scope.is_tracked(path, reading) {
+            return None;
+        }
+        if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(path) {
+            self.mark_incomplete("it touches more paths than are kept");
+            return None;
+        }
+        Some(self.paths.entry(path.to_path_buf()).or_default())
+    }
+
+    /// A file was read or run.
+    pub(super) fn record_read(&mut self, path: &Path, facts: Option<&Metadata>) {
+        self.record_stat(path, facts, true);
+    }
+
+    /// A file was asked about, or also `opened`.
+    pub(super) fn record_stat(&mut self, path: &Path, facts: Option<&Metadata>, opened: bool) {
+        if facts.is_some_and(Metadata::is_dir) {
+            return;
+        }
+        let Some(entry) = self.path_access(path, true) else { return };
+        // What it made itself is nobody else's.
+        let own =
+            |changed: &PathChange| changed.state_before == PathState::Absent || changed.removed || changed.overwritten;
+        entry.read |= !entry.change.as_ref().is_some_and(own);
+        entry.opened |= opened;
+        entry.record_file_id(facts);
+    }
+
+    /// A path was looked for and not found.
+    pub(super) fn record_absent(&mut self, path: &Path) {
+        if let Some(entry) = self.path_access(path, true) {
+            entry.absent |= entry.change.is_none();
+        }
+    }
+
+    /// A folder was listed.
+    pub(super) fn record_listing(&mut self, path: &Path) {
+        if self.listed_folders.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
+            self.listed_folders.insert(path.to_path_buf());
+        }
+    }
+
+    /// A path is about to be made, written or removed. `overwritten`: all its old content goes at once, or it takes
+    /// the place of another file; `by` is asked only once a path.
+    pub(super) fn record_change(
+        &mut self,
+        path: &Path,
+        facts: Option<&Metadata>,
+        how: PathChangeKind,
+        by: impl FnOnce() -> String,
+    ) {
+        let Some(entry) = self.path_access(path, false) else { return };
+        entry.record_file_id(facts);
+        let changed = entry.change.get_or_insert_with(|| PathChange {
+            state_before: PathState::from_path(path),
+            removed: false,
+            overwritten: false,
+            program: by(),
+        });
+        match how {
+            PathChangeKind::Remove => changed.removed = true,
+            PathChangeKind::Overwrite => changed.overwritten = true,
+            PathChangeKind::OpenForWrite => {}
+        }
+    }
+
+    /// A file gets one more name: all its names mean one file from now on.
+    pub(super) fn record_hard_link(&mut self, path: &Path, facts: Option<&Metadata>) {
+        if let (Some(entry), Some(facts)) = (self.path_access(path, false), facts) {
+            entry.file_id = Some((facts.dev(), facts.ino()));
+        }
+    }
+
+    /// The sets as they are now; what was changed is compared with what stands there.
+    pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
+        // A cache may have said what it is only after it was filled.
+        self.scope.clear_cache_tags();
+        let mut all = SessionAccesses {
+            blind: self.incomplete_reasons.iter().cloned().collect(),
+            calls: self.call_count,
+            network: self.uses_network,
+            bound: self.bound.clone(),
+            connected: self.connected.difference(&self.bound).cloned().collect(),
+            ..SessionAccesses::default()
+        };
+        for folder in &self.listed_folders {
+            if self.scope.is_tracked(&folder.join("x"), true) {
+                all.listed.insert(self.scope.display_path(folder));
+            }
+        }
+        for (path, entry) in &self.paths {
+            if !self.scope.is_tracked(path, entry.change.is_none()) {
+                continue;
+            }
+            let shown = self.scope.display_path(path);
+            let mut read = entry.read;
+            if let Some(changed) = &entry.change {
+                let after = PathState::from_path(path);
+                match changed.effect_kind(&after) {
+                    Some(kind) => {
+                        let digest = after.file_digest().map(str::to_owned);
+                        all.effects.insert(shown.clone(), PathEffect { kind, digest, by: changed.program.clone() });
+                    }
+                    None => read |= changed.state_before != PathState::Folder,
+                }
+            }
+            if let Some((device, inode)) = entry.file_id {
+                all.aliases.insert(shown.clone(), format!("{device}:{inode}"));
+            }
+            if entry.absent {
+                all.absent.insert(shown.clone());
+            }
+            if read && !entry.opened && entry.change.is_none() {
+                all.asked.insert(shown.clone());
+            }
+            if read {
+                all.read.insert(shown);
+            }
+        }
+        all
+    }
+}
+
+/// How a path is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathChangeKind {
+    /// It is opened for writing, or made.
+    OpenForWrite,
+    /// All of it is replaced at once: cut, or renamed over.
+    Overwrite,
+    /// It is removed.
+    Remove,
+}
+
+impl PathAccess {
+    fn record_file_id(&mut self, facts: Option<&Metadata>) {
+        if let Some(facts) = facts.filter(|facts| facts.is_file() && facts.nlink() > 1) {
+            self.file_id = Some((facts.dev(), facts.ino()));
+        }
+    }
+}
+
+impl PathChange {
+    /// What became of the path; none where nothing did.
+    fn effect_kind(&self, after: &PathState) -> Option<EffectKind> {
+        match (&self.state_before, after) {
+            (PathState::Absent, PathState::Absent) => Some(EffectKind::Scratch),
+            (PathState::Absent, PathState::Folder) => Some(EffectKind::Made),
+            (PathState::Absent, _) => Some(EffectKind::Created),
+            (PathState::Folder, PathState::Absent) => Some(EffectKind::Unmade),
+            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::Remade),
+            (_, PathState::Absent) => Some(EffectKind::Deleted),
+            _ if self.removed => Some(EffectKind::Replaced),
+            (before, after) if before != after => Some(EffectKind::Written),
+            // Opened for writing and left as it was: a database that was only read, a formatter with nothing to do.
+            _ => self.overwritten.then_some(EffectKind::Rewritten),
+        }
+    }
+}

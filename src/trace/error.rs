@@ -1,0 +1,25 @@
+//! Why nothing can be traced here.
+
+/// Why nothing can be traced here.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TraceError {
+    /// Another system or processor.
+    #[error("tracing needs Linux on x86-64 or 64-bit ARM")]
+    UnsupportedSystem,
+    /// Somebody above holds a listener already.
+    #[error("noxide runs inside a sandbox or a trace that has the one seccomp listener which the kernel gives")]
+    ListenerTaken,
+    /// The kernel refuses.
+    #[error("the kernel refuses a seccomp filter that tells of calls: {0}")]
+    Refused(String),
+}
+
+impl TraceError {
+    /// What an error of the system call `seccomp` means.
+    pub fn from_errno(number: i32) -> Self {
+        if number == libc::EBUSY {
+            return Self::ListenerTaken;
+        }
+        Self::Refused(std::io::Error::from_raw_os_error(number).to_string())
+    }
+}

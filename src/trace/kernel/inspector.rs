@@ -1,0 +1,379 @@
+//! A call that waits, looked at: which path it means, and what that says of its session.
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use super::path_resolver::{PathResolver, ResolvedPath};
+use super::preload_ring::{PreloadEvent, PreloadRing};
+use super::process::{
+    can_run_without_ring, descriptor_number, descriptor_path, program_name, resolve_open_file_path, resolve_proc_self,
+};
+use super::syscalls::{
+    AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
+};
+use super::system::{Notice, read_process_bytes, read_process_string};
+use crate::trace::SessionAccesses;
+use crate::trace::access_log::{AccessLog, PathChangeKind};
+
+/// How many files of one renamed folder are looked at.
+const MAX_MOVED_FILES: usize = 20_000;
+
+/// How many calls are remembered as seen.
+const MAX_SEEN_ACCESSES: usize = 500_000;
+
+/// A session being looked at.
+#[derive(Debug)]
+pub(super) struct SyscallInspector {
+    /// What it touched so far.
+    pub(super) access_log: AccessLog,
+    path_resolver: PathResolver,
+    seen_accesses: HashSet<u64>,
+    path_buffer: Vec<u8>,
+    /// What its programs note themselves.
+    preload_ring: Option<PreloadRing>,
+    /// Ports that others served before this session could: asked for late, for a kernel takes 14 ms to tell.
+    pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
+}
+
+impl SyscallInspector {
+    /// A session about to begin.
+    pub(super) fn new(ledger: AccessLog, notes: Option<PreloadRing>) -> Self {
+        let (places, services) = (PathResolver::default(), OnceCell::new());
+        Self {
+            access_log: ledger,
+            path_resolver: places,
+            seen_accesses: HashSet::new(),
+            path_buffer: Vec::new(),
+            preload_ring: notes,
+            preexisting_ports: services,
+        }
+    }
+
+    /// What was touched up to now.
+    pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
+        self.drain_preload_ring();
+        self.access_log.collect_accesses()
+    }
+
+    /// Looks at what programs noted since the last call: all of it came before the next one goes on.
+    fn drain_preload_ring(&mut self) {
+        let Some(mut notes) = self.preload_ring.take() else { return };
+        let mut text = std::mem::take(&mut self.path_buffer);
+        while let Some(noted) = notes.next_event(&mut text) {
+            self.access_log.call_count += 1;
+            let path = Path::new(OsStr::from_bytes(&text));
+            match noted {
+                PreloadEvent::Stat { no_follow: of_link } => self.record_stat(path, !of_link, false),
+                PreloadEvent::ReadLink => self.record_stat(path, false, true),
+                PreloadEvent::Open(flags) => self.record_open(0, path, u64::from(flags)),
+            }
+        }
+        (self.path_buffer, self.preload_ring) = (text, Some(notes));
+    }
+
+    /// Whether a call is answered as if the kernel had no io_uring.
+    pub(super) fn should_refuse(notice: &Notice) -> bool {
+        notice.data.arch == AUDIT_ARCH
+            && is_io_uring_setup(notice.data.nr.cast_unsigned())
+            && can_run_without_ring(notice.pid)
+    }
+
+    /// Looks at a call before it goes on.
+    pub(super) fn inspect_call(&mut self, notice: &Notice) {
+        self.drain_preload_ring();
+        self.access_log.call_count += 1;
+        let number = notice.data.nr.cast_unsigned();
+        if notice.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
+            return self.access_log.mark_incomplete("it runs a program for another kind of processor (32-bit)");
+        }
+        let Some(call) = find_syscall(number) else { return };
+        let arguments = &notice.data.args;
+        match call {
+            TracedSyscall::Unsupported(why) => self.access_log.mark_incomplete(&format!("it {why}")),
+            TracedSyscall::Open(at, bits) => {
+                let Some(flags) = self.read_flags(notice, bits) else { return };
+                if let Some(path) = self.read_path(notice, at).and_then(|path| resolve_open_file_path(path, notice.pid))
+                {
+                    self.record_open(notice.pid, &path, flags);
+                }
+            }
+            TracedSyscall::Stat(at, bits) => {
+                let link = has_no_follow(self.read_flags(notice, bits).unwrap_or(0));
+                self.record_stat_call(notice, at, !link, false);
+            }
+            TracedSyscall::ReadLink(at) => self.record_stat_call(notice, at, false, true),
+            TracedSyscall::Execute(at) => self.record_stat_call(notice, at, true, true),
+            TracedSyscall::ListFolder => self.record_listing(notice.pid, arguments[0]),
+            TracedSyscall::MakeFolder(at) | TracedSyscall::SymbolicLink(at) | TracedSyscall::MakeNode(at) => {
+                let Some(path) = self.read_path(notice, at) else { return };
+                let found = self.resolve_path(&path, false);
+                match &found.metadata {
+                    None => {
+                        if call == TracedSyscall::SymbolicLink(at) {
+                            self.invalidate_if_remembered(&found.path);
+                        }
+                        self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+                    }
+                    facts => self.access_log.record_read(&found.path, facts.as_ref()), // it will be told so
+                }
+            }
+            TracedSyscall::Remove(at, _) => self.record_removal(notice, at),
+            TracedSyscall::Rename(from, to, bits) => {
+                self.record_rename(notice, from, to, self.read_flags(notice, bits).unwrap_or(0))
+            }
+            TracedSyscall::Link(from, to, _) => self.record_hard_link(notice, from, to),
+            TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {
+                let Some(path) = self.read_path(notice, at) else { return };
+                let found = self.resolve_path(&path, true);
+                self.record_existing_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+            }
+            TracedSyscall::ChangeOpenMode => {
+                let Some(path) = descriptor_path(notice.pid, arguments[0]) else { return };
+                let found = self.resolve_path(&path, true);
+                self.record_existing_change(notice.pid, &found, PathChangeKind::OpenForWrite);
+            }
+            TracedSyscall::Bind => self.record_bind(notice),
+            TracedSyscall::Connect => self.record_connect(notice),
+        }
+    }
+
+    fn read_flags(&self, notice: &Notice, bits: FlagsArg) -> Option<u64> {
+        let argument = |at: usize| notice.data.args[at];
+        match bits {
+            FlagsArg::Fixed(bits) => Some(bits),
+            FlagsArg::Argument(at) => Some(argument(at) & 0xffff_ffff),
+            FlagsArg::Pointer(at) => {
+                let bytes = read_process_bytes(notice.pid, argument(at), 8).ok()?;
+                Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+            }
+        }
+    }
+
+    /// The absolute path a call means, links not resolved; none for what is no path.
+    fn read_path(&mut self, notice: &Notice, at: PathArg) -> Option<PathBuf> {
+        match read_process_string(notice.pid, notice.data.args[at.path_arg], &mut self.path_buffer) {
+            Ok(true) if !self.path_buffer.is_empty() => {}
+            Ok(_) => return None, // the call will fail, or means an open file
+            Err(error) => {
+                // A bad address makes the call fail; a process that may not be looked into is another matter.
+                if error.raw_os_error() == Some(libc::EPERM) {
+                    self.access_log.mark_incomplete("it runs a program whose memory may not be read");
+                }
+                return None;
+            }
+        }
+        let path = Path::new(OsStr::from_bytes(&self.path_buffer));
+        if path.is_absolute() {
+            return Some(resolve_proc_self(path.to_path_buf(), notice.pid));
+        }
+        let folder = match at.folder_arg.map(|folder| notice.data.args[folder]) {
+            Some(fd) if descriptor_number(fd) != libc::AT_FDCWD => descriptor_path(notice.pid, fd),
+            _ => fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok(),
+        };
+        folder.map(|folder| resolve_proc_self(folder.join(path), notice.pid))
+    }
+
+    /// Whether this was looked at before, in the same way.
+    fn insert_seen(&mut self, how: u64, path: &Path) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (how, path.as_os_str().as_bytes()).hash(&mut hasher);
+        if self.seen_accesses.len() >= MAX_SEEN_ACCESSES {
+            self.seen_accesses.clear();
+        }
+        self.seen_accesses.insert(hasher.finish())
+    }
+
+    pub(super) fn resolve_path(&mut self, path: &Path, follow: bool) -> ResolvedPath {
+        let found = self.path_resolver.resolve(path, follow);
+        for link in &found.links {
+            self.access_log.record_read(link, None);
+        }
+        found
+    }
+
+    /// Finds a path that is not looked at a second time: who gives its name another meaning must be known.
+    fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
+        let found = self.resolve_path(path, follow);
+        self.path_resolver.remember_name(&found.path);
+        found
+    }
+
+    /// What was seen may be something else from now on.
+    fn invalidate_seen(&mut self) {
+        self.path_resolver.clear();
+        self.seen_accesses.clear();
+        if let Some(notes) = &self.preload_ring {
+            notes.start_generation();
+        }
+    }
+
+    /// A link comes or goes: what was seen by this name may be something else from now on.
+    ///
+    /// Only where something was: pytest makes and removes a link for each test's folder.
+    fn invalidate_if_remembered(&mut self, place: &Path) {
+        if self.path_resolver.is_remembered(place) {
+            self.invalidate_seen();
+        }
+    }
+
+    fn record_stat_call(&mut self, notice: &Notice, at: PathArg, follow: bool, opened: bool) {
+        if let Some(path) = self.read_path(notice, at) {
+            self.record_stat(&path, follow, opened);
+        }
+    }
+
+    fn record_stat(&mut self, path: &Path, follow: bool, opened: bool) {
+        let how = u64::from(follow) | u64::from(opened) << 7;
+        if !self.insert_seen(how, path) || !self.access_log.scope.can_be_tracked(path, true) {
+            return;
+        }
+        let found = self.resolve_remembered(path, follow);
+        match &found.metadata {
+            Some(facts) => self.access_log.record_stat(&found.path, Some(facts), opened),
+            None => self.access_log.record_absent(&found.path),
+        }
+    }
+
+    pub(super) fn record_read(&mut self, found: &ResolvedPath) {
+        match &found.metadata {
+            Some(facts) => self.access_log.record_read(&found.path, Some(facts)),
+            None => self.access_log.record_absent(&found.path),
+        }
+    }
+
+    fn record_open(&mut self, process: u32, path: &Path, flags: u64) {
+        let has = |flag: i32| flags & u64::from(flag.cast_unsigned()) == u64::from(flag.cast_unsigned());
+        if has(libc::O_TMPFILE) {
+            return; // without a name, until a link gives it one
+        }
+        let mode = flags & 3;
+        let writes = (mode != 0 || has(libc::O_TRUNC)) && !has(libc::O_PATH);
+        let creates = has(libc::O_CREAT);
+        let reading = !writes && !creates;
+        let how = 2 | mode << 2 | u64::from(writes) << 4 | u64::from(creates) << 5 | u64::from(has(libc::O_TRUNC)) << 6;
+        if !self.insert_seen(how, path) || (reading && !self.access_log.scope.can_be_tracked(path, true)) {
+            return;
+        }
+        let new_only = creates && has(libc::O_EXCL);
+        let found = self.resolve_remembered(path, !has(libc::O_NOFOLLOW) && !new_only);
+        match &found.metadata {
+            None if creates => self.record_change(process, &found, PathChangeKind::OpenForWrite),
+            Some(facts) if facts.is_dir() => {}
+            Some(facts) if writes && !new_only => {
+                if mode != 1 {
+                    self.access_log.record_read(&found.path, Some(facts));
+                }
+                let how = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
+                self.record_existing_change(process, &found, how);
+            }
+            _ => self.record_read(&found),
+        }
+    }
+
+    pub(super) fn record_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
+        self.access_log.record_change(&found.path, found.metadata.as_ref(), how, || program_name(process));
+    }
+
+    /// A change that does nothing where there is no file.
+    fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
+        match &found.metadata {
+            None => self.access_log.record_absent(&found.path),
+            Some(facts) if is_special_file(facts) || facts.is_dir() => {}
+            Some(_) => self.record_change(process, found, how),
+        }
+    }
+
+    fn record_listing(&mut self, process: u32, fd: u64) {
+        let Some(path) = descriptor_path(process, fd) else { return };
+        if self.insert_seen(3, &path) && self.access_log.scope.can_be_tracked(&path, true) {
+            let found = self.resolve_remembered(&path, true);
+            self.access_log.record_listing(&found.path);
+        }
+    }
+
+    fn record_removal(&mut self, notice: &Notice, at: PathArg) {
+        let Some(path) = self.read_path(notice, at) else { return };
+        let found = self.resolve_path(&path, false);
+        match &found.metadata {
+            None => self.access_log.record_absent(&found.path),
+            Some(facts) => {
+                if facts.is_symlink() {
+                    self.invalidate_if_remembered(&found.path);
+                }
+                self.record_change(notice.pid, &found, PathChangeKind::Remove);
+            }
+        }
+    }
+
+    fn record_rename(&mut self, notice: &Notice, from: PathArg, to: PathArg, flags: u64) {
+        let Some(from) = self.read_path(notice, from) else { return };
+        let Some(to) = self.read_path(notice, to) else { return };
+        let (from, to) = (self.resolve_path(&from, false), self.resolve_path(&to, false));
+        let Some(facts) = &from.metadata else { return self.access_log.record_absent(&from.path) };
+        let kinds = [Some(facts), to.metadata.as_ref()];
+        if kinds.iter().flatten().any(|facts| facts.is_dir()) {
+            self.invalidate_seen(); // there may be links in it
+        } else if kinds.iter().flatten().any(|facts| facts.is_symlink()) {
+            self.invalidate_if_remembered(&from.path);
+            self.invalidate_if_remembered(&to.path);
+        }
+        if facts.is_dir() {
+            self.record_moved_files(notice.pid, &from.path, &to.path);
+        }
+        let swaps = flags & u64::from(libc::RENAME_EXCHANGE) != 0;
+        if swaps && to.metadata.as_ref().is_some_and(Metadata::is_dir) {
+            self.record_moved_files(notice.pid, &to.path, &from.path);
+        }
+        self.record_change(notice.pid, &from, if swaps { PathChangeKind::Overwrite } else { PathChangeKind::Remove });
+        self.record_change(notice.pid, &to, PathChangeKind::Overwrite);
+    }
+
+    /// All files of a folder that gets another name.
+    fn record_moved_files(&mut self, process: u32, from: &Path, to: &Path) {
+        let mut count = 0;
+        for entry in walkdir::WalkDir::new(from).min_depth(1).into_iter().flatten() {
+            count += 1;
+            let Ok(rest) = entry.path().strip_prefix(from) else { continue };
+            let new = to.join(rest);
+            self.access_log.record_change(entry.path(), None, PathChangeKind::Remove, || program_name(process));
+            self.access_log.record_change(&new, None, PathChangeKind::Overwrite, || program_name(process));
+            if count >= MAX_MOVED_FILES {
+                return self.access_log.mark_incomplete("it renames a folder with more files than are looked at");
+            }
+        }
+    }
+
+    fn record_hard_link(&mut self, notice: &Notice, from: PathArg, to: PathArg) {
+        // What is linked may have no name (`O_TMPFILE`): then only the new one counts.
+        if let Some(from) = self.read_path(notice, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
+        {
+            let found = self.resolve_path(&from, false);
+            self.record_read(&found);
+            self.access_log.record_hard_link(&found.path, found.metadata.as_ref());
+            if let Some(to) = self.read_path(notice, to) {
+                let named = self.resolve_path(&to, false);
+                self.access_log.record_hard_link(&named.path, found.metadata.as_ref());
+            }
+        }
+        let Some(to) = self.read_path(notice, to) else { return };
+        let to = self.resolve_path(&to, false);
+        match &to.metadata {
+            None => {
+                self.invalidate_if_remembered(&to.path); // what is linked may be a link
+                self.record_change(notice.pid, &to, PathChangeKind::OpenForWrite);
+            }
+            facts => self.access_log.record_read(&to.path, facts.as_ref()),
+        }
+    }
+}
+
+fn is_special_file(facts: &Metadata) -> bool {
+    let kind = facts.file_type();
+    kind.is_char_device() || kind.is_block_device() || kind.is_socket() || kind.is_fifo()
+}

@@ -1,0 +1,266 @@
+//! Notes of calls that only look at files, taken by traced programs themselves (`noter.c`) instead of being stopped at.
+//!
+//! A stop costs two changes of process, some 10 to 17 µs; a note a tenth of one. Programs of one session put notes into
+//! slots of memory they share with noxide; they are read, in order, before any stopped call of that session goes on. So
+//! each is looked at before the session can change a file after it, as if it had been stopped at.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use tempfile::TempDir;
+
+use super::shared_memory::SharedMemory;
+use crate::fs::write_atomic;
+
+/// The library; empty where none could be built.
+const LIBRARY_BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/noter.so"));
+
+// The memory's layout, as `noter.c` has it.
+const SLOT_COUNT: usize = 1024;
+const SLOT_SIZE: usize = 512;
+const SLOTS_OFFSET: usize = 4096;
+const COOKIE_OFFSET: usize = 0;
+const GENERATION_OFFSET: usize = 8;
+const HEAD_OFFSET: usize = 64;
+const TAIL_OFFSET: usize = 128;
+const SLOT_STATE_OFFSET: usize = 0; // in a slot
+const SLOT_LENGTH_OFFSET: usize = 4; // two bytes, and one of the kind
+const SLOT_FLAGS_OFFSET: usize = 8;
+const SLOT_PATH_OFFSET: usize = 12;
+const SLOT_FREE: u32 = 0;
+const SLOT_READY: u32 = 1;
+
+/// How a program looked at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PreloadEvent {
+    /// It asked for a file's facts, of the link itself where there is one and it is `of_link`.
+    Stat {
+        /// Whether a link at the path's end is not followed.
+        no_follow: bool,
+    },
+    /// It read a link.
+    ReadLink,
+    /// It opened it to read, with these flags.
+    Open(u32),
+}
+
+/// The notes of one session.
+#[derive(Debug)]
+pub(super) struct PreloadRing {
+    memory: SharedMemory,
+    cookie: u64,
+    /// The first slot, by number since the beginning, that was not read.
+    tail: u64,
+    /// Slots behind it that were: a program may be stopped in the middle of the one before.
+    consumed: Vec<bool>,
+}
+
+impl PreloadRing {
+    /// No notes yet.
+    ///
+    /// # Errors
+    /// When the system has no memory to share.
+    pub(super) fn new() -> io::Result<Self> {
+        let memory = SharedMemory::new(SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE)?;
+        // A word nobody has in a register by chance; its halves are compared one by one.
+        let cookie = RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1;
+        memory.atomic_u64(COOKIE_OFFSET).store(cookie, Ordering::Relaxed);
+        Ok(Self { memory, cookie, tail: 0, consumed: vec![false; SLOT_COUNT] })
+    }
+
+    /// The word in a call's sixth argument that says that it was noted.
+    pub(super) fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// What a program needs to find the memory: the value of `NOXIDE_NOTES`.
+    pub(super) fn env_value(&self) -> String {
+        format!("{:x}:{}", self.cookie, self.memory.proc_fd_path())
+    }
+
+    /// The next note that was not read; its path goes into `path`.
+    pub(super) fn next_event(&mut self, path: &mut Vec<u8>) -> Option<PreloadEvent> {
+        let head = self.memory.atomic_u64(HEAD_OFFSET).load(Ordering::Acquire).min(self.tail + SLOT_COUNT as u64);
+        for number in self.tail..head {
+            let index = usize::try_from(number % SLOT_COUNT as u64).ok()?;
+            let slot = SLOTS_OFFSET + index * SLOT_SIZE;
+            if self.consumed[index]
+                || self.memory.atomic_u32(slot + SLOT_STATE_OFFSET).load(Ordering::Acquire) != SLOT_READY
+            {
+                continue;
+            }
+            let look = self.read_slot(slot, path);
+            self.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(SLOT_FREE, Ordering::Relaxed);
+            self.consumed[index] = true;
+            self.release_slots(head);
+            if look.is_some() {
+                return look;
+            }
+        }
+        None
+    }
+
+    fn read_slot(&self, slot: usize, path: &mut Vec<u8>) -> Option<PreloadEvent> {
+        let [low, high, kind, _] =
+            self.memory.atomic_u32(slot + SLOT_LENGTH_OFFSET).load(Ordering::Relaxed).to_ne_bytes();
+        let length = usize::from(u16::from_ne_bytes([low, high])).min(SLOT_SIZE - SLOT_PATH_OFFSET);
+        path.clear();
+        path.extend((0..length).map(|at| self.memory.read_byte(slot + SLOT_PATH_OFFSET + at)));
+        match kind {
+            1 | 2 => Some(PreloadEvent::Stat { no_follow: kind == 2 }),
+            3 => Some(PreloadEvent::ReadLink),
+            4 => Some(PreloadEvent::Open(self.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).load(Ordering::Relaxed))),
+            _ => None,
+        }
+    }
+
+    /// Gives back the slots up to the first that was not read.
+    fn release_slots(&mut self, head: u64) {
+        while self.tail < head {
+            let index = usize::try_from(self.tail % SLOT_COUNT as u64).unwrap_or(0);
+            if !std::mem::take(&mut self.consumed[index]) {
+                break;
+            }
+            self.tail += 1;
+        }
+        self.memory.atomic_u64(TAIL_OFFSET).store(self.tail, Ordering::Release);
+    }
+
+    /// What was noted may mean something else from now on, and is noted again.
+    pub(super) fn start_generation(&self) {
+        self.memory.atomic_u32(GENERATION_OFFSET).fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// The library that takes notes, as a file that programs load.
+#[derive(Debug)]
+pub struct PreloadLibrary {
+    path: String,
+    /// Where it lies if not in the folder that was named; it goes with this.
+    _temp_folder: Option<TempDir>,
+}
+
+impl PreloadLibrary {
+    /// The library in `folder`, where it is kept; or, where that has a name that `LD_PRELOAD` cannot take (a list parted
+    /// by blanks and colons), in a temporary folder.
+    ///
+    /// None where there is none for this processor, or where programs may not be loaded from there.
+    pub fn install(folder: &Path) -> Option<Self> {
+        if LIBRARY_BYTES.is_empty() {
+            return None;
+        }
+        fs_err::create_dir_all(folder).ok()?;
+        let folder = fs_err::canonicalize(folder).ok()?;
+        if is_preload_path(&folder) {
+            return Self::write_to_folder(&folder, None);
+        }
+        let elsewhere = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
+        let folder = fs_err::canonicalize(elsewhere.path()).ok().filter(|folder| is_preload_path(folder))?;
+        Self::write_to_folder(&folder, Some(elsewhere))
+    }
+
+    fn write_to_folder(folder: &Path, elsewhere: Option<TempDir>) -> Option<Self> {
+        let path = folder.join(format!("noter-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
+        if fs_err::read(&path).ok().as_deref() != Some(LIBRARY_BYTES) {
+            write_atomic(&path, LIBRARY_BYTES).ok()?;
+        }
+        let refuses = statvfs(&path).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC);
+        let path = path.to_str().filter(|_| !refuses)?.to_owned();
+        Some(Self { path, _temp_folder: elsewhere })
+    }
+
+    /// Its path, for `LD_PRELOAD`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+fn is_preload_path(path: &Path) -> bool {
+    !path.as_os_str().as_encoded_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a slot as a program does, and fills it where `ready` says so.
+    fn put(notes: &PreloadRing, kind: u8, flags: u32, path: &str, ready: bool) -> usize {
+        let number = notes.memory.atomic_u64(HEAD_OFFSET).fetch_add(1, Ordering::AcqRel);
+        let slot = SLOTS_OFFSET + usize::try_from(number % SLOT_COUNT as u64).unwrap() * SLOT_SIZE;
+        let [low, high] = u16::try_from(path.len()).unwrap().to_ne_bytes();
+        notes
+            .memory
+            .atomic_u32(slot + SLOT_LENGTH_OFFSET)
+            .store(u32::from_ne_bytes([low, high, kind, 0]), Ordering::Relaxed);
+        notes.memory.atomic_u32(slot + SLOT_FLAGS_OFFSET).store(flags, Ordering::Relaxed);
+        for (at, bytes) in path.as_bytes().chunks(4).enumerate() {
+            let mut four = [0; 4];
+            four[..bytes.len()].copy_from_slice(bytes);
+            notes
+                .memory
+                .atomic_u32(slot + SLOT_PATH_OFFSET + 4 * at)
+                .store(u32::from_ne_bytes(four), Ordering::Relaxed);
+        }
+        notes.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(u32::from(ready), Ordering::Release);
+        slot
+    }
+
+    fn all(notes: &mut PreloadRing) -> Vec<(PreloadEvent, String)> {
+        let mut path = Vec::new();
+        std::iter::from_fn(|| notes.next_event(&mut path).map(|look| (look, String::from_utf8(path.clone()).unwrap())))
+            .collect()
+    }
+
+    #[test]
+    fn notes_are_read_once_and_in_order() {
+        let mut notes = PreloadRing::new().unwrap();
+        for round in 0..3 {
+            for number in 0..SLOT_COUNT {
+                put(&notes, 1, 0, &format!("/{round}/{number}"), true);
+            }
+            let read = all(&mut notes);
+            assert_eq!((read.len(), read[5].1.as_str()), (SLOT_COUNT, format!("/{round}/5").as_str()));
+            assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), (round + 1) * SLOT_COUNT as u64);
+        }
+        put(&notes, 2, 0, "/link", true);
+        put(&notes, 3, 0, "/link", true);
+        put(&notes, 9, 0, "/what", true);
+        put(&notes, 4, 0o2000, "/file", true);
+        let kinds: Vec<PreloadEvent> = all(&mut notes).into_iter().map(|(look, _)| look).collect();
+        assert_eq!(kinds, [PreloadEvent::Stat { no_follow: true }, PreloadEvent::ReadLink, PreloadEvent::Open(0o2000)]);
+    }
+
+    #[test]
+    fn a_program_stopped_in_the_middle_hides_nothing_after_it() {
+        let mut notes = PreloadRing::new().unwrap();
+        let slot = put(&notes, 1, 0, "/half", false);
+        put(&notes, 1, 0, "/whole", true);
+        assert_eq!(all(&mut notes), [(PreloadEvent::Stat { no_follow: false }, "/whole".to_owned())]);
+        assert_eq!(all(&mut notes), []);
+        assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 0, "its slot is kept for it");
+        notes.memory.atomic_u32(slot + SLOT_STATE_OFFSET).store(SLOT_READY, Ordering::Release);
+        assert_eq!(all(&mut notes)[0].1, "/half");
+        assert_eq!(notes.memory.atomic_u64(TAIL_OFFSET).load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_noter_is_written_once_and_where_it_can_be_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(first) = PreloadLibrary::install(folder.path()) else {
+            assert!(LIBRARY_BYTES.is_empty());
+            return;
+        };
+        fs_err::write(first.path(), "damaged").unwrap();
+        assert_eq!(PreloadLibrary::install(folder.path()).unwrap().path(), first.path());
+        assert_eq!(fs_err::read(first.path()).unwrap(), LIBRARY_BYTES);
+        let elsewhere = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
+        let path = std::path::PathBuf::from(elsewhere.path());
+        assert!(!elsewhere.path().contains(' ') && path.is_file());
+        drop(elsewhere);
+        assert!(!path.exists());
+        assert!(PreloadLibrary::install(Path::new("/proc/nowhere")).is_none());
+    }
+}

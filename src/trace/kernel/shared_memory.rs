@@ -1,0 +1,104 @@
+//! Memory that processes share, reached only through atomics: nothing in it can be trusted to stay as it was read.
+#![allow(unsafe_code)] // this file and `system.rs`; each use says why it is sound
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use libc::c_void;
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+/// Memory behind a descriptor that others can open by [`SharedMemory::proc_fd_path`]; zeros at first.
+#[derive(Debug)]
+pub(super) struct SharedMemory {
+    descriptor: OwnedFd,
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the memory is reached through atomics alone, and nothing about it belongs to the thread that mapped it.
+unsafe impl Send for SharedMemory {}
+
+impl SharedMemory {
+    /// So many bytes of it.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    pub(super) fn new(length: usize) -> io::Result<Self> {
+        let descriptor = memfd_create("noxide-notes", MemfdFlags::CLOEXEC)?;
+        ftruncate(&descriptor, length as u64)?;
+        let both = libc::PROT_READ | libc::PROT_WRITE;
+        let fd = descriptor.as_raw_fd();
+        // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, both, libc::MAP_SHARED, fd, 0) };
+        match NonNull::new(start.cast::<u8>()) {
+            Some(start) if start.as_ptr().cast::<c_void>() != libc::MAP_FAILED => {
+                Ok(Self { descriptor, start, length })
+            }
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// A path by which other processes of this user open it, as long as this one lives.
+    pub(super) fn proc_fd_path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
+    }
+
+    /// The place of a value that is whole in the memory and lies as its type must.
+    fn pointer_at<T>(&self, offset: usize) -> NonNull<T> {
+        assert!(
+            offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.length,
+            "outside the mapping"
+        );
+        // SAFETY: the offset was just found to be inside the mapping, which lives as long as `self`.
+        unsafe { self.start.add(offset) }.cast()
+    }
+
+    /// A word of 64 bits.
+    pub(super) fn atomic_u64(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: mapped and aligned (`at`; a mapping starts at a page), and any bits are a value.
+        unsafe { self.pointer_at::<AtomicU64>(offset).as_ref() }
+    }
+
+    /// A word of 32 bits.
+    pub(super) fn atomic_u32(&self, offset: usize) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { self.pointer_at::<AtomicU32>(offset).as_ref() }
+    }
+
+    /// A byte.
+    pub(super) fn read_byte(&self, offset: usize) -> u8 {
+        // SAFETY: as above.
+        unsafe { self.pointer_at::<AtomicU8>(offset).as_ref() }.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // SAFETY: exactly what was mapped, and no reference into it outlives `self`.
+        let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_see_what_is_written() {
+        let mapping = SharedMemory::new(8192).unwrap();
+        mapping.atomic_u64(64).store(0x0102, Ordering::Relaxed);
+        mapping.atomic_u32(8188).store(7, Ordering::Relaxed);
+        let seen = fs_err::read(mapping.proc_fd_path()).unwrap();
+        assert_eq!((seen.len(), seen[64], seen[65], seen[8188]), (8192, 2, 1, 7));
+        assert_eq!(mapping.read_byte(64), 2);
+        assert!(SharedMemory::new(usize::MAX).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "outside the mapping")]
+    fn nothing_outside_is_reached() {
+        SharedMemory::new(4096).unwrap().atomic_u64(4092);
+    }
+}

@@ -1,0 +1,83 @@
+//! Calls that give a socket an address: which of them are others' business.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+
+use super::inspector::SyscallInspector;
+use super::socket_address::{SocketAddress, is_system_socket, listening_ports};
+use super::system::{Notice, read_process_bytes};
+use crate::trace::access_log::PathChangeKind;
+
+impl SyscallInspector {
+    fn read_socket_address(&self, notice: &Notice) -> Option<SocketAddress> {
+        let most = usize::try_from(notice.data.args[2]).ok()?.min(128);
+        SocketAddress::from_sockaddr(&read_process_bytes(notice.pid, notice.data.args[1], most).ok()?)
+    }
+
+    /// It gives a socket an address.
+    pub(super) fn record_bind(&mut self, notice: &Notice) {
+        match self.read_socket_address(notice) {
+            Some(SocketAddress::Port { port, .. }) => {
+                self.preexisting_ports.get_or_init(listening_ports);
+                if port != 0 {
+                    self.access_log.bound.insert(format!("port {port}"));
+                }
+            }
+            Some(SocketAddress::Abstract(name)) => {
+                self.access_log.bound.insert(format!("abstract socket {name}"));
+            }
+            Some(SocketAddress::Path(path)) => {
+                let Some(path) = self.absolute_socket_path(notice, path) else { return };
+                let found = self.resolve_path(&path, false);
+                self.access_log.bound.insert(format!("socket {}", self.access_log.scope.display_path(&found.path)));
+                match &found.metadata {
+                    None => self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite),
+                    facts => self.access_log.record_read(&found.path, facts.as_ref()),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// It connects a socket to an address.
+    pub(super) fn record_connect(&mut self, notice: &Notice) {
+        match self.read_socket_address(notice) {
+            Some(SocketAddress::Port { loopback: false, .. }) => self.access_log.uses_network = true,
+            // Names are looked up there, and port 0 is how a system asks itself for a route.
+            Some(SocketAddress::Port { port: 0 | 53, .. }) => {}
+            Some(SocketAddress::Port { port, .. }) => {
+                let name = format!("port {port}");
+                if self.preexisting_ports.get_or_init(listening_ports).contains(&port)
+                    && !self.access_log.bound.contains(&name)
+                {
+                    self.access_log.mark_incomplete(&format!("it uses a service on port {port} that ran before it"));
+                }
+                self.access_log.connected.insert(name);
+            }
+            Some(SocketAddress::Abstract(name)) => {
+                self.access_log.connected.insert(format!("abstract socket {name}"));
+            }
+            Some(SocketAddress::Path(path)) => {
+                let Some(path) = self.absolute_socket_path(notice, path) else { return };
+                let found = self.resolve_path(&path, true);
+                let name = format!("socket {}", self.access_log.scope.display_path(&found.path));
+                let there = found.metadata.as_ref().is_some_and(|facts| facts.file_type().is_socket());
+                let own = self.access_log.bound.contains(&name) || is_system_socket(&found.path);
+                // One of its own temporary folder is its own, whatever name it was bound by.
+                if there && !own && self.access_log.scope.can_be_tracked(&found.path, false) {
+                    self.access_log.mark_incomplete(&format!("it uses a service on {name} that ran before it"));
+                    self.access_log.connected.insert(name);
+                }
+                self.record_read(&found);
+            }
+            None => {}
+        }
+    }
+
+    fn absolute_socket_path(&self, notice: &Notice, path: PathBuf) -> Option<PathBuf> {
+        if path.is_absolute() {
+            return Some(path);
+        }
+        Some(fs_err::read_link(format!("/proc/{}/cwd", notice.pid)).ok()?.join(path))
+    }
+}

@@ -1,0 +1,199 @@
+//! The system calls that are looked at: their numbers on this machine's kind of processor, and where their paths are.
+
+use libc::{c_long, c_uint};
+
+/// Where a path of a call is: the argument with its folder's descriptor, if it has one, and the argument with its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PathArg {
+    /// The argument that names the folder a relative path starts from; none for the working folder.
+    pub(super) folder_arg: Option<usize>,
+    /// The argument that points to the path.
+    pub(super) path_arg: usize,
+}
+
+/// Where a number of a call's is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlagsArg {
+    /// In this argument.
+    Argument(usize),
+    /// Always these.
+    Fixed(u64),
+    /// At the address in this argument, as `openat2` has it.
+    Pointer(usize),
+}
+
+/// What a call does, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TracedSyscall {
+    /// Opens a file, by flags.
+    Open(PathArg, FlagsArg),
+    /// Asks for a file's facts; the flags say whether a link itself is meant (`AT_SYMLINK_NOFOLLOW`).
+    Stat(PathArg, FlagsArg),
+    /// Reads a link.
+    ReadLink(PathArg),
+    /// Lists a folder by its descriptor.
+    ListFolder,
+    /// Runs a program.
+    Execute(PathArg),
+    /// Makes a folder.
+    MakeFolder(PathArg),
+    /// Removes a file, or a folder where the flags say `AT_REMOVEDIR`.
+    Remove(PathArg, FlagsArg),
+    /// Gives a file another name; the flags may say that two change places.
+    Rename(PathArg, PathArg, FlagsArg),
+    /// Gives a file one more name.
+    Link(PathArg, PathArg, FlagsArg),
+    /// Makes a symbolic link: its name.
+    SymbolicLink(PathArg),
+    /// Makes a device, a pipe or a socket.
+    MakeNode(PathArg),
+    /// Cuts a file.
+    Truncate(PathArg),
+    /// Changes a file's mode or owner.
+    ChangeMode(PathArg),
+    /// Changes the mode or owner of an open file.
+    ChangeOpenMode,
+    /// Gives a socket an address: pointer and length in arguments 1 and 2.
+    Bind,
+    /// Connects a socket to an address.
+    Connect,
+    /// Does what cannot be followed.
+    Unsupported(&'static str),
+}
+
+const fn path_arg(path: usize) -> PathArg {
+    PathArg { folder_arg: None, path_arg: path }
+}
+
+const fn path_at_arg(folder: usize, path: usize) -> PathArg {
+    PathArg { folder_arg: Some(folder), path_arg: path }
+}
+
+const NO_FOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
+
+/// Calls that every processor has.
+const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
+    (libc::SYS_openat, TracedSyscall::Open(path_at_arg(0, 1), FlagsArg::Argument(2))),
+    (libc::SYS_openat2, TracedSyscall::Open(path_at_arg(0, 1), FlagsArg::Pointer(2))),
+    (libc::SYS_newfstatat, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(3))),
+    (libc::SYS_statx, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(2))),
+    (libc::SYS_faccessat, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Fixed(0))),
+    (libc::SYS_faccessat2, TracedSyscall::Stat(path_at_arg(0, 1), FlagsArg::Argument(3))),
+    (libc::SYS_readlinkat, TracedSyscall::ReadLink(path_at_arg(0, 1))),
+    (libc::SYS_getdents64, TracedSyscall::ListFolder),
+    (libc::SYS_execve, TracedSyscall::Execute(path_arg(0))),
+    (libc::SYS_execveat, TracedSyscall::Execute(path_at_arg(0, 1))),
+    (libc::SYS_mkdirat, TracedSyscall::MakeFolder(path_at_arg(0, 1))),
+    (libc::SYS_unlinkat, TracedSyscall::Remove(path_at_arg(0, 1), FlagsArg::Argument(2))),
+    (libc::SYS_renameat2, TracedSyscall::Rename(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Argument(4))),
+    (libc::SYS_linkat, TracedSyscall::Link(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Argument(4))),
+    (libc::SYS_symlinkat, TracedSyscall::SymbolicLink(path_at_arg(1, 2))),
+    (libc::SYS_mknodat, TracedSyscall::MakeNode(path_at_arg(0, 1))),
+    (libc::SYS_truncate, TracedSyscall::Truncate(path_arg(0))),
+    (libc::SYS_fchmodat, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
+    (FCHMODAT2, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
+    (libc::SYS_fchownat, TracedSyscall::ChangeMode(path_at_arg(0, 1))),
+    (libc::SYS_fchmod, TracedSyscall::ChangeOpenMode),
+    (libc::SYS_fchown, TracedSyscall::ChangeOpenMode),
+    (libc::SYS_bind, TracedSyscall::Bind),
+    (libc::SYS_connect, TracedSyscall::Connect),
+    (libc::SYS_open_by_handle_at, TracedSyscall::Unsupported("opens files by handles instead of paths")),
+    (libc::SYS_io_uring_setup, TracedSyscall::Unsupported("uses io_uring, whose work no filter sees")),
+    (libc::SYS_ptrace, TracedSyscall::Unsupported("steers another process (ptrace)")),
+    (libc::SYS_mount, TracedSyscall::Unsupported("mounts a file system")),
+    (libc::SYS_move_mount, TracedSyscall::Unsupported("mounts a file system")),
+    (libc::SYS_fsmount, TracedSyscall::Unsupported("mounts a file system")),
+    (libc::SYS_open_tree, TracedSyscall::Unsupported("mounts a file system")),
+    (libc::SYS_pivot_root, TracedSyscall::Unsupported("changes its root folder")),
+    (libc::SYS_chroot, TracedSyscall::Unsupported("changes its root folder")),
+    (libc::SYS_setns, TracedSyscall::Unsupported("enters another namespace")),
+    (libc::SYS_pidfd_getfd, TracedSyscall::Unsupported("takes another process's descriptors")),
+];
+
+/// `fchmodat2`, which libc does not name on every processor; the number is the same on all.
+const FCHMODAT2: c_long = 452;
+
+/// Older calls that x86-64 still has.
+#[cfg(target_arch = "x86_64")]
+const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] = &[
+    (libc::SYS_open, TracedSyscall::Open(path_arg(0), FlagsArg::Argument(1))),
+    (libc::SYS_creat, TracedSyscall::Open(path_arg(0), FlagsArg::Fixed(CREAT_FLAGS))),
+    (libc::SYS_stat, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(0))),
+    (libc::SYS_lstat, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(NO_FOLLOW))),
+    (libc::SYS_access, TracedSyscall::Stat(path_arg(0), FlagsArg::Fixed(0))),
+    (libc::SYS_readlink, TracedSyscall::ReadLink(path_arg(0))),
+    (libc::SYS_getdents, TracedSyscall::ListFolder),
+    (libc::SYS_mkdir, TracedSyscall::MakeFolder(path_arg(0))),
+    (libc::SYS_rmdir, TracedSyscall::Remove(path_arg(0), FlagsArg::Fixed(libc::AT_REMOVEDIR as u64))),
+    (libc::SYS_unlink, TracedSyscall::Remove(path_arg(0), FlagsArg::Fixed(0))),
+    (libc::SYS_rename, TracedSyscall::Rename(path_arg(0), path_arg(1), FlagsArg::Fixed(0))),
+    (libc::SYS_renameat, TracedSyscall::Rename(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Fixed(0))),
+    (libc::SYS_link, TracedSyscall::Link(path_arg(0), path_arg(1), FlagsArg::Fixed(0))),
+    (libc::SYS_symlink, TracedSyscall::SymbolicLink(path_arg(1))),
+    (libc::SYS_mknod, TracedSyscall::MakeNode(path_arg(0))),
+    (libc::SYS_chmod, TracedSyscall::ChangeMode(path_arg(0))),
+    (libc::SYS_chown, TracedSyscall::ChangeMode(path_arg(0))),
+    (libc::SYS_lchown, TracedSyscall::ChangeMode(path_arg(0))),
+];
+
+/// `renameat`, the only older call that 64-bit ARM kept.
+#[cfg(target_arch = "aarch64")]
+const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] =
+    &[(libc::SYS_renameat, TracedSyscall::Rename(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Fixed(0)))];
+
+#[cfg(target_arch = "x86_64")]
+const CREAT_FLAGS: u64 = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
+
+/// The kernel's word for this machine's kind of processor, as a filter sees it.
+#[cfg(target_arch = "x86_64")]
+pub(super) const AUDIT_ARCH: u32 = 0xc000_003e;
+/// The kernel's word for this machine's kind of processor, as a filter sees it.
+#[cfg(target_arch = "aarch64")]
+pub(super) const AUDIT_ARCH: u32 = 0xc000_00b7;
+
+/// What marks a call of x86-64's 32-bit pointers (x32); other processors have no such calls.
+pub(super) const X32_SYSCALL_BIT: u32 = 0x4000_0000;
+
+/// Where a call's flags say by `AT_EMPTY_PATH` that it means an open file, which needs no look.
+pub(super) const EMPTY_PATH_FLAG_ARGS: &[(c_long, usize)] = &[(libc::SYS_newfstatat, 3), (libc::SYS_statx, 2)];
+
+/// All calls that are looked at, with their numbers.
+pub(super) fn traced_syscalls() -> impl Iterator<Item = (c_uint, TracedSyscall)> {
+    COMMON_SYSCALLS
+        .iter()
+        .chain(ARCH_SYSCALLS)
+        .filter_map(|(number, call)| Some((c_uint::try_from(*number).ok()?, *call)))
+}
+
+/// The call of a number.
+pub(super) fn find_syscall(number: u32) -> Option<TracedSyscall> {
+    traced_syscalls().find(|(known, _)| *known == number).map(|(_, call)| call)
+}
+
+/// Whether a call asks for an io_uring.
+pub(super) fn is_io_uring_setup(number: u32) -> bool {
+    i64::from(number) == libc::SYS_io_uring_setup
+}
+
+/// Whether flags of a stat-like call mean a link itself.
+pub(super) fn has_no_follow(flags: u64) -> bool {
+    flags & NO_FOLLOW != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_number_once() {
+        let numbers: Vec<u32> = traced_syscalls().map(|(number, _)| number).collect();
+        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+        assert_eq!(
+            find_syscall(u32::try_from(libc::SYS_openat).unwrap()),
+            Some(TracedSyscall::Open(path_at_arg(0, 1), FlagsArg::Argument(2)))
+        );
+        assert_eq!(find_syscall(9_999), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! What stands at a path, in a form that can be compared: contents by digest, not by time.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Files larger than this are compared by size and time: hashing them would hold a session up.
+const MAX_HASHED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PathState {
+    /// Nothing.
+    Absent,
+    /// A folder.
+    Folder,
+    /// A file: a digest of its content and of whether it may be run.
+    File(String),
+    /// A symbolic link and what it says.
+    Link(PathBuf),
+    /// A device, a pipe or a socket.
+    Other,
+}
+
+impl PathState {
+    /// What stands at a path now, links not followed. A file that cannot be read counts as changed by its times.
+    pub(super) fn from_path(path: &Path) -> Self {
+        let Ok(facts) = fs_err::symlink_metadata(path) else { return Self::Absent };
+        let kind = facts.file_type();
+        if kind.is_dir() {
+            Self::Folder
+        } else if kind.is_symlink() {
+            Self::Link(fs_err::read_link(path).unwrap_or_default())
+        } else if kind.is_file() {
+            Self::File(hash_file(path, &facts))
+        } else {
+            Self::Other
+        }
+    }
+
+    /// The digest of a file.
+    pub(super) fn file_digest(&self) -> Option<&str> {
+        match self {
+            Self::File(digest) => Some(digest),
+            _ => None,
+        }
+    }
+}
+
+fn hash_file(path: &Path, facts: &Metadata) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(facts.permissions().mode() & 0o111 != 0)]);
+    let hashed = facts.len() <= MAX_HASHED_BYTES
+        && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
+    if !hashed {
+        let times = (facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino());
+        hasher.update(format!("{times:?}").as_bytes());
+    }
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_are_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert_eq!(PathState::from_path(&path), PathState::Absent);
+        fs_err::write(&path, "one").unwrap();
+        let first = PathState::from_path(&path);
+        fs_err::remove_file(&path).unwrap();
+        fs_err::write(&path, "one").unwrap();
+        assert_eq!(PathState::from_path(&path), first);
+        fs_err::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_ne!(PathState::from_path(&path), first);
+        assert_eq!(first.file_digest().map(str::len), Some(32));
+        std::os::unix::fs::symlink("file", folder.path().join("link")).unwrap();
+        assert_eq!(PathState::from_path(&folder.path().join("link")), PathState::Link("file".into()));
+        assert_eq!(PathState::from_path(folder.path()), PathState::Folder);
+        assert_eq!(PathState::from_path(Path::new("/dev/null")), PathState::Other);
+        // Too large to be read: its size and times stand for it.
+        let large = File::create(folder.path().join("large")).unwrap();
+        large.set_len(MAX_HASHED_BYTES + 1).unwrap();
+        let before = PathState::from_path(&folder.path().join("large"));
+        large.set_len(MAX_HASHED_BYTES + 2).unwrap();
+        assert_ne!(PathState::from_path(&folder.path().join("large")), before);
+    }
+}
