@@ -10,11 +10,11 @@ use super::finding::Finding;
 /// Known findings as kept on disk: each with how often it stands there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Baseline {
+pub(crate) struct Baseline {
     /// Version of the form.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Fingerprint (rule, file, text) and count.
-    pub findings: BTreeMap<String, usize>,
+    pub(crate) findings: BTreeMap<String, usize>,
 }
 
 /// Why a baseline cannot be used.
@@ -35,7 +35,7 @@ pub enum BaselineError {
 
 impl Baseline {
     /// The baseline of these findings.
-    pub fn from_findings(findings: &[Finding]) -> Self {
+    pub(crate) fn from_findings(findings: &[Finding]) -> Self {
         let mut counts = BTreeMap::new();
         for finding in findings {
             *counts.entry(finding.fingerprint()).or_insert(0) += 1;
@@ -44,7 +44,7 @@ impl Baseline {
     }
 
     /// Reads a baseline.
-    pub fn read(path: &Path) -> Result<Self, BaselineError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
         let form = |why: String| BaselineError::Invalid { path: path.to_owned(), reason: why };
         let text = fs_err::read_to_string(path)?;
         let baseline: Self = serde_json::from_str(&text).map_err(|error| form(error.to_string()))?;
@@ -52,12 +52,12 @@ impl Baseline {
     }
 
     /// Its text on disk.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
     }
 
     /// The findings that are new, and how many were known.
-    pub fn remove_known(mut self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
+    pub(crate) fn remove_known(mut self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
         let all = findings.len();
         let fresh: Vec<Finding> = findings
             .into_iter()

@@ -1,7 +1,7 @@
 //! What a cache key is made of.
 
 /// The files that a key's `hashFiles(…)` name.
-pub fn extract_hashed_files(key: &str) -> Vec<String> {
+pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
     let mut files = Vec::new();
     let mut rest = key;
     while let Some((_, after)) = rest.split_once("hashFiles(") {
@@ -13,7 +13,7 @@ pub fn extract_hashed_files(key: &str) -> Vec<String> {
 }
 
 /// A key without its `hashFiles(…)`, in lower case: what it says beside the files.
-pub fn strip_hash_files(key: &str) -> String {
+pub(crate) fn strip_hash_files(key: &str) -> String {
     let mut text = String::new();
     let mut rest = key;
     while let Some((before, after)) = rest.split_once("hashFiles(") {
@@ -25,24 +25,24 @@ pub fn strip_hash_files(key: &str) -> String {
 }
 
 /// Whether a key, as stated, tells operating systems apart.
-pub fn has_os_part(stated: &str) -> bool {
+pub(crate) fn has_os_part(stated: &str) -> bool {
     ["runner.os", "os }}", "runner_os", "linux", "ubuntu", "debian", "macos", "windows", "platform"]
         .iter()
         .any(|part| stated.contains(part))
 }
 
 /// Whether a key, as stated, tells processors apart.
-pub fn has_arch_part(stated: &str) -> bool {
+pub(crate) fn has_arch_part(stated: &str) -> bool {
     ["arch", "x64", "x86", "arm64", "aarch64"].iter().any(|part| stated.contains(part))
 }
 
 /// Whether a key, as stated, tells interpreters apart.
-pub fn has_python_part(stated: &str) -> bool {
+pub(crate) fn has_python_part(stated: &str) -> bool {
     ["python", "py3", "-py", "matrix.py", "cp3"].iter().any(|part| stated.contains(part))
 }
 
 /// Whether a key, as stated, tells versions of uv apart.
-pub fn has_uv_version_part(stated: &str) -> bool {
+pub(crate) fn has_uv_version_part(stated: &str) -> bool {
     ["uv_version", "uv-version", "uv0", "uv1", "uv-0", "uv-1"].iter().any(|part| stated.contains(part))
 }
 

@@ -18,7 +18,7 @@ pub enum Dialect {
 
 impl Dialect {
     /// The dialect of the folder a file lies in.
-    pub fn from_path(path: &str) -> Option<Self> {
+    pub(crate) fn from_path(path: &str) -> Option<Self> {
         path.split('/').find_map(|part| match part {
             ".forgejo" => Some(Self::Forgejo),
             ".gitea" => Some(Self::Gitea),
@@ -28,7 +28,7 @@ impl Dialect {
     }
 
     /// Its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Github => "github",
             Self::Forgejo => "forgejo",
@@ -37,7 +37,7 @@ impl Dialect {
     }
 
     /// Where the default of its `uses:` points, for absolute ones.
-    pub fn default_action_host(self) -> &'static str {
+    pub(crate) fn default_action_host(self) -> &'static str {
         match self {
             Self::Forgejo => "https://data.forgejo.org",
             Self::Github | Self::Gitea => "https://github.com",

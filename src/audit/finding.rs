@@ -45,7 +45,7 @@ pub enum Persona {
 
 impl Severity {
     /// All of them, the mildest first.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
+    pub(crate) const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -60,7 +60,7 @@ impl Severity {
 
 impl Confidence {
     /// Its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
             Self::Medium => "medium",
@@ -71,7 +71,7 @@ impl Confidence {
 
 impl Persona {
     /// Its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Regular => "regular",
             Self::Pedantic => "pedantic",
@@ -108,7 +108,7 @@ impl FindingLocation {
     }
 
     /// Where it ends.
-    pub fn end_position(&self) -> Position {
+    pub(crate) fn end_position(&self) -> Position {
         self.source.position_at(self.span.end)
     }
 }
@@ -149,14 +149,14 @@ pub struct Finding {
 
 impl Finding {
     /// A name that stays when lines move: rule, file and the text found.
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let text = self.location.source.slice(self.location.span);
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         format!("{}:{}:{}", self.rule.id, self.location.source.path, text)
     }
 
     /// The order findings are shown in: by file and place, then rule.
-    pub fn sort_key(&self) -> (String, usize, &'static str, usize) {
+    pub(crate) fn sort_key(&self) -> (String, usize, &'static str, usize) {
         (self.location.source.path.clone(), self.location.span.start, self.rule.id, self.location.span.end)
     }
 }

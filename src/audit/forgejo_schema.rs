@@ -94,7 +94,7 @@ const PULL_REQUEST_KEYS: &[&str] =
     &["branches", "branches-ignore", "paths", "paths-ignore", "tags", "tags-ignore", "types"];
 
 /// Checks a workflow of Forgejo.
-pub fn validate_workflow(workflow: &Workflow) -> Vec<SchemaError> {
+pub(crate) fn validate_workflow(workflow: &Workflow) -> Vec<SchemaError> {
     let mut checker = SchemaChecker { errors: Vec::new() };
     if workflow.kind == WorkflowFileKind::Workflow {
         checker.check_workflow(&workflow.root);
@@ -221,7 +221,7 @@ impl SchemaChecker {
                     self.add_error(key.span, "merge keys (`<<`) are not understood: write the keys out".to_owned());
                 }
                 Some(name) if !allowed.contains(&name) => {
-                    self.add_error(key.span, unknown_key_message(name, allowed, what))
+                    self.add_error(key.span, unknown_key_message(name, allowed, what));
                 }
                 _ => {}
             }

@@ -5,7 +5,7 @@ use super::finding::Finding;
 const IGNORE_MARKER: &str = "noxide: ignore";
 
 /// Whether a comment at the finding's place passes it over.
-pub fn is_ignored_by_comment(finding: &Finding) -> bool {
+pub(crate) fn is_ignored_by_comment(finding: &Finding) -> bool {
     let source = &finding.location.source;
     let first = source.line_index(finding.location.span.start);
     if has_ignore_comment(source.line_text(first), finding) {

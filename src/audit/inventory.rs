@@ -23,13 +23,13 @@ pub struct Inventory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NoxfileSessionRow {
     /// Its name.
-    pub session: String,
+    pub(crate) session: String,
     /// Its line.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What it installs.
-    pub installs: Vec<String>,
+    pub(crate) installs: Vec<String>,
     /// The jobs that run it: file and name.
-    pub jobs: Vec<(String, String)>,
+    pub(crate) jobs: Vec<(String, String)>,
 }
 
 /// A workflow.
@@ -51,21 +51,21 @@ pub struct WorkflowRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JobRow {
     /// Its name.
-    pub job: String,
+    pub(crate) job: String,
     /// Its line.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What installs Python packages.
-    pub installs: Vec<InstallRow>,
+    pub(crate) installs: Vec<InstallRow>,
     /// Its caches.
-    pub caches: Vec<CacheRow>,
+    pub(crate) caches: Vec<CacheRow>,
     /// Its sessions.
-    pub sessions: Vec<JobSessionRow>,
+    pub(crate) sessions: Vec<JobSessionRow>,
     /// Sessions that run one after another and need not.
-    pub sequential: Vec<String>,
+    pub(crate) sequential: Vec<String>,
     /// How long its sessions take, in milliseconds, where all have been measured; its preparation not counted.
-    pub milliseconds: Option<u64>,
+    pub(crate) milliseconds: Option<u64>,
     /// What it waits for.
-    pub needs: Vec<String>,
+    pub(crate) needs: Vec<String>,
 }
 
 /// A step that installs.
@@ -81,13 +81,13 @@ pub struct InstallRow {
 
 /// A session in a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct JobSessionRow {
+pub(crate) struct JobSessionRow {
     /// Its line.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its name.
-    pub session: String,
+    pub(crate) session: String,
     /// Its usual time, in milliseconds, where noxide has run it here.
-    pub milliseconds: Option<u64>,
+    pub(crate) milliseconds: Option<u64>,
 }
 
 /// A cache.

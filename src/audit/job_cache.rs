@@ -37,24 +37,24 @@ pub struct JobCache {
 
 impl JobCache {
     /// Whether a path keeps environments (`.nox`, `.venv`, `.tox`).
-    pub fn has_environment_path(&self) -> bool {
+    pub(crate) fn has_environment_path(&self) -> bool {
         self.paths.iter().any(|path| {
             path.value.trim_end_matches('/').rsplit('/').any(|part| matches!(part, ".nox" | ".venv" | "venv" | ".tox"))
         })
     }
 
     /// Whether a path keeps uv's downloads.
-    pub fn has_uv_path(&self) -> bool {
+    pub(crate) fn has_uv_path(&self) -> bool {
         self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| is_uv_cache_path(&path.value))
     }
 
     /// Whether a path keeps pip's downloads.
-    pub fn has_pip_path(&self) -> bool {
+    pub(crate) fn has_pip_path(&self) -> bool {
         self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| path.value.contains("pip"))
     }
 
     /// Whether it keeps anything of Python's.
-    pub fn has_python_content(&self) -> bool {
+    pub(crate) fn has_python_content(&self) -> bool {
         !matches!(self.kind, JobCacheKind::ActionsCache)
             || self.has_environment_path()
             || self.has_uv_path()
@@ -64,7 +64,7 @@ impl JobCache {
 }
 
 /// Whether a path is a cache of uv.
-pub fn is_uv_cache_path(path: &str) -> bool {
+pub(crate) fn is_uv_cache_path(path: &str) -> bool {
     path.split('/').any(|part| part == "uv" || part.contains("uv-cache") || part.contains("uv_cache"))
 }
 

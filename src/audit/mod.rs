@@ -1,14 +1,14 @@
 //! Workflows looked at and mended: where they lose time, and where they lie.
 
 pub mod baseline;
-pub mod cache_key;
+pub(crate) mod cache_key;
 pub mod dialect;
 pub mod finding;
 pub mod fix;
 pub mod fix_plan;
-pub mod fixes;
+pub(crate) mod fixes;
 pub mod forgejo_schema;
-pub mod ignore_comments;
+pub(crate) mod ignore_comments;
 pub mod inventory;
 mod inventory_markdown;
 mod inventory_text;
@@ -18,13 +18,13 @@ pub mod noxfile_model;
 pub mod options;
 pub mod project;
 pub mod project_files;
-pub mod rule;
+pub(crate) mod rule;
 pub mod rule_docs;
 pub mod rule_runner;
-pub mod rules;
-pub mod session_order;
+pub(crate) mod rules;
+pub(crate) mod session_order;
 pub mod shell;
 pub mod source;
-pub mod starter_workflow;
+pub(crate) mod starter_workflow;
 pub mod workflow;
 pub mod yaml;

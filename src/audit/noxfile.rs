@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::noxfile_model::{AstRange, NoxfileModel};
-pub use super::noxfile_model::{
-    CoverageThreshold, CpuCountFunction, EnvAssignment, NoxOption, NoxfileSession, SessionAction, SessionStatement,
-};
+pub(crate) use super::noxfile_model::{CoverageThreshold, CpuCountFunction, EnvAssignment, NoxOption};
+pub use super::noxfile_model::{NoxfileSession, SessionAction, SessionStatement};
 use super::source::{SharedSource, SourceFile, Span};
 use crate::project::NoxfileManifest;
 
@@ -38,7 +37,7 @@ impl Noxfile {
 
     /// Takes from nox itself what it knows better: which sessions are default, their tags, backend and reuse.
     #[must_use]
-    pub fn with_manifest(mut self, manifest: &NoxfileManifest) -> Self {
+    pub(crate) fn with_manifest(mut self, manifest: &NoxfileManifest) -> Self {
         self.nox_version = Some(manifest.nox.clone());
         for session in &mut self.model.sessions {
             let Some(known) = manifest.sessions.iter().find(|known| known.base == session.name) else { continue };
@@ -52,7 +51,7 @@ impl Noxfile {
 
     /// The same noxfile with another text; none where that is no Python.
     #[must_use]
-    pub fn reparse(&self, source: &SharedSource) -> Option<Self> {
+    pub(crate) fn reparse(&self, source: &SharedSource) -> Option<Self> {
         let mut facts = ["python3", "python"].iter().find_map(|python| run_reader_script(python, &source.text))?;
         // What nox itself knew better stays so.
         for session in &mut facts.sessions {
@@ -67,7 +66,7 @@ impl Noxfile {
     }
 
     /// The sessions that do something else in another text of the file.
-    pub fn changed_sessions(&self, other: &Self) -> Vec<String> {
+    pub(crate) fn changed_sessions(&self, other: &Self) -> Vec<String> {
         let told = |session: &NoxfileSession| {
             let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
             (session.name.clone(), session.requires.clone(), texts)
@@ -80,22 +79,22 @@ impl Noxfile {
     }
 
     /// Where a statement stands.
-    pub fn statement_span(&self, statement: &SessionStatement) -> Span {
+    pub(crate) fn statement_span(&self, statement: &SessionStatement) -> Span {
         self.range_to_span(statement.place)
     }
 
     /// Where an argument stands.
-    pub fn argument_span(&self, (_, place): &(String, AstRange)) -> Span {
+    pub(crate) fn argument_span(&self, (_, place): &(String, AstRange)) -> Span {
         self.range_to_span(*place)
     }
 
     /// All sessions in the file's order.
-    pub fn sessions(&self) -> &[NoxfileSession] {
+    pub(crate) fn sessions(&self) -> &[NoxfileSession] {
         &self.model.sessions
     }
 
     /// A session by a name as people type it: `tests`, `tests-3.12`, `tests(db='pg')`.
-    pub fn find_session(&self, name: &str) -> Option<&NoxfileSession> {
+    pub(crate) fn find_session(&self, name: &str) -> Option<&NoxfileSession> {
         let exact = |name: &str| self.model.sessions.iter().find(|session| session.name == name);
         let base = name.split('(').next().unwrap_or(name);
         exact(name).or_else(|| exact(base)).or_else(|| {
@@ -106,7 +105,7 @@ impl Noxfile {
     }
 
     /// The sessions that run when none is named.
-    pub fn default_sessions(&self) -> Vec<&NoxfileSession> {
+    pub(crate) fn default_sessions(&self) -> Vec<&NoxfileSession> {
         match self.find_option("sessions") {
             Some(option) if !option.values.is_empty() => {
                 option.values.iter().filter_map(|name| self.find_session(name)).collect()
@@ -116,27 +115,27 @@ impl Noxfile {
     }
 
     /// An option of nox by its name.
-    pub fn find_option(&self, name: &str) -> Option<&NoxOption> {
+    pub(crate) fn find_option(&self, name: &str) -> Option<&NoxOption> {
         self.model.options.iter().rfind(|option| option.name == name)
     }
 
     /// A variable the file sets for all sessions.
-    pub fn find_env_assignment(&self, name: &str) -> Option<&EnvAssignment> {
+    pub(crate) fn find_env_assignment(&self, name: &str) -> Option<&EnvAssignment> {
         self.model.variables.iter().rfind(|variable| variable.name == name)
     }
 
     /// Coverage thresholds.
-    pub fn coverage_thresholds(&self) -> &[CoverageThreshold] {
+    pub(crate) fn coverage_thresholds(&self) -> &[CoverageThreshold] {
         &self.model.thresholds
     }
 
     /// Functions that count CPUs.
-    pub fn cpu_count_functions(&self) -> &[CpuCountFunction] {
+    pub(crate) fn cpu_count_functions(&self) -> &[CpuCountFunction] {
         &self.model.workers
     }
 
     /// Whether environments are meant to be used again, and where that is said.
-    pub fn venv_reuse_span(&self) -> Option<Span> {
+    pub(crate) fn venv_reuse_span(&self) -> Option<Span> {
         let said = ["reuse_existing_virtualenvs", "reuse_venv"].iter().find_map(|name| {
             self.find_option(name).filter(|option| matches!(option.value.as_str(), "True" | "yes" | "always"))
         });
@@ -147,7 +146,7 @@ impl Noxfile {
     }
 
     /// Whether uv makes the environments, by option or in every session.
-    pub fn has_uv_backend(&self) -> bool {
+    pub(crate) fn has_uv_backend(&self) -> bool {
         self.find_option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))
             || self.model.sessions.iter().all(|session| {
                 session.backend.as_deref().is_some_and(|backend| backend.contains("uv") || backend == "none")
@@ -159,32 +158,27 @@ impl Noxfile {
     }
 
     /// Where a threshold stands.
-    pub fn threshold_span(&self, threshold: &CoverageThreshold) -> Span {
+    pub(crate) fn threshold_span(&self, threshold: &CoverageThreshold) -> Span {
         self.range_to_span(threshold.place)
     }
 
     /// Where a variable is set.
-    pub fn env_assignment_span(&self, variable: &EnvAssignment) -> Span {
+    pub(crate) fn env_assignment_span(&self, variable: &EnvAssignment) -> Span {
         self.range_to_span(variable.place)
     }
 
     /// Where a counting function stands.
-    pub fn cpu_count_span(&self, workers: &CpuCountFunction) -> Span {
+    pub(crate) fn cpu_count_span(&self, workers: &CpuCountFunction) -> Span {
         self.range_to_span(workers.place)
     }
 
     /// Where a session is decorated.
-    pub fn session_span(&self, session: &NoxfileSession) -> Span {
+    pub(crate) fn session_span(&self, session: &NoxfileSession) -> Span {
         self.range_to_span(session.place)
     }
 
-    /// Where one of its actions stands.
-    pub fn action_span(&self, action: &SessionAction) -> Span {
-        self.range_to_span(action.place)
-    }
-
     /// The sessions that call a counting function.
-    pub fn sessions_calling(&self, workers: &CpuCountFunction) -> Vec<&NoxfileSession> {
+    pub(crate) fn sessions_calling(&self, workers: &CpuCountFunction) -> Vec<&NoxfileSession> {
         let calls = |session: &&NoxfileSession| {
             workers.used.iter().any(|line| (session.body[0]..=session.body[1]).contains(line))
         };
@@ -194,7 +188,7 @@ impl Noxfile {
 
 impl NoxfileSession {
     /// What it installs, as one comparable list; throw-away folders are left out.
-    pub fn installed_packages(&self) -> Vec<String> {
+    pub(crate) fn installed_packages(&self) -> Vec<String> {
         let installing = |action: &&SessionAction| action.kind.contains("install");
         let words = self.steps.iter().filter(installing).flat_map(|action| action.args.iter());
         let mut all: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
@@ -204,7 +198,7 @@ impl NoxfileSession {
     }
 
     /// The commands it runs.
-    pub fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
+    pub(crate) fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
         self.steps.iter().filter(|action| matches!(action.kind.as_str(), "run" | "run_always"))
     }
 }
@@ -253,10 +247,6 @@ pub(super) mod tests {
             tests.posargs && !tests.default && tests.installed_packages() == [".[t]"] && tests.requires == ["lint"]
         );
         assert_eq!(tests.run_actions().next().unwrap().accepts, ["0", "5"]);
-        assert_eq!(
-            file.source.slice(file.action_span(tests.run_actions().next().unwrap())).lines().next(),
-            Some("s.run('pytest', *s.posargs, str(count()), success_codes=[0, 5])")
-        );
         assert!(
             file.find_session("t(db='x')").is_some()
                 && file.find_session("t-x").is_none()

@@ -16,43 +16,39 @@ pub(super) type AstRange = [usize; 4];
 
 /// `nox.options.<name> = …`.
 #[derive(Clone, Debug, Deserialize)]
-pub struct NoxOption {
+pub(crate) struct NoxOption {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its value as text.
-    pub value: String,
+    pub(crate) value: String,
     /// Its values where it is a list.
-    pub values: Vec<String>,
+    pub(crate) values: Vec<String>,
     pub(super) place: AstRange,
 }
 
 /// An environment variable that the noxfile sets for all sessions.
 #[derive(Clone, Debug, Deserialize)]
-pub struct EnvAssignment {
+pub(crate) struct EnvAssignment {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its value.
-    pub value: String,
+    pub(crate) value: String,
     pub(super) place: AstRange,
 }
 
 /// A coverage threshold.
 #[derive(Clone, Debug, Deserialize)]
-pub struct CoverageThreshold {
-    /// Its name.
-    pub name: String,
+pub(crate) struct CoverageThreshold {
     /// Its value.
-    pub value: f64,
+    pub(crate) value: f64,
     pub(super) place: AstRange,
 }
 
 /// A function that takes the machine's CPU count for its workers.
 #[derive(Clone, Debug, Deserialize)]
-pub struct CpuCountFunction {
-    /// Its name.
-    pub function: String,
+pub(crate) struct CpuCountFunction {
     /// The variable that overrides it.
-    pub variable: Option<String>,
+    pub(crate) variable: Option<String>,
     pub(super) place: AstRange,
     pub(super) used: Vec<usize>,
 }
@@ -61,11 +57,11 @@ pub struct CpuCountFunction {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct SessionAction {
     /// The method's name.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Its arguments as text.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// Exit codes taken as success, where given.
-    pub accepts: Vec<String>,
+    pub(crate) accepts: Vec<String>,
     pub(super) place: AstRange,
 }
 

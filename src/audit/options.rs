@@ -30,25 +30,25 @@ pub struct AuditOptions {
 pub struct RuleSettings {
     /// Whether it looks at all.
     #[serde(default)]
-    pub disable: bool,
+    pub(crate) disable: bool,
     /// Another severity.
     #[serde(default)]
-    pub severity: Option<Severity>,
+    pub(crate) severity: Option<Severity>,
     /// Another persona: `regular` for a pedantic rule that is wanted.
     #[serde(default)]
-    pub persona: Option<Persona>,
+    pub(crate) persona: Option<Persona>,
     /// Places to pass over: `ci.yml`, `ci.yml:12`, with or without folders.
     #[serde(default)]
-    pub ignore: Vec<String>,
+    pub(crate) ignore: Vec<String>,
 }
 
 /// A forge's version, as far as rules ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForgeVersion {
     /// Before the first dot.
-    pub major: u32,
+    pub(crate) major: u32,
     /// After it.
-    pub minor: u32,
+    pub(crate) minor: u32,
 }
 
 impl std::str::FromStr for ForgeVersion {
@@ -66,12 +66,12 @@ impl std::str::FromStr for ForgeVersion {
 
 impl AuditOptions {
     /// The settings of a rule, by its id or its name.
-    pub fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
+    pub(crate) fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
         self.rules.get(id).or_else(|| self.rules.get(name))
     }
 
     /// Whether the forge is known to be at least that version.
-    pub fn is_forge_at_least(&self, major: u32, minor: u32) -> bool {
+    pub(crate) fn is_forge_at_least(&self, major: u32, minor: u32) -> bool {
         self.forge_version.is_some_and(|version| version >= ForgeVersion { major, minor })
     }
 }

@@ -38,15 +38,15 @@ pub struct AuditProject {
 #[derive(Clone, Debug, Default)]
 pub struct JobAnalysis {
     /// Its calls of nox.
-    pub nox_calls: Vec<JobNoxCall>,
+    pub(crate) nox_calls: Vec<JobNoxCall>,
     /// The names of all its sessions, each once, in order.
-    pub session_names: Vec<String>,
+    pub(crate) session_names: Vec<String>,
     /// Its installations of Python packages.
-    pub installs: Vec<JobInstall>,
+    pub(crate) installs: Vec<JobInstall>,
     /// Its caches.
-    pub caches: Vec<JobCache>,
+    pub(crate) caches: Vec<JobCache>,
     /// What it downloads beside packages: step, what, place.
-    pub network_fetches: Vec<(usize, NetworkFetch, Span)>,
+    pub(crate) network_fetches: Vec<(usize, NetworkFetch, Span)>,
 }
 
 /// A call of nox in a step.
@@ -222,7 +222,7 @@ impl AuditProject {
 
     /// The same project with the texts of some files replaced.
     #[must_use]
-    pub fn with_sources(&self, new: &[SharedSource]) -> Self {
+    pub(crate) fn with_sources(&self, new: &[SharedSource]) -> Self {
         let all = self
             .workflows
             .iter()
@@ -238,7 +238,7 @@ impl AuditProject {
     }
 
     /// Whether a step uses an action of the project's own that is not among what was read.
-    pub fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
+    pub(crate) fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
         let local = step.uses.as_ref().filter(|_| step.action.as_ref().is_some_and(|action| action.is_local));
         local.is_some_and(|uses| {
             let folder = uses.value.trim_start_matches("./").trim_end_matches('/');
@@ -251,7 +251,7 @@ impl AuditProject {
     }
 
     /// Every job with its survey.
-    pub fn job_views(&self) -> impl Iterator<Item = JobView<'_>> {
+    pub(crate) fn job_views(&self) -> impl Iterator<Item = JobView<'_>> {
         self.workflows.iter().zip(&self.job_analyses).flat_map(move |(workflow, surveys)| {
             workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
                 project: self,
@@ -263,7 +263,7 @@ impl AuditProject {
     }
 
     /// The jobs of one workflow.
-    pub fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
+    pub(crate) fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
         let surveys = self.job_analyses.get(workflow.index).into_iter().flatten();
         workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
             project: self,
@@ -288,7 +288,7 @@ fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
 
 impl<'a> JobView<'a> {
     /// The step of that index.
-    pub fn step(&self, index: usize) -> Option<&'a WorkflowStep> {
+    pub(crate) fn step(&self, index: usize) -> Option<&'a WorkflowStep> {
         self.job.steps.get(index)
     }
 
@@ -298,22 +298,22 @@ impl<'a> JobView<'a> {
     }
 
     /// The names of all sessions that the job runs, each once, in order.
-    pub fn session_names(&self) -> &'a [String] {
+    pub(crate) fn session_names(&self) -> &'a [String] {
         &self.analysis.session_names
     }
 
     /// What a session of that name does, as the noxfile says.
-    pub fn noxfile_session(&self, name: &str) -> Option<&'a NoxfileSession> {
+    pub(crate) fn noxfile_session(&self, name: &str) -> Option<&'a NoxfileSession> {
         self.project.noxfile.as_ref()?.find_session(name)
     }
 
     /// Whether the job installs Python packages, itself or through nox.
-    pub fn has_python_installs(&self) -> bool {
+    pub(crate) fn has_python_installs(&self) -> bool {
         !self.analysis.installs.is_empty() || !self.analysis.nox_calls.is_empty()
     }
 
     /// What the job installs, as one comparable list; nothing where its sessions are not known.
-    pub fn installed_packages(&self) -> Option<Vec<String>> {
+    pub(crate) fn installed_packages(&self) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for name in self.session_names() {
             all.extend(self.noxfile_session(name)?.installed_packages());
@@ -328,7 +328,7 @@ impl<'a> JobView<'a> {
     }
 
     /// The expression that names the session of each job of its matrix, where each runs one of its own.
-    pub fn matrix_session_expression(&self) -> Option<String> {
+    pub(crate) fn matrix_session_expression(&self) -> Option<String> {
         let [call] = self.analysis.nox_calls.as_slice() else { return None };
         let step = self.step(call.step_index)?;
         let written = match &call.parsed.selection {
@@ -344,12 +344,12 @@ impl<'a> JobView<'a> {
     }
 
     /// Whether caches do not belong here: what the job makes is handed out.
-    pub fn is_release(&self) -> bool {
+    pub(crate) fn is_release(&self) -> bool {
         self.workflow.is_release_workflow() || self.job.is_release_job()
     }
 
     /// Whether the runner is not the forge's own machine.
-    pub fn is_self_hosted(&self) -> bool {
+    pub(crate) fn is_self_hosted(&self) -> bool {
         self.workflow.dialect != Dialect::Github || !self.job.is_forge_hosted()
     }
 }

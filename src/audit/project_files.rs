@@ -25,21 +25,21 @@ pub enum DiscoverError {
 #[derive(Clone, Debug, Default)]
 pub struct ProjectFiles {
     /// The lock file, where there is one.
-    pub lock_file: Option<String>,
+    pub(crate) lock_file: Option<String>,
     /// Whether there is a pyproject.toml.
-    pub has_pyproject: bool,
+    pub(crate) has_pyproject: bool,
     /// Files of requirements and constraints.
-    pub requirements_files: Vec<String>,
+    pub(crate) requirements_files: Vec<String>,
     /// Whether the project's version comes from git's tags.
-    pub version_from_git: bool,
+    pub(crate) version_from_git: bool,
     /// The noxfile's name.
-    pub noxfile_name: Option<String>,
+    pub(crate) noxfile_name: Option<String>,
     /// Versions that the lock gives to nox and uv.
-    pub locked_versions: BTreeMap<String, String>,
+    pub(crate) locked_versions: BTreeMap<String, String>,
 }
 
 /// Finds all workflows and actions of a project, or of the paths named.
-pub fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Vec<SharedSource>, DiscoverError> {
+pub(crate) fn find_workflow_sources(root: &Path, paths: &[PathBuf]) -> Result<Vec<SharedSource>, DiscoverError> {
     let mut found = Vec::new();
     if paths.is_empty() {
         for folder in FORGE_DIRS {
@@ -91,7 +91,7 @@ fn collect_yaml_sources(
 }
 
 /// Looks at what lies beside the workflows.
-pub fn find_project_files(root: &Path) -> ProjectFiles {
+pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     let has = |name: &str| root.join(name).is_file();
     let lock = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock"].into_iter().find(|name| has(name));
     let mut requirements: Vec<String> = fs_err::read_dir(root)

@@ -7,41 +7,41 @@ use super::project::AuditProject;
 use super::source::{SharedSource, Span};
 
 /// The dialects of most rules.
-pub const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
+pub(crate) const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
 
 /// An example's files: path and text.
-pub type ExampleFiles = &'static [(&'static str, &'static str)];
+pub(crate) type ExampleFiles = &'static [(&'static str, &'static str)];
 
 /// A rule. Its words are the documentation, and its examples are tests.
 #[derive(Debug)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Number, name and the one sentence.
-    pub ident: RuleIdent,
+    pub(crate) ident: RuleIdent,
     /// Why it matters.
-    pub rationale: &'static str,
+    pub(crate) rationale: &'static str,
     /// What was seen or measured.
-    pub evidence: &'static str,
+    pub(crate) evidence: &'static str,
     /// What to do.
-    pub advice: &'static str,
+    pub(crate) advice: &'static str,
     /// How bad, unless a finding says otherwise.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// How sure, unless a finding says otherwise.
-    pub confidence: Confidence,
+    pub(crate) confidence: Confidence,
     /// For whom, unless a finding says otherwise.
-    pub persona: Persona,
+    pub(crate) persona: Persona,
     /// Where it holds.
-    pub dialects: &'static [Dialect],
+    pub(crate) dialects: &'static [Dialect],
     /// Files that it reports.
-    pub bad_example: ExampleFiles,
+    pub(crate) bad_example: ExampleFiles,
     /// Files that it does not report.
-    pub good_example: ExampleFiles,
+    pub(crate) good_example: ExampleFiles,
     /// Looks at a project.
-    pub check_project: fn(&AuditProject, &mut FindingSink),
+    pub(crate) check_project: fn(&AuditProject, &mut FindingSink),
 }
 
 /// Findings as they come, made in one rule's name.
 #[derive(Debug)]
-pub struct FindingSink {
+pub(crate) struct FindingSink {
     rule: &'static Rule,
     pub(super) findings: Vec<Finding>,
 }
@@ -52,7 +52,7 @@ impl FindingSink {
     }
 
     /// Reports something at a place, with the rule's own severity, confidence and persona.
-    pub fn report(&mut self, source: &SharedSource, span: Span, message: impl Into<String>) -> &mut Finding {
+    pub(crate) fn report(&mut self, source: &SharedSource, span: Span, message: impl Into<String>) -> &mut Finding {
         let rule = self.rule;
         self.findings.push(Finding {
             rule: rule.ident,
@@ -71,44 +71,38 @@ impl FindingSink {
 }
 
 impl Finding {
-    /// Says something at the place itself.
-    pub fn set_label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.location.label = label.into();
-        self
-    }
-
     /// Adds a related place.
-    pub fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
+    pub(crate) fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
         self.related.push(FindingLocation::new(source, span, label));
         self
     }
 
     /// Changes the severity.
-    pub fn set_severity(&mut self, severity: Severity) -> &mut Self {
+    pub(crate) fn set_severity(&mut self, severity: Severity) -> &mut Self {
         self.severity = severity;
         self
     }
 
     /// Changes the confidence.
-    pub fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
+    pub(crate) fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
         self.confidence = confidence;
         self
     }
 
     /// Changes the persona.
-    pub fn set_persona(&mut self, persona: Persona) -> &mut Self {
+    pub(crate) fn set_persona(&mut self, persona: Persona) -> &mut Self {
         self.persona = persona;
         self
     }
 
     /// Replaces the rule's advice.
-    pub fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
+    pub(crate) fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = advice.into();
         self
     }
 
     /// Offers a fix, where there is one.
-    pub fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
+    pub(crate) fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
         self.fix = fix;
         self
     }

@@ -4,7 +4,7 @@ use super::rule::{ExampleFiles, Rule};
 use super::rules::all_rules;
 
 /// A rule's page as Markdown, its heading at that depth.
-pub fn render_rule_page(rule: &Rule, depth: usize) -> String {
+pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
     let dialects: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.as_str()).collect();
     let mut text = format!(
         "{} {} `{}`\n\n{}\n\n*{} severity, {} confidence, {} persona; {}.*\n\n**Why.** {}\n\n**Evidence.** {}\n\n**What to do.** {}\n",

@@ -5,7 +5,7 @@ use super::workflow::WorkflowStep;
 
 /// Why the sessions of a job must keep their order, if they must.
 #[must_use]
-pub fn required_order_reason(view: &JobView) -> Option<String> {
+pub(crate) fn required_order_reason(view: &JobView) -> Option<String> {
     for name in view.session_names() {
         let Some(facts) = view.noxfile_session(name) else { continue };
         for run in facts.run_actions() {

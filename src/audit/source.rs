@@ -20,7 +20,7 @@ impl Span {
     }
 
     /// Whether the other range lies wholly inside this one.
-    pub fn contains(self, other: Self) -> bool {
+    pub(crate) fn contains(self, other: Self) -> bool {
         self.start <= other.start && other.end <= self.end
     }
 }
@@ -57,45 +57,45 @@ impl SourceFile {
     }
 
     /// The number (from 0) of the line that holds a byte.
-    pub fn line_index(&self, byte: usize) -> usize {
+    pub(crate) fn line_index(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte).saturating_sub(1)
     }
 
     /// Where a line (from 0) starts; past the end gives the text's length.
-    pub fn line_start(&self, line: usize) -> usize {
+    pub(crate) fn line_start(&self, line: usize) -> usize {
         self.line_starts.get(line).copied().unwrap_or(self.text.len())
     }
 
     /// How many lines the text has, an empty last one included.
-    pub fn line_count(&self) -> usize {
+    pub(crate) fn line_count(&self) -> usize {
         self.line_starts.len()
     }
 
     /// A line's text (from 0) without its ending.
-    pub fn line_text(&self, line: usize) -> &str {
+    pub(crate) fn line_text(&self, line: usize) -> &str {
         let text = self.slice(Span::new(self.line_start(line), self.line_start(line + 1)));
         text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
     }
 
     /// Line and column of a byte.
-    pub fn position_at(&self, byte: usize) -> Position {
+    pub(crate) fn position_at(&self, byte: usize) -> Position {
         let line = self.line_index(byte);
         let before = self.slice(Span::new(self.line_start(line), byte));
         Position { line: line + 1, column: before.chars().count() + 1 }
     }
 
     /// The text of a range; empty where the range is not in the text.
-    pub fn slice(&self, span: Span) -> &str {
+    pub(crate) fn slice(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 
     /// The byte of a line (from 1) and a column in bytes (from 0), as Python's `ast` counts.
-    pub fn byte_offset(&self, line: usize, column: usize) -> usize {
+    pub(crate) fn byte_offset(&self, line: usize, column: usize) -> usize {
         (self.line_start(line.saturating_sub(1)) + column).min(self.text.len())
     }
 
     /// The line ending in use: that of the first line.
-    pub fn line_ending(&self) -> &'static str {
+    pub(crate) fn line_ending(&self) -> &'static str {
         let first = self.line_start(1);
         if self.text.get(..first).is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }
     }

@@ -6,10 +6,10 @@ use super::noxfile::Noxfile;
 use super::project_files::ProjectFiles;
 
 /// What cannot be known from the project.
-pub const REVIEW_NOTE: &str = "look at its label (`runs-on`), image and time limit: they are guesses\n";
+pub(crate) const REVIEW_NOTE: &str = "look at its label (`runs-on`), image and time limit: they are guesses\n";
 
 /// The file's path and text.
-pub fn generate_workflow(
+pub(crate) fn generate_workflow(
     dialect: Dialect,
     files: &ProjectFiles,
     noxfile: Option<&Noxfile>,

@@ -81,7 +81,7 @@ pub trait CacheBackend: Debug + Send + Sync {
 }
 
 /// Whether a text may be a key: services differ in what else they take.
-pub fn is_valid_key(key: &str) -> bool {
+pub(crate) fn is_valid_key(key: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/".contains(&byte);
     (1..=512).contains(&key.len())
         && key.bytes().all(fits)
@@ -97,7 +97,7 @@ pub(super) fn validate_key(key: &str) -> Result<(), BackendError> {
 }
 
 /// Text made fit for a part of a key.
-pub fn sanitize_key_part(text: &str) -> String {
+pub(crate) fn sanitize_key_part(text: &str) -> String {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '_';
     let mut part = String::new();
     for c in text.chars().map(|c| c.to_ascii_lowercase()) {

@@ -11,12 +11,12 @@ pub mod remote;
 pub mod store;
 pub mod uv;
 
-pub use backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, sanitize_key_part};
+pub use backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject};
 pub use backends::{
     AccessMode, ActionsCacheV1, ActionsCacheV2, BackendConfigError, BackendEnv, DirectoryBackend, S3Backend,
     S3Credentials, S3Location, TieredBackend, open_backend,
 };
-pub use http::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody, RetryBudget};
+pub use http::{HttpClient, HttpError, RequestBody, RetryBudget};
 pub use options::CacheOptions;
 pub use package_selection::{PackageSelection, SelectedPackage};
 pub use progress::{CachePhase, NoProgress, ProgressReporter, WorkAmount};

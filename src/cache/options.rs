@@ -22,13 +22,13 @@ pub struct CacheOptions {
 
 impl CacheOptions {
     /// 20 GB.
-    pub const DEFAULT_MAX_SIZE: u64 = 20_000_000_000;
+    pub(crate) const DEFAULT_MAX_SIZE: u64 = 20_000_000_000;
     /// Sixty days.
-    pub const DEFAULT_MAX_UNUSED: Duration = Duration::from_secs(60 * 24 * 3_600);
+    pub(crate) const DEFAULT_MAX_UNUSED: Duration = Duration::from_secs(60 * 24 * 3_600);
     /// 16 GB: twice the largest wheels there are.
-    pub const DEFAULT_MAX_ENTRY_SIZE: u64 = 16_000_000_000;
+    pub(crate) const DEFAULT_MAX_ENTRY_SIZE: u64 = 16_000_000_000;
     /// The most files that one entry may hold.
-    pub const MAX_ENTRY_FILES: usize = 1_000_000;
+    pub(crate) const MAX_ENTRY_FILES: usize = 1_000_000;
 }
 
 impl Default for CacheOptions {

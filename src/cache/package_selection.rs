@@ -44,7 +44,7 @@ impl PackageSelection {
 
 impl PackageSelection {
     /// What a closure of a lock needs in an environment of this Python (`3.13`): the wheels that fit it, and the source.
-    pub fn from_lock_closure(closure: &DependencyClosure<'_>, python: &str) -> Self {
+    pub(crate) fn from_lock_closure(closure: &DependencyClosure<'_>, python: &str) -> Self {
         Self::Only(closure.remote_packages().filter_map(|package| select_package(package, python)).collect())
     }
 }

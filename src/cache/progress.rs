@@ -15,7 +15,7 @@ pub enum CachePhase {
 
 impl CachePhase {
     /// The word for it.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Restore => "restore",
             Self::Save => "save",

@@ -238,7 +238,7 @@ pub struct ExecutionArgs {
 
 impl ExecutionArgs {
     /// What a failure does, if a flag says so; the last of the flags that do.
-    pub fn resolve_fail_fast(&self) -> Option<Option<FailFast>> {
+    pub(crate) fn resolve_fail_fast(&self) -> Option<Option<FailFast>> {
         if self.keep_going || self.no_stop_on_first_error {
             Some(None)
         } else if self.stop_on_first_error {

@@ -126,13 +126,13 @@ pub enum AuditFormat {
 
 /// What a command says and how it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandOutput {
+pub(crate) struct CommandOutput {
     /// For the standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// For the error stream.
-    pub stderr: String,
+    pub(crate) stderr: String,
     /// The exit code.
-    pub exit_code: u8,
+    pub(crate) exit_code: u8,
 }
 
 fn parse_severity(text: &str) -> Result<Severity, String> {

@@ -12,39 +12,39 @@ use crate::report::bench::BenchPlan;
 pub struct BenchArgs {
     /// Rounds that count
     #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Rounds before these that do not
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
-    pub warmup: usize,
+    pub(crate) warmup: usize,
     /// What each round measures: cold, warm or both
     #[arg(long, value_name = "WHICH", default_value = "both", hide_possible_values = true, help_heading = "Rounds")]
-    pub caches: BenchCacheChoice,
+    pub(crate) caches: BenchCacheChoice,
     /// Go on where a command fails; its time counts all the same
     #[arg(short, long, help_heading = "Rounds")]
-    pub ignore_failure: bool,
+    pub(crate) ignore_failure: bool,
     /// A shell command instead of `noxide run`; may be given several times
     #[arg(long, value_name = "COMMAND", help_heading = "Commands")]
-    pub after: Vec<String>,
+    pub(crate) after: Vec<String>,
     /// What to compare with [default: nox, and nox -j where it has that]
     #[arg(last = true, value_name = "COMMAND", help_heading = "Commands")]
-    pub before: Vec<String>,
+    pub(crate) before: Vec<String>,
     /// Make the copies below DIR [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR", help_heading = "Commands")]
-    pub scratch: Option<PathBuf>,
+    pub(crate) scratch: Option<PathBuf>,
     /// The result as text, markdown or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: BenchFormat,
+    pub(crate) format: BenchFormat,
     /// Write the table into FILE, between its marks
     #[arg(long, value_name = "FILE", default_value = "docs/development/ci-cd.md", help_heading = "Output")]
-    pub write: PathBuf,
+    pub(crate) write: PathBuf,
     /// Write the table nowhere
     #[arg(long, conflicts_with = "write", help_heading = "Output")]
-    pub no_write: bool,
+    pub(crate) no_write: bool,
 }
 
 /// What each round measures.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BenchCacheChoice {
+pub(crate) enum BenchCacheChoice {
     /// Cold, then warm.
     #[default]
     Both,
@@ -56,7 +56,7 @@ pub enum BenchCacheChoice {
 
 /// Forms of a bench.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BenchFormat {
+pub(crate) enum BenchFormat {
     /// For people.
     #[default]
     Text,

@@ -13,13 +13,13 @@ use super::output_format::OutputFormat;
 pub struct MatrixArgs {
     /// To how many runners
     #[arg(long, value_name = "N", help_heading = "Matrix")]
-    pub shards: NonZeroUsize,
+    pub(crate) shards: NonZeroUsize,
     /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub load: LoadArgs,
+    pub(crate) load: LoadArgs,
     /// As text for a workflow, or as json for `fromJSON(…).include`
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide merge`.
@@ -27,22 +27,22 @@ pub struct MatrixArgs {
 pub struct MergeArgs {
     /// Folders with what the runners left: runs, `.noxide` folders, or whatever holds such
     #[arg(value_name = "DIR", required_unless_present = "coverage", help_heading = "Selection")]
-    pub folders: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
     /// Put the merged run into DIR [default: a new run in .noxide]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
     /// Write a JUnit report of all to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub junit: Option<PathBuf>,
+    pub(crate) junit: Option<PathBuf>,
     /// Combine coverage data too: files of coverage.py and of slipcover; without DIR those of the project
     #[arg(long, help_heading = "Coverage")]
-    pub coverage: bool,
+    pub(crate) coverage: bool,
     /// Fail when less than so many percent are covered
     #[arg(long, value_name = "PERCENT", requires = "coverage", help_heading = "Coverage", value_parser = parse_percent)]
-    pub fail_under: Option<PercentHundredths>,
+    pub(crate) fail_under: Option<PercentHundredths>,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide ci` beside those of `noxide run`.
@@ -50,25 +50,25 @@ pub struct MergeArgs {
 pub struct CiStepArgs {
     /// Put logs, records, kept files and reports into DIR
     #[arg(long, value_name = "DIR", default_value = "noxide-ci", help_heading = "CI")]
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Where packages are kept between runs: auto (the forge's cache), off, s3://BUCKET/PREFIX or a folder; several, the
     /// nearest first
     #[arg(long, value_name = "WHERE", env = "NOXIDE_REMOTE", default_value = "auto", help_heading = "CI")]
-    pub remote: String,
+    pub(crate) remote: String,
     /// Write what each package unpacks to into noxide.sums; committed, nothing else is taken from elsewhere
     #[arg(long, help_heading = "CI")]
-    pub write_sums: bool,
+    pub(crate) write_sums: bool,
     /// Combine the coverage data that sessions wrote
     #[arg(long, help_heading = "CI")]
-    pub coverage: bool,
+    pub(crate) coverage: bool,
     /// Fail when less than so many percent are covered
     #[arg(long, value_name = "PERCENT", requires = "coverage", help_heading = "CI", value_parser = parse_percent)]
-    pub fail_under: Option<PercentHundredths>,
+    pub(crate) fail_under: Option<PercentHundredths>,
 }
 
 /// A percentage in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PercentHundredths(pub u32);
+pub(crate) struct PercentHundredths(pub(crate) u32);
 
 fn parse_percent(text: &str) -> Result<PercentHundredths, String> {
     let value: f64 = text.trim_end_matches('%').parse().map_err(|_| "a number from 0 to 100".to_owned())?;

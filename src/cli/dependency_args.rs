@@ -14,21 +14,21 @@ use crate::run::CacheMode;
 pub struct DependencyArgs {
     /// Use the cache and skip needless installs: auto, off or require [default: auto] [env: NOXIDE_CACHE]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, value_parser = choice_parser::<CacheMode>())]
-    pub cache: Option<CacheMode>,
+    pub(crate) cache: Option<CacheMode>,
     /// Give installs that ignore uv.lock its versions [env: NOXIDE_LOCKED]
     #[arg(long, overrides_with = "no_locked")]
-    pub locked: bool,
+    pub(crate) locked: bool,
     /// Leave such installs alone (the default)
     #[arg(long, overrides_with = "locked", hide_short_help = true)]
-    pub no_locked: bool,
+    pub(crate) no_locked: bool,
     /// Take what the package index said so long ago, such as 1h [default: ask it] [env: NOXIDE_MAX_AGE]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub max_age: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
 }
 
 impl DependencyArgs {
     /// Whether installs are held to the lock, if a flag says so.
-    pub fn locked_override(&self) -> Option<bool> {
+    pub(crate) fn locked_override(&self) -> Option<bool> {
         (self.locked || self.no_locked).then_some(self.locked)
     }
 }

@@ -14,10 +14,10 @@ use crate::config::{SettingsFlags, parse_duration};
 pub struct HostArgs {
     /// The nox to use [default: the project's own] [env: NOXIDE_NOX]
     #[arg(long, value_name = "PATH")]
-    pub nox: Option<PathBuf>,
+    pub(crate) nox: Option<PathBuf>,
     /// Give the noxfile so long to load [default: 1m] [env: NOXIDE_LOAD_TIMEOUT]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
-    pub load_timeout: Option<Duration>,
+    pub(crate) load_timeout: Option<Duration>,
 }
 
 impl HostArgs {

@@ -47,18 +47,18 @@ pub use args::{
     CiArgs, Cli, CliCommand, ExecutionArgs, GlobalArgs, GraphArgs, GraphFormat, HostArgs, ListArgs, LoadArgs,
     OutputArgs, OutputFormat, ReplayArgs, RerunFilter, RunArgs,
 };
-pub use audit::{AuditArgs, AuditFormat, CommandOutput, InitArgs};
+pub(crate) use audit::CommandOutput;
+pub use audit::{AuditArgs, AuditFormat, InitArgs};
 use audit::{audit_workflows, init_workflow};
-pub use bench_args::{BenchArgs, BenchCacheChoice, BenchFormat};
-pub use cache::{
-    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
-    CacheVerifyArgs, UvArgs,
-};
-pub use ci_args::{CiStepArgs, GateArgs, MatrixArgs, MergeArgs, PercentHundredths};
+pub use bench_args::BenchArgs;
+pub use cache::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
+pub use ci_args::{CiStepArgs, GateArgs, MatrixArgs, MergeArgs};
 pub use dependency_args::DependencyArgs;
-pub use history_args::{HistoryArgs, HistoryCommand, ImportArgs};
+pub use history_args::HistoryArgs;
+pub(crate) use history_args::HistoryCommand;
 pub use main::main;
 pub use nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
-pub use report_args::{ReportArgs, ReportFormat};
+pub use report_args::ReportArgs;
+pub(crate) use report_args::ReportFormat;
 pub use settings_diagnostics::settings_diagnostics;
 pub use trace_args::TraceArgs;

@@ -10,28 +10,28 @@ use clap::{ArgAction, Args};
 pub struct SelectionArgs {
     /// Sessions by name; the default is what the noxfile says [env: NOXSESSION]
     #[arg(short = 's', short_alias = 'e', long, alias = "session", action = ArgAction::Set, num_args = 0.., value_name = "NAME")]
-    pub sessions: Option<Vec<OsString>>,
+    pub(crate) sessions: Option<Vec<OsString>>,
     /// Sessions whose names and tags fit an expression such as `test and not slow`
     #[arg(short, long, value_name = "EXPR")]
-    pub keywords: Option<OsString>,
+    pub(crate) keywords: Option<OsString>,
     /// Sessions with any of these tags
     #[arg(short, long, action = ArgAction::Set, num_args = 0.., value_name = "TAG")]
-    pub tags: Option<Vec<OsString>>,
+    pub(crate) tags: Option<Vec<OsString>>,
     /// Sessions of these interpreters [env: NOXPYTHON]
     #[arg(short, long, alias = "python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
-    pub pythons: Option<Vec<OsString>>,
+    pub(crate) pythons: Option<Vec<OsString>>,
     /// Sessions on these interpreters, whatever the noxfile says [env: NOXFORCEPYTHON]
     #[arg(short = 'P', long, alias = "force-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
-    pub force_pythons: Option<Vec<OsString>>,
+    pub(crate) force_pythons: Option<Vec<OsString>>,
     /// Sessions on these interpreters as well [env: NOXEXTRAPYTHON]
     #[arg(long, alias = "extra-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
-    pub extra_pythons: Option<Vec<OsString>>,
+    pub(crate) extra_pythons: Option<Vec<OsString>>,
     /// Only the sessions selected, not those they require
     #[arg(long)]
-    pub no_dependencies: bool,
+    pub(crate) no_dependencies: bool,
     /// The noxfile [default: noxfile.py]
     #[arg(short = 'f', long, value_name = "FILE")]
-    pub noxfile: Option<OsString>,
+    pub(crate) noxfile: Option<OsString>,
 }
 
 /// How environments are made: nox's flags for `run`.
@@ -40,55 +40,55 @@ pub struct SelectionArgs {
 pub struct EnvironmentArgs {
     /// Keep environments that exist: --reuse-venv=yes
     #[arg(short = 'r', long = "reuse-existing-virtualenvs", overrides_with = "no_reuse")]
-    pub reuse: bool,
+    pub(crate) reuse: bool,
     /// Make environments anew: --reuse-venv=no
     #[arg(short = 'N', long = "no-reuse-existing-virtualenvs", overrides_with = "reuse")]
-    pub no_reuse: bool,
+    pub(crate) no_reuse: bool,
     /// Keep environments that exist, and install nothing into them
     #[arg(short = 'R')]
-    pub reuse_as_is: bool,
+    pub(crate) reuse_as_is: bool,
     /// Whether environments that exist are kept; never and always outdo the noxfile
     #[arg(long, value_name = "WHEN", value_parser = ["no", "yes", "never", "always"])]
-    pub reuse_venv: Option<String>,
+    pub(crate) reuse_venv: Option<String>,
     /// Skip installing where an environment is kept
     #[arg(long)]
-    pub no_install: bool,
+    pub(crate) no_install: bool,
     /// Make environments, install, and run nothing
     #[arg(long)]
-    pub install_only: bool,
+    pub(crate) install_only: bool,
     /// Environment backend where the noxfile names none, also -db [env: NOX_DEFAULT_VENV_BACKEND]
     #[arg(long, value_name = "BACKEND")]
-    pub default_venv_backend: Option<OsString>,
+    pub(crate) default_venv_backend: Option<OsString>,
     /// Environment backend, whatever the noxfile says, also -fb
     #[arg(long, value_name = "BACKEND")]
-    pub force_venv_backend: Option<OsString>,
+    pub(crate) force_venv_backend: Option<OsString>,
     /// No environments: --force-venv-backend none
     #[arg(long)]
-    pub no_venv: bool,
+    pub(crate) no_venv: bool,
     /// Folder of environments [default: .nox]
     #[arg(long, value_name = "DIR")]
-    pub envdir: Option<OsString>,
+    pub(crate) envdir: Option<OsString>,
     /// Whether interpreters that are missing are fetched [env: NOX_DOWNLOAD_PYTHON]
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "never", "always"])]
-    pub download_python: Option<String>,
+    pub(crate) download_python: Option<String>,
     /// Fail sessions whose interpreter is missing, rather than skip them; the default where CI is set
     #[arg(long, overrides_with = "no_error_on_missing_interpreters")]
-    pub error_on_missing_interpreters: bool,
+    pub(crate) error_on_missing_interpreters: bool,
     /// Skip sessions whose interpreter is missing
     #[arg(long, hide_short_help = true, overrides_with = "error_on_missing_interpreters")]
-    pub no_error_on_missing_interpreters: bool,
+    pub(crate) no_error_on_missing_interpreters: bool,
     /// Fail sessions that run programs from outside their environment
     #[arg(long, hide_short_help = true, overrides_with = "no_error_on_external_run")]
-    pub error_on_external_run: bool,
+    pub(crate) error_on_external_run: bool,
     /// Let sessions run programs from outside their environment
     #[arg(long, hide_short_help = true, overrides_with = "error_on_external_run")]
-    pub no_error_on_external_run: bool,
+    pub(crate) no_error_on_external_run: bool,
     /// What happens to the noxfile's own environment where it has a `# /// script` block
     #[arg(long, value_name = "MODE", value_parser = ["none", "fresh", "reuse"], hide_short_help = true)]
-    pub script_mode: Option<String>,
+    pub(crate) script_mode: Option<String>,
     /// Backend of the noxfile's own environment
     #[arg(long, value_name = "BACKEND", hide_short_help = true)]
-    pub script_venv_backend: Option<OsString>,
+    pub(crate) script_venv_backend: Option<OsString>,
 }
 
 /// nox's flags for `run` that say how sessions behave and what they print.
@@ -96,33 +96,33 @@ pub struct EnvironmentArgs {
 pub struct NoxRunArgs {
     /// Tell sessions that nobody is there to answer
     #[arg(long, help_heading = "Running", hide_short_help = true)]
-    pub non_interactive: bool,
+    pub(crate) non_interactive: bool,
     /// nox's permission to run sessions beside each other; noxide needs none, so it changes nothing
     #[arg(long, hide = true, overrides_with = "no_allow_parallel")]
-    pub allow_parallel: bool,
+    pub(crate) allow_parallel: bool,
     /// The contrary of --allow-parallel
     #[arg(long, hide = true, overrides_with = "allow_parallel")]
-    pub no_allow_parallel: bool,
+    pub(crate) no_allow_parallel: bool,
     /// Put the time before nox's own lines, also -ts
     #[arg(long, help_heading = "Output", hide_short_help = true)]
-    pub add_timestamp: bool,
+    pub(crate) add_timestamp: bool,
     /// Colours everywhere, as --color always
     #[arg(long, alias = "force-color", help_heading = "Output", hide_short_help = true)]
-    pub forcecolor: bool,
+    pub(crate) forcecolor: bool,
     /// Colours nowhere, as --color never
     #[arg(long, alias = "no-color", help_heading = "Output", hide_short_help = true, conflicts_with = "forcecolor")]
-    pub nocolor: bool,
+    pub(crate) nocolor: bool,
     /// Keep commands quiet that the noxfile made quiet, even where it asks for all output
     #[arg(long, help_heading = "Output", hide_short_help = true)]
-    pub no_verbose: bool,
+    pub(crate) no_verbose: bool,
     /// The global -v, which is nox's -v too.
     #[arg(skip)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 impl SelectionArgs {
     /// Whether any flag says which sessions.
-    pub fn has_selection(&self) -> bool {
+    pub(crate) fn has_selection(&self) -> bool {
         *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
     }
 
@@ -143,7 +143,7 @@ impl SelectionArgs {
 
 impl EnvironmentArgs {
     /// These flags as nox takes them, only those that were given.
-    pub fn nox_args(&self) -> Vec<OsString> {
+    pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
         argv.push_flag("--no-reuse-existing-virtualenvs", self.no_reuse);
@@ -166,14 +166,14 @@ impl EnvironmentArgs {
     }
 
     /// Whether the flags contradict each other, which nox refuses: no environments, but a backend for them.
-    pub fn has_backend_conflict(&self) -> bool {
+    pub(crate) fn has_backend_conflict(&self) -> bool {
         self.no_venv && self.force_venv_backend.as_deref().is_some_and(|backend| backend != "none")
     }
 }
 
 impl NoxRunArgs {
     /// These flags as nox takes them, only those that were given.
-    pub fn nox_args(&self) -> Vec<OsString> {
+    pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--non-interactive", self.non_interactive);
         argv.push_flag("--allow-parallel", self.allow_parallel);

@@ -9,27 +9,27 @@ use clap::{Args, ValueEnum};
 pub struct ReportArgs {
     /// The run, as its folder in .noxide/runs is named (the beginning will do), `last`, or a record file
     #[arg(value_name = "RUN", default_value = "last", help_heading = "Selection")]
-    pub run: String,
+    pub(crate) run: String,
     /// How many earlier runs to tell of
     #[arg(long, value_name = "N", default_value_t = 99, help_heading = "Selection")]
-    pub history: usize,
+    pub(crate) history: usize,
     /// Compare two runs, commits, branches or record files: before and after
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with = "run", help_heading = "Comparison")]
-    pub compare: Option<Vec<String>>,
+    pub(crate) compare: Option<Vec<String>>,
     /// Exit with 1 when something is shown to be slower
     #[arg(long, requires = "compare", help_heading = "Comparison")]
-    pub check: bool,
+    pub(crate) check: bool,
     /// As html, markdown, text, json or trace (for Chrome and Perfetto)
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "html", help_heading = "Output")]
-    pub format: ReportFormat,
+    pub(crate) format: ReportFormat,
     /// Write to FILE, `-` is the standard output [default: .noxide/report.html, or - for other formats]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Forms of a report.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReportFormat {
+pub(crate) enum ReportFormat {
     /// One page, complete in itself.
     #[default]
     Html,

@@ -13,23 +13,23 @@ use super::output_format::OutputFormat;
 pub struct TraceArgs {
     /// Which sessions.
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub(crate) selection: SelectionArgs,
     /// How environments are made.
     #[command(flatten)]
-    pub environments: EnvironmentArgs,
+    pub(crate) environments: EnvironmentArgs,
     /// Write what keeps them apart into the settings
     #[arg(long, help_heading = "What follows", conflicts_with = "check")]
-    pub apply: bool,
+    pub(crate) apply: bool,
     /// Write nothing; exit with 1 when sessions race that nothing keeps apart, or a trace is incomplete
     #[arg(long, help_heading = "What follows")]
-    pub check: bool,
+    pub(crate) check: bool,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
     /// How nox is found and started.
     #[command(flatten)]
-    pub host: HostArgs,
+    pub(crate) host: HostArgs,
     /// What sessions get as session.posargs
     #[arg(last = true, value_name = "POSARGS", help_heading = "Arguments")]
-    pub posargs: Vec<OsString>,
+    pub(crate) posargs: Vec<OsString>,
 }

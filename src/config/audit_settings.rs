@@ -45,7 +45,7 @@ impl AuditSettings {
     ///
     /// # Errors
     /// What is wrong in the environment.
-    pub fn resolve(
+    pub(crate) fn resolve(
         flags: &AuditFlags,
         variables: OsEnvLookup<'_>,
         file: &SettingsFile,
@@ -92,7 +92,7 @@ impl AuditSettings {
     }
 
     /// The settings as an audit takes them.
-    pub fn audit_options(&self) -> AuditOptions {
+    pub(crate) fn audit_options(&self) -> AuditOptions {
         AuditOptions {
             dialect: self.dialect.value,
             runner_capacity: self.runner_capacity.value.map(NonZeroUsize::get),
@@ -104,7 +104,7 @@ impl AuditSettings {
     }
 
     /// What settings call rules that none of the numbers and names answers to.
-    pub fn validate_rules(&self, known: &[&str]) -> Vec<SettingsError> {
+    pub(crate) fn validate_rules(&self, known: &[&str]) -> Vec<SettingsError> {
         let tables = self.rules.iter().filter(|table| !known.contains(&table.rule.value.as_str()));
         tables
             .map(|table| SettingsError::InFile {

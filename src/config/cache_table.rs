@@ -16,25 +16,25 @@ use crate::run::CacheMode;
 pub struct CacheTable {
     /// Whether the cache is used; "require" fails a run whose cache fails.
     #[schemars(with = "WordText<CacheMode>", extend("default" = "auto"))]
-    pub mode: Option<LocatedValue<CacheMode>>,
+    pub(crate) mode: Option<LocatedValue<CacheMode>>,
     /// Whether installs that ignore uv.lock get its versions all the same.
     #[schemars(with = "bool", extend("default" = false))]
-    pub locked: Option<LocatedValue<bool>>,
+    pub(crate) locked: Option<LocatedValue<bool>>,
     /// How old an answer of the package index may be; 0 asks it each time.
     #[schemars(with = "DurationText", extend("default" = 0))]
-    pub max_age: Option<LocatedValue<Duration>>,
+    pub(crate) max_age: Option<LocatedValue<Duration>>,
     /// Bytes that the store may hold; more is pruned, what was used longest ago first.
     #[schemars(with = "MemoryText", extend("default" = "20GB"))]
-    pub max_size: Option<LocatedValue<u64>>,
+    pub(crate) max_size: Option<LocatedValue<u64>>,
     /// How long an entry of the store may go unused.
     #[schemars(with = "AgeText", extend("default" = "60d"))]
-    pub max_unused: Option<LocatedValue<Duration>>,
+    pub(crate) max_unused: Option<LocatedValue<Duration>>,
     /// Further folders that are kept with the wheels; `~` is the home folder.
     #[schemars(with = "Vec<String>", extend("default" = []))]
-    pub folders: Vec<LocatedValue<String>>,
+    pub(crate) folders: Vec<LocatedValue<String>>,
     /// Whether bytecode of installed packages is kept for later environments; without a word where `CI` is set.
     #[schemars(with = "bool")]
-    pub bytecode: Option<LocatedValue<bool>>,
+    pub(crate) bytecode: Option<LocatedValue<bool>>,
 }
 
 impl CacheTable {

@@ -23,7 +23,7 @@ impl ColorMode {
     /// The choice that counts: the flag, else `NOXIDE_COLOR`, `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`.
     ///
     /// A variable that is empty says nothing; a word that `NOXIDE_COLOR` does not know says nothing either.
-    pub fn from_environment(flag: Option<Self>, variable: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn from_environment(flag: Option<Self>, variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let said = |name: &str| variable(name).filter(|value| !value.is_empty());
         let on =
             |name: &str| said(name).map(|value| !matches!(&*value.to_ascii_lowercase(), "0" | "false" | "no" | "off"));
@@ -40,7 +40,7 @@ impl ColorMode {
     }
 
     /// Whether to colour what goes to a stream; a terminal that calls itself `dumb` gets colours only by force.
-    pub fn should_color(self, is_terminal: bool, term: Option<&str>) -> bool {
+    pub(crate) fn should_color(self, is_terminal: bool, term: Option<&str>) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,

@@ -53,7 +53,7 @@ impl SettingsLocation {
     }
 
     /// File and line, such as `pyproject.toml:41`.
-    pub fn file_and_line(&self) -> String {
+    pub(crate) fn file_and_line(&self) -> String {
         format!("{}:{}", self.source.name, self.line())
     }
 
@@ -72,9 +72,9 @@ impl fmt::Display for SettingsLocation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatedValue<T> {
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
     /// Where it stands.
-    pub location: SettingsLocation,
+    pub(crate) location: SettingsLocation,
 }
 
 /// What is wrong with settings.
@@ -191,7 +191,7 @@ impl SettingsError {
 }
 
 /// The candidates most like a word, best first and at most three; none when nothing is alike.
-pub fn closest_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn closest_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut alike: Vec<(f64, &str)> = candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))

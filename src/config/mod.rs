@@ -18,13 +18,12 @@ pub use audit_settings::{AuditFlags, AuditSettings};
 pub use audit_table::{AuditTable, RuleTable};
 pub use cache_table::CacheTable;
 pub use color::ColorMode;
-pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource, closest_matches};
+pub(crate) use error::closest_matches;
+pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 pub use load::load_settings;
-pub use parse::{
-    JobCount, ValueParseError, parse_age, parse_choice, parse_count, parse_cpus, parse_duration, parse_fail_fast,
-    parse_jobs, parse_log_name, parse_memory, parse_positive,
-};
+pub use parse::{JobCount, ValueParseError};
+pub(crate) use parse::{parse_age, parse_count, parse_duration, parse_jobs, parse_log_name, parse_memory};
 pub use schema::schema_json;
 pub use settings::{OsEnvLookup, Setting, SettingOrigin, Settings, SettingsFlags};
-pub use settings_edit::{SettingsEdit, SettingsEditError, edit_settings};
+pub(crate) use settings_edit::{SettingsEdit, edit_settings};
 pub use settings_file::{SessionTable, SettingsFile};

@@ -91,7 +91,7 @@ impl JobCount {
 }
 
 /// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
-pub fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
@@ -105,7 +105,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
 }
 
 /// Reads an age: a duration, or a number of days or weeks such as `30d` or `8w`.
-pub fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
+pub(crate) fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
     let text = text.trim();
     for (unit, days) in [("d", 1), ("w", 7)] {
         if let Some(Ok(count)) = text.strip_suffix(unit).map(str::parse::<u32>) {
@@ -116,7 +116,7 @@ pub fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
 }
 
 /// Reads a size in bytes: `1.5GB`, `800MiB`.
-pub fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
+pub(crate) fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
     let text = text.trim().to_ascii_lowercase();
     let (number, factor) = MEMORY_UNITS
         .iter()
@@ -137,7 +137,7 @@ pub fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
 }
 
 /// Reads `-j`'s value: `auto` or a number from 1 up.
-pub fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
+pub(crate) fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
     match text.trim() {
         auto if auto.eq_ignore_ascii_case("auto") => Ok(JobCount::Auto),
         number => number.parse().map(JobCount::Count).map_err(|_| ValueParseError::Jobs),
@@ -145,7 +145,7 @@ pub fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
 }
 
 /// Reads slots: `all` or a number from 1 up.
-pub fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
+pub(crate) fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
     match text.trim() {
         "all" => Ok(CpuCount::All),
         number => number.parse().map(CpuCount::Count).map_err(|_| ValueParseError::Cpus),
@@ -153,17 +153,17 @@ pub fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
 }
 
 /// Reads a count from 0 up.
-pub fn parse_count(text: &str) -> Result<u32, ValueParseError> {
+pub(crate) fn parse_count(text: &str) -> Result<u32, ValueParseError> {
     text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 0 })
 }
 
 /// Reads a number from 1 up.
-pub fn parse_positive(text: &str) -> Result<NonZeroUsize, ValueParseError> {
+pub(crate) fn parse_positive(text: &str) -> Result<NonZeroUsize, ValueParseError> {
     text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 1 })
 }
 
 /// Reads what a failure does: `wait`, `kill`, or `true` (that is `wait`) or `false` (the rest goes on).
-pub fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> {
+pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> {
     match text.trim() {
         "false" => Ok(None),
         "true" => Ok(Some(FailFast::Wait)),
@@ -174,13 +174,13 @@ pub fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> 
 }
 
 /// Reads one of a few words.
-pub fn parse_choice<T: NamedChoice>(text: &str) -> Result<T, ValueParseError> {
+pub(crate) fn parse_choice<T: NamedChoice>(text: &str) -> Result<T, ValueParseError> {
     T::from_name(text.trim())
         .ok_or_else(|| ValueParseError::UnknownChoice(T::CHOICES.iter().map(|(word, _)| *word).collect()))
 }
 
 /// Reads a pattern for names of log files.
-pub fn parse_log_name(text: &str) -> Result<String, ValueParseError> {
+pub(crate) fn parse_log_name(text: &str) -> Result<String, ValueParseError> {
     if text.contains(['/', '\\', '\0']) {
         Err(ValueParseError::NotFileName)
     } else if text.contains("{session}") {

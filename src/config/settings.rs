@@ -273,7 +273,7 @@ impl Settings {
 
     /// What settings say of the store, which lies in `dir`; `home` is what `~` stands for, and `ci` whether nobody works
     /// here but machines.
-    pub fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, ci: bool) -> CacheOptions {
+    pub(crate) fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, ci: bool) -> CacheOptions {
         let table = &self.file.cache;
         let default = CacheOptions::default();
         let expanded = |text: &LocatedValue<String>| match (text.value.strip_prefix("~/"), home) {

@@ -4,7 +4,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 /// One thing to be said of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingsEdit {
+pub(crate) enum SettingsEdit {
     /// It holds a lock.
     Lock {
         /// The session, or a pattern for several.
@@ -28,7 +28,7 @@ pub enum SettingsEdit {
 
 /// Why a settings file cannot be edited.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsEditError {
+pub(crate) enum SettingsEditError {
     /// It is no TOML.
     #[error("it cannot be read: {0}")]
     Syntax(#[from] toml_edit::TomlError),
@@ -44,7 +44,7 @@ pub enum SettingsEditError {
 ///
 /// # Errors
 /// When the file is no TOML or has something else in these places.
-pub fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
+pub(crate) fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
     let mut document: DocumentMut = text.parse()?;
     for edit in edits {
         let (session, key) = match edit {
@@ -60,7 +60,7 @@ pub fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) -> Resu
         let named = || format!("{key} of {session}");
         match edit {
             SettingsEdit::Lock { lock: word, .. } | SettingsEdit::After { prerequisite: word, .. } => {
-                append_to_list(table, key, word, named)?
+                append_to_list(table, key, word, named)?;
             }
             SettingsEdit::Exclusive { .. } => {
                 if table.get(key).and_then(Item::as_bool) != Some(true) {

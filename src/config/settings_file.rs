@@ -83,37 +83,37 @@ pub struct SettingsFile {
 pub struct SessionTable {
     /// The name of the table.
     #[schemars(skip)]
-    pub pattern: LocatedValue<String>,
+    pub(crate) pattern: LocatedValue<String>,
     /// Sessions (names, signatures or globs) that must be over before these start.
     #[schemars(with = "Vec<String>")]
-    pub after: Vec<LocatedValue<String>>,
+    pub(crate) after: Vec<LocatedValue<String>>,
     /// Named locks: two sessions with a lock in common do not overlap.
     #[schemars(with = "Vec<String>")]
-    pub locks: Vec<LocatedValue<String>>,
+    pub(crate) locks: Vec<LocatedValue<String>>,
     /// Whether nothing else may run beside them; by default what nox's allow_parallel says.
     #[schemars(with = "bool")]
-    pub exclusive: Option<LocatedValue<bool>>,
+    pub(crate) exclusive: Option<LocatedValue<bool>>,
     /// Slots each takes.
     #[schemars(with = "CountOrAll")]
-    pub cpus: Option<LocatedValue<CpuCount>>,
+    pub(crate) cpus: Option<LocatedValue<CpuCount>>,
     /// Memory each is expected to need.
     #[schemars(with = "MemoryText")]
-    pub memory: Option<LocatedValue<u64>>,
+    pub(crate) memory: Option<LocatedValue<u64>>,
     /// How long each may run; 0 means as long as it likes.
     #[schemars(with = "DurationText")]
-    pub timeout: Option<LocatedValue<Duration>>,
+    pub(crate) timeout: Option<LocatedValue<Duration>>,
     /// How long each may be silent; 0 means as long as it likes.
     #[schemars(with = "DurationText")]
-    pub idle_timeout: Option<LocatedValue<Duration>>,
+    pub(crate) idle_timeout: Option<LocatedValue<Duration>>,
     /// How often each is tried again.
     #[schemars(with = "RetriesText")]
-    pub retries: Option<LocatedValue<RetryPolicy>>,
+    pub(crate) retries: Option<LocatedValue<RetryPolicy>>,
     /// Environment variables each gets.
     #[schemars(with = "BTreeMap<String, String>")]
-    pub env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// Globs of files to keep with the run's record, relative to the project.
     #[schemars(with = "Vec<String>")]
-    pub outputs: Vec<LocatedValue<String>>,
+    pub(crate) outputs: Vec<LocatedValue<String>>,
 }
 
 impl SettingsFile {
@@ -214,7 +214,7 @@ impl SessionTable {
     }
 
     /// The rule as a run takes it.
-    pub fn to_session_rule(&self) -> SessionRule {
+    pub(crate) fn to_session_rule(&self) -> SessionRule {
         SessionRule {
             pattern: self.pattern.value.clone(),
             location: self.pattern.location.file_and_line(),

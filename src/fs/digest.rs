@@ -24,7 +24,7 @@ impl Sha256Digest {
     }
 
     /// Reads 64 hexadecimal digits.
-    pub fn from_hex(text: &str) -> Option<Self> {
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
         let text = text.as_bytes();
         if text.len() != 64 {
             return None;
@@ -38,7 +38,7 @@ impl Sha256Digest {
     }
 
     /// Reads what `RECORD` writes: base64 for URLs, without padding.
-    pub fn from_base64_url(text: &str) -> Option<Self> {
+    pub(crate) fn from_base64_url(text: &str) -> Option<Self> {
         let mut bytes = Vec::with_capacity(33);
         let (mut held, mut bits) = (0_u32, 0);
         for byte in text.trim_end_matches('=').bytes() {
@@ -92,7 +92,7 @@ pub fn encode_base64_url(bytes: &[u8]) -> String {
 }
 
 /// Bytes as hexadecimal digits.
-pub fn encode_hex(bytes: &[u8]) -> String {
+pub(crate) fn encode_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()
@@ -102,7 +102,7 @@ pub fn encode_hex(bytes: &[u8]) -> String {
 }
 
 /// The BLAKE3 digest of bytes, as hexadecimal digits.
-pub fn blake3_hex(bytes: &[u8]) -> String {
+pub(crate) fn blake3_hex(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
@@ -119,7 +119,7 @@ pub fn sha256_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
 ///
 /// # Errors
 /// When it cannot be opened, or is a link.
-pub fn open_no_follow(path: &Path) -> io::Result<(File, FileStat)> {
+pub(crate) fn open_no_follow(path: &Path) -> io::Result<(File, FileStat)> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -136,7 +136,7 @@ thread_local! {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(Sha256Digest, u64)> {
+pub(crate) fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
         let mut length = 0;
@@ -160,7 +160,7 @@ pub fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(Sha256D
 ///
 /// # Errors
 /// When either refuses.
-pub fn copy_with_sha256(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256Digest, u64)> {
+pub(crate) fn copy_with_sha256(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
         let mut length = 0;

@@ -19,7 +19,7 @@ impl LinkMode {
     const ALL: [Self; 3] = [Self::Clone, Self::Hardlink, Self::Copy];
 
     /// uv's word for it (`--link-mode`).
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Clone => "clone",
             Self::Hardlink => "hardlink",
@@ -42,12 +42,12 @@ impl FileLinker {
     }
 
     /// One that begins with `mode` and falls back from there.
-    pub fn with_mode(mode: LinkMode) -> Self {
+    pub(crate) fn with_mode(mode: LinkMode) -> Self {
         Self { mode: AtomicU8::new(mode as u8), allow_hardlinks: true }
     }
 
     /// One for files that somebody may write to: each gets a file of its own, never a second name.
-    pub fn without_hardlinks() -> Self {
+    pub(crate) fn without_hardlinks() -> Self {
         Self { mode: AtomicU8::new(LinkMode::Clone as u8), allow_hardlinks: false }
     }
 

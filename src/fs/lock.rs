@@ -12,11 +12,11 @@ use super::FileStat;
 ///
 /// Closing alone does not do: a child of ours has the descriptor too from its fork until it runs its program.
 #[derive(Debug)]
-pub struct FlockGuard(File);
+pub(crate) struct FlockGuard(File);
 
 impl FlockGuard {
     /// Takes over an open file on which the caller has just taken a lock.
-    pub fn new(file: File) -> Self {
+    pub(crate) fn new(file: File) -> Self {
         Self(file)
     }
 }
@@ -47,26 +47,11 @@ impl FileLock {
             Err(error) => Err(error.into()),
         }
     }
-
-    /// Waits for the claim.
-    ///
-    /// # Errors
-    /// As [`Claim::try_acquire`].
-    pub fn acquire(path: &Path) -> io::Result<Self> {
-        let file: File = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.into();
-        loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(Self { _guard: FlockGuard::new(file) }),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }
 
 /// A folder held so that nobody takes it away: many may hold it, and who wants it gone waits or lets it be.
 #[derive(Debug)]
-pub struct DirLock {
+pub(crate) struct DirLock {
     guard: FlockGuard,
 }
 
@@ -75,7 +60,7 @@ impl DirLock {
     ///
     /// # Errors
     /// When it cannot be opened, or the file system has no locks.
-    pub fn acquire_shared(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn acquire_shared(path: &Path) -> io::Result<Option<Self>> {
         Self::lock_dir(path, FlockOperation::LockShared)
     }
 
@@ -83,7 +68,7 @@ impl DirLock {
     ///
     /// # Errors
     /// As [`DirLock::acquire_shared`].
-    pub fn try_acquire_exclusive(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn try_acquire_exclusive(path: &Path) -> io::Result<Option<Self>> {
         Self::lock_dir(path, FlockOperation::NonBlockingLockExclusive)
     }
 
@@ -117,7 +102,7 @@ mod tests {
     fn one_holder_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("claim");
-        let held = FileLock::acquire(&path).unwrap();
+        let held = FileLock::try_acquire(&path).unwrap();
         assert!(FileLock::try_acquire(&path).unwrap().is_none());
         drop(held);
         assert!(FileLock::try_acquire(&path).unwrap().is_some());

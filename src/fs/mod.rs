@@ -9,14 +9,13 @@ mod path;
 mod stat;
 mod temp_dir;
 
-pub use atomic::write_atomic;
-pub use digest::{
-    Sha256Digest, blake3_hex, copy_with_sha256, encode_base64_url, encode_hex, open_no_follow, sha256_file,
-    sha256_open_file,
-};
+pub(crate) use atomic::write_atomic;
+pub use digest::{Sha256Digest, encode_base64_url, sha256_file};
+pub(crate) use digest::{blake3_hex, copy_with_sha256, open_no_follow, sha256_open_file};
 pub use link::{FileLinker, LinkMode};
-pub use lock::{DirLock, FileLock, FlockGuard};
-pub use parallel::{parallel_map, worker_count};
-pub use path::{is_symlink_contained, safe_relative_path};
-pub use stat::{FileStat, walk_tree};
-pub use temp_dir::LockedTempDir;
+pub use lock::FileLock;
+pub(crate) use lock::{DirLock, FlockGuard};
+pub(crate) use parallel::{parallel_map, worker_count};
+pub(crate) use path::{is_symlink_contained, safe_relative_path};
+pub(crate) use stat::{FileStat, walk_tree};
+pub(crate) use temp_dir::LockedTempDir;

@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many threads work at once: one a processor, at most eight, since disks gain nothing from more.
-pub fn worker_count() -> usize {
+pub(crate) fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// Does `work` on every item, in no order; the results stand in the order of the items.
 ///
 /// Threads help each other file by file, so items should be of moderate size.
-pub fn parallel_map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn parallel_map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = worker_count().min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();

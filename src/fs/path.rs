@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 const MAX_PATH_LEN: usize = 4_095;
 
 /// The path, if it is relative, plain (`a/b`: no `.`, no `..`, nothing empty) and no longer than systems take.
-pub fn safe_relative_path(text: &str) -> Option<&Path> {
+pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
     let fits = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(plain);
     fits.then_some(Path::new(text))
@@ -15,7 +15,7 @@ pub fn safe_relative_path(text: &str) -> Option<&Path> {
 /// Whether a link at `place` (itself inside a root, not below a link) leads to somewhere inside the same root.
 ///
 /// `..` may only stand first: after another link it would mean another folder than it says.
-pub fn is_symlink_contained(place: &Path, target: &Path) -> bool {
+pub(crate) fn is_symlink_contained(place: &Path, target: &Path) -> bool {
     let mut depth = place.components().count().saturating_sub(1);
     let mut begun = false;
     for part in target.components() {

@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 /// A change of the bytes changes `modified` (unless somebody sets it back); `changed` moves also when a name is added
 /// or removed, so among hard links it only says that a file is surely untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStat {
+pub(crate) struct FileStat {
     /// Kind and permissions, as `stat` gives them.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Number of the file in its file system.
-    pub inode: u64,
+    pub(crate) inode: u64,
     /// Last write, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    pub(crate) mtime_ns: i64,
     /// Last change of anything, nanoseconds since 1970.
-    pub ctime_ns: i64,
+    pub(crate) ctime_ns: i64,
 }
 
 impl FileStat {
@@ -27,32 +27,32 @@ impl FileStat {
     ///
     /// # Errors
     /// When there is none.
-    pub fn from_path(path: &Path) -> io::Result<Self> {
+    pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
         std::fs::symlink_metadata(path).map(|facts| Self::from(&facts))
     }
 
     /// Whether it is a regular file.
-    pub fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.file_type() == 0o100_000
     }
 
     /// Whether it is a folder.
-    pub fn is_dir(&self) -> bool {
+    pub(crate) fn is_dir(&self) -> bool {
         self.file_type() == 0o040_000
     }
 
     /// Whether it is a symbolic link.
-    pub fn is_symlink(&self) -> bool {
+    pub(crate) fn is_symlink(&self) -> bool {
         self.file_type() == 0o120_000
     }
 
     /// Whether its owner may run it.
-    pub fn is_executable(&self) -> bool {
+    pub(crate) fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
     }
 
     /// Whether it runs with another's rights, or is sticky.
-    pub fn has_special_bits(&self) -> bool {
+    pub(crate) fn has_special_bits(&self) -> bool {
         self.mode & 0o7_000 != 0
     }
 
@@ -78,7 +78,7 @@ impl From<&std::fs::Metadata> for FileStat {
 ///
 /// # Errors
 /// When a folder cannot be read; it does not follow links, and a file that goes while it looks is left out.
-pub fn walk_tree(root: &Path) -> io::Result<Vec<(PathBuf, FileStat)>> {
+pub(crate) fn walk_tree(root: &Path) -> io::Result<Vec<(PathBuf, FileStat)>> {
     let mut found = Vec::new();
     let walk = walkdir::WalkDir::new(root).min_depth(1).follow_links(false).sort_by_file_name();
     for entry in walk {

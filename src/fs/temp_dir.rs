@@ -13,7 +13,7 @@ const DIR_PREFIX: &str = ".noxide-work-";
 
 /// A folder for work in progress, removed when dropped; its claim dies with the process.
 #[derive(Debug)]
-pub struct LockedTempDir {
+pub(crate) struct LockedTempDir {
     path: PathBuf,
     _lock: File,
 }
@@ -23,7 +23,7 @@ impl LockedTempDir {
     ///
     /// # Errors
     /// When it cannot be made, or the file system has no locks.
-    pub fn create_in(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn create_in(folder: &Path) -> io::Result<Self> {
         fs_err::create_dir_all(folder)?;
         loop {
             let ours = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -41,12 +41,12 @@ impl LockedTempDir {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Removes what killed processes left in `folder`; gives how many.
-    pub fn remove_stale(folder: &Path) -> usize {
+    pub(crate) fn remove_stale(folder: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
         let ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes());
         let dead = entries.flatten().filter(|entry| ours(&entry.file_name())).filter(|entry| {

@@ -22,17 +22,17 @@ const BAR_WIDTH: usize = 8;
 const SPINNER_INTERVAL_MS: u64 = 120;
 
 /// What the board is drawn from.
-pub struct BoardView<'a> {
+pub(crate) struct BoardView<'a> {
     /// The run.
-    pub run_state: &'a RunState,
+    pub(crate) run_state: &'a RunState,
     /// The last line of each running session's output, safe to show.
-    pub last_lines: &'a HashMap<SessionName, String>,
+    pub(crate) last_lines: &'a HashMap<SessionName, String>,
     /// Colours and marks.
-    pub theme: OutputTheme,
+    pub(crate) theme: OutputTheme,
 }
 
 /// Draws the board: at most `height` lines, none wider than `width` less one.
-pub fn render_board(board: &BoardView<'_>, width: usize, height: usize, now: u64) -> Vec<String> {
+pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, now: u64) -> Vec<String> {
     let room = width.saturating_sub(1);
     let height = height.saturating_sub(1).max(1);
     let mut active: Vec<&SessionView> = board

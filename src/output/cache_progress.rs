@@ -17,7 +17,7 @@ const SHOW_DELAY: Duration = Duration::from_millis(200);
 const BAR_WIDTH: usize = 24;
 
 /// Draws how far work on the cache has come.
-pub struct CacheProgressBar {
+pub(crate) struct CacheProgressBar {
     theme: OutputTheme,
     width: usize,
     state: Mutex<CacheProgressState>,
@@ -34,7 +34,7 @@ struct CacheProgressState {
 
 impl CacheProgressBar {
     /// One that draws to a terminal of so many columns.
-    pub fn new(out: Box<dyn Write + Send>, paint: OutputTheme, width: usize) -> Self {
+    pub(crate) fn new(out: Box<dyn Write + Send>, paint: OutputTheme, width: usize) -> Self {
         let (total, done) = (WorkAmount::default(), WorkAmount::default());
         let state = CacheProgressState {
             writer: out,

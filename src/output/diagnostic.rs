@@ -10,19 +10,9 @@ use serde_json::{Value, json};
 use super::theme::TextStyle;
 use super::{OutputTheme, sanitize};
 
-/// How grave a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiagnosticSeverity {
-    /// Nothing goes on.
-    Error,
-    /// It goes on, but people should know.
-    Warning,
-}
-
 /// Something wrong, told to people or programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    severity: DiagnosticSeverity,
     message: String,
     causes: Vec<String>,
     help: Vec<String>,
@@ -45,22 +35,21 @@ pub struct SourceExcerpt {
 
 /// A frame of a Python traceback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiagnosticFrame {
+pub(crate) struct DiagnosticFrame {
     /// The file, as people would type it.
-    pub file: String,
+    pub(crate) file: String,
     /// Its line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The function, or `<module>`.
-    pub function: String,
+    pub(crate) function: String,
     /// The line's text, where known.
-    pub code: String,
+    pub(crate) code: String,
 }
 
 impl Diagnostic {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
-            severity: DiagnosticSeverity::Error,
             message: message.into(),
             causes: Vec::new(),
             help: Vec::new(),
@@ -70,7 +59,7 @@ impl Diagnostic {
     }
 
     /// An error value with all its causes. A cause that its parent's message already tells is not told again.
-    pub fn from_error(error: &dyn Error) -> Self {
+    pub(crate) fn from_error(error: &dyn Error) -> Self {
         let mut diagnostic = Self::new(error.to_string());
         let mut told = diagnostic.message.clone();
         let mut next = error.source();
@@ -85,47 +74,37 @@ impl Diagnostic {
         diagnostic
     }
 
-    /// The same, as a warning.
-    #[must_use]
-    pub fn into_warning(mut self) -> Self {
-        self.severity = DiagnosticSeverity::Warning;
-        self
-    }
-
     /// Adds a cause.
     #[must_use]
-    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+    pub(crate) fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
     /// Adds what people can do about it.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 
     /// Adds a place in a source.
     #[must_use]
-    pub fn with_excerpt(mut self, excerpt: SourceExcerpt) -> Self {
+    pub(crate) fn with_excerpt(mut self, excerpt: SourceExcerpt) -> Self {
         self.excerpts.push(excerpt);
         self
     }
 
     /// Adds the user's frames of a traceback, outermost first.
     #[must_use]
-    pub fn with_traceback(mut self, frames: impl IntoIterator<Item = DiagnosticFrame>) -> Self {
+    pub(crate) fn with_traceback(mut self, frames: impl IntoIterator<Item = DiagnosticFrame>) -> Self {
         self.traceback.extend(frames);
         self
     }
 
     /// Text for people, with a line end.
     pub fn render(&self, paint: OutputTheme, width: Option<usize>) -> String {
-        let level = match self.severity {
-            DiagnosticSeverity::Error => Level::ERROR,
-            DiagnosticSeverity::Warning => Level::WARNING,
-        };
+        let level = Level::ERROR;
         let mut group = Group::with_title(level.primary_title(sanitize_text(&self.message)));
         for excerpt in &self.excerpts {
             let annotation = AnnotationKind::Primary.span(excerpt.clamped_span());
@@ -163,7 +142,7 @@ impl Diagnostic {
     }
 
     /// The same for programs: one element of the `errors` of a document.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let places: Vec<Value> = self
             .excerpts
             .iter()
@@ -180,7 +159,7 @@ impl Diagnostic {
             })
             .collect();
         json!({
-            "severity": match self.severity { DiagnosticSeverity::Error => "error", DiagnosticSeverity::Warning => "warning" },
+            "severity": "error",
             "message": self.message,
             "causes": self.causes,
             "help": self.help,
@@ -192,7 +171,7 @@ impl Diagnostic {
 
 impl SourceExcerpt {
     /// Line and column, from 1, where it starts.
-    pub fn start_position(&self) -> (usize, usize) {
+    pub(crate) fn start_position(&self) -> (usize, usize) {
         let before = &self.source[..self.clamped_span().start];
         let line = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
@@ -210,7 +189,7 @@ impl SourceExcerpt {
 }
 
 /// One document with these errors, for `--format json`.
-pub fn errors_document(diagnostics: &[Diagnostic]) -> Value {
+pub(crate) fn errors_document(diagnostics: &[Diagnostic]) -> Value {
     json!({ "version": 1, "errors": diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>() })
 }
 
@@ -275,8 +254,7 @@ mod tests {
           noxfile.py:3 in check
         help: run `python noxfile.py` to see it alone
         ");
-        let plain =
-            Diagnostic::new("no session selected").with_cause("one\ntwo").with_help("try `noxide list`").into_warning();
+        let plain = Diagnostic::new("no session selected").with_cause("one\ntwo").with_help("try `noxide list`");
         insta::assert_snapshot!(plain.render(PLAIN, Some(80)), @r"
         warning: no session selected
          │
@@ -289,7 +267,7 @@ mod tests {
 
     #[test]
     fn programs_read_the_same() {
-        insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback().into_warning()])));
+        insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback()])));
     }
 
     #[test]

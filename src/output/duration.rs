@@ -1,4 +1,4 @@
 //! Durations as people read them; the words are those of records.
 
-pub use crate::record::format_duration;
+pub(crate) use crate::record::format_duration;
 pub(crate) use crate::record::{format_delta, format_whole_seconds};

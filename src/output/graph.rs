@@ -10,7 +10,7 @@ use super::theme::TextStyle;
 use super::{ListedSession, OutputTheme, duration};
 
 /// The graph for people: each session behind those it waits for, and the longest chain.
-pub fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) -> String {
+pub(crate) fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) -> String {
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
     let usual = |listed: &ListedSession| {
@@ -116,7 +116,7 @@ fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
 }
 
 /// The graph in Graphviz's language.
-pub fn render_graph_dot(sessions: &[ListedSession]) -> String {
+pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
     let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
         let mut label = listed.facts.name.as_str().to_owned();
@@ -158,7 +158,7 @@ fn quote_dot_string(text: &str) -> String {
 }
 
 /// The graph in Mermaid's language, which forges draw in Markdown.
-pub fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
+pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
         let mut label = escape_mermaid_text(listed.facts.name.as_str());
@@ -202,7 +202,7 @@ fn escape_mermaid_text(text: &str) -> String {
 }
 
 /// The graph for programs: sessions, needs as edges, locks that are shared, the longest chain.
-pub fn render_graph_json(sessions: &[ListedSession]) -> Value {
+pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
     let name = |at: usize| sessions[at].facts.name.as_str();
     let needs: Vec<Value> = sessions
         .iter()

@@ -8,7 +8,7 @@ use super::theme::TextStyle;
 use super::{ListedSession, OutputTheme, duration};
 
 /// The list for people.
-pub fn render_list_text(sessions: &[ListedSession], paint: OutputTheme, width: Option<usize>) -> String {
+pub(crate) fn render_list_text(sessions: &[ListedSession], paint: OutputTheme, width: Option<usize>) -> String {
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
@@ -81,7 +81,7 @@ fn session_details(listed: &ListedSession, paint: OutputTheme) -> Vec<String> {
 }
 
 /// The list for programs.
-pub fn render_list_json(sessions: &[ListedSession]) -> Value {
+pub(crate) fn render_list_json(sessions: &[ListedSession]) -> Value {
     json!({ "version": 1, "sessions": sessions })
 }
 

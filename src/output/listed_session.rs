@@ -6,16 +6,16 @@ use crate::record::{NeedOrigin, SessionSpec};
 
 /// A session of the noxfile, selected or not.
 #[derive(Clone, Debug, Serialize)]
-pub struct ListedSession {
+pub(crate) struct ListedSession {
     /// As it would be planned.
     #[serde(flatten)]
-    pub facts: SessionSpec,
+    pub(crate) facts: SessionSpec,
     /// Whether the arguments select it.
-    pub selected: bool,
+    pub(crate) selected: bool,
     /// nox's tags.
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// The interpreter it asks for.
-    pub python: Option<String>,
+    pub(crate) python: Option<String>,
 }
 
 /// Where a need comes from, in a few words.

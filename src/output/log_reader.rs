@@ -143,7 +143,7 @@ pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn log_tail_text(path: &Path, bytes: u64, lines: usize) -> io::Result<(Vec<String>, String)> {
+pub(crate) fn log_tail_text(path: &Path, bytes: u64, lines: usize) -> io::Result<(Vec<String>, String)> {
     let tail = read_log_tail(path, bytes, lines)?;
     let above = match tail.omitted {
         OmittedLog::Nothing => String::new(),

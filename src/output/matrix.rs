@@ -7,17 +7,17 @@ use crate::project::SessionName;
 
 /// One entry: what one runner gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatrixEntry {
+pub(crate) struct MatrixEntry {
     /// Its part, such as `1/3`.
-    pub shard: String,
+    pub(crate) shard: String,
     /// Its sessions.
-    pub sessions: Vec<SessionName>,
+    pub(crate) sessions: Vec<SessionName>,
     /// What they usually take one after another, in milliseconds; none where nothing is known.
-    pub usual: Option<u64>,
+    pub(crate) usual: Option<u64>,
 }
 
 /// The matrix as it stands in a workflow.
-pub fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
+pub(crate) fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
     let mut text = "strategy:\n  fail-fast: false\n  matrix:\n    include:\n".to_owned();
     for entry in entries {
         if let Some(usual) = entry.usual {
@@ -30,7 +30,7 @@ pub fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
 }
 
 /// The matrix for `fromJSON(…).include`: one line, since that is what a step's output takes.
-pub fn render_matrix_json(entries: &[MatrixEntry]) -> Value {
+pub(crate) fn render_matrix_json(entries: &[MatrixEntry]) -> Value {
     let include = entries.iter().map(|entry| {
         let mut row = json!({ "shard": entry.shard, "sessions": shell_quote_names(&entry.sessions) });
         if let Some(usual) = entry.usual {

@@ -23,7 +23,7 @@ pub enum SessionOutputStyle {
 
 impl SessionOutputStyle {
     /// The words `--output` takes.
-    pub const NAMES: [&'static str; 4] = ["grouped", "stream", "labelled", "quiet"];
+    pub(crate) const NAMES: [&'static str; 4] = ["grouped", "stream", "labelled", "quiet"];
 }
 
 impl FromStr for SessionOutputStyle {
@@ -58,7 +58,7 @@ pub enum ActionsForge {
 
 impl ActionsForge {
     /// The forge by the variables its runner sets. Forgejo and Gitea set `GITHUB_ACTIONS` too, so they come first.
-    pub fn from_env_vars(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    pub(crate) fn from_env_vars(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
         if set("FORGEJO_ACTIONS") {
             Some(Self::Forgejo)
@@ -72,7 +72,7 @@ impl ActionsForge {
     }
 
     /// Whether `::error file=…::` becomes a mark beside the line in its review.
-    pub fn can_annotate(self) -> bool {
+    pub(crate) fn can_annotate(self) -> bool {
         matches!(self, Self::GitHub)
     }
 }

@@ -10,17 +10,17 @@ use crate::record::SessionSpec;
 
 /// A session with its place in a simulated run, in milliseconds from its start.
 #[derive(Clone, Copy, Debug)]
-pub struct SimulatedSession<'a> {
+pub(crate) struct SimulatedSession<'a> {
     /// As planned.
-    pub facts: &'a SessionSpec,
+    pub(crate) facts: &'a SessionSpec,
     /// When it would start.
-    pub start_ms: u64,
+    pub(crate) start_ms: u64,
     /// When it would be over.
-    pub end_ms: u64,
+    pub(crate) end_ms: u64,
 }
 
 /// The plan for people. Times are shown where every session has been seen before; else only the order.
-pub fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, paint: OutputTheme) -> String {
+pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, paint: OutputTheme) -> String {
     let sorted = sort_by_start(sessions);
     let known = sorted.iter().all(|session| session.facts.usual.is_some());
     let name = sorted.iter().map(|session| measure_text_width(session.facts.name.as_str())).max().unwrap_or(0).min(40);
@@ -58,7 +58,7 @@ pub fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, paint: 
 }
 
 /// The plan for programs.
-pub fn render_plan_json(sessions: &[SimulatedSession<'_>], slots: usize) -> Value {
+pub(crate) fn render_plan_json(sessions: &[SimulatedSession<'_>], slots: usize) -> Value {
     let rows = sort_by_start(sessions).into_iter().map(|session| {
         let mut row = serde_json::to_value(session.facts).unwrap_or_default();
         row["start"] = json!(session.start_ms);

@@ -1,7 +1,7 @@
 //! Counts with their words.
 
 /// `1 wheel`, `2 wheels`, `2 entries`, `2 fixes`: a count and its English word, given in the singular.
-pub fn pluralize(count: usize, word: &str) -> String {
+pub(crate) fn pluralize(count: usize, word: &str) -> String {
     if count == 1 {
         return format!("1 {word}");
     }

@@ -7,15 +7,15 @@ use super::run_state::SessionStatus;
 
 /// An estimate of the time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemainingTime {
+pub(crate) struct RemainingTime {
     /// Milliseconds.
-    pub ms: u64,
+    pub(crate) ms: u64,
     /// Whether some session still to come has no usual time, so that it takes at least this long.
-    pub is_lower_bound: bool,
+    pub(crate) is_lower_bound: bool,
 }
 
 /// How long the run still takes, by what its sessions usually take; none when little is known of them.
-pub fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
+pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     let sessions = state.sessions();
     let mut own = vec![0_u64; sessions.len()];
     let (mut known, mut unknown) = (0, 0);

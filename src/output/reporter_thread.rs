@@ -16,7 +16,7 @@ use crate::record::{EventKind, RunEvent};
 ///
 /// What waits there is bounded by the number of sessions, whatever they print: growing logs and ticks become one.
 #[derive(Debug)]
-pub struct ReporterThread {
+pub(crate) struct ReporterThread {
     shared: Arc<ReporterChannel>,
     write_counter: WriteCounter,
     thread_ended: Receiver<()>,
@@ -25,12 +25,12 @@ pub struct ReporterThread {
 
 /// How far all streams of a run have come.
 #[derive(Clone, Debug, Default)]
-pub struct WriteCounter(Arc<AtomicU64>);
+pub(crate) struct WriteCounter(Arc<AtomicU64>);
 
 impl OutputStreams {
     /// The same streams; each write that a reader took counts as progress.
     #[must_use]
-    pub fn with_write_counter(self, progress: &WriteCounter) -> Self {
+    pub(crate) fn with_write_counter(self, progress: &WriteCounter) -> Self {
         let counted =
             |stream| Box::new(CountingWriter { inner: stream, counter: progress.clone() }) as Box<dyn Write + Send>;
         Self {
@@ -136,7 +136,11 @@ impl ReporterThread {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn spawn(mut reporter: Box<dyn EventReporter>, folder: PathBuf, progress: WriteCounter) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        mut reporter: Box<dyn EventReporter>,
+        folder: PathBuf,
+        progress: WriteCounter,
+    ) -> io::Result<Self> {
         let shared = Arc::new(ReporterChannel::default());
         let queue = Arc::clone(&shared);
         let (alive, over) = channel();
@@ -166,22 +170,22 @@ impl ReporterThread {
     }
 
     /// Shows an event, soon.
-    pub fn send_event(&self, event: Arc<RunEvent>) {
+    pub(crate) fn send_event(&self, event: Arc<RunEvent>) {
         self.shared.update_queue(|queue| queue.push_event(event));
     }
 
     /// Time has passed.
-    pub fn send_tick(&self, now: u64) {
+    pub(crate) fn send_tick(&self, now: u64) {
         self.shared.update_queue(|queue| queue.pending_tick = Some(now));
     }
 
     /// Somebody asked what runs now.
-    pub fn request_show_running(&self) {
+    pub(crate) fn request_show_running(&self) {
         self.shared.update_queue(|queue| queue.show_running_requested = true);
     }
 
     /// Nothing more comes.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.update_queue(|queue| queue.is_closed = true);
     }
 
@@ -191,7 +195,7 @@ impl ReporterThread {
     ///
     /// # Errors
     /// When nobody took anything for so long; what was not shown is lost.
-    pub fn join(self, patience: Option<Duration>) -> Result<Option<io::Error>, ReporterBlocked> {
+    pub(crate) fn join(self, patience: Option<Duration>) -> Result<Option<io::Error>, ReporterBlocked> {
         self.close();
         let mut before = self.write_counter.0.load(Ordering::Relaxed);
         loop {
@@ -214,7 +218,7 @@ impl ReporterThread {
 /// Nobody reads what is to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nobody reads the output")]
-pub struct ReporterBlocked;
+pub(crate) struct ReporterBlocked;
 
 #[cfg(test)]
 mod tests {

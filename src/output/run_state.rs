@@ -8,7 +8,7 @@ use crate::record::{EventKind, Outcome, RestoreProgress, RunEvent, RunMetadata, 
 
 /// A run so far.
 #[derive(Clone, Debug, Default)]
-pub struct RunState {
+pub(crate) struct RunState {
     run_facts: Option<RunMetadata>,
     sessions: Vec<SessionView>,
     session_indices: HashMap<SessionName, usize>,
@@ -21,16 +21,16 @@ pub struct RunState {
 
 /// A session so far.
 #[derive(Clone, Debug)]
-pub struct SessionView {
+pub(crate) struct SessionView {
     /// As planned.
-    pub facts: SessionSpec,
+    pub(crate) facts: SessionSpec,
     /// Where it stands.
-    pub status: SessionStatus,
+    pub(crate) status: SessionStatus,
 }
 
 /// Where a session stands.
 #[derive(Clone, Debug)]
-pub enum SessionStatus {
+pub(crate) enum SessionStatus {
     /// Its turn has not come.
     Waiting,
     /// Its process runs.
@@ -48,33 +48,33 @@ pub enum SessionStatus {
 
 /// A running attempt.
 #[derive(Clone, Debug)]
-pub struct AttemptProgress {
+pub(crate) struct AttemptProgress {
     /// When it started.
-    pub started_at: u64,
+    pub(crate) started_at: u64,
     /// 1 for the first.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// Its log, relative to the run's folder.
-    pub log_path: PathBuf,
+    pub(crate) log_path: PathBuf,
     /// Bytes known to be in its log.
-    pub log_bytes: u64,
+    pub(crate) log_bytes: u64,
 }
 
 /// How many sessions stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatusCounts {
+pub(crate) struct StatusCounts {
     /// Running now, or between two attempts.
-    pub running: usize,
+    pub(crate) running: usize,
     /// Over, and no failure.
-    pub done: usize,
+    pub(crate) done: usize,
     /// Over, and a failure.
-    pub failed: usize,
+    pub(crate) failed: usize,
     /// Not started.
-    pub waiting: usize,
+    pub(crate) waiting: usize,
 }
 
 impl RunState {
     /// Takes the next event.
-    pub fn apply_event(&mut self, event: &RunEvent) {
+    pub(crate) fn apply_event(&mut self, event: &RunEvent) {
         self.elapsed_ms = self.elapsed_ms.max(event.at);
         match &event.fact {
             EventKind::RunStarted(facts) => {
@@ -113,22 +113,22 @@ impl RunState {
     }
 
     /// Moves the clock; it never goes back.
-    pub fn advance_clock(&mut self, now: u64) {
+    pub(crate) fn advance_clock(&mut self, now: u64) {
         self.elapsed_ms = self.elapsed_ms.max(now);
     }
 
     /// What was known when the run began, once it began.
-    pub fn run_facts(&self) -> Option<&RunMetadata> {
+    pub(crate) fn run_facts(&self) -> Option<&RunMetadata> {
         self.run_facts.as_ref()
     }
 
     /// All sessions, in nox's order, added ones last.
-    pub fn sessions(&self) -> &[SessionView] {
+    pub(crate) fn sessions(&self) -> &[SessionView] {
         &self.sessions
     }
 
     /// One session by name.
-    pub fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
+    pub(crate) fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
         self.session_indices.get(name).map(|&at| &self.sessions[at])
     }
 
@@ -138,32 +138,32 @@ impl RunState {
     }
 
     /// Milliseconds since the run started.
-    pub fn elapsed_ms(&self) -> u64 {
+    pub(crate) fn elapsed_ms(&self) -> u64 {
         self.elapsed_ms
     }
 
     /// Why the run is being ended before its time.
-    pub fn interrupt_cause(&self) -> Option<&str> {
+    pub(crate) fn interrupt_cause(&self) -> Option<&str> {
         self.interrupt_cause.as_deref()
     }
 
     /// How far a restore has come that is under way.
-    pub fn restore_progress(&self) -> Option<RestoreProgress> {
+    pub(crate) fn restore_progress(&self) -> Option<RestoreProgress> {
         self.restore_progress
     }
 
     /// All notices so far.
-    pub fn notices(&self) -> &[String] {
+    pub(crate) fn notices(&self) -> &[String] {
         &self.notices
     }
 
     /// The exit code, once the run is over.
-    pub fn exit_code(&self) -> Option<u8> {
+    pub(crate) fn exit_code(&self) -> Option<u8> {
         self.exit_code
     }
 
     /// Results of all sessions that are over.
-    pub fn session_results(&self) -> impl Iterator<Item = (&SessionSpec, &SessionResult)> {
+    pub(crate) fn session_results(&self) -> impl Iterator<Item = (&SessionSpec, &SessionResult)> {
         self.sessions.iter().filter_map(|view| match &view.status {
             SessionStatus::Done(result) => Some((&view.facts, result)),
             _ => None,
@@ -171,7 +171,7 @@ impl RunState {
     }
 
     /// Sessions whose process runs, the longest-running first.
-    pub fn running_sessions(&self) -> Vec<(&SessionSpec, &AttemptProgress)> {
+    pub(crate) fn running_sessions(&self) -> Vec<(&SessionSpec, &AttemptProgress)> {
         let mut running: Vec<_> = self
             .sessions
             .iter()
@@ -185,7 +185,7 @@ impl RunState {
     }
 
     /// How many sessions stand where.
-    pub fn status_counts(&self) -> StatusCounts {
+    pub(crate) fn status_counts(&self) -> StatusCounts {
         let mut counts = StatusCounts::default();
         for view in &self.sessions {
             match &view.status {
@@ -199,7 +199,7 @@ impl RunState {
     }
 
     /// Sessions that ended with this outcome.
-    pub fn count_with_outcome(&self, outcome: Outcome) -> usize {
+    pub(crate) fn count_with_outcome(&self, outcome: Outcome) -> usize {
         self.session_results().filter(|(_, result)| result.outcome == outcome).count()
     }
 

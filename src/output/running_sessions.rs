@@ -10,7 +10,7 @@ use super::{OutputTheme, RunState, log_reader, sanitize};
 const LOG_TAIL_LINES: usize = 4;
 
 /// What runs now, with the last lines of each, as text to print.
-pub fn render_running_sessions(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
+pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
     let running = state.running_sessions();
     let counts = state.status_counts();
     let mut text = format!(

@@ -2,13 +2,13 @@
 
 /// A line of output as text: invalid UTF-8 replaced, of a line overwritten by `\r` only what was written last,
 /// control sequences taken out; colours stay where asked.
-pub fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
+pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
     let segment = last_written_segment(bytes);
     strip_control_sequences(&String::from_utf8_lossy(segment), keep_colors)
 }
 
 /// The last line among these bytes that says something, as plain text for a row of the board.
-pub fn last_visible_line(bytes: &[u8]) -> Option<String> {
+pub(crate) fn last_visible_line(bytes: &[u8]) -> Option<String> {
     bytes
         .rsplit(|byte| matches!(byte, b'\n' | b'\r'))
         .map(|line| strip_control_sequences(&String::from_utf8_lossy(line), false).replace('\t', " ").trim().to_owned())

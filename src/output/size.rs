@@ -1,7 +1,7 @@
 //! Sizes as people read them: `812 B`, `4.0 KiB`, `126 MiB`.
 
 /// A number of bytes with its binary unit.
-pub fn format_size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1_024 {
         return format!("{bytes} B");

@@ -38,7 +38,7 @@ impl VirtualTerminal {
                 match &sequence[end..=end] {
                     "A" => {
                         self.cursor_row =
-                            self.cursor_row.saturating_sub(count()).max(self.rows.len().saturating_sub(self.height))
+                            self.cursor_row.saturating_sub(count()).max(self.rows.len().saturating_sub(self.height));
                     }
                     "J" if end == 0 => {
                         self.rows.truncate(self.cursor_row + 1);

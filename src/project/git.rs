@@ -7,16 +7,16 @@ use std::process::{Command, Stdio};
 
 /// What Git says of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GitCheckout {
+pub(crate) struct GitCheckout {
     /// The commit checked out.
-    pub commit: String,
+    pub(crate) commit: String,
     /// Whether tracked files differ from it.
-    pub dirty: bool,
+    pub(crate) dirty: bool,
 }
 
 impl GitCheckout {
     /// The checkout that `folder` is in; none without Git, without a repository, or before the first commit.
-    pub fn detect(folder: &Path) -> Option<Self> {
+    pub(crate) fn detect(folder: &Path) -> Option<Self> {
         let commit = run_git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
         let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
         Some(Self { commit, dirty: !status.is_empty() })
@@ -24,7 +24,7 @@ impl GitCheckout {
 }
 
 /// Which of these paths, relative to `folder`, Git ignores; none without Git or a repository.
-pub fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
+pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let mut asked: Vec<u8> = Vec::new();
     for path in paths {
         asked.extend(path.as_bytes());
@@ -49,7 +49,7 @@ pub fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<S
 /// The commit that a name stands for (a branch, a tag, the beginning of a digest) and those before it, newest first.
 ///
 /// Empty where Git knows no such name; at most `most`.
-pub fn list_commits(folder: &Path, name: &str, most: usize) -> Vec<String> {
+pub(crate) fn list_commits(folder: &Path, name: &str, most: usize) -> Vec<String> {
     let count = format!("--max-count={most}");
     // A name is no flag, however it begins.
     let said = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", name, "--"]);

@@ -88,7 +88,7 @@ impl Interpreter {
     ///
     /// # Errors
     /// When there is none, or it does not answer.
-    pub fn find_for_spec(
+    pub(crate) fn find_for_spec(
         spec: Option<&str>,
         (nox, release): (&Path, &str),
         uv: Option<&Path>,

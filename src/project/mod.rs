@@ -9,7 +9,7 @@ mod nox;
 pub(crate) mod path_serde;
 mod session_name;
 
-pub use git::{GitCheckout, find_ignored_paths, list_commits};
+pub(crate) use git::{GitCheckout, find_ignored_paths, list_commits};
 pub use host::{
     FinishedMessage, Host, HostError, HostMessage, HostMessages, HostOptions, HostRunRequest, InstallTotals,
     LoadFailure, LoadStage, NoxStatus, SeccompSetup, TracebackFrame,

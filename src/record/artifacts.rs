@@ -9,7 +9,7 @@ use crate::fs::write_atomic;
 use crate::project::path_serde;
 
 /// The version of the manifest this program writes.
-pub const ARTIFACTS_VERSION: u32 = 1;
+pub(crate) const ARTIFACTS_VERSION: u32 = 1;
 
 /// Files gathered from one session: `artifacts/<session>/manifest.json` in a run's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl ArtifactManifest {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         write_atomic(&folder.join("manifest.json"), &bytes)

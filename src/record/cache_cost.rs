@@ -11,22 +11,22 @@ const MIN_RUNS: usize = 3;
 
 /// What a session's installs took with packages restored for it, and without: medians in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheCost {
+pub(crate) struct CacheCost {
     /// The restore alone.
-    pub restore_ms: u64,
+    pub(crate) restore_ms: u64,
     /// The installs after it.
-    pub install_after_restore_ms: u64,
+    pub(crate) install_after_restore_ms: u64,
     /// How many runs restored.
-    pub restored_runs: usize,
+    pub(crate) restored_runs: usize,
     /// The installs where nothing was restored.
-    pub plain_install_ms: u64,
+    pub(crate) plain_install_ms: u64,
     /// How many runs did not restore.
-    pub plain_runs: usize,
+    pub(crate) plain_runs: usize,
 }
 
 impl CacheCost {
     /// What was measured, in words, where restoring took longer than it saved.
-    pub fn describe_loss(&self) -> Option<String> {
+    pub(crate) fn describe_loss(&self) -> Option<String> {
         let words = || {
             format!(
                 "restoring its packages took {} (median of {} runs) and its installs then {}; without that they took {} \
@@ -42,7 +42,9 @@ impl CacheCost {
     }
 
     /// By session, of those that ran all their installs at least three times each way.
-    pub fn measure_by_session<'a>(results: impl IntoIterator<Item = &'a SessionResult>) -> HashMap<SessionName, Self> {
+    pub(crate) fn measure_by_session<'a>(
+        results: impl IntoIterator<Item = &'a SessionResult>,
+    ) -> HashMap<SessionName, Self> {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in results {
             // Installs that were skipped cost nothing either way, and those of a session that failed may be half done.

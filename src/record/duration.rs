@@ -1,7 +1,7 @@
 //! Durations as people read them: `35ms`, `12.3s`, `4m 05s`, `1h 02m`.
 
 /// A duration with the precision that its size deserves.
-pub fn format_duration(ms: u64) -> String {
+pub(crate) fn format_duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms}ms"),
         1_000..59_950 => {
@@ -13,13 +13,13 @@ pub fn format_duration(ms: u64) -> String {
 }
 
 /// A duration in whole seconds, for rows that are drawn again and again: `0s`, `12s`, `2m 10s`.
-pub fn format_whole_seconds(ms: u64) -> String {
+pub(crate) fn format_whole_seconds(ms: u64) -> String {
     let seconds = ms / 1_000;
     if seconds < 60 { format!("{seconds}s") } else { format_minutes(seconds) }
 }
 
 /// How much longer (or shorter) a session took than it usually does: `+1.2s`, `-0.4s`, `±0`.
-pub fn format_delta(wall: u64, usual: u64, unicode: bool) -> String {
+pub(crate) fn format_delta(wall: u64, usual: u64, unicode: bool) -> String {
     let (sign, gap) =
         if wall >= usual { ("+", wall - usual) } else { (if unicode { "−" } else { "-" }, usual - wall) };
     match gap {

@@ -29,7 +29,7 @@ impl SessionHistory {
     /// How many of the newest runs lend their figures: enough to outvote one odd run, few enough to follow the code.
     pub const MAX_RUNS: usize = 9;
     /// Milliseconds by which times differ at least that change any plan.
-    pub const SIGNIFICANT_CHANGE_MS: u64 = 5_000;
+    pub(crate) const SIGNIFICANT_CHANGE_MS: u64 = 5_000;
 
     /// Folds records, newest first.
     pub fn from_records(records: &[RunRecord]) -> Self {
@@ -55,7 +55,7 @@ impl SessionHistory {
     /// Adds what imported runs say: it counts for sessions that no record knows. The newest nine passes of a job lend
     /// their median; a job named like the session but for case and dashes is taken for it.
     #[must_use]
-    pub fn with_imported_runs(mut self, imported: &ImportedRuns) -> Self {
+    pub(crate) fn with_imported_runs(mut self, imported: &ImportedRuns) -> Self {
         let mut samples: HashMap<String, Vec<u64>> = HashMap::new();
         for job in imported.runs.iter().rev().flat_map(|run| &run.jobs).filter(|job| job.passed) {
             let walls = samples.entry(normalize_job_name(&job.name)).or_default();
@@ -68,7 +68,7 @@ impl SessionHistory {
 
     /// Whether a run took otherwise than is known: a session that passed has no usual time yet, or that is twice or half
     /// of what it took, and by more than [`Self::NEWS`].
-    pub fn has_significant_change(&self, record: &RunRecord) -> bool {
+    pub(crate) fn has_significant_change(&self, record: &RunRecord) -> bool {
         let results = record.sessions.iter().filter_map(|session| session.result.as_ref());
         let passed = results.filter(|result| result.outcome == Outcome::Passed);
         passed.filter_map(|result| Some((&result.session, result.last_attempt()?))).any(|(name, last)| {

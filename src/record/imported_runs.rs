@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fs::write_atomic;
 
 /// The version of the document this program writes.
-pub const IMPORTED_VERSION: u32 = 1;
+pub(crate) const IMPORTED_VERSION: u32 = 1;
 
 /// The file's name in `.noxide`.
 const FILE_NAME: &str = "imported.json";
@@ -90,14 +90,14 @@ impl ImportedRuns {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         write_atomic(&folder.join(FILE_NAME), &bytes)
     }
 
     /// Takes runs in; one that is known already is replaced. Gives how many are new.
-    pub fn add_runs(&mut self, runs: Vec<ImportedRun>) -> usize {
+    pub(crate) fn add_runs(&mut self, runs: Vec<ImportedRun>) -> usize {
         let key = |run: &ImportedRun| (run.source.clone(), run.id.clone());
         let known: HashSet<(String, String)> = self.runs.iter().map(key).collect();
         let coming: HashSet<(String, String)> = runs.iter().map(key).collect();

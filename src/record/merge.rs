@@ -10,26 +10,26 @@ use crate::project::SessionName;
 
 /// One run made of several: nothing is written yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MergePlan {
+pub(crate) struct MergePlan {
     /// The record of the whole.
-    pub record: RunRecord,
+    pub(crate) record: RunRecord,
     /// Files to copy.
-    pub copies: Vec<PlannedCopy>,
+    pub(crate) copies: Vec<PlannedCopy>,
     /// Sessions of the whole that no record has, in nox's order.
-    pub missing_sessions: Vec<SessionName>,
+    pub(crate) missing_sessions: Vec<SessionName>,
     /// Shards that are not there, such as `2/3`.
-    pub missing_shards: Vec<String>,
+    pub(crate) missing_shards: Vec<String>,
 }
 
 /// A file or folder of one run that goes into the merged one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedCopy {
+pub(crate) struct PlannedCopy {
     /// Which of the records it belongs to.
-    pub record_index: usize,
+    pub(crate) record_index: usize,
     /// Its place in that run's folder.
-    pub from: PathBuf,
+    pub(crate) from: PathBuf,
     /// Its place in the merged run's folder.
-    pub to: PathBuf,
+    pub(crate) to: PathBuf,
 }
 
 /// How far the clock of one record's machine is into the merged run, and how many slots stand before its own.
@@ -44,7 +44,7 @@ impl MergePlan {
     ///
     /// Times are shifted by what the records say of their start, so the whole lasts from the first start to the last
     /// end. A session that several records have counts by its worst outcome.
-    pub fn from_records(records: &[RunRecord], run: &str) -> Option<Self> {
+    pub(crate) fn from_records(records: &[RunRecord], run: &str) -> Option<Self> {
         let starts: Vec<Option<i64>> = records
             .iter()
             .map(|record| record.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
@@ -105,7 +105,7 @@ impl MergePlan {
     ///
     /// # Errors
     /// When `target` cannot be written to, or a file cannot be read.
-    pub fn copy_files(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
+    pub(crate) fn copy_files(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
         for copied in &self.copies {
             let Some(folder) = folders.get(copied.record_index) else { continue };
             copy_tree(&folder.join(&copied.from), &target.join(&copied.to))?;
@@ -231,7 +231,7 @@ fn is_contained_path(path: &Path) -> bool {
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let facts = match fs_err::symlink_metadata(from) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -15,19 +15,21 @@ mod run_record;
 mod run_store;
 mod temp_dir;
 
-pub use artifacts::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
-pub use cache_cost::CacheCost;
-pub use duration::{format_delta, format_duration, format_whole_seconds};
+pub(crate) use artifacts::ARTIFACTS_VERSION;
+pub use artifacts::{Artifact, ArtifactManifest};
+pub(crate) use cache_cost::CacheCost;
+pub(crate) use duration::{format_delta, format_duration, format_whole_seconds};
 pub use event::{
     AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
     RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,
 };
 pub use history::{SessionHistory, UsualStats};
-pub use imported_runs::{IMPORTED_VERSION, ImportedJob, ImportedRun, ImportedRuns};
-pub use merge::{MergePlan, PlannedCopy, copy_tree};
+pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
+pub(crate) use merge::{MergePlan, copy_tree};
 pub use outcome::Outcome;
-pub use reconstructed_events::reconstruct_events;
+pub(crate) use reconstructed_events::reconstruct_events;
 pub use recorder::{RunRecorder, read_events, write_record};
-pub use run_record::{Machine, RECORD_VERSION, RecordedSession, RunRecord};
+pub(crate) use run_record::RECORD_VERSION;
+pub use run_record::{Machine, RecordedSession, RunRecord};
 pub use run_store::{CrashedRun, RunStore};
-pub use temp_dir::RunTempDir;
+pub(crate) use temp_dir::RunTempDir;

@@ -3,7 +3,7 @@
 use super::{EventKind, RunEvent, RunMetadata, RunRecord, SessionResult};
 
 /// The events that fold to this record, in the order of their time; each log is told of in one piece.
-pub fn reconstruct_events(record: &RunRecord) -> Vec<RunEvent> {
+pub(crate) fn reconstruct_events(record: &RunRecord) -> Vec<RunEvent> {
     let start = RunMetadata {
         run: record.run.clone(),
         time: record.time.clone(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{EventKind, Outcome, RunEvent, SessionResult, SessionSpec, ShardMetadata};
 
 /// The version of the document this program writes.
-pub const RECORD_VERSION: u32 = 1;
+pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// One run as kept in `record.json`. Times are milliseconds since the run's start unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -102,7 +102,7 @@ impl RunStore {
     }
 
     /// Where records of runs elsewhere lie, by which a fresh checkout knows what sessions take.
-    pub fn history_dir(&self) -> PathBuf {
+    pub(crate) fn history_dir(&self) -> PathBuf {
         self.path.join("past")
     }
 
@@ -110,7 +110,7 @@ impl RunStore {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn add_history_record(&self, record: &RunRecord) -> io::Result<()> {
+    pub(crate) fn add_history_record(&self, record: &RunRecord) -> io::Result<()> {
         fs_err::create_dir_all(self.history_dir())?;
         write_atomic(&self.history_dir().join(format!("{}.json", record.run)), &serde_json::to_vec(record)?)?;
         let remembered = self.history_record_paths();

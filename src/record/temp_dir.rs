@@ -16,7 +16,7 @@ const MAX_PATH_LEN: usize = 60;
 
 /// The folder for one run's temporary files.
 #[derive(Debug)]
-pub struct RunTempDir {
+pub(crate) struct RunTempDir {
     path: PathBuf,
     run_dir: PathBuf,
     /// Empty folders of sessions that are over. A new one would cost a new inode, and for those that were freed within
@@ -29,7 +29,7 @@ impl RunTempDir {
     ///
     /// # Errors
     /// When it cannot be made, or its path would be too long or no text.
-    pub fn create(run: &Path) -> io::Result<Self> {
+    pub(crate) fn create(run: &Path) -> io::Result<Self> {
         let run = fs_err::canonicalize(run)?;
         let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let path = tempfile::Builder::new().prefix(DIR_PREFIX).rand_bytes(6).permissions(ours).tempdir()?.keep();
@@ -44,7 +44,7 @@ impl RunTempDir {
     }
 
     /// The folder itself.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -52,7 +52,7 @@ impl RunTempDir {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn session_dir(&self, number: usize) -> io::Result<PathBuf> {
+    pub(crate) fn session_dir(&self, number: usize) -> io::Result<PathBuf> {
         let path = self.path.join(number.to_string());
         if !path.is_dir() {
             let idle = self.idle_session_dirs.borrow_mut().pop();
@@ -64,7 +64,7 @@ impl RunTempDir {
     }
 
     /// Takes back the folder of a session that is over and left nothing running; false where it holds something.
-    pub fn recycle_if_empty(&self, folder: &Path) -> bool {
+    pub(crate) fn recycle_if_empty(&self, folder: &Path) -> bool {
         let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
         if empty {
             self.idle_session_dirs.borrow_mut().push(folder.to_path_buf());
@@ -72,19 +72,8 @@ impl RunTempDir {
         empty
     }
 
-    /// Removes one session's folder with all in it.
-    ///
-    /// # Errors
-    /// When something in it cannot be removed.
-    pub fn remove_session_dir(&self, number: usize) -> io::Result<()> {
-        match fs_err::remove_dir_all(self.path.join(number.to_string())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// Removes the folder and the link to it, unless a session's folder is still kept.
-    pub fn remove_if_unused(&self) {
+    pub(crate) fn remove_if_unused(&self) {
         for idle in self.idle_session_dirs.borrow_mut().drain(..) {
             // One that got something in it since is kept.
             let _ = std::fs::remove_dir(idle);
@@ -125,6 +114,10 @@ fn owner_bytes(run: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn remove_session_dir(scratch: &RunTempDir, number: usize) {
+        let _ = std::fs::remove_dir_all(scratch.path().join(number.to_string()));
+    }
+
     #[test]
     fn a_folder_for_each_session_gone_when_all_are_cleared() {
         let run = tempfile::tempdir().unwrap();
@@ -133,12 +126,12 @@ mod tests {
         assert!(first.as_os_str().len() <= MAX_PATH_LEN + 4);
         fs_err::write(first.join("file"), "x").unwrap();
         scratch.session_dir(1).unwrap();
-        scratch.remove_session_dir(0).unwrap();
-        scratch.remove_session_dir(7).unwrap();
+        remove_session_dir(&scratch, 0);
+        remove_session_dir(&scratch, 7);
         assert!(!first.exists());
         scratch.remove_if_unused();
         assert_eq!(fs_err::read_link(run.path().join(LINK_NAME)).unwrap(), scratch.path(), "one is kept");
-        scratch.remove_session_dir(1).unwrap();
+        remove_session_dir(&scratch, 1);
         scratch.remove_if_unused();
         assert!(!scratch.path().exists() && fs_err::read_link(run.path().join(LINK_NAME)).is_err());
         scratch.remove_if_unused();
@@ -161,7 +154,7 @@ mod tests {
         assert!(scratch.recycle_if_empty(&scratch.session_dir(2).unwrap()));
         scratch.remove_if_unused();
         assert!(second.join("left").exists() && !scratch.path().join("2").exists());
-        scratch.remove_session_dir(1).unwrap();
+        remove_session_dir(&scratch, 1);
         scratch.remove_if_unused();
         assert!(!scratch.path().exists());
     }

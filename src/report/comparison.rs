@@ -7,32 +7,32 @@ use super::table::{TextTable, escape_markdown_cell};
 use crate::record::{ImportedRun, Outcome, RunRecord, format_duration};
 
 /// The version of the document.
-pub const COMPARISON_VERSION: u32 = 1;
+pub(crate) const COMPARISON_VERSION: u32 = 1;
 
 /// Runs under one name: a run, a commit, a branch, an import.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunGroup {
+pub(crate) struct RunGroup {
     /// As it was asked for.
-    pub name: String,
+    pub(crate) name: String,
     /// What it stands for, in words.
-    pub description: String,
+    pub(crate) description: String,
     /// Its runs.
-    pub runs: Vec<RunTimings>,
+    pub(crate) runs: Vec<RunTimings>,
 }
 
 /// What a comparison needs of one run: seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunTimings {
+pub(crate) struct RunTimings {
     /// The whole run; none where it is not known or says nothing, such as one that was ended early.
-    pub total_seconds: Option<f64>,
+    pub(crate) total_seconds: Option<f64>,
     /// Sessions that passed.
-    pub session_seconds: Vec<(String, f64)>,
+    pub(crate) session_seconds: Vec<(String, f64)>,
 }
 
 impl RunTimings {
     /// Of a record. The whole counts only where every session passed, was skipped or replayed: a run that failed may
     /// have left out the longest of them.
-    pub fn from_record(record: &RunRecord) -> Self {
+    pub(crate) fn from_record(record: &RunRecord) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
         let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
         let passed = results().filter(|result| result.outcome == Outcome::Passed);
@@ -47,7 +47,7 @@ impl RunTimings {
 
 impl RunTimings {
     /// Of an imported run.
-    pub fn from_imported_run(run: &ImportedRun) -> Self {
+    pub(crate) fn from_imported_run(run: &ImportedRun) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
         let passed = run.jobs.iter().filter(|job| job.passed);
         Self {
@@ -59,45 +59,45 @@ impl RunTimings {
 
 /// Two sets of runs side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunComparison {
+pub(crate) struct RunComparison {
     /// Always [`COMPARISON_VERSION`].
-    pub version: u32,
+    pub(crate) version: u32,
     /// How sure the intervals are.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// The side that was named first.
-    pub before: ComparisonSide,
+    pub(crate) before: ComparisonSide,
     /// The other.
-    pub after: ComparisonSide,
+    pub(crate) after: ComparisonSide,
     /// The whole runs.
-    pub total: ComparisonRow,
+    pub(crate) total: ComparisonRow,
     /// Sessions, by name.
-    pub sessions: Vec<ComparisonRow>,
+    pub(crate) sessions: Vec<ComparisonRow>,
 }
 
 /// A side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ComparisonSide {
+pub(crate) struct ComparisonSide {
     /// As it was asked for.
-    pub name: String,
+    pub(crate) name: String,
     /// What it stands for.
-    pub means: String,
+    pub(crate) means: String,
     /// How many runs.
-    pub runs: usize,
+    pub(crate) runs: usize,
 }
 
 /// One line of a comparison, in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ComparisonRow {
+pub(crate) struct ComparisonRow {
     /// The session, or `total`.
-    pub name: String,
+    pub(crate) name: String,
     /// Before.
-    pub before: Option<MedianInterval>,
+    pub(crate) before: Option<MedianInterval>,
     /// After.
-    pub after: Option<MedianInterval>,
+    pub(crate) after: Option<MedianInterval>,
     /// After divided by before.
-    pub ratio: Option<TimeRatio>,
+    pub(crate) ratio: Option<TimeRatio>,
     /// What that shows.
-    pub verdict: ComparisonVerdict,
+    pub(crate) verdict: ComparisonVerdict,
 }
 
 impl ComparisonRow {
@@ -135,7 +135,7 @@ pub(super) fn format_median(spread: MedianInterval) -> String {
 }
 
 /// Compares two sets of runs.
-pub fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
+pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
     let named = |side: &RunGroup| ComparisonSide {
         name: side.name.clone(),
         means: side.description.clone(),
@@ -165,7 +165,7 @@ pub fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
 
 impl RunComparison {
     /// Whether anything is slower: the whole, or a session.
-    pub fn has_slowdown(&self) -> bool {
+    pub(crate) fn has_slowdown(&self) -> bool {
         self.sessions.iter().chain([&self.total]).any(|row| row.verdict == ComparisonVerdict::Slower)
     }
 
@@ -194,12 +194,12 @@ impl RunComparison {
     }
 
     /// For a terminal.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         format!("{}\n\n{}", self.header_lines().join("\n"), self.build_table().to_text())
     }
 
     /// For a merge request.
-    pub fn to_markdown(&self) -> String {
+    pub(crate) fn to_markdown(&self) -> String {
         let [before, after, note] = self.header_lines().map(|line| escape_markdown_cell(&line));
         format!(
             "### noxide: before and after\n\n- {before}\n- {after}\n\n{}\n{note}\n",

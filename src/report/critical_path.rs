@@ -56,7 +56,7 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// As the end of a sentence that begins with the session.
-    pub fn describe_wait(&self) -> String {
+    pub(crate) fn describe_wait(&self) -> String {
         match self {
             Self::First => "from the start".to_owned(),
             Self::Need { on } => format!("needs {on}"),

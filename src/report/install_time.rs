@@ -4,7 +4,7 @@
 ///
 /// None where nox says nothing, or where sessions ran side by side: their lines come in one go when a session is over,
 /// and say nothing of times then.
-pub fn install_seconds(lines: &[(f64, String)], end: f64) -> Option<f64> {
+pub(crate) fn install_seconds(lines: &[(f64, String)], end: f64) -> Option<f64> {
     // What `nox -j` says as its own: sessions' lines come in one go behind it.
     if lines.iter().any(|(_, line)| line.starts_with("Starting session ")) {
         return None;

@@ -20,18 +20,16 @@ mod table;
 mod text;
 mod time_axis;
 
-pub use comparison::{
-    COMPARISON_VERSION, ComparisonRow, ComparisonSide, RunComparison, RunGroup, RunTimings, compare_runs,
-};
+pub(crate) use comparison::{RunGroup, RunTimings, compare_runs};
 pub use critical_path::{CriticalPathEntry, LowerBounds, WaitReason};
-pub use import::{FetchError, ForgeResponse, ImportError, ImportedHistory, fetch_pages, parse_import};
-pub use install_time::install_seconds;
+pub(crate) use import::fetch_pages;
+pub use import::{ImportError, ImportedHistory, parse_import};
+pub(crate) use install_time::install_seconds;
 pub use junit::{JunitReport, build_junit_report};
 pub use page::{PageError, render_page};
 pub use perfetto::build_perfetto_trace;
 pub use run_history::{FlakySession, PastRun, PastSession};
-pub use run_report::{AttemptReport, REPORT_VERSION, RunReport, RunTotals, SessionReport};
-pub use slipcover::{CoverageError, SlipcoverCoverage};
-pub use statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
-pub use table::TextTable;
+pub use run_report::{AttemptReport, RunReport, RunTotals, SessionReport};
+pub(crate) use slipcover::SlipcoverCoverage;
+pub use statistics::{ComparisonVerdict, MedianInterval, TimeRatio};
 pub use text::{FailedLogTail, render_markdown, render_text};

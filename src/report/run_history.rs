@@ -10,20 +10,20 @@ use crate::record::{Outcome, RecordedSession, RunRecord};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PastRun {
     /// Its identifier.
-    pub run: String,
+    pub(crate) run: String,
     /// Wall clock at its start.
-    pub time: String,
+    pub(crate) time: String,
     /// How long it took, in milliseconds.
-    pub wall: u64,
+    pub(crate) wall: u64,
     /// Noxide's exit code.
-    pub exit: Option<u8>,
+    pub(crate) exit: Option<u8>,
     /// Git commit.
-    pub commit: Option<String>,
+    pub(crate) commit: Option<String>,
 }
 
 impl PastRun {
     /// What is kept of a record.
-    pub fn from_record(record: &RunRecord) -> Self {
+    pub(crate) fn from_record(record: &RunRecord) -> Self {
         Self {
             run: record.run.clone(),
             time: record.time.clone(),
@@ -38,11 +38,11 @@ impl PastRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PastSession {
     /// How it ended; none where the run was killed before.
-    pub outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
     /// Wall time in milliseconds; none where it never started.
-    pub wall: Option<u64>,
+    pub(crate) wall: Option<u64>,
     /// Passed after a failed attempt.
-    pub flaky: bool,
+    pub(crate) flaky: bool,
 }
 
 impl PastSession {
@@ -60,7 +60,7 @@ impl PastSession {
     }
 
     /// Its wall time where it passed.
-    pub fn passing_wall(self) -> Option<u64> {
+    pub(crate) fn passing_wall(self) -> Option<u64> {
         self.wall.filter(|_| self.outcome == Some(Outcome::Passed))
     }
 }

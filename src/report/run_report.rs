@@ -9,7 +9,7 @@ use super::run_history::{FlakySession, PastRun, PastSession, find_flaky_sessions
 use crate::record::{CacheStats, Machine, Outcome, RecordedSession, RunRecord, SessionNeed};
 
 /// The version of the document.
-pub const REPORT_VERSION: u32 = 1;
+pub(crate) const REPORT_VERSION: u32 = 1;
 
 /// What is known of one run beside those before it. Times are milliseconds since the run's start unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,37 +34,37 @@ pub struct RunReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunTotals {
     /// The run's identifier.
-    pub run: String,
+    pub(crate) run: String,
     /// The last part of the project's path.
-    pub project: String,
+    pub(crate) project: String,
     /// Wall clock at the start, RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// How long it took.
-    pub wall: u64,
+    pub(crate) wall: u64,
     /// How long its sessions take one after another.
-    pub sequential: u64,
+    pub(crate) sequential: u64,
     /// CPU time of all sessions, where it was measured.
-    pub cpu: Option<u64>,
+    pub(crate) cpu: Option<u64>,
     /// Milliseconds that sessions were ready and did not run yet, all of them added up.
-    pub waited: u64,
+    pub(crate) waited: u64,
     /// Milliseconds that sessions spent installing, where that was measured.
-    pub install: Option<u64>,
+    pub(crate) install: Option<u64>,
     /// What the cache did for all sessions, where it was used.
-    pub cache: Option<CacheStats>,
+    pub(crate) cache: Option<CacheStats>,
     /// Noxide's exit code.
-    pub exit: Option<u8>,
+    pub(crate) exit: Option<u8>,
     /// What ended it early.
-    pub interrupted: Option<String>,
+    pub(crate) interrupted: Option<String>,
     /// Git commit.
-    pub commit: Option<String>,
+    pub(crate) commit: Option<String>,
     /// CPUs' worth of room.
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// The machine.
-    pub machine: Machine,
+    pub(crate) machine: Machine,
     /// Tool versions.
-    pub versions: Vec<(String, String)>,
+    pub(crate) versions: Vec<(String, String)>,
     /// Sentences shown during the run.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// Figures of one session.
@@ -120,17 +120,17 @@ pub struct SessionReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AttemptReport {
     /// 1 for the first.
-    pub number: u32,
+    pub(crate) number: u32,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Why, in words.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Start.
-    pub start: u64,
+    pub(crate) start: u64,
     /// End.
-    pub end: u64,
+    pub(crate) end: u64,
     /// Slots it held.
-    pub slots: Vec<usize>,
+    pub(crate) slots: Vec<usize>,
 }
 
 impl RunReport {
@@ -196,30 +196,30 @@ impl RunReport {
     }
 
     /// CPUs that were busy on average, where it was measured.
-    pub fn busy_cpus(&self) -> Option<f64> {
+    pub(crate) fn busy_cpus(&self) -> Option<f64> {
         self.run.cpu.filter(|_| self.run.wall > 0).map(|cpu| cpu as f64 / self.run.wall as f64)
     }
 }
 
 impl SessionReport {
     /// Whether its outcome makes the run fail; a session cut short by a kill does.
-    pub fn is_failed(&self) -> bool {
+    pub(crate) fn is_failed(&self) -> bool {
         self.outcome.is_none_or(Outcome::is_failure)
     }
 
     /// The word for its outcome.
-    pub fn outcome_str(&self) -> &'static str {
+    pub(crate) fn outcome_str(&self) -> &'static str {
         self.outcome.map_or("unfinished", Outcome::as_str)
     }
 
     /// CPUs it kept busy on average, where that was measured.
-    pub fn busy_cpus(&self) -> Option<f64> {
+    pub(crate) fn busy_cpus(&self) -> Option<f64> {
         let (cpu, wall) = (self.cpu?, self.wall.filter(|wall| *wall > 0)?);
         Some(cpu as f64 / wall as f64)
     }
 
     /// What there is to say beside figures, in short phrases.
-    pub fn collect_notes(&self) -> Vec<String> {
+    pub(crate) fn collect_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.reason.is_empty() {
             notes.push(self.reason.clone());

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// Coverage of one or more runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SlipcoverCoverage {
+pub(crate) struct SlipcoverCoverage {
     meta: Map<String, Value>,
     has_branches: bool,
     files: BTreeMap<String, FileCoverage>,
@@ -32,7 +32,7 @@ struct SlipcoverDocument {
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum CoverageError {
+pub(crate) enum CoverageError {
     /// It says for every line who ran it, which slipcover itself does not merge.
     #[error("data with contexts cannot be merged; measure without --show-contexts")]
     HasContexts,
@@ -45,7 +45,7 @@ impl SlipcoverCoverage {
     /// Reads data; none where the bytes are something else.
     ///
     /// Files below `root`, the folder it was measured in, are named relative to it: runners differ in that folder.
-    pub fn parse(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
         let document: SlipcoverDocument = serde_json::from_slice(bytes).ok()?;
         if document.meta.get("software")?.as_str()? != "slipcover" {
             return None;
@@ -65,7 +65,7 @@ impl SlipcoverCoverage {
     ///
     /// # Errors
     /// When the two did not measure the same.
-    pub fn merge(&mut self, other: Self) -> Result<(), CoverageError> {
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), CoverageError> {
         let contexts = |data: &Self| data.meta.get("show_contexts").and_then(Value::as_bool).unwrap_or(false);
         if contexts(self) || contexts(&other) {
             return Err(CoverageError::HasContexts);
@@ -80,7 +80,7 @@ impl SlipcoverCoverage {
     }
 
     /// Covered lines and branches of all, in percent; 100 where there is nothing to cover.
-    pub fn percent_covered(&self) -> f64 {
+    pub(crate) fn percent_covered(&self) -> f64 {
         let (covered, all) = self.files.values().fold((0, 0), |(covered, all), file| {
             let (more, of) = file.count_covered(self.has_branches);
             (covered + more, all + of)
@@ -88,18 +88,8 @@ impl SlipcoverCoverage {
         coverage_percent(covered, all)
     }
 
-    /// How many files it speaks of.
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Whether it speaks of no file.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// The document as slipcover writes it, summaries included.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut files = Map::new();
         let mut total = Map::new();
         for (name, file) in &self.files {
@@ -174,7 +164,7 @@ mod tests {
         let mut all = data(false, &json!({ "/w/1/a.py": { "executed_lines": [1, 2], "missing_lines": [3, 4] } }));
         let more = json!({ "./a.py": { "executed_lines": [3], "missing_lines": [1, 4] }, "b.py": {} });
         all.merge(data(false, &more)).unwrap();
-        assert_eq!((all.percent_covered(), all.len(), all.is_empty()), (75.0, 2, false));
+        assert_eq!((all.percent_covered(), all.files.len()), (75.0, 2));
         let document = all.to_json();
         assert_eq!(document["files"]["a.py"]["executed_lines"], json!([1, 2, 3]));
         assert_eq!(document["files"]["b.py"]["summary"]["percent_covered"], json!(100.0));
@@ -189,7 +179,7 @@ mod tests {
         assert!((all.percent_covered() - 200.0 / 3.0).abs() < 1e-9);
         assert_eq!(all.to_json()["summary"]["percent_covered_display"], json!("67"));
         let lines = data(false, &json!({}));
-        assert!(lines.is_empty());
+        assert!(lines.files.is_empty());
         assert_eq!(all.merge(lines), Err(CoverageError::BranchMismatch));
     }
 

@@ -18,17 +18,17 @@ use serde::Serialize;
 
 /// How sure the intervals are. At 95 % one of twenty comparisons of equal commands would be told to differ; here one
 /// of a hundred.
-pub const CONFIDENCE_LEVEL: f64 = 0.99;
+pub(crate) const CONFIDENCE_LEVEL: f64 = 0.99;
 
 /// A ratio and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TimeRatio {
     /// After divided by before: below 1 is faster.
-    pub ratio: f64,
+    pub(crate) ratio: f64,
     /// The least it may be.
-    pub low: f64,
+    pub(crate) low: f64,
     /// The most it may be.
-    pub high: f64,
+    pub(crate) high: f64,
 }
 
 /// What a comparison shows.
@@ -47,14 +47,14 @@ pub enum ComparisonVerdict {
 
 impl TimeRatio {
     /// Of rounds in which both were measured, `before[i]` beside `after[i]`; none where there are fewer than two.
-    pub fn from_pairs(before: &[f64], after: &[f64]) -> Option<Self> {
+    pub(crate) fn from_pairs(before: &[f64], after: &[f64]) -> Option<Self> {
         let gaps: Vec<f64> = log_times(before).zip(log_times(after)).map(|(before, after)| after - before).collect();
         let middle = TrimmedMean::from_values(&gaps)?;
         Some(Self::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom))
     }
 
     /// Of measurements that have nothing to do with one another; none where a side has fewer than two.
-    pub fn from_independent(before: &[f64], after: &[f64]) -> Option<Self> {
+    pub(crate) fn from_independent(before: &[f64], after: &[f64]) -> Option<Self> {
         let (old, new) = (log_times(before).collect::<Vec<_>>(), log_times(after).collect::<Vec<_>>());
         let (old, new) = (TrimmedMean::from_values(&old)?, TrimmedMean::from_values(&new)?);
         let sum = old.squared_error + new.squared_error;
@@ -71,7 +71,7 @@ impl TimeRatio {
     }
 
     /// What it shows.
-    pub fn verdict(self) -> ComparisonVerdict {
+    pub(crate) fn verdict(self) -> ComparisonVerdict {
         // Times that cannot be told apart at all leave nothing but the rounding of the logarithms.
         if self.high < 1.0 - 1e-9 {
             ComparisonVerdict::Faster
@@ -83,7 +83,7 @@ impl TimeRatio {
     }
 
     /// As people read it: `0.61× (0.57 to 0.66)`.
-    pub fn to_text(self) -> String {
+    pub(crate) fn to_text(self) -> String {
         let figure = |value: f64| match value {
             0.1..10.0 => format!("{value:.2}"),
             10.0..1_000.0 => format!("{value:.0}"),
@@ -96,12 +96,12 @@ impl TimeRatio {
 
 impl ComparisonVerdict {
     /// What a ratio shows; of none that there are too few measurements.
-    pub fn from_ratio(ratio: Option<TimeRatio>) -> Self {
+    pub(crate) fn from_ratio(ratio: Option<TimeRatio>) -> Self {
         ratio.map_or(Self::TooFew, TimeRatio::verdict)
     }
 
     /// In words.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Faster => "faster",
             Self::Slower => "slower",
@@ -115,18 +115,18 @@ impl ComparisonVerdict {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MedianInterval {
     /// The median.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The least the middle may be; none with a single measurement.
-    pub low: Option<f64>,
+    pub(crate) low: Option<f64>,
     /// The most the middle may be.
-    pub high: Option<f64>,
+    pub(crate) high: Option<f64>,
     /// Measurements.
-    pub count: usize,
+    pub(crate) count: usize,
 }
 
 impl MedianInterval {
     /// Of times; none where there is none.
-    pub fn from_times(times: &[f64]) -> Option<Self> {
+    pub(crate) fn from_times(times: &[f64]) -> Option<Self> {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -143,13 +143,6 @@ impl MedianInterval {
         let low = interval.map(|interval| interval.low.min(median));
         let high = interval.map(|interval| interval.high.max(median));
         Some(Self { median, low, high, count: times.len() })
-    }
-
-    /// Whether the intervals of two measurements of the same thing overlap.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        let low = |spread: &Self| spread.low.unwrap_or(spread.median);
-        let high = |spread: &Self| spread.high.unwrap_or(spread.median);
-        low(self) <= high(other) && low(other) <= high(self)
     }
 }
 
@@ -342,10 +335,8 @@ mod tests {
         let one = MedianInterval::from_times(&[10.0, 10.4, 9.8, 10.1]).unwrap();
         near(one.median, 10.05);
         assert!(one.low.unwrap() < 10.0 && one.high.unwrap() > 10.2 && one.count == 4);
-        assert!(one.overlaps(&MedianInterval::from_times(&[10.2, 10.1, 10.3]).unwrap()));
-        assert!(!one.overlaps(&MedianInterval::from_times(&[20.0, 20.1, 20.2, 20.1]).unwrap()));
         let single = MedianInterval::from_times(&[10.0]).unwrap();
-        assert!(single.low.is_none() && single.overlaps(&one));
+        assert!(single.low.is_none());
         near(MedianInterval::from_times(&[1.0, 1.0, 1.0, 50.0, 1.0]).unwrap().median, 1.0);
     }
 

@@ -4,7 +4,7 @@ use console::{Alignment, measure_text_width, pad_str};
 
 /// A table of words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TextTable {
+pub(crate) struct TextTable {
     /// Heads of the columns; those of figures are on the right.
     columns: Vec<(String, bool)>,
     rows: Vec<Vec<String>>,
@@ -12,22 +12,17 @@ pub struct TextTable {
 
 impl TextTable {
     /// A table with these columns: a head, and whether figures stand below it.
-    pub fn new(columns: &[(&str, bool)]) -> Self {
+    pub(crate) fn new(columns: &[(&str, bool)]) -> Self {
         Self { columns: columns.iter().map(|(head, right)| ((*head).to_owned(), *right)).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are missing are empty.
-    pub fn push_row(&mut self, cells: Vec<String>) {
+    pub(crate) fn push_row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// As text; columns in which no row says anything are left out.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let filled = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
         let shown: Vec<usize> = (0..self.columns.len()).filter(|column| filled(*column)).collect();
         let rows: Vec<Vec<String>> =
@@ -54,7 +49,7 @@ impl TextTable {
     }
 
     /// As Markdown.
-    pub fn to_markdown(&self) -> String {
+    pub(crate) fn to_markdown(&self) -> String {
         let heads: Vec<String> = self.columns.iter().map(|(head, _)| escape_markdown_cell(head)).collect();
         let sides: Vec<&str> = self.columns.iter().map(|(_, right)| if *right { "--:" } else { ":--" }).collect();
         let mut text = format!("| {} |\n|{}|\n", heads.join(" | "), sides.join("|"));
@@ -113,7 +108,6 @@ mod tests {
             table.to_markdown(),
             "| name | time | note |\n|:--|--:|:--|\n| a\\|b &lt;i&gt; | 1.0s |  |\n| &#64;you \\\\ \\`x\\` | 12.0s |  |\n"
         );
-        assert!(!table.is_empty() && TextTable::new(&[]).is_empty());
         assert_eq!(fenced_block("a ``` b"), "````text\na ``` b\n````\n");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::plan::RunCapacity;
 
 /// The room on this machine for this process.
-pub fn detect_capacity() -> RunCapacity {
+pub(crate) fn detect_capacity() -> RunCapacity {
     // The standard library honours the affinity mask and the quotas of both cgroup versions.
     let slots = std::thread::available_parallelism().map_or(1, usize::from);
     RunCapacity { slots, memory: memory_limit(Path::new("/")).unwrap_or(0) }
@@ -19,7 +19,7 @@ fn memory_limit(root: &Path) -> Option<u64> {
 }
 
 /// Bytes of memory that could be used now without swapping; none where the system does not tell.
-pub fn available_memory() -> Option<u64> {
+pub(crate) fn available_memory() -> Option<u64> {
     available_memory_under(Path::new("/"))
 }
 

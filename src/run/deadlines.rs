@@ -87,7 +87,7 @@ impl Dispatcher<'_> {
         match running.phase {
             AttemptPhase::Draining { .. } => self.drain_attempt(place, now),
             AttemptPhase::Ending { last_signal: StopSignal::Kill, deadline: until } if now >= until => {
-                self.abandon_attempt(place)
+                self.abandon_attempt(place);
             }
             AttemptPhase::Ending { deadline: until, .. } if now >= until => running.escalate_stop(now, grace),
             AttemptPhase::Ending { .. } => {}

@@ -39,9 +39,9 @@ pub enum GraphError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CycleStep {
     /// The session that waits.
-    pub session: SessionName,
+    pub(crate) session: SessionName,
     /// The session it waits for, and why.
-    pub need: SessionNeed,
+    pub(crate) need: SessionNeed,
 }
 
 impl std::fmt::Display for CycleStep {

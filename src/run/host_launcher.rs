@@ -14,7 +14,7 @@ use crate::trace::SessionAccesses;
 
 /// Starts sessions through the host.
 #[derive(Debug)]
-pub struct HostLauncher<'a> {
+pub(crate) struct HostLauncher<'a> {
     host: &'a mut Host,
     tracing: RunTracing,
 }
@@ -24,14 +24,14 @@ impl<'a> HostLauncher<'a> {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn new(host: &'a mut Host, tracing: RunTracing, sender: Sender<RunMessage>) -> io::Result<Self> {
+    pub(crate) fn new(host: &'a mut Host, tracing: RunTracing, sender: Sender<RunMessage>) -> io::Result<Self> {
         let events = host.take_messages();
         std::thread::Builder::new().name("host".to_owned()).spawn(move || forward_messages(events, &sender))?;
         Ok(Self { host, tracing })
     }
 
     /// What the traced sessions touched.
-    pub fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
+    pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
         self.tracing.into_accesses()
     }
 }

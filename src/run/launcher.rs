@@ -53,11 +53,11 @@ pub trait SessionLauncher {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaceConflict {
     /// The path, port or socket.
-    pub path: String,
+    pub(crate) path: String,
     /// What the one that failed does.
-    pub failed_action: String,
+    pub(crate) failed_action: String,
     /// What the other does.
-    pub other_action: String,
+    pub(crate) other_action: String,
 }
 
 /// What is heard of a session that was started.

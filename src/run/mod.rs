@@ -31,21 +31,24 @@ mod shard;
 mod timeout_context;
 mod worker_share;
 
-pub use capacity::{available_memory, detect_capacity};
+pub(crate) use capacity::detect_capacity;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph};
-pub use host_launcher::HostLauncher;
+pub(crate) use host_launcher::HostLauncher;
 pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
-pub use nox_report::build_nox_report;
+pub(crate) use nox_report::build_nox_report;
 pub use options::{
-    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, NamedChoice, OutputStyle, RetryBackoff,
-    RetryPolicy, RunOptions, SessionOptions, SessionRule, glob_matches, nonzero_limit, pattern_matches,
+    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy,
+    RunOptions, SessionOptions, SessionRule,
 };
+pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
 pub use provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
 pub use provision_worker::ProvisionWorker;
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
-pub use session_cleanup::restore_log_copies;
+pub(crate) use session_cleanup::restore_log_copies;
 pub use session_resources::SessionResources;
-pub use shard::{Shard, ShardError, ShardPart, ShardPlan, distribute_sessions};
+pub use shard::Shard;
+pub use shard::ShardError;
+pub(crate) use shard::{ShardPart, ShardPlan};

@@ -8,7 +8,7 @@ use crate::record::{Outcome, RunRecord};
 /// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
 ///
 /// Sessions that never started are there as `aborted`, where nox leaves some out.
-pub fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
+pub(crate) fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
         let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;

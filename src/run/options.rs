@@ -54,13 +54,13 @@ pub struct RunOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheSettings {
     /// Whether the store is used and needless installs are skipped.
-    pub mode: CacheMode,
+    pub(crate) mode: CacheMode,
     /// Whether installs that ignore the lock get its versions all the same.
-    pub apply_lock: bool,
+    pub(crate) apply_lock: bool,
     /// How old an answer of the package index may be; none asks it each time.
-    pub index_max_age: Option<Duration>,
+    pub(crate) index_max_age: Option<Duration>,
     /// The lock's versions that sessions are constrained by.
-    pub constraints: Option<ConstraintFiles>,
+    pub(crate) constraints: Option<ConstraintFiles>,
 }
 
 /// Whether a run uses the cache.
@@ -153,13 +153,13 @@ pub struct SessionRule {
 
 impl SessionRule {
     /// Whether the rule speaks of a session.
-    pub fn matches(&self, base: &str, signatures: &[String]) -> bool {
+    pub(crate) fn matches(&self, base: &str, signatures: &[String]) -> bool {
         pattern_matches(&self.pattern, base, signatures)
     }
 }
 
 /// Whether a pattern (a base name, a signature, or a glob over both) names a session.
-pub fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) -> bool {
+pub(crate) fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) -> bool {
     std::iter::once(base)
         .chain(signatures.iter().map(String::as_str))
         .any(|name| name == pattern || glob_matches(pattern, name))
@@ -168,7 +168,7 @@ pub fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) -> bool
 /// Whether a glob matches a whole text: `*` is any run of characters, `?` is one; all else is itself.
 ///
 /// Brackets are no special signs, because nox's names are full of them.
-pub fn glob_matches(glob: &str, text: &str) -> bool {
+pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut g, mut t) = (0, 0);
     // Where to go on when what follows the last `*` does not fit: the `*`, and the text it has taken so far.
@@ -244,7 +244,7 @@ impl SessionOptions {
 }
 
 /// A duration as a limit: zero is none.
-pub fn nonzero_limit(duration: Duration) -> Option<Duration> {
+pub(crate) fn nonzero_limit(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
@@ -260,9 +260,9 @@ fn extend_unique(known: &mut Vec<String>, more: &[String]) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfterRule {
     /// The sessions waited for: a base name, a signature or a glob.
-    pub pattern: String,
+    pub(crate) pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
-    pub location: String,
+    pub(crate) location: String,
 }
 
 /// Slots a session takes.
@@ -287,7 +287,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// The wait before a retry, counted from 1; none when there is no such retry.
-    pub fn delay_before(&self, retry: u32) -> Option<Duration> {
+    pub(crate) fn delay_before(&self, retry: u32) -> Option<Duration> {
         if retry == 0 || retry > self.count {
             return None;
         }
@@ -344,18 +344,13 @@ pub enum OutputStyle {
 }
 
 /// A choice among a few words, written alike in files, variables and flags.
-pub trait NamedChoice: Copy + PartialEq + 'static {
+pub(crate) trait NamedChoice: Copy + PartialEq + 'static {
     /// Every choice with its word.
     const CHOICES: &'static [(&'static str, Self)];
 
     /// The choice a word names.
     fn from_name(word: &str) -> Option<Self> {
         Self::CHOICES.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice)
-    }
-
-    /// The word of this choice.
-    fn choice_name(self) -> &'static str {
-        Self::CHOICES.iter().find(|(_, choice)| *choice == self).map_or("", |(word, _)| word)
     }
 }
 

@@ -138,7 +138,7 @@ impl RunPlan {
     }
 
     /// The scheduler of this plan.
-    pub fn new_scheduler(&self) -> Scheduler {
+    pub(crate) fn new_scheduler(&self) -> Scheduler {
         Scheduler::new(self.sessions.iter().map(|session| session.task.clone()).collect(), self.slots, self.memory)
     }
 

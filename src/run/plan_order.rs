@@ -4,7 +4,7 @@ use super::plan::RunPlan;
 
 impl RunPlan {
     /// The sessions' places in nox's order, as far as needs allow.
-    pub fn sequential_order(&self) -> Vec<usize> {
+    pub(crate) fn sequential_order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = Vec::new();
         let ready = |order: &[usize], at: usize| {
             !order.contains(&at) && self.sessions[at].task.needs.iter().all(|(on, _)| order.contains(on))
@@ -16,7 +16,7 @@ impl RunPlan {
     }
 
     /// Has each session wait for the one before it; gives the order.
-    pub fn make_sequential(&mut self) -> Vec<usize> {
+    pub(crate) fn make_sequential(&mut self) -> Vec<usize> {
         let order = self.sequential_order();
         for pair in order.windows(2) {
             let needs = &mut self.sessions[pair[1]].task.needs;
@@ -28,7 +28,7 @@ impl RunPlan {
     }
 
     /// Whether a session waits for another, directly or not.
-    pub fn waits_for(&self, session: usize, on: usize) -> bool {
+    pub(crate) fn waits_for(&self, session: usize, on: usize) -> bool {
         let mut open = vec![session];
         let mut seen = vec![false; self.sessions.len()];
         while let Some(at) = open.pop() {
@@ -45,7 +45,7 @@ impl RunPlan {
     }
 
     /// What keeps two sessions from overlapping though neither waits for the other, in words; none where nothing does.
-    pub fn separation_reason(&self, one: usize, other: usize) -> Option<String> {
+    pub(crate) fn separation_reason(&self, one: usize, other: usize) -> Option<String> {
         let (one, other) = (&self.sessions[one], &self.sessions[other]);
         for session in [one, other] {
             if session.task.exclusive {

@@ -97,7 +97,7 @@ impl RunTracing {
     }
 
     /// What was learnt of each session.
-    pub fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
+    pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
         self.finished
     }
 }

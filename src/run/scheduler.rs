@@ -181,17 +181,17 @@ impl Scheduler {
     }
 
     /// Whether any session waits.
-    pub fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         self.states.contains(&SchedulingState::Waiting)
     }
 
     /// How many sessions wait to start.
-    pub fn count_waiting(&self) -> usize {
+    pub(crate) fn count_waiting(&self) -> usize {
         self.states.iter().filter(|state| **state == SchedulingState::Waiting).count()
     }
 
     /// How many sessions run.
-    pub fn count_running(&self) -> usize {
+    pub(crate) fn count_running(&self) -> usize {
         self.running_sessions().count()
     }
 

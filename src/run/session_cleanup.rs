@@ -95,7 +95,7 @@ pub(super) fn log_copy_path(options: &RunOptions, stem: &str) -> Option<PathBuf>
 ///
 /// # Errors
 /// What could not be put back, in sentences.
-pub fn restore_log_copies(options: &RunOptions, folder: &Path, record: &RunRecord) -> Vec<String> {
+pub(crate) fn restore_log_copies(options: &RunOptions, folder: &Path, record: &RunRecord) -> Vec<String> {
     let mut troubles = Vec::new();
     for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
         let Some(last) = result.last_attempt() else { continue };

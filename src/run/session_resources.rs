@@ -70,7 +70,7 @@ impl SessionResources {
     }
 
     /// The run is over and its processes are gone: what no failed session needs for looking into is removed.
-    pub fn clean_up(&self) {
+    pub(crate) fn clean_up(&self) {
         if let Some(scratch) = &self.temp_dirs {
             scratch.remove_if_unused();
         }

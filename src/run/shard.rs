@@ -13,9 +13,9 @@ use crate::record::{NeedOrigin, SessionHistory};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// Which part, counted from 1.
-    pub index: NonZeroUsize,
+    pub(crate) index: NonZeroUsize,
     /// Of how many.
-    pub count: NonZeroUsize,
+    pub(crate) count: NonZeroUsize,
 }
 
 /// Why a text names no shard.
@@ -48,18 +48,18 @@ impl fmt::Display for Shard {
 
 /// Who runs what: every session of the queue in exactly one part, with all that it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardPlan {
+pub(crate) struct ShardPlan {
     /// The parts, each in nox's order. A part may be empty.
-    pub parts: Vec<ShardPart>,
+    pub(crate) parts: Vec<ShardPart>,
 }
 
 /// What one runner gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShardPart {
+pub(crate) struct ShardPart {
     /// Its sessions.
-    pub sessions: Vec<SessionId>,
+    pub(crate) sessions: Vec<SessionId>,
     /// What they usually take one after another, in milliseconds; sessions never seen count as the longest known.
-    pub weight: u64,
+    pub(crate) weight: u64,
 }
 
 impl ShardPlan {
@@ -71,7 +71,7 @@ impl ShardPlan {
     ///
     /// # Errors
     /// When needs form a circle.
-    pub fn new(
+    pub(crate) fn new(
         manifest: &NoxfileManifest,
         options: &RunOptions,
         history: &SessionHistory,
@@ -113,7 +113,7 @@ fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(usiz
 
 /// Deals places to parts: the heaviest group first, each to the part that has least so far; what is alike goes by
 /// its place, so that the result depends on nothing else.
-pub fn distribute_sessions(weights: &[u64], bonds: &[(usize, usize)], count: NonZeroUsize) -> Vec<Vec<usize>> {
+pub(crate) fn distribute_sessions(weights: &[u64], bonds: &[(usize, usize)], count: NonZeroUsize) -> Vec<Vec<usize>> {
     // The smallest place of its group stands for each place.
     let mut group: Vec<usize> = (0..weights.len()).collect();
     for &(one, other) in bonds {

@@ -14,18 +14,18 @@ const FORMAT_VERSION: u32 = 1;
 
 /// The sets of one session on disk; docs/formats/access.md describes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessFile {
+pub(crate) struct AccessFile {
     /// Always 1 in what this program writes.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Whose they are.
-    pub session: SessionName,
+    pub(crate) session: SessionName,
     /// Digest of what the session is made of: where it is another now, what is said here may be stale.
-    pub fingerprint: String,
+    pub(crate) fingerprint: String,
     /// Whether nothing was missed; where something was, `blind` says why.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// The sets.
     #[serde(flatten)]
-    pub accesses: SessionAccesses,
+    pub(crate) accesses: SessionAccesses,
 }
 
 /// Why a file of sets cannot be used.
@@ -44,7 +44,7 @@ pub enum AccessFileError {
 
 impl AccessFile {
     /// The sets of a session, ready for disk.
-    pub fn new(session: SessionName, fingerprint: String, accesses: SessionAccesses) -> Self {
+    pub(crate) fn new(session: SessionName, fingerprint: String, accesses: SessionAccesses) -> Self {
         Self { version: FORMAT_VERSION, session, fingerprint, complete: accesses.is_complete(), accesses }
     }
 
@@ -52,7 +52,7 @@ impl AccessFile {
     ///
     /// # Errors
     /// When it is not there, no such file, or of another version.
-    pub fn read(path: &Path) -> Result<Self, AccessFileError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, AccessFileError> {
         let shown = path.display().to_string();
         let file: Self = serde_json::from_slice(&fs_err::read(path)?)
             .map_err(|error| AccessFileError::InvalidContent(shown.clone(), error))?;
@@ -67,7 +67,7 @@ impl AccessFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), AccessFileError> {
+    pub(crate) fn write(&self, path: &Path) -> Result<(), AccessFileError> {
         path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
         text.push(b'\n');

@@ -18,7 +18,7 @@ pub struct ConflictingPair {
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SeparationAdvice {
+pub(crate) enum SeparationAdvice {
     /// A session waits for another.
     After {
         /// The one that waits.
@@ -44,7 +44,7 @@ pub enum SeparationAdvice {
 /// What keeps these pairs apart: a lock where both change something, else an order, the noxfile's own.
 ///
 /// The fewest locks are taken: one on the path that most pairs have in common goes first.
-pub fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
+pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
     let mut open: Vec<&ConflictingPair> =
         pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
@@ -106,7 +106,7 @@ fn derive_lock_name(path: &str, taken: &[&str]) -> String {
 
 impl SeparationAdvice {
     /// The advice as what a run goes by, with sessions by name.
-    pub fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
+    pub(crate) fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
         match self {
             Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {
                 first: names[*on].clone(),

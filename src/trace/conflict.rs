@@ -28,7 +28,7 @@ pub enum ConflictKind {
 
 impl ConflictKind {
     /// As users know it.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::WriteWrite => "write–write",
             Self::CreateDelete => "create–delete",
@@ -58,7 +58,11 @@ pub struct AccessConflict {
 }
 
 /// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
-pub fn find_conflicts(first: &SessionAccesses, second: &SessionAccesses, tree: ProjectTree<'_>) -> Vec<AccessConflict> {
+pub(crate) fn find_conflicts(
+    first: &SessionAccesses,
+    second: &SessionAccesses,
+    tree: ProjectTree<'_>,
+) -> Vec<AccessConflict> {
     let mut found = BTreeMap::new();
     let one = SessionSide::new(first, second, tree);
     let other = SessionSide::new(second, first, tree);

@@ -2,8 +2,9 @@
 
 /// Why nothing can be traced here.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum TraceError {
-    /// Another system or processor.
+pub(crate) enum TraceError {
+    /// Another system or processor; made by `kernel_unsupported.rs` alone.
+    #[cfg_attr(all(target_os = "linux", not(noxide_portable)), expect(dead_code))]
     #[error("tracing needs Linux on x86-64 or 64-bit ARM")]
     UnsupportedSystem,
     /// Somebody above holds a listener already.
@@ -16,7 +17,7 @@ pub enum TraceError {
 
 impl TraceError {
     /// What an error of the system call `seccomp` means.
-    pub fn from_errno(number: i32) -> Self {
+    pub(crate) fn from_errno(number: i32) -> Self {
         if number == libc::EBUSY {
             return Self::ListenerTaken;
         }

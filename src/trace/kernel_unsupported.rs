@@ -9,45 +9,45 @@ use crate::project::SeccompSetup;
 
 /// One session's trace; there is none here.
 #[derive(Debug)]
-pub struct SessionTracer {}
+pub(crate) struct SessionTracer {}
 
 impl SessionTracer {
     /// Never.
     ///
     /// # Errors
     /// Always.
-    pub fn start(_: TraceScope, _: bool) -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn start(_: TraceScope, _: bool) -> io::Result<(Self, OwnedFd)> {
         Err(io::Error::other(TraceError::UnsupportedSystem))
     }
 
     /// Nothing to be done.
-    pub fn seccomp_setup(&self) -> SeccompSetup {
+    pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
         SeccompSetup { filter: String::new(), call: 0, flags: Vec::new() }
     }
 
     /// Nowhere.
-    pub fn preload_ring_address(&self) -> Option<&str> {
+    pub(crate) fn preload_ring_address(&self) -> Option<&str> {
         None
     }
 
     /// Nothing is known.
-    pub fn accesses(&self) -> SessionAccesses {
+    pub(crate) fn accesses(&self) -> SessionAccesses {
         SessionAccesses::for_untraced(TraceError::UnsupportedSystem.to_string())
     }
 }
 
 /// The library that takes notes; there is none here.
 #[derive(Debug)]
-pub struct PreloadLibrary {}
+pub(crate) struct PreloadLibrary {}
 
 impl PreloadLibrary {
     /// None.
-    pub fn install(_: &Path) -> Option<Self> {
+    pub(crate) fn install(_: &Path) -> Option<Self> {
         None
     }
 
     /// Nowhere.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         ""
     }
 }
@@ -56,6 +56,6 @@ impl PreloadLibrary {
 ///
 /// # Errors
 /// Always.
-pub fn probe_tracing() -> Result<(), TraceError> {
+pub(crate) fn probe_tracing() -> Result<(), TraceError> {
     Err(TraceError::UnsupportedSystem)
 }

@@ -37,14 +37,14 @@ const MAX_FOLDERS: usize = 50_000;
 #[derive(Clone, Debug, Default)]
 pub struct TraceContext {
     /// The project's root folder, without links.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Environments, temporary folders and caches that are its own or made for sharing.
-    pub excluded: Vec<PathBuf>,
+    pub(crate) excluded: Vec<PathBuf>,
 }
 
 /// Which paths count for one session.
 #[derive(Clone, Debug)]
-pub struct TraceScope {
+pub(crate) struct TraceScope {
     context: TraceContext,
     cache_tagged: HashMap<PathBuf, bool>,
     /// What counts in the folders met so far, each by its text.
@@ -76,7 +76,7 @@ impl FolderRules {
 
 impl TraceScope {
     /// The scope of a session.
-    pub fn new(mut surroundings: TraceContext) -> Self {
+    pub(crate) fn new(mut surroundings: TraceContext) -> Self {
         let real = |path: &PathBuf| fs_err::canonicalize(path).ok().filter(|real| real != path);
         let more: Vec<PathBuf> = surroundings.excluded.iter().filter_map(real).collect();
         surroundings.excluded.extend(more);
@@ -85,7 +85,7 @@ impl TraceScope {
     }
 
     /// A path as it is shown and kept: relative to the project where it lies in it.
-    pub fn display_path(&self, path: &Path) -> String {
+    pub(crate) fn display_path(&self, path: &Path) -> String {
         match path.strip_prefix(&self.context.root) {
             Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
             Ok(rest) => rest.to_string_lossy().into_owned(),
@@ -94,7 +94,7 @@ impl TraceScope {
     }
 
     /// Whether a path can count at all, as its text alone shows. Cheap: asked for every call.
-    pub fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
+    pub(crate) fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return self.rules_for_path(path).is_tracked(reading);
         };
@@ -134,7 +134,7 @@ impl TraceScope {
     }
 
     /// Whether a path counts: also no folder above it says that it is a cache.
-    pub fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
+    pub(crate) fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
         self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }
 
@@ -152,7 +152,7 @@ impl TraceScope {
     }
 
     /// Forgets which folders say that they are caches: a session may just have made them.
-    pub fn clear_cache_tags(&mut self) {
+    pub(crate) fn clear_cache_tags(&mut self) {
         self.cache_tagged.clear();
     }
 }

@@ -70,7 +70,7 @@ pub enum EffectKind {
 
 impl EffectKind {
     /// In words, of a session.
-    pub fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Created => "creates",
             Self::Written => "writes",
@@ -85,19 +85,19 @@ impl EffectKind {
     }
 
     /// Whether it is about a folder.
-    pub fn is_folder(self) -> bool {
+    pub(crate) fn is_folder(self) -> bool {
         matches!(self, Self::Made | Self::Unmade | Self::Remade)
     }
 }
 
 impl SessionAccesses {
     /// Whether nothing was missed.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.blind.is_empty()
     }
 
     /// The trace of a session that could not be traced.
-    pub fn for_untraced(why: String) -> Self {
+    pub(crate) fn for_untraced(why: String) -> Self {
         Self { blind: vec![why], ..Self::default() }
     }
 }

@@ -38,17 +38,17 @@ pub struct LearnedConflict {
 
 /// What was learnt of a project, as `.noxide/trace/learnt.json` holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceCache {
+pub(crate) struct TraceCache {
     version: u32,
     /// Fingerprints of the sessions that were traced.
-    pub sessions: BTreeMap<String, String>,
+    pub(crate) sessions: BTreeMap<String, String>,
     /// Who must be kept apart.
-    pub apart: Vec<LearnedConflict>,
+    pub(crate) apart: Vec<LearnedConflict>,
 }
 
 impl TraceCache {
     /// What is known below a `.noxide` folder; nothing where there is no file, or none this program can read.
-    pub fn load(noxide: &Path) -> Self {
+    pub(crate) fn load(noxide: &Path) -> Self {
         let read = fs_err::read(cache_file_path(noxide)).ok();
         let known: Option<Self> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         known.filter(|known| known.version == FORMAT_VERSION).unwrap_or_default()
@@ -58,7 +58,7 @@ impl TraceCache {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&mut self, noxide: &Path) -> Result<(), AccessFileError> {
+    pub(crate) fn save(&mut self, noxide: &Path) -> Result<(), AccessFileError> {
         self.version = FORMAT_VERSION;
         fs_err::create_dir_all(noxide.join("trace"))?;
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
@@ -67,12 +67,12 @@ impl TraceCache {
     }
 
     /// Whether a session was traced and is another now.
-    pub fn is_stale(&self, session: &Session, posargs: &[String]) -> bool {
+    pub(crate) fn is_stale(&self, session: &Session, posargs: &[String]) -> bool {
         self.sessions.get(session.name.as_str()).is_some_and(|known| *known != session_fingerprint(session, posargs))
     }
 
     /// What a session touched when it was traced last.
-    pub fn load_accesses(noxide: &Path, session: &SessionName) -> Option<AccessFile> {
+    pub(crate) fn load_accesses(noxide: &Path, session: &SessionName) -> Option<AccessFile> {
         AccessFile::read(&access_file_path(noxide, session)).ok().filter(|file| file.session == *session)
     }
 
@@ -80,7 +80,7 @@ impl TraceCache {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save_accesses(
+    pub(crate) fn save_accesses(
         noxide: &Path,
         session: &Session,
         posargs: &[String],
@@ -92,7 +92,7 @@ impl TraceCache {
     }
 
     /// The sessions of a noxfile that it still has: what was learnt of others is forgotten.
-    pub fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
+    pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
         let has = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
         self.sessions.retain(|name, _| has(name));
         self.apart.retain(|learnt| has(&learnt.first) && has(&learnt.second));
@@ -111,7 +111,7 @@ fn access_file_path(noxide: &Path, session: &SessionName) -> PathBuf {
 
 /// A digest of what a session is made of: its function and those it calls, its interpreter, backend, parameters and
 /// arguments. What it installs and runs is said in its function.
-pub fn session_fingerprint(session: &Session, posargs: &[String]) -> String {
+pub(crate) fn session_fingerprint(session: &Session, posargs: &[String]) -> String {
     let parts = serde_json::json!([
         session.name,
         session.source,

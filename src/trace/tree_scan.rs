@@ -4,11 +4,11 @@ use super::session_accesses::SessionAccesses;
 
 /// What is known of the project's tree beside what sessions did.
 #[derive(Clone, Copy)]
-pub struct ProjectTree<'a> {
+pub(crate) struct ProjectTree<'a> {
     /// What Git ignores, among the paths that sessions made.
-    pub is_ignored: &'a dyn Fn(&str) -> bool,
+    pub(crate) is_ignored: &'a dyn Fn(&str) -> bool,
     /// The folders right below the root that a walk over all of it comes through: neither hidden nor ignored.
-    pub top_level_folders: &'a [String],
+    pub(crate) top_level_folders: &'a [String],
 }
 
 impl ProjectTree<'_> {

@@ -67,7 +67,7 @@ pub struct Fix {
 
 impl Fix {
     /// Whether it means to change a session of the noxfile.
-    pub fn has_session_change(&self, session: &str) -> bool {
+    pub(crate) fn has_session_change(&self, session: &str) -> bool {
         self.changes.iter().any(|change| matches!(change, SemanticChange::RewriteSession(name) if name == session))
     }
 }
@@ -75,7 +75,7 @@ impl Fix {
 impl SemanticChange {
     /// Makes the change in a tree; none where the route does not lead anywhere or crosses something shared.
     #[must_use]
-    pub fn apply(&self, root: &mut YamlNode) -> Option<()> {
+    pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
         let value = |text: &str| parse_document(text).ok();
         match self {
             Self::Set(route, key, text) => {

@@ -4,4 +4,5 @@ mod edit;
 mod validate;
 
 pub use edit::{Fix, SemanticChange, TextEdit, YamlPathSegment};
-pub use validate::{FixError, apply_edits, validate_text_fix, validate_yaml_fix};
+pub use validate::FixError;
+pub(crate) use validate::{validate_text_fix, validate_yaml_fix};

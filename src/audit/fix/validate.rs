@@ -37,7 +37,7 @@ impl fmt::Display for FixError {
 }
 
 /// Makes a fix's edits in the text.
-pub fn apply_edits(text: &str, edits: &[TextEdit]) -> Option<String> {
+pub(crate) fn apply_edits(text: &str, edits: &[TextEdit]) -> Option<String> {
     let mut edits: Vec<&TextEdit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
     if edits.windows(2).any(|pair| pair[0].span.end > pair[1].span.start) {
@@ -52,7 +52,7 @@ pub fn apply_edits(text: &str, edits: &[TextEdit]) -> Option<String> {
 }
 
 /// Makes the fix and passes its result through the gates that one file can answer.
-pub fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
+pub(crate) fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     let source = &fix.source;
     let old = parse_document(&source.text).map_err(|error| FixError::UnintendedChange(error.to_string()))?;
     if has_merge_key_edit(&old, &fix.edits) {
@@ -75,7 +75,7 @@ pub fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
 }
 
 /// Makes the fix of a file that is no YAML and passes its text through the gates that bytes can answer.
-pub fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
+pub(crate) fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     let text = apply_edits(&fix.source.text, &fix.edits).ok_or(FixError::UntouchedLineChanged)?;
     let new = SourceFile::new(fix.source.path.clone(), text);
     check_line_endings(&fix.source, &new)?;

@@ -5,17 +5,17 @@ use super::super::shell::PackageInstaller;
 
 /// A cache as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheStepInputs {
+pub(crate) struct CacheStepInputs {
     /// Folders to keep.
-    pub paths: Vec<String>,
+    pub(crate) paths: Vec<String>,
     /// The key.
-    pub key: String,
+    pub(crate) key: String,
     /// The key without its hash.
-    pub restore_key: String,
+    pub(crate) restore_key: String,
 }
 
 /// The recipe of a job.
-pub fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
+pub(crate) fn recommend_cache_inputs(view: &JobView) -> CacheStepInputs {
     let python = python_version(view);
     let uv = uv_version(view);
     let mut paths = vec![uv_cache_dir(view)];

@@ -12,7 +12,7 @@ use super::step_edit::{insert_step, step_indent};
 use super::text_edit::{self, build_fix, indent_at, insert_lines_at, leading_comments_start, quote_scalar};
 
 /// How a comment of noxide's begins: by it the next run finds its own words again.
-pub const COMMENT_PREFIX: &str = "# noxide: ";
+pub(crate) const COMMENT_PREFIX: &str = "# noxide: ";
 
 fn cache_step_comment() -> [String; 2] {
     [
@@ -26,7 +26,7 @@ fn cache_step_comment() -> [String; 2] {
 }
 
 /// Rewrites a cache step's paths, key and prefixes by the recipe, and says so in a comment.
-pub fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {
+pub(crate) fn rewrite_cache_step(view: &JobView, cache: &JobCache) -> Option<Fix> {
     let step =
         view.step(cache.step_index).filter(|_| cache.kind == JobCacheKind::ActionsCache && !view.is_release())?;
     let with = step.node.get("with").filter(|with| !with.is_flow && !with.aliased && !step.node.is_flow)?;
@@ -98,13 +98,13 @@ fn block_header_start(between: &str, from: usize) -> Option<usize> {
 }
 
 /// Rewrites a wrong path: the whole step by the recipe.
-pub fn fix_cache_path(view: &JobView, _wrong: &SpannedText, _used: &str) -> Option<Fix> {
+pub(crate) fn fix_cache_path(view: &JobView, _wrong: &SpannedText, _used: &str) -> Option<Fix> {
     let cache = view.analysis.caches.iter().find(|cache| cache.kind == JobCacheKind::ActionsCache)?;
     rewrite_cache_step(view, cache)
 }
 
 /// Adds prefixes: the key up to its first hash.
-pub fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> {
+pub(crate) fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> {
     let step = view.step(cache.step_index)?;
     let key = cache.key.as_ref().filter(|key| !key.value.contains('\n'))?;
     let (before, _) = key.value.split_once("${{ hashFiles(")?;
@@ -125,7 +125,7 @@ pub fn add_restore_keys(view: &JobView, cache: &JobCache) -> Option<Fix> {
 }
 
 /// Puts a cache step before the first installation; in a job that hands something out, a comment that none is meant.
-pub fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
+pub(crate) fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
     if view.is_release() {
         return add_no_cache_comment(view, install);
     }
@@ -158,7 +158,7 @@ pub fn add_cache_step(view: &JobView, install: Span) -> Option<Fix> {
 /// Keeps the sessions' environments in an entry of their own, in each job of the first workflow that hands nothing out.
 ///
 /// They hold absolute paths, so the workspace is part of the key; and they must fit exactly, so there are no prefixes.
-pub fn add_environment_cache_steps(running: &[JobView]) -> Option<Fix> {
+pub(crate) fn add_environment_cache_steps(running: &[JobView]) -> Option<Fix> {
     let first =
         running.iter().find(|view| !view.is_release() && view.analysis.caches.iter().any(JobCache::has_uv_path))?;
     let mut edits = Vec::new();

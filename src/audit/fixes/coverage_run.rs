@@ -8,7 +8,7 @@ use super::text_edit::expand_to_lines;
 /// Lets the tests' own session measure, and the coverage session only judge, after it. Edits the noxfile.
 ///
 /// `module` is what both start: the test runner. None where more than the two runs differs.
-pub fn measure_coverage_once(
+pub(crate) fn measure_coverage_once(
     noxfile: &Noxfile,
     plain: &NoxfileSession,
     again: &NoxfileSession,

@@ -16,14 +16,14 @@ done
 ";
 
 /// Lets the gate pass what was skipped, and look at every job it waits for.
-pub fn rewrite_gate_script(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+pub(crate) fn rewrite_gate_script(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let simple = step.commands.iter().all(|command| matches!(command.program_name(), "[" | "test" | "exit" | "echo"));
     let (edit, change) = simple.then(|| rewrite_script(view, step, GATE_SCRIPT))??;
     Some(build_fix(view, "pass skipped jobs, name the rest", false, vec![edit], vec![change]))
 }
 
 /// Adds jobs to the gate's `needs`.
-pub fn add_gate_needs(view: &JobView, jobs: &[&str]) -> Option<Fix> {
+pub(crate) fn add_gate_needs(view: &JobView, jobs: &[&str]) -> Option<Fix> {
     let (key, needs) = view.job.node.get_entry("needs")?;
     let source = view.source();
     if needs.aliased || view.job.node.is_flow {

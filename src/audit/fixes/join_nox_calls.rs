@@ -13,17 +13,17 @@ use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JoinedCalls {
     /// Sessions, each once.
-    pub sessions: Vec<String>,
+    pub(crate) sessions: Vec<String>,
     /// Sessions that get arguments after `--`, and these.
-    pub sessions_with_posargs: Vec<(Vec<String>, Vec<String>)>,
+    pub(crate) sessions_with_posargs: Vec<(Vec<String>, Vec<String>)>,
     /// Whether the others read no such arguments.
-    pub rest_ignores_posargs: bool,
+    pub(crate) rest_ignores_posargs: bool,
     /// The folder of the logs.
-    pub log_dir: Option<String>,
+    pub(crate) log_dir: Option<String>,
     /// Each log that was written, with the sessions whose logs replace it.
-    pub replaced_logs: Vec<(String, Vec<String>)>,
+    pub(crate) replaced_logs: Vec<(String, Vec<String>)>,
     /// The bytes of the script from the first call to the last.
-    pub script_span: Span,
+    pub(crate) script_span: Span,
 }
 
 /// Logs of a joined run, by session.
@@ -216,7 +216,7 @@ pub(super) fn install_noxide_edit(view: &JobView, but: usize) -> Option<(TextEdi
 
 /// The same fix, with noxide installed beside nox where the job installs nox in another step.
 #[must_use]
-pub fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
+pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
     let own = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
     if let Some((edit, change)) = install_noxide_edit(view, own) {
         fix.edits.push(edit);
@@ -232,7 +232,7 @@ fn is_noxide_installed(view: &JobView) -> bool {
 }
 
 /// Runs all calls of one step in one command, and uploads the logs that it writes.
-pub fn join_step_calls(view: &JobView) -> Option<Fix> {
+pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
     let index = view.analysis.nox_calls.first()?.step_index;
     let step = view.step(index).filter(|_| view.analysis.nox_calls.iter().all(|call| call.step_index == index))?;
     let joined = JoinedCalls::from_step(view, step).filter(|joined| joined.session_names().count() > 1)?;

@@ -8,7 +8,7 @@ use super::step_edit::{append_step, step_indent};
 use super::text_edit::{build_fix, quote_scalar};
 
 /// Writes a job's output to a file and uploads it, whatever happens.
-pub fn add_log_upload(view: &JobView) -> Option<Fix> {
+pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;

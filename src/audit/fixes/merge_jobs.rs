@@ -26,7 +26,7 @@ struct MergedJob {
 }
 
 /// Merges jobs of one workflow; none where one of them is more than preparation, sessions, and what follows them.
-pub fn merge_jobs(members: &[JobView]) -> Option<Fix> {
+pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
     let (first, names) = (members.first()?, members.iter().map(|view| view.job.id.value.as_str()).collect::<Vec<_>>());
     let clear = first.workflow.find_job(MERGED_JOB_NAME).is_none() && members.len() > 1 && !first.workflow.root.is_flow;
     if !clear || members.iter().any(|view| !is_mergeable(view, first, &names)) || has_needs_expressions(first, &names) {

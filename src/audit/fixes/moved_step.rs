@@ -10,9 +10,9 @@ use super::text_edit::{expand_to_lines, leading_comments_start, quote_scalar};
 
 /// A step as it goes into the merged job: its lines, and what they mean.
 pub(super) struct MovedStep {
-    pub lines: Vec<String>,
-    pub node: YamlNode,
-    pub dedup_key: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) node: YamlNode,
+    pub(crate) dedup_key: String,
 }
 
 /// A step's lines with the comments above it, its logs and its tools as the merged job has them.

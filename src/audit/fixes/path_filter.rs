@@ -6,7 +6,7 @@ use super::super::workflow::Workflow;
 use super::text_edit::{append_mapping_entry, indent_at, insert_lines_after};
 
 /// Lets changes of text alone start nothing, but for what a session reads.
-pub fn add_path_filter(project: &AuditProject, workflow: &Workflow, events: &[&str]) -> Option<Fix> {
+pub(crate) fn add_path_filter(project: &AuditProject, workflow: &Workflow, events: &[&str]) -> Option<Fix> {
     project.noxfile.as_ref()?;
     let source = &workflow.source;
     let (on_key, on) = workflow.root.get_entry("on")?;

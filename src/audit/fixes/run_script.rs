@@ -44,12 +44,24 @@ pub(super) fn rewrite_script(view: &JobView, step: &WorkflowStep, new: &str) -> 
 }
 
 /// Puts a word into a command.
-pub fn insert_script_word(view: &JobView, step: &WorkflowStep, at: usize, text: &str, title: &str) -> Option<Fix> {
+pub(crate) fn insert_script_word(
+    view: &JobView,
+    step: &WorkflowStep,
+    at: usize,
+    text: &str,
+    title: &str,
+) -> Option<Fix> {
     splice_script(view, step, Span::new(at, at), text, title, true)
 }
 
 /// Replaces a number, in a here-document too: its bytes are known, and no word of the shell changes.
-pub fn replace_script_range(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str) -> Option<Fix> {
+pub(crate) fn replace_script_range(
+    view: &JobView,
+    step: &WorkflowStep,
+    range: Span,
+    text: &str,
+    title: &str,
+) -> Option<Fix> {
     let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased)?;
     let mut new = script.text.clone();
     new.get(range.start..range.end)?;
@@ -60,7 +72,7 @@ pub fn replace_script_range(view: &JobView, step: &WorkflowStep, range: Span, te
 }
 
 /// Pins a tool to the version that the lock, nox itself or another job says.
-pub fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
+pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
     let elsewhere = || {
         let words = view
             .project
@@ -90,14 +102,14 @@ pub fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, t
 }
 
 /// Makes a script fail when a command of a pipe fails.
-pub fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+pub(crate) fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let text = &step.script.as_ref()?.text;
     let (edit, change) = rewrite_script(view, step, &format!("set -o pipefail\n{text}"))?;
     Some(build_fix(view, "let the step fail with its session", false, vec![edit], vec![change]))
 }
 
 /// Runs the sessions of one command, or of one loop, in one `noxide run`.
-pub fn use_noxide_run(view: &JobView) -> Option<Fix> {
+pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
@@ -133,7 +145,7 @@ pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -
 }
 
 /// Leaves a session out: its whole line, or its name in a list.
-pub fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, place: Span) -> Option<Fix> {
+pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, place: Span) -> Option<Fix> {
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
     let title = format!("leave `{name}` out: another session does the same");
@@ -160,7 +172,7 @@ pub fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, place: Span
 }
 
 /// Names a session after the others of its call.
-pub fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -> Option<Fix> {
+pub(crate) fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -> Option<Fix> {
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index).filter(|command| command.enclosing_loop.is_none())?;
     let NoxCallSelection::Names(names) = &call.parsed.selection else { return None };

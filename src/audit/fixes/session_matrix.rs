@@ -23,7 +23,7 @@ struct MatrixSessions {
 
 /// Makes one job a session out of a job that runs several; none where more than the sessions would multiply, or where
 /// the runners do not take all jobs of the workflow at once.
-pub fn split_into_matrix(view: &JobView) -> Option<Fix> {
+pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
     let step = view.step(view.analysis.nox_calls.first()?.step_index)?;
     let sessions = collect_matrix_sessions(view, step)?;
     if !has_enough_runners(view, sessions.names.len()) || !is_splittable_job(view, step) {

@@ -11,7 +11,13 @@ use super::text_edit::{
 };
 
 /// Gives an action an input, new or instead of an old one.
-pub fn set_action_input(view: &JobView, step: &WorkflowStep, name: &str, value: &str, title: &str) -> Option<Fix> {
+pub(crate) fn set_action_input(
+    view: &JobView,
+    step: &WorkflowStep,
+    name: &str,
+    value: &str,
+    title: &str,
+) -> Option<Fix> {
     let source = view.source();
     let route = text_edit::step_path(view, step, Some("with"));
     let edit = if let Some(old) = step.input_value(name) {
@@ -43,7 +49,7 @@ pub fn set_action_input(view: &JobView, step: &WorkflowStep, name: &str, value: 
 }
 
 /// Puts a key into a job, after another one.
-pub fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title: &str) -> Option<Fix> {
+pub(crate) fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title: &str) -> Option<Fix> {
     let node = &view.job.node;
     let (name, old) = node.get_entry(after)?;
     if node.is_flow || node.aliased {
@@ -57,7 +63,7 @@ pub fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title
 }
 
 /// Puts a key first into a job's strategy.
-pub fn insert_strategy_key(view: &JobView, key: &str, value: &str, title: &str) -> Option<Fix> {
+pub(crate) fn insert_strategy_key(view: &JobView, key: &str, value: &str, title: &str) -> Option<Fix> {
     let strategy = view.job.node.get("strategy")?;
     let (first, _) = strategy.entries().first()?;
     if strategy.aliased {
@@ -76,7 +82,7 @@ pub fn insert_strategy_key(view: &JobView, key: &str, value: &str, title: &str) 
 }
 
 /// Takes a key out of a job.
-pub fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<Fix> {
+pub(crate) fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<Fix> {
     let node = &view.job.node;
     let (name, value) = node.get_entry(key)?;
     if node.is_flow || node.aliased || value.aliased {
@@ -88,7 +94,7 @@ pub fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<Fix> {
 }
 
 /// Moves a step before another one, with the comments above it.
-pub fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<Fix> {
+pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<Fix> {
     let steps = view.job.node.get("steps")?;
     let (moved, target) = (view.step(from)?, view.step(to)?);
     if steps.is_flow || steps.aliased || moved.node.is_flow || moved.node.aliased || from <= to {
@@ -116,7 +122,13 @@ pub fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<
 }
 
 /// Puts new lines as a step before another one, above that one's comments.
-pub fn insert_step(view: &JobView, before: &WorkflowStep, lines: &[String], value: &str, title: &str) -> Option<Fix> {
+pub(crate) fn insert_step(
+    view: &JobView,
+    before: &WorkflowStep,
+    lines: &[String],
+    value: &str,
+    title: &str,
+) -> Option<Fix> {
     let steps = view.job.node.get("steps")?;
     if steps.is_flow || steps.aliased || before.node.is_flow {
         return None;
@@ -135,7 +147,7 @@ pub fn insert_step(view: &JobView, before: &WorkflowStep, lines: &[String], valu
 }
 
 /// Puts new lines as the last step.
-pub fn append_step(view: &JobView, lines: &[String], value: &str) -> Option<(TextEdit, SemanticChange)> {
+pub(crate) fn append_step(view: &JobView, lines: &[String], value: &str) -> Option<(TextEdit, SemanticChange)> {
     let steps = view.job.node.get("steps")?;
     let last = view.job.steps.last()?;
     if steps.is_flow || steps.aliased || last.node.is_flow {
@@ -148,7 +160,7 @@ pub fn append_step(view: &JobView, lines: &[String], value: &str) -> Option<(Tex
 }
 
 /// How deep the dashes of a job's steps stand.
-pub fn step_indent(view: &JobView) -> Option<String> {
+pub(crate) fn step_indent(view: &JobView) -> Option<String> {
     let first = view.job.steps.first()?;
     let source = view.source();
     let line = source.line_text(source.line_index(first.span.start));
@@ -157,14 +169,14 @@ pub fn step_indent(view: &JobView) -> Option<String> {
 }
 
 /// Replaces the version of a `uses`.
-pub fn set_action_version(view: &JobView, step: &WorkflowStep, version: &str) -> Option<Fix> {
+pub(crate) fn set_action_version(view: &JobView, step: &WorkflowStep, version: &str) -> Option<Fix> {
     let uses = step.uses.as_ref()?;
     let (route, _) = uses.value.rsplit_once('@')?;
     replace_uses(view, step, &format!("{route}@{version}"), &format!("use {version}"))
 }
 
 /// Replaces a `uses`.
-pub fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, title: &str) -> Option<Fix> {
+pub(crate) fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, title: &str) -> Option<Fix> {
     let uses = step.uses.as_ref().filter(|uses| !uses.aliased)?;
     let span = unquoted_value_span(view, uses)?;
     let change = SemanticChange::Set(text_edit::step_path(view, step, None), "uses".to_owned(), quote_scalar(text));
@@ -179,7 +191,7 @@ fn unquoted_value_span(view: &JobView, text: &SpannedText) -> Option<Span> {
 }
 
 /// Lets a step run although something failed.
-pub fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
+pub(crate) fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let (key, value) = step.node.entries().first()?;
     if step.node.aliased {
         return None;
@@ -195,7 +207,7 @@ pub fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Option<Fix> 
 }
 
 /// Adds a file to an upload's `path`.
-pub fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &SpannedText, file: &str) -> Option<Fix> {
+pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &SpannedText, file: &str) -> Option<Fix> {
     let with: &YamlNode = step.node.get("with")?;
     let (key, value) = with.get_entry("path")?;
     let YamlKind::Scalar(_, style) = &value.kind else { return None };
@@ -218,7 +230,12 @@ pub fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &SpannedText, 
 }
 
 /// Gives steps of one file a variable each.
-pub fn set_step_variable(places: &[(JobView, &WorkflowStep)], name: &str, value: &str, title: &str) -> Option<Fix> {
+pub(crate) fn set_step_variable(
+    places: &[(JobView, &WorkflowStep)],
+    name: &str,
+    value: &str,
+    title: &str,
+) -> Option<Fix> {
     let (view, _) = places.first()?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();

@@ -95,7 +95,7 @@ pub(super) fn build_fix(
 
 /// The same fix, applied only with `--unsafe-fixes`.
 #[must_use]
-pub fn mark_unsafe(fix: Fix) -> Fix {
+pub(crate) fn mark_unsafe(fix: Fix) -> Fix {
     Fix { safe: false, ..fix }
 }
 

@@ -5,7 +5,7 @@ use super::super::workflow::Workflow;
 use super::text_edit::insert_lines_after;
 
 /// Says after `on:` that a newer run replaces an older one; a release or a nightly run waits instead.
-pub fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
+pub(crate) fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
     let source = &workflow.source;
     if workflow.root.is_flow || workflow.triggers.span.end == 0 || workflow.root.aliased {
         return None;
@@ -33,7 +33,7 @@ pub fn add_concurrency(workflow: &Workflow) -> Option<Fix> {
 }
 
 /// Whether a newer run makes an older one needless; what deploys or publishes must not be cut off half way.
-pub fn can_cancel_older_runs(workflow: &Workflow) -> bool {
+pub(crate) fn can_cancel_older_runs(workflow: &Workflow) -> bool {
     let delivers =
         workflow.jobs.iter().any(|job| job.is_release_job() || job.id.value.to_lowercase().contains("deploy"));
     (workflow.triggers.runs_on_branch_push() || workflow.triggers.runs_on_pull_request()) && !delivers

@@ -65,4 +65,4 @@ mod upload_without_always;
 mod uv_not_frozen;
 mod workers_from_host;
 
-pub use registry::{all_rules, find_rule};
+pub(crate) use registry::{all_rules, find_rule};

@@ -3,12 +3,12 @@
 use super::super::rule::Rule;
 
 /// All rules by number.
-pub fn all_rules() -> &'static [&'static Rule] {
+pub(crate) fn all_rules() -> &'static [&'static Rule] {
     ALL_RULES
 }
 
 /// A rule by its number or its name.
-pub fn find_rule(text: &str) -> Option<&'static Rule> {
+pub(crate) fn find_rule(text: &str) -> Option<&'static Rule> {
     ALL_RULES.iter().copied().find(|rule| rule.ident.id.eq_ignore_ascii_case(text) || rule.ident.name == text)
 }
 

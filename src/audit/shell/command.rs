@@ -30,11 +30,11 @@ pub enum ControlOperator {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForLoop {
     /// The variable.
-    pub variable: String,
+    pub(crate) variable: String,
     /// What it goes through.
-    pub values: Vec<ShellWord>,
+    pub(crate) values: Vec<ShellWord>,
     /// From `for` to the end of its values.
-    pub header_span: Span,
+    pub(crate) header_span: Span,
 }
 
 /// A command with its words.
@@ -60,13 +60,13 @@ pub struct ShellCommand {
 
 impl ShellCommand {
     /// The program, without its folder.
-    pub fn program_name(&self) -> &str {
+    pub(crate) fn program_name(&self) -> &str {
         let text = self.words.first().map_or("", |word| word.text.as_str());
         text.rsplit('/').next().unwrap_or(text)
     }
 
     /// Whether its words start so; the program is compared without its folder.
-    pub fn starts_with(&self, words: &[&str]) -> bool {
+    pub(crate) fn starts_with(&self, words: &[&str]) -> bool {
         let Some((program, rest)) = words.split_first() else { return true };
         self.program_name() == *program
             && self.words.len() > rest.len()
@@ -74,12 +74,12 @@ impl ShellCommand {
     }
 
     /// Whether it has that word.
-    pub fn has_word(&self, text: &str) -> bool {
+    pub(crate) fn has_word(&self, text: &str) -> bool {
         self.words.iter().any(|word| word.text == text)
     }
 
     /// The words as one line.
-    pub fn command_line(&self) -> String {
+    pub(crate) fn command_line(&self) -> String {
         self.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 }

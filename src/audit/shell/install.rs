@@ -18,7 +18,7 @@ pub enum PackageInstaller {
 
 impl PackageInstaller {
     /// Its name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pip => "pip",
             Self::Uv => "uv",
@@ -45,7 +45,7 @@ pub struct PackageInstall {
 
 impl PackageInstall {
     /// The word that asks for that package, whatever its extras and version.
-    pub fn find_package(&self, name: &str) -> Option<&ShellWord> {
+    pub(crate) fn find_package(&self, name: &str) -> Option<&ShellWord> {
         self.packages.iter().find(|word| requirement_name(&word.text) == name)
     }
 }

@@ -10,5 +10,6 @@ mod parser;
 pub use command::{ControlOperator, ShellCommand, ShellWord};
 pub use install::{PackageInstall, PackageInstaller, parse_install};
 pub use network_fetch::{NetworkFetch, find_network_fetches};
-pub use nox_call::{NoxCall, NoxCallSelection, parse_nox_call};
+pub(crate) use nox_call::NoxCallSelection;
+pub use nox_call::{NoxCall, parse_nox_call};
 pub use parser::parse_script;

@@ -5,7 +5,7 @@ use super::command::{ShellCommand, ShellWord};
 
 /// What a call selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoxCallSelection {
+pub(crate) enum NoxCallSelection {
     /// These names (`-s`); a loop's variable is already replaced by its values.
     Names(Vec<ShellWord>),
     /// These tags (`-t`).
@@ -22,32 +22,32 @@ pub enum NoxCallSelection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxCall {
     /// Whether it is `noxide run`.
-    pub is_noxide: bool,
+    pub(crate) is_noxide: bool,
     /// Whether noxide's own cache is turned off (`--cache off`).
-    pub cache_disabled: bool,
+    pub(crate) cache_disabled: bool,
     /// What it selects.
-    pub selection: NoxCallSelection,
+    pub(crate) selection: NoxCallSelection,
     /// What stands after `--`.
-    pub posargs: Vec<String>,
+    pub(crate) posargs: Vec<String>,
     /// The noxfile named by `-f`.
-    pub noxfile: Option<String>,
+    pub(crate) noxfile: Option<String>,
     /// Whether environments are reused or nothing is installed (`-r`, `-R`, `--no-install`).
-    pub reuses_environments: bool,
+    pub(crate) reuses_environments: bool,
     /// Whether a backend is named (`-db`, `-fb`).
-    pub backend: Option<String>,
+    pub(crate) backend: Option<String>,
     /// Where nox's own name stands: the words before it start it.
-    pub program_span: Span,
+    pub(crate) program_span: Span,
     /// Whether nox is started by a tool that installs it first (`uvx`, `pipx run`), and with which version.
-    pub launcher: Option<NoxLauncher>,
+    pub(crate) launcher: Option<NoxLauncher>,
 }
 
 /// A tool that installs nox to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoxLauncher {
+pub(crate) struct NoxLauncher {
     /// `uvx`, `pipx run`, `uv run`.
-    pub tool: &'static str,
+    pub(crate) tool: &'static str,
     /// Whether it says which version.
-    pub pinned: bool,
+    pub(crate) pinned: bool,
 }
 
 /// Reads a command as a call of nox.
@@ -100,10 +100,10 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
             "-f" | "--noxfile" => call.noxfile = Some(value()),
             "-db" | "--default-venv-backend" | "-fb" | "--force-venv-backend" => call.backend = Some(value()),
             "-l" | "--list" | "-h" | "--help" | "--version" | "--install-only" => {
-                call.selection = NoxCallSelection::Nothing
+                call.selection = NoxCallSelection::Nothing;
             }
             "-r" | "-R" | "--no-install" | "--reuse-existing-virtualenvs" | "--reuse-venv" => {
-                call.reuses_environments = true
+                call.reuses_environments = true;
             }
             "-p" | "--python" | "--pythons" | "--envdir" | "--report" | "-P" | "--extra-pythons" | "-x"
             | "--force-python" | "-j" | "--parallel" => {

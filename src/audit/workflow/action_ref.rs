@@ -4,20 +4,20 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionRef {
     /// `owner/name`, without host, path inside the repository and version; a local path as it is.
-    pub name: String,
+    pub(crate) name: String,
     /// The path inside the repository (`restore` of `actions/cache/restore@v4`).
-    pub subpath: String,
+    pub(crate) subpath: String,
     /// What stands after `@`.
-    pub version: String,
+    pub(crate) version: String,
     /// The host of an absolute one.
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
     /// Whether it is a path in this repository.
-    pub is_local: bool,
+    pub(crate) is_local: bool,
 }
 
 impl ActionRef {
     /// Takes a `uses:` apart.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let local = text.starts_with("./") || text.starts_with("../");
         if local || text.starts_with("docker://") {
             return Self {
@@ -42,29 +42,29 @@ impl ActionRef {
     }
 
     /// The major version of a tag such as `v4` or `4.1.2`; none of a commit or a branch.
-    pub fn major_version(&self) -> Option<u32> {
+    pub(crate) fn major_version(&self) -> Option<u32> {
         let digits = self.version.strip_prefix('v').unwrap_or(&self.version);
         let digits = digits.split('.').next().unwrap_or_default();
         if digits.len() > 3 { None } else { digits.parse().ok() }
     }
 
     /// Whether it is that action, from whatever host.
-    pub fn is_named(&self, name: &str) -> bool {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name == name
     }
 
     /// Whether it restores a cache from a key that the workflow writes.
-    pub fn is_cache_restore(&self) -> bool {
+    pub(crate) fn is_cache_restore(&self) -> bool {
         self.is_named("actions/cache") && self.subpath != "save"
     }
 
     /// Whether it uploads an artifact (the stock action or Forgejo's fork).
-    pub fn is_artifact_upload(&self) -> bool {
+    pub(crate) fn is_artifact_upload(&self) -> bool {
         self.is_named("actions/upload-artifact") || self.is_named("forgejo/upload-artifact")
     }
 
     /// Whether it needs Node on the machine that runs it: all but composite ones we know and local ones.
-    pub fn needs_node(&self) -> bool {
+    pub(crate) fn needs_node(&self) -> bool {
         !self.is_local && !self.name.starts_with("docker://")
     }
 }

@@ -1,7 +1,7 @@
 //! What an `if:` says, as far as rules ask.
 
 /// Whether a step or job with this condition runs although something before it failed.
-pub fn runs_after_failure(condition: Option<&str>) -> bool {
+pub(crate) fn runs_after_failure(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
         let text = text.replace(' ', "");
         let bare = text.replace("!cancelled()", "\u{1}").replace("!failure()", "").replace("!always()", "");
@@ -10,7 +10,7 @@ pub fn runs_after_failure(condition: Option<&str>) -> bool {
 }
 
 /// Whether the condition holds only for a tag.
-pub fn is_tag_only(condition: Option<&str>) -> bool {
+pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
     condition.is_some_and(|text| {
         let text = text.replace('"', "'");
         !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))

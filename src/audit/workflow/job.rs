@@ -11,29 +11,29 @@ use super::step::WorkflowStep;
 #[derive(Clone, Debug)]
 pub struct WorkflowJob {
     /// Its key.
-    pub id: SpannedText,
+    pub(crate) id: SpannedText,
     /// Labels of the runner it asks for.
-    pub runs_on: Vec<SpannedText>,
+    pub(crate) runs_on: Vec<SpannedText>,
     /// Image of its container.
-    pub container: Option<SpannedText>,
+    pub(crate) container: Option<SpannedText>,
     /// Jobs it waits for.
-    pub needs: Vec<SpannedText>,
+    pub(crate) needs: Vec<SpannedText>,
     /// Its `if`.
-    pub condition: Option<SpannedText>,
+    pub(crate) condition: Option<SpannedText>,
     /// Its `timeout-minutes`.
-    pub timeout_minutes: Option<SpannedText>,
+    pub(crate) timeout_minutes: Option<SpannedText>,
     /// Its `continue-on-error`.
-    pub continue_on_error: Option<SpannedText>,
+    pub(crate) continue_on_error: Option<SpannedText>,
     /// Its matrix.
-    pub matrix: Option<JobMatrix>,
+    pub(crate) matrix: Option<JobMatrix>,
     /// Its `env`.
-    pub env: Vec<(SpannedText, SpannedText)>,
+    pub(crate) env: Vec<(SpannedText, SpannedText)>,
     /// Its steps.
-    pub steps: Vec<WorkflowStep>,
+    pub(crate) steps: Vec<WorkflowStep>,
     /// The workflow it calls instead of steps.
-    pub uses: Option<SpannedText>,
+    pub(crate) uses: Option<SpannedText>,
     /// The node it was read from.
-    pub node: YamlNode,
+    pub(crate) node: YamlNode,
 }
 
 impl WorkflowJob {
@@ -63,12 +63,12 @@ impl WorkflowJob {
     }
 
     /// The span of one of its keys, or of its name where it has no such key.
-    pub fn key_span(&self, name: &str) -> Span {
+    pub(crate) fn key_span(&self, name: &str) -> Span {
         self.node.get_entry(name).map_or(self.id.span, |(key, _)| key.span)
     }
 
     /// Whether it runs for releases or publishes something: what it makes is handed out.
-    pub fn is_release_job(&self) -> bool {
+    pub(crate) fn is_release_job(&self) -> bool {
         is_tag_only(self.condition.as_ref().map(|text| text.value.as_str()))
             || self.node.get("environment").is_some_and(|node| {
                 node.get("name")
@@ -85,7 +85,7 @@ impl WorkflowJob {
     }
 
     /// Whether it runs on the forge's own machines, as far as its labels say.
-    pub fn is_forge_hosted(&self) -> bool {
+    pub(crate) fn is_forge_hosted(&self) -> bool {
         let known = |label: &SpannedText| {
             let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));
             hosted || label.value.starts_with("${{")

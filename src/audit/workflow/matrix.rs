@@ -5,17 +5,15 @@ use super::super::yaml::YamlNode;
 
 /// A job's `strategy.matrix`.
 #[derive(Clone, Debug)]
-pub struct JobMatrix {
+pub(crate) struct JobMatrix {
     /// Bytes of the `strategy` key.
-    pub key_span: Span,
+    pub(crate) key_span: Span,
     /// Axes with their values, as far as they are written out; `include` adds to them.
-    pub axes: Vec<(String, Vec<String>)>,
+    pub(crate) axes: Vec<(String, Vec<String>)>,
     /// How many jobs, where that can be known.
-    pub job_count: Option<usize>,
+    pub(crate) job_count: Option<usize>,
     /// The value of `fail-fast`, where written.
-    pub fail_fast: Option<String>,
-    /// The strategy itself.
-    pub strategy: YamlNode,
+    pub(crate) fail_fast: Option<String>,
 }
 
 impl JobMatrix {
@@ -45,11 +43,11 @@ impl JobMatrix {
                 add_axis_value(&mut axes, name, item.as_str());
             }
         }
-        Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast, strategy: strategy.clone() })
+        Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast })
     }
 
     /// The values that `matrix.<axis>` can take.
-    pub fn axis_values(&self, axis: &str) -> &[String] {
+    pub(crate) fn axis_values(&self, axis: &str) -> &[String] {
         self.axes.iter().find(|(name, _)| name == axis).map_or(&[], |(_, values)| values)
     }
 }

@@ -11,9 +11,8 @@ mod triggers;
 mod workflow_file;
 
 pub use action_ref::ActionRef;
-pub use condition::{is_tag_only, runs_after_failure};
+pub(crate) use condition::runs_after_failure;
 pub use job::WorkflowJob;
-pub use matrix::JobMatrix;
 pub use script::StepScript;
 pub use spanned_text::SpannedText;
 pub use step::WorkflowStep;

@@ -43,7 +43,7 @@ impl StepScript {
     }
 
     /// The file's bytes of a range of the script; the whole value where they cannot be told.
-    pub fn file_span(&self, range: Span) -> Span {
+    pub(crate) fn file_span(&self, range: Span) -> Span {
         let (Some(start), Some(end)) = (self.file_offset(range.start), self.file_offset(range.end)) else {
             return self.span;
         };

@@ -16,7 +16,7 @@ pub struct SpannedText {
 
 impl SpannedText {
     /// Takes a scalar.
-    pub fn from_node(node: &YamlNode) -> Option<Self> {
+    pub(crate) fn from_node(node: &YamlNode) -> Option<Self> {
         node.as_str().map(|text| Self { value: text.to_owned(), span: node.span, aliased: node.aliased })
     }
 }

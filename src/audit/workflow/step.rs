@@ -58,37 +58,37 @@ impl WorkflowStep {
     }
 
     /// An input of its action.
-    pub fn input_value(&self, name: &str) -> Option<&SpannedText> {
+    pub(crate) fn input_value(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The key and value of an input.
-    pub fn input_key(&self, name: &str) -> Option<&SpannedText> {
+    pub(crate) fn input_key(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(key, _)| key)
     }
 
     /// Whether it uses that action, from whatever host.
-    pub fn uses_action(&self, action: &str) -> bool {
+    pub(crate) fn uses_action(&self, action: &str) -> bool {
         self.action.as_ref().is_some_and(|used| used.is_named(action))
     }
 
     /// Whether it restores a cache under a written key.
-    pub fn is_cache_restore(&self) -> bool {
+    pub(crate) fn is_cache_restore(&self) -> bool {
         self.action.as_ref().is_some_and(ActionRef::is_cache_restore)
     }
 
     /// Whether it uploads an artifact.
-    pub fn is_artifact_upload(&self) -> bool {
+    pub(crate) fn is_artifact_upload(&self) -> bool {
         self.action.as_ref().is_some_and(ActionRef::is_artifact_upload)
     }
 
     /// The file's bytes of a range of its script.
-    pub fn file_span(&self, range: Span) -> Span {
+    pub(crate) fn file_span(&self, range: Span) -> Span {
         self.script.as_ref().map_or(self.span, |script| script.file_span(range))
     }
 
     /// What people call it: its name, its action, or the start of its script.
-    pub fn display_name(&self) -> String {
+    pub(crate) fn display_name(&self) -> String {
         let script = || self.script.as_ref().map(|script| script.text.lines().next().unwrap_or_default().to_owned());
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());
         self.name.as_ref().map(|name| name.value.clone()).or_else(uses).or_else(script).unwrap_or_default()

@@ -29,33 +29,33 @@ impl WorkflowTriggers {
     }
 
     /// Whether an event starts it.
-    pub fn has_event(&self, event: &str) -> bool {
+    pub(crate) fn has_event(&self, event: &str) -> bool {
         self.event_span(event).is_some()
     }
 
     /// Where an event is named.
-    pub fn event_span(&self, event: &str) -> Option<Span> {
+    pub(crate) fn event_span(&self, event: &str) -> Option<Span> {
         self.events.iter().find(|(name, ..)| name == event).map(|(_, span, _)| *span)
     }
 
     /// Whether an event is narrowed by that key (`branches`, `paths`, `tags`).
-    pub fn has_filter(&self, event: &str, key: &str) -> bool {
+    pub(crate) fn has_filter(&self, event: &str, key: &str) -> bool {
         let node = self.events.iter().find(|(name, ..)| name == event).and_then(|(.., node)| node.as_ref());
         node.is_some_and(|node| node.get(key).is_some())
     }
 
     /// Whether pushes of branches start it.
-    pub fn runs_on_branch_push(&self) -> bool {
+    pub(crate) fn runs_on_branch_push(&self) -> bool {
         self.has_event("push") && (self.has_filter("push", "branches") || !self.has_filter("push", "tags"))
     }
 
     /// Whether pull requests start it.
-    pub fn runs_on_pull_request(&self) -> bool {
+    pub(crate) fn runs_on_pull_request(&self) -> bool {
         self.has_event("pull_request") || self.has_event("pull_request_target")
     }
 
     /// Whether it runs for releases and tags alone: what it makes is handed out.
-    pub fn is_release_only(&self) -> bool {
+    pub(crate) fn is_release_only(&self) -> bool {
         let handed = |name: &str| {
             name == "release" || (name == "push" && !self.runs_on_branch_push()) || name == "workflow_dispatch"
         };
@@ -64,7 +64,7 @@ impl WorkflowTriggers {
     }
 
     /// Whether it is only called by other workflows.
-    pub fn is_reusable_only(&self) -> bool {
+    pub(crate) fn is_reusable_only(&self) -> bool {
         !self.events.is_empty() && self.events.iter().all(|(name, ..)| name == "workflow_call")
     }
 }

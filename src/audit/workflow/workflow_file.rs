@@ -42,7 +42,7 @@ pub struct Workflow {
 
 impl Workflow {
     /// Reads a file's text.
-    pub fn parse(source: SharedSource, kind: WorkflowFileKind, dialect: Dialect) -> Result<Self, YamlError> {
+    pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, dialect: Dialect) -> Result<Self, YamlError> {
         let root = parse_document(&source.text)?;
         let jobs = match kind {
             WorkflowFileKind::Workflow => {
@@ -70,12 +70,12 @@ impl Workflow {
     }
 
     /// A job by its key.
-    pub fn find_job(&self, id: &str) -> Option<&WorkflowJob> {
+    pub(crate) fn find_job(&self, id: &str) -> Option<&WorkflowJob> {
         self.jobs.iter().find(|job| job.id.value == id)
     }
 
     /// A variable as a step sees it, by the nearest scope.
-    pub fn resolve_variable<'a>(
+    pub(crate) fn resolve_variable<'a>(
         &'a self,
         job: &'a WorkflowJob,
         step: Option<&'a WorkflowStep>,
@@ -86,12 +86,12 @@ impl Workflow {
     }
 
     /// Whether it hands something out: a release or tag workflow.
-    pub fn is_release_workflow(&self) -> bool {
+    pub(crate) fn is_release_workflow(&self) -> bool {
         self.triggers.is_release_only()
     }
 
     /// Whether it is a workflow (and no composite action) that itself is started.
-    pub fn is_directly_triggered(&self) -> bool {
+    pub(crate) fn is_directly_triggered(&self) -> bool {
         self.kind == WorkflowFileKind::Workflow && !self.triggers.is_reusable_only()
     }
 }

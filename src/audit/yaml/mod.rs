@@ -4,4 +4,5 @@ mod node;
 mod parser;
 
 pub use node::{YamlKind, YamlNode, YamlStyle};
-pub use parser::{MAX_BYTES, MAX_DEPTH, MAX_NODES, YamlError, parse_document};
+pub use parser::YamlError;
+pub(crate) use parser::{MAX_BYTES, parse_document};

@@ -64,7 +64,7 @@ fn is_string_scalar(text: &str, style: YamlStyle) -> bool {
 
 impl YamlNode {
     /// A scalar's text.
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.kind {
             YamlKind::Scalar(text, _) => Some(text),
             _ => None,
@@ -72,12 +72,12 @@ impl YamlNode {
     }
 
     /// Whether nothing was written (`key:` alone) or `null`.
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, YamlKind::Scalar(text, YamlStyle::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
     /// The items of a sequence; none of anything else.
-    pub fn items(&self) -> &[YamlNode] {
+    pub(crate) fn items(&self) -> &[YamlNode] {
         match &self.kind {
             YamlKind::Seq(items) => items,
             _ => &[],
@@ -85,7 +85,7 @@ impl YamlNode {
     }
 
     /// The entries of a mapping; none of anything else.
-    pub fn entries(&self) -> &[(YamlNode, YamlNode)] {
+    pub(crate) fn entries(&self) -> &[(YamlNode, YamlNode)] {
         match &self.kind {
             YamlKind::Map(entries) => entries,
             _ => &[],
@@ -93,17 +93,17 @@ impl YamlNode {
     }
 
     /// The entry under a key.
-    pub fn get_entry(&self, key: &str) -> Option<&(YamlNode, YamlNode)> {
+    pub(crate) fn get_entry(&self, key: &str) -> Option<&(YamlNode, YamlNode)> {
         self.entries().iter().find(|(name, _)| name.as_str() == Some(key))
     }
 
     /// The value under a key.
-    pub fn get(&self, key: &str) -> Option<&YamlNode> {
+    pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.get_entry(key).map(|(_, value)| value)
     }
 
     /// A sequence's items, or the node itself where one value may stand for a list.
-    pub fn one_or_many(&self) -> Vec<&YamlNode> {
+    pub(crate) fn one_or_many(&self) -> Vec<&YamlNode> {
         match &self.kind {
             YamlKind::Seq(items) => items.iter().collect(),
             _ if self.is_null() => Vec::new(),
@@ -112,7 +112,7 @@ impl YamlNode {
     }
 
     /// A word for what it is, as people call it.
-    pub fn describe_kind(&self) -> &'static str {
+    pub(crate) fn describe_kind(&self) -> &'static str {
         match &self.kind {
             YamlKind::Scalar(..) => "a value",
             YamlKind::Seq(_) => "a list",

@@ -8,11 +8,11 @@ use super::super::source::Span;
 use super::node::{YamlKind, YamlNode, YamlStyle};
 
 /// The largest file read.
-pub const MAX_BYTES: usize = 2 << 20;
+pub(crate) const MAX_BYTES: usize = 2 << 20;
 /// The deepest nesting read.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The most nodes, aliases expanded.
-pub const MAX_NODES: usize = 200_000;
+pub(crate) const MAX_NODES: usize = 200_000;
 
 /// Why a file is not one readable YAML document.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub enum YamlError {
 
 impl YamlError {
     /// The byte that the error is about.
-    pub fn byte_offset(&self) -> usize {
+    pub(crate) fn byte_offset(&self) -> usize {
         match self {
             Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
             Self::NulByte(at)
@@ -66,7 +66,7 @@ impl YamlError {
 }
 
 /// Reads the one document of a text.
-pub fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
+pub(crate) fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::TooLarge);
     }

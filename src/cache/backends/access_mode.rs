@@ -17,7 +17,7 @@ pub enum AccessMode {
 
 impl AccessMode {
     /// Reads the variable; a word that is unknown permits all, as with the official client.
-    pub fn parse(word: &str) -> Self {
+    pub(crate) fn parse(word: &str) -> Self {
         match word.trim().to_ascii_lowercase().as_str() {
             "none" => Self::None,
             "read" => Self::ReadOnly,
@@ -27,12 +27,12 @@ impl AccessMode {
     }
 
     /// Whether it may read.
-    pub fn can_read(self) -> bool {
+    pub(crate) fn can_read(self) -> bool {
         matches!(self, Self::ReadWrite | Self::ReadOnly)
     }
 
     /// Whether it may write.
-    pub fn can_write(self) -> bool {
+    pub(crate) fn can_write(self) -> bool {
         matches!(self, Self::ReadWrite | Self::WriteOnly)
     }
 

@@ -60,7 +60,7 @@ impl CacheBackend for DirectoryBackend {
         let folder = place.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder)?;
         let mut file = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(folder)?;
-        io::copy(&mut payload.to_reader(), &mut file)?;
+        io::copy(&mut payload.into_reader(), &mut file)?;
         // Other users of a shared volume may read it.
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         file.persist(&place).map_err(|error| error.error)?;

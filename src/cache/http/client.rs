@@ -22,48 +22,48 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 
 /// One request.
 #[derive(Debug)]
-pub struct HttpRequest<'a> {
+pub(crate) struct HttpRequest<'a> {
     /// Its method, such as `GET`.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// Where to.
-    pub url: &'a str,
+    pub(crate) url: &'a str,
     /// Its headers.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// What is sent.
-    pub body: RequestBody<'a>,
+    pub(crate) body: RequestBody<'a>,
     /// The most bytes of an answer that are taken.
-    pub max_response_bytes: u64,
+    pub(crate) max_response_bytes: u64,
     /// Skip so many bytes of a whole object: what a server sends that knows no ranges.
-    pub skip_bytes: u64,
+    pub(crate) skip_bytes: u64,
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpResponse {
+pub(crate) struct HttpResponse {
     /// Its status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Its headers that matter: names in lower case.
     headers: Vec<(String, String)>,
     /// Its body, at most as long as asked for.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Whether the body was longer than asked for.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 impl HttpResponse {
     /// A header's value.
-    pub fn header_value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header_value(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text for a message: its first line, shortened.
-    pub fn body_summary(&self) -> String {
+    pub(crate) fn body_summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(160).collect()
     }
 
     /// The length of the whole object, by `Content-Range`.
-    pub fn total_length(&self) -> Option<u64> {
+    pub(crate) fn total_length(&self) -> Option<u64> {
         self.header_value("content-range")?.rsplit('/').next()?.parse().ok()
     }
 }
@@ -124,7 +124,7 @@ impl HttpClient {
     }
 
     /// What is left of it.
-    pub fn retry_budget(&self) -> &RetryBudget {
+    pub(crate) fn retry_budget(&self) -> &RetryBudget {
         &self.retry_budget
     }
 
@@ -134,7 +134,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// When there is no answer, or none but that the server cannot.
-    pub fn send_with_retries(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
+    pub(crate) fn send_with_retries(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
         let host = url_host(request.url);
         let mut pause = INITIAL_BACKOFF;
         for number in 1.. {

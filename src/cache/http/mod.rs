@@ -5,6 +5,7 @@ mod request_body;
 mod retry_budget;
 mod tls_roots;
 
-pub use client::{HttpClient, HttpError, HttpRequest, HttpResponse};
+pub use client::{HttpClient, HttpError};
+pub(crate) use client::{HttpRequest, HttpResponse};
 pub use request_body::RequestBody;
 pub use retry_budget::RetryBudget;

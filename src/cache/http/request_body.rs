@@ -22,9 +22,9 @@ pub enum RequestBody<'a> {
     },
 }
 
-impl RequestBody<'_> {
+impl<'a> RequestBody<'a> {
     /// How many bytes it has.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -38,12 +38,12 @@ impl RequestBody<'_> {
     }
 
     /// A reader of it.
-    pub fn to_reader(&self) -> impl Read + '_ {
-        BodyReader::new(*self)
+    pub(crate) fn into_reader(self) -> impl Read + 'a {
+        BodyReader::new(self)
     }
 
     /// A part of it.
-    pub fn slice_range(&self, from: u64, len: u64) -> RequestBody<'_> {
+    pub(crate) fn slice_range(&self, from: u64, len: u64) -> RequestBody<'_> {
         match self {
             Self::None => RequestBody::None,
             Self::Bytes(bytes) => {

@@ -28,23 +28,23 @@ impl RetryBudget {
     }
 
     /// What is left; none once it is over.
-    pub fn remaining(&self) -> Option<Duration> {
+    pub(crate) fn remaining(&self) -> Option<Duration> {
         let state = self.lock_state();
         state.gave_up_reason.is_none().then(|| self.limit.saturating_sub(state.waited)).filter(|left| !left.is_zero())
     }
 
     /// Why nobody asks any more.
-    pub fn gave_up_reason(&self) -> Option<String> {
+    pub(crate) fn gave_up_reason(&self) -> Option<String> {
         self.lock_state().gave_up_reason.clone()
     }
 
     /// A request went well: what failed before it is forgotten, what was waited is not.
-    pub fn record_success(&self) {
+    pub(crate) fn record_success(&self) {
         self.lock_state().consecutive_failures = 0;
     }
 
     /// A request took so long for nothing; `why` is told when that was the last straw.
-    pub fn record_failure(&self, took: Duration, why: &str) {
+    pub(crate) fn record_failure(&self, took: Duration, why: &str) {
         let mut state = self.lock_state();
         state.waited += took;
         state.consecutive_failures += 1;
@@ -58,12 +58,12 @@ impl RetryBudget {
     }
 
     /// Gives up at once, as where a token is refused.
-    pub fn give_up(&self, why: &str) {
+    pub(crate) fn give_up(&self, why: &str) {
         self.lock_state().gave_up_reason.get_or_insert_with(|| why.to_owned());
     }
 
     /// Sleeps, if the budget has room for it.
-    pub fn try_sleep(&self, pause: Duration, why: &str) -> bool {
+    pub(crate) fn try_sleep(&self, pause: Duration, why: &str) -> bool {
         match self.remaining() {
             Some(left) if pause < left => {
                 std::thread::sleep(pause);

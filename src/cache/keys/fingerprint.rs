@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::inputs::KeyInput;
 
 /// The version of the recipe: another one names other facts, and its keys are others too.
-pub const FINGERPRINT_VERSION: u32 = 1;
+pub(crate) const FINGERPRINT_VERSION: u32 = 1;
 
 /// The facts that a key is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DependencyFingerprint {
     /// The version of the recipe.
-    pub version: u32,
+    pub(crate) version: u32,
     /// The session, by nox's friendly name.
-    pub session: String,
+    pub(crate) session: String,
     /// The facts, sorted and each once.
-    pub facts: Vec<KeyInput>,
+    pub(crate) facts: Vec<KeyInput>,
 }
 
 impl DependencyFingerprint {
@@ -27,7 +27,7 @@ impl DependencyFingerprint {
     }
 
     /// The digest of its facts: 32 hexadecimal digits. The session's name does not count: equal facts, equal packages.
-    pub fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.version.to_le_bytes());
         for fact in &self.facts {

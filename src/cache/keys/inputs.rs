@@ -32,7 +32,7 @@ pub enum KeyInputKind {
 
 impl KeyInputKind {
     /// The kind in one word.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Platform => "platform",
             Self::Python => "python",
@@ -50,11 +50,11 @@ impl KeyInputKind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyInput {
     /// Its kind.
-    pub kind: KeyInputKind,
+    pub(crate) kind: KeyInputKind,
     /// What it is about: a package, a table, a file.
-    pub name: String,
+    pub(crate) name: String,
     /// What is so, in words; long texts by their digest.
-    pub value: String,
+    pub(crate) value: String,
 }
 
 /// All that facts are read from, read once for all sessions.
@@ -74,7 +74,7 @@ pub struct KeyContext {
 
 impl KeyContext {
     /// Reads what lies in the project's root. A lock or a pyproject.toml that cannot be read is told and passed over.
-    pub fn load(root: &Path, noxfile: &Path) -> (Self, Vec<String>) {
+    pub(crate) fn load(root: &Path, noxfile: &Path) -> (Self, Vec<String>) {
         let mut troubles = Vec::new();
         let mut found = Self { noxfile_digest: raw_file_digest(noxfile), ..Self::default() };
         let (lock, pyproject) = (root.join("uv.lock"), root.join("pyproject.toml"));
@@ -97,13 +97,13 @@ impl KeyContext {
     }
 
     /// What a session's installs ask for.
-    pub fn requested_installs(&self, session: &Session, root: &Path) -> RequestedInstalls {
+    pub(crate) fn requested_installs(&self, session: &Session, root: &Path) -> RequestedInstalls {
         let extras: Vec<String> = self.pyproject.extras.keys().cloned().collect();
         parse_installs(&session.installs, root, &extras)
     }
 
     /// The facts of one session, sorted.
-    pub fn key_inputs(&self, session: &Session, root: &Path, python: &Interpreter) -> Vec<KeyInput> {
+    pub(crate) fn key_inputs(&self, session: &Session, root: &Path, python: &Interpreter) -> Vec<KeyInput> {
         let asked = self.requested_installs(session, root);
         let mut facts = vec![
             key_input(KeyInputKind::Platform, "os", &python.markers.sys_platform),

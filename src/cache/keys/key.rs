@@ -13,29 +13,29 @@ const MAX_PART_LEN: usize = 60;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheKeyParts {
     /// The repository, or the project's name.
-    pub project: String,
+    pub(crate) project: String,
     /// Operating system.
-    pub os: String,
+    pub(crate) os: String,
     /// Architecture.
-    pub arch: String,
+    pub(crate) arch: String,
     /// C library.
-    pub libc: String,
+    pub(crate) libc: String,
     /// Tags of the interpreters.
-    pub pythons: Vec<String>,
+    pub(crate) pythons: Vec<String>,
     /// Version of uv, or the name of the backend.
-    pub tool: String,
+    pub(crate) tool: String,
 }
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CacheKey {
+pub(crate) struct CacheKey {
     prefix: String,
     digest: String,
 }
 
 impl CacheKey {
     /// The key of some sessions together, whatever their order.
-    pub fn new(parts: &CacheKeyParts, recipes: &[DependencyFingerprint]) -> Self {
+    pub(crate) fn new(parts: &CacheKeyParts, recipes: &[DependencyFingerprint]) -> Self {
         let mut named: Vec<(&str, String)> = recipes.iter().map(|recipe| (&*recipe.session, recipe.digest())).collect();
         named.sort();
         let mut hasher = blake3::Hasher::new();
@@ -67,13 +67,8 @@ impl CacheKey {
     }
 
     /// What the keys of other states of the same sessions begin with too.
-    pub fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         &self.prefix
-    }
-
-    /// What tells this state from others.
-    pub fn digest(&self) -> &str {
-        &self.digest
     }
 }
 
@@ -123,7 +118,7 @@ mod tests {
         let start = "nx1-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
         assert_eq!(key.to_string(), format!("{start}{}", recipe("x", "1").digest()), "{key}");
-        assert_eq!(key.digest().len(), 32);
+        assert_eq!(key.digest.len(), 32);
         let long = CacheKeyParts { project: "x".repeat(900), ..parts() };
         let many: Vec<DependencyFingerprint> = (0..90).map(|n| recipe(&format!("Tests({n}, 'ü')"), "1")).collect();
         let key = CacheKey::new(&long, &many).to_string();
@@ -133,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_digest_tells_states_apart_and_nothing_else() {
-        let of = |recipes: &[DependencyFingerprint]| CacheKey::new(&parts(), recipes).digest().to_owned();
+        let of = |recipes: &[DependencyFingerprint]| CacheKey::new(&parts(), recipes).digest.to_owned();
         assert_ne!(of(&[recipe("lint", "1")]), of(&[recipe("lint", "2")]));
         assert_eq!(of(&[recipe("lint", "1")]), of(&[recipe("format", "1")]), "equal facts, equal packages");
         let (a, b) = (recipe("a", "1"), recipe("b", "2"));

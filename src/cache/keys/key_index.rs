@@ -18,32 +18,32 @@ const MAX_KEYS_PER_SESSION: usize = 20;
 
 /// One entry: a state of a session that was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredKey {
+pub(crate) struct StoredKey {
     /// The version of the file.
-    pub version: u32,
+    pub(crate) version: u32,
     /// When it was used last, RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// The facts then.
-    pub recipe: DependencyFingerprint,
+    pub(crate) recipe: DependencyFingerprint,
     /// What the environment held then.
-    pub held: Vec<InstalledPackage>,
+    pub(crate) held: Vec<InstalledPackage>,
 }
 
 /// A package that an environment held.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct InstalledPackage {
+pub(crate) struct InstalledPackage {
     /// Its name in normal form.
-    pub name: String,
+    pub(crate) name: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// Digests of the wheels of that version that were there; empty where nobody knows.
-    pub sha256: Vec<String>,
+    pub(crate) sha256: Vec<String>,
 }
 
 /// Why an entry could not be kept.
 #[derive(Debug, thiserror::Error)]
 #[error("the key of {session} cannot be kept: {source}")]
-pub struct KeyIndexError {
+pub(crate) struct KeyIndexError {
     session: String,
     source: io::Error,
 }
@@ -63,18 +63,18 @@ pub struct KeyInputChange {
 
 /// The entries of a project.
 #[derive(Clone, Debug)]
-pub struct KeyIndex {
+pub(crate) struct KeyIndex {
     root: PathBuf,
 }
 
 impl KeyIndex {
     /// Those of a project below a folder for caches.
-    pub fn new(caches: &Path, project: &str) -> Self {
+    pub(crate) fn new(caches: &Path, project: &str) -> Self {
         Self { root: caches.join("keys").join(sanitize_part(project)) }
     }
 
     /// All entries of a session, the newest first; what cannot be read is passed over.
-    pub fn session_keys(&self, session: &str) -> Vec<StoredKey> {
+    pub(crate) fn session_keys(&self, session: &str) -> Vec<StoredKey> {
         let Ok(entries) = std::fs::read_dir(self.session_dir(session)) else { return Vec::new() };
         let read = |entry: io::Result<std::fs::DirEntry>| {
             let bytes = std::fs::read(entry.ok()?.path()).ok()?;
@@ -86,12 +86,12 @@ impl KeyIndex {
     }
 
     /// The entry of this very state.
-    pub fn find_exact(&self, recipe: &DependencyFingerprint) -> Option<StoredKey> {
+    pub(crate) fn find_exact(&self, recipe: &DependencyFingerprint) -> Option<StoredKey> {
         self.session_keys(&recipe.session).into_iter().find(|kept| kept.recipe == *recipe)
     }
 
     /// The entry of the state most like this one, and what differs; the newest of several.
-    pub fn find_nearest(&self, recipe: &DependencyFingerprint) -> Option<(StoredKey, Vec<KeyInputChange>)> {
+    pub(crate) fn find_nearest(&self, recipe: &DependencyFingerprint) -> Option<(StoredKey, Vec<KeyInputChange>)> {
         let all = self.session_keys(&recipe.session).into_iter().map(|kept| {
             let differences = diff_fingerprints(&kept.recipe, recipe);
             (kept, differences)
@@ -103,7 +103,11 @@ impl KeyIndex {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn store_key(&self, recipe: &DependencyFingerprint, held: Vec<InstalledPackage>) -> Result<(), KeyIndexError> {
+    pub(crate) fn store_key(
+        &self,
+        recipe: &DependencyFingerprint,
+        held: Vec<InstalledPackage>,
+    ) -> Result<(), KeyIndexError> {
         let failed = |source| KeyIndexError { session: recipe.session.clone(), source };
         let folder = self.session_dir(&recipe.session);
         fs_err::create_dir_all(&folder).map_err(failed)?;

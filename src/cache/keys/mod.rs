@@ -6,8 +6,9 @@ mod key;
 mod key_index;
 mod requested_installs;
 
-pub use fingerprint::{DependencyFingerprint, FINGERPRINT_VERSION};
+pub use fingerprint::DependencyFingerprint;
 pub use inputs::{KeyContext, KeyInput, KeyInputKind};
-pub use key::{CacheKey, CacheKeyParts};
-pub use key_index::{InstalledPackage, KeyIndex, KeyIndexError, KeyInputChange, StoredKey};
-pub use requested_installs::{RequestedInstalls, parse_installs};
+pub(crate) use key::CacheKey;
+pub use key::CacheKeyParts;
+pub use key_index::KeyInputChange;
+pub(crate) use key_index::{InstalledPackage, KeyIndex, StoredKey};

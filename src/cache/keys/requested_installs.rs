@@ -7,19 +7,19 @@ use crate::project::lock::{ClosureRoot, Requirement, RequirementsFile, normalize
 
 /// What the installs of a session ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestedInstalls {
+pub(crate) struct RequestedInstalls {
     /// Where a closure of the lock starts.
-    pub closure_roots: BTreeSet<ClosureRoot>,
+    pub(crate) closure_roots: BTreeSet<ClosureRoot>,
     /// Extras of the project that are asked for; none where the project itself is not installed.
-    pub project_extras: Option<BTreeSet<String>>,
+    pub(crate) project_extras: Option<BTreeSet<String>>,
     /// Dependency groups of the project.
-    pub groups: BTreeSet<String>,
+    pub(crate) groups: BTreeSet<String>,
     /// Requirements and constraints files, relative to the root.
-    pub requirements_files: BTreeSet<PathBuf>,
+    pub(crate) requirements_files: BTreeSet<PathBuf>,
     /// Each install in words, in the noxfile's order.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// Words that are not written in the noxfile, or not understood: anything may be asked for.
-    pub has_unknown_args: bool,
+    pub(crate) has_unknown_args: bool,
 }
 
 /// Flags of uv and pip that are followed by a word.
@@ -49,7 +49,7 @@ const FLAGS_WITH_VALUE: [&str; 22] = [
 ];
 
 /// Reads the installs of a session: command lines as the host tells them, `*` for what is not written down.
-pub fn parse_installs(installs: &[Vec<String>], root: &Path, extras: &[String]) -> RequestedInstalls {
+pub(crate) fn parse_installs(installs: &[Vec<String>], root: &Path, extras: &[String]) -> RequestedInstalls {
     let mut asked = RequestedInstalls::default();
     for words in installs {
         asked.commands.push(words.join(" "));
@@ -85,7 +85,7 @@ impl RequestedInstalls {
                 "-r" | "--requirement" | "--requirements" | "-c" | "--constraint" | "--constraints" => {
                     match value.or_else(|| words.next()) {
                         Some(file) => {
-                            self.add_requirements_file(file, flag.contains('r') && !flag.starts_with("--c"), root)
+                            self.add_requirements_file(file, flag.contains('r') && !flag.starts_with("--c"), root);
                         }
                         None => self.has_unknown_args = true,
                     }

@@ -45,7 +45,7 @@ pub struct DownloadFailure {
 
 impl DownloadReport {
     /// Adds what was brought for another session of the same run.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.entries.extend(other.entries);
         self.entries.sort();
         self.others += other.others;
@@ -70,7 +70,7 @@ impl RemoteStore {
             for (frame, result) in segment.frames.iter().zip(results) {
                 match result {
                     Ok(PublishOutcome::New(_)) if frame.entry_id().is_some_and(|id| id.kind.is_versioned()) => {
-                        brought.others += 1
+                        brought.others += 1;
                     }
                     Ok(PublishOutcome::New(_)) => brought.entries.push(frame.name.clone()),
                     Ok(PublishOutcome::AlreadyExists) => {}

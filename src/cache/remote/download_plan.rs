@@ -14,18 +14,18 @@ const MAX_GAP_BYTES: u64 = 256 << 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DownloadPlan {
     /// Reads, the longest first.
-    pub segments: Vec<PackSegment>,
+    pub(crate) segments: Vec<PackSegment>,
 }
 
 /// One part of a pack, with the frames in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackSegment {
+pub(crate) struct PackSegment {
     /// The pack's key.
-    pub pack_key: String,
+    pub(crate) pack_key: String,
     /// The bytes.
-    pub range: Range<u64>,
+    pub(crate) range: Range<u64>,
     /// The frames in it, by their place.
-    pub frames: Vec<PackFrame>,
+    pub(crate) frames: Vec<PackFrame>,
 }
 
 impl DownloadPlan {
@@ -63,12 +63,12 @@ impl DownloadPlan {
     }
 
     /// Bytes that will be read.
-    pub fn total_bytes(&self) -> u64 {
+    pub(crate) fn total_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
     }
 
     /// The frames that are wanted.
-    pub fn frames(&self) -> impl Iterator<Item = &PackFrame> {
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &PackFrame> {
         self.segments.iter().flat_map(|segment| &segment.frames)
     }
 }

@@ -13,11 +13,11 @@ pub struct EnvironmentEntries {
 
 /// Entries of a store, by the package they are of.
 #[derive(Clone, Debug, Default)]
-pub struct StorePackageIndex(BTreeMap<String, Vec<EntryId>>);
+pub(crate) struct StorePackageIndex(BTreeMap<String, Vec<EntryId>>);
 
 impl StorePackageIndex {
     /// What a store holds now.
-    pub fn from_store(store: &Store) -> Self {
+    pub(crate) fn from_store(store: &Store) -> Self {
         let mut known: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
         for id in store.entry_ids() {
             if let Ok(head) = store.entry_meta(&id) {
@@ -30,7 +30,7 @@ impl StorePackageIndex {
 
 impl EnvironmentEntries {
     /// Looks into one environment. What the store does not have is left out.
-    pub fn scan_environment(&mut self, environment: &Path, known: &StorePackageIndex) {
+    pub(crate) fn scan_environment(&mut self, environment: &Path, known: &StorePackageIndex) {
         let Some(name) = environment.file_name().and_then(|name| name.to_str()) else { return };
         let packages = list_subdirectories(&environment.join("lib"))
             .into_iter()
@@ -44,7 +44,7 @@ impl EnvironmentEntries {
     }
 
     /// All entries of all environments.
-    pub fn all_entries(&self) -> BTreeSet<EntryId> {
+    pub(crate) fn all_entries(&self) -> BTreeSet<EntryId> {
         self.entries_by_environment.values().flatten().cloned().collect()
     }
 

@@ -15,7 +15,7 @@ const MAX_HEADER_BYTES: u64 = 256 << 20;
 
 /// Why a frame is not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum FrameError {
+pub(crate) enum FrameError {
     /// It is no frame of a version that is known.
     #[error("its frame is damaged: {0}")]
     Damaged(String),

@@ -49,7 +49,7 @@ pub struct CheckoutLocation {
 impl CheckoutLocation {
     /// The same for a run of now, with `self` of an earlier run, or of an earlier command of the same.
     #[must_use]
-    pub fn for_run(&self, place: &str, run: &str) -> Self {
+    pub(crate) fn for_run(&self, place: &str, run: &str) -> Self {
         // act gives every run the same number.
         let same = !run.is_empty() && self.run == run && self.place == place;
         let stays = if same { self.stays } else { self.place.is_empty() || self.place == place };
@@ -98,7 +98,7 @@ pub enum RemoteManifestError {
 
 impl PackFrame {
     /// The entry's name, if it is one.
-    pub fn entry_id(&self) -> Option<EntryId> {
+    pub(crate) fn entry_id(&self) -> Option<EntryId> {
         EntryId::parse(&self.entry)
     }
 }

@@ -14,11 +14,11 @@ mod upload;
 
 pub use checksums::{WheelChecksums, WheelChecksumsError};
 pub use download::{DownloadFailure, DownloadReport};
-pub use download_plan::{DownloadPlan, PackSegment};
-pub use environment_entries::{EnvironmentEntries, StorePackageIndex};
-pub use frame::FrameError;
+pub use download_plan::DownloadPlan;
+pub use environment_entries::EnvironmentEntries;
+pub(crate) use environment_entries::StorePackageIndex;
 pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};
-pub use repack::RepackPlan;
 pub use scope::CacheScope;
 pub use snapshot::{RemoteSnapshot, RemoteStore};
-pub use upload::{IncrementalUpload, UploadReport};
+pub(crate) use upload::IncrementalUpload;
+pub use upload::UploadReport;

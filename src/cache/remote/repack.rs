@@ -15,18 +15,18 @@ pub(super) const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
 /// Which packs are written anew, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepackPlan {
+pub(crate) struct RepackPlan {
     /// In words for people.
-    pub reason: String,
+    pub(crate) reason: String,
     /// The packs that go.
-    pub packs: BTreeSet<String>,
+    pub(crate) packs: BTreeSet<String>,
 }
 
 impl RepackPlan {
     /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
     ///
     /// What is `wanted` now is not unwanted, however long ago it was written down.
-    pub fn for_manifest(manifest: &RemoteManifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
+    pub(crate) fn for_manifest(manifest: &RemoteManifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
         let today = now / SECONDS_PER_DAY;
         let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
         let (mut dead, mut bytes) = (0, 0);

@@ -11,13 +11,13 @@ pub struct CacheScope {
     /// What all keys begin with, up to the branch.
     key_prefix: String,
     /// The scope that is written.
-    pub write_scope: String,
+    pub(crate) write_scope: String,
     /// The scopes that are read, nearest first; the own one is first.
-    pub read_scopes: Vec<String>,
+    pub(crate) read_scopes: Vec<String>,
     /// What the project's own place on this machine is known by.
-    pub checkout_id: String,
+    pub(crate) checkout_id: String,
     /// The forge's name for this run; empty where there is no forge.
-    pub run_id: String,
+    pub(crate) run_id: String,
 }
 
 impl CacheScope {
@@ -65,22 +65,22 @@ impl CacheScope {
     }
 
     /// What the keys of a scope's manifests begin with.
-    pub fn manifest_prefix(&self, scope: &str) -> String {
+    pub(crate) fn manifest_prefix(&self, scope: &str) -> String {
         format!("{}/{scope}/m-", self.key_prefix)
     }
 
     /// The key of a new manifest: keys sort by time.
-    pub fn manifest_key(&self, seconds: i64, digest: &str) -> String {
+    pub(crate) fn manifest_key(&self, seconds: i64, digest: &str) -> String {
         format!("{}{seconds:011}-{}", self.manifest_prefix(&self.write_scope), digest.get(..12).unwrap_or(digest))
     }
 
     /// The key of a pack.
-    pub fn pack_key(&self, digest: &str) -> String {
+    pub(crate) fn pack_key(&self, digest: &str) -> String {
         format!("{}/{}/p-{}", self.key_prefix, self.write_scope, digest.get(..32).unwrap_or(digest))
     }
 
     /// Whether a key is one of this repository and platform.
-    pub fn is_own_key(&self, key: &str) -> bool {
+    pub(crate) fn is_own_key(&self, key: &str) -> bool {
         key.strip_prefix(&self.key_prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 }

@@ -142,26 +142,26 @@ impl RemoteSnapshot {
     }
 
     /// What an environment of this name held; none where nobody knows.
-    pub fn environment_packages(&self, environment: &str) -> Option<Vec<SelectedPackage>> {
+    pub(crate) fn environment_packages(&self, environment: &str) -> Option<Vec<SelectedPackage>> {
         let name = normalize_environment_name(environment);
         let held = self.environments.get(&name)?;
         Some(held.iter().filter_map(|entry| self.package_for_entry(entry)).collect())
     }
 
     /// Where the project lies in the run of this scope.
-    pub fn checkout_location(&self, scope: &CacheScope) -> CheckoutLocation {
+    pub(crate) fn checkout_location(&self, scope: &CacheScope) -> CheckoutLocation {
         self.checkout.for_run(&scope.checkout_id, &scope.run_id)
     }
 
     /// What belongs to no environment, such as what builds packages.
-    pub fn unassigned_packages(&self) -> Vec<SelectedPackage> {
+    pub(crate) fn unassigned_packages(&self) -> Vec<SelectedPackage> {
         let held: BTreeSet<&String> = self.environments.values().flatten().collect();
         let others = self.frames.keys().filter(|entry| !held.contains(entry));
         others.filter_map(|entry| self.package_for_entry(entry)).collect()
     }
 
     /// All it has.
-    pub fn all_packages(&self) -> Vec<SelectedPackage> {
+    pub(crate) fn all_packages(&self) -> Vec<SelectedPackage> {
         self.frames.keys().filter_map(|entry| self.package_for_entry(entry)).collect()
     }
 
@@ -173,7 +173,7 @@ impl RemoteSnapshot {
     }
 
     /// The newest states there of what has none here.
-    pub fn newest_states(&self, names: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
+    pub(crate) fn newest_states(&self, names: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
         names
             .iter()
             .filter(|name| !has(name))
@@ -189,7 +189,7 @@ impl RemoteSnapshot {
     }
 
     /// The bytecode of wanted packages, for interpreters of this tag.
-    pub fn bytecode_states(&self, wanted: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
+    pub(crate) fn bytecode_states(&self, wanted: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
         let digests = wanted.iter().flat_map(|package| &package.digests);
         let starts = digests.flat_map(|digest| [format!("wheel/{digest}"), format!("built/{digest}.")]);
         let frames = starts.flat_map(|start| {

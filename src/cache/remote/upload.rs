@@ -43,7 +43,7 @@ pub struct UploadReport {
 
 /// What is sent piece by piece while a run goes on. Nobody sees it before its manifest, which is written at the end.
 #[derive(Debug, Default)]
-pub struct IncrementalUpload {
+pub(crate) struct IncrementalUpload {
     /// What is new and not yet sent.
     pending: BTreeSet<EntryId>,
     /// Bytes of it, unpacked.
@@ -64,7 +64,7 @@ struct Uploader<'a> {
 
 impl IncrementalUpload {
     /// Takes what is new to a store elsewhere, and sends it once it is much.
-    pub fn add_entries(
+    pub(crate) fn add_entries(
         self,
         remote: &RemoteStore,
         view: &RemoteSnapshot,
@@ -99,7 +99,7 @@ impl IncrementalUpload {
     /// Nothing is written where nothing is new. `now` is in seconds since 1970.
     ///
     /// A failure is told in the report and costs no more than that nothing was sent.
-    pub fn finish(
+    pub(crate) fn finish(
         self,
         remote: &RemoteStore,
         view: &RemoteSnapshot,

@@ -19,14 +19,14 @@ use super::versioned_key::VersionedKey;
 
 /// Where the bytecode of a wheel lies, for whoever puts it beside sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoredBytecode {
+pub(crate) struct StoredBytecode {
     /// The wheel's own files.
-    pub wheel: String,
+    pub(crate) wheel: String,
     /// The bytecode.
-    pub bytecode: String,
+    pub(crate) bytecode: String,
     /// Each module: its source's place in the wheel, and in an environment's `site-packages`; the SHA-256 of its source;
     /// the places of its bytecode, in the tree of bytecode as in `site-packages`.
-    pub modules: Vec<(String, String, String, Vec<String>)>,
+    pub(crate) modules: Vec<(String, String, String, Vec<String>)>,
 }
 
 impl VersionedKey {
@@ -42,13 +42,13 @@ fn bytecode_key(tree: &str, tag: &str) -> String {
 
 impl Store {
     /// Keeps the bytecode of an environment's wheels that is not yet kept, for interpreters of this tag.
-    pub fn save_bytecode(&self, environment: &ScannedVenv, tag: &str) -> Vec<Result<SavedEntry, SaveFailure>> {
+    pub(crate) fn save_bytecode(&self, environment: &ScannedVenv, tag: &str) -> Vec<Result<SavedEntry, SaveFailure>> {
         let saved = parallel_map(&environment.wheels, |wheel| self.save_wheel_bytecode(environment, wheel, tag));
         saved.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// Places in an environment of bytecode that is kept, from its root on.
-    pub fn stored_bytecode_paths(&self, environment: &ScannedVenv, tag: &str) -> HashSet<String> {
+    pub(crate) fn stored_bytecode_paths(&self, environment: &ScannedVenv, tag: &str) -> HashSet<String> {
         let site = &environment.contents.site_packages;
         let known = environment.wheels.iter().filter_map(|wheel| self.open_bytecode_entry(wheel, tag));
         let paths = known.flat_map(|entry| entry.manifest.nodes).map(|item| format!("{site}/{}", item.path));
@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// The bytecode of the wheels of a digest: of the wheel itself, or of all that were built from an archive.
-    pub fn stored_bytecode(&self, digest: Sha256Digest, tag: &str) -> Vec<(EntryId, StoredBytecode)> {
+    pub(crate) fn stored_bytecode(&self, digest: Sha256Digest, tag: &str) -> Vec<(EntryId, StoredBytecode)> {
         let built = self.entry_ids_with_prefix(EntryKind::Built, &format!("{digest}."));
         let wheels = [EntryId::for_wheel(digest)].into_iter().chain(built);
         wheels.filter_map(|wheel| self.wheel_bytecode(&wheel, tag)).collect()

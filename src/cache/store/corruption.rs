@@ -67,7 +67,7 @@ pub enum Corruption {
 
 impl Corruption {
     /// Whether it may be the system that refused (a full disk, missing rights) and not the file that is at fault.
-    pub fn is_io_error(&self) -> bool {
+    pub(crate) fn is_io_error(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
 }

@@ -34,9 +34,9 @@ pub struct UvPlacement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvPlacementFile {
     /// Its path in the uv cache.
-    pub path: String,
+    pub(crate) path: String,
     /// BLAKE3 digest of its bytes.
-    pub digest: String,
+    pub(crate) digest: String,
 }
 
 impl UvPlacement {

@@ -27,7 +27,8 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Wheel, Self::Built, Self::Bytecode, Self::Bucket, Self::Venv, Self::Folder];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Wheel, Self::Built, Self::Bytecode, Self::Bucket, Self::Venv, Self::Folder];
 
     /// Its word, also the name of its folder in the store.
     pub fn as_str(self) -> &'static str {
@@ -42,12 +43,12 @@ impl EntryKind {
     }
 
     /// Whether it is one of the states of something, of which the newest counts.
-    pub fn is_versioned(self) -> bool {
+    pub(crate) fn is_versioned(self) -> bool {
         !self.has_record()
     }
 
     /// Whether its tree carries a `RECORD` with the digest of every file.
-    pub fn has_record(self) -> bool {
+    pub(crate) fn has_record(self) -> bool {
         matches!(self, Self::Wheel | Self::Built)
     }
 }

@@ -52,7 +52,7 @@ impl EntryMeta {
     ///
     /// # Errors
     /// In words, what is wrong with them.
-    pub fn parse(line: &str, id: &EntryId) -> Result<Self, String> {
+    pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, String> {
         let head: Self = serde_json::from_str(line).map_err(|error| format!("the first line: {error}"))?;
         if head.version != VERSION {
             return Err(format!("version {} of facts, this noxide knows {VERSION}", head.version));
@@ -64,7 +64,7 @@ impl EntryMeta {
     }
 
     /// The entry it is of.
-    pub fn entry_id(&self) -> Option<EntryId> {
+    pub(crate) fn entry_id(&self) -> Option<EntryId> {
         EntryId::new(self.kind, self.id.clone())
     }
 }

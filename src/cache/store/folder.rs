@@ -19,7 +19,7 @@ use super::versioned_key::VersionedKey;
 
 /// A folder that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FolderSpec {
+pub(crate) struct FolderSpec {
     kind: EntryKind,
     key: String,
     /// What keys of like folders begin with, any of which will do where this one is not kept; empty where none will.
@@ -32,7 +32,7 @@ pub struct FolderSpec {
 
 impl FolderSpec {
     /// A folder that settings name. Its files are never shared: whoever owns it may write to them.
-    pub fn from_settings(path: PathBuf) -> Self {
+    pub(crate) fn from_settings(path: PathBuf) -> Self {
         let key = blake3_hex(path.as_os_str().as_encoded_bytes())[..32].to_owned();
         Self {
             kind: EntryKind::Folder,
@@ -45,7 +45,7 @@ impl FolderSpec {
     }
 
     /// The wheels of a uv cache, as a whole: for this version of uv alone.
-    pub fn for_uv_cache(path: PathBuf, version: &str) -> Self {
+    pub(crate) fn for_uv_cache(path: PathBuf, version: &str) -> Self {
         let key = blake3_hex(version.as_bytes())[..32].to_owned();
         let name = format!("the cache of {version}");
         Self {
@@ -60,7 +60,7 @@ impl FolderSpec {
 
     /// pip's cache: what it fetched and the wheels it built, for these interpreters and what is installed; a state for
     /// the same interpreters serves where there is none for the same installs. Both are digests.
-    pub fn for_pip_cache(path: PathBuf, pythons: &str, installs: &str) -> Self {
+    pub(crate) fn for_pip_cache(path: PathBuf, pythons: &str, installs: &str) -> Self {
         let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
         let like = format!("pip-{}-", short(pythons));
         let (key, name) = (format!("{like}{}", short(installs)), "pip's cache".to_owned());
@@ -75,7 +75,7 @@ impl FolderSpec {
     }
 
     /// Records of past runs of these sessions of a project.
-    pub fn for_run_history(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
+    pub(crate) fn for_run_history(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
         let key = format!("past-{}-{}", short(project), short(&sessions.join("\n")));
         let name = "what sessions usually take".to_owned();
@@ -83,7 +83,7 @@ impl FolderSpec {
     }
 
     /// What it is called in the store.
-    pub fn versioned_key(&self) -> VersionedKey {
+    pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(self.kind, &self.key).or_prefix(&self.fallback_prefix)
     }
 
@@ -103,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// Why it is not kept.
-    pub fn save_folder(
+    pub(crate) fn save_folder(
         &self,
         kept: &FolderSpec,
         progress: &dyn ProgressReporter,
@@ -153,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// Why it cannot be had.
-    pub fn restore_folder(
+    pub(crate) fn restore_folder(
         &self,
         kept: &FolderSpec,
         progress: &dyn ProgressReporter,

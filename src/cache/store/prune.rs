@@ -27,7 +27,7 @@ pub enum PruneReason {
 
 impl PruneReason {
     /// In words.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unused => "unused",
             Self::Size => "size",
@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// Prunes when the store is over its bounds; a prune that cannot be done now is done later.
-    pub fn prune_if_over_limits(&self) -> Option<PruneReport> {
+    pub(crate) fn prune_if_over_limits(&self) -> Option<PruneReport> {
         let plan = self.plan_prune();
         if plan.remove.is_empty() { None } else { self.prune(&plan, &NoProgress).ok() }
     }

@@ -60,7 +60,7 @@ pub struct RestoredEntry {
 
 impl RestoreReport {
     /// Adds what another restore of the same run did.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.restored.extend(other.restored);
         self.here.extend(other.here);
         self.misses.extend(other.misses);
@@ -72,12 +72,12 @@ impl RestoreReport {
     }
 
     /// Whether everything wanted is here now.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.misses.is_empty()
     }
 
     /// Adds what became of a folder.
-    pub fn add_folder(&mut self, done: Result<RestoredEntry, CacheMiss>) {
+    pub(crate) fn add_folder(&mut self, done: Result<RestoredEntry, CacheMiss>) {
         match done {
             Ok(restored) if restored.files == 0 => self.here.push(restored.name),
             Ok(restored) => {
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Carries a plan out.
-    pub fn apply_restore(
+    pub(crate) fn apply_restore(
         &self,
         mut plan: RestorePlan,
         cache: &UvCache,
@@ -252,7 +252,7 @@ fn stage_trees(
                 items(number).chunks(FILES_PER_CHUNK).map(|items| TreeChunk { tree_index: number, nodes: items }),
             ),
             Err(error) => {
-                faults.entry(number).or_default().push((String::new(), Corruption::Unreadable(error.to_string())))
+                faults.entry(number).or_default().push((String::new(), Corruption::Unreadable(error.to_string())));
             }
         }
         progress.advance(WorkAmount { entries: 1, files: 0, bytes: 0 });

@@ -32,15 +32,15 @@ impl CacheMiss {
 
 /// What a restore will do.
 #[derive(Debug, Default)]
-pub struct RestorePlan {
+pub(crate) struct RestorePlan {
     /// What is put down.
     pub(super) pending: Vec<PlannedRestore>,
     /// What is there and whole.
-    pub present: Vec<String>,
+    pub(crate) present: Vec<String>,
     /// What is not to be had.
-    pub misses: Vec<CacheMiss>,
+    pub(crate) misses: Vec<CacheMiss>,
     /// What was found damaged while looking: trees in the uv cache, facts in the store.
-    pub damaged: Vec<EntryDamage>,
+    pub(crate) damaged: Vec<EntryDamage>,
 }
 
 /// An entry and where it goes.
@@ -55,7 +55,7 @@ pub(super) struct PlannedRestore {
 
 impl RestorePlan {
     /// All that will be put down.
-    pub fn total_amount(&self) -> WorkAmount {
+    pub(crate) fn total_amount(&self) -> WorkAmount {
         let amount =
             |to: &PlannedRestore| WorkAmount { entries: 1, files: to.entry.meta.files, bytes: to.entry.meta.bytes };
         self.pending.iter().map(amount).sum()
@@ -73,7 +73,7 @@ struct RestorePlanner<'a> {
 
 impl Store {
     /// Looks what of the wanted is here, what can be put here, and what cannot; changes nothing.
-    pub fn plan_restore(&self, wanted: &PackageSelection, cache: &UvCache) -> RestorePlan {
+    pub(crate) fn plan_restore(&self, wanted: &PackageSelection, cache: &UvCache) -> RestorePlan {
         let everything;
         let packages = match wanted {
             PackageSelection::Only(packages) => packages,

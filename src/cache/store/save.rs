@@ -92,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is something new and the store cannot be written to at all.
-    pub fn save_scanned_wheels(
+    pub(crate) fn save_scanned_wheels(
         &self,
         pointers: Vec<UvCachedWheel>,
         cache: &UvCache,
@@ -188,7 +188,7 @@ impl Store {
 
 impl SaveReport {
     /// Adds what another save of the same run did.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.saved.extend(other.saved);
         self.known = other.known;
         self.not_saved.extend(other.not_saved);
@@ -201,12 +201,12 @@ impl SaveReport {
     }
 
     /// Adds what had to go.
-    pub fn add_pruned(&mut self, pruned: Option<PruneReport>) {
+    pub(crate) fn add_pruned(&mut self, pruned: Option<PruneReport>) {
         self.pruned = pruned.or(self.pruned.take());
     }
 
     /// Adds what became of a folder.
-    pub fn add_folder(&mut self, done: Result<Option<SavedEntry>, SaveFailure>) {
+    pub(crate) fn add_folder(&mut self, done: Result<Option<SavedEntry>, SaveFailure>) {
         match done {
             Ok(None) => {}
             Ok(Some(saved)) => {

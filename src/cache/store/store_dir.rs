@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// When an entry was last used, if that is known.
-    pub fn last_used(&self, id: &EntryId) -> Option<std::time::SystemTime> {
+    pub(crate) fn last_used(&self, id: &EntryId) -> Option<std::time::SystemTime> {
         std::fs::metadata(self.entry_path(id).join("facts")).and_then(|facts| facts.modified()).ok()
     }
 

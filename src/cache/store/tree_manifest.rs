@@ -54,11 +54,11 @@ pub struct TreeManifest {
 /// Why a text is no listing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line {line} of the listing: {corruption}")]
-pub struct TreeManifestError {
+pub(crate) struct TreeManifestError {
     /// The line, from 1 on.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong with it.
-    pub corruption: Corruption,
+    pub(crate) corruption: Corruption,
 }
 
 impl TreeManifest {
@@ -74,12 +74,12 @@ impl TreeManifest {
     }
 
     /// Bytes of all files.
-    pub fn total_bytes(&self) -> u64 {
+    pub(crate) fn total_bytes(&self) -> u64 {
         self.nodes.iter().map(|item| if let TreeNodeKind::File { size, .. } = item.kind { size } else { 0 }).sum()
     }
 
     /// The digest of the tree: of what every machine agrees on, and nothing else.
-    pub fn tree_digest(&self) -> String {
+    pub(crate) fn tree_digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for item in &self.nodes {
             let line = match &item.kind {
@@ -96,7 +96,7 @@ impl TreeManifest {
     }
 
     /// The text: `f`, `x` (a file that may be run), `l` or `d`, then what is known, then the path, between tabs.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.nodes.len() * 160);
         for item in &self.nodes {
             match &item.kind {
@@ -117,7 +117,7 @@ impl TreeManifest {
     ///
     /// # Errors
     /// At the first line that is wrong.
-    pub fn parse(text: &str) -> Result<Self, TreeManifestError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TreeManifestError> {
         let mut items: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
         let mut links: Vec<usize> = Vec::new();
         for (number, line) in text.lines().enumerate() {

@@ -46,22 +46,22 @@ impl VenvSpec {
 
     /// The same, of use only where it was taken in at that time or later.
     #[must_use]
-    pub fn with_not_before(self, time: Option<Timestamp>) -> Self {
+    pub(crate) fn with_not_before(self, time: Option<Timestamp>) -> Self {
         Self { not_before: time, ..self }
     }
 
     /// Its place.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What it is called in the store.
-    pub fn versioned_key(&self) -> VersionedKey {
+    pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(EntryKind::Venv, &self.key)
     }
 
     /// What people call it: its place.
-    pub fn display_name(&self) -> String {
+    pub(crate) fn display_name(&self) -> String {
         self.path.display().to_string()
     }
 }
@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// Why it is not kept.
-    pub fn save_scanned_venv(
+    pub(crate) fn save_scanned_venv(
         &self,
         kept: &VenvSpec,
         environment: &ScannedVenv,

@@ -13,7 +13,7 @@ use super::tree_manifest::{TreeNode, TreeNodeKind};
 
 /// What stands in an environment.
 #[derive(Debug)]
-pub struct ScannedVenv {
+pub(crate) struct ScannedVenv {
     /// Its place.
     pub(super) root: PathBuf,
     pub(super) contents: VenvContents,
@@ -37,7 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// Why it cannot be told, in words.
-    pub fn scan_venv(&self, root: &Path) -> Result<ScannedVenv, String> {
+    pub(crate) fn scan_venv(&self, root: &Path) -> Result<ScannedVenv, String> {
         let seen = read_venv_contents(root)?;
         let wheels = self.find_installed_wheels(&seen, root);
         Ok(ScannedVenv { root: root.to_path_buf(), contents: seen, wheels })

@@ -137,7 +137,7 @@ impl Store {
             let name = || path.to_string_lossy().into_owned();
             match listed.remove(path.as_path()) {
                 Some(item) => {
-                    faults.extend(find_node_fault(item, &tree.join(&path), &stamp).map(|wrong| (name(), wrong)))
+                    faults.extend(find_node_fault(item, &tree.join(&path), &stamp).map(|wrong| (name(), wrong)));
                 }
                 None if stamp.is_dir() => {}
                 None if !stamp.is_file() && !stamp.is_symlink() => faults.push((name(), Corruption::FileTypeMismatch)),
@@ -220,7 +220,7 @@ fn find_content_faults(entry: &StoreEntry, progress: &dyn ProgressReporter, spre
             let sound = FileStat::from_path(&path).is_ok_and(|stamp| stamp.is_file() && stamp.size == *size);
             match sound.then(|| sha256_file(&path)) {
                 Some(Ok((found, _))) if found != *sha256 => {
-                    faults.push((item.path.clone(), Corruption::ContentMismatch))
+                    faults.push((item.path.clone(), Corruption::ContentMismatch));
                 }
                 Some(Err(error)) => faults.push((item.path.clone(), Corruption::Unreadable(error.to_string()))),
                 _ => {}

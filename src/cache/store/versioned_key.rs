@@ -27,14 +27,14 @@ impl VersionedKey {
     }
 
     /// What names of entries begin with that are states of it, the best first: `venv/0a1b….`.
-    pub fn entry_prefixes(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn entry_prefixes(&self) -> impl Iterator<Item = String> {
         self.id_prefixes.iter().map(|start| format!("{}/{start}", self.kind.as_str()))
     }
 }
 
 impl EntryId {
     /// What it is a state of, and when it was, in nanoseconds since 1970; none for what has no states.
-    pub fn split_version(&self) -> Option<(&str, i128)> {
+    pub(crate) fn split_version(&self) -> Option<(&str, i128)> {
         let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_versioned())?;
         Some((key, time.parse().ok()?))
     }

@@ -29,7 +29,7 @@ pub struct UvCache {
 
 /// Held while a uv cache is read or written, as every uv does: cleaning waits for it.
 #[derive(Debug)]
-pub struct UvCacheLock {
+pub(crate) struct UvCacheLock {
     _lock: FlockGuard,
 }
 
@@ -55,7 +55,7 @@ impl UvCache {
     }
 
     /// How many wheels uv has fetched since then and knows no digest of, so that no store can name them.
-    pub fn count_wheels_without_digest(&self, since: SystemTime) -> usize {
+    pub(crate) fn count_wheels_without_digest(&self, since: SystemTime) -> usize {
         count_wheels_without_digest(&self.dir, &self.layout, since)
     }
 
@@ -63,7 +63,7 @@ impl UvCache {
     ///
     /// # Errors
     /// When it cannot be written to, or is being cleaned for five minutes.
-    pub fn lock_shared(&self) -> io::Result<UvCacheLock> {
+    pub(crate) fn lock_shared(&self) -> io::Result<UvCacheLock> {
         fs_err::create_dir_all(&self.dir)?;
         let lock = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(self.dir.join(".lock"))?;
         let lock = File::from(lock);
@@ -84,19 +84,19 @@ impl UvCache {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create_workspace(&self) -> io::Result<LockedTempDir> {
+    pub(crate) fn create_workspace(&self) -> io::Result<LockedTempDir> {
         LockedTempDir::remove_stale(&self.dir);
         LockedTempDir::create_in(&self.dir)
     }
 
     /// Whether it is for this cache at all.
-    pub fn can_hold_placement(&self, placing: &UvPlacement) -> bool {
+    pub(crate) fn can_hold_placement(&self, placing: &UvPlacement) -> bool {
         let bucket = placing.bucket == self.layout.wheels || Some(&placing.bucket) == self.layout.sdists.as_ref();
         bucket && placing.archive.starts_with(&format!("{}/", self.layout.archives))
     }
 
     /// The tree that stands in the cache where this placing would put one: its pointer is there, and its link leads to it.
-    pub fn find_tree(&self, placing: &UvPlacement) -> Option<PathBuf> {
+    pub(crate) fn find_tree(&self, placing: &UvPlacement) -> Option<PathBuf> {
         let pointer = placing.files.last()?;
         if !self.dir.join(&pointer.path).is_file() {
             return None;
@@ -111,7 +111,7 @@ impl UvCache {
     ///
     /// # Errors
     /// When the file system refuses; whatever is there then is complete or not pointed to.
-    pub fn publish_tree(
+    pub(crate) fn publish_tree(
         &self,
         staged: &Path,
         placing: &UvPlacement,
@@ -142,7 +142,7 @@ impl UvCache {
     ///
     /// # Errors
     /// When the file system refuses.
-    pub fn remove_tree(
+    pub(crate) fn remove_tree(
         &self,
         tree: &Path,
         pointers: Option<&UvPlacement>,

@@ -28,7 +28,7 @@ pub enum UvLayoutSupport {
 
 impl UvCacheLayout {
     /// The buckets among the names in a cache; none where one that is needed is missing or there are several.
-    pub fn from_bucket_names(names: &[String]) -> Option<Self> {
+    pub(crate) fn from_bucket_names(names: &[String]) -> Option<Self> {
         let one = |start: &str| {
             let mut found = names.iter().filter(|name| {
                 name.strip_prefix(start)

@@ -8,5 +8,6 @@ mod wheel_scan;
 
 pub use cache::UvCache;
 pub use layout::{UvCacheLayout, UvLayoutSupport};
-pub use program::{Uv, UvError};
+pub use program::Uv;
+pub(crate) use program::UvError;
 pub use wheel_scan::UvCachedWheel;

@@ -12,7 +12,7 @@ use crate::fs::FileStat;
 
 /// Why there is no uv to work with.
 #[derive(Debug, Error)]
-pub enum UvError {
+pub(crate) enum UvError {
     /// None is on the path.
     #[error("no uv on PATH")]
     NotFound,
@@ -39,7 +39,7 @@ impl Uv {
     ///
     /// # Errors
     /// When there is none.
-    pub fn find_in_path(path: Option<OsString>) -> Result<Self, UvError> {
+    pub(crate) fn find_in_path(path: Option<OsString>) -> Result<Self, UvError> {
         let folders = path.unwrap_or_default();
         let runs = |path: &PathBuf| {
             std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
@@ -54,7 +54,7 @@ impl Uv {
     }
 
     /// The program.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -62,7 +62,11 @@ impl Uv {
     ///
     /// # Errors
     /// When it cannot say.
-    pub fn cache_dir(&self, project: &Path, variables: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, UvError> {
+    pub(crate) fn cache_dir(
+        &self,
+        project: &Path,
+        variables: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<PathBuf, UvError> {
         if let Some(told) = variables("UV_CACHE_DIR").filter(|told| !told.is_empty()) {
             return Ok(project.join(told));
         }
@@ -74,7 +78,7 @@ impl Uv {
     ///
     /// # Errors
     /// When it cannot say.
-    pub fn version(&self) -> Result<String, UvError> {
+    pub(crate) fn version(&self) -> Result<String, UvError> {
         Ok(self.run(&["--version"], Path::new("/"))?.trim().to_owned())
     }
 
@@ -82,7 +86,7 @@ impl Uv {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn binary_identity(&self) -> io::Result<String> {
+    pub(crate) fn binary_identity(&self) -> io::Result<String> {
         let path = std::fs::canonicalize(&self.path)?;
         let stamp = FileStat::from_path(&path)?;
         Ok(format!("{} {} {}", path.display(), stamp.size, stamp.mtime_ns))
@@ -92,7 +96,7 @@ impl Uv {
     ///
     /// # Errors
     /// When it cannot be started or fails.
-    pub fn run(&self, arguments: &[&str], folder: &Path) -> Result<String, UvError> {
+    pub(crate) fn run(&self, arguments: &[&str], folder: &Path) -> Result<String, UvError> {
         let failed = |why: String| UvError::Failed {
             program: self.path.display().to_string(),
             arguments: arguments.join(" "),

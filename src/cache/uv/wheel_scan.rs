@@ -35,7 +35,7 @@ impl UvCachedWheel {
     ///
     /// # Errors
     /// When one cannot be read, or is larger than such files are.
-    pub fn read_placement(&self, cache: &Path) -> std::io::Result<(UvPlacement, Vec<Vec<u8>>)> {
+    pub(crate) fn read_placement(&self, cache: &Path) -> std::io::Result<(UvPlacement, Vec<Vec<u8>>)> {
         let mut files = Vec::new();
         for path in &self.pointer_files {
             if std::fs::metadata(cache.join(path))?.len() > MAX_FILE_BYTES {

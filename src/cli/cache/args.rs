@@ -15,13 +15,13 @@ use crate::config::{ValueParseError, parse_age, parse_memory};
 pub struct CacheArgs {
     /// What to do with the store.
     #[command(subcommand)]
-    pub command: CacheCommand,
+    pub(crate) command: CacheCommand,
 }
 
 /// The subcommands of `noxide cache`.
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 #[command(args_override_self = true)]
-pub enum CacheCommand {
+pub(crate) enum CacheCommand {
     /// Print the key of what sessions install
     #[command(args_override_self = true)]
     Key(Box<CacheKeyArgs>),
@@ -44,19 +44,19 @@ pub enum CacheCommand {
 
 /// Flags of `noxide cache key`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheKeyArgs {
+pub(crate) struct CacheKeyArgs {
     /// Which sessions, of which noxfile, by which nox.
     #[command(flatten)]
-    pub load: LoadArgs,
+    pub(crate) load: LoadArgs,
     /// Print each fact, and what differs from the nearest older state
     #[arg(long, help_heading = "Output")]
-    pub explain: bool,
+    pub(crate) explain: bool,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
     /// How dependencies are had.
     #[command(flatten)]
-    pub dependencies: DependencyArgs,
+    pub(crate) dependencies: DependencyArgs,
 }
 
 /// Flags of `noxide cache restore`.
@@ -113,38 +113,38 @@ pub struct CacheSaveArgs {
 
 /// Flags of `noxide cache status`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheStatusArgs {
+pub(crate) struct CacheStatusArgs {
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheVerifyArgs {
+pub(crate) struct CacheVerifyArgs {
     /// Put damaged entries aside and have uv fetch them anew
     #[arg(long, help_heading = "Guard")]
-    pub repair: bool,
+    pub(crate) repair: bool,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide cache prune`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CachePruneArgs {
+pub(crate) struct CachePruneArgs {
     /// Show what would go, and remove nothing
     #[arg(long, help_heading = "Guard")]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Leave at most so many bytes, such as 10GB [default: 20GB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Selection")]
-    pub max_size: Option<u64>,
+    pub(crate) max_size: Option<u64>,
     /// Remove what was not used for so long, such as 30d [default: 60d]
     #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Selection")]
-    pub max_unused: Option<Duration>,
+    pub(crate) max_unused: Option<Duration>,
     /// As text or json
     #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Where uv's cache is.
@@ -153,7 +153,7 @@ pub struct CachePruneArgs {
 pub struct UvArgs {
     /// uv's cache [default: what uv says] [env: UV_CACHE_DIR]
     #[arg(long, value_name = "DIR")]
-    pub uv_cache: Option<PathBuf>,
+    pub(crate) uv_cache: Option<PathBuf>,
 }
 
 fn parse_unused_age(text: &str) -> Result<Duration, ValueParseError> {

@@ -11,8 +11,5 @@ mod status;
 mod store_context;
 mod verify;
 
-pub use args::{
-    CacheArgs, CacheCommand, CacheKeyArgs, CachePruneArgs, CacheRestoreArgs, CacheSaveArgs, CacheStatusArgs,
-    CacheVerifyArgs, UvArgs,
-};
+pub use args::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
 pub(super) use command::{run_cache_command, wants_json};

@@ -5,13 +5,13 @@ use crate::output::pluralize;
 
 /// What was looked at and passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FindingCounts {
+pub(crate) struct FindingCounts {
     /// Workflow files looked at.
-    pub workflow_files: usize,
+    pub(crate) workflow_files: usize,
     /// Findings passed over by comments or settings.
-    pub ignored: usize,
+    pub(crate) ignored: usize,
     /// Findings passed over because the baseline has them.
-    pub in_baseline: usize,
+    pub(crate) in_baseline: usize,
 }
 
 impl FindingCounts {

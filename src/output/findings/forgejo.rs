@@ -4,7 +4,7 @@ use super::counts::FindingCounts;
 use crate::audit::finding::Finding;
 
 /// `file:line:col: level[id]: …` in a fold for each file, then the tally.
-pub fn render_forgejo(findings: &[Finding], tally: FindingCounts) -> String {
+pub(crate) fn render_forgejo(findings: &[Finding], tally: FindingCounts) -> String {
     let mut text = String::new();
     let mut file = "";
     for finding in findings {

@@ -7,7 +7,7 @@ use crate::audit::finding::{Finding, Severity};
 const MAX_ANNOTATIONS: usize = 10;
 
 /// Workflow commands, one a line, then the tally.
-pub fn render_github(findings: &[Finding], tally: FindingCounts) -> String {
+pub(crate) fn render_github(findings: &[Finding], tally: FindingCounts) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut text = String::new();

@@ -6,7 +6,7 @@ use super::counts::FindingCounts;
 use crate::audit::finding::{Finding, FindingLocation};
 
 /// The document, with a line end.
-pub fn render_json(findings: &[Finding], tally: FindingCounts) -> String {
+pub(crate) fn render_json(findings: &[Finding], tally: FindingCounts) -> String {
     let all: Vec<Value> = findings.iter().map(finding_json).collect();
     let document = json!({
         "version": 1,

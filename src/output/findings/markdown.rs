@@ -4,7 +4,7 @@ use super::counts::{FindingCounts, group_by_rule};
 use crate::audit::finding::{Finding, FindingLocation};
 
 /// A table of rules with their places, then what to do.
-pub fn render_markdown(findings: &[Finding], tally: FindingCounts) -> String {
+pub(crate) fn render_markdown(findings: &[Finding], tally: FindingCounts) -> String {
     let mut text = format!("### Workflow audit\n\n{}\n", tally.summary_line(findings));
     if findings.is_empty() {
         return text;

@@ -8,10 +8,10 @@ mod markdown;
 mod pretty;
 mod sarif;
 
-pub use counts::FindingCounts;
-pub use forgejo::render_forgejo;
-pub use github::render_github;
-pub use json::render_json;
-pub use markdown::render_markdown;
-pub use pretty::render_pretty;
-pub use sarif::render_sarif;
+pub(crate) use counts::FindingCounts;
+pub(crate) use forgejo::render_forgejo;
+pub(crate) use github::render_github;
+pub(crate) use json::render_json;
+pub(crate) use markdown::render_markdown;
+pub(crate) use pretty::render_pretty;
+pub(crate) use sarif::render_sarif;

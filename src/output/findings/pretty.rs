@@ -13,7 +13,12 @@ const MAX_RELATED_SNIPPETS: usize = 3;
 const MAX_LISTED_LOCATIONS: usize = 12;
 
 /// Text for people, with a line end.
-pub fn render_pretty(findings: &[Finding], tally: FindingCounts, paint: OutputTheme, width: Option<usize>) -> String {
+pub(crate) fn render_pretty(
+    findings: &[Finding],
+    tally: FindingCounts,
+    paint: OutputTheme,
+    width: Option<usize>,
+) -> String {
     let decor = if paint.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
     let renderer = if paint.color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(120).max(40));

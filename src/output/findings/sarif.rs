@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::audit::finding::{Finding, FindingLocation, RuleIdent, Severity};
 
 /// The document, with a line end.
-pub fn render_sarif(findings: &[Finding]) -> String {
+pub(crate) fn render_sarif(findings: &[Finding]) -> String {
     let mut names: Vec<RuleIdent> = findings.iter().map(|finding| finding.rule).collect();
     names.sort_unstable();
     names.dedup();

@@ -22,7 +22,7 @@ const DEFAULT_TERMINAL_SIZE: (usize, usize) = (80, 24);
 /// Shows a run on a terminal.
 ///
 /// The cursor is never hidden and the screen never switched: whatever happens to noxide, the terminal stays usable.
-pub struct BoardReporter {
+pub(crate) struct BoardReporter {
     printer: RunPrinter,
     terminal_size: TerminalSizeQuery,
     state: RunState,
@@ -38,7 +38,7 @@ pub struct BoardReporter {
 
 impl BoardReporter {
     /// A reporter that draws on this terminal.
-    pub fn new(stream: Box<dyn io::Write + Send>, size: TerminalSizeQuery, options: OutputOptions) -> Self {
+    pub(crate) fn new(stream: Box<dyn io::Write + Send>, size: TerminalSizeQuery, options: OutputOptions) -> Self {
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             terminal_size: size,
@@ -127,7 +127,7 @@ impl BoardReporter {
             EventKind::Notice { text } => self.printer.print_notice(text)?,
             EventKind::RunFinished { .. } => self.print_summary()?,
             EventKind::SessionRestored { session, cache } => {
-                self.printer.print_cache_restore(session.as_str(), cache)?
+                self.printer.print_cache_restore(session.as_str(), cache)?;
             }
             EventKind::SessionRestoring { .. } | EventKind::SessionStarted { .. } | EventKind::OutputGrew { .. } => {}
         }

@@ -12,7 +12,7 @@ use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, Se
 
 /// A run as one document.
 #[derive(Debug, Serialize)]
-pub struct RunDocument<'a> {
+pub(crate) struct RunDocument<'a> {
     /// Version of this document's form.
     version: u32,
     /// The run's identifier.
@@ -65,7 +65,7 @@ struct SessionDocument<'a> {
 
 impl<'a> RunDocument<'a> {
     /// The document of a run as far as it has come.
-    pub fn from_state(state: &'a RunState, folder: &'a Path) -> Self {
+    pub(crate) fn from_state(state: &'a RunState, folder: &'a Path) -> Self {
         let facts = state.run_facts();
         let sessions = state.sessions().iter().map(|view| {
             let result = match &view.status {
@@ -114,7 +114,7 @@ impl<'a> RunDocument<'a> {
 }
 
 /// Writes the run's document when the run is over.
-pub struct JsonReporter {
+pub(crate) struct JsonReporter {
     writer: BestEffortWriter,
     state: RunState,
     run_folder: PathBuf,
@@ -123,7 +123,7 @@ pub struct JsonReporter {
 
 impl JsonReporter {
     /// A reporter that writes one document to this stream.
-    pub fn new(stream: Box<dyn io::Write + Send>) -> Self {
+    pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self {
             writer: BestEffortWriter::new(stream),
             state: RunState::default(),

@@ -7,13 +7,13 @@ use crate::output::{BestEffortWriter, EventReporter};
 use crate::record::RunEvent;
 
 /// Writes each event as a line of JSON.
-pub struct JsonLinesReporter {
+pub(crate) struct JsonLinesReporter {
     writer: BestEffortWriter,
 }
 
 impl JsonLinesReporter {
     /// A reporter that writes JSON lines to this stream.
-    pub fn new(stream: Box<dyn io::Write + Send>) -> Self {
+    pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self { writer: BestEffortWriter::new(stream) }
     }
 }

@@ -18,7 +18,7 @@ use crate::record::{EventKind, RunEvent, SessionResult};
 const MAX_SILENCE_MS: u64 = 55_000;
 
 /// Shows a run as lines.
-pub struct LineReporter {
+pub(crate) struct LineReporter {
     printer: RunPrinter,
     state: RunState,
     run_folder: PathBuf,
@@ -36,7 +36,7 @@ struct LogFollower {
 
 impl LineReporter {
     /// A reporter that writes lines to this stream.
-    pub fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
+    pub(crate) fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
         let options = OutputOptions { is_interactive: false, ..options };
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),

@@ -7,9 +7,9 @@ mod lines;
 mod open;
 mod step_summary;
 
-pub use board::BoardReporter;
-pub use json::{JsonReporter, RunDocument};
-pub use json_lines::JsonLinesReporter;
-pub use lines::LineReporter;
+pub(crate) use board::BoardReporter;
+pub(crate) use json::JsonReporter;
+pub(crate) use json_lines::JsonLinesReporter;
+pub(crate) use lines::LineReporter;
 pub use open::open_reporters;
-pub use step_summary::StepSummaryReporter;
+pub(crate) use step_summary::StepSummaryReporter;

@@ -15,7 +15,7 @@ const LOG_TAIL_LINES: usize = 40;
 const MAX_LOG_BYTES: usize = 200 * 1024;
 
 /// Appends a Markdown table to the step's summary.
-pub struct StepSummaryReporter {
+pub(crate) struct StepSummaryReporter {
     path: PathBuf,
     theme: OutputTheme,
     state: RunState,
@@ -25,7 +25,7 @@ pub struct StepSummaryReporter {
 
 impl StepSummaryReporter {
     /// A reporter that appends to this file.
-    pub fn new(path: PathBuf, paint: OutputTheme) -> Self {
+    pub(crate) fn new(path: PathBuf, paint: OutputTheme) -> Self {
         let paint = OutputTheme { color: false, ..paint };
         Self { path, theme: paint, state: RunState::default(), run_folder: PathBuf::new(), written: false }
     }

@@ -54,11 +54,11 @@ pub struct HostRunRequest {
 #[derive(Clone, Debug, Serialize)]
 pub struct SeccompSetup {
     /// The filter program in hexadecimal digits.
-    pub filter: String,
+    pub(crate) filter: String,
     /// The number of the system call `seccomp` on this machine.
-    pub call: i64,
+    pub(crate) call: i64,
     /// Its flags; the first that the kernel knows count.
-    pub flags: Vec<u64>,
+    pub(crate) flags: Vec<u64>,
 }
 
 impl HostRunRequest {
@@ -174,11 +174,11 @@ pub struct FinishedMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct InstallTotals {
     /// Milliseconds spent in them.
-    pub ms: u64,
+    pub(crate) ms: u64,
     /// How many were run.
-    pub commands: u32,
+    pub(crate) commands: u32,
     /// How many were skipped, since the environment was built by them already.
-    pub skipped: u32,
+    pub(crate) skipped: u32,
 }
 
 #[cfg(test)]

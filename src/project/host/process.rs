@@ -193,12 +193,12 @@ impl Host {
     /// Has the host do ahead what its sessions would each do: looking for uv, importing, compiling.
     ///
     /// Sessions will run all the same where the host is gone already: that shows with the first of them.
-    pub fn warm_up(&self) {
+    pub(crate) fn warm_up(&self) {
         self.send_command(&HostCommand::Warm);
     }
 
     /// Asks the host to end once its sessions have, without waiting for it; [`Host::close`] does.
-    pub fn request_exit(&self) {
+    pub(crate) fn request_exit(&self) {
         self.send_command(&HostCommand::Exit);
     }
 
@@ -219,7 +219,7 @@ impl Host {
     }
 
     /// As [`Host::run_session`]; over `trace` the session hands its listener to noxide before nox runs it, as `order.trace` says.
-    pub fn run_session_traced(
+    pub(crate) fn run_session_traced(
         &self,
         order: &HostRunRequest,
         stdout: BorrowedFd<'_>,
@@ -257,7 +257,7 @@ impl Host {
     }
 
     /// How the host ended, in words; none where it lives.
-    pub fn exit_description(&mut self) -> Option<String> {
+    pub(crate) fn exit_description(&mut self) -> Option<String> {
         self.await_exit(Duration::from_secs(1)).map(describe_status)
     }
 

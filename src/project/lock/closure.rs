@@ -40,11 +40,6 @@ pub struct DependencyClosure<'a> {
 }
 
 impl<'a> DependencyClosure<'a> {
-    /// SHA-256 of all files of all packages: wheels of every platform and source archives.
-    pub fn file_hashes(&self) -> BTreeSet<&'a str> {
-        self.packages.values().flat_map(|(package, _)| package.file_hashes()).collect()
-    }
-
     /// The packages in the order of their names, without those that lie in the tree.
     pub fn remote_packages(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.packages.values().map(|(package, _)| *package).filter(|package| !package.is_local())
@@ -288,7 +283,8 @@ source = { registry = "r" }
     fn hashes_are_those_of_all_files() {
         let lock = UvLock::parse(LOCK, Path::new("uv.lock")).unwrap();
         let closure = lock.resolve_closure(&[project(&[])], &MarkerEnvironment::default());
-        assert_eq!(closure.file_hashes().into_iter().collect::<Vec<_>>(), ["aa", "bb"]);
+        let hashes: Vec<_> = closure.remote_packages().flat_map(LockedPackage::file_hashes).collect();
+        assert_eq!(hashes, ["aa", "bb"]);
         assert_eq!(closure.remote_packages().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

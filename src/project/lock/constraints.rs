@@ -11,7 +11,7 @@ const MAX_KEPT_FILES: usize = 10;
 
 /// Why there are no constraints.
 #[derive(Debug, thiserror::Error)]
-pub enum ConstraintsError {
+pub(crate) enum ConstraintsError {
     /// There is no lock.
     #[error("there is no uv.lock in {} to hold installs to", .0.display())]
     NoLock(PathBuf),
@@ -30,12 +30,12 @@ pub enum ConstraintsError {
 
 /// The versions of a lock as files that installs can be constrained by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConstraintFiles {
+pub(crate) struct ConstraintFiles {
     /// For uv: with the lock's digests. uv then takes no other file, and notes the digest beside what it keeps in its
     /// cache; before 0.11.19 it notes none of what it need not verify, and what has none cannot be told by the lock.
-    pub hashed: PathBuf,
+    pub(crate) hashed: PathBuf,
     /// For pip: versions alone, since with one digest it wants one of everything.
-    pub plain: PathBuf,
+    pub(crate) plain: PathBuf,
 }
 
 /// The files, below `folder`, with the versions that `root`'s uv.lock holds, exported by the `uv` at that path.
@@ -44,7 +44,7 @@ pub struct ConstraintFiles {
 ///
 /// # Errors
 /// When there is no lock, uv refuses to export it, or a file cannot be written.
-pub fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Result<ConstraintFiles, ConstraintsError> {
+pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Result<ConstraintFiles, ConstraintsError> {
     let system = |what: String| move |source| ConstraintsError::Io { action: what, source };
     let lock = root.join("uv.lock");
     if !lock.is_file() {

@@ -11,7 +11,7 @@ use super::marker::Marker;
 use super::package_name::normalize_name;
 
 /// The newest revision of the format that this program was tried with.
-pub const MAX_KNOWN_REVISION: u32 = 5;
+pub(crate) const MAX_KNOWN_REVISION: u32 = 5;
 
 /// Why a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,11 +101,11 @@ pub enum LockedSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedFile {
     /// Its name, where the lock tells.
-    pub name: String,
+    pub(crate) name: String,
     /// SHA-256 in hexadecimal digits, where the lock tells one.
-    pub sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
     /// Size in bytes.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
 }
 
 /// An edge of the lock.
@@ -138,7 +138,7 @@ impl UvLock {
     ///
     /// # Errors
     /// When it is no lock, or of a format that is not known.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, UvLockError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, UvLockError> {
         let malformed = |span: Option<Range<usize>>, wrong: &str| UvLockError::Malformed {
             path: path.to_path_buf(),
             line: line_number(text, span),
@@ -167,7 +167,7 @@ impl UvLock {
     }
 
     /// The project itself: the package of the lock's own folder.
-    pub fn root_package(&self) -> Option<&LockedPackage> {
+    pub(crate) fn root_package(&self) -> Option<&LockedPackage> {
         self.packages.iter().find(|package| package.source == LockedSource::Directory(".".to_owned()))
     }
 }

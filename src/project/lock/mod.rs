@@ -11,12 +11,12 @@ mod requirement;
 mod requirements_file;
 
 pub use closure::{ClosureRoot, DependencyClosure, PackageIdentity};
-pub use constraints::{ConstraintFiles, ConstraintsError, export_constraints};
-pub use lockfile::{
-    LockedDependency, LockedFile, LockedPackage, LockedSource, MAX_KNOWN_REVISION, UvLock, UvLockError,
-};
-pub use marker::{Marker, MarkerEnvironment, MarkerError};
-pub use package_name::{normalize_name, split_extras};
+pub(crate) use constraints::{ConstraintFiles, ConstraintsError, export_constraints};
+pub use lockfile::{LockedDependency, LockedFile, LockedPackage, LockedSource, UvLock, UvLockError};
+pub use marker::MarkerError;
+pub use marker::{Marker, MarkerEnvironment};
+pub(crate) use package_name::{normalize_name, split_extras};
 pub use pyproject::{Pyproject, PyprojectError};
-pub use requirement::{Requirement, RequirementError};
+pub use requirement::Requirement;
+pub use requirement::RequirementError;
 pub use requirements_file::{RequirementsFile, RequirementsFileError};

@@ -1,7 +1,7 @@
 //! Names of packages, extras and groups, as the packaging standards compare them.
 
 /// A name in its normal form: lower case, runs of `-`, `_` and `.` as one `-` (PEP 503).
-pub fn normalize_name(name: &str) -> String {
+pub(crate) fn normalize_name(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
     let mut joined = false;
     for sign in name.trim().chars() {
@@ -19,7 +19,7 @@ pub fn normalize_name(name: &str) -> String {
 }
 
 /// What stands before the brackets of `name[one,two]`, and the extras in them in their normal form.
-pub fn split_extras(text: &str) -> (&str, Vec<String>) {
+pub(crate) fn split_extras(text: &str) -> (&str, Vec<String>) {
     let text = text.trim();
     let Some((name, rest)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
         return (text, Vec::new());

@@ -13,11 +13,11 @@ use super::requirement::Requirement;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pyproject {
     /// The project's name in normal form.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What each table says, by its dotted name, in one form whatever the file's own.
-    pub dependency_tables: Vec<(String, String)>,
+    pub(crate) dependency_tables: Vec<(String, String)>,
     /// Its extras by name, each with the requirements it is made of.
-    pub extras: BTreeMap<String, Vec<String>>,
+    pub(crate) extras: BTreeMap<String, Vec<String>>,
 }
 
 /// A pyproject.toml that cannot be read.
@@ -79,7 +79,7 @@ impl Pyproject {
     }
 
     /// These extras with all that they are made of, as in `all = ["app[tests,docs]"]`.
-    pub fn expand_extras(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
+    pub(crate) fn expand_extras(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
         let mut composed = BTreeSet::new();
         let mut waiting: Vec<String> = extras.iter().cloned().collect();
         while let Some(extra) = waiting.pop() {

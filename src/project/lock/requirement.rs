@@ -9,15 +9,15 @@ use super::package_name::{normalize_name, split_extras};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requirement {
     /// The package's name in normal form.
-    pub name: String,
+    pub(crate) name: String,
     /// Extras wanted, in normal form.
-    pub extras: Vec<String>,
+    pub(crate) extras: Vec<String>,
     /// Versions wanted, as written without blanks; empty where any will do.
-    pub specifiers: String,
+    pub(crate) specifiers: String,
     /// Where it is to be had, after `@`.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Where it counts.
-    pub marker: Option<Marker>,
+    pub(crate) marker: Option<Marker>,
 }
 
 /// A text that is no requirement.

@@ -1,13 +1,13 @@
 //! The part of a document that is generated: between two marks, everything else left as it is.
 
 /// The mark above.
-pub const BEGIN_MARKER: &str = "<!-- noxide bench: begin -->";
+pub(crate) const BEGIN_MARKER: &str = "<!-- noxide bench: begin -->";
 /// The mark below.
-pub const END_MARKER: &str = "<!-- noxide bench: end -->";
+pub(crate) const END_MARKER: &str = "<!-- noxide bench: end -->";
 
 /// Marks that do not make a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MarkdownBlockError {
+pub(crate) enum MarkdownBlockError {
     /// One of the two is missing, or there are several.
     #[error("`{BEGIN_MARKER}` and `{END_MARKER}` must stand there once each, or not at all")]
     Unpaired,
@@ -20,7 +20,7 @@ pub enum MarkdownBlockError {
 ///
 /// # Errors
 /// When the marks are no pair: nothing of what a person wrote may be lost.
-pub fn replace_marked_block(document: &str, part: &str) -> Result<String, MarkdownBlockError> {
+pub(crate) fn replace_marked_block(document: &str, part: &str) -> Result<String, MarkdownBlockError> {
     let block = format!("{BEGIN_MARKER}\n{}\n{END_MARKER}", part.trim_end());
     match (document.matches(BEGIN_MARKER).count(), document.matches(END_MARKER).count()) {
         (0, 0) => {

@@ -23,7 +23,7 @@ pub enum BenchCacheState {
 
 impl BenchCacheState {
     /// In tables.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cold => "cold",
             Self::Warm => "warm",
@@ -67,7 +67,7 @@ impl BenchPlan {
     /// In each round every command has its turn, and the order turns from round to round: a busy minute, or a disk
     /// that gets warmer, falls on all of them alike. Where cold runs are measured, each leaves what the warm run after
     /// it finds; otherwise each command runs once before all rounds.
-    pub fn ordered_steps(&self) -> Vec<BenchStep> {
+    pub(crate) fn ordered_steps(&self) -> Vec<BenchStep> {
         let count = self.variants.len();
         let warm_only = !self.caches.contains(&BenchCacheState::Cold);
         let prepared = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {

@@ -9,7 +9,7 @@ use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInter
 use crate::report::table::{TextTable, escape_markdown_cell};
 
 /// The version of the document.
-pub const BENCH_VERSION: u32 = 1;
+pub(crate) const BENCH_VERSION: u32 = 1;
 
 /// Where and with what a bench was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -14,16 +14,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForgeResponse {
+pub(crate) struct ForgeResponse {
     /// Its address.
-    pub url: String,
+    pub(crate) url: String,
     /// Its bytes.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why an answer could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(crate) enum FetchError {
     /// The forge refused.
     #[error("{url}: the forge answers {status}{}", body_suffix(body))]
     Status {
@@ -55,7 +55,7 @@ fn body_suffix(body: &str) -> String {
 ///
 /// # Errors
 /// When an answer cannot be had.
-pub fn fetch_pages(
+pub(crate) fn fetch_pages(
     address: &str,
     token: Option<&str>,
     certificates: Option<&[u8]>,

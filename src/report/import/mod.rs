@@ -8,5 +8,5 @@ mod nox_log;
 mod parse;
 mod statuses;
 
-pub use fetch::{FetchError, ForgeResponse, fetch_pages};
+pub(crate) use fetch::fetch_pages;
 pub use parse::{ImportError, ImportedHistory, parse_import};

@@ -21,9 +21,9 @@ pub struct ImportedHistory {
 #[error("{location}: {reason}")]
 pub struct ImportError {
     /// The file or address.
-    pub location: String,
+    pub(crate) location: String,
     /// What is wrong, and where in it.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// Reads bytes that came from `place`.

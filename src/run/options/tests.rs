@@ -30,7 +30,7 @@ fn waits_between_attempts() {
 #[test]
 fn words_name_choices() {
     assert_eq!(OutputStyle::from_name("labelled"), Some(OutputStyle::Labelled));
-    assert_eq!(FlakyMode::Fail.choice_name(), "fail");
+    assert_eq!(FlakyMode::from_name("fail"), Some(FlakyMode::Fail));
     assert_eq!(RetryBackoff::from_name("wild"), None);
     assert_eq!((CpuCount::All.to_string(), CpuCount::Count(NonZeroUsize::MIN).to_string()), ("all".into(), "1".into()));
 }

@@ -14,7 +14,7 @@ const FOREGROUND_CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_0
 
 /// The terminal that keys come from. While it is quiet, keys arrive at once and are not echoed.
 #[derive(Clone, Debug)]
-pub struct Keyboard {
+pub(crate) struct Keyboard {
     terminal: Arc<OwnedFd>,
     /// The modes to give back, while ours are in force.
     saved_modes: Arc<Mutex<Option<Termios>>>,
@@ -22,7 +22,7 @@ pub struct Keyboard {
 
 impl Keyboard {
     /// The standard input, where that is a terminal.
-    pub fn from_stdin() -> Option<Self> {
+    pub(crate) fn from_stdin() -> Option<Self> {
         let stdin = io::stdin();
         stdin.is_terminal().then(|| stdin.as_fd().try_clone_to_owned().ok()).flatten().map(Self::from_terminal)
     }
@@ -32,7 +32,7 @@ impl Keyboard {
     }
 
     /// Makes it quiet, unless it is another's now: who changes modes from the background is stopped by the kernel.
-    pub fn disable_echo(&self) {
+    pub(crate) fn disable_echo(&self) {
         let mut usual = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_foreground() {
             return;
@@ -47,7 +47,7 @@ impl Keyboard {
     }
 
     /// Gives back the modes it had.
-    pub fn restore_modes(&self) {
+    pub(crate) fn restore_modes(&self) {
         let modes = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(modes) = modes.filter(|_| self.is_foreground()) {
             // A terminal that is gone needs no modes.
@@ -63,7 +63,7 @@ impl Keyboard {
 
 /// A thread that listens to keys, until dropped; the keyboard is quiet as long.
 #[derive(Debug)]
-pub struct KeyListener {
+pub(crate) struct KeyListener {
     keyboard: Keyboard,
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -74,7 +74,7 @@ impl KeyListener {
     ///
     /// # Errors
     /// When no thread or pipe can be had.
-    pub fn start(keyboard: Keyboard, tell: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(keyboard: Keyboard, tell: impl FnMut() + Send + 'static) -> io::Result<Self> {
         let (wake, stop) = io::pipe()?;
         let listening = keyboard.clone();
         let thread = std::thread::Builder::new()

@@ -21,7 +21,7 @@ const MAX_CHUNKS_AFTER_STOP: usize = 32;
 
 /// A thread that carries one attempt's output to its log file.
 #[derive(Debug)]
-pub struct LogWriter {
+pub(crate) struct LogWriter {
     written: Arc<AtomicU64>,
     received: Arc<AtomicU64>,
     stop: Option<OwnedFd>,
@@ -37,7 +37,7 @@ impl LogWriter {
     ///
     /// # Errors
     /// When no thread or pipe can be had.
-    pub fn spawn_writer(
+    pub(crate) fn spawn_writer(
         source: OwnedFd,
         path: &Path,
         copy: Option<&Path>,
@@ -71,12 +71,12 @@ impl LogWriter {
     }
 
     /// Bytes in the log file so far.
-    pub fn written_bytes(&self) -> u64 {
+    pub(crate) fn written_bytes(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
     /// Bytes that came so far, whether the disk took them or not.
-    pub fn received_bytes(&self) -> u64 {
+    pub(crate) fn received_bytes(&self) -> u64 {
         self.received.load(Ordering::Acquire)
     }
 
@@ -84,7 +84,7 @@ impl LogWriter {
     ///
     /// # Errors
     /// The first thing that went wrong on disk; the session itself was never stopped by it.
-    pub fn finish(mut self) -> (u64, io::Result<()>) {
+    pub(crate) fn finish(mut self) -> (u64, io::Result<()>) {
         drop(self.stop.take());
         let trouble = self.ended.recv().ok().flatten();
         (self.written_bytes(), trouble.map_or(Ok(()), Err))

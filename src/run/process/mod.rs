@@ -7,12 +7,14 @@ mod process_tree;
 mod redact;
 mod signals;
 
-pub use keyboard::{KeyListener, Keyboard};
-pub use log_writer::LogWriter;
-pub use output_channel::{OutputChannel, open_output_channel};
-pub use process_tree::{
+pub(crate) use keyboard::{KeyListener, Keyboard};
+pub(crate) use log_writer::LogWriter;
+pub use output_channel::OutputChannel;
+pub(crate) use output_channel::open_output_channel;
+pub(crate) use process_tree::{
     ProcessTree, become_subreaper, interrupt_descendants, kill_run_processes, kill_tagged_processes, signal_group,
     suspend_all,
 };
 pub use redact::SecretRedactor;
-pub use signals::{SignalEvent, SignalListener};
+pub use signals::SignalEvent;
+pub(crate) use signals::SignalListener;

@@ -20,7 +20,7 @@ pub struct OutputChannel {
 ///
 /// # Errors
 /// When the system has no descriptors or no pseudo-terminals left.
-pub fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<OutputChannel> {
+pub(crate) fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<OutputChannel> {
     let Some((columns, rows)) = terminal else {
         let (read, write) = io::pipe()?;
         return Ok(OutputChannel { read: read.into(), write: write.into() });

@@ -11,7 +11,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Makes orphans of this process's descendants its own children, so that none escapes by a double fork.
 ///
 /// Only Linux has this; elsewhere process groups alone are ended.
-pub fn become_subreaper() {
+pub(crate) fn become_subreaper() {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     {
         // Refused only by kernels older than 3.4; then groups alone are ended.
@@ -20,7 +20,7 @@ pub fn become_subreaper() {
 }
 
 /// Sends a signal to a process group; a group that is gone is fine.
-pub fn signal_group(group: u32, signal: Signal) {
+pub(crate) fn signal_group(group: u32, signal: Signal) {
     if let Some(group) = to_pid(group) {
         let _ = kill_process_group(group, signal);
     }
@@ -28,16 +28,16 @@ pub fn signal_group(group: u32, signal: Signal) {
 
 /// The processes of one attempt of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessTree {
+pub(crate) struct ProcessTree {
     /// Its process group, which is also its session's leader.
-    pub group: u32,
+    pub(crate) group: u32,
     /// The text that stands in the environment of each of its processes, unless one cleared it.
-    pub tag: String,
+    pub(crate) tag: String,
 }
 
 impl ProcessTree {
     /// Sends a signal to the group and to all that left it but kept the mark or their descent.
-    pub fn send_signal(&self, signal: Signal) {
+    pub(crate) fn send_signal(&self, signal: Signal) {
         let members = self.live_members();
         signal_group(self.group, signal);
         for listed in members.into_iter().filter(|listed| Some(listed.group) != self.leader_pid()) {
@@ -46,7 +46,7 @@ impl ProcessTree {
     }
 
     /// Kills all of it, and again what forked meanwhile.
-    pub fn kill_all(&self) {
+    pub(crate) fn kill_all(&self) {
         let deadline = Instant::now() + KILL_TIMEOUT;
         // One that lost its parent by this and bears no mark is still known from before.
         let mut known = HashSet::new();
@@ -65,14 +65,14 @@ impl ProcessTree {
     }
 
     /// Whether none of it lives.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         // Where the system lists no processes its group alone can be asked for.
         self.live_members().is_empty()
             && (can_list_processes() || to_pid(self.group).is_none_or(|group| test_kill_process_group(group).is_err()))
     }
 
     /// The command lines of those that have no children: what it is at, not what waits for it.
-    pub fn leaf_commands(&self) -> Vec<String> {
+    pub(crate) fn leaf_commands(&self) -> Vec<String> {
         let members = self.live_members();
         let parents: BTreeSet<i32> = members.iter().map(|listed| listed.parent).collect();
         let leaf = |listed: &&ProcessEntry| !parents.contains(&listed.pid.as_raw_nonzero().get());
@@ -97,7 +97,7 @@ impl ProcessTree {
 }
 
 /// Sends SIGINT to every descendant of this process.
-pub fn interrupt_descendants() {
+pub(crate) fn interrupt_descendants() {
     for process in descendant_pids(getpid()) {
         let _ = kill_process(process, Signal::INT);
     }
@@ -106,7 +106,7 @@ pub fn interrupt_descendants() {
 /// Stops every descendant of this process, then itself until somebody continues it; they go on with it.
 ///
 /// Where the system lists no processes it stops alone.
-pub fn suspend_all() {
+pub(crate) fn suspend_all() {
     let mut stopped = HashSet::new();
     loop {
         // Again for what forked meanwhile: who is stopped forks no more.
@@ -127,7 +127,7 @@ pub fn suspend_all() {
 }
 
 /// Kills every descendant of this process but `keep`, and whatever bears the run's mark, until none is left.
-pub fn kill_run_processes(mark: Option<&str>, keep: Option<u32>) {
+pub(crate) fn kill_run_processes(mark: Option<&str>, keep: Option<u32>) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     let keep = keep.and_then(to_pid);
     loop {
@@ -156,7 +156,7 @@ fn has_no_live_child(keep: Option<Pid>) -> bool {
 }
 
 /// Kills whatever bears a mark, until none is left: what a run left alive whose noxide was killed.
-pub fn kill_tagged_processes(mark: &str) {
+pub(crate) fn kill_tagged_processes(mark: &str) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     // A process that is just becoming another program has no environment to read: one look is not enough.
     let mut without = 0;

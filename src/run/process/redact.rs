@@ -61,7 +61,7 @@ impl SecretRedactor {
     /// Appends `bytes` to what is held back, gives what may be written, and holds back what may be a secret's start.
     ///
     /// With `last` nothing is held back.
-    pub fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
+    pub(crate) fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
         let Some(finder) = &self.matcher else { return bytes.to_vec() };
         held.extend_from_slice(bytes);
         let mut out = Vec::with_capacity(held.len());
@@ -83,7 +83,7 @@ impl SecretRedactor {
     }
 
     /// Masks a whole text.
-    pub fn redact_text(&self, text: &str) -> String {
+    pub(crate) fn redact_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
     }
 

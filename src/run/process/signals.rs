@@ -23,19 +23,19 @@ pub enum SignalEvent {
 
 impl SignalEvent {
     /// The exit code a run ends with by this signal: 128 and its number.
-    pub fn exit_code(signal: i32) -> u8 {
+    pub(crate) fn exit_code(signal: i32) -> u8 {
         u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
     /// A signal's name.
-    pub fn signal_name(signal: i32) -> String {
+    pub(crate) fn signal_name(signal: i32) -> String {
         signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
     }
 }
 
 /// A thread that turns signals into calls, until dropped.
 #[derive(Debug)]
-pub struct SignalListener {
+pub(crate) struct SignalListener {
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
@@ -45,7 +45,7 @@ impl SignalListener {
     ///
     /// # Errors
     /// When no handler or thread can be had.
-    pub fn start(mut tell: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(mut tell: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
         let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
         if !is_signal_ignored(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
             signals.add_signal(SIGHUP)?;

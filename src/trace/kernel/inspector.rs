@@ -125,7 +125,7 @@ impl SyscallInspector {
             }
             TracedSyscall::Remove(at, _) => self.record_removal(notice, at),
             TracedSyscall::Rename(from, to, bits) => {
-                self.record_rename(notice, from, to, self.read_flags(notice, bits).unwrap_or(0))
+                self.record_rename(notice, from, to, self.read_flags(notice, bits).unwrap_or(0));
             }
             TracedSyscall::Link(from, to, _) => self.record_hard_link(notice, from, to),
             TracedSyscall::Truncate(at) | TracedSyscall::ChangeMode(at) => {

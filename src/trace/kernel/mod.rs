@@ -15,6 +15,6 @@ mod system;
 mod trace_state;
 mod tracer;
 
-pub use preload_ring::PreloadLibrary;
-pub use probe::probe_tracing;
-pub use tracer::SessionTracer;
+pub(crate) use preload_ring::PreloadLibrary;
+pub(crate) use probe::probe_tracing;
+pub(crate) use tracer::SessionTracer;

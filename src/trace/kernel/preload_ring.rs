@@ -137,7 +137,7 @@ impl PreloadRing {
 
 /// The library that takes notes, as a file that programs load.
 #[derive(Debug)]
-pub struct PreloadLibrary {
+pub(crate) struct PreloadLibrary {
     path: String,
     /// Where it lies if not in the folder that was named; it goes with this.
     _temp_folder: Option<TempDir>,
@@ -148,7 +148,7 @@ impl PreloadLibrary {
     /// by blanks and colons), in a temporary folder.
     ///
     /// None where there is none for this processor, or where programs may not be loaded from there.
-    pub fn install(folder: &Path) -> Option<Self> {
+    pub(crate) fn install(folder: &Path) -> Option<Self> {
         if LIBRARY_BYTES.is_empty() {
             return None;
         }
@@ -173,7 +173,7 @@ impl PreloadLibrary {
     }
 
     /// Its path, for `LD_PRELOAD`.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 }

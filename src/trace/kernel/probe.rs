@@ -16,7 +16,7 @@ pub(super) const FLAG_WAIT_KILLABLE: u64 = libc::SECCOMP_FILTER_FLAG_WAIT_KILLAB
 ///
 /// # Errors
 /// Why not.
-pub fn probe_tracing() -> Result<(), TraceError> {
+pub(crate) fn probe_tracing() -> Result<(), TraceError> {
     let tried = std::thread::Builder::new().name("probe".to_owned()).spawn(|| {
         // The filter stops nothing here: its only calls are those that end the thread.
         install_filter(&build_filter(None), FLAG_NEW_LISTENER).map(drop)

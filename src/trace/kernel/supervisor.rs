@@ -28,7 +28,7 @@ pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
         }
         match receive_notification(listener.as_fd()) {
             Ok(Some(notice)) if SyscallInspector::should_refuse(&notice) => {
-                send_response(listener.as_fd(), notice.id, Some(Errno::NOSYS))
+                send_response(listener.as_fd(), notice.id, Some(Errno::NOSYS));
             }
             Ok(Some(notice)) => {
                 if let TraceState::Tracing(look) = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -21,7 +21,7 @@ use crate::trace::{SessionAccesses, TraceError, TraceScope};
 
 /// One session's trace while it lasts.
 #[derive(Debug)]
-pub struct SessionTracer {
+pub(crate) struct SessionTracer {
     state: Arc<Mutex<TraceState>>,
     cookie: Option<u64>,
     preload_ring_address: Option<String>,
@@ -34,7 +34,7 @@ impl SessionTracer {
     ///
     /// # Errors
     /// When there is no room for a socket or a thread.
-    pub fn start(scope: TraceScope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn start(scope: TraceScope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         let shared = Arc::new(Mutex::new(TraceState::AwaitingSession));
         let theirs_to_tell = Arc::clone(&shared);
@@ -48,7 +48,7 @@ impl SessionTracer {
     }
 
     /// What the session needs to know to put itself under the filter.
-    pub fn seccomp_setup(&self) -> SeccompSetup {
+    pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
         let filter = build_filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
         SeccompSetup {
             filter,
@@ -58,12 +58,12 @@ impl SessionTracer {
     }
 
     /// What its programs need to know to take notes: the value of `NOXIDE_NOTES`.
-    pub fn preload_ring_address(&self) -> Option<&str> {
+    pub(crate) fn preload_ring_address(&self) -> Option<&str> {
         self.preload_ring_address.as_deref()
     }
 
     /// What the session has touched so far.
-    pub fn accesses(&self) -> SessionAccesses {
+    pub(crate) fn accesses(&self) -> SessionAccesses {
         match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             TraceState::AwaitingSession => {
                 SessionAccesses::for_untraced("it ended before it could be traced".to_owned())
