@@ -256,7 +256,7 @@ mod tests {
         ");
         let plain = Diagnostic::new("no session selected").with_cause("one\ntwo").with_help("try `noxide list`");
         insta::assert_snapshot!(plain.render(PLAIN, Some(80)), @r"
-        warning: no session selected
+        error: no session selected
          │
          ├ cause: one
          │        two

@@ -2,6 +2,7 @@
 
 /// Why nothing can be traced here.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // each system makes some of them
 pub(crate) enum TraceError {
     /// Another system or processor; made by `kernel_unsupported.rs` alone.
     #[cfg_attr(all(target_os = "linux", not(noxide_portable)), expect(dead_code))]
@@ -15,6 +16,7 @@ pub(crate) enum TraceError {
     Refused(String),
 }
 
+#[cfg(all(target_os = "linux", not(noxide_portable)))]
 impl TraceError {
     /// What an error of the system call `seccomp` means.
     pub(crate) fn from_errno(number: i32) -> Self {
