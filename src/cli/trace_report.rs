@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::output_context::print_stderr;
 use crate::config::{SettingsEdit, edit_settings};
-use crate::output::{OutputTheme, TextStyle, pluralize};
+use crate::output::{OutputTheme, TextStyle};
 use crate::project::{NoxfileManifest, Session, find_ignored_paths};
 use crate::run::RunPlan;
+use crate::text::pluralize;
 use crate::trace::{
     AccessConflict, ConflictingPair, EffectKind, LearnedConflict, ProjectTree, SeparationAdvice, SessionAccesses,
     TraceCache, advise_separation, find_conflicts, session_fingerprint,

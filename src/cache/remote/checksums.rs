@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cache::store::{EntryId, EntryMeta};
+use crate::text::is_hex;
 
 /// What a project says its wheels unpack to, by wheel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl WheelChecksums {
                 continue;
             }
             let mut words = line.splitn(3, ' ');
-            let hex = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let hex = |word: &&str| is_hex(word, 64);
             let (wheel, tree) = (words.next().filter(hex), words.next().filter(hex));
             let (Some(wheel), Some(tree)) = (wheel, tree) else {
                 return Err(WheelChecksumsError::InvalidLine(number + 1));

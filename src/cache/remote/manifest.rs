@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::backend::is_valid_key;
 use crate::cache::store::EntryId;
+use crate::text::is_hex;
 
 /// The version of the document.
 const MANIFEST_VERSION: u32 = 1;
@@ -175,7 +176,7 @@ impl RemoteManifest {
 
 /// Whether a frame could be one: names and keys are plain, its place does not overflow.
 fn is_valid_frame(frame: &PackFrame) -> bool {
-    let hex = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = |text: &str| is_hex(text, 64);
     let ends = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
     frame.entry_id().is_some() && is_valid_key(&frame.pack) && hex(&frame.digest) && hex(&frame.tree) && ends
 }

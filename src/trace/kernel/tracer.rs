@@ -16,6 +16,7 @@ use super::probe::{FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE};
 use super::supervisor::serve_listener;
 use super::trace_state::TraceState;
 use crate::project::SeccompSetup;
+use crate::text::encode_hex;
 use crate::trace::access_log::AccessLog;
 use crate::trace::{SessionAccesses, TraceError, TraceScope};
 
@@ -49,7 +50,7 @@ impl SessionTracer {
 
     /// What the session needs to know to put itself under the filter.
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        let filter = build_filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
+        let filter = encode_hex(&build_filter(self.cookie));
         SeccompSetup {
             filter,
             call: libc::SYS_seccomp,
