@@ -19,7 +19,7 @@ pub(super) fn resolve_compare_target(name: &str, folder: Option<&RunStore>) -> R
     let path = Path::new(name);
     if path.is_file() {
         let record = RunRecord::read(path).map_err(|error| CliError::InvalidInput(error.to_string()))?;
-        return Ok(target_from_records(name, format!("run {}", record.run), &[record]));
+        return Ok(target_from_records(name, format!("run {}", record.run_id), &[record]));
     }
     if name == "imported" {
         return imported_target(folder);

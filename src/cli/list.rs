@@ -85,7 +85,7 @@ fn listed_sessions(opened: &LoadedProject) -> Result<Vec<ListedSession>, CliErro
         let session = &opened.manifest.sessions[planned.id.0];
         ListedSession {
             selected: opened.manifest.queue.contains(&planned.id),
-            facts: planned.facts,
+            spec: planned.facts,
             tags: session.tags.clone(),
             python: session.python.clone(),
         }
@@ -99,7 +99,7 @@ pub(super) fn print_dry_run(opened: &LoadedProject, plan: &RunPlan, screen: &Out
     let planned: Vec<crate::output::SimulatedSession<'_>> = forecast
         .iter()
         .map(|entry| crate::output::SimulatedSession {
-            facts: &plan.sessions[entry.session].facts,
+            spec: &plan.sessions[entry.session].facts,
             start_ms: entry.start,
             end_ms: entry.end,
         })

@@ -35,7 +35,7 @@ pub(super) fn print_matrix(args: &MatrixArgs, screen: &OutputContext) -> Result<
         .map(|(at, part)| MatrixEntry {
             shard: format!("{}/{}", at + 1, parts.len()),
             sessions: part.sessions.iter().map(name).collect(),
-            usual: known(part).then_some(part.weight),
+            usual_ms: known(part).then_some(part.weight),
         })
         .collect();
     print_stdout(&match args.format {

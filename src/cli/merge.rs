@@ -70,7 +70,7 @@ fn write_merged_run(
         plan.record.notices.push(format!("{name} is in no record"));
     }
     if !plan.missing_sessions.is_empty() {
-        plan.record.exit = plan.record.exit.map(|exit| exit.max(1));
+        plan.record.exit_code = plan.record.exit_code.map(|exit| exit.max(1));
     }
     if !plan.missing_shards.is_empty() {
         plan.record.notices.push(format!("shards without a record: {}", plan.missing_shards.join(", ")));
@@ -108,10 +108,10 @@ fn write_merged_run(
         let mut reporters = reporters::open_reporters(&output, screen.open_streams(None));
         let shown = crate::output::replay_events(&mut lines.as_slice(), &folder, &mut reporters);
         shown.map_err(|source| CliError::Io { context: "cannot show the merged run".to_owned(), source })?;
-        let wall = format_duration(plan.record.wall);
+        let wall = format_duration(plan.record.wall_ms);
         print_stdout(&format!("{} of {wall} merged into {}\n", pluralize(records.len(), "run"), folder.display()));
     }
-    Ok((folder, plan.record.exit.unwrap_or(1)))
+    Ok((folder, plan.record.exit_code.unwrap_or(1)))
 }
 
 /// Says how much is covered and whether that is enough.

@@ -118,7 +118,7 @@ fn newest_finished_run(folder: &RunStore) -> Result<String, CliError> {
 /// Records before this one, newest first.
 fn load_earlier_records(folder: &RunStore, record: &RunRecord, most: usize) -> Vec<RunRecord> {
     let runs = folder.run_ids();
-    let before = runs.iter().rev().filter(|run| **run < record.run);
+    let before = runs.iter().rev().filter(|run| **run < record.run_id);
     before.filter_map(|run| folder.read_record(run).ok()).take(most).collect()
 }
 

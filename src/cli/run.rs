@@ -154,9 +154,9 @@ fn rerun_selection(noxfile: Option<&Path>) -> Result<Vec<OsString>, CliError> {
     let last = folder.newest_records(1).into_iter().next().ok_or_else(none)?;
     let undone = |outcome: Option<crate::record::Outcome>| outcome.is_none_or(crate::record::Outcome::is_failure);
     let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
-    let names: Vec<OsString> = sessions.map(|session| session.facts.name.as_str().into()).collect();
+    let names: Vec<OsString> = sessions.map(|session| session.spec.name.as_str().into()).collect();
     if names.is_empty() {
-        return Err(CliError::InvalidInput(format!("run {} left nothing failed, aborted or cancelled", last.run)));
+        return Err(CliError::InvalidInput(format!("run {} left nothing failed, aborted or cancelled", last.run_id)));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
 }
@@ -315,8 +315,8 @@ fn random_u64() -> u64 {
 fn run_facts(run: &str, manifest: &NoxfileManifest, plan: &RunPlan, source: &RunInputs) -> RunMetadata {
     let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
     RunMetadata {
-        run: run.to_owned(),
-        time: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        run_id: run.to_owned(),
+        started_at: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         root: manifest.root.clone(),
         slots: plan.slots,
         sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),

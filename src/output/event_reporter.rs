@@ -1,39 +1,39 @@
-//! What shows a run to somebody: the one contract of all reporters.
+//! Event reporters: the trait that shows a run to people, CI or programs, and the replay of recorded events.
 
 use std::io;
 use std::path::Path;
 
 use crate::record::RunEvent;
 
-/// Shows a run to people, to CI or to machines. Input is events, and log files for sessions' output.
+/// Shows a run to people, CI or programs. Input is events, and log files for the output of sessions.
 pub trait EventReporter: Send {
-    /// Takes the next event; `folder` is the run's folder, which log paths are relative to.
+    /// Handles the next event; log paths are relative to `run_dir`.
     ///
     /// # Errors
-    /// When what it writes to fails in a way that people should know of; a closed pipe is none.
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()>;
+    /// When writing fails; a closed pipe is no error.
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()>;
 
-    /// Time has passed: `now` is in milliseconds since the run started. Ten times a second is enough for a board.
+    /// Advances the clock: `now` is in milliseconds since the run started. Called about ten times per second.
     ///
     /// # Errors
-    /// As for `event`.
+    /// As for [`Self::on_event`].
     fn on_tick(&mut self, now: u64) -> io::Result<()> {
         let _ = now;
         Ok(())
     }
 
-    /// Somebody asked what runs now (a key press, SIGUSR1).
+    /// Shows the running sessions, on request (a key press, SIGUSR1).
     ///
     /// # Errors
-    /// As for `event`.
+    /// As for [`Self::on_event`].
     fn show_running(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// The run is over, or its events end early: writes what is owed and leaves the terminal as it was.
+    /// Ends the output: the run is over, or its events end early. Writes the summary if it was not written yet.
     ///
     /// # Errors
-    /// As for `event`.
+    /// As for [`Self::on_event`].
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }

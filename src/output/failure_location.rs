@@ -1,42 +1,42 @@
-//! Places in source files that a failed session's log names: for annotations and for lists of `file:line`.
+//! Source locations in the log of a failed session, for annotations and `file:line` lists.
 
 use std::path::{Component, Path, PathBuf};
 
-/// A place, as a log names it.
+/// A source location named in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailureLocation {
-    /// The file, relative to the project's root.
+    /// Path relative to the project's root.
     pub(crate) file: String,
-    /// Its line, from 1.
+    /// Line number, from 1.
     pub(crate) line: usize,
-    /// Its column where the log has one.
+    /// Column, if the log has one.
     pub(crate) column: Option<usize>,
-    /// What is wrong there.
+    /// Error message at the location.
     pub(crate) message: String,
 }
 
-/// Finds places in lines of plain text. `known` says whether a path, as written, is a file of the project and what
-/// it is called from its root.
+/// Finds locations in lines of plain text. `known` maps a path as written to the path relative to the project's
+/// root, or `None` if it is not a file of the project.
 pub(crate) fn find_failure_locations(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<FailureLocation> {
     let mut found: Vec<FailureLocation> = Vec::new();
     for at in 0..lines.len() {
-        let Some(place) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
+        let Some(location) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
             continue;
         };
-        let text = place.message.trim_start_matches(['-', ' ']);
+        let text = location.message.trim_start_matches(['-', ' ']);
         let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
         if !aside
-            && !found
-                .iter()
-                .any(|other| (&other.file, other.line, &other.message) == (&place.file, place.line, &place.message))
+            && !found.iter().any(|other| {
+                (&other.file, other.line, &other.message) == (&location.file, location.line, &location.message)
+            })
         {
-            found.push(place);
+            found.push(location);
         }
     }
     found
 }
 
-/// `path:12: text`, `path:12:5: text`, `path:12:5 - text`, `--> path:12:5` with its text above.
+/// Parses `path:12: text`, `path:12:5: text`, `path:12:5 - text`, or `--> path:12:5` with its text above.
 fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
     let line = lines[at].as_str();
     let trimmed = line.trim_start();
@@ -64,7 +64,7 @@ fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
     None
 }
 
-/// `File "path", line 12, in f`: the innermost frame of the project, with the exception that ends the traceback.
+/// Parses `File "path", line 12, in f`: the innermost frame of the project, with the exception of the traceback.
 fn parse_traceback(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
     let (file, line) = parse_traceback_frame(&lines[at], known)?;
     let mut raised = None;
@@ -97,7 +97,7 @@ fn pytest_error_above(lines: &[String], at: usize) -> Option<&str> {
     block.last().copied().filter(|text| !text.is_empty())
 }
 
-/// The nearest line above that says something: what ruff writes over its arrow.
+/// The nearest line above that is not blank: ruff writes the message above its arrow.
 fn nonblank_line_above(lines: &[String], at: usize) -> &str {
     lines[..at].iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or("failed here")
 }
@@ -107,7 +107,7 @@ fn parse_number(text: &str) -> Option<(usize, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
-/// What a file of the project is called from its root; none for files elsewhere or in environments.
+/// Returns the path of a project file relative to the root, or `None` for other files and files in environments.
 pub(crate) fn project_relative_file(root: &Path, path: &str) -> Option<String> {
     let path = Path::new(path);
     let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };

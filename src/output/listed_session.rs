@@ -4,36 +4,36 @@ use serde::Serialize;
 
 use crate::record::{NeedOrigin, SessionSpec};
 
-/// A session of the noxfile, selected or not.
+/// A session of the noxfile, as listed.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ListedSession {
-    /// As it would be planned.
+    /// The session as it would be planned.
     #[serde(flatten)]
-    pub(crate) facts: SessionSpec,
-    /// Whether the arguments select it.
+    pub(crate) spec: SessionSpec,
+    /// Whether the command line selects it.
     pub(crate) selected: bool,
-    /// nox's tags.
+    /// Tags from the noxfile.
     pub(crate) tags: Vec<String>,
-    /// The interpreter it asks for.
+    /// Requested interpreter.
     pub(crate) python: Option<String>,
 }
 
-/// Where a need comes from, in a few words.
+/// Describes the origin of a need in a few words.
 pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
     match origin {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
-        NeedOrigin::Coverage { data } => format!("coverage {data}"),
-        NeedOrigin::Settings { place } => place.clone(),
+        NeedOrigin::Coverage { data_file: data } => format!("coverage {data}"),
+        NeedOrigin::Settings { location: place } => place.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }
 }
 
-/// Locks, exclusivity and CPUs, as far as they are not as usual.
+/// Describes locks, exclusivity and CPUs that differ from the default.
 pub(crate) fn describe_constraints(facts: &SessionSpec) -> Vec<String> {
     let mut limits: Vec<String> = facts.locks.iter().map(|lock| format!("lock {lock}")).collect();
     if facts.exclusive {
-        limits.push("alone".to_owned());
+        limits.push("exclusive".to_owned());
     }
     if facts.cpus != 1 {
         limits.push(format!("{} cpus", facts.cpus));

@@ -1,4 +1,4 @@
-//! How long a run still takes: the longest remaining path of usual times, and the room that the slots leave.
+//! Estimate of the time left: critical path of usual times, bounded below by slots and locks.
 
 use std::collections::HashMap;
 
@@ -10,53 +10,54 @@ use super::run_state::SessionStatus;
 pub(crate) struct RemainingTime {
     /// Milliseconds.
     pub(crate) ms: u64,
-    /// Whether some session still to come has no usual time, so that it takes at least this long.
+    /// Whether an unfinished session has no usual time, so that this is a lower bound.
     pub(crate) is_lower_bound: bool,
 }
 
-/// How long the run still takes, by what its sessions usually take; none when little is known of them.
+/// Estimates the time left by the sessions' usual times; `None` if too few are known.
 pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     let sessions = state.sessions();
-    let mut own = vec![0_u64; sessions.len()];
+    let mut remaining = vec![0_u64; sessions.len()];
     let (mut known, mut unknown) = (0, 0);
     for (at, view) in sessions.iter().enumerate() {
-        let gone = match &view.status {
+        let elapsed = match &view.status {
             SessionStatus::Done(_) => continue,
             SessionStatus::Running(running) => state.elapsed_ms().saturating_sub(running.started_at),
             SessionStatus::Waiting | SessionStatus::AwaitingRetry { .. } => 0,
         };
-        match view.facts.usual {
+        match view.spec.usual_ms {
             Some(usual) => {
                 known += 1;
-                own[at] = usual.saturating_sub(gone);
+                remaining[at] = usual.saturating_sub(elapsed);
             }
             None => unknown += 1,
         }
     }
-    // Of a run that is mostly unknown a bound says nothing.
+    // A bound for a mostly unknown run is meaningless.
     if known == 0 || unknown > known {
         return None;
     }
-    let bound = critical_path_bound(state, &own).max(slot_bound(state, &own)).max(lock_bound(state, &own));
+    let bound =
+        critical_path_bound(state, &remaining).max(slot_bound(state, &remaining)).max(lock_bound(state, &remaining));
     Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
 }
 
-/// The longest chain of needs. Sessions in a circle, which only a damaged record can hold, count for themselves.
-fn critical_path_bound(state: &RunState, own: &[u64]) -> u64 {
+/// Length of the longest dependency chain. Sessions in a cycle, which only a damaged record has, count exclusive.
+fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
-    let mut needed_by = vec![Vec::new(); sessions.len()];
+    let mut dependents = vec![Vec::new(); sessions.len()];
     let mut open = vec![0_usize; sessions.len()];
     for (at, view) in sessions.iter().enumerate() {
-        for on in view.facts.needs.iter().filter_map(|need| state.session_index(&need.on)) {
-            needed_by[on].push(at);
+        for on in view.spec.needs.iter().filter_map(|need| state.session_index(&need.session)) {
+            dependents[on].push(at);
             open[at] += 1;
         }
     }
-    let mut end = own.to_vec();
+    let mut end = remaining.to_vec();
     let mut ready: Vec<usize> = (0..sessions.len()).filter(|&at| open[at] == 0).collect();
     while let Some(at) = ready.pop() {
-        for &next in &needed_by[at] {
-            end[next] = end[next].max(end[at].saturating_add(own[next]));
+        for &next in &dependents[at] {
+            end[next] = end[next].max(end[at].saturating_add(remaining[next]));
             open[next] -= 1;
             if open[next] == 0 {
                 ready.push(next);
@@ -66,29 +67,29 @@ fn critical_path_bound(state: &RunState, own: &[u64]) -> u64 {
     end.into_iter().max().unwrap_or(0)
 }
 
-/// All work over all slots.
-fn slot_bound(state: &RunState, own: &[u64]) -> u64 {
-    let slots = state.run_facts().map_or(1, |facts| facts.slots).max(1) as u64;
-    let work = state.sessions().iter().zip(own).fold(0_u64, |sum, (view, own)| {
-        sum.saturating_add(own.saturating_mul((view.facts.cpus as u64).clamp(1, slots)))
+/// Total work divided by the slots.
+fn slot_bound(state: &RunState, remaining: &[u64]) -> u64 {
+    let slots = state.run_metadata().map_or(1, |facts| facts.slots).max(1) as u64;
+    let work = state.sessions().iter().zip(remaining).fold(0_u64, |sum, (view, remaining)| {
+        sum.saturating_add(remaining.saturating_mul((view.spec.cpus as u64).clamp(1, slots)))
     });
     work / slots
 }
 
-/// The sessions of a lock one after the other, and so those that want to be alone.
-fn lock_bound(state: &RunState, own: &[u64]) -> u64 {
+/// Total time of the sessions that share a lock, and of exclusive sessions.
+fn lock_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let mut sums: HashMap<&str, u64> = HashMap::new();
-    let mut alone = 0_u64;
-    for (view, own) in state.sessions().iter().zip(own) {
-        for lock in &view.facts.locks {
+    let mut exclusive = 0_u64;
+    for (view, remaining) in state.sessions().iter().zip(remaining) {
+        for lock in &view.spec.locks {
             let sum = sums.entry(lock).or_default();
-            *sum = sum.saturating_add(*own);
+            *sum = sum.saturating_add(*remaining);
         }
-        if view.facts.exclusive {
-            alone = alone.saturating_add(*own);
+        if view.spec.exclusive {
+            exclusive = exclusive.saturating_add(*remaining);
         }
     }
-    sums.into_values().max().unwrap_or(0).max(alone)
+    sums.into_values().max().unwrap_or(0).max(exclusive)
 }
 
 #[cfg(test)]
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_shrinks_as_it_runs() {
+    fn the_critical_path_shrinks_during_the_run() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("a", 10_000, &[]),
             session_facts_with_usual("b", 5_000, &["a"]),
@@ -118,19 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn room_and_locks_bound_it_too() {
+    fn slots_and_locks_are_lower_bounds() {
         let wide: Vec<SessionSpec> = (0..6).map(|n| session_facts_with_usual(&format!("s{n}"), 1_000, &[])).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(wide.clone())), Some((3_000, false)));
         let cpus = wide.iter().cloned().map(|s| SessionSpec { cpus: 99, ..s }).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(cpus)), Some((6_000, false)));
         let locked = wide.iter().cloned().map(|s| SessionSpec { locks: vec!["db".to_owned()], ..s }).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(locked)), Some((6_000, false)));
-        let alone = wide.into_iter().map(|s| SessionSpec { exclusive: true, ..s }).collect();
-        assert_eq!(left(&RunEventBuilder::from_sessions(alone)), Some((6_000, false)));
+        let exclusive = wide.into_iter().map(|s| SessionSpec { exclusive: true, ..s }).collect();
+        assert_eq!(left(&RunEventBuilder::from_sessions(exclusive)), Some((6_000, false)));
     }
 
     #[test]
-    fn what_is_unknown_is_said() {
+    fn unknown_usual_times_make_a_lower_bound() {
         assert_eq!(left(&RunEventBuilder::new(&["a", "b"])), None);
         assert_eq!(
             left(&RunEventBuilder::from_sessions(vec![session_facts_with_usual("a", 100, &[]), session_facts("b")])),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_or_a_stranger_in_a_damaged_record_ends() {
+    fn cycles_and_unknown_sessions_are_tolerated() {
         let story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("a", 100, &["b"]),
             session_facts_with_usual("b", 100, &["a"]),

@@ -6,27 +6,27 @@ use std::path::Path;
 use super::EventReporter;
 use crate::record::{EventKind, RunEvent};
 
-/// How a replay went.
+/// Result of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplaySummary {
-    /// Events shown.
+    /// Number of events shown.
     pub event_count: usize,
-    /// The exit code of the run; none where its record ends before it did.
+    /// Exit code of the run; `None` if the events end before the run does.
     pub exit_code: Option<u8>,
-    /// The first line that is no event: the record is shown up to there.
+    /// Number of the first line that is not an event; lines before it were shown.
     pub damaged_line: Option<usize>,
 }
 
-/// Feeds recorded events to reporters; `folder` is the folder of the run, where its logs are.
+/// Sends recorded events to reporters; `run_dir` is the run directory, which contains the logs.
 ///
 /// # Errors
 /// When the events cannot be read, or a reporter cannot write.
 pub fn replay_events(
     events: &mut dyn BufRead,
-    folder: &Path,
+    run_dir: &Path,
     reporters: &mut [Box<dyn EventReporter>],
 ) -> io::Result<ReplaySummary> {
-    let mut replayed = ReplaySummary::default();
+    let mut summary = ReplaySummary::default();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -34,22 +34,22 @@ pub fn replay_events(
             break;
         }
         let Ok(event) = serde_json::from_slice::<RunEvent>(&line) else {
-            // What a run that was killed wrote last may be half a line.
-            replayed.damaged_line = Some(number);
+            // A killed run may leave an incomplete last line.
+            summary.damaged_line = Some(number);
             break;
         };
         for reporter in reporters.iter_mut() {
-            reporter.on_event(&event, folder)?;
+            reporter.on_event(&event, run_dir)?;
         }
-        replayed.event_count += 1;
-        if let EventKind::RunFinished { exit } = event.fact {
-            replayed.exit_code = Some(exit);
+        summary.event_count += 1;
+        if let EventKind::RunFinished { exit_code: exit } = event.kind {
+            summary.exit_code = Some(exit);
         }
     }
     for reporter in reporters.iter_mut() {
         reporter.finish()?;
     }
-    Ok(replayed)
+    Ok(summary)
 }
 
 #[cfg(test)]

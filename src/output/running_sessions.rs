@@ -1,4 +1,4 @@
-//! What runs right now, for somebody who asks: sessions, for how long, and what they last said.
+//! Status of running sessions on request (a key press, SIGUSR1): elapsed time and last output lines.
 
 use std::path::Path;
 
@@ -6,16 +6,16 @@ use super::theme::TextStyle;
 use super::{OutputTheme, RunState, log_reader};
 use crate::text::{format_whole_seconds, sanitize_line};
 
-/// Lines of output shown of each running session.
+/// Log lines shown per running session.
 const LOG_TAIL_LINES: usize = 4;
 
-/// What runs now, with the last lines of each, as text to print.
-pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
+/// Renders the running sessions with the last lines of each.
+pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, theme: OutputTheme) -> String {
     let running = state.running_sessions();
     let counts = state.status_counts();
     let mut text = format!(
         "{} after {}: {} running, {} done, {} failed, {} waiting",
-        paint.pick_glyph("▸", ">"),
+        theme.pick_glyph("▸", ">"),
         format_whole_seconds(state.elapsed_ms()),
         running.len(),
         counts.done,
@@ -23,12 +23,12 @@ pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, paint: Ou
         counts.waiting,
     );
     for (facts, run) in running {
-        let usual = facts.usual.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
-        let for_ = format_whole_seconds(state.elapsed_ms().saturating_sub(run.started_at));
-        text.push_str(&format!("\n  {} {for_}{usual}", paint.style_text(TextStyle::Bold, facts.name.as_str())));
-        let said = log_reader::read_log_tail(&folder.join(&run.log_path), u64::MAX, LOG_TAIL_LINES).unwrap_or_default();
-        for line in said.lines {
-            text.push_str(&format!("\n    {}", sanitize_line(&line, paint.color)));
+        let usual = facts.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+        let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(run.started_at));
+        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, facts.name.as_str())));
+        let tail = log_reader::read_log_tail(&folder.join(&run.log_path), u64::MAX, LOG_TAIL_LINES).unwrap_or_default();
+        for line in tail.lines {
+            text.push_str(&format!("\n    {}", sanitize_line(&line, theme.color)));
         }
     }
     text
@@ -40,7 +40,7 @@ mod tests {
     use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
 
     #[test]
-    fn each_running_session_with_its_last_lines() {
+    fn running_sessions_are_shown_with_their_last_lines() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("tests", 40_000, &[]),
             session_facts("docs"),

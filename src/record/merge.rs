@@ -47,15 +47,15 @@ impl MergePlan {
     pub(crate) fn from_records(records: &[RunRecord], run: &str) -> Option<Self> {
         let starts: Vec<Option<i64>> = records
             .iter()
-            .map(|record| record.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+            .map(|record| record.started_at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
             .collect();
         let first = (0..records.len()).min_by_key(|&at| (starts[at].is_none(), starts[at], at))?;
         let origin = starts[first].unwrap_or(0);
         let mut record = RunRecord {
-            run: run.to_owned(),
-            exit: Some(0),
-            interrupted: None,
-            wall: 0,
+            run_id: run.to_owned(),
+            exit_code: Some(0),
+            interrupt_cause: None,
+            wall_ms: 0,
             slots: 0,
             notices: Vec::new(),
             sessions: Vec::new(),
@@ -69,9 +69,9 @@ impl MergePlan {
             let late = starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
             let shift = RecordOffset { time_ms: late, slot_offset: record.slots };
             record.slots += part.slots;
-            record.wall = record.wall.max(late.saturating_add(part.wall));
-            record.interrupted = record.interrupted.or_else(|| part.interrupted.clone());
-            record.exit = Some(worse_exit_code(record.exit.unwrap_or(0), part.exit.unwrap_or(1)));
+            record.wall_ms = record.wall_ms.max(late.saturating_add(part.wall_ms));
+            record.interrupt_cause = record.interrupt_cause.or_else(|| part.interrupt_cause.clone());
+            record.exit_code = Some(worse_exit_code(record.exit_code.unwrap_or(0), part.exit_code.unwrap_or(1)));
             notices.extend(part.notices.iter().cloned());
             if part.commit != record.commit {
                 let name = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
@@ -83,7 +83,7 @@ impl MergePlan {
             }
             for versions in &part.versions {
                 if !record.versions.contains(versions) {
-                    notices.push(format!("run {} was made with {} {}", part.run, versions.0, versions.1));
+                    notices.push(format!("run {} was made with {} {}", part.run_id, versions.0, versions.1));
                 }
             }
             for session in &part.sessions {
@@ -132,10 +132,10 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
         Some(Outcome::Replayed) => 1,
         Some(_) => 0,
     };
-    match sessions.iter_mut().find(|known| known.facts.name == session.facts.name) {
+    match sessions.iter_mut().find(|known| known.spec.name == session.spec.name) {
         None => sessions.push(session),
         Some(known) => {
-            notices.push(format!("{} is in several records: the worst result counts", session.facts.name));
+            notices.push(format!("{} is in several records: the worst result counts", session.spec.name));
             if rank(&session) > rank(known) {
                 *known = session;
             }
@@ -156,7 +156,7 @@ fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>,
             }
         }
         for name in &shard.sessions {
-            let there = merged.sessions.iter().any(|session| session.facts.name == *name);
+            let there = merged.sessions.iter().any(|session| session.spec.name == *name);
             if !there && !missing.contains(name) {
                 missing.push(name.clone());
             }
@@ -170,7 +170,7 @@ fn sort_sessions(merged: &mut RunRecord, records: &[RunRecord]) {
     let Some(shard) = records.iter().find_map(|record| record.shard.as_ref()) else { return };
     let places: BTreeMap<&str, usize> =
         shard.sessions.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-    merged.sessions.sort_by_key(|session| places.get(session.facts.name.as_str()).copied().unwrap_or(usize::MAX));
+    merged.sessions.sort_by_key(|session| places.get(session.spec.name.as_str()).copied().unwrap_or(usize::MAX));
 }
 
 /// Stems of log files that are taken in the merged run.

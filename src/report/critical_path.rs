@@ -100,7 +100,7 @@ struct ExecutedSession<'a> {
 
 impl ExecutedSession<'_> {
     fn session_name(&self) -> &str {
-        self.session.facts.name.as_str()
+        self.session.spec.name.as_str()
     }
 }
 
@@ -159,9 +159,9 @@ fn blocking_reason(
     other: &ExecutedSession<'_>,
     number: usize,
 ) -> Option<(usize, u8, WaitReason)> {
-    let (own, theirs) = (&this.session.facts, &other.session.facts);
+    let (own, theirs) = (&this.session.spec, &other.session.spec);
     let on = other.session_name().to_owned();
-    if own.needs.iter().any(|need| need.on == theirs.name) {
+    if own.needs.iter().any(|need| need.session == theirs.name) {
         return Some((number, 0, WaitReason::Need { on }));
     }
     if let Some(lock) = own.locks.iter().find(|lock| theirs.locks.contains(lock)) {
@@ -176,11 +176,11 @@ fn blocking_reason(
 /// What no order of these sessions can beat, each taking the time it took.
 pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let ran = executed_sessions(record);
-    let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.facts.exclusive).collect();
+    let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.spec.exclusive).collect();
     let wall = |ran: &ExecutedSession<'_>| ran.end - ran.start;
     let mut locks: BTreeMap<&str, u64> = BTreeMap::new();
     for one in &shared {
-        for lock in &one.session.facts.locks {
+        for lock in &one.session.spec.locks {
             *locks.entry(lock).or_default() += wall(one);
         }
     }
@@ -188,13 +188,13 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let cpu: Option<u64> = ran
         .iter()
         .flat_map(|ran| ran.session.result.iter().flat_map(|result| &result.attempts))
-        .map(|attempt| attempt.cpu)
+        .map(|attempt| attempt.cpu_ms)
         .sum();
     LowerBounds {
         needs: longest_need_chain(&shared),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
-        alone: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
+        alone: ran.iter().filter(|ran| ran.session.spec.exclusive).map(wall).sum(),
     }
 }
 
@@ -205,8 +205,8 @@ fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
     order.sort_by_key(|ran| (ran.start, ran.end));
     let mut until: HashMap<&str, u64> = HashMap::new();
     for one in order {
-        let needs = one.session.facts.needs.iter();
-        let before = needs.filter_map(|need| until.get(need.on.as_str())).max().copied().unwrap_or(0);
+        let needs = one.session.spec.needs.iter();
+        let before = needs.filter_map(|need| until.get(need.session.as_str())).max().copied().unwrap_or(0);
         until.insert(one.session_name(), before + one.end - one.start);
     }
     until.into_values().max().unwrap_or(0)

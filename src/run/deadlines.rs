@@ -76,7 +76,12 @@ impl Dispatcher<'_> {
         if bytes > running.reported_bytes {
             let session = self.context.plan.sessions[place].facts.name.clone();
             let from = std::mem::replace(&mut running.reported_bytes, bytes);
-            self.emit_event(EventKind::OutputGrew { session, attempt: running.number, from, to: bytes });
+            self.emit_event(EventKind::OutputGrew {
+                session,
+                attempt: running.number,
+                from_offset: from,
+                to_offset: bytes,
+            });
         }
     }
 

@@ -49,11 +49,11 @@ impl std::fmt::Display for CycleStep {
         let why = match &self.need.origin {
             NeedOrigin::Requires => "requires in the noxfile".to_owned(),
             NeedOrigin::Notify => "notify".to_owned(),
-            NeedOrigin::Coverage { data } => format!("coverage data {data}"),
-            NeedOrigin::Settings { place } => format!("after at {place}"),
+            NeedOrigin::Coverage { data_file: data } => format!("coverage data {data}"),
+            NeedOrigin::Settings { location: place } => format!("after at {place}"),
             NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
-        write!(f, "{} waits for {} ({why})", self.session, self.need.on)
+        write!(f, "{} waits for {} ({why})", self.session, self.need.session)
     }
 }
 
@@ -90,7 +90,7 @@ impl SessionGraph {
         self.nodes[node]
             .needs
             .iter()
-            .map(|(on, origin)| SessionNeed { on: name(*on), origin: origin.clone() })
+            .map(|(on, origin)| SessionNeed { session: name(*on), origin: origin.clone() })
             .collect()
     }
 
@@ -106,7 +106,7 @@ impl SessionGraph {
             for after in self.nodes[at].options.after.clone() {
                 for (on, other) in sessions.iter().enumerate() {
                     if on != at && pattern_matches(&after.pattern, &other.base, &other.signatures) {
-                        self.add_need(at, on, NeedOrigin::Settings { place: after.location.clone() });
+                        self.add_need(at, on, NeedOrigin::Settings { location: after.location.clone() });
                     }
                 }
             }
@@ -123,7 +123,7 @@ impl SessionGraph {
             for writer in 0..self.nodes.len() {
                 let Some(data) = &sessions[writer].coverage.writes else { continue };
                 if writer != reader && !waits_for_reader[writer] {
-                    self.add_need(reader, writer, NeedOrigin::Coverage { data: data.display().to_string() });
+                    self.add_need(reader, writer, NeedOrigin::Coverage { data_file: data.display().to_string() });
                 }
             }
         }
@@ -242,7 +242,7 @@ impl SessionGraph {
         path.drain(..path.iter().position(|seen| *seen == at).unwrap_or(0));
         let step = |at: &usize| {
             let (on, origin) = self.first_open_need(*at, &left)?;
-            let need = SessionNeed { on: sessions[*on].name.clone(), origin: origin.clone() };
+            let need = SessionNeed { session: sessions[*on].name.clone(), origin: origin.clone() };
             Some(CycleStep { session: sessions[*at].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))

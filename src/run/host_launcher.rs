@@ -111,7 +111,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
         install: finished.install.map(|done| InstallStats {
-            ms: done.ms,
+            wall_ms: done.ms,
             commands: done.commands,
             skipped: done.skipped,
         }),

@@ -80,9 +80,9 @@ impl Dispatcher<'_> {
     /// Says how far a restore that takes its time has come.
     pub(super) fn report_restore_progress(&mut self) {
         let Some((id, done)) = self.context.provision_queue.and_then(ProvisionQueue::restore_progress) else { return };
-        if let Some(place) = self.session_index(id).filter(|_| done.ms >= MIN_REPORTED_RESTORE_MS) {
+        if let Some(place) = self.session_index(id).filter(|_| done.elapsed_ms >= MIN_REPORTED_RESTORE_MS) {
             let session = self.context.plan.sessions[place].facts.name.clone();
-            self.emit_event(EventKind::SessionRestoring { session, done });
+            self.emit_event(EventKind::SessionRestoring { session, progress: done });
         }
     }
 

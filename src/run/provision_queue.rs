@@ -189,10 +189,10 @@ impl ProgressCounter {
             packages: done.entries,
             files: done.files,
             bytes: done.bytes,
-            all_packages: total.entries,
-            all_files: total.files,
-            all_bytes: total.bytes,
-            ms,
+            total_packages: total.entries,
+            total_files: total.files,
+            total_bytes: total.bytes,
+            elapsed_ms: ms,
         };
         Some((*of, portion))
     }

@@ -117,7 +117,7 @@ mod tests {
             std::thread::yield_now();
         }
         let (of, portion) = errands.restore_progress().unwrap();
-        assert_eq!((of, portion.packages, portion.all_bytes), (SessionId(0), 1, 8));
+        assert_eq!((of, portion.packages, portion.total_bytes), (SessionId(0), 1, 8));
         for id in 1..4 {
             errands.enqueue_session(SessionId(id));
         }

@@ -43,7 +43,7 @@ impl Dispatcher<'_> {
     ) {
         let session = self.context.plan.sessions[place].facts.name.clone();
         self.emit_event(EventKind::Notice { text: format!("{session} failed and {raced}; it is run again alone") });
-        self.emit_event(EventKind::SessionRetried { session, attempt, delay: 0 });
+        self.emit_event(EventKind::SessionRetried { session, attempt, delay_ms: 0 });
         self.races.descriptions.insert(place, raced);
         self.races.pending_exclusive.push_back((place, slots));
     }

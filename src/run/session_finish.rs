@@ -72,7 +72,7 @@ impl Dispatcher<'_> {
         self.report_log_growth(place, &mut running, bytes);
         if let Some(install) = finish.install {
             let sum = self.installs.entry(place).or_default();
-            sum.ms += install.ms;
+            sum.wall_ms += install.wall_ms;
             sum.commands += install.commands;
             sum.skipped += install.skipped;
         }
@@ -88,7 +88,7 @@ impl Dispatcher<'_> {
             (Some(wait), None) => {
                 let delay = to_millis(wait);
                 self.pending_retries.insert(place, (self.clock.now().saturating_add(delay), running.slots));
-                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay });
+                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: delay });
             }
             (None, None) => self.clean_up_session(place, attempt),
         }

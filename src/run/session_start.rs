@@ -29,7 +29,7 @@ fn can_lower_priority(session: &PlannedSession) -> bool {
         let could_take = Duration::from_millis(usual.saturating_mul(4));
         usual >= MIN_DURATION_FOR_NICE_MS && session.timeout.is_none_or(|most| most >= could_take)
     };
-    session.idle_timeout.is_none() && session.facts.usual.is_some_and(is_long)
+    session.idle_timeout.is_none() && session.facts.usual_ms.is_some_and(is_long)
 }
 
 impl Dispatcher<'_> {
@@ -188,7 +188,7 @@ impl Dispatcher<'_> {
             self.enqueue_provisioning(place);
             let by = self.context.manifest.sessions[by.0].name.clone();
             let session = self.context.plan.sessions[place].facts.clone();
-            self.emit_event(EventKind::SessionAdded { session, by });
+            self.emit_event(EventKind::SessionAdded { session, notified_by: by });
         }
     }
 
@@ -197,7 +197,7 @@ impl Dispatcher<'_> {
         for need in self.scheduler.postpone_session(place) {
             let on = self.context.plan.sessions[need].facts.name.clone();
             let session = &mut self.context.plan.sessions[place];
-            session.facts.needs.push(SessionNeed { on, origin: NeedOrigin::Notify });
+            session.facts.needs.push(SessionNeed { session: on, origin: NeedOrigin::Notify });
             session.task.needs.push((need, false));
         }
     }

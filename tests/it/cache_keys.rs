@@ -159,7 +159,7 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
     };
     let used = |name: &str| {
         let record = record(&project);
-        let session = record.sessions.into_iter().find(|session| session.facts.name.as_str() == name).unwrap();
+        let session = record.sessions.into_iter().find(|session| session.spec.name.as_str() == name).unwrap();
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
@@ -169,23 +169,26 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
     };
     run(&["--locked"]);
     assert!(used("lint").hits == 0 && used("lint").misses > 5, "{:?}", used("lint"));
-    assert!(used("complexity").reason.contains("never installed here"), "{:?}", used("complexity"));
+    assert!(used("complexity").miss_reason.contains("never installed here"), "{:?}", used("complexity"));
     // The same checkout elsewhere, so to say: neither uv's cache nor environments.
     clean();
     let text = run(&["--locked"]);
     assert!(text.contains("cache: ") && text.contains("restored"), "{text}");
     let lint = used("lint");
-    assert!(lint.misses == 0 && lint.hits > 5 && lint.bytes > 1_000_000 && lint.reason.is_empty(), "{lint:?}");
+    assert!(
+        lint.misses == 0 && lint.hits > 5 && lint.restored_bytes > 1_000_000 && lint.miss_reason.is_empty(),
+        "{lint:?}"
+    );
     let version = must(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
     // Without the lock what was held last time is restored; the state is another one, and so it is said.
     clean();
     let before = run(&[]);
-    assert!(used("lint").reason.starts_with("changed: mode locked"), "{:?}", used("lint"));
+    assert!(used("lint").miss_reason.starts_with("changed: mode locked"), "{:?}", used("lint"));
     clean();
     let text = run(&[]);
     let lint = used("lint");
-    assert!(lint.misses == 0 && lint.hits > 5 && lint.reason.is_empty(), "{lint:?}\n{before}\n{text}");
+    assert!(lint.misses == 0 && lint.hits > 5 && lint.miss_reason.is_empty(), "{lint:?}\n{before}\n{text}");
     // Off is off.
     let ran = end(noxide(&project, &["run", "-s", "complexity", "--cache", "off"]));
     assert!(ran.code == 0 && record(&project).sessions[0].result.as_ref().unwrap().cache.is_none());

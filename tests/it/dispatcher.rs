@@ -55,7 +55,7 @@ struct Keeper<'a> {
 impl EventSubscriber for Keeper<'_> {
     fn on_event(&mut self, event: &RunEvent) {
         self.events.borrow_mut().push(event.clone());
-        (self.act)(&event.fact, &self.sender);
+        (self.act)(&event.kind, &self.sender);
     }
 
     fn on_tick(&mut self, _: u64) {}
@@ -74,7 +74,7 @@ struct Ran {
 
 impl Ran {
     fn session(&self, name: &str) -> SessionResult {
-        let found = self.record.sessions.iter().find(|s| s.facts.name.as_str() == name);
+        let found = self.record.sessions.iter().find(|s| s.spec.name.as_str() == name);
         found.and_then(|s| s.result.clone()).unwrap_or_else(|| panic!("{name}: {:?}", self.record))
     }
 
@@ -103,8 +103,8 @@ fn run_after<'a>(
 ) -> Ran {
     let plan = RunPlan::new(manifest, options, history, RunCapacity { slots: 4, memory: 0 }).unwrap();
     let facts = RunMetadata {
-        run: "1".to_owned(),
-        time: "2026-11-23T05:00:00+00:00".to_owned(),
+        run_id: "1".to_owned(),
+        started_at: "2026-11-23T05:00:00+00:00".to_owned(),
         root: folder.to_path_buf(),
         slots: 4,
         sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
@@ -220,7 +220,7 @@ fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
     let notice = "the process that holds nox and the noxfile died (signal: 11 (SIGSEGV)): nothing more can be started";
     assert_eq!(ran.record.notices, ["a notice", notice]);
-    assert_eq!(ran.record.interrupted.as_deref(), Some("host"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("host"));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_signal_that_came_first_lets_nothing_start() {
     };
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, act);
     assert_eq!((ran.exit, ran.outcome("one"), ran.told), (129, Outcome::Aborted, 1));
-    assert_eq!(ran.record.interrupted.as_deref(), Some("SIGHUP"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("SIGHUP"));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Drop for Forge {
 /// Name, seconds, passed.
 fn jobs(import: &ImportedRuns) -> Vec<(String, Option<u64>, bool)> {
     let all = import.runs.iter().flat_map(|run| &run.jobs);
-    all.map(|job| (job.name.clone(), job.wall.map(|ms| ms / 1_000), job.passed)).collect()
+    all.map(|job| (job.name.clone(), job.wall_ms.map(|ms| ms / 1_000), job.passed)).collect()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
         assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
         let kept = imported(&project);
         assert!(kept.runs.iter().all(|run| run.source == source), "{kept:?}");
-        assert_eq!(kept.runs.iter().map(|run| run.wall).collect::<Vec<_>>(), walls, "{file}");
+        assert_eq!(kept.runs.iter().map(|run| run.wall_ms).collect::<Vec<_>>(), walls, "{file}");
         assert_eq!(kept.runs[0].commit.as_deref().map(str::len), Some(40));
     }
     for file in ["github-jobs.json", "gitea-jobs.json", "forgejo-tasks.json", "forgejo-jobs.json"] {
@@ -190,12 +190,12 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
         "started_at": "2026-11-01T10:00:00Z", "completed_at": "0001-01-01T00:00:00Z"}]});
     let import = parse_import("answer", odd.to_string().as_bytes()).unwrap();
     let job = &import.runs[0].jobs[0];
-    assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall.is_none());
+    assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall_ms.is_none());
     assert_eq!(parse_import("a", b"[]").unwrap().runs, []);
     assert_eq!(parse_import("a", b"{\"jobs\": null}").unwrap().runs, []);
     let single = json!({"id": 7, "name": "lint", "status": "success", "run_id": 1,
         "started": "2026-11-01T10:00:00Z", "stopped": "2026-11-01T10:00:05Z"});
-    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall, Some(5_000));
+    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall_ms, Some(5_000));
 }
 
 #[test]

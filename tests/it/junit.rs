@@ -148,7 +148,7 @@ fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
 
 #[test]
 fn a_session_that_a_killed_noxide_left_is_unfinished() {
-    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1");
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2");
     let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();
     record.sessions[0].result = None;

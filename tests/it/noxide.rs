@@ -45,13 +45,13 @@ impl Ran {
     pub(crate) fn outcomes(&self) -> Vec<(String, Option<Outcome>)> {
         let sessions = self.record.iter().flat_map(|record| &record.sessions);
         let outcome = |session: &noxide::record::RecordedSession| session.result.as_ref().map(|result| result.outcome);
-        sessions.map(|session| (session.facts.name.to_string(), outcome(session))).collect()
+        sessions.map(|session| (session.spec.name.to_string(), outcome(session))).collect()
     }
 
     /// When a session started and ended, in milliseconds of the run.
     pub(crate) fn times(&self, name: &str) -> (u64, u64) {
         let sessions = self.record.iter().flat_map(|record| &record.sessions);
-        let found = sessions.filter(|session| session.facts.name.as_str() == name).find_map(|s| s.result.as_ref());
+        let found = sessions.filter(|session| session.spec.name.as_str() == name).find_map(|s| s.result.as_ref());
         let result = found.unwrap_or_else(|| panic!("no result of {name}: {self:?}"));
         (result.attempts[0].start, result.attempts[result.attempts.len() - 1].end)
     }

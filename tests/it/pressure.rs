@@ -37,7 +37,7 @@ struct Watches(Sender<RunMessage>, Vec<RunEvent>);
 impl EventSubscriber for Watches {
     fn on_event(&mut self, event: &RunEvent) {
         self.1.push(event.clone());
-        if matches!(&event.fact, EventKind::Notice { text } if text.starts_with("memory is short (1 MiB left)")) {
+        if matches!(&event.kind, EventKind::Notice { text } if text.starts_with("memory is short (1 MiB left)")) {
             self.0.send(passed(SessionId(1))).unwrap();
         }
     }
@@ -59,8 +59,8 @@ fn nothing_more_starts_while_memory_is_short() {
     let (mut launcher, mut watches) = (Instant(sender.clone()), Watches(sender.clone(), Vec::new()));
     let given = RunContext {
         facts: RunMetadata {
-            run: "1".to_owned(),
-            time: String::new(),
+            run_id: "1".to_owned(),
+            started_at: String::new(),
             root: folder.path().to_path_buf(),
             slots: 2,
             sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
@@ -84,7 +84,7 @@ fn nothing_more_starts_while_memory_is_short() {
     let dispatcher = Dispatcher::new(given, &mut launcher, &mut watches, (sender, messages));
     assert_eq!(dispatcher.with_memory_source(|| Some(1 << 20)).run(), 0);
     drop(recorder);
-    let place = |wanted: &dyn Fn(&EventKind) -> bool| watches.1.iter().position(|event| wanted(&event.fact)).unwrap();
+    let place = |wanted: &dyn Fn(&EventKind) -> bool| watches.1.iter().position(|event| wanted(&event.kind)).unwrap();
     let ended = |name: &str| place(&|fact| matches!(fact, EventKind::SessionFinished(r) if r.session.as_str() == name));
     let started = |name: &str| {
         place(&|fact| matches!(fact, EventKind::SessionStarted { session, .. } if session.as_str() == name))

@@ -78,7 +78,7 @@ impl EventSubscriber for Keeper {
     fn on_event(&mut self, event: &RunEvent) {
         self.events.push(event.clone());
         // Once all that can start has started.
-        if matches!(&event.fact, EventKind::SessionFinished(_))
+        if matches!(&event.kind, EventKind::SessionFinished(_))
             && let Some(sender) = self.interrupts.take()
         {
             sender.send(RunMessage::Signal(SignalEvent::Terminate(2))).unwrap();
@@ -99,7 +99,7 @@ struct Ran {
 
 impl Ran {
     fn place(&self, wanted: &dyn Fn(&EventKind) -> bool) -> usize {
-        self.events.iter().position(|event| wanted(&event.fact)).unwrap_or_else(|| panic!("{:#?}", self.events))
+        self.events.iter().position(|event| wanted(&event.kind)).unwrap_or_else(|| panic!("{:#?}", self.events))
     }
 
     fn restored(&self, name: &str) -> usize {
@@ -151,8 +151,8 @@ fn run(manifest: &NoxfileManifest, waits: Option<usize>, notifies: Option<usize>
 
 fn facts(root: &Path, plan: &RunPlan) -> RunMetadata {
     RunMetadata {
-        run: "1".to_owned(),
-        time: String::new(),
+        run_id: "1".to_owned(),
+        started_at: String::new(),
         root: root.to_path_buf(),
         slots: 4,
         sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
@@ -177,7 +177,7 @@ fn a_session_starts_while_another_is_provided_for_and_none_before_it_is() {
     assert_eq!((ran.env(0), ran.env(1), ran.env(2).len()), (vec!["0"], vec!["1"], 0));
     let record = RunRecord::from_events(&ran.events, Machine::detect()).unwrap();
     let cache = |name: &str| {
-        let found = record.sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
+        let found = record.sessions.iter().find(|session| session.spec.name.as_str() == name).unwrap();
         found.result.as_ref().unwrap().cache.as_ref().map(|cache| cache.hits)
     };
     assert_eq!((cache("first"), cache("second"), cache("plain")), (Some(3), Some(3), None));

@@ -53,13 +53,13 @@ pub(crate) fn record(project: &Project) -> RunRecord {
 
 /// The folder of the newest run.
 pub(crate) fn folder(project: &Project) -> std::path::PathBuf {
-    project.root().join(".noxide/runs").join(record(project).run)
+    project.root().join(".noxide/runs").join(record(project).run_id)
 }
 
 /// Sessions of the newest run with their outcomes, in order.
 pub(crate) fn outcomes(project: &Project) -> Vec<(String, Option<Outcome>)> {
     let outcome = |s: &noxide::record::RecordedSession| s.result.as_ref().map(|result| result.outcome);
-    record(project).sessions.iter().map(|s| (s.facts.name.to_string(), outcome(s))).collect()
+    record(project).sessions.iter().map(|s| (s.spec.name.to_string(), outcome(s))).collect()
 }
 
 /// The log of a session in the newest run.

@@ -44,11 +44,11 @@ fn sessions_run_side_by_side_and_in_order_where_they_must() {
     );
     assert!(ran.times("last").0 >= ran.times("left").1.max(ran.times("right").1));
     let record = ran.record.unwrap();
-    assert_eq!((record.slots, record.exit), (2, Some(0)));
-    assert_eq!(record.sessions[2].facts.needs[0].origin, NeedOrigin::Requires);
+    assert_eq!((record.slots, record.exit_code), (2, Some(0)));
+    assert_eq!(record.sessions[2].spec.needs[0].origin, NeedOrigin::Requires);
     let attempt = &record.sessions[0].result.as_ref().unwrap().attempts[0];
-    assert!(attempt.cpu.is_some() && attempt.peak_memory.is_some_and(|bytes| bytes > 1 << 20));
-    let log = project.read(&format!(".noxide/runs/{}/logs/last.log", record.run));
+    assert!(attempt.cpu_ms.is_some() && attempt.peak_memory.is_some_and(|bytes| bytes > 1 << 20));
+    let log = project.read(&format!(".noxide/runs/{}/logs/last.log", record.run_id));
     assert!(log.contains("nox > last") && log.contains("Session last was successful"), "{log}");
 }
 
@@ -100,7 +100,7 @@ def late(session):
     assert_eq!(ran.exit, Some(0), "{}{}", ran.out, ran.err);
     assert_eq!(ran.outcomes().len(), 3);
     assert!(ran.times("late").0 >= ran.times("second").1);
-    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record.as_ref().unwrap().run));
+    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record.as_ref().unwrap().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
     // Selected by hand, and first in the file's order, it still comes after those that notify it.
     let ran = noxide(&project, &["run", "-j2", "-s", "late", "first", "second"]);
@@ -125,7 +125,7 @@ fn settings_order_lock_and_isolate() {
     assert!(apart(0, 1), "one lock: {times:?}");
     assert!([0, 1, 3].into_iter().all(|other| apart(2, other)), "exclusive: {times:?}");
     assert!(times[3].0 >= times[0].1, "after: {times:?}");
-    let run = ran.record.unwrap().run;
+    let run = ran.record.unwrap().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/a.log")).contains("for a"));
     let graph = noxide(&project, &["graph"]).out;
     assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("alone"), "{graph}");
@@ -152,7 +152,7 @@ def extra(session):
         ran.outcomes().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     assert_eq!(names(&["run", "-s", "lint", "tests", "--", "-x"]), ["lint", "tests(n=1)", "tests(n=2)"]);
-    let run = noxide(&project, &["run", "-s", "lint", "--", "-x", "a b"]).record.unwrap().run;
+    let run = noxide(&project, &["run", "-s", "lint", "--", "-x", "a b"]).record.unwrap().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/lint.log")).contains("posargs ['-x', 'a b']"));
     assert_eq!(names(&["run", "-t", "quick"]), ["lint"]);
     assert_eq!(names(&["run", "-k", "tests and not lint"]), ["tests(n=1)", "tests(n=2)"]);
@@ -206,7 +206,7 @@ fn programs_get_documents_and_events() {
     let replayed = noxide(&project, &["replay", "last"]);
     assert_eq!(replayed.exit, Some(1));
     assert!(replayed.out.contains("2 sessions: 1 passed, 1 failed"), "{}", replayed.out);
-    let prefix = &ran.record.unwrap().run[..4];
+    let prefix = &ran.record.unwrap().run_id[..4];
     assert_eq!(noxide(&project, &["replay", prefix]).exit, Some(1));
     assert_eq!(noxide(&project, &["replay", "nope"]).exit, Some(2));
 }
@@ -286,7 +286,7 @@ fn history_lends_durations_and_starts_the_longest_first() {
     let ran = noxide(&project, &["run", "-j2"]);
     assert!(ran.times("long").0 <= ran.times("short2").0, "{:?}", ran.record);
     assert!(noxide(&project, &["graph"]).out.contains("longest chain: long"));
-    let usual = ran.record.unwrap().sessions[3].facts.usual;
+    let usual = ran.record.unwrap().sessions[3].spec.usual_ms;
     assert!(usual.is_some_and(|usual| usual >= 600), "{usual:?}");
 }
 
@@ -306,7 +306,7 @@ fn certificates_and_the_rest_of_the_environment_reach_sessions() {
     let project = project(&sh("env", "echo $SSL_CERT_FILE $MY_OWN"));
     let output =
         command(project.root(), &["run"]).env("SSL_CERT_FILE", "/certs.pem").env("MY_OWN", "kept").output().unwrap();
-    let run = Ran::new(&output, project.root()).record.unwrap().run;
+    let run = Ran::new(&output, project.root()).record.unwrap().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/env.log")).contains("/certs.pem kept"));
 }
 
@@ -315,7 +315,7 @@ fn secrets_reach_no_log_and_no_screen() {
     let project = project(&sh("leak", "echo token is $DEPLOY_TOKEN; exit 1"));
     let output = command(project.root(), &["run"]).env("DEPLOY_TOKEN", "hunter2-hunter2").output().unwrap();
     let ran = Ran::new(&output, project.root());
-    let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record.unwrap().run));
+    let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record.unwrap().run_id));
     assert!(log.contains("token is ***") && ran.out.contains("token is ***"), "{log}");
     assert!(![&log, &ran.out, &ran.err].into_iter().any(|text| text.contains("hunter2")));
 }

@@ -142,7 +142,7 @@ impl Over {
     /// A session as recorded.
     pub(crate) fn session(&self, name: &str) -> SessionResult {
         let record = self.record();
-        let session = |s: &RecordedSession| s.facts.name.as_str() == name;
+        let session = |s: &RecordedSession| s.spec.name.as_str() == name;
         let found = record.sessions.into_iter().find(session).unwrap_or_else(|| panic!("no {name}: {}", self.text));
         found.result.unwrap_or_else(|| panic!("{name} has no result: {}", self.text))
     }
@@ -154,7 +154,7 @@ impl Over {
     /// What an attempt of a session printed.
     pub(crate) fn log(&self, name: &str, attempt: usize) -> Vec<u8> {
         let path = self.session(name).attempts[attempt - 1].log.clone();
-        std::fs::read(RunStore::open_existing(&self.root).unwrap().run_dir(&self.record().run).join(path)).unwrap()
+        std::fs::read(RunStore::open_existing(&self.root).unwrap().run_dir(&self.record().run_id).join(path)).unwrap()
     }
 }
 

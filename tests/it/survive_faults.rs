@@ -71,8 +71,8 @@ fn c_a_signal_ends_all(signal: Signal, code: i32, mark: &str) {
     assert_eq!(over.code(), code, "{}", over.text);
     assert_eq!(living(mark), [""; 0]);
     let record = over.record();
-    assert_eq!(record.exit.map(i32::from), Some(code));
-    assert!(record.interrupted.unwrap().starts_with("SIG"));
+    assert_eq!(record.exit_code.map(i32::from), Some(code));
+    assert!(record.interrupt_cause.unwrap().starts_with("SIG"));
     for session in ["heedless", "plain", "away"] {
         assert_eq!(over.outcome(session), Outcome::Cancelled, "{session}");
     }

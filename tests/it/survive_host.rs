@@ -37,7 +37,7 @@ fn died(signal: Signal, how: &str, mark: &str) {
     assert_eq!(later.outcome, Outcome::Aborted);
     assert!(later.reason.contains("the process that holds nox and the noxfile died"), "{later:?}");
     let record = over.record();
-    assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
+    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("host")));
     assert!(
         over.text.contains(&format!("died ({how})")) && over.text.contains(": nothing more can be started"),
         "{}",
@@ -101,7 +101,7 @@ fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
     assert_eq!(living("635.35"), [""; 0]);
     let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
     let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
-    assert_eq!((dead.exit, dead.interrupted.as_deref()), (None, Some("killed")));
+    assert_eq!((dead.exit_code, dead.interrupt_cause.as_deref()), (None, Some("killed")));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn runs_begun_together_in_one_tree_leave_each_other_alone() {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
     let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
-    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
+    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit_code == Some(0)).count(), 6);
 }
 
 /// The host's own functions, with a look at /proc in which the child comes before its parent, as where process

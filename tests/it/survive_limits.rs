@@ -78,8 +78,8 @@ fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
     assert!(!over.session("steady").flaky);
     let delays: Vec<u64> = events(project.root())
         .into_iter()
-        .filter_map(|event| match event.fact {
-            EventKind::SessionRetried { session, delay, .. } if session.as_str() == "flaky" => Some(delay),
+        .filter_map(|event| match event.kind {
+            EventKind::SessionRetried { session, delay_ms: delay, .. } if session.as_str() == "flaky" => Some(delay),
             _ => None,
         })
         .collect();
@@ -117,7 +117,7 @@ fn fail_fast_waits_or_kills() {
         let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed, Outcome::Aborted], "{flag}: {}", over.text);
         assert_eq!(over.session("later").reason, "the run ended at the first failure");
-        assert_eq!(over.record().interrupted.as_deref(), Some("fail-fast"));
+        assert_eq!(over.record().interrupt_cause.as_deref(), Some("fail-fast"));
     }
     let project = graced("300ms", &failing_fast("625.25"));
     let over = Run::whole(&project, &["-j2", "--fail-fast=kill"]);
@@ -139,7 +139,7 @@ fn a_stopped_run_does_not_time_out() {
     run.signal(Signal::CONT);
     let over = run.wait();
     assert_eq!((over.code(), over.outcome("works")), (0, Outcome::Passed), "{}", over.text);
-    assert!(over.record().wall < 3_000, "{:?}", over.record());
+    assert!(over.record().wall_ms < 3_000, "{:?}", over.record());
     assert_eq!(project.read("done").trim(), "done");
 }
 

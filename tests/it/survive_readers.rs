@@ -53,7 +53,7 @@ fn a_signal_ends_a_run_whose_output_nobody_takes() {
         assert_eq!(end(child).code(), Some(code));
         drop(reader);
         let record = newest(project.root()).unwrap();
-        assert_eq!(record.exit.map(i32::from), Some(code));
+        assert_eq!(record.exit_code.map(i32::from), Some(code));
         assert_eq!(record.sessions[0].result.as_ref().unwrap().outcome, Outcome::Cancelled);
         assert!(std::fs::read_to_string(&summary).unwrap().contains("loud"), "its own file is written all the same");
         assert_eq!(living("617.1"), [""; 0]);
@@ -66,11 +66,11 @@ fn limits_hold_though_nobody_takes_the_output_and_it_comes_whole_in_the_end() {
     let (child, mut reader) = start(&project, &mut noxide(&project, &["--output", "stream", "--timeout", "2s"]));
     let mut record = None;
     until("record", || {
-        record = newest(project.root()).filter(|record| record.exit.is_some());
+        record = newest(project.root()).filter(|record| record.exit_code.is_some());
         record.is_some()
     });
     let record = record.unwrap();
-    assert_eq!(record.exit, Some(1));
+    assert_eq!(record.exit_code, Some(1));
     assert_eq!(record.sessions[0].result.as_ref().unwrap().outcome, Outcome::TimedOut);
     assert_eq!(living("617.2"), [""; 0]);
     let mut text = String::new();
@@ -85,7 +85,7 @@ fn limits_hold_though_nobody_takes_the_output_and_it_comes_whole_in_the_end() {
 fn a_run_that_is_over_ends_by_a_signal_with_its_own_exit_code() {
     let project = graced("300ms", &loud("0"));
     let (child, reader) = start(&project, noxide(&project, &["--output", "stream"]).stdin(Stdio::null()));
-    until("record", || newest(project.root()).is_some_and(|record| record.exit.is_some()));
+    until("record", || newest(project.root()).is_some_and(|record| record.exit_code.is_some()));
     // The record is there a moment before signals mean the end.
     let mut child = child;
     until("end", || {

@@ -92,11 +92,11 @@ fn format_session_rows(told: &[(String, CacheStats)]) -> String {
     let mut text = String::new();
     for (name, cache) in told {
         let all = usize::try_from(cache.hits + cache.misses).unwrap_or(usize::MAX);
-        let restored = match cache.bytes {
+        let restored = match cache.restored_bytes {
             0 => String::new(),
-            bytes => format!(", {} restored in {}", format_size(bytes), format_duration(cache.ms)),
+            bytes => format!(", {} restored in {}", format_size(bytes), format_duration(cache.restore_ms)),
         };
-        let reason = if cache.reason.is_empty() { String::new() } else { format!("; {}", cache.reason) };
+        let reason = if cache.miss_reason.is_empty() { String::new() } else { format!("; {}", cache.miss_reason) };
         let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, pluralize(all, "package"));
     }
     if told.is_empty() {
@@ -108,6 +108,6 @@ fn format_session_rows(told: &[(String, CacheStats)]) -> String {
 fn session_json((name, cache): &(String, CacheStats)) -> Value {
     json!({
         "session": name, "hits": cache.hits, "misses": cache.misses,
-        "bytes": cache.bytes, "ms": cache.ms, "reason": cache.reason,
+        "bytes": cache.restored_bytes, "ms": cache.restore_ms, "reason": cache.miss_reason,
     })
 }

@@ -319,7 +319,7 @@ impl Provisioner for CacheProvisioner {
         notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.corruption)));
         let bytes = self.restore_venv(id, progress, &mut notices);
         let mut cache = wants.cache_use(&report, begun.elapsed().as_secs_f64(), reason);
-        cache.bytes += bytes;
+        cache.restored_bytes += bytes;
         let fills = cache.misses > 0 || wants.required.is_empty();
         self.has_fetches |= fills;
         let fill = self.fill_dir.as_ref().filter(|_| fills);

@@ -1,4 +1,4 @@
-//! The board on a terminal: rows that are redrawn in place, below lines that stay.
+//! Board reporter for terminals: rows redrawn in place below permanent lines.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,30 +15,30 @@ use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent};
 use crate::text::{last_visible_line, sanitize_line};
 
-/// At most ten pictures a second.
+/// At most ten redraws per second.
 const REDRAW_INTERVAL_MS: u64 = 100;
-/// The size of a terminal that does not tell its own.
+/// Assumed size of a terminal that does not report one.
 const DEFAULT_TERMINAL_SIZE: (usize, usize) = (80, 24);
 
 /// Shows a run on a terminal.
 ///
-/// The cursor is never hidden and the screen never switched: whatever happens to noxide, the terminal stays usable.
+/// The cursor is never hidden and the screen never switched, so the terminal stays usable if noxide is killed.
 pub(crate) struct BoardReporter {
     printer: RunPrinter,
     terminal_size: TerminalSizeQuery,
     state: RunState,
     run_folder: PathBuf,
-    /// Of each running session the last line, and the length of the log it was read at.
+    /// Last line of each running session, and the log length at which it was read.
     last_lines: HashMap<SessionName, String>,
     read_log_bytes: HashMap<SessionName, u64>,
-    /// Widths of the lines that stand on the screen.
+    /// Widths of the lines currently on the screen.
     drawn_widths: Vec<usize>,
     drawn_at: Option<u64>,
     summary_printed: bool,
 }
 
 impl BoardReporter {
-    /// A reporter that draws on this terminal.
+    /// Creates a reporter that draws on a terminal.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, size: TerminalSizeQuery, options: OutputOptions) -> Self {
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
@@ -57,7 +57,7 @@ impl BoardReporter {
         (self.terminal_size)().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(DEFAULT_TERMINAL_SIZE)
     }
 
-    /// What takes the rows off the screen again. Rows that a narrower window has wrapped take more lines than they did.
+    /// Returns the sequence that erases the rows; rows wrapped by a narrower window take several lines.
     fn erase_sequence(&mut self) -> String {
         if self.drawn_widths.is_empty() {
             return String::new();
@@ -72,8 +72,8 @@ impl BoardReporter {
         self.drawn_at = Some(now);
         self.read_last_lines();
         let (width, height) = self.terminal_size();
-        let paint = self.printer.options.theme;
-        let board = BoardView { run_state: &self.state, last_lines: &self.last_lines, theme: paint };
+        let theme = self.printer.options.theme;
+        let board = BoardView { run_state: &self.state, last_lines: &self.last_lines, theme };
         let lines = render_board(&board, width, height, now);
         let mut text = self.erase_sequence();
         for line in &lines {
@@ -105,16 +105,16 @@ impl BoardReporter {
         self.read_log_bytes.remove(session);
     }
 
-    /// Prints what stays on the screen of this event.
+    /// Prints the permanent lines of an event.
     fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
         self.printer.terminal_width = Some(self.terminal_size().0);
         let rows = SessionRows::for_run(&self.state, self.printer.options.theme, self.printer.terminal_width);
-        match &event.fact {
+        match &event.kind {
             EventKind::RunStarted(facts) => self.printer.print_run_start(facts, estimate_remaining(&self.state))?,
-            EventKind::SessionAdded { session, by } => {
+            EventKind::SessionAdded { session, notified_by: by } => {
                 self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;
             }
-            EventKind::SessionRetried { session, attempt, delay } => {
+            EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.forget_session(session);
                 self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)?;
             }
@@ -151,7 +151,7 @@ impl EventReporter for BoardReporter {
         }
         self.state.apply_event(event);
         if matches!(
-            event.fact,
+            event.kind,
             EventKind::SessionRestoring { .. } | EventKind::SessionStarted { .. } | EventKind::OutputGrew { .. }
         ) {
             return if self.is_redraw_due() { self.draw_board() } else { Ok(()) };
@@ -164,7 +164,7 @@ impl EventReporter for BoardReporter {
 
     fn on_tick(&mut self, now: u64) -> io::Result<()> {
         self.state.advance_clock(now);
-        if self.is_redraw_due() && !self.summary_printed && self.state.run_facts().is_some() {
+        if self.is_redraw_due() && !self.summary_printed && self.state.run_metadata().is_some() {
             self.draw_board()
         } else {
             Ok(())
@@ -182,7 +182,7 @@ impl EventReporter for BoardReporter {
     fn finish(&mut self) -> io::Result<()> {
         let erased = self.erase_sequence();
         self.printer.writer.write_text(&erased)?;
-        if !self.summary_printed && self.state.run_facts().is_some() {
+        if !self.summary_printed && self.state.run_metadata().is_some() {
             self.print_summary()?;
         }
         self.printer.writer.flush()
@@ -200,15 +200,15 @@ mod tests {
     use crate::output::virtual_terminal::VirtualTerminal;
     use crate::record::Outcome;
 
-    /// A board on a terminal whose width can change.
-    struct Desk {
+    /// A board on a terminal with a variable width.
+    struct TestTerminal {
         board: BoardReporter,
         capture: Capture,
         terminal: VirtualTerminal,
         width: Arc<AtomicUsize>,
     }
 
-    impl Desk {
+    impl TestTerminal {
         fn new(width: usize, height: usize) -> Self {
             let (capture, known) = (Capture::default(), Arc::new(AtomicUsize::new(width)));
             let asked = known.clone();
@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_redrawn_below_lines_that_stay() {
-        let mut desk = Desk::new(80, 24);
+    fn rows_are_redrawn_below_permanent_lines() {
+        let mut desk = TestTerminal::new(80, 24);
         let mut story = story();
         insta::assert_snapshot!("running", desk.feed(&story, 0));
         let before = story.events.len();
@@ -274,8 +274,8 @@ mod tests {
     }
 
     #[test]
-    fn at_most_ten_pictures_a_second() {
-        let mut desk = Desk::new(80, 24);
+    fn at_most_ten_redraws_per_second() {
+        let mut desk = TestTerminal::new(80, 24);
         let mut story = RunEventBuilder::new(&["tests"]);
         story.start_session(100, "tests");
         desk.feed(&story, 0);
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_narrower_window_leaves_no_rows_behind() {
-        let mut desk = Desk::new(100, 24);
+        let mut desk = TestTerminal::new(100, 24);
         let story = story();
         desk.feed(&story, 0);
         desk.width.store(50, Ordering::Relaxed);
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn somebody_asks_what_runs() {
-        let mut desk = Desk::new(80, 24);
+        let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.show_running().unwrap();
         desk.terminal.write_text(&desk.capture.take());
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn events_that_end_early_leave_a_summary_and_no_rows() {
-        let mut desk = Desk::new(80, 24);
+        let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.finish().unwrap();
         desk.terminal.write_text(&desk.capture.take());
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn hostile_output_moves_no_cursor() {
-        let mut desk = Desk::new(60, 12);
+        let mut desk = TestTerminal::new(60, 12);
         let mut story = RunEventBuilder::new(&["evil"]);
         story.start_session(0, "evil").append_output(
             1,

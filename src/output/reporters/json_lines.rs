@@ -1,4 +1,4 @@
-//! Events as JSON lines, as they happen: for programs that watch a run.
+//! JSON-lines reporter (`--events`): each event when it happens, for programs that watch a run.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(crate) struct JsonLinesReporter {
 }
 
 impl JsonLinesReporter {
-    /// A reporter that writes JSON lines to this stream.
+    /// Creates a reporter that writes JSON lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self { writer: BestEffortWriter::new(stream) }
     }

@@ -1,4 +1,4 @@
-//! A run as lines, for pipes and CI: starts, ends, logs in one of four styles, and a sign of life in long silence.
+//! Line reporter for pipes and CI: starts, ends, logs in one of four styles, and a heartbeat after long silence.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,7 +14,7 @@ use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent, SessionResult};
 use crate::text::format_whole_seconds;
 
-/// Silence this long is broken: CI ends runs that say nothing for too long.
+/// A heartbeat line is printed after this much silence: CI systems kill silent jobs.
 const MAX_SILENCE_MS: u64 = 55_000;
 
 /// Shows a run as lines.
@@ -27,7 +27,7 @@ pub(crate) struct LineReporter {
     summary_printed: bool,
 }
 
-/// How far a session's log has been shown.
+/// Position up to which a session's log was shown.
 struct LogFollower {
     path: PathBuf,
     offset: u64,
@@ -35,7 +35,7 @@ struct LogFollower {
 }
 
 impl LineReporter {
-    /// A reporter that writes lines to this stream.
+    /// Creates a reporter that writes lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
         let options = OutputOptions { is_interactive: false, ..options };
         Self {
@@ -62,12 +62,12 @@ impl LineReporter {
     }
 
     fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
-        match &event.fact {
+        match &event.kind {
             EventKind::RunStarted(facts) if !self.is_quiet() => {
                 self.last_output_at = self.state.elapsed_ms();
                 self.printer.print_run_start(facts, estimate_remaining(&self.state))
             }
-            EventKind::SessionAdded { session, by } if !self.is_quiet() => {
+            EventKind::SessionAdded { session, notified_by: by } if !self.is_quiet() => {
                 self.print_line(&self.session_rows().added_row(session.name.as_str(), by.as_str()))
             }
             EventKind::SessionStarted { session, attempt, log, .. } => {
@@ -76,7 +76,7 @@ impl LineReporter {
                     .insert(session.clone(), LogFollower { path, offset: 0, splitter: LineSplitter::default() });
                 match self.state.find_session(session) {
                     Some(view) if !self.is_quiet() => {
-                        self.print_line(&self.session_rows().started_row(&view.facts, *attempt))
+                        self.print_line(&self.session_rows().started_row(&view.spec, *attempt))
                     }
                     _ => Ok(()),
                 }
@@ -84,8 +84,8 @@ impl LineReporter {
             EventKind::SessionRestored { session, cache } if !self.is_quiet() => {
                 self.printer.print_cache_restore(session.as_str(), cache)
             }
-            EventKind::OutputGrew { session, to, .. } => self.print_log_growth(session, *to),
-            EventKind::SessionRetried { session, attempt, delay } => {
+            EventKind::OutputGrew { session, to_offset: to, .. } => self.print_log_growth(session, *to),
+            EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.print_log_end(session, attempt.log_bytes)?;
                 self.last_output_at = self.state.elapsed_ms();
                 self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)
@@ -113,7 +113,7 @@ impl LineReporter {
         self.printer.print_session_end(&self.state, result, &self.run_folder)
     }
 
-    /// Shows what a session's log gained, in the styles that show logs as they grow.
+    /// Shows new log content, in the styles that show logs while they grow.
     fn print_log_growth(&mut self, session: &SessionName, to: u64) -> io::Result<()> {
         let prefix = match self.printer.options.effective_style() {
             SessionOutputStyle::Stream => String::new(),
@@ -123,24 +123,24 @@ impl LineReporter {
         let Some(follow) = self.log_followers.get_mut(session) else {
             return Ok(());
         };
-        let (screen, cutter) = (&mut self.printer, &mut follow.splitter);
+        let (printer, splitter) = (&mut self.printer, &mut follow.splitter);
         let mut failed = None;
         let read = read_log_range(&follow.path, follow.offset, to, &mut |chunk| {
-            cutter
-                .push(chunk, &mut |line| screen.print_output_line(&prefix, line))
+            splitter
+                .push(chunk, &mut |line| printer.print_output_line(&prefix, line))
                 .inspect_err(|error| failed = Some(error.kind()))
         });
         self.last_output_at = self.state.elapsed_ms();
         match read {
             Ok(at) => follow.offset = at,
             Err(error) if failed.is_some() => return Err(error),
-            // A log that cannot be read is no reason to end the run: its recorder tells of it.
+            // An unreadable log does not end the run; the recorder reports it.
             Err(_) => follow.offset = to,
         }
         Ok(())
     }
 
-    /// Shows the rest of an attempt's log, its unfinished last line included.
+    /// Shows the rest of an attempt's log, including an incomplete last line.
     fn print_log_end(&mut self, session: &SessionName, bytes: u64) -> io::Result<()> {
         self.print_log_growth(session, bytes)?;
         let prefix = if self.printer.options.effective_style() == SessionOutputStyle::Labelled {
@@ -155,10 +155,10 @@ impl LineReporter {
     }
 
     fn session_prefix(&self, session: &SessionName) -> String {
-        let paint = self.printer.options.theme;
+        let theme = self.printer.options.theme;
         let width = session_row::session_name_width(&self.state);
         let padded = console::pad_str(session.as_str(), width, console::Alignment::Left, None);
-        format!("{} {} ", paint.style_session_name(session.as_str(), &padded), paint.style_text(TextStyle::Dim, "|"))
+        format!("{} {} ", theme.style_session_name(session.as_str(), &padded), theme.style_text(TextStyle::Dim, "|"))
     }
 
     fn print_summary(&mut self) -> io::Result<()> {
@@ -175,7 +175,7 @@ impl LineReporter {
             .map(|(facts, running)| {
                 let elapsed = format_whole_seconds(self.state.elapsed_ms().saturating_sub(running.started_at));
                 let usual =
-                    facts.usual.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+                    facts.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
                 format!("{} ({elapsed}{usual})", facts.name)
             })
             .collect();
@@ -184,13 +184,13 @@ impl LineReporter {
         if more > 0 {
             names.push_str(&format!(" and {more} more"));
         }
-        let paint = self.printer.options.theme;
+        let theme = self.printer.options.theme;
         let elapsed = format_whole_seconds(self.state.elapsed_ms());
         let what = match names.as_str() {
             "" => format!("still waiting after {elapsed}"),
             names => format!("still running after {elapsed}: {names}"),
         };
-        Some(paint.style_text(TextStyle::Dim, &format!("{} {what}", paint.ellipsis())))
+        Some(theme.style_text(TextStyle::Dim, &format!("{} {what}", theme.ellipsis())))
     }
 }
 
@@ -208,7 +208,8 @@ impl EventReporter for LineReporter {
         self.state.advance_clock(now);
         let options = &self.printer.options;
         let silent = now.saturating_sub(self.last_output_at) >= MAX_SILENCE_MS;
-        if silent && !self.summary_printed && self.state.run_facts().is_some() && (options.is_ci || !self.is_quiet()) {
+        if silent && !self.summary_printed && self.state.run_metadata().is_some() && (options.is_ci || !self.is_quiet())
+        {
             if let Some(line) = self.heartbeat_line() {
                 self.print_line(&line)?;
             }
@@ -224,7 +225,7 @@ impl EventReporter for LineReporter {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if !self.summary_printed && self.state.run_facts().is_some() {
+        if !self.summary_printed && self.state.run_metadata().is_some() {
             self.print_summary()?;
         }
         self.printer.writer.flush()

@@ -1,4 +1,4 @@
-//! The run as Markdown, in the file that a forge shows as the step's summary.
+//! Step-summary reporter: the run as Markdown, in the file that a forge shows as the step summary.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use crate::output::{EventReporter, RunState, log_reader};
 use crate::record::{EventKind, RunEvent, SessionResult};
 use crate::text::{format_duration, sanitize_line};
 
-/// Lines of a failed session's log in the summary.
+/// Log lines per failed session.
 const LOG_TAIL_LINES: usize = 40;
-/// Logs beyond so many bytes are left out: forges refuse summaries over 1 MiB.
+/// Maximum size of all logs: forges reject summaries over 1 MiB.
 const MAX_LOG_BYTES: usize = 200 * 1024;
 
-/// Appends a Markdown table to the step's summary.
+/// Appends a Markdown table to the step summary.
 pub(crate) struct StepSummaryReporter {
     path: PathBuf,
     theme: OutputTheme,
@@ -25,10 +25,10 @@ pub(crate) struct StepSummaryReporter {
 }
 
 impl StepSummaryReporter {
-    /// A reporter that appends to this file.
-    pub(crate) fn new(path: PathBuf, paint: OutputTheme) -> Self {
-        let paint = OutputTheme { color: false, ..paint };
-        Self { path, theme: paint, state: RunState::default(), run_folder: PathBuf::new(), written: false }
+    /// Creates a reporter that appends to a file.
+    pub(crate) fn new(path: PathBuf, theme: OutputTheme) -> Self {
+        let theme = OutputTheme { color: false, ..theme };
+        Self { path, theme, state: RunState::default(), run_folder: PathBuf::new(), written: false }
     }
 
     fn append_summary(&mut self) -> io::Result<()> {
@@ -46,30 +46,30 @@ impl EventReporter for StepSummaryReporter {
             self.run_folder = folder.to_path_buf();
         }
         self.state.apply_event(event);
-        if matches!(event.fact, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
+        if matches!(event.kind, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.state.run_facts().is_some() { self.append_summary() } else { Ok(()) }
+        if self.state.run_metadata().is_some() { self.append_summary() } else { Ok(()) }
     }
 }
 
-fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
-    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, paint, None)));
+fn render_markdown(state: &RunState, folder: &Path, theme: OutputTheme) -> String {
+    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, theme, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
     for (facts, result) in state.session_results() {
-        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
+        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
         let ran = !result.attempts.is_empty();
         let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
             escape_cell(result.session.as_str()),
-            paint.outcome_mark(result.outcome),
+            theme.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
-            facts.usual.map(format_duration).unwrap_or_default(),
+            facts.usual_ms.map(format_duration).unwrap_or_default(),
             time(cpu),
-            escape_cell(&result_notes(result).join(paint.separator())),
+            escape_cell(&result_notes(result).join(theme.separator())),
         ));
     }
     let mut room = MAX_LOG_BYTES;
@@ -84,7 +84,7 @@ fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> Strin
     text
 }
 
-/// The end of a failed session's log, folded.
+/// The end of a failed session's log, collapsed.
 fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
     let Some(last) = result.last_attempt() else {
         return String::new();
@@ -103,20 +103,20 @@ fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
     format!("\n<details><summary>{name}: last lines</summary>\n\n{fence}text\n{body}\n{fence}\n\n</details>\n")
 }
 
-/// Text that cannot leave its cell or become markup.
+/// Escapes text for a Markdown table cell.
 fn escape_cell(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => safe.extend(['\\', c]),
-            c if c.is_control() => safe.push(' '),
-            c => safe.push(c),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => escaped.extend(['\\', c]),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
         }
     }
-    safe
+    escaped
 }
 
 #[cfg(test)]

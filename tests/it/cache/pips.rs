@@ -23,7 +23,7 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (Ran, String) {
         .env("NOXIDE_CACHE_DIR", fixture.project.beside());
     let ran = Ran::new(&command.output().unwrap(), fixture.project.root());
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    let run = &ran.record.as_ref().unwrap().run;
+    let run = &ran.record.as_ref().unwrap().run_id;
     let log = fixture.project.read(&format!(".noxide/runs/{run}/logs/tests.log"));
     (ran, log)
 }

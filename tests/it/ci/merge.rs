@@ -9,7 +9,7 @@ use crate::noxide::{Ran, noxide};
 use crate::support::Project;
 
 fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
-    let result = |s: &noxide::record::RecordedSession| (s.facts.name.to_string(), s.result.as_ref().unwrap().outcome);
+    let result = |s: &noxide::record::RecordedSession| (s.spec.name.to_string(), s.result.as_ref().unwrap().outcome);
     record.sessions.iter().map(result).collect()
 }
 
@@ -70,7 +70,7 @@ fn shards_merged_are_one_run() {
     // The newest run is now the merged one, and it can be shown again, logs and all.
     let again = noxide(&whole, &["replay", "last"]);
     assert!(again.exit == Some(1) && again.out.contains("found something"), "{}", again.out);
-    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run));
+    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run_id));
     assert!(log.contains("nox > package"), "{log}");
 }
 
@@ -82,7 +82,7 @@ fn a_shard_that_is_not_there_is_named() {
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
     let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
-    let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
+    let missing: Vec<String> = first.sessions.iter().map(|session| session.spec.name.to_string()).collect();
     assert_eq!(document["missing"], serde_json::json!(missing));
     assert!(whole.read("all/record.json").contains("is in no record") && whole.read("all/events.jsonl").len() > 100);
 }

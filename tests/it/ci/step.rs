@@ -251,7 +251,7 @@ fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
     };
     let uses = |ran: &Ran| {
         let record = ran.record.as_ref().unwrap();
-        let vague = record.sessions.iter().find(|session| session.facts.name.as_str() == "vague").unwrap();
+        let vague = record.sessions.iter().find(|session| session.spec.name.as_str() == "vague").unwrap();
         let cache = vague.result.as_ref().unwrap().cache.clone().unwrap();
         (cache.hits, cache.misses)
     };

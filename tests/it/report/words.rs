@@ -82,8 +82,8 @@ fn the_chain_is_followed_from_the_end_and_the_bounds_are_the_least() {
 #[test]
 fn a_killed_run_has_a_report_too() {
     let mut killed = one();
-    killed.exit = None;
-    killed.interrupted = Some("killed".to_owned());
+    killed.exit_code = None;
+    killed.interrupt_cause = Some("killed".to_owned());
     killed.machine = Machine { ci: None, ..killed.machine };
     killed.sessions[1].result = None;
     let report = RunReport::from_record(&killed, &[]);

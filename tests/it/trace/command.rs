@@ -163,7 +163,7 @@ fn a_race_is_run_again_alone_and_named() {
     let ran = noxide(&project, &["run", "-j2"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
     assert!(ran.times("one").1 <= ran.times("two").0 || ran.times("two").1 <= ran.times("one").0);
-    let folder = project.root().join(".noxide/runs").join(ran.record.unwrap().run);
+    let folder = project.root().join(".noxide/runs").join(ran.record.unwrap().run_id);
     assert!(!folder.join("accesses").exists(), "an untraced run");
 }
 

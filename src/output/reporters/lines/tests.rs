@@ -178,8 +178,8 @@ fn an_ending_run_says_how_many_it_ends() {
     );
     story.interrupt_run(7, "SIGINT").finish_session(8, "b", Outcome::Cancelled, "SIGINT").finish_run(9, 130);
     let text = show(&story, OutputOptions::plain());
-    assert!(text.contains("SIGINT: ending 2 running sessions\n"), "{text}");
-    assert!(text.contains("SIGINT: ending 1 running session\n"), "{text}");
+    assert!(text.contains("interrupted (Ctrl-C): stopping 2 running sessions\n"), "{text}");
+    assert!(text.contains("interrupted (Ctrl-C): stopping 1 running session\n"), "{text}");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_lost_log_or_a_closed_pipe_ends_no_run() {
     }
     fs_err::remove_file(story.run_folder().join("lint-1.log")).unwrap();
     let text = show(&story, styled(SessionOutputStyle::Grouped));
-    assert!(text.contains("its log cannot be read") && text.contains("SIGTERM: ending the run"), "{text}");
+    assert!(text.contains("cannot read its log") && text.contains("terminated (SIGTERM): stopping the run"), "{text}");
     assert!(show(&story, styled(SessionOutputStyle::Stream)).contains("late"));
 }
 
