@@ -29,11 +29,11 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     let read_only = if status.writable { "" } else { " (read-only)" };
     let mut text = format!("{}{read_only}\n", status.path);
     for kind in &status.kinds {
-        let used = kind.used.map(|used| format!(", last used {}", format_age(used, now))).unwrap_or_default();
+        let used = kind.last_used.map(|used| format!(", last used {}", format_age(used, now))).unwrap_or_default();
         let what = match kind.kind {
-            EntryKind::Built => "built wheel",
+            EntryKind::BuiltWheel => "built wheel",
             EntryKind::Bytecode => "compiled wheel",
-            EntryKind::Bucket => "whole cache",
+            EntryKind::UvCache => "whole cache",
             EntryKind::Venv => "environment",
             other => other.as_str(),
         };
@@ -41,7 +41,7 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
         let _ = writeln!(text, "  {count:<16} {:>9} {:>9} files{used}", format_size(kind.bytes), kind.files);
     }
     let share = status.bytes.saturating_mul(100).checked_div(status.max_size).unwrap_or(100);
-    let days = status.max_unused / 86_400;
+    let days = status.max_unused_seconds / 86_400;
     let _ = writeln!(
         text,
         "{} of {} ({share} %), unused entries go after {}",
@@ -53,8 +53,8 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
         let what = pluralize(usize::try_from(status.unreadable).unwrap_or(0), "entry");
         let _ = writeln!(text, "{what} cannot be read: `noxide cache verify` names them");
     }
-    if !status.aside.is_empty() {
-        let _ = writeln!(text, "{} put aside as damaged", pluralize(status.aside.len(), "entry"));
+    if !status.quarantined.is_empty() {
+        let _ = writeln!(text, "{} put aside as damaged", pluralize(status.quarantined.len(), "entry"));
     }
     text
 }
