@@ -1,4 +1,4 @@
-//! Advice: which order or lock keeps conflicting sessions apart. Pure.
+//! Separation advice: the lock or order that keeps conflicting sessions apart. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -8,42 +8,41 @@ use super::trace_cache::{LearnedConflict, SeparationKind};
 /// Two sessions that conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictingPair {
-    /// The earlier in nox's order: its place among the sessions.
+    /// Index of the earlier session in nox's order.
     pub first: usize,
-    /// The later.
+    /// Index of the later session.
     pub second: usize,
-    /// On what, never empty.
+    /// Conflicts between them; never empty.
     pub conflicts: Vec<AccessConflict>,
 }
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SeparationAdvice {
-    /// A session waits for another.
+    /// Run a session after another.
     After {
-        /// The one that waits.
+        /// Index of the session that waits.
         session: usize,
-        /// The one it waits for.
+        /// Index of the session to wait for.
         waits_for: usize,
-        /// A path that says why.
+        /// A conflicting path, given as the reason.
         path: String,
-        /// Whether it reads what the other makes, so that the other should have passed.
+        /// Whether the session reads the other's output, so that the other must also have passed.
         reads_output: bool,
     },
-    /// Sessions share a lock.
+    /// Share a lock.
     Lock {
-        /// Its name.
         name: String,
-        /// Who share it.
+        /// Indexes of the sessions that share the lock.
         sessions: Vec<usize>,
-        /// What it protects.
+        /// A conflicting path, given as the reason.
         path: String,
     },
 }
 
-/// What keeps these pairs apart: a lock where both change something, else an order, the noxfile's own.
+/// Returns the separation for each pair: a lock if both sessions change a path, otherwise the noxfile's order.
 ///
-/// The fewest locks are taken: one on the path that most pairs have in common goes first.
+/// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
     let mut open: Vec<&ConflictingPair> =
@@ -85,7 +84,7 @@ fn advised_lock_name(advice: &SeparationAdvice) -> Option<&str> {
     }
 }
 
-/// A short name for the lock on a path: its last part, with signs that need no quotes.
+/// Derives a lock name from the last component of a path, using only characters that need no quoting.
 fn derive_lock_name(path: &str, taken: &[&str]) -> String {
     let path = path.split(" = ").next().unwrap_or(path);
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("shared");
@@ -105,7 +104,7 @@ fn derive_lock_name(path: &str, taken: &[&str]) -> String {
 }
 
 impl SeparationAdvice {
-    /// The advice as what a run goes by, with sessions by name.
+    /// Converts the advice to learned conflicts, with sessions by name.
     pub(crate) fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
         match self {
             Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {

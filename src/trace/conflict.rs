@@ -1,4 +1,4 @@
-//! Conflicts: what two sessions do to the same paths that must not happen at once. Pure.
+//! Conflicts: accesses of two sessions to the same path that must not happen concurrently. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use super::lock_files::{is_guarded_path, lock_guarded_paths};
 use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
 use super::tree_scan::{ProjectTree, is_only_scanned, is_project_folder, is_selective_listing, parent_folder};
 
-/// What kind of conflict it is.
+/// Kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
-    /// Both change it.
+    /// Both sessions change the path.
     WriteWrite,
-    /// Both change it, and one of them takes it away.
+    /// Both sessions change the path, and one of them deletes it.
     CreateDelete,
-    /// One reads what the other changes.
+    /// One session reads what the other changes.
     ReadWrite,
-    /// One lists a folder in which the other makes or removes something.
+    /// One session lists a directory in which the other creates or deletes an entry.
     ListCreate,
-    /// One looks for what the other makes.
+    /// One session looks up a path that the other creates.
     AbsentCreate,
-    /// Both need one port or socket.
+    /// Both sessions need the same port or socket.
     SameAddress,
 }
 
 impl ConflictKind {
-    /// As users know it.
+    /// Returns the kind as shown to users.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::WriteWrite => "write–write",
@@ -43,21 +43,21 @@ impl ConflictKind {
 /// One conflict between two sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessConflict {
-    /// What it is about: a path, or a port or socket.
+    /// The path, port or socket.
     pub path: String,
-    /// What kind it is.
+    /// Kind of the conflict.
     pub kind: ConflictKind,
     /// What the first session does, such as `deletes and creates (sqlite3)`.
     pub first: String,
-    /// What the second does.
+    /// What the second session does.
     pub second: String,
-    /// Whether each changes what it is about.
+    /// Whether both sessions change the path.
     pub both: bool,
-    /// Whether the second reads or looks for what the first makes.
+    /// Whether the second session reads or looks up what the first creates.
     pub makes: bool,
 }
 
-/// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
+/// Returns the conflicts of two sessions, `first` being earlier in nox's order: one per path, sorted by path.
 pub(crate) fn find_conflicts(
     first: &SessionAccesses,
     second: &SessionAccesses,
@@ -78,7 +78,7 @@ pub(crate) fn find_conflicts(
 
 type ConflictsByPath = BTreeMap<String, AccessConflict>;
 
-/// One session, its paths known by file where a file has several names.
+/// One of the two sessions, with paths canonicalized where a file has several names.
 struct SessionSide<'a> {
     accesses: &'a SessionAccesses,
     other_accesses: &'a SessionAccesses,
@@ -108,7 +108,7 @@ fn describe_effect(effect: &PathEffect) -> String {
     if effect.by.is_empty() { effect.kind.verb().to_owned() } else { format!("{} ({})", effect.kind.verb(), effect.by) }
 }
 
-/// A lock file that both make and remove is there to keep them apart.
+/// Returns whether a path names a lock file: creating and deleting it on both sides is how the programs synchronize.
 fn is_lock_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
@@ -121,11 +121,11 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
             matches!(kind, EffectKind::Deleted | EffectKind::Replaced | EffectKind::Scratch | EffectKind::Unmade)
         };
         let same = match kinds {
-            // Whoever comes first makes it, as by exist_ok; what a removed one held is looked at by itself.
+            // Both create the directory, as with `exist_ok`; removed contents are checked separately.
             [EffectKind::Made | EffectKind::Remade, EffectKind::Made | EffectKind::Remade] => true,
             [EffectKind::Scratch, EffectKind::Scratch] => is_lock_file(path),
             _ if kinds.iter().any(takes_away) => false,
-            // One made it, the other found it made so already: whatever the order, the bytes are the same.
+            // One session wrote the file, the other left the same bytes: the order does not matter.
             _ => effect.digest.is_some() && effect.digest == second.digest,
         };
         if same {
@@ -152,7 +152,7 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
     }
 }
 
-/// A folder that one session removes while the other has files in it.
+/// Adds a conflict if one session removes a directory in which the other has files.
 fn add_removed_folder_conflict(
     folder: &str,
     effect: &PathEffect,
@@ -181,7 +181,7 @@ fn add_removed_folder_conflict(
     found.insert(path, conflict);
 }
 
-/// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
+/// Adds what `user` reads or looks up and `maker` changes. `in_order`: the maker is the first session.
 fn add_read_conflicts<'a>(
     maker: &SessionSide<'a>,
     user: &SessionSide<'a>,
@@ -215,7 +215,7 @@ fn add_read_conflicts<'a>(
     }
 }
 
-/// Folders that `user` lists and in which `maker` makes or removes something.
+/// Adds directories that `user` lists and in which `maker` creates or deletes an entry.
 fn add_listing_conflicts<'a>(
     maker: &SessionSide<'a>,
     user: &SessionSide<'a>,
@@ -236,7 +236,7 @@ fn add_listing_conflicts<'a>(
         if !stays && !goes {
             continue;
         }
-        // What Git ignores is not what a walk over the tree looks for.
+        // A tree scan does not look for files that Git ignores.
         if (tree.is_ignored(path) && !tree.is_ignored(folder) && is_project_folder(folder))
             || is_only_scanned(user.accesses, path, tree)
         {
@@ -261,7 +261,7 @@ fn add_listing_conflicts<'a>(
     }
 }
 
-/// Ports and sockets.
+/// Adds ports and sockets that both sessions use.
 fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, found: &mut ConflictsByPath) {
     let (binds, connects) = ("binds", "connects to");
     let mut add = |address: &String, one: &str, other: &str, both| {
@@ -290,7 +290,7 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
 mod tests {
     use super::*;
 
-    /// A session from words such as `read a, create b, list ., bind port 1`.
+    /// Builds accesses from words such as `read a, create b, list ., bind port 1`.
     fn session(does: &str) -> SessionAccesses {
         let mut all = SessionAccesses::default();
         for word in does.split(", ").filter(|word| !word.is_empty()) {
@@ -329,7 +329,7 @@ mod tests {
         all
     }
 
-    /// Each conflict as `kind path`, with ` →` where the second needs what the first makes.
+    /// Returns each conflict as `kind path`, followed by ` →` if the second session needs what the first creates.
     fn between(first: &str, second: &str) -> Vec<String> {
         let tree =
             ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
@@ -337,7 +337,7 @@ mod tests {
         let turned = find_conflicts(&session(second), &session(first), tree).into_iter();
         let mut turned: Vec<(ConflictKind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
-        // What was there before says in a listing which order was seen: there the two orders may differ.
+        // A listing conflict depends on which order was observed, so the two directions may differ.
         straight.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
         turned.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
         assert_eq!(straight, turned, "{first} | {second}: the same whoever comes first");
@@ -396,7 +396,7 @@ mod tests {
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
             ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
             ("list d", "create d/a#1", &["list–create d/a"]),
-            // A walk over the whole tree comes by what Git ignores, and leaves it alone.
+            // A tree scan sees ignored files and leaves them alone.
             ("list ., list src, list ignored, ask ignored/a", "write ignored/a#1", &[]),
             ("list ., list src, list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
             ("list ., list src, list ignored", "create ignored/a#1", &[]),
@@ -405,7 +405,7 @@ mod tests {
             ("list ., list src, list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
             ("list ., list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]), // not all of it
             ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
-            // Coverage's data of one process: known only by listing, and read only by opening.
+            // Per-process coverage data: found only by listing, read only by opening.
             ("list ., ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
             ("list ., read .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
             ("ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),

@@ -1,10 +1,10 @@
-//! What two sessions keep apart themselves: a file or folder `X` that both use under a lock `X.lock`. Pure.
+//! Paths guarded by lock files: a path `X` that both sessions use under the lock file `X.lock`. Pure functions.
 
 use super::session_accesses::{EffectKind, SessionAccesses};
 
-/// What the locks guard that both sessions took and gave back: `X` of each `X.lock` that both made and removed.
+/// Returns `X` for each lock file `X.lock` that both sessions created and deleted.
 ///
-/// So does trial with its `_trial_temp`: who finds it locked takes `_trial_temp-1`.
+/// Trial does so with `_trial_temp`: if it is locked, the next process uses `_trial_temp-1`.
 pub(super) fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
     let took =
         |all: &SessionAccesses, path: &String| all.effects.get(path).is_some_and(|one| one.kind == EffectKind::Scratch);
@@ -14,7 +14,7 @@ pub(super) fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &Sessio
         .collect()
 }
 
-/// Whether a path is one of these or lies below one.
+/// Returns whether a path is one of the guarded paths or lies below one.
 pub(super) fn is_guarded_path(path: &str, guarded: &[&str]) -> bool {
     guarded.iter().any(|what| path.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }

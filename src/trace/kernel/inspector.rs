@@ -1,4 +1,4 @@
-//! A call that waits, looked at: which path it means, and what that says of its session.
+//! Inspection of a stopped system call: the path it refers to, and the access that follows.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -21,28 +21,27 @@ use super::system::{Notice, read_process_bytes, read_process_string};
 use crate::trace::SessionAccesses;
 use crate::trace::access_log::{AccessLog, PathChangeKind};
 
-/// How many files of one renamed folder are looked at.
+/// Maximum number of files recorded for one renamed directory.
 const MAX_MOVED_FILES: usize = 20_000;
 
-/// How many calls are remembered as seen.
+/// Maximum number of remembered accesses.
 const MAX_SEEN_ACCESSES: usize = 500_000;
 
-/// A session being looked at.
+/// Inspector of one session's system calls.
 #[derive(Debug)]
 pub(super) struct SyscallInspector {
-    /// What it touched so far.
     pub(super) access_log: AccessLog,
     path_resolver: PathResolver,
     seen_accesses: HashSet<u64>,
     path_buffer: Vec<u8>,
-    /// What its programs note themselves.
+    /// Events recorded by the session's own programs.
     preload_ring: Option<PreloadRing>,
-    /// Ports that others served before this session could: asked for late, for a kernel takes 14 ms to tell.
+    /// Ports that were already in use before the session ran; queried lazily, since the query takes 14 ms.
     pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
 }
 
 impl SyscallInspector {
-    /// A session about to begin.
+    /// Creates an inspector for a session.
     pub(super) fn new(ledger: AccessLog, notes: Option<PreloadRing>) -> Self {
         let (places, services) = (PathResolver::default(), OnceCell::new());
         Self {
@@ -55,13 +54,13 @@ impl SyscallInspector {
         }
     }
 
-    /// What was touched up to now.
+    /// Returns the accesses recorded so far.
     pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
         self.drain_preload_ring();
         self.access_log.collect_accesses()
     }
 
-    /// Looks at what programs noted since the last call: all of it came before the next one goes on.
+    /// Processes the events recorded since the last call: all of them precede the next stopped call.
     fn drain_preload_ring(&mut self) {
         let Some(mut notes) = self.preload_ring.take() else { return };
         let mut text = std::mem::take(&mut self.path_buffer);
@@ -77,14 +76,14 @@ impl SyscallInspector {
         (self.path_buffer, self.preload_ring) = (text, Some(notes));
     }
 
-    /// Whether a call is answered as if the kernel had no io_uring.
+    /// Returns whether to fail a call as if the kernel had no io_uring.
     pub(super) fn should_refuse(notice: &Notice) -> bool {
         notice.data.arch == AUDIT_ARCH
             && is_io_uring_setup(notice.data.nr.cast_unsigned())
             && can_run_without_ring(notice.pid)
     }
 
-    /// Looks at a call before it goes on.
+    /// Inspects a call before it continues.
     pub(super) fn inspect_call(&mut self, notice: &Notice) {
         self.drain_preload_ring();
         self.access_log.call_count += 1;
@@ -155,13 +154,14 @@ impl SyscallInspector {
         }
     }
 
-    /// The absolute path a call means, links not resolved; none for what is no path.
+    /// Returns the absolute path of a call argument, links unresolved, or `None` if it is not a path.
     fn read_path(&mut self, notice: &Notice, at: PathArg) -> Option<PathBuf> {
         match read_process_string(notice.pid, notice.data.args[at.path_arg], &mut self.path_buffer) {
             Ok(true) if !self.path_buffer.is_empty() => {}
             Ok(_) => return None, // the call will fail, or means an open file
             Err(error) => {
-                // A bad address makes the call fail; a process that may not be looked into is another matter.
+                // With a bad address the call itself fails; without permission to read the process the trace is
+                // incomplete.
                 if error.raw_os_error() == Some(libc::EPERM) {
                     self.access_log.mark_incomplete("it runs a program whose memory may not be read");
                 }
@@ -179,7 +179,7 @@ impl SyscallInspector {
         folder.map(|folder| resolve_proc_self(folder.join(path), notice.pid))
     }
 
-    /// Whether this was looked at before, in the same way.
+    /// Returns whether this access is new.
     fn insert_seen(&mut self, how: u64, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
         (how, path.as_os_str().as_bytes()).hash(&mut hasher);
@@ -197,14 +197,14 @@ impl SyscallInspector {
         found
     }
 
-    /// Finds a path that is not looked at a second time: who gives its name another meaning must be known.
+    /// Resolves a path whose accesses are remembered, and registers the names whose change invalidates them.
     fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let found = self.resolve_path(path, follow);
         self.path_resolver.remember_name(&found.path);
         found
     }
 
-    /// What was seen may be something else from now on.
+    /// Forgets all remembered accesses.
     fn invalidate_seen(&mut self) {
         self.path_resolver.clear();
         self.seen_accesses.clear();
@@ -213,9 +213,9 @@ impl SyscallInspector {
         }
     }
 
-    /// A link comes or goes: what was seen by this name may be something else from now on.
+    /// Forgets remembered accesses if a link is created or removed at a name they depend on.
     ///
-    /// Only where something was: pytest makes and removes a link for each test's folder.
+    /// Limited to such names because pytest creates and removes a link for each test's directory.
     fn invalidate_if_remembered(&mut self, place: &Path) {
         if self.path_resolver.is_remembered(place) {
             self.invalidate_seen();
@@ -280,7 +280,7 @@ impl SyscallInspector {
         self.access_log.record_change(&found.path, found.metadata.as_ref(), how, || program_name(process));
     }
 
-    /// A change that does nothing where there is no file.
+    /// Records a change that has no effect if the file does not exist.
     fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
@@ -334,7 +334,7 @@ impl SyscallInspector {
         self.record_change(notice.pid, &to, PathChangeKind::Overwrite);
     }
 
-    /// All files of a folder that gets another name.
+    /// Records all files of a renamed directory.
     fn record_moved_files(&mut self, process: u32, from: &Path, to: &Path) {
         let mut count = 0;
         for entry in walkdir::WalkDir::new(from).min_depth(1).into_iter().flatten() {
@@ -350,7 +350,7 @@ impl SyscallInspector {
     }
 
     fn record_hard_link(&mut self, notice: &Notice, from: PathArg, to: PathArg) {
-        // What is linked may have no name (`O_TMPFILE`): then only the new one counts.
+        // The source may have no name (`O_TMPFILE`); then only the new name counts.
         if let Some(from) = self.read_path(notice, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
         {
             let found = self.resolve_path(&from, false);

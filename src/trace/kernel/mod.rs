@@ -1,4 +1,4 @@
-//! The kernel's side: a seccomp filter, the supervisor that hears of calls, and paths as their callers meant them.
+//! Kernel interface: a seccomp filter, the supervisor that receives stopped calls, and resolution of their paths.
 
 mod filter;
 mod inspector;

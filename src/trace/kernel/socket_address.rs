@@ -1,27 +1,27 @@
-//! The address of a socket, as programs hand it to the kernel.
+//! Socket addresses as programs pass them to the kernel.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The address of a socket.
+/// A socket address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SocketAddress {
-    /// Of the internet's families.
+    /// An internet address.
     Port {
-        /// Its port; 0 leaves it to the system.
+        /// Port number; 0 lets the system choose.
         port: u16,
-        /// Whether it is this machine's own, or means any of its addresses.
+        /// Whether the address is a loopback or wildcard address.
         loopback: bool,
     },
-    /// A socket with a path.
+    /// A Unix socket with a path.
     Path(PathBuf),
-    /// A socket with a name that is no path.
+    /// A Unix socket in the abstract namespace.
     Abstract(String),
 }
 
 impl SocketAddress {
-    /// Reads a `struct sockaddr`; none for families that are of no interest.
+    /// Parses a `struct sockaddr`, or returns `None` for address families that are not traced.
     pub(super) fn from_sockaddr(bytes: &[u8]) -> Option<Self> {
         let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
         let rest = bytes.get(2..)?;
@@ -52,7 +52,7 @@ impl SocketAddress {
     }
 }
 
-/// Ports that are listened on now, as the kernel lists them.
+/// Returns the ports that are currently listened on, as listed by the kernel.
 pub(super) fn listening_ports() -> std::collections::HashSet<u16> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs_err::read_to_string(table).unwrap_or_default());
     let port = |line: &str| {
@@ -64,7 +64,7 @@ pub(super) fn listening_ports() -> std::collections::HashSet<u16> {
     tables.iter().flat_map(|table| table.lines().filter_map(port)).collect()
 }
 
-/// Services of the system that only say who or when something is, or take logs.
+/// Returns whether a path is a socket of a system service (name lookup, logging) that sessions may share.
 pub(super) fn is_system_socket(path: &Path) -> bool {
     ["/run/nscd", "/var/run/nscd", "/run/systemd", "/run/dbus", "/run/user", "/dev", "/var/run/dbus"]
         .iter()

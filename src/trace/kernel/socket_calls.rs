@@ -1,4 +1,4 @@
-//! Calls that give a socket an address: which of them are others' business.
+//! Inspection of socket calls: binds and connections that other sessions can observe.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ impl SyscallInspector {
         SocketAddress::from_sockaddr(&read_process_bytes(notice.pid, notice.data.args[1], most).ok()?)
     }
 
-    /// It gives a socket an address.
+    /// Records that a socket is bound to an address.
     pub(super) fn record_bind(&mut self, notice: &Notice) {
         match self.read_socket_address(notice) {
             Some(SocketAddress::Port { port, .. }) => {
@@ -39,11 +39,11 @@ impl SyscallInspector {
         }
     }
 
-    /// It connects a socket to an address.
+    /// Records that a socket is connected to an address.
     pub(super) fn record_connect(&mut self, notice: &Notice) {
         match self.read_socket_address(notice) {
             Some(SocketAddress::Port { loopback: false, .. }) => self.access_log.uses_network = true,
-            // Names are looked up there, and port 0 is how a system asks itself for a route.
+            // DNS lookups, and port 0, which is how a program asks for the route to an address.
             Some(SocketAddress::Port { port: 0 | 53, .. }) => {}
             Some(SocketAddress::Port { port, .. }) => {
                 let name = format!("port {port}");
@@ -63,7 +63,7 @@ impl SyscallInspector {
                 let name = format!("socket {}", self.access_log.scope.display_path(&found.path));
                 let there = found.metadata.as_ref().is_some_and(|facts| facts.file_type().is_socket());
                 let own = self.access_log.bound.contains(&name) || is_system_socket(&found.path);
-                // One of its own temporary folder is its own, whatever name it was bound by.
+                // A socket in the session's own temporary directory is private, whatever name it was bound by.
                 if there && !own && self.access_log.scope.can_be_tracked(&found.path, false) {
                     self.access_log.mark_incomplete(&format!("it uses a service on {name} that ran before it"));
                     self.access_log.connected.insert(name);

@@ -1,14 +1,14 @@
-//! What is known of a trace while it lasts.
+//! State of one trace, shared between the session's thread and the supervisor.
 
 use super::inspector::SyscallInspector;
 
-/// What is known of a trace.
+/// State of one trace.
 #[derive(Debug)]
 pub(super) enum TraceState {
-    /// The session has not said anything yet.
+    /// The session has not sent its listener yet.
     AwaitingSession,
-    /// It could not be traced.
+    /// The session could not be traced.
     Failed(String),
-    /// It is being looked at.
+    /// The session is being traced.
     Tracing(Box<SyscallInspector>),
 }

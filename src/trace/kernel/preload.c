@@ -92,10 +92,10 @@ static const char *setting(const char *name)
 	return 0;
 }
 
-/* Maps the memory that `NOXIDE_NOTES=<cookie in hexadecimal>:<path>` names; 1 where that is not what it says. */
+/* Maps the memory that `NOXIDE_TRACE_RING=<cookie in hexadecimal>:<path>` names; 1 where that is not what it says. */
 static char *map(void)
 {
-	const char *said = setting("NOXIDE_NOTES");
+	const char *said = setting("NOXIDE_TRACE_RING");
 	u64 cookie;
 	long fd, place, size;
 
