@@ -1,4 +1,4 @@
-//! Access file: the recorded accesses of one session on disk, format version 1.
+//! Access file: the recorded accesses of one session on disk, format version 2.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::fs::write_atomic;
 use crate::project::SessionName;
 
 /// Format version this program writes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// Recorded accesses of one session, as documented in docs/formats/access.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +33,10 @@ pub enum AccessFileError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The content is not an access file.
-    #[error("{0} does not hold what a session touched: {1}")]
+    #[error("{0} is not a valid access file: {1}")]
     InvalidContent(String, serde_json::Error),
     /// The file has another format version.
-    #[error("{0}: version {1} is not known to this noxide")]
+    #[error("{0} has format version {1}, which this noxide does not support; delete .noxide/trace")]
     UnsupportedVersion(String, u32),
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_nothing_else() {
+    fn other_versions_and_other_content_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accesses/tests.json");
         let accesses =
@@ -87,9 +87,9 @@ mod tests {
         assert!(!file.complete);
         file.write(&path).unwrap();
         assert_eq!(AccessFile::read(&path).unwrap(), file);
-        file.version = 2;
+        file.version = 1;
         file.write(&path).unwrap();
-        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 2"));
+        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 1"));
         fs_err::write(&path, "{}").unwrap();
         assert!(matches!(AccessFile::read(&path), Err(AccessFileError::InvalidContent(..))));
         assert!(matches!(AccessFile::read(folder.path()), Err(AccessFileError::Io(_))));

@@ -76,20 +76,20 @@ impl AccessLog {
             return None;
         }
         if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(path) {
-            self.mark_incomplete("it touches more paths than are kept");
+            self.mark_incomplete("it accesses too many paths");
             return None;
         }
         Some(self.paths.entry(path.to_path_buf()).or_default())
     }
 
     /// Records that a file was read or executed.
-    pub(super) fn record_read(&mut self, path: &Path, facts: Option<&Metadata>) {
-        self.record_stat(path, facts, true);
+    pub(super) fn record_read(&mut self, path: &Path, metadata: Option<&Metadata>) {
+        self.record_stat(path, metadata, true);
     }
 
     /// Records that a file's metadata was read, or, if `opened`, also its content.
-    pub(super) fn record_stat(&mut self, path: &Path, facts: Option<&Metadata>, opened: bool) {
-        if facts.is_some_and(Metadata::is_dir) {
+    pub(super) fn record_stat(&mut self, path: &Path, metadata: Option<&Metadata>, opened: bool) {
+        if metadata.is_some_and(Metadata::is_dir) {
             return;
         }
         let Some(entry) = self.path_access(path, true) else { return };
@@ -98,7 +98,7 @@ impl AccessLog {
             |changed: &PathChange| changed.state_before == PathState::Absent || changed.removed || changed.overwritten;
         entry.read |= !entry.change.as_ref().is_some_and(own);
         entry.opened |= opened;
-        entry.record_file_id(facts);
+        entry.record_file_id(metadata);
     }
 
     /// Records that a path was looked up and did not exist.
@@ -120,12 +120,12 @@ impl AccessLog {
     pub(super) fn record_change(
         &mut self,
         path: &Path,
-        facts: Option<&Metadata>,
+        metadata: Option<&Metadata>,
         how: PathChangeKind,
         by: impl FnOnce() -> String,
     ) {
         let Some(entry) = self.path_access(path, false) else { return };
-        entry.record_file_id(facts);
+        entry.record_file_id(metadata);
         let changed = entry.change.get_or_insert_with(|| PathChange {
             state_before: PathState::from_path(path),
             removed: false,
@@ -140,9 +140,9 @@ impl AccessLog {
     }
 
     /// Records that a file gets another hard link: from now on all its names are aliases.
-    pub(super) fn record_hard_link(&mut self, path: &Path, facts: Option<&Metadata>) {
-        if let (Some(entry), Some(facts)) = (self.path_access(path, false), facts) {
-            entry.file_id = Some((facts.dev(), facts.ino()));
+    pub(super) fn record_hard_link(&mut self, path: &Path, metadata: Option<&Metadata>) {
+        if let (Some(entry), Some(metadata)) = (self.path_access(path, false), metadata) {
+            entry.file_id = Some((metadata.dev(), metadata.ino()));
         }
     }
 
@@ -151,9 +151,9 @@ impl AccessLog {
         // A cache directory may have been tagged only after it was filled.
         self.scope.clear_cache_tags();
         let mut all = SessionAccesses {
-            blind: self.incomplete_reasons.iter().cloned().collect(),
-            calls: self.call_count,
-            network: self.uses_network,
+            incomplete_reasons: self.incomplete_reasons.iter().cloned().collect(),
+            traced_calls: self.call_count,
+            uses_network: self.uses_network,
             bound: self.bound.clone(),
             connected: self.connected.difference(&self.bound).cloned().collect(),
             ..SessionAccesses::default()
@@ -174,19 +174,20 @@ impl AccessLog {
                 match changed.effect_kind(&after) {
                     Some(kind) => {
                         let digest = after.file_digest().map(str::to_owned);
-                        all.effects.insert(shown.clone(), PathEffect { kind, digest, by: changed.program.clone() });
+                        all.changes
+                            .insert(shown.clone(), PathEffect { kind, digest, program: changed.program.clone() });
                     }
                     None => read |= changed.state_before != PathState::Folder,
                 }
             }
             if let Some((device, inode)) = entry.file_id {
-                all.aliases.insert(shown.clone(), format!("{device}:{inode}"));
+                all.hard_links.insert(shown.clone(), format!("{device}:{inode}"));
             }
             if entry.absent {
                 all.absent.insert(shown.clone());
             }
             if read && !entry.opened && entry.change.is_none() {
-                all.asked.insert(shown.clone());
+                all.stat_only.insert(shown.clone());
             }
             if read {
                 all.read.insert(shown);
@@ -208,9 +209,9 @@ pub(super) enum PathChangeKind {
 }
 
 impl PathAccess {
-    fn record_file_id(&mut self, facts: Option<&Metadata>) {
-        if let Some(facts) = facts.filter(|facts| facts.is_file() && facts.nlink() > 1) {
-            self.file_id = Some((facts.dev(), facts.ino()));
+    fn record_file_id(&mut self, metadata: Option<&Metadata>) {
+        if let Some(metadata) = metadata.filter(|metadata| metadata.is_file() && metadata.nlink() > 1) {
+            self.file_id = Some((metadata.dev(), metadata.ino()));
         }
     }
 }
@@ -219,11 +220,11 @@ impl PathChange {
     /// Returns the effect on the path, or `None` if nothing changed.
     fn effect_kind(&self, after: &PathState) -> Option<EffectKind> {
         match (&self.state_before, after) {
-            (PathState::Absent, PathState::Absent) => Some(EffectKind::Scratch),
-            (PathState::Absent, PathState::Folder) => Some(EffectKind::Made),
+            (PathState::Absent, PathState::Absent) => Some(EffectKind::CreatedAndDeleted),
+            (PathState::Absent, PathState::Folder) => Some(EffectKind::DirectoryCreated),
             (PathState::Absent, _) => Some(EffectKind::Created),
-            (PathState::Folder, PathState::Absent) => Some(EffectKind::Unmade),
-            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::Remade),
+            (PathState::Folder, PathState::Absent) => Some(EffectKind::DirectoryDeleted),
+            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::DirectoryReplaced),
             (_, PathState::Absent) => Some(EffectKind::Deleted),
             _ if self.removed => Some(EffectKind::Replaced),
             (before, after) if before != after => Some(EffectKind::Written),

@@ -46,15 +46,17 @@ pub(crate) enum SeparationAdvice {
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
     let mut open: Vec<&ConflictingPair> =
-        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
+        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both_change)).collect();
     while !open.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both) {
+        for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change) {
             *counts.entry(&conflict.path).or_default() += 1;
         }
         let best = counts.iter().max_by_key(|(path, count)| (**count, std::cmp::Reverse((path.len(), **path))));
         let Some(path) = best.map(|(path, _)| (*path).to_owned()) else { break };
-        let has = |pair: &ConflictingPair| pair.conflicts.iter().any(|conflict| conflict.both && conflict.path == path);
+        let has = |pair: &ConflictingPair| {
+            pair.conflicts.iter().any(|conflict| conflict.both_change && conflict.path == path)
+        };
         let mut sessions: Vec<usize> =
             open.iter().filter(|pair| has(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
         sessions.sort_unstable();
@@ -64,14 +66,14 @@ pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvi
         let name = derive_lock_name(&path, &taken);
         advice.push(SeparationAdvice::Lock { name, sessions, path });
     }
-    for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both)) {
-        let telling = pair.conflicts.iter().find(|conflict| conflict.makes).or(pair.conflicts.first());
+    for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both_change)) {
+        let telling = pair.conflicts.iter().find(|conflict| conflict.second_reads_output).or(pair.conflicts.first());
         let Some(conflict) = telling else { continue };
         advice.push(SeparationAdvice::After {
             session: pair.second,
             waits_for: pair.first,
             path: conflict.path.clone(),
-            reads_output: conflict.makes,
+            reads_output: conflict.second_reads_output,
         });
     }
     advice
@@ -110,7 +112,7 @@ impl SeparationAdvice {
             Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {
                 first: names[*on].clone(),
                 second: names[*session].clone(),
-                apart: SeparationKind::Order,
+                separation: SeparationKind::Order,
                 path: path.clone(),
             }],
             Self::Lock { sessions, path, .. } => {
@@ -118,7 +120,12 @@ impl SeparationAdvice {
                 for (at, first) in sessions.iter().enumerate() {
                     for second in &sessions[at + 1..] {
                         let (first, second) = (names[*first].clone(), names[*second].clone());
-                        all.push(LearnedConflict { first, second, apart: SeparationKind::Lock, path: path.clone() });
+                        all.push(LearnedConflict {
+                            first,
+                            second,
+                            separation: SeparationKind::Lock,
+                            path: path.clone(),
+                        });
                     }
                 }
                 all
@@ -139,13 +146,13 @@ mod tests {
             kind: ConflictKind::WriteWrite,
             first: words(),
             second: words(),
-            both,
-            makes,
+            both_change: both,
+            second_reads_output: makes,
         }
     }
 
     #[test]
-    fn one_lock_for_what_all_write_and_an_order_for_who_reads() {
+    fn writers_share_a_lock_and_readers_get_an_order() {
         let pair = |first, second, conflicts: &[AccessConflict]| ConflictingPair {
             first,
             second,
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_have_plain_names() {
+    fn lock_names_need_no_quoting() {
         assert_eq!(derive_lock_name("build/.template-migrated.db", &[]), "template-migrated-db");
         assert_eq!(derive_lock_name("a/.db", &["db"]), "db-2");
         assert_eq!(derive_lock_name("port 8270", &[]), "port-8270");

@@ -9,10 +9,12 @@ pub(crate) enum TraceError {
     #[error("tracing needs Linux on x86-64 or 64-bit ARM")]
     UnsupportedSystem,
     /// A parent process already holds the seccomp listener.
-    #[error("noxide runs inside a sandbox or a trace that has the one seccomp listener which the kernel gives")]
+    #[error(
+        "another process already traces or sandboxes noxide with a seccomp listener, and the kernel allows only one"
+    )]
     ListenerTaken,
     /// The kernel refused the seccomp filter.
-    #[error("the kernel refuses a seccomp filter that tells of calls: {0}")]
+    #[error("the kernel refuses the seccomp filter: {0}")]
     Refused(String),
 }
 

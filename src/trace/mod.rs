@@ -11,7 +11,6 @@ mod error;
 mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
-mod lock_files;
 mod mode;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
 mod path_state;

@@ -23,14 +23,14 @@ pub(super) enum PathState {
 impl PathState {
     /// Reads the current state without following links. A file that cannot be read is identified by size and times.
     pub(super) fn from_path(path: &Path) -> Self {
-        let Ok(facts) = fs_err::symlink_metadata(path) else { return Self::Absent };
-        let kind = facts.file_type();
+        let Ok(metadata) = fs_err::symlink_metadata(path) else { return Self::Absent };
+        let kind = metadata.file_type();
         if kind.is_dir() {
             Self::Folder
         } else if kind.is_symlink() {
             Self::Link(fs_err::read_link(path).unwrap_or_default())
         } else if kind.is_file() {
-            Self::File(hash_file(path, &facts))
+            Self::File(hash_file(path, &metadata))
         } else {
             Self::Other
         }
@@ -45,13 +45,13 @@ impl PathState {
     }
 }
 
-fn hash_file(path: &Path, facts: &Metadata) -> String {
+fn hash_file(path: &Path, metadata: &Metadata) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[u8::from(facts.permissions().mode() & 0o111 != 0)]);
-    let hashed = facts.len() <= MAX_HASHED_BYTES
+    hasher.update(&[u8::from(metadata.permissions().mode() & 0o111 != 0)]);
+    let hashed = metadata.len() <= MAX_HASHED_BYTES
         && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
     if !hashed {
-        let times = (facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino());
+        let times = (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
         hasher.update(format!("{times:?}").as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_bytes_are_the_same_file() {
+    fn equal_content_gives_equal_states() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         assert_eq!(PathState::from_path(&path), PathState::Absent);

@@ -76,12 +76,12 @@ impl FolderRules {
 
 impl TraceScope {
     /// Creates the scope of a session.
-    pub(crate) fn new(mut surroundings: TraceContext) -> Self {
+    pub(crate) fn new(mut context: TraceContext) -> Self {
         let real = |path: &PathBuf| fs_err::canonicalize(path).ok().filter(|real| real != path);
-        let more: Vec<PathBuf> = surroundings.excluded.iter().filter_map(real).collect();
-        surroundings.excluded.extend(more);
-        surroundings.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { context: surroundings, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
+        let more: Vec<PathBuf> = context.excluded.iter().filter_map(real).collect();
+        context.excluded.extend(more);
+        context.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
+        Self { context: context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
     }
 
     /// Returns a path as it is shown and stored: relative to the project if it lies in it.
@@ -99,7 +99,7 @@ impl TraceScope {
             return self.rules_for_path(path).is_tracked(reading);
         };
         if folder.parent().is_none() {
-            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are told by their whole path
+            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are reply by their whole path
         }
         let above = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
             *known
@@ -111,8 +111,8 @@ impl TraceScope {
             self.folder_rules.insert(folder.as_os_str().to_owned(), judged);
             judged
         };
-        let left_out = || self.context.excluded.iter().any(|left_out| left_out.as_os_str() == path.as_os_str());
-        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !left_out()
+        let excluded = || self.context.excluded.iter().any(|excluded| excluded.as_os_str() == path.as_os_str());
+        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !excluded()
     }
 
     /// Returns the rules for a path and everything below it, judged by its text alone.
@@ -162,13 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shared_counts() {
+    fn shared_paths_are_in_scope() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let left_out = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
+        let excluded = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();
-        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: left_out });
+        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: excluded });
         for (path, counts) in [
             ("src/a.py", true),
             ("build/x", true),

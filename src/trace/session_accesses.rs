@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionAccesses {
     /// Reasons why the trace is incomplete, a sentence each; empty if it is complete.
-    pub blind: Vec<String>,
+    pub incomplete_reasons: Vec<String>,
     /// Number of inspected system calls.
-    pub calls: u64,
+    pub traced_calls: u64,
     /// Whether the session connected to another machine.
-    pub network: bool,
+    pub uses_network: bool,
     /// Existing files that it read, executed, or read the metadata of.
     pub read: BTreeSet<String>,
     /// The subset of `read` of which only metadata was read.
     #[serde(default)]
-    pub asked: BTreeSet<String>,
+    pub stat_only: BTreeSet<String>,
     /// Paths that it looked up and that did not exist.
     pub absent: BTreeSet<String>,
     /// Directories that it listed.
     pub listed: BTreeSet<String>,
     /// Paths that it changed.
-    pub effects: BTreeMap<String, PathEffect>,
+    pub changes: BTreeMap<String, PathEffect>,
     /// Ports and sockets it bound: `port 8270`, `socket build/s`, `abstract socket x`.
     pub bound: BTreeSet<String>,
     /// Ports and sockets it connected to without having bound them itself.
     pub connected: BTreeSet<String>,
     /// Device and inode of files with several names, so that all names are recognized as one file.
-    pub aliases: BTreeMap<String, String>,
+    pub hard_links: BTreeMap<String, String>,
 }
 
 /// Change of one path.
@@ -41,7 +41,7 @@ pub struct PathEffect {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The first program that changed it.
-    pub by: String,
+    pub program: String,
 }
 
 /// Kind of change of a path between the start and end of a session.
@@ -59,13 +59,13 @@ pub enum EffectKind {
     /// The file was deleted.
     Deleted,
     /// The file was created and deleted again.
-    Scratch,
+    CreatedAndDeleted,
     /// The directory did not exist before.
-    Made,
+    DirectoryCreated,
     /// The directory was removed.
-    Unmade,
+    DirectoryDeleted,
     /// The directory was removed and created again.
-    Remade,
+    DirectoryReplaced,
 }
 
 impl EffectKind {
@@ -74,30 +74,30 @@ impl EffectKind {
         match self {
             Self::Created => "creates",
             Self::Written => "writes",
-            Self::Rewritten => "rewrites with the same bytes",
+            Self::Rewritten => "rewrites with the same content",
             Self::Replaced => "deletes and creates",
             Self::Deleted => "deletes",
-            Self::Scratch => "creates and deletes",
-            Self::Made => "makes",
-            Self::Unmade => "removes",
-            Self::Remade => "removes and makes",
+            Self::CreatedAndDeleted => "creates and deletes",
+            Self::DirectoryCreated => "creates",
+            Self::DirectoryDeleted => "removes",
+            Self::DirectoryReplaced => "removes and creates",
         }
     }
 
     /// Returns whether the change is of a directory.
     pub(crate) fn is_folder(self) -> bool {
-        matches!(self, Self::Made | Self::Unmade | Self::Remade)
+        matches!(self, Self::DirectoryCreated | Self::DirectoryDeleted | Self::DirectoryReplaced)
     }
 }
 
 impl SessionAccesses {
     /// Returns whether the trace saw every access.
     pub(crate) fn is_complete(&self) -> bool {
-        self.blind.is_empty()
+        self.incomplete_reasons.is_empty()
     }
 
     /// Returns the accesses of a session that could not be traced.
     pub(crate) fn for_untraced(why: String) -> Self {
-        Self { blind: vec![why], ..Self::default() }
+        Self { incomplete_reasons: vec![why], ..Self::default() }
     }
 }

@@ -10,8 +10,8 @@ use super::session_accesses::SessionAccesses;
 use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session, SessionName};
 
-/// Format version of `learned.json`.
-const FORMAT_VERSION: u32 = 1;
+/// Format version of `conflicts.json`.
+const FORMAT_VERSION: u32 = 2;
 
 /// How two sessions are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,19 +31,19 @@ pub struct LearnedConflict {
     /// The later session.
     pub second: String,
     /// How they are kept apart.
-    pub apart: SeparationKind,
+    pub separation: SeparationKind,
     /// The path they conflict on.
     pub path: String,
 }
 
-/// Learned conflicts of a project, stored in `.noxide/trace/learned.json`.
+/// Learned conflicts of a project, stored in `.noxide/trace/conflicts.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceCache {
     version: u32,
     /// Fingerprints of the traced sessions, by name.
-    pub(crate) sessions: BTreeMap<String, String>,
+    pub(crate) fingerprints: BTreeMap<String, String>,
     /// Pairs of sessions that must be kept apart.
-    pub(crate) apart: Vec<LearnedConflict>,
+    pub(crate) conflicts: Vec<LearnedConflict>,
 }
 
 impl TraceCache {
@@ -68,7 +68,9 @@ impl TraceCache {
 
     /// Returns whether a session was traced before and its fingerprint has changed.
     pub(crate) fn is_stale(&self, session: &Session, posargs: &[String]) -> bool {
-        self.sessions.get(session.name.as_str()).is_some_and(|known| *known != session_fingerprint(session, posargs))
+        self.fingerprints
+            .get(session.name.as_str())
+            .is_some_and(|known| *known != session_fingerprint(session, posargs))
     }
 
     /// Loads the accesses of a session's last trace.
@@ -94,13 +96,13 @@ impl TraceCache {
     /// Removes sessions that the noxfile no longer defines.
     pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
         let has = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
-        self.sessions.retain(|name, _| has(name));
-        self.apart.retain(|learnt| has(&learnt.first) && has(&learnt.second));
+        self.fingerprints.retain(|name, _| has(name));
+        self.conflicts.retain(|learned| has(&learned.first) && has(&learned.second));
     }
 }
 
 fn cache_file_path(noxide: &Path) -> PathBuf {
-    noxide.join("trace/learnt.json")
+    noxide.join("trace/conflicts.json")
 }
 
 fn access_file_path(noxide: &Path, session: &SessionName) -> PathBuf {

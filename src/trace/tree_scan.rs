@@ -32,10 +32,10 @@ pub(super) fn parent_folder(path: &str) -> &str {
 pub(super) fn is_only_scanned(user: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
     let folder = parent_folder(path);
     let lists = |folder: &str| user.listed.contains(folder);
-    if lists(folder) && user.asked.contains(path) && is_process_coverage_file(path) {
+    if lists(folder) && user.stat_only.contains(path) && is_process_coverage_file(path) {
         return true;
     }
-    let own = |other: &str| user.asked.contains(other) || user.effects.contains_key(other);
+    let own = |other: &str| user.stat_only.contains(other) || user.changes.contains_key(other);
     let opens = |other: &String| parent_folder(other) == folder && !own(other);
     let walks = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
     walks && lists(folder) && tree.is_ignored(path) && !user.read.iter().any(opens)
@@ -63,6 +63,6 @@ pub(super) fn is_project_folder(folder: &str) -> bool {
 pub(super) fn is_selective_listing(user: &SessionAccesses, folder: &str) -> bool {
     let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
     let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
-    let mut touched = user.read.iter().chain(user.effects.keys()).map(String::as_str);
+    let mut touched = user.read.iter().chain(user.changes.keys()).map(String::as_str);
     touched.any(in_folder)
 }

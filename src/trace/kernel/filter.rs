@@ -133,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn only_calls_with_paths_are_stopped_at() {
+    fn only_calls_with_paths_are_stopped() {
         let number = |call: libc::c_long| u32::try_from(call).unwrap();
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_read), 0), RETURN_ALLOW);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_openat), 0), RETURN_NOTIFY);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0), RETURN_NOTIFY);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's facts");
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's metadata");
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_statx), 0x1000 | 0x100), RETURN_ALLOW);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
         assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noted_call_goes_on() {
+    fn a_recorded_call_continues() {
         let cookie = 0x8123_4567_89ab_cdef;
         let with = |number: libc::c_long, flags, sixth| {
             answer_with(Some(cookie), AUDIT_ARCH, u32::try_from(number).unwrap(), flags, sixth)

@@ -17,7 +17,7 @@ use super::process::{
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
 };
-use super::system::{Notice, read_process_bytes, read_process_string};
+use super::system::{SeccompNotification, read_process_bytes, read_process_string};
 use crate::trace::SessionAccesses;
 use crate::trace::access_log::{AccessLog, PathChangeKind};
 
@@ -42,10 +42,10 @@ pub(super) struct SyscallInspector {
 
 impl SyscallInspector {
     /// Creates an inspector for a session.
-    pub(super) fn new(ledger: AccessLog, notes: Option<PreloadRing>) -> Self {
+    pub(super) fn new(access_log: AccessLog, notes: Option<PreloadRing>) -> Self {
         let (places, services) = (PathResolver::default(), OnceCell::new());
         Self {
-            access_log: ledger,
+            access_log: access_log,
             path_resolver: places,
             seen_accesses: HashSet::new(),
             path_buffer: Vec::new(),
@@ -77,19 +77,19 @@ impl SyscallInspector {
     }
 
     /// Returns whether to fail a call as if the kernel had no io_uring.
-    pub(super) fn should_refuse(notice: &Notice) -> bool {
+    pub(super) fn should_refuse(notice: &SeccompNotification) -> bool {
         notice.data.arch == AUDIT_ARCH
             && is_io_uring_setup(notice.data.nr.cast_unsigned())
             && can_run_without_ring(notice.pid)
     }
 
     /// Inspects a call before it continues.
-    pub(super) fn inspect_call(&mut self, notice: &Notice) {
+    pub(super) fn inspect_call(&mut self, notice: &SeccompNotification) {
         self.drain_preload_ring();
         self.access_log.call_count += 1;
         let number = notice.data.nr.cast_unsigned();
         if notice.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
-            return self.access_log.mark_incomplete("it runs a program for another kind of processor (32-bit)");
+            return self.access_log.mark_incomplete("it runs a 32-bit program");
         }
         let Some(call) = find_syscall(number) else { return };
         let arguments = &notice.data.args;
@@ -119,7 +119,7 @@ impl SyscallInspector {
                         }
                         self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite);
                     }
-                    facts => self.access_log.record_read(&found.path, facts.as_ref()), // it will be told so
+                    metadata => self.access_log.record_read(&found.path, metadata.as_ref()), // it will be reply so
                 }
             }
             TracedSyscall::Remove(at, _) => self.record_removal(notice, at),
@@ -142,7 +142,7 @@ impl SyscallInspector {
         }
     }
 
-    fn read_flags(&self, notice: &Notice, bits: FlagsArg) -> Option<u64> {
+    fn read_flags(&self, notice: &SeccompNotification, bits: FlagsArg) -> Option<u64> {
         let argument = |at: usize| notice.data.args[at];
         match bits {
             FlagsArg::Fixed(bits) => Some(bits),
@@ -155,7 +155,7 @@ impl SyscallInspector {
     }
 
     /// Returns the absolute path of a call argument, links unresolved, or `None` if it is not a path.
-    fn read_path(&mut self, notice: &Notice, at: PathArg) -> Option<PathBuf> {
+    fn read_path(&mut self, notice: &SeccompNotification, at: PathArg) -> Option<PathBuf> {
         match read_process_string(notice.pid, notice.data.args[at.path_arg], &mut self.path_buffer) {
             Ok(true) if !self.path_buffer.is_empty() => {}
             Ok(_) => return None, // the call will fail, or means an open file
@@ -163,7 +163,7 @@ impl SyscallInspector {
                 // With a bad address the call itself fails; without permission to read the process the trace is
                 // incomplete.
                 if error.raw_os_error() == Some(libc::EPERM) {
-                    self.access_log.mark_incomplete("it runs a program whose memory may not be read");
+                    self.access_log.mark_incomplete("it runs a program whose memory cannot be read");
                 }
                 return None;
             }
@@ -222,7 +222,7 @@ impl SyscallInspector {
         }
     }
 
-    fn record_stat_call(&mut self, notice: &Notice, at: PathArg, follow: bool, opened: bool) {
+    fn record_stat_call(&mut self, notice: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
         if let Some(path) = self.read_path(notice, at) {
             self.record_stat(&path, follow, opened);
         }
@@ -235,14 +235,14 @@ impl SyscallInspector {
         }
         let found = self.resolve_remembered(path, follow);
         match &found.metadata {
-            Some(facts) => self.access_log.record_stat(&found.path, Some(facts), opened),
+            Some(metadata) => self.access_log.record_stat(&found.path, Some(metadata), opened),
             None => self.access_log.record_absent(&found.path),
         }
     }
 
     pub(super) fn record_read(&mut self, found: &ResolvedPath) {
         match &found.metadata {
-            Some(facts) => self.access_log.record_read(&found.path, Some(facts)),
+            Some(metadata) => self.access_log.record_read(&found.path, Some(metadata)),
             None => self.access_log.record_absent(&found.path),
         }
     }
@@ -264,10 +264,10 @@ impl SyscallInspector {
         let found = self.resolve_remembered(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
             None if creates => self.record_change(process, &found, PathChangeKind::OpenForWrite),
-            Some(facts) if facts.is_dir() => {}
-            Some(facts) if writes && !new_only => {
+            Some(metadata) if metadata.is_dir() => {}
+            Some(metadata) if writes && !new_only => {
                 if mode != 1 {
-                    self.access_log.record_read(&found.path, Some(facts));
+                    self.access_log.record_read(&found.path, Some(metadata));
                 }
                 let how = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
                 self.record_existing_change(process, &found, how);
@@ -284,7 +284,7 @@ impl SyscallInspector {
     fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
-            Some(facts) if is_special_file(facts) || facts.is_dir() => {}
+            Some(metadata) if is_special_file(metadata) || metadata.is_dir() => {}
             Some(_) => self.record_change(process, found, how),
         }
     }
@@ -297,13 +297,13 @@ impl SyscallInspector {
         }
     }
 
-    fn record_removal(&mut self, notice: &Notice, at: PathArg) {
+    fn record_removal(&mut self, notice: &SeccompNotification, at: PathArg) {
         let Some(path) = self.read_path(notice, at) else { return };
         let found = self.resolve_path(&path, false);
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
-            Some(facts) => {
-                if facts.is_symlink() {
+            Some(metadata) => {
+                if metadata.is_symlink() {
                     self.invalidate_if_remembered(&found.path);
                 }
                 self.record_change(notice.pid, &found, PathChangeKind::Remove);
@@ -311,19 +311,19 @@ impl SyscallInspector {
         }
     }
 
-    fn record_rename(&mut self, notice: &Notice, from: PathArg, to: PathArg, flags: u64) {
+    fn record_rename(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg, flags: u64) {
         let Some(from) = self.read_path(notice, from) else { return };
         let Some(to) = self.read_path(notice, to) else { return };
         let (from, to) = (self.resolve_path(&from, false), self.resolve_path(&to, false));
-        let Some(facts) = &from.metadata else { return self.access_log.record_absent(&from.path) };
-        let kinds = [Some(facts), to.metadata.as_ref()];
-        if kinds.iter().flatten().any(|facts| facts.is_dir()) {
+        let Some(metadata) = &from.metadata else { return self.access_log.record_absent(&from.path) };
+        let kinds = [Some(metadata), to.metadata.as_ref()];
+        if kinds.iter().flatten().any(|metadata| metadata.is_dir()) {
             self.invalidate_seen(); // there may be links in it
-        } else if kinds.iter().flatten().any(|facts| facts.is_symlink()) {
+        } else if kinds.iter().flatten().any(|metadata| metadata.is_symlink()) {
             self.invalidate_if_remembered(&from.path);
             self.invalidate_if_remembered(&to.path);
         }
-        if facts.is_dir() {
+        if metadata.is_dir() {
             self.record_moved_files(notice.pid, &from.path, &to.path);
         }
         let swaps = flags & u64::from(libc::RENAME_EXCHANGE) != 0;
@@ -344,12 +344,12 @@ impl SyscallInspector {
             self.access_log.record_change(entry.path(), None, PathChangeKind::Remove, || program_name(process));
             self.access_log.record_change(&new, None, PathChangeKind::Overwrite, || program_name(process));
             if count >= MAX_MOVED_FILES {
-                return self.access_log.mark_incomplete("it renames a folder with more files than are looked at");
+                return self.access_log.mark_incomplete("it renames a directory with too many files");
             }
         }
     }
 
-    fn record_hard_link(&mut self, notice: &Notice, from: PathArg, to: PathArg) {
+    fn record_hard_link(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg) {
         // The source may have no name (`O_TMPFILE`); then only the new name counts.
         if let Some(from) = self.read_path(notice, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
         {
@@ -368,12 +368,12 @@ impl SyscallInspector {
                 self.invalidate_if_remembered(&to.path); // what is linked may be a link
                 self.record_change(notice.pid, &to, PathChangeKind::OpenForWrite);
             }
-            facts => self.access_log.record_read(&to.path, facts.as_ref()),
+            metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }
     }
 }
 
-fn is_special_file(facts: &Metadata) -> bool {
-    let kind = facts.file_type();
+fn is_special_file(metadata: &Metadata) -> bool {
+    let kind = metadata.file_type();
     kind.is_char_device() || kind.is_block_device() || kind.is_socket() || kind.is_fifo()
 }

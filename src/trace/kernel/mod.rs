@@ -7,12 +7,10 @@ mod preload_ring;
 mod probe;
 mod process;
 mod shared_memory;
-mod socket_address;
-mod socket_calls;
+mod sockets;
 mod supervisor;
 mod syscalls;
 mod system;
-mod trace_state;
 mod tracer;
 
 pub(crate) use preload_ring::PreloadLibrary;

@@ -46,14 +46,14 @@ impl PathResolver {
         loop {
             let Some((folder, name)) = split_file_name(&path) else {
                 let path = self.resolve_folder(&path, &mut links);
-                let facts = fs_err::symlink_metadata(&path).ok();
-                return ResolvedPath { path, metadata: facts, links };
+                let metadata = fs_err::symlink_metadata(&path).ok();
+                return ResolvedPath { path, metadata: metadata, links };
             };
             let place = self.resolve_folder(folder, &mut links).join(name);
-            let facts = fs_err::symlink_metadata(&place).ok();
-            let is_link = facts.as_ref().is_some_and(|facts| facts.file_type().is_symlink());
+            let metadata = fs_err::symlink_metadata(&place).ok();
+            let is_link = metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_symlink());
             if !is_link || !follow || links.len() >= MAX_LINKS {
-                return ResolvedPath { path: place, metadata: facts, links };
+                return ResolvedPath { path: place, metadata: metadata, links };
             }
             let target = fs_err::read_link(&place).unwrap_or_default();
             path = place.parent().unwrap_or(Path::new("/")).join(target);
@@ -84,7 +84,7 @@ impl PathResolver {
                     let place = real.join(name);
                     self.remember_name(&place);
                     match fs_err::symlink_metadata(&place) {
-                        Ok(facts) if facts.file_type().is_symlink() && links.len() < MAX_LINKS => {
+                        Ok(metadata) if metadata.file_type().is_symlink() && links.len() < MAX_LINKS => {
                             let target = real.join(fs_err::read_link(&place).unwrap_or_default());
                             links.push(place);
                             real = self.resolve_folder(&target, links);
@@ -155,7 +155,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_are_followed_and_named() {
+    fn links_are_followed_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         fs_err::create_dir_all(root.join("a/b")).unwrap();

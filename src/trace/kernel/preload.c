@@ -1,13 +1,13 @@
 /*
- * What a traced program is given beside itself (LD_PRELOAD): the calls by which programs only look at files, each noted
- * in memory that noxide shares with it instead of stopping the program until noxide has looked.
+ * Preload library of traced programs (LD_PRELOAD): records read-only file calls in memory shared with noxide, instead of
+ * having the kernel stop each of them.
  *
- * A call that was noted goes to the kernel with a word in its sixth argument, which none of these calls uses; the filter
- * lets it pass. Whatever cannot be noted is called as ever, and the kernel stops at it: a program without this library,
- * a static one, a full memory, a path relative to an open folder. Nothing here waits, allocates or needs a C library,
- * so that it works in signal handlers, after fork and vfork, and beside any C library.
+ * A recorded call passes a cookie in its sixth argument, which none of these calls uses; the filter lets it continue.
+ * Every call that cannot be recorded is made as usual and stopped by the kernel: calls of programs without this library,
+ * of static programs, with a full ring, or with a path relative to an open directory. Nothing here waits, allocates or
+ * needs a C library, so that it works in signal handlers, after fork and vfork, and beside any C library.
  *
- * The memory is laid out as `notes.rs` says.
+ * The memory layout is defined in `preload_ring.rs`.
  */
 
 typedef unsigned char u8;
@@ -15,11 +15,11 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
 
-enum { SLOTS = 1024, SLOT = 512, TEXT = 12, FIRST = 4096, WHOLE = FIRST + SLOTS * SLOT };
+enum { SLOT_COUNT = 1024, SLOT_SIZE = 512, PATH_OFFSET = 12, SLOTS_OFFSET = 4096, RING_SIZE = SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE };
 enum { COOKIE = 0, GENERATION = 8, HEAD = 64, TAIL = 128 };
 enum { STATE = 0, LENGTH = 4, KIND = 6, FLAGS = 8, FREE = 0, READY = 1 };
 enum { STAT = 1, STAT_LINK = 2, READ_LINK = 3, OPEN = 4 };
-enum { MOST = SLOT - TEXT, SEEN = 2048 };
+enum { MAX_PATH = SLOT_SIZE - PATH_OFFSET, SEEN_COUNT = 2048 };
 
 /* The numbers of x86-64, the only processor this is built for. */
 enum { SYS_close = 3, SYS_lseek = 8, SYS_mmap = 9, SYS_munmap = 11, SYS_getcwd = 79, SYS_openat = 257, SYS_newfstatat = 262,
@@ -28,15 +28,15 @@ enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000 };
 enum { O_ACCMODE = 3, O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000, O_CLOEXEC = 02000000, O_TMPFILE = 020200000 };
 enum { PROT_BOTH = 3, MAP_SHARED = 1, SEEK_END = 2 };
 
-#define SHOWN __attribute__((visibility("default")))
+#define EXPORT __attribute__((visibility("default")))
 
 extern int *__errno_location(void);
 extern char **environ __attribute__((weak));
 
-/* The shared memory once it is mapped; 1 where there is none for this program. */
+/* The mapped ring; 1 if this program has none. */
 static char *memory;
-/* Digests of what was noted last: the same need not be said twice. Threads may overwrite each other's. */
-static u64 seen[SEEN];
+/* Digests of recently recorded events, to avoid duplicates. Threads may overwrite each other's entries. */
+static u64 seen[SEEN_COUNT];
 
 static long call(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -52,7 +52,7 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
-static long returned(long result)
+static long set_errno(long result)
 {
 	if ((u64)result > -4096UL) {
 		*__errno_location() = (int)-result;
@@ -61,8 +61,8 @@ static long returned(long result)
 	return result;
 }
 
-/* Reads digits of this base; leaves `text` behind them. */
-static u64 number(const char **text, u64 base)
+/* Parses digits of this base and advances `text` past them. */
+static u64 parse_number(const char **text, u64 base)
 {
 	u64 value = 0;
 
@@ -76,8 +76,8 @@ static u64 number(const char **text, u64 base)
 	}
 }
 
-/* What follows `name=` in the environment. */
-static const char *setting(const char *name)
+/* Returns the value of an environment variable, or 0. */
+static const char *get_env(const char *name)
 {
 	char **at = &environ ? environ : 0;
 
@@ -92,36 +92,36 @@ static const char *setting(const char *name)
 	return 0;
 }
 
-/* Maps the memory that `NOXIDE_TRACE_RING=<cookie in hexadecimal>:<path>` names; 1 where that is not what it says. */
-static char *map(void)
+/* Maps the memory named by `NOXIDE_TRACE_RING=<cookie in hexadecimal>:<path>`; returns 1 if that is not possible. */
+static char *map_ring(void)
 {
-	const char *said = setting("NOXIDE_TRACE_RING");
+	const char *value = get_env("NOXIDE_TRACE_RING");
 	u64 cookie;
 	long fd, place, size;
 
-	if (!said)
+	if (!value)
 		return (char *)1;
-	cookie = number(&said, 16);
-	if (*said++ != ':' || !cookie)
+	cookie = parse_number(&value, 16);
+	if (*value++ != ':' || !cookie)
 		return (char *)1;
-	fd = call(SYS_openat, AT_FDCWD, (long)said, O_RDWR | O_CLOEXEC, 0, 0, 0);
+	fd = call(SYS_openat, AT_FDCWD, (long)value, O_RDWR | O_CLOEXEC, 0, 0, 0);
 	if (fd < 0)
 		return (char *)1;
 	size = call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
-	place = size == WHOLE ? call(SYS_mmap, 0, WHOLE, PROT_BOTH, MAP_SHARED, fd, 0) : -1;
+	place = size == RING_SIZE ? call(SYS_mmap, 0, RING_SIZE, PROT_BOTH, MAP_SHARED, fd, 0) : -1;
 	call(SYS_close, fd, 0, 0, 0, 0, 0);
 	if ((u64)place > -4096UL)
 		return (char *)1;
-	/* Where processes have other numbers (a container's), the path may lead to another file. */
+	/* In another PID namespace (a container) the path may refer to another file. */
 	if (*(u64 *)(place + COOKIE) != cookie) {
-		call(SYS_munmap, place, WHOLE, 0, 0, 0, 0);
+		call(SYS_munmap, place, RING_SIZE, 0, 0, 0, 0);
 		return (char *)1;
 	}
 	return (char *)place;
 }
 
-/* The memory; none before the program has its environment, and where there is none. */
-static char *notes(void)
+/* Returns the ring, or 0 if there is none or the environment is not set up yet. */
+static char *ring(void)
 {
 	char *mapped = __atomic_load_n(&memory, __ATOMIC_ACQUIRE);
 
@@ -130,19 +130,19 @@ static char *notes(void)
 
 		if (!&environ || !environ)
 			return 0;
-		mapped = map();
-		/* Where two threads come first together, one's mapping goes. */
+		mapped = map_ring();
+		/* If two threads map it at the same time, one mapping is discarded. */
 		if (!__atomic_compare_exchange_n(&memory, &before, mapped, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			if (mapped != (char *)1)
-				call(SYS_munmap, (long)mapped, WHOLE, 0, 0, 0, 0);
+				call(SYS_munmap, (long)mapped, RING_SIZE, 0, 0, 0, 0);
 			mapped = before;
 		}
 	}
 	return mapped == (char *)1 ? 0 : mapped;
 }
 
-/* Whether a text of this length begins so. */
-static int starts(const char *text, u64 length, const char *with)
+/* Returns whether a string of this length starts with `with`. */
+static int starts_with(const char *text, u64 length, const char *with)
 {
 	u64 at = 0;
 
@@ -151,8 +151,8 @@ static int starts(const char *text, u64 length, const char *with)
 	return !with[at];
 }
 
-/* Whether `..` leads up to the root or right below it: from there to what each process has for itself. */
-static int climbs(const char *path, u64 length)
+/* Returns whether `..` leads to the root or directly below it, from where per-process paths are reachable. */
+static int leads_to_root(const char *path, u64 length)
 {
 	u64 depth = 0, at = 0;
 
@@ -173,65 +173,65 @@ static int climbs(const char *path, u64 length)
 	return 0;
 }
 
-/* The absolute path of `path`, links not resolved, with its length; 0 for what must be asked otherwise. */
-static u64 whole(const char *path, char *into)
+/* Writes the absolute path, links unresolved, and returns its length; 0 if the call must be stopped instead. */
+static u64 absolute_path(const char *path, char *buffer)
 {
 	u64 length = 0, at = 0;
 	int up = 0;
 
 	if (*path != '/') {
-		long folder = call(SYS_getcwd, (long)into, MOST, 0, 0, 0, 0);
+		long folder = call(SYS_getcwd, (long)buffer, MAX_PATH, 0, 0, 0, 0);
 
-		if (folder < 2 || *into != '/')
+		if (folder < 2 || *buffer != '/')
 			return 0;
 		length = (u64)folder - 1;
-		into[length++] = '/';
+		buffer[length++] = '/';
 	}
 	for (; path[at]; at++) {
-		if (length >= MOST - 1)
+		if (length >= MAX_PATH - 1)
 			return 0;
-		up |= path[at] == '.' && path[at + 1] == '.' && into[length - 1] == '/';
-		into[length++] = path[at];
+		up |= path[at] == '.' && path[at + 1] == '.' && buffer[length - 1] == '/';
+		buffer[length++] = path[at];
 	}
-	/* What is below them may mean another thing to each process: /proc/self, /dev/stdin. Projects lie in /dev/shm. */
-	if (up && climbs(into, length))
+	/* Paths below /proc and /dev may differ per process (/proc/self, /dev/stdin). Projects may lie in /dev/shm. */
+	if (up && leads_to_root(buffer, length))
 		return 0;
-	if (starts(into, length, "/dev/shm/"))
+	if (starts_with(buffer, length, "/dev/shm/"))
 		return length;
-	return starts(into, length, "/proc/") || starts(into, length, "/dev/") ? 0 : length;
+	return starts_with(buffer, length, "/proc/") || starts_with(buffer, length, "/dev/") ? 0 : length;
 }
 
-/* Puts a note into a free slot; 0 where all are full. */
-static int put(char *notes, const char *path, u64 length, u32 kind, u32 flags)
+/* Writes an event into a free slot; returns 0 if the ring is full. */
+static int push(char *shared, const char *path, u64 length, u32 kind, u32 flags)
 {
-	u64 *head = (u64 *)(notes + HEAD), *tail = (u64 *)(notes + TAIL);
+	u64 *head = (u64 *)(shared + HEAD), *tail = (u64 *)(shared + TAIL);
 	u64 mine = __atomic_load_n(head, __ATOMIC_RELAXED), at;
 	char *slot;
 
 	do {
-		if (mine - __atomic_load_n(tail, __ATOMIC_ACQUIRE) >= SLOTS)
+		if (mine - __atomic_load_n(tail, __ATOMIC_ACQUIRE) >= SLOT_COUNT)
 			return 0;
 	} while (!__atomic_compare_exchange_n(head, &mine, mine + 1, 1, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	slot = notes + FIRST + (mine % SLOTS) * SLOT;
+	slot = shared + SLOTS_OFFSET + (mine % SLOT_COUNT) * SLOT_SIZE;
 	*(u16 *)(slot + LENGTH) = (u16)length;
 	*(u8 *)(slot + KIND) = (u8)kind;
 	*(u32 *)(slot + FLAGS) = flags;
 	for (at = 0; at < length; at++)
-		slot[TEXT + at] = path[at];
+		slot[PATH_OFFSET + at] = path[at];
 	__atomic_store_n((u32 *)(slot + STATE), READY, __ATOMIC_RELEASE);
 	return 1;
 }
 
-/* Notes a look at a path: the word with which the call goes past the filter; 0 where the kernel is to stop at it. */
-static long noted(const char *path, u32 kind, u32 flags)
+/* Records an access and returns the cookie that makes the call pass the filter; 0 if the kernel must stop the call. */
+static long record(const char *path, u32 kind, u32 flags)
 {
-	char *shared = notes();
-	char text[MOST];
+	char *shared = ring();
+	char text[MAX_PATH];
 	u64 length, at, digest, *place;
 
 	if (!shared || !path || !*path)
 		return 0;
-	length = whole(path, text);
+	length = absolute_path(path, text);
 	if (!length)
 		return 0;
 	digest = 0xcbf29ce484222325UL ^ kind ^ ((u64)flags << 8);
@@ -239,34 +239,34 @@ static long noted(const char *path, u32 kind, u32 flags)
 	for (at = 0; at < length; at++)
 		digest = (digest ^ (u8)text[at]) * 0x100000001b3UL;
 	digest ^= digest >> 29;
-	place = &seen[digest % SEEN];
+	place = &seen[digest % SEEN_COUNT];
 	if (__atomic_load_n(place, __ATOMIC_RELAXED) != digest) {
-		if (!put(shared, text, length, kind, flags))
+		if (!push(shared, text, length, kind, flags))
 			return 0;
 		__atomic_store_n(place, digest, __ATOMIC_RELAXED);
 	}
 	return *(long *)(shared + COOKIE);
 }
 
-static int from_here(int folder, const char *path)
+static int is_working_dir(int folder, const char *path)
 {
 	return folder == AT_FDCWD || (path && *path == '/');
 }
 
-static int opened(int folder, const char *path, int flags, u32 mode)
+static int do_open(int folder, const char *path, int flags, u32 mode)
 {
 	int reads = !(flags & (O_ACCMODE | O_CREAT | O_TRUNC)) && (flags & O_TMPFILE) != O_TMPFILE;
-	long cookie = reads && from_here(folder, path) ? noted(path, OPEN, (u32)flags) : 0;
+	long cookie = reads && is_working_dir(folder, path) ? record(path, OPEN, (u32)flags) : 0;
 
-	return (int)returned(call(SYS_openat, folder, (long)path, flags, mode, 0, cookie));
+	return (int)set_errno(call(SYS_openat, folder, (long)path, flags, mode, 0, cookie));
 }
 
-static int asked(int folder, const char *path, void *facts, int flags)
+static int do_stat(int folder, const char *path, void *metadata, int flags)
 {
 	u32 kind = flags & AT_SYMLINK_NOFOLLOW ? STAT_LINK : STAT;
-	long cookie = from_here(folder, path) && !(flags & AT_EMPTY_PATH) ? noted(path, kind, 0) : 0;
+	long cookie = is_working_dir(folder, path) && !(flags & AT_EMPTY_PATH) ? record(path, kind, 0) : 0;
 
-	return (int)returned(call(SYS_newfstatat, folder, (long)path, (long)facts, flags, 0, cookie));
+	return (int)set_errno(call(SYS_newfstatat, folder, (long)path, (long)metadata, flags, 0, cookie));
 }
 
 #define MODE(flags, mode)                                                     \
@@ -279,98 +279,98 @@ static int asked(int folder, const char *path, void *facts, int flags)
 		}                                                             \
 	} while (0)
 
-SHOWN int open(const char *path, int flags, ...)
+EXPORT int open(const char *path, int flags, ...)
 {
 	u32 mode = 0;
 
 	MODE(flags, mode);
-	return opened(AT_FDCWD, path, flags, mode);
+	return do_open(AT_FDCWD, path, flags, mode);
 }
 
-SHOWN int openat(int folder, const char *path, int flags, ...)
+EXPORT int openat(int folder, const char *path, int flags, ...)
 {
 	u32 mode = 0;
 
 	MODE(flags, mode);
-	return opened(folder, path, flags, mode);
+	return do_open(folder, path, flags, mode);
 }
 
-SHOWN int open64(const char *path, int flags, ...) __attribute__((alias("open")));
-SHOWN int openat64(int folder, const char *path, int flags, ...) __attribute__((alias("openat")));
+EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+EXPORT int openat64(int folder, const char *path, int flags, ...) __attribute__((alias("openat")));
 
-/* What programs call that were built with _FORTIFY_SOURCE and give no mode. */
-SHOWN int __open_2(const char *path, int flags)
+/* Called by programs built with _FORTIFY_SOURCE that pass no mode. */
+EXPORT int __open_2(const char *path, int flags)
 {
-	return opened(AT_FDCWD, path, flags, 0);
+	return do_open(AT_FDCWD, path, flags, 0);
 }
 
-SHOWN int __openat_2(int folder, const char *path, int flags)
+EXPORT int __openat_2(int folder, const char *path, int flags)
 {
-	return opened(folder, path, flags, 0);
+	return do_open(folder, path, flags, 0);
 }
 
-SHOWN int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
-SHOWN int __openat64_2(int folder, const char *path, int flags) __attribute__((alias("__openat_2")));
+EXPORT int __open64_2(const char *path, int flags) __attribute__((alias("__open_2")));
+EXPORT int __openat64_2(int folder, const char *path, int flags) __attribute__((alias("__openat_2")));
 
-SHOWN int stat(const char *path, void *facts)
+EXPORT int stat(const char *path, void *metadata)
 {
-	return asked(AT_FDCWD, path, facts, 0);
+	return do_stat(AT_FDCWD, path, metadata, 0);
 }
 
-SHOWN int lstat(const char *path, void *facts)
+EXPORT int lstat(const char *path, void *metadata)
 {
-	return asked(AT_FDCWD, path, facts, AT_SYMLINK_NOFOLLOW);
+	return do_stat(AT_FDCWD, path, metadata, AT_SYMLINK_NOFOLLOW);
 }
 
-SHOWN int fstatat(int folder, const char *path, void *facts, int flags)
+EXPORT int fstatat(int folder, const char *path, void *metadata, int flags)
 {
-	return asked(folder, path, facts, flags);
+	return do_stat(folder, path, metadata, flags);
 }
 
-SHOWN int stat64(const char *path, void *facts) __attribute__((alias("stat")));
-SHOWN int lstat64(const char *path, void *facts) __attribute__((alias("lstat")));
-SHOWN int fstatat64(int folder, const char *path, void *facts, int flags) __attribute__((alias("fstatat")));
+EXPORT int stat64(const char *path, void *metadata) __attribute__((alias("stat")));
+EXPORT int lstat64(const char *path, void *metadata) __attribute__((alias("lstat")));
+EXPORT int fstatat64(int folder, const char *path, void *metadata, int flags) __attribute__((alias("fstatat")));
 
-/* What programs call that were built with a C library before 2.33; the version says which struct stat, here always one. */
-SHOWN int __xstat(int version, const char *path, void *facts)
-{
-	(void)version;
-	return asked(AT_FDCWD, path, facts, 0);
-}
-
-SHOWN int __lxstat(int version, const char *path, void *facts)
+/* Called by programs built with glibc before 2.33; the version selects the struct stat, which is always the same here. */
+EXPORT int __xstat(int version, const char *path, void *metadata)
 {
 	(void)version;
-	return asked(AT_FDCWD, path, facts, AT_SYMLINK_NOFOLLOW);
+	return do_stat(AT_FDCWD, path, metadata, 0);
 }
 
-SHOWN int __fxstatat(int version, int folder, const char *path, void *facts, int flags)
+EXPORT int __lxstat(int version, const char *path, void *metadata)
 {
 	(void)version;
-	return asked(folder, path, facts, flags);
+	return do_stat(AT_FDCWD, path, metadata, AT_SYMLINK_NOFOLLOW);
 }
 
-SHOWN int __xstat64(int version, const char *path, void *facts) __attribute__((alias("__xstat")));
-SHOWN int __lxstat64(int version, const char *path, void *facts) __attribute__((alias("__lxstat")));
-SHOWN int __fxstatat64(int version, int folder, const char *path, void *facts, int flags)
+EXPORT int __fxstatat(int version, int folder, const char *path, void *metadata, int flags)
+{
+	(void)version;
+	return do_stat(folder, path, metadata, flags);
+}
+
+EXPORT int __xstat64(int version, const char *path, void *metadata) __attribute__((alias("__xstat")));
+EXPORT int __lxstat64(int version, const char *path, void *metadata) __attribute__((alias("__lxstat")));
+EXPORT int __fxstatat64(int version, int folder, const char *path, void *metadata, int flags)
 	__attribute__((alias("__fxstatat")));
 
-SHOWN int statx(int folder, const char *path, int flags, u32 mask, void *facts)
+EXPORT int statx(int folder, const char *path, int flags, u32 mask, void *metadata)
 {
 	u32 kind = flags & AT_SYMLINK_NOFOLLOW ? STAT_LINK : STAT;
-	long cookie = from_here(folder, path) && !(flags & AT_EMPTY_PATH) ? noted(path, kind, 0) : 0;
+	long cookie = is_working_dir(folder, path) && !(flags & AT_EMPTY_PATH) ? record(path, kind, 0) : 0;
 
-	return (int)returned(call(SYS_statx, folder, (long)path, flags, mask, (long)facts, cookie));
+	return (int)set_errno(call(SYS_statx, folder, (long)path, flags, mask, (long)metadata, cookie));
 }
 
-SHOWN int access(const char *path, int mode)
+EXPORT int access(const char *path, int mode)
 {
-	return (int)returned(call(SYS_faccessat, AT_FDCWD, (long)path, mode, 0, 0, noted(path, STAT, 0)));
+	return (int)set_errno(call(SYS_faccessat, AT_FDCWD, (long)path, mode, 0, 0, record(path, STAT, 0)));
 }
 
-SHOWN long readlink(const char *path, char *into, u64 room)
+EXPORT long readlink(const char *path, char *buffer, u64 room)
 {
-	long cookie = noted(path, READ_LINK, 0);
+	long cookie = record(path, READ_LINK, 0);
 
-	return returned(call(SYS_readlinkat, AT_FDCWD, (long)path, (long)into, (long)room, 0, cookie));
+	return set_errno(call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buffer, (long)room, 0, cookie));
 }

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_read_once_and_in_order() {
+    fn events_are_read_once_and_in_order() {
         let mut notes = PreloadRing::new().unwrap();
         for round in 0..3 {
             for number in 0..SLOT_COUNT {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_stopped_in_the_middle_hides_nothing_after_it() {
+    fn a_suspended_writer_does_not_hide_later_events() {
         let mut notes = PreloadRing::new().unwrap();
         let slot = put(&notes, 1, 0, "/half", false);
         put(&notes, 1, 0, "/whole", true);

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_can_or_says_why() {
+    fn the_probe_succeeds_or_gives_a_reason() {
         match probe_tracing() {
             Ok(()) => {}
             Err(why) => assert!(why.to_string().contains("seccomp"), "{why}"),

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_opened_again_has_its_own_path() {
+    fn reopened_descriptors_resolve_to_their_file() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let file = fs_err::File::create(root.join("a")).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_round_to_what_a_process_has_for_itself_is_told_as_the_straight_one() {
+    fn per_process_paths_are_recognized_behind_parent_components() {
         let own = std::process::id();
         let seen = |path: &str| resolve_proc_self(PathBuf::from(path), own).display().to_string();
         assert_eq!(seen("/dev/shm/../fd/0/a"), "/dev/fd/0/a");

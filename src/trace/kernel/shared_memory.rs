@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_see_what_is_written() {
+    fn other_processes_see_writes() {
         let mapping = SharedMemory::new(8192).unwrap();
         mapping.atomic_u64(64).store(0x0102, Ordering::Relaxed);
         mapping.atomic_u32(8188).store(7, Ordering::Relaxed);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "outside the mapping")]
-    fn nothing_outside_is_reached() {
+    fn offsets_outside_the_memory_panic() {
         SharedMemory::new(4096).unwrap().atomic_u64(4092);
     }
 }

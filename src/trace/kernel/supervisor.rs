@@ -10,9 +10,19 @@ use super::inspector::SyscallInspector;
 use super::system::{
     enable_sync_wakeup, is_receive_interrupted_at_end, poll_listener, receive_notification, send_response,
 };
-use super::trace_state::TraceState;
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// State of one trace.
+#[derive(Debug)]
+pub(super) enum TraceState {
+    /// The session has not sent its listener yet.
+    AwaitingSession,
+    /// The session could not be traced.
+    Failed(String),
+    /// The session is being traced.
+    Tracing(Box<SyscallInspector>),
+}
 
 /// Serves a listener until no process uses its filter.
 pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {

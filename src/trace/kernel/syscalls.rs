@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_number_once() {
+    fn syscall_numbers_are_unique() {
         let numbers: Vec<u32> = traced_syscalls().map(|(number, _)| number).collect();
         assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
         assert_eq!(

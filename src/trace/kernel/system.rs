@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 /// A stopped call that waits for a response.
-pub(super) use libc::seccomp_notif as Notice;
+pub(super) use libc::seccomp_notif as SeccompNotification;
 
 /// Flag that wakes the other side on the same CPU (since 6.6).
 const SYNC_WAKE_UP: u64 = 1;
@@ -19,9 +19,9 @@ const SYNC_WAKE_UP: u64 = 1;
 const PAGE_SIZE: usize = 4096;
 
 /// Receives the next stopped call, or `None` if its process was killed meanwhile.
-pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<SeccompNotification>> {
     // SAFETY: `seccomp_notif` is plain integers, for which zeros are a value; the kernel wants zeros.
-    let mut notice: Notice = unsafe { zeroed() };
+    let mut notice: SeccompNotification = unsafe { zeroed() };
     // SAFETY: the request takes a pointer to a `seccomp_notif`, which lives through the call.
     let done = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notice) };
     if done == 0 {
@@ -50,8 +50,8 @@ pub(super) fn enable_sync_wakeup(listener: BorrowedFd<'_>) {
 }
 
 /// Reads up to `most` bytes at an address of another process; fewer at the end of its memory.
-pub(super) fn read_process_bytes(process: u32, address: u64, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0_u8; most];
+pub(super) fn read_process_bytes(process: u32, address: u64, max_len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0_u8; max_len];
     let read = read_process_memory(process, address, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)
@@ -136,14 +136,14 @@ fn is_release_at_least(release: &str, least: (u32, u32)) -> bool {
 }
 
 /// Returns whether the listener has a waiting call, or `None` once no process uses the filter.
-pub(super) fn poll_listener(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool> {
+pub(super) fn poll_listener(listener: &impl AsFd, max_len: Option<&Timespec>) -> Option<bool> {
     let mut asked = [PollFd::new(listener, PollFlags::IN)];
-    match poll(&mut asked, most) {
+    match poll(&mut asked, max_len) {
         Ok(_) => {
-            let told = asked[0].revents();
-            if told.contains(PollFlags::IN) {
+            let reply = asked[0].revents();
+            if reply.contains(PollFlags::IN) {
                 Some(true)
-            } else if told.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            } else if reply.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 None
             } else {
                 Some(false)
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_its_own_memory_to_the_zero() {
+    fn strings_are_read_up_to_the_terminator() {
         let own = std::process::id();
         let long = format!("/{}", "x".repeat(3_000));
         let kept = std::ffi::CString::new(long.clone()).unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_compared_by_number() {
+    fn kernel_releases_are_compared_numerically() {
         for (release, newer) in [
             ("6.18.44-fc-v657", true),
             ("6.11.0", true),

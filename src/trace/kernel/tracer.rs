@@ -13,8 +13,7 @@ use super::filter::build_filter;
 use super::inspector::SyscallInspector;
 use super::preload_ring::PreloadRing;
 use super::probe::{FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE};
-use super::supervisor::serve_listener;
-use super::trace_state::TraceState;
+use super::supervisor::{TraceState, serve_listener};
 use crate::project::SeccompSetup;
 use crate::trace::access_log::AccessLog;
 use crate::trace::{SessionAccesses, TraceError, TraceScope};
@@ -82,9 +81,9 @@ fn serve_session(mut socket: UnixStream, scope: TraceScope, notes: Option<Preloa
         Ok(listener) => {
             set(TraceState::Tracing(Box::new(SyscallInspector::new(AccessLog::new(scope), notes))));
             // From here on the session's traced calls wait for the supervisor.
-            let told = socket.write_all(b"+");
+            let reply = socket.write_all(b"+");
             drop(socket);
-            if told.is_ok() {
+            if reply.is_ok() {
                 serve_listener(&listener, shared);
             }
         }
@@ -140,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_cannot_be_traced_says_why() {
-        assert!(failed(b"-16").blind[0].contains("seccomp listener"));
-        assert_eq!(failed(b"no ctypes here").blind, ["no ctypes here"]);
-        assert!(failed(b"").blind[0].contains("ended before"));
+    fn an_untraceable_session_reports_the_reason() {
+        assert!(failed(b"-16").incomplete_reasons[0].contains("seccomp listener"));
+        assert_eq!(failed(b"no ctypes here").incomplete_reasons, ["no ctypes here"]);
+        assert!(failed(b"").incomplete_reasons[0].contains("ended before"));
         let (with, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
         let (without, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), false).unwrap();
         assert!(without.seccomp_setup().filter.len() > 800 && without.seccomp_setup().flags.len() == 2);
