@@ -356,7 +356,7 @@ fn open_uv_cache(manifest: &NoxfileManifest, store: &Store, uv_cache: Option<&Pa
     let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
     match uv.detect_layout(store) {
         UvLayoutSupport::Known(layout) => Ok(UvCache::new(dir, layout)),
-        UvLayoutSupport::Unknown { why } => {
+        UvLayoutSupport::Unknown { reason: why } => {
             Err(format!("{} keeps its cache in a way not known here: {why}", uv.path().display()))
         }
     }
