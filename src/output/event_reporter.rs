@@ -1,9 +1,9 @@
 //! Event reporters: the trait that shows a run to people, CI or programs, and the replay of recorded events.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::path::Path;
 
-use crate::record::RunEvent;
+use crate::record::{EventKind, RunEvent};
 
 /// Shows a run to people, CI or programs. Input is events, and log files for the output of sessions.
 pub trait EventReporter: Send {
@@ -36,5 +36,99 @@ pub trait EventReporter: Send {
     /// As for [`Self::on_event`].
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Result of a replay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplaySummary {
+    /// Number of events shown.
+    pub event_count: usize,
+    /// Exit code of the run; `None` if the events end before the run does.
+    pub exit_code: Option<u8>,
+    /// Number of the first line that is not an event; lines before it were shown.
+    pub damaged_line: Option<usize>,
+}
+
+/// Sends recorded events to reporters; `run_dir` is the run directory, which contains the logs.
+///
+/// # Errors
+/// When the events cannot be read, or a reporter cannot write.
+pub fn replay_events(
+    events: &mut dyn BufRead,
+    run_dir: &Path,
+    reporters: &mut [Box<dyn EventReporter>],
+) -> io::Result<ReplaySummary> {
+    let mut summary = ReplaySummary::default();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if events.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let Ok(event) = serde_json::from_slice::<RunEvent>(&line) else {
+            // A killed run may leave an incomplete last line.
+            summary.damaged_line = Some(number);
+            break;
+        };
+        for reporter in reporters.iter_mut() {
+            reporter.on_event(&event, run_dir)?;
+        }
+        summary.event_count += 1;
+        if let EventKind::RunFinished { exit_code: exit } = event.kind {
+            summary.exit_code = Some(exit);
+        }
+    }
+    for reporter in reporters.iter_mut() {
+        reporter.finish()?;
+    }
+    Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::best_effort_writer::tests::Capture;
+    use crate::output::event_builder::RunEventBuilder;
+    use crate::output::options::OutputOptions;
+    use crate::output::reporters::LineReporter;
+    use crate::record::Outcome;
+
+    fn recorded(story: &RunEventBuilder) -> String {
+        story.events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect()
+    }
+
+    fn shown(story: &RunEventBuilder, recorded: &str) -> (String, ReplaySummary) {
+        let capture = Capture::default();
+        let lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
+        let replayed = replay_events(&mut recorded.as_bytes(), story.run_folder(), &mut [Box::new(lines)]).unwrap();
+        (capture.text(), replayed)
+    }
+
+    #[test]
+    fn a_replay_shows_what_the_run_showed() {
+        let mut story = RunEventBuilder::new(&["lint", "docs"]);
+        story.start_session(0, "lint").append_output(1, "lint", b"bad\n").finish_session(
+            9,
+            "lint",
+            Outcome::Failed,
+            "exit code 1",
+        );
+        story.finish_session(9, "docs", Outcome::Aborted, "lint did not pass").finish_run(10, 1);
+        let live = Capture::default();
+        story.feed_reporter(&mut LineReporter::new(Box::new(live.clone()), OutputOptions::plain()));
+        let (text, replayed) = shown(&story, &recorded(&story));
+        assert_eq!(text, live.text());
+        assert_eq!(replayed, ReplaySummary { event_count: 5 + 1, exit_code: Some(1), damaged_line: None });
+    }
+
+    #[test]
+    fn a_record_cut_short_is_shown_as_far_as_it_goes() {
+        let mut story = RunEventBuilder::new(&["lint"]);
+        story.start_session(0, "lint").finish_run(10, 1);
+        let text = recorded(&story);
+        let (text, replayed) = shown(&story, &text[..text.len() - 20]);
+        assert_eq!(replayed, ReplaySummary { event_count: 2, exit_code: None, damaged_line: Some(3) });
+        assert!(text.contains("1 session: 1 unfinished"));
     }
 }

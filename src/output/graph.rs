@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
-use super::listed_session::{describe_constraints, describe_need_origin};
+use super::list::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
 use super::{ListedSession, OutputTheme};
 use crate::text::format_duration;
@@ -271,7 +271,7 @@ pub(crate) mod tests {
         insta::assert_snapshot!(render_graph_text(&sessions(), PLAIN), @r#"
         lint                       ~3.4s
         tests-3.12(db='pg', n=1)  ~40.0s  ← lint (pyproject.toml:41)  [lock db, 2 cpus]
-        benchmark                         [lock db, alone]
+        benchmark                         [lock db, exclusive]
         coverage_report            ~2.0s  ← lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
         deploy                            ← build "x" (notify)
         build "x"

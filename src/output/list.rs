@@ -1,12 +1,27 @@
 //! Output of `noxide list`: sessions, their needs with origins, locks and usual times.
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::listed_session::{describe_constraints, describe_need_origin};
+use super::OutputTheme;
 use super::theme::TextStyle;
-use super::{ListedSession, OutputTheme};
+use crate::record::{NeedOrigin, SessionSpec};
 use crate::text::{format_duration, pluralize};
+
+/// A session of the noxfile, as listed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ListedSession {
+    /// The session as it would be planned.
+    #[serde(flatten)]
+    pub(crate) spec: SessionSpec,
+    /// Whether the command line selects it.
+    pub(crate) selected: bool,
+    /// Tags from the noxfile.
+    pub(crate) tags: Vec<String>,
+    /// Requested interpreter.
+    pub(crate) python: Option<String>,
+}
 
 /// Renders the list for people.
 pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, width: Option<usize>) -> String {
@@ -89,6 +104,29 @@ pub(crate) fn render_list_json(sessions: &[ListedSession]) -> Value {
     json!({ "version": 2, "sessions": sessions })
 }
 
+/// Describes the origin of a need in a few words.
+pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
+    match origin {
+        NeedOrigin::Requires => "requires".to_owned(),
+        NeedOrigin::Notify => "notify".to_owned(),
+        NeedOrigin::Coverage { data_file: data } => format!("coverage {data}"),
+        NeedOrigin::Settings { location: place } => place.clone(),
+        NeedOrigin::Trace { path } => format!("trace: {path}"),
+    }
+}
+
+/// Describes locks, exclusivity and CPUs that differ from the default.
+pub(crate) fn describe_constraints(facts: &SessionSpec) -> Vec<String> {
+    let mut limits: Vec<String> = facts.locks.iter().map(|lock| format!("lock {lock}")).collect();
+    if facts.exclusive {
+        limits.push("exclusive".to_owned());
+    }
+    if facts.cpus != 1 {
+        limits.push(format!("{} cpus", facts.cpus));
+    }
+    limits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +181,6 @@ mod tests {
         let report = &value["sessions"][3];
         assert_eq!(report["name"], "coverage_report");
         assert_eq!(report["needs"][1]["origin"]["from"], "coverage");
-        assert_eq!((&report["selected"], &report["usual"]), (&json!(true), &json!(2_000)));
+        assert_eq!((&report["selected"], &report["usual_ms"]), (&json!(true), &json!(2_000)));
     }
 }

@@ -1,4 +1,4 @@
-//! All that people see: boards, lines, tables, errors.
+//! Everything printed: board, lines, findings, diagnostics, summaries.
 
 mod best_effort_writer;
 mod board_view;
@@ -11,20 +11,17 @@ mod failure_location;
 pub(crate) mod findings;
 mod graph;
 mod list;
-mod listed_session;
 mod log_reader;
 mod matrix;
 mod options;
 mod plan;
 mod remaining_time;
-mod replay;
 mod reporter_thread;
 pub mod reporters;
 mod run_printer;
 mod run_state;
 mod run_summary;
-mod running_sessions;
-mod session_row;
+mod session_rows;
 mod theme;
 #[cfg(test)]
 mod virtual_terminal;
@@ -34,19 +31,17 @@ use best_effort_writer::BestEffortWriter;
 pub(crate) use cache_progress::CacheProgressBar;
 pub use diagnostic::{Diagnostic, SourceExcerpt};
 pub(crate) use diagnostic::{DiagnosticFrame, errors_document};
-pub use event_reporter::EventReporter;
+pub use event_reporter::{EventReporter, ReplaySummary, replay_events};
 pub(crate) use graph::{render_graph_dot, render_graph_json, render_graph_mermaid, render_graph_text};
-pub(crate) use list::{render_list_json, render_list_text};
-pub(crate) use listed_session::ListedSession;
+pub(crate) use list::{ListedSession, render_list_json, render_list_text};
 pub(crate) use log_reader::log_tail_text;
 pub(crate) use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
 pub use options::UnknownOutputStyle;
 pub use options::{ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery};
 pub(crate) use plan::{SimulatedSession, render_plan_json, render_plan_text};
 pub(crate) use remaining_time::{RemainingTime, estimate_remaining};
-pub use replay::{ReplaySummary, replay_events};
 pub(crate) use reporter_thread::{ReporterThread, WriteCounter};
 pub(crate) use run_state::{RunState, SessionStatus};
-pub(crate) use running_sessions::render_running_sessions;
+pub(crate) use session_rows::render_running_sessions;
 pub use theme::OutputTheme;
 pub(crate) use theme::TextStyle;

@@ -131,6 +131,11 @@ impl OutputOptions {
         if self.quiet > 0 { SessionOutputStyle::Quiet } else { self.style }
     }
 
+    /// Returns whether the board is shown instead of lines.
+    pub(crate) fn uses_board(&self) -> bool {
+        self.is_interactive && self.effective_style() == SessionOutputStyle::Grouped
+    }
+
     /// Returns whether logs of passed sessions are also shown.
     pub(crate) fn should_show_passed(&self) -> bool {
         self.effective_style() == SessionOutputStyle::Grouped && (self.is_ci || self.verbose > 0)
@@ -150,6 +155,18 @@ pub struct OutputStreams {
     pub terminal_size: TerminalSizeQuery,
     /// Stream of JSON lines: `--events`.
     pub events: Option<Box<dyn Write + Send>>,
+}
+
+impl OutputStreams {
+    /// Takes standard output and leaves a sink.
+    pub(crate) fn take_stdout(&mut self) -> Box<dyn Write + Send> {
+        std::mem::replace(&mut self.stdout, Box::new(std::io::sink()))
+    }
+
+    /// Takes the stream that people read: standard output, or standard error if the former is for a JSON document.
+    pub(crate) fn take_human_stream(&mut self, options: &OutputOptions) -> Box<dyn Write + Send> {
+        if options.json { std::mem::replace(&mut self.stderr, Box::new(std::io::sink())) } else { self.take_stdout() }
+    }
 }
 
 #[cfg(test)]

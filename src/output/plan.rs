@@ -4,7 +4,7 @@ use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
 use super::OutputTheme;
-use super::listed_session::{describe_constraints, describe_need_origin};
+use super::list::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
 use crate::record::SessionSpec;
 use crate::text::{format_duration, pluralize};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::failure_location::{self, FailureLocation};
 use super::log_reader::{self, OmittedLog};
 use super::options::{OutputOptions, SessionOutputStyle};
-use super::session_row::{self, SessionRows};
+use super::session_rows::{self, SessionRows};
 use super::theme::TextStyle;
 use super::workflow_command::{self, AllowedCommands, CommandGuard};
 use super::{BestEffortWriter, RunState, run_summary};
@@ -120,7 +120,7 @@ impl RunPrinter {
             self.last_printed_log = Some(result.session.clone());
             return Ok(());
         }
-        self.print_log_group(&session_row::result_title(result), &line, last, folder)
+        self.print_log_group(&session_rows::result_title(result), &line, last, folder)
     }
 
     /// Prints that an attempt failed and is retried.
@@ -144,7 +144,7 @@ impl RunPrinter {
             "{name} attempt {} {}: {}",
             attempt.number,
             attempt.outcome,
-            session_row::to_single_line(&attempt.reason)
+            session_rows::to_single_line(&attempt.reason)
         );
         self.print_log_group(&title, &line, attempt, folder)
     }
@@ -165,7 +165,7 @@ impl RunPrinter {
     fn print_result_rule(&mut self, result: &SessionResult) -> io::Result<()> {
         let theme = self.options.theme;
         let dash = theme.pick_glyph("─", "-");
-        let title = format!("{} {}", theme.outcome_mark(result.outcome), session_row::result_title(result));
+        let title = format!("{} {}", theme.outcome_mark(result.outcome), session_rows::result_title(result));
         let across = self.terminal_width.unwrap_or(80).min(80);
         // On a terminal a long reason would wrap; log and record have it in full.
         let title = match self.terminal_width {
@@ -192,7 +192,10 @@ impl RunPrinter {
     /// Prints a notice.
     pub(crate) fn print_notice(&mut self, text: &str) -> io::Result<()> {
         self.print_line(
-            &self.options.theme.style_text(TextStyle::Warning, &format!("note: {}", session_row::to_single_line(text))),
+            &self
+                .options
+                .theme
+                .style_text(TextStyle::Warning, &format!("note: {}", session_rows::to_single_line(text))),
         )
     }
 
@@ -202,7 +205,7 @@ impl RunPrinter {
             return Ok(());
         }
         let (bytes, time) = (format_size(cache.restored_bytes), format_duration(cache.restore_ms));
-        let text = format!("cache: {bytes} restored for {} in {time}", session_row::to_single_line(session));
+        let text = format!("cache: {bytes} restored for {} in {time}", session_rows::to_single_line(session));
         self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))
     }
 
@@ -333,11 +336,11 @@ impl RunPrinter {
                     continue;
                 }
                 if places.is_empty() {
-                    let title = format!("{} {}", result.session, session_row::outcome_word(result));
+                    let title = format!("{} {}", result.session, session_rows::outcome_word(result));
                     self.print_line(&workflow_command::error_command(
                         &title,
                         None,
-                        &session_row::result_title(result),
+                        &session_rows::result_title(result),
                     ))?;
                 }
             }

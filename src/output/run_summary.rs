@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::session_row::{outcome_word, result_notes};
+use super::session_rows::{outcome_word, result_notes};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};

@@ -1,4 +1,4 @@
-//! Facts of a run: events, records on disk, history.
+//! Runs as data: events, the run store, records and history.
 
 mod artifacts;
 mod cache_cost;
@@ -7,7 +7,6 @@ mod history;
 mod imported_runs;
 mod merge;
 mod outcome;
-mod reconstructed_events;
 mod recorder;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
@@ -25,9 +24,8 @@ pub use history::{SessionHistory, UsualStats};
 pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
 pub(crate) use merge::{MergePlan, copy_tree};
 pub use outcome::Outcome;
-pub(crate) use reconstructed_events::reconstruct_events;
 pub use recorder::{RunRecorder, read_events, write_record};
-pub(crate) use run_record::RECORD_VERSION;
 pub use run_record::{Machine, RecordedSession, RunRecord};
+pub(crate) use run_record::{RECORD_VERSION, reconstruct_events};
 pub use run_store::{CrashedRun, RunStore};
 pub(crate) use temp_dir::RunTempDir;

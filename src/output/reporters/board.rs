@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::output::board_view::{BoardView, render_board};
-use crate::output::options::{OutputOptions, TerminalSizeQuery};
+use crate::output::options::{OutputOptions, OutputStreams, TerminalSizeQuery};
 use crate::output::run_printer::RunPrinter;
-use crate::output::session_row::SessionRows;
+use crate::output::session_rows::SessionRows;
 use crate::output::{
     BestEffortWriter, EventReporter, RunState, estimate_remaining, log_reader, render_running_sessions,
 };
@@ -38,6 +38,15 @@ pub(crate) struct BoardReporter {
 }
 
 impl BoardReporter {
+    /// Opens the reporter for an interactive terminal with grouped output.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        if !options.uses_board() {
+            return None;
+        }
+        let stream = streams.take_human_stream(options);
+        Some(Box::new(Self::new(stream, streams.terminal_size.clone(), options.clone())))
+    }
+
     /// Creates a reporter that draws on a terminal.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, size: TerminalSizeQuery, options: OutputOptions) -> Self {
         Self {

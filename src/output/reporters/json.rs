@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::{outcome_counts, sequential_ms};
 use crate::output::{BestEffortWriter, EventReporter, RunState};
 use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, SessionResult};
@@ -122,6 +123,11 @@ pub(crate) struct JsonReporter {
 }
 
 impl JsonReporter {
+    /// Opens the reporter for `--format json`.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        options.json.then(|| Box::new(Self::new(streams.take_stdout())) as _)
+    }
+
     /// Creates a reporter that writes one document to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self {
@@ -187,8 +193,8 @@ mod tests {
         let mut story = RunEventBuilder::new(&["lint"]);
         story.start_session(1, "lint");
         let value: serde_json::Value = serde_json::from_str(&document(&story)).unwrap();
-        assert_eq!(value["version"], 1);
-        assert!(value["exit"].is_null() && value["sessions"][0]["outcome"].is_null());
+        assert_eq!(value["version"], 2);
+        assert!(value["exit_code"].is_null() && value["sessions"][0]["outcome"].is_null());
         story.events.clear();
         assert_eq!(document(&story), "");
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::{BestEffortWriter, EventReporter};
 use crate::record::RunEvent;
 
@@ -12,6 +13,11 @@ pub(crate) struct JsonLinesReporter {
 }
 
 impl JsonLinesReporter {
+    /// Opens the reporter for `--events`.
+    pub(crate) fn open(_: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        streams.events.take().map(|stream| Box::new(Self::new(stream)) as _)
+    }
+
     /// Creates a reporter that writes JSON lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self { writer: BestEffortWriter::new(stream) }

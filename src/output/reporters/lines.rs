@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::output::log_reader::{LineSplitter, read_log_range};
-use crate::output::options::{OutputOptions, SessionOutputStyle};
+use crate::output::options::{OutputOptions, OutputStreams, SessionOutputStyle};
 use crate::output::run_printer::RunPrinter;
-use crate::output::session_row::{self, SessionRows};
+use crate::output::session_rows::{self, SessionRows};
 use crate::output::theme::TextStyle;
 use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
@@ -35,6 +35,11 @@ struct LogFollower {
 }
 
 impl LineReporter {
+    /// Opens the reporter if there is no board.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        (!options.uses_board()).then(|| Box::new(Self::new(streams.take_human_stream(options), options.clone())) as _)
+    }
+
     /// Creates a reporter that writes lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
         let options = OutputOptions { is_interactive: false, ..options };
@@ -156,7 +161,7 @@ impl LineReporter {
 
     fn session_prefix(&self, session: &SessionName) -> String {
         let theme = self.printer.options.theme;
-        let width = session_row::session_name_width(&self.state);
+        let width = session_rows::session_name_width(&self.state);
         let padded = console::pad_str(session.as_str(), width, console::Alignment::Left, None);
         format!("{} {} ", theme.style_session_name(session.as_str(), &padded), theme.style_text(TextStyle::Dim, "|"))
     }

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::totals_sentence;
-use crate::output::session_row::{outcome_word, result_notes};
+use crate::output::session_rows::{outcome_word, result_notes};
 use crate::output::theme::OutputTheme;
 use crate::output::{EventReporter, RunState, log_reader};
 use crate::record::{EventKind, RunEvent, SessionResult};
@@ -25,6 +26,12 @@ pub(crate) struct StepSummaryReporter {
 }
 
 impl StepSummaryReporter {
+    /// Opens the reporter if the forge has a step summary.
+    pub(crate) fn open(options: &OutputOptions, _: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        let path = options.step_summary.clone()?;
+        Some(Box::new(Self::new(path, options.theme)))
+    }
+
     /// Creates a reporter that appends to a file.
     pub(crate) fn new(path: PathBuf, theme: OutputTheme) -> Self {
         let theme = OutputTheme { color: false, ..theme };
