@@ -86,9 +86,9 @@ pub(crate) mod tests {
             if self.0 == 0 {
                 return Err(self.1.into());
             }
-            let taken = bytes.len().min(self.0);
-            self.0 -= taken;
-            Ok(taken)
+            let accepted = bytes.len().min(self.0);
+            self.0 -= accepted;
+            Ok(accepted)
         }
 
         fn flush(&mut self) -> io::Result<()> {

@@ -110,20 +110,20 @@ fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, 
     let padded = pad_str(&time, columns.time_width, Alignment::Right, None);
     let padded = if late { theme.style_text(TextStyle::Warning, &padded) } else { padded.into_owned() };
     let head = format!("  {} {name}  ", theme.style_text(TextStyle::Accent, spinner_frame(theme, now)));
-    let mut taken = 6 + columns.name_width + columns.time_width;
+    let mut used_width = 6 + columns.name_width + columns.time_width;
     let mut line = format!("{head}{padded}");
     if columns.has_bar {
         line.push_str("  ");
         line.push_str(&session_progress_bar(theme, elapsed, view.spec.usual_ms));
-        taken += 2 + BAR_WIDTH;
+        used_width += 2 + BAR_WIDTH;
     }
     let status = status_text(board, view);
-    let left = room.saturating_sub(taken + 2);
+    let left = room.saturating_sub(used_width + 2);
     if left >= 8 && !status.is_empty() {
         line.push_str("  ");
         line.push_str(&theme.style_text(TextStyle::Dim, &truncate_text(theme, &status, left)));
     }
-    if taken > room {
+    if used_width > room {
         truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {time}"), room)
     } else {
         line.trim_end().to_owned()
@@ -190,11 +190,11 @@ fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
         parts.push((TextStyle::Dim, format!("{about} {} left", format_whole_seconds(left.ms))));
     }
     let dot = theme.separator();
-    let taken = |parts: &[(TextStyle, String)]| {
+    let used_width = |parts: &[(TextStyle, String)]| {
         let words: usize = parts.iter().map(|(_, text)| measure_text_width(text)).sum();
         2 + words + measure_text_width(dot) * parts.len().saturating_sub(1)
     };
-    while parts.len() > 1 && taken(&parts) > room {
+    while parts.len() > 1 && used_width(&parts) > room {
         parts.pop();
     }
     let texts: Vec<String> = parts

@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn the_bar_is_drawn_after_a_delay_and_erased_at_the_end() {
         #[derive(Clone, Default)]
-        struct Kept(std::sync::Arc<Mutex<Vec<u8>>>);
-        impl Write for Kept {
+        struct SharedBuffer(std::sync::Arc<Mutex<Vec<u8>>>);
+        impl Write for SharedBuffer {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 self.0.lock().unwrap().extend_from_slice(bytes);
                 Ok(bytes.len())
@@ -180,18 +180,18 @@ mod tests {
                 Ok(())
             }
         }
-        let kept = Kept::default();
-        let bar = CacheProgressBar::new(Box::new(kept.clone()), PLAIN, 80);
+        let captured = SharedBuffer::default();
+        let bar = CacheProgressBar::new(Box::new(captured.clone()), PLAIN, 80);
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        assert!(kept.0.lock().unwrap().is_empty(), "nothing for what is quick");
+        assert!(captured.0.lock().unwrap().is_empty(), "no bar for a quick operation");
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.lock_state().started_at = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         bar.advance(WorkAmount { entries: 1, files: 1, bytes: 5 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches("verify").count(), 1, "{text:?}");
         assert!(text.ends_with("\r\x1b[2K"));
     }

@@ -11,7 +11,7 @@ use crate::record::{
 /// A run built event by event.
 pub(crate) struct RunEventBuilder {
     project_root: tempfile::TempDir,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     pub(crate) events: Vec<RunEvent>,
     attempts: Vec<(SessionName, Vec<AttemptResult>)>,
 }
@@ -42,9 +42,9 @@ impl RunEventBuilder {
 
     pub(crate) fn from_sessions(sessions: Vec<SessionSpec>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join(".noxide/runs/1");
-        fs_err::create_dir_all(&folder).unwrap();
-        let facts = RunMetadata {
+        let run_dir = root.path().join(".noxide/runs/1");
+        fs_err::create_dir_all(&run_dir).unwrap();
+        let metadata = RunMetadata {
             run_id: "20261123-052500-7f3a".to_owned(),
             started_at: "2026-11-23T05:25:00+00:00".to_owned(),
             root: root.path().to_path_buf(),
@@ -54,8 +54,8 @@ impl RunEventBuilder {
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
             shard: None,
         };
-        let events = vec![RunEvent { at: 0, kind: EventKind::RunStarted(facts) }];
-        Self { project_root: root, run_folder: folder, events, attempts: Vec::new() }
+        let events = vec![RunEvent { at: 0, kind: EventKind::RunStarted(metadata) }];
+        Self { project_root: root, run_dir, events, attempts: Vec::new() }
     }
 
     /// The project's root.
@@ -63,9 +63,9 @@ impl RunEventBuilder {
         self.project_root.path()
     }
 
-    /// The run's folder.
-    pub(crate) fn run_folder(&self) -> &Path {
-        &self.run_folder
+    /// The run directory.
+    pub(crate) fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     pub(crate) fn run_state(&self) -> RunState {
@@ -87,7 +87,7 @@ impl RunEventBuilder {
         });
         let number = self.attempts[known].1.len() as u32 + 1;
         let log = PathBuf::from(format!("{}-{number}.log", session.slug()));
-        fs_err::write(self.run_folder.join(&log), b"").unwrap();
+        fs_err::write(self.run_dir.join(&log), b"").unwrap();
         let attempt = AttemptResult {
             number,
             outcome: Outcome::Passed,
@@ -116,7 +116,7 @@ impl RunEventBuilder {
     pub(crate) fn write_log(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
         use std::io::Write;
         let log = self.current_attempt(name).log.clone();
-        let path = self.run_folder.join(log);
+        let path = self.run_dir.join(log);
         fs_err::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
         self.current_attempt(name).log_bytes += bytes.len() as u64;
         self
@@ -186,7 +186,7 @@ impl RunEventBuilder {
     /// Sends all events to a reporter and finishes it.
     pub(crate) fn feed_reporter(&self, reporter: &mut dyn EventReporter) {
         for event in &self.events {
-            reporter.on_event(event, &self.run_folder).unwrap();
+            reporter.on_event(event, &self.run_dir).unwrap();
         }
         reporter.finish().unwrap();
     }

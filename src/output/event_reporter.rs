@@ -101,7 +101,7 @@ mod tests {
     fn shown(story: &RunEventBuilder, recorded: &str) -> (String, ReplaySummary) {
         let capture = Capture::default();
         let lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
-        let replayed = replay_events(&mut recorded.as_bytes(), story.run_folder(), &mut [Box::new(lines)]).unwrap();
+        let replayed = replay_events(&mut recorded.as_bytes(), story.run_dir(), &mut [Box::new(lines)]).unwrap();
         (capture.text(), replayed)
     }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_short_is_shown_as_far_as_it_goes() {
+    fn truncated_events_are_shown_up_to_their_end() {
         let mut story = RunEventBuilder::new(&["lint"]);
         story.start_session(0, "lint").finish_run(10, 1);
         let text = recorded(&story);

@@ -49,10 +49,10 @@ fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
             Some((column, rest)) => (Some(column), rest),
             None => (None, rest),
         };
-        let said = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
-        let text = match said {
+        let message = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
+        let text = match message {
             "" => nonblank_line_above(lines, at),
-            _ => pytest_error_above(lines, at).unwrap_or(said),
+            _ => pytest_error_above(lines, at).unwrap_or(message),
         };
         return Some(FailureLocation {
             file,
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_of_the_project_are_places() {
+    fn only_project_files_are_locations() {
         let root = tempfile::tempdir().unwrap();
         for file in ["src/a.py", ".venv/lib/site-packages/b.py", ".nox/lint/c.py"] {
             let path = root.path().join(file);
@@ -157,9 +157,9 @@ mod tests {
         };
         find_failure_locations(&lines, &known)
             .into_iter()
-            .map(|place| {
-                let column = place.column.map(|column| format!(":{column}")).unwrap_or_default();
-                format!("{}:{}{column}: {}", place.file, place.line, place.message)
+            .map(|location| {
+                let column = location.column.map(|column| format!(":{column}")).unwrap_or_default();
+                format!("{}:{}{column}: {}", location.file, location.line, location.message)
             })
             .collect()
     }
@@ -182,26 +182,26 @@ mod tests {
     }
 
     #[test]
-    fn pytest_says_what_was_wrong_above_the_place() {
+    fn pytest_errors_are_above_the_location() {
         let log = "    def test_a():\n>       assert 1 == 2\nE       assert 1 == 2\nE        +  where 1\n\ntests/test_a.py:4: AssertionError\n";
         assert_eq!(found(log), ["tests/test_a.py:4: assert 1 == 2"]);
         assert_eq!(found("tests/test_a.py:4: in test_a\n"), [""; 0]);
     }
 
     #[test]
-    fn tracebacks_give_their_innermost_frame_of_the_project() {
+    fn tracebacks_give_the_innermost_project_frame() {
         let log = "Traceback (most recent call last):\n  File \"/project/tests/test_a.py\", line 3, in t\n    f()\n  File \"/project/src/a.py\", line 9, in f\n    raise ValueError\n  File \"/usr/lib/x.py\", line 1, in g\nValueError: no\n";
         assert_eq!(found(log), ["src/a.py:9: ValueError: no"]);
         assert_eq!(found("  File \"src/a.py\", line 9\n"), ["src/a.py:9: raised here"]);
     }
 
     #[test]
-    fn times_addresses_and_strangers_are_no_places() {
+    fn times_addresses_and_unknown_files_are_not_locations() {
         assert_eq!(found("12:30:45: start\nhttp://host:80: x\nother.py:3: y\nsrc/a.py: z\n:::\nsrc/a.py:"), [""; 0]);
     }
 
     #[test]
-    fn a_place_is_named_once() {
+    fn a_location_is_reported_once() {
         assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:3:9: two").len(), 2);
     }
 }

@@ -233,8 +233,7 @@ pub(crate) mod tests {
 
     /// A small noxfile that has everything.
     pub(crate) fn sessions() -> Vec<ListedSession> {
-        let listed =
-            |facts: SessionSpec, selected| ListedSession { spec: facts, selected, tags: Vec::new(), python: None };
+        let listed = |spec: SessionSpec, selected| ListedSession { spec, selected, tags: Vec::new(), python: None };
         let need = |on: &str, origin| SessionNeed { session: on.into(), origin };
         let coverage = |on: &str| need(on, NeedOrigin::Coverage { data_file: ".coverage".to_owned() });
         let settings = need("lint", NeedOrigin::Settings { location: "pyproject.toml:41".to_owned() });
@@ -315,7 +314,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn programs_get_edges_locks_and_the_critical_path() {
+    fn json_has_edges_locks_and_the_critical_path() {
         let value = render_graph_json(&sessions());
         assert_eq!(value["needs"].as_array().map(Vec::len), Some(4));
         assert_eq!(value["locks"], json!([{ "lock": "db", "sessions": [TESTS, "benchmark"] }]));
@@ -327,7 +326,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn no_name_leaves_its_quotes() {
+    fn names_are_escaped() {
         assert_eq!(quote_dot_string("a\"b\\c\nd\x1b"), "\"a\\\"b\\\\c\\nd \"");
         assert_eq!(
             escape_mermaid_text("db='pg' \"x\" <b>#;|]\x1b"),
@@ -336,8 +335,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_circle_has_no_critical_path() {
-        let listed = |facts| ListedSession { spec: facts, selected: true, tags: Vec::new(), python: None };
+    fn a_cycle_has_no_critical_path() {
+        let listed = |spec| ListedSession { spec, selected: true, tags: Vec::new(), python: None };
         let circle =
             [listed(session_facts_with_usual("a", 5, &["b"])), listed(session_facts_with_usual("b", 5, &["a"]))];
         assert!(critical_path(&circle).is_none());

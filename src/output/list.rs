@@ -38,22 +38,22 @@ pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, w
         let style = if listed.selected { TextStyle::Bold } else { TextStyle::Dim };
         let padded = pad_str(listed.spec.name.as_str(), name, Alignment::Left, None);
         let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, theme.style_text(style, &padded));
-        let mut taken = 2 + measure_text_width(&padded);
+        let mut used_width = 2 + measure_text_width(&padded);
         if time > 0 {
             line.push_str(&format!(
                 "  {}",
                 theme.style_text(TextStyle::Dim, &pad_str(time_text, time, Alignment::Right, None))
             ));
-            taken += 2 + time;
+            used_width += 2 + time;
         }
         if python > 0 {
             line.push_str(&format!(
                 "  {}",
                 theme.style_text(TextStyle::Dim, &pad_str(version, python, Alignment::Left, None))
             ));
-            taken += 2 + python;
+            used_width += 2 + python;
         }
-        let left = room.saturating_sub(taken + 2);
+        let left = room.saturating_sub(used_width + 2);
         if !listed.spec.description.is_empty() && left >= 10 {
             line.push_str(&format!("  {}", truncate_str(&listed.spec.description, left, theme.ellipsis())));
         }
@@ -110,19 +110,19 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
         NeedOrigin::Coverage { data_file: data } => format!("coverage {data}"),
-        NeedOrigin::Settings { location: place } => place.clone(),
+        NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }
 }
 
 /// Describes locks, exclusivity and CPUs that differ from the default.
-pub(crate) fn describe_constraints(facts: &SessionSpec) -> Vec<String> {
-    let mut limits: Vec<String> = facts.locks.iter().map(|lock| format!("lock {lock}")).collect();
-    if facts.exclusive {
+pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
+    let mut limits: Vec<String> = spec.locks.iter().map(|lock| format!("lock {lock}")).collect();
+    if spec.exclusive {
         limits.push("exclusive".to_owned());
     }
-    if facts.cpus != 1 {
-        limits.push(format!("{} cpus", facts.cpus));
+    if spec.cpus != 1 {
+        limits.push(format!("{} cpus", spec.cpus));
     }
     limits
 }

@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn without_history_only_the_order_is_shown() {
-        let facts = session_facts("lint");
-        let text = render_plan_text(&[SimulatedSession { spec: &facts, start_ms: 0, end_ms: 1 }], 1, PLAIN);
+        let spec = session_facts("lint");
+        let text = render_plan_text(&[SimulatedSession { spec: &spec, start_ms: 0, end_ms: 1 }], 1, PLAIN);
         insta::assert_snapshot!(text, @r"
         would run 1 session on 1 slot, in this order:
           lint

@@ -69,7 +69,7 @@ fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
 
 /// Total work divided by the slots.
 fn slot_bound(state: &RunState, remaining: &[u64]) -> u64 {
-    let slots = state.run_metadata().map_or(1, |facts| facts.slots).max(1) as u64;
+    let slots = state.run_metadata().map_or(1, |metadata| metadata.slots).max(1) as u64;
     let work = state.sessions().iter().zip(remaining).fold(0_u64, |sum, (view, remaining)| {
         sum.saturating_add(remaining.saturating_mul((view.spec.cpus as u64).clamp(1, slots)))
     });

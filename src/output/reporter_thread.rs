@@ -229,47 +229,47 @@ mod tests {
     use crate::project::SessionName;
 
     /// Records the calls, each after it is allowed.
-    struct Noted(Sender<String>, Receiver<()>);
+    struct RecordingReporter(Sender<String>, Receiver<()>);
 
-    impl Noted {
-        fn note(&self, text: String) -> io::Result<()> {
+    impl RecordingReporter {
+        fn record(&self, text: String) -> io::Result<()> {
             self.1.recv().ok();
             self.0.send(text).unwrap();
             Ok(())
         }
     }
 
-    impl EventReporter for Noted {
+    impl EventReporter for RecordingReporter {
         fn on_event(&mut self, event: &RunEvent, _: &Path) -> io::Result<()> {
             match &event.kind {
                 EventKind::OutputGrew { session, from_offset: from, to_offset: to, .. } => {
-                    self.note(format!("{session} {from}..{to}"))
+                    self.record(format!("{session} {from}..{to}"))
                 }
                 EventKind::Notice { text } if text == "fail" => Err(io::Error::other("on purpose")),
                 EventKind::Notice { text } if text == "panic" => panic!("on purpose"),
-                EventKind::Notice { text } => self.note(text.clone()),
+                EventKind::Notice { text } => self.record(text.clone()),
                 _ => Ok(()),
             }
         }
 
         fn on_tick(&mut self, now: u64) -> io::Result<()> {
-            self.note(format!("tick {now}"))
+            self.record(format!("tick {now}"))
         }
 
         fn show_running(&mut self) -> io::Result<()> {
-            self.note("running".to_owned())
+            self.record("running".to_owned())
         }
 
         fn finish(&mut self) -> io::Result<()> {
-            self.note("finish".to_owned())
+            self.record("finish".to_owned())
         }
     }
 
     fn begin() -> (ReporterThread, Receiver<String>, std::sync::mpsc::SyncSender<()>) {
-        let (tell, told) = channel();
-        let (allow, may) = sync_channel(99);
-        let reporter = Box::new(Noted(tell, may));
-        (ReporterThread::spawn(reporter, PathBuf::new(), WriteCounter::default()).unwrap(), told, allow)
+        let (call_sender, calls) = channel();
+        let (allow, allowed) = sync_channel(99);
+        let reporter = Box::new(RecordingReporter(call_sender, allowed));
+        (ReporterThread::spawn(reporter, PathBuf::new(), WriteCounter::default()).unwrap(), calls, allow)
     }
 
     fn notice(text: &str) -> Arc<RunEvent> {
@@ -283,51 +283,51 @@ mod tests {
 
     #[test]
     fn events_stay_in_order_and_log_growth_is_coalesced() {
-        let (showing, told, allow) = begin();
-        showing.send_event(notice("one"));
+        let (reporter, calls, allow) = begin();
+        reporter.send_event(notice("one"));
         for (at, name) in ["a", "b", "a", "a", "b"].into_iter().enumerate() {
             let at = at as u64;
-            showing.send_event(grew(name, 1, at, at + 1));
-            showing.send_tick(at);
+            reporter.send_event(grew(name, 1, at, at + 1));
+            reporter.send_tick(at);
         }
-        showing.send_event(grew("a", 2, 0, 9));
-        showing.request_show_running();
-        showing.close();
+        reporter.send_event(grew("a", 2, 0, 9));
+        reporter.request_show_running();
+        reporter.close();
         drop(allow);
-        assert_eq!(showing.join(None).unwrap().map(|error| error.to_string()), None);
-        let told: Vec<String> = told.iter().collect();
+        assert_eq!(reporter.join(None).unwrap().map(|error| error.to_string()), None);
+        let calls: Vec<String> = calls.iter().collect();
         let tail = ["a 0..9", "tick 4", "running", "finish"];
         // The first may have been taken off the queue before the others came.
-        assert_eq!(told, [&["one", "a 0..4", "b 1..5"][..], &tail].concat());
+        assert_eq!(calls, [&["one", "a 0..4", "b 1..5"][..], &tail].concat());
     }
 
     #[test]
     fn a_failed_reporter_is_not_called_again() {
-        let (showing, told, allow) = begin();
+        let (reporter, calls, allow) = begin();
         drop(allow);
-        showing.send_event(notice("fail"));
-        showing.send_event(notice("more"));
-        showing.send_tick(3);
-        let failure = showing.join(Some(Duration::from_secs(60))).unwrap();
+        reporter.send_event(notice("fail"));
+        reporter.send_event(notice("more"));
+        reporter.send_tick(3);
+        let failure = reporter.join(Some(Duration::from_secs(60))).unwrap();
         assert_eq!(failure.unwrap().to_string(), "on purpose");
-        assert_eq!(told.iter().count(), 0);
+        assert_eq!(calls.iter().count(), 0);
     }
 
     #[test]
     fn a_blocked_reader_is_abandoned_and_a_slow_one_is_not() {
-        let (showing, _told, allow) = begin();
-        showing.send_event(notice("stuck"));
-        assert_eq!(showing.join(Some(Duration::from_millis(1))).unwrap_err(), ReporterBlocked);
+        let (reporter, _told, allow) = begin();
+        reporter.send_event(notice("stuck"));
+        assert_eq!(reporter.join(Some(Duration::from_millis(1))).unwrap_err(), ReporterBlocked);
         drop(allow);
-        let (showing, told, allow) = begin();
+        let (reporter, calls, allow) = begin();
         let mut streams = OutputStreams {
             stdout: Box::new(io::sink()),
             stderr: Box::new(io::sink()),
             terminal_size: Arc::new(|| None),
             events: Some(Box::new(io::sink())),
         }
-        .with_write_counter(&showing.write_counter);
-        showing.send_event(notice("slow"));
+        .with_write_counter(&reporter.write_counter);
+        reporter.send_event(notice("slow"));
         let moving = std::thread::spawn(move || {
             for _ in 0..20 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -336,16 +336,16 @@ mod tests {
             }
             drop(allow);
         });
-        assert!(showing.join(Some(Duration::from_secs(20))).is_ok());
+        assert!(reporter.join(Some(Duration::from_secs(20))).is_ok());
         moving.join().unwrap();
-        assert_eq!(told.iter().collect::<Vec<_>>(), ["slow", "finish"]);
+        assert_eq!(calls.iter().collect::<Vec<_>>(), ["slow", "finish"]);
     }
 
     #[test]
     #[should_panic(expected = "on purpose")]
     fn a_panic_is_propagated() {
-        let (showing, ..) = begin();
-        showing.send_event(notice("panic"));
-        let _ = showing.join(None);
+        let (reporter, ..) = begin();
+        reporter.send_event(notice("panic"));
+        let _ = reporter.join(None);
     }
 }

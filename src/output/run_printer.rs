@@ -70,10 +70,11 @@ impl RunPrinter {
     /// Prints the first line of a run.
     pub(crate) fn print_run_start(
         &mut self,
-        facts: &RunMetadata,
+        metadata: &RunMetadata,
         left: Option<super::RemainingTime>,
     ) -> io::Result<()> {
-        let mut text = format!("{} on {}", pluralize(facts.sessions.len(), "session"), pluralize(facts.slots, "slot"));
+        let mut text =
+            format!("{} on {}", pluralize(metadata.sessions.len(), "session"), pluralize(metadata.slots, "slot"));
         if let Some(left) = left.filter(|left| left.ms >= 1_000) {
             let about = if left.is_lower_bound { "at least" } else { "about" };
             text.push_str(&format!(", {about} {}", format_whole_seconds(left.ms)));
@@ -81,8 +82,8 @@ impl RunPrinter {
         self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         if self.options.verbose > 0 {
             let versions: Vec<String> =
-                facts.versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
-            let text = format!("run {} in {} ({})", facts.run_id, facts.root.display(), versions.join(", "));
+                metadata.versions.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
+            let text = format!("run {} in {} ({})", metadata.run_id, metadata.root.display(), versions.join(", "));
             self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         }
         Ok(())
@@ -93,7 +94,7 @@ impl RunPrinter {
         &mut self,
         state: &RunState,
         result: &SessionResult,
-        folder: &Path,
+        run_dir: &Path,
     ) -> io::Result<()> {
         let failed = result.outcome.is_failure();
         let quiet = self.options.effective_style() == SessionOutputStyle::Quiet;
@@ -111,16 +112,16 @@ impl RunPrinter {
         };
         if self.options.is_interactive && self.options.verbose == 0 {
             self.print_line(&line)?;
-            return self.print_short_tail(last, folder);
+            return self.print_short_tail(last, run_dir);
         }
         if failed {
             self.print_result_rule(result)?;
-            self.print_log(last, folder)?;
+            self.print_log(last, run_dir)?;
             self.print_line("")?;
             self.last_printed_log = Some(result.session.clone());
             return Ok(());
         }
-        self.print_log_group(&session_rows::result_title(result), &line, last, folder)
+        self.print_log_group(&session_rows::result_title(result), &line, last, run_dir)
     }
 
     /// Prints that an attempt failed and is retried.
@@ -130,7 +131,7 @@ impl RunPrinter {
         name: &str,
         attempt: &AttemptResult,
         delay: u64,
-        folder: &Path,
+        run_dir: &Path,
     ) -> io::Result<()> {
         if self.options.effective_style() == SessionOutputStyle::Quiet {
             return Ok(());
@@ -146,18 +147,18 @@ impl RunPrinter {
             attempt.outcome,
             session_rows::to_single_line(&attempt.reason)
         );
-        self.print_log_group(&title, &line, attempt, folder)
+        self.print_log_group(&title, &line, attempt, run_dir)
     }
 
     /// Prints a log: in a group on a forge, else after its line.
-    fn print_log_group(&mut self, title: &str, line: &str, attempt: &AttemptResult, folder: &Path) -> io::Result<()> {
+    fn print_log_group(&mut self, title: &str, line: &str, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
         if self.options.actions.is_none() {
             self.print_line(line)?;
-            self.print_log(attempt, folder)?;
+            self.print_log(attempt, run_dir)?;
             return self.print_line("");
         }
         self.print_line(&workflow_command::group_command(title))?;
-        self.print_log(attempt, folder)?;
+        self.print_log(attempt, run_dir)?;
         self.print_line(workflow_command::END_GROUP)
     }
 
@@ -210,8 +211,8 @@ impl RunPrinter {
     }
 
     /// Prints a complete log, in bounded memory.
-    fn print_log(&mut self, attempt: &AttemptResult, folder: &Path) -> io::Result<()> {
-        let (path, mut splitter) = (folder.join(&attempt.log), log_reader::LineSplitter::default());
+    fn print_log(&mut self, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
+        let (path, mut splitter) = (run_dir.join(&attempt.log), log_reader::LineSplitter::default());
         let mut failed = None;
         let read = log_reader::read_log_range(&path, 0, attempt.log_bytes, &mut |chunk| {
             splitter
@@ -233,8 +234,8 @@ impl RunPrinter {
 
     /// Prints the very last lines of a log, cut to the width: the rest is shown at the end of the run, and the board
     /// should not move far.
-    fn print_short_tail(&mut self, attempt: &AttemptResult, folder: &Path) -> io::Result<()> {
-        let tail = log_reader::read_log_tail(&folder.join(&attempt.log), attempt.log_bytes, SHORT_TAIL_LINES)
+    fn print_short_tail(&mut self, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
+        let tail = log_reader::read_log_tail(&run_dir.join(&attempt.log), attempt.log_bytes, SHORT_TAIL_LINES)
             .unwrap_or_default();
         let theme = self.options.theme;
         for line in tail.lines {
@@ -247,8 +248,8 @@ impl RunPrinter {
     }
 
     /// Prints the last lines of a log, and how much is omitted above them.
-    fn print_log_tail(&mut self, state: &RunState, attempt: &AttemptResult, folder: &Path) -> io::Result<()> {
-        let path = folder.join(&attempt.log);
+    fn print_log_tail(&mut self, state: &RunState, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
+        let path = run_dir.join(&attempt.log);
         let tail = match log_reader::read_log_tail(&path, attempt.log_bytes, RECAP_LINES) {
             Ok(tail) => tail,
             Err(error) => return self.print_log_error(&path, &error),
@@ -273,7 +274,7 @@ impl RunPrinter {
     }
 
     /// Prints the end of a run: logs of failed sessions again, their locations, the table and the totals.
-    pub(crate) fn print_summary(&mut self, state: &RunState, folder: &Path) -> io::Result<()> {
+    pub(crate) fn print_summary(&mut self, state: &RunState, run_dir: &Path) -> io::Result<()> {
         let failed: Vec<&SessionResult> = state
             .session_results()
             .map(|(_, result)| result)
@@ -289,11 +290,11 @@ impl RunPrinter {
                 self.print_line("")?;
                 self.print_result_rule(result)?;
                 if let Some(last) = result.last_attempt() {
-                    self.print_log_tail(state, last, folder)?;
+                    self.print_log_tail(state, last, run_dir)?;
                 }
             }
         }
-        self.print_annotations(state, folder)?;
+        self.print_annotations(state, run_dir)?;
         if self.options.quiet < 2 {
             self.print_line("")?;
             for row in self.summary_rows(state) {
@@ -303,7 +304,7 @@ impl RunPrinter {
         }
         self.print_line(&run_summary::totals_sentence(state, self.options.theme, self.terminal_width))?;
         if self.options.quiet < 2 && state.run_metadata().is_some() {
-            let text = format!("record: {}", display_path(state, folder).display());
+            let text = format!("record: {}", display_path(state, run_dir).display());
             self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         }
         Ok(())
@@ -316,8 +317,8 @@ impl RunPrinter {
         if self.options.effective_style() == SessionOutputStyle::Quiet && unremarkable { Vec::new() } else { rows }
     }
 
-    /// Marks for the forge, or the places as text where it shows no marks.
-    fn print_annotations(&mut self, state: &RunState, folder: &Path) -> io::Result<()> {
+    /// Prints annotations for the forge, or the locations as text if it shows no annotations.
+    fn print_annotations(&mut self, state: &RunState, run_dir: &Path) -> io::Result<()> {
         let Some(forge) = self.options.actions.as_ref().map(|actions| actions.forge) else {
             return Ok(());
         };
@@ -329,13 +330,13 @@ impl RunPrinter {
             .collect();
         let share = MAX_ANNOTATIONS / failed.len().max(1);
         for result in failed {
-            let (places, own) = session_failure_locations(state, result, folder);
+            let (locations, own) = session_failure_locations(state, result, run_dir);
             if forge.can_annotate() {
                 // A session that marks lines itself needs no help.
                 if own && self.has_printed_logs {
                     continue;
                 }
-                if places.is_empty() {
+                if locations.is_empty() {
                     let title = format!("{} {}", result.session, session_rows::outcome_word(result));
                     self.print_line(&workflow_command::error_command(
                         &title,
@@ -344,12 +345,12 @@ impl RunPrinter {
                     ))?;
                 }
             }
-            for place in places.into_iter().take(share) {
+            for location in locations.into_iter().take(share) {
                 let line = if forge.can_annotate() {
-                    let at = Some((place.file.as_str(), place.line, place.column));
-                    workflow_command::error_command(result.session.as_str(), at, &place.message)
+                    let at = Some((location.file.as_str(), location.line, location.column));
+                    workflow_command::error_command(result.session.as_str(), at, &location.message)
                 } else {
-                    format!("{}:{}: {} ({})", place.file, place.line, place.message, result.session)
+                    format!("{}:{}: {} ({})", location.file, location.line, location.message, result.session)
                 };
                 self.print_line(&line)?;
             }
@@ -359,16 +360,16 @@ impl RunPrinter {
 }
 
 /// Places that a failed session's log names, and whether it annotates lines by itself.
-fn session_failure_locations(state: &RunState, result: &SessionResult, folder: &Path) -> (Vec<FailureLocation>, bool) {
-    let Some((facts, last)) = state.run_metadata().zip(result.last_attempt()) else {
+fn session_failure_locations(state: &RunState, result: &SessionResult, run_dir: &Path) -> (Vec<FailureLocation>, bool) {
+    let Some((metadata, last)) = state.run_metadata().zip(result.last_attempt()) else {
         return (Vec::new(), false);
     };
-    let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, RECAP_LINES).unwrap_or_default();
+    let tail = log_reader::read_log_tail(&run_dir.join(&last.log), last.log_bytes, RECAP_LINES).unwrap_or_default();
     let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
     let own = lines.iter().any(|line| line.trim_start().starts_with("::error "));
     (
         failure_location::find_failure_locations(&lines, &|path| {
-            failure_location::project_relative_file(&facts.root, path)
+            failure_location::project_relative_file(&metadata.root, path)
         }),
         own,
     )
@@ -376,7 +377,7 @@ fn session_failure_locations(state: &RunState, result: &SessionResult, folder: &
 
 /// A path as people would type it in the project's root.
 fn display_path(state: &RunState, path: &Path) -> PathBuf {
-    let root = state.run_metadata().map_or(Path::new(""), |facts| facts.root.as_path());
+    let root = state.run_metadata().map_or(Path::new(""), |metadata| metadata.root.as_path());
     match path.strip_prefix(root) {
         Ok(below) if !below.as_os_str().is_empty() => below.to_path_buf(),
         _ => path.to_path_buf(),

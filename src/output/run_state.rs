@@ -77,11 +77,11 @@ impl RunState {
     pub(crate) fn apply_event(&mut self, event: &RunEvent) {
         self.elapsed_ms = self.elapsed_ms.max(event.at);
         match &event.kind {
-            EventKind::RunStarted(facts) => {
-                for session in &facts.sessions {
+            EventKind::RunStarted(metadata) => {
+                for session in &metadata.sessions {
                     self.add_session(session);
                 }
-                self.run_metadata = Some(facts.clone());
+                self.run_metadata = Some(metadata.clone());
             }
             EventKind::SessionAdded { session, .. } => self.add_session(session),
             EventKind::SessionStarted { session, attempt, log, .. } => {
@@ -213,7 +213,7 @@ impl RunState {
     /// Returns the session of a name, added if the plan does not have it.
     fn session_view_mut(&mut self, name: &SessionName) -> &mut SessionView {
         let at = *self.session_indices.entry(name.clone()).or_insert_with(|| {
-            let facts = SessionSpec {
+            let spec = SessionSpec {
                 name: name.clone(),
                 description: String::new(),
                 needs: Vec::new(),
@@ -222,7 +222,7 @@ impl RunState {
                 cpus: 1,
                 usual_ms: None,
             };
-            self.sessions.push(SessionView { spec: facts, status: SessionStatus::Waiting });
+            self.sessions.push(SessionView { spec, status: SessionStatus::Waiting });
             self.sessions.len() - 1
         });
         &mut self.sessions[at]

@@ -1,4 +1,4 @@
-//! The end of a run in a table, and its totals in a sentence.
+//! Summary of a run: the table of sessions and the totals.
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
@@ -8,7 +8,7 @@ use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
-/// Runs with more sessions than this show only those worth a look.
+/// With more sessions than this, plain passes are left out of the table.
 const FOLD_THRESHOLD: usize = 40;
 /// Notes with less room than this get their own line.
 const MIN_NOTES_WIDTH: usize = 24;
@@ -102,7 +102,7 @@ struct SummaryRow {
 }
 
 impl SummaryRow {
-    fn for_session(facts: &SessionSpec, result: &SessionResult, theme: OutputTheme) -> Self {
+    fn for_session(spec: &SessionSpec, result: &SessionResult, theme: OutputTheme) -> Self {
         let ran = !result.attempts.is_empty();
         let wall = result.wall_time();
         let known = |figure: Option<u64>, show: &dyn Fn(u64) -> String| figure.map(show).unwrap_or_default();
@@ -114,7 +114,7 @@ impl SummaryRow {
             name: result.session.to_string(),
             figures: [
                 if ran { format_duration(wall) } else { String::new() },
-                known(facts.usual_ms.filter(|_| ran), &|usual| format_delta(wall, usual, theme.unicode)),
+                known(spec.usual_ms.filter(|_| ran), &|usual| format_delta(wall, usual, theme.unicode)),
                 known(cpu.filter(|_| ran), &format_duration),
                 known(memory, &format_size),
             ],
@@ -128,7 +128,7 @@ impl SummaryRow {
 /// left out.
 pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
     let mut lines: Vec<SummaryRow> =
-        state.session_results().map(|(facts, result)| SummaryRow::for_session(facts, result, theme)).collect();
+        state.session_results().map(|(spec, result)| SummaryRow::for_session(spec, result, theme)).collect();
     let mut folded = 0;
     if lines.len() > FOLD_THRESHOLD && !all {
         let before = lines.len();
@@ -157,15 +157,15 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
         .map(|(at, wide)| (at, wide.max(COLUMN_HEADINGS[at].len())))
         .collect();
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
-    let taken = |name: usize, columns: &[(usize, usize)]| {
+    let used_width = |name: usize, columns: &[(usize, usize)]| {
         outcome + 2 + name + columns.iter().map(|(_, wide)| wide + 2).sum::<usize>()
     };
     // The time is the last column to be dropped.
-    while columns.len() > 1 && taken(name, &columns) > room {
+    while columns.len() > 1 && used_width(name, &columns) > room {
         columns.pop();
     }
-    name -= taken(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
-    let beside = room.saturating_sub(taken(name, &columns) + 2);
+    name -= used_width(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
+    let beside = room.saturating_sub(used_width(name, &columns) + 2);
 
     let mut head =
         format!("{}  {}", pad_str("", outcome, Alignment::Left, None), pad_str("session", name, Alignment::Left, None));

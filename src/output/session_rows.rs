@@ -67,8 +67,8 @@ impl SessionRows {
     fn format_row(self, mark: &str, word: &str, style: TextStyle, name: &str, rest: &str) -> String {
         let padded = pad_str(name, self.name_width, Alignment::Left, None);
         let plain = sanitize_line(rest.as_bytes(), false);
-        let taken = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
-        if self.terminal_width.is_some_and(|width| taken >= width) {
+        let used_width = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
+        if self.terminal_width.is_some_and(|width| used_width >= width) {
             let word = self.theme.style_text(style, &format!("{mark} {word}"));
             return format!("{word} {name}  {}", rest.trim_start()).trim_end().to_owned();
         }
@@ -78,13 +78,13 @@ impl SessionRows {
     }
 
     /// Row of a session that started.
-    pub(crate) fn started_row(self, facts: &SessionSpec, attempt: u32) -> String {
-        let mut rest = facts.usual_ms.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
+    pub(crate) fn started_row(self, spec: &SessionSpec, attempt: u32) -> String {
+        let mut rest = spec.usual_ms.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
         if attempt > 1 {
             rest = format!("attempt {attempt}");
         }
         let rest = self.theme.style_text(TextStyle::Dim, &rest);
-        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, facts.name.as_str(), &rest)
+        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, spec.name.as_str(), &rest)
     }
 
     /// Row of a session added during the run.
@@ -137,7 +137,7 @@ pub(crate) fn result_title(result: &SessionResult) -> String {
 }
 
 /// Renders the running sessions with the last lines of each.
-pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, theme: OutputTheme) -> String {
+pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: OutputTheme) -> String {
     let running = state.running_sessions();
     let counts = state.status_counts();
     let mut text = format!(
@@ -149,12 +149,12 @@ pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, theme: Ou
         counts.failed,
         counts.waiting,
     );
-    for (facts, run) in running {
-        let usual = facts.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+    for (spec, run) in running {
+        let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
         let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(run.started_at));
-        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, facts.name.as_str())));
+        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, spec.name.as_str())));
         let tail =
-            log_reader::read_log_tail(&folder.join(&run.log_path), u64::MAX, RUNNING_TAIL_LINES).unwrap_or_default();
+            log_reader::read_log_tail(&run_dir.join(&run.log_path), u64::MAX, RUNNING_TAIL_LINES).unwrap_or_default();
         for line in tail.lines {
             text.push_str(&format!("\n    {}", sanitize_line(&line, theme.color)));
         }
@@ -222,11 +222,8 @@ mod tests {
         ]);
         story.start_session(0, "tests").start_session(500, "docs");
         story.append_output(9_000, "tests", b"1\n2\n3\n4\n\x1b[31m5\x1b[0m\x1b[2K\n").add_notice(12_000, "tick");
-        let text = render_running_sessions(
-            &story.run_state(),
-            story.run_folder(),
-            OutputTheme { color: false, unicode: true },
-        );
+        let text =
+            render_running_sessions(&story.run_state(), story.run_dir(), OutputTheme { color: false, unicode: true });
         insta::assert_snapshot!(text, @r"
         ▸ after 12s: 2 running, 0 done, 0 failed, 1 waiting
           tests 12s of ~40s

@@ -76,8 +76,8 @@ impl ArtifactManifest {
     /// Reads the manifests of all sessions of a run, with their directories and sorted by them; unreadable ones are skipped.
     pub fn read_all(run_dir: &Path) -> Vec<(PathBuf, Self)> {
         let Ok(entries) = fs_err::read_dir(run_dir.join("artifacts")) else { return Vec::new() };
-        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        folders.sort_unstable();
-        folders.into_iter().filter_map(|folder| Some((folder.clone(), Self::read(&folder).ok()?))).collect()
+        let mut dirs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        dirs.sort_unstable();
+        dirs.into_iter().filter_map(|dir| Some((dir.clone(), Self::read(&dir).ok()?))).collect()
     }
 }

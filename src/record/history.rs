@@ -134,21 +134,21 @@ mod tests {
     #[test]
     fn records_from_other_machines_count_as_local_ones() {
         let root = tempfile::tempdir().unwrap();
-        let folder = RunStore::open(root.path()).unwrap();
+        let store = RunStore::open(root.path()).unwrap();
         for number in 0..12 {
-            folder.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
+            store.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
         }
-        let left = std::fs::read_dir(folder.history_dir()).unwrap().count();
+        let left = std::fs::read_dir(store.history_dir()).unwrap().count();
         assert_eq!(left, SessionHistory::MAX_RUNS);
         let usual =
-            |folder: &RunStore| folder.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
-        assert_eq!(usual(&folder), Some(1_007), "median of the newest nine");
+            |store: &RunStore| store.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
+        assert_eq!(usual(&store), Some(1_007), "median of the newest nine");
         // A run that is both local and in the history counts once.
-        let run = folder.run_dir("20260101-11");
+        let run = store.run_dir("20260101-11");
         fs_err::create_dir_all(&run).unwrap();
         crate::record::write_record(&run, &record("20260101-11", 1_011)).unwrap();
-        assert_eq!(usual(&folder), Some(1_007));
-        fs_err::write(folder.history_dir().join("z.json"), "not a record").unwrap();
-        assert_eq!(usual(&folder), Some(1_007), "unreadable records are skipped");
+        assert_eq!(usual(&store), Some(1_007));
+        fs_err::write(store.history_dir().join("z.json"), "not a record").unwrap();
+        assert_eq!(usual(&store), Some(1_007), "unreadable records are skipped");
     }
 }

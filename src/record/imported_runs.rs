@@ -66,8 +66,8 @@ impl ImportedRuns {
     ///
     /// # Errors
     /// When the file cannot be read, is damaged or has another version; the message names it.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(FILE_NAME);
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(FILE_NAME);
         let bytes = match fs_err::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             read => read?,
@@ -90,10 +90,10 @@ impl ImportedRuns {
     ///
     /// # Errors
     /// When the directory is not writable.
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        write_atomic(&folder.join(FILE_NAME), &bytes)
+        write_atomic(&dir.join(FILE_NAME), &bytes)
     }
 
     /// Adds runs, replacing known ones, and returns how many are new.

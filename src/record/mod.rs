@@ -8,7 +8,6 @@ mod imported_runs;
 mod merge;
 mod outcome;
 mod recorder;
-#[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
 mod run_store;
 mod temp_dir;

@@ -114,7 +114,7 @@ impl RunRecord {
         let mut events = events.into_iter();
         let first = events.next()?;
         let EventKind::RunStarted(start) = &first.kind else { return None };
-        let plain = |facts: &SessionSpec| RecordedSession { spec: facts.clone(), result: None };
+        let plain = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
         let mut record = Self {
             version: RECORD_VERSION,
             run_id: start.run_id.clone(),

@@ -179,7 +179,7 @@ impl RunStore {
     fn remove_stale_staging(&self) {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return };
         let old = |path: &Path| {
-            let changed = fs_err::metadata(path).and_then(|facts| facts.modified());
+            let changed = fs_err::metadata(path).and_then(|metadata| metadata.modified());
             changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > MAX_STAGING_AGE))
         };
         let staging =

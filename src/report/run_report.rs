@@ -10,7 +10,7 @@ use crate::record::{CacheStats, Machine, Outcome, RecordedSession, RunRecord, Se
 use crate::text::pluralize;
 
 /// The version of the document.
-pub(crate) const REPORT_VERSION: u32 = 1;
+pub(crate) const REPORT_VERSION: u32 = 2;
 
 /// What is known of one run beside those before it. Times are milliseconds since the run's start unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]

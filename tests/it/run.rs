@@ -128,7 +128,7 @@ fn settings_order_lock_and_isolate() {
     let run = ran.record.unwrap().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/a.log")).contains("for a"));
     let graph = noxide(&project, &["graph"]).out;
-    assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("alone"), "{graph}");
+    assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("exclusive"), "{graph}");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
     let ran = noxide(&good, &["list", "--format", "json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.exit, &document["version"]), (Some(2), &serde_json::json!(1)));
-    assert_eq!(document["errors"][0]["places"][0]["line"], 1);
+    assert_eq!(document["errors"][0]["locations"][0]["line"], 1);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn history_lends_durations_and_starts_the_longest_first() {
     noxide(&project, &["run", "-j2"]);
     let ran = noxide(&project, &["run", "-j2"]);
     assert!(ran.times("long").0 <= ran.times("short2").0, "{:?}", ran.record);
-    assert!(noxide(&project, &["graph"]).out.contains("longest chain: long"));
+    assert!(noxide(&project, &["graph"]).out.contains("critical path: long"));
     let usual = ran.record.unwrap().sessions[3].spec.usual_ms;
     assert!(usual.is_some_and(|usual| usual >= 600), "{usual:?}");
 }

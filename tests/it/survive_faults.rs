@@ -30,7 +30,7 @@ fn b_a_leaked_background_process_is_ended_and_nobody_waits_for_it() {
     assert!(over.took < Duration::from_secs(30), "{:?}", over.took);
     assert_eq!(over.outcome("leaks"), Outcome::Passed);
     assert!(over.session("leaks").attempts[0].leaky && !over.session("trivial").attempts[0].leaky);
-    assert!(over.text.contains("left a process behind"), "{}", over.text);
+    assert!(over.text.contains("left processes running"), "{}", over.text);
     assert_eq!(living("sleep 611.11"), [""; 0]);
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct BoardReporter {
     printer: RunPrinter,
     terminal_size: TerminalSizeQuery,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     /// Last line of each running session, and the log length at which it was read.
     last_lines: HashMap<SessionName, String>,
     read_log_bytes: HashMap<SessionName, u64>,
@@ -53,7 +53,7 @@ impl BoardReporter {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             terminal_size: size,
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             last_lines: HashMap::new(),
             read_log_bytes: HashMap::new(),
             drawn_widths: Vec::new(),
@@ -96,15 +96,15 @@ impl BoardReporter {
     }
 
     fn read_last_lines(&mut self) {
-        for (facts, running) in self.state.running_sessions() {
-            if self.read_log_bytes.get(&facts.name) == Some(&running.log_bytes) {
+        for (spec, running) in self.state.running_sessions() {
+            if self.read_log_bytes.get(&spec.name) == Some(&running.log_bytes) {
                 continue;
             }
-            self.read_log_bytes.insert(facts.name.clone(), running.log_bytes);
-            let bytes = log_reader::read_last_bytes(&self.run_folder.join(&running.log_path), running.log_bytes)
+            self.read_log_bytes.insert(spec.name.clone(), running.log_bytes);
+            let bytes = log_reader::read_last_bytes(&self.run_dir.join(&running.log_path), running.log_bytes)
                 .unwrap_or_default();
             if let Some(line) = last_visible_line(&bytes) {
-                self.last_lines.insert(facts.name.clone(), line);
+                self.last_lines.insert(spec.name.clone(), line);
             }
         }
     }
@@ -119,17 +119,19 @@ impl BoardReporter {
         self.printer.terminal_width = Some(self.terminal_size().0);
         let rows = SessionRows::for_run(&self.state, self.printer.options.theme, self.printer.terminal_width);
         match &event.kind {
-            EventKind::RunStarted(facts) => self.printer.print_run_start(facts, estimate_remaining(&self.state))?,
+            EventKind::RunStarted(metadata) => {
+                self.printer.print_run_start(metadata, estimate_remaining(&self.state))?
+            }
             EventKind::SessionAdded { session, notified_by: by } => {
                 self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;
             }
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.forget_session(session);
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)?;
+                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)?;
             }
             EventKind::SessionFinished(result) => {
                 self.forget_session(&result.session);
-                self.printer.print_session_end(&self.state, result, &self.run_folder)?;
+                self.printer.print_session_end(&self.state, result, &self.run_dir)?;
             }
             EventKind::RunInterrupted { cause } => self.printer.print_interruption(&self.state, cause)?,
             EventKind::Notice { text } => self.printer.print_notice(text)?,
@@ -145,7 +147,7 @@ impl BoardReporter {
     fn print_summary(&mut self) -> io::Result<()> {
         self.summary_printed = true;
         self.printer.terminal_width = Some(self.terminal_size().0);
-        self.printer.print_summary(&self.state, &self.run_folder)
+        self.printer.print_summary(&self.state, &self.run_dir)
     }
 
     fn is_redraw_due(&self) -> bool {
@@ -154,9 +156,9 @@ impl BoardReporter {
 }
 
 impl EventReporter for BoardReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         if matches!(
@@ -182,7 +184,7 @@ impl EventReporter for BoardReporter {
 
     fn show_running(&mut self) -> io::Result<()> {
         let text = self.erase_sequence()
-            + &render_running_sessions(&self.state, &self.run_folder, self.printer.options.theme)
+            + &render_running_sessions(&self.state, &self.run_dir, self.printer.options.theme)
             + "\n";
         self.printer.writer.write_text(&text)?;
         self.draw_board()
@@ -229,7 +231,7 @@ mod tests {
 
         fn feed(&mut self, story: &RunEventBuilder, from: usize) -> String {
             for event in &story.events[from..] {
-                self.board.on_event(event, story.run_folder()).unwrap();
+                self.board.on_event(event, story.run_dir()).unwrap();
                 self.terminal.write_text(&self.capture.take());
             }
             story.replace_root(&self.terminal.screen_text())
@@ -265,7 +267,7 @@ mod tests {
         insta::assert_snapshot!("running", desk.feed(&story, 0));
         let before = story.events.len();
         assert!(desk.tick(5_000).contains("5s / ~20s"));
-        story.add_session(6_000, "deploy", "tests").add_notice(6_500, "the folder is read-only").retry_session(
+        story.add_session(6_000, "deploy", "tests").add_notice(6_500, "the directory is read-only").retry_session(
             7_000,
             "tests",
             "exit code 3",
@@ -291,7 +293,7 @@ mod tests {
         let mut pictures = 0;
         for at in 0..1_000 {
             story.append_output(101 + at, "tests", b"x\n");
-            desk.board.on_event(story.events.last().unwrap(), story.run_folder()).unwrap();
+            desk.board.on_event(story.events.last().unwrap(), story.run_dir()).unwrap();
             pictures += usize::from(!desk.capture.take().is_empty());
         }
         assert!((9..=10).contains(&pictures), "{pictures}");
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_asks_what_runs() {
+    fn running_sessions_are_shown_on_request() {
         let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.show_running().unwrap();
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_end_early_leave_a_summary_and_no_rows() {
+    fn truncated_events_leave_a_summary_and_no_rows() {
         let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.finish().unwrap();
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_output_moves_no_cursor() {
+    fn hostile_output_cannot_move_the_cursor() {
         let mut desk = TestTerminal::new(60, 12);
         let mut story = RunEventBuilder::new(&["evil"]);
         story.start_session(0, "evil").append_output(
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_without_size_or_gone_ends_no_run() {
+    fn a_terminal_that_is_closed_or_has_no_size_is_no_error() {
         let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
         let mut board = BoardReporter::new(Box::new(Capture::default()), Arc::new(|| None), options.clone());
         story().feed_reporter(&mut board);

@@ -23,7 +23,7 @@ pub(crate) struct RunDocument<'a> {
     /// The project's root.
     root: Option<Cow<'a, str>>,
     /// Run directory, which contains record and logs.
-    folder: Cow<'a, str>,
+    run_dir: Cow<'a, str>,
     /// Git commit, if any.
     commit: Option<&'a str>,
     /// Tools and their versions.
@@ -66,8 +66,8 @@ struct SessionDocument<'a> {
 
 impl<'a> RunDocument<'a> {
     /// Creates the document of a run from its current state.
-    pub(crate) fn from_state(state: &'a RunState, folder: &'a Path) -> Self {
-        let facts = state.run_metadata();
+    pub(crate) fn from_state(state: &'a RunState, run_dir: &'a Path) -> Self {
+        let metadata = state.run_metadata();
         let sessions = state.sessions().iter().map(|view| {
             let result = match &view.status {
                 crate::output::SessionStatus::Done(result) => Some(result),
@@ -92,17 +92,17 @@ impl<'a> RunDocument<'a> {
         });
         Self {
             version: 2,
-            run_id: facts.map(|facts| facts.run_id.as_str()),
-            started_at: facts.map(|facts| facts.started_at.as_str()),
-            root: facts.map(|facts| facts.root.to_string_lossy()),
-            folder: folder.to_string_lossy(),
-            commit: facts.and_then(|facts| facts.commit.as_deref()),
-            versions: facts
-                .map(|facts| {
-                    facts.versions.iter().map(|(tool, version)| (tool.clone(), version.clone().into())).collect()
+            run_id: metadata.map(|metadata| metadata.run_id.as_str()),
+            started_at: metadata.map(|metadata| metadata.started_at.as_str()),
+            root: metadata.map(|metadata| metadata.root.to_string_lossy()),
+            run_dir: run_dir.to_string_lossy(),
+            commit: metadata.and_then(|metadata| metadata.commit.as_deref()),
+            versions: metadata
+                .map(|metadata| {
+                    metadata.versions.iter().map(|(tool, version)| (tool.clone(), version.clone().into())).collect()
                 })
                 .unwrap_or_default(),
-            slots: facts.map(|facts| facts.slots),
+            slots: metadata.map(|metadata| metadata.slots),
             exit_code: state.exit_code(),
             interrupt_cause: state.interrupt_cause(),
             wall_ms: state.elapsed_ms(),
@@ -118,7 +118,7 @@ impl<'a> RunDocument<'a> {
 pub(crate) struct JsonReporter {
     writer: BestEffortWriter,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     written: bool,
 }
 
@@ -133,7 +133,7 @@ impl JsonReporter {
         Self {
             writer: BestEffortWriter::new(stream),
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             written: false,
         }
     }
@@ -142,16 +142,16 @@ impl JsonReporter {
         if std::mem::replace(&mut self.written, true) {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_folder))?;
+        let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_dir))?;
         self.writer.write_line(&text)?;
         self.writer.flush()
     }
 }
 
 impl EventReporter for JsonReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         if matches!(event.kind, EventKind::RunFinished { .. }) { self.write_document() } else { Ok(()) }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_document_with_all_that_is_known() {
+    fn the_document_is_complete() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("lint", 3_400, &[]),
             session_facts_with_usual("docs", 100, &["lint"]),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_cut_short_has_a_document_too_and_no_run_has_none() {
+    fn a_truncated_run_has_a_document() {
         let mut story = RunEventBuilder::new(&["lint"]);
         story.start_session(1, "lint");
         let value: serde_json::Value = serde_json::from_str(&document(&story)).unwrap();

@@ -25,7 +25,7 @@ impl JsonLinesReporter {
 }
 
 impl EventReporter for JsonLinesReporter {
-    fn on_event(&mut self, event: &RunEvent, _folder: &Path) -> io::Result<()> {
+    fn on_event(&mut self, event: &RunEvent, _: &Path) -> io::Result<()> {
         self.writer.write_line(&serde_json::to_string(event)?)?;
         self.writer.flush()
     }
@@ -39,7 +39,7 @@ mod tests {
     use crate::record::Outcome;
 
     #[test]
-    fn what_is_written_reads_back_as_the_same_events() {
+    fn written_events_read_back_unchanged() {
         let mut story = RunEventBuilder::new(&["lint"]);
         story
             .start_session(1, "lint")

@@ -21,7 +21,7 @@ const MAX_SILENCE_MS: u64 = 55_000;
 pub(crate) struct LineReporter {
     printer: RunPrinter,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     log_followers: HashMap<SessionName, LogFollower>,
     last_output_at: u64,
     summary_printed: bool,
@@ -46,7 +46,7 @@ impl LineReporter {
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             log_followers: HashMap::new(),
             last_output_at: 0,
             summary_printed: false,
@@ -68,15 +68,15 @@ impl LineReporter {
 
     fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
         match &event.kind {
-            EventKind::RunStarted(facts) if !self.is_quiet() => {
+            EventKind::RunStarted(metadata) if !self.is_quiet() => {
                 self.last_output_at = self.state.elapsed_ms();
-                self.printer.print_run_start(facts, estimate_remaining(&self.state))
+                self.printer.print_run_start(metadata, estimate_remaining(&self.state))
             }
             EventKind::SessionAdded { session, notified_by: by } if !self.is_quiet() => {
                 self.print_line(&self.session_rows().added_row(session.name.as_str(), by.as_str()))
             }
             EventKind::SessionStarted { session, attempt, log, .. } => {
-                let path = self.run_folder.join(log);
+                let path = self.run_dir.join(log);
                 self.log_followers
                     .insert(session.clone(), LogFollower { path, offset: 0, splitter: LineSplitter::default() });
                 match self.state.find_session(session) {
@@ -93,7 +93,7 @@ impl LineReporter {
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.print_log_end(session, attempt.log_bytes)?;
                 self.last_output_at = self.state.elapsed_ms();
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)
+                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)
             }
             EventKind::SessionFinished(result) => self.print_session_end(result),
             EventKind::RunInterrupted { cause } => {
@@ -115,7 +115,7 @@ impl LineReporter {
     fn print_session_end(&mut self, result: &SessionResult) -> io::Result<()> {
         self.print_log_end(&result.session, result.last_attempt().map_or(0, |last| last.log_bytes))?;
         self.last_output_at = self.state.elapsed_ms();
-        self.printer.print_session_end(&self.state, result, &self.run_folder)
+        self.printer.print_session_end(&self.state, result, &self.run_dir)
     }
 
     /// Shows new log content, in the styles that show logs while they grow.
@@ -168,7 +168,7 @@ impl LineReporter {
 
     fn print_summary(&mut self) -> io::Result<()> {
         self.summary_printed = true;
-        self.printer.print_summary(&self.state, &self.run_folder)
+        self.printer.print_summary(&self.state, &self.run_dir)
     }
 
     /// `… still running after 3m 20s: unit_tests (2m 10s of ~4m 00s), docs (1m 02s)`
@@ -177,11 +177,11 @@ impl LineReporter {
             .state
             .running_sessions()
             .into_iter()
-            .map(|(facts, running)| {
+            .map(|(spec, running)| {
                 let elapsed = format_whole_seconds(self.state.elapsed_ms().saturating_sub(running.started_at));
                 let usual =
-                    facts.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
-                format!("{} ({elapsed}{usual})", facts.name)
+                    spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+                format!("{} ({elapsed}{usual})", spec.name)
             })
             .collect();
         let more = running.len().saturating_sub(8);
@@ -200,9 +200,9 @@ impl LineReporter {
 }
 
 impl EventReporter for LineReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         self.print_event(event)?;
@@ -224,7 +224,7 @@ impl EventReporter for LineReporter {
     }
 
     fn show_running(&mut self) -> io::Result<()> {
-        let text = render_running_sessions(&self.state, &self.run_folder, self.printer.options.theme);
+        let text = render_running_sessions(&self.state, &self.run_dir, self.printer.options.theme);
         self.print_line(&text)?;
         self.printer.writer.flush()
     }

@@ -57,8 +57,8 @@ mod tests {
         let (out, ..) =
             run(&OutputOptions { is_interactive: true, style: SessionOutputStyle::Labelled, ..OutputOptions::plain() });
         assert!(!out.contains("\x1b["));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.md");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
         run(&OutputOptions { step_summary: Some(path.clone()), ..OutputOptions::plain() });
         assert!(fs_err::read_to_string(path).unwrap().contains("| lint |"));
     }

@@ -21,7 +21,7 @@ pub(crate) struct StepSummaryReporter {
     path: PathBuf,
     theme: OutputTheme,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     written: bool,
 }
 
@@ -35,7 +35,7 @@ impl StepSummaryReporter {
     /// Creates a reporter that appends to a file.
     pub(crate) fn new(path: PathBuf, theme: OutputTheme) -> Self {
         let theme = OutputTheme { color: false, ..theme };
-        Self { path, theme, state: RunState::default(), run_folder: PathBuf::new(), written: false }
+        Self { path, theme, state: RunState::default(), run_dir: PathBuf::new(), written: false }
     }
 
     fn append_summary(&mut self) -> io::Result<()> {
@@ -43,14 +43,14 @@ impl StepSummaryReporter {
             return Ok(());
         }
         let mut file = fs_err::OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(render_markdown(&self.state, &self.run_folder, self.theme).as_bytes())
+        file.write_all(render_markdown(&self.state, &self.run_dir, self.theme).as_bytes())
     }
 }
 
 impl EventReporter for StepSummaryReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         if matches!(event.kind, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
@@ -61,10 +61,10 @@ impl EventReporter for StepSummaryReporter {
     }
 }
 
-fn render_markdown(state: &RunState, folder: &Path, theme: OutputTheme) -> String {
+fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> String {
     let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, theme, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
-    for (facts, result) in state.session_results() {
+    for (spec, result) in state.session_results() {
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
         let ran = !result.attempts.is_empty();
         let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
@@ -74,14 +74,14 @@ fn render_markdown(state: &RunState, folder: &Path, theme: OutputTheme) -> Strin
             theme.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
-            facts.usual_ms.map(format_duration).unwrap_or_default(),
+            spec.usual_ms.map(format_duration).unwrap_or_default(),
             time(cpu),
             escape_cell(&result_notes(result).join(theme.separator())),
         ));
     }
     let mut room = MAX_LOG_BYTES;
     for (_, result) in state.session_results().filter(|(_, result)| result.outcome.is_failure()) {
-        let block = failed_log_details(result, folder);
+        let block = failed_log_details(result, run_dir);
         if block.len() <= room {
             room -= block.len();
             text.push_str(&block);
@@ -92,11 +92,11 @@ fn render_markdown(state: &RunState, folder: &Path, theme: OutputTheme) -> Strin
 }
 
 /// The end of a failed session's log, collapsed.
-fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
+fn failed_log_details(result: &SessionResult, run_dir: &Path) -> String {
     let Some(last) = result.last_attempt() else {
         return String::new();
     };
-    let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
+    let tail = log_reader::read_log_tail(&run_dir.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
     let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
     if lines.is_empty() {
         return String::new();
@@ -133,7 +133,7 @@ mod tests {
     use crate::record::Outcome;
 
     #[test]
-    fn a_table_and_the_logs_of_failures() {
+    fn the_summary_has_a_table_and_logs_of_failures() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("lint", 3_400, &[]),
             session_facts_with_usual("docs|<&b>", 100, &[]),
@@ -146,8 +146,8 @@ mod tests {
             "no\npython",
         );
         story.finish_run(3_003, 1);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.md");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
         story.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: true, unicode: true }));
         insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r"
         ### noxide
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_that_cannot_be_written_is_told() {
+    fn a_summary_that_cannot_be_written_is_an_error() {
         let mut reporter = StepSummaryReporter::new(
-            PathBuf::from("/no/such/folder/summary"),
+            PathBuf::from("/no/such/directory/summary"),
             OutputTheme { color: false, unicode: true },
         );
         let story = RunEventBuilder::new(&[]);
-        reporter.on_event(&story.events[0], story.run_folder()).unwrap();
+        reporter.on_event(&story.events[0], story.run_dir()).unwrap();
         assert!(reporter.finish().is_err());
         assert!(reporter.finish().is_ok(), "once");
     }

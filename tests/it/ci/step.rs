@@ -222,7 +222,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.out.contains("usually"), "{}", ran.out);
-    assert!(other.join(".noxide/past").is_dir());
+    assert!(other.join(".noxide/history").is_dir());
     assert_eq!((&cache["pushed"]["bytes"], ran.out.contains("not restored")), (&0.into(), false), "{cache:#}");
     // What else is new is sent, and where the project lay.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
