@@ -102,7 +102,7 @@ fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
     noxide(&other, &["run"]);
     let both = [&whole, &other].map(|project| project.root().join(".noxide").display().to_string());
     let ran = merge(&whole, &both, &["--dir", "merged"]);
-    assert!(ran.exit == Some(1) && ran.out.contains("same is in several records: the worst result counts"), "{ran:?}");
+    assert!(ran.exit == Some(1) && ran.out.contains("same is in several records; the worst result counts"), "{ran:?}");
     std::fs::remove_file(other.root().join("broken")).unwrap();
     noxide(&other, &["run"]);
     assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
