@@ -1,4 +1,4 @@
-//! JUnit files of sessions' own tests, read with care and written again as suites of ours.
+//! JUnit files of sessions' own tests, validated and rewritten as suites of the run's report.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,28 +7,28 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesEnd, BytesRef, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer, XmlVersion};
 
-/// Larger files are passed over: a report is read whole by whoever shows it.
+/// Larger files are skipped: viewers load a report completely.
 const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Suites of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MergedSuites {
-    /// `testsuite` elements, well-formed whatever the file held.
+    /// Well-formed `testsuite` elements, whatever the file held.
     pub(super) xml: Vec<u8>,
-    /// Cases.
+    /// Number of test cases.
     pub(super) tests: usize,
-    /// Cases that failed.
+    /// Number of failed cases.
     pub(super) failures: usize,
-    /// Cases that ended with an error.
+    /// Number of cases with an error.
     pub(super) errors: usize,
-    /// Cases that were skipped.
+    /// Number of skipped cases.
     pub(super) skipped: usize,
 }
 
-/// Reads a file; none where it is XML of another kind. Suites get the session's name before their own.
+/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name.
 ///
 /// # Errors
-/// Why the file cannot be merged, in words.
+/// The reason why the file cannot be merged.
 pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, String> {
     let size = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
@@ -51,7 +51,7 @@ pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<Merg
     .merge_text(text)
 }
 
-/// The root of a JUnit file.
+/// Root element of a JUnit file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JunitRoot {
     TestSuites,
@@ -60,10 +60,10 @@ enum JunitRoot {
 
 struct SuiteMerger<'a> {
     session: &'a str,
-    /// Open elements.
+    /// Number of open elements.
     open_depth: usize,
     root: Option<JunitRoot>,
-    /// Open elements above the suite that is being written.
+    /// Number of open elements above the suite being written.
     suite_depth: Option<usize>,
     writer: Writer<Vec<u8>>,
     merged: MergedSuites,
@@ -91,7 +91,7 @@ impl SuiteMerger<'_> {
                     if self.open_depth == 0 && !text.trim().is_empty() {
                         return Err("it is damaged: text outside of its root".to_owned());
                     }
-                    // `]]>` may not stand in text; escaped it may.
+                    // `]]>` must be escaped in text.
                     self.write_in_suite(Event::Text(BytesText::new(&text)))?;
                 }
                 Event::CData(data) => self.write_in_suite(Event::CData(data))?,
@@ -108,7 +108,7 @@ impl SuiteMerger<'_> {
         Ok(Some(self.merged))
     }
 
-    /// An element begins; false where the root is not one of JUnit.
+    /// Opens an element; returns false if the root is not a JUnit element.
     fn open_element(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<bool, String> {
         let name = start.name();
         let name = parse_xml_name(name.as_ref())?;
@@ -143,7 +143,7 @@ impl SuiteMerger<'_> {
         Ok(true)
     }
 
-    /// The element with its attributes escaped anew; a suite of the first level is named after its session.
+    /// Returns the element with its attributes re-escaped; a top-level suite is named after its session.
     fn rewrite_element(&self, start: &BytesStart<'_>, name: &str, top: bool) -> Result<BytesStart<'static>, String> {
         let mut element = BytesStart::new(name.to_owned());
         let mut named = false;
@@ -186,7 +186,7 @@ impl SuiteMerger<'_> {
         if known { self.write_in_suite(Event::GeneralRef(BytesRef::new(name))) } else { Err(unknown()) }
     }
 
-    /// Writes what lies in a suite.
+    /// Writes an event inside a suite.
     fn write_in_suite(&mut self, event: Event<'_>) -> Result<(), String> {
         match self.suite_depth {
             Some(_) => self.writer.write_event(event).map_err(|error| error.to_string()),
@@ -206,7 +206,7 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // As themselves they would be read as blanks.
+            // Unescaped line ends in attributes would be read as blanks.
             '\n' => escaped.push_str("&#10;"),
             '\r' => escaped.push_str("&#13;"),
             '\t' => escaped.push_str("&#9;"),
@@ -220,7 +220,7 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
     Ok(())
 }
 
-/// A name as XML has it; quick-xml takes almost anything.
+/// Validates an XML name; quick-xml accepts almost anything.
 fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
     let damaged = || format!("it is damaged: {} is no name", String::from_utf8_lossy(name));
     let text = std::str::from_utf8(name).map_err(|_| damaged())?;
@@ -229,7 +229,7 @@ fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
     if first && text.chars().all(inner) { Ok(text) } else { Err(damaged()) }
 }
 
-/// Whether a character may stand in XML 1.0.
+/// Returns whether XML 1.0 allows a character.
 fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

@@ -1,4 +1,4 @@
-//! What the page's template shows: words, classes, and places as percentages of the time axis.
+//! Template data of the HTML page: texts, classes, and positions as percentages of the time axis.
 
 use serde::Serialize;
 
@@ -9,12 +9,12 @@ use super::text::{FailedLogTail, describe_flakiness, format_lower_bound, format_
 use super::time_axis::{AxisTick, TimeAxis};
 use crate::record::{Outcome, format_duration};
 
-/// More slots than that are drawn as thin lines.
+/// More slots than this are drawn as thin lines.
 const MAX_THICK_LANES: usize = 12;
-/// Longer lists are folded or cut.
+/// Longer lists are folded or truncated.
 const MAX_LISTED: usize = 12;
 
-/// All of the page.
+/// Template data of the page.
 #[derive(Serialize)]
 pub(super) struct PageView {
     project: String,
@@ -126,7 +126,7 @@ struct HistoryBar {
     title: String,
 }
 
-/// The page's words.
+/// Builds the template data.
 pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> PageView {
     let axis = TimeAxis::for_report(report);
     let run = &report.run;
@@ -203,7 +203,7 @@ fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, a
         Outcome::Passed if session.flaky => "flaky",
         other => other.as_str(),
     };
-    // An install comes first; of several attempts it is not known whose it was.
+    // The install comes first; with several attempts it is unknown to which it belongs.
     let alone = session.attempts.len() == 1 && attempt.end > attempt.start;
     let install =
         session.install.filter(|ms| alone && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
@@ -262,12 +262,12 @@ fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
     pills
 }
 
-/// Whether a session changes its mind, now or in earlier runs.
+/// Returns whether a session is flaky in this run or in the history.
 pub(super) fn is_flaky_session(report: &RunReport, session: &SessionReport) -> bool {
     report.flaky.iter().any(|flaky| flaky.session == session.name)
 }
 
-/// More than a quarter and half a second slower than it usually is.
+/// Returns whether a session is more than 25 % and half a second slower than usual.
 pub(super) fn is_slower_than_usual(session: &SessionReport) -> bool {
     let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
     both.is_some_and(|(wall, usual)| wall * 4 > usual * 5 && wall > usual + 500)

@@ -1,4 +1,4 @@
-//! What the page's script knows: sessions and their past, as small as it goes.
+//! JSON payload of the page's script: sessions and their history in compact form.
 
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::text::outcome_mark;
 use crate::record::{NeedOrigin, Outcome};
 
-/// All of it.
+/// Payload of the page's script.
 #[derive(Serialize)]
 pub(super) struct ScriptPayload<'a> {
     sessions: Vec<ScriptSession<'a>>,
 }
 
-/// One session; what is empty is left out.
+/// One session; empty values are omitted.
 #[derive(Serialize)]
 struct ScriptSession<'a> {
     name: &'a str,
@@ -30,7 +30,7 @@ struct ScriptSession<'a> {
     flaky: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     slower: bool,
-    /// Numbers of the sessions it waits for, and why.
+    /// Indexes of the dependencies, with reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     needs: Vec<(usize, String)>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -50,7 +50,7 @@ struct ScriptSession<'a> {
     waited: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<u64>,
-    /// Packages that were in the cache, and all that were wanted.
+    /// Packages found in the cache, and all requested packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<(u32, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,16 +61,16 @@ struct ScriptSession<'a> {
     because: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<ScriptAttempt<'a>>,
-    /// Hundredths of a second of each run; none where it did not run.
+    /// Duration in each run in hundredths of a second, or `None` if it did not run.
     past: Vec<Option<u64>>,
-    /// A letter a run: how it ended.
+    /// One letter per run: the outcome.
     how: String,
 }
 
 /// Number, outcome, start, end, slots, reason.
 type ScriptAttempt<'a> = (u32, &'static str, u64, u64, &'a [usize], &'a str);
 
-/// What the script knows of a report.
+/// Builds the payload.
 pub(super) fn build_script_payload(report: &RunReport) -> ScriptPayload<'_> {
     ScriptPayload { sessions: report.sessions.iter().map(|session| script_session(session, report)).collect() }
 }
@@ -80,7 +80,7 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
     let needs =
         session.needs.iter().filter_map(|need| Some((number(need.on.as_str())?, describe_need_origin(&need.origin))));
     let link = report.held_up.iter().find(|link| link.session == session.name);
-    // A single attempt is what the session's own figures say.
+    // A single attempt equals the session's own figures.
     let several = session.attempts.len() > 1;
     let attempts = session.attempts.iter().filter(|_| several).map(script_attempt);
     ScriptSession {

@@ -1,11 +1,11 @@
-//! The page's head: which run it is, and its figures as a whole.
+//! Header of the HTML page: identity of the run and its totals.
 
 use serde::Serialize;
 
 use super::run_report::RunReport;
 use crate::record::format_duration;
 
-/// A fact of the run.
+/// A fact about the run.
 #[derive(Serialize)]
 pub(super) struct HeaderItem {
     name: String,
@@ -20,7 +20,7 @@ pub(super) struct SummaryCard {
     note: String,
 }
 
-/// Which run it is.
+/// Returns the facts that identify the run.
 pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
     let run = &report.run;
     let fact = |name: &str, value: String| HeaderItem { name: name.to_owned(), value };
@@ -32,7 +32,7 @@ pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
     facts
 }
 
-/// Its figures.
+/// Returns the figures of the run.
 pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     let run = &report.run;
     let one_by_one =

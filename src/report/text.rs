@@ -1,26 +1,26 @@
-//! A report in words: text for a terminal, Markdown for a merge request.
+//! Run report as text for a terminal and as Markdown for a pull request.
 
 use super::run_report::{RunReport, SessionReport};
 use super::table::{TextTable, escape_markdown_cell, fenced_block, to_one_line};
 use crate::record::{Outcome, format_delta, format_duration};
 
-/// The end of a failed session's log.
+/// End of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLogTail {
-    /// Which session.
+    /// Session name.
     pub session: String,
-    /// Its last lines, without control characters.
+    /// Last lines, without control characters.
     pub lines: Vec<String>,
-    /// Lines or bytes that stand above, in words; empty where these are all.
+    /// What was omitted above these lines; empty if nothing.
     pub omitted_note: String,
 }
 
-/// Lines of a log in Markdown.
+/// Maximum number of log lines in Markdown.
 const MAX_TAIL_LINES: usize = 40;
-/// Logs beyond so many bytes are left out of Markdown: a comment has little room.
+/// Maximum bytes of logs in Markdown, since comments are limited in size.
 const MAX_LOG_BYTES: usize = 40 * 1024;
 
-/// The mark of an outcome, one column wide.
+/// Returns the symbol of an outcome, one column wide.
 pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         Some(Outcome::Passed) => "✓",
@@ -31,7 +31,7 @@ pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
     }
 }
 
-/// Figures of the run in one line.
+/// Formats the totals in one line.
 fn format_totals(report: &RunReport) -> String {
     let run = &report.run;
     let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
@@ -48,7 +48,7 @@ fn format_totals(report: &RunReport) -> String {
     parts.join(" · ")
 }
 
-/// Which run it is.
+/// Formats the identity of the run.
 fn format_run_identity(report: &RunReport) -> String {
     let run = &report.run;
     let mut parts = vec![format!("run {}", run.run), run.time.clone()];
@@ -57,7 +57,7 @@ fn format_run_identity(report: &RunReport) -> String {
     to_one_line(&parts.join(" · "))
 }
 
-/// The sessions, a row each.
+/// Builds the table of sessions.
 fn session_table(report: &RunReport) -> TextTable {
     let mut table = TextTable::new(&[
         ("", false),
@@ -92,7 +92,7 @@ pub(super) fn format_usual_delta(session: &SessionReport) -> String {
     both.map(|(wall, usual)| format_delta(wall, usual, true)).unwrap_or_default()
 }
 
-/// What the run waited for, a line each.
+/// Formats the critical path, one line per session.
 fn critical_path_lines(report: &RunReport) -> Vec<String> {
     let line = |link: &super::critical_path::CriticalPathEntry| {
         let gap = if link.gap >= 100 { format!(", {} later", format_duration(link.gap)) } else { String::new() };
@@ -106,13 +106,13 @@ fn critical_path_lines(report: &RunReport) -> Vec<String> {
     report.held_up.iter().map(line).collect()
 }
 
-/// What no order can beat, in a sentence.
+/// Formats the lower bound as a sentence.
 pub(super) fn format_lower_bound(report: &RunReport) -> String {
     let (bound, what) = report.bounds.largest_bound();
     format!("No order of these sessions can take less than {} ({what}).", format_duration(bound))
 }
 
-/// What is known of a session that changes its mind.
+/// Describes a flaky session.
 pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
     let mut parts = Vec::new();
     if flaky.retried > 0 {
@@ -125,7 +125,7 @@ pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> St
     parts.join("; ")
 }
 
-/// The report for a terminal.
+/// Renders the report for a terminal.
 pub fn render_text(report: &RunReport) -> String {
     let mut text = format!("{}\n{}\n\n", format_totals(report), format_run_identity(report));
     text.push_str(&session_table(report).to_text());
@@ -142,7 +142,7 @@ pub fn render_text(report: &RunReport) -> String {
     text
 }
 
-/// The report as Markdown.
+/// Renders the report as Markdown.
 pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
     let mut text = format!(
         "### noxide: {}\n\n{}\n\n",

@@ -1,4 +1,4 @@
-//! What the rounds of a bench show, as a document, a table and a page's block.
+//! Results of a benchmark, as a document, a table and a Markdown block.
 
 use serde::Serialize;
 
@@ -8,73 +8,73 @@ use crate::report::comparison::{format_median, format_seconds};
 use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
 use crate::report::table::{TextTable, escape_markdown_cell};
 
-/// The version of the document.
+/// Format version of the document.
 pub(crate) const BENCH_VERSION: u32 = 1;
 
-/// Where and with what a bench was made.
+/// Environment of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BenchEnvironment {
     /// Operating system and architecture.
     pub machine: String,
-    /// CPUs there.
+    /// Number of CPUs.
     pub cpus: usize,
-    /// Git commit of the project; with `+` where tracked files differ from it.
+    /// Git commit of the project, followed by `+` if tracked files differ from it.
     pub commit: Option<String>,
     /// Versions of tools.
     pub versions: Vec<(String, String)>,
 }
 
-/// A bench that is over.
+/// Results of a finished benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchReport {
     /// Always [`BENCH_VERSION`].
     pub version: u32,
-    /// How sure the intervals are.
+    /// Confidence level of the intervals.
     pub confidence: f64,
-    /// Where and with what.
+    /// Environment of the benchmark.
     pub facts: BenchEnvironment,
-    /// What was measured.
+    /// The executed plan.
     pub plan: BenchPlan,
-    /// A line for each command and state of the caches.
+    /// One row per command and cache state.
     pub lines: Vec<BenchRow>,
-    /// What warm caches save, a line for each command.
+    /// One row per command: what warm caches save.
     pub savings: Vec<CacheSaving>,
-    /// Every measurement that counts.
+    /// All measured samples.
     pub samples: Vec<BenchSample>,
 }
 
-/// One command in one state of the caches; seconds.
+/// One command in one cache state; times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchRow {
-    /// What it finds.
+    /// State of the caches.
     pub caches: BenchCacheState,
-    /// The command, by its number.
+    /// Index of the command.
     pub variant: usize,
     /// Wall time.
     pub wall: MedianInterval,
-    /// Installs of all sessions added up.
+    /// Install time, summed over all sessions.
     pub install: Option<MedianInterval>,
-    /// Work of all sessions added up.
+    /// Work time, summed over all sessions.
     pub work: Option<MedianInterval>,
-    /// Against the first command, by pairs of a round; none for the first itself.
+    /// Ratio to the baseline, paired by round; `None` for the baseline.
     pub ratio: Option<TimeRatio>,
-    /// What that shows; none for the first itself.
+    /// Verdict on that ratio; `None` for the baseline.
     pub verdict: Option<ComparisonVerdict>,
 }
 
-/// What warm caches save one command.
+/// Time that warm caches save for one command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CacheSaving {
-    /// The command, by its number.
+    /// Index of the command.
     pub variant: usize,
-    /// Warm against cold.
+    /// Warm divided by cold.
     pub ratio: Option<TimeRatio>,
-    /// What that shows.
+    /// Verdict on that ratio.
     pub verdict: ComparisonVerdict,
 }
 
 impl BenchReport {
-    /// What the samples of a plan show.
+    /// Computes the results from samples.
     pub fn from_samples(plan: BenchPlan, facts: BenchEnvironment, samples: Vec<BenchSample>) -> Self {
         let of = |variant: usize, caches: BenchCacheState, figure: fn(&BenchSample) -> Option<f64>| {
             let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.caches == caches);
@@ -135,7 +135,7 @@ impl BenchReport {
         table
     }
 
-    /// What warm caches save, in sentences.
+    /// Returns sentences about the time that warm caches save.
     fn saving_sentences(&self) -> Vec<String> {
         let sentence = |saving: &CacheSaving| {
             let name = &self.plan.variants[saving.variant].name;
@@ -151,7 +151,7 @@ impl BenchReport {
         self.savings.iter().map(sentence).collect()
     }
 
-    /// Where and how, in a sentence.
+    /// Returns a sentence about the environment.
     fn environment_sentence(&self) -> String {
         let facts = &self.facts;
         let rounds = if self.plan.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", self.plan.rounds) };
@@ -169,7 +169,7 @@ impl BenchReport {
         )
     }
 
-    /// For a terminal.
+    /// Renders the results for a terminal.
     pub fn to_text(&self) -> String {
         let saved: String = self.saving_sentences().iter().map(|line| format!("{line}\n")).collect();
         let gap = if saved.is_empty() { "" } else { "\n" };
@@ -181,7 +181,7 @@ impl BenchReport {
         )
     }
 
-    /// For a document.
+    /// Renders the results as Markdown.
     pub fn to_markdown(&self) -> String {
         let saved: String =
             self.saving_sentences().iter().map(|line| format!("- {}\n", escape_markdown_cell(line))).collect();
