@@ -7,7 +7,7 @@ use super::table::{TextTable, escape_markdown_cell};
 use crate::record::{ImportedRun, Outcome, RunRecord, format_duration};
 
 /// Format version of the document.
-pub(crate) const COMPARISON_VERSION: u32 = 1;
+pub(crate) const COMPARISON_VERSION: u32 = 2;
 
 /// Runs under one name: a run, a commit, a branch, an import.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +79,9 @@ pub(crate) struct ComparisonSide {
     /// Name given by the user.
     pub(crate) name: String,
     /// Description of the group.
-    pub(crate) means: String,
+    pub(crate) description: String,
     /// Number of runs.
-    pub(crate) runs: usize,
+    pub(crate) run_count: usize,
 }
 
 /// One row of a comparison; times in seconds.
@@ -135,8 +135,8 @@ pub(super) fn format_median(spread: MedianInterval) -> String {
 pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
     let named = |side: &RunGroup| ComparisonSide {
         name: side.name.clone(),
-        means: side.description.clone(),
-        runs: side.runs.len(),
+        description: side.description.clone(),
+        run_count: side.runs.len(),
     };
     let totals = |side: &RunGroup| side.runs.iter().filter_map(|run| run.total_seconds).collect::<Vec<f64>>();
     let times = |side: &RunGroup, name: &str| {
@@ -177,8 +177,8 @@ impl RunComparison {
 
     fn header_lines(&self) -> [String; 3] {
         let side = |side: &ComparisonSide| {
-            let runs = if side.runs == 1 { "1 run".to_owned() } else { format!("{} runs", side.runs) };
-            format!("{}: {runs} ({})", side.name, side.means)
+            let runs = if side.run_count == 1 { "1 run".to_owned() } else { format!("{} runs", side.run_count) };
+            format!("{}: {runs} ({})", side.name, side.description)
         };
         [
             format!("before: {}", side(&self.before)),

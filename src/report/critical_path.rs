@@ -15,7 +15,7 @@ pub struct CriticalPathEntry {
     /// Session name.
     pub session: String,
     /// Why it did not start earlier.
-    pub because: WaitReason,
+    pub reason: WaitReason,
     /// Milliseconds between the end of its blocker and its start.
     pub gap: u64,
     /// Start of its first attempt.
@@ -33,24 +33,24 @@ pub enum WaitReason {
     /// It depends on another session.
     Need {
         /// The blocking session.
-        on: String,
+        session: String,
     },
     /// It shares a lock with another session.
     Lock {
         /// The blocking session.
-        on: String,
+        session: String,
         /// The lock.
         lock: String,
     },
     /// One of the two is exclusive.
-    Alone {
+    Exclusive {
         /// The blocking session.
-        on: String,
+        session: String,
     },
     /// Another session occupied its slot.
     Slot {
         /// The blocking session.
-        on: String,
+        session: String,
     },
 }
 
@@ -59,10 +59,10 @@ impl WaitReason {
     pub(crate) fn describe_wait(&self) -> String {
         match self {
             Self::First => "from the start".to_owned(),
-            Self::Need { on } => format!("needs {on}"),
-            Self::Lock { on, lock } => format!("shares the lock {lock} with {on}"),
-            Self::Alone { on } => format!("never beside {on}"),
-            Self::Slot { on } => format!("had to wait for the slot of {on}"),
+            Self::Need { session: on } => format!("needs {on}"),
+            Self::Lock { session: on, lock } => format!("shares the lock {lock} with {on}"),
+            Self::Exclusive { session: on } => format!("cannot run beside {on}"),
+            Self::Slot { session: on } => format!("waited for the slot of {on}"),
         }
     }
 }
@@ -77,14 +77,14 @@ pub struct LowerBounds {
     /// CPU time divided by the number of slots, if measured.
     pub cpu: Option<u64>,
     /// Sum of the exclusive sessions, to which the others are added.
-    pub alone: u64,
+    pub exclusive: u64,
 }
 
 impl LowerBounds {
     /// Returns the largest bound and its description.
     pub fn largest_bound(&self) -> (u64, String) {
-        let mut all = vec![(self.needs + self.alone, "the longest chain of needs".to_owned())];
-        all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.alone, format!("sessions that share {lock}"))));
+        let mut all = vec![(self.needs + self.exclusive, "the longest chain of needs".to_owned())];
+        all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.exclusive, format!("sessions that share {lock}"))));
         all.extend(self.cpu.map(|cpu| (cpu, "CPU time".to_owned())));
         all.into_iter().max_by_key(|(ms, _)| *ms).unwrap_or_default()
     }
@@ -132,7 +132,7 @@ pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
         let this = &ran[at];
         chain.push(CriticalPathEntry {
             session: this.session_name().to_owned(),
-            because: before.as_ref().map_or(WaitReason::First, |(_, because)| because.clone()),
+            reason: before.as_ref().map_or(WaitReason::First, |(_, because)| because.clone()),
             gap: this.start - before.as_ref().map_or(0, |(other, _)| ran[*other].end),
             start: this.start,
             end: this.end,
@@ -163,15 +163,15 @@ fn blocking_reason(
     let (own, theirs) = (&this.session.facts, &other.session.facts);
     let on = other.session_name().to_owned();
     if own.needs.iter().any(|need| need.on == theirs.name) {
-        return Some((number, 0, WaitReason::Need { on }));
+        return Some((number, 0, WaitReason::Need { session: on }));
     }
     if let Some(lock) = own.locks.iter().find(|lock| theirs.locks.contains(lock)) {
-        return Some((number, 1, WaitReason::Lock { on, lock: lock.clone() }));
+        return Some((number, 1, WaitReason::Lock { session: on, lock: lock.clone() }));
     }
     if own.exclusive || theirs.exclusive {
-        return Some((number, 2, WaitReason::Alone { on }));
+        return Some((number, 2, WaitReason::Exclusive { session: on }));
     }
-    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((number, 3, WaitReason::Slot { on }))
+    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((number, 3, WaitReason::Slot { session: on }))
 }
 
 /// Computes the lower bounds from the actual durations.
@@ -195,7 +195,7 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
         needs: longest_need_chain(&shared),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
-        alone: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
+        exclusive: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
     }
 }
 

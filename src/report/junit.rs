@@ -149,7 +149,7 @@ fn read_log_tail(folder: &Path, attempt: &AttemptResult) -> Option<String> {
     let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
     let kept = String::from_utf8_lossy(&bytes[start..]);
     let above = from + start as u64;
-    Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above are left out)\n{kept}") })
+    Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above omitted)\n{kept}") })
 }
 
 fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {

@@ -32,7 +32,7 @@ pub(super) struct MergedSuites {
 pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, String> {
     let size = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!("it has {size} bytes, which is too much"));
+        return Err(format!("it is too large ({size} bytes)"));
     }
     let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -73,7 +73,7 @@ impl SuiteMerger<'_> {
     fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, String> {
         let mut reader = Reader::from_str(text);
         loop {
-            match reader.read_event().map_err(|error| format!("it is damaged: {error}"))? {
+            match reader.read_event().map_err(|error| format!("it is not valid XML: {error}"))? {
                 Event::Start(start) => {
                     if !self.open_element(&start, false)? {
                         return Ok(None);
@@ -148,11 +148,11 @@ impl SuiteMerger<'_> {
         let mut element = BytesStart::new(name.to_owned());
         let mut named = false;
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| format!("it is damaged: {error}"))?;
+            let attribute = attribute.map_err(|error| format!("it is not valid XML: {error}"))?;
             let key = parse_xml_name(attribute.key.as_ref())?.to_owned();
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| format!("it is damaged: {error}"))?;
+                .map_err(|error| format!("it is not valid XML: {error}"))?;
             let value = if top && key == "name" {
                 named = true;
                 format!("{}/{value}", self.session)
@@ -222,7 +222,7 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
 
 /// Validates an XML name; quick-xml accepts almost anything.
 fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
-    let damaged = || format!("it is damaged: {} is no name", String::from_utf8_lossy(name));
+    let damaged = || format!("it is not valid XML: {} is not a name", String::from_utf8_lossy(name));
     let text = std::str::from_utf8(name).map_err(|_| damaged())?;
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == ':');

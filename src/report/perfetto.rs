@@ -50,7 +50,7 @@ fn attempt_events(session: &SessionReport) -> Vec<Value> {
             "ts": attempt.start * 1_000, "dur": (attempt.end - attempt.start) * 1_000,
             "args": {
                 "outcome": attempt.outcome.as_str(), "attempt": attempt.number, "reason": attempt.reason,
-                "critical": session.critical, "description": session.description,
+                "critical": session.on_critical_path, "description": session.description,
             },
         })
     };

@@ -79,9 +79,9 @@ pub struct FlakySession {
     /// Number of runs that included it.
     pub runs: usize,
     /// Number of runs in which it passed after a failed attempt.
-    pub retried: usize,
+    pub retried_runs: usize,
     /// Commits on which it passed in one run and failed in another.
-    pub both: Vec<String>,
+    pub mixed_commits: Vec<String>,
 }
 
 /// Returns sessions that passed after a failed attempt, or both passed and failed on one commit, worst first.
@@ -109,10 +109,10 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
         .map(|(name, (runs, retried, verdicts))| {
             let both = verdicts.iter().filter(|(_, verdict)| **verdict == [true, true]);
             let both = both.map(|(commit, _)| (*commit).to_owned()).collect();
-            FlakySession { session: name.to_owned(), runs, retried, both }
+            FlakySession { session: name.to_owned(), runs, retried_runs: retried, mixed_commits: both }
         })
-        .filter(|flaky| flaky.retried > 0 || !flaky.both.is_empty())
+        .filter(|flaky| flaky.retried_runs > 0 || !flaky.mixed_commits.is_empty())
         .collect();
-    flaky.sort_by_key(|flaky| std::cmp::Reverse(flaky.retried + flaky.both.len()));
+    flaky.sort_by_key(|flaky| std::cmp::Reverse(flaky.retried_runs + flaky.mixed_commits.len()));
     flaky
 }

@@ -9,7 +9,7 @@ use super::run_history::{FlakySession, PastRun, PastSession, find_flaky_sessions
 use crate::record::{CacheStats, Machine, Outcome, RecordedSession, RunRecord, SessionNeed};
 
 /// Format version of the document.
-pub(crate) const REPORT_VERSION: u32 = 1;
+pub(crate) const REPORT_VERSION: u32 = 2;
 
 /// Report of one run and its history. Times are milliseconds since the run's start unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,15 +19,15 @@ pub struct RunReport {
     /// Totals of the run.
     pub run: RunTotals,
     /// Critical path of the run.
-    pub held_up: Vec<CriticalPathEntry>,
+    pub critical_path: Vec<CriticalPathEntry>,
     /// Lower bounds for the duration of these sessions.
-    pub bounds: LowerBounds,
+    pub lower_bounds: LowerBounds,
     /// Sessions in plan order.
     pub sessions: Vec<SessionReport>,
     /// Flaky sessions.
-    pub flaky: Vec<FlakySession>,
+    pub flaky_sessions: Vec<FlakySession>,
     /// This run and earlier ones, oldest first; the order of each session's `past`.
-    pub runs: Vec<PastRun>,
+    pub recent_runs: Vec<PastRun>,
 }
 
 /// Totals of a run.
@@ -106,10 +106,11 @@ pub struct SessionReport {
     /// Usual wall time: the median of the earlier runs that passed.
     pub usual: Option<u64>,
     /// Whether it is on the critical path.
-    pub critical: bool,
+    pub on_critical_path: bool,
+    /// Its attempts.
     pub attempts: Vec<AttemptReport>,
     /// The session in each of `runs`, or `None` if the run did not include it.
-    pub past: Vec<Option<PastSession>>,
+    pub history: Vec<Option<PastSession>>,
 }
 
 /// One attempt of a session.
@@ -135,7 +136,7 @@ impl RunReport {
         let mut sessions: Vec<SessionReport> =
             record.sessions.iter().map(|session| build_session_report(session, record, &parts)).collect();
         for session in &mut sessions {
-            session.critical = held_up.iter().any(|link| link.session == session.name);
+            session.on_critical_path = held_up.iter().any(|link| link.session == session.name);
         }
         let sum = |figure: fn(&SessionReport) -> Option<u64>| {
             sessions.iter().filter_map(figure).fold(None, |sum: Option<u64>, one| Some(sum.unwrap_or(0) + one))
@@ -161,7 +162,7 @@ impl RunReport {
         };
         let flaky = find_flaky_sessions(&runs);
         let runs = runs.into_iter().map(PastRun::from_record).collect();
-        Self { version: REPORT_VERSION, run, held_up, bounds: lower_bounds(record), sessions, flaky, runs }
+        Self { version: REPORT_VERSION, run, critical_path: held_up, lower_bounds: lower_bounds(record), sessions, flaky_sessions: flaky, recent_runs: runs }
     }
 
     /// Formats the verdict: `11 sessions: 10 passed, 1 failed`.
@@ -282,7 +283,7 @@ fn build_session_report(
         cpu: sum(|attempt| attempt.cpu).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
         usual: facts.usual.or_else(|| usual_wall(&past[..past.len() - 1])),
-        critical: false,
+        on_critical_path: false,
         attempts: attempts
             .iter()
             .map(|attempt| AttemptReport {
@@ -294,6 +295,6 @@ fn build_session_report(
                 slots: attempt.slots.clone(),
             })
             .collect(),
-        past,
+        history: past,
     }
 }

@@ -106,7 +106,7 @@ impl ComparisonVerdict {
             Self::Faster => "faster",
             Self::Slower => "slower",
             Self::NoDifferenceShown => "no difference shown",
-            Self::TooFew => "too few runs to tell",
+            Self::TooFew => "too few runs",
         }
     }
 }

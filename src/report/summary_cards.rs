@@ -36,10 +36,10 @@ pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
 pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     let run = &report.run;
     let one_by_one =
-        report.parallel_speedup().map(|gain| format!("one by one {}: {gain:.1}×", format_duration(run.sequential)));
+        report.parallel_speedup().map(|gain| format!("sequential {}: {gain:.1}×", format_duration(run.sequential)));
     let mut tiles =
         vec![SummaryCard { name: "wall time", value: format_duration(run.wall), note: one_by_one.unwrap_or_default() }];
-    let (bound, what) = report.bounds.largest_bound();
+    let (bound, what) = report.lower_bounds.largest_bound();
     let part = bound as f64 * 100.0 / run.wall.max(1) as f64;
     tiles.push(SummaryCard {
         name: "cannot be less than",
@@ -72,7 +72,7 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     }
     if let Some(cache) = run.cache.as_ref().filter(|cache| cache.hits + cache.misses > 0) {
         let part = f64::from(cache.hits) * 100.0 / f64::from(cache.hits + cache.misses);
-        let note = format!("{} of {} packages there", cache.hits, cache.hits + cache.misses);
+        let note = format!("{} of {} packages restored", cache.hits, cache.hits + cache.misses);
         tiles.push(SummaryCard { name: "cache hits", value: format!("{part:.0} %"), note });
     }
     tiles

@@ -37,13 +37,13 @@ fn format_totals(report: &RunReport) -> String {
     let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
     let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
     if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
-        parts.push(format!("one by one {} ({gain:.1}×)", format_duration(run.sequential)));
+        parts.push(format!("sequential {} ({gain:.1}×)", format_duration(run.sequential)));
     }
     if let Some(busy) = report.busy_cpus() {
         parts.push(format!("{busy:.1} CPUs busy"));
     }
     if let Some(install) = run.install {
-        parts.push(format!("{} of it installs", format_duration(install)));
+        parts.push(format!("installs {}", format_duration(install)));
     }
     parts.join(" · ")
 }
@@ -80,7 +80,7 @@ fn session_table(report: &RunReport) -> TextTable {
             time(session.waited.filter(|waited| *waited >= 100)),
             time(session.install),
             session.busy_cpus().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
-            if session.critical { "◆".to_owned() } else { String::new() },
+            if session.on_critical_path { "◆".to_owned() } else { String::new() },
             session.collect_notes().join("; "),
         ]);
     }
@@ -100,26 +100,26 @@ fn critical_path_lines(report: &RunReport) -> Vec<String> {
             "{} {} ({}{gap})",
             to_one_line(&link.session),
             format_duration(link.end - link.start),
-            link.because.describe_wait()
+            link.reason.describe_wait()
         )
     };
-    report.held_up.iter().map(line).collect()
+    report.critical_path.iter().map(line).collect()
 }
 
 /// Formats the lower bound as a sentence.
 pub(super) fn format_lower_bound(report: &RunReport) -> String {
-    let (bound, what) = report.bounds.largest_bound();
+    let (bound, what) = report.lower_bounds.largest_bound();
     format!("No order of these sessions can take less than {} ({what}).", format_duration(bound))
 }
 
 /// Describes a flaky session.
 pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
     let mut parts = Vec::new();
-    if flaky.retried > 0 {
-        parts.push(format!("passed after a failed attempt in {} of {} runs", flaky.retried, flaky.runs));
+    if flaky.retried_runs > 0 {
+        parts.push(format!("passed after a failed attempt in {} of {} runs", flaky.retried_runs, flaky.runs));
     }
-    if !flaky.both.is_empty() {
-        let commits: Vec<&str> = flaky.both.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();
+    if !flaky.mixed_commits.is_empty() {
+        let commits: Vec<&str> = flaky.mixed_commits.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();
         parts.push(format!("passed and failed on commit {}", commits.join(", ")));
     }
     parts.join("; ")
@@ -129,14 +129,14 @@ pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> St
 pub fn render_text(report: &RunReport) -> String {
     let mut text = format!("{}\n{}\n\n", format_totals(report), format_run_identity(report));
     text.push_str(&session_table(report).to_text());
-    if !report.held_up.is_empty() {
-        text.push_str("\n◆ what the run waited for:\n");
+    if !report.critical_path.is_empty() {
+        text.push_str("\n◆ critical path:\n");
         for line in critical_path_lines(report) {
             text.push_str(&format!("  {line}\n"));
         }
         text.push_str(&format!("{}\n", format_lower_bound(report)));
     }
-    for flaky in &report.flaky {
+    for flaky in &report.flaky_sessions {
         text.push_str(&format!("flaky: {}: {}\n", to_one_line(&flaky.session), describe_flakiness(flaky)));
     }
     text
@@ -150,16 +150,16 @@ pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
         escape_markdown_cell(&format_totals(report))
     );
     text.push_str(&session_table(report).to_markdown());
-    if !report.held_up.is_empty() {
-        text.push_str("\n<details><summary>◆ what the run waited for</summary>\n\n");
+    if !report.critical_path.is_empty() {
+        text.push_str("\n<details><summary>◆ critical path</summary>\n\n");
         for line in critical_path_lines(report) {
             text.push_str(&format!("1. {}\n", escape_markdown_cell(&line)));
         }
         text.push_str(&format!("\n{}\n\n</details>\n", escape_markdown_cell(&format_lower_bound(report))));
     }
-    if !report.flaky.is_empty() {
+    if !report.flaky_sessions.is_empty() {
         text.push_str("\n**Flaky**\n\n");
-        for flaky in &report.flaky {
+        for flaky in &report.flaky_sessions {
             text.push_str(&format!(
                 "- {}: {}\n",
                 escape_markdown_cell(&flaky.session),

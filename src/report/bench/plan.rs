@@ -38,9 +38,9 @@ pub struct BenchPlan {
     /// Number of measured rounds.
     pub rounds: usize,
     /// Number of rounds before these that are discarded.
-    pub warmup: usize,
+    pub warmup_rounds: usize,
     /// Cache states to measure in each round, cold before warm.
-    pub caches: Vec<BenchCacheState>,
+    pub cache_states: Vec<BenchCacheState>,
 }
 
 /// One run of a command.
@@ -68,19 +68,19 @@ impl BenchPlan {
     /// it; otherwise each command runs once before all rounds.
     pub(crate) fn ordered_steps(&self) -> Vec<BenchStep> {
         let count = self.variants.len();
-        let warm_only = !self.caches.contains(&BenchCacheState::Cold);
+        let warm_only = !self.cache_states.contains(&BenchCacheState::Cold);
         let prepared = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {
             round: None,
             variant,
             caches: BenchCacheState::Cold,
             warms_cache_only: true,
         });
-        let all = self.warmup + self.rounds;
+        let all = self.warmup_rounds + self.rounds;
         let turns = (0..all).flat_map(|turn| {
             let order = (0..count).map(move |place| (place + turn) % count.max(1));
-            let round = turn.checked_sub(self.warmup);
+            let round = turn.checked_sub(self.warmup_rounds);
             order.flat_map(move |variant| {
-                self.caches.iter().map(move |caches| BenchStep {
+                self.cache_states.iter().map(move |caches| BenchStep {
                     round,
                     variant,
                     caches: *caches,
@@ -99,7 +99,7 @@ mod tests {
     fn plan(caches: &[BenchCacheState], warmup: usize) -> BenchPlan {
         let variants =
             ["a", "b", "c"].map(|name| BenchVariant { name: name.to_owned(), command: vec![name.to_owned()] });
-        BenchPlan { variants: variants.to_vec(), rounds: 3, warmup, caches: caches.to_vec() }
+        BenchPlan { variants: variants.to_vec(), rounds: 3, warmup_rounds: warmup, cache_states: caches.to_vec() }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInter
 use crate::report::table::{TextTable, escape_markdown_cell};
 
 /// Format version of the document.
-pub(crate) const BENCH_VERSION: u32 = 1;
+pub(crate) const BENCH_VERSION: u32 = 2;
 
 /// Environment of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -32,13 +32,13 @@ pub struct BenchReport {
     /// Confidence level of the intervals.
     pub confidence: f64,
     /// Environment of the benchmark.
-    pub facts: BenchEnvironment,
+    pub environment: BenchEnvironment,
     /// The executed plan.
     pub plan: BenchPlan,
     /// One row per command and cache state.
-    pub lines: Vec<BenchRow>,
+    pub rows: Vec<BenchRow>,
     /// One row per command: what warm caches save.
-    pub savings: Vec<CacheSaving>,
+    pub cache_savings: Vec<CacheSaving>,
     /// All measured samples.
     pub samples: Vec<BenchSample>,
 }
@@ -47,7 +47,7 @@ pub struct BenchReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchRow {
     /// State of the caches.
-    pub caches: BenchCacheState,
+    pub cache_state: BenchCacheState,
     /// Index of the command.
     pub variant: usize,
     /// Wall time.
@@ -77,7 +77,7 @@ impl BenchReport {
     /// Computes the results from samples.
     pub fn from_samples(plan: BenchPlan, facts: BenchEnvironment, samples: Vec<BenchSample>) -> Self {
         let of = |variant: usize, caches: BenchCacheState, figure: fn(&BenchSample) -> Option<f64>| {
-            let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.caches == caches);
+            let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.cache_state == caches);
             let mut rounds: Vec<(usize, f64)> =
                 chosen.filter_map(|sample| Some((sample.round, figure(sample)?))).collect();
             rounds.sort_by_key(|(round, _)| *round);
@@ -87,7 +87,7 @@ impl BenchReport {
         let line = |caches: BenchCacheState, variant: usize| {
             let ratio = TimeRatio::from_pairs(&wall(0, caches), &wall(variant, caches)).filter(|_| variant > 0);
             Some(BenchRow {
-                caches,
+                cache_state: caches,
                 variant,
                 wall: MedianInterval::from_times(&wall(variant, caches))?,
                 install: MedianInterval::from_times(&of(variant, caches, |sample| sample.install)),
@@ -97,16 +97,16 @@ impl BenchReport {
             })
         };
         let variants = 0..plan.variants.len();
-        let lines = plan.caches.iter().flat_map(|caches| variants.clone().filter_map(|one| line(*caches, one)));
+        let lines = plan.cache_states.iter().flat_map(|caches| variants.clone().filter_map(|one| line(*caches, one)));
         let lines = lines.collect();
         let saving = |variant| {
             let ratio =
                 TimeRatio::from_pairs(&wall(variant, BenchCacheState::Cold), &wall(variant, BenchCacheState::Warm));
             CacheSaving { variant, ratio, verdict: ComparisonVerdict::from_ratio(ratio) }
         };
-        let both = plan.caches.len() > 1;
+        let both = plan.cache_states.len() > 1;
         let savings = variants.filter(|_| both).map(saving).collect();
-        Self { version: BENCH_VERSION, confidence: CONFIDENCE_LEVEL, facts, plan, lines, savings, samples }
+        Self { version: BENCH_VERSION, confidence: CONFIDENCE_LEVEL, environment: facts, plan, rows: lines, cache_savings: savings, samples }
     }
 
     fn build_table(&self) -> TextTable {
@@ -119,11 +119,11 @@ impl BenchReport {
             ("installs", true),
             ("work", true),
         ]);
-        for line in &self.lines {
+        for line in &self.rows {
             let middle =
                 |spread: Option<MedianInterval>| spread.map(|spread| format_seconds(spread.median)).unwrap_or_default();
             table.push_row(vec![
-                line.caches.as_str().to_owned(),
+                line.cache_state.as_str().to_owned(),
                 self.plan.variants[line.variant].name.clone(),
                 format_median(line.wall),
                 line.ratio.map(TimeRatio::to_text).unwrap_or_default(),
@@ -144,16 +144,16 @@ impl BenchReport {
                 ComparisonVerdict::Faster => "warm caches make it faster",
                 ComparisonVerdict::Slower => "warm caches cost more than they save",
                 ComparisonVerdict::NoDifferenceShown => "no difference shown between cold and warm caches",
-                ComparisonVerdict::TooFew => "too few rounds to tell what warm caches save",
+                ComparisonVerdict::TooFew => "too few rounds to compare cold and warm caches",
             };
             format!("{name}: {told}{ratio}")
         };
-        self.savings.iter().map(sentence).collect()
+        self.cache_savings.iter().map(sentence).collect()
     }
 
     /// Returns a sentence about the environment.
     fn environment_sentence(&self) -> String {
-        let facts = &self.facts;
+        let facts = &self.environment;
         let rounds = if self.plan.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", self.plan.rounds) };
         let mut parts = vec![format!("{rounds}, interleaved"), format!("{} CPUs, {}", facts.cpus, facts.machine)];
         parts.extend(facts.versions.iter().map(|(tool, version)| format!("{tool} {version}")));

@@ -23,7 +23,7 @@ pub struct BenchSample {
     /// Index of the command.
     pub variant: usize,
     /// State of the caches.
-    pub caches: BenchCacheState,
+    pub cache_state: BenchCacheState,
     /// Wall time in seconds.
     pub wall: f64,
     /// Install time in seconds.
@@ -57,7 +57,7 @@ pub fn run_rounds<E: BenchExecutor>(plan: &BenchPlan, executor: &mut E) -> Resul
         samples.push(BenchSample {
             round,
             variant: step.variant,
-            caches: step.caches,
+            cache_state: step.caches,
             wall: measured.wall,
             install: measured.install,
             work,

@@ -44,7 +44,7 @@ pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
         return parse_list(std::slice::from_ref(&LocatedJson::new(answer, "answer")));
     }
     match root.text_field(&["message", "error"]).ok().flatten() {
-        Some(message) => Err(format!("the forge says: {message}")),
+        Some(message) => Err(format!("the forge reports: {message}")),
         None => Err("it has neither `workflow_runs` nor `jobs` nor `statuses`".to_owned()),
     }
 }
@@ -78,7 +78,7 @@ fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
         "cancelled" | "canceled" | "skipped" | "stale" | "action_required" => JobConclusion::Ignored,
         "completed" | "queued" | "in_progress" | "waiting" | "running" | "blocked" | "pending" | "requested"
         | "unknown" | "" => JobConclusion::Unfinished,
-        other => return Err(entry.field_error("status", &format!("is `{other}`, which no forge says"))),
+        other => return Err(entry.field_error("status", &format!("has the unknown value `{other}`"))),
     })
 }
 

@@ -43,7 +43,7 @@ pub fn parse_import(place: &str, bytes: &[u8]) -> Result<ImportedHistory, Import
     if !matches!(first, Some('{' | '[')) || text.starts_with("[20") {
         return import_log(place, text, bytes).map_err(refuse);
     }
-    let answer: Value = serde_json::from_str(text).map_err(|error| refuse(format!("this is no JSON: {error}")))?;
+    let answer: Value = serde_json::from_str(text).map_err(|error| refuse(format!("not valid JSON: {error}")))?;
     let told = match &answer {
         Value::Array(_) => {
             LocatedJson::new(&answer, "answer").list_items().and_then(|entries| api_response::parse_list(&entries))
