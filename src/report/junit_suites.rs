@@ -89,7 +89,7 @@ impl SuiteMerger<'_> {
                 Event::Text(text) => {
                     let text = text.decode().map_err(|error| error.to_string())?;
                     if self.open_depth == 0 && !text.trim().is_empty() {
-                        return Err("it is damaged: text outside of its root".to_owned());
+                        return Err("it is not valid XML: text outside of its root".to_owned());
                     }
                     // `]]>` must be escaped in text.
                     self.write_in_suite(Event::Text(BytesText::new(&text)))?;
@@ -102,7 +102,7 @@ impl SuiteMerger<'_> {
             }
         }
         if self.open_depth > 0 || self.root.is_none() {
-            return Err("it is damaged: it ends early".to_owned());
+            return Err("it is not valid XML: it ends early".to_owned());
         }
         self.merged.xml = self.writer.into_inner();
         Ok(Some(self.merged))
@@ -114,7 +114,7 @@ impl SuiteMerger<'_> {
         let name = parse_xml_name(name.as_ref())?;
         if self.open_depth == 0 {
             self.root = match (name, self.root) {
-                (_, Some(_)) => return Err("it is damaged: it has two roots".to_owned()),
+                (_, Some(_)) => return Err("it is not valid XML: it has two roots".to_owned()),
                 ("testsuites", None) => Some(JunitRoot::TestSuites),
                 ("testsuite", None) => Some(JunitRoot::TestSuite),
                 _ => return Ok(false),
@@ -177,7 +177,7 @@ impl SuiteMerger<'_> {
     }
 
     fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), String> {
-        let unknown = || "it is damaged: it refers to an unknown entity".to_owned();
+        let unknown = || "it is not valid XML: it refers to an unknown entity".to_owned();
         let name = reference.decode().map_err(|error| error.to_string())?;
         let known = match reference.resolve_char_ref().map_err(|_| unknown())? {
             Some(character) => is_xml_char(character),
@@ -270,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_refused_by_name() {
+    fn invalid_xml_is_refused() {
         for (content, why) in [
             (b"<testsuite><testcase>".as_slice(), "ends early"),
             (b"", "ends early"),
-            (b"<testsuite><testcase></testsuite>", "damaged"),
+            (b"<testsuite><testcase></testsuite>", "not valid XML"),
             (b"<testsuite/><testsuite/>", "two roots"),
             (b"words<testsuite/>", "text outside"),
             (b"<testsuite>\xff</testsuite>", "not UTF-8"),
@@ -284,7 +284,7 @@ mod tests {
             (b"<testsuite>&nbsp;</testsuite>", "unknown entity"),
             (b"<testsuite>&#2;</testsuite>", "unknown entity"),
             (b"<testsuite>&#xD800;</testsuite>", "unknown entity"),
-            (b"<testsuite a='1' a='2'/>", "damaged"),
+            (b"<testsuite a='1' a='2'/>", "not valid XML"),
             (b"<testsuite><te$t/></testsuite>", "is no name"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
         ] {

@@ -120,7 +120,7 @@ fn the_table_has_what_was_asked_for_and_is_the_same_for_the_same_figures() {
         one.samples.into_iter().filter(|s| s.round == 0).collect(),
     );
     assert!(
-        few.to_text().contains("too few rounds to tell") && few.to_text().contains("1 round,"),
+        few.to_text().contains("too few rounds to compare") && few.to_text().contains("1 round,"),
         "{}",
         few.to_text()
     );
