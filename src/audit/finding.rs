@@ -159,4 +159,40 @@ impl Finding {
     pub(crate) fn sort_key(&self) -> (String, usize, &'static str, usize) {
         (self.location.source.path.clone(), self.location.span.start, self.rule.id, self.location.span.end)
     }
+
+    /// Adds a related place.
+    pub(crate) fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
+        self.related.push(FindingLocation::new(source, span, label));
+        self
+    }
+
+    /// Changes the severity.
+    pub(crate) fn set_severity(&mut self, severity: Severity) -> &mut Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Changes the confidence.
+    pub(crate) fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// Changes the persona.
+    pub(crate) fn set_persona(&mut self, persona: Persona) -> &mut Self {
+        self.persona = persona;
+        self
+    }
+
+    /// Replaces the rule's advice.
+    pub(crate) fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Offers a fix, where there is one.
+    pub(crate) fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
+        self.fix = fix;
+        self
+    }
 }

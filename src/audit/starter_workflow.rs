@@ -1,7 +1,7 @@
 //! A workflow from nothing: all sessions side by side in one job, cached, limited, with its logs kept.
 
 use super::dialect::Dialect;
-use super::fixes::tested_versions::tested_version;
+use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
 use super::project_files::ProjectFiles;
 
@@ -105,7 +105,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
 
 #[cfg(test)]
 mod tests {
-    use super::super::noxfile::tests::noxfile;
+    use super::super::noxfile::model::tests::noxfile;
     use super::super::options::AuditOptions;
     use super::super::rule_runner::{run_audit, tests::project};
     use super::*;

@@ -6,8 +6,7 @@ use super::super::source::{SourceFile, Span};
 use super::super::workflow::WorkflowStep;
 use super::cache_step::COMMENT_PREFIX;
 use super::join_nox_calls::JoinedCalls;
-use super::merge_uploads::merge_similar_uploads;
-use super::moved_step::{MovedStep, build_moved_step, to_flow_yaml};
+use super::merged_steps::{MovedStep, build_moved_step, merge_similar_uploads, to_flow_yaml};
 use super::step_edit::step_indent;
 use super::text_edit::{build_fix, expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar};
 
@@ -129,7 +128,7 @@ impl MergedJob {
         let at = view.analysis.nox_calls.first()?.step_index;
         let step = view.step(at).filter(|step| step.condition.is_none())?;
         let one = view.analysis.nox_calls.iter().all(|call| call.step_index == at && !call.parsed.is_noxide);
-        (one && super::super::session_order::required_order_reason(view).is_none()).then_some(())?;
+        (one && view.required_order_reason().is_none()).then_some(())?;
         let joined = JoinedCalls::from_step(view, step)?;
         self.add_setup_commands(step, &joined)?;
         self.add_shared_variables(view, step, members)?;

@@ -5,7 +5,6 @@ use super::super::project::{JobNoxCall, JobView};
 use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand, ShellWord};
 use super::super::source::Span;
 use super::super::workflow::{StepScript, WorkflowStep};
-use super::tested_versions::tested_version;
 use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 
 /// A step's script where its words may be edited by bytes.
@@ -99,6 +98,15 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
         &format!("pin {tool} to {version}"),
         false,
     )
+}
+
+/// The tested version of a tool.
+pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
+    match tool {
+        "nox" => Some("2026.10.20"),
+        "uv" => Some("0.13.9"),
+        _ => None,
+    }
 }
 
 /// Makes a script fail when a command of a pipe fails.

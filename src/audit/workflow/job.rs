@@ -2,10 +2,10 @@
 
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
-use super::condition::is_tag_only;
 use super::matrix::JobMatrix;
-use super::spanned_text::{SpannedText, spanned_entries};
 use super::step::WorkflowStep;
+use super::text::{SpannedText, spanned_entries};
+use super::triggers::is_tag_only;
 
 /// A job.
 #[derive(Clone, Debug)]

@@ -4,8 +4,7 @@ use super::super::shell::{self, ShellCommand};
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
 use super::action_ref::ActionRef;
-use super::script::StepScript;
-use super::spanned_text::{SpannedText, spanned_entries};
+use super::text::{SpannedText, StepScript, spanned_entries};
 
 /// A step.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use super::super::dialect::Dialect;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::job::WorkflowJob;
-use super::spanned_text::{SpannedText, spanned_entries};
 use super::step::WorkflowStep;
+use super::text::{SpannedText, spanned_entries};
 use super::triggers::WorkflowTriggers;
 
 /// What a file is.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use noxide::audit::fix_plan::FixLevel;
+use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
 use super::project::mend;

@@ -1,7 +1,7 @@
 //! Smaller things that rules know: composite actions, circles, bound paths, publishing jobs, forge versions.
 
 use noxide::audit::dialect::Dialect;
-use noxide::audit::fix_plan::FixLevel;
+use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 

@@ -1,6 +1,6 @@
 //! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
 
-use noxide::audit::fix_plan::{FixLevel, plan_fixes};
+use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 use noxide::audit::source::SourceFile;

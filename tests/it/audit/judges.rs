@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use noxide::audit::fix_plan::FixLevel;
+use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
 use super::generated::{Shape, workflow};

@@ -1,14 +1,14 @@
 //! Fixes: what they change, what they leave, and what they refuse.
 
 use noxide::audit::fix::FixError;
-use noxide::audit::fix_plan::FixLevel;
+use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 
 use super::project::{find, folder, lines, mend, parcelbook, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
-fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix_plan::FixPlan) {
+fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
     let files = [&[(FILE, text)], more].concat();
     let root = folder(&files);
     let plan = mend(root.path(), FixLevel::All);
@@ -168,7 +168,7 @@ fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
     let lock = "[[package]]\nname = \"uv\"\nversion = \"0.9.1\"\n";
     let root = folder(&[(FILE, text), ("uv.lock", lock)]);
     let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
-    let plan = noxide::audit::fix_plan::plan_fixes(read(root.path(), options), FixLevel::All);
+    let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All);
     let new = &plan.changed_files[0].new.text;
     for part in [
         "enable-cache: true\n          prune-cache: false\n          version: \"0.9.1\"",
@@ -281,7 +281,7 @@ fn a_free_machine_for_each_job_speaks_against_merging() {
     let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
     for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
         let options = AuditOptions { runner_capacity: capacity, ..AuditOptions::default() };
-        let plan = noxide::audit::fix_plan::plan_fixes(read(root.path(), options), FixLevel::All);
+        let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All);
         assert_eq!(plan.applied.iter().any(|applied| applied.rule_id == "NX203"), merged, "{capacity:?}");
     }
 }

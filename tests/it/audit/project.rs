@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use noxide::audit::finding::Finding;
-use noxide::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 use noxide::audit::rule_runner::run_audit;

@@ -1,6 +1,6 @@
 //! A job for each session, where a machine is free for each; else one command for all.
 
-use noxide::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
