@@ -1,4 +1,4 @@
-//! Workflows looked at and mended: where they lose time, and where they lie.
+//! Static analysis of CI workflows: rules report where they lose time or hide failures, and fixes rewrite them.
 
 pub mod baseline;
 pub mod dialect;

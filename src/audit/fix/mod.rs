@@ -1,4 +1,4 @@
-//! Fixes as data: text edits, the one change of meaning they make, the checks they pass, and the plan of all of them.
+//! Fixes as data: text edits with their intended change of meaning, validation before writing, and the plan of all fixes.
 
 mod edit;
 mod plan;

@@ -1,4 +1,4 @@
-//! The plan of all fixes: one after another, each through the gates, until nothing is left to mend.
+//! Fix plan: applies fixes in rounds, each validated, until no fixable finding remains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,84 +9,85 @@ use super::super::source::SharedSource;
 use super::edit::Fix;
 use super::validate::{FixError, validate_text_fix, validate_yaml_fix};
 
-/// The most fixes tried: far more than a project has findings.
+/// Limit of rounds, far above the number of findings of a project.
 const MAX_FIX_ROUNDS: usize = 2000;
 
-/// Which fixes are wanted.
+/// Which fixes to apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FixLevel {
-    /// Those that cannot change what a workflow does.
+    /// Only fixes that cannot change what a workflow does.
     Safe,
-    /// All.
+    /// All fixes.
     All,
 }
 
-/// What would be written.
+/// The result of planning: new file contents, and the fixes behind them.
 #[derive(Debug)]
 pub struct FixPlan {
-    /// Files with their new text.
+    /// Files that change.
     pub changed_files: Vec<FileChange>,
-    /// What was mended, in order: rule, file, title.
+    /// Applied fixes, in order.
     pub applied: Vec<AppliedFix>,
-    /// What was dropped, and at which gate.
+    /// Rejected fixes, each with the check it failed.
     pub rejected: Vec<RejectedFix>,
-    /// The project as it would be.
+    /// The project after all applied fixes.
     pub project: AuditProject,
 }
 
 /// A file before and after.
 #[derive(Clone, Debug)]
 pub struct FileChange {
-    /// As it is.
+    /// Current content.
     pub old: SharedSource,
-    /// As it would be.
+    /// Content after the fixes.
     pub new: SharedSource,
 }
 
-/// A fix that passed.
+/// A fix that passed all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedFix {
-    /// The rule's number.
+    /// Number of the rule.
     pub rule_id: &'static str,
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// What it did.
+    /// Title of the fix.
     pub title: String,
 }
 
-/// A fix that did not.
+/// A fix that failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedFix {
-    /// The rule's number.
+    /// Number of the rule.
     pub rule_id: &'static str,
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// What it would have done.
+    /// Title of the fix.
     pub title: String,
-    /// Why not.
+    /// The check it failed.
     pub error: FixError,
 }
 
-/// Plans all fixes of a project; nothing is written. Each round takes one fix of each file and looks again.
-pub fn plan_fixes(project: AuditProject, wanted: FixLevel) -> FixPlan {
+/// Plans the fixes of a project without writing anything. Each round applies at most one fix per file, then audits
+/// again.
+pub fn plan_fixes(project: AuditProject, level: FixLevel) -> FixPlan {
     let before: Vec<SharedSource> = project_sources(&project);
     let mut plan = FixPlan { changed_files: Vec::new(), applied: Vec::new(), rejected: Vec::new(), project };
-    let mut refused: BTreeSet<String> = BTreeSet::new();
+    let mut rejected_keys: BTreeSet<String> = BTreeSet::new();
     let mut findings = run_audit(&plan.project).findings;
-    let mut settled = 0;
+    let mut applied_at_reset = 0;
     for _ in 0..MAX_FIX_ROUNDS {
-        let tries = plan.collect_candidates(&findings, wanted, &mut refused);
-        if tries.is_empty() {
-            // What was refused may fit now that others are done.
-            if plan.applied.len() == settled {
+        let candidates = plan.collect_candidates(&findings, level, &mut rejected_keys);
+        if candidates.is_empty() {
+            // A rejected fix may pass after others have been applied.
+            if plan.applied.len() == applied_at_reset {
                 break;
             }
-            settled = plan.applied.len();
-            refused.clear();
+            applied_at_reset = plan.applied.len();
+            rejected_keys.clear();
             plan.rejected.clear();
             continue;
         }
-        plan.apply_round(tries, &mut findings, &mut refused);
+        plan.apply_round(candidates, &mut findings, &mut rejected_keys);
     }
     let after: BTreeMap<String, SharedSource> =
         project_sources(&plan.project).into_iter().map(|source| (source.path.clone(), source)).collect();
@@ -98,7 +99,7 @@ pub fn plan_fixes(project: AuditProject, wanted: FixLevel) -> FixPlan {
     plan
 }
 
-/// A fix that passed the gates of its own file.
+/// A fix that passed the checks of its own file.
 struct FixCandidate {
     finding: Finding,
     title: String,
@@ -106,92 +107,92 @@ struct FixCandidate {
 }
 
 impl FixPlan {
-    /// The first open fix of each file, as far as its own file lets it pass.
+    /// The first fix of each file that passes the checks of its file.
     fn collect_candidates(
         &mut self,
         findings: &[Finding],
-        wanted: FixLevel,
-        refused: &mut BTreeSet<String>,
+        level: FixLevel,
+        rejected_keys: &mut BTreeSet<String>,
     ) -> Vec<FixCandidate> {
-        let mut tries: BTreeMap<String, FixCandidate> = BTreeMap::new();
+        let mut candidates: BTreeMap<String, FixCandidate> = BTreeMap::new();
         let mut ordered: Vec<&Finding> = findings.iter().collect();
         ordered.sort_by_key(|finding| fix_phase(finding.rule.id));
         for finding in ordered {
-            let Some(fix) = finding.fix.as_ref().filter(|fix| wanted == FixLevel::All || fix.safe) else { continue };
-            if tries.contains_key(&fix.source.path) || refused.contains(&candidate_key(finding)) {
+            let Some(fix) = finding.fix.as_ref().filter(|fix| level == FixLevel::All || fix.safe) else { continue };
+            if candidates.contains_key(&fix.source.path) || rejected_keys.contains(&candidate_key(finding)) {
                 continue;
             }
             match self.validate_fix(fix) {
-                Ok(new) => {
-                    let made = FixCandidate { finding: finding.clone(), title: fix.title.clone(), new_source: new };
-                    tries.insert(fix.source.path.clone(), made);
+                Ok(new_source) => {
+                    let candidate = FixCandidate { finding: finding.clone(), title: fix.title.clone(), new_source };
+                    candidates.insert(fix.source.path.clone(), candidate);
                 }
-                Err(gate) => self.reject_fix(finding, fix, gate, refused),
+                Err(error) => self.reject_fix(finding, fix, error, rejected_keys),
             }
         }
-        tries.into_values().collect()
+        candidates.into_values().collect()
     }
 
-    /// Passes a fix through the gates of its file: a workflow's tree, or what a noxfile's sessions do.
+    /// Checks a fix against its file: the YAML document of a workflow, or the sessions of the noxfile.
     fn validate_fix(&self, fix: &Fix) -> Result<SharedSource, FixError> {
         let noxfile = self.project.noxfile.as_ref().filter(|noxfile| noxfile.source == fix.source);
         let Some(noxfile) = noxfile else { return validate_yaml_fix(fix) };
         let new = validate_text_fix(fix)?;
-        let read =
-            noxfile.reparse(&new).ok_or_else(|| FixError::UnintendedChange("it would be no Python".to_owned()))?;
-        match noxfile.changed_sessions(&read).into_iter().find(|name| !fix.has_session_change(name)) {
-            Some(name) => Err(FixError::UnintendedChange(format!("`{name}` of the noxfile would change"))),
+        let reparsed =
+            noxfile.reparse(&new).ok_or_else(|| FixError::UnintendedChange("the noxfile would not be valid Python".to_owned()))?;
+        match noxfile.changed_sessions(&reparsed).into_iter().find(|name| !fix.has_session_change(name)) {
+            Some(name) => Err(FixError::UnintendedChange(format!("session `{name}` would change"))),
             None => Ok(new),
         }
     }
 
-    /// Puts the new texts in, looks again, and takes back what did not help.
-    fn apply_round(&mut self, tries: Vec<FixCandidate>, findings: &mut Vec<Finding>, refused: &mut BTreeSet<String>) {
-        let new: Vec<SharedSource> = tries.iter().map(|made| made.new_source.clone()).collect();
+    /// Applies the candidates, audits again, and rejects those that did not resolve their finding.
+    fn apply_round(&mut self, candidates: Vec<FixCandidate>, findings: &mut Vec<Finding>, rejected_keys: &mut BTreeSet<String>) {
+        let new: Vec<SharedSource> = candidates.iter().map(|candidate| candidate.new_source.clone()).collect();
         let mut next = self.project.with_sources(&new);
-        let mut left = run_audit(&next).findings;
+        let mut remaining = run_audit(&next).findings;
         let (good, bad): (Vec<FixCandidate>, Vec<FixCandidate>) =
-            tries.into_iter().partition(|made| is_improvement(&made.finding, &made.new_source, findings, &left));
-        for made in &bad {
-            if let Some(fix) = &made.finding.fix {
-                self.reject_fix(&made.finding, fix, FixError::FindingRemains(made.finding.rule.id.to_owned()), refused);
+            candidates.into_iter().partition(|candidate| is_improvement(&candidate.finding, &candidate.new_source, findings, &remaining));
+        for candidate in &bad {
+            if let Some(fix) = &candidate.finding.fix {
+                self.reject_fix(&candidate.finding, fix, FixError::FindingRemains(candidate.finding.rule.id.to_owned()), rejected_keys);
             }
         }
         if !bad.is_empty() {
-            let new: Vec<SharedSource> = good.iter().map(|made| made.new_source.clone()).collect();
+            let new: Vec<SharedSource> = good.iter().map(|candidate| candidate.new_source.clone()).collect();
             next = self.project.with_sources(&new);
-            left = run_audit(&next).findings;
+            remaining = run_audit(&next).findings;
         }
-        for made in good {
+        for candidate in good {
             let applied =
-                AppliedFix { rule_id: made.finding.rule.id, path: made.new_source.path.clone(), title: made.title };
+                AppliedFix { rule_id: candidate.finding.rule.id, path: candidate.new_source.path.clone(), title: candidate.title };
             self.applied.push(applied);
         }
         self.project = next;
-        *findings = left;
+        *findings = remaining;
     }
 
-    fn reject_fix(&mut self, finding: &Finding, fix: &Fix, gate: FixError, refused: &mut BTreeSet<String>) {
-        refused.insert(candidate_key(finding));
+    fn reject_fix(&mut self, finding: &Finding, fix: &Fix, error: FixError, rejected_keys: &mut BTreeSet<String>) {
+        rejected_keys.insert(candidate_key(finding));
         let (path, title) = (fix.source.path.clone(), fix.title.clone());
-        self.rejected.push(RejectedFix { rule_id: finding.rule.id, path, title, error: gate });
+        self.rejected.push(RejectedFix { rule_id: finding.rule.id, path, title, error });
     }
 }
 
-/// Whether a fix took a finding of its rule away, and brought none to its file that is grave.
+/// Whether a fix resolved a finding of its rule and caused no new high-severity finding in its file.
 fn is_improvement(finding: &Finding, new: &SharedSource, before: &[Finding], after: &[Finding]) -> bool {
-    let of_rule = |findings: &[Finding], id: &str, path: &str| {
+    let count_rule = |findings: &[Finding], id: &str, path: &str| {
         findings.iter().filter(|other| other.rule.id == id && other.location.source.path == path).count()
     };
-    let (id, place) = (finding.rule.id, finding.location.source.path.as_str());
-    let worse = after.iter().any(|other| {
-        let grave = other.severity == Severity::High && other.location.source.path == new.path;
-        grave && of_rule(after, other.rule.id, &new.path) > of_rule(before, other.rule.id, &new.path)
+    let (id, path) = (finding.rule.id, finding.location.source.path.as_str());
+    let is_worse = after.iter().any(|other| {
+        let is_high = other.severity == Severity::High && other.location.source.path == new.path;
+        is_high && count_rule(after, other.rule.id, &new.path) > count_rule(before, other.rule.id, &new.path)
     });
-    of_rule(after, id, place) < of_rule(before, id, place) && !worse
+    count_rule(after, id, path) < count_rule(before, id, path) && !is_worse
 }
 
-/// When a rule's fixes have their turn: jobs are put in order, then merged, and what is left is mended then.
+/// The phase of a rule's fixes: first those of single jobs, then the merge of jobs, then all others.
 fn fix_phase(rule: &str) -> u8 {
     match rule {
         "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX215" | "NX301" | "NX304" | "NX306" => 0,

@@ -14,14 +14,14 @@ pub(crate) fn measure_coverage_once(
     again: &NoxfileSession,
     module: &str,
 ) -> Option<Fix> {
-    let fits = plain.parameter == again.parameter && !plain.many && !again.many && again.requires.is_empty();
+    let fits = plain.session_parameter == again.session_parameter && !plain.is_parametrized && !again.is_parametrized && again.requires.is_empty();
     if !fits || plain.requires.contains(&again.name) {
         return None;
     }
     let starts = |statement: &SessionStatement, coverage: bool| {
         let words: Vec<&str> = statement.args.iter().map(|(text, _)| text.as_str()).collect();
         let measures = words.iter().any(|word| matches!(*word, "slipcover" | "coverage"));
-        statement.kind == "run" && measures == coverage && words.contains(&module)
+        statement.method == "run" && measures == coverage && words.contains(&module)
     };
     let test = plain.statements.iter().position(|statement| starts(statement, false))?;
     let measured = again.statements.iter().position(|statement| starts(statement, true))?;
@@ -75,7 +75,7 @@ fn render_measured_call(
     words.extend(keywords);
     let column =
         noxfile.statement_span(run).start - source.line_start(source.line_index(noxfile.statement_span(run).start));
-    let head = format!("{}.run(", plain.parameter);
+    let head = format!("{}.run(", plain.session_parameter);
     let deep = " ".repeat(column + head.len());
     let cut = other - usize::from(wrapped.args.get(other.wrapping_sub(1)).is_some_and(|(text, _)| text == "-m"));
     let first: Vec<&str> = words.iter().take(cut).copied().collect();
@@ -92,7 +92,7 @@ fn remove_measured_run(noxfile: &Noxfile, again: &NoxfileSession, measured: usiz
     let source = &noxfile.source;
     let left = again.statements.get(measured + 1..)?;
     // A later command needs what is installed; then only the run itself goes.
-    let uses = left.iter().any(|statement| statement.text.contains(&format!("{}.run(", again.parameter)));
+    let uses = left.iter().any(|statement| statement.text.contains(&format!("{}.run(", again.session_parameter)));
     let first = again.statements.iter().position(|statement| !is_docstring(statement))?;
     let from = if uses { measured } else { first };
     let last = left.first().and(again.statements.get(measured))?;

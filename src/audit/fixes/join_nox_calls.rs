@@ -89,7 +89,7 @@ impl JoinedCalls {
             names.into_iter().filter(|name| !self.session_names().any(|known| known == name)).collect();
         if posargs.is_empty() {
             self.rest_ignores_posargs &=
-                new.iter().all(|name| view.noxfile_session(name).is_some_and(|facts| !facts.posargs));
+                new.iter().all(|name| view.noxfile_session(name).is_some_and(|session| !session.uses_posargs));
             self.sessions.extend(new);
         } else if let Some((sessions, _)) = self.sessions_with_posargs.iter_mut().find(|(_, known)| *known == posargs) {
             sessions.extend(new);

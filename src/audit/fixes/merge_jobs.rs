@@ -186,7 +186,7 @@ impl MergedJob {
                 .as_ref()
                 .map(super::super::noxfile::Noxfile::cpu_count_functions)
                 .unwrap_or_default();
-            counted.iter().any(|workers| workers.variable.as_deref() == Some(name))
+            counted.iter().any(|function| function.override_variable.as_deref() == Some(name))
         };
         for (name, value) in step.env.iter().filter(|(name, _)| !workers(&name.value)) {
             let everywhere = members.iter().all(|other| {

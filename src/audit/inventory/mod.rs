@@ -1,4 +1,4 @@
-//! The inventory of a project's CI: installs, caches, sessions and waits of every job, as a table, text or Markdown.
+//! Inventory of a project's CI: installs, caches, sessions and `needs` of every job, as JSON, text or Markdown.
 
 mod render;
 mod table;

@@ -1,4 +1,4 @@
-//! The noxfile as data: sessions, installs and options, read by Python's parser without running the file.
+//! Noxfile as data: sessions, installs and options, read by Python's parser without running the file.
 
 pub(super) mod model;
 

@@ -73,7 +73,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 .any(|name| view.workflow.resolve_variable(view.job, step, name).is_some());
             let declared = call.sessions.iter().all(|(name, _)| {
                 view.noxfile_session(name)
-                    .and_then(|session| session.backend.as_deref())
+                    .and_then(|session| session.venv_backend.as_deref())
                     .is_some_and(|backend| backend.contains("uv") || backend == "none")
             });
             !is_configured && call.parsed.backend.is_none() && (call.sessions.is_empty() || !declared)

@@ -111,7 +111,7 @@ pub(super) fn find_containing_session<'a>(view: &JobView, name: &str, names: &'a
     names.iter().map(String::as_str).find(|other| {
         let Some(other) = view.noxfile_session(other).filter(|other| other.name != session.name) else { return false };
         let theirs: Vec<&Vec<String>> = other.run_actions().map(|run| &run.args).collect();
-        let strict = other.run_actions().all(|run| !own.contains(&&run.args) || run.accepts.is_empty());
+        let strict = other.run_actions().all(|run| !own.contains(&&run.args) || run.success_codes.is_empty());
         strict && theirs.len() > own.len() && own.iter().all(|run| theirs.contains(run))
     })
 }

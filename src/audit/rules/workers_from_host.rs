@@ -72,7 +72,7 @@ def tests(session):
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(noxfile) = &project.noxfile else { return };
     for function in noxfile.cpu_count_functions() {
-        let Some(variable) = &function.variable else { continue };
+        let Some(variable) = &function.override_variable else { continue };
         let users: Vec<&str> = noxfile.sessions_calling(function).iter().map(|session| session.name.as_str()).collect();
         let mut calls = Vec::new();
         for view in project.job_views() {
