@@ -57,8 +57,8 @@ impl Baseline {
 
     pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
         let text = fs_err::read_to_string(path)?;
-        let baseline: Self = serde_json::from_str(&text)
-            .map_err(|source| BaselineError::Syntax { path: path.to_owned(), source })?;
+        let baseline: Self =
+            serde_json::from_str(&text).map_err(|source| BaselineError::Syntax { path: path.to_owned(), source })?;
         if baseline.version != BASELINE_VERSION {
             return Err(BaselineError::Version { path: path.to_owned(), version: baseline.version });
         }

@@ -79,14 +79,8 @@ fn detect_step_cache(
     job: &WorkflowJob,
     step: &WorkflowStep,
 ) -> Option<JobCache> {
-    let build = |kind, span| JobCache {
-        step_index: step.index,
-        kind,
-        span,
-        paths: vec![],
-        key: None,
-        restore_keys: vec![],
-    };
+    let build =
+        |kind, span| JobCache { step_index: step.index, kind, span, paths: vec![], key: None, restore_keys: vec![] };
     let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
     if action.is_cache_restore() {
         let lines = |name: &str| {
@@ -119,7 +113,8 @@ fn detect_step_cache(
                 && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())
         })
     };
-    (known.contains(&action.name.as_str()) || (action.is_local && is_local_cache())).then(|| build(JobCacheKind::Other, uses.span))
+    (known.contains(&action.name.as_str()) || (action.is_local && is_local_cache()))
+        .then(|| build(JobCacheKind::Other, uses.span))
 }
 
 /// Whether this version of setup-uv caches by default on GitHub-hosted runners.

@@ -28,15 +28,17 @@ pub enum DiscoverError {
 #[derive(Clone, Debug, Default)]
 pub struct ProjectFiles {
     /// Name of the lock file.
-    pub(crate) lock_file: Option<String>,
-    pub(crate) has_pyproject: bool,
+    pub lock_file: Option<String>,
+    /// Whether there is a pyproject.toml.
+    pub has_pyproject: bool,
     /// Names of requirements and constraints files, sorted.
-    pub(crate) requirements_files: Vec<String>,
+    pub requirements_files: Vec<String>,
     /// Whether the project's version is computed from Git tags.
-    pub(crate) version_from_git: bool,
-    pub(crate) noxfile_name: Option<String>,
+    pub version_from_git: bool,
+    /// Name of the noxfile.
+    pub noxfile_name: Option<String>,
     /// Versions of nox and uv in the lock file.
-    pub(crate) locked_versions: BTreeMap<String, String>,
+    pub locked_versions: BTreeMap<String, String>,
 }
 
 /// Reads all workflows and composite actions of a project, or those at the given paths.
@@ -104,7 +106,8 @@ pub(crate) fn find_project_files(root: &Path) -> ProjectFiles {
     let text = lock.and_then(|name| fs_err::read_to_string(root.join(name)).ok()).unwrap_or_default();
     let build_files = ["pyproject.toml", "setup.cfg", "setup.py"].map(|name| fs_err::read_to_string(root.join(name)));
     let build_files: String = build_files.into_iter().flatten().collect();
-    let version_plugins = ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
+    let version_plugins =
+        ["setuptools_scm", "setuptools-scm", "hatch-vcs", "versioningit", "dynamic-versioning", "dunamai"];
     ProjectFiles {
         version_from_git: version_plugins.iter().any(|name| build_files.contains(name)),
         lock_file: lock.map(str::to_owned),

@@ -138,8 +138,9 @@ impl FixPlan {
         let noxfile = self.project.noxfile.as_ref().filter(|noxfile| noxfile.source == fix.source);
         let Some(noxfile) = noxfile else { return validate_yaml_fix(fix) };
         let new = validate_text_fix(fix)?;
-        let reparsed =
-            noxfile.reparse(&new).ok_or_else(|| FixError::UnintendedChange("the noxfile would not be valid Python".to_owned()))?;
+        let reparsed = noxfile
+            .reparse(&new)
+            .ok_or_else(|| FixError::UnintendedChange("the noxfile would not be valid Python".to_owned()))?;
         match noxfile.changed_sessions(&reparsed).into_iter().find(|name| !fix.has_session_change(name)) {
             Some(name) => Err(FixError::UnintendedChange(format!("session `{name}` would change"))),
             None => Ok(new),
@@ -147,15 +148,26 @@ impl FixPlan {
     }
 
     /// Applies the candidates, audits again, and rejects those that did not resolve their finding.
-    fn apply_round(&mut self, candidates: Vec<FixCandidate>, findings: &mut Vec<Finding>, rejected_keys: &mut BTreeSet<String>) {
+    fn apply_round(
+        &mut self,
+        candidates: Vec<FixCandidate>,
+        findings: &mut Vec<Finding>,
+        rejected_keys: &mut BTreeSet<String>,
+    ) {
         let new: Vec<SharedSource> = candidates.iter().map(|candidate| candidate.new_source.clone()).collect();
         let mut next = self.project.with_sources(&new);
         let mut remaining = run_audit(&next).findings;
-        let (good, bad): (Vec<FixCandidate>, Vec<FixCandidate>) =
-            candidates.into_iter().partition(|candidate| is_improvement(&candidate.finding, &candidate.new_source, findings, &remaining));
+        let (good, bad): (Vec<FixCandidate>, Vec<FixCandidate>) = candidates
+            .into_iter()
+            .partition(|candidate| is_improvement(&candidate.finding, &candidate.new_source, findings, &remaining));
         for candidate in &bad {
             if let Some(fix) = &candidate.finding.fix {
-                self.reject_fix(&candidate.finding, fix, FixError::FindingRemains(candidate.finding.rule.id.to_owned()), rejected_keys);
+                self.reject_fix(
+                    &candidate.finding,
+                    fix,
+                    FixError::FindingRemains(candidate.finding.rule.id.to_owned()),
+                    rejected_keys,
+                );
             }
         }
         if !bad.is_empty() {
@@ -164,8 +176,11 @@ impl FixPlan {
             remaining = run_audit(&next).findings;
         }
         for candidate in good {
-            let applied =
-                AppliedFix { rule_id: candidate.finding.rule.id, path: candidate.new_source.path.clone(), title: candidate.title };
+            let applied = AppliedFix {
+                rule_id: candidate.finding.rule.id,
+                path: candidate.new_source.path.clone(),
+                title: candidate.title,
+            };
             self.applied.push(applied);
         }
         self.project = next;

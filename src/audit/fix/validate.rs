@@ -228,10 +228,7 @@ mod tests {
         ];
         for (number, (error, expected)) in cases.iter().enumerate() {
             let message = error.to_string();
-            assert!(
-                message.contains(expected) || matches!(error, FixError::CommentMoved(_)),
-                "{number}: {message}"
-            );
+            assert!(message.contains(expected) || matches!(error, FixError::CommentMoved(_)), "{number}: {message}");
         }
         assert!(FixError::CommentMoved("# x".to_owned()).to_string().contains("`# x`"));
         assert!(FixError::FindingRemains("NX101".to_owned()).to_string().contains("NX101"));

@@ -1,4 +1,4 @@
-//! A step as it goes from one job into another: its lines, and what they mean.
+//! Steps of merged jobs: moved into the merged job, and similar uploads combined into one.
 
 use super::super::fix::{SemanticChange, TextEdit};
 use super::super::project::JobView;
@@ -8,14 +8,14 @@ use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 use super::join_nox_calls::{JoinedCalls, find_noxide_insertion, replace_upload_paths};
 use super::text_edit::{expand_to_lines, leading_comments_start, quote_if_needed, quote_scalar};
 
-/// A step as it goes into the merged job: its lines, and what they mean.
+/// A step of the merged job: its lines, and the same step as a node.
 pub(super) struct MovedStep {
     pub(crate) lines: Vec<String>,
     pub(crate) node: YamlNode,
     pub(crate) dedup_key: String,
 }
 
-/// A step's lines with the comments above it, its logs and its tools as the merged job has them.
+/// Builds a step with the comments above it, adapted to the logs and tools of the merged job.
 pub(super) fn build_moved_step(view: &JobView, step: &WorkflowStep, joined: &JoinedCalls) -> Option<MovedStep> {
     let source = view.source();
     let start = leading_comments_start(source, step.span.start);
@@ -49,8 +49,9 @@ pub(super) fn build_moved_step(view: &JobView, step: &WorkflowStep, joined: &Joi
     Some(MovedStep { lines: text.lines().map(str::to_owned).collect(), node, dedup_key: key })
 }
 
-fn set_scalar(node: &mut YamlNode, route: &[&str], text: &str) -> Option<()> {
-    let Some((key, rest)) = route.split_first() else {
+/// Replaces the scalar at a path of keys.
+fn set_scalar(node: &mut YamlNode, path: &[&str], text: &str) -> Option<()> {
+    let Some((key, rest)) = path.split_first() else {
         node.kind = YamlKind::Scalar(text.to_owned(), YamlStyle::Literal);
         return Some(());
     };
@@ -59,7 +60,7 @@ fn set_scalar(node: &mut YamlNode, route: &[&str], text: &str) -> Option<()> {
     set_scalar(value, rest, text)
 }
 
-/// A node in flow form.
+/// Renders a node in flow style.
 pub(super) fn to_flow_yaml(node: &YamlNode) -> String {
     match &node.kind {
         YamlKind::Scalar(text, YamlStyle::Plain)
@@ -79,29 +80,29 @@ pub(super) fn to_flow_yaml(node: &YamlNode) -> String {
     }
 }
 
-/// What the one upload is called as a step, where the others were called differently.
-const MERGED_UPLOAD_NAME: &str = "Upload what the sessions left";
+/// Name of the combined upload step, if the original steps have different names.
+const MERGED_UPLOAD_NAME: &str = "Upload session artifacts";
 
-/// The steps with most of their uploads gathered into one, at the place of the last; the same steps where none are alike.
+/// Combines the largest group of similar uploads into one, at the position of the last; other steps stay as they are.
 ///
-/// `other` names the artifact where their names begin differently. Nothing is gathered where artifacts are fetched, for
-/// that is done by name.
+/// `default_name` is the artifact's name if the original names have no common prefix. Nothing is combined in a project
+/// that downloads artifacts, since they are downloaded by name.
 pub(super) fn merge_similar_uploads(
     mut steps: Vec<MovedStep>,
     view: &JobView,
     dash: &str,
-    other: &str,
+    default_name: &str,
 ) -> Vec<MovedStep> {
-    let fetches = |text: &str| text.contains("download-artifact") || text.contains("run download");
+    let downloads_artifacts = |text: &str| text.contains("download-artifact") || text.contains("run download");
     let forms: Vec<Option<YamlNode>> = steps.iter().map(|step| comparable_upload(&step.node, &step.lines)).collect();
-    let alike = |at: usize| -> Vec<usize> { (0..forms.len()).filter(|&each| forms[each] == forms[at]).collect() };
-    let groups = (0..forms.len()).filter(|&at| forms[at].is_some()).map(alike);
+    let similar_to = |at: usize| -> Vec<usize> { (0..forms.len()).filter(|&each| forms[each] == forms[at]).collect() };
+    let groups = (0..forms.len()).filter(|&at| forms[at].is_some()).map(similar_to);
     let most: Vec<usize> = groups.max_by_key(Vec::len).unwrap_or_default();
-    if most.len() < 2 || view.project.workflows.iter().any(|workflow| fetches(&workflow.source.text)) {
+    if most.len() < 2 || view.project.workflows.iter().any(|workflow| downloads_artifacts(&workflow.source.text)) {
         return steps;
     }
     let uploads: Vec<&YamlNode> = most.iter().map(|&at| &steps[at].node).collect();
-    let name = common_name_prefix(&uploads).unwrap_or_else(|| other.to_owned());
+    let name = common_name_prefix(&uploads).unwrap_or_else(|| default_name.to_owned());
     let Some(one) =
         build_merged_upload(&uploads, &name, dash).filter(|_| !is_artifact_name_taken(view, &name, &uploads))
     else {
@@ -117,22 +118,22 @@ pub(super) fn merge_similar_uploads(
     steps
 }
 
-/// An upload without what may differ; none of a step that is none, or that says more than what to upload and for how long.
+/// An upload step without its names and paths, for comparison; `None` if it is not an upload or has other keys.
 fn comparable_upload(step: &YamlNode, lines: &[String]) -> Option<YamlNode> {
     let inputs = step.get("with")?;
     let uses = step.get("uses")?.as_str()?;
-    // Any other condition may be true of one of them and not of the next.
+    // Any other condition may hold for one upload and not for another.
     let always = matches!(step.get("if")?.as_str()?.trim_matches(['$', '{', '}', ' ']), "always()" | "!cancelled()");
     let known = |node: &YamlNode, keys: &[&str]| {
         node.entries().iter().all(|(key, _)| key.as_str().is_some_and(|key| keys.contains(&key)))
     };
     let paths = inputs.get("path")?.as_str()?;
-    let below = |line: &str| !line.starts_with(['!', '/', '~', '$']);
-    let clear = uses.contains("/upload-artifact@")
+    let is_relative = |line: &str| !line.starts_with(['!', '/', '~', '$']);
+    let is_comparable = uses.contains("/upload-artifact@")
         && always
         && known(step, &["name", "if", "uses", "with"])
         && known(inputs, &["name", "path", "retention-days", "compression-level"])
-        && paths.lines().map(str::trim).all(below)
+        && paths.lines().map(str::trim).all(is_relative)
         && !inputs.get("name")?.as_str()?.contains("${{")
         && !lines.iter().any(|line| line.trim_start().starts_with('#'));
     let mut form = step.clone();
@@ -143,7 +144,7 @@ fn comparable_upload(step: &YamlNode, lines: &[String]) -> Option<YamlNode> {
             remove_key(inputs, "path");
         });
     }
-    clear.then_some(form)
+    is_comparable.then_some(form)
 }
 
 fn remove_key(node: &mut YamlNode, key: &str) {
@@ -156,7 +157,7 @@ fn artifact_name<'a>(upload: &&'a YamlNode) -> Option<&'a str> {
     upload.get("with")?.get("name")?.as_str()
 }
 
-/// The words that all artifacts' names begin with: `ci-logs` of `ci-logs-lint` and `ci-logs-tests`.
+/// The common first words of the artifacts' names: `ci-logs` of `ci-logs-lint` and `ci-logs-tests`.
 fn common_name_prefix(uploads: &[&YamlNode]) -> Option<String> {
     let names: Vec<&str> = uploads.iter().filter_map(artifact_name).collect();
     let (first, parts) = (names.first()?, |sign: char| "-_. ".contains(sign));
@@ -166,14 +167,14 @@ fn common_name_prefix(uploads: &[&YamlNode]) -> Option<String> {
     words.map(|end| first[..end].trim_end_matches(parts).to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Whether another upload of the workflow has that artifact's name.
+/// Whether another upload of the workflow has this artifact name.
 fn is_artifact_name_taken(view: &JobView, name: &str, uploads: &[&YamlNode]) -> bool {
     let all = view.workflow.jobs.iter().flat_map(|job| &job.steps).filter(|step| step.is_artifact_upload());
     let named = all.filter(|step| step.input_value("name").is_some_and(|known| known.value == name)).count();
     named > uploads.iter().filter(|upload| artifact_name(upload) == Some(name)).count()
 }
 
-/// One upload of all files.
+/// Builds one upload of all files.
 fn build_merged_upload(uploads: &[&YamlNode], name: &str, dash: &str) -> Option<MovedStep> {
     let mut node = (*uploads.first()?).clone();
     let mut paths: Vec<&str> = Vec::new();
@@ -208,7 +209,7 @@ fn build_merged_upload(uploads: &[&YamlNode], name: &str, dash: &str) -> Option<
     Some(MovedStep { dedup_key: to_flow_yaml(&node), lines, node })
 }
 
-/// A scalar as it was written, or as it is written best.
+/// Renders a scalar in its original style, if possible.
 fn render_scalar(value: &YamlNode) -> Option<String> {
     match &value.kind {
         YamlKind::Scalar(text, YamlStyle::Plain) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! What rules offer as fixes: each a value made of edits and the change they must make.
+//! Fixes that rules offer, by subject: each a value of edits and the intended change.
 
 pub(crate) mod cache_step;
 pub(crate) mod coverage_run;

@@ -87,8 +87,6 @@ pub struct NoxfileSession {
     pub(crate) tags: Vec<String>,
     pub(crate) requires: Vec<String>,
     pub(crate) uses_posargs: bool,
-    /// Names of the variables it sets with `session.env[…]`.
-    pub(crate) env_names: Vec<String>,
     /// Calls of session methods, in order.
     pub(crate) actions: Vec<SessionAction>,
     /// Name of the function's first parameter.
@@ -286,8 +284,7 @@ impl NoxfileSession {
     pub(crate) fn installed_packages(&self) -> Vec<String> {
         let installs = self.actions.iter().filter(|action| action.method.contains("install"));
         let words = installs.flat_map(|action| action.args.iter());
-        let mut packages: Vec<String> =
-            words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
+        let mut packages: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
         packages.sort();
         packages.dedup();
         packages
@@ -338,13 +335,13 @@ pub(in super::super) mod tests {
         assert_eq!(names, ["lint", "t"]);
         let lint = file.find_session("lint").unwrap();
         assert_eq!(lint.run_actions().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
-        assert_eq!(
-            (lint.installed_packages(), lint.env_names.as_slice()),
-            (vec!["ruff".to_owned()], ["X".to_owned()].as_slice())
-        );
+        assert_eq!(lint.installed_packages(), ["ruff"]);
         let tests = file.find_session("t-3.12").unwrap();
         assert!(
-            tests.uses_posargs && !tests.default && tests.installed_packages() == [".[t]"] && tests.requires == ["lint"]
+            tests.uses_posargs
+                && !tests.default
+                && tests.installed_packages() == [".[t]"]
+                && tests.requires == ["lint"]
         );
         assert_eq!(tests.run_actions().next().unwrap().success_codes, ["0", "5"]);
         assert!(

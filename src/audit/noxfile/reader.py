@@ -107,13 +107,6 @@ def describe_session(function, decorator, call):
         "tags": literal_list(tags) if tags is not None else [],
         "requires": literal_list(requires) if requires is not None else [],
         "uses_posargs": any(isinstance(node, ast.Attribute) and node.attr == "posargs" for node in ast.walk(function)),
-        "env_names": sorted(
-            literal_text(node.targets[0].slice)
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Subscript)
-            and dotted_name(node.targets[0].value) == parameter + ".env"
-        ),
         "actions": list(session_actions(function, parameter, {function.name})),
         "session_parameter": parameter,
         "is_parametrized": len(function.decorator_list) > 1

@@ -1,14 +1,14 @@
-//! Commands that install Python packages.
+//! Commands that download: Python packages, system packages, files.
 
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
 
-/// The tool that installs.
+/// Tool that installs Python packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PackageInstaller {
-    /// pip, with its cache in `~/.cache/pip`.
+    /// pip.
     Pip,
-    /// uv's pip, `uv sync`, `uv run`, `uv tool`, `uvx`.
+    /// `uv pip`, `uv sync`, `uv run`, `uv tool`, `uvx`.
     Uv,
     /// pipx.
     Pipx,
@@ -17,7 +17,6 @@ pub enum PackageInstaller {
 }
 
 impl PackageInstaller {
-    /// Its name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pip => "pip",
@@ -31,35 +30,35 @@ impl PackageInstaller {
 /// A command that installs Python packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageInstall {
-    /// By what.
+    /// Tool that installs.
     pub installer: PackageInstaller,
-    /// What it names: requirements, paths, `-r` files.
+    /// Requirements and paths given as arguments.
     pub packages: Vec<ShellWord>,
-    /// Its range in the script.
+    /// Span of the command in the script.
     pub span: Span,
-    /// The subcommand (`sync`, `run`, `install`).
+    /// Subcommand (`sync`, `run`, `install`).
     pub subcommand: String,
-    /// Whether a file of constraints or requirements says versions.
+    /// Whether a constraints file sets versions.
     pub has_constraints: bool,
 }
 
 impl PackageInstall {
-    /// The word that asks for that package, whatever its extras and version.
+    /// The requirement of a package, with any extras and version.
     pub(crate) fn find_package(&self, name: &str) -> Option<&ShellWord> {
         self.packages.iter().find(|word| requirement_name(&word.text) == name)
     }
 }
 
-/// The package's name of a requirement.
+/// The package name of a requirement.
 fn requirement_name(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
 }
 
-/// Reads a command as an installation.
+/// Parses a command as a package install.
 pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
     let text = |at: usize| command.words.get(at).map_or("", |word| word.text.as_str());
-    let (by, verb, from) = match (command.program_name(), text(1), text(2), text(3)) {
+    let (installer, subcommand, first_argument) = match (command.program_name(), text(1), text(2), text(3)) {
         ("pip" | "pip3", "install", ..) => (PackageInstaller::Pip, "install", 2),
         ("python" | "python3" | "py", "-m", "pip", "install") => (PackageInstaller::Pip, "install", 4),
         ("uv", "pip", "install" | "sync", _) => (PackageInstaller::Uv, "pip", 3),
@@ -70,9 +69,8 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
         ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (PackageInstaller::Other, verb, 2),
         _ => return None,
     };
-    let verb = verb.to_owned();
     let mut packages = Vec::new();
-    let mut words = command.words.iter().skip(from);
+    let mut words = command.words.iter().skip(first_argument);
     while let Some(word) = words.next() {
         match word.text.as_str() {
             "-r" | "-c" | "--requirement" | "--constraint" | "--index-url" | "-i" | "--extra-index-url"
@@ -83,22 +81,22 @@ pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
             _ => packages.push(word.clone()),
         }
     }
-    let constrained = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
-    Some(PackageInstall { installer: by, packages, span: command.span, subcommand: verb, has_constraints: constrained })
+    let has_constraints = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
+    Some(PackageInstall { installer, packages, span: command.span, subcommand: subcommand.to_owned(), has_constraints })
 }
 
-/// A thing fetched.
+/// A download of something other than a Python package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFetch {
-    /// What is fetched, so that two jobs can be compared: `apt nodejs`, a URL, a script with its arguments.
+    /// What is downloaded, in a form that jobs can be compared by: `apt-get nodejs`, a URL, a script with its arguments.
     pub resource: String,
-    /// The command's range in the script.
+    /// Span of the command in the script.
     pub span: Span,
 }
 
-/// What a command fetches: each package of apt and its like, each URL, each call of a fetching script.
+/// Finds the downloads of a command: system packages, URLs, and scripts whose names say that they download.
 pub fn find_network_fetches(command: &ShellCommand) -> Vec<NetworkFetch> {
-    let make = |what: String| NetworkFetch { resource: what, span: command.span };
+    let build = |resource: String| NetworkFetch { resource, span: command.span };
     let words = command.words.iter().map(|word| word.text.as_str()).skip_while(|word| *word == "sudo");
     let words: Vec<&str> = words.collect();
     let program = words.first().copied().unwrap_or_default();
@@ -106,10 +104,10 @@ pub fn find_network_fetches(command: &ShellCommand) -> Vec<NetworkFetch> {
     match program {
         "apt" | "apt-get" | "dnf" | "yum" | "apk" if words.iter().any(|word| matches!(*word, "install" | "add")) => {
             let after = words.iter().skip_while(|word| !matches!(**word, "install" | "add")).skip(1);
-            after.filter(plain).map(|package| make(format!("{program} {package}"))).collect()
+            after.filter(plain).map(|package| build(format!("{program} {package}"))).collect()
         }
         "curl" | "wget" => {
-            words.iter().filter(|word| word.contains("://")).map(|url| make((*url).to_owned())).collect()
+            words.iter().filter(|word| word.contains("://")).map(|url| build((*url).to_owned())).collect()
         }
         _ => {
             let script = words.iter().take(2).find(|word| {
@@ -117,7 +115,7 @@ pub fn find_network_fetches(command: &ShellCommand) -> Vec<NetworkFetch> {
                 name.contains('.')
                     && ["fetch", "download", "install-", "install_"].iter().any(|part| name.contains(part))
             });
-            script.map(|_| vec![make(words.join(" "))]).unwrap_or_default()
+            script.map(|_| vec![build(words.join(" "))]).unwrap_or_default()
         }
     }
 }
@@ -128,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn installations_of_every_tool() {
+    fn installs_of_every_tool_are_parsed() {
         let of = |script: &str| parse_script(script).iter().find_map(parse_install);
         for (script, by, count) in [
             ("pip install -q uv==1 nox", PackageInstaller::Pip, 2),
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched() {
+    fn downloads_are_found() {
         let of = |script: &str| {
             parse_script(script).iter().flat_map(find_network_fetches).map(|fetch| fetch.resource).collect::<Vec<_>>()
         };

@@ -1,4 +1,4 @@
-//! Shell scripts of `run:` steps as commands with places: what is started, not what it would do.
+//! Shell scripts of `run:` steps as commands with spans: nox calls, package installs, downloads.
 
 mod command;
 mod downloads;

@@ -1,4 +1,4 @@
-//! A workflow as jobs and steps, each part with its place.
+//! Workflows as jobs and steps, each value with its span.
 
 mod action_ref;
 mod job;

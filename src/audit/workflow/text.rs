@@ -1,50 +1,48 @@
-//! A `run:` script, and where each of its characters stands in the file.
+//! Workflow values with their spans: scalars, and `run:` scripts whose offsets map to the file.
 
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::{YamlKind, YamlNode, YamlStyle};
 
-/// A value with its place.
+/// A scalar with its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpannedText {
-    /// The value.
+    /// Text of the scalar.
     pub value: String,
-    /// Its bytes.
+    /// Span in the file.
     pub span: Span,
-    /// Whether no fix may touch it.
+    /// Whether it crosses an anchor or alias, so that no fix may edit it.
     pub aliased: bool,
 }
 
 impl SpannedText {
-    /// Takes a scalar.
     pub(crate) fn from_node(node: &YamlNode) -> Option<Self> {
         node.as_str().map(|text| Self { value: text.to_owned(), span: node.span, aliased: node.aliased })
     }
 }
 
-/// The scalars of a mapping.
+/// The scalar entries of a mapping.
 pub(super) fn spanned_entries(node: &YamlNode) -> Vec<(SpannedText, SpannedText)> {
     let pair =
         |(key, value): &(YamlNode, YamlNode)| Some((SpannedText::from_node(key)?, SpannedText::from_node(value)?));
     node.entries().iter().filter_map(pair).collect()
 }
 
-/// A script with its places.
+/// A `run:` script.
 #[derive(Clone, Debug)]
 pub struct StepScript {
-    /// The text the shell gets.
+    /// Text that the shell runs.
     pub text: String,
-    /// Bytes of the value in the file.
+    /// Span of the value in the file.
     pub span: Span,
-    /// Whether no fix may touch it.
+    /// Whether it crosses an anchor or alias, so that no fix may edit it.
     pub aliased: bool,
-    /// Whether each line of it is a line of the file, so that it may be edited by bytes.
+    /// Whether each script line is a line of the file, so that it can be edited in place.
     pub is_byte_exact: bool,
-    /// Where each line starts: in the script, in the file.
+    /// Offsets of each line: in the script, in the file.
     line_offsets: Vec<(usize, usize)>,
 }
 
 impl StepScript {
-    /// Reads a `run:` value.
     pub(super) fn from_node(source: &SourceFile, key: &YamlNode, value: &YamlNode) -> Option<Self> {
         let YamlKind::Scalar(text, style) = &value.kind else { return None };
         let lines = match style {
@@ -67,7 +65,7 @@ impl StepScript {
         })
     }
 
-    /// The file's bytes of a range of the script; the whole value where they cannot be told.
+    /// Converts a span of the script to a span of the file; the whole value if lines cannot be mapped.
     pub(crate) fn file_span(&self, range: Span) -> Span {
         let (Some(start), Some(end)) = (self.file_offset(range.start), self.file_offset(range.end)) else {
             return self.span;
@@ -81,7 +79,7 @@ impl StepScript {
     }
 }
 
-/// Where the lines of a `|` block stand, or nothing where they cannot be matched one to one.
+/// Maps the lines of a `|` block to the file; `None` if they do not match one to one.
 fn map_literal_lines(source: &SourceFile, key: &YamlNode, text: &str) -> Option<Vec<(usize, usize)>> {
     let first = source.line_index(key.span.end) + 1;
     let mut lines = Vec::new();
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_in_the_file() {
+    fn script_words_map_to_the_file() {
         assert_eq!(find("run: |\n\n  one\n    two\n\n  three\n", "three"), "three");
         assert_eq!(find("run: | # why\r\n  one\r\n  two\r\n", "two"), "two");
         assert_eq!(find("run: a b c", "b"), "b");
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_script_is_none() {
+    fn a_list_is_not_a_script() {
         let root = parse_document("run: [a]").unwrap();
         let (key, value) = root.get_entry("run").unwrap();
         assert!(StepScript::from_node(&SourceFile::new("x", "run: [a]"), key, value).is_none());
