@@ -1,6 +1,7 @@
 //! Inventory as text for a terminal and as Markdown for an issue or a step summary.
 
 use super::table::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
+use crate::text::{pluralize, shorten_text};
 
 /// The longest cell that is not shortened.
 const MAX_CELL_WIDTH: usize = 30;
@@ -68,12 +69,12 @@ fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String
     let mut text = format!("{} ({})\n", workflow.path, workflow.dialect);
     write_table(&rows, width, &mut text);
     for (command, jobs) in count_install_commands(workflow) {
-        write_hanging_indent("  installs       ", &format!("{command} ({})", format_job_count(jobs)), width, &mut text);
+        write_hanging_indent("  installs       ", &format!("{command} ({})", pluralize(jobs, "job")), width, &mut text);
     }
     for (index, (cache, jobs)) in caches.iter().enumerate() {
         write_hanging_indent(
             &format!("  cache {:<9}", cache_label(index)),
-            &format!("{} ({})", format_cache(cache), format_job_count(*jobs)),
+            &format!("{} ({})", format_cache(cache), pluralize(*jobs, "job")),
             width,
             &mut text,
         );
@@ -178,10 +179,6 @@ fn cache_label(index: usize) -> String {
     letter.filter(|_| index < 26).map_or_else(|| (index + 1).to_string(), String::from)
 }
 
-fn format_job_count(jobs: usize) -> String {
-    if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
-}
-
 /// The first item and the number of further ones.
 fn format_first_item(items: &[String], none: &str) -> String {
     match items {
@@ -192,11 +189,7 @@ fn format_first_item(items: &[String], none: &str) -> String {
 }
 
 fn truncate_cell(text: &str) -> String {
-    if text.is_empty() {
-        return "–".to_owned();
-    }
-    let short: String = text.chars().take(MAX_CELL_WIDTH - 1).collect();
-    if text.chars().count() <= MAX_CELL_WIDTH { text.to_owned() } else { short + "…" }
+    if text.is_empty() { "–".to_owned() } else { shorten_text(text, MAX_CELL_WIDTH) }
 }
 
 /// Writes columns as wide as their widest cell; the last column wraps.

@@ -1,7 +1,7 @@
 //! Counts of an audit, its summary line, and the grouping of findings by rule.
 
 use crate::audit::finding::{Finding, Severity};
-use crate::output::pluralize;
+use crate::text::pluralize;
 
 /// Numbers of an audit other than its findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
