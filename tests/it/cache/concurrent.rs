@@ -6,12 +6,13 @@ use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
 use crate::support::ChildDeadline as _;
+use crate::support::rounds;
 
 #[test]
 fn eight_processes_at_once() {
     let fixture = Fixture::new();
     fixture.cache("first"); // the layout is tried once, not eight times
-    for round in 0..4 {
+    for round in 0..rounds(2, 8) {
         let (one, two) = (format!("../restored-{round}"), format!("../restored-too-{round}"));
         let verbs: [Vec<&str>; 8] = [
             vec!["save"],

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python, run_checked, test_environment, venv};
 use noxide::cache::uv::UvLayoutSupport;
 use noxide::cache::{CacheOptions, PackageSelection, Store, Uv, UvCache};
 use serde_json::{Value, json};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python, run_checked, test_environment, venv};
 
 /// The index: a process of its own, ended with the value.
 pub(crate) struct Index {

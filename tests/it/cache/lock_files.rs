@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_example, python, run_checked, venv};
 use noxide::project::Interpreter;
 use noxide::project::lock::{ClosureRoot, Marker, MarkerEnvironment, UvLock};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, build_once, copy_example, python, run_checked, venv};
 
 /// `examples/parcelbook` with the uv.lock that the real uv makes of it, made once.
 pub(crate) fn locked_parcelbook() -> std::path::PathBuf {

@@ -7,15 +7,16 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{
-    ChildDeadline as _, CommandDeadline as _, HttpRequest, HttpResponse, HttpServer, ServerProgram, build_once,
-    free_port, run_checked, wait_until,
-};
 use noxide::cache::{
     AccessMode, ActionsCacheV2, BackendError, CacheBackend, DirectoryBackend, HttpClient, RequestBody, RetryBudget,
     TieredBackend, open_backend,
 };
 use serde_json::{Value, json};
+
+use crate::support::{
+    ChildDeadline as _, CommandDeadline as _, HttpRequest, HttpResponse, HttpServer, ServerProgram, build_once,
+    free_port, run_checked, wait_until,
+};
 
 fn client() -> HttpClient {
     HttpClient::new(RetryBudget::new(Duration::from_secs(30)))

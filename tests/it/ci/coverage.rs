@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{CommandDeadline as _, Project, python, run_checked, venv};
 use serde_json::{Value, json};
+
+use crate::support::{CommandDeadline as _, Project, python, run_checked, venv};
 
 const SOURCE: &str = "import sys\ndef f(x):\n    if x:\n        return 1\n    return 2\nf(int(sys.argv[1]))\n";
 

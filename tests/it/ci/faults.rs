@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{HttpRequest, HttpResponse, HttpServer};
 use noxide::cache::{
     AccessMode, ActionsCacheV1, BackendError, CacheBackend, HttpClient, RetryBudget, S3Backend, S3Credentials,
     S3Location,
 };
+
+use crate::support::{HttpRequest, HttpResponse, HttpServer};
 
 const BYTES: &[u8] = b"0123456789";
 

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, NoxideRun, Project, noxide_in};
 use serde_json::Value;
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, NoxideRun, Project, noxide_in};
 
 fn gate(needs: &str, more: &[&str]) -> NoxideRun {
     let project = Project::empty();

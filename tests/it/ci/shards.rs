@@ -1,8 +1,9 @@
 //! `noxide run --shard` and `noxide matrix`: each session on one runner, with what it waits for.
 
-use crate::support::{CommandDeadline as _, NoxideRun, Project};
 use noxide::record::Outcome;
 use serde_json::Value;
+
+use crate::support::{CommandDeadline as _, NoxideRun, Project};
 
 pub(super) const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'none'\n\
     @nox.session\ndef lint(session): session.log('lint')\n\

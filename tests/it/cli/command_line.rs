@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::ChildDeadline as _;
 use clap::error::ErrorKind;
 use noxide::cli::{Cli, CliCommand, GraphFormat, OutputFormat, RerunFilter, RunArgs};
 use noxide::config::{ColorMode, JobCount};
 use noxide::run::{FailFast, FlakyMode, OutputStyle};
+
+use crate::support::ChildDeadline as _;
 
 /// Reads a command line; words are parted by spaces, and `␣` is a space inside one.
 fn read(line: &str) -> Result<Cli, clap::Error> {

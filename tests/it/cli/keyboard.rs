@@ -1,7 +1,8 @@
 //! Keys on a terminal's board, typed into a real terminal: they ask what runs, and the terminal is left as it was.
 
-use crate::support::{Project, python, run_checked, tool_path};
 use std::process::Command;
+
+use crate::support::{Project, python, run_checked, tool_path};
 
 /// Runs noxide on a terminal of its own, does what the steps say, and prints what the test looks at.
 ///

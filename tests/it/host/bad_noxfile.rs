@@ -3,8 +3,9 @@
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
-use crate::support::{HostArgs, Project, has_ended, run_host};
 use noxide::project::{HostError, LoadFailure, LoadStage, NoxStatus};
+
+use crate::support::{HostArgs, Project, has_ended, run_host};
 
 /// The error of a noxfile that does not load.
 fn refused(noxfile: &str, args: &[&str]) -> (Project, LoadFailure) {

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::support::{HostArgs, Project, run_host, write_script};
 use noxide::project::{
     CoverageUse, HostError, LoadStage, NoxError, NoxOrigin, NoxSearch, NoxStatus, NoxfileManifest, find_nox,
 };
+
+use crate::support::{HostArgs, Project, run_host, write_script};
 
 fn read(project: &Project, ask: &HostArgs) -> NoxfileManifest {
     let (host, manifest) = ask.start(project).unwrap_or_else(|error| panic!("{error}\n{}", error.output()));

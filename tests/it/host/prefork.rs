@@ -5,10 +5,9 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    HostArgs, Project, has_ended, next_message, run_host, send_signal, wait_until, write_script,
-};
 use noxide::project::{Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+
+use crate::support::{HostArgs, Project, has_ended, next_message, run_host, send_signal, wait_until, write_script};
 
 const THREE: &str = "import nox, os, pathlib, time\nnox.options.default_venv_backend = 'none'\n\
                      def wait(name):\n    while not pathlib.Path(name).exists():\n        time.sleep(0.01)\n\

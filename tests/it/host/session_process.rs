@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use noxide::project::{
+    FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, NoxfileManifest, SessionId,
+};
+
 use crate::support::{
     ChildDeadline as _, CommandDeadline as _, HostArgs, NOXFILE_HEAD, Project, has_ended, next_message, send_signal,
     wait_until,
-};
-use noxide::project::{
-    FinishedMessage, Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, NoxfileManifest, SessionId,
 };
 
 /// A host whose first session has been told to run.

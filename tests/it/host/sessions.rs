@@ -5,7 +5,7 @@ use std::fs::File;
 
 use noxide::project::{HostError, HostMode, NoxStatus, SessionId};
 
-use crate::support::{CommandDeadline as _, HostArgs, Project, run_host};
+use crate::support::{CommandDeadline as _, HostArgs, Project, nox_releases, run_host};
 
 #[test]
 fn sessions_are_read_and_run() {
@@ -197,7 +197,7 @@ fn the_newest_nox_is_matched() {
 
 #[test]
 fn releases_of_five_years_are_matched() {
-    for version in crate::support::NOX_RELEASES {
+    for version in nox_releases() {
         check_release(Some(version));
     }
 }

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, Deadline, Project, Random, tool_path, write_script};
 use noxide::report::ComparisonVerdict;
 use noxide::report::bench::{
     BenchCacheState, BenchEnvironment, BenchExecutor, BenchMeasurement, BenchPlan, BenchReport, BenchStep,
     BenchVariant, run_rounds,
 };
 use serde_json::Value;
+
+use crate::support::{
+    ChildDeadline as _, CommandDeadline as _, Deadline, Project, Random, rounds, tool_path, write_script,
+};
 
 /// A clock on which each command takes its cost, with noise.
 struct FakeClock {
@@ -71,18 +74,18 @@ fn equal_commands_are_told_equal_and_a_tenth_is_found() {
 #[test]
 fn of_many_benches_nearly_all_find_a_tenth() {
     for (cost, wanted) in [(54.0, ComparisonVerdict::Faster), (66.0, ComparisonVerdict::Slower)] {
-        let found = (0..1_000).filter(|seed| verdict(&[60.0, cost], 0.03, *seed) == wanted).count();
-        println!("{found} of 1000 benches find that 60 s became {cost} s");
-        assert!(found > 965, "{found} of 1000");
+        let benches = rounds(200, 1_000);
+        let found = (0..benches).filter(|seed| verdict(&[60.0, cost], 0.03, u64::from(*seed)) == wanted).count();
+        assert!(found * 1_000 > benches as usize * 965, "{found} of {benches} benches find that 60 s became {cost} s");
     }
 }
 
 #[test]
 fn of_many_benches_of_equal_commands_one_in_a_hundred_errs() {
-    let wrong =
-        (0..2_000).filter(|seed| verdict(&[60.0, 60.0], 0.05, *seed) != ComparisonVerdict::NoDifferenceShown).count();
-    println!("{wrong} of 2000 benches of equal commands err");
-    assert!(wrong < 40, "{wrong} of 2000");
+    let benches = rounds(400, 2_000);
+    let is_wrong = |seed: &u32| verdict(&[60.0, 60.0], 0.05, u64::from(*seed)) != ComparisonVerdict::NoDifferenceShown;
+    let wrong = (0..benches).filter(is_wrong).count();
+    assert!(wrong * 50 < benches as usize, "{wrong} of {benches} benches of equal commands are wrong");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python};
 use noxide::project::SessionName;
 use noxide::record::{ImportedRuns, RunStore};
 use noxide::report::parse_import;
 use serde_json::{Value, json};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python};
 
 fn shapes() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/history")

@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{ChildDeadline as _, Project, noxide_command, python, run, run_checked, send_signal, wait_until};
 use serde_json::Value;
+
+use crate::support::{ChildDeadline as _, Project, noxide_command, python, run, run_checked, send_signal, wait_until};
 
 /// The report as a tree: what Python reads of it.
 fn read(project: &Project) -> Value {

@@ -1,8 +1,9 @@
 //! `examples/parcelbook`: its edits apply, its README's places are true, and it names no Python of its own.
 
-use crate::support::{CommandDeadline as _, copy_example};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::{CommandDeadline as _, copy_example};
 
 fn parcelbook() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")

@@ -1,9 +1,10 @@
 //! The wheel: built by maturin as pip does, installed into a fresh venv, run from there.
 
-use crate::support::CommandDeadline as _;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use crate::support::{CommandDeadline as _, python, venv};
 
 const NOXFILE: &str = "import nox
 
@@ -31,14 +32,15 @@ fn path_of(folders: &[&Path]) -> OsString {
 fn build_wheel(into: &Path) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cargo = Path::new(env!("CARGO")).parent().unwrap();
-    let tools = crate::support::venv().join("bin");
+    let tools = venv().join("bin");
     assert!(tools.join("maturin").is_file(), "no maturin in {}: run the tests with .ci/test", tools.display());
     output(
-        Command::new(crate::support::python())
+        Command::new(python())
             .args(["-m", "pip", "wheel", ".", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"])
             .arg(into)
             .current_dir(package)
             .env("PATH", path_of(&[&tools, cargo]))
+            .env_remove("RUSTC_BOOTSTRAP")
             .env("CARGO_TARGET_DIR", package.join("target/wheel"))
             .env("CARGO_PROFILE_DEV_DEBUG", "none")
             .env("MATURIN_PEP517_ARGS", "--profile dev")
@@ -57,7 +59,7 @@ fn the_wheel_brings_noxide_beside_nox_and_uv() {
     let folder = tempfile::tempdir().unwrap();
     let wheel = build_wheel(&folder.path().join("wheels"));
     let venv = folder.path().join("venv");
-    output(Command::new(crate::support::python()).args(["-m", "venv"]).arg(&venv));
+    output(Command::new(python()).args(["-m", "venv"]).arg(&venv));
     output(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).arg(&wheel));
     let programs = venv.join("bin");
     for name in ["noxide", "nox", "uv"] {

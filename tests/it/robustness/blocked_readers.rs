@@ -4,9 +4,10 @@
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use crate::support::{Deadline, Project, living_processes, run_flags, shell_session, wait_until};
 use noxide::record::Outcome;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Deadline, Project, living_processes, run_flags, shell_session, wait_until};
 
 /// More than any pipe holds, then a file, then nothing for long.
 fn loud(mark: &str) -> String {

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{
-    ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, newest_record, run_flags, shell_session,
-};
 use noxide::record::Outcome;
+
+use crate::support::{
+    ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, newest_record, rounds, run_flags, shell_session,
+};
 
 /// What noxide may have resident at most, in KiB.
 const MOST_MEMORY: u64 = 60 << 10;
@@ -151,10 +152,9 @@ fn megabytes(count: u32, end: &str) -> String {
     )
 }
 
-/// `NOXIDE_TEST_MEGABYTES=1000` makes it the whole gigabyte.
 #[test]
 fn a_huge_log_is_whole_on_disk_and_small_in_memory() {
-    let size = std::env::var("NOXIDE_TEST_MEGABYTES").map_or(200, |size| size.parse().unwrap());
+    let size = rounds(80, 400);
     for (end, flags) in [("pass", &["--output", "labelled"][..]), ("raise ValueError('no')", &[][..])] {
         let project = Project::with_grace("500ms", &megabytes(size, end));
         let over = RunningNoxide::run(&project, flags);

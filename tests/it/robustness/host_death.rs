@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::support::{ChildDeadline as _, Project, RunningNoxide, living_processes, shell_session};
 use noxide::record::Outcome;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{ChildDeadline as _, Project, RunningNoxide, living_processes, shell_session};
 
 /// Two sessions at work, one that waits; `up` tells the host's process.
 fn at_work(mark: &str) -> String {

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::support::{Project, RunningNoxide, living_processes, run_flags, shell_session};
 use noxide::record::{EventKind, Outcome};
 use rustix::process::Signal;
+
+use crate::support::{Project, RunningNoxide, living_processes, run_flags, shell_session};
 
 #[test]
 fn a_timeout_ends_the_tree_and_says_what_it_was_at() {

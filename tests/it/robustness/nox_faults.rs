@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::support::{Project, RunningNoxide, living_processes, shell_session};
 use noxide::record::Outcome;
 use rustix::process::Signal;
+
+use crate::support::{Project, RunningNoxide, living_processes, nox_releases, shell_session};
 
 #[test]
 fn a_parameters_that_are_paths_pass_and_reach_the_report() {
@@ -178,7 +179,7 @@ fn e_teardown_really_happens() {
 #[test]
 fn e_teardown_really_happens_on_every_release() {
     std::thread::scope(|scope| {
-        for release in crate::support::NOX_RELEASES {
+        for release in nox_releases() {
             scope.spawn(move || e_an_interrupt_lets_fixtures_be_torn_down(Some(release)));
         }
     });

@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, Random, is_zombie, rounds, run_flags};
 use noxide::record::{RunStore, SessionHistory};
 use rustix::process::{Pid, Signal, getpid, kill_process};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, Random, is_zombie, rounds, run_flags};
 
 const WORKERS: u32 = 6;
 

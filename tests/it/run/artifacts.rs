@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
-use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 use noxide::record::ArtifactManifest;
+
+use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
     let place = ArtifactManifest::session_dir(&project.newest_run_dir(), session);

@@ -1,7 +1,8 @@
 //! `noxide run` from the outside: order, selection, reports, exit codes, and what bad input gets.
 
-use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in};
 use noxide::record::{NeedOrigin, Outcome};
+
+use crate::support::{CommandDeadline as _, NoxideRun, Project, noxide_in};
 
 const HEAD: &str = "import nox\nnox.options.default_venv_backend = 'none'\n";
 

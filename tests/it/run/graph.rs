@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::support::{covered_session, manifest, rule, session};
 use noxide::project::{CoverageUse, Session, SessionId};
 use noxide::record::{NeedOrigin, SessionHistory};
 use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionRule};
+
+use crate::support::{covered_session, manifest, rule, session};
 
 fn after(pattern: &str, on: &[&str]) -> SessionRule {
     SessionRule { after: on.iter().map(ToString::to_string).collect(), ..rule(pattern) }

@@ -1,9 +1,10 @@
 //! Real projects from PyPI: what noxide runs ends as what nox runs one after another.
 
-use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_checked, shared_dir, tool_path, venv};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_checked, shared_dir, tool_path, venv};
 
 /// The unpacked source archive of a release, fetched once and kept.
 fn source(name: &str, version: &str) -> PathBuf {

@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
-use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 use noxide::record::Outcome;
+
+use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
 
 const SESSIONS: &str = "
 @nox.session

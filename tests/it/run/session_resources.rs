@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::{NoxideRun, Project, noxide_command, run, tool_path};
 use noxide::record::Outcome;
+
+use crate::support::{NoxideRun, Project, noxide_command, run, tool_path};
 
 /// A session that prints its environment, and two that only pass.
 const TELLS: &str = "@nox.session\ndef tells(session):\n    for name in sorted(os.environ): print('env', name, os.environ[name])\n\

@@ -9,10 +9,14 @@ use std::sync::OnceLock;
 
 use super::CommandDeadline as _;
 
-/// The rounds of a test: the first number, or with `NOXIDE_TEST_FULL`, as in `.ci/run`, the second.
+/// Whether tests run all their rounds: with `NOXIDE_TEST_FULL`, as in `.ci/run`.
+fn is_full_run() -> bool {
+    env::var_os("NOXIDE_TEST_FULL").is_some_and(|value| !value.is_empty())
+}
+
+/// The rounds of a test: the second number in a full run, else the first.
 pub(crate) fn rounds(some: u32, all: u32) -> u32 {
-    let full = env::var_os("NOXIDE_TEST_FULL").is_some_and(|value| !value.is_empty());
-    if full { all } else { some }
+    if is_full_run() { all } else { some }
 }
 
 /// The directory of environments and downloads that later runs of the tests use again.
@@ -77,8 +81,13 @@ pub(crate) fn python() -> PathBuf {
 }
 
 /// Releases of nox that the host must support, oldest first; the one of the environment is the newest.
-pub(crate) const NOX_RELEASES: [&str; 8] =
+const NOX_RELEASES: [&str; 8] =
     ["2022.1.7", "2023.4.22", "2024.4.15", "2024.10.9", "2025.2.9", "2025.11.12", "2026.4.10", "2026.8.17"];
+
+/// The releases for tests that try several: the oldest, one between and the newest, or all in a full run.
+pub(crate) fn nox_releases() -> Vec<&'static str> {
+    if is_full_run() { NOX_RELEASES.to_vec() } else { vec![NOX_RELEASES[0], NOX_RELEASES[3], NOX_RELEASES[7]] }
+}
 
 /// A PYTHONPATH that puts a release of nox before the one of the environment.
 pub(crate) fn nox_release_path(version: &str) -> OsString {

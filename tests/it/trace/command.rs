@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{NoxideRun, Project, noxide_in};
 use noxide::record::Outcome;
+
+use crate::support::{NoxideRun, Project, noxide_in};
 
 const HEAD: &str =
     "import nox, os, pathlib, subprocess, time\nnox.options.default_venv_backend = 'none'\nP = pathlib.Path\n";

@@ -1,10 +1,11 @@
 //! The race corpus: small noxfiles, the truth in their first lines, traced one by one.
 
-use crate::support::{CommandDeadline as _, Project, noxide_in, run_checked, shared_dir};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+
+use crate::support::{CommandDeadline as _, Project, noxide_in, run_checked, shared_dir};
 
 /// The folder of the corpus.
 fn folder() -> PathBuf {

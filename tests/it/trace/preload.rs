@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::support::Project;
 use serde_json::Value;
+
+use crate::support::Project;
 
 const NOXFILE: &str = "
 import nox, os
