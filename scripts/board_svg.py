@@ -224,7 +224,7 @@ def capture(command, directory, columns, finished, running):
 CELL_WIDTH, LINE_HEIGHT, FONT_SIZE = 8.4, 21, 14
 MARGIN, TITLE_HEIGHT = 18, 38
 FONTS = "ui-monospace,SFMono-Regular,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
-DRAWN = re.compile("([━─│✓✗\u2800-\u28ff])")
+DRAWN = re.compile("(━+|─+|[│✓✗\u2800-\u28ff])")
 
 
 def number(value):
@@ -232,15 +232,15 @@ def number(value):
 
 
 def draw_glyph(character, column, top, color, opacity):
-    """A character as shapes, so that no font has to know it."""
+    """A character, or several equal ones of a bar, as shapes, so that no font has to know them."""
     left = MARGIN + column * CELL_WIDTH
     middle = top + LINE_HEIGHT / 2
     paint = f'stroke="{color}"{opacity}'
-    if character in "━─":
-        thickness, height = ("6", 6) if character == "━" else ("2", 2)
+    if character[0] in "━─":
+        height = 6 if character[0] == "━" else 2
         return (
-            f'<rect x="{number(left)}" y="{number(middle - height / 2)}" width="{number(CELL_WIDTH)}" '
-            f'height="{thickness}" fill="{color}"{opacity}/>'
+            f'<rect x="{number(left)}" y="{number(middle - height / 2)}" '
+            f'width="{number(len(character) * CELL_WIDTH)}" height="{height}" fill="{color}"{opacity}/>'
         )
     if character == "│":
         x = number(left + CELL_WIDTH / 2)
@@ -273,7 +273,7 @@ def draw_run(text, column, top, style, theme):
     parts = []
     for piece in DRAWN.split(text):
         if DRAWN.fullmatch(piece):
-            faint = ' opacity="0.35"' if piece == "─" else ""
+            faint = ' opacity="0.35"' if piece[0] == "─" else ""
             parts.append(draw_glyph(piece, column, top, color, faint))
         else:
             for word in re.finditer(r"\S+(?: \S+)*", piece):
