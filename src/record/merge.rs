@@ -66,7 +66,8 @@ impl MergePlan {
         let mut copies = Vec::new();
         let mut notices = Vec::new();
         for (source, part) in records.iter().enumerate() {
-            let start_offset = starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
+            let start_offset =
+                starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
             let offset = RecordOffset { time_ms: start_offset, slot_offset: record.slots };
             record.slots += part.slots;
             record.wall_ms = record.wall_ms.max(start_offset.saturating_add(part.wall_ms));

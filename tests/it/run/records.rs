@@ -1,0 +1,216 @@
+//! Events, records, the folder that keeps them, and history.
+
+use std::path::PathBuf;
+
+use noxide::project::SessionName;
+use noxide::record::{
+    AttemptResult, EventKind, Machine, Outcome, RunEvent, RunMetadata, RunRecord, RunRecorder, RunStore,
+    SessionHistory, SessionResult, SessionSpec, read_events, write_record,
+};
+
+fn facts(name: &str) -> SessionSpec {
+    SessionSpec {
+        name: SessionName::new(name),
+        description: String::new(),
+        needs: Vec::new(),
+        locks: Vec::new(),
+        exclusive: false,
+        cpus: 1,
+        usual_ms: None,
+    }
+}
+
+fn started(run: &str, sessions: &[&str]) -> RunEvent {
+    let fact = EventKind::RunStarted(RunMetadata {
+        run_id: run.to_owned(),
+        started_at: "2026-11-23T05:00:00+00:00".to_owned(),
+        root: PathBuf::from("project"),
+        slots: 2,
+        sessions: sessions.iter().map(|name| facts(name)).collect(),
+        commit: None,
+        versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
+        shard: None,
+    });
+    RunEvent { at: 0, kind: fact }
+}
+
+fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> AttemptResult {
+    AttemptResult {
+        number,
+        outcome,
+        reason: String::new(),
+        exit_status: Some(0),
+        signal: None,
+        start,
+        end,
+        cpu_ms: Some((end - start) / 2),
+        peak_memory: Some(1 << 20),
+        slots: vec![0],
+        log: PathBuf::from("logs/a.log"),
+        log_bytes: 3,
+        leaky: false,
+    }
+}
+
+fn finished(name: &str, outcome: Outcome, attempts: Vec<AttemptResult>) -> RunEvent {
+    let at = attempts.last().map_or(0, |last| last.end);
+    let flaky = outcome == Outcome::Passed && attempts.len() > 1;
+    let session = SessionName::new(name);
+    let reason = String::new();
+    let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None };
+    RunEvent { at, kind: EventKind::SessionFinished(result) }
+}
+
+fn run(name: &str, wall: u64) -> Vec<RunEvent> {
+    vec![
+        started(name, &["a"]),
+        RunEvent { at: 1, kind: EventKind::Notice { text: "hello".to_owned() } },
+        finished("a", Outcome::Passed, vec![attempt(1, Outcome::Passed, 10, 10 + wall)]),
+        RunEvent { at: wall + 20, kind: EventKind::RunFinished { exit_code: 0 } },
+    ]
+}
+
+fn record(events: &[RunEvent]) -> RunRecord {
+    RunRecord::from_events(events, Machine::detect()).unwrap()
+}
+
+#[test]
+fn a_run_is_recorded_as_it_goes_and_read_back() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
+    for event in run("1", 100) {
+        recorder.record_event(&event);
+    }
+    assert_eq!(folder.find_crashed_runs().len(), 0, "its noxide lives");
+    recorder.write_final_record().unwrap();
+    assert!(recorder.take_disk_error().is_none());
+    let kept = folder.read_record("1").unwrap();
+    assert_eq!(kept, recorder.build_record().unwrap());
+    assert_eq!((kept.version, kept.wall_ms, kept.exit_code, kept.interrupt_cause.clone()), (2, 120, Some(0), None));
+    assert_eq!(kept.notices, ["hello"]);
+    assert_eq!((kept.count_outcome(Outcome::Passed), kept.count_outcome(Outcome::Failed)), (1, 0));
+    assert_eq!(read_events(&recorder.run_dir().join("events.jsonl")).unwrap(), run("1", 100));
+    assert!(fs_err::read_to_string(folder.path().join(".gitignore")).unwrap().ends_with("*\n"));
+    assert!(RunRecorder::create(folder.run_dir("1")).is_err(), "a run's folder is never used twice");
+}
+
+#[test]
+fn a_killed_run_gets_its_record_from_the_events_it_left() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
+    let mut events = run("1", 100);
+    events.pop();
+    events.insert(
+        1,
+        RunEvent { at: 1, kind: EventKind::SessionAdded { session: facts("b"), notified_by: SessionName::new("a") } },
+    );
+    events.iter().for_each(|event| recorder.record_event(event));
+    let path = recorder.run_dir().join("events.jsonl");
+    drop(recorder);
+    // The last line was being written when the power went.
+    let text = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, format!("{text}{{\"at\": 12")).unwrap();
+    drop(RunRecorder::create(folder.run_dir("2")).unwrap());
+    let dead = folder.find_crashed_runs();
+    assert_eq!(dead.iter().map(|dead| dead.run_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    for dead in &dead {
+        folder.recover_crashed_run(dead).unwrap();
+    }
+    let kept = folder.read_record("1").unwrap();
+    assert_eq!((kept.exit_code, kept.interrupt_cause.as_deref()), (None, Some("killed")));
+    assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(folder.run_ids(), ["1"], "a run that left no event is removed");
+    assert!(folder.find_crashed_runs().is_empty());
+}
+
+#[test]
+fn damaged_records_and_events_are_named_and_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    fs_err::create_dir(folder.run_dir("1")).unwrap();
+    fs_err::write(folder.run_dir("1").join("record.json"), "{").unwrap();
+    assert!(folder.read_record("1").unwrap_err().to_string().contains("record.json"));
+    assert!(folder.newest_records(9).is_empty());
+    let events = folder.run_dir("1").join("events.jsonl");
+    fs_err::write(&events, "{\"at\": 1}\n").unwrap();
+    assert!(read_events(&events).unwrap_err().to_string().contains("events.jsonl:1:"));
+    assert!(RunRecord::from_events(&[], Machine::detect()).is_none());
+    assert!(RunRecord::from_events(&run("1", 1)[1..], Machine::detect()).is_none());
+}
+
+#[test]
+fn history_keeps_to_its_bound_and_lends_medians() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunStore::open(root.path()).unwrap();
+    for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
+        let path = folder.run_dir(&number.to_string());
+        fs_err::create_dir(&path).unwrap();
+        write_record(&path, &record(&run(&number.to_string(), wall))).unwrap();
+    }
+    let living = RunRecorder::create(folder.run_dir("0-living")).unwrap();
+    let usual = SessionHistory::from_records(&folder.newest_records(SessionHistory::MAX_RUNS))
+        .usual_stats(&SessionName::new("a"))
+        .unwrap();
+    assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (200, Some(100), Some(1 << 20)));
+    folder.prune_runs(2);
+    assert_eq!(folder.run_ids(), ["0-living", "2", "3"], "a living run stays");
+    drop(living);
+    assert_eq!(
+        SessionHistory::from_records(&folder.newest_records(1)).usual_stats(&SessionName::new("a")).unwrap().wall_ms,
+        200
+    );
+    assert_eq!(SessionHistory::from_records(&[]).usual_stats(&SessionName::new("a")), None);
+}
+
+#[test]
+fn only_passes_lend_their_time() {
+    let mut failed = run("1", 50);
+    failed[2] = finished("a", Outcome::Failed, vec![attempt(1, Outcome::Failed, 0, 50)]);
+    let flaky = vec![attempt(1, Outcome::Failed, 0, 500), attempt(2, Outcome::Passed, 500, 540)];
+    let mut retried = run("2", 50);
+    retried[2] = finished("a", Outcome::Passed, flaky);
+    let EventKind::SessionFinished(result) = &retried[2].kind else { unreachable!() };
+    assert_eq!((result.wall_time(), result.flaky), (540, true));
+    let history = SessionHistory::from_records(&[record(&failed), record(&retried)]);
+    assert_eq!(history.usual_stats(&SessionName::new("a")).unwrap().wall_ms, 40);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
+    let root = tempfile::tempdir().unwrap();
+    fs_err::write(root.path().join(".noxide"), "a file").unwrap();
+    assert!(RunStore::open(root.path()).is_err());
+    assert!(RunStore::open(&root.path().join("missing").join("\0")).is_err());
+}
+
+#[test]
+fn outcomes_have_words_and_meanings() {
+    let all = [
+        (Outcome::Passed, "passed", true, false),
+        (Outcome::Failed, "failed", false, true),
+        (Outcome::TimedOut, "timed-out", false, true),
+        (Outcome::Crashed, "crashed", false, true),
+        (Outcome::Cancelled, "cancelled", false, true),
+        (Outcome::Replayed, "replayed", true, false),
+        (Outcome::Skipped, "skipped", true, false),
+        (Outcome::Aborted, "aborted", false, true),
+    ];
+    for (outcome, word, satisfies, failure) in all {
+        assert_eq!((outcome.as_str(), outcome.allows_dependents(), outcome.is_failure()), (word, satisfies, failure));
+        assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{word}\""), "records use the same words");
+        assert_eq!(format!("{outcome:>10}").trim(), word);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_root_that_is_no_utf8_is_shown() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut event = started("1", &["a"]);
+    let EventKind::RunStarted(facts) = &mut event.kind else { unreachable!() };
+    facts.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
+    assert!(serde_json::to_string(&event).unwrap().contains("/caf\u{fffd}"));
+    assert!(serde_json::to_string(&record(&[event])).unwrap().contains("/caf\u{fffd}"));
+}
