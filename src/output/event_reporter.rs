@@ -22,7 +22,7 @@ pub trait EventReporter: Send {
         Ok(())
     }
 
-    /// Shows the running sessions, on request (a key press, SIGUSR1).
+    /// Shows the running sessions, on request (Enter, `t` or SIGUSR1).
     ///
     /// # Errors
     /// As for [`Self::on_event`].

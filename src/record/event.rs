@@ -313,6 +313,6 @@ pub trait EventSubscriber {
     /// Advances the clock; `now` is in milliseconds since the run started, without suspended time.
     fn on_tick(&mut self, now: u64);
 
-    /// Handles a request to show the running sessions (SIGUSR1, a key press).
+    /// Handles a request to show the running sessions (SIGUSR1, Enter or `t`).
     fn on_status_request(&mut self);
 }

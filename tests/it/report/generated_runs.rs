@@ -136,7 +136,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
     let failed = |session: &RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
     let (day, minute) = (number / 60, number % 60);
     RunRecord {
-        version: 1,
+        version: 2,
         run_id: format!("2026110{}-10{minute:02}00.000-{number:06x}", 1 + day),
         started_at: format!("2026-11-0{}T10:{minute:02}:00+00:00", 1 + day),
         wall_ms: ends.max().unwrap_or(0) + 30,

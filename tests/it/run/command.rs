@@ -253,7 +253,7 @@ fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
     good.write("noxide.toml", "[sessions.lnit]\nlocks = ['a']\n");
     let ran = good.noxide(&["list", "--format", "json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.exit, &document["version"]), (Some(2), &serde_json::json!(1)));
+    assert_eq!((ran.exit, &document["version"]), (Some(2), &serde_json::json!(2)));
     assert_eq!(document["errors"][0]["locations"][0]["line"], 1);
 }
 
