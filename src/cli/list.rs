@@ -99,7 +99,7 @@ pub(super) fn print_dry_run(opened: &LoadedProject, plan: &RunPlan, screen: &Out
     let planned: Vec<crate::output::SimulatedSession<'_>> = forecast
         .iter()
         .map(|entry| crate::output::SimulatedSession {
-            facts: &plan.sessions[entry.session].facts,
+            facts: &plan[entry.session].facts,
             start_ms: entry.start,
             end_ms: entry.end,
         })

@@ -61,7 +61,7 @@ pub(super) fn trace_sessions(args: &TraceArgs, screen: &OutputContext) -> Result
     let settled = KnownOrdering::from_plan(&plan);
     let order = plan.make_sequential();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let ids: Vec<SessionId> = order.iter().map(|&at| plan.sessions[at].id).collect();
+    let ids: Vec<SessionId> = order.iter().map(|&session| plan[session].id).collect();
     let tracing = RunTracing::new(sessions, trace_context(&opened.manifest), &folder.path().join("trace"));
     let chosen = PlannedRun { plan, history, inputs: RunInputs::default(), tracing };
     let done = execute_plan(&run, &aside, &mut opened, chosen, &folder)?;
@@ -73,6 +73,7 @@ pub(super) fn trace_sessions(args: &TraceArgs, screen: &OutputContext) -> Result
     }
     let posargs = args_to_text(&args.posargs);
     save_accesses(&manifest, &done, folder.path(), &posargs);
+    let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let races = TraceReport::new(session_accesses(&manifest, &done, &ids), &settled, &order, &manifest.root);
     races.update_trace_cache(&manifest, folder.path(), &posargs);
     print_stdout(&match args.format {

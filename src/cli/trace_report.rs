@@ -11,7 +11,7 @@ use super::output_context::print_stderr;
 use crate::config::{SettingsEdit, edit_settings};
 use crate::output::{OutputTheme, TextStyle, pluralize};
 use crate::project::{NoxfileManifest, Session, find_ignored_paths};
-use crate::run::RunPlan;
+use crate::run::{RunPlan, SessionIndex};
 use crate::trace::{
     AccessConflict, ConflictingPair, EffectKind, LearnedConflict, ProjectTree, SeparationAdvice, SessionAccesses,
     TraceCache, advise_separation, find_conflicts, session_fingerprint,
@@ -37,9 +37,9 @@ impl KnownOrdering {
                 settled.exclusive.insert(one);
             }
             for other in (0..plan.sessions.len()).filter(|other| *other != one) {
-                if plan.waits_for(one, other) {
+                if plan.waits_for(SessionIndex(one), SessionIndex(other)) {
                     settled.ordered.insert((one, other));
-                } else if let Some(apart) = plan.separation_reason(one, other) {
+                } else if let Some(apart) = plan.separation_reason(SessionIndex(one), SessionIndex(other)) {
                     settled.separated.insert((one, other), apart);
                 }
             }

@@ -13,6 +13,7 @@ mod recorder;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
 mod run_store;
+mod schedule_bounds;
 mod temp_dir;
 
 pub(crate) use artifacts::ARTIFACTS_VERSION;
@@ -32,4 +33,5 @@ pub use recorder::{RunRecorder, read_events, write_record};
 pub(crate) use run_record::RECORD_VERSION;
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub use run_store::{CrashedRun, RunStore};
+pub(crate) use schedule_bounds::{lock_totals, longest_chains, slot_work};
 pub(crate) use temp_dir::RunTempDir;

@@ -1,7 +1,7 @@
 //! What sessions install is had before they start and kept when they are over: the errands for that, as the event loop
 //! gives them and whoever does them takes them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,24 +140,6 @@ impl ProvisionQueue {
             }
             queue = woken;
         }
-    }
-}
-
-/// Who waits for what it installs, and who has it.
-#[derive(Debug, Default)]
-pub(super) struct PendingProvisions {
-    /// Slots of sessions that would run.
-    pub(super) waiting_slots: BTreeMap<usize, Vec<usize>>,
-    /// Variables of sessions that may.
-    pub(super) provisioned_env: BTreeMap<usize, Vec<(String, String)>>,
-    /// Nobody provides any more.
-    pub(super) worker_exited: bool,
-}
-
-impl PendingProvisions {
-    /// Variables that a session gets.
-    pub(super) fn session_env(&self, place: usize) -> Vec<(String, String)> {
-        self.provisioned_env.get(&place).cloned().unwrap_or_default()
     }
 }
 

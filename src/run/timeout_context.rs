@@ -1,20 +1,20 @@
-//! What an attempt was at when its time was over: the programs that ran, and the last line they printed.
+//! Timeout context: running commands and last output line of an attempt, for the error message.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::attempt::RunningAttempt;
+use super::process::ProcessTree;
 
-/// How many programs are named.
+/// How many commands are named.
 const MAX_COMMANDS: usize = 3;
-/// How long a program's words, or a line, may be in characters.
+/// Longest command or output line, in characters.
 const MAX_TEXT_CHARS: usize = 100;
-/// How far back the last line is looked for.
+/// How far back the last line is searched for.
 const LOG_TAIL_BYTES: u64 = 4096;
 
-/// What an attempt is at, as the end of a sentence; empty where nothing is known.
-pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String {
-    let commands = running.process_tree().map_or_else(Vec::new, |tree| tree.leaf_commands());
+/// Describes what an attempt is doing, as the end of a sentence; empty where nothing is known.
+pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path) -> String {
+    let commands = tree.map_or_else(Vec::new, ProcessTree::leaf_commands);
     let more = commands.len().saturating_sub(MAX_COMMANDS);
     let mut named: Vec<String> = commands.iter().take(MAX_COMMANDS).map(|command| shorten_text(command)).collect();
     if more > 0 {
@@ -22,22 +22,22 @@ pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String
     }
     let mut text = String::new();
     if !named.is_empty() {
-        text.push_str(&format!("; it ran {}", named.join(", ")));
+        text.push_str(&format!("; running: {}", named.join(", ")));
     }
-    if let Some(line) = last_log_line(&folder.join(&running.log_path)) {
-        text.push_str(&format!("; it said last: {}", shorten_text(&line)));
+    if let Some(line) = last_log_line(log) {
+        text.push_str(&format!("; last output: {}", shorten_text(&line)));
     }
     text
 }
 
 fn shorten_text(text: &str) -> String {
     match text.char_indices().nth(MAX_TEXT_CHARS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// The last line of a log with anything to read in it.
+/// The last line of a log that is not blank.
 fn last_log_line(log: &Path) -> Option<String> {
     let mut file = fs_err::File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
@@ -51,16 +51,16 @@ fn last_log_line(log: &Path) -> Option<String> {
         .find(|line| !line.is_empty())
 }
 
-/// A line without colours and control characters.
+/// A line without escape sequences and control characters.
 fn strip_control_sequences(line: &str) -> String {
     let mut plain = String::new();
     let mut rest = line.chars().peekable();
-    while let Some(sign) = rest.next() {
-        if sign == '\x1b' && rest.peek() == Some(&'[') {
+    while let Some(c) = rest.next() {
+        if c == '\x1b' && rest.peek() == Some(&'[') {
             // A control sequence ends with its first letter.
             rest.find(char::is_ascii_alphabetic);
-        } else if !sign.is_control() {
-            plain.push(sign);
+        } else if !c.is_control() {
+            plain.push(c);
         }
     }
     plain
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_the_last_with_something_in_it() {
+    fn the_last_line_is_the_last_that_is_not_blank() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("a.log");
         assert_eq!(last_log_line(&log), None);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_cut() {
+    fn long_text_is_shortened() {
         assert_eq!(shorten_text("short"), "short");
         assert_eq!(shorten_text(&"é".repeat(300)).chars().count(), MAX_TEXT_CHARS + 1);
     }

@@ -103,7 +103,7 @@ fn a_folder_for_copies_that_became_a_file_costs_no_session() {
     let ran = run(&project, SCRIPTS);
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert_eq!(project.read("build"), "mine");
-    assert!(ran.text.contains("a log of --logs is lost"), "{}", ran.text);
+    assert!(ran.text.contains("could not copy a log"), "{}", ran.text);
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_race_is_run_again_alone_and_named() {
     let record = ran.record.unwrap();
     let one = record.sessions[0].result.as_ref().unwrap();
     assert_eq!((one.outcome, one.attempts.len(), one.flaky), (Outcome::Passed, 2, true));
-    assert!(one.reason.contains("raced with two on ") && one.reason.contains("run alone"), "{}", one.reason);
+    assert!(one.reason.contains("raced with two on ") && one.reason.contains("ran alone"), "{}", one.reason);
     assert!(record.notices.iter().any(|notice| notice.contains("one failed and raced with two")), "{record:?}");
     let graph = noxide(&project, &["graph"]);
     assert!(graph.out.contains("lock trace "), "{}", graph.out);
