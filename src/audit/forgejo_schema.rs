@@ -3,6 +3,7 @@
 use super::source::Span;
 use super::workflow::{Workflow, WorkflowFileKind};
 use super::yaml::{YamlKind, YamlNode};
+use crate::text::did_you_mean;
 
 /// A breach of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,11 +231,7 @@ impl SchemaChecker {
 }
 
 fn unknown_key_message(name: &str, allowed: &[&str], what: &str) -> String {
-    let near = allowed
-        .iter()
-        .filter(|known| strsim::damerau_levenshtein(known, &name.replace('_', "-")) <= 2)
-        .min_by_key(|known| strsim::damerau_levenshtein(known, name));
-    let hint = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+    let hint = did_you_mean(name, allowed.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
     format!("`{name}` is not known in {what}, and Forgejo then runs nothing{hint}")
 }
 

@@ -1,6 +1,7 @@
 //! The inventory as people read it in a terminal: a table for each workflow, and below it what the cells stand for.
 
 use super::inventory::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
+use crate::text::{pluralize, shorten_text};
 
 /// The longest cell that does not wrap.
 const MAX_CELL_WIDTH: usize = 30;
@@ -140,7 +141,7 @@ fn cache_label(at: usize) -> String {
 }
 
 fn format_job_count(jobs: usize) -> String {
-    if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
+    pluralize(jobs, "job")
 }
 
 /// The first of several, and how many more there are.
@@ -156,8 +157,7 @@ fn truncate_cell(text: &str) -> String {
     if text.is_empty() {
         return "–".to_owned();
     }
-    let short: String = text.chars().take(MAX_CELL_WIDTH - 1).collect();
-    if text.chars().count() <= MAX_CELL_WIDTH { text.to_owned() } else { short + "…" }
+    shorten_text(text, MAX_CELL_WIDTH)
 }
 
 /// Columns as wide as their widest cell; the last one wraps.

@@ -9,6 +9,7 @@ use std::path::Path;
 use sha2::Digest;
 
 use super::stat::FileStat;
+use crate::text::encode_hex;
 
 /// How much of a file is read at once: large enough for few calls, small enough for the processor's cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -89,16 +90,6 @@ pub fn encode_base64_url(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
 }
 
 /// The BLAKE3 digest of bytes, as hexadecimal digits.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
 use super::table::{TextTable, escape_markdown_cell};
-use crate::record::{ImportedRun, Outcome, RunRecord, format_duration};
+use crate::record::{ImportedRun, Outcome, RunRecord};
+use crate::text::{format_duration, pluralize};
 
 /// The version of the document.
 pub(crate) const COMPARISON_VERSION: u32 = 1;
@@ -180,7 +181,7 @@ impl RunComparison {
 
     fn header_lines(&self) -> [String; 3] {
         let side = |side: &ComparisonSide| {
-            let runs = if side.runs == 1 { "1 run".to_owned() } else { format!("{} runs", side.runs) };
+            let runs = pluralize(side.runs, "run");
             format!("{}: {runs} ({})", side.name, side.means)
         };
         [

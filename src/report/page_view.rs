@@ -7,7 +7,8 @@ use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::summary_cards::{HeaderItem, SummaryCard, header_items, summary_cards};
 use super::text::{FailedLogTail, describe_flakiness, format_lower_bound, format_usual_delta, outcome_mark};
 use super::time_axis::{AxisTick, TimeAxis};
-use crate::record::{Outcome, format_duration};
+use crate::record::Outcome;
+use crate::text::{format_duration, pluralize};
 
 /// More slots than that are drawn as thin lines.
 const MAX_THICK_LANES: usize = 12;
@@ -146,8 +147,8 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         lanes: slot_lanes(report, &axis),
         lanes_class: if run.slots > MAX_THICK_LANES { "lanes many" } else { "lanes" },
         lanes_label: format!(
-            "{} slots over {}; the table below has the same figures",
-            run.slots,
+            "{} over {}; the table below has the same figures",
+            pluralize(run.slots, "slot"),
             format_duration(axis.end_ms)
         ),
         slots_lead: slots_summary(report),
@@ -241,7 +242,7 @@ fn slots_summary(report: &RunReport) -> String {
         .sum();
     let room = report.run.wall.max(1) * report.run.slots.max(1) as u64;
     let slots =
-        if report.run.slots == 1 { "one slot was".to_owned() } else { format!("{} slots were", report.run.slots) };
+        format!("{} {}", pluralize(report.run.slots, "slot"), if report.run.slots == 1 { "was" } else { "were" });
     format!("The {slots} taken {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
 }
 

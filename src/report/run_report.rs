@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::critical_path::{CriticalPathEntry, LowerBounds, critical_path, lower_bounds};
 use super::run_history::{FlakySession, PastRun, PastSession, find_flaky_sessions, usual_wall};
 use crate::record::{CacheStats, Machine, Outcome, RecordedSession, RunRecord, SessionNeed};
+use crate::text::pluralize;
 
 /// The version of the document.
 pub(crate) const REPORT_VERSION: u32 = 1;
@@ -183,10 +184,7 @@ impl RunReport {
         if count(None) > 0 {
             parts.push(format!("{} unfinished", count(None)));
         }
-        let sessions = match self.sessions.len() {
-            1 => "1 session".to_owned(),
-            number => format!("{number} sessions"),
-        };
+        let sessions = pluralize(self.sessions.len(), "session");
         if parts.is_empty() { sessions } else { format!("{sessions}: {}", parts.join(", ")) }
     }
 

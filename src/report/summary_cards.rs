@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::run_report::RunReport;
-use crate::record::format_duration;
+use crate::text::{format_duration, pluralize};
 
 /// A fact of the run.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     });
     if let Some(busy) = report.busy_cpus() {
         let part = busy * 100.0 / run.slots.max(1) as f64;
-        let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
+        let slots = pluralize(run.slots, "slot");
         tiles.push(SummaryCard {
             name: "CPUs busy",
             value: format!("{busy:.1}"),

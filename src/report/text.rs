@@ -2,7 +2,8 @@
 
 use super::run_report::{RunReport, SessionReport};
 use super::table::{TextTable, escape_markdown_cell, fenced_block, to_one_line};
-use crate::record::{Outcome, format_delta, format_duration};
+use crate::record::Outcome;
+use crate::text::{format_delta, format_duration, pluralize};
 
 /// The end of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
 /// Figures of the run in one line.
 fn format_totals(report: &RunReport) -> String {
     let run = &report.run;
-    let slots = if run.slots == 1 { "1 slot".to_owned() } else { format!("{} slots", run.slots) };
+    let slots = pluralize(run.slots, "slot");
     let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
     if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
         parts.push(format!("one by one {} ({gain:.1}×)", format_duration(run.sequential)));
@@ -116,7 +117,7 @@ pub(super) fn format_lower_bound(report: &RunReport) -> String {
 pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
     let mut parts = Vec::new();
     if flaky.retried > 0 {
-        parts.push(format!("passed after a failed attempt in {} of {} runs", flaky.retried, flaky.runs));
+        parts.push(format!("passed after a failed attempt in {} of {}", flaky.retried, pluralize(flaky.runs, "run")));
     }
     if !flaky.both.is_empty() {
         let commits: Vec<&str> = flaky.both.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::run_report::RunReport;
-use crate::record::format_duration;
+use crate::text::format_duration;
 
 /// Marks on the time axis, at most.
 const MAX_TICKS: u64 = 8;

@@ -200,7 +200,7 @@ impl SessionGraph {
             if separate || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
                 continue;
             }
-            match conflict.apart {
+            match conflict.separation {
                 SeparationKind::Order => {
                     self.add_need(second, first, NeedOrigin::Trace { path: conflict.path.clone() });
                 }

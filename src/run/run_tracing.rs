@@ -67,7 +67,7 @@ impl RunTracing {
             // Without this, programs built with AddressSanitizer refuse to run after another preloaded library.
             let asan = [Some("verify_asan_link_order=0".to_owned()), variable(ASAN_VARIABLE)].into_iter().flatten();
             env.push((PRELOAD_VARIABLE.to_owned(), preload.to_owned()));
-            env.push(("NOXIDE_NOTES".to_owned(), ring.to_owned()));
+            env.push(("NOXIDE_TRACE_RING".to_owned(), ring.to_owned()));
             env.push((ASAN_VARIABLE.to_owned(), asan.collect::<Vec<_>>().join(":")));
         }
         let setup = tracer.seccomp_setup();

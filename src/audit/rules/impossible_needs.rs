@@ -1,6 +1,7 @@
 //! NX414: A job waits for one that does not exist, or for itself.
 
 use super::prelude::*;
+use crate::text::did_you_mean;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
@@ -50,8 +51,7 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
         for need in &view.job.needs {
             if view.workflow.find_job(&need.value).is_none() {
                 let known = view.workflow.jobs.iter().map(|job| job.id.value.as_str());
-                let near = known.filter(|id| strsim::damerau_levenshtein(id, &need.value) <= 2).min();
-                let hint = near.map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
+                let hint = did_you_mean(&need.value, known).map(|hint| format!("; {hint}")).unwrap_or_default();
                 found.report(view.source(), need.span, format!("there is no job `{}`{hint}", need.value));
             } else if has_needs_cycle(&view, &need.value, &mut Vec::new()) {
                 found.report(

@@ -13,9 +13,9 @@ use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_duration, format_size, pluralize};
 use crate::project::Interpreter;
 use crate::project::lock::{ClosureRoot, UvLock, normalize_name};
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Restores, says what was had and what not, and gives the exit code.
 ///
@@ -64,7 +64,7 @@ pub(super) fn print_restore_plan(plan: &RestorePlan, format: OutputFormat) {
     let amount = plan.total_amount();
     let mut text = format!(
         "would restore {}: {} files, {}; {} here\n",
-        pluralize(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
+        pluralize(amount.entries, "wheel"),
         amount.files,
         format_size(amount.bytes),
         plan.present.len(),
@@ -113,18 +113,18 @@ fn find_interpreter(args: &CacheRestoreArgs) -> PathBuf {
 
 pub(super) fn format_restore_report(report: &RestoreReport) -> String {
     let time = format_duration((report.seconds * 1_000.0) as u64);
-    let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
+    let link = report.link_mode.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.restored.len() {
         0 => format!("nothing to restore ({time})\n"),
         count => format!(
             "restored {}: {} files, {} in {time}{link}\n",
-            pluralize(count, if report.link.is_some() { "wheel" } else { "folder" }),
+            pluralize(count, if report.link_mode.is_some() { "wheel" } else { "folder" }),
             report.files,
             format_size(report.bytes),
         ),
     };
-    if !report.here.is_empty() {
-        let _ = writeln!(text, "{} here already", pluralize(report.here.len(), "package"));
+    if !report.already_present.is_empty() {
+        let _ = writeln!(text, "{} here already", pluralize(report.already_present.len(), "package"));
     }
     write_misses(&report.misses, &mut text);
     text

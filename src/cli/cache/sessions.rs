@@ -13,10 +13,10 @@ use crate::cli::loaded_project::{LoadOptions, LoadedProject};
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
 use crate::cli::provision::CacheProvisioner;
-use crate::output::{format_duration, format_size, pluralize};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::record::CacheStats;
 use crate::run::Provisioner as _;
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Restores what the chosen sessions need, one after the other, and gives the exit code.
 ///
@@ -47,8 +47,8 @@ pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) 
         }
         OutputFormat::Json => print_json(&json!({
             "sessions": told.iter().map(session_json).collect::<Vec<_>>(),
-            "restored": report.restored, "here": report.here, "misses": report.misses, "damaged": report.damaged,
-            "files": report.files, "bytes": report.bytes, "link": report.link,
+            "restored": report.restored, "here": report.already_present, "misses": report.misses, "damaged": report.damaged,
+            "files": report.files, "bytes": report.bytes, "link": report.link_mode,
             "check_seconds": report.check_seconds, "seconds": report.seconds,
         })),
     }

@@ -20,9 +20,9 @@ use crate::cli::error::CliError;
 use crate::cli::loaded_project::LoadedProject;
 use crate::cli::lock_constraints::find_uv;
 use crate::cli::session_keys::SessionKeys;
-use crate::output::{format_size, pluralize};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::run::{CacheMode, FinishedSession, ProvisionResult, Provisioner};
+use crate::text::{format_size, pluralize};
 
 /// What a run's dependencies come from and go to.
 pub(in crate::cli) struct CacheProvisioner {
@@ -356,7 +356,7 @@ fn open_uv_cache(manifest: &NoxfileManifest, store: &Store, uv_cache: Option<&Pa
     let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
     match uv.detect_layout(store) {
         UvLayoutSupport::Known(layout) => Ok(UvCache::new(dir, layout)),
-        UvLayoutSupport::Unknown { why } => {
+        UvLayoutSupport::Unknown { reason: why } => {
             Err(format!("{} keeps its cache in a way not known here: {why}", uv.path().display()))
         }
     }

@@ -135,10 +135,10 @@ impl RemoteCache {
         }
         let brought = self.remote.download(&plan, store, progress);
         let mut told: BTreeSet<&str> = BTreeSet::new();
-        let first = brought.failed.iter().filter(|failed| told.insert(&failed.reason));
+        let first = brought.failures.iter().filter(|failed| told.insert(&failed.reason));
         let mut troubles: Vec<String> =
             first.map(|failed| format!("{} was not brought: {}", failed.name, failed.reason)).collect();
-        if let Some(more) = brought.failed.len().checked_sub(told.len()).filter(|more| *more > 0) {
+        if let Some(more) = brought.failures.len().checked_sub(told.len()).filter(|more| *more > 0) {
             troubles.push(format!("{more} more were not brought"));
         }
         troubles.into_iter().for_each(|trouble| self.add_warning(trouble));
@@ -184,7 +184,7 @@ impl RemoteCache {
 
     /// The states that may serve another run.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
-        let stays = self.snapshot.as_ref().is_none_or(|view| view.checkout_location(&self.remote.scope).stays);
+        let stays = self.snapshot.as_ref().is_none_or(|view| view.checkout_location(&self.remote.scope).is_stable);
         self.used_entries.iter().filter(move |id| stays || id.kind != EntryKind::Venv)
     }
 
@@ -195,7 +195,7 @@ impl RemoteCache {
             self.environments.all_entries().into_iter().chain(self.shareable_entries().cloned()).collect();
         let report =
             std::mem::take(&mut self.upload).finish(&self.remote, view, store, &wanted, &self.environments, unix_now());
-        self.warnings.extend(report.troubles.iter().map(|trouble| format!("not sent: {trouble}")));
+        self.warnings.extend(report.warnings.iter().map(|trouble| format!("not sent: {trouble}")));
         self.upload_report = Some(report);
     }
 }

@@ -34,7 +34,7 @@ impl RequiredPackages {
         let installs = !session.installs.is_empty();
         let (counted, guessed) = known_packages(keyed, keyed_session, session, manifest);
         let mut wants = Self { required: counted, optional: Vec::new(), has_installs: installs, is_guess: guessed };
-        let nearest = || Some(keyed.key_index.as_ref()?.find_nearest(&keyed_session.fingerprint)?.0.held);
+        let nearest = || Some(keyed.key_index.as_ref()?.find_nearest(&keyed_session.fingerprint)?.0.installed_packages);
         if let Some(held) = Some(()).filter(|()| guessed).and_then(|()| nearest()) {
             wants.narrow_to(&held.iter().filter_map(wanted_package).collect::<Vec<_>>());
         }
@@ -99,7 +99,7 @@ fn known_packages(
     let recipe = &keyed_session.fingerprint;
     let keys = keyed.key_index.as_ref();
     let exact = keys.and_then(|keys| keys.find_exact(recipe));
-    let held = |last: StoredKey| (last.held.iter().filter_map(wanted_package).collect(), false);
+    let held = |last: StoredKey| (last.installed_packages.iter().filter_map(wanted_package).collect(), false);
     let asked = keyed.key_context.requested_installs(session, &manifest.root);
     if is_locked(keyed, session) {
         // What the words do not tell, the last install by the same facts does: not all of the lock is meant.

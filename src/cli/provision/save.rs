@@ -65,7 +65,7 @@ impl CacheProvisioner {
         let troubles = match done {
             Ok(report) => {
                 self.unassigned_entries.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
-                let not = report.not_saved.iter();
+                let not = report.failures.iter();
                 let troubles =
                     not.map(|not| format!("the cache did not take {} in: {}", not.name, not.reason)).collect();
                 self.save_report.merge(report);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cache_provisioner::CacheProvisioner;
 use super::remote_cache::RemoteCache;
-use crate::output::format_size;
+use crate::text::format_size;
 
 /// How many entries that are no packages; nothing where there are none.
 fn format_other_entries(count: usize) -> String {
@@ -19,23 +19,26 @@ impl CacheProvisioner {
             let brought = &elsewhere.download_report;
             lines.push(format!(
                 "brought {} of {} packages{}, {} in {:.1} s, from {}",
-                brought.entries.len(),
+                brought.packages.len(),
                 elsewhere.len(),
-                format_other_entries(brought.others),
+                format_other_entries(brought.other_entries),
                 format_size(brought.bytes),
                 brought.seconds,
                 elsewhere.title(),
             ));
         }
-        let (new, here) = (self.restore_report.restored.len(), self.restore_report.here.len());
+        let (new, here) = (self.restore_report.restored.len(), self.restore_report.already_present.len());
         lines.push(format!("put {new} packages into uv's cache, {here} were there"));
         let pushed = self.remote.as_ref().and_then(|elsewhere| elsewhere.upload_report.as_ref());
         match pushed {
             Some(report) if report.bytes > 0 => {
-                let why =
-                    report.rewrite.as_ref().map(|why| format!(" (packs written anew: {why})")).unwrap_or_default();
-                let (count, bytes) = (report.entries.len(), format_size(report.bytes));
-                let others = format_other_entries(report.others);
+                let why = report
+                    .repack_reason
+                    .as_ref()
+                    .map(|why| format!(" (packs written anew: {why})"))
+                    .unwrap_or_default();
+                let (count, bytes) = (report.packages.len(), format_size(report.bytes));
+                let others = format_other_entries(report.other_entries);
                 lines.push(format!("sent {count} packages{others}, {bytes} in {:.1} s{why}", report.seconds));
             }
             Some(_) => lines.push("sent nothing: nothing is new".to_owned()),

@@ -154,7 +154,7 @@ fn reusable_venv(session: &Session, keyed: &SessionKey, facts: &str) -> Option<V
 fn venv_fingerprint(session: &Session, keyed: &SessionKey, posargs: &[OsString]) -> String {
     let mut facts = vec![keyed.fingerprint.digest(), session.venv_params.join("\0"), installer_variables()];
     // Where the noxfile does not say what is installed, what follows `--` may.
-    if keyed.fingerprint.facts.iter().any(|fact| fact.kind == KeyInputKind::Install && fact.name == "noxfile") {
+    if keyed.fingerprint.inputs.iter().any(|fact| fact.kind == KeyInputKind::InstallCommand && fact.name == "noxfile") {
         facts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
     }
     facts.join("\n")

@@ -1,7 +1,7 @@
 //! What an audit counted beside its findings, and findings that say the same put together.
 
 use crate::audit::finding::{Finding, Severity};
-use crate::output::pluralize;
+use crate::text::pluralize;
 
 /// What was looked at and passed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::rounds::BenchSample;
 use crate::report::comparison::{format_median, format_seconds};
 use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
 use crate::report::table::{TextTable, escape_markdown_cell};
+use crate::text::pluralize;
 
 /// The version of the document.
 pub(crate) const BENCH_VERSION: u32 = 1;
@@ -154,7 +155,7 @@ impl BenchReport {
     /// Where and how, in a sentence.
     fn environment_sentence(&self) -> String {
         let facts = &self.facts;
-        let rounds = if self.plan.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", self.plan.rounds) };
+        let rounds = pluralize(self.plan.rounds, "round");
         let mut parts = vec![format!("{rounds}, interleaved"), format!("{} CPUs, {}", facts.cpus, facts.machine)];
         parts.extend(facts.versions.iter().map(|(tool, version)| format!("{tool} {version}")));
         parts.extend(facts.commit.as_ref().map(|commit| format!("commit {commit}")));

@@ -4,6 +4,7 @@ use super::duration::{millis_between, parse_humanized_duration};
 use super::json_fields::sanitize_name;
 use super::statuses::{job_name, parse_status_description};
 use crate::record::ImportedJob;
+use crate::text::strip_control_sequences;
 
 /// What a text tells: jobs in the order they ended, the first time in it, and nox's own total in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) fn parse_log(text: &str) -> ParsedLog {
     let mut log = ParsedLog::default();
     let mut started: Vec<(String, Option<String>)> = Vec::new();
     for line in text.lines() {
-        let line = strip_ansi(line);
+        let line = strip_control_sequences(line);
         let (time, said) = split_timestamp(&line);
         if log.first_timestamp.is_none() {
             log.first_timestamp = time.map(str::to_owned);
@@ -33,21 +34,6 @@ pub(super) fn parse_log(text: &str) -> ParsedLog {
         }
     }
     log
-}
-
-/// A line without colours.
-fn strip_ansi(line: &str) -> String {
-    let mut kept = String::with_capacity(line.len());
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        if c == '\u{1b}' {
-            // A control sequence ends with a letter.
-            chars.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            kept.push(c);
-        }
-    }
-    kept
 }
 
 /// The time before a line, as forges put it there, and the rest.

@@ -1,21 +1,28 @@
-//! Session output made safe for a screen: control sequences out, progress bars reduced to what they last said.
+//! Terminal output as plain text: control sequences stripped, overwritten progress bars reduced to their last state.
 
-/// A line of output as text: invalid UTF-8 replaced, of a line overwritten by `\r` only what was written last,
-/// control sequences taken out; colours stay where asked.
+/// Converts a line of output to text that is safe to print.
+///
+/// Invalid UTF-8 is replaced, control sequences are stripped (except colors with `keep_colors`), and of a line
+/// overwritten by `\r` only the last segment is returned.
 pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
     let segment = last_written_segment(bytes);
-    strip_control_sequences(&String::from_utf8_lossy(segment), keep_colors)
+    strip_sequences(&String::from_utf8_lossy(segment), keep_colors)
 }
 
-/// The last line among these bytes that says something, as plain text for a row of the board.
+/// Returns the last line that is not blank, as plain text without tabs.
 pub(crate) fn last_visible_line(bytes: &[u8]) -> Option<String> {
     bytes
         .rsplit(|byte| matches!(byte, b'\n' | b'\r'))
-        .map(|line| strip_control_sequences(&String::from_utf8_lossy(line), false).replace('\t', " ").trim().to_owned())
+        .map(|line| strip_control_sequences(&String::from_utf8_lossy(line)).replace('\t', " ").trim().to_owned())
         .find(|line| !line.is_empty())
 }
 
-/// What a terminal would show of a line that goes back to its start: about what was written last.
+/// Strips colors and all other control sequences except tabs.
+pub(crate) fn strip_control_sequences(text: &str) -> String {
+    strip_sequences(text, false)
+}
+
+/// The last segment between carriage returns: about what a terminal would show of the line.
 fn last_written_segment(bytes: &[u8]) -> &[u8] {
     let mut end = bytes;
     while let [rest @ .., b'\n' | b'\r'] = end {
@@ -24,7 +31,7 @@ fn last_written_segment(bytes: &[u8]) -> &[u8] {
     end.rsplit(|byte| *byte == b'\r').find(|segment| !segment.is_empty()).unwrap_or_default()
 }
 
-fn strip_control_sequences(text: &str, keep_colors: bool) -> String {
+fn strip_sequences(text: &str, keep_colors: bool) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut colored = false;
     let mut rest = text;
@@ -46,7 +53,7 @@ fn strip_control_sequences(text: &str, keep_colors: bool) -> String {
     clean
 }
 
-/// C0 and C1 controls, DEL, and the marks that turn the direction of text around.
+/// C0 and C1 controls, DEL, and the marks that change the direction of text.
 fn is_control_char(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
@@ -58,7 +65,7 @@ fn is_color_sequence(sequence: &str) -> bool {
         .is_some_and(|middle| middle.chars().all(|c| c.is_ascii_digit() || matches!(c, ';' | ':')))
 }
 
-/// Splits a control character, with the sequence it opens, from the text behind it.
+/// Splits a control character, with the sequence it opens, from the text after it.
 fn split_control_sequence(text: &str) -> (&str, &str) {
     let mut chars = text.char_indices();
     let opener = chars.next().map(|(_, c)| c);
@@ -81,7 +88,7 @@ fn split_control_sequence(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// The end of a control sequence (`ESC [ 31 m`): behind its final byte, or before what cannot belong to it.
+/// The end of a control sequence (`ESC [ 31 m`): after its final byte, or before a character that is not part of one.
 fn control_sequence_end(text: &str, from: usize) -> usize {
     for (gap, c) in text[from..].char_indices() {
         match c {
@@ -93,7 +100,7 @@ fn control_sequence_end(text: &str, from: usize) -> usize {
     text.len()
 }
 
-/// The end of a control string (a title, a link): behind its terminator; a string that never ends takes the line.
+/// The end of a control string (a title, a link): after its terminator, or the end of the line.
 fn control_string_end(text: &str, from: usize) -> usize {
     for (gap, c) in text[from..].char_indices() {
         let at = from + gap;
@@ -115,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn control_sequences_of_all_kinds_go() {
+    fn control_sequences_of_all_kinds_are_stripped() {
         assert_eq!(plain("\x1b[31mred\x1b[0m text"), "red text");
         assert_eq!(plain("\x1b[2J\x1b[1;1Hhome"), "home");
         assert_eq!(plain("\x1b[?25lhidden\x1b[?25h"), "hidden");
@@ -135,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_stay_where_asked_and_are_closed() {
+    fn colors_are_kept_on_request_and_reset() {
         let colored = |text: &str| sanitize_line(text.as_bytes(), true);
         assert_eq!(colored("\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
         assert_eq!(colored("\x1b[31mopen"), "\x1b[31mopen\x1b[0m");
@@ -144,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_progress_bar_is_what_it_last_said() {
+    fn a_progress_bar_is_reduced_to_its_last_state() {
         assert_eq!(plain("10%\r20%\r100%\r\n"), "100%");
         assert_eq!(plain("\r\n"), "");
         assert_eq!(sanitize_line(b"caf\xe9 \xff", false), "caf\u{fffd} \u{fffd}");
     }
 
     #[test]
-    fn the_last_line_that_says_something() {
+    fn the_last_line_that_is_not_blank() {
         assert_eq!(last_visible_line(b"one\ntwo\n\n   \n").as_deref(), Some("two"));
         assert_eq!(last_visible_line(b"10%\r20%").as_deref(), Some("20%"));
         assert_eq!(last_visible_line(b"a\tb").as_deref(), Some("a b"));
@@ -162,13 +169,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_that_moves_a_cursor_survives(bytes: Vec<u8>) {
+        fn no_control_character_remains(bytes: Vec<u8>) {
             let line = sanitize_line(&bytes, false);
             proptest::prop_assert!(!line.chars().any(|c| is_control_char(c) && c != '\t'));
         }
 
         #[test]
-        fn with_colours_only_colours_survive(text in "[\x1b\\[\\]0-9;mAHPé\r\x07\\\\ ]{0,40}") {
+        fn with_colors_only_color_sequences_remain(text in "[\x1b\\[\\]0-9;mAHPé\r\x07\\\\ ]{0,40}") {
             let line = sanitize_line(text.as_bytes(), true);
             for part in line.split('\x1b').skip(1) {
                 let end = part.find('m').unwrap();
