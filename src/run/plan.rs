@@ -279,8 +279,8 @@ fn install_variables(session: &Session, cache: &CacheSettings) -> Vec<(String, S
     }
     let mut variables = Vec::new();
     if cache.mode != CacheMode::Off {
-        variables.push(("NOXIDE_INSTALLS".to_owned(), "skip".to_owned()));
-        let max_age = cache.index_max_age.map(|age| ("NOXIDE_INSTALLS_MAX_AGE".to_owned(), age.as_secs().to_string()));
+        variables.push(("NOXIDE_INSTALL_MODE".to_owned(), "skip".to_owned()));
+        let max_age = cache.index_max_age.map(|age| ("NOXIDE_INDEX_MAX_AGE".to_owned(), age.as_secs().to_string()));
         variables.extend(max_age);
     }
     if let Some(constraints) = &cache.constraints {

@@ -36,7 +36,7 @@ fn a_missing_one_is_named() {
 fn an_unparsable_one_shows_the_line() {
     let (project, failure) = refused("import nox\n\ndef lint(session:\n    pass\n", &[]);
     assert_eq!((failure.stage, failure.code), (LoadStage::Noxfile, Some(2)));
-    assert_eq!(failure.message, "the noxfile is no valid Python");
+    assert_eq!(failure.message, "the noxfile is not valid Python");
     let exception = failure.exception.unwrap();
     assert!(exception.contains("def lint(session:") && exception.contains('^'), "{exception}");
     assert!(exception.contains("SyntaxError"), "{exception}");
@@ -50,7 +50,7 @@ fn one_that_raises_shows_the_users_frames() {
     let project = Project::new(noxfile);
     project.write("mine.py", "def check(json):\n    return json.loads('{')\n");
     let Err(HostError::Load(failure)) = Ask::args(&[]).start(&project) else { panic!() };
-    assert_eq!((failure.stage, failure.message.as_str()), (LoadStage::Noxfile, "the noxfile raised"));
+    assert_eq!((failure.stage, failure.message.as_str()), (LoadStage::Noxfile, "the noxfile raised an exception"));
     let frames: Vec<_> =
         failure.frames.iter().map(|f| (f.file.file_name().unwrap().to_str().unwrap(), f.line)).collect();
     assert_eq!(frames, [("noxfile.py", 5), ("mine.py", 2)]);
@@ -85,7 +85,7 @@ fn one_that_hangs_is_ended_and_shows_where() {
     let Err(error @ HostError::LoadTimeout { .. }) = ask.start(&project) else { panic!() };
     assert!(since.elapsed() < Duration::from_secs(20));
     let noxfile = project.root().join("other.py");
-    assert!(error.to_string().starts_with("other.py has not loaded after 1.5 s"), "{error}");
+    assert!(error.to_string().starts_with("other.py did not load within 1.5 s"), "{error}");
     assert!(error.to_string().ends_with(&format!("it hangs at {}, line 5", noxfile.display())), "{error}");
     assert_eq!(error.frames().iter().map(|frame| frame.line).collect::<Vec<_>>(), [6, 5]);
     assert_eq!(error.frames()[1].text, "time.sleep(1000)");
@@ -123,7 +123,7 @@ fn two_sessions_of_one_name_are_noticed() {
     let ran = run(&project, &Ask::args(&["-s", "tests"]));
     assert!(ran.log("tests").contains("again"));
     let notices: Vec<_> = ran.manifest.notices.iter().filter(|text| text.contains("lines 5 and 8")).collect();
-    assert_eq!(notices, ["two sessions are called tests (lines 5 and 8 of noxfile.py): nox keeps the last"]);
+    assert_eq!(notices, ["two sessions are called tests (lines 5 and 8 of noxfile.py): nox uses the last"]);
     let quiet = run(&Project::new(TWO), &Ask::args(&[]));
     assert!(quiet.manifest.notices.is_empty());
 }
@@ -237,5 +237,5 @@ fn what_is_no_python_is_told_from_one() {
 fn errors_lend_their_frames_and_output() {
     let project = Project::new("print('said')\n1 / 0\n");
     let Err(error) = Ask::args(&[]).start(&project) else { panic!() };
-    assert_eq!((error.output(), error.frames().len(), error.to_string().as_str()), ("said\n", 1, "the noxfile raised"));
+    assert_eq!((error.output(), error.frames().len(), error.to_string().as_str()), ("said\n", 1, "the noxfile raised an exception"));
 }
