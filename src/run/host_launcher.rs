@@ -48,7 +48,8 @@ fn forward_messages(messages: HostMessages, sender: &Sender<RunMessage>) {
 
 impl SessionLauncher for HostLauncher<'_> {
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
-        let results = request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+        let required_outcomes =
+            request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
         let traced = self.tracing.begin_session(request)?;
         let (env, trace, socket) = match traced {
             Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
@@ -56,13 +57,13 @@ impl SessionLauncher for HostLauncher<'_> {
         };
         let host_request = HostRunRequest {
             id: request.id,
-            results,
+            required_outcomes,
             posargs: request.posargs.clone(),
             env: request.env.iter().cloned().chain(env).collect(),
             nice: request.nice,
             tty: request.terminal,
-            leak_ms: request.leak_timeout_ms,
-            more: request.remaining_sessions,
+            leak_timeout_ms: request.leak_timeout_ms,
+            remaining_sessions: request.remaining_sessions,
             trace,
         };
         match socket {
@@ -105,13 +106,13 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         id: finished.id,
         outcome,
         reason: finished.reason,
-        exit: finished.exit,
+        exit: finished.exit_code,
         signal: finished.signal,
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
-        install: finished.install.map(|totals| InstallStats {
-            ms: totals.ms,
+        install: finished.installs.map(|totals| InstallStats {
+            ms: totals.duration_ms,
             commands: totals.commands,
             skipped: totals.skipped,
         }),

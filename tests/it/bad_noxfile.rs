@@ -237,5 +237,8 @@ fn what_is_no_python_is_told_from_one() {
 fn errors_lend_their_frames_and_output() {
     let project = Project::new("print('said')\n1 / 0\n");
     let Err(error) = Ask::args(&[]).start(&project) else { panic!() };
-    assert_eq!((error.output(), error.frames().len(), error.to_string().as_str()), ("said\n", 1, "the noxfile raised an exception"));
+    assert_eq!(
+        (error.output(), error.frames().len(), error.to_string().as_str()),
+        ("said\n", 1, "the noxfile raised an exception")
+    );
 }

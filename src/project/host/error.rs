@@ -78,12 +78,12 @@ pub struct LoadFailure {
     /// The stage that failed.
     pub stage: LoadStage,
     /// The exit code that nox would have returned.
-    pub code: Option<i32>,
+    pub exit_code: Option<i32>,
     /// nox's message, if it had one.
     pub message: String,
     /// All session names, where they are known, for nearest-name hints.
     #[serde(default)]
-    pub names: Vec<String>,
+    pub session_names: Vec<String>,
     /// The user's own frames, outermost first.
     #[serde(default, rename = "traceback")]
     pub frames: Vec<TracebackFrame>,
@@ -106,7 +106,7 @@ pub enum LoadStage {
     /// The noxfile.
     Noxfile,
     /// The selection of sessions.
-    Select,
+    Selection,
 }
 
 /// One frame of a Python traceback.

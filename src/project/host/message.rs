@@ -31,7 +31,7 @@ pub struct HostRunRequest {
     pub id: SessionId,
     /// Statuses of the sessions it requires.
     #[serde(serialize_with = "serialize_as_map")]
-    pub results: Vec<(SessionId, NoxStatus)>,
+    pub required_outcomes: Vec<(SessionId, NoxStatus)>,
     /// Positional arguments from `session.notify`; none for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
@@ -42,9 +42,9 @@ pub struct HostRunRequest {
     /// Whether its output is a terminal, to become its controlling terminal.
     pub tty: bool,
     /// How long processes that a command left running may hold output that nox reads, in milliseconds.
-    pub leak_ms: u64,
+    pub leak_timeout_ms: u64,
     /// How many sessions are still to come: the host prepares processes for them.
-    pub more: usize,
+    pub remaining_sessions: usize,
     /// The seccomp filter to install; a third descriptor comes with the request then. None runs it untraced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<SeccompSetup>,
@@ -56,7 +56,7 @@ pub struct SeccompSetup {
     /// The filter program in hexadecimal digits.
     pub(crate) filter: String,
     /// The number of the system call `seccomp` on this machine.
-    pub(crate) call: i64,
+    pub(crate) syscall: i64,
     /// Flags to try in order; the first that the kernel supports are used.
     pub(crate) flags: Vec<u64>,
 }
@@ -66,13 +66,13 @@ impl HostRunRequest {
     pub fn new(id: SessionId) -> Self {
         Self {
             id,
-            results: Vec::new(),
+            required_outcomes: Vec::new(),
             posargs: None,
             env: Vec::new(),
             nice: 0,
             tty: false,
-            leak_ms: 200,
-            more: 0,
+            leak_timeout_ms: 200,
+            remaining_sessions: 0,
             trace: None,
         }
     }
@@ -91,10 +91,10 @@ fn serialize_as_map<K: Serialize, V: Serialize, S: Serializer>(
 
 /// A command to the host.
 #[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum HostCommand<'a> {
     /// Prepare to fork: sessions will follow.
-    Warm,
+    WarmUp,
     /// Run a session; the descriptors of its stdout and stderr come with the message.
     Run(&'a HostRunRequest),
     /// Stop all sessions and exit.
@@ -153,7 +153,7 @@ pub struct FinishedMessage {
     /// nox's reason, or the host's; may be empty.
     pub reason: String,
     /// The exit status of its process.
-    pub exit: Option<i32>,
+    pub exit_code: Option<i32>,
     /// The signal that killed its process.
     pub signal: Option<i32>,
     /// CPU time of its process and all its reaped descendants, in milliseconds.
@@ -167,14 +167,14 @@ pub struct FinishedMessage {
     pub leaked: bool,
     /// Totals of its installs; none where it made none, or they were not counted.
     #[serde(default)]
-    pub install: Option<InstallTotals>,
+    pub installs: Option<InstallTotals>,
 }
 
 /// Totals of a session's installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct InstallTotals {
     /// Milliseconds spent in them.
-    pub(crate) ms: u64,
+    pub(crate) duration_ms: u64,
     /// How many were run.
     pub(crate) commands: u32,
     /// How many were skipped, because the environment was built by them already.
@@ -188,12 +188,12 @@ mod tests {
     #[test]
     fn requests_and_messages_have_their_format() {
         let mut request = HostRunRequest::new(SessionId(3));
-        request.results = vec![(SessionId(1), NoxStatus::Success)];
+        request.required_outcomes = vec![(SessionId(1), NoxStatus::Success)];
         request.env = vec![("A".to_owned(), "b".to_owned())];
         let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_ms":200,"more":0}"#
+            r#"{"type":"run","id":3,"required_outcomes":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

@@ -194,7 +194,7 @@ impl Host {
     ///
     /// Errors show when the first session is started.
     pub(crate) fn warm_up(&self) {
-        self.send_command(&HostCommand::Warm);
+        self.send_command(&HostCommand::WarmUp);
     }
 
     /// Asks the host to stop its sessions and exit, without waiting; [`Host::close`] waits.

@@ -31,5 +31,5 @@ def limit_capture_waits(request):
     """Limits how long nox waits for processes that its commands leave running to the leak timeout."""
     popen = sys.modules.get("nox.popen")
     if getattr(popen, "subprocess", None) is subprocess:
-        CapturedCommand.leak_timeout = request.get("leak_ms", 0) / 1000
+        CapturedCommand.leak_timeout = request.get("leak_timeout_ms", 0) / 1000
         popen.subprocess = types.SimpleNamespace(**dict(vars(subprocess), Popen=CapturedCommand))

@@ -44,7 +44,7 @@ class Installs:
     def facts(self):
         if not self.commands and not self.skipped:
             return None
-        return {"ms": int(self.seconds * 1000), "commands": self.commands, "skipped": self.skipped}
+        return {"duration_ms": int(self.seconds * 1000), "commands": self.commands, "skipped": self.skipped}
 
     def run_or_skip(self, install, session, words, args, kwargs):
         """Runs or skips `install`; `words` are the arguments of pip or uv, None for another program."""

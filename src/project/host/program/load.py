@@ -20,9 +20,9 @@ import types
 class HostFailure(Exception):
     """Loading failed; `facts` is the error message for noxide."""
 
-    def __init__(self, stage, message, code=None, **facts):
+    def __init__(self, stage, message, exit_code=None, **facts):
         super().__init__(message)
-        self.facts = dict(facts, type="error", stage=stage, code=code, message=message)
+        self.facts = dict(facts, type="error", stage=stage, exit_code=exit_code, message=message)
 
 
 class Channel:
@@ -325,13 +325,13 @@ def select_sessions(nox, module, found, errors, emulate):
             found.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in found.manifest._queue]
         selected = nox.tasks.filter_manifest(found.manifest, found.config)
     except SystemExit as error:
-        raise HostFailure("select", errors.text("nox exited with %s" % error.code), 3, names=names)
+        raise HostFailure("selection", errors.text("nox exited with %s" % error.code), 3, session_names=names)
     except Exception as error:
-        raise HostFailure("select", errors.text("%s: %s" % (type(error).__name__, error)), 3, names=names,
+        raise HostFailure("selection", errors.text("%s: %s" % (type(error).__name__, error)), 3, session_names=names,
                           **exception_facts(nox, sys.exc_info()))
     if isinstance(selected, int):
         if selected != 0:
-            raise HostFailure("select", errors.text("nox selected no session"), selected, names=names)
+            raise HostFailure("selection", errors.text("nox selected no session"), selected, session_names=names)
     else:
         found.queue = list(getattr(selected, "_queue", ()))
     found.emulate = emulate

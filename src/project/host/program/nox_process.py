@@ -21,7 +21,7 @@ def list_sessions():
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     err = done.stderr.decode("utf-8", "replace")
     if done.returncode:
-        stage = {2: "noxfile", 3: "select"}.get(done.returncode, "nox")
+        stage = {2: "noxfile", 3: "selection"}.get(done.returncode, "nox")
         lines = [line for line in err.splitlines() if line.strip()]
         raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", done.returncode)
     lines = done.stdout.decode("utf-8", "replace").strip().splitlines()

@@ -86,7 +86,7 @@ class Host:
         for message in messages:
             if message["type"] == "exit":
                 self.ended = True
-            elif message["type"] == "warm":
+            elif message["type"] == "warm-up":
                 self.warm_up()
             elif message["type"] == "run":
                 count = 3 if message.get("trace") else 2
@@ -97,7 +97,7 @@ class Host:
                         raise OSError("too many open files")
                     self.start(message, self.received)
                 except Exception as error:
-                    self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
+                    self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit_code": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
                                        "reason": "could not be started: %s" % error})
                 finally:
@@ -119,7 +119,7 @@ class Host:
     def assign_process(self, request, descriptors):
         """Gives a session to a standby process or a new one."""
         self.warm_up()
-        self.remaining_sessions = request.pop("more", 0)
+        self.remaining_sessions = request.pop("remaining_sessions", 0)
         running = None
         while running is None:
             had_standby = bool(self.standbys)
@@ -225,9 +225,9 @@ class Host:
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
             "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
-            "exit": code, "signal": number, "peak_kib": peak,
+            "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
-            "install": answer.get("install"),
+            "installs": answer.get("installs"),
             "leaked": answer.get("leaked", False),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })

@@ -138,7 +138,7 @@ def install_seccomp_filter(trace, fd):
         program = bytes.fromhex(trace["filter"])
         saved = ctypes.create_string_buffer(program, len(program))
         described = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(saved)))
-        number = ctypes.c_long(trace["call"])
+        number = ctypes.c_long(trace["syscall"])
         for flags in trace["flags"]:
             syscall_args = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
             listener = libc.syscall(*syscall_args)
@@ -247,7 +247,7 @@ def run_session(found, request, answers):
     except BaseException as error:
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
-    answer["install"] = installs.facts()
+    answer["installs"] = installs.facts()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
     return answer
@@ -281,7 +281,7 @@ def last_error():
 def set_required_results(nox, found, request):
     """Sets the results of required sessions, so that nox's own check of `requires` works here."""
     status, result = nox.sessions.Status, nox.sessions.Result
-    for number, word in (request.get("results") or {}).items():
+    for number, word in (request.get("required_outcomes") or {}).items():
         known = getattr(status, word, status.FAILED)
         runner = found.runners[int(number)]
         runner.result = result(runner, known)
