@@ -10,7 +10,7 @@ use super::error::CliError;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
 use crate::audit::finding::{Finding, Severity};
-use crate::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
 use crate::audit::noxfile::Noxfile;
 use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};

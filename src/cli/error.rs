@@ -101,7 +101,7 @@ impl CliError {
             Self::Constraints(ConstraintsError::NoLock(_)) => 2,
             Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
             Self::Host(HostError::Load(failure)) => match failure.stage {
-                LoadStage::Options | LoadStage::Select => 2,
+                LoadStage::Options | LoadStage::Selection => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
             Self::Nox(_) | Self::Host(_) | Self::Io { .. } | Self::Constraints(_) | Self::UvNotFound(_) => 3,
@@ -133,7 +133,7 @@ impl CliError {
             Self::Nox(NoxError::NotNox(_)) => vec!["name a nox command or a Python that has nox".to_owned()],
             Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
             Self::Host(HostError::LoadTimeout { .. }) => vec!["give it more time by --load-timeout".to_owned()],
-            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => {
+            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Selection => {
                 suggest_session_names(failure)
             }
             Self::BenchCommand(_) => vec!["--ignore-failure goes on all the same".to_owned()],
@@ -180,7 +180,7 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
 /// For each word of nox's complaint that is no session, the nearest that is.
 fn suggest_session_names(failure: &LoadFailure) -> Vec<String> {
     let words = failure.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
-    let known: Vec<&str> = failure.names.iter().map(String::as_str).collect();
+    let known: Vec<&str> = failure.session_names.iter().map(String::as_str).collect();
     let mut hints: Vec<String> = words
         .map(str::trim)
         .filter(|word| !word.is_empty() && !known.contains(word))
