@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::value_parser::choice_parser;
 use crate::config::parse_duration;
-use crate::run::CacheMode;
+use crate::provision::CacheMode;
 
 /// Flags that say how dependencies are kept and had.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]

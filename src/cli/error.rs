@@ -9,6 +9,7 @@ use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
+use crate::provision::ProvisionError;
 use crate::run::GraphError;
 use crate::run::process::SignalEvent;
 use crate::text::closest_matches;
@@ -75,10 +76,7 @@ pub(super) enum CliError {
     Constraints(#[from] ConstraintsError),
     /// The cache fails, and must not.
     #[error("the cache cannot be used: {0}")]
-    Cache(String),
-    /// There is no uv.
-    #[error("{0}")]
-    UvNotFound(String),
+    Provision(#[from] ProvisionError),
     /// A file or the system refused.
     #[error("{context}: {source}")]
     Io {
@@ -104,12 +102,12 @@ impl CliError {
                 LoadStage::Options | LoadStage::Select => 2,
                 LoadStage::Nox | LoadStage::Noxfile => 3,
             },
-            Self::Nox(_) | Self::Host(_) | Self::Io { .. } | Self::Constraints(_) | Self::UvNotFound(_) => 3,
+            Self::Nox(_) | Self::Host(_) | Self::Io { .. } | Self::Constraints(_) => 3,
             Self::Trace(_) => 3,
             Self::Import(_) => 3,
             Self::BenchCommand(_) => 1,
             Self::Store(_) | Self::Uv(_) | Self::Lock(_) | Self::Interpreter(_) => 3,
-            Self::Cache(_) => 3,
+            Self::Provision(_) => 3,
             Self::Interrupted(signal) | Self::BenchInterrupted(signal) => SignalEvent::exit_code(*signal),
         }
     }
@@ -141,7 +139,7 @@ impl CliError {
             Self::Constraints(ConstraintsError::NoLock(_)) => {
                 vec!["make one by `uv lock`, or run without --locked".to_owned()]
             }
-            Self::UvNotFound(_) => vec!["install uv".to_owned()],
+            Self::Constraints(ConstraintsError::UvNotFound) => vec!["install uv".to_owned()],
             Self::Graph(_) => vec!["drop one of these needs".to_owned()],
             _ => Vec::new(),
         }

@@ -10,25 +10,24 @@ use super::args::{OutputFormat, RunArgs};
 use super::error::CliError;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
-use super::lock_constraints::apply_lock_constraints;
 use super::matrix::select_shard;
 use super::output_context::{OutputContext, print_stderr, terminal_size};
 use super::planned_run::{PlannedRun, RunInputs, RunResult};
-use super::provision::CacheProvisioner;
 use super::subscribers::Subscribers;
 use super::trace_setup::{args_to_text, plan_tracing, save_trace_results};
 use crate::cache::NoProgress;
 use crate::fs::write_atomic;
 use crate::output::{WriteCounter, reporters};
 use crate::project::{GitCheckout, NoxfileManifest, SessionId, SessionName};
+use crate::provision::{CacheProvisioner, OpenedProvisioner, ProvisionWorker, lock_constraints};
 use crate::record::{RunMetadata, RunRecorder, RunStore, SessionHistory};
 use crate::report::build_junit_report;
 use crate::run::process::{
     KeyListener, Keyboard, SecretRedactor, SignalEvent, kill_run_processes, kill_tagged_processes,
 };
 use crate::run::{
-    Dispatcher, FailFast, HostLauncher, ProvisionWorker, RunContext, RunMessage, RunPlan, SessionResources,
-    build_nox_report, detect_capacity, restore_log_copies,
+    Dispatcher, FailFast, HostLauncher, RunContext, RunMessage, RunPlan, SessionResources, build_nox_report,
+    detect_capacity, restore_log_copies,
 };
 use crate::trace::TraceMode;
 
@@ -90,12 +89,15 @@ pub(super) fn run_sessions(
     let (folder, kept_elsewhere) = open_run_store(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(recover_crashed_runs(&folder));
-    apply_lock_constraints(&mut opened, folder.path())?;
+    if opened.options.provision.apply_lock {
+        opened.options.provision.constraints = lock_constraints(&opened.manifest, folder.path())?;
+    }
     let mut history = folder.load_history();
     let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
     let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let mut provision =
-        CacheProvisioner::for_sessions(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
+    let OpenedProvisioner { provisioner: mut provision, notice } =
+        CacheProvisioner::for_sessions(&opened.provision_inputs(elsewhere, None, &args.posargs), &ids)?;
+    opened.notices.extend(notice);
     if provision.as_mut().is_some_and(|it| restore_history(it, &plan, &history, &folder)) {
         history = folder.load_history();
         plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
@@ -235,10 +237,11 @@ pub(super) fn execute_plan(
     }
     let (lent, without) = SessionResources::new(&run_folder, plan.slots);
     opened.notices.extend(without);
-    let provider = inputs
-        .provisioner
-        .take()
-        .map(|provision| ProvisionWorker::spawn_worker(provision.with_run_dir(&run_folder), sender.clone()));
+    let provider = inputs.provisioner.take().map(|provision| {
+        let sender = sender.clone();
+        let report = move |report| sender.send(RunMessage::Provision(report)).unwrap_or(());
+        ProvisionWorker::spawn_worker(provision.with_run_dir(&run_folder), report)
+    });
     let provider =
         provider.transpose().map_err(|source| CliError::Io { context: "cannot have a cache".to_owned(), source })?;
     let given = RunContext {
@@ -272,7 +275,7 @@ pub(super) fn execute_plan(
         provision.save_folders(&NoProgress);
         audience.recorder.build_record().iter().for_each(|record| provision.save_history(folder, &history, record));
     }
-    audience.warnings.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.warnings)));
+    audience.warnings.extend(provision.iter_mut().flat_map(CacheProvisioner::take_warnings));
     write_nox_report(args, &opened.manifest, &mut audience);
     write_junit_report(args, &run_folder, &mut audience);
     opened.signals.finish_run(exit);
