@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn keys_are_what_every_service_takes() {
-        assert!(is_valid_key("nx1/a-b_c.d") && is_valid_key("a"));
+        assert!(is_valid_key("nx2/a-b_c.d") && is_valid_key("a"));
         let long = "a".repeat(513);
         for wrong in ["", "A", "a,b", "a b", "a//b", "../a", "a/..", "/a", long.as_str()] {
             assert!(!is_valid_key(wrong), "{wrong}");

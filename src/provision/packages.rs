@@ -34,7 +34,7 @@ impl RequiredPackages {
         let (required, is_guess) = known_packages(keys, key, session, manifest);
         let has_installs = !session.installs.is_empty();
         let mut packages = Self { required, optional: Vec::new(), has_installs, is_guess };
-        let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.fingerprint)?.0.held);
+        let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.fingerprint)?.0.installed_packages);
         if is_guess && let Some(held) = nearest() {
             packages.narrow_to(&held.iter().filter_map(to_selected_package).collect::<Vec<_>>());
         }
@@ -95,7 +95,7 @@ fn known_packages(
 ) -> (Vec<SelectedPackage>, bool) {
     let index = keys.key_index.as_ref();
     let exact = index.and_then(|index| index.find_exact(&key.fingerprint));
-    let held = |stored: StoredKey| (stored.held.iter().filter_map(to_selected_package).collect(), false);
+    let held = |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
     let requested = keys.key_context.requested_installs(session, &manifest.root);
     if is_locked(keys, session) {
         // Install commands that are not fully understood may mean a part of the lock; an earlier install with the same

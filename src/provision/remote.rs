@@ -148,10 +148,10 @@ impl RemoteCache {
         let report = self.remote.download(&plan, store, progress);
         // One warning for each reason.
         let mut reported: BTreeSet<&str> = BTreeSet::new();
-        let first = report.failed.iter().filter(|failed| reported.insert(&failed.reason));
+        let first = report.failures.iter().filter(|failed| reported.insert(&failed.reason));
         let mut warnings: Vec<String> =
             first.map(|failed| format!("{} was not downloaded: {}", failed.name, failed.reason)).collect();
-        if let Some(more) = report.failed.len().checked_sub(reported.len()).filter(|more| *more > 0) {
+        if let Some(more) = report.failures.len().checked_sub(reported.len()).filter(|more| *more > 0) {
             warnings.push(format!("{more} more were not downloaded"));
         }
         warnings.into_iter().for_each(|warning| self.add_warning(warning));
@@ -198,7 +198,7 @@ impl RemoteCache {
 
     /// Returns the states that may serve another run.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
-        let stays = self.snapshot.as_ref().is_none_or(|view| view.checkout_location(&self.remote.scope).stays);
+        let stays = self.snapshot.as_ref().is_none_or(|view| view.checkout_location(&self.remote.scope).is_stable);
         self.used_entries.iter().filter(move |id| stays || id.kind != EntryKind::Venv)
     }
 
@@ -209,7 +209,7 @@ impl RemoteCache {
             self.environments.all_entries().into_iter().chain(self.shareable_entries().cloned()).collect();
         let upload = std::mem::take(&mut self.upload);
         let report = upload.finish(&self.remote, snapshot, store, &entries, &self.environments, unix_now());
-        self.warnings.extend(report.troubles.iter().map(|trouble| format!("not uploaded: {trouble}")));
+        self.warnings.extend(report.warnings.iter().map(|warning| format!("not uploaded: {warning}")));
         self.upload_report = Some(report);
     }
 }

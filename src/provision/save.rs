@@ -136,7 +136,7 @@ impl CacheProvisioner {
         match result {
             Ok(report) => {
                 self.unassigned_entries.extend(report.saved.iter().filter_map(|saved| EntryId::parse(&saved.entry)));
-                for failure in &report.not_saved {
+                for failure in &report.failures {
                     self.add_warning(format!("{} was not saved to the cache: {}", failure.name, failure.reason));
                 }
                 self.save_report.merge(report);

@@ -26,7 +26,7 @@ impl CacheProvisioner {
     /// Describes what was restored, downloaded and uploaded, one line each, then the warnings.
     pub(crate) fn summary_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.remote.iter().map(format_download).collect();
-        let (restored, present) = (self.restore_report().restored.len(), self.restore_report().here.len());
+        let (restored, present) = (self.restore_report().restored.len(), self.restore_report().already_present.len());
         lines.push(format!("restored {restored} packages to uv's cache, {present} were present"));
         let saved = self.save_report().saved.len();
         match self.remote.as_ref().and_then(|remote| remote.upload_report.as_ref()) {
@@ -62,9 +62,9 @@ fn format_download(remote: &RemoteCache) -> String {
     let report = &remote.download_report;
     format!(
         "downloaded {} of {} packages{}, {} in {:.1} s, from {}",
-        report.entries.len(),
+        report.packages.len(),
         remote.package_count(),
-        format_other_entries(report.others),
+        format_other_entries(report.other_entries),
         format_size(report.bytes),
         report.seconds,
         remote.title(),
@@ -72,9 +72,9 @@ fn format_download(remote: &RemoteCache) -> String {
 }
 
 fn format_upload(report: &UploadReport) -> String {
-    let rewrite = report.rewrite.as_ref().map(|reason| format!(" (packs rewritten: {reason})")).unwrap_or_default();
-    let (others, bytes) = (format_other_entries(report.others), format_size(report.bytes));
-    format!("uploaded {} packages{others}, {bytes} in {:.1} s{rewrite}", report.entries.len(), report.seconds)
+    let rewrite = report.repack_reason.as_ref().map(|reason| format!(" (packs rewritten: {reason})")).unwrap_or_default();
+    let (others, bytes) = (format_other_entries(report.other_entries), format_size(report.bytes));
+    format!("uploaded {} packages{others}, {bytes} in {:.1} s{rewrite}", report.packages.len(), report.seconds)
 }
 
 /// Counts entries that are not packages; empty if there are none.

@@ -66,8 +66,8 @@ pub(super) fn open_uv_cache(
     let dir = std::path::absolute(dir)?;
     match uv.detect_layout(store) {
         UvLayoutSupport::Known(layout) => Ok(UvCache::new(dir, layout)),
-        UvLayoutSupport::Unknown { why } => {
-            Err(UvCacheError::UnknownLayout { uv: uv.path().to_path_buf(), reason: why })
+        UvLayoutSupport::Unknown { reason } => {
+            Err(UvCacheError::UnknownLayout { uv: uv.path().to_path_buf(), reason })
         }
     }
 }

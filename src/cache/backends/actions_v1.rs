@@ -171,7 +171,7 @@ impl CacheBackend for ActionsCacheV1 {
 
 /// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
 pub(super) fn cache_version() -> String {
-    blake3::hash(b"noxide pack 1").to_hex().to_string()
+    blake3::hash(b"noxide pack 2").to_hex().to_string()
 }
 
 pub(super) fn invalid_json_error(answer: &HttpResponse, error: &serde_json::Error) -> BackendError {

@@ -17,17 +17,17 @@ pub enum KeyInputKind {
     /// The interpreter: version and ABI.
     Python,
     /// The backend, and the version of uv.
-    Tool,
+    Installer,
     /// Whether installs are held to the lock.
-    Mode,
+    LockMode,
     /// An install of the session, in the noxfile's words; the noxfile itself where it does not say them.
-    Install,
+    InstallCommand,
     /// A dependency table of pyproject.toml.
-    Table,
+    PyprojectTable,
     /// A requirements or constraints file.
-    File,
+    RequirementsFile,
     /// A package of the lock.
-    Package,
+    LockedPackage,
 }
 
 impl KeyInputKind {
@@ -36,12 +36,12 @@ impl KeyInputKind {
         match self {
             Self::Platform => "platform",
             Self::Python => "python",
-            Self::Tool => "tool",
-            Self::Mode => "mode",
-            Self::Install => "install",
-            Self::Table => "table",
-            Self::File => "file",
-            Self::Package => "package",
+            Self::Installer => "installer",
+            Self::LockMode => "lock-mode",
+            Self::InstallCommand => "install-command",
+            Self::PyprojectTable => "pyproject-table",
+            Self::RequirementsFile => "requirements-file",
+            Self::LockedPackage => "locked-package",
         }
     }
 }
@@ -111,21 +111,25 @@ impl KeyContext {
             key_input(KeyInputKind::Platform, "libc", &python.libc),
             key_input(KeyInputKind::Python, "version", &python.version),
             key_input(KeyInputKind::Python, "abi", &python.abi),
-            key_input(KeyInputKind::Tool, "backend", &session.backend),
-            key_input(KeyInputKind::Mode, "locked", if self.is_locked { "yes" } else { "no" }),
+            key_input(KeyInputKind::Installer, "backend", &session.backend),
+            key_input(KeyInputKind::LockMode, "locked", if self.is_locked { "yes" } else { "no" }),
         ];
-        facts.extend(self.uv_version.as_deref().map(|version| key_input(KeyInputKind::Tool, "uv", version)));
+        facts.extend(self.uv_version.as_deref().map(|version| key_input(KeyInputKind::Installer, "uv", version)));
         let number = |at: usize| format!("{:02}", at + 1);
         facts.extend(
-            asked.commands.iter().enumerate().map(|(at, words)| key_input(KeyInputKind::Install, &number(at), words)),
+            asked
+                .commands
+                .iter()
+                .enumerate()
+                .map(|(at, words)| key_input(KeyInputKind::InstallCommand, &number(at), words)),
         );
         if asked.has_unknown_args {
-            facts.push(key_input(KeyInputKind::Install, "noxfile", &self.noxfile_digest));
+            facts.push(key_input(KeyInputKind::InstallCommand, "noxfile", &self.noxfile_digest));
         }
         facts.extend(self.table_inputs(&asked));
         facts.extend(asked.requirements_files.iter().map(|file| {
             let path = root.join(file);
-            key_input(KeyInputKind::File, &file.display().to_string(), &requirements_digest(&path))
+            key_input(KeyInputKind::RequirementsFile, &file.display().to_string(), &requirements_digest(&path))
         }));
         if let Some(lock) = &self.lock {
             let roots: Vec<ClosureRoot> = asked.closure_roots.iter().cloned().collect();
@@ -151,7 +155,7 @@ impl KeyContext {
             } else {
                 asked.project_extras.is_some()
             };
-            counts.then(|| key_input(KeyInputKind::Table, name, value))
+            counts.then(|| key_input(KeyInputKind::PyprojectTable, name, value))
         });
         tables.collect()
     }
@@ -166,7 +170,7 @@ fn package_input(package: &LockedPackage) -> KeyInput {
     hashes.sort_unstable();
     let version = package.version.as_deref().unwrap_or_default();
     let value = format!("{version} {}", &blake3::hash(hashes.join(" ").as_bytes()).to_hex()[..12]);
-    key_input(KeyInputKind::Package, &package.name, value.trim())
+    key_input(KeyInputKind::LockedPackage, &package.name, value.trim())
 }
 
 /// What a requirements file says, whatever its layout and comments.

@@ -59,7 +59,7 @@ impl CacheKey {
         pythons.sort();
         pythons.dedup();
         let parts =
-            ["nx1", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
+            ["nx2", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
         let plain: Vec<String> = parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
         let mut prefix = plain.join("-");
         prefix.truncate(MAX_KEY_LEN - 34);
@@ -97,7 +97,7 @@ mod tests {
     use crate::cache::keys::{KeyInput, KeyInputKind};
 
     fn recipe(session: &str, value: &str) -> DependencyFingerprint {
-        let fact = KeyInput { kind: KeyInputKind::Package, name: "ruff".to_owned(), value: value.to_owned() };
+        let fact = KeyInput { kind: KeyInputKind::LockedPackage, name: "ruff".to_owned(), value: value.to_owned() };
         DependencyFingerprint::new(session, vec![fact.clone(), fact])
     }
 
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_key_is_one_line_that_all_caches_take() {
         let key = CacheKey::new(&parts(), &[recipe("lint", "1")]);
-        let start = "nx1-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
+        let start = "nx2-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
         assert_eq!(key.to_string(), format!("{start}{}", recipe("x", "1").digest()), "{key}");
         assert_eq!(key.digest.len(), 32);

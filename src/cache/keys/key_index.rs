@@ -12,7 +12,7 @@ use super::key::sanitize_part;
 use crate::fs::write_atomic;
 
 /// The version of an entry's file.
-const KEY_FILE_VERSION: u32 = 1;
+const KEY_FILE_VERSION: u32 = 2;
 /// How many entries of one session are kept.
 const MAX_KEYS_PER_SESSION: usize = 20;
 
@@ -22,11 +22,11 @@ pub(crate) struct StoredKey {
     /// The version of the file.
     pub(crate) version: u32,
     /// When it was used last, RFC 3339.
-    pub(crate) time: String,
+    pub(crate) last_used: String,
     /// The facts then.
-    pub(crate) recipe: DependencyFingerprint,
+    pub(crate) fingerprint: DependencyFingerprint,
     /// What the environment held then.
-    pub(crate) held: Vec<InstalledPackage>,
+    pub(crate) installed_packages: Vec<InstalledPackage>,
 }
 
 /// A package that an environment held.
@@ -80,20 +80,21 @@ impl KeyIndex {
             let bytes = std::fs::read(entry.ok()?.path()).ok()?;
             serde_json::from_slice::<StoredKey>(&bytes).ok().filter(|kept| kept.version == KEY_FILE_VERSION)
         };
-        let mut kept: Vec<StoredKey> = entries.filter_map(read).filter(|kept| kept.recipe.session == session).collect();
-        kept.sort_by(|a, b| b.time.cmp(&a.time));
+        let mut kept: Vec<StoredKey> =
+            entries.filter_map(read).filter(|kept| kept.fingerprint.session == session).collect();
+        kept.sort_by(|a, b| b.last_used.cmp(&a.last_used));
         kept
     }
 
     /// The entry of this very state.
     pub(crate) fn find_exact(&self, recipe: &DependencyFingerprint) -> Option<StoredKey> {
-        self.session_keys(&recipe.session).into_iter().find(|kept| kept.recipe == *recipe)
+        self.session_keys(&recipe.session).into_iter().find(|kept| kept.fingerprint == *recipe)
     }
 
     /// The entry of the state most like this one, and what differs; the newest of several.
     pub(crate) fn find_nearest(&self, recipe: &DependencyFingerprint) -> Option<(StoredKey, Vec<KeyInputChange>)> {
         let all = self.session_keys(&recipe.session).into_iter().map(|kept| {
-            let differences = diff_fingerprints(&kept.recipe, recipe);
+            let differences = diff_fingerprints(&kept.fingerprint, recipe);
             (kept, differences)
         });
         all.min_by_key(|(_, differences)| differences.len())
@@ -113,15 +114,15 @@ impl KeyIndex {
         fs_err::create_dir_all(&folder).map_err(failed)?;
         let kept = StoredKey {
             version: KEY_FILE_VERSION,
-            time: jiff::Timestamp::now().to_string(),
-            recipe: recipe.clone(),
-            held,
+            last_used: jiff::Timestamp::now().to_string(),
+            fingerprint: recipe.clone(),
+            installed_packages: held,
         };
         let bytes = serde_json::to_vec(&kept).map_err(|error| failed(error.into()))?;
         write_atomic(&folder.join(format!("{}.json", recipe.digest())), &bytes).map_err(failed)?;
         for old in self.session_keys(&recipe.session).iter().skip(MAX_KEYS_PER_SESSION) {
             // Another run may have been quicker.
-            let _ = std::fs::remove_file(folder.join(format!("{}.json", old.recipe.digest())));
+            let _ = std::fs::remove_file(folder.join(format!("{}.json", old.fingerprint.digest())));
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl KeyIndex {
 fn diff_fingerprints(old: &DependencyFingerprint, new: &DependencyFingerprint) -> Vec<KeyInputChange> {
     let by_name = |recipe: &DependencyFingerprint| -> BTreeMap<(KeyInputKind, String), String> {
         let pair = |fact: &KeyInput| ((fact.kind, fact.name.clone()), fact.value.clone());
-        recipe.facts.iter().map(pair).collect()
+        recipe.inputs.iter().map(pair).collect()
     };
     let (old, new) = (by_name(old), by_name(new));
     let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).cloned().collect();
@@ -153,7 +154,7 @@ mod tests {
 
     fn recipe(packages: &[(&str, &str)]) -> DependencyFingerprint {
         let fact = |(name, value): &(&str, &str)| KeyInput {
-            kind: KeyInputKind::Package,
+            kind: KeyInputKind::LockedPackage,
             name: (*name).to_owned(),
             value: (*value).to_owned(),
         };
@@ -171,10 +172,10 @@ mod tests {
         let now = recipe(&[("ruff", "0.15.1"), ("a", "1")]);
         assert_eq!(keys.find_exact(&now), None);
         let (nearest, differences) = keys.find_nearest(&now).unwrap();
-        assert_eq!(nearest.held, held);
+        assert_eq!(nearest.installed_packages, held);
         assert_eq!(differences.len(), 1);
         assert_eq!((differences[0].old.as_deref(), differences[0].new.as_deref()), (Some("0.15.0"), Some("0.15.1")));
-        assert_eq!(keys.find_exact(&recipe(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().held, held);
+        assert_eq!(keys.find_exact(&recipe(&[("a", "1"), ("ruff", "0.15.0")])).unwrap().installed_packages, held);
         let (_, gone) = keys.find_nearest(&recipe(&[("ruff", "0.15.0")])).unwrap();
         assert_eq!((gone[0].name.as_str(), gone[0].old.as_deref(), gone[0].new.as_deref()), ("a", Some("1"), None));
     }
@@ -188,7 +189,7 @@ mod tests {
         }
         let kept = keys.session_keys("lint");
         assert_eq!(kept.len(), MAX_KEYS_PER_SESSION);
-        assert!(kept.windows(2).all(|pair| pair[0].time >= pair[1].time));
+        assert!(kept.windows(2).all(|pair| pair[0].last_used >= pair[1].last_used));
         fs_err::write(keys.session_dir("lint").join("x.json"), "{").unwrap();
         assert_eq!(keys.session_keys("lint").len(), MAX_KEYS_PER_SESSION);
         fs_err::write(folder.path().join("file"), "").unwrap();

@@ -58,7 +58,7 @@ impl WheelChecksums {
     pub fn add_entries<'a>(&mut self, heads: impl IntoIterator<Item = &'a EntryMeta>) {
         for head in heads {
             if let Some(id) = head.entry_id().filter(|id| id.kind == crate::cache::store::EntryKind::Wheel) {
-                self.trees.insert(id.id().to_owned(), (head.tree.clone(), head.name.clone()));
+                self.trees.insert(id.id().to_owned(), (head.tree_digest.clone(), head.name.clone()));
             }
         }
     }
@@ -88,7 +88,7 @@ mod tests {
     fn it_is_read_as_it_was_written() {
         let wheel = EntryId::for_wheel(Sha256Digest::hash_bytes(b"a"));
         let mut head = EntryMeta::new(&wheel, "zeta 1");
-        head.tree = "d".repeat(64);
+        head.tree_digest = "d".repeat(64);
         let mut sums = WheelChecksums::default();
         let venv = EntryId::new(EntryKind::Venv, "e".repeat(64)).unwrap();
         sums.add_entries([
@@ -98,11 +98,11 @@ mod tests {
         ]);
         assert!(WheelChecksums::parse(&sums.to_text()).is_err(), "a head without a tree makes no line that is read");
         let mut alpha = EntryMeta::new(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"b")), "alpha 2");
-        alpha.tree = "e".repeat(64);
+        alpha.tree_digest = "e".repeat(64);
         sums.add_entries([&alpha]);
         assert_eq!(WheelChecksums::parse(&sums.to_text()).unwrap(), sums);
         assert!(sums.to_text().find("alpha 2").unwrap() < sums.to_text().find("zeta 1").unwrap());
-        assert_eq!(sums.expected_tree(&wheel), Some(head.tree.as_str()));
+        assert_eq!(sums.expected_tree(&wheel), Some(head.tree_digest.as_str()));
         assert_eq!(sums.expected_tree(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"c"))), None);
         let folder = tempfile::tempdir().unwrap();
         assert!(WheelChecksums::load(folder.path()).unwrap().is_none());

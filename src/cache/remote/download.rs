@@ -23,13 +23,13 @@ const MAX_BUFFERED_BYTES: usize = 32 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DownloadReport {
     /// Names of the packages that are new in the store.
-    pub entries: Vec<String>,
+    pub packages: Vec<String>,
     /// How many others are: bytecode, environments, folders.
-    pub others: usize,
+    pub other_entries: usize,
     /// Bytes that were read from elsewhere.
     pub bytes: u64,
     /// What was planned and not brought.
-    pub failed: Vec<DownloadFailure>,
+    pub failures: Vec<DownloadFailure>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -46,10 +46,10 @@ pub struct DownloadFailure {
 impl DownloadReport {
     /// Adds what was brought for another session of the same run.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.entries.extend(other.entries);
-        self.entries.sort();
-        self.others += other.others;
-        self.failed.extend(other.failed);
+        self.packages.extend(other.packages);
+        self.packages.sort();
+        self.other_entries += other.other_entries;
+        self.failures.extend(other.failures);
         (self.bytes, self.seconds) = (self.bytes + other.bytes, self.seconds + other.seconds);
     }
 }
@@ -70,18 +70,18 @@ impl RemoteStore {
             for (frame, result) in segment.frames.iter().zip(results) {
                 match result {
                     Ok(PublishOutcome::New(_)) if frame.entry_id().is_some_and(|id| id.kind.is_versioned()) => {
-                        brought.others += 1;
+                        brought.other_entries += 1;
                     }
-                    Ok(PublishOutcome::New(_)) => brought.entries.push(frame.name.clone()),
+                    Ok(PublishOutcome::New(_)) => brought.packages.push(frame.name.clone()),
                     Ok(PublishOutcome::AlreadyExists) => {}
-                    Err(reason) => brought.failed.push(DownloadFailure { name: frame.name.clone(), reason }),
+                    Err(reason) => brought.failures.push(DownloadFailure { name: frame.name.clone(), reason }),
                 }
             }
         });
         progress.finish_phase();
         let mut brought = brought.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        brought.entries.sort();
-        brought.failed.sort_by(|one, other| one.name.cmp(&other.name));
+        brought.packages.sort();
+        brought.failures.sort_by(|one, other| one.name.cmp(&other.name));
         brought.seconds = begun.elapsed().as_secs_f64();
         brought
     }
@@ -129,14 +129,15 @@ impl RemoteStore {
         bytes.seek(from).map_err(told)?;
         let mut hasher = blake3::Hasher::new();
         std::io::copy(&mut bytes.take(frame.length), &mut hasher).map_err(told)?;
-        if hasher.finalize().to_hex().as_str() != frame.digest {
+        if hasher.finalize().to_hex().as_str() != frame.frame_digest {
             return Err("its bytes are not those that the manifest names".to_owned());
         }
         bytes.seek(from).map_err(told)?;
-        let tree = self.checksums.as_ref().map_or(Some(frame.tree.as_str()), |sums| sums.expected_tree(&id));
+        let tree = self.checksums.as_ref().map_or(Some(frame.tree_digest.as_str()), |sums| sums.expected_tree(&id));
         let tree = tree.ok_or("it is not in noxide.sums")?;
         let decoder = zstd::Decoder::new(bytes.take(frame.length)).map_err(told)?;
-        frame::read_frame(store, &id, &mut decoder.take(frame.raw), Some(tree)).map_err(|error| error.to_string())
+        frame::read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), Some(tree))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -144,5 +145,5 @@ impl RemoteStore {
 pub(super) fn is_frame_intact(frame: &PackFrame, bytes: &[u8]) -> bool {
     let mut hasher = blake3::Hasher::new();
     let copied = std::io::copy(&mut Cursor::new(bytes), &mut hasher);
-    copied.is_ok() && hasher.finalize().to_hex().as_str() == frame.digest
+    copied.is_ok() && hasher.finalize().to_hex().as_str() == frame.frame_digest
 }

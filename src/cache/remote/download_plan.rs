@@ -85,11 +85,11 @@ mod tests {
             pack: pack.to_owned(),
             offset,
             length,
-            raw: 0,
-            digest: String::new(),
-            tree: String::new(),
+            uncompressed_length: 0,
+            frame_digest: String::new(),
+            tree_digest: String::new(),
             buckets: Vec::new(),
-            used: 0,
+            last_used_day: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::cache::store::{
 };
 
 /// What every frame's content begins with; the digit is its version.
-const FRAME_MAGIC: &[u8; 5] = b"nxe1\n";
+const FRAME_MAGIC: &[u8; 5] = b"nxe2\n";
 /// The longest header that is read: paths of a million files.
 const MAX_HEADER_BYTES: u64 = 256 << 20;
 
@@ -34,25 +34,25 @@ struct FrameHeader {
     /// The entries that an environment is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     requires: Vec<String>,
-    placings: Vec<UvPlacementHeader>,
-    items: Vec<FrameItem>,
+    uv_placements: Vec<UvPlacementHeader>,
+    nodes: Vec<FrameItem>,
 }
 
 /// uv's own files of one place, their sizes in order.
 #[derive(Serialize, Deserialize)]
 struct UvPlacementHeader {
-    facts: UvPlacement,
-    sizes: Vec<u64>,
+    placement: UvPlacement,
+    file_sizes: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum FrameItem {
     /// Path, size, whether it may be run.
     File(String, u64, bool),
     /// Path, target.
-    Link(String, String),
-    Folder(String),
+    Symlink(String, String),
+    EmptyDir(String),
 }
 
 /// Writes an entry's content, not compressed, and gives how long it is.
@@ -60,20 +60,20 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
     let placings = entry.placements();
     let item = |listed: &TreeNode| match &listed.kind {
         TreeNodeKind::File { size, executable, .. } => FrameItem::File(listed.path.clone(), *size, *executable),
-        TreeNodeKind::Symlink { target } => FrameItem::Link(listed.path.clone(), target.clone()),
-        TreeNodeKind::EmptyFolder => FrameItem::Folder(listed.path.clone()),
+        TreeNodeKind::Symlink { target } => FrameItem::Symlink(listed.path.clone(), target.clone()),
+        TreeNodeKind::EmptyFolder => FrameItem::EmptyDir(listed.path.clone()),
     };
     let place = |(facts, files): &(UvPlacement, Vec<Vec<u8>>)| UvPlacementHeader {
-        facts: facts.clone(),
-        sizes: files.iter().map(|file| file.len() as u64).collect(),
+        placement: facts.clone(),
+        file_sizes: files.iter().map(|file| file.len() as u64).collect(),
     };
     let header = FrameHeader {
         entry: entry.id.to_string(),
         name: entry.meta.name.clone(),
         // A wheel says itself what it asks for.
         requires: if entry.id.kind.has_record() { Vec::new() } else { entry.meta.requires.clone() },
-        placings: placings.iter().map(place).collect(),
-        items: entry.manifest.nodes.iter().map(item).collect(),
+        uv_placements: placings.iter().map(place).collect(),
+        nodes: entry.manifest.nodes.iter().map(item).collect(),
     };
     let header = serde_json::to_vec(&header)?;
     out.write_all(FRAME_MAGIC)?;
@@ -128,19 +128,19 @@ pub(super) fn read_frame(
     if !id.kind.has_record() {
         incoming.set_requires(header.requires);
     }
-    for place in header.placings {
+    for place in header.uv_placements {
         let mut files = Vec::new();
-        for size in place.sizes {
+        for size in place.file_sizes {
             // A pointer is half a kilobyte, metadata a few.
             let mut file = Vec::new();
             content.take(size.min(16 << 20)).read_to_end(&mut file).map_err(damaged)?;
             files.push(file);
         }
-        if is_uv_placement_valid(id, &place.facts, &files) {
-            incoming.add_placement(place.facts, files);
+        if is_uv_placement_valid(id, &place.placement, &files) {
+            incoming.add_placement(place.placement, files);
         }
     }
-    stage_items(&mut incoming, header.items, content)?;
+    stage_items(&mut incoming, header.nodes, content)?;
     incoming.publish(tree).map_err(|found| {
         let first = found.first().map(|damage| format!("{}: {}", damage.path, damage.corruption)).unwrap_or_default();
         refused(first.trim_start_matches(": ").to_owned())
@@ -157,8 +157,8 @@ fn stage_items(
             FrameItem::File(path, size, executable) => {
                 incoming.add_file(path, *executable, *size, &mut content.take(*size))
             }
-            FrameItem::Link(path, target) => incoming.add_symlink(path, target),
-            FrameItem::Folder(path) => incoming.add_empty_folder(path),
+            FrameItem::Symlink(path, target) => incoming.add_symlink(path, target),
+            FrameItem::EmptyDir(path) => incoming.add_empty_folder(path),
         };
         taken.map_err(|damage| FrameError::Refused(format!("{}: {}", damage.path, damage.corruption)))?;
     }
@@ -169,10 +169,10 @@ fn stage_items(
 /// by the bytes they must hold.
 fn is_uv_placement_valid(id: &EntryId, placing: &UvPlacement, files: &[Vec<u8>]) -> bool {
     let digest = id.id().get(..64).unwrap_or_default();
-    let tree = placing.archive.rsplit('/').next().unwrap_or_default();
+    let tree = placing.tree_path.rsplit('/').next().unwrap_or_default();
     let holds =
         |file: &Vec<u8>, text: &str| !text.is_empty() && file.windows(text.len()).any(|part| part == text.as_bytes());
     let of_wheel = files.iter().any(|file| holds(file, digest));
-    let of_tree = id.kind == EntryKind::Built || files.last().is_some_and(|pointer| holds(pointer, tree));
+    let of_tree = id.kind == EntryKind::BuiltWheel || files.last().is_some_and(|pointer| holds(pointer, tree));
     files.len() == placing.files.len() && of_wheel && of_tree
 }

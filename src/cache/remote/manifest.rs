@@ -10,9 +10,9 @@ use crate::cache::store::EntryId;
 use crate::text::is_hex;
 
 /// The version of the document.
-const MANIFEST_VERSION: u32 = 1;
+pub(super) const MANIFEST_VERSION: u32 = 2;
 /// What every manifest begins with.
-const MANIFEST_MAGIC: &str = "nxm1 ";
+const MANIFEST_MAGIC: &str = "nxm2 ";
 /// The most that a manifest may unfold to.
 const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 
@@ -32,7 +32,7 @@ pub struct RemoteManifest {
     pub environments: BTreeMap<String, BTreeSet<String>>,
     /// Where the project lay in the run that wrote it.
     #[serde(default)]
-    pub lay: CheckoutLocation,
+    pub checkout: CheckoutLocation,
 }
 
 /// Where a project lay in a run. An environment serves at its own place alone: where each run gets another, none that is
@@ -40,11 +40,11 @@ pub struct RemoteManifest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutLocation {
     /// What its folder is known by; empty where nobody said.
-    pub place: String,
+    pub checkout_id: String,
     /// The forge's name for the run; empty where there is no forge.
-    pub run: String,
+    pub run_id: String,
     /// Whether it lay there in the run before too, as far as was known.
-    pub stays: bool,
+    pub is_stable: bool,
 }
 
 impl CheckoutLocation {
@@ -52,9 +52,9 @@ impl CheckoutLocation {
     #[must_use]
     pub(crate) fn for_run(&self, place: &str, run: &str) -> Self {
         // act gives every run the same number.
-        let same = !run.is_empty() && self.run == run && self.place == place;
-        let stays = if same { self.stays } else { self.place.is_empty() || self.place == place };
-        Self { place: place.to_owned(), run: run.to_owned(), stays }
+        let same = !run.is_empty() && self.run_id == run && self.checkout_id == place;
+        let stays = if same { self.is_stable } else { self.checkout_id.is_empty() || self.checkout_id == place };
+        Self { checkout_id: place.to_owned(), run_id: run.to_owned(), is_stable: stays }
     }
 }
 
@@ -72,15 +72,15 @@ pub struct PackFrame {
     /// How long it is there.
     pub length: u64,
     /// How long its content is.
-    pub raw: u64,
+    pub uncompressed_length: u64,
     /// BLAKE3 digest of its bytes in the pack.
-    pub digest: String,
+    pub frame_digest: String,
     /// BLAKE3 digest of the entry's tree.
-    pub tree: String,
+    pub tree_digest: String,
     /// Buckets of uv's cache that it fits.
     pub buckets: Vec<String>,
     /// The day it was last wanted, counted from 1970.
-    pub used: i64,
+    pub last_used_day: i64,
 }
 
 /// Why bytes are no manifest to use.
@@ -117,7 +117,7 @@ impl RemoteManifest {
             packs,
             replaces,
             environments: BTreeMap::new(),
-            lay: CheckoutLocation::default(),
+            checkout: CheckoutLocation::default(),
         }
     }
 
@@ -178,7 +178,11 @@ impl RemoteManifest {
 fn is_valid_frame(frame: &PackFrame) -> bool {
     let hex = |text: &str| is_hex(text, 64);
     let ends = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
-    frame.entry_id().is_some() && is_valid_key(&frame.pack) && hex(&frame.digest) && hex(&frame.tree) && ends
+    frame.entry_id().is_some()
+        && is_valid_key(&frame.pack)
+        && hex(&frame.frame_digest)
+        && hex(&frame.tree_digest)
+        && ends
 }
 
 /// A keyed BLAKE3 digest; the key is made of the text of the variable.
@@ -195,20 +199,20 @@ mod tests {
         PackFrame {
             entry: format!("wheel/{}", "a".repeat(64)),
             name: "a 1".to_owned(),
-            pack: "nx1/r/p-1".to_owned(),
+            pack: "nx2/r/p-1".to_owned(),
             offset: 0,
             length: 10,
-            raw: 20,
-            digest: "b".repeat(64),
-            tree: "c".repeat(64),
+            uncompressed_length: 20,
+            frame_digest: "b".repeat(64),
+            tree_digest: "c".repeat(64),
             buckets: vec!["wheels-v8".to_owned()],
-            used: 1,
+            last_used_day: 1,
         }
     }
 
     #[test]
     fn what_is_written_is_read_and_signatures_count() {
-        let packs = [("nx1/r/p-1".to_owned(), 5), ("unused".to_owned(), 6)].into();
+        let packs = [("nx2/r/p-1".to_owned(), 5), ("unused".to_owned(), 6)].into();
         let manifest = RemoteManifest::new(vec![frame()], packs, vec!["old".to_owned()]);
         assert_eq!(manifest.packs.len(), 1);
         let plain = manifest.to_bytes(None).unwrap();
@@ -236,12 +240,12 @@ mod tests {
         assert!(with(&|_| {}).is_ok());
         assert!(with(&|frame| frame.entry = "wheel/../x".to_owned()).is_err());
         assert!(with(&|frame| frame.pack = "../x".to_owned()).is_err());
-        assert!(with(&|frame| frame.digest = "b".to_owned()).is_err());
+        assert!(with(&|frame| frame.frame_digest = "b".to_owned()).is_err());
         assert!(with(&|frame| frame.offset = u64::MAX).is_err());
-        let next = zstd::encode_all(b"{\"version\": 2}".as_slice(), 1).unwrap();
-        let next = [b"nxm1 -\n".as_slice(), &next].concat();
-        assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(2)));
-        for wrong in [b"".as_slice(), b"nxm1 -", b"nxm2 -\n", b"nxm1 -\nzzz"] {
+        let next = zstd::encode_all(b"{\"version\": 3}".as_slice(), 1).unwrap();
+        let next = [b"nxm2 -\n".as_slice(), &next].concat();
+        assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(3)));
+        for wrong in [b"".as_slice(), b"nxm2 -", b"nxm9 -\n", b"nxm2 -\nzzz"] {
             assert!(matches!(RemoteManifest::from_bytes(wrong, None), Err(RemoteManifestError::Damaged(_))));
         }
     }
@@ -249,13 +253,13 @@ mod tests {
     #[test]
     fn a_project_stays_where_the_run_before_found_it() {
         let first = CheckoutLocation::default().for_run("here", "1");
-        assert!(first.stays, "nobody knows otherwise");
-        assert!(first.for_run("here", "2").stays && !first.for_run("there", "2").stays);
+        assert!(first.is_stable, "nobody knows otherwise");
+        assert!(first.for_run("here", "2").is_stable && !first.for_run("there", "2").is_stable);
         let moved = first.for_run("there", "2");
-        assert!(!moved.for_run("there", "2").stays, "another command of that run");
-        assert!(!moved.for_run("elsewhere", "2").stays, "another job of it, or a runner that numbers none");
-        assert!(moved.for_run("there", "3").stays);
+        assert!(!moved.for_run("there", "2").is_stable, "another command of that run");
+        assert!(!moved.for_run("elsewhere", "2").is_stable, "another job of it, or a runner that numbers none");
+        assert!(moved.for_run("there", "3").is_stable);
         let desk = CheckoutLocation::default().for_run("here", "");
-        assert!(desk.for_run("here", "").stays && !desk.for_run("there", "").stays, "each command is a run");
+        assert!(desk.for_run("here", "").is_stable && !desk.for_run("there", "").is_stable, "each command is a run");
     }
 }

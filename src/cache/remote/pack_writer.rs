@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use super::frame;
-use super::manifest::PackFrame;
+use super::manifest::{MANIFEST_VERSION, PackFrame};
 use crate::cache::store::{Store, StoreEntry, StoreError};
 use crate::fs::{LockedTempDir, parallel_map};
 
@@ -64,11 +64,11 @@ impl PackWriter {
                             pack: String::new(),
                             offset: self.length,
                             length,
-                            raw,
-                            digest: String::new(),
-                            tree: entry.meta.tree.clone(),
+                            uncompressed_length: raw,
+                            frame_digest: String::new(),
+                            tree_digest: entry.meta.tree_digest.clone(),
                             buckets,
-                            used: today,
+                            last_used_day: today,
                         };
                         self.append_frame(frame, &mut bytes)?;
                     }
@@ -93,14 +93,14 @@ impl PackWriter {
             self.write_bytes(&chunk[..read])?;
             length += read as u64;
         }
-        (frame.offset, frame.length, frame.digest) = (offset, length, own.finalize().to_hex().to_string());
+        (frame.offset, frame.length, frame.frame_digest) = (offset, length, own.finalize().to_hex().to_string());
         self.frames.push(frame);
         Ok(())
     }
 
     /// Closes it with its index; gives its digest, which is its name.
     pub(super) fn finish(&mut self) -> io::Result<String> {
-        let index = serde_json::to_vec(&serde_json::json!({ "version": 1, "frames": self.frames }))?;
+        let index = serde_json::to_vec(&serde_json::json!({ "version": MANIFEST_VERSION, "frames": self.frames }))?;
         let length = u32::try_from(index.len()).map_err(io::Error::other)?;
         self.write_bytes(&SKIPPABLE_FRAME_MAGIC.to_le_bytes())?;
         self.write_bytes(&length.to_le_bytes())?;

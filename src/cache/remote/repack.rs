@@ -54,7 +54,7 @@ impl RepackPlan {
 
 /// Whether nobody has wanted a frame for long.
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
-    today - frame.used > MAX_UNUSED_DAYS
+    today - frame.last_used_day > MAX_UNUSED_DAYS
 }
 
 /// Of the states of one thing only the newest is wanted.
@@ -71,7 +71,7 @@ pub(super) fn mark_superseded_states(frames: &mut [PackFrame]) {
     }
     for frame in frames {
         if state(frame).is_some_and(|(key, time)| newest.get(&key).is_some_and(|newest| time < *newest)) {
-            frame.used = 0;
+            frame.last_used_day = 0;
         }
     }
 }
@@ -87,11 +87,11 @@ mod tests {
             pack: pack.to_owned(),
             offset: 0,
             length,
-            raw: 0,
-            digest: String::new(),
-            tree: String::new(),
+            uncompressed_length: 0,
+            frame_digest: String::new(),
+            tree_digest: String::new(),
             buckets: Vec::new(),
-            used,
+            last_used_day: used,
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
         let of = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
         let mut frames = vec![of("venv/abc.5"), of("venv/abc.40"), of("venv/abd.1"), frame("p", 1, 9)];
         mark_superseded_states(&mut frames);
-        assert_eq!(frames.iter().map(|frame| frame.used).collect::<Vec<_>>(), [0, 9, 9, 9]);
+        assert_eq!(frames.iter().map(|frame| frame.last_used_day).collect::<Vec<_>>(), [0, 9, 9, 9]);
     }
 
     fn why(frames: Vec<PackFrame>, age: i64) -> Option<String> {

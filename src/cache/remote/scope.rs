@@ -42,7 +42,7 @@ impl CacheScope {
             (None, Some(head)) => format!("pr-{}", sanitize_key_part(&head)),
             (None, None) => match reference.strip_prefix("refs/heads/") {
                 Some(name) => branch(name),
-                None if reference.is_empty() => "desk".to_owned(),
+                None if reference.is_empty() => "local".to_owned(),
                 None => format!("r-{}", sanitize_key_part(&reference)),
             },
         };
@@ -56,7 +56,7 @@ impl CacheScope {
             }
         }
         Self {
-            key_prefix: format!("nx1/{}/{}", sanitize_key_part(&repository), sanitize_key_part(platform)),
+            key_prefix: format!("nx2/{}/{}", sanitize_key_part(&repository), sanitize_key_part(platform)),
             write_scope: own,
             read_scopes: read,
             checkout_id: place,
@@ -106,7 +106,7 @@ mod tests {
         };
         let main = forge(&[("GITHUB_REF", "refs/heads/main")]);
         assert_eq!((main.write_scope.as_str(), main.read_scopes.len()), ("b-main", 1));
-        assert_eq!(main.manifest_prefix(&main.write_scope), "nx1/org-repo/linux-x86_64/b-main/m-");
+        assert_eq!(main.manifest_prefix(&main.write_scope), "nx2/org-repo/linux-x86_64/b-main/m-");
         let branch = forge(&[("GITHUB_REF", "refs/heads/Feature/X")]);
         assert_eq!(branch.read_scopes, ["b-feature-x", "b-main"]);
         let pull = forge(&[("GITHUB_REF", "refs/pull/7/merge"), ("GITHUB_BASE_REF", "dev"), ("GITHUB_HEAD_REF", "x")]);
@@ -115,14 +115,14 @@ mod tests {
             ("pr-7", vec!["pr-7".into(), "b-dev".into(), "b-main".into()])
         );
         assert_eq!(forge(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, "r-refs-tags-v1");
-        assert!(main.is_own_key(&main.pack_key("abc")) && !main.is_own_key("nx1/org-repo/linux-x86_64x/p"));
+        assert!(main.is_own_key(&main.pack_key("abc")) && !main.is_own_key("nx2/org-repo/linux-x86_64x/p"));
     }
 
     #[test]
     fn a_desk_has_one_scope() {
         let desk = scope(&[]);
-        assert_eq!((desk.write_scope.as_str(), desk.read_scopes.len()), ("desk", 1));
-        assert!(desk.manifest_key(5, "abcdef0123456789").ends_with("/desk/m-00000000005-abcdef012345"));
+        assert_eq!((desk.write_scope.as_str(), desk.read_scopes.len()), ("local", 1));
+        assert!(desk.manifest_key(5, "abcdef0123456789").ends_with("/local/m-00000000005-abcdef012345"));
         assert_ne!(
             desk.manifest_prefix("x"),
             CacheScope::from_environment("linux-x86_64", "/else", &|_| None).manifest_prefix("x")

@@ -61,7 +61,8 @@ impl RemoteStore {
                         view.own_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
                     }
                     if view.checkout == CheckoutLocation::default() {
-                        view.checkout = manifests.first().map(|(_, newest)| newest.lay.clone()).unwrap_or_default();
+                        view.checkout =
+                            manifests.first().map(|(_, newest)| newest.checkout.clone()).unwrap_or_default();
                     }
                     for (name, held) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
                         view.environments.entry(name.clone()).or_insert_with(|| held.clone());
@@ -122,7 +123,7 @@ pub(super) fn merge_manifests<'a>(manifests: impl IntoIterator<Item = &'a Remote
         packs.extend(manifest.packs.clone());
         for frame in &manifest.frames {
             let known = frames.entry((frame.entry.clone(), frame.buckets.clone())).or_insert_with(|| frame.clone());
-            known.used = known.used.max(frame.used);
+            known.last_used_day = known.last_used_day.max(frame.last_used_day);
         }
     }
     let mut whole = RemoteManifest::new(frames.into_values().collect(), packs, Vec::new());
@@ -191,11 +192,13 @@ impl RemoteSnapshot {
     /// The bytecode of wanted packages, for interpreters of this tag.
     pub(crate) fn bytecode_states(&self, wanted: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
         let digests = wanted.iter().flat_map(|package| &package.digests);
-        let starts = digests.flat_map(|digest| [format!("wheel/{digest}"), format!("built/{digest}.")]);
+        let starts = digests
+            .flat_map(|digest| [format!("wheel/{digest}"), format!("{}/{digest}.", EntryKind::BuiltWheel.as_str())]);
         let frames = starts.flat_map(|start| {
             self.frames.range(start.clone()..).take_while(move |(entry, _)| entry.starts_with(&start))
         });
-        let trees: BTreeSet<&str> = frames.flat_map(|(_, frames)| frames).map(|frame| frame.tree.as_str()).collect();
+        let trees: BTreeSet<&str> =
+            frames.flat_map(|(_, frames)| frames).map(|frame| frame.tree_digest.as_str()).collect();
         trees.into_iter().map(|tree| VersionedKey::for_bytecode(tree, tag)).collect()
     }
 
@@ -219,7 +222,8 @@ impl RemoteSnapshot {
         for known in self.frames.values() {
             let fits = |frame: &&PackFrame| frame.buckets.iter().any(|known| buckets.contains(&known.as_str()));
             let Some(frame) = known.iter().find(fits) else { continue };
-            let Some(id) = frame.entry_id().filter(|id| matches!(id.kind, EntryKind::Wheel | EntryKind::Built)) else {
+            let Some(id) = frame.entry_id().filter(|id| matches!(id.kind, EntryKind::Wheel | EntryKind::BuiltWheel))
+            else {
                 continue;
             };
             let digest = id.id().get(..64).unwrap_or_default();
@@ -229,7 +233,7 @@ impl RemoteSnapshot {
             }
             match sums.map(|sums| sums.expected_tree(&id)) {
                 None => frames.push(frame.clone()),
-                Some(Some(tree)) if tree == frame.tree => frames.push(frame.clone()),
+                Some(Some(tree)) if tree == frame.tree_digest => frames.push(frame.clone()),
                 Some(Some(_)) => {
                     misses.push(CacheMiss {
                         name: frame.name.clone(),

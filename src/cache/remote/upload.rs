@@ -26,17 +26,17 @@ const LAST_USED_REFRESH_DAYS: i64 = 5;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct UploadReport {
     /// Names of the packages that are new there.
-    pub entries: Vec<String>,
+    pub packages: Vec<String>,
     /// How many others are: bytecode, environments, folders.
-    pub others: usize,
+    pub other_entries: usize,
     /// Bytes that were sent.
     pub bytes: u64,
     /// Packs that were written.
     pub packs: usize,
     /// Why packs were written anew, where some were.
-    pub rewrite: Option<String>,
+    pub repack_reason: Option<String>,
     /// Why nothing, or not all, was sent; in sentences.
-    pub troubles: Vec<String>,
+    pub warnings: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -82,12 +82,12 @@ impl IncrementalUpload {
                 pushing.upload.pending_bytes += entry.meta.bytes;
             }
         }
-        if pushing.upload.pending_bytes >= EARLY_UPLOAD_BYTES && pushing.upload.report.troubles.is_empty() {
+        if pushing.upload.pending_bytes >= EARLY_UPLOAD_BYTES && pushing.upload.report.warnings.is_empty() {
             let ids: Vec<EntryId> = pushing.upload.pending.iter().cloned().collect();
             let mut entries = pushing.unsent_entries(view, &ids);
             match pushing.upload_entries(&mut entries, now / SECONDS_PER_DAY) {
                 Ok(()) => (pushing.upload.pending, pushing.upload.pending_bytes) = (BTreeSet::new(), 0),
-                Err(why) => pushing.upload.report.troubles.push(why),
+                Err(why) => pushing.upload.report.warnings.push(why),
             }
         }
         let mut push = pushing.upload;
@@ -112,13 +112,13 @@ impl IncrementalUpload {
         let mut pushing = Uploader { remote, store, now, upload: self, environments: held.to_manifest_map() };
         if let Err(why) = pushing.upload_remaining(view, wanted) {
             let report = &mut pushing.upload.report;
-            report.entries.clear();
-            if !report.troubles.contains(&why) {
-                report.troubles.push(why);
+            report.packages.clear();
+            if !report.warnings.contains(&why) {
+                report.warnings.push(why);
             }
         }
         let mut report = pushing.upload.report;
-        report.entries.sort();
+        report.packages.sort();
         report.seconds += begun.elapsed().as_secs_f64();
         report
     }
@@ -142,7 +142,7 @@ impl Uploader<'_> {
     /// Those that neither the store elsewhere has, nor this push has sent.
     fn unsent_entries(&mut self, view: &RemoteSnapshot, wanted: &[EntryId]) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
-        for id in wanted.iter().filter(|id| id.kind != EntryKind::Bucket) {
+        for id in wanted.iter().filter(|id| id.kind != EntryKind::UvCache) {
             match self.store.open_entry(id) {
                 Ok(Some(entry))
                     if is_new_entry(view, &entry) && !is_entry_covered(self.upload.frames.iter(), &entry) =>
@@ -150,7 +150,7 @@ impl Uploader<'_> {
                     entries.push(entry);
                 }
                 Ok(_) => {}
-                Err(wrong) => self.upload.report.troubles.push(format!("{id}: {wrong}")),
+                Err(wrong) => self.upload.report.warnings.push(format!("{id}: {wrong}")),
             }
         }
         entries
@@ -166,7 +166,8 @@ impl Uploader<'_> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
         let mut entries = self.unsent_entries(view, &ids);
         let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-        let stale = |frame: &PackFrame| names.contains(&frame.entry) && today - frame.used > LAST_USED_REFRESH_DAYS;
+        let stale =
+            |frame: &PackFrame| names.contains(&frame.entry) && today - frame.last_used_day > LAST_USED_REFRESH_DAYS;
         let rewrite = RepackPlan::for_manifest(&view.own_manifest, &names, self.now);
         let known = |(name, held): (&String, &BTreeSet<String>)| view.environments.get(name) == Some(held);
         let same = self.environments.iter().all(known) && self.upload.frames.is_empty();
@@ -190,10 +191,10 @@ impl Uploader<'_> {
         self.repack_frames(moved.into_iter().filter(|frame| !is_unused(frame, today) || names.contains(&frame.entry)))?;
         self.upload_entries(&mut entries, today)?;
         for frame in self.upload.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
-            frame.used = today;
+            frame.last_used_day = today;
         }
         mark_superseded_states(&mut self.upload.frames);
-        self.upload.report.rewrite = rewrite.map(|rewrite| rewrite.reason);
+        self.upload.report.repack_reason = rewrite.map(|rewrite| rewrite.reason);
         let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_manifest_keys.iter().cloned());
         self.write_manifest(replaces.collect(), view.checkout_location(&self.remote.scope))?;
         self.delete_packs(&dropped);
@@ -215,11 +216,11 @@ impl Uploader<'_> {
             let (now, later) = rest.split_at(count);
             let mut pack = PackWriter::new(self.store).map_err(|error| error.to_string())?;
             let left_out = pack.add_entries(now, today).map_err(|error| error.to_string())?;
-            self.upload.report.troubles.extend(left_out);
+            self.upload.report.warnings.extend(left_out);
             let is_state = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
             let (states, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_state);
-            self.upload.report.others += states.len();
-            self.upload.report.entries.extend(packages.into_iter().map(|frame| frame.name.clone()));
+            self.upload.report.other_entries += states.len();
+            self.upload.report.packages.extend(packages.into_iter().map(|frame| frame.name.clone()));
             self.upload_pack(pack)?;
             rest = later;
         }
@@ -237,7 +238,7 @@ impl Uploader<'_> {
                 Ok(_) if is_frame_intact(&frame, &bytes) => {}
                 Ok(_) => continue,
                 Err(why) => {
-                    self.upload.report.troubles.push(format!("{}: {why}", frame.name));
+                    self.upload.report.warnings.push(format!("{}: {why}", frame.name));
                     continue;
                 }
             }
@@ -276,7 +277,7 @@ impl Uploader<'_> {
         let frames = std::mem::take(&mut self.upload.frames);
         let mut manifest = RemoteManifest::new(frames, std::mem::take(&mut self.upload.packs), replaces.clone());
         manifest.environments = std::mem::take(&mut self.environments);
-        manifest.lay = lay;
+        manifest.checkout = lay;
         let bytes = manifest.to_bytes(self.remote.signing_key.as_deref()).map_err(|error| error.to_string())?;
         let key = self.remote.scope.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str());
         self.remote.backend.put_object(&key, RequestBody::Bytes(&bytes)).map_err(|error| error.to_string())?;

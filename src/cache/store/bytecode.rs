@@ -57,7 +57,7 @@ impl Store {
 
     /// The bytecode of the wheels of a digest: of the wheel itself, or of all that were built from an archive.
     pub(crate) fn stored_bytecode(&self, digest: Sha256Digest, tag: &str) -> Vec<(EntryId, StoredBytecode)> {
-        let built = self.entry_ids_with_prefix(EntryKind::Built, &format!("{digest}."));
+        let built = self.entry_ids_with_prefix(EntryKind::BuiltWheel, &format!("{digest}."));
         let wheels = [EntryId::for_wheel(digest)].into_iter().chain(built);
         wheels.filter_map(|wheel| self.wheel_bytecode(&wheel, tag)).collect()
     }
@@ -77,7 +77,7 @@ impl Store {
     }
 
     fn open_bytecode_entry(&self, wheel: &StoreEntry, tag: &str) -> Option<StoreEntry> {
-        self.latest_version(EntryKind::Bytecode, &bytecode_key(&wheel.meta.tree, tag))
+        self.latest_version(EntryKind::Bytecode, &bytecode_key(&wheel.meta.tree_digest, tag))
     }
 
     /// Keeps what an environment has of a wheel's bytecode and the store has not; none where that is nothing.
@@ -96,7 +96,7 @@ impl Store {
         if new.is_empty() {
             return Ok(None);
         }
-        let key = bytecode_key(&wheel.meta.tree, tag);
+        let key = bytecode_key(&wheel.meta.tree_digest, tag);
         let id = EntryId::new_version(EntryKind::Bytecode, &key).ok_or_else(|| not("its name is none".to_owned()))?;
         let mut incoming = self.stage_entry(&id, &name).map_err(|error| not(error.to_string()))?;
         let damaged = |damage: super::corruption::EntryDamage| not(format!("{}: {}", damage.path, damage.corruption));

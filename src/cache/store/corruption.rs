@@ -97,11 +97,11 @@ pub struct EntryDamage {
 impl Serialize for EntryDamage {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut row = serializer.serialize_struct("Damage", 4)?;
+        let mut row = serializer.serialize_struct("EntryDamage", 4)?;
         row.serialize_field("entry", &self.entry.to_string())?;
         row.serialize_field("name", &self.name)?;
         row.serialize_field("path", &self.path)?;
-        row.serialize_field("wrong", &self.corruption.to_string())?;
+        row.serialize_field("problem", &self.corruption.to_string())?;
         row.end()
     }
 }

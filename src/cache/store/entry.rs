@@ -14,7 +14,7 @@ use super::entry_meta::EntryMeta;
 use super::tree_manifest::TreeManifest;
 
 /// The version of what is kept of uv's own files.
-const PLACEMENT_VERSION: u32 = 1;
+const PLACEMENT_VERSION: u32 = 2;
 
 /// How a tree is put into a uv cache: files of uv's own, copied as they were, the pointer last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct UvPlacement {
     /// The bucket they are of, such as `wheels-v8`: only a uv with a bucket of that name reads them.
     pub bucket: String,
     /// Where the tree goes: `archive-v0/<id>`.
-    pub archive: String,
+    pub tree_path: String,
     /// The link to it that stands beside the pointer.
     pub link: String,
     /// uv's files in the order they are put down.
@@ -44,7 +44,7 @@ impl UvPlacement {
     pub fn new(bucket: String, archive: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
         let file =
             |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
-        Self { version: PLACEMENT_VERSION, bucket, archive, link, files: files.iter().map(file).collect() }
+        Self { version: PLACEMENT_VERSION, bucket, tree_path: archive, link, files: files.iter().map(file).collect() }
     }
 
     /// The name of its folder in the entry: by bucket and place, so that the same is known again.
@@ -56,7 +56,7 @@ impl UvPlacement {
     fn is_valid(&self) -> bool {
         let plain = |name: &str| !name.contains('/') && safe_relative_path(name).is_some();
         let in_bucket = |path: &str| safe_relative_path(path).is_some_and(|path| path.starts_with(&self.bucket));
-        let archive = self.archive.split_once('/').is_some_and(|(bucket, id)| plain(bucket) && plain(id));
+        let archive = self.tree_path.split_once('/').is_some_and(|(bucket, id)| plain(bucket) && plain(id));
         self.version == PLACEMENT_VERSION
             && plain(&self.bucket)
             && archive
@@ -84,11 +84,11 @@ impl StoreEntry {
     pub(super) fn open(id: &EntryId, place: PathBuf) -> Result<Option<Self>, Corruption> {
         let unreadable = |error: std::io::Error| Corruption::Unreadable(error.to_string());
         let Some(lease) = DirLock::acquire_shared(&place).map_err(unreadable)? else { return Ok(None) };
-        let facts =
-            std::fs::read_to_string(place.join("facts")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        let facts = std::fs::read_to_string(place.join("manifest"))
+            .map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
         let (first, rest) = facts.split_once('\n').unwrap_or((&facts, ""));
         let head = EntryMeta::parse(first, id).map_err(Corruption::InvalidMeta)?;
-        if blake3_hex(rest.as_bytes()) != head.listing {
+        if blake3_hex(rest.as_bytes()) != head.manifest_digest {
             return Err(Corruption::InvalidMeta("the listing is not the one they name".to_owned()));
         }
         let listing = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
@@ -98,7 +98,7 @@ impl StoreEntry {
     /// Reads only the head of the entry at a place.
     pub(super) fn read_meta(id: &EntryId, place: &Path) -> Result<EntryMeta, Corruption> {
         let mut line = String::new();
-        let file = File::open(place.join("facts")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        let file = File::open(place.join("manifest")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
         // A head is a few hundred bytes; what is longer is none.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
         read.map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
@@ -130,7 +130,8 @@ impl StoreEntry {
 }
 
 fn read_placement(folder: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
-    let text = std::fs::read(folder.join("facts.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+    let text =
+        std::fs::read(folder.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
     let placing: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
     if !placing.is_valid() {

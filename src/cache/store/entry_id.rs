@@ -14,11 +14,11 @@ pub enum EntryKind {
     /// A wheel as uv unpacked it; its id is the SHA-256 of the wheel.
     Wheel,
     /// A wheel that uv built from a source archive; its id is the archive's SHA-256 and the wheel's name.
-    Built,
+    BuiltWheel,
     /// Bytecode of a wheel's modules; its id is the digest of the wheel's tree and the tag of the interpreter.
     Bytecode,
     /// All of a uv cache whose layout is not known; its id is uv's version.
-    Bucket,
+    UvCache,
     /// An environment of a session; its id is the digest of its path and interpreter.
     Venv,
     /// Any other folder that settings name; its id is the digest of its path.
@@ -28,15 +28,15 @@ pub enum EntryKind {
 impl EntryKind {
     /// All kinds.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Wheel, Self::Built, Self::Bytecode, Self::Bucket, Self::Venv, Self::Folder];
+        [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Venv, Self::Folder];
 
     /// Its word, also the name of its folder in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wheel => "wheel",
-            Self::Built => "built",
+            Self::BuiltWheel => "built-wheel",
             Self::Bytecode => "bytecode",
-            Self::Bucket => "bucket",
+            Self::UvCache => "uv-cache",
             Self::Venv => "venv",
             Self::Folder => "folder",
         }
@@ -49,7 +49,7 @@ impl EntryKind {
 
     /// Whether its tree carries a `RECORD` with the digest of every file.
     pub(crate) fn has_record(self) -> bool {
-        matches!(self, Self::Wheel | Self::Built)
+        matches!(self, Self::Wheel | Self::BuiltWheel)
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
         for wrong in ["wheel/..", "wheel/../../x", "wheel/a b c", "wheel/ab", "other/abc", "abc", "wheel/.abc"] {
             assert_eq!(EntryId::parse(wrong), None, "{wrong}");
         }
-        assert!(EntryId::parse("built/abc.docopt-0.6.2-py2.py3-none-any").is_some());
-        assert!(EntryKind::Built.has_record() && !EntryKind::Venv.has_record());
+        assert!(EntryId::parse("built-wheel/abc.docopt-0.6.2-py2.py3-none-any").is_some());
+        assert!(EntryKind::BuiltWheel.has_record() && !EntryKind::Venv.has_record());
     }
 }

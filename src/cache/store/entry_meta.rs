@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::entry_id::{EntryId, EntryKind};
 
 /// The version of the facts of an entry.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is known of an entry as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,11 +24,11 @@ pub struct EntryMeta {
     /// Bytes of them.
     pub bytes: u64,
     /// BLAKE3 digest of its tree, the same on every machine.
-    pub tree: String,
+    pub tree_digest: String,
     /// BLAKE3 digest of the listing that follows.
-    pub listing: String,
+    pub manifest_digest: String,
     /// When it was taken into this store.
-    pub saved: Timestamp,
+    pub saved_at: Timestamp,
 }
 
 impl EntryMeta {
@@ -42,9 +42,9 @@ impl EntryMeta {
             requires: Vec::new(),
             files: 0,
             bytes: 0,
-            tree: String::new(),
-            listing: String::new(),
-            saved: Timestamp::now(),
+            tree_digest: String::new(),
+            manifest_digest: String::new(),
+            saved_at: Timestamp::now(),
         }
     }
 

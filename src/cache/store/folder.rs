@@ -49,7 +49,7 @@ impl FolderSpec {
         let key = blake3_hex(version.as_bytes())[..32].to_owned();
         let name = format!("the cache of {version}");
         Self {
-            kind: EntryKind::Bucket,
+            kind: EntryKind::UvCache,
             key,
             fallback_prefix: String::new(),
             name,
@@ -77,8 +77,8 @@ impl FolderSpec {
     /// Records of past runs of these sessions of a project.
     pub(crate) fn for_run_history(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
-        let key = format!("past-{}-{}", short(project), short(&sessions.join("\n")));
-        let name = "what sessions usually take".to_owned();
+        let key = format!("history-{}-{}", short(project), short(&sessions.join("\n")));
+        let name = "session timing history".to_owned();
         Self { kind: EntryKind::Folder, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
     }
 
@@ -94,7 +94,7 @@ impl FolderSpec {
     }
 
     fn file_linker(&self) -> FileLinker {
-        if self.kind == EntryKind::Bucket { FileLinker::new() } else { FileLinker::without_hardlinks() }
+        if self.kind == EntryKind::UvCache { FileLinker::new() } else { FileLinker::without_hardlinks() }
     }
 }
 

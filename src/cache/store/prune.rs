@@ -22,7 +22,7 @@ pub enum PruneReason {
     /// It was not used for longer than the bound.
     Unused,
     /// The store holds more than its bound, and this was used longest ago.
-    Size,
+    OverMaxSize,
 }
 
 impl PruneReason {
@@ -30,7 +30,7 @@ impl PruneReason {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unused => "unused",
-            Self::Size => "size",
+            Self::OverMaxSize => "over-max-size",
         }
     }
 }
@@ -48,9 +48,9 @@ pub struct PrunedEntry {
     /// Their bytes.
     pub bytes: u64,
     /// When it was last used.
-    pub used: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
     /// Why it goes.
-    pub why: PruneReason,
+    pub reason: PruneReason,
 }
 
 /// What a prune will do.
@@ -59,11 +59,11 @@ pub struct PrunePlan {
     /// What goes, in this order.
     pub remove: Vec<PrunedEntry>,
     /// Entries that stay.
-    pub kept: usize,
+    pub remaining: usize,
     /// Their bytes.
-    pub kept_bytes: u64,
+    pub remaining_bytes: u64,
     /// Damaged entries put aside long ago, which go too.
-    pub aside: Vec<String>,
+    pub quarantined: Vec<String>,
 }
 
 /// What a prune did.
@@ -76,9 +76,9 @@ pub struct PruneReport {
     /// Bytes of what went.
     pub bytes: u64,
     /// Entries that stay.
-    pub kept: usize,
+    pub remaining: usize,
     /// Their bytes.
-    pub kept_bytes: u64,
+    pub remaining_bytes: u64,
 }
 
 impl Store {
@@ -97,8 +97,8 @@ impl Store {
                     name,
                     files,
                     bytes,
-                    used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
-                    why: PruneReason::Unused,
+                    last_used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
+                    reason: PruneReason::Unused,
                 },
             )
         });
@@ -119,18 +119,18 @@ impl Store {
         for (used, mut entry) in known {
             let age = now.duration_since(used).unwrap_or_default();
             if age > self.options.max_unused {
-                entry.why = PruneReason::Unused;
+                entry.reason = PruneReason::Unused;
             } else if total > self.options.max_size {
-                entry.why = PruneReason::Size;
+                entry.reason = PruneReason::OverMaxSize;
             } else {
-                plan.kept += 1;
-                plan.kept_bytes += entry.bytes;
+                plan.remaining += 1;
+                plan.remaining_bytes += entry.bytes;
                 continue;
             }
             total -= entry.bytes;
             plan.remove.push(entry);
         }
-        plan.aside = self.expired_quarantine(now);
+        plan.quarantined = self.expired_quarantine(now);
         plan
     }
 
@@ -139,8 +139,9 @@ impl Store {
     /// # Errors
     /// When the store cannot be written to.
     pub fn prune(&self, plan: &PrunePlan, progress: &dyn ProgressReporter) -> Result<PruneReport, StoreError> {
-        let mut report = PruneReport { kept: plan.kept, kept_bytes: plan.kept_bytes, ..PruneReport::default() };
-        if plan.remove.is_empty() && plan.aside.is_empty() {
+        let mut report =
+            PruneReport { remaining: plan.remaining, remaining_bytes: plan.remaining_bytes, ..PruneReport::default() };
+        if plan.remove.is_empty() && plan.quarantined.is_empty() {
             return Ok(report);
         }
         let workspace = self.create_workspace()?;
@@ -150,7 +151,8 @@ impl Store {
             let place = self.entry_path(&entry.entry);
             let used = self.last_used(&entry.entry).and_then(|used| Timestamp::try_from(used).ok());
             // Used since the plan was made, or held by somebody: it stays.
-            let lease = if used == entry.used { DirLock::try_acquire_exclusive(&place).ok().flatten() } else { None };
+            let lease =
+                if used == entry.last_used { DirLock::try_acquire_exclusive(&place).ok().flatten() } else { None };
             let gone = workspace.path().join(number.to_string());
             if lease.is_some() && std::fs::rename(&place, &gone).is_ok() {
                 // Removed one by one: a prune of much must not need as much time at its end.
@@ -158,13 +160,13 @@ impl Store {
                 report.bytes += entry.bytes;
                 report.removed.push(entry.clone());
             } else if place.exists() {
-                report.kept += 1;
-                report.kept_bytes += entry.bytes;
+                report.remaining += 1;
+                report.remaining_bytes += entry.bytes;
                 report.in_use.push(entry.clone());
             }
             progress.advance(amount(entry));
         }
-        for (number, name) in plan.aside.iter().enumerate() {
+        for (number, name) in plan.quarantined.iter().enumerate() {
             // What is left of them is tried again by the next prune.
             let _ = std::fs::rename(self.quarantine_dir().join(name), workspace.path().join(format!("aside-{number}")));
         }

@@ -18,11 +18,11 @@ pub struct RepairOutcome {
     /// Its name and version; empty where it is lost.
     pub name: String,
     /// Where it was put aside; none where it could not be moved.
-    pub aside: Option<String>,
+    pub quarantine_path: Option<String>,
     /// Whether it is in the store again.
-    pub healed: bool,
+    pub repaired: bool,
     /// How, or why not, in words for people.
-    pub how: String,
+    pub detail: String,
 }
 
 /// What a repair works with.
@@ -52,17 +52,23 @@ impl Store {
             Some(placing.link.rsplit('/').next()?.to_owned())
         });
         let aside = self.quarantine_entry(id).map(|path| path.display().to_string());
-        let mut repaired = RepairOutcome { entry: id.to_string(), name, aside, healed: false, how: String::new() };
-        if repaired.aside.is_none() {
-            repaired.how = "it could not be put aside".to_owned();
+        let mut repaired = RepairOutcome {
+            entry: id.to_string(),
+            name,
+            quarantine_path: aside,
+            repaired: false,
+            detail: String::new(),
+        };
+        if repaired.quarantine_path.is_none() {
+            repaired.detail = "it could not be put aside".to_owned();
             return repaired;
         }
         match self.fetch_wheel(id, &repaired.name, stem.as_deref(), with) {
             Ok(()) => {
-                repaired.healed = true;
-                repaired.how = "fetched anew".to_owned();
+                repaired.repaired = true;
+                repaired.detail = "fetched anew".to_owned();
             }
-            Err(why) => repaired.how = format!("not fetched now, but when it is next wanted: {why}"),
+            Err(why) => repaired.detail = format!("not fetched now, but when it is next wanted: {why}"),
         }
         repaired
     }
@@ -85,10 +91,10 @@ impl Store {
         };
         let workspace = self.create_workspace().map_err(|error| error.to_string())?;
         let words = |error: std::io::Error| error.to_string();
-        let wanted = workspace.path().join("wanted.txt");
+        let wanted = workspace.path().join("requirements.txt");
         fs_err::write(&wanted, format!("{package}=={version} --hash=sha256:{}\n", id.id())).map_err(words)?;
         let text = |name: &str| workspace.path().join(name).display().to_string();
-        let (wanted, cache, target) = (text("wanted.txt"), text("cache"), text("target"));
+        let (wanted, cache, target) = (text("requirements.txt"), text("cache"), text("target"));
         let mut arguments = vec!["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-build"];
         arguments.extend(["--requirement", &wanted, "--cache-dir", &cache, "--target", &target]);
         let python = stem.and_then(python_version_from_stem);

@@ -28,7 +28,7 @@ pub struct RestoreReport {
     /// What was put down.
     pub restored: Vec<RestoredEntry>,
     /// What was there already and whole.
-    pub here: Vec<String>,
+    pub already_present: Vec<String>,
     /// What could not be had, and why.
     pub misses: Vec<CacheMiss>,
     /// What was damaged and is put aside; each of it is a miss too, unless it could be put right.
@@ -38,7 +38,7 @@ pub struct RestoreReport {
     /// Bytes of them.
     pub bytes: u64,
     /// How files were put down: `clone`, `hardlink` or `copy`; none where there were none.
-    pub link: Option<&'static str>,
+    pub link_mode: Option<&'static str>,
     /// How much of the time went into looking at files before they were put down, by all threads together over their number.
     pub check_seconds: f64,
     /// How long it took.
@@ -62,11 +62,11 @@ impl RestoreReport {
     /// Adds what another restore of the same run did.
     pub(crate) fn merge(&mut self, other: Self) {
         self.restored.extend(other.restored);
-        self.here.extend(other.here);
+        self.already_present.extend(other.already_present);
         self.misses.extend(other.misses);
         self.damaged.extend(other.damaged);
         (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
-        self.link = self.link.or(other.link);
+        self.link_mode = self.link_mode.or(other.link_mode);
         self.check_seconds += other.check_seconds;
         self.seconds += other.seconds;
     }
@@ -79,7 +79,7 @@ impl RestoreReport {
     /// Adds what became of a folder.
     pub(crate) fn add_folder(&mut self, done: Result<RestoredEntry, CacheMiss>) {
         match done {
-            Ok(restored) if restored.files == 0 => self.here.push(restored.name),
+            Ok(restored) if restored.files == 0 => self.already_present.push(restored.name),
             Ok(restored) => {
                 self.files += restored.files;
                 self.bytes += restored.bytes;
@@ -121,7 +121,7 @@ impl Store {
         progress: &dyn ProgressReporter,
     ) -> RestoreReport {
         let mut report = RestoreReport {
-            here: std::mem::take(&mut plan.present),
+            already_present: std::mem::take(&mut plan.present),
             misses: std::mem::take(&mut plan.misses),
             damaged: std::mem::take(&mut plan.damaged),
             ..RestoreReport::default()
@@ -165,7 +165,7 @@ impl Store {
                 (faults, _) => self.reject_damaged(to, faults, cache, &workspace, &mut report),
             }
         }
-        report.link = (report.files > 0).then(|| linker.current_mode().as_str());
+        report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
         progress.finish_phase();
         report
     }
@@ -222,7 +222,7 @@ impl Store {
         if !self.is_writable() || self.last_used(id).is_some_and(recently) {
             return;
         }
-        if let Ok(file) = std::fs::OpenOptions::new().append(true).open(self.entry_path(id).join("facts")) {
+        if let Ok(file) = std::fs::OpenOptions::new().append(true).open(self.entry_path(id).join("manifest")) {
             // A use that is not noted only makes the entry look older than it is.
             let _ = file.set_modified(std::time::SystemTime::now());
         }

@@ -93,7 +93,7 @@ impl Store {
     /// Every wheel of the store as a package of its own.
     fn all_wheel_packages(&self) -> Vec<SelectedPackage> {
         let ids =
-            [EntryKind::Wheel, EntryKind::Built].into_iter().flat_map(|kind| self.entry_ids_with_prefix(kind, ""));
+            [EntryKind::Wheel, EntryKind::BuiltWheel].into_iter().flat_map(|kind| self.entry_ids_with_prefix(kind, ""));
         let mut found: BTreeMap<Sha256Digest, SelectedPackage> = BTreeMap::new();
         for id in ids {
             let Some(digest) = id.id().get(..64).and_then(Sha256Digest::from_hex) else { continue };
@@ -109,7 +109,7 @@ impl RestorePlanner<'_> {
         let mut reason = CacheMiss::NOT_STORED.to_owned();
         let mut found = false;
         for digest in &package.digests {
-            let built = self.store.entry_ids_with_prefix(EntryKind::Built, &format!("{digest}."));
+            let built = self.store.entry_ids_with_prefix(EntryKind::BuiltWheel, &format!("{digest}."));
             for id in [EntryId::for_wheel(*digest)].into_iter().chain(built) {
                 match self.store.open_entry(&id) {
                     Ok(None) => {}
@@ -163,7 +163,7 @@ impl RestorePlanner<'_> {
                     _ => return Ok(()),
                 },
             };
-            if id.kind == EntryKind::Built && self.has_other_build(&placing) {
+            if id.kind == EntryKind::BuiltWheel && self.has_other_build(&placing) {
                 return Err("another build of it is in the uv cache".to_owned());
             }
             let only_tree = self.cache.find_tree(&placing);

@@ -24,19 +24,19 @@ pub struct SaveReport {
     /// What is new in the store.
     pub saved: Vec<SavedEntry>,
     /// How many wheels it knew.
-    pub known: usize,
+    pub already_stored: usize,
     /// What could not be taken, and why.
-    pub not_saved: Vec<SaveFailure>,
+    pub failures: Vec<SaveFailure>,
     /// What was damaged in the uv cache, and so was not taken.
     pub damaged: Vec<EntryDamage>,
     /// Pointers of the uv cache that are not as this uv's layout has them.
-    pub strange: usize,
+    pub malformed_pointers: usize,
     /// Files taken.
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
     /// How files were taken: `clone`, `hardlink` or `copy`; none where there were none.
-    pub link: Option<&'static str>,
+    pub link_mode: Option<&'static str>,
     /// What had to go, since the store was over its bounds.
     pub pruned: Option<PruneReport>,
     /// How long it took.
@@ -80,7 +80,7 @@ impl Store {
         let (pointers, strange) = cache.scan_wheels();
         let pointers = pointers.into_iter().filter(|pointer| is_selected(wanted, pointer)).collect();
         let mut report = self.save_scanned_wheels(pointers, cache, progress)?;
-        report.strange = strange;
+        report.malformed_pointers = strange;
         if !report.saved.is_empty() {
             report.pruned = self.prune_if_over_limits();
         }
@@ -104,7 +104,7 @@ impl Store {
         for pointer in pointers {
             if self.is_wheel_stored(&pointer) {
                 self.mark_used(&pointer.id);
-                report.known += 1;
+                report.already_stored += 1;
             } else {
                 new.entry(pointer.id.clone()).or_default().push(pointer);
             }
@@ -133,7 +133,7 @@ impl Store {
         if let Err(error) = &lease {
             let reason = format!("the uv cache cannot be held: {error}");
             let names = new.values().flatten().map(|pointer| pointer.name.clone());
-            report.not_saved.extend(names.map(|name| SaveFailure { name, reason: reason.clone() }));
+            report.failures.extend(names.map(|name| SaveFailure { name, reason: reason.clone() }));
             return Ok(());
         }
         progress.start_phase(CachePhase::Save, WorkAmount { entries: new.len() as u64, ..WorkAmount::default() });
@@ -148,8 +148,8 @@ impl Store {
         });
         let report = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report.saved.sort_by(|a, b| a.name.cmp(&b.name));
-        report.not_saved.sort_by(|a, b| a.name.cmp(&b.name));
-        report.link = (report.files > 0).then(|| linker.current_mode().as_str());
+        report.failures.sort_by(|a, b| a.name.cmp(&b.name));
+        report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
         progress.finish_phase();
         Ok(())
     }
@@ -190,12 +190,12 @@ impl SaveReport {
     /// Adds what another save of the same run did.
     pub(crate) fn merge(&mut self, other: Self) {
         self.saved.extend(other.saved);
-        self.known = other.known;
-        self.not_saved.extend(other.not_saved);
+        self.already_stored = other.already_stored;
+        self.failures.extend(other.failures);
         self.damaged.extend(other.damaged);
-        self.strange = other.strange;
+        self.malformed_pointers = other.malformed_pointers;
         (self.files, self.bytes) = (self.files + other.files, self.bytes + other.bytes);
-        self.link = self.link.or(other.link);
+        self.link_mode = self.link_mode.or(other.link_mode);
         self.add_pruned(other.pruned);
         self.seconds += other.seconds;
     }
@@ -214,7 +214,7 @@ impl SaveReport {
                 self.bytes += saved.bytes;
                 self.saved.push(saved);
             }
-            Err(not) => self.not_saved.push(not),
+            Err(not) => self.failures.push(not),
         }
     }
 }
@@ -246,17 +246,17 @@ fn record_outcome(
             WorkAmount { entries: 1, files: head.files, bytes: head.bytes }
         }
         Ok(PublishOutcome::AlreadyExists) => {
-            report.known += 1;
+            report.already_stored += 1;
             WorkAmount::default()
         }
         Err(WheelSaveError::Failed(reason)) => {
-            report.not_saved.push(SaveFailure { name: pointer.name.clone(), reason });
+            report.failures.push(SaveFailure { name: pointer.name.clone(), reason });
             WorkAmount::default()
         }
         Err(WheelSaveError::Damaged(damaged)) => {
             let reason =
                 damaged.first().map(|damage| format!("{}: {}", damage.path, damage.corruption)).unwrap_or_default();
-            report.not_saved.push(SaveFailure { name: pointer.name.clone(), reason });
+            report.failures.push(SaveFailure { name: pointer.name.clone(), reason });
             report.damaged.extend(damaged.into_iter().filter(|damage| !damage.corruption.is_io_error()));
             WorkAmount::default()
         }

@@ -242,11 +242,11 @@ impl StagedEntry<'_> {
             return Err(strange.into_iter().map(|(path, wrong)| self.damage_at(&path, wrong)).collect());
         }
         let mut head = EntryMeta::new(&self.id, self.name.clone());
-        head.tree = listing.tree_digest();
-        if tree.is_some_and(|known| known != head.tree) {
+        head.tree_digest = listing.tree_digest();
+        if tree.is_some_and(|known| known != head.tree_digest) {
             return Err(vec![self.damage_at("", Corruption::ContentMismatch)]);
         }
-        head.listing = blake3_hex(text.as_bytes());
+        head.manifest_digest = blake3_hex(text.as_bytes());
         (head.files, head.bytes) = (listing.files().count() as u64, listing.total_bytes());
         head.requires = self.requires.clone().unwrap_or_else(|| read_requires_dist(&listing, &place.join("tree")));
         self.move_into_store(&head, &text).map_err(|error| vec![self.damage_at("", Corruption::from(error))])
@@ -255,7 +255,7 @@ impl StagedEntry<'_> {
     fn move_into_store(&self, head: &EntryMeta, listing: &str) -> io::Result<PublishOutcome> {
         let place = self.workspace.path().join("entry");
         let facts = format!("{}\n{listing}", serde_json::to_string(head)?);
-        fs_err::write(place.join("facts"), facts)?;
+        fs_err::write(place.join("manifest"), facts)?;
         for (placing, files) in &self.placements {
             write_placement(
                 &place.join("uv").join(UvPlacement::folder_name(&placing.bucket, &placing.link)),
@@ -362,7 +362,7 @@ fn write_placement(folder: &Path, placing: &UvPlacement, files: &[Vec<u8>]) -> i
     for (number, bytes) in files.iter().enumerate() {
         fs_err::write(folder.join(number.to_string()), bytes)?;
     }
-    fs_err::write(folder.join("facts.json"), serde_json::to_vec(placing)?)
+    fs_err::write(folder.join("placement.json"), serde_json::to_vec(placing)?)
 }
 
 fn create_parent_folder(path: &Path) -> io::Result<()> {

@@ -26,11 +26,11 @@ pub struct StoreStatus {
     /// The most bytes that a prune leaves.
     pub max_size: u64,
     /// A prune removes what was unused for so many seconds.
-    pub max_unused: u64,
+    pub max_unused_seconds: u64,
     /// Entries whose facts cannot be read; `verify` names them.
     pub unreadable: u64,
     /// Damaged entries that were put aside.
-    pub aside: Vec<String>,
+    pub quarantined: Vec<String>,
 }
 
 /// What it holds of one kind.
@@ -45,7 +45,7 @@ pub struct EntryKindStatus {
     /// Bytes.
     pub bytes: u64,
     /// When one was last used.
-    pub used: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
 }
 
 impl Store {
@@ -58,7 +58,7 @@ impl Store {
             if ids.is_empty() {
                 continue;
             }
-            let mut sum = EntryKindStatus { kind, entries: 0, files: 0, bytes: 0, used: None };
+            let mut sum = EntryKindStatus { kind, entries: 0, files: 0, bytes: 0, last_used: None };
             for (head, used) in parallel_map(&ids, |id| (self.entry_meta(id), self.last_used(id))) {
                 let Ok(head) = head else {
                     unreadable += 1;
@@ -67,7 +67,7 @@ impl Store {
                 sum.entries += 1;
                 sum.files += head.files;
                 sum.bytes += head.bytes;
-                sum.used = sum.used.max(used.and_then(|used| Timestamp::try_from(used).ok()));
+                sum.last_used = sum.last_used.max(used.and_then(|used| Timestamp::try_from(used).ok()));
             }
             kinds.push(sum);
         }
@@ -86,9 +86,9 @@ impl Store {
             bytes: kinds.iter().map(|kind| kind.bytes).sum(),
             kinds,
             max_size: self.options.max_size,
-            max_unused: self.options.max_unused.as_secs(),
+            max_unused_seconds: self.options.max_unused.as_secs(),
             unreadable,
-            aside,
+            quarantined: aside,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::entry_id::{EntryId, EntryKind};
 use super::entry_meta::EntryMeta;
 
 /// The version of the store's folder.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Tells backup programs that all in here can be made again (the convention of cache directories).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
@@ -122,12 +122,12 @@ impl Store {
 
     /// Where damaged entries are put aside.
     pub(super) fn quarantine_dir(&self) -> PathBuf {
-        self.root.join("aside")
+        self.root.join("quarantine")
     }
 
     /// Where facts are kept that cost time to find again, such as a uv's layout.
     pub(in crate::cache) fn probe_results_dir(&self) -> PathBuf {
-        self.root.join("notes")
+        self.root.join("probes")
     }
 
     pub(super) fn entry_path(&self, id: &EntryId) -> PathBuf {
@@ -136,7 +136,7 @@ impl Store {
 
     /// Whether there is an entry of that name.
     pub fn has_entry(&self, id: &EntryId) -> bool {
-        self.entry_path(id).join("facts").is_file()
+        self.entry_path(id).join("manifest").is_file()
     }
 
     /// Holds an entry for as long as the value lives; `None` where there is none.
@@ -180,11 +180,11 @@ impl Store {
 
     /// When an entry was last used, if that is known.
     pub(crate) fn last_used(&self, id: &EntryId) -> Option<std::time::SystemTime> {
-        std::fs::metadata(self.entry_path(id).join("facts")).and_then(|facts| facts.modified()).ok()
+        std::fs::metadata(self.entry_path(id).join("manifest")).and_then(|facts| facts.modified()).ok()
     }
 
     fn work_dir(&self) -> PathBuf {
-        self.root.join("work")
+        self.root.join("tmp")
     }
 }
 

@@ -12,7 +12,7 @@ use super::entry::StoreEntry;
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 
 /// The version of the text.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What an environment is made of, as it is kept beside its own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +23,15 @@ pub(super) struct VenvLayout {
     /// The interpreter it was made for, and the only place that a link in it may lead out to.
     pub(super) python: String,
     /// Its `site-packages`, from its root on.
-    pub(super) site: String,
+    pub(super) site_packages: String,
     /// The wheels in it.
     pub(super) wheels: Vec<VenvWheel>,
     /// Its links, by path.
     pub(super) links: BTreeMap<String, String>,
     /// Folders with nothing in them.
-    pub(super) folders: BTreeSet<String>,
+    pub(super) empty_folders: BTreeSet<String>,
     /// When its own files, and folders whose time tells what was installed, were last written to.
-    pub(super) times: BTreeMap<String, i64>,
+    pub(super) modified_times: BTreeMap<String, i64>,
 }
 
 /// A wheel in an environment.
@@ -40,7 +40,7 @@ pub(super) struct VenvWheel {
     /// Its entry in the store.
     pub(super) entry: String,
     /// Places of its files that are not there, or are the environment's own.
-    pub(super) except: BTreeSet<String>,
+    pub(super) excluded: BTreeSet<String>,
 }
 
 /// One thing of an environment and where it comes from.
@@ -65,7 +65,7 @@ pub(super) enum VenvNodeSource<'a> {
 
 impl VenvLayout {
     /// The name of the text among an environment's own files.
-    pub(super) const FILE_NAME: &str = ".noxide-parts.json";
+    pub(super) const FILE_NAME: &str = ".noxide-venv.json";
 
     /// Parts of an environment in which nothing was found yet.
     pub(super) fn new(path: &Path, python: &Path, site: &str) -> Self {
@@ -73,11 +73,11 @@ impl VenvLayout {
             version: VERSION,
             path: path.display().to_string(),
             python: python.display().to_string(),
-            site: site.to_owned(),
+            site_packages: site.to_owned(),
             wheels: Vec::new(),
             links: BTreeMap::new(),
-            folders: BTreeSet::new(),
-            times: BTreeMap::new(),
+            empty_folders: BTreeSet::new(),
+            modified_times: BTreeMap::new(),
         }
     }
 
@@ -115,12 +115,15 @@ impl VenvLayout {
             placed.push(VenvNode { path: item.path.clone(), source });
         }
         for (number, (wheel, part)) in wheels.iter().zip(&self.wheels).enumerate() {
-            let files = wheel.manifest.files().filter_map(|item| Some((install_path(&self.site, &item.path)?, item)));
-            let there = files.filter(|(path, _)| !part.except.contains(path));
+            let files =
+                wheel.manifest.files().filter_map(|item| Some((install_path(&self.site_packages, &item.path)?, item)));
+            let there = files.filter(|(path, _)| !part.excluded.contains(path));
             placed.extend(there.map(|(path, item)| VenvNode { path, source: VenvNodeSource::WheelFile(number, item) }));
         }
         placed.extend(
-            self.folders.iter().map(|folder| VenvNode { path: folder.clone(), source: VenvNodeSource::EmptyFolder }),
+            self.empty_folders
+                .iter()
+                .map(|folder| VenvNode { path: folder.clone(), source: VenvNodeSource::EmptyFolder }),
         );
         for (path, target) in &self.links {
             let (path, to) = (Path::new(path), Path::new(target));
@@ -138,7 +141,7 @@ impl VenvLayout {
     }
 
     fn check_paths(&self, placed: &[VenvNode<'_>]) -> Result<(), Corruption> {
-        let folders = self.times.keys().chain([&self.site]);
+        let folders = self.modified_times.keys().chain([&self.site_packages]);
         if folders.into_iter().any(|path| safe_relative_path(path).is_none()) {
             return Err(Corruption::InvalidPath);
         }
@@ -156,7 +159,7 @@ impl VenvLayout {
             }
         }
         let below_link = |path: &String| Path::new(path).ancestors().any(|parent| links.contains(parent));
-        if self.times.keys().any(below_link) { Err(Corruption::InvalidPath) } else { Ok(()) }
+        if self.modified_times.keys().any(below_link) { Err(Corruption::InvalidPath) } else { Ok(()) }
     }
 }
 
@@ -224,29 +227,29 @@ mod tests {
         assert_eq!(link("pyvenv.cfg", "lib"), Corruption::DuplicatePath);
         assert_eq!(
             wrong(&|parts| {
-                parts.folders.insert("lib64/x".to_owned());
+                parts.empty_folders.insert("lib64/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
             wrong(&|parts| {
-                parts.folders.insert("/x".to_owned());
+                parts.empty_folders.insert("/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
             wrong(&|parts| {
-                parts.times.insert("../x".to_owned(), 1);
+                parts.modified_times.insert("../x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
             wrong(&|parts| {
-                parts.times.insert("lib64/x".to_owned(), 1);
+                parts.modified_times.insert("lib64/x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
-        assert_eq!(wrong(&|parts| parts.site = "..".to_owned()), Corruption::InvalidPath);
+        assert_eq!(wrong(&|parts| parts.site_packages = "..".to_owned()), Corruption::InvalidPath);
         let link = TreeManifest::new(vec![TreeNode {
             path: "a".to_owned(),
             kind: TreeNodeKind::Symlink { target: "b".to_owned() },

@@ -81,7 +81,7 @@ impl Store {
         progress.advance(WorkAmount { entries: 1, ..WorkAmount::default() });
         progress.finish_phase();
         put?;
-        for (path, time) in &parts.times {
+        for (path, time) in &parts.modified_times {
             set_modified_time(&new.join(path), *time)?;
         }
         std::fs::rename(&new, &kept.path)?;

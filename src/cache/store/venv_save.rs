@@ -163,14 +163,14 @@ fn split_venv_files(
                 except.insert(path);
             }
         }
-        parts.wheels.push(VenvWheel { entry: wheel.id.to_string(), except });
+        parts.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: except });
     }
     parts.links.clone_from(&seen.symlinks);
-    parts.folders.clone_from(&seen.empty_folders);
-    parts.times.clone_from(&seen.dist_info_times);
+    parts.empty_folders.clone_from(&seen.empty_folders);
+    parts.modified_times.clone_from(&seen.dist_info_times);
     // Its own files come back with their times: installers and Python go by them.
     let timed = own.iter().filter_map(|path| Some((path.clone(), seen.files.get(path)?.mtime_ns)));
-    parts.times.extend(timed);
+    parts.modified_times.extend(timed);
     // What a restore would refuse is not kept.
     parts.resolve_nodes(&super::tree_manifest::TreeManifest::default(), wheels).map_err(|wrong| wrong.to_string())?;
     Ok((parts, own))

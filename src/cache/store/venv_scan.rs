@@ -46,7 +46,7 @@ impl Store {
     /// The wheels of the store that an environment's metadata name and that are the very ones.
     fn find_installed_wheels(&self, seen: &VenvContents, root: &Path) -> Vec<StoreEntry> {
         let mut known: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
-        let ids: Vec<EntryId> = [EntryKind::Wheel, EntryKind::Built]
+        let ids: Vec<EntryId> = [EntryKind::Wheel, EntryKind::BuiltWheel]
             .into_iter()
             .flat_map(|kind| self.entry_ids_with_prefix(kind, ""))
             .collect();

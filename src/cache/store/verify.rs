@@ -33,7 +33,7 @@ pub struct VerifyReport {
     /// Each fault.
     pub damaged: Vec<EntryDamage>,
     /// What lies among the entries and is none.
-    pub strays: Vec<String>,
+    pub unknown_paths: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -41,7 +41,7 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty() && self.strays.is_empty()
+        self.damaged.is_empty() && self.unknown_paths.is_empty()
     }
 }
 
@@ -68,7 +68,7 @@ impl Store {
             report.merge(found);
         }
         report.damaged.sort_by(|a, b| (&a.name, &a.entry, &a.path).cmp(&(&b.name, &b.entry, &b.path)));
-        report.strays = self.find_stray_paths();
+        report.unknown_paths = self.find_stray_paths();
         report.seconds = begun.elapsed().as_secs_f64();
         progress.finish_phase();
         report
@@ -119,7 +119,7 @@ impl Store {
             Err(error) => return vec![(String::new(), Corruption::Unreadable(error.to_string()))],
         };
         let mut faults = Vec::new();
-        if entry.manifest.tree_digest() != entry.meta.tree {
+        if entry.manifest.tree_digest() != entry.meta.tree_digest {
             faults.push((String::new(), Corruption::InvalidMeta("the tree is not the one they name".to_owned())));
         }
         if entry.manifest.total_bytes() > self.options.max_entry_size {

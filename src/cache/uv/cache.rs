@@ -92,7 +92,7 @@ impl UvCache {
     /// Whether it is for this cache at all.
     pub(crate) fn can_hold_placement(&self, placing: &UvPlacement) -> bool {
         let bucket = placing.bucket == self.layout.wheels || Some(&placing.bucket) == self.layout.sdists.as_ref();
-        bucket && placing.archive.starts_with(&format!("{}/", self.layout.archives))
+        bucket && placing.tree_path.starts_with(&format!("{}/", self.layout.archives))
     }
 
     /// The tree that stands in the cache where this placing would put one: its pointer is there, and its link leads to it.
@@ -118,7 +118,7 @@ impl UvCache {
         files: &[Vec<u8>],
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
-        let tree = self.dir.join(&placing.archive);
+        let tree = self.dir.join(&placing.tree_path);
         create_parent_folder(&tree)?;
         match std::fs::rename(staged, &tree) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => {
@@ -129,7 +129,7 @@ impl UvCache {
         let link = self.dir.join(&placing.link);
         create_parent_folder(&link)?;
         let up = placing.link.matches('/').count();
-        self.replace_path(&link, workspace, |new| symlink(format!("{}{}", "../".repeat(up), placing.archive), new))?;
+        self.replace_path(&link, workspace, |new| symlink(format!("{}{}", "../".repeat(up), placing.tree_path), new))?;
         for (file, bytes) in placing.files.iter().zip(files) {
             let path = self.dir.join(&file.path);
             create_parent_folder(&path)?;

@@ -22,7 +22,7 @@ pub enum UvLayoutSupport {
     /// It was tried and did not work, or could not be tried: the cache can only be kept as a whole.
     Unknown {
         /// Why, in words for people.
-        why: String,
+        reason: String,
     },
 }
 

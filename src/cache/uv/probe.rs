@@ -19,13 +19,13 @@ const PROBE_WHEEL_NAME: &str = "noxide_probe-1.0-py3-none-any.whl";
 const REPLACED_MODULE: &[u8] = b"MARK = 2\n";
 
 /// The version of the note that keeps what was found.
-const PROBE_RECORD_VERSION: u32 = 1;
+const PROBE_RECORD_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct ProbeRecord {
     version: u32,
     /// Which uv: where, its size, its time.
-    uv: String,
+    uv_binary: String,
     layout: UvCacheLayout,
 }
 
@@ -34,16 +34,16 @@ impl Uv {
     pub fn detect_layout(&self, store: &Store) -> UvLayoutSupport {
         let identity = match self.binary_identity() {
             Ok(identity) => identity,
-            Err(error) => return UvLayoutSupport::Unknown { why: format!("{}: {error}", self.path().display()) },
+            Err(error) => return UvLayoutSupport::Unknown { reason: format!("{}: {error}", self.path().display()) },
         };
         let note = store.probe_results_dir().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
         let kept = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
-        if let Some(kept) = kept.filter(|kept| kept.version == PROBE_RECORD_VERSION && kept.uv == identity) {
+        if let Some(kept) = kept.filter(|kept| kept.version == PROBE_RECORD_VERSION && kept.uv_binary == identity) {
             return UvLayoutSupport::Known(kept.layout);
         }
         match self.probe_layout() {
             Ok(layout) => {
-                let kept = ProbeRecord { version: PROBE_RECORD_VERSION, uv: identity, layout: layout.clone() };
+                let kept = ProbeRecord { version: PROBE_RECORD_VERSION, uv_binary: identity, layout: layout.clone() };
                 if store.is_writable()
                     && let Ok(text) = serde_json::to_vec(&kept)
                     && std::fs::create_dir_all(store.probe_results_dir()).is_ok()
@@ -53,7 +53,7 @@ impl Uv {
                 }
                 UvLayoutSupport::Known(layout)
             }
-            Err(why) => UvLayoutSupport::Unknown { why },
+            Err(why) => UvLayoutSupport::Unknown { reason: why },
         }
     }
 
@@ -65,7 +65,7 @@ impl Uv {
         fs_err::create_dir(folder.join("links")).map_err(words)?;
         fs_err::write(folder.join("links").join(PROBE_WHEEL_NAME), PROBE_WHEEL).map_err(words)?;
         let digest = Sha256Digest::hash_bytes(PROBE_WHEEL);
-        fs_err::write(folder.join("wanted.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))
+        fs_err::write(folder.join("requirements.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))
             .map_err(words)?;
         self.install_probe_wheel(folder, "first")?;
         let entries = fs_err::read_dir(folder.join("first")).map_err(words)?;
@@ -102,7 +102,7 @@ impl Uv {
             }
         }
         command.args(["pip", "install", "--quiet", "--no-config", "--offline", "--no-index", "--find-links", "links"]);
-        command.args(["--require-hashes", "--no-deps", "--requirement", "wanted.txt", "--cache-dir", cache]);
+        command.args(["--require-hashes", "--no-deps", "--requirement", "requirements.txt", "--cache-dir", cache]);
         command.arg("--target").arg(format!("{cache}-target"));
         command.env("UV_PYTHON_DOWNLOADS", "never").current_dir(folder).stdin(Stdio::null());
         let done = command.output().map_err(|error| error.to_string())?;

@@ -138,7 +138,7 @@ fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revisio
                 continue;
             };
             let stem = entry.file_name().to_string_lossy().into_owned();
-            let Some(id) = EntryId::new(EntryKind::Built, format!("{digest}.{stem}")) else { continue };
+            let Some(id) = EntryId::new(EntryKind::BuiltWheel, format!("{digest}.{stem}")) else { continue };
             let beside = [folder.path().join("metadata.msgpack"), folder.path().join(format!("{stem}.whl"))];
             let files: Option<Vec<String>> =
                 beside.iter().chain([&revision.to_path_buf()]).map(|path| relative_path(cache, path)).collect();

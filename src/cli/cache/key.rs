@@ -79,14 +79,14 @@ fn explain_keys(keyed: &SessionKeys, key: &str) -> String {
                 let _ = writeln!(text, "  {}", format_difference(difference));
             }
         }
-        write_key_inputs(&session.fingerprint.facts, &mut text);
+        write_key_inputs(&session.fingerprint.inputs, &mut text);
     }
     text
 }
 
 /// The second of a time is enough for people.
 fn format_time(kept: &StoredKey) -> String {
-    kept.time.split('.').next().unwrap_or_default().replace('T', " ")
+    kept.last_used.split('.').next().unwrap_or_default().replace('T', " ")
 }
 
 fn format_difference(difference: &KeyInputChange) -> String {
@@ -101,8 +101,8 @@ fn format_difference(difference: &KeyInputChange) -> String {
 
 /// Facts by kind; of many packages the number and the first names.
 fn write_key_inputs(facts: &[KeyInput], text: &mut String) {
-    let packages: Vec<&KeyInput> = facts.iter().filter(|fact| fact.kind == KeyInputKind::Package).collect();
-    for fact in facts.iter().filter(|fact| fact.kind != KeyInputKind::Package) {
+    let packages: Vec<&KeyInput> = facts.iter().filter(|fact| fact.kind == KeyInputKind::LockedPackage).collect();
+    for fact in facts.iter().filter(|fact| fact.kind != KeyInputKind::LockedPackage) {
         let _ = writeln!(text, "    {:<9} {} = {}", fact.kind.as_str(), fact.name, fact.value);
     }
     let listed = if packages.len() <= MAX_LISTED_PACKAGES + 1 { packages.len() } else { MAX_LISTED_PACKAGES };
@@ -117,8 +117,8 @@ fn write_key_inputs(facts: &[KeyInput], text: &mut String) {
 fn keys_json(keyed: &SessionKeys, key: &str) -> Value {
     let session = |session: &SessionKey| {
         let (hit, against, differences) = match compare_key(keyed, session) {
-            KeyComparison::Hit(kept) => (true, Some(kept.time), Vec::new()),
-            KeyComparison::Differs(kept, differences) => (false, Some(kept.time), differences),
+            KeyComparison::Hit(kept) => (true, Some(kept.last_used), Vec::new()),
+            KeyComparison::Differs(kept, differences) => (false, Some(kept.last_used), differences),
             KeyComparison::New => (false, None, Vec::new()),
         };
         json!({
@@ -127,7 +127,7 @@ fn keys_json(keyed: &SessionKeys, key: &str) -> Value {
             "hit": hit,
             "against": against,
             "differences": differences,
-            "facts": session.fingerprint.facts,
+            "facts": session.fingerprint.inputs,
         })
     };
     let prefix = keyed.combined_key(&keyed.sessions.iter().collect::<Vec<_>>()).prefix().to_owned();

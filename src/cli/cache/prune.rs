@@ -41,7 +41,7 @@ fn write_entry_rows(entries: &[PrunedEntry], text: &mut String) {
     for entry in entries {
         let id = entry.entry.to_string();
         let name = if entry.name.is_empty() { &id } else { &entry.name };
-        let _ = writeln!(text, "  {:>9}  {:<6}  {name}", format_size(entry.bytes), entry.why.as_str());
+        let _ = writeln!(text, "  {:>9}  {:<6}  {name}", format_size(entry.bytes), entry.reason.as_str());
     }
 }
 
@@ -49,10 +49,10 @@ fn format_prune_plan(plan: &PrunePlan) -> String {
     let bytes: u64 = plan.remove.iter().map(|entry| entry.bytes).sum();
     let mut text = format!("would remove {}: {}\n", pluralize(plan.remove.len(), "entry"), format_size(bytes));
     write_entry_rows(&plan.remove, &mut text);
-    if !plan.aside.is_empty() {
-        let _ = writeln!(text, "and {} put aside long ago", pluralize(plan.aside.len(), "entry"));
+    if !plan.quarantined.is_empty() {
+        let _ = writeln!(text, "and {} put aside long ago", pluralize(plan.quarantined.len(), "entry"));
     }
-    let _ = writeln!(text, "{} would stay: {}", pluralize(plan.kept, "entry"), format_size(plan.kept_bytes));
+    let _ = writeln!(text, "{} would stay: {}", pluralize(plan.remaining, "entry"), format_size(plan.remaining_bytes));
     text
 }
 
@@ -62,6 +62,6 @@ fn format_prune_report(report: &PruneReport) -> String {
     if !report.in_use.is_empty() {
         let _ = writeln!(text, "{} in use, left", pluralize(report.in_use.len(), "entry"));
     }
-    let _ = writeln!(text, "{} stay: {}", pluralize(report.kept, "entry"), format_size(report.kept_bytes));
+    let _ = writeln!(text, "{} stay: {}", pluralize(report.remaining, "entry"), format_size(report.remaining_bytes));
     text
 }

@@ -113,18 +113,18 @@ fn find_interpreter(args: &CacheRestoreArgs) -> PathBuf {
 
 pub(super) fn format_restore_report(report: &RestoreReport) -> String {
     let time = format_duration((report.seconds * 1_000.0) as u64);
-    let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
+    let link = report.link_mode.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.restored.len() {
         0 => format!("nothing to restore ({time})\n"),
         count => format!(
             "restored {}: {} files, {} in {time}{link}\n",
-            pluralize(count, if report.link.is_some() { "wheel" } else { "folder" }),
+            pluralize(count, if report.link_mode.is_some() { "wheel" } else { "folder" }),
             report.files,
             format_size(report.bytes),
         ),
     };
-    if !report.here.is_empty() {
-        let _ = writeln!(text, "{} here already", pluralize(report.here.len(), "package"));
+    if !report.already_present.is_empty() {
+        let _ = writeln!(text, "{} here already", pluralize(report.already_present.len(), "package"));
     }
     write_misses(&report.misses, &mut text);
     text

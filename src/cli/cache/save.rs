@@ -46,22 +46,26 @@ pub(super) fn save_uv_cache(args: &CacheSaveArgs, screen: &OutputContext) -> Res
 
 pub(super) fn format_save_report(report: &SaveReport) -> String {
     let time = format_duration((report.seconds * 1_000.0) as u64);
-    let link = report.link.map(|link| format!(" ({link})")).unwrap_or_default();
+    let link = report.link_mode.map(|link| format!(" ({link})")).unwrap_or_default();
     let mut text = match report.saved.len() {
-        0 => format!("nothing new: {} known ({time})\n", pluralize(report.known, "wheel")),
+        0 => format!("nothing new: {} known ({time})\n", pluralize(report.already_stored, "wheel")),
         new => format!(
             "saved {}: {} files, {} in {time}{link}; {} known\n",
-            pluralize(new, if report.link.is_some() { "wheel" } else { "folder" }),
+            pluralize(new, if report.link_mode.is_some() { "wheel" } else { "folder" }),
             report.files,
             format_size(report.bytes),
-            report.known,
+            report.already_stored,
         ),
     };
-    for not in &report.not_saved {
+    for not in &report.failures {
         let _ = writeln!(text, "not saved: {}: {}", not.name, not.reason);
     }
-    if report.strange > 0 {
-        let _ = writeln!(text, "{} of uv's cache not understood, left alone", pluralize(report.strange, "pointer"));
+    if report.malformed_pointers > 0 {
+        let _ = writeln!(
+            text,
+            "{} of uv's cache not understood, left alone",
+            pluralize(report.malformed_pointers, "pointer")
+        );
     }
     if let Some(pruned) = &report.pruned {
         let _ = writeln!(

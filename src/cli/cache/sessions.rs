@@ -46,8 +46,8 @@ pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) 
         }
         OutputFormat::Json => print_json(&json!({
             "sessions": told.iter().map(session_json).collect::<Vec<_>>(),
-            "restored": report.restored, "here": report.here, "misses": report.misses, "damaged": report.damaged,
-            "files": report.files, "bytes": report.bytes, "link": report.link,
+            "restored": report.restored, "here": report.already_present, "misses": report.misses, "damaged": report.damaged,
+            "files": report.files, "bytes": report.bytes, "link": report.link_mode,
             "check_seconds": report.check_seconds, "seconds": report.seconds,
         })),
     }

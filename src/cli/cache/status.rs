@@ -30,11 +30,11 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     let mut text = format!("{}{read_only}\n", status.path);
     for kind in &status.kinds {
         let used =
-            kind.used.map(|used| format!(", last used {}", format_age(seconds_since(used, now)))).unwrap_or_default();
+            kind.last_used.map(|used| format!(", last used {}", format_age(seconds_since(used, now)))).unwrap_or_default();
         let what = match kind.kind {
-            EntryKind::Built => "built wheel",
+            EntryKind::BuiltWheel => "built wheel",
             EntryKind::Bytecode => "compiled wheel",
-            EntryKind::Bucket => "whole cache",
+            EntryKind::UvCache => "whole cache",
             EntryKind::Venv => "environment",
             other => other.as_str(),
         };
@@ -42,7 +42,7 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
         let _ = writeln!(text, "  {count:<16} {:>9} {:>9} files{used}", format_size(kind.bytes), kind.files);
     }
     let share = status.bytes.saturating_mul(100).checked_div(status.max_size).unwrap_or(100);
-    let days = status.max_unused / 86_400;
+    let days = status.max_unused_seconds / 86_400;
     let _ = writeln!(
         text,
         "{} of {} ({share} %), unused entries go after {}",
@@ -54,8 +54,8 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
         let what = pluralize(status.unreadable, "entry");
         let _ = writeln!(text, "{what} cannot be read: `noxide cache verify` names them");
     }
-    if !status.aside.is_empty() {
-        let _ = writeln!(text, "{} put aside as damaged", pluralize(status.aside.len(), "entry"));
+    if !status.quarantined.is_empty() {
+        let _ = writeln!(text, "{} put aside as damaged", pluralize(status.quarantined.len(), "entry"));
     }
     text
 }

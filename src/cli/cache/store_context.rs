@@ -48,7 +48,7 @@ pub(super) fn open_uv_cache(args: &UvArgs, store: &Store) -> Result<UvCacheAcces
         std::path::absolute(&dir).map_err(|source| CliError::Io { context: dir.display().to_string(), source })?;
     match uv.detect_layout(store) {
         UvLayoutSupport::Known(layout) => Ok(UvCacheAccess::PerWheel(UvCache::new(dir, layout))),
-        UvLayoutSupport::Unknown { why } => {
+        UvLayoutSupport::Unknown { reason: why } => {
             Ok(UvCacheAccess::WholeFolder(FolderSpec::for_uv_cache(dir, &uv.version()?), why))
         }
     }

@@ -48,12 +48,12 @@ fn print_verify_report(report: &VerifyReport, repaired: &[RepairOutcome], repair
     let mut text =
         format!("verified {entries}: {} files, {} in {time} ({rate}/s)\n", report.files, format_size(report.bytes));
     print_damage(&report.damaged);
-    for stray in &report.strays {
+    for stray in &report.unknown_paths {
         print_stderr(&format!("no entry: {stray}"));
     }
     for one in repaired {
         let name = if one.name.is_empty() { &one.entry } else { &one.name };
-        text.push_str(&format!("put aside: {name}; {}\n", one.how));
+        text.push_str(&format!("put aside: {name}; {}\n", one.detail));
     }
     if report.is_clean() {
         text.push_str("all is as it was saved\n");

@@ -84,8 +84,8 @@ fn a_plan_that_is_out_of_date_removes_nothing_that_was_used_since() {
         std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
     }
     let plan = store.plan_prune();
-    assert_eq!((plan.remove.len(), plan.kept), (2, 2));
+    assert_eq!((plan.remove.len(), plan.remaining), (2, 2));
     std::fs::File::options().append(true).open(&facts[0]).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     let report = store.prune(&plan, &NoProgress).unwrap();
-    assert_eq!((report.removed.len(), report.in_use.len(), report.kept), (1, 1, 3), "{report:?}");
+    assert_eq!((report.removed.len(), report.in_use.len(), report.remaining), (1, 1, 3), "{report:?}");
 }

@@ -50,7 +50,7 @@ fn a_file_lost_from_the_uv_cache_is_put_back() {
         (report.damaged[0].path.as_str(), &report.damaged[0].corruption),
         ("in the uv cache: beta/__init__.py", &Corruption::Missing)
     );
-    assert_eq!((report.restored.len(), report.here.len(), report.misses.len()), (1, 3, 0), "{report:?}");
+    assert_eq!((report.restored.len(), report.already_present.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert!(!store.root().join("aside").exists(), "the store was sound");
 }
@@ -62,8 +62,8 @@ fn a_damaged_uv_cache_is_not_taken_in() {
     poison(&fixture.installed("beta/__init__.py"));
     let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     assert_eq!(saved.saved.len(), 3, "{saved:?}");
-    assert_eq!(saved.not_saved.len(), 1);
-    assert_eq!(saved.not_saved[0].name, "beta 2.0");
+    assert_eq!(saved.failures.len(), 1);
+    assert_eq!(saved.failures[0].name, "beta 2.0");
     assert_eq!(saved.damaged[0].path, "beta/__init__.py");
 }
 
@@ -96,8 +96,8 @@ fn verify_names_each_file_and_repair_fetches_anew() {
     let uv = noxide::cache::Uv::from_path(crate::support::venv().join("bin/uv"));
     let with = noxide::cache::store::RepairContext { uv: Some(&uv), project: fixture.project.root() };
     let repaired = store.repair_entries(&report.damaged, &with);
-    assert_eq!(repaired.iter().map(|one| (one.name.as_str(), one.healed)).collect::<Vec<_>>().len(), 2);
-    assert!(repaired.iter().all(|one| one.healed && one.aside.is_some()), "{repaired:?}");
+    assert_eq!(repaired.iter().map(|one| (one.name.as_str(), one.repaired)).collect::<Vec<_>>().len(), 2);
+    assert!(repaired.iter().all(|one| one.repaired && one.quarantine_path.is_some()), "{repaired:?}");
     assert!(store.verify_entries(&NoProgress).is_clean());
-    assert_eq!(store.status().aside.len(), 2);
+    assert_eq!(store.status().quarantined.len(), 2);
 }

@@ -25,7 +25,7 @@ fn a_full_disk_keeps_what_fits_and_nothing_half() {
     assert!(store.entry_ids().iter().all(|id| store.entry_meta(id).unwrap().name != "many 1.5"));
     let restored = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
     assert!(restored.misses.iter().any(|miss| miss.name == "many 1.5"), "{restored:?}");
-    assert_eq!(restored.link, Some("copy"), "from one file system to another");
+    assert_eq!(restored.link_mode, Some("copy"), "from one file system to another");
     fixture.uv("second", &["sync", "--quiet", "--frozen", "--reinstall"]);
     assert_eq!(fixture.imported(), ALL, "uv fetched what was missing");
 }

@@ -100,7 +100,7 @@ impl Fixture {
         let uv = Uv::from_path(venv().join("bin/uv"));
         match uv.detect_layout(&self.store()) {
             UvLayoutSupport::Known(layout) => UvCache::new(self.cache_dir(cache), layout),
-            UvLayoutSupport::Unknown { why } => panic!("{why}"),
+            UvLayoutSupport::Unknown { reason: why } => panic!("{why}"),
         }
     }
 

@@ -14,18 +14,18 @@ fn uv_installs_offline_from_what_was_restored() {
     let saved = store.save_wheels(&fixture.wanted(), &fixture.cache("first"), &NoProgress).unwrap();
     let names: Vec<&str> = saved.saved.iter().map(|saved| saved.name.as_str()).collect();
     assert_eq!(names, ["alpha 1.0", "beta 2.0", "many 1.5", "source 0.3"], "{saved:?}");
-    assert!(saved.damaged.is_empty() && saved.strange == 0, "{saved:?}");
+    assert!(saved.damaged.is_empty() && saved.malformed_pointers == 0, "{saved:?}");
 
     let report = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
-    assert_eq!((report.restored.len(), report.misses.len(), report.here.len()), (4, 0, 0), "{report:?}");
+    assert_eq!((report.restored.len(), report.misses.len(), report.already_present.len()), (4, 0, 0), "{report:?}");
     assert_eq!((report.files, report.bytes), (saved.files, saved.bytes));
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert!(!fixture.cache_dir("second").join("simple-v28").exists(), "nothing else was put there");
 
     let again = store.restore_wheels(&fixture.wanted(), &fixture.cache("second"), &NoProgress);
-    assert_eq!((again.restored.len(), again.here.len(), again.misses.len()), (0, 4, 0), "{again:?}");
+    assert_eq!((again.restored.len(), again.already_present.len(), again.misses.len()), (0, 4, 0), "{again:?}");
     let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("second"), &NoProgress).unwrap();
-    assert_eq!((saved.saved.len(), saved.known, saved.not_saved.len()), (0, 4, 0), "{saved:?}");
+    assert_eq!((saved.saved.len(), saved.already_stored, saved.failures.len()), (0, 4, 0), "{saved:?}");
     assert!(store.verify_entries(&NoProgress).is_clean());
 }
 
@@ -48,7 +48,7 @@ fn files_are_shared_and_nothing_is_written_twice() {
     let again = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     assert!(again.saved.is_empty() && again.bytes == 0);
     assert_eq!(state(&store.root().join("entries")), before, "nothing new, nothing written");
-    if saved.link == Some("hardlink") {
+    if saved.link_mode == Some("hardlink") {
         let ids = store.entry_ids();
         let wheel = ids.iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
         let entry = store.open_entry(wheel).unwrap().unwrap();
@@ -57,7 +57,10 @@ fn files_are_shared_and_nothing_is_written_twice() {
     }
     let status = store.status();
     assert_eq!((status.entries, status.files, status.bytes), (4, saved.files, saved.bytes));
-    assert_eq!(status.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(), [EntryKind::Wheel, EntryKind::Built]);
+    assert_eq!(
+        status.kinds.iter().map(|kind| kind.kind).collect::<Vec<_>>(),
+        [EntryKind::Wheel, EntryKind::BuiltWheel]
+    );
 }
 
 #[test]
@@ -76,7 +79,11 @@ fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
     assert_eq!(report.misses.len(), 1);
     assert_eq!((report.misses[0].name.as_str(), report.misses[0].reason.as_str()), ("beta 2.0", "not in the store"));
     let here = store.restore_wheels(&only(&["beta"]), &fixture.cache("first"), &NoProgress);
-    assert_eq!((here.here.as_slice(), here.misses.len()), (&["beta 2.0".to_owned()][..], 0), "uv has it already");
+    assert_eq!(
+        (here.already_present.as_slice(), here.misses.len()),
+        (&["beta 2.0".to_owned()][..], 0),
+        "uv has it already"
+    );
 
     let mut layout = fixture.cache("first").layout().clone();
     layout.wheels = "wheels-v99".to_owned();

@@ -178,7 +178,7 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
     assert_eq!(missed(), "damaged, put aside: pyvenv.cfg: other content than listed");
-    assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().aside.len() == 1);
+    assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().quarantined.len() == 1);
     assert_eq!(missed(), CacheMiss::NOT_STORED);
 
     // A file of a wheel in it.
@@ -219,11 +219,11 @@ fn an_environment_leaves_before_its_wheels_do() {
     let with = |max_size: u64, days: u64| {
         let max_unused = Duration::from_secs(days * 24 * 3_600);
         let store = Store::open(&CacheOptions { max_size, max_unused, ..fixture.options.clone() }).unwrap();
-        store.plan_prune().remove.into_iter().map(|entry| (entry.entry.kind, entry.why)).collect::<Vec<_>>()
+        store.plan_prune().remove.into_iter().map(|entry| (entry.entry.kind, entry.reason)).collect::<Vec<_>>()
     };
     assert_eq!(with(u64::MAX, 7), [], "a wheel is used as long as an environment that it is in");
     let all = with(1, 7);
-    assert_eq!((all.len(), all[0]), (5, (EntryKind::Venv, PruneReason::Size)), "{all:?}");
+    assert_eq!((all.len(), all[0]), (5, (EntryKind::Venv, PruneReason::OverMaxSize)), "{all:?}");
     let held = entries(&store, EntryKind::Venv);
     let store = Store::open(&CacheOptions { max_size: 1, ..fixture.options.clone() }).unwrap();
     let report = store.prune(&store.plan_prune(), &NoProgress).unwrap();

@@ -57,7 +57,7 @@ impl Sent {
         let place = fixture.project.beside().join("elsewhere");
         let sent = Self { fixture, place };
         let report = sent.push("refs/heads/main", NOW);
-        assert_eq!((report.entries.len(), report.packs, report.troubles.len()), (4, 1, 0), "{report:?}");
+        assert_eq!((report.packages.len(), report.packs, report.warnings.len()), (4, 1, 0), "{report:?}");
         sent
     }
 
@@ -104,7 +104,7 @@ fn uv_installs_offline_what_came_from_elsewhere() {
     let store = sent.empty("other-store");
     let remote = remote(&sent.place, "refs/heads/main");
     let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
-    assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
+    assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
     let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
     assert_eq!(sent.fixture.sync_offline("second"), ALL);
@@ -113,7 +113,7 @@ fn uv_installs_offline_what_came_from_elsewhere() {
     assert_eq!(sent.bring(&remote, &store, &PackageSelection::All).bytes, 0);
     let before = sent.files();
     let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &none(), NOW + DAY);
-    assert_eq!((again.bytes, again.packs, again.troubles.len()), (0, 0, 0), "{again:?}");
+    assert_eq!((again.bytes, again.packs, again.warnings.len()), (0, 0, 0), "{again:?}");
     assert_eq!(sent.files(), before);
 }
 
@@ -125,7 +125,7 @@ fn one_session_reads_its_own_bytes_and_no_others() {
     let remote = remote(&sent.place, "refs/heads/main");
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote, &store, &PackageSelection::Only(alpha));
-    assert_eq!(brought.entries, ["alpha 1.0"]);
+    assert_eq!(brought.packages, ["alpha 1.0"]);
     let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
     let own = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
     assert_eq!(brought.bytes, own);
@@ -136,18 +136,18 @@ fn pulls_read_their_base_and_write_what_only_they_see() {
     let sent = Sent::new();
     let store = sent.empty("pull-store");
     let pull = remote(&sent.place, "refs/pull/7/merge<main");
-    assert_eq!(sent.bring(&pull, &store, &PackageSelection::All).entries.len(), 4);
+    assert_eq!(sent.bring(&pull, &store, &PackageSelection::All).packages.len(), 4);
     assert_eq!(
         pull.upload(&pull.load_snapshot(), &store, &store.entry_ids(), &none(), NOW).bytes,
         0,
         "the base has it"
     );
     // Something that only the pull request has.
-    let id = EntryId::new(EntryKind::Built, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
+    let id = EntryId::new(EntryKind::BuiltWheel, format!("{}.own-1-py3-none-any", "f".repeat(64))).unwrap();
     assert!(store.open_entry(&id).unwrap().is_none());
     let other = remote(&sent.place, "refs/heads/other");
     assert!(other.load_snapshot().is_empty());
-    assert_eq!(sent.push("refs/heads/other", NOW).entries.len(), 4, "a branch whose default one is not known");
+    assert_eq!(sent.push("refs/heads/other", NOW).packages.len(), 4, "a branch whose default one is not known");
     assert_eq!(remote(&sent.place, "refs/heads/main").load_snapshot().package_count(), 4);
     assert!(remote(&sent.place, "refs/pull/8/merge<nothing").load_snapshot().is_empty());
 }
@@ -167,8 +167,8 @@ fn runs_beside_each_other_lose_nothing() {
     let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
     // Both looked before either wrote.
     let views = (first.load_snapshot(), second.load_snapshot());
-    assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &none(), NOW).entries, ["alpha 1.0"]);
-    assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &none(), NOW + 1).entries, ["beta 2.0"]);
+    assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &none(), NOW).packages, ["alpha 1.0"]);
+    assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &none(), NOW + 1).packages, ["beta 2.0"]);
     assert_eq!(remote(&place, "refs/heads/main").load_snapshot().package_count(), 2);
 }
 
@@ -177,15 +177,15 @@ fn old_packs_are_written_anew_before_the_forge_drops_them() {
     let sent = Sent::new();
     let before = sent.file("p-");
     let later = sent.push("refs/heads/main", NOW + 21 * DAY);
-    assert_eq!(later.rewrite.as_deref(), Some("1 packs older than 20 days"), "{later:?}");
+    assert_eq!(later.repack_reason.as_deref(), Some("1 packs older than 20 days"), "{later:?}");
     let after = sent.file("p-");
     assert!(before != after && !before.exists() && sent.files().len() == 2);
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
-    assert_eq!((brought.entries.len(), brought.failed.len()), (4, 0), "{brought:?}");
+    assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
     // That it is still wanted is written down now and then, and costs a manifest.
     let wanted = sent.push("refs/heads/main", NOW + 27 * DAY);
-    assert!(wanted.packs == 0 && wanted.bytes > 0 && wanted.rewrite.is_none(), "{wanted:?}");
+    assert!(wanted.packs == 0 && wanted.bytes > 0 && wanted.repack_reason.is_none(), "{wanted:?}");
 }
 
 #[test]
@@ -199,17 +199,17 @@ fn bytes_that_were_changed_are_not_used() {
     fs_err::write(&pack, &bytes).unwrap();
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
-    assert_eq!(brought.entries.len(), 3, "{brought:?}");
-    assert_eq!(brought.failed[0].name, "alpha 1.0");
-    assert!(brought.failed[0].reason.contains("not those that the manifest names"), "{brought:?}");
+    assert_eq!(brought.packages.len(), 3, "{brought:?}");
+    assert_eq!(brought.failures[0].name, "alpha 1.0");
+    assert!(brought.failures[0].reason.contains("not those that the manifest names"), "{brought:?}");
     fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
     let store = sent.empty("third-store");
     let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
-    assert!(cut.failed.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
+    assert!(cut.failures.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
     std::fs::remove_file(&pack).unwrap();
     let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
-        !gone.failed.is_empty() && gone.failed.iter().all(|failed| failed.reason == "its pack is gone"),
+        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack is gone"),
         "{gone:?}"
     );
     fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
@@ -244,11 +244,11 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     incoming.publish(None).unwrap();
     let place = sent.fixture.project.beside().join("hostile");
     let mut hostile = remote(&place, "refs/heads/main");
-    assert_eq!(hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &none(), NOW).entries.len(), 1);
+    assert_eq!(hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &none(), NOW).packages.len(), 1);
 
     // Nobody who only has the store can tell.
     let victim = sent.empty("victim-0");
-    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).entries.len(), 1);
+    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).packages.len(), 1);
     // A committed list can: the tree is another one, whatever the store says of it.
     let heads: Vec<_> = honest.entry_ids().iter().map(|id| honest.entry_meta(id).unwrap()).collect();
     let mut sums = WheelChecksums::default();
@@ -269,11 +269,11 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
             .find(|path| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("m-")));
         let path = path.unwrap();
         let mut manifest = RemoteManifest::from_bytes(&std::fs::read(&path).unwrap(), None).unwrap();
-        manifest.frames[0].tree = hostile.checksums.as_ref().unwrap().expected_tree(&id).unwrap().to_owned();
+        manifest.frames[0].tree_digest = hostile.checksums.as_ref().unwrap().expected_tree(&id).unwrap().to_owned();
         fs_err::write(&path, manifest.to_bytes(None).unwrap()).unwrap();
         sent.bring(&hostile, &victim, &PackageSelection::All)
     };
-    assert!(lying.entries.is_empty() && lying.failed.len() == 1, "{lying:?}");
+    assert!(lying.packages.is_empty() && lying.failures.len() == 1, "{lying:?}");
     assert!(victim.entry_ids().is_empty());
     // What the list does not know is not taken either.
     hostile.checksums = Some(WheelChecksums::default());
@@ -285,8 +285,8 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     hostile.signing_key = Some("only on main".to_owned());
     let view = hostile.load_snapshot();
     assert!(view.is_empty() && view.warnings[0].contains("not signed"), "{view:?}");
-    assert!(!hostile.upload(&view, &honest, &honest.entry_ids(), &none(), NOW + 9).entries.is_empty());
-    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).entries.len(), 4);
+    assert!(!hostile.upload(&view, &honest, &honest.entry_ids(), &none(), NOW + 9).packages.is_empty());
+    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).packages.len(), 4);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_server_that_goes_away_leaves_the_rest_to_uv() {
         RemoteStore { backend: Box::new(backend), scope: scope("refs/heads/main"), signing_key: None, checksums: None };
     let store = sent.empty("other-store");
     let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
-    assert_eq!((brought.entries.len(), brought.failed.len()), (0, 4), "{brought:?}");
+    assert_eq!((brought.packages.len(), brought.failures.len()), (0, 4), "{brought:?}");
     assert!(store.entry_ids().is_empty());
     // A run goes on: what is missing is fetched from the index.
     let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
