@@ -10,8 +10,8 @@ use crate::output::{Diagnostic, DiagnosticFrame};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
 use crate::provision::ProvisionError;
-use crate::run::GraphError;
 use crate::run::process::SignalEvent;
+use crate::run::{GraphError, PrepareError, RunStartError};
 use crate::text::closest_matches;
 use crate::trace::TraceError;
 
@@ -85,6 +85,22 @@ pub(super) enum CliError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<PrepareError> for CliError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Graph(error) => error.into(),
+            PrepareError::Constraints(error) => error.into(),
+            PrepareError::Provision(error) => error.into(),
+        }
+    }
+}
+
+impl From<RunStartError> for CliError {
+    fn from(error: RunStartError) -> Self {
+        Self::Io { context: error.action.to_owned(), source: error.source }
+    }
 }
 
 impl CliError {

@@ -1,14 +1,13 @@
-//! `noxide matrix` and `--shard`: sessions dealt to several runners.
+//! `noxide matrix`: sessions distributed to several runners.
 
 use super::ci_args::MatrixArgs;
 use super::error::CliError;
 use super::list::{load_for_listing, print_stdout};
-use super::loaded_project::LoadedProject;
 use super::output_context::{OutputContext, print_stderr};
 use super::output_format::OutputFormat;
 use crate::output::{MatrixEntry, render_matrix_json, render_matrix_yaml};
-use crate::record::{RunStore, SessionHistory, ShardMetadata};
-use crate::run::{Shard, ShardPlan};
+use crate::record::RunStore;
+use crate::run::ShardPlan;
 
 /// Exit code where nothing was selected.
 const EXIT_NOTHING_SELECTED: u8 = 4;
@@ -43,19 +42,4 @@ pub(super) fn print_matrix(args: &MatrixArgs, screen: &OutputContext) -> Result<
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
     Ok(0)
-}
-
-/// Leaves of the queue what one shard runs, and gives the facts for its record.
-///
-/// Without history: every runner plans for itself, and what one has run before the others may not know.
-///
-/// # Errors
-/// When needs form a circle.
-pub(super) fn select_shard(opened: &mut LoadedProject, shard: Shard) -> Result<ShardMetadata, CliError> {
-    let plan = ShardPlan::new(&opened.manifest, &opened.options, &SessionHistory::default(), shard.count)?;
-    let mine = plan.parts.into_iter().nth(shard.index.get() - 1).unwrap_or_default();
-    let all = opened.manifest.queue.iter().map(|id| opened.manifest.sessions[id.0].name.clone()).collect::<Vec<_>>();
-    opened.notices.push(format!("shard {shard}: {} of {} sessions", mine.sessions.len(), all.len()));
-    opened.manifest.queue.retain(|id| mine.sessions.contains(id));
-    Ok(ShardMetadata { index: shard.index.get(), count: shard.count.get(), sessions: all })
 }

@@ -11,10 +11,9 @@ use super::error::CliError;
 use super::list::print_stdout;
 use super::output_context::{OutputContext, print_stderr};
 use super::output_format::OutputFormat;
-use super::run::new_run_id;
 use crate::fs::write_atomic;
 use crate::output::reporters;
-use crate::record::{MergePlan, RECORD_VERSION, RunRecord, RunStore, reconstruct_events, write_record};
+use crate::record::{MergePlan, RECORD_VERSION, RunRecord, RunStore, new_run_id, reconstruct_events, write_record};
 use crate::report::build_junit_report;
 use crate::text::{format_duration, pluralize};
 

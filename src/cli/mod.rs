@@ -26,7 +26,6 @@ mod merge;
 mod nox_args;
 mod output_context;
 mod output_format;
-mod planned_run;
 mod replay;
 mod report;
 mod report_args;

@@ -10,8 +10,7 @@ use super::list::print_stdout;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::nox_args::NoxRunArgs;
 use super::output_context::{OutputContext, print_stderr};
-use super::planned_run::{PlannedRun, RunInputs};
-use super::run::{EXIT_NOTHING_SELECTED, execute_plan, open_run_store, recover_crashed_runs};
+use super::run::{EXIT_NOTHING_SELECTED, execute_and_report, open_run_store};
 use super::trace_args::TraceArgs;
 use super::trace_report::{KnownOrdering, TraceReport};
 use super::trace_setup::{args_to_text, save_accesses, session_accesses, trace_context};
@@ -19,7 +18,7 @@ use crate::config::{SettingsEdit, edit_settings, load_settings};
 use crate::fs::write_atomic;
 use crate::project::SessionId;
 use crate::record::SessionHistory;
-use crate::run::{RunPlan, RunTracing, detect_capacity};
+use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
 use crate::trace::probe_tracing;
 
 /// Traces sessions and says which race.
@@ -42,6 +41,9 @@ pub(super) fn trace_sessions(args: &TraceArgs, screen: &OutputContext) -> Result
         nox_args: run.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: true,
+        shard: None,
+        // What was learned before must not hide what is searched for now.
+        uses_learned_conflicts: false,
     };
     let aside = screen.redirected_to_stderr();
     let mut opened = LoadedProject::load(wanted, &aside)?;
@@ -49,22 +51,19 @@ pub(super) fn trace_sessions(args: &TraceArgs, screen: &OutputContext) -> Result
         print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
         return Ok(EXIT_NOTHING_SELECTED);
     }
-    let (folder, kept_elsewhere) = open_run_store(&opened.manifest.root)?;
-    opened.notices.extend(kept_elsewhere);
-    opened.notices.extend(recover_crashed_runs(&folder));
+    let (folder, notices) = open_run_store(&opened.manifest.root)?;
     let history = SessionHistory::from_records(&folder.newest_records(SessionHistory::MAX_RUNS));
-    // What was learnt before must not hide what is looked for now.
-    opened.options.learned_conflicts.clear();
-    opened.options.fail_fast = None;
-    opened.options.jobs = Some(NonZeroUsize::MIN);
-    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
+    let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..opened.options.clone() };
+    let mut plan = RunPlan::new(&opened.manifest, &options, &history, detect_capacity())?;
     let settled = KnownOrdering::from_plan(&plan);
     let order = plan.make_sequential();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
     let ids: Vec<SessionId> = order.iter().map(|&at| plan.sessions[at].id).collect();
     let tracing = RunTracing::new(sessions, trace_context(&opened.manifest), &folder.path().join("trace"));
-    let chosen = PlannedRun { plan, history, inputs: RunInputs::default(), tracing };
-    let done = execute_plan(&run, &aside, &mut opened, chosen, &folder)?;
+    let notices = opened.notices.iter().cloned().chain(notices).collect();
+    let origin = RunOrigin::default();
+    let prepared = PreparedRun { options, history, plan, provisioner: None, tracing, origin, notices };
+    let done = execute_and_report(&run.output, &aside, &mut opened, prepared, &folder)?;
     folder.prune_runs(opened.options.history_limit.get());
     let manifest = opened.manifest.clone();
     opened.close();

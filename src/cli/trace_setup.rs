@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::loaded_project::LoadedProject;
 use super::output_context::print_stderr;
-use super::planned_run::RunResult;
 use super::trace_report::{KnownOrdering, TraceReport};
 use crate::project::{NoxfileManifest, Session, SessionId};
-use crate::run::RunTracing;
+use crate::run::{RunResult, RunTracing};
 use crate::trace::{
     AccessFile, SessionAccesses, TraceCache, TraceContext, TraceMode, probe_tracing, session_fingerprint,
 };
@@ -19,14 +17,13 @@ pub(super) fn args_to_text(words: &[OsString]) -> Vec<String> {
     words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// The traces of a run: of all its sessions, of those that are not what they were when they were traced, or none.
+/// The traces of a run: of all its sessions, of those that changed since they were traced, or none. Returns notices.
 pub(super) fn plan_tracing(
     mode: TraceMode,
-    opened: &mut LoadedProject,
+    manifest: &NoxfileManifest,
     noxide: &Path,
     posargs: &[String],
-) -> RunTracing {
-    let manifest = &opened.manifest;
+) -> (RunTracing, Vec<String>) {
     let known = TraceCache::load(noxide);
     let wanted = |id: &SessionId| match mode {
         TraceMode::Never => false,
@@ -35,18 +32,17 @@ pub(super) fn plan_tracing(
     };
     let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(wanted).collect();
     if sessions.is_empty() {
-        return RunTracing::default();
+        return (RunTracing::default(), Vec::new());
     }
     if let Err(why) = probe_tracing() {
-        opened.notices.push(format!("nothing is traced: {why}"));
-        return RunTracing::default();
+        return (RunTracing::default(), vec![format!("nothing is traced: {why}")]);
     }
+    let mut notices = Vec::new();
     if mode == TraceMode::Auto {
         let names: Vec<&str> = sessions.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
-        opened.notices.push(format!("traced again, for they are not what they were: {}", names.join(", ")));
+        notices.push(format!("traced again, for they are not what they were: {}", names.join(", ")));
     }
-    let surroundings = trace_context(&opened.manifest);
-    RunTracing::new(sessions, surroundings, &noxide.join("trace"))
+    (RunTracing::new(sessions, trace_context(manifest), &noxide.join("trace")), notices)
 }
 
 /// Keeps what a run's traced sessions touched and what follows from it.

@@ -158,7 +158,8 @@ impl VenvSaveResult {
 fn venv_fingerprint(session: &Session, key: &SessionKey, posargs: &[OsString]) -> String {
     let mut parts = vec![key.fingerprint.digest(), session.venv_params.join("\0"), installer_variables()];
     // Where the noxfile computes what to install, the arguments may take part.
-    if key.fingerprint.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile") {
+    if key.fingerprint.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
+    {
         parts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
     }
     parts.join("\n")

@@ -17,7 +17,7 @@ mod worker;
 
 pub(crate) use constraints::lock_constraints;
 pub use options::{CacheMode, ProvisionOptions};
-pub(crate) use provisioner::{CacheProvisioner, OpenedProvisioner, ProvisionError, ProvisionInputs};
+pub(crate) use provisioner::{CacheProvisioner, ProvisionError, ProvisionInputs};
 pub use queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
 pub(crate) use session_keys::{SessionKey, SessionKeys};
 pub use worker::{ProvisionReport, ProvisionWorker};

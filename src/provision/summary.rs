@@ -72,7 +72,8 @@ fn format_download(remote: &RemoteCache) -> String {
 }
 
 fn format_upload(report: &UploadReport) -> String {
-    let rewrite = report.repack_reason.as_ref().map(|reason| format!(" (packs rewritten: {reason})")).unwrap_or_default();
+    let rewrite =
+        report.repack_reason.as_ref().map(|reason| format!(" (packs rewritten: {reason})")).unwrap_or_default();
     let (others, bytes) = (format_other_entries(report.other_entries), format_size(report.bytes));
     format!("uploaded {} packages{others}, {bytes} in {:.1} s{rewrite}", report.packages.len(), report.seconds)
 }

@@ -66,9 +66,7 @@ pub(super) fn open_uv_cache(
     let dir = std::path::absolute(dir)?;
     match uv.detect_layout(store) {
         UvLayoutSupport::Known(layout) => Ok(UvCache::new(dir, layout)),
-        UvLayoutSupport::Unknown { reason } => {
-            Err(UvCacheError::UnknownLayout { uv: uv.path().to_path_buf(), reason })
-        }
+        UvLayoutSupport::Unknown { reason } => Err(UvCacheError::UnknownLayout { uv: uv.path().to_path_buf(), reason }),
     }
 }
 

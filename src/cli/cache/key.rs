@@ -8,7 +8,7 @@ use super::args::CacheKeyArgs;
 use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
 use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
-use crate::cli::loaded_project::{LoadOptions, LoadedProject, user_cache_dir};
+use crate::cli::loaded_project::{LoadOptions, LoadedProject};
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
 use crate::project::SessionId;
@@ -27,8 +27,12 @@ pub(in crate::cli) fn print_key(args: &CacheKeyArgs, screen: &OutputContext) -> 
     wanted.flags.locked = args.dependencies.locked_override();
     let opened = LoadedProject::load(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();
-    let keyed =
-        SessionKeys::new(&opened.manifest, opened.options.provision.apply_lock, user_cache_dir().as_deref(), &queue);
+    let keyed = SessionKeys::new(
+        &opened.manifest,
+        opened.options.provision.apply_lock,
+        opened.user_cache_dir.as_deref(),
+        &queue,
+    );
     opened.host.close();
     for trouble in keyed.warnings.iter().chain(&keyed.missing_interpreters) {
         print_stderr(&format!("warning: {trouble}"));

@@ -29,8 +29,10 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     let read_only = if status.writable { "" } else { " (read-only)" };
     let mut text = format!("{}{read_only}\n", status.path);
     for kind in &status.kinds {
-        let used =
-            kind.last_used.map(|used| format!(", last used {}", format_age(seconds_since(used, now)))).unwrap_or_default();
+        let used = kind
+            .last_used
+            .map(|used| format!(", last used {}", format_age(seconds_since(used, now))))
+            .unwrap_or_default();
         let what = match kind.kind {
             EntryKind::BuiltWheel => "built wheel",
             EntryKind::Bytecode => "compiled wheel",
