@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{CiArgs, OutputFormat};
-use super::coverage::combine_coverage;
 use super::error::CliError;
-use super::list::print_stdout;
 use super::loaded_project::settings_root;
-use super::output_context::{OutputContext, print_stderr};
 use super::run::{self, EXIT_SIGNAL_BASE, RunCommandResult};
+use super::run_args::CiArgs;
+use super::shared_args::OutputFormat;
 use crate::fs::write_atomic;
+use crate::output::print_stdout;
+use crate::output::{OutputContext, print_stderr};
+use crate::report::combine_coverage;
 
 /// What a run's folder has that goes into the folder of `--dir`.
 const GATHERED_NAMES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
@@ -57,17 +58,14 @@ fn check_coverage(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, li
         Ok(found) => {
             let mut exit = 0;
             for found in found {
-                let low = args.ci.fail_under.filter(|floor| found.percent_hundredths() < floor.0);
-                let than = low.map(|floor| format!(", less than the {} % asked", f64::from(floor.0) / 100.0));
-                exit = exit.max(u8::from(low.is_some()));
-                let than = than.unwrap_or_default();
-                lines.push(format!("coverage: {:.2} % ({}, {} files{than})", found.percent, found.tool, found.files));
+                exit = exit.max(u8::from(!found.reaches(args.ci.fail_under)));
+                lines.push(format!("coverage: {}", found.describe(args.ci.fail_under)));
             }
             exit
         }
-        Err(failure) => {
-            lines.push(format!("coverage: {failure}"));
-            failure.exit_code()
+        Err(error) => {
+            lines.push(format!("coverage: {error}"));
+            CliError::from(error).exit_code().code()
         }
     }
 }

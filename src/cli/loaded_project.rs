@@ -4,14 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use super::host_args::LoadArgs;
-use super::output_context::{OutputContext, is_ci};
-use super::signals::SignalGuard;
+use super::shared_args::LoadArgs;
 use crate::cache::CacheOptions;
 use crate::config::{Settings, SettingsFlags, load_settings};
+use crate::output::{OutputContext, is_ci};
 use crate::project::{Host, HostMode, HostOptions, NoxOrigin, NoxPython, NoxSearch, NoxfileManifest, find_nox};
 use crate::run::RunOptions;
-use crate::run::process::{become_subreaper, kill_run_processes};
+use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
 use crate::trace::TraceCache;
 
 /// A project opened for work.
@@ -71,7 +70,7 @@ impl LoadedProject {
         if let Some(signal) = watch.finish_loading() {
             drop(loaded);
             kill_run_processes(None, None);
-            return Err(CliError::Interrupted(signal));
+            return Err(CliError::Interrupted { signal, during: "while the noxfile was loading; no session was run" });
         }
         let LoadedParts { host, manifest, options, notices, store_options: store } = loaded?;
         Ok(Self { host, manifest, options, notices, store_options: store, signals: watch })

@@ -6,34 +6,35 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 
-use super::args::{OutputFormat, RunArgs};
 use super::error::CliError;
+use super::exit_code::ExitCode;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
 use super::lock_constraints::apply_lock_constraints;
-use super::matrix::select_shard;
-use super::output_context::{OutputContext, print_stderr, terminal_size};
+use super::matrix::{NOTHING_SELECTED, select_shard};
 use super::planned_run::{PlannedRun, RunInputs, RunResult};
 use super::provision::CacheProvisioner;
-use super::subscribers::Subscribers;
-use super::trace_setup::{args_to_text, plan_tracing, save_trace_results};
+use super::run_args::RunArgs;
+use super::shared_args::OutputFormat;
 use crate::cache::NoProgress;
 use crate::fs::write_atomic;
+use crate::output::Subscribers;
+use crate::output::{OutputContext, print_stderr, terminal_size};
 use crate::output::{WriteCounter, reporters};
 use crate::project::{GitCheckout, NoxfileManifest, SessionId, SessionName};
-use crate::record::{RunMetadata, RunRecorder, RunStore, SessionHistory};
+use crate::record::{RunLookupError, RunMetadata, RunRecorder, RunStore, SessionHistory};
 use crate::report::build_junit_report;
 use crate::run::process::{
     KeyListener, Keyboard, SecretRedactor, SignalEvent, kill_run_processes, kill_tagged_processes,
 };
 use crate::run::{
-    Dispatcher, FailFast, HostLauncher, ProvisionWorker, RunContext, RunMessage, RunPlan, SessionResources,
+    Dispatcher, FailFast, HostLauncher, ProvisionWorker, RunContext, RunMessage, RunPlan, RunTracing, SessionResources,
     build_nox_report, detect_capacity, restore_log_copies,
 };
-use crate::trace::TraceMode;
+use crate::trace::{TraceMode, save_trace_results};
 
 /// Exit code of a run for which nothing was selected.
-pub(super) const EXIT_NOTHING_SELECTED: u8 = 4;
+pub(super) const EXIT_NOTHING_SELECTED: u8 = ExitCode::NOTHING_SELECTED.code();
 /// Exit codes above it are of signals: who sent one waits for us to end.
 pub(super) const EXIT_SIGNAL_BASE: u8 = 128;
 
@@ -75,7 +76,7 @@ pub(super) fn run_sessions(
         opened.options.learned_conflicts.clear();
     }
     if opened.manifest.queue.is_empty() {
-        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
+        screen.print_error(NOTHING_SELECTED);
         return Ok(RunCommandResult::without_run(EXIT_NOTHING_SELECTED));
     }
     let shard = args.shard.map(|shard| select_shard(&mut opened, shard)).transpose()?;
@@ -103,10 +104,12 @@ pub(super) fn run_sessions(
     let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
     let source = RunInputs { commit, shard, provisioner: provision };
     let posargs = args_to_text(&args.posargs);
-    let tracing = plan_tracing(mode, &mut opened, folder.path(), &posargs);
+    let (tracing, trace_notices) = RunTracing::for_mode(mode, &opened.manifest, folder.path(), &posargs);
+    opened.notices.extend(trace_notices);
     let done = execute_plan(args, screen, &mut opened, PlannedRun { plan, history, inputs: source, tracing }, &folder)?;
     if !done.accesses.is_empty() {
-        save_trace_results(&opened.manifest, &done, folder.path(), &posargs);
+        let warnings = save_trace_results(&opened.manifest, &done.accesses, &done.run_dir, folder.path(), &posargs);
+        warnings.iter().for_each(|warning| screen.warn(warning));
     }
     folder.prune_runs(opened.options.history_limit.get());
     opened.close();
@@ -129,6 +132,11 @@ fn restore_history(
     provision.restore_history(folder, &names)
 }
 
+/// Returns arguments as text.
+pub(super) fn args_to_text(arguments: &[OsString]) -> Vec<String> {
+    arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
 fn run_load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
     let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
@@ -146,8 +154,7 @@ fn run_load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
 /// Selects what the last run left failed, aborted or cancelled.
 fn rerun_selection(noxfile: Option<&Path>) -> Result<Vec<OsString>, CliError> {
     let root = noxfile.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let none =
-        || CliError::InvalidInput("no earlier run is recorded here, so there is nothing to run again".to_owned());
+    let none = || CliError::from(RunLookupError::NoRuns { folder: root.to_path_buf() });
     let folder = RunStore::open_existing(root).ok_or_else(none)?;
     // What a killed noxide left unfinished was not passed either; what goes wrong here is told by the run itself.
     recover_crashed_runs(&folder);
@@ -156,7 +163,7 @@ fn rerun_selection(noxfile: Option<&Path>) -> Result<Vec<OsString>, CliError> {
     let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
     let names: Vec<OsString> = sessions.map(|session| session.facts.name.as_str().into()).collect();
     if names.is_empty() {
-        return Err(CliError::InvalidInput(format!("run {} left nothing failed, aborted or cancelled", last.run)));
+        return Err(CliError::NothingToRerun(last.run));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
 }
@@ -211,10 +218,17 @@ pub(super) fn execute_plan(
     let (sender, messages) = mpsc::channel();
     let events = args.output.events.as_deref().map(create_events_file).transpose()?;
     let json = args.output.format == OutputFormat::Json;
-    let output = screen.output_options(opened.options.output_style, json, &format!("noxide-{:016x}", random_u64()));
+    let output = screen.output_options(
+        opened.options.output_style.map(Into::into),
+        json,
+        &format!("noxide-{:016x}", random_u64()),
+    );
     let keyboard = output.is_interactive.then(Keyboard::from_stdin).flatten();
     // Before there is anything on disk: from here on a signal ends the run by its record.
-    opened.signals.forward_to_dispatcher(sender.clone(), keyboard.clone());
+    let dispatcher = sender.clone();
+    // Without a dispatcher no session is left.
+    let forward = move |event| dispatcher.send(RunMessage::Signal(event)).unwrap_or(());
+    opened.signals.forward_signals(forward, keyboard.clone());
     let keys = keyboard.and_then(|keyboard| listen_for_keys(keyboard, sender.clone()));
     let (run, recorder) = create_recorder(folder)?;
     let terminal = (screen.stdout_is_terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));

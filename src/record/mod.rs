@@ -9,6 +9,7 @@ mod merge;
 mod outcome;
 mod reconstructed_events;
 mod recorder;
+mod run_lookup;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
 mod run_store;
@@ -27,7 +28,7 @@ pub(crate) use merge::{MergePlan, copy_tree};
 pub use outcome::Outcome;
 pub(crate) use reconstructed_events::reconstruct_events;
 pub use recorder::{RunRecorder, read_events, write_record};
-pub(crate) use run_record::RECORD_VERSION;
+pub(crate) use run_lookup::{RunLookupError, find_runs_below, should_search};
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub use run_store::{CrashedRun, RunStore};
 pub(crate) use temp_dir::RunTempDir;

@@ -8,8 +8,8 @@ use super::args::CacheStatusArgs;
 use super::store_context::{open_store, print_json};
 use crate::cache::store::{EntryKind, StoreStatus};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::print_stdout;
 use crate::text::{format_age, format_size, pluralize};
 
 /// Prints the figures.
@@ -29,8 +29,10 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     let read_only = if status.writable { "" } else { " (read-only)" };
     let mut text = format!("{}{read_only}\n", status.path);
     for kind in &status.kinds {
-        let used =
-            kind.last_used.map(|used| format!(", last used {}", format_age(seconds_since(used, now)))).unwrap_or_default();
+        let used = kind
+            .last_used
+            .map(|used| format!(", last used {}", format_age(seconds_since(used, now))))
+            .unwrap_or_default();
         let what = match kind.kind {
             EntryKind::BuiltWheel => "built wheel",
             EntryKind::Bytecode => "compiled wheel",

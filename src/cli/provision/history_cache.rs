@@ -3,7 +3,7 @@
 use super::cache_provisioner::CacheProvisioner;
 use crate::cache::NoProgress;
 use crate::cache::store::{CacheMiss, EntryId, FolderSpec};
-use crate::cli::output_context::is_ci;
+use crate::output::is_ci;
 use crate::record::{RunRecord, RunStore, SessionHistory};
 
 impl CacheProvisioner {
