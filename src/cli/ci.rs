@@ -34,7 +34,8 @@ pub(super) fn run_ci_job(args: &CiArgs, screen: &OutputContext) -> Result<u8, Cl
     let mut lines = Vec::new();
     if let Some(provision) = &mut provisioner {
         provision.finish_upload();
-        let trouble = args.ci.write_sums.then(|| provision.write_checksums()).flatten();
+        let trouble =
+            args.ci.write_sums.then(|| provision.write_checksums().err()).flatten().map(|error| error.to_string());
         lines.extend(provision.summary_lines().into_iter().chain(trouble).map(|line| format!("cache: {line}")));
         let text = format!("{:#}\n", provision.to_json());
         write_atomic(&dir.join("cache.json"), text.as_bytes()).map_err(|source| io_error("cannot write", source))?;

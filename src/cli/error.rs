@@ -14,6 +14,7 @@ use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
+use crate::provision::ProvisionError;
 use crate::record::RunLookupError;
 use crate::report::{CombineCoverageError, ComparisonTargetError};
 use crate::run::GraphError;
@@ -102,10 +103,7 @@ pub(super) enum CliError {
     Constraints(#[from] ConstraintsError),
     /// The cache is required and cannot be used.
     #[error("the cache cannot be used: {0}")]
-    Cache(String),
-    /// uv is required and missing.
-    #[error("{0}")]
-    UvNotFound(String),
+    Provision(#[from] ProvisionError),
     /// The kernel does not allow tracing.
     #[error("sessions cannot be traced: {0}")]
     Trace(#[from] TraceError),
@@ -186,8 +184,7 @@ impl CliError {
             | Self::Lock(_)
             | Self::Interpreter(_)
             | Self::Constraints(_)
-            | Self::Cache(_)
-            | Self::UvNotFound(_)
+            | Self::Provision(_)
             | Self::Trace(_)
             | Self::Import(_)
             | Self::Io { .. } => ExitCode::ENVIRONMENT,
@@ -228,7 +225,7 @@ impl CliError {
             Self::BenchCommand(_) => "continue after failures with --ignore-failure",
             Self::Lock(_) => "create one with `uv lock`, or restore everything with --all",
             Self::Constraints(ConstraintsError::NoLock(_)) => "create one with `uv lock`, or run without --locked",
-            Self::UvNotFound(_) => "install uv",
+            Self::Constraints(ConstraintsError::UvNotFound) => "install uv",
             Self::Graph(_) => "remove one of these dependencies",
             Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),
             _ => return Vec::new(),

@@ -9,6 +9,7 @@ use crate::cache::CacheOptions;
 use crate::config::{Settings, SettingsFlags, load_settings};
 use crate::output::{OutputContext, is_ci};
 use crate::project::{Host, HostMode, HostOptions, NoxOrigin, NoxPython, NoxSearch, NoxfileManifest, find_nox};
+use crate::provision::ProvisionInputs;
 use crate::run::RunOptions;
 use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
 use crate::trace::TraceCache;
@@ -25,6 +26,8 @@ pub(super) struct LoadedProject {
     pub(super) notices: Vec<String>,
     /// What settings say of the store.
     pub(super) store_options: CacheOptions,
+    /// The user's cache directory.
+    pub(super) user_cache_dir: Option<PathBuf>,
     /// Whom signals reach. After the host, so that they still count while that ends.
     pub(super) signals: SignalGuard,
 }
@@ -73,11 +76,38 @@ impl LoadedProject {
             return Err(CliError::Interrupted { signal, during: "while the noxfile was loading; no session was run" });
         }
         let LoadedParts { host, manifest, options, notices, store_options: store } = loaded?;
-        Ok(Self { host, manifest, options, notices, store_options: store, signals: watch })
+        Ok(Self {
+            host,
+            manifest,
+            options,
+            notices,
+            store_options: store,
+            user_cache_dir: user_cache_dir(),
+            signals: watch,
+        })
     }
 }
 
 impl LoadedProject {
+    /// Returns the inputs of a provisioner for this project.
+    pub(super) fn provision_inputs<'a>(
+        &'a self,
+        remote: Option<&'a str>,
+        uv_cache: Option<&'a Path>,
+        posargs: &'a [OsString],
+    ) -> ProvisionInputs<'a> {
+        ProvisionInputs {
+            manifest: &self.manifest,
+            options: &self.options.provision,
+            store: &self.store_options,
+            remote,
+            uv_cache,
+            user_cache_dir: self.user_cache_dir.as_deref(),
+            posargs,
+            shares_history: remote.is_some() || is_ci(),
+        }
+    }
+
     /// Closes the host; exit hooks of the noxfile may start programs too.
     pub(super) fn close(self) {
         self.host.close();

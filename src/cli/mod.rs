@@ -11,18 +11,15 @@ mod gate;
 mod history;
 mod list;
 mod loaded_project;
-mod lock_constraints;
 mod main;
 mod matrix;
 mod merge;
 mod nox_args;
 mod planned_run;
-mod provision;
 mod replay;
 mod report;
 mod run;
 mod run_args;
-mod session_keys;
 mod shared_args;
 mod trace;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::provision::CacheProvisioner;
 use crate::project::SessionId;
+use crate::provision::CacheProvisioner;
 use crate::record::{SessionHistory, ShardMetadata};
 use crate::run::{RunPlan, RunTracing};
 use crate::trace::SessionAccesses;

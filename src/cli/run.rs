@@ -10,10 +10,8 @@ use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
-use super::lock_constraints::apply_lock_constraints;
 use super::matrix::{NOTHING_SELECTED, select_shard};
 use super::planned_run::{PlannedRun, RunInputs, RunResult};
-use super::provision::CacheProvisioner;
 use super::run_args::RunArgs;
 use super::shared_args::OutputFormat;
 use crate::cache::NoProgress;
@@ -22,13 +20,14 @@ use crate::output::Subscribers;
 use crate::output::{OutputContext, print_stderr, terminal_size};
 use crate::output::{WriteCounter, reporters};
 use crate::project::{GitCheckout, NoxfileManifest, SessionId, SessionName};
+use crate::provision::{CacheProvisioner, OpenedProvisioner, ProvisionWorker, lock_constraints};
 use crate::record::{RunLookupError, RunMetadata, RunRecorder, RunStore, SessionHistory};
 use crate::report::build_junit_report;
 use crate::run::process::{
     KeyListener, Keyboard, SecretRedactor, SignalEvent, kill_run_processes, kill_tagged_processes,
 };
 use crate::run::{
-    Dispatcher, FailFast, HostLauncher, ProvisionWorker, RunContext, RunMessage, RunPlan, RunTracing, SessionResources,
+    Dispatcher, FailFast, HostLauncher, RunContext, RunMessage, RunPlan, RunTracing, SessionResources,
     build_nox_report, detect_capacity, restore_log_copies,
 };
 use crate::trace::{TraceMode, save_trace_results};
@@ -91,12 +90,15 @@ pub(super) fn run_sessions(
     let (folder, kept_elsewhere) = open_run_store(&opened.manifest.root)?;
     opened.notices.extend(kept_elsewhere);
     opened.notices.extend(recover_crashed_runs(&folder));
-    apply_lock_constraints(&mut opened, folder.path())?;
+    if opened.options.provision.apply_lock {
+        opened.options.provision.constraints = lock_constraints(&opened.manifest, folder.path())?;
+    }
     let mut history = folder.load_history();
     let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
     let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let mut provision =
-        CacheProvisioner::for_sessions(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
+    let OpenedProvisioner { provisioner: mut provision, notice } =
+        CacheProvisioner::for_sessions(&opened.provision_inputs(elsewhere, None, &args.posargs), &ids)?;
+    opened.notices.extend(notice);
     if provision.as_mut().is_some_and(|it| restore_history(it, &plan, &history, &folder)) {
         history = folder.load_history();
         plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
@@ -249,10 +251,11 @@ pub(super) fn execute_plan(
     }
     let (lent, without) = SessionResources::new(&run_folder, plan.slots);
     opened.notices.extend(without);
-    let provider = inputs
-        .provisioner
-        .take()
-        .map(|provision| ProvisionWorker::spawn_worker(provision.with_run_dir(&run_folder), sender.clone()));
+    let provider = inputs.provisioner.take().map(|provision| {
+        let sender = sender.clone();
+        let report = move |report| sender.send(RunMessage::Provision(report)).unwrap_or(());
+        ProvisionWorker::spawn_worker(provision.with_run_dir(&run_folder), report)
+    });
     let provider =
         provider.transpose().map_err(|source| CliError::Io { context: "cannot have a cache".to_owned(), source })?;
     let given = RunContext {
@@ -286,7 +289,7 @@ pub(super) fn execute_plan(
         provision.save_folders(&NoProgress);
         audience.recorder.build_record().iter().for_each(|record| provision.save_history(folder, &history, record));
     }
-    audience.warnings.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.warnings)));
+    audience.warnings.extend(provision.iter_mut().flat_map(CacheProvisioner::take_warnings));
     write_nox_report(args, &opened.manifest, &mut audience);
     write_junit_report(args, &run_folder, &mut audience);
     opened.signals.finish_run(exit);

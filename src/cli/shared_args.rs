@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::nox_args::SelectionArgs;
 use crate::config::{SettingsFlags, parse_duration};
-use crate::run::{CacheMode, NamedChoice};
+use crate::provision::CacheMode;
+use crate::run::NamedChoice;
 
 /// Format of a command's result.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]

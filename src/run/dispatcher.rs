@@ -13,13 +13,14 @@ use super::clock::RunClock;
 use super::launcher::{LaunchEvent, SessionLauncher};
 use super::memory_pressure::MemoryPressure;
 use super::options::RunOptions;
+use super::pending_provisions::PendingProvisions;
 use super::plan::RunPlan;
 use super::process::{SecretRedactor, SignalEvent};
-use super::provision_queue::{PendingProvisions, ProvisionQueue, ProvisionResult};
 use super::race_state::RaceState;
 use super::scheduler::Scheduler;
 use super::session_resources::SessionResources;
 use crate::project::{NoxfileManifest, SessionId};
+use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
 /// What reaches the event loop.
@@ -33,10 +34,8 @@ pub enum RunMessage {
     OutputClosed(usize, u32),
     /// A session's outputs are gathered: place in the plan, and what did not go well.
     CleanupDone(usize, Vec<String>),
-    /// What a session installs is there, as far as can be.
-    Provisioned(SessionId, ProvisionResult),
-    /// Nobody provides for sessions any more.
-    ProvisionWorkerExited,
+    /// The worker that restores dependencies has provisioned a session, or has ended.
+    Provision(ProvisionReport),
     /// A signal reached noxide.
     Signal(SignalEvent),
 }
@@ -193,8 +192,8 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Finished(finish)) => self.handle_finished(finish),
             RunMessage::OutputClosed(place, number) => self.handle_output_closed(place, number),
             RunMessage::CleanupDone(place, notices) => self.handle_cleanup_done(place, notices),
-            RunMessage::Provisioned(id, provided) => self.handle_provisioned(id, provided),
-            RunMessage::ProvisionWorkerExited => self.handle_worker_exit(),
+            RunMessage::Provision(ProvisionReport::Provisioned(id, result)) => self.handle_provisioned(id, result),
+            RunMessage::Provision(ProvisionReport::WorkerExited) => self.handle_worker_exit(),
             RunMessage::HostExited => self.handle_host_exit(),
             RunMessage::Signal(caught) => self.handle_signal(caught),
         }

@@ -13,12 +13,11 @@ mod launcher;
 mod memory_pressure;
 mod nox_report;
 mod options;
+mod pending_provisions;
 mod plan;
 mod plan_order;
 pub mod process;
 mod provision_launch;
-mod provision_queue;
-mod provision_worker;
 mod race_retry;
 mod race_state;
 mod run_tracing;
@@ -38,13 +37,11 @@ pub(crate) use host_launcher::HostLauncher;
 pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
 pub(crate) use nox_report::build_nox_report;
 pub use options::{
-    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy,
-    RunOptions, SessionOptions, SessionRule,
+    AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
+    SessionRule,
 };
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
-pub use provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
-pub use provision_worker::ProvisionWorker;
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
 pub(crate) use session_cleanup::restore_log_copies;

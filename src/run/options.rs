@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::project::lock::ConstraintFiles;
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::LearnedConflict;
 
 /// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
@@ -42,37 +42,12 @@ pub struct RunOptions {
     pub log_folder: Option<PathBuf>,
     /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
     pub log_name_template: String,
-    /// What is cached, locked and skipped.
-    pub cache: CacheSettings,
+    /// How dependencies are provided.
+    pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
     /// Which sessions must be kept apart, as past traces taught.
     pub learned_conflicts: Vec<LearnedConflict>,
-}
-
-/// What a run does to have dependencies there before they are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// Whether the store is used and needless installs are skipped.
-    pub(crate) mode: CacheMode,
-    /// Whether installs that ignore the lock get its versions all the same.
-    pub(crate) apply_lock: bool,
-    /// How old an answer of the package index may be; none asks it each time.
-    pub(crate) index_max_age: Option<Duration>,
-    /// The lock's versions that sessions are constrained by.
-    pub(crate) constraints: Option<ConstraintFiles>,
-}
-
-/// Whether a run uses the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheMode {
-    /// Where it can; a cache that fails fails nothing.
-    #[default]
-    Auto,
-    /// Not at all: every install runs, as under nox.
-    Off,
-    /// A run whose cache fails does not begin.
-    Require,
 }
 
 impl Default for RunOptions {
@@ -92,7 +67,7 @@ impl Default for RunOptions {
             secret_patterns: Vec::new(),
             log_folder: None,
             log_name_template: "{session}.log".to_owned(),
-            cache: CacheSettings::default(),
+            provision: ProvisionOptions::default(),
             session_rules: Vec::new(),
             learned_conflicts: Vec::new(),
         }

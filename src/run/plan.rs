@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::graph::{GraphError, SessionGraph};
-use super::options::{CacheMode, CacheSettings, CpuCount, RetryPolicy, RunOptions, SessionOptions};
+use super::options::{CpuCount, RetryPolicy, RunOptions, SessionOptions};
 use super::scheduler::{Scheduler, SchedulerTask};
 use super::worker_share::{ShareInput, compute_shares};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::record::{CacheStats, Outcome, SessionHistory, SessionSpec, UsualStats};
 
 /// All that a run will do.
@@ -100,7 +101,7 @@ impl RunPlan {
             let usual = history.usual_stats(&session.name);
             let log = unique_log_stem(&session.name, &mut stems);
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log);
-            planned.env.splice(0..0, install_variables(session, &options.cache));
+            planned.env.splice(0..0, install_variables(session, &options.provision));
             planned.facts.needs = graph.need_facts(manifest, at);
             planned.facts.locks.clone_from(&node.locks);
             planned.task.needs = node.needs.iter().map(|(on, origin)| (*on, origin.requires_success())).collect();
@@ -132,7 +133,7 @@ impl RunPlan {
         let log = unique_log_stem(&session.name, &mut stems);
         let usual = history.usual_stats(&session.name);
         let mut planned = PlannedSession::new(session, id, &rules, usual, self.slots, log);
-        planned.env.splice(0..0, install_variables(session, &options.cache));
+        planned.env.splice(0..0, install_variables(session, &options.provision));
         self.sessions.push(planned);
         self.sessions.len() - 1
     }
@@ -208,18 +209,18 @@ impl PlannedSession {
 }
 
 /// What a session is told of installs; what settings say of it comes after these and wins.
-fn install_variables(session: &Session, caching: &CacheSettings) -> Vec<(String, String)> {
+fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(String, String)> {
     if session.backend == "none" {
         return Vec::new();
     }
     let mut variables = Vec::new();
-    if caching.mode != CacheMode::Off {
+    if provision.mode != CacheMode::Off {
         variables.push(("NOXIDE_INSTALLS".to_owned(), "skip".to_owned()));
         let max_age =
-            caching.index_max_age.map(|age| ("NOXIDE_INSTALLS_MAX_AGE".to_owned(), age.as_secs().to_string()));
+            provision.index_max_age.map(|age| ("NOXIDE_INSTALLS_MAX_AGE".to_owned(), age.as_secs().to_string()));
         variables.extend(max_age);
     }
-    if let Some(constraints) = &caching.constraints {
+    if let Some(constraints) = &provision.constraints {
         let (name, file) = match session.backend.as_str() {
             "uv" => ("UV_CONSTRAINT", &constraints.hashed),
             _ => ("PIP_CONSTRAINT", &constraints.plain),

@@ -1,8 +1,8 @@
 //! Sessions whose turn has come wait here until what they install is there; the slots are theirs meanwhile.
 
 use super::dispatcher::Dispatcher;
-use super::provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult};
 use crate::project::SessionId;
+use crate::provision::{FinishedSession, ProvisionQueue, ProvisionResult};
 use crate::record::{EventKind, Outcome};
 
 /// A restore that is over sooner is not shown.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use noxide::cache::ProgressReporter;
 use noxide::project::{NoxfileManifest, Session, SessionId};
+use noxide::provision::{FinishedSession, ProvisionReport, ProvisionResult, ProvisionWorker, Provisioner};
 use noxide::record::{
     CacheStats, EventKind, EventSubscriber, Machine, Outcome, RunEvent, RunMetadata, RunRecord, SessionHistory,
 };
 use noxide::run::process::{SecretRedactor, SignalEvent};
 use noxide::run::{
-    Dispatcher, ExitReport, FinishedSession, LaunchEvent, LaunchRequest, ProvisionResult, ProvisionWorker, Provisioner,
-    RunCapacity, RunContext, RunMessage, RunOptions, RunPlan, SessionLauncher, SessionResources,
+    Dispatcher, ExitReport, LaunchEvent, LaunchRequest, RunCapacity, RunContext, RunMessage, RunOptions, RunPlan,
+    SessionLauncher, SessionResources,
 };
 
 use crate::given::{manifest, session};
@@ -125,7 +126,7 @@ fn run(manifest: &NoxfileManifest, waits: Option<usize>, notifies: Option<usize>
     let facts = facts(folder.path(), &plan);
     let ((sender, messages), (say, word)) = (channel(), channel());
     let double = Double { waits: waits.map(SessionId), word, over: Vec::new() };
-    let provider = ProvisionWorker::spawn_worker(double, sender.clone()).unwrap();
+    let provider = ProvisionWorker::spawn_worker(double, forward(sender.clone())).unwrap();
     let word = (!interrupts).then_some(say.clone());
     let mut launcher = Instant { sender: sender.clone(), word, notifies: notifies.map(SessionId), orders: Vec::new() };
     let mut keeper = Keeper { events: Vec::new(), interrupts: interrupts.then(|| sender.clone()) };
@@ -147,6 +148,10 @@ fn run(manifest: &NoxfileManifest, waits: Option<usize>, notifies: Option<usize>
     let exit = Dispatcher::new(given, &mut launcher, &mut keeper, (sender, messages)).run();
     let _ = say.send(());
     Ran { exit, events: keeper.events, orders: launcher.orders, double: provider.join_worker() }
+}
+
+fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
+    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
 }
 
 fn facts(root: &Path, plan: &RunPlan) -> RunMetadata {
@@ -224,7 +229,7 @@ fn sessions_go_on_without_one_that_came_to_grief() {
     let sessions = manifest(vec![installs("first"), installs("second")]);
     let plan = RunPlan::new(&sessions, &options, &history, RunCapacity { slots: 1, memory: 0 }).unwrap();
     let (sender, messages) = channel();
-    let provider = ProvisionWorker::spawn_worker(Grief, sender.clone()).unwrap();
+    let provider = ProvisionWorker::spawn_worker(Grief, forward(sender.clone())).unwrap();
     let mut launcher = Instant { sender: sender.clone(), word: None, notifies: None, orders: Vec::new() };
     let mut keeper = Keeper { events: Vec::new(), interrupts: None };
     let given = RunContext {

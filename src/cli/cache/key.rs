@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::args::CacheKeyArgs;
 use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
 use crate::cli::error::CliError;
-use crate::cli::loaded_project::{LoadOptions, LoadedProject};
-use crate::cli::session_keys::{SessionKey, SessionKeys};
+use crate::cli::loaded_project::{LoadOptions, LoadedProject, user_cache_dir};
 use crate::cli::shared_args::OutputFormat;
 use crate::output::print_stdout;
 use crate::output::{OutputContext, print_stderr};
 use crate::project::SessionId;
+use crate::provision::{SessionKey, SessionKeys};
 
 /// How many packages `--explain` lists before it only counts them.
 const MAX_LISTED_PACKAGES: usize = 6;
@@ -27,7 +27,8 @@ pub(in crate::cli) fn print_key(args: &CacheKeyArgs, screen: &OutputContext) -> 
     wanted.flags.locked = args.dependencies.locked_override();
     let opened = LoadedProject::load(wanted, screen)?;
     let queue: Vec<SessionId> = opened.manifest.queue.clone();
-    let keyed = SessionKeys::new(&opened.manifest, opened.options.cache.apply_lock, &queue);
+    let keyed =
+        SessionKeys::new(&opened.manifest, opened.options.provision.apply_lock, user_cache_dir().as_deref(), &queue);
     opened.host.close();
     for trouble in keyed.warnings.iter().chain(&keyed.missing_interpreters) {
         print_stderr(&format!("warning: {trouble}"));

@@ -9,13 +9,12 @@ use super::restore::{print_damage, print_restore_plan};
 use super::store_context::{print_json, transfer_progress};
 use crate::cli::error::CliError;
 use crate::cli::loaded_project::{LoadOptions, LoadedProject};
-use crate::cli::provision::CacheProvisioner;
 use crate::cli::shared_args::OutputFormat;
 use crate::output::print_stdout;
 use crate::output::{OutputContext, print_stderr};
 use crate::project::{NoxfileManifest, SessionId};
+use crate::provision::{CacheProvisioner, Provisioner as _};
 use crate::record::CacheStats;
-use crate::run::Provisioner as _;
 use crate::text::{format_duration, format_size, pluralize};
 
 /// Restores what the chosen sessions need, one after the other, and gives the exit code.
@@ -39,7 +38,7 @@ pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) 
         let name = manifest.sessions[id.0].name.as_str().to_owned();
         told.extend(provided.cache.map(|cache| (name, cache)));
     }
-    let report = &provision.restore_report;
+    let report = provision.restore_report();
     match args.format {
         OutputFormat::Text => {
             print_stdout(&format_session_rows(&told));
@@ -62,15 +61,15 @@ pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) 
 pub(super) fn save_sessions(args: &CacheSaveArgs, screen: &OutputContext) -> Result<u8, CliError> {
     let (manifest, mut provision) = open_provisioner(LoadOptions::from_args(&args.load), &args.uv, screen)?;
     provision.save_sessions(&manifest.queue, &*transfer_progress(screen));
-    provision.warnings.iter().for_each(|trouble| print_stderr(&format!("warning: {trouble}")));
+    provision.take_warnings().iter().for_each(|trouble| print_stderr(&format!("warning: {trouble}")));
     match args.format {
         OutputFormat::Text => {
-            print_stdout(&super::save::format_save_report(&provision.save_report));
-            print_damage(&provision.save_report.damaged);
+            print_stdout(&super::save::format_save_report(provision.save_report()));
+            print_damage(&provision.save_report().damaged);
         }
-        OutputFormat::Json => print_json(&provision.save_report),
+        OutputFormat::Json => print_json(provision.save_report()),
     }
-    Ok(u8::from(!provision.save_report.damaged.is_empty()))
+    Ok(u8::from(!provision.save_report().damaged.is_empty()))
 }
 
 fn open_provisioner(
@@ -80,7 +79,7 @@ fn open_provisioner(
 ) -> Result<(NoxfileManifest, CacheProvisioner), CliError> {
     let opened = LoadedProject::load(wanted, screen)?;
     opened.notices.iter().for_each(|notice| print_stderr(&format!("note: {notice}")));
-    let provision = CacheProvisioner::open(&opened, uv.uv_cache.as_deref(), None).map_err(CliError::Cache);
+    let provision = CacheProvisioner::open(&opened.provision_inputs(None, uv.uv_cache.as_deref(), &[]));
     let manifest = opened.manifest.clone();
     opened.close();
     Ok((manifest, provision?))

@@ -1,7 +1,6 @@
-//! What sessions install is had before they start and kept when they are over: the errands for that, as the event loop
-//! gives them and whoever does them takes them.
+//! Queue of provisioning tasks: filled by the event loop of a run, emptied by the worker thread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,63 +8,62 @@ use crate::cache::{CachePhase, ProgressReporter, WorkAmount};
 use crate::project::SessionId;
 use crate::record::{CacheStats, InstallStats, RestoreProgress};
 
-/// Whoever has what sessions install, and keeps what they fetched.
+/// Restores the dependencies of sessions and saves what they downloaded.
 pub trait Provisioner: Send {
-    /// Has what a session installs there, as far as can be.
+    /// Restores what a session installs, as far as it is stored.
     fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult;
 
-    /// Keeps what sessions that are over have fetched.
-    fn save_finished(&mut self, over: &[FinishedSession], progress: &dyn ProgressReporter);
+    /// Saves what finished sessions have downloaded.
+    fn save_finished(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter);
 
-    /// Keeps a little of what sessions that still run have fetched, while there is nothing else to do; says how long to
-    /// wait before the next time, or that there need be none.
+    /// Saves a little of what running sessions have downloaded, while the queue is empty. Returns how long to wait
+    /// before the next call; `None` means until the next task.
     fn save_while_idle(&mut self, _progress: &dyn ProgressReporter) -> Option<Duration> {
         None
     }
 }
 
-/// What was done for a session before it starts.
+/// What provisioning did for a session before it starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionResult {
-    /// What the cache did; none where it has nothing to do with the session.
+    /// Hits and misses of the cache; `None` where the session has nothing in it.
     pub cache: Option<CacheStats>,
-    /// Variables the session gets.
+    /// Environment variables for the session.
     pub env: Vec<(String, String)>,
-    /// What people should know, in sentences.
+    /// Messages for the user.
     pub notices: Vec<String>,
 }
 
-/// A session that is over, for whoever keeps what it fetched.
+/// A finished session whose downloads can be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedSession {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// What its installs took, where it made any.
+    /// Time and number of its installs; `None` if it was killed or made none.
     pub install: Option<InstallStats>,
 }
 
-/// What is still to be done, most urgent first.
+/// Pending tasks, most urgent first.
 #[derive(Debug, Default)]
 struct QueueState {
     /// Sessions that would start now.
     urgent: VecDeque<SessionId>,
-    /// Sessions whose turn comes.
+    /// Sessions that start later.
     upcoming: VecDeque<SessionId>,
     finished: Vec<FinishedSession>,
     closed: bool,
 }
 
-/// One errand.
 pub(super) enum ProvisionTask {
-    /// Have what a session installs.
+    /// Restore what a session installs.
     Provision(SessionId),
-    /// Keep what these have fetched.
+    /// Save what these sessions have downloaded.
     Save(Vec<FinishedSession>),
-    /// Nothing came for as long as was asked.
+    /// No task came within the idle time.
     IdleSave,
 }
 
-/// The errands of a run: whoever owns the run gives them, a thread takes them.
+/// Tasks of a run: its owner adds them, the worker takes them.
 #[derive(Debug, Default)]
 pub struct ProvisionQueue {
     state: Mutex<QueueState>,
@@ -74,36 +72,37 @@ pub struct ProvisionQueue {
 }
 
 impl ProvisionQueue {
-    /// A session will want what it installs.
-    pub(super) fn enqueue_session(&self, id: SessionId) {
+    /// Adds a session that will start later.
+    pub(crate) fn enqueue_session(&self, id: SessionId) {
         self.lock_state().upcoming.push_back(id);
         self.changed.notify_one();
     }
 
-    /// A session waits for nothing else.
-    pub(super) fn prioritize_session(&self, id: SessionId) {
+    /// Moves a session that waits for nothing else to the front.
+    pub(crate) fn prioritize_session(&self, id: SessionId) {
         let mut queue = self.lock_state();
-        // It may be under way already.
-        if let Some(at) = queue.upcoming.iter().position(|ahead| *ahead == id) {
-            queue.upcoming.remove(at);
+        // The worker may have taken it already.
+        if let Some(index) = queue.upcoming.iter().position(|upcoming| *upcoming == id) {
+            queue.upcoming.remove(index);
             queue.urgent.push_back(id);
         }
     }
 
-    pub(super) fn enqueue_save(&self, over: FinishedSession) {
-        self.lock_state().finished.push(over);
+    /// Adds a finished session whose downloads are to be saved.
+    pub(crate) fn enqueue_save(&self, finished: FinishedSession) {
+        self.lock_state().finished.push(finished);
         self.changed.notify_one();
     }
 
-    /// Nothing starts any more.
-    pub(super) fn clear_pending(&self) {
+    /// Drops all sessions that have not started.
+    pub(crate) fn clear_pending(&self) {
         let mut queue = self.lock_state();
         queue.urgent.clear();
         queue.upcoming.clear();
     }
 
-    /// How far a restore for a session has come, where one is under way.
-    pub(super) fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
+    /// Returns the progress of the restore in progress, and for which session it is.
+    pub(crate) fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
         self.progress.restore_progress()
     }
 
@@ -111,13 +110,13 @@ impl ProvisionQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No errand comes any more.
+    /// Ends the worker once the queue is empty.
     pub(super) fn close(&self) {
         self.lock_state().closed = true;
         self.changed.notify_one();
     }
 
-    /// The next errand, once there is one or `idle` is over; none when there will be none.
+    /// Waits for the next task, at most for `idle`; returns `None` once the queue is closed and empty.
     pub(super) fn next_task(&self, idle: Option<Duration>) -> Option<ProvisionTask> {
         let mut queue = self.lock_state();
         loop {
@@ -143,25 +142,7 @@ impl ProvisionQueue {
     }
 }
 
-/// Who waits for what it installs, and who has it.
-#[derive(Debug, Default)]
-pub(super) struct PendingProvisions {
-    /// Slots of sessions that would run.
-    pub(super) waiting_slots: BTreeMap<usize, Vec<usize>>,
-    /// Variables of sessions that may.
-    pub(super) provisioned_env: BTreeMap<usize, Vec<(String, String)>>,
-    /// Nobody provides any more.
-    pub(super) worker_exited: bool,
-}
-
-impl PendingProvisions {
-    /// Variables that a session gets.
-    pub(super) fn session_env(&self, place: usize) -> Vec<(String, String)> {
-        self.provisioned_env.get(&place).cloned().unwrap_or_default()
-    }
-}
-
-/// Counts how far the errand under way has come.
+/// Progress of the task in progress, shared between the worker and the event loop.
 #[derive(Debug, Default)]
 pub(super) struct ProgressCounter(Mutex<Option<CountedRestore>>);
 
@@ -174,27 +155,26 @@ struct CountedRestore {
 }
 
 impl ProgressCounter {
-    /// What is counted now is for this session.
-    pub(super) fn set_session(&self, of: Option<SessionId>) {
+    /// Assigns the work that follows to a session.
+    pub(super) fn set_session(&self, session: Option<SessionId>) {
         let none = WorkAmount::default();
-        *self.lock_state() = of.map(|of| CountedRestore { session: of, started_at: None, total: none, done: none });
+        *self.lock_state() =
+            session.map(|session| CountedRestore { session, started_at: None, total: none, done: none });
     }
 
     fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
         let state = self.lock_state();
-        let state = state.as_ref()?;
-        let ms = u64::try_from(state.started_at?.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let CountedRestore { session: of, total, done, .. } = state;
-        let portion = RestoreProgress {
+        let CountedRestore { session, started_at, total, done } = state.as_ref()?;
+        let progress = RestoreProgress {
             packages: done.entries,
             files: done.files,
             bytes: done.bytes,
             all_packages: total.entries,
             all_files: total.files,
             all_bytes: total.bytes,
-            ms,
+            ms: u64::try_from((*started_at)?.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        Some((*of, portion))
+        Some((*session, progress))
     }
 
     fn lock_state(&self) -> MutexGuard<'_, Option<CountedRestore>> {
