@@ -1,12 +1,14 @@
-//! The plan of all fixes: one after another, each through the gates, until nothing is left to mend.
+//! Plan of all fixes: applied one after another, each validated, until nothing is left to fix.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::finding::{Finding, Severity};
 use super::fix::{Fix, FixError, validate_text_fix, validate_yaml_fix};
 use super::project::AuditProject;
 use super::rule_runner::run_audit;
 use super::source::SharedSource;
+use crate::fs::write_atomic;
 
 /// The most fixes tried: far more than a project has findings.
 const MAX_FIX_ROUNDS: usize = 2000;
@@ -31,6 +33,28 @@ pub struct FixPlan {
     pub rejected: Vec<RejectedFix>,
     /// The project as it would be.
     pub project: AuditProject,
+}
+
+impl FixPlan {
+    /// Returns the changes as a unified diff.
+    pub(crate) fn unified_diff(&self) -> String {
+        let diff = |changed: &FileChange| {
+            let path = &changed.old.path;
+            let diff = similar::TextDiff::from_lines(&changed.old.text, &changed.new.text);
+            diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+        };
+        self.changed_files.iter().map(diff).collect()
+    }
+
+    /// Writes the changed files below `root`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn write(&self, root: &Path) -> std::io::Result<()> {
+        self.changed_files
+            .iter()
+            .try_for_each(|changed| write_atomic(&root.join(&changed.new.path), changed.new.text.as_bytes()))
+    }
 }
 
 /// A file before and after.

@@ -13,6 +13,7 @@ pub mod inventory;
 mod inventory_markdown;
 mod inventory_text;
 pub mod job_cache;
+pub(crate) mod job_gate;
 pub mod noxfile;
 pub mod noxfile_model;
 pub mod options;

@@ -3,15 +3,16 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{CiArgs, OutputFormat};
-use super::coverage::combine_coverage;
-use super::error::CliError;
-use super::list::print_stdout;
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use super::loaded_project::settings_root;
-use super::output_context::{OutputContext, print_stderr};
 use super::run::{RunCommandResult, run_sessions};
+use super::run_args::CiArgs;
+use super::shared_args::OutputFormat;
 use crate::fs::write_atomic;
+use crate::output::OutputContext;
 use crate::provision::CacheProvisioner;
+use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
 
 /// Files of a run that are copied to the directory of `--dir`.
@@ -23,32 +24,28 @@ const WRITTEN_FILES: [&str; 4] = ["junit.xml", "cache.json", "coverage.json", ".
 ///
 /// # Errors
 /// When the run cannot start, or its files cannot be collected.
-pub(super) fn run_ci_job(args: &CiArgs, output: &OutputContext) -> Result<u8, CliError> {
-    let dir = std::path::absolute(&args.ci.dir).map_err(|source| io_error("cannot find --dir", source))?;
-    reset_output_dir(&dir).map_err(|source| io_error("cannot use --dir", source))?;
+pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let dir = std::path::absolute(&args.ci.dir).context("cannot find --dir")?;
+    reset_output_dir(&dir).context("cannot use --dir")?;
     let mut run_args = args.run.clone();
     run_args.output.junit.get_or_insert_with(|| dir.join("junit.xml"));
     let RunCommandResult { mut exit_code, run_dir, mut provisioner } =
         run_sessions(&run_args, output, Some(&args.ci.remote))?;
     if let Some(run_dir) = &run_dir {
-        collect_run_files(run_dir, &dir).map_err(|source| io_error("cannot collect the files of the run", source))?;
+        collect_run_files(run_dir, &dir).context("cannot collect the files of the run")?;
     }
     let mut lines = Vec::new();
     if let Some(provisioner) = &mut provisioner {
         lines.extend(finish_cache(args, provisioner, &dir)?);
     }
-    if args.ci.coverage && !is_signal_exit(exit_code) {
+    if args.ci.coverage && !is_signal_exit(exit_code.code()) {
         let (coverage_exit, coverage_lines) = check_coverage(args, run_dir, &dir);
         exit_code = exit_code.max(coverage_exit);
         lines.extend(coverage_lines);
     }
     lines.push(format!("collected in {}", args.ci.dir.display()));
-    print_summary(args, &lines);
+    print_summary(args, output, &lines);
     Ok(exit_code)
-}
-
-fn io_error(context: &str, source: std::io::Error) -> CliError {
-    CliError::Io { context: context.to_owned(), source }
 }
 
 /// Uploads what is new, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
@@ -61,28 +58,24 @@ fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -
         lines.push(format!("warning: noxide.sums cannot be written: {error}"));
     }
     let text = format!("{:#}\n", provisioner.to_json());
-    write_atomic(&dir.join("cache.json"), text.as_bytes())
-        .map_err(|source| io_error("cannot write cache.json", source))?;
+    write_atomic(&dir.join("cache.json"), text.as_bytes()).context("cannot write cache.json")?;
     Ok(lines.into_iter().map(|line| format!("cache: {line}")).collect())
 }
 
 /// Combines coverage data and compares it with the floor. Returns an exit code and lines of the summary.
-fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (u8, Vec<String>) {
+fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitCode, Vec<String>) {
     let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
     let folders: Vec<PathBuf> = std::iter::once(root).chain(run_dir).collect();
     let combined = match combine_coverage(&folders, &[], dir) {
         Ok(combined) => combined,
-        Err(error) => return (error.exit_code(), vec![format!("coverage: {error}")]),
+        Err(error) => {
+            let line = format!("coverage: {error}");
+            return (CliError::from(error).exit_code(), vec![line]);
+        }
     };
-    let (mut exit_code, mut lines) = (0, Vec::new());
-    for coverage in combined {
-        let floor = args.ci.fail_under.filter(|floor| coverage.percent_hundredths() < floor.0);
-        let below = floor.map(|floor| format!(", below the floor of {} %", f64::from(floor.0) / 100.0));
-        exit_code = exit_code.max(u8::from(floor.is_some()));
-        let (percent, tool, files) = (coverage.percent, &coverage.tool, coverage.files);
-        lines.push(format!("coverage: {percent:.2} % ({tool}, {files} files{})", below.unwrap_or_default()));
-    }
-    (exit_code, lines)
+    let is_low = combined.iter().any(|coverage| !coverage.reaches(args.ci.fail_under));
+    let lines = combined.iter().map(|coverage| format!("coverage: {}", coverage.describe(args.ci.fail_under)));
+    (ExitCode::from_check(is_low), lines.collect())
 }
 
 /// Creates the directory, and removes what an earlier job left there.
@@ -107,16 +100,16 @@ fn collect_run_files(run_dir: &Path, dir: &Path) -> std::io::Result<()> {
 }
 
 /// Prints the summary to standard output, or to standard error where that has a document; and to the forge's summary.
-fn print_summary(args: &CiArgs, lines: &[String]) {
+fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     match args.run.output.format {
-        OutputFormat::Text => print_stdout(&text),
-        OutputFormat::Json => print_stderr(text.trim_end()),
+        OutputFormat::Text => output.print(&text),
+        OutputFormat::Json => output.print_error(text.trim_end()),
     }
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
     let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
     let file = fs_err::OpenOptions::new().create(true).append(true).open(PathBuf::from(path));
     if let Err(error) = file.and_then(|mut file| file.write_all(format!("\n{list}").as_bytes())) {
-        print_stderr(&format!("warning: cannot write the job summary: {error}"));
+        output.warn(&format!("cannot write the job summary: {error}"));
     }
 }

@@ -3,16 +3,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::error::CliError;
-use super::host_args::LoadArgs;
-use super::output_context::{OutputContext, is_ci};
-use super::signals::SignalGuard;
+use super::error::{CliError, ErrorContext as _};
+use super::shared_args::LoadArgs;
 use crate::cache::CacheOptions;
 use crate::config::{Settings, SettingsFlags, load_settings};
+use crate::output::{OutputContext, is_ci};
 use crate::project::{Host, HostMode, HostOptions, NoxOrigin, NoxPython, NoxSearch, NoxfileManifest, find_nox};
 use crate::provision::ProvisionInputs;
 use crate::record::{SessionHistory, ShardMetadata};
-use crate::run::process::{become_subreaper, kill_run_processes};
+use crate::run::process::{SignalGuard, become_subreaper, kill_run_processes};
 use crate::run::{FailFast, GraphError, RunOptions, Shard, ShardPlan};
 use crate::trace::TraceCache;
 
@@ -76,13 +75,12 @@ impl LoadedProject {
     pub(super) fn load(options: LoadOptions<'_>, output: &OutputContext) -> Result<Self, CliError> {
         // Before the host starts: its orphans become children of noxide.
         become_subreaper();
-        let signals = SignalGuard::install()
-            .map_err(|source| CliError::Io { context: "cannot catch signals".to_owned(), source })?;
+        let signals = SignalGuard::install().context("cannot catch signals")?;
         let loaded = LoadedNoxfile::load(options, output);
         if let Some(signal) = signals.finish_loading() {
             drop(loaded);
             kill_run_processes(None, None);
-            return Err(CliError::Interrupted(signal));
+            return Err(CliError::Interrupted { signal, during: "while the noxfile was loading; no session was run" });
         }
         let LoadedNoxfile { host, manifest, options, shard, notices, store_options } = loaded?;
         let user_cache_dir = user_cache_dir();

@@ -5,32 +5,29 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use super::args::{OutputArgs, OutputFormat, RunArgs};
-use super::error::CliError;
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
-use super::output_context::{OutputContext, print_stderr, terminal_size};
-use super::subscribers::Subscribers;
-use super::trace_setup::{args_to_text, plan_tracing, save_trace_results};
-use crate::output::{WriteCounter, reporters};
+use super::matrix::NOTHING_SELECTED;
+use super::run_args::{OutputArgs, RunArgs};
+use super::shared_args::OutputFormat;
+use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest};
 use crate::provision::CacheProvisioner;
-use crate::record::{Outcome, RunRecord, RunStore, random_u64};
+use crate::record::{Outcome, RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, detect_capacity, execute_run,
-    is_signal_exit, recover_crashed_runs, write_nox_report,
+    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, RunTracing, detect_capacity,
+    execute_run, is_signal_exit, recover_crashed_runs, write_nox_report,
 };
-use crate::trace::TraceMode;
-
-/// Exit code of a run for which nothing was selected.
-pub(super) const EXIT_NOTHING_SELECTED: u8 = 4;
+use crate::trace::{TraceMode, save_trace_results};
 
 /// Result of the command.
 pub(super) struct RunCommandResult {
     /// The exit code.
-    pub(super) exit_code: u8,
+    pub(super) exit_code: ExitCode,
     /// Directory of the run; `None` if nothing was run.
     pub(super) run_dir: Option<PathBuf>,
     /// Provisioner of the run, with what it downloaded and saved.
@@ -38,7 +35,7 @@ pub(super) struct RunCommandResult {
 }
 
 impl RunCommandResult {
-    fn without_run(exit_code: u8) -> Self {
+    fn without_run(exit_code: ExitCode) -> Self {
         Self { exit_code, run_dir: None, provisioner: None }
     }
 }
@@ -56,26 +53,29 @@ pub(super) fn run_sessions(
     let commit = detect_commit(settings_root(options.noxfile));
     let mut project = LoadedProject::load(options, output)?;
     if project.manifest.queue.is_empty() {
-        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(RunCommandResult::without_run(EXIT_NOTHING_SELECTED));
+        output.print_error(NOTHING_SELECTED);
+        return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
     if args.execution.dry_run {
         let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history());
         let plan = RunPlan::new(&project.manifest, &project.options, &history.unwrap_or_default(), detect_capacity())?;
         print_dry_run(&project, &plan, output, args.output.format);
-        return Ok(RunCommandResult::without_run(0));
+        return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
     }
     project.host.warm_up();
     let (store, notices) = open_run_store(&project.manifest.root)?;
     let prepared = prepare_run(args, &project, &store, (commit, remote, notices))?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     if !result.accesses.is_empty() {
-        save_trace_results(&project.manifest, &result, store.path(), &args_to_text(&args.posargs));
+        let posargs = args_to_text(&args.posargs);
+        let (manifest, run_dir) = (&project.manifest, &result.run_dir);
+        let warnings = save_trace_results(manifest, &result.accesses, run_dir, store.path(), &posargs);
+        warnings.iter().for_each(|warning| output.warn(warning));
     }
     store.prune_runs(project.options.history_limit.get());
     project.close();
     let RunResult { exit_code, run_dir, provisioner, .. } = result;
-    Ok(RunCommandResult { exit_code, run_dir: Some(run_dir), provisioner })
+    Ok(RunCommandResult { exit_code: exit_code.into(), run_dir: Some(run_dir), provisioner })
 }
 
 /// Detects the commit on a thread, while nox loads the noxfile.
@@ -106,14 +106,14 @@ fn trace_mode(args: &RunArgs) -> TraceMode {
 
 /// Selects the sessions that the last run left failed, aborted or cancelled.
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
-    let no_run = || CliError::InvalidInput("no earlier run is recorded here, so there is nothing to rerun".to_owned());
+    let no_run = || CliError::from(RunLookupError::NoRuns { folder: root.to_path_buf() });
     let store = RunStore::open_existing(root).ok_or_else(no_run)?;
     // Sessions that a killed noxide left unfinished have not passed either; the run itself reports what fails here.
     recover_crashed_runs(&store);
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
     let names = unsuccessful_sessions(&last);
     if names.is_empty() {
-        return Err(CliError::InvalidInput(format!("run {} left nothing failed, aborted or cancelled", last.run)));
+        return Err(CliError::NothingToRerun(last.run));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
 }
@@ -127,8 +127,7 @@ fn unsuccessful_sessions(record: &RunRecord) -> Vec<OsString> {
 
 /// Opens the store of runs, and recovers runs that crashed. Returns notices beside it.
 pub(super) fn open_run_store(root: &Path) -> Result<(RunStore, Vec<String>), CliError> {
-    let (store, notice) = RunStore::open_or_temporary(root)
-        .map_err(|source| CliError::Io { context: "cannot record this run".to_owned(), source })?;
+    let (store, notice) = RunStore::open_or_temporary(root).context("cannot record this run")?;
     let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
     Ok((store, notices))
 }
@@ -140,7 +139,7 @@ fn prepare_run(
     (commit, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
 ) -> Result<PreparedRun, CliError> {
     let (tracing, trace_notices) =
-        plan_tracing(trace_mode(args), &project.manifest, store.path(), &args_to_text(&args.posargs));
+        RunTracing::for_mode(trace_mode(args), &project.manifest, store.path(), &args_to_text(&args.posargs));
     let inputs = PrepareInputs {
         options: &project.options,
         provision: project.provision_inputs(remote, None, &args.posargs),
@@ -162,21 +161,20 @@ pub(super) fn execute_and_report(
     prepared: PreparedRun,
     store: &RunStore,
 ) -> Result<RunResult, CliError> {
-    let failed = |source| CliError::Io { context: "cannot record this run".to_owned(), source };
     let is_json = args.format == OutputFormat::Json;
     let (sender, messages) = mpsc::channel();
     let events = args.events.as_deref().map(create_events_file).transpose()?;
     let token = format!("noxide-{:016x}", random_u64());
-    let output_options = output.output_options(project.options.output_style, is_json, &token);
+    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &token);
     let keyboard = output_options.is_interactive.then(Keyboard::from_stdin).flatten();
     // Before anything is written: from here on, a signal ends the run with a record.
-    project.signals.forward_to_dispatcher(sender.clone(), keyboard.clone());
+    project.signals.forward_signals(forward_signals(sender.clone()), keyboard.clone());
     let keys = keyboard.and_then(|keyboard| listen_for_keys(keyboard, sender.clone()));
-    let (run_id, recorder) = store.create_run().map_err(failed)?;
+    let (run_id, recorder) = store.create_run().context("cannot record this run")?;
     let progress = WriteCounter::default();
     let reporters =
         reporters::open_reporters(&output_options, output.open_streams(events).with_write_counter(&progress));
-    let mut subscribers = Subscribers::new(recorder, reporters, &progress).map_err(failed)?;
+    let mut subscribers = Subscribers::new(recorder, reporters, &progress).context("cannot show this run")?;
     let target = RunTarget {
         host: &mut project.host,
         manifest: &project.manifest,
@@ -194,7 +192,7 @@ pub(super) fn execute_and_report(
     }
     project.signals.finish_run(result.exit_code);
     for warning in subscribers.finish_reporters(is_signal_exit(result.exit_code)) {
-        print_stderr(&format!("warning: {warning}"));
+        output.warn(&warning);
     }
     drop(keys);
     Ok(result)
@@ -202,13 +200,22 @@ pub(super) fn execute_and_report(
 
 /// Listens for keys on the terminal; a run works without them too.
 fn listen_for_keys(keyboard: Keyboard, sender: Sender<RunMessage>) -> Option<KeyListener> {
-    KeyListener::start(keyboard, move || sender.send(RunMessage::Signal(SignalEvent::ShowStatus)).unwrap_or(())).ok()
+    let forward = forward_signals(sender);
+    KeyListener::start(keyboard, move || forward(SignalEvent::ShowStatus)).ok()
+}
+
+/// Sends signals to the dispatcher; without a dispatcher no session is left.
+fn forward_signals(sender: Sender<RunMessage>) -> impl Fn(SignalEvent) + Send + 'static {
+    move |signal| sender.send(RunMessage::Signal(signal)).unwrap_or(())
+}
+
+/// Returns arguments as text.
+pub(super) fn args_to_text(arguments: &[OsString]) -> Vec<String> {
+    arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 fn create_events_file(path: &Path) -> Result<Box<dyn std::io::Write + Send>, CliError> {
-    let file = fs_err::File::create(path)
-        .map_err(|source| CliError::Io { context: "cannot write --events".to_owned(), source })?;
-    Ok(Box::new(file))
+    Ok(Box::new(fs_err::File::create(path).context("cannot write --events")?))
 }
 
 /// Writes nox's report and the JUnit report where they are requested. Returns warnings.

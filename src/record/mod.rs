@@ -10,6 +10,7 @@ mod new_run;
 mod outcome;
 mod reconstructed_events;
 mod recorder;
+mod run_lookup;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
 mod run_store;
@@ -29,7 +30,7 @@ pub(crate) use new_run::{new_run_id, random_u64};
 pub use outcome::Outcome;
 pub(crate) use reconstructed_events::reconstruct_events;
 pub use recorder::{RunRecorder, read_events, write_record};
-pub(crate) use run_record::RECORD_VERSION;
+pub(crate) use run_lookup::{RunLookupError, find_runs_below, should_search};
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub use run_store::{CrashedRun, RunStore};
 pub(crate) use temp_dir::RunTempDir;

@@ -1,6 +1,7 @@
 //! A plan one by one, in nox's order; and what keeps two sessions of a plan apart.
 
 use super::plan::RunPlan;
+use crate::trace::KnownOrdering;
 
 impl RunPlan {
     /// The sessions' places in nox's order, as far as needs allow.
@@ -25,6 +26,24 @@ impl RunPlan {
             }
         }
         order
+    }
+
+    /// Returns what this plan already says of each two sessions.
+    pub(crate) fn known_ordering(&self) -> KnownOrdering {
+        let mut known = KnownOrdering::default();
+        for one in 0..self.sessions.len() {
+            if self.sessions[one].task.exclusive {
+                known.exclusive.insert(one);
+            }
+            for other in (0..self.sessions.len()).filter(|other| *other != one) {
+                if self.waits_for(one, other) {
+                    known.ordered.insert((one, other));
+                } else if let Some(reason) = self.separation_reason(one, other) {
+                    known.separated.insert((one, other), reason);
+                }
+            }
+        }
+        known
     }
 
     /// Whether a session waits for another, directly or not.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::dependency_args::DependencyArgs;
-use crate::cli::host_args::LoadArgs;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::DependencyArgs;
+use crate::cli::shared_args::LoadArgs;
+use crate::cli::shared_args::OutputFormat;
 use crate::config::{ValueParseError, parse_age, parse_memory};
 
 /// Flags of `noxide cache`.

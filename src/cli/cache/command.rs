@@ -2,8 +2,8 @@
 
 use super::args::{CacheArgs, CacheCommand};
 use crate::cli::error::CliError;
-use crate::cli::output_context::OutputContext;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
 
 /// Carries out `noxide cache …`.
 ///

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::args::CacheKeyArgs;
 use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
 use crate::cli::loaded_project::{LoadOptions, LoadedProject};
-use crate::cli::output_context::{OutputContext, print_stderr};
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::print_stdout;
+use crate::output::{OutputContext, print_stderr};
 use crate::project::SessionId;
 use crate::provision::{SessionKey, SessionKeys};
 

@@ -7,9 +7,9 @@ use super::store_context::{load_store_options, print_json, transfer_progress};
 use crate::cache::Store;
 use crate::cache::store::{PrunePlan, PruneReport, PrunedEntry};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_context::OutputContext;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
+use crate::output::print_stdout;
 use crate::text::{format_size, pluralize};
 
 /// Prunes, or shows the plan.

@@ -10,9 +10,9 @@ use super::store_context::{
 use crate::cache::PackageSelection;
 use crate::cache::store::{CacheMiss, EntryDamage, RestorePlan, RestoreReport};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_context::{OutputContext, print_stderr};
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::print_stdout;
+use crate::output::{OutputContext, print_stderr};
 use crate::project::Interpreter;
 use crate::project::lock::{ClosureRoot, UvLock, normalize_name};
 use crate::text::{format_duration, format_size, pluralize};
@@ -100,7 +100,7 @@ fn select_packages(args: &CacheRestoreArgs) -> Result<PackageSelection, CliError
     }
     let closure = lock.resolve_closure(&roots, &python.markers);
     if let Some(unknown) = closure.unresolved.first() {
-        return Err(CliError::InvalidInput(format!("uv.lock holds no {unknown}")));
+        return Err(CliError::NotInLock(unknown.to_string()));
     }
     Ok(PackageSelection::from_lock_closure(&closure, &python.markers.python_version))
 }

@@ -10,9 +10,9 @@ use super::store_context::{
 use crate::cache::PackageSelection;
 use crate::cache::store::SaveReport;
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_context::OutputContext;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
+use crate::output::print_stdout;
 use crate::text::{format_duration, format_size, pluralize};
 
 /// Saves, says what is new, and gives the exit code: 1 where something of the uv cache is damaged.

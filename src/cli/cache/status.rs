@@ -8,8 +8,8 @@ use super::args::CacheStatusArgs;
 use super::store_context::{open_store, print_json};
 use crate::cache::store::{EntryKind, StoreStatus};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::print_stdout;
 use crate::text::{format_age, format_size, pluralize};
 
 /// Prints the figures.

@@ -10,11 +10,11 @@ use crate::cache::store::FolderSpec;
 use crate::cache::uv::UvLayoutSupport;
 use crate::cache::{CacheOptions, NoProgress, ProgressReporter, Store, Uv, UvCache};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
 use crate::cli::loaded_project::resolve_store_options;
-use crate::cli::output_context::{OutputContext, print_stderr, terminal_size};
 use crate::config::{Settings, SettingsFlags, load_settings};
 use crate::output::CacheProgressBar;
+use crate::output::print_stdout;
+use crate::output::{OutputContext, print_stderr, terminal_size};
 
 /// What settings, environment and defaults say of the store.
 pub(super) fn load_store_options() -> Result<CacheOptions, CliError> {

@@ -10,9 +10,9 @@ use super::store_context::{open_store, print_json, transfer_progress};
 use crate::cache::Uv;
 use crate::cache::store::{RepairContext, RepairOutcome, VerifyReport};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
-use crate::cli::output_context::{OutputContext, print_stderr};
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::print_stdout;
+use crate::output::{OutputContext, print_stderr};
 use crate::text::{format_duration, format_size, pluralize};
 
 /// Verifies and gives the exit code: 1 where something is damaged, also when it was put right.
