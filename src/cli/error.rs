@@ -9,12 +9,11 @@ use crate::audit::job_gate::GateError;
 use crate::audit::project_files::DiscoverError;
 use crate::audit::starter_workflow::StarterWorkflowError;
 use crate::cache::StoreError;
-use crate::cache::uv::UvError;
 use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
-use crate::provision::ProvisionError;
+use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
 use crate::report::{CombineCoverageError, ComparisonTargetError};
 use crate::run::process::SignalEvent;
@@ -91,7 +90,7 @@ pub(super) enum CliError {
     Store(#[from] StoreError),
     /// uv is missing, or its output is not understood.
     #[error(transparent)]
-    Uv(#[from] UvError),
+    UvCache(#[from] UvCacheError),
     /// uv.lock cannot be read.
     #[error(transparent)]
     Lock(#[from] UvLockError),
@@ -196,7 +195,7 @@ impl CliError {
             | Self::Baseline(_)
             | Self::StarterWorkflow(_)
             | Self::Store(_)
-            | Self::Uv(_)
+            | Self::UvCache(_)
             | Self::Lock(_)
             | Self::Interpreter(_)
             | Self::Constraints(_)

@@ -51,7 +51,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::Matrix(args) => matrix::run(args, output),
         CliCommand::Merge(args) => merge::run(args, output),
         CliCommand::Gate(args) => gate::run(args, output),
-        CliCommand::Cache(args) => cache::run_cache_command(args, output).map(ExitCode::from),
+        CliCommand::Cache(args) => cache::run(args, output),
         CliCommand::Schema => {
             output.print(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)
