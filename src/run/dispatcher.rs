@@ -20,12 +20,12 @@ use super::options::RunOptions;
 use super::pending_provision::PendingProvision;
 use super::plan::RunPlan;
 use super::process::{SecretRedactor, SignalEvent};
-use super::provision_queue::{ProvisionQueue, ProvisionResult};
 use super::race_retries::RaceRetries;
 use super::scheduler::Scheduler;
 use super::session_cleanup::SessionCleanups;
 use super::session_resources::SessionResources;
 use crate::project::{NoxfileManifest, SessionId, SessionName};
+use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
 /// A message to the event loop.
@@ -39,10 +39,8 @@ pub enum RunMessage {
     OutputClosed(SessionIndex, u32),
     /// A session's cleanup is done, with notices about what went wrong.
     CleanupDone(SessionIndex, Vec<String>),
-    /// A session's dependencies are there, as far as possible.
-    Provisioned(SessionId, ProvisionResult),
-    /// The provision worker is gone.
-    ProvisionWorkerExited,
+    /// The provision worker has provisioned a session, or is gone.
+    Provision(ProvisionReport),
     /// A signal reached noxide.
     Signal(SignalEvent),
 }
@@ -195,8 +193,8 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Finished(report)) => self.handle_finished(report),
             RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
             RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),
-            RunMessage::Provisioned(id, result) => self.handle_provisioned(id, result),
-            RunMessage::ProvisionWorkerExited => self.provision.set_worker_exited(),
+            RunMessage::Provision(ProvisionReport::Provisioned(id, result)) => self.handle_provisioned(id, result),
+            RunMessage::Provision(ProvisionReport::WorkerExited) => self.provision.set_worker_exited(),
             RunMessage::HostExited => self.handle_host_exit(),
             RunMessage::Signal(signal) => self.handle_signal(signal),
         }

@@ -3,8 +3,10 @@
 mod artifact_collector;
 mod attempt;
 mod capacity;
+mod crash_recovery;
 mod deadlines;
 mod dispatcher;
+mod execution;
 mod graph;
 mod host_launcher;
 mod jobserver;
@@ -13,9 +15,8 @@ mod nox_report;
 mod options;
 mod pending_provision;
 mod plan;
+mod prepared_run;
 pub mod process;
-mod provision_queue;
-mod provision_worker;
 mod race_retries;
 mod run_tracing;
 mod scheduler;
@@ -26,22 +27,21 @@ mod timeout_context;
 mod worker_share;
 
 pub(crate) use capacity::detect_capacity;
+pub(crate) use crash_recovery::recover_crashed_runs;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
+pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
 pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
-pub(crate) use host_launcher::HostLauncher;
 pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
-pub(crate) use nox_report::build_nox_report;
+pub(crate) use nox_report::write_nox_report;
 pub use options::{
-    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy,
-    RunOptions, SessionOptions, SessionRule,
+    AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
+    SessionRule,
 };
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
-pub use provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
-pub use provision_worker::ProvisionWorker;
+pub(crate) use prepared_run::{PrepareError, PrepareInputs, PreparedRun, RunOrigin};
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
-pub(crate) use session_cleanup::restore_log_copies;
 pub use session_resources::SessionResources;
 pub use shard::Shard;
 pub use shard::ShardError;

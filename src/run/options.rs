@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::project::lock::ConstraintFiles;
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::LearnedConflict;
 
 /// Longest delay that doubling may lead to; a longer first delay stays as it is.
@@ -42,37 +42,12 @@ pub struct RunOptions {
     pub log_folder: Option<PathBuf>,
     /// File names in `log_folder`; `{session}` stands for the slug of the session's name.
     pub log_name_template: String,
-    /// How dependencies are cached and installed.
-    pub cache: CacheSettings,
+    /// How dependencies are provided.
+    pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
     /// Sessions that must not overlap, by past traces.
     pub learned_conflicts: Vec<LearnedConflict>,
-}
-
-/// How a run caches and installs dependencies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// Whether the cache is used and unneeded installs are skipped.
-    pub(crate) mode: CacheMode,
-    /// Whether installs that ignore uv.lock are constrained to its versions.
-    pub(crate) apply_lock: bool,
-    /// Maximum age of a cached response of the package index; none queries the index each time.
-    pub(crate) index_max_age: Option<Duration>,
-    /// Files that constrain installs to the versions of uv.lock.
-    pub(crate) constraints: Option<ConstraintFiles>,
-}
-
-/// Whether a run uses the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheMode {
-    /// Use the cache; its errors do not fail the run.
-    #[default]
-    Auto,
-    /// Do not use it: every install runs, as under nox.
-    Off,
-    /// Fail before the run starts when the cache cannot be used.
-    Require,
 }
 
 impl Default for RunOptions {
@@ -92,7 +67,7 @@ impl Default for RunOptions {
             secret_patterns: Vec::new(),
             log_folder: None,
             log_name_template: "{session}.log".to_owned(),
-            cache: CacheSettings::default(),
+            provision: ProvisionOptions::default(),
             session_rules: Vec::new(),
             learned_conflicts: Vec::new(),
         }

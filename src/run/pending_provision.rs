@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::graph::SessionIndex;
-use super::provision_queue::{FinishedSession, ProvisionQueue};
 use crate::project::SessionId;
+use crate::provision::{FinishedSession, ProvisionQueue};
 use crate::record::RestoreProgress;
 
 /// Shorter restores are not reported.

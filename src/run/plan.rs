@@ -5,11 +5,13 @@ use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use super::graph::{GraphError, SessionGraph, SessionIndex, reachable_from};
-use super::options::{CacheMode, CacheSettings, CpuCount, RetryPolicy, RunOptions, SessionOptions};
+use super::options::{CpuCount, RetryPolicy, RunOptions, SessionOptions};
 use super::scheduler::{Scheduler, SchedulerTask};
 use super::worker_share::{ShareInput, compute_shares};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::record::{CacheStats, Outcome, SessionHistory, SessionSpec, UsualStats};
+use crate::trace::KnownOrdering;
 
 /// Everything a run will do. Indexed by [`SessionIndex`].
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +103,7 @@ impl RunPlan {
             let usual = history.usual_stats(&session.name);
             let log_stem = unique_log_stem(&session.name, &mut stems);
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log_stem);
-            planned.env.splice(0..0, install_variables(session, &options.cache));
+            planned.env.splice(0..0, install_variables(session, &options.provision));
             planned.facts.needs = graph.need_facts(manifest, SessionIndex(index));
             planned.facts.locks.clone_from(&node.locks);
             planned.task.needs =
@@ -134,7 +136,7 @@ impl RunPlan {
         let log_stem = unique_log_stem(&session.name, &mut stems);
         let usual = history.usual_stats(&session.name);
         let mut planned = PlannedSession::new(session, id, &session_options, usual, self.slots, log_stem);
-        planned.env.splice(0..0, install_variables(session, &options.cache));
+        planned.env.splice(0..0, install_variables(session, &options.provision));
         self.sessions.push(planned);
         SessionIndex(self.sessions.len() - 1)
     }
@@ -195,15 +197,33 @@ impl RunPlan {
         order
     }
 
+    /// Returns what the plan already says about each two sessions.
+    pub(crate) fn known_ordering(&self) -> KnownOrdering {
+        let mut known = KnownOrdering::default();
+        for one in self.indexes() {
+            if self[one].task.exclusive {
+                known.exclusive.insert(one.0);
+            }
+            for other in self.indexes().filter(|other| *other != one) {
+                if self.waits_for(one, other) {
+                    known.ordered.insert((one.0, other.0));
+                } else if let Some(reason) = self.separation_reason(one, other) {
+                    known.separated.insert((one.0, other.0), reason);
+                }
+            }
+        }
+        known
+    }
+
     /// Whether a session waits for another, directly or not.
-    pub(crate) fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
+    fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
         let needs: Vec<Vec<usize>> =
             self.sessions.iter().map(|planned| planned.task.needs.iter().map(|(need, _)| need.0).collect()).collect();
         reachable_from(session.0, &needs)[required.0]
     }
 
     /// Returns what prevents two sessions from overlapping besides needs, in words; none where nothing does.
-    pub(crate) fn separation_reason(&self, one: SessionIndex, other: SessionIndex) -> Option<String> {
+    fn separation_reason(&self, one: SessionIndex, other: SessionIndex) -> Option<String> {
         let (one, other) = (&self[one], &self[other]);
         for session in [one, other] {
             if session.task.exclusive {
@@ -273,17 +293,17 @@ impl PlannedSession {
 }
 
 /// Variables that steer the session's installs. Variables from settings come after these and win.
-fn install_variables(session: &Session, cache: &CacheSettings) -> Vec<(String, String)> {
+fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(String, String)> {
     if session.backend == "none" {
         return Vec::new();
     }
     let mut variables = Vec::new();
-    if cache.mode != CacheMode::Off {
+    if provision.mode != CacheMode::Off {
         variables.push(("NOXIDE_INSTALL_MODE".to_owned(), "skip".to_owned()));
-        let max_age = cache.index_max_age.map(|age| ("NOXIDE_INDEX_MAX_AGE".to_owned(), age.as_secs().to_string()));
+        let max_age = provision.index_max_age.map(|age| ("NOXIDE_INDEX_MAX_AGE".to_owned(), age.as_secs().to_string()));
         variables.extend(max_age);
     }
-    if let Some(constraints) = &cache.constraints {
+    if let Some(constraints) = &provision.constraints {
         let (name, file) = match session.backend.as_str() {
             "uv" => ("UV_CONSTRAINT", &constraints.hashed),
             _ => ("PIP_CONSTRAINT", &constraints.plain),

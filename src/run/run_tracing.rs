@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::launcher::{LaunchRequest, RaceConflict};
 use super::options::NamedChoice;
-use crate::project::{SeccompSetup, SessionId};
+use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
 use crate::trace::{
-    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceContext, TraceMode, TraceScope, find_conflicts,
+    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope,
+    find_conflicts, probe_tracing, trace_context,
 };
 
 /// Libraries that the dynamic linker loads into every program.
@@ -44,6 +45,34 @@ impl RunTracing {
     pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
         let preload = PreloadLibrary::install(folder);
         Self { sessions, context, preload, active: BTreeMap::new(), finished: BTreeMap::new() }
+    }
+
+    /// Chooses the sessions to trace and returns notices: all, those that changed since they were traced, or none.
+    pub(crate) fn for_mode(
+        mode: TraceMode,
+        manifest: &NoxfileManifest,
+        noxide_dir: &Path,
+        posargs: &[String],
+    ) -> (Self, Vec<String>) {
+        let cache = TraceCache::load(noxide_dir);
+        let should_trace = |id: &SessionId| match mode {
+            TraceMode::Never => false,
+            TraceMode::Always => true,
+            TraceMode::Auto => cache.is_stale(&manifest.sessions[id.0], posargs),
+        };
+        let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(should_trace).collect();
+        if sessions.is_empty() {
+            return (Self::default(), Vec::new());
+        }
+        if let Err(error) = probe_tracing() {
+            return (Self::default(), vec![format!("sessions are not traced: {error}")]);
+        }
+        let mut notices = Vec::new();
+        if mode == TraceMode::Auto {
+            let names: Vec<&str> = sessions.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
+            notices.push(format!("tracing sessions that changed since their last trace: {}", names.join(", ")));
+        }
+        (Self::new(sessions, trace_context(manifest), &noxide_dir.join("trace")), notices)
     }
 
     /// Starts to trace a session; returns none for one that is not traced.

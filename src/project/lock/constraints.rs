@@ -12,6 +12,9 @@ const MAX_CACHED_FILES: usize = 10;
 /// Reasons why constraints could not be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConstraintsError {
+    /// No uv can export the lock.
+    #[error("--locked needs uv to export uv.lock, and there is no uv beside nox or on PATH")]
+    UvNotFound,
     /// There is no lock.
     #[error("there is no uv.lock in {} to constrain installs to", .0.display())]
     NoLock(PathBuf),

@@ -1,6 +1,7 @@
 //! Ending sessions: exit reports, logs, retries, cleanup, and the effect of a failure on the rest of the run.
 
 use super::{Dispatcher, RunMessage};
+use crate::provision::FinishedSession;
 use crate::record::{ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
 use crate::run::artifact_collector::ArtifactCollector;
 use crate::run::attempt::{ConcludedAttempt, DeadlineStep, StopReason, StopSignal};
@@ -8,7 +9,6 @@ use crate::run::deadlines::to_millis;
 use crate::run::graph::SessionIndex;
 use crate::run::launcher::{ExitReport, LaunchEvent};
 use crate::run::options::{FailFast, FlakyMode};
-use crate::run::provision_queue::FinishedSession;
 use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
 
 impl Dispatcher<'_> {

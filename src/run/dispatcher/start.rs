@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Dispatcher, RunMessage};
 use crate::project::SessionId;
+use crate::provision::ProvisionResult;
 use crate::record::{EventKind, NeedOrigin, SessionNeed};
 use crate::run::attempt::RunningAttempt;
 use crate::run::deadlines::to_millis;
@@ -12,7 +13,6 @@ use crate::run::graph::SessionIndex;
 use crate::run::launcher::{ExitReport, LaunchRequest};
 use crate::run::plan::PlannedSession;
 use crate::run::process::{LogWriter, open_output_channel};
-use crate::run::provision_queue::ProvisionResult;
 use crate::run::race_retries::ExclusiveStep;
 use crate::run::scheduler::SessionStart;
 use crate::run::session_cleanup::log_copy_path;
