@@ -45,8 +45,8 @@ fn bench(costs: &[f64], noise: f64, seed: u64, caches: &[BenchCacheState]) -> Be
     let plan = BenchPlan {
         variants: variants.collect(),
         rounds: BenchPlan::DEFAULT_ROUNDS,
-        warmup: 0,
-        caches: caches.to_vec(),
+        warmup_rounds: 0,
+        cache_states: caches.to_vec(),
     };
     let Ok(samples) = run_rounds(&plan, &mut FakeClock::new(costs, noise, seed));
     BenchReport::from_samples(
@@ -57,7 +57,7 @@ fn bench(costs: &[f64], noise: f64, seed: u64, caches: &[BenchCacheState]) -> Be
 }
 
 fn verdict(costs: &[f64], noise: f64, seed: u64) -> ComparisonVerdict {
-    bench(costs, noise, seed, &[BenchCacheState::Warm]).lines[1].verdict.unwrap()
+    bench(costs, noise, seed, &[BenchCacheState::Warm]).rows[1].verdict.unwrap()
 }
 
 #[test]
@@ -93,24 +93,24 @@ fn the_table_has_what_was_asked_for_and_is_the_same_for_the_same_figures() {
     let made = || bench(&[60.0, 30.0, 61.0], 0.02, 7, &[BenchCacheState::Cold, BenchCacheState::Warm]);
     insta::assert_snapshot!("bench_text", made().to_text());
     insta::assert_snapshot!("bench_markdown", made().to_markdown());
-    assert_eq!(made().savings.len(), 3);
-    assert!(made().savings.iter().all(|saving| saving.verdict == ComparisonVerdict::Faster));
+    assert_eq!(made().cache_savings.len(), 3);
+    assert!(made().cache_savings.iter().all(|saving| saving.verdict == ComparisonVerdict::Faster));
     let slower = bench(&[60.0], 0.02, 7, &[BenchCacheState::Cold, BenchCacheState::Warm]);
     let mut turned = slower.samples.clone();
     for sample in &mut turned {
-        sample.caches =
-            if sample.caches == BenchCacheState::Cold { BenchCacheState::Warm } else { BenchCacheState::Cold };
+        sample.cache_state =
+            if sample.cache_state == BenchCacheState::Cold { BenchCacheState::Warm } else { BenchCacheState::Cold };
     }
-    let costly = BenchReport::from_samples(slower.plan.clone(), slower.facts.clone(), turned);
+    let costly = BenchReport::from_samples(slower.plan.clone(), slower.environment.clone(), turned);
     assert!(costly.to_text().contains("warm caches cost more than they save"), "{}", costly.to_text());
     let one = BenchReport { plan: BenchPlan { rounds: 1, ..slower.plan.clone() }, ..slower };
     let few = BenchReport::from_samples(
         one.plan.clone(),
-        one.facts,
+        one.environment,
         one.samples.into_iter().filter(|s| s.round == 0).collect(),
     );
     assert!(
-        few.to_text().contains("too few rounds to tell") && few.to_text().contains("1 round,"),
+        few.to_text().contains("too few rounds to compare") && few.to_text().contains("1 round,"),
         "{}",
         few.to_text()
     );

@@ -78,7 +78,7 @@ fn one_run_against_another_is_too_few_and_failures_do_not_count() {
     let folder = keep(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(said.stdout).unwrap();
-    assert!(text.contains("too few runs to tell") && text.contains("gone") && text.contains("new"), "{text}");
+    assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
     let only: Value =
         serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
     assert_eq!((&only["after"]["runs"], &only["total"]["before"]), (&2.into(), &Value::Null));

@@ -60,24 +60,24 @@ fn text_and_markdown() {
 #[test]
 fn the_chain_is_followed_from_the_end_and_the_bounds_are_the_least() {
     let report = RunReport::from_record(&one(), &[]);
-    let chain: Vec<&str> = report.held_up.iter().map(|link| link.session.as_str()).collect();
+    let chain: Vec<&str> = report.critical_path.iter().map(|link| link.session.as_str()).collect();
     assert_eq!(chain, ["tests", "cover", "ship", "bench"]);
-    let why: Vec<&WaitReason> = report.held_up.iter().map(|link| &link.because).collect();
+    let why: Vec<&WaitReason> = report.critical_path.iter().map(|link| &link.reason).collect();
     assert_eq!(why[0], &WaitReason::First);
-    assert_eq!(why[1], &WaitReason::Lock { on: "tests".to_owned(), lock: "db".to_owned() });
-    assert_eq!(why[2], &WaitReason::Need { on: "cover".to_owned() });
-    assert_eq!(why[3], &WaitReason::Alone { on: "ship".to_owned() });
-    let bounds = &report.bounds;
-    assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.alone), (6_000, 10_000, 1_500));
+    assert_eq!(why[1], &WaitReason::Lock { session: "tests".to_owned(), lock: "db".to_owned() });
+    assert_eq!(why[2], &WaitReason::Need { session: "cover".to_owned() });
+    assert_eq!(why[3], &WaitReason::Exclusive { session: "ship".to_owned() });
+    let bounds = &report.lower_bounds;
+    assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.exclusive), (6_000, 10_000, 1_500));
     assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db".to_owned()));
     assert_eq!(report.sessions[4].waited, Some(180));
-    assert_eq!((report.sessions[4].ready, report.sessions[4].critical), (10_020, true));
+    assert_eq!((report.sessions[4].ready, report.sessions[4].on_critical_path), (10_020, true));
     let slot = record(1, 1, vec![session("a", 0, 100, 0), session("b", 110, 100, 0)]);
     let report = RunReport::from_record(&slot, &[]);
-    assert_eq!(report.held_up[1].because, WaitReason::Slot { on: "a".to_owned() });
+    assert_eq!(report.critical_path[1].reason, WaitReason::Slot { session: "a".to_owned() });
     let nothing = RunReport::from_record(&record(1, 1, Vec::new()), &[]);
-    assert!(nothing.held_up.is_empty() && nothing.parallel_speedup().is_none());
-    assert_eq!((nothing.format_verdict(), nothing.bounds.largest_bound().0), ("0 sessions".to_owned(), 0));
+    assert!(nothing.critical_path.is_empty() && nothing.parallel_speedup().is_none());
+    assert_eq!((nothing.format_verdict(), nothing.lower_bounds.largest_bound().0), ("0 sessions".to_owned(), 0));
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
     // 2 and 3 stand on one commit, 4 on the next.
     let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
     let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
-    assert_eq!((report.flaky[0].retried, report.flaky[0].both.len(), report.flaky[0].runs), (0, 1, 2));
-    assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky.is_empty());
+    assert_eq!((report.flaky_sessions[0].retried_runs, report.flaky_sessions[0].mixed_commits.len(), report.flaky_sessions[0].runs), (0, 1, 2));
+    assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky_sessions.is_empty());
     assert!(
-        RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky.is_empty(),
+        RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky_sessions.is_empty(),
         "ended from outside"
     );
     assert_eq!(RunReport::from_record(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
@@ -116,7 +116,7 @@ fn programs_get_one_document_and_browsers_a_trace() {
     keep(root.path(), &one());
     let json: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "json"]))).unwrap();
     assert_eq!((&json["version"], &json["run"]["wall"]), (&1.into(), &12_250.into()));
-    assert_eq!(json["sessions"][0]["past"].as_array().unwrap().len(), 2);
+    assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
     assert_eq!((&json["run"]["install"], &json["run"]["cache"]["misses"]), (&500.into(), &1.into()));
     let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "trace"]))).unwrap();
     assert_eq!(trace, build_perfetto_trace(&RunReport::from_record(&one(), &[])));

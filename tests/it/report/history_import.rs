@@ -160,7 +160,7 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
         ("words\n", "nothing in it says how long"),
         ("<!DOCTYPE html><title>Sign in</title>", "web page"),
         ("<html>", "web page"),
-        ("{\"jobs\": [", "no JSON"),
+        ("{\"jobs\": [", "not valid JSON"),
         ("{\"message\": \"404 page not found\"}", "the forge says: 404 page not found"),
         ("{\"runs\": []}", "neither `workflow_runs` nor `jobs`"),
         ("{\"jobs\": 3}", "jobs is a number, not a list"),
@@ -180,7 +180,7 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
         ("{\"statuses\": [{\"description\": \"Successful in 5s\"}]}", "statuses[0].context is missing"),
         ("[{\"a\": 1}]", "neither runs nor jobs nor statuses"),
         ("[true]", "answer[0] is true or false"),
-        (&"[".repeat(100_000), "no JSON"),
+        (&"[".repeat(100_000), "not valid JSON"),
     ] {
         assert!(why(text).contains(said) && why(text).starts_with("answer: "), "{text:.60}: {}", why(text));
     }

@@ -107,5 +107,5 @@ fn five_hundred_sessions_of_a_hundred_runs_fit_in_a_megabyte() {
     assert_eq!(page.matches("<tr id=\"s").count(), 500);
     let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
     let data: Value = serde_json::from_str(data).unwrap();
-    assert_eq!(data["sessions"][499]["past"].as_array().unwrap().len(), 100);
+    assert_eq!(data["sessions"][499]["history_centis"].as_array().unwrap().len(), 100);
 }
