@@ -65,7 +65,11 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
     project.write("noxide.toml", settings);
     let ran = run(&project, "--junit j.xml");
     assert_eq!(ran.code(), 1, "{}", ran.text);
-    assert!(ran.text.contains("warning: torn.xml of good is not in the JUnit report: it is not valid XML"), "{}", ran.text);
+    assert!(
+        ran.text.contains("warning: torn.xml of good is not in the JUnit report: it is not valid XML"),
+        "{}",
+        ran.text
+    );
     assert!(!ran.text.contains("coverage.xml"), "{}", ran.text);
     let report = read(&project);
     let suites = below(&report, "testsuite");
