@@ -111,7 +111,7 @@ fn hits_and_misses(locked: bool) {
 
 /// Another Python is another state, of all sessions.
 fn another_python(project: &Project, flags: &[&str], cold: &Value) {
-    let mine = cold["sessions"][0]["facts"]
+    let mine = cold["sessions"][0]["inputs"]
         .as_array()
         .unwrap()
         .iter()
@@ -218,7 +218,7 @@ fn the_key_is_one_line_and_explains_itself() {
         )
     };
     let (code, key, _) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && key.starts_with("nx1-parcelbook-linux-") && key.lines().count() == 1, "{key}");
+    assert!(code == Some(0) && key.starts_with("nx2-parcelbook-linux-") && key.lines().count() == 1, "{key}");
     assert!(key.contains("-uv0.") && key.contains("-cpython-3") && key.contains("-lint-"), "{key}");
     let (_, explained, _) = text(&["cache", "key", "-s", "lint", "--explain"]);
     assert!(explained.starts_with(&key) && explained.contains("lint  miss: never installed here"), "{explained}");

@@ -8,13 +8,11 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::access_mode::AccessMode;
+use super::actions::{AccessMode, UPLOAD_CHUNK_BYTES, cache_version, invalid_json_error};
 use super::ranged_read::{UrlCache, check_success, unexpected_status};
 use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, validate_key};
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 
-/// How much is sent at once: what a slow connection still carries in good time.
-pub(super) const UPLOAD_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 /// The most bytes of an answer that is no archive.
 const MAX_RESPONSE_BYTES: u64 = 1 << 20;
 
@@ -167,13 +165,4 @@ impl CacheBackend for ActionsCacheV1 {
     fn delete_object(&self, _: &str) -> Result<(), BackendError> {
         Err(BackendError::Unsupported("the forge's cache removes entries itself"))
     }
-}
-
-/// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
-pub(super) fn cache_version() -> String {
-    blake3::hash(b"noxide pack 2").to_hex().to_string()
-}
-
-pub(super) fn invalid_json_error(answer: &HttpResponse, error: &serde_json::Error) -> BackendError {
-    BackendError::UnexpectedResponse(format!("{error} in `{}`", answer.body_summary()))
 }

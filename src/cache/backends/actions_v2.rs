@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::access_mode::AccessMode;
-use super::actions_v1::{UPLOAD_CHUNK_BYTES, cache_version, invalid_json_error};
+use super::actions::{AccessMode, UPLOAD_CHUNK_BYTES, cache_version, invalid_json_error};
 use super::ranged_read::{UrlCache, check_success, unexpected_status};
 use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, validate_key};
 use crate::cache::http::{HttpClient, HttpRequest, RequestBody};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::access_mode::AccessMode;
+use super::actions::AccessMode;
 use super::actions_v1::ActionsCacheV1;
 use super::actions_v2::ActionsCacheV2;
 use super::directory::DirectoryBackend;

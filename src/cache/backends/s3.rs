@@ -8,11 +8,12 @@ use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 
 use super::ranged_read::{check_success, into_range_bytes, unexpected_status};
-use super::sigv4::{S3Credentials, SigningRequest, canonical_query, encode_hex, percent_encode};
+use super::sigv4::{S3Credentials, SigningRequest, canonical_query, percent_encode};
 use crate::cache::backend::{
     BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
 };
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
+use crate::fs::encode_hex;
 
 /// The most bytes of a list or a message.
 const MAX_RESPONSE_BYTES: u64 = 16 << 20;

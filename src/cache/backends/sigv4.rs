@@ -3,6 +3,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::fs::encode_hex;
+
 /// Who signs, for which region.
 #[derive(Clone)]
 pub struct S3Credentials {
@@ -94,10 +96,6 @@ pub(super) fn canonical_query(query: &[(&str, &str)]) -> String {
 pub(super) fn percent_encode(text: &str, path: bool) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/');
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-pub(super) fn encode_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {

@@ -1,15 +1,13 @@
-//! Requests and their answers: each bounded in time and size, tried again where that may help.
-
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use ureq::http;
-use ureq::{Agent, SendBody};
+//! HTTP requests with bounded time and size, and retries where they can help.
 
 use super::request_body::{BodyReader, RequestBody};
 use super::retry_budget::RetryBudget;
-use super::tls_roots::load_root_certs;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use ureq::http;
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use ureq::{Agent, SendBody};
 
 /// The least that a connection must carry, in bytes a second: what is slower is no help.
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
@@ -284,6 +282,30 @@ fn parse_retry_after(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
 }
 
+/// Where systems keep theirs.
+const SYSTEM_CA_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Those of `SSL_CERT_FILE`, else the system's, else Mozilla's as of the build.
+pub(super) fn load_root_certs(told: Option<PathBuf>) -> RootCerts {
+    let system = SYSTEM_CA_BUNDLES.iter().map(PathBuf::from);
+    let read = |path: PathBuf| {
+        let text = fs_err::read(path).ok()?;
+        let certificate = |item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        };
+        let found: Vec<Certificate<'static>> = parse_pem(&text).filter_map(certificate).collect();
+        (!found.is_empty()).then_some(found)
+    };
+    let found = told.into_iter().chain(system).find_map(read);
+    found.map_or(RootCerts::WebPki, |found| RootCerts::new_with_certs(&found))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,5 +321,13 @@ mod tests {
     fn hosts_without_secrets() {
         assert_eq!(url_host("https://me:secret@cache.example.org:81/a?sig=b"), "cache.example.org:81");
         assert_eq!(url_host("odd"), "odd");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_passed_over() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let there = SYSTEM_CA_BUNDLES.iter().any(|place| std::path::Path::new(place).exists());
+        let system = load_root_certs(Some(file.path().to_path_buf()));
+        assert_eq!(matches!(system, RootCerts::Specific(_)), there);
     }
 }

@@ -3,7 +3,6 @@
 mod client;
 mod request_body;
 mod retry_budget;
-mod tls_roots;
 
 pub use client::{HttpClient, HttpError};
 pub(crate) use client::{HttpRequest, HttpResponse};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::DependencyFingerprint;
 use super::inputs::{KeyInput, KeyInputKind};
+use super::key::DependencyFingerprint;
 use super::key::sanitize_part;
 use crate::fs::write_atomic;
 

@@ -2,19 +2,16 @@
 
 mod checksums;
 mod download;
-mod download_plan;
 mod environment_entries;
-mod frame;
 mod manifest;
-mod pack_writer;
+mod pack;
 mod repack;
 mod scope;
 mod snapshot;
 mod upload;
 
 pub use checksums::{WheelChecksums, WheelChecksumsError};
-pub use download::{DownloadFailure, DownloadReport};
-pub use download_plan::DownloadPlan;
+pub use download::{DownloadFailure, DownloadPlan, DownloadReport};
 pub use environment_entries::EnvironmentEntries;
 pub(crate) use environment_entries::StorePackageIndex;
 pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::download::PackSegment;
 use super::download::is_frame_intact;
-use super::download_plan::PackSegment;
 use super::environment_entries::EnvironmentEntries;
 use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
-use super::pack_writer::PackWriter;
+use super::pack::PackWriter;
 use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_states};
 use super::snapshot::{RemoteSnapshot, RemoteStore, merge_manifests};
 use crate::cache::http::RequestBody;

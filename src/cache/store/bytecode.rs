@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::fs::{FileLinker, Sha256Digest, parallel_map};
 
 use super::entry::StoreEntry;
+use super::entry_id::VersionedKey;
 use super::entry_id::{EntryId, EntryKind};
 use super::pyc_format::{pyc_paths, to_unchecked_hash};
 use super::save::{SaveFailure, SavedEntry};
@@ -15,7 +16,6 @@ use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 use super::venv_layout::install_path;
 use super::venv_scan::ScannedVenv;
-use super::versioned_key::VersionedKey;
 
 /// Where the bytecode of a wheel lies, for whoever puts it beside sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

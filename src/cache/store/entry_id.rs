@@ -98,6 +98,46 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// Something that there are states of, as a name by which the newest is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionedKey {
+    pub(super) kind: EntryKind,
+    /// What ids of its states begin with; of several beginnings the first that there is one of counts.
+    pub(super) id_prefixes: Vec<String>,
+}
+
+impl VersionedKey {
+    pub(super) fn new(kind: EntryKind, key: &str) -> Self {
+        Self { kind, id_prefixes: vec![format!("{key}.")] }
+    }
+
+    /// The same, or where there is none of it, a state whose id begins so.
+    #[must_use]
+    pub(super) fn or_prefix(mut self, start: &str) -> Self {
+        self.id_prefixes.extend((!start.is_empty()).then(|| start.to_owned()));
+        self
+    }
+
+    /// What names of entries begin with that are states of it, the best first: `venv/0a1b….`.
+    pub(crate) fn entry_prefixes(&self) -> impl Iterator<Item = String> {
+        self.id_prefixes.iter().map(|start| format!("{}/{start}", self.kind.as_str()))
+    }
+}
+
+impl EntryId {
+    /// What it is a state of, and when it was, in nanoseconds since 1970; none for what has no states.
+    pub(crate) fn split_version(&self) -> Option<(&str, i128)> {
+        let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_versioned())?;
+        Some((key, time.parse().ok()?))
+    }
+
+    /// A name for the state that something has now. Two states are two entries: the name holds when it was, to the
+    /// nanosecond.
+    pub(super) fn new_version(kind: EntryKind, key: &str) -> Option<Self> {
+        Self::new(kind, format!("{key}.{}", jiff::Timestamp::now().as_nanosecond()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use crate::fs::{FileLinker, FileStat, LockedTempDir, blake3_hex, walk_tree};
 
 use super::corruption::EntryDamage;
 use super::entry::StoreEntry;
+use super::entry_id::VersionedKey;
 use super::entry_id::{EntryId, EntryKind};
 use super::restore::{RestoredEntry, verify_stored_file};
 use super::restore_plan::CacheMiss;
@@ -15,7 +16,6 @@ use super::save::{SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
 use super::tree_manifest::TreeNodeKind;
-use super::versioned_key::VersionedKey;
 
 /// A folder that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use crate::fs::{
 };
 
 use super::corruption::{Corruption, EntryDamage};
+use super::entry::EntryMeta;
 use super::entry::UvPlacement;
 use super::entry_id::{EntryId, EntryKind};
-use super::entry_meta::EntryMeta;
 use super::pyc_format::find_bytecode_faults;
 use super::store_dir::{Store, StoreError};
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cache::options::CacheOptions;
-use crate::fs::{LockedTempDir, write_atomic};
+use crate::fs::{DirLock, LockedTempDir, write_atomic};
 
 use super::corruption::Corruption;
+use super::entry::EntryMeta;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind};
-use super::entry_meta::EntryMeta;
+use super::entry_id::{EntryId, EntryKind, VersionedKey};
 
 /// The version of the store's folder.
 const VERSION: u32 = 2;
@@ -185,6 +185,39 @@ impl Store {
 
     fn work_dir(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+}
+
+impl Store {
+    /// The newest state that can be read.
+    pub(super) fn latest_version(&self, kind: EntryKind, key: &str) -> Option<StoreEntry> {
+        self.latest_with_prefix(kind, &format!("{key}."))
+    }
+
+    /// The newest whose name begins so; names hold the time behind the last dot.
+    pub(super) fn latest_with_prefix(&self, kind: EntryKind, start: &str) -> Option<StoreEntry> {
+        let mut ids = self.entry_ids_with_prefix(kind, start);
+        ids.sort_by_key(|id| std::cmp::Reverse(id.split_version().map(|(_, time)| time)));
+        ids.iter().find_map(|id| self.open_entry(id).ok().flatten())
+    }
+
+    /// Whether there is a state of something.
+    pub fn has_version(&self, name: &VersionedKey) -> bool {
+        name.id_prefixes
+            .iter()
+            .any(|start| self.entry_ids_with_prefix(name.kind, start).iter().any(|id| self.has_entry(id)))
+    }
+
+    /// Removes the states before `new`, unless somebody reads them just now.
+    pub(super) fn remove_older_versions(&self, kind: EntryKind, key: &str, new: &str) {
+        let Ok(workspace) = self.create_workspace() else { return };
+        let ids = self.entry_ids_with_prefix(kind, &format!("{key}."));
+        for (number, id) in ids.iter().filter(|id| id.to_string().as_str() < new).enumerate() {
+            if let Ok(Some(_alone)) = DirLock::try_acquire_exclusive(&self.entry_path(id)) {
+                // What cannot be moved now is pruned when it is old.
+                let _ = std::fs::rename(self.entry_path(id), workspace.path().join(number.to_string()));
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::fs::{FileLinker, FileStat, blake3_hex, parallel_map};
 
 use super::corruption::EntryDamage;
 use super::entry::StoreEntry;
+use super::entry_id::VersionedKey;
 use super::entry_id::{EntryId, EntryKind};
 use super::save::{SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
@@ -16,7 +17,6 @@ use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 use super::venv_layout::{VenvLayout, VenvWheel, install_path};
 use super::venv_scan::{ScannedVenv, VenvContents};
-use super::versioned_key::VersionedKey;
 
 /// An environment that is kept: for this place, this interpreter and these facts alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

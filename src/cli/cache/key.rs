@@ -126,7 +126,7 @@ fn keys_json(keyed: &SessionKeys, key: &str) -> Value {
             "hit": hit,
             "against": against,
             "differences": differences,
-            "facts": session.fingerprint.inputs,
+            "inputs": session.fingerprint.inputs,
         })
     };
     let prefix = keyed.combined_key(&keyed.sessions.iter().collect::<Vec<_>>()).prefix().to_owned();

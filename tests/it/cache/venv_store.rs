@@ -201,9 +201,9 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
     // What it is said to be made of.
-    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-parts.json");
+    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
     fs_err::write(&parts, "{}").unwrap();
-    assert!(missed().starts_with("damaged, put aside: .noxide-parts.json: no usable facts"), "put aside");
+    assert!(missed().starts_with("damaged, put aside: .noxide-venv.json: no usable facts"), "put aside");
     assert!(python.exists());
 }
 
@@ -213,7 +213,7 @@ fn an_environment_leaves_before_its_wheels_do() {
     let store = filled(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("facts");
+        let facts = wheel.tree_path().parent().unwrap().join("manifest");
         fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
@@ -297,7 +297,7 @@ fn killed_while_environments_are_saved_and_restored() {
         let store = store(u64::MAX);
         let report = store.verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
-        assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "round {round}");
+        assert_eq!(std::fs::read_dir(store.root().join("tmp")).unwrap().count(), 0, "round {round}");
         if venv.exists() && verb == "restore" {
             assert_eq!(fixture.imported(), ALL, "round {round}: whole or not at all");
         }

@@ -55,7 +55,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let first = Machine { fixture: &fixture, name: "first-machine" };
     let (ran, cache) = first.ci(&remote, &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
+    assert_eq!(names(&cache["pushed"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
     assert!(
         ran.out.contains("cache: brought 0 of 0 packages") && ran.out.contains("cache: sent 3 packages"),
         "{}",
@@ -70,7 +70,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let second = Machine { fixture: &fixture, name: "second-machine" };
     let (ran, cache) = second.ci(&["--remote", &elsewhere, "-s", "one"], &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    assert_eq!(names(&cache["brought"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
     assert_eq!((&cache["pushed"]["bytes"], &cache["saved"]), (&0.into(), &0.into()), "{cache:#}");
     assert!(ran.out.contains("cache: sent nothing: nothing is new"), "{}", ran.out);
     assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
@@ -80,7 +80,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let third = Machine { fixture: &fixture, name: "third-machine" };
     let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
     assert_eq!(ran.exit, Some(1));
-    assert_eq!(names(&cache["pushed"]["entries"]), ["beta 2.0"], "{cache:#}");
+    assert_eq!(names(&cache["pushed"]["packages"]), ["beta 2.0"], "{cache:#}");
     let document: Value = serde_json::from_str(&ran.out).expect("one document and nothing else");
     assert_eq!(document["version"], 1);
 
@@ -91,7 +91,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     // Only what the list names is taken from elsewhere now.
     let fourth = Machine { fixture: &fixture, name: "fourth-machine" };
     let (ran, cache) = fourth.ci(&remote, &[]);
-    assert_eq!((ran.exit, names(&cache["brought"]["entries"])), (Some(0), vec!["many 1.5"]), "{cache:#}");
+    assert_eq!((ran.exit, names(&cache["brought"]["packages"])), (Some(0), vec!["many 1.5"]), "{cache:#}");
     assert!(ran.out.contains("warning: alpha 1.0 is not used: it is not in noxide.sums"), "{}", ran.out);
 }
 
@@ -163,13 +163,17 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     let (ran, cache) = run("first-machine", &[]);
     assert!(ran.out.contains("tool was there: False"), "{}", ran.out);
     // An environment, bytecode, a folder, and what the session took.
-    assert_eq!((&cache["pushed"]["others"], &cache["brought"]["others"]), (&4.into(), &0.into()), "{cache:#}");
+    assert_eq!(
+        (&cache["pushed"]["other_entries"], &cache["brought"]["other_entries"]),
+        (&4.into(), &0.into()),
+        "{cache:#}"
+    );
 
     let (ran, cache) = run("second-machine", &[]);
     for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
         assert!(ran.out.contains(said), "{said}: {}", ran.out);
     }
-    assert_eq!((&cache["brought"]["others"], &cache["pushed"]["bytes"]), (&3.into(), &0.into()), "{cache:#}");
+    assert_eq!((&cache["brought"]["other_entries"], &cache["pushed"]["bytes"]), (&3.into(), &0.into()), "{cache:#}");
     let site = std::fs::read_dir(fixture.project.root().join(".nox/one/lib")).unwrap().next().unwrap().unwrap();
     let lying = std::fs::read_dir(site.path().join("site-packages/alpha/__pycache__")).unwrap();
     let flags: Vec<u8> = lying.map(|file| std::fs::read(file.unwrap().path()).unwrap()[4]).collect();
@@ -179,14 +183,18 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     write(&STATES.replace("'many')", "'many', 'beta')"));
     let (ran, cache) = run("third-machine", &[]);
     assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
-    assert_eq!((&cache["brought"]["others"], &cache["pushed"]["others"]), (&2.into(), &1.into()), "{cache:#}");
+    assert_eq!(
+        (&cache["brought"]["other_entries"], &cache["pushed"]["other_entries"]),
+        (&2.into(), &1.into()),
+        "{cache:#}"
+    );
     // With sums nothing is used that they cannot name.
     let (_, cache) = run("third-machine", &["--write-sums"]);
     assert_eq!(&cache["pushed"]["bytes"], &0, "{cache:#}");
     let (ran, cache) = run("fourth-machine", &[]);
     assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
-    assert_eq!(&cache["brought"]["others"], &0, "{cache:#}");
-    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
+    assert_eq!(&cache["brought"]["other_entries"], &0, "{cache:#}");
+    assert_eq!(names(&cache["brought"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
 }
 
 /// A checkout of a project as another run gets it: its files, and nothing that a run made.
@@ -214,7 +222,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran, cache)
     };
-    let sent = |cache: &Value| cache["pushed"]["others"].as_u64().unwrap();
+    let sent = |cache: &Value| cache["pushed"]["other_entries"].as_u64().unwrap();
     let (ran, cache) = run("first-machine", fixture.project.root());
     assert!(ran.out.contains("1 session on") && !ran.out.contains("about"), "nobody knows yet: {}", ran.out);
     let all = sent(&cache);
@@ -227,7 +235,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
     // What else is new is sent, and where the project lay.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
     let (_, cache) = run("third-machine", &other);
-    assert!(sent(&cache) < all && names(&cache["pushed"]["entries"]) == ["source 0.3"], "{cache:#}");
+    assert!(sent(&cache) < all && names(&cache["pushed"]["packages"]) == ["source 0.3"], "{cache:#}");
     // It lies there again, so the next one may as well.
     let (_, cache) = run("fourth-machine", &other);
     assert_eq!(sent(&cache), 1, "the environment: {cache:#}");
@@ -256,10 +264,10 @@ fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
         (cache.hits, cache.misses)
     };
     let (ran, cache) = run("first-machine", &[]);
-    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
+    assert_eq!(names(&cache["pushed"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
     assert_eq!(uses(&ran), (0, 4), "anything of the lock may be meant");
     let (ran, cache) = run("second-machine", &["-s", "vague"]);
-    assert_eq!(names(&cache["brought"]["entries"]), ["beta 2.0"], "{cache:#}");
+    assert_eq!(names(&cache["brought"]["packages"]), ["beta 2.0"], "{cache:#}");
     assert_eq!(uses(&ran), (1, 0));
     // Another install: what it held tells the names, the lock the versions.
     fixture.project.write("noxfile.py", noxfile.replace("*WORDS)", "*WORDS, 'beta')"));

@@ -1,6 +1,10 @@
-//! `ACTIONS_CACHE_MODE`: what a token of the forge lets a run do.
+//! Shared parts of the Actions cache services: access mode, entry version, upload size.
 
 use crate::cache::backend::BackendError;
+use crate::cache::http::HttpResponse;
+
+/// How much is sent at once: what a slow connection still carries in good time.
+pub(super) const UPLOAD_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a run may do with the forge's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,15 @@ impl AccessMode {
             Err(BackendError::Unsupported("ACTIONS_CACHE_MODE lets nothing be written"))
         }
     }
+}
+
+/// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
+pub(super) fn cache_version() -> String {
+    blake3::hash(b"noxide pack 2").to_hex().to_string()
+}
+
+pub(super) fn invalid_json_error(answer: &HttpResponse, error: &serde_json::Error) -> BackendError {
+    BackendError::UnexpectedResponse(format!("{error} in `{}`", answer.body_summary()))
 }
 
 #[cfg(test)]
