@@ -1,4 +1,4 @@
-//! Files handled with care: atomic writes, claims, digests, links, trees.
+//! File system primitives: atomic writes, locks, digests, links, and paths that cannot leave their root.
 
 mod atomic;
 mod digest;
