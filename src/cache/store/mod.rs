@@ -1,4 +1,4 @@
-//! The store on disk: entries, each whole or not at all, each verified before it is used.
+//! The store on disk: entries that appear atomically and are verified before use.
 
 mod bytecode;
 mod corruption;

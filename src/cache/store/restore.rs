@@ -247,9 +247,9 @@ impl Store {
         std::fs::create_dir_all(self.quarantine_dir()).ok()?;
         let name = format!("{}-{}", id.kind.as_str(), id.id());
         (0..100).find_map(|index| {
-            let source = self.quarantine_dir().join(format!("{name}.{index}"));
+            let target = self.quarantine_dir().join(format!("{name}.{index}"));
             // Renaming onto an existing directory fails, so no quarantined entry is overwritten.
-            std::fs::rename(self.entry_path(id), &source).ok().map(|()| source)
+            std::fs::rename(self.entry_path(id), &target).ok().map(|()| target)
         })
     }
 
