@@ -160,7 +160,7 @@ impl StoreEntry {
             return Err(Corruption::InvalidMeta("the list of files has another digest".to_owned()));
         }
         let manifest = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        Ok(Some(Self { id: id.clone(), meta: meta, manifest: manifest, path: path, _lock: lock }))
+        Ok(Some(Self { id: id.clone(), meta, manifest, path, _lock: lock }))
     }
 
     /// Reads only the metadata of the entry at a path.

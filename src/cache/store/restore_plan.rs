@@ -134,7 +134,7 @@ impl RestorePlanner<'_> {
                             entry: id,
                             name,
                             path: String::new(),
-                            corruption: corruption,
+                            corruption,
                         });
                     }
                 }
@@ -183,9 +183,9 @@ impl RestorePlanner<'_> {
             let existing_tree = self.cache.find_tree(&placement);
             self.plan.pending.push(PlannedRestore {
                 entry,
-                placement: placement,
+                placement,
                 placement_files: files,
-                existing_tree: existing_tree,
+                existing_tree,
             });
         }
         Ok(())
@@ -227,7 +227,7 @@ impl RestorePlanner<'_> {
                         entry: to.entry.id.clone(),
                         name: to.entry.meta.name.clone(),
                         path: format!("in the uv cache: {path}"),
-                        corruption: corruption,
+                        corruption,
                     };
                     self.plan.damaged.extend(faults.into_iter().map(damage));
                     self.plan.pending.push(to);

@@ -65,7 +65,7 @@ impl TreeManifest {
     /// Creates a manifest; sorts the nodes.
     pub fn new(mut nodes: Vec<TreeNode>) -> Self {
         nodes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Self { nodes: nodes }
+        Self { nodes }
     }
 
     /// Returns the files.
@@ -121,7 +121,7 @@ impl TreeManifest {
         let mut nodes: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
         let mut link_indices: Vec<usize> = Vec::new();
         for (number, line) in text.lines().enumerate() {
-            let error_at = |corruption| TreeManifestError { line: number + 1, corruption: corruption };
+            let error_at = |corruption| TreeManifestError { line: number + 1, corruption };
             let node = parse_node(line).map_err(error_at)?;
             match nodes.last().map(|last| last.path.cmp(&node.path)) {
                 Some(std::cmp::Ordering::Equal) => return Err(error_at(Corruption::DuplicatePath)),
@@ -138,7 +138,7 @@ impl TreeManifest {
             }
             nodes.push(node);
         }
-        Ok(Self { nodes: nodes })
+        Ok(Self { nodes })
     }
 }
 
@@ -175,7 +175,7 @@ fn parse_node(line: &str) -> Result<TreeNode, Corruption> {
     {
         return Err(Corruption::EscapingSymlink(target.clone()));
     }
-    Ok(TreeNode { path, kind: kind })
+    Ok(TreeNode { path, kind })
 }
 
 fn escape_field(text: &str) -> std::borrow::Cow<'_, str> {
@@ -219,7 +219,7 @@ mod tests {
             modified: -1,
             changed: 2,
         };
-        TreeNode { path: path.to_owned(), kind: kind }
+        TreeNode { path: path.to_owned(), kind }
     }
 
     fn link(path: &str, target: &str) -> TreeNode {
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn paths_and_links_out_of_the_tree_are_refused() {
-        let text = |nodes: Vec<TreeNode>| TreeManifest { nodes: nodes }.to_text();
+        let text = |nodes: Vec<TreeNode>| TreeManifest { nodes }.to_text();
         for (corruption, line) in [
             (text(vec![file("../a")]), 1),
             (text(vec![file("a"), file("/etc/passwd")]), 2),
