@@ -1,4 +1,4 @@
-//! Keys of what sessions install: facts, the recipe that names those that count, the key made of them, entries kept.
+//! Cache keys: the inputs that determine what a session installs, fingerprints of them, and an index of past keys.
 
 mod inputs;
 mod key;

@@ -130,12 +130,7 @@ impl RestorePlanner<'_> {
                     Err(corruption) => {
                         reason = format!("its entry is damaged: {corruption}");
                         let name = package.name.clone();
-                        self.plan.damaged.push(EntryDamage {
-                            entry: id,
-                            name,
-                            path: String::new(),
-                            corruption,
-                        });
+                        self.plan.damaged.push(EntryDamage { entry: id, name, path: String::new(), corruption });
                     }
                 }
             }
@@ -181,12 +176,7 @@ impl RestorePlanner<'_> {
                 return Err(UnusableEntry::OtherBuild);
             }
             let existing_tree = self.cache.find_tree(&placement);
-            self.plan.pending.push(PlannedRestore {
-                entry,
-                placement,
-                placement_files: files,
-                existing_tree,
-            });
+            self.plan.pending.push(PlannedRestore { entry, placement, placement_files: files, existing_tree });
         }
         Ok(())
     }
