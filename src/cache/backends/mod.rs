@@ -1,4 +1,4 @@
-//! The kinds of backends: a new kind is a new file and one line in `open.rs`.
+//! Remote cache backends. A new backend is a new file and a line in `open.rs`.
 
 mod actions;
 mod actions_v1;

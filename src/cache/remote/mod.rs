@@ -1,4 +1,4 @@
-//! The store elsewhere: packs of frames, manifests that say what lies where, scopes, and trust.
+//! Remote caches: packs of entries, manifests that index them, scopes, and signatures.
 
 mod checksums;
 mod download;
