@@ -257,13 +257,13 @@ mod tests {
         let moved = first.for_run("there", "2");
         assert!(!moved.for_run("there", "2").is_stable, "another command of the same run");
         assert!(
-            !moved.for_run("elsewhere", "2").is_stable,
+            !moved.for_run("third", "2").is_stable,
             "another job of the run, or a runner without run identifiers"
         );
         assert!(moved.for_run("there", "3").is_stable);
-        let desk = CheckoutLocation::default().for_run("here", "");
+        let local = CheckoutLocation::default().for_run("here", "");
         assert!(
-            desk.for_run("here", "").is_stable && !desk.for_run("there", "").is_stable,
+            local.for_run("here", "").is_stable && !local.for_run("there", "").is_stable,
             "outside CI each command is a run"
         );
     }

@@ -64,8 +64,8 @@ pub(super) fn write_frame(entry: &StoreEntry, out: &mut dyn Write) -> io::Result
         TreeNodeKind::Symlink { target } => FrameItem::Symlink(node.path.clone(), target.clone()),
         TreeNodeKind::EmptyFolder => FrameItem::EmptyDir(node.path.clone()),
     };
-    let placement = |(facts, files): &(UvPlacement, Vec<Vec<u8>>)| UvPlacementHeader {
-        placement: facts.clone(),
+    let placement = |(placement, files): &(UvPlacement, Vec<Vec<u8>>)| UvPlacementHeader {
+        placement: placement.clone(),
         file_sizes: files.iter().map(|file| file.len() as u64).collect(),
     };
     let header = FrameHeader {

@@ -101,23 +101,23 @@ mod tests {
         let event = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(event.path(), r#"{"repository": {"default_branch": "main"}}"#).unwrap();
         let event = event.path().to_str().unwrap();
-        let forge = |more: &[(&'static str, &'static str)]| {
+        let on_ci = |more: &[(&'static str, &'static str)]| {
             let mut all = vec![("GITHUB_REPOSITORY", "Org/Repo"), ("GITHUB_EVENT_PATH", event)];
             all.extend_from_slice(more);
             scope(&all)
         };
-        let main = forge(&[("GITHUB_REF", "refs/heads/main")]);
+        let main = on_ci(&[("GITHUB_REF", "refs/heads/main")]);
         assert_eq!((main.write_scope.as_str(), main.read_scopes.len()), ("b-main", 1));
         assert_eq!(main.manifest_prefix(&main.write_scope), "nx2/org-repo/linux-x86_64/b-main/m-");
-        let branch = forge(&[("GITHUB_REF", "refs/heads/Feature/X")]);
+        let branch = on_ci(&[("GITHUB_REF", "refs/heads/Feature/X")]);
         assert_eq!(branch.read_scopes, ["b-feature-x", "b-main"]);
         let pull_request =
-            forge(&[("GITHUB_REF", "refs/pull/7/merge"), ("GITHUB_BASE_REF", "dev"), ("GITHUB_HEAD_REF", "x")]);
+            on_ci(&[("GITHUB_REF", "refs/pull/7/merge"), ("GITHUB_BASE_REF", "dev"), ("GITHUB_HEAD_REF", "x")]);
         assert_eq!(
             (pull_request.write_scope.as_str(), pull_request.read_scopes),
             ("pr-7", vec!["pr-7".into(), "b-dev".into(), "b-main".into()])
         );
-        assert_eq!(forge(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, "r-refs-tags-v1");
+        assert_eq!(on_ci(&[("GITHUB_REF", "refs/tags/v1")]).write_scope, "r-refs-tags-v1");
         assert!(main.is_own_key(&main.pack_key("abc")) && !main.is_own_key("nx2/org-repo/linux-x86_64x/p"));
     }
 

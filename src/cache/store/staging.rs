@@ -262,8 +262,8 @@ impl StagedEntry<'_> {
 
     fn move_into_store(&self, meta: &EntryMeta, manifest: &str) -> io::Result<PublishOutcome> {
         let path_on_disk = self.workspace.path().join("entry");
-        let facts = format!("{}\n{manifest}", serde_json::to_string(meta)?);
-        fs_err::write(path_on_disk.join("manifest"), facts)?;
+        let text = format!("{}\n{manifest}", serde_json::to_string(meta)?);
+        fs_err::write(path_on_disk.join("manifest"), text)?;
         for (placement, files) in &self.placements {
             write_placement(
                 &path_on_disk.join("uv").join(UvPlacement::folder_name(&placement.bucket, &placement.link)),

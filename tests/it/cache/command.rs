@@ -163,6 +163,6 @@ fn folders_of_the_settings_are_kept_too() {
     fs_err::write(kept, "harm").unwrap();
     std::fs::remove_dir_all(&tool).unwrap();
     let out = run(&["restore"]);
-    assert!(out.contains("damaged, put aside: bin/node"), "{out}");
+    assert!(out.contains("damaged and quarantined: bin/node"), "{out}");
     assert!(!tool.join("bin/node").exists());
 }

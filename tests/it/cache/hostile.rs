@@ -205,11 +205,11 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
         fs_err::write(folder.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
     };
     let harms: [Harm<'_>; 9] = [
-        ("manifest", &climbs),
-        ("manifest", &torn),
-        ("not the kind", &pipe),
-        ("not the kind", &leads_out),
-        ("other content", &other),
+        ("metadata", &climbs),
+        ("metadata", &torn),
+        ("wrong file type", &pipe),
+        ("wrong file type", &leads_out),
+        ("content differs", &other),
         ("instead of", &truncated),
         ("missing", &gone),
         ("setuid", &runnable),

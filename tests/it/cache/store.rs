@@ -89,7 +89,7 @@ fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
     layout.wheels = "wheels-v99".to_owned();
     let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
     let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
-    assert_eq!(report.misses[0].reason, "kept for wheels-v8, and this uv has wheels-v99");
+    assert_eq!(report.misses[0].reason, "stored for wheels-v8, but this uv uses wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
 }
 

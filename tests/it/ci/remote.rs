@@ -209,7 +209,7 @@ fn bytes_that_were_changed_are_not_used() {
     std::fs::remove_file(&pack).unwrap();
     let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
-        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack is gone"),
+        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack no longer exists"),
         "{gone:?}"
     );
     fs_err::write(sent.file("m-"), "nxm2 -\nnonsense").unwrap();

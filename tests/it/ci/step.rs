@@ -112,7 +112,7 @@ fn a_cache_that_fails_fails_no_run() {
     assert_eq!((ran.exit, &cache["from"], &cache["troubles"]), (Some(0), &Value::Null, &serde_json::json!([])));
     // Settings that name nothing, and a list that nobody understands: without a cache, and said.
     let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
-    assert!(ran.exit == Some(0) && ran.out.contains("note: the cache is not used: `ftp://x` is no cache"), "{ran:?}");
+    assert!(ran.exit == Some(0) && ran.out.contains("note: the cache is not used: `ftp://x` is not a cache"), "{ran:?}");
     fixture.project.write("noxide.sums", "nonsense\n");
     let (ran, _) = machine.ci(&["-s", "one"], &[]);
     assert!(ran.exit == Some(0) && ran.out.contains("noxide.sums:1:"), "{ran:?}");
