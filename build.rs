@@ -1,4 +1,4 @@
-//! Builds the small library that traced programs load beside themselves (`src/trace/kernel/noter.c`).
+//! Builds the small library that traced programs load beside themselves (`src/trace/kernel/preload.c`).
 //!
 //! Where it cannot be built (another processor, no C compiler for the target) an empty file stands for it: tracing then
 //! does without and is slower.
@@ -7,7 +7,7 @@ use std::env;
 use std::fs::File;
 use std::path::PathBuf;
 
-const SOURCE: &str = "src/trace/kernel/noter.c";
+const SOURCE: &str = "src/trace/kernel/preload.c";
 
 /// It needs nothing of a C library, so that it loads beside any.
 const FLAGS: &[&str] = &[
@@ -30,7 +30,7 @@ fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name: &str| env::var(name).unwrap_or_default();
-    let library = PathBuf::from(variable("OUT_DIR")).join("noter.so");
+    let library = PathBuf::from(variable("OUT_DIR")).join("preload.so");
     let fits = variable("CARGO_CFG_TARGET_OS") == "linux" && variable("CARGO_CFG_TARGET_ARCH") == "x86_64";
     let pointers = variable("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
     if fits && pointers {

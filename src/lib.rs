@@ -10,4 +10,5 @@ pub mod project;
 pub mod record;
 pub mod report;
 pub mod run;
+mod text;
 pub mod trace;

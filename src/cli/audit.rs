@@ -10,7 +10,7 @@ use super::error::CliError;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
 use crate::audit::finding::{Finding, Severity};
-use crate::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
 use crate::audit::noxfile::Noxfile;
 use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};
@@ -21,10 +21,11 @@ use crate::audit::rule_runner::run_audit as look;
 use crate::audit::rules;
 use crate::audit::starter_workflow;
 use crate::config::{AuditFlags, AuditSettings, load_settings};
+use crate::output::OutputTheme;
 use crate::output::findings::{self, FindingCounts};
-use crate::output::{OutputTheme, pluralize};
 use crate::project::SessionName;
 use crate::record::{CacheCost, RunStore, SessionHistory};
+use crate::text::{did_you_mean, pluralize};
 
 /// Flags of `noxide audit`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -226,11 +227,7 @@ fn error_output(exit: u8, message: &str) -> CommandOutput {
 
 fn suggest_rule(name: &str) -> String {
     let known = rules::all_rules().iter().flat_map(|rule| [rule.ident.id, rule.ident.name]);
-    let near =
-        known.map(|known| (strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()), known)).min();
-    near.filter(|(distance, _)| *distance <= 3)
-        .map(|(_, known)| format!("; did you mean `{known}`?"))
-        .unwrap_or_default()
+    did_you_mean(name, known).map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
 fn inventory_output(project: &AuditProject, format: AuditFormat, width: Option<usize>) -> CommandOutput {

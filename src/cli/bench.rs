@@ -35,7 +35,7 @@ pub(super) fn run_bench(args: &BenchArgs, screen: &OutputContext) -> Result<u8, 
     if !args.no_write {
         insert_bench_table(&args.write, "")?;
     }
-    let plan = BenchPlan { variants, rounds: args.rounds, warmup: args.warmup, caches };
+    let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
     let mut measure = BenchRunner::new(args.scratch.as_deref(), args.ignore_failure, !screen.is_quiet())?;
     let samples = run_rounds(&plan, &mut measure)?;
     drop(measure);

@@ -13,13 +13,14 @@ use rustix::process::Signal;
 use super::checkout_copy::CheckoutCopy;
 use super::error::CliError;
 use super::output_context::print_stderr;
-use crate::output::{format_duration, log_tail_text};
+use crate::output::log_tail_text;
 use crate::record::RunStore;
 use crate::report::bench::{BenchCacheState, BenchExecutor, BenchMeasurement, BenchPlan, BenchStep};
 use crate::report::install_seconds;
 use crate::run::process::{
     SignalEvent, SignalListener, become_subreaper, interrupt_descendants, kill_run_processes, signal_group,
 };
+use crate::text::format_duration;
 
 /// How long output may still come after a command ended; a process that it left may hold the pipe for ever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);

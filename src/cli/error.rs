@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use super::settings_diagnostics::settings_diagnostics;
 use crate::cache::StoreError;
 use crate::cache::uv::UvError;
-use crate::config::{SettingsError, closest_matches};
+use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
 use crate::run::GraphError;
 use crate::run::process::SignalEvent;
+use crate::text::closest_matches;
 use crate::trace::TraceError;
 
 /// Why a command could not do its work.

@@ -15,6 +15,7 @@ use super::output_format::OutputFormat;
 use crate::audit::dialect::Dialect;
 use crate::audit::source::SourceFile;
 use crate::audit::workflow::{Workflow, WorkflowFileKind};
+use crate::text::pluralize;
 
 /// What a forge says of one job.
 #[derive(Debug, Deserialize)]
@@ -131,7 +132,7 @@ fn format_verdicts(judged: &[JobVerdict], failed: usize, screen: &OutputContext)
         let why = job.failure_reason.as_ref().map(|why| format!("  {why}")).unwrap_or_default();
         text.push_str(&format!("{mark} {:width$}  {result}{why}\n", job.job));
     }
-    let count = if judged.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", judged.len()) };
+    let count = pluralize(judged.len(), "job");
     text.push_str(&match failed {
         0 => format!("{count}: all is well\n"),
         failed => format!("{count}: {failed} not well\n"),

@@ -119,7 +119,7 @@ fn load_project(wanted: LoadOptions<'_>, screen: &OutputContext) -> Result<Loade
         cache_folder: user_cache_dir(),
     })?;
     validate_session_names(&settings, &manifest)?;
-    options.learned_conflicts = TraceCache::load(&manifest.root.join(".noxide")).apart;
+    options.learned_conflicts = TraceCache::load(&manifest.root.join(".noxide")).conflicts;
     notices.extend(manifest.notices.iter().cloned());
     if let HostMode::Process { why } = &manifest.mode {
         notices.push(format!("each session gets a nox of its own: {why}"));

@@ -13,9 +13,10 @@ use super::output_context::{OutputContext, print_stderr};
 use super::output_format::OutputFormat;
 use super::run::new_run_id;
 use crate::fs::write_atomic;
-use crate::output::{format_duration, reporters};
+use crate::output::reporters;
 use crate::record::{MergePlan, RECORD_VERSION, RunRecord, RunStore, reconstruct_events, write_record};
 use crate::report::build_junit_report;
+use crate::text::{format_duration, pluralize};
 
 /// Files in a folder of runs deeper than this are not looked for.
 const MAX_SEARCH_DEPTH: usize = 8;
@@ -108,7 +109,7 @@ fn write_merged_run(
         let shown = crate::output::replay_events(&mut lines.as_slice(), &folder, &mut reporters);
         shown.map_err(|source| CliError::Io { context: "cannot show the merged run".to_owned(), source })?;
         let wall = format_duration(plan.record.wall);
-        print_stdout(&format!("{} runs of {wall} merged into {}\n", records.len(), folder.display()));
+        print_stdout(&format!("{} of {wall} merged into {}\n", pluralize(records.len(), "run"), folder.display()));
     }
     Ok((folder, plan.record.exit.unwrap_or(1)))
 }
@@ -126,7 +127,7 @@ fn check_coverage_floor(args: &MergeArgs, coverage: &[CombinedCoverage], documen
                 Some(floor) => format!(", less than the {floor} % asked"),
                 None => String::new(),
             };
-            let files = if found.files == 1 { "1 data file".to_owned() } else { format!("{} data files", found.files) };
+            let files = pluralize(found.files, "data file");
             print_stdout(&format!(
                 "coverage {:.2} % ({}, {files}{verdict}), in {}\n",
                 found.percent,

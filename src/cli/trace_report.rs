@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::output_context::print_stderr;
 use crate::config::{SettingsEdit, edit_settings};
-use crate::output::{OutputTheme, TextStyle, pluralize};
+use crate::output::{OutputTheme, TextStyle};
 use crate::project::{NoxfileManifest, Session, find_ignored_paths};
 use crate::run::RunPlan;
+use crate::text::pluralize;
 use crate::trace::{
     AccessConflict, ConflictingPair, EffectKind, LearnedConflict, ProjectTree, SeparationAdvice, SessionAccesses,
     TraceCache, advise_separation, find_conflicts, session_fingerprint,
@@ -141,12 +142,12 @@ impl TraceReport {
         // Not every trace shows the same: a file that is there already is made anew with the bytes it had.
         let is_new = |name: &str| {
             let now = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
-            now.is_some_and(|(session, _)| known.sessions.get(name) != Some(&session_fingerprint(session, posargs)))
+            now.is_some_and(|(session, _)| known.fingerprints.get(name) != Some(&session_fingerprint(session, posargs)))
         };
         let kept = |learnt: &&LearnedConflict| !is_new(&learnt.first) && !is_new(&learnt.second);
-        let before: Vec<LearnedConflict> = known.apart.iter().filter(kept).cloned().collect();
+        let before: Vec<LearnedConflict> = known.conflicts.iter().filter(kept).cloned().collect();
         for (session, _) in &self.sessions {
-            known.sessions.insert(session.name.to_string(), session_fingerprint(session, posargs));
+            known.fingerprints.insert(session.name.to_string(), session_fingerprint(session, posargs));
         }
         let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
         for session in &manifest.sessions {
@@ -159,11 +160,11 @@ impl TraceReport {
         let order: Vec<usize> = (0..all.len()).collect();
         let races = Self::new(all, &KnownOrdering::default(), &order, &manifest.root);
         let names: Vec<String> = races.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
-        known.apart = races.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
+        known.conflicts = races.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
         for learnt in before {
             let is_known = |new: &LearnedConflict| new.first == learnt.first && new.second == learnt.second;
-            if !known.apart.iter().any(is_known) {
-                known.apart.push(learnt);
+            if !known.conflicts.iter().any(is_known) {
+                known.conflicts.push(learnt);
             }
         }
         if let Err(error) = known.save(noxide) {
@@ -208,7 +209,7 @@ impl TraceReport {
                 paint.style_text(TextStyle::Bold, "warning"),
                 session.name
             );
-            for why in &accesses.blind {
+            for why in &accesses.incomplete_reasons {
                 let _ = writeln!(text, "  {why}");
             }
         }
@@ -277,16 +278,16 @@ impl TraceReport {
     /// For programs.
     pub(super) fn to_json(&self) -> Value {
         let effects = |accesses: &SessionAccesses, kinds: &[EffectKind]| -> Vec<String> {
-            let of_kind = accesses.effects.iter().filter(|(_, effect)| kinds.contains(&effect.kind));
+            let of_kind = accesses.changes.iter().filter(|(_, effect)| kinds.contains(&effect.kind));
             of_kind.map(|(path, _)| path.clone()).collect()
         };
         let sessions = self.sessions.iter().map(|(session, accesses)| {
             json!({
                 "session": session.name,
                 "complete": accesses.is_complete(),
-                "blind": accesses.blind,
-                "network": accesses.network,
-                "calls": accesses.calls,
+                "blind": accesses.incomplete_reasons,
+                "network": accesses.uses_network,
+                "calls": accesses.traced_calls,
                 "read": accesses.read.len(),
                 "written": effects(accesses, &[EffectKind::Written, EffectKind::Replaced]),
                 "created": effects(accesses, &[EffectKind::Created]),
@@ -340,7 +341,7 @@ impl GitTreeScan {
         let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
         let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
         let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
-        let made = sessions.iter().flat_map(|(_, accesses)| accesses.effects.keys());
+        let made = sessions.iter().flat_map(|(_, accesses)| accesses.changes.keys());
         for path in made.filter(|path| !path.starts_with('/')) {
             paths.insert(path.clone());
             paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));

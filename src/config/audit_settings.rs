@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 
 use super::audit_table::{RuleTable, parse_forge_version};
-use super::error::{LocatedValue, SettingsError, SettingsProblem, did_you_mean};
+use super::error::{LocatedValue, SettingsError, SettingsProblem};
 use super::parse::{ValueParseError, parse_choice, parse_positive};
 use super::settings::{OsEnvLookup, Setting, SettingOrigin, SettingResolver};
 use super::settings_file::SettingsFile;
 use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, Persona};
+use crate::text::did_you_mean;
 
 /// What flags of an audit say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,13 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::parse::{ValueParseError, join_quoted};
-
-/// How alike two words must be, from 0 to 1, for one to be offered for the other.
-const MIN_SIMILARITY: f64 = 0.8;
-
-/// How much less alike than the best a further one may be.
-const MAX_SIMILARITY_GAP: f64 = 0.1;
+use super::parse::ValueParseError;
 
 /// A settings file as it was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -188,29 +182,4 @@ impl SettingsError {
             Self::InVariable { .. } | Self::TwoFiles { .. } | Self::Unreadable { .. } => None,
         }
     }
-}
-
-/// The candidates most like a word, best first and at most three; none when nothing is alike.
-pub(crate) fn closest_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut alike: Vec<(f64, &str)> = candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= MIN_SIMILARITY)
-        .collect();
-    // A stable sort: among equals the candidates' own order counts.
-    alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let best = alike.first().map_or(MIN_SIMILARITY, |(likeness, _)| *likeness);
-    let mut names: Vec<&str> = Vec::new();
-    for (likeness, name) in alike {
-        if names.len() < 3 && likeness >= best - MAX_SIMILARITY_GAP && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// The nearest names as a question; none when nothing is alike.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let names = closest_matches(word, candidates);
-    (!names.is_empty()).then(|| format!("did you mean {}?", join_quoted(&names)))
 }

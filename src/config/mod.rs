@@ -18,7 +18,6 @@ pub use audit_settings::{AuditFlags, AuditSettings};
 pub use audit_table::{AuditTable, RuleTable};
 pub use cache_table::CacheTable;
 pub use color::ColorMode;
-pub(crate) use error::closest_matches;
 pub use error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 pub use load::load_settings;
 pub use parse::{JobCount, ValueParseError};

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use thiserror::Error;
 
 use crate::run::{CpuCount, FailFast, NamedChoice};
+use crate::text::join_quoted;
 
 /// Units of memory, longest first so that the first that fits is meant.
 const MEMORY_UNITS: &[(&str, u64)] = &[
@@ -204,16 +205,6 @@ pub(super) fn parse_variable_name(text: &str) -> Result<String, ValueParseError>
     if text.is_empty() || text.contains(['=', '\0']) { Err(ValueParseError::VariableName) } else { Ok(text.to_owned()) }
 }
 
-/// Words as people list them: `a`, `b` or `c`.
-pub(super) fn join_quoted(words: &[impl AsRef<str>]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,8 +267,6 @@ mod tests {
             parse_fail_fast("soon").map_err(|e| e.to_string()),
             Err("must be `wait`, `kill`, `true` or `false`".into())
         );
-        assert_eq!(join_quoted(&[] as &[&str]), "");
-        assert_eq!(join_quoted(&["a"]), "`a`");
     }
 
     #[test]

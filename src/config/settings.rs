@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::color::ColorMode;
-use super::error::{LocatedValue, SettingsError, SettingsProblem, did_you_mean};
+use super::error::{LocatedValue, SettingsError, SettingsProblem};
 use super::parse::{
     JobCount, ValueParseError, parse_choice, parse_count, parse_duration, parse_fail_fast, parse_jobs, parse_log_name,
     parse_positive,
@@ -18,6 +18,7 @@ use crate::run::{
     CacheMode, CacheSettings, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches,
     nonzero_limit,
 };
+use crate::text::did_you_mean;
 
 /// What flags say of settings; none where no flag was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource, did_you_mean};
+use super::error::{LocatedValue, SettingsError, SettingsLocation, SettingsProblem, SettingsSource};
 use super::parse::{
-    JobCount, ValueParseError, join_quoted, parse_age, parse_choice, parse_count, parse_cpus, parse_duration,
-    parse_fail_fast, parse_jobs, parse_memory, parse_positive, parse_variable_name,
+    JobCount, ValueParseError, parse_age, parse_choice, parse_count, parse_cpus, parse_duration, parse_fail_fast,
+    parse_jobs, parse_memory, parse_positive, parse_variable_name,
 };
 use crate::run::{CpuCount, FailFast, NamedChoice, RetryBackoff, RetryPolicy};
+use crate::text::{did_you_mean, join_quoted};
 
 /// A value with its span.
 pub(super) type TomlNode<'i> = Spanned<DeValue<'i>>;

@@ -9,6 +9,7 @@ use std::path::Path;
 use sha2::Digest;
 
 use super::stat::FileStat;
+use crate::text::encode_hex;
 
 /// Size of a read: large enough for few system calls, small enough for the CPU cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -90,16 +91,6 @@ pub fn encode_base64_url(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-/// Encodes bytes as lower-case hexadecimal digits.
-pub(crate) fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
 }
 
 /// Computes the BLAKE3 digest of bytes, as hexadecimal digits.

@@ -10,7 +10,7 @@ mod stat;
 
 pub(crate) use atomic::write_atomic;
 pub use digest::{Sha256Digest, encode_base64_url, sha256_file};
-pub(crate) use digest::{blake3_hex, copy_with_sha256, encode_hex, open_no_follow, sha256_open_file};
+pub(crate) use digest::{blake3_hex, copy_with_sha256, open_no_follow, sha256_open_file};
 pub use link::{FileLinker, LinkMode};
 pub use lock::FileLock;
 pub(crate) use lock::{DirLock, FlockGuard, LockedTempDir};

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::cache_progress;
-use super::duration::format_whole_seconds;
 use super::remaining_time::estimate_remaining;
 use super::run_state::{SessionStatus, SessionView};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::project::SessionName;
+use crate::text::format_whole_seconds;
 
 /// Below this many columns a row is a name and a time.
 const COMPACT_WIDTH: usize = 44;
@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
     use crate::record::Outcome;
+    use crate::text::sanitize_line;
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
@@ -333,7 +334,7 @@ mod tests {
         let plain = picture(&story(), 100, 24, PLAIN);
         assert_ne!(colored, plain);
         for (colored, plain) in colored.lines().zip(plain.lines()) {
-            assert_eq!(crate::output::sanitize::sanitize_line(colored.as_bytes(), false).trim_end(), plain.trim_end());
+            assert_eq!(sanitize_line(colored.as_bytes(), false).trim_end(), plain.trim_end());
         }
     }
 }

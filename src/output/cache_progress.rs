@@ -4,10 +4,11 @@ use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{OutputTheme, format_size};
+use super::OutputTheme;
 use crate::cache::{CachePhase, ProgressReporter, WorkAmount};
 use crate::output::theme::TextStyle;
 use crate::record::RestoreProgress;
+use crate::text::format_size;
 
 /// Drawn at most so often.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(80);

@@ -7,8 +7,9 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::OutputTheme;
 use super::theme::TextStyle;
-use super::{OutputTheme, sanitize};
+use crate::text::sanitize_line;
 
 /// Something wrong, told to people or programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +196,7 @@ pub(crate) fn errors_document(diagnostics: &[Diagnostic]) -> Value {
 
 /// Text without control sequences, its line ends kept.
 fn sanitize_text(text: &str) -> String {
-    text.lines().map(|line| sanitize::sanitize_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| sanitize_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::listed_session::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
-use super::{ListedSession, OutputTheme, duration};
+use super::{ListedSession, OutputTheme};
+use crate::text::format_duration;
 
 /// The graph for people: each session behind those it waits for, and the longest chain.
 pub(crate) fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) -> String {
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
-    let usual = |listed: &ListedSession| {
-        listed.facts.usual.map_or(String::new(), |ms| format!("~{}", duration::format_duration(ms)))
-    };
+    let usual =
+        |listed: &ListedSession| listed.facts.usual.map_or(String::new(), |ms| format!("~{}", format_duration(ms)));
     let time = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
     let mut text = String::new();
     for listed in sessions {
@@ -46,7 +46,7 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) 
     }
     if let Some((chain, ms)) = longest_chain(sessions) {
         let arrow = paint.pick_glyph(" → ", " -> ");
-        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), duration::format_duration(ms)));
+        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), format_duration(ms)));
     }
     text
 }
@@ -121,7 +121,7 @@ pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
     for (at, listed) in sessions.iter().enumerate() {
         let mut label = listed.facts.name.as_str().to_owned();
         if let Some(usual) = listed.facts.usual {
-            label.push_str(&format!("\n~{}", duration::format_duration(usual)));
+            label.push_str(&format!("\n~{}", format_duration(usual)));
         }
         let mut extra = if listed.facts.exclusive { ", peripheries=2".to_owned() } else { String::new() };
         if !listed.selected {
@@ -163,7 +163,7 @@ pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     for (at, listed) in sessions.iter().enumerate() {
         let mut label = escape_mermaid_text(listed.facts.name.as_str());
         if let Some(usual) = listed.facts.usual {
-            label.push_str(&format!("<br/>~{}", duration::format_duration(usual)));
+            label.push_str(&format!("<br/>~{}", format_duration(usual)));
         }
         let (open, close) = if listed.facts.exclusive { ("[[", "]]") } else { ("[", "]") };
         text.push_str(&format!("  s{at}{open}\"{label}\"{close}\n"));

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::listed_session::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
-use super::{ListedSession, OutputTheme, duration};
+use super::{ListedSession, OutputTheme};
+use crate::text::{format_duration, pluralize};
 
 /// The list for people.
 pub(crate) fn render_list_text(sessions: &[ListedSession], paint: OutputTheme, width: Option<usize>) -> String {
@@ -48,13 +49,12 @@ pub(crate) fn render_list_text(sessions: &[ListedSession], paint: OutputTheme, w
         }
     }
     let selected = sessions.iter().filter(|listed| listed.selected).count();
-    let plural = if sessions.len() == 1 { "session" } else { "sessions" };
-    text.push_str(&format!("\n{} {plural}, {selected} selected (*)\n", sessions.len()));
+    text.push_str(&format!("\n{}, {selected} selected (*)\n", pluralize(sessions.len(), "session")));
     text
 }
 
 fn approximate_duration(ms: u64) -> String {
-    format!("~{}", duration::format_duration(ms))
+    format!("~{}", format_duration(ms))
 }
 
 /// `py3.12` for a version, else the interpreter as it was asked for.

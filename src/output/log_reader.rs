@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fs_err::File;
 
-use super::{format_size, sanitize_line};
+use crate::text::{format_size, pluralize, sanitize_line};
 
 const READ_CHUNK_SIZE: usize = 64 * 1024;
 /// A line longer than this is handed out in pieces.
@@ -147,8 +147,7 @@ pub(crate) fn log_tail_text(path: &Path, bytes: u64, lines: usize) -> io::Result
     let tail = read_log_tail(path, bytes, lines)?;
     let above = match tail.omitted {
         OmittedLog::Nothing => String::new(),
-        OmittedLog::Lines(1) => "1 line above".to_owned(),
-        OmittedLog::Lines(count) => format!("{count} lines above"),
+        OmittedLog::Lines(count) => format!("{} above", pluralize(count, "line")),
         OmittedLog::Bytes(count) => format!("{} above", format_size(count)),
     };
     Ok((tail.lines.iter().map(|line| sanitize_line(line, false)).collect(), above))

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::duration;
 use crate::project::SessionName;
+use crate::text::format_duration;
 
 /// One entry: what one runner gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
     let mut text = "strategy:\n  fail-fast: false\n  matrix:\n    include:\n".to_owned();
     for entry in entries {
         if let Some(usual) = entry.usual {
-            text.push_str(&format!("      # about {} of sessions\n", duration::format_duration(usual)));
+            text.push_str(&format!("      # about {} of sessions\n", format_duration(usual)));
         }
         text.push_str(&format!("      - shard: {}\n", quote_yaml_string(&entry.shard)));
         text.push_str(&format!("        sessions: {}\n", quote_yaml_string(&shell_quote_names(&entry.sessions))));

@@ -3,10 +3,11 @@
 use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
+use super::OutputTheme;
 use super::listed_session::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
-use super::{OutputTheme, duration};
 use crate::record::SessionSpec;
+use crate::text::{format_duration, pluralize};
 
 /// A session with its place in a simulated run, in milliseconds from its start.
 #[derive(Clone, Copy, Debug)]
@@ -24,19 +25,16 @@ pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, 
     let sorted = sort_by_start(sessions);
     let known = sorted.iter().all(|session| session.facts.usual.is_some());
     let name = sorted.iter().map(|session| measure_text_width(session.facts.name.as_str())).max().unwrap_or(0).min(40);
-    let slots = if slots == 1 { "1 slot".to_owned() } else { format!("{slots} slots") };
-    let count = if sorted.len() == 1 { "1 session".to_owned() } else { format!("{} sessions", sorted.len()) };
+    let slots = pluralize(slots, "slot");
+    let count = pluralize(sorted.len(), "session");
     let mut text = paint.style_text(TextStyle::Bold, &format!("would run {count} on {slots}, in this order"));
     text.push('\n');
     for session in sorted {
-        let at = if known { format!("{:>8}  ", duration::format_duration(session.start_ms)) } else { "  ".to_owned() };
+        let at = if known { format!("{:>8}  ", format_duration(session.start_ms)) } else { "  ".to_owned() };
         let mut line = paint.style_text(TextStyle::Dim, &at);
         line.push_str(&pad_str(session.facts.name.as_str(), name, Alignment::Left, None));
         if known {
-            line.push_str(&format!(
-                "  ~{:<7}",
-                duration::format_duration(session.end_ms.saturating_sub(session.start_ms))
-            ));
+            line.push_str(&format!("  ~{:<7}", format_duration(session.end_ms.saturating_sub(session.start_ms))));
         }
         let needs =
             session.facts.needs.iter().map(|need| format!("{} ({})", need.on, describe_need_origin(&need.origin)));
@@ -52,7 +50,7 @@ pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, 
         text.push('\n');
     }
     if let Some(end) = sessions.iter().map(|session| session.end_ms).max().filter(|_| known) {
-        text.push_str(&format!("about {} in all\n", duration::format_duration(end)));
+        text.push_str(&format!("about {} in all\n", format_duration(end)));
     }
     text
 }

@@ -9,8 +9,9 @@ use super::options::{OutputOptions, SessionOutputStyle};
 use super::session_row::{self, SessionRows};
 use super::theme::TextStyle;
 use super::workflow_command::{self, AllowedCommands, CommandGuard};
-use super::{BestEffortWriter, RunState, duration, format_duration, format_size, run_summary, sanitize, size};
+use super::{BestEffortWriter, RunState, run_summary};
 use crate::record::{AttemptResult, CacheStats, Outcome, RunMetadata, SessionResult};
+use crate::text::{format_duration, format_size, format_whole_seconds, pluralize, sanitize_line};
 
 /// A recap shows at most this many lines of a log.
 pub(crate) const RECAP_LINES: usize = 200;
@@ -54,7 +55,7 @@ impl RunPrinter {
 
     /// Prints a line of a session's output.
     pub(crate) fn print_output_line(&mut self, prefix: &str, line: &[u8]) -> io::Result<()> {
-        let text = sanitize::sanitize_line(line, self.options.theme.color);
+        let text = sanitize_line(line, self.options.theme.color);
         self.last_printed_log = None;
         self.has_printed_logs = true;
         if prefix.is_empty()
@@ -72,11 +73,10 @@ impl RunPrinter {
         facts: &RunMetadata,
         left: Option<super::RemainingTime>,
     ) -> io::Result<()> {
-        let count = |many: usize, one: &str| format!("{many} {one}{}", if many == 1 { "" } else { "s" });
-        let mut text = format!("{} on {}", count(facts.sessions.len(), "session"), count(facts.slots, "slot"));
+        let mut text = format!("{} on {}", pluralize(facts.sessions.len(), "session"), pluralize(facts.slots, "slot"));
         if let Some(left) = left.filter(|left| left.ms >= 1_000) {
             let about = if left.is_lower_bound { "at least" } else { "about" };
-            text.push_str(&format!(", {about} {}", duration::format_whole_seconds(left.ms)));
+            text.push_str(&format!(", {about} {}", format_whole_seconds(left.ms)));
         }
         self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         if self.options.verbose > 0 {
@@ -235,7 +235,7 @@ impl RunPrinter {
             .unwrap_or_default();
         let paint = self.options.theme;
         for line in tail.lines {
-            let text = sanitize::sanitize_line(&line, false).replace('\t', "    ");
+            let text = sanitize_line(&line, false).replace('\t', "    ");
             let room = self.terminal_width.unwrap_or(80).saturating_sub(5);
             let text = console::truncate_str(&text, room, paint.ellipsis()).into_owned();
             self.print_line(&paint.style_text(TextStyle::Dim, &format!("  {} {text}", paint.pick_glyph("│", "|"))))?;
@@ -254,9 +254,8 @@ impl RunPrinter {
             if self.has_printed_logs { AllowedCommands::MasksOnly } else { AllowedCommands::AnnotationsAndMasks };
         let above = match tail.omitted {
             OmittedLog::Nothing => None,
-            OmittedLog::Lines(1) => Some("1 line".to_owned()),
-            OmittedLog::Lines(count) => Some(format!("{count} lines")),
-            OmittedLog::Bytes(count) => Some(size::format_size(count)),
+            OmittedLog::Lines(count) => Some(pluralize(count, "line")),
+            OmittedLog::Bytes(count) => Some(format_size(count)),
         };
         if let Some(above) = above {
             let shown = display_path(state, &path);
@@ -264,7 +263,7 @@ impl RunPrinter {
             self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         }
         for line in tail.lines {
-            let text = sanitize::sanitize_line(&line, self.options.theme.color);
+            let text = sanitize_line(&line, self.options.theme.color);
             self.command_guard.write_output_line(&mut self.writer, &text, pass)?;
         }
         self.command_guard.resume_commands(&mut self.writer)
@@ -362,7 +361,7 @@ fn session_failure_locations(state: &RunState, result: &SessionResult, folder: &
         return (Vec::new(), false);
     };
     let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, RECAP_LINES).unwrap_or_default();
-    let lines: Vec<String> = tail.lines.iter().map(|line| sanitize::sanitize_line(line, false)).collect();
+    let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
     let own = lines.iter().any(|line| line.trim_start().starts_with("::error "));
     (
         failure_location::find_failure_locations(&lines, &|path| {

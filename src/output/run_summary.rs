@@ -4,8 +4,9 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::session_row::{outcome_word, result_notes};
 use super::theme::TextStyle;
-use super::{OutputTheme, RunState, duration, pluralize, size};
+use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
+use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
 /// Runs with more sessions than this show only those worth a look.
 const FOLD_THRESHOLD: usize = 40;
@@ -57,13 +58,13 @@ pub(crate) fn totals_sentence(state: &RunState, paint: OutputTheme, width: Optio
         "{} {} in {}",
         paint.style_text(TextStyle::Bold, &format!("{}:", pluralize(all, "session"))),
         parts.join(", "),
-        duration::format_duration(state.elapsed_ms()),
+        format_duration(state.elapsed_ms()),
     );
     let alone = sequential_ms(state);
     let cause = state.interrupt_cause().map(|cause| format!(", ended by {cause}")).unwrap_or_default();
     if let Some(gain) = format_speedup(alone, state.elapsed_ms()) {
-        let aside = format!(" (sequential {}, {gain}{})", duration::format_duration(alone), paint.pick_glyph("×", "x"));
-        let plain = super::sanitize::sanitize_line(text.as_bytes(), false) + &aside + &cause;
+        let aside = format!(" (sequential {}, {gain}{})", format_duration(alone), paint.pick_glyph("×", "x"));
+        let plain = sanitize_line(text.as_bytes(), false) + &aside + &cause;
         if width.is_none_or(|width| measure_text_width(&plain) < width) {
             text.push_str(&paint.style_text(TextStyle::Dim, &aside));
         }
@@ -99,10 +100,10 @@ impl SummaryRow {
             outcome: format!("{} {}", paint.outcome_mark(result.outcome), outcome_word(result)),
             name: result.session.to_string(),
             figures: [
-                if ran { duration::format_duration(wall) } else { String::new() },
-                known(facts.usual.filter(|_| ran), &|usual| duration::format_delta(wall, usual, paint.unicode)),
-                known(cpu.filter(|_| ran), &duration::format_duration),
-                known(memory, &size::format_size),
+                if ran { format_duration(wall) } else { String::new() },
+                known(facts.usual.filter(|_| ran), &|usual| format_delta(wall, usual, paint.unicode)),
+                known(cpu.filter(|_| ran), &format_duration),
+                known(memory, &format_size),
             ],
             notes: result_notes(result).join(paint.separator()),
             is_unremarkable: result.outcome == Outcome::Passed && result_notes(result).is_empty(),
@@ -319,7 +320,7 @@ mod tests {
         let colored = summary_table(&state, OutputTheme { color: true, unicode: true }, Some(100), false);
         let plain = summary_table(&state, PLAIN, Some(100), false);
         for (colored, plain) in colored.iter().zip(plain) {
-            assert_eq!(crate::output::sanitize::sanitize_line(colored.as_bytes(), false).trim_end(), plain);
+            assert_eq!(sanitize_line(colored.as_bytes(), false).trim_end(), plain);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::duration::format_whole_seconds;
 use super::theme::TextStyle;
-use super::{OutputTheme, RunState, log_reader, sanitize};
+use super::{OutputTheme, RunState, log_reader};
+use crate::text::{format_whole_seconds, sanitize_line};
 
 /// Lines of output shown of each running session.
 const LOG_TAIL_LINES: usize = 4;
@@ -28,7 +28,7 @@ pub(crate) fn render_running_sessions(state: &RunState, folder: &Path, paint: Ou
         text.push_str(&format!("\n  {} {for_}{usual}", paint.style_text(TextStyle::Bold, facts.name.as_str())));
         let said = log_reader::read_log_tail(&folder.join(&run.log_path), u64::MAX, LOG_TAIL_LINES).unwrap_or_default();
         for line in said.lines {
-            text.push_str(&format!("\n    {}", sanitize::sanitize_line(&line, paint.color)));
+            text.push_str(&format!("\n    {}", sanitize_line(&line, paint.color)));
         }
     }
     text

@@ -3,8 +3,9 @@
 use console::{Alignment, measure_text_width, pad_str};
 
 use super::theme::TextStyle;
-use super::{OutputTheme, RunState, duration};
+use super::{OutputTheme, RunState};
 use crate::record::{AttemptResult, Outcome, SessionResult, SessionSpec};
+use crate::text::{format_duration, sanitize_line};
 
 /// Names are padded to at most this many columns.
 const MAX_NAME_WIDTH: usize = 36;
@@ -35,8 +36,7 @@ pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
 
 /// A text without line ends and control sequences.
 pub(crate) fn to_single_line(text: &str) -> String {
-    let lines: Vec<String> =
-        text.lines().map(|line| super::sanitize::sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
+    let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
     lines.join(" ").trim().to_owned()
 }
 
@@ -62,7 +62,7 @@ impl SessionRows {
 
     fn format_row(self, mark: &str, word: &str, tone: TextStyle, name: &str, rest: &str) -> String {
         let padded = pad_str(name, self.name_width, Alignment::Left, None);
-        let plain = super::sanitize::sanitize_line(rest.as_bytes(), false);
+        let plain = sanitize_line(rest.as_bytes(), false);
         let taken = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
         if self.terminal_width.is_some_and(|width| taken >= width) {
             let word = self.theme.style_text(tone, &format!("{mark} {word}"));
@@ -75,8 +75,7 @@ impl SessionRows {
 
     /// A session's process started.
     pub(crate) fn started_row(self, facts: &SessionSpec, attempt: u32) -> String {
-        let mut rest =
-            facts.usual.map_or_else(String::new, |usual| format!("usually {}", duration::format_duration(usual)));
+        let mut rest = facts.usual.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
         if attempt > 1 {
             rest = format!("attempt {attempt}");
         }
@@ -92,10 +91,10 @@ impl SessionRows {
     /// An attempt failed and another follows.
     pub(crate) fn retried_row(self, name: &str, attempt: &AttemptResult, delay: u64) -> String {
         let reason = to_single_line(&attempt.reason);
-        let again = if delay == 0 { "now".to_owned() } else { format!("in {}", duration::format_duration(delay)) };
+        let again = if delay == 0 { "now".to_owned() } else { format!("in {}", format_duration(delay)) };
         let rest = format!(
             "{:>7}  attempt {} {}{}; again {again}",
-            duration::format_duration(attempt.end.saturating_sub(attempt.start)),
+            format_duration(attempt.end.saturating_sub(attempt.start)),
             attempt.number,
             attempt.outcome,
             if reason.is_empty() { String::new() } else { format!(" ({reason})") },
@@ -105,8 +104,7 @@ impl SessionRows {
 
     /// A session is over.
     pub(crate) fn finished_row(self, result: &SessionResult) -> String {
-        let time =
-            if result.attempts.is_empty() { String::new() } else { duration::format_duration(result.wall_time()) };
+        let time = if result.attempts.is_empty() { String::new() } else { format_duration(result.wall_time()) };
         let notes = result_notes(result).join(self.theme.separator());
         let tone = TextStyle::for_outcome(result.outcome, result.flaky);
         let rest = format!("{time:>7}  {notes}");
@@ -124,7 +122,7 @@ impl SessionRows {
 pub(crate) fn result_title(result: &SessionResult) -> String {
     let mut title = format!("{} {}", result.session, outcome_word(result));
     if !result.attempts.is_empty() {
-        title.push_str(&format!(" in {}", duration::format_duration(result.wall_time())));
+        title.push_str(&format!(" in {}", format_duration(result.wall_time())));
     }
     let notes = result_notes(result).join(", ");
     if !notes.is_empty() {

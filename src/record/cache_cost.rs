@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::history::lower_median;
-use super::{Outcome, SessionResult, format_duration};
+use super::{Outcome, SessionResult};
 use crate::project::SessionName;
+use crate::text::format_duration;
 
 /// Fewer runs of a kind than this say nothing.
 const MIN_RUNS: usize = 3;

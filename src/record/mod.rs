@@ -2,7 +2,6 @@
 
 mod artifacts;
 mod cache_cost;
-mod duration;
 mod event;
 mod history;
 mod imported_runs;
@@ -18,7 +17,6 @@ mod temp_dir;
 pub(crate) use artifacts::ARTIFACTS_VERSION;
 pub use artifacts::{Artifact, ArtifactManifest};
 pub(crate) use cache_cost::CacheCost;
-pub(crate) use duration::{format_delta, format_duration, format_whole_seconds};
 pub use event::{
     AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
     RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,

@@ -174,9 +174,9 @@ impl SessionGraph {
     }
 
     /// What traces taught, as far as nothing else keeps the two apart.
-    fn add_learned_conflicts(&mut self, sessions: &[&Session], learnt: &[LearnedConflict]) {
+    fn add_learned_conflicts(&mut self, sessions: &[&Session], learned: &[LearnedConflict]) {
         let place = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
-        for known in learnt {
+        for known in learned {
             let (Some(first), Some(second)) = (place(&known.first), place(&known.second)) else { continue };
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let alone = [one, other].iter().any(|node| node.options.exclusive == Some(true));
@@ -184,7 +184,7 @@ impl SessionGraph {
             if apart || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
                 continue;
             }
-            match known.apart {
+            match known.separation {
                 SeparationKind::Order => self.add_need(second, first, NeedOrigin::Trace { path: known.path.clone() }),
                 SeparationKind::Lock => {
                     let lock = format!("trace {}", known.path);

@@ -67,7 +67,7 @@ impl RunTracing {
             // Else programs built with AddressSanitizer refuse to run beside a library that is loaded before theirs.
             let asan = [Some("verify_asan_link_order=0".to_owned()), set(ASAN_VARIABLE)].into_iter().flatten();
             env.push((PRELOAD_VARIABLE.to_owned(), noter.to_owned()));
-            env.push(("NOXIDE_NOTES".to_owned(), notes.to_owned()));
+            env.push(("NOXIDE_TRACE_RING".to_owned(), notes.to_owned()));
             env.push((ASAN_VARIABLE.to_owned(), asan.collect::<Vec<_>>().join(":")));
         }
         let order = (order.id, tracer.seccomp_setup());

@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::attempt::RunningAttempt;
+use crate::text::{last_visible_line, shorten_text};
 
 /// How many programs are named.
 const MAX_COMMANDS: usize = 3;
@@ -16,7 +17,8 @@ const LOG_TAIL_BYTES: u64 = 4096;
 pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String {
     let commands = running.process_tree().map_or_else(Vec::new, |tree| tree.leaf_commands());
     let more = commands.len().saturating_sub(MAX_COMMANDS);
-    let mut named: Vec<String> = commands.iter().take(MAX_COMMANDS).map(|command| shorten_text(command)).collect();
+    let mut named: Vec<String> =
+        commands.iter().take(MAX_COMMANDS).map(|command| shorten_text(command, MAX_TEXT_CHARS)).collect();
     if more > 0 {
         named.push(format!("{more} more"));
     }
@@ -25,16 +27,9 @@ pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String
         text.push_str(&format!("; it ran {}", named.join(", ")));
     }
     if let Some(line) = last_log_line(&folder.join(&running.log_path)) {
-        text.push_str(&format!("; it said last: {}", shorten_text(&line)));
+        text.push_str(&format!("; it said last: {}", shorten_text(&line, MAX_TEXT_CHARS)));
     }
     text
-}
-
-fn shorten_text(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT_CHARS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 /// The last line of a log with anything to read in it.
@@ -44,26 +39,7 @@ fn last_log_line(log: &Path) -> Option<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES))).ok()?;
     let mut bytes = Vec::new();
     file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    text.split(['\n', '\r'])
-        .rev()
-        .map(|line| strip_control_sequences(line).trim().to_owned())
-        .find(|line| !line.is_empty())
-}
-
-/// A line without colours and control characters.
-fn strip_control_sequences(line: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = line.chars().peekable();
-    while let Some(sign) = rest.next() {
-        if sign == '\x1b' && rest.peek() == Some(&'[') {
-            // A control sequence ends with its first letter.
-            rest.find(char::is_ascii_alphabetic);
-        } else if !sign.is_control() {
-            plain.push(sign);
-        }
-    }
-    plain
+    last_visible_line(&bytes)
 }
 
 #[cfg(test)]
@@ -79,11 +55,5 @@ mod tests {
         assert_eq!(last_log_line(&log), None);
         fs_err::write(&log, format!("{}one\n 10%\r \x1b[31m20%\x1b[0m\x07\n\n", "x".repeat(9_000))).unwrap();
         assert_eq!(last_log_line(&log).as_deref(), Some("20%"));
-    }
-
-    #[test]
-    fn long_words_are_cut() {
-        assert_eq!(shorten_text("short"), "short");
-        assert_eq!(shorten_text(&"é".repeat(300)).chars().count(), MAX_TEXT_CHARS + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The sets of one session on disk, version 1.
+//! Access file: the recorded accesses of one session on disk, format version 2.
 
 use std::io;
 use std::path::Path;
@@ -9,49 +9,47 @@ use super::session_accesses::SessionAccesses;
 use crate::fs::write_atomic;
 use crate::project::SessionName;
 
-/// The version this program writes.
-const FORMAT_VERSION: u32 = 1;
+/// Format version this program writes.
+const FORMAT_VERSION: u32 = 2;
 
-/// The sets of one session on disk; docs/formats/access.md describes them.
+/// Recorded accesses of one session, as documented in docs/formats/access.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AccessFile {
-    /// Always 1 in what this program writes.
+    /// Format version.
     pub(crate) version: u32,
-    /// Whose they are.
     pub(crate) session: SessionName,
-    /// Digest of what the session is made of: where it is another now, what is said here may be stale.
+    /// Fingerprint of the session's definition; a different current fingerprint means that these accesses may be stale.
     pub(crate) fingerprint: String,
-    /// Whether nothing was missed; where something was, `blind` says why.
+    /// Whether the trace saw every access; if not, `blind` lists the reasons.
     pub(crate) complete: bool,
-    /// The sets.
     #[serde(flatten)]
     pub(crate) accesses: SessionAccesses,
 }
 
-/// Why a file of sets cannot be used.
+/// Errors reading or writing an access file.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessFileError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is none.
-    #[error("{0} does not hold what a session touched: {1}")]
+    /// The content is not an access file.
+    #[error("{0} is not a valid access file: {1}")]
     InvalidContent(String, serde_json::Error),
-    /// Another noxide wrote it.
-    #[error("{0}: version {1} is not known to this noxide")]
+    /// The file has another format version.
+    #[error("{0} has format version {1}, which this noxide does not support; delete .noxide/trace")]
     UnsupportedVersion(String, u32),
 }
 
 impl AccessFile {
-    /// The sets of a session, ready for disk.
+    /// Builds the file content for a session.
     pub(crate) fn new(session: SessionName, fingerprint: String, accesses: SessionAccesses) -> Self {
         Self { version: FORMAT_VERSION, session, fingerprint, complete: accesses.is_complete(), accesses }
     }
 
-    /// Reads one.
+    /// Reads an access file.
     ///
     /// # Errors
-    /// When it is not there, no such file, or of another version.
+    /// If the file is missing, invalid, or of another version.
     pub(crate) fn read(path: &Path) -> Result<Self, AccessFileError> {
         let shown = path.display().to_string();
         let file: Self = serde_json::from_slice(&fs_err::read(path)?)
@@ -63,10 +61,10 @@ impl AccessFile {
         }
     }
 
-    /// Writes it, making its folder.
+    /// Writes the file atomically, creating its parent directory.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<(), AccessFileError> {
         path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
         let mut text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_nothing_else() {
+    fn other_versions_and_other_content_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accesses/tests.json");
         let accesses =
@@ -89,9 +87,9 @@ mod tests {
         assert!(!file.complete);
         file.write(&path).unwrap();
         assert_eq!(AccessFile::read(&path).unwrap(), file);
-        file.version = 2;
+        file.version = 1;
         file.write(&path).unwrap();
-        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 2"));
+        assert!(AccessFile::read(&path).unwrap_err().to_string().contains("version 1"));
         fs_err::write(&path, "{}").unwrap();
         assert!(matches!(AccessFile::read(&path), Err(AccessFileError::InvalidContent(..))));
         assert!(matches!(AccessFile::read(folder.path()), Err(AccessFileError::Io(_))));

@@ -1,4 +1,4 @@
-//! The sets of one session while it runs, bounded.
+//! Access log: the accesses of one session while it runs, bounded in size.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
@@ -9,32 +9,31 @@ use super::path_state::PathState;
 use super::scope::TraceScope;
 use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
 
-/// How many paths one session may touch before its trace is given up as incomplete: some 30 MB.
+/// Maximum number of paths per session (about 30 MB); beyond it the trace is marked incomplete.
 const MAX_PATHS: usize = 100_000;
 
-/// The sets of one session while it runs.
+/// Accesses of one running session.
 #[derive(Debug)]
 pub(super) struct AccessLog {
-    /// Which paths count.
     pub(super) scope: TraceScope,
     paths: HashMap<PathBuf, PathAccess>,
     listed_folders: HashSet<PathBuf>,
-    /// Ports and sockets it bound.
+    /// Ports and sockets the session bound.
     pub(super) bound: BTreeSet<String>,
-    /// Ports and sockets it connected to.
+    /// Ports and sockets the session connected to.
     pub(super) connected: BTreeSet<String>,
-    /// Whether it connected to another machine.
+    /// Whether the session connected to another machine.
     pub(super) uses_network: bool,
-    /// Calls looked at.
+    /// Number of inspected system calls.
     pub(super) call_count: u64,
     incomplete_reasons: BTreeSet<String>,
 }
 
-/// What is known of one path.
+/// Accesses of one path.
 #[derive(Debug, Default)]
 struct PathAccess {
     read: bool,
-    /// Whether more than its facts was read.
+    /// Whether the content was read, not only the metadata.
     opened: bool,
     absent: bool,
     change: Option<PathChange>,
@@ -51,7 +50,7 @@ struct PathChange {
 }
 
 impl AccessLog {
-    /// A session that has not touched anything yet.
+    /// Creates an empty log.
     pub(super) fn new(scope: TraceScope) -> Self {
         Self {
             scope,
@@ -65,7 +64,7 @@ impl AccessLog {
         }
     }
 
-    /// Something was or may have been missed.
+    /// Records a reason why the trace may be incomplete.
     pub(super) fn mark_incomplete(&mut self, why: &str) {
         if self.incomplete_reasons.len() < 20 {
             self.incomplete_reasons.insert(why.to_owned());
@@ -77,56 +76,56 @@ impl AccessLog {
             return None;
         }
         if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(path) {
-            self.mark_incomplete("it touches more paths than are kept");
+            self.mark_incomplete("it accesses too many paths");
             return None;
         }
         Some(self.paths.entry(path.to_path_buf()).or_default())
     }
 
-    /// A file was read or run.
-    pub(super) fn record_read(&mut self, path: &Path, facts: Option<&Metadata>) {
-        self.record_stat(path, facts, true);
+    /// Records that a file was read or executed.
+    pub(super) fn record_read(&mut self, path: &Path, metadata: Option<&Metadata>) {
+        self.record_stat(path, metadata, true);
     }
 
-    /// A file was asked about, or also `opened`.
-    pub(super) fn record_stat(&mut self, path: &Path, facts: Option<&Metadata>, opened: bool) {
-        if facts.is_some_and(Metadata::is_dir) {
+    /// Records that a file's metadata was read, or, if `opened`, also its content.
+    pub(super) fn record_stat(&mut self, path: &Path, metadata: Option<&Metadata>, opened: bool) {
+        if metadata.is_some_and(Metadata::is_dir) {
             return;
         }
         let Some(entry) = self.path_access(path, true) else { return };
-        // What it made itself is nobody else's.
+        // A file the session created or replaced itself is not an input.
         let own =
             |changed: &PathChange| changed.state_before == PathState::Absent || changed.removed || changed.overwritten;
         entry.read |= !entry.change.as_ref().is_some_and(own);
         entry.opened |= opened;
-        entry.record_file_id(facts);
+        entry.record_file_id(metadata);
     }
 
-    /// A path was looked for and not found.
+    /// Records that a path was looked up and did not exist.
     pub(super) fn record_absent(&mut self, path: &Path) {
         if let Some(entry) = self.path_access(path, true) {
             entry.absent |= entry.change.is_none();
         }
     }
 
-    /// A folder was listed.
+    /// Records that a directory was listed.
     pub(super) fn record_listing(&mut self, path: &Path) {
         if self.listed_folders.len() < MAX_PATHS && self.scope.is_tracked(&path.join("x"), true) {
             self.listed_folders.insert(path.to_path_buf());
         }
     }
 
-    /// A path is about to be made, written or removed. `overwritten`: all its old content goes at once, or it takes
-    /// the place of another file; `by` is asked only once a path.
+    /// Records that a path is about to be created, written or removed. The first call per path captures the state
+    /// before and the program (`by`).
     pub(super) fn record_change(
         &mut self,
         path: &Path,
-        facts: Option<&Metadata>,
+        metadata: Option<&Metadata>,
         how: PathChangeKind,
         by: impl FnOnce() -> String,
     ) {
         let Some(entry) = self.path_access(path, false) else { return };
-        entry.record_file_id(facts);
+        entry.record_file_id(metadata);
         let changed = entry.change.get_or_insert_with(|| PathChange {
             state_before: PathState::from_path(path),
             removed: false,
@@ -140,21 +139,21 @@ impl AccessLog {
         }
     }
 
-    /// A file gets one more name: all its names mean one file from now on.
-    pub(super) fn record_hard_link(&mut self, path: &Path, facts: Option<&Metadata>) {
-        if let (Some(entry), Some(facts)) = (self.path_access(path, false), facts) {
-            entry.file_id = Some((facts.dev(), facts.ino()));
+    /// Records that a file gets another hard link: from now on all its names are aliases.
+    pub(super) fn record_hard_link(&mut self, path: &Path, metadata: Option<&Metadata>) {
+        if let (Some(entry), Some(metadata)) = (self.path_access(path, false), metadata) {
+            entry.file_id = Some((metadata.dev(), metadata.ino()));
         }
     }
 
-    /// The sets as they are now; what was changed is compared with what stands there.
+    /// Builds the access sets, comparing each changed path with its state before.
     pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
-        // A cache may have said what it is only after it was filled.
+        // A cache directory may have been tagged only after it was filled.
         self.scope.clear_cache_tags();
         let mut all = SessionAccesses {
-            blind: self.incomplete_reasons.iter().cloned().collect(),
-            calls: self.call_count,
-            network: self.uses_network,
+            incomplete_reasons: self.incomplete_reasons.iter().cloned().collect(),
+            traced_calls: self.call_count,
+            uses_network: self.uses_network,
             bound: self.bound.clone(),
             connected: self.connected.difference(&self.bound).cloned().collect(),
             ..SessionAccesses::default()
@@ -175,19 +174,20 @@ impl AccessLog {
                 match changed.effect_kind(&after) {
                     Some(kind) => {
                         let digest = after.file_digest().map(str::to_owned);
-                        all.effects.insert(shown.clone(), PathEffect { kind, digest, by: changed.program.clone() });
+                        all.changes
+                            .insert(shown.clone(), PathEffect { kind, digest, program: changed.program.clone() });
                     }
                     None => read |= changed.state_before != PathState::Folder,
                 }
             }
             if let Some((device, inode)) = entry.file_id {
-                all.aliases.insert(shown.clone(), format!("{device}:{inode}"));
+                all.hard_links.insert(shown.clone(), format!("{device}:{inode}"));
             }
             if entry.absent {
                 all.absent.insert(shown.clone());
             }
             if read && !entry.opened && entry.change.is_none() {
-                all.asked.insert(shown.clone());
+                all.stat_only.insert(shown.clone());
             }
             if read {
                 all.read.insert(shown);
@@ -197,38 +197,38 @@ impl AccessLog {
     }
 }
 
-/// How a path is changed.
+/// Kind of change that a system call makes to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChangeKind {
-    /// It is opened for writing, or made.
+    /// The file is created or opened for writing.
     OpenForWrite,
-    /// All of it is replaced at once: cut, or renamed over.
+    /// The whole content is replaced: truncated, or renamed over.
     Overwrite,
-    /// It is removed.
+    /// The path is removed.
     Remove,
 }
 
 impl PathAccess {
-    fn record_file_id(&mut self, facts: Option<&Metadata>) {
-        if let Some(facts) = facts.filter(|facts| facts.is_file() && facts.nlink() > 1) {
-            self.file_id = Some((facts.dev(), facts.ino()));
+    fn record_file_id(&mut self, metadata: Option<&Metadata>) {
+        if let Some(metadata) = metadata.filter(|metadata| metadata.is_file() && metadata.nlink() > 1) {
+            self.file_id = Some((metadata.dev(), metadata.ino()));
         }
     }
 }
 
 impl PathChange {
-    /// What became of the path; none where nothing did.
+    /// Returns the effect on the path, or `None` if nothing changed.
     fn effect_kind(&self, after: &PathState) -> Option<EffectKind> {
         match (&self.state_before, after) {
-            (PathState::Absent, PathState::Absent) => Some(EffectKind::Scratch),
-            (PathState::Absent, PathState::Folder) => Some(EffectKind::Made),
+            (PathState::Absent, PathState::Absent) => Some(EffectKind::CreatedAndDeleted),
+            (PathState::Absent, PathState::Folder) => Some(EffectKind::DirectoryCreated),
             (PathState::Absent, _) => Some(EffectKind::Created),
-            (PathState::Folder, PathState::Absent) => Some(EffectKind::Unmade),
-            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::Remade),
+            (PathState::Folder, PathState::Absent) => Some(EffectKind::DirectoryDeleted),
+            (PathState::Folder, PathState::Folder) => self.removed.then_some(EffectKind::DirectoryReplaced),
             (_, PathState::Absent) => Some(EffectKind::Deleted),
             _ if self.removed => Some(EffectKind::Replaced),
             (before, after) if before != after => Some(EffectKind::Written),
-            // Opened for writing and left as it was: a database that was only read, a formatter with nothing to do.
+            // Opened for writing but unchanged: a database that was only read, a formatter with nothing to do.
             _ => self.overwritten.then_some(EffectKind::Rewritten),
         }
     }

@@ -1,4 +1,4 @@
-//! Advice: which order or lock keeps conflicting sessions apart. Pure.
+//! Separation advice: the lock or order that keeps conflicting sessions apart. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -8,54 +8,55 @@ use super::trace_cache::{LearnedConflict, SeparationKind};
 /// Two sessions that conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictingPair {
-    /// The earlier in nox's order: its place among the sessions.
+    /// Index of the earlier session in nox's order.
     pub first: usize,
-    /// The later.
+    /// Index of the later session.
     pub second: usize,
-    /// On what, never empty.
+    /// Conflicts between them; never empty.
     pub conflicts: Vec<AccessConflict>,
 }
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SeparationAdvice {
-    /// A session waits for another.
+    /// Run a session after another.
     After {
-        /// The one that waits.
+        /// Index of the session that waits.
         session: usize,
-        /// The one it waits for.
+        /// Index of the session to wait for.
         waits_for: usize,
-        /// A path that says why.
+        /// A conflicting path, given as the reason.
         path: String,
-        /// Whether it reads what the other makes, so that the other should have passed.
+        /// Whether the session reads the other's output, so that the other must also have passed.
         reads_output: bool,
     },
-    /// Sessions share a lock.
+    /// Share a lock.
     Lock {
-        /// Its name.
         name: String,
-        /// Who share it.
+        /// Indexes of the sessions that share the lock.
         sessions: Vec<usize>,
-        /// What it protects.
+        /// A conflicting path, given as the reason.
         path: String,
     },
 }
 
-/// What keeps these pairs apart: a lock where both change something, else an order, the noxfile's own.
+/// Returns the separation for each pair: a lock if both sessions change a path, otherwise the noxfile's order.
 ///
-/// The fewest locks are taken: one on the path that most pairs have in common goes first.
+/// Locks are chosen greedily: the path that most pairs have in common comes first, so that few locks are needed.
 pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvice> {
     let mut advice = Vec::new();
     let mut open: Vec<&ConflictingPair> =
-        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both)).collect();
+        pairs.iter().filter(|pair| pair.conflicts.iter().any(|conflict| conflict.both_change)).collect();
     while !open.is_empty() {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both) {
+        for conflict in open.iter().flat_map(|pair| &pair.conflicts).filter(|conflict| conflict.both_change) {
             *counts.entry(&conflict.path).or_default() += 1;
         }
         let best = counts.iter().max_by_key(|(path, count)| (**count, std::cmp::Reverse((path.len(), **path))));
         let Some(path) = best.map(|(path, _)| (*path).to_owned()) else { break };
-        let has = |pair: &ConflictingPair| pair.conflicts.iter().any(|conflict| conflict.both && conflict.path == path);
+        let has = |pair: &ConflictingPair| {
+            pair.conflicts.iter().any(|conflict| conflict.both_change && conflict.path == path)
+        };
         let mut sessions: Vec<usize> =
             open.iter().filter(|pair| has(pair)).flat_map(|pair| [pair.first, pair.second]).collect();
         sessions.sort_unstable();
@@ -65,14 +66,14 @@ pub(crate) fn advise_separation(pairs: &[ConflictingPair]) -> Vec<SeparationAdvi
         let name = derive_lock_name(&path, &taken);
         advice.push(SeparationAdvice::Lock { name, sessions, path });
     }
-    for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both)) {
-        let telling = pair.conflicts.iter().find(|conflict| conflict.makes).or(pair.conflicts.first());
+    for pair in pairs.iter().filter(|pair| !pair.conflicts.iter().any(|conflict| conflict.both_change)) {
+        let telling = pair.conflicts.iter().find(|conflict| conflict.second_reads_output).or(pair.conflicts.first());
         let Some(conflict) = telling else { continue };
         advice.push(SeparationAdvice::After {
             session: pair.second,
             waits_for: pair.first,
             path: conflict.path.clone(),
-            reads_output: conflict.makes,
+            reads_output: conflict.second_reads_output,
         });
     }
     advice
@@ -85,7 +86,7 @@ fn advised_lock_name(advice: &SeparationAdvice) -> Option<&str> {
     }
 }
 
-/// A short name for the lock on a path: its last part, with signs that need no quotes.
+/// Derives a lock name from the last component of a path, using only characters that need no quoting.
 fn derive_lock_name(path: &str, taken: &[&str]) -> String {
     let path = path.split(" = ").next().unwrap_or(path);
     let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("shared");
@@ -105,13 +106,13 @@ fn derive_lock_name(path: &str, taken: &[&str]) -> String {
 }
 
 impl SeparationAdvice {
-    /// The advice as what a run goes by, with sessions by name.
+    /// Converts the advice to learned conflicts, with sessions by name.
     pub(crate) fn to_learned_conflicts(&self, names: &[String]) -> Vec<LearnedConflict> {
         match self {
             Self::After { session, waits_for: on, path, .. } => vec![LearnedConflict {
                 first: names[*on].clone(),
                 second: names[*session].clone(),
-                apart: SeparationKind::Order,
+                separation: SeparationKind::Order,
                 path: path.clone(),
             }],
             Self::Lock { sessions, path, .. } => {
@@ -119,7 +120,12 @@ impl SeparationAdvice {
                 for (at, first) in sessions.iter().enumerate() {
                     for second in &sessions[at + 1..] {
                         let (first, second) = (names[*first].clone(), names[*second].clone());
-                        all.push(LearnedConflict { first, second, apart: SeparationKind::Lock, path: path.clone() });
+                        all.push(LearnedConflict {
+                            first,
+                            second,
+                            separation: SeparationKind::Lock,
+                            path: path.clone(),
+                        });
                     }
                 }
                 all
@@ -140,13 +146,13 @@ mod tests {
             kind: ConflictKind::WriteWrite,
             first: words(),
             second: words(),
-            both,
-            makes,
+            both_change: both,
+            second_reads_output: makes,
         }
     }
 
     #[test]
-    fn one_lock_for_what_all_write_and_an_order_for_who_reads() {
+    fn writers_share_a_lock_and_readers_get_an_order() {
         let pair = |first, second, conflicts: &[AccessConflict]| ConflictingPair {
             first,
             second,
@@ -174,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_have_plain_names() {
+    fn lock_names_need_no_quoting() {
         assert_eq!(derive_lock_name("build/.template-migrated.db", &[]), "template-migrated-db");
         assert_eq!(derive_lock_name("a/.db", &["db"]), "db-2");
         assert_eq!(derive_lock_name("port 8270", &[]), "port-8270");

@@ -1,33 +1,32 @@
-//! Conflicts: what two sessions do to the same paths that must not happen at once. Pure.
+//! Conflicts: accesses of two sessions to the same path that must not happen concurrently. Pure functions.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock_files::{is_guarded_path, lock_guarded_paths};
 use super::session_accesses::{EffectKind, PathEffect, SessionAccesses};
 use super::tree_scan::{ProjectTree, is_only_scanned, is_project_folder, is_selective_listing, parent_folder};
 
-/// What kind of conflict it is.
+/// Kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
-    /// Both change it.
+    /// Both sessions change the path.
     WriteWrite,
-    /// Both change it, and one of them takes it away.
+    /// Both sessions change the path, and one of them deletes it.
     CreateDelete,
-    /// One reads what the other changes.
+    /// One session reads what the other changes.
     ReadWrite,
-    /// One lists a folder in which the other makes or removes something.
+    /// One session lists a directory in which the other creates or deletes an entry.
     ListCreate,
-    /// One looks for what the other makes.
+    /// One session looks up a path that the other creates.
     AbsentCreate,
-    /// Both need one port or socket.
+    /// Both sessions need the same port or socket.
     SameAddress,
 }
 
 impl ConflictKind {
-    /// As users know it.
+    /// Returns the kind as shown to users.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::WriteWrite => "write–write",
@@ -43,21 +42,21 @@ impl ConflictKind {
 /// One conflict between two sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccessConflict {
-    /// What it is about: a path, or a port or socket.
+    /// The path, port or socket.
     pub path: String,
-    /// What kind it is.
+    /// Kind of the conflict.
     pub kind: ConflictKind,
     /// What the first session does, such as `deletes and creates (sqlite3)`.
     pub first: String,
-    /// What the second does.
+    /// What the second session does.
     pub second: String,
-    /// Whether each changes what it is about.
-    pub both: bool,
-    /// Whether the second reads or looks for what the first makes.
-    pub makes: bool,
+    /// Whether both sessions change the path.
+    pub both_change: bool,
+    /// Whether the second session reads or looks up what the first creates.
+    pub second_reads_output: bool,
 }
 
-/// The conflicts of two sessions, of which `first` was traced before `second`, each path once, in order of paths.
+/// Returns the conflicts of two sessions, `first` being earlier in nox's order: one per path, sorted by path.
 pub(crate) fn find_conflicts(
     first: &SessionAccesses,
     second: &SessionAccesses,
@@ -78,7 +77,7 @@ pub(crate) fn find_conflicts(
 
 type ConflictsByPath = BTreeMap<String, AccessConflict>;
 
-/// One session, its paths known by file where a file has several names.
+/// One of the two sessions, with paths canonicalized where a file has several names.
 struct SessionSide<'a> {
     accesses: &'a SessionAccesses,
     other_accesses: &'a SessionAccesses,
@@ -89,7 +88,7 @@ struct SessionSide<'a> {
 impl<'a> SessionSide<'a> {
     fn new(all: &'a SessionAccesses, other: &'a SessionAccesses, tree: ProjectTree<'_>) -> Self {
         let mut side = Self { accesses: all, other_accesses: other, effects: BTreeMap::new(), reads: BTreeMap::new() };
-        for (path, effect) in &all.effects {
+        for (path, effect) in &all.changes {
             side.effects.insert(side.canonical_path(path), (path, effect));
         }
         for path in all.read.iter().filter(|path| !is_only_scanned(all, path, tree)) {
@@ -99,16 +98,20 @@ impl<'a> SessionSide<'a> {
     }
 
     fn canonical_path(&self, path: &'a str) -> &'a str {
-        let alias = self.accesses.aliases.get(path).or_else(|| self.other_accesses.aliases.get(path));
+        let alias = self.accesses.hard_links.get(path).or_else(|| self.other_accesses.hard_links.get(path));
         alias.map_or(path, String::as_str)
     }
 }
 
 fn describe_effect(effect: &PathEffect) -> String {
-    if effect.by.is_empty() { effect.kind.verb().to_owned() } else { format!("{} ({})", effect.kind.verb(), effect.by) }
+    if effect.program.is_empty() {
+        effect.kind.verb().to_owned()
+    } else {
+        format!("{} ({})", effect.kind.verb(), effect.program)
+    }
 }
 
-/// A lock file that both make and remove is there to keep them apart.
+/// Returns whether a path names a lock file: creating and deleting it on both sides is how the programs synchronize.
 fn is_lock_file(path: &str) -> bool {
     path.ends_with(".lock") || path.ends_with(".lck") || path.ends_with("/lock")
 }
@@ -118,14 +121,23 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
         let Some((other_path, second)) = other.effects.get(key) else { continue };
         let kinds = [effect.kind, second.kind];
         let takes_away = |kind: &EffectKind| {
-            matches!(kind, EffectKind::Deleted | EffectKind::Replaced | EffectKind::Scratch | EffectKind::Unmade)
+            matches!(
+                kind,
+                EffectKind::Deleted
+                    | EffectKind::Replaced
+                    | EffectKind::CreatedAndDeleted
+                    | EffectKind::DirectoryDeleted
+            )
         };
         let same = match kinds {
-            // Whoever comes first makes it, as by exist_ok; what a removed one held is looked at by itself.
-            [EffectKind::Made | EffectKind::Remade, EffectKind::Made | EffectKind::Remade] => true,
-            [EffectKind::Scratch, EffectKind::Scratch] => is_lock_file(path),
+            // Both create the directory, as with `exist_ok`; removed contents are checked separately.
+            [
+                EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
+                EffectKind::DirectoryCreated | EffectKind::DirectoryReplaced,
+            ] => true,
+            [EffectKind::CreatedAndDeleted, EffectKind::CreatedAndDeleted] => is_lock_file(path),
             _ if kinds.iter().any(takes_away) => false,
-            // One made it, the other found it made so already: whatever the order, the bytes are the same.
+            // One session wrote the file, the other left the same bytes: the order does not matter.
             _ => effect.digest.is_some() && effect.digest == second.digest,
         };
         if same {
@@ -138,21 +150,21 @@ fn add_write_conflicts<'a>(one: &SessionSide<'a>, other: &SessionSide<'a>, found
             kind,
             first: describe_effect(effect),
             second: describe_effect(second),
-            both: true,
-            makes: false,
+            both_change: true,
+            second_reads_output: false,
         };
         found.insert(path, conflict);
     }
     for (one, other, in_order) in [(one, other, true), (other, one, false)] {
-        for (folder, effect) in &one.accesses.effects {
-            if matches!(effect.kind, EffectKind::Unmade | EffectKind::Remade) {
+        for (folder, effect) in &one.accesses.changes {
+            if matches!(effect.kind, EffectKind::DirectoryDeleted | EffectKind::DirectoryReplaced) {
                 add_removed_folder_conflict(folder, effect, other, in_order, found);
             }
         }
     }
 }
 
-/// A folder that one session removes while the other has files in it.
+/// Adds a conflict if one session removes a directory in which the other has files.
 fn add_removed_folder_conflict(
     folder: &str,
     effect: &PathEffect,
@@ -161,8 +173,11 @@ fn add_removed_folder_conflict(
     found: &mut ConflictsByPath,
 ) {
     let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-    let changed =
-        other.accesses.effects.iter().find(|(path, effect)| below(path) && effect.kind != EffectKind::Scratch);
+    let changed = other
+        .accesses
+        .changes
+        .iter()
+        .find(|(path, effect)| below(path) && effect.kind != EffectKind::CreatedAndDeleted);
     let read = other.reads.values().copied().filter(|path| below(path)).min();
     let (path, doing) = match (changed, read) {
         (Some((path, effect)), _) => (path.as_str(), describe_effect(effect)),
@@ -176,12 +191,18 @@ fn add_removed_folder_conflict(
     let (first, second) = if in_order { (remover, doing) } else { (doing, remover) };
     let both = changed.is_some();
     let path = path.to_owned();
-    let conflict =
-        AccessConflict { path: path.clone(), kind: ConflictKind::CreateDelete, first, second, both, makes: false };
+    let conflict = AccessConflict {
+        path: path.clone(),
+        kind: ConflictKind::CreateDelete,
+        first,
+        second,
+        both_change: both,
+        second_reads_output: false,
+    };
     found.insert(path, conflict);
 }
 
-/// What `user` reads or looks for and `maker` changes. `in_order`: the maker is the first of the two.
+/// Adds what `user` reads or looks up and `maker` changes. `in_order`: the maker is the first session.
 fn add_read_conflicts<'a>(
     maker: &SessionSide<'a>,
     user: &SessionSide<'a>,
@@ -194,8 +215,10 @@ fn add_read_conflicts<'a>(
             continue; // nothing changes, or both change it
         }
         let read = user.reads.get(key).filter(|_| !effect.kind.is_folder());
-        let looks =
-            || user.accesses.absent.contains(*path) && !(effect.kind == EffectKind::Scratch && is_lock_file(path));
+        let looks = || {
+            user.accesses.absent.contains(*path)
+                && !(effect.kind == EffectKind::CreatedAndDeleted && is_lock_file(path))
+        };
         let (kind, doing, shown) = if let Some(read) = read {
             let shown = if read == path { (*path).to_owned() } else { format!("{path} = {read}") };
             (ConflictKind::ReadWrite, "reads", shown)
@@ -204,18 +227,23 @@ fn add_read_conflicts<'a>(
         } else {
             continue;
         };
-        let makes = in_order && !matches!(effect.kind, EffectKind::Deleted | EffectKind::Scratch | EffectKind::Unmade);
+        let makes = in_order
+            && !matches!(
+                effect.kind,
+                EffectKind::Deleted | EffectKind::CreatedAndDeleted | EffectKind::DirectoryDeleted
+            );
         let (first, second) = if in_order {
             (describe_effect(effect), doing.to_owned())
         } else {
             (doing.to_owned(), describe_effect(effect))
         };
-        let conflict = AccessConflict { path: shown.clone(), kind, first, second, both: false, makes };
+        let conflict =
+            AccessConflict { path: shown.clone(), kind, first, second, both_change: false, second_reads_output: makes };
         found.entry(shown).or_insert(conflict);
     }
 }
 
-/// Folders that `user` lists and in which `maker` makes or removes something.
+/// Adds directories that `user` lists and in which `maker` creates or deletes an entry.
 fn add_listing_conflicts<'a>(
     maker: &SessionSide<'a>,
     user: &SessionSide<'a>,
@@ -223,20 +251,20 @@ fn add_listing_conflicts<'a>(
     tree: ProjectTree<'_>,
     found: &mut ConflictsByPath,
 ) {
-    for (path, effect) in &maker.accesses.effects {
+    for (path, effect) in &maker.accesses.changes {
         let folder = parent_folder(path);
         if !user.accesses.listed.contains(folder)
             || found.contains_key(path)
-            || user.accesses.effects.contains_key(path)
+            || user.accesses.changes.contains_key(path)
         {
             continue;
         }
-        let stays = matches!(effect.kind, EffectKind::Created | EffectKind::Made);
-        let goes = matches!(effect.kind, EffectKind::Deleted | EffectKind::Unmade);
+        let stays = matches!(effect.kind, EffectKind::Created | EffectKind::DirectoryCreated);
+        let goes = matches!(effect.kind, EffectKind::Deleted | EffectKind::DirectoryDeleted);
         if !stays && !goes {
             continue;
         }
-        // What Git ignores is not what a walk over the tree looks for.
+        // A tree scan does not look for files that Git ignores.
         if (tree.is_ignored(path) && !tree.is_ignored(folder) && is_project_folder(folder))
             || is_only_scanned(user.accesses, path, tree)
         {
@@ -254,14 +282,14 @@ fn add_listing_conflicts<'a>(
             kind: ConflictKind::ListCreate,
             first,
             second,
-            both: false,
-            makes: in_order && stays,
+            both_change: false,
+            second_reads_output: in_order && stays,
         };
         found.insert(path.clone(), conflict);
     }
 }
 
-/// Ports and sockets.
+/// Adds ports and sockets that both sessions use.
 fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, found: &mut ConflictsByPath) {
     let (binds, connects) = ("binds", "connects to");
     let mut add = |address: &String, one: &str, other: &str, both| {
@@ -270,8 +298,8 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
             kind: ConflictKind::SameAddress,
             first: one.to_owned(),
             second: other.to_owned(),
-            both,
-            makes: false,
+            both_change: both,
+            second_reads_output: false,
         };
         found.entry(address.clone()).or_insert(conflict);
     };
@@ -286,11 +314,29 @@ fn add_address_conflicts(first: &SessionAccesses, second: &SessionAccesses, foun
     }
 }
 
+/// Returns `X` for each lock file `X.lock` that both sessions created and deleted.
+///
+/// Trial does so with `_trial_temp`: if it is locked, the next process uses `_trial_temp-1`.
+fn lock_guarded_paths<'a>(first: &'a SessionAccesses, second: &SessionAccesses) -> Vec<&'a str> {
+    let took = |all: &SessionAccesses, path: &String| {
+        all.changes.get(path).is_some_and(|one| one.kind == EffectKind::CreatedAndDeleted)
+    };
+    let locks = first.changes.keys().filter(|path| took(first, path) && took(second, path));
+    locks
+        .filter_map(|path| path.strip_suffix(".lock").filter(|what| !what.is_empty() && !what.ends_with('/')))
+        .collect()
+}
+
+/// Returns whether a path is one of the guarded paths or lies below one.
+fn is_guarded_path(path: &str, guarded: &[&str]) -> bool {
+    guarded.iter().any(|what| path.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A session from words such as `read a, create b, list ., bind port 1`.
+    /// Builds accesses from words such as `read a, create b, list ., bind port 1`.
     fn session(does: &str) -> SessionAccesses {
         let mut all = SessionAccesses::default();
         for word in does.split(", ").filter(|word| !word.is_empty()) {
@@ -303,15 +349,15 @@ mod tests {
                 "rewrite" => EffectKind::Rewritten,
                 "replace" => EffectKind::Replaced,
                 "delete" => EffectKind::Deleted,
-                "scratch" => EffectKind::Scratch,
-                "make" => EffectKind::Made,
-                "unmake" => EffectKind::Unmade,
-                "remake" => EffectKind::Remade,
+                "scratch" => EffectKind::CreatedAndDeleted,
+                "make" => EffectKind::DirectoryCreated,
+                "unmake" => EffectKind::DirectoryDeleted,
+                "remake" => EffectKind::DirectoryReplaced,
                 set => {
                     let set = match set {
                         "read" => &mut all.read,
                         "ask" => {
-                            all.asked.insert(path.to_owned());
+                            all.stat_only.insert(path.to_owned());
                             &mut all.read
                         }
                         "miss" => &mut all.absent,
@@ -324,12 +370,12 @@ mod tests {
                     continue;
                 }
             };
-            all.effects.insert(path.to_owned(), PathEffect { kind, digest, by: String::new() });
+            all.changes.insert(path.to_owned(), PathEffect { kind, digest, program: String::new() });
         }
         all
     }
 
-    /// Each conflict as `kind path`, with ` →` where the second needs what the first makes.
+    /// Returns each conflict as `kind path`, followed by ` →` if the second session needs what the first creates.
     fn between(first: &str, second: &str) -> Vec<String> {
         let tree =
             ProjectTree { is_ignored: &|path| path.starts_with("ignored"), top_level_folders: &["src".to_owned()] };
@@ -337,18 +383,23 @@ mod tests {
         let turned = find_conflicts(&session(second), &session(first), tree).into_iter();
         let mut turned: Vec<(ConflictKind, String)> = turned.map(|conflict| (conflict.kind, conflict.path)).collect();
         let mut straight: Vec<_> = found.iter().map(|conflict| (conflict.kind, conflict.path.clone())).collect();
-        // What was there before says in a listing which order was seen: there the two orders may differ.
+        // A listing conflict depends on which order was observed, so the two directions may differ.
         straight.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
         turned.retain(|(kind, _)| *kind != ConflictKind::ListCreate);
         assert_eq!(straight, turned, "{first} | {second}: the same whoever comes first");
         let shown = |conflict: &AccessConflict| {
-            format!("{} {}{}", conflict.kind.as_str(), conflict.path, if conflict.makes { " →" } else { "" })
+            format!(
+                "{} {}{}",
+                conflict.kind.as_str(),
+                conflict.path,
+                if conflict.second_reads_output { " →" } else { "" }
+            )
         };
         found.iter().map(shown).collect()
     }
 
     #[test]
-    fn pairs_of_deeds_conflict_or_do_not() {
+    fn pairs_of_accesses_conflict_or_not() {
         let none: &[&str] = &[];
         for (first, second, expected) in [
             ("create a#1", "create a#2", &["write–write a"] as &[&str]),
@@ -385,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn listings_conflict_with_what_comes_or_goes_unless_the_lister_leaves_it_alone() {
+    fn listings_conflict_with_created_and_deleted_entries_unless_unused() {
         for (first, second, expected) in [
             ("create d/a#1", "list d", &["list–create d/a →"] as &[&str]),
             ("create d/a#1", "list d, read d/b", &[]), // it saw it, and went for another
@@ -396,7 +447,7 @@ mod tests {
             ("create ignored/a#1", "list ignored", &["list–create ignored/a →"]),
             ("create ignored#1", "list .", &[]), // no walk over the tree looks for it
             ("list d", "create d/a#1", &["list–create d/a"]),
-            // A walk over the whole tree comes by what Git ignores, and leaves it alone.
+            // A tree scan sees ignored files and leaves them alone.
             ("list ., list src, list ignored, ask ignored/a", "write ignored/a#1", &[]),
             ("list ., list src, list ignored, ask ignored/a", "remake ignored, replace ignored/a#1", &[]),
             ("list ., list src, list ignored", "create ignored/a#1", &[]),
@@ -405,7 +456,7 @@ mod tests {
             ("list ., list src, list ignored, read ignored/a", "write ignored/a#1", &["read–write ignored/a"]),
             ("list ., list ignored, ask ignored/a", "write ignored/a#1", &["read–write ignored/a"]), // not all of it
             ("list ., list d, ask d/a", "write d/a#1", &["read–write d/a"]),
-            // Coverage's data of one process: known only by listing, and read only by opening.
+            // Per-process coverage data: found only by listing, read only by opening.
             ("list ., ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &[]),
             ("list ., read .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
             ("ask .c.h.pid12.XaBcDeF", "create .c.h.pid12.XaBcDeF#1", &["read–write .c.h.pid12.XaBcDeF"]),
@@ -416,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_use_under_its_lock_is_kept_apart() {
+    fn paths_guarded_by_a_lock_file_do_not_conflict() {
         let uses = "scratch t.lock, delete t/a, create t/a#1, remake t";
         assert_eq!(between(uses, uses), Vec::<String>::new());
         let beside = format!("{uses}, write tt#1");
@@ -425,16 +476,16 @@ mod tests {
     }
 
     #[test]
-    fn two_names_of_one_file_are_one() {
+    fn hard_links_are_one_file() {
         let tree = ProjectTree { is_ignored: &|_| false, top_level_folders: &[] };
         let mut first = session("write a#1");
         let mut second = session("write b#2");
-        first.aliases.insert("a".to_owned(), "1:7".to_owned());
-        second.aliases.insert("b".to_owned(), "1:7".to_owned());
+        first.hard_links.insert("a".to_owned(), "1:7".to_owned());
+        second.hard_links.insert("b".to_owned(), "1:7".to_owned());
         let found = find_conflicts(&first, &second, tree);
         assert_eq!(found.iter().map(|each| each.path.as_str()).collect::<Vec<_>>(), ["a = b"]);
         let mut reader = session("read b");
-        reader.aliases.insert("b".to_owned(), "1:7".to_owned());
+        reader.hard_links.insert("b".to_owned(), "1:7".to_owned());
         let found = find_conflicts(&first, &reader, tree);
         assert_eq!((found[0].kind, found[0].path.as_str()), (ConflictKind::ReadWrite, "a = b"));
     }

@@ -1,24 +1,26 @@
-//! Why nothing can be traced here.
+//! Errors that make tracing unavailable.
 
-/// Why nothing can be traced here.
+/// Reason why sessions cannot be traced on this machine.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // each system makes some of them
 pub(crate) enum TraceError {
-    /// Another system or processor; made by `kernel_unsupported.rs` alone.
+    /// Unsupported operating system or processor; constructed only in `kernel_unsupported.rs`.
     #[cfg_attr(all(target_os = "linux", not(noxide_portable)), expect(dead_code))]
     #[error("tracing needs Linux on x86-64 or 64-bit ARM")]
     UnsupportedSystem,
-    /// Somebody above holds a listener already.
-    #[error("noxide runs inside a sandbox or a trace that has the one seccomp listener which the kernel gives")]
+    /// A parent process already holds the seccomp listener.
+    #[error(
+        "another process already traces or sandboxes noxide with a seccomp listener, and the kernel allows only one"
+    )]
     ListenerTaken,
-    /// The kernel refuses.
-    #[error("the kernel refuses a seccomp filter that tells of calls: {0}")]
+    /// The kernel refused the seccomp filter.
+    #[error("the kernel refuses the seccomp filter: {0}")]
     Refused(String),
 }
 
 #[cfg(all(target_os = "linux", not(noxide_portable)))]
 impl TraceError {
-    /// What an error of the system call `seccomp` means.
+    /// Converts an error of the `seccomp` system call.
     pub(crate) fn from_errno(number: i32) -> Self {
         if number == libc::EBUSY {
             return Self::ListenerTaken;

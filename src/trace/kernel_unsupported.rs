@@ -1,4 +1,4 @@
-//! Stand-in where the kernel cannot tell of calls: other systems and processors.
+//! Stand-in for the kernel interface on unsupported systems and processors.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::{SessionAccesses, TraceError, TraceScope};
 use crate::project::SeccompSetup;
 
-/// One session's trace; there is none here.
+/// Unavailable tracer.
 #[derive(Debug)]
 pub(crate) struct SessionTracer {}
 
 impl SessionTracer {
-    /// Never.
+    /// Always fails.
     ///
     /// # Errors
     /// Always.
@@ -20,39 +20,35 @@ impl SessionTracer {
         Err(io::Error::other(TraceError::UnsupportedSystem))
     }
 
-    /// Nothing to be done.
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
         SeccompSetup { filter: String::new(), call: 0, flags: Vec::new() }
     }
 
-    /// Nowhere.
     pub(crate) fn preload_ring_address(&self) -> Option<&str> {
         None
     }
 
-    /// Nothing is known.
+    /// Returns an empty, incomplete trace.
     pub(crate) fn accesses(&self) -> SessionAccesses {
         SessionAccesses::for_untraced(TraceError::UnsupportedSystem.to_string())
     }
 }
 
-/// The library that takes notes; there is none here.
+/// Unavailable preload library.
 #[derive(Debug)]
 pub(crate) struct PreloadLibrary {}
 
 impl PreloadLibrary {
-    /// None.
     pub(crate) fn install(_: &Path) -> Option<Self> {
         None
     }
 
-    /// Nowhere.
     pub(crate) fn path(&self) -> &str {
         ""
     }
 }
 
-/// Sessions cannot be traced here.
+/// Always fails.
 ///
 /// # Errors
 /// Always.

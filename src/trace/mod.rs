@@ -1,4 +1,4 @@
-//! What sessions touch: the kernel tells of each call that bears a path, conflicts and advice follow from that.
+//! File and socket access of sessions, recorded by a seccomp supervisor, and the conflicts and advice that follow.
 
 mod access_file;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
@@ -11,7 +11,6 @@ mod error;
 mod kernel;
 #[cfg(all(target_os = "linux", not(noxide_portable), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod kernel;
-mod lock_files;
 mod mode;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
 mod path_state;

@@ -1,13 +1,13 @@
-//! What a caller may choose about tracing.
+//! Trace mode: when sessions are traced.
 
-/// What a run does about conflicts between sessions.
+/// When sessions are traced, and whether learned conflicts apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TraceMode {
-    /// Conflicts learnt before count; traced are only sessions whose knowledge is stale.
+    /// Apply learned conflicts; trace only sessions whose recorded accesses are stale.
     #[default]
     Auto,
-    /// Conflicts learnt before count, and every session is traced.
+    /// Apply learned conflicts and trace every session.
     Always,
-    /// Nothing is traced, and what was learnt does not count.
+    /// Trace nothing and ignore learned conflicts.
     Never,
 }

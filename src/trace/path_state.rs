@@ -1,44 +1,42 @@
-//! What stands at a path, in a form that can be compared: contents by digest, not by time.
+//! State of a path in comparable form: content by digest, not by time.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Files larger than this are compared by size and time: hashing them would hold a session up.
+/// Files above this size (bytes) are compared by size and time: hashing them would delay the session.
 const MAX_HASHED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What stands at a path.
+/// State of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PathState {
-    /// Nothing.
     Absent,
-    /// A folder.
     Folder,
-    /// A file: a digest of its content and of whether it may be run.
+    /// A file: digest of its content and executable bit.
     File(String),
-    /// A symbolic link and what it says.
+    /// A symbolic link and its target.
     Link(PathBuf),
-    /// A device, a pipe or a socket.
+    /// A device, pipe or socket.
     Other,
 }
 
 impl PathState {
-    /// What stands at a path now, links not followed. A file that cannot be read counts as changed by its times.
+    /// Reads the current state without following links. A file that cannot be read is identified by size and times.
     pub(super) fn from_path(path: &Path) -> Self {
-        let Ok(facts) = fs_err::symlink_metadata(path) else { return Self::Absent };
-        let kind = facts.file_type();
+        let Ok(metadata) = fs_err::symlink_metadata(path) else { return Self::Absent };
+        let kind = metadata.file_type();
         if kind.is_dir() {
             Self::Folder
         } else if kind.is_symlink() {
             Self::Link(fs_err::read_link(path).unwrap_or_default())
         } else if kind.is_file() {
-            Self::File(hash_file(path, &facts))
+            Self::File(hash_file(path, &metadata))
         } else {
             Self::Other
         }
     }
 
-    /// The digest of a file.
+    /// Returns the digest of a file.
     pub(super) fn file_digest(&self) -> Option<&str> {
         match self {
             Self::File(digest) => Some(digest),
@@ -47,13 +45,13 @@ impl PathState {
     }
 }
 
-fn hash_file(path: &Path, facts: &Metadata) -> String {
+fn hash_file(path: &Path, metadata: &Metadata) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&[u8::from(facts.permissions().mode() & 0o111 != 0)]);
-    let hashed = facts.len() <= MAX_HASHED_BYTES
+    hasher.update(&[u8::from(metadata.permissions().mode() & 0o111 != 0)]);
+    let hashed = metadata.len() <= MAX_HASHED_BYTES
         && File::open(path).is_ok_and(|file| hasher.update_reader(std::io::Read::take(file, MAX_HASHED_BYTES)).is_ok());
     if !hashed {
-        let times = (facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino());
+        let times = (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
         hasher.update(format!("{times:?}").as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()
@@ -64,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_bytes_are_the_same_file() {
+    fn equal_content_gives_equal_states() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         assert_eq!(PathState::from_path(&path), PathState::Absent);
@@ -80,7 +78,7 @@ mod tests {
         assert_eq!(PathState::from_path(&folder.path().join("link")), PathState::Link("file".into()));
         assert_eq!(PathState::from_path(folder.path()), PathState::Folder);
         assert_eq!(PathState::from_path(Path::new("/dev/null")), PathState::Other);
-        // Too large to be read: its size and times stand for it.
+        // Too large to be hashed: identified by size and times.
         let large = File::create(folder.path().join("large")).unwrap();
         large.set_len(MAX_HASHED_BYTES + 1).unwrap();
         let before = PathState::from_path(&folder.path().join("large"));

@@ -1,17 +1,17 @@
-//! Which paths count: those that sessions share, not the system's, not caches that are made for sharing.
+//! Trace scope: the paths that sessions can conflict on, without system directories and tool caches.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Folders of the system: only changes in them count, for nobody can keep apart who reads them.
+/// System directories: only changes count, since reads of them cannot conflict in practice.
 const SYSTEM_FOLDERS: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt"];
 
-/// Folders that hold no files at all.
+/// Pseudo file systems, which hold no files.
 const PSEUDO_FILE_SYSTEMS: &[&str] = &["/proc", "/sys", "/dev"];
 
-/// Folders anywhere that tools keep for themselves and share with care.
+/// Directory names that tools use for caches and access safely from several processes.
 const CACHE_FOLDER_NAMES: &[&str] = &[
     "__pycache__", // written by rename, the same bytes for the same source; a read of it stands beside a look at the source
     ".mypy_cache",
@@ -24,39 +24,39 @@ const CACHE_FOLDER_NAMES: &[&str] = &[
     "site-packages", // of some environment
 ];
 
-/// Git's own working data: what two of its commands do to it at once is Git's own care. Refs and HEAD do count.
+/// Git's working data, which Git itself synchronizes. Refs and HEAD do count.
 const GIT_WORKING_FILES: &[&str] = &["index", "index.lock", "objects", "fsmonitor--daemon"];
 
-/// The file by which a folder says that it is a cache.
+/// Marker file of a cache directory.
 const CACHE_TAG_FILE: &str = "CACHEDIR.TAG";
 
-/// How many folders are remembered.
+/// Maximum number of cached directories.
 const MAX_FOLDERS: usize = 50_000;
 
-/// Where a session works.
+/// Paths of one session that determine its scope.
 #[derive(Clone, Debug, Default)]
 pub struct TraceContext {
-    /// The project's root folder, without links.
+    /// Project root, without links.
     pub(crate) root: PathBuf,
-    /// Environments, temporary folders and caches that are its own or made for sharing.
+    /// Environments, temporary directories and caches that are private to the session or safe to share.
     pub(crate) excluded: Vec<PathBuf>,
 }
 
-/// Which paths count for one session.
+/// Paths that count for one session.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceScope {
     context: TraceContext,
     cache_tagged: HashMap<PathBuf, bool>,
-    /// What counts in the folders met so far, each by its text.
+    /// Rules of the directories seen so far, keyed by text.
     folder_rules: HashMap<OsString, FolderRules>,
 }
 
-/// What counts in a folder: nothing, changes alone, or all.
+/// What counts in a directory: nothing, changes only, or everything.
 #[derive(Clone, Copy, Debug, Default)]
 struct FolderRules {
     tracks_reads: bool,
     tracks_changes: bool,
-    /// Whether it is Git's.
+    /// Whether the directory belongs to Git.
     in_git: bool,
 }
 
@@ -65,7 +65,7 @@ impl FolderRules {
         if reading { self.tracks_reads } else { self.tracks_changes }
     }
 
-    /// Whether what has this name in the folder is a tool's own: a cache, or Git's working data.
+    /// Returns whether an entry of this name is private to a tool: a cache, or Git's working data.
     fn is_tool_owned(self, name: &[u8]) -> bool {
         let is = |known: &&str| known.as_bytes() == name;
         CACHE_FOLDER_NAMES.iter().any(is)
@@ -75,16 +75,16 @@ impl FolderRules {
 }
 
 impl TraceScope {
-    /// The scope of a session.
-    pub(crate) fn new(mut surroundings: TraceContext) -> Self {
+    /// Creates the scope of a session.
+    pub(crate) fn new(mut context: TraceContext) -> Self {
         let real = |path: &PathBuf| fs_err::canonicalize(path).ok().filter(|real| real != path);
-        let more: Vec<PathBuf> = surroundings.excluded.iter().filter_map(real).collect();
-        surroundings.excluded.extend(more);
-        surroundings.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { context: surroundings, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
+        let more: Vec<PathBuf> = context.excluded.iter().filter_map(real).collect();
+        context.excluded.extend(more);
+        context.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
+        Self { context: context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
     }
 
-    /// A path as it is shown and kept: relative to the project where it lies in it.
+    /// Returns a path as it is shown and stored: relative to the project if it lies in it.
     pub(crate) fn display_path(&self, path: &Path) -> String {
         match path.strip_prefix(&self.context.root) {
             Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
@@ -93,13 +93,13 @@ impl TraceScope {
         }
     }
 
-    /// Whether a path can count at all, as its text alone shows. Cheap: asked for every call.
+    /// Returns whether a path can count, judged by its text alone. Cheap, since it runs for every call.
     pub(crate) fn can_be_tracked(&mut self, path: &Path, reading: bool) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return self.rules_for_path(path).is_tracked(reading);
         };
         if folder.parent().is_none() {
-            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are told by their whole path
+            return self.rules_for_path(path).is_tracked(reading); // `/usr` and its like are reply by their whole path
         }
         let above = if let Some(known) = self.folder_rules.get(folder.as_os_str()) {
             *known
@@ -111,11 +111,11 @@ impl TraceScope {
             self.folder_rules.insert(folder.as_os_str().to_owned(), judged);
             judged
         };
-        let left_out = || self.context.excluded.iter().any(|left_out| left_out.as_os_str() == path.as_os_str());
-        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !left_out()
+        let excluded = || self.context.excluded.iter().any(|excluded| excluded.as_os_str() == path.as_os_str());
+        above.is_tracked(reading) && !above.is_tool_owned(name.as_bytes()) && !excluded()
     }
 
-    /// What counts at a path and below it, as its text alone shows.
+    /// Returns the rules for a path and everything below it, judged by its text alone.
     fn rules_for_path(&self, path: &Path) -> FolderRules {
         let below = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
         if below(PSEUDO_FILE_SYSTEMS) || self.context.excluded.iter().any(|folder| path.starts_with(folder)) {
@@ -133,7 +133,7 @@ impl TraceScope {
         found
     }
 
-    /// Whether a path counts: also no folder above it says that it is a cache.
+    /// Returns whether a path counts; unlike `can_be_tracked`, also checks the parent directories for cache markers.
     pub(crate) fn is_tracked(&mut self, path: &Path, reading: bool) -> bool {
         self.can_be_tracked(path, reading) && !self.is_cache_tagged(path.parent().unwrap_or(path))
     }
@@ -151,7 +151,7 @@ impl TraceScope {
         tagged
     }
 
-    /// Forgets which folders say that they are caches: a session may just have made them.
+    /// Forgets which directories are tagged as caches: a session may have created new ones.
     pub(crate) fn clear_cache_tags(&mut self) {
         self.cache_tagged.clear();
     }
@@ -162,13 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shared_counts() {
+    fn shared_paths_are_in_scope() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let left_out = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
+        let excluded = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();
-        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: left_out });
+        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: excluded });
         for (path, counts) in [
             ("src/a.py", true),
             ("build/x", true),

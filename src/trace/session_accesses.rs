@@ -1,103 +1,103 @@
-//! What one session touched, as sets.
+//! Accesses of one session, as sets of paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// What one session touched. Paths are relative to the project's root where they lie in it, else absolute.
+/// Accesses of one session. Paths inside the project are relative to its root, others absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionAccesses {
-    /// Why the trace is incomplete, a sentence each; empty where it is complete.
-    pub blind: Vec<String>,
-    /// System calls that were looked at.
-    pub calls: u64,
-    /// Whether it connected to another machine.
-    pub network: bool,
-    /// Files that were there and that it read, ran, or asked for facts of.
+    /// Reasons why the trace is incomplete, a sentence each; empty if it is complete.
+    pub incomplete_reasons: Vec<String>,
+    /// Number of inspected system calls.
+    pub traced_calls: u64,
+    /// Whether the session connected to another machine.
+    pub uses_network: bool,
+    /// Existing files that it read, executed, or read the metadata of.
     pub read: BTreeSet<String>,
-    /// Those of them of which it only asked for facts.
+    /// The subset of `read` of which only metadata was read.
     #[serde(default)]
-    pub asked: BTreeSet<String>,
-    /// Paths it looked for and did not find.
+    pub stat_only: BTreeSet<String>,
+    /// Paths that it looked up and that did not exist.
     pub absent: BTreeSet<String>,
-    /// Folders it listed.
+    /// Directories that it listed.
     pub listed: BTreeSet<String>,
-    /// What it changed.
-    pub effects: BTreeMap<String, PathEffect>,
-    /// Ports and sockets it gave an address to: `port 8270`, `socket build/s`, `abstract socket x`.
+    /// Paths that it changed.
+    pub changes: BTreeMap<String, PathEffect>,
+    /// Ports and sockets it bound: `port 8270`, `socket build/s`, `abstract socket x`.
     pub bound: BTreeSet<String>,
-    /// Ports and sockets it connected to, which it had not bound itself.
+    /// Ports and sockets it connected to without having bound them itself.
     pub connected: BTreeSet<String>,
-    /// Device and inode of files with more than one name, so that all names of one file are known as one.
-    pub aliases: BTreeMap<String, String>,
+    /// Device and inode of files with several names, so that all names are recognized as one file.
+    pub hard_links: BTreeMap<String, String>,
 }
 
-/// A change of one path.
+/// Change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathEffect {
-    /// What became of it.
+    /// Kind of the change.
     pub kind: EffectKind,
-    /// Digest of the file as the session left it.
+    /// Digest of the file after the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The program that changed it first.
-    pub by: String,
+    /// The first program that changed it.
+    pub program: String,
 }
 
-/// What became of a path.
+/// Kind of change of a path between the start and end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EffectKind {
-    /// It was not there before.
+    /// The file did not exist before.
     Created,
-    /// It was there, and its content is another now.
+    /// The file existed and its content changed.
     Written,
-    /// It was written, and its content is what it was.
+    /// The file was written with the same content.
     Rewritten,
-    /// It was removed and made again: for a while it was not there.
+    /// The file was deleted and created again: it was missing for a while.
     Replaced,
-    /// It was removed.
+    /// The file was deleted.
     Deleted,
-    /// It was made and is gone again.
-    Scratch,
-    /// It is a folder that was not there before.
-    Made,
-    /// It is a folder that was removed.
-    Unmade,
-    /// It is a folder that was removed and made again.
-    Remade,
+    /// The file was created and deleted again.
+    CreatedAndDeleted,
+    /// The directory did not exist before.
+    DirectoryCreated,
+    /// The directory was removed.
+    DirectoryDeleted,
+    /// The directory was removed and created again.
+    DirectoryReplaced,
 }
 
 impl EffectKind {
-    /// In words, of a session.
+    /// Returns the change as a verb phrase with the session as its subject.
     pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Created => "creates",
             Self::Written => "writes",
-            Self::Rewritten => "rewrites with the same bytes",
+            Self::Rewritten => "rewrites with the same content",
             Self::Replaced => "deletes and creates",
             Self::Deleted => "deletes",
-            Self::Scratch => "creates and deletes",
-            Self::Made => "makes",
-            Self::Unmade => "removes",
-            Self::Remade => "removes and makes",
+            Self::CreatedAndDeleted => "creates and deletes",
+            Self::DirectoryCreated => "creates",
+            Self::DirectoryDeleted => "removes",
+            Self::DirectoryReplaced => "removes and creates",
         }
     }
 
-    /// Whether it is about a folder.
+    /// Returns whether the change is of a directory.
     pub(crate) fn is_folder(self) -> bool {
-        matches!(self, Self::Made | Self::Unmade | Self::Remade)
+        matches!(self, Self::DirectoryCreated | Self::DirectoryDeleted | Self::DirectoryReplaced)
     }
 }
 
 impl SessionAccesses {
-    /// Whether nothing was missed.
+    /// Returns whether the trace saw every access.
     pub(crate) fn is_complete(&self) -> bool {
-        self.blind.is_empty()
+        self.incomplete_reasons.is_empty()
     }
 
-    /// The trace of a session that could not be traced.
+    /// Returns the accesses of a session that could not be traced.
     pub(crate) fn for_untraced(why: String) -> Self {
-        Self { blind: vec![why], ..Self::default() }
+        Self { incomplete_reasons: vec![why], ..Self::default() }
     }
 }

@@ -1,4 +1,4 @@
-//! What was learnt of a project's sessions, kept between runs: what each touched last, and which must be kept apart.
+//! Trace cache: accesses and learned conflicts of a project's sessions, stored between runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,54 +10,54 @@ use super::session_accesses::SessionAccesses;
 use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session, SessionName};
 
-/// The version of `learnt.json` that this program writes.
-const FORMAT_VERSION: u32 = 1;
+/// Format version of `conflicts.json`.
+const FORMAT_VERSION: u32 = 2;
 
 /// How two sessions are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeparationKind {
-    /// They hold a lock, in whatever order.
+    /// By a lock, in either order.
     Lock,
-    /// The second waits for the first.
+    /// By order: the second session waits for the first.
     Order,
 }
 
 /// Two sessions that must be kept apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedConflict {
-    /// The earlier in nox's order.
+    /// The earlier session in nox's order.
     pub first: String,
-    /// The later.
+    /// The later session.
     pub second: String,
     /// How they are kept apart.
-    pub apart: SeparationKind,
-    /// On what they conflict.
+    pub separation: SeparationKind,
+    /// The path they conflict on.
     pub path: String,
 }
 
-/// What was learnt of a project, as `.noxide/trace/learnt.json` holds it.
+/// Learned conflicts of a project, stored in `.noxide/trace/conflicts.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceCache {
     version: u32,
-    /// Fingerprints of the sessions that were traced.
-    pub(crate) sessions: BTreeMap<String, String>,
-    /// Who must be kept apart.
-    pub(crate) apart: Vec<LearnedConflict>,
+    /// Fingerprints of the traced sessions, by name.
+    pub(crate) fingerprints: BTreeMap<String, String>,
+    /// Pairs of sessions that must be kept apart.
+    pub(crate) conflicts: Vec<LearnedConflict>,
 }
 
 impl TraceCache {
-    /// What is known below a `.noxide` folder; nothing where there is no file, or none this program can read.
+    /// Loads the cache below a `.noxide` directory; empty if the file is missing, unreadable or of another version.
     pub(crate) fn load(noxide: &Path) -> Self {
         let read = fs_err::read(cache_file_path(noxide)).ok();
         let known: Option<Self> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         known.filter(|known| known.version == FORMAT_VERSION).unwrap_or_default()
     }
 
-    /// Keeps it.
+    /// Saves the cache.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn save(&mut self, noxide: &Path) -> Result<(), AccessFileError> {
         self.version = FORMAT_VERSION;
         fs_err::create_dir_all(noxide.join("trace"))?;
@@ -66,20 +66,22 @@ impl TraceCache {
         Ok(write_atomic(&cache_file_path(noxide), &text)?)
     }
 
-    /// Whether a session was traced and is another now.
+    /// Returns whether a session was traced before and its fingerprint has changed.
     pub(crate) fn is_stale(&self, session: &Session, posargs: &[String]) -> bool {
-        self.sessions.get(session.name.as_str()).is_some_and(|known| *known != session_fingerprint(session, posargs))
+        self.fingerprints
+            .get(session.name.as_str())
+            .is_some_and(|known| *known != session_fingerprint(session, posargs))
     }
 
-    /// What a session touched when it was traced last.
+    /// Loads the accesses of a session's last trace.
     pub(crate) fn load_accesses(noxide: &Path, session: &SessionName) -> Option<AccessFile> {
         AccessFile::read(&access_file_path(noxide, session)).ok().filter(|file| file.session == *session)
     }
 
-    /// Keeps what a session touched, for later comparisons.
+    /// Stores the accesses of a session.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn save_accesses(
         noxide: &Path,
         session: &Session,
@@ -91,26 +93,26 @@ impl TraceCache {
         Ok(file)
     }
 
-    /// The sessions of a noxfile that it still has: what was learnt of others is forgotten.
+    /// Removes sessions that the noxfile no longer defines.
     pub(crate) fn retain_sessions(&mut self, manifest: &NoxfileManifest) {
         let has = |name: &String| manifest.sessions.iter().any(|session| session.name.as_str() == name);
-        self.sessions.retain(|name, _| has(name));
-        self.apart.retain(|learnt| has(&learnt.first) && has(&learnt.second));
+        self.fingerprints.retain(|name, _| has(name));
+        self.conflicts.retain(|learned| has(&learned.first) && has(&learned.second));
     }
 }
 
 fn cache_file_path(noxide: &Path) -> PathBuf {
-    noxide.join("trace/learnt.json")
+    noxide.join("trace/conflicts.json")
 }
 
 fn access_file_path(noxide: &Path, session: &SessionName) -> PathBuf {
-    // Two names may be alike as file names; the digest tells them apart.
+    // Different session names may map to the same file name; the digest distinguishes them.
     let digest = blake3::hash(session.as_str().as_bytes()).to_hex();
     noxide.join("trace/sessions").join(format!("{}-{}.json", session.slug(), &digest.as_str()[..8]))
 }
 
-/// A digest of what a session is made of: its function and those it calls, its interpreter, backend, parameters and
-/// arguments. What it installs and runs is said in its function.
+/// Returns a digest of a session's definition: its function and the functions it calls, interpreter, backend,
+/// parameters and arguments.
 pub(crate) fn session_fingerprint(session: &Session, posargs: &[String]) -> String {
     let parts = serde_json::json!([
         session.name,

@@ -1,45 +1,48 @@
-//! What a session that lists folders means by it: a look through the whole tree, or a choice of some files. Pure.
+//! Tree scans: whether a session that lists directories looks through the whole tree or selects some files. Pure
+//! functions.
 
 use super::session_accesses::SessionAccesses;
 
-/// What is known of the project's tree beside what sessions did.
+/// Facts about the project's tree, independent of the sessions.
 #[derive(Clone, Copy)]
 pub(crate) struct ProjectTree<'a> {
-    /// What Git ignores, among the paths that sessions made.
+    /// Returns whether Git ignores a path.
     pub(crate) is_ignored: &'a dyn Fn(&str) -> bool,
-    /// The folders right below the root that a walk over all of it comes through: neither hidden nor ignored.
+    /// Top-level directories that a scan of the whole tree visits: neither hidden nor ignored.
     pub(crate) top_level_folders: &'a [String],
 }
 
 impl ProjectTree<'_> {
-    /// Whether Git ignores a path that a session made.
     pub(super) fn is_ignored(&self, path: &str) -> bool {
         (self.is_ignored)(path)
     }
 }
 
-/// The folder of a path, as paths are kept.
+/// Returns the parent directory of a path, in stored form.
 pub(super) fn parent_folder(path: &str) -> &str {
     path.rsplit_once('/').map_or(if path.starts_with('/') { "/" } else { "." }, |(folder, _)| folder)
 }
 
-/// Whether a session's walk over the whole tree only comes by a path that Git ignores: it lists the folder, may ask what
-/// is there, and opens nothing but what it writes itself. So do scanners that look through all and take what is not ignored
-/// (semgrep); make, which asks what is there too, lists only where its rules lead it. Or comes by one process's own data and asks what it is: so does pytest, where it collects from the project's root.
+/// Returns whether a session sees a path only because it scans the tree.
+///
+/// True for a path that Git ignores if the session lists every top-level directory, lists the path's directory, and
+/// opens nothing in it except its own files: so do scanners that skip ignored files (semgrep). `make` also reads
+/// metadata, but lists only where its rules lead it. Also true for per-process coverage data whose metadata alone is
+/// read: so does pytest when it collects from the project root.
 pub(super) fn is_only_scanned(user: &SessionAccesses, path: &str, tree: ProjectTree<'_>) -> bool {
     let folder = parent_folder(path);
     let lists = |folder: &str| user.listed.contains(folder);
-    if lists(folder) && user.asked.contains(path) && is_process_coverage_file(path) {
+    if lists(folder) && user.stat_only.contains(path) && is_process_coverage_file(path) {
         return true;
     }
-    let own = |other: &str| user.asked.contains(other) || user.effects.contains_key(other);
+    let own = |other: &str| user.stat_only.contains(other) || user.changes.contains_key(other);
     let opens = |other: &String| parent_folder(other) == folder && !own(other);
     let walks = lists(".") && tree.top_level_folders.iter().all(|folder| lists(folder));
     walks && lists(folder) && tree.is_ignored(path) && !user.read.iter().any(opens)
 }
 
-/// Whether a file has a name that coverage made up for the data of one process (`.coverage.HOST.pid123.XyR4t…`): nobody
-/// can mean it who has not found it in a list, and who wants it opens it. `coverage/data.py`, `filename_suffix`.
+/// Returns whether a file name is that of coverage's per-process data (`.coverage.HOST.pid123.XyR4t…`), which a program
+/// can only know from a listing. See `filename_suffix` in coverage's `data.py`.
 fn is_process_coverage_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_process = |part: &str| {
@@ -50,16 +53,16 @@ fn is_process_coverage_file(path: &str) -> bool {
     parts.windows(2).any(|pair| is_process(pair[0]) && pair[1].starts_with('X') && pair[1].len() > 5)
 }
 
-/// Whether a folder lies in the project, so that Git's word counts.
+/// Returns whether a directory lies in the project, where Git's ignore rules apply.
 pub(super) fn is_project_folder(folder: &str) -> bool {
     !folder.starts_with('/')
 }
 
-/// Whether a session that listed a folder with this path in it went for others there and left this alone; one that did
-/// go for it is known by the file itself.
+/// Returns whether a session that listed the directory of this path touched other entries of it and left this one
+/// alone. A session that did touch the path conflicts by the path itself.
 pub(super) fn is_selective_listing(user: &SessionAccesses, folder: &str) -> bool {
     let within = |above: &str, other: &str| other.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
     let in_folder = |other: &str| if folder == "." { !other.starts_with('/') } else { within(folder, other) };
-    let mut touched = user.read.iter().chain(user.effects.keys()).map(String::as_str);
+    let mut touched = user.read.iter().chain(user.changes.keys()).map(String::as_str);
     touched.any(in_folder)
 }

@@ -13,7 +13,7 @@ use crate::cache::backend::{
     BackendCapabilities, BackendError, CacheBackend, StoredObject, is_valid_key, validate_key,
 };
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
-use crate::fs::encode_hex;
+use crate::text::encode_hex;
 
 /// Maximum size of a list or an error response, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 16 << 20;

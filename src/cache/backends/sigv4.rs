@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::fs::encode_hex;
+use crate::text::encode_hex;
 
 /// Credentials for signing S3 requests.
 #[derive(Clone)]

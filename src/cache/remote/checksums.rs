@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cache::store::{EntryId, EntryMeta};
+use crate::text::is_hex;
 
 /// The expected tree digest of each wheel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl WheelChecksums {
                 continue;
             }
             let mut fields = line.splitn(3, ' ');
-            let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_digest = |word: &&str| is_hex(word, 64);
             let (wheel, tree) = (fields.next().filter(is_digest), fields.next().filter(is_digest));
             let (Some(wheel), Some(tree)) = (wheel, tree) else {
                 return Err(WheelChecksumsError::InvalidLine(index + 1));

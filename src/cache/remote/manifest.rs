@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::backend::is_valid_key;
 use crate::cache::store::EntryId;
+use crate::text::is_hex;
 
 /// Version of the manifest and of packs.
 pub(super) const MANIFEST_VERSION: u32 = 2;
@@ -175,7 +176,7 @@ impl RemoteManifest {
 
 /// Returns whether the ID, key, digests and range of a frame are valid.
 fn is_valid_frame(frame: &PackFrame) -> bool {
-    let hex = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = |text: &str| is_hex(text, 64);
     let has_range = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
     frame.entry_id().is_some()
         && is_valid_key(&frame.pack)
@@ -256,10 +257,7 @@ mod tests {
         assert!(first.for_run("here", "2").is_stable && !first.for_run("there", "2").is_stable);
         let moved = first.for_run("there", "2");
         assert!(!moved.for_run("there", "2").is_stable, "another command of the same run");
-        assert!(
-            !moved.for_run("third", "2").is_stable,
-            "another job of the run, or a runner without run identifiers"
-        );
+        assert!(!moved.for_run("third", "2").is_stable, "another job of the run, or a runner without run identifiers");
         assert!(moved.for_run("there", "3").is_stable);
         let local = CheckoutLocation::default().for_run("here", "");
         assert!(

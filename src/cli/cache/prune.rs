@@ -10,7 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_context::OutputContext;
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_size, pluralize};
+use crate::text::{format_size, pluralize};
 
 /// Prunes, or shows the plan.
 ///

@@ -13,9 +13,9 @@ use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_duration, format_size, pluralize};
 use crate::project::Interpreter;
 use crate::project::lock::{ClosureRoot, UvLock, normalize_name};
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Restores, says what was had and what not, and gives the exit code.
 ///
@@ -64,7 +64,7 @@ pub(super) fn print_restore_plan(plan: &RestorePlan, format: OutputFormat) {
     let amount = plan.total_amount();
     let mut text = format!(
         "would restore {}: {} files, {}; {} here\n",
-        pluralize(usize::try_from(amount.entries).unwrap_or(0), "wheel"),
+        pluralize(amount.entries, "wheel"),
         amount.files,
         format_size(amount.bytes),
         plan.present.len(),

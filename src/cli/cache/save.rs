@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_context::OutputContext;
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_duration, format_size, pluralize};
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Saves, says what is new, and gives the exit code: 1 where something of the uv cache is damaged.
 ///

@@ -13,10 +13,10 @@ use crate::cli::loaded_project::{LoadOptions, LoadedProject};
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
 use crate::cli::provision::CacheProvisioner;
-use crate::output::{format_duration, format_size, pluralize};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::record::CacheStats;
 use crate::run::Provisioner as _;
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Restores what the chosen sessions need, one after the other, and gives the exit code.
 ///

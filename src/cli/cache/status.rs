@@ -10,7 +10,7 @@ use crate::cache::store::{EntryKind, StoreStatus};
 use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_size, pluralize};
+use crate::text::{format_age, format_size, pluralize};
 
 /// Prints the figures.
 ///
@@ -29,7 +29,10 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     let read_only = if status.writable { "" } else { " (read-only)" };
     let mut text = format!("{}{read_only}\n", status.path);
     for kind in &status.kinds {
-        let used = kind.last_used.map(|used| format!(", last used {}", format_age(used, now))).unwrap_or_default();
+        let used = kind
+            .last_used
+            .map(|used| format!(", last used {}", format_age(seconds_since(used, now))))
+            .unwrap_or_default();
         let what = match kind.kind {
             EntryKind::BuiltWheel => "built wheel",
             EntryKind::Bytecode => "compiled wheel",
@@ -37,7 +40,7 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
             EntryKind::Venv => "environment",
             other => other.as_str(),
         };
-        let count = pluralize(usize::try_from(kind.entries).unwrap_or(0), what);
+        let count = pluralize(kind.entries, what);
         let _ = writeln!(text, "  {count:<16} {:>9} {:>9} files{used}", format_size(kind.bytes), kind.files);
     }
     let share = status.bytes.saturating_mul(100).checked_div(status.max_size).unwrap_or(100);
@@ -47,10 +50,10 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
         "{} of {} ({share} %), unused entries go after {}",
         format_size(status.bytes),
         format_size(status.max_size),
-        pluralize(usize::try_from(days).unwrap_or(0), "day"),
+        pluralize(days, "day"),
     );
     if status.unreadable > 0 {
-        let what = pluralize(usize::try_from(status.unreadable).unwrap_or(0), "entry");
+        let what = pluralize(status.unreadable, "entry");
         let _ = writeln!(text, "{what} cannot be read: `noxide cache verify` names them");
     }
     if !status.quarantined.is_empty() {
@@ -59,26 +62,7 @@ fn format_status(status: &StoreStatus, now: Timestamp) -> String {
     text
 }
 
-/// How long ago, as roughly as people say it.
-fn format_age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = usize::try_from(now.as_second() - then.as_second()).unwrap_or(0);
-    match seconds {
-        0..60 => "just now".to_owned(),
-        60..3_600 => format!("{} ago", pluralize(seconds / 60, "minute")),
-        3_600..86_400 => format!("{} ago", pluralize(seconds / 3_600, "hour")),
-        _ => format!("{} ago", pluralize(seconds / 86_400, "day")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_roughly() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        let before = |seconds: i64| format_age(Timestamp::from_second(1_000_000 - seconds).unwrap(), now);
-        assert_eq!([before(-5), before(5)], ["just now", "just now"]);
-        assert_eq!([before(61), before(7_200), before(200_000)], ["1 minute ago", "2 hours ago", "2 days ago"]);
-    }
+/// Seconds from `then` to `now`; 0 for a time in the future.
+fn seconds_since(then: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.as_second() - then.as_second()).unwrap_or(0)
 }

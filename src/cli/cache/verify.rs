@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::list::print_stdout;
 use crate::cli::output_context::{OutputContext, print_stderr};
 use crate::cli::output_format::OutputFormat;
-use crate::output::{format_duration, format_size, pluralize};
+use crate::text::{format_duration, format_size, pluralize};
 
 /// Verifies and gives the exit code: 1 where something is damaged, also when it was put right.
 ///
@@ -44,7 +44,7 @@ pub(super) fn verify_store(args: &CacheVerifyArgs, screen: &OutputContext) -> Re
 fn print_verify_report(report: &VerifyReport, repaired: &[RepairOutcome], repair: bool) {
     let time = format_duration((report.seconds * 1_000.0) as u64);
     let rate = format_size((report.bytes as f64 / report.seconds.max(0.001)) as u64);
-    let entries = pluralize(usize::try_from(report.entries).unwrap_or(0), "entry");
+    let entries = pluralize(report.entries, "entry");
     let mut text =
         format!("verified {entries}: {} files, {} in {time} ({rate}/s)\n", report.files, format_size(report.bytes));
     print_damage(&report.damaged);

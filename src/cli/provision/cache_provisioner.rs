@@ -20,9 +20,9 @@ use crate::cli::error::CliError;
 use crate::cli::loaded_project::LoadedProject;
 use crate::cli::lock_constraints::find_uv;
 use crate::cli::session_keys::SessionKeys;
-use crate::output::{format_size, pluralize};
 use crate::project::{NoxfileManifest, SessionId};
 use crate::run::{CacheMode, FinishedSession, ProvisionResult, Provisioner};
+use crate::text::{format_size, pluralize};
 
 /// What a run's dependencies come from and go to.
 pub(in crate::cli) struct CacheProvisioner {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cache_provisioner::CacheProvisioner;
 use super::remote_cache::RemoteCache;
-use crate::output::format_size;
+use crate::text::format_size;
 
 /// How many entries that are no packages; nothing where there are none.
 fn format_other_entries(count: usize) -> String {

@@ -9,10 +9,11 @@ use crate::output::options::{OutputOptions, TerminalSizeQuery};
 use crate::output::run_printer::RunPrinter;
 use crate::output::session_row::SessionRows;
 use crate::output::{
-    BestEffortWriter, EventReporter, RunState, estimate_remaining, log_reader, render_running_sessions, sanitize,
+    BestEffortWriter, EventReporter, RunState, estimate_remaining, log_reader, render_running_sessions,
 };
 use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent};
+use crate::text::{last_visible_line, sanitize_line};
 
 /// At most ten pictures a second.
 const REDRAW_INTERVAL_MS: u64 = 100;
@@ -79,10 +80,8 @@ impl BoardReporter {
             text.push_str(line);
             text.push('\n');
         }
-        self.drawn_widths = lines
-            .iter()
-            .map(|line| console::measure_text_width(&sanitize::sanitize_line(line.as_bytes(), false)))
-            .collect();
+        self.drawn_widths =
+            lines.iter().map(|line| console::measure_text_width(&sanitize_line(line.as_bytes(), false))).collect();
         self.printer.writer.write_text(&text)?;
         self.printer.writer.flush()
     }
@@ -95,7 +94,7 @@ impl BoardReporter {
             self.read_log_bytes.insert(facts.name.clone(), running.log_bytes);
             let bytes = log_reader::read_last_bytes(&self.run_folder.join(&running.log_path), running.log_bytes)
                 .unwrap_or_default();
-            if let Some(line) = sanitize::last_visible_line(&bytes) {
+            if let Some(line) = last_visible_line(&bytes) {
                 self.last_lines.insert(facts.name.clone(), line);
             }
         }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::output::duration::format_whole_seconds;
 use crate::output::log_reader::{LineSplitter, read_log_range};
 use crate::output::options::{OutputOptions, SessionOutputStyle};
 use crate::output::run_printer::RunPrinter;
@@ -13,6 +12,7 @@ use crate::output::theme::TextStyle;
 use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent, SessionResult};
+use crate::text::format_whole_seconds;
 
 /// Silence this long is broken: CI ends runs that say nothing for too long.
 const MAX_SILENCE_MS: u64 = 55_000;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::output::run_summary::totals_sentence;
 use crate::output::session_row::{outcome_word, result_notes};
 use crate::output::theme::OutputTheme;
-use crate::output::{EventReporter, RunState, duration, log_reader, sanitize};
+use crate::output::{EventReporter, RunState, log_reader};
 use crate::record::{EventKind, RunEvent, SessionResult};
+use crate::text::{format_duration, sanitize_line};
 
 /// Lines of a failed session's log in the summary.
 const LOG_TAIL_LINES: usize = 40;
@@ -59,14 +60,14 @@ fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> Strin
     for (facts, result) in state.session_results() {
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
         let ran = !result.attempts.is_empty();
-        let time = |ms: Option<u64>| ms.filter(|_| ran).map(duration::format_duration).unwrap_or_default();
+        let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
             escape_cell(result.session.as_str()),
             paint.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
-            facts.usual.map(duration::format_duration).unwrap_or_default(),
+            facts.usual.map(format_duration).unwrap_or_default(),
             time(cpu),
             escape_cell(&result_notes(result).join(paint.separator())),
         ));
@@ -89,7 +90,7 @@ fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
         return String::new();
     };
     let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
-    let lines: Vec<String> = tail.lines.iter().map(|line| sanitize::sanitize_line(line, false)).collect();
+    let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
     if lines.is_empty() {
         return String::new();
     }

@@ -1,8 +1,8 @@
-//! The filter program: which system calls the kernel stops at, as classic BPF.
+//! Seccomp filter: the classic BPF program that selects which system calls are stopped.
 
 use super::syscalls::{AUDIT_ARCH, EMPTY_PATH_FLAG_ARGS, X32_SYSCALL_BIT, traced_syscalls};
 
-/// One instruction, as the kernel's `struct sock_filter`.
+/// One instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct BpfInstruction {
     opcode: u16,
@@ -26,10 +26,10 @@ const SIXTH_ARGUMENT_OFFSET: u32 = ARGUMENTS_OFFSET + 8 * 5; // none of the call
 const RETURN_ALLOW: u32 = 0x7fff_0000;
 const RETURN_NOTIFY: u32 = 0x7fc0_0000;
 
-/// The filter as bytes, each instruction as the kernel takes it.
+/// Builds the filter as bytes in the kernel's layout.
 ///
-/// Calls of another architecture are stopped at too: they cannot be read, and a trace that holds one is incomplete. A call
-/// with `cookie` in its sixth argument goes on: its program has noted it.
+/// Calls of another architecture are stopped too: they cannot be inspected, so such a trace is incomplete. A call with
+/// `cookie` in its sixth argument continues: the preload library has recorded it.
 pub(super) fn build_filter(cookie: Option<u64>) -> Vec<u8> {
     filter_instructions(cookie).iter().flat_map(|step| step.to_bytes()).collect()
 }
@@ -45,7 +45,7 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
     let step =
         |code, yes, no, value| BpfInstruction { opcode: code, jump_if_true: yes, jump_if_false: no, operand: value };
     let notify = step(RETURN, 0, 0, RETURN_NOTIFY);
-    // To the end, where it is seen whether it was noted; how far is known when all is there.
+    // Jumps to the end, where the cookie is checked; the distance is filled in once the program is complete.
     let look = step(JUMP, 0, 0, 0);
     let mut steps = vec![
         step(LOAD, 0, 0, ARCH_OFFSET),
@@ -88,7 +88,7 @@ fn filter_instructions(cookie: Option<u64>) -> Vec<BpfInstruction> {
     steps
 }
 
-/// Where the lower half of an argument lies in its eight bytes.
+/// Returns the offset of the lower half of a 64-bit argument.
 fn low_word_offset() -> u32 {
     if cfg!(target_endian = "little") { 0 } else { 4 }
 }
@@ -97,7 +97,7 @@ fn low_word_offset() -> u32 {
 mod tests {
     use super::*;
 
-    /// What the program answers to a call, by the rules of BPF.
+    /// Interprets the program for a call, following the BPF rules.
     fn answer(arch: u32, number: u32, flags: u64) -> u32 {
         answer_with(None, arch, number, flags, 0)
     }
@@ -133,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn only_calls_with_paths_are_stopped_at() {
+    fn only_calls_with_paths_are_stopped() {
         let number = |call: libc::c_long| u32::try_from(call).unwrap();
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_read), 0), RETURN_ALLOW);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_openat), 0), RETURN_NOTIFY);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0), RETURN_NOTIFY);
-        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's facts");
+        assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_newfstatat), 0x1000), RETURN_ALLOW, "an open file's metadata");
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_statx), 0x1000 | 0x100), RETURN_ALLOW);
         assert_eq!(answer(AUDIT_ARCH, number(libc::SYS_io_uring_setup), 0), RETURN_NOTIFY);
         assert_eq!(answer(0x4000_0003, number(libc::SYS_read), 0), RETURN_NOTIFY, "a 32-bit program");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noted_call_goes_on() {
+    fn a_recorded_call_continues() {
         let cookie = 0x8123_4567_89ab_cdef;
         let with = |number: libc::c_long, flags, sixth| {
             answer_with(Some(cookie), AUDIT_ARCH, u32::try_from(number).unwrap(), flags, sixth)

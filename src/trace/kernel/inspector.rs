@@ -1,4 +1,4 @@
-//! A call that waits, looked at: which path it means, and what that says of its session.
+//! Inspection of a stopped system call: the path it refers to, and the access that follows.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -17,36 +17,35 @@ use super::process::{
 use super::syscalls::{
     AUDIT_ARCH, FlagsArg, PathArg, TracedSyscall, X32_SYSCALL_BIT, find_syscall, has_no_follow, is_io_uring_setup,
 };
-use super::system::{Notice, read_process_bytes, read_process_string};
+use super::system::{SeccompNotification, read_process_bytes, read_process_string};
 use crate::trace::SessionAccesses;
 use crate::trace::access_log::{AccessLog, PathChangeKind};
 
-/// How many files of one renamed folder are looked at.
+/// Maximum number of files recorded for one renamed directory.
 const MAX_MOVED_FILES: usize = 20_000;
 
-/// How many calls are remembered as seen.
+/// Maximum number of remembered accesses.
 const MAX_SEEN_ACCESSES: usize = 500_000;
 
-/// A session being looked at.
+/// Inspector of one session's system calls.
 #[derive(Debug)]
 pub(super) struct SyscallInspector {
-    /// What it touched so far.
     pub(super) access_log: AccessLog,
     path_resolver: PathResolver,
     seen_accesses: HashSet<u64>,
     path_buffer: Vec<u8>,
-    /// What its programs note themselves.
+    /// Events recorded by the session's own programs.
     preload_ring: Option<PreloadRing>,
-    /// Ports that others served before this session could: asked for late, for a kernel takes 14 ms to tell.
+    /// Ports that were already in use before the session ran; queried lazily, since the query takes 14 ms.
     pub(super) preexisting_ports: OnceCell<HashSet<u16>>,
 }
 
 impl SyscallInspector {
-    /// A session about to begin.
-    pub(super) fn new(ledger: AccessLog, notes: Option<PreloadRing>) -> Self {
+    /// Creates an inspector for a session.
+    pub(super) fn new(access_log: AccessLog, notes: Option<PreloadRing>) -> Self {
         let (places, services) = (PathResolver::default(), OnceCell::new());
         Self {
-            access_log: ledger,
+            access_log: access_log,
             path_resolver: places,
             seen_accesses: HashSet::new(),
             path_buffer: Vec::new(),
@@ -55,13 +54,13 @@ impl SyscallInspector {
         }
     }
 
-    /// What was touched up to now.
+    /// Returns the accesses recorded so far.
     pub(super) fn collect_accesses(&mut self) -> SessionAccesses {
         self.drain_preload_ring();
         self.access_log.collect_accesses()
     }
 
-    /// Looks at what programs noted since the last call: all of it came before the next one goes on.
+    /// Processes the events recorded since the last call: all of them precede the next stopped call.
     fn drain_preload_ring(&mut self) {
         let Some(mut notes) = self.preload_ring.take() else { return };
         let mut text = std::mem::take(&mut self.path_buffer);
@@ -77,20 +76,20 @@ impl SyscallInspector {
         (self.path_buffer, self.preload_ring) = (text, Some(notes));
     }
 
-    /// Whether a call is answered as if the kernel had no io_uring.
-    pub(super) fn should_refuse(notice: &Notice) -> bool {
+    /// Returns whether to fail a call as if the kernel had no io_uring.
+    pub(super) fn should_refuse(notice: &SeccompNotification) -> bool {
         notice.data.arch == AUDIT_ARCH
             && is_io_uring_setup(notice.data.nr.cast_unsigned())
             && can_run_without_ring(notice.pid)
     }
 
-    /// Looks at a call before it goes on.
-    pub(super) fn inspect_call(&mut self, notice: &Notice) {
+    /// Inspects a call before it continues.
+    pub(super) fn inspect_call(&mut self, notice: &SeccompNotification) {
         self.drain_preload_ring();
         self.access_log.call_count += 1;
         let number = notice.data.nr.cast_unsigned();
         if notice.data.arch != AUDIT_ARCH || number & X32_SYSCALL_BIT != 0 {
-            return self.access_log.mark_incomplete("it runs a program for another kind of processor (32-bit)");
+            return self.access_log.mark_incomplete("it runs a 32-bit program");
         }
         let Some(call) = find_syscall(number) else { return };
         let arguments = &notice.data.args;
@@ -120,7 +119,7 @@ impl SyscallInspector {
                         }
                         self.record_change(notice.pid, &found, PathChangeKind::OpenForWrite);
                     }
-                    facts => self.access_log.record_read(&found.path, facts.as_ref()), // it will be told so
+                    metadata => self.access_log.record_read(&found.path, metadata.as_ref()), // it will be reply so
                 }
             }
             TracedSyscall::Remove(at, _) => self.record_removal(notice, at),
@@ -143,7 +142,7 @@ impl SyscallInspector {
         }
     }
 
-    fn read_flags(&self, notice: &Notice, bits: FlagsArg) -> Option<u64> {
+    fn read_flags(&self, notice: &SeccompNotification, bits: FlagsArg) -> Option<u64> {
         let argument = |at: usize| notice.data.args[at];
         match bits {
             FlagsArg::Fixed(bits) => Some(bits),
@@ -155,15 +154,16 @@ impl SyscallInspector {
         }
     }
 
-    /// The absolute path a call means, links not resolved; none for what is no path.
-    fn read_path(&mut self, notice: &Notice, at: PathArg) -> Option<PathBuf> {
+    /// Returns the absolute path of a call argument, links unresolved, or `None` if it is not a path.
+    fn read_path(&mut self, notice: &SeccompNotification, at: PathArg) -> Option<PathBuf> {
         match read_process_string(notice.pid, notice.data.args[at.path_arg], &mut self.path_buffer) {
             Ok(true) if !self.path_buffer.is_empty() => {}
             Ok(_) => return None, // the call will fail, or means an open file
             Err(error) => {
-                // A bad address makes the call fail; a process that may not be looked into is another matter.
+                // With a bad address the call itself fails; without permission to read the process the trace is
+                // incomplete.
                 if error.raw_os_error() == Some(libc::EPERM) {
-                    self.access_log.mark_incomplete("it runs a program whose memory may not be read");
+                    self.access_log.mark_incomplete("it runs a program whose memory cannot be read");
                 }
                 return None;
             }
@@ -179,7 +179,7 @@ impl SyscallInspector {
         folder.map(|folder| resolve_proc_self(folder.join(path), notice.pid))
     }
 
-    /// Whether this was looked at before, in the same way.
+    /// Returns whether this access is new.
     fn insert_seen(&mut self, how: u64, path: &Path) -> bool {
         let mut hasher = DefaultHasher::new();
         (how, path.as_os_str().as_bytes()).hash(&mut hasher);
@@ -197,14 +197,14 @@ impl SyscallInspector {
         found
     }
 
-    /// Finds a path that is not looked at a second time: who gives its name another meaning must be known.
+    /// Resolves a path whose accesses are remembered, and registers the names whose change invalidates them.
     fn resolve_remembered(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let found = self.resolve_path(path, follow);
         self.path_resolver.remember_name(&found.path);
         found
     }
 
-    /// What was seen may be something else from now on.
+    /// Forgets all remembered accesses.
     fn invalidate_seen(&mut self) {
         self.path_resolver.clear();
         self.seen_accesses.clear();
@@ -213,16 +213,16 @@ impl SyscallInspector {
         }
     }
 
-    /// A link comes or goes: what was seen by this name may be something else from now on.
+    /// Forgets remembered accesses if a link is created or removed at a name they depend on.
     ///
-    /// Only where something was: pytest makes and removes a link for each test's folder.
+    /// Limited to such names because pytest creates and removes a link for each test's directory.
     fn invalidate_if_remembered(&mut self, place: &Path) {
         if self.path_resolver.is_remembered(place) {
             self.invalidate_seen();
         }
     }
 
-    fn record_stat_call(&mut self, notice: &Notice, at: PathArg, follow: bool, opened: bool) {
+    fn record_stat_call(&mut self, notice: &SeccompNotification, at: PathArg, follow: bool, opened: bool) {
         if let Some(path) = self.read_path(notice, at) {
             self.record_stat(&path, follow, opened);
         }
@@ -235,14 +235,14 @@ impl SyscallInspector {
         }
         let found = self.resolve_remembered(path, follow);
         match &found.metadata {
-            Some(facts) => self.access_log.record_stat(&found.path, Some(facts), opened),
+            Some(metadata) => self.access_log.record_stat(&found.path, Some(metadata), opened),
             None => self.access_log.record_absent(&found.path),
         }
     }
 
     pub(super) fn record_read(&mut self, found: &ResolvedPath) {
         match &found.metadata {
-            Some(facts) => self.access_log.record_read(&found.path, Some(facts)),
+            Some(metadata) => self.access_log.record_read(&found.path, Some(metadata)),
             None => self.access_log.record_absent(&found.path),
         }
     }
@@ -264,10 +264,10 @@ impl SyscallInspector {
         let found = self.resolve_remembered(path, !has(libc::O_NOFOLLOW) && !new_only);
         match &found.metadata {
             None if creates => self.record_change(process, &found, PathChangeKind::OpenForWrite),
-            Some(facts) if facts.is_dir() => {}
-            Some(facts) if writes && !new_only => {
+            Some(metadata) if metadata.is_dir() => {}
+            Some(metadata) if writes && !new_only => {
                 if mode != 1 {
-                    self.access_log.record_read(&found.path, Some(facts));
+                    self.access_log.record_read(&found.path, Some(metadata));
                 }
                 let how = if has(libc::O_TRUNC) { PathChangeKind::Overwrite } else { PathChangeKind::OpenForWrite };
                 self.record_existing_change(process, &found, how);
@@ -280,11 +280,11 @@ impl SyscallInspector {
         self.access_log.record_change(&found.path, found.metadata.as_ref(), how, || program_name(process));
     }
 
-    /// A change that does nothing where there is no file.
+    /// Records a change that has no effect if the file does not exist.
     fn record_existing_change(&mut self, process: u32, found: &ResolvedPath, how: PathChangeKind) {
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
-            Some(facts) if is_special_file(facts) || facts.is_dir() => {}
+            Some(metadata) if is_special_file(metadata) || metadata.is_dir() => {}
             Some(_) => self.record_change(process, found, how),
         }
     }
@@ -297,13 +297,13 @@ impl SyscallInspector {
         }
     }
 
-    fn record_removal(&mut self, notice: &Notice, at: PathArg) {
+    fn record_removal(&mut self, notice: &SeccompNotification, at: PathArg) {
         let Some(path) = self.read_path(notice, at) else { return };
         let found = self.resolve_path(&path, false);
         match &found.metadata {
             None => self.access_log.record_absent(&found.path),
-            Some(facts) => {
-                if facts.is_symlink() {
+            Some(metadata) => {
+                if metadata.is_symlink() {
                     self.invalidate_if_remembered(&found.path);
                 }
                 self.record_change(notice.pid, &found, PathChangeKind::Remove);
@@ -311,19 +311,19 @@ impl SyscallInspector {
         }
     }
 
-    fn record_rename(&mut self, notice: &Notice, from: PathArg, to: PathArg, flags: u64) {
+    fn record_rename(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg, flags: u64) {
         let Some(from) = self.read_path(notice, from) else { return };
         let Some(to) = self.read_path(notice, to) else { return };
         let (from, to) = (self.resolve_path(&from, false), self.resolve_path(&to, false));
-        let Some(facts) = &from.metadata else { return self.access_log.record_absent(&from.path) };
-        let kinds = [Some(facts), to.metadata.as_ref()];
-        if kinds.iter().flatten().any(|facts| facts.is_dir()) {
+        let Some(metadata) = &from.metadata else { return self.access_log.record_absent(&from.path) };
+        let kinds = [Some(metadata), to.metadata.as_ref()];
+        if kinds.iter().flatten().any(|metadata| metadata.is_dir()) {
             self.invalidate_seen(); // there may be links in it
-        } else if kinds.iter().flatten().any(|facts| facts.is_symlink()) {
+        } else if kinds.iter().flatten().any(|metadata| metadata.is_symlink()) {
             self.invalidate_if_remembered(&from.path);
             self.invalidate_if_remembered(&to.path);
         }
-        if facts.is_dir() {
+        if metadata.is_dir() {
             self.record_moved_files(notice.pid, &from.path, &to.path);
         }
         let swaps = flags & u64::from(libc::RENAME_EXCHANGE) != 0;
@@ -334,7 +334,7 @@ impl SyscallInspector {
         self.record_change(notice.pid, &to, PathChangeKind::Overwrite);
     }
 
-    /// All files of a folder that gets another name.
+    /// Records all files of a renamed directory.
     fn record_moved_files(&mut self, process: u32, from: &Path, to: &Path) {
         let mut count = 0;
         for entry in walkdir::WalkDir::new(from).min_depth(1).into_iter().flatten() {
@@ -344,13 +344,13 @@ impl SyscallInspector {
             self.access_log.record_change(entry.path(), None, PathChangeKind::Remove, || program_name(process));
             self.access_log.record_change(&new, None, PathChangeKind::Overwrite, || program_name(process));
             if count >= MAX_MOVED_FILES {
-                return self.access_log.mark_incomplete("it renames a folder with more files than are looked at");
+                return self.access_log.mark_incomplete("it renames a directory with too many files");
             }
         }
     }
 
-    fn record_hard_link(&mut self, notice: &Notice, from: PathArg, to: PathArg) {
-        // What is linked may have no name (`O_TMPFILE`): then only the new one counts.
+    fn record_hard_link(&mut self, notice: &SeccompNotification, from: PathArg, to: PathArg) {
+        // The source may have no name (`O_TMPFILE`); then only the new name counts.
         if let Some(from) = self.read_path(notice, from).filter(|from| self.access_log.scope.can_be_tracked(from, true))
         {
             let found = self.resolve_path(&from, false);
@@ -368,12 +368,12 @@ impl SyscallInspector {
                 self.invalidate_if_remembered(&to.path); // what is linked may be a link
                 self.record_change(notice.pid, &to, PathChangeKind::OpenForWrite);
             }
-            facts => self.access_log.record_read(&to.path, facts.as_ref()),
+            metadata => self.access_log.record_read(&to.path, metadata.as_ref()),
         }
     }
 }
 
-fn is_special_file(facts: &Metadata) -> bool {
-    let kind = facts.file_type();
+fn is_special_file(metadata: &Metadata) -> bool {
+    let kind = metadata.file_type();
     kind.is_char_device() || kind.is_block_device() || kind.is_socket() || kind.is_fifo()
 }

@@ -1,4 +1,4 @@
-//! The kernel's side: a seccomp filter, the supervisor that hears of calls, and paths as their callers meant them.
+//! Kernel interface: a seccomp filter, the supervisor that receives stopped calls, and resolution of their paths.
 
 mod filter;
 mod inspector;
@@ -7,12 +7,10 @@ mod preload_ring;
 mod probe;
 mod process;
 mod shared_memory;
-mod socket_address;
-mod socket_calls;
+mod sockets;
 mod supervisor;
 mod syscalls;
 mod system;
-mod trace_state;
 mod tracer;
 
 pub(crate) use preload_ring::PreloadLibrary;

@@ -1,4 +1,4 @@
-//! Paths as the kernel finds them: links resolved, each folder once.
+//! Path resolution as the kernel does it: links followed, each directory resolved once.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -7,53 +7,53 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// How many links one path may lead through, as in Linux.
+/// Maximum number of links in one path, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// How many folders are remembered.
+/// Maximum number of cached directories.
 const MAX_FOLDERS: usize = 50_000;
 
-/// How many names are remembered: some 16 MB.
+/// Maximum number of remembered names (about 16 MB).
 const MAX_REMEMBERED_NAMES: usize = 1_000_000;
 
-/// A path that was found, or not.
+/// A resolved path.
 #[derive(Debug)]
 pub(super) struct ResolvedPath {
     /// The path without links, as far as it exists.
     pub(super) path: PathBuf,
-    /// What is there; none where nothing is.
+    /// Metadata of the file, or `None` if it does not exist.
     pub(super) metadata: Option<Metadata>,
-    /// Links that led there: whoever changes one of them changes what is meant.
+    /// Links that were followed: changing one of them changes the target.
     pub(super) links: Vec<PathBuf>,
 }
 
-/// Folders whose real place is known.
+/// Cache of resolved directories.
 #[derive(Debug, Default)]
 pub(super) struct PathResolver {
-    /// By their text: hashing a path's parts takes as long as looking one up.
+    /// Keyed by text: hashing the components of a path costs as much as a lookup.
     resolved_folders: HashMap<OsString, PathBuf>,
-    /// Digests of all names that what is remembered leads through: a link in the place of one changes what is meant.
+    /// Digests of all names that remembered accesses depend on.
     remembered_names: HashSet<u64>,
 }
 
 impl PathResolver {
-    /// Finds an absolute path; a link at its end is followed where `follow` says so.
+    /// Resolves an absolute path; a link in the last component is followed if `follow`.
     pub(super) fn resolve(&mut self, path: &Path, follow: bool) -> ResolvedPath {
         let mut links = Vec::new();
         let mut path = path.to_path_buf();
-        // A slash at the end means what a link there points to.
+        // A trailing slash refers to the target of a link.
         let follow = follow || path.as_os_str().as_bytes().ends_with(b"/");
         loop {
             let Some((folder, name)) = split_file_name(&path) else {
                 let path = self.resolve_folder(&path, &mut links);
-                let facts = fs_err::symlink_metadata(&path).ok();
-                return ResolvedPath { path, metadata: facts, links };
+                let metadata = fs_err::symlink_metadata(&path).ok();
+                return ResolvedPath { path, metadata: metadata, links };
             };
             let place = self.resolve_folder(folder, &mut links).join(name);
-            let facts = fs_err::symlink_metadata(&place).ok();
-            let is_link = facts.as_ref().is_some_and(|facts| facts.file_type().is_symlink());
+            let metadata = fs_err::symlink_metadata(&place).ok();
+            let is_link = metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_symlink());
             if !is_link || !follow || links.len() >= MAX_LINKS {
-                return ResolvedPath { path: place, metadata: facts, links };
+                return ResolvedPath { path: place, metadata: metadata, links };
             }
             let target = fs_err::read_link(&place).unwrap_or_default();
             path = place.parent().unwrap_or(Path::new("/")).join(target);
@@ -62,7 +62,7 @@ impl PathResolver {
         }
     }
 
-    /// The real place of a folder; what does not exist is kept as it is written.
+    /// Resolves a directory; components that do not exist are kept as written.
     fn resolve_folder(&mut self, path: &Path, links: &mut Vec<PathBuf>) -> PathBuf {
         if let Some(known) = self.resolved_folders.get(path.as_os_str()) {
             return known.clone();
@@ -70,7 +70,7 @@ impl PathResolver {
         let mut real = PathBuf::from("/");
         let mut sure = true;
         let mut components = path.components();
-        // Begin at the deepest folder above that is known.
+        // Start at the deepest ancestor that is cached.
         if let Some((above, known)) =
             path.ancestors().skip(1).find_map(|above| Some((above, self.resolved_folders.get(above.as_os_str())?)))
             && let Ok(rest) = path.strip_prefix(above)
@@ -84,7 +84,7 @@ impl PathResolver {
                     let place = real.join(name);
                     self.remember_name(&place);
                     match fs_err::symlink_metadata(&place) {
-                        Ok(facts) if facts.file_type().is_symlink() && links.len() < MAX_LINKS => {
+                        Ok(metadata) if metadata.file_type().is_symlink() && links.len() < MAX_LINKS => {
                             let target = real.join(fs_err::read_link(&place).unwrap_or_default());
                             links.push(place);
                             real = self.resolve_folder(&target, links);
@@ -110,20 +110,20 @@ impl PathResolver {
         real
     }
 
-    /// Remembers that somebody keeps what was found by this name.
+    /// Remembers that an access depends on this name.
     pub(super) fn remember_name(&mut self, place: &Path) {
-        // Beyond that many, every name counts as passed: the next link has all forgotten.
+        // Beyond the limit every name counts as remembered, so that the next link change invalidates everything.
         if self.remembered_names.len() < MAX_REMEMBERED_NAMES {
             self.remembered_names.insert(hash_path(place));
         }
     }
 
-    /// Whether something that is kept was found by this name.
+    /// Returns whether a remembered access depends on this name.
     pub(super) fn is_remembered(&self, place: &Path) -> bool {
         self.remembered_names.len() >= MAX_REMEMBERED_NAMES || self.remembered_names.contains(&hash_path(place))
     }
 
-    /// Forgets all: a link or a folder got another place.
+    /// Clears the cache after a link or directory was changed.
     pub(super) fn clear(&mut self) {
         self.resolved_folders.clear();
         self.remembered_names.clear();
@@ -136,7 +136,7 @@ fn hash_path(place: &Path) -> u64 {
     hasher.finish()
 }
 
-/// The folder of a path and the name in it; none where the end is no name (`..`, `.` or the root).
+/// Splits a path into directory and file name, or returns `None` if it ends in `..`, `.` or is the root.
 fn split_file_name(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
     let end = bytes.iter().rposition(|byte| *byte != b'/')? + 1;
@@ -155,7 +155,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_are_followed_and_named() {
+    fn links_are_followed_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         fs_err::create_dir_all(root.join("a/b")).unwrap();
@@ -176,11 +176,11 @@ mod tests {
         assert_eq!(places.resolve(&root.join("none/x/../y"), true).path, root.join("none/y"));
         assert_eq!(places.resolve(Path::new("/"), true).path, Path::new("/"));
         assert!(places.resolve(&root.join("loop"), true).links.len() >= MAX_LINKS);
-        // What no path led through says nothing; what one led through, or ended at, does.
+        // A name that no path led through is not remembered; a name that one led through or ended at is.
         for (name, passed) in [("link", true), ("end", true), ("a/b", true), ("none", true), ("other", false)] {
             assert_eq!(places.is_remembered(&root.join(name)), passed, "{name}");
         }
-        // Another place for the same name.
+        // The same name with another target.
         fs_err::remove_file(root.join("link")).unwrap();
         fs_err::create_dir(root.join("link")).unwrap();
         places.clear();

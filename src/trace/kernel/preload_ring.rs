@@ -1,8 +1,8 @@
-//! Notes of calls that only look at files, taken by traced programs themselves (`noter.c`) instead of being stopped at.
+//! Preload ring: file accesses recorded by traced programs themselves (`preload.c`) instead of by stopped calls.
 //!
-//! A stop costs two changes of process, some 10 to 17 µs; a note a tenth of one. Programs of one session put notes into
-//! slots of memory they share with noxide; they are read, in order, before any stopped call of that session goes on. So
-//! each is looked at before the session can change a file after it, as if it had been stopped at.
+//! A stopped call costs two context switches, 10 to 17 µs; a recorded event about a tenth of that. The programs of one
+//! session write events into slots of memory shared with noxide. Events are read, in order, before any stopped call of
+//! that session continues, so each is processed before the session can change a file after it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use super::shared_memory::SharedMemory;
 use crate::fs::write_atomic;
 
-/// The library; empty where none could be built.
-const LIBRARY_BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/noter.so"));
+/// The library; empty if none could be built.
+const LIBRARY_BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/preload.so"));
 
-// The memory's layout, as `noter.c` has it.
+// Memory layout, shared with `preload.c`.
 const SLOT_COUNT: usize = 1024;
 const SLOT_SIZE: usize = 512;
 const SLOTS_OFFSET: usize = 4096;
@@ -33,55 +33,55 @@ const SLOT_PATH_OFFSET: usize = 12;
 const SLOT_FREE: u32 = 0;
 const SLOT_READY: u32 = 1;
 
-/// How a program looked at a path.
+/// One recorded access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PreloadEvent {
-    /// It asked for a file's facts, of the link itself where there is one and it is `of_link`.
+    /// The metadata of a file was read.
     Stat {
-        /// Whether a link at the path's end is not followed.
+        /// Whether a link in the last component is not followed.
         no_follow: bool,
     },
-    /// It read a link.
+    /// A link was read.
     ReadLink,
-    /// It opened it to read, with these flags.
+    /// A file was opened for reading, with these flags.
     Open(u32),
 }
 
-/// The notes of one session.
+/// Ring buffer of events of one session.
 #[derive(Debug)]
 pub(super) struct PreloadRing {
     memory: SharedMemory,
     cookie: u64,
-    /// The first slot, by number since the beginning, that was not read.
+    /// Sequence number of the first unread slot.
     tail: u64,
-    /// Slots behind it that were: a program may be stopped in the middle of the one before.
+    /// Slots after `tail` that were read already: a program may be suspended while it writes an earlier one.
     consumed: Vec<bool>,
 }
 
 impl PreloadRing {
-    /// No notes yet.
+    /// Creates an empty ring.
     ///
     /// # Errors
-    /// When the system has no memory to share.
+    /// If shared memory cannot be allocated.
     pub(super) fn new() -> io::Result<Self> {
         let memory = SharedMemory::new(SLOTS_OFFSET + SLOT_COUNT * SLOT_SIZE)?;
-        // A word nobody has in a register by chance; its halves are compared one by one.
+        // A value that no register holds by chance; the filter compares its halves one by one.
         let cookie = RandomState::new().hash_one(std::process::id()) | 1 << 63 | 1;
         memory.atomic_u64(COOKIE_OFFSET).store(cookie, Ordering::Relaxed);
         Ok(Self { memory, cookie, tail: 0, consumed: vec![false; SLOT_COUNT] })
     }
 
-    /// The word in a call's sixth argument that says that it was noted.
+    /// Returns the value of a call's sixth argument that marks the call as recorded.
     pub(super) fn cookie(&self) -> u64 {
         self.cookie
     }
 
-    /// What a program needs to find the memory: the value of `NOXIDE_NOTES`.
+    /// Returns the value of `NOXIDE_TRACE_RING`, by which programs find the memory.
     pub(super) fn env_value(&self) -> String {
         format!("{:x}:{}", self.cookie, self.memory.proc_fd_path())
     }
 
-    /// The next note that was not read; its path goes into `path`.
+    /// Reads the next event into `path` and returns it.
     pub(super) fn next_event(&mut self, path: &mut Vec<u8>) -> Option<PreloadEvent> {
         let head = self.memory.atomic_u64(HEAD_OFFSET).load(Ordering::Acquire).min(self.tail + SLOT_COUNT as u64);
         for number in self.tail..head {
@@ -117,7 +117,7 @@ impl PreloadRing {
         }
     }
 
-    /// Gives back the slots up to the first that was not read.
+    /// Releases the slots up to the first unread one.
     fn release_slots(&mut self, head: u64) {
         while self.tail < head {
             let index = usize::try_from(self.tail % SLOT_COUNT as u64).unwrap_or(0);
@@ -129,25 +129,25 @@ impl PreloadRing {
         self.memory.atomic_u64(TAIL_OFFSET).store(self.tail, Ordering::Release);
     }
 
-    /// What was noted may mean something else from now on, and is noted again.
+    /// Starts a new generation: programs record again what they recorded before.
     pub(super) fn start_generation(&self) {
         self.memory.atomic_u32(GENERATION_OFFSET).fetch_add(1, Ordering::AcqRel);
     }
 }
 
-/// The library that takes notes, as a file that programs load.
+/// The preload library as a file.
 #[derive(Debug)]
 pub(crate) struct PreloadLibrary {
     path: String,
-    /// Where it lies if not in the folder that was named; it goes with this.
+    /// Temporary directory that holds the library if the given one could not.
     _temp_folder: Option<TempDir>,
 }
 
 impl PreloadLibrary {
-    /// The library in `folder`, where it is kept; or, where that has a name that `LD_PRELOAD` cannot take (a list parted
-    /// by blanks and colons), in a temporary folder.
+    /// Installs the library in `folder`, or in a temporary directory if `LD_PRELOAD` cannot express that path (it
+    /// separates entries by blanks and colons).
     ///
-    /// None where there is none for this processor, or where programs may not be loaded from there.
+    /// Returns `None` if there is no library for this processor, or if libraries cannot be loaded from there.
     pub(crate) fn install(folder: &Path) -> Option<Self> {
         if LIBRARY_BYTES.is_empty() {
             return None;
@@ -163,7 +163,7 @@ impl PreloadLibrary {
     }
 
     fn write_to_folder(folder: &Path, elsewhere: Option<TempDir>) -> Option<Self> {
-        let path = folder.join(format!("noter-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
+        let path = folder.join(format!("preload-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
         if fs_err::read(&path).ok().as_deref() != Some(LIBRARY_BYTES) {
             write_atomic(&path, LIBRARY_BYTES).ok()?;
         }
@@ -172,7 +172,7 @@ impl PreloadLibrary {
         Some(Self { path, _temp_folder: elsewhere })
     }
 
-    /// Its path, for `LD_PRELOAD`.
+    /// Returns the value for `LD_PRELOAD`.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -186,7 +186,7 @@ fn is_preload_path(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// Takes a slot as a program does, and fills it where `ready` says so.
+    /// Claims a slot as a program does, and fills it if `ready`.
     fn put(notes: &PreloadRing, kind: u8, flags: u32, path: &str, ready: bool) -> usize {
         let number = notes.memory.atomic_u64(HEAD_OFFSET).fetch_add(1, Ordering::AcqRel);
         let slot = SLOTS_OFFSET + usize::try_from(number % SLOT_COUNT as u64).unwrap() * SLOT_SIZE;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_read_once_and_in_order() {
+    fn events_are_read_once_and_in_order() {
         let mut notes = PreloadRing::new().unwrap();
         for round in 0..3 {
             for number in 0..SLOT_COUNT {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_stopped_in_the_middle_hides_nothing_after_it() {
+    fn a_suspended_writer_does_not_hide_later_events() {
         let mut notes = PreloadRing::new().unwrap();
         let slot = put(&notes, 1, 0, "/half", false);
         put(&notes, 1, 0, "/whole", true);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noter_is_written_once_and_where_it_can_be_loaded() {
+    fn the_library_is_written_once_and_can_be_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let Some(first) = PreloadLibrary::install(folder.path()) else {
             assert!(LIBRARY_BYTES.is_empty());

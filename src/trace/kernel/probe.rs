@@ -1,24 +1,24 @@
-//! Whether sessions can be traced here, found out by trying.
+//! Tracing probe: tries whether sessions can be traced on this machine.
 
 use super::filter::build_filter;
 use super::system::install_filter;
 use crate::trace::TraceError;
 
-/// The kernel's flag for a filter with a listener.
+/// Kernel flag that returns a listener for the filter.
 pub(super) const FLAG_NEW_LISTENER: u64 = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
 
-/// The kernel's flag (since 5.19) that keeps signals from starting a call again and again while it waits.
+/// Kernel flag (since 5.19) that keeps signals from restarting a stopped call repeatedly.
 pub(super) const FLAG_WAIT_KILLABLE: u64 = libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 
-/// Whether sessions can be traced here.
+/// Checks that sessions can be traced on this machine.
 ///
-/// A thread of its own tries: a filter is a thread's, and ends with it.
+/// Runs in a thread of its own, since a filter belongs to a thread and cannot be removed.
 ///
 /// # Errors
-/// Why not.
+/// The reason why tracing is unavailable.
 pub(crate) fn probe_tracing() -> Result<(), TraceError> {
     let tried = std::thread::Builder::new().name("probe".to_owned()).spawn(|| {
-        // The filter stops nothing here: its only calls are those that end the thread.
+        // The filter stops nothing in practice: the thread only makes the calls that end it.
         install_filter(&build_filter(None), FLAG_NEW_LISTENER).map(drop)
     });
     let refused = |error: std::io::Error| TraceError::from_errno(error.raw_os_error().unwrap_or(libc::EPERM));
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_can_or_says_why() {
+    fn the_probe_succeeds_or_gives_a_reason() {
         match probe_tracing() {
             Ok(()) => {}
             Err(why) => assert!(why.to_string().contains("seccomp"), "{why}"),

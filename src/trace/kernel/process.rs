@@ -1,20 +1,20 @@
-//! What the system says of another process: its descriptors, its folder, its program.
+//! Properties of another process: its descriptors, working directory and program.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Programs that take an io_uring where there is one and do the same without, as they must in Docker's containers, whose
-/// profile refuses it: what runs on libuv, and on OCaml's eio. A trace sees them whole only without.
+/// Programs that use io_uring if available and work the same without, as in Docker containers, whose profile refuses
+/// it: libuv and OCaml's eio. Without io_uring their traces are complete.
 const RING_OPTIONAL_PROGRAMS: &[&str] = &["node", "semgrep-core"];
 
-/// Whether a process runs a program that does the same without an io_uring.
+/// Returns whether a process runs a program that works the same without io_uring.
 pub(super) fn can_run_without_ring(process: u32) -> bool {
     let program = fs_err::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     RING_OPTIONAL_PROGRAMS.iter().any(|known| program.file_name() == Some(OsStr::new(known)))
 }
 
-/// A path that leads back to `/proc` or `/dev` by `..`, straight: the folders there are no links.
+/// Normalizes a path that leads back to `/proc` or `/dev` by `..`; the directories there are not links.
 fn normalize_special_path(path: PathBuf) -> PathBuf {
     if !path.as_os_str().as_bytes().windows(4).any(|part| part == b"/../") {
         return path;
@@ -29,7 +29,7 @@ fn normalize_special_path(path: PathBuf) -> PathBuf {
     if plain.starts_with("/proc") || plain.starts_with("/dev") { plain } else { path }
 }
 
-/// `/proc/self` as the caller means it.
+/// Resolves `/proc/self` for the calling process.
 pub(super) fn resolve_proc_self(path: PathBuf, process: u32) -> PathBuf {
     let path = normalize_special_path(path);
     if path.components().nth(1) != Some(Component::Normal(OsStr::new("proc"))) {
@@ -49,8 +49,8 @@ pub(super) fn resolve_proc_self(path: PathBuf, process: u32) -> PathBuf {
     path
 }
 
-/// What is opened by a path that may mean an open file (`/proc/self/fd/3`, `/dev/stdout`): its own path; none where it
-/// has none.
+/// Resolves a path that may refer to an open file (`/proc/self/fd/3`, `/dev/stdout`) to that file's own path, or `None`
+/// if it has none.
 pub(super) fn resolve_open_file_path(path: PathBuf, process: u32) -> Option<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     if !bytes.starts_with(b"/proc/") && !bytes.starts_with(b"/dev/") {
@@ -74,19 +74,19 @@ pub(super) fn resolve_open_file_path(path: PathBuf, process: u32) -> Option<Path
     Some(if rest.as_os_str().is_empty() { file } else { file.join(rest) })
 }
 
-/// The path of an open file or folder; none for what has none (a pipe), or none any more.
+/// Returns the path of an open file or directory, or `None` if it has none (a pipe, a deleted file).
 pub(super) fn descriptor_path(process: u32, fd: u64) -> Option<PathBuf> {
     let path = fs_err::read_link(format!("/proc/{process}/fd/{}", descriptor_number(fd))).ok()?;
     let gone = path.as_os_str().as_bytes().ends_with(b" (deleted)");
     (path.is_absolute() && !gone).then_some(path)
 }
 
-/// A descriptor as the kernel takes it: the lower half of its argument.
+/// Returns the descriptor number: the lower half of the argument.
 pub(super) fn descriptor_number(fd: u64) -> i32 {
     (fd & 0xffff_ffff) as u32 as i32
 }
 
-/// The name of a program, for people.
+/// Returns the name of a process's program, for messages.
 pub(super) fn program_name(process: u32) -> String {
     let name = fs_err::read(format!("/proc/{process}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&name).trim().to_owned()
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_opened_again_has_its_own_path() {
+    fn reopened_descriptors_resolve_to_their_file() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let file = fs_err::File::create(root.join("a")).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_round_to_what_a_process_has_for_itself_is_told_as_the_straight_one() {
+    fn per_process_paths_are_recognized_behind_parent_components() {
         let own = std::process::id();
         let seen = |path: &str| resolve_proc_self(PathBuf::from(path), own).display().to_string();
         assert_eq!(seen("/dev/shm/../fd/0/a"), "/dev/fd/0/a");

@@ -1,4 +1,4 @@
-//! Memory that processes share, reached only through atomics: nothing in it can be trusted to stay as it was read.
+//! Shared memory accessed only through atomics, since other processes may change it at any time.
 #![allow(unsafe_code)] // this file and `system.rs`; each use says why it is sound
 
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use libc::c_void;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
-/// Memory behind a descriptor that others can open by [`SharedMemory::proc_fd_path`]; zeros at first.
+/// Shared memory that other processes can open by [`SharedMemory::proc_fd_path`]; initially zero.
 #[derive(Debug)]
 pub(super) struct SharedMemory {
     descriptor: OwnedFd,
@@ -17,20 +17,20 @@ pub(super) struct SharedMemory {
     length: usize,
 }
 
-// SAFETY: the memory is reached through atomics alone, and nothing about it belongs to the thread that mapped it.
+// SAFETY: the memory is accessed through atomics only, and nothing about it belongs to the thread that mapped it.
 unsafe impl Send for SharedMemory {}
 
 impl SharedMemory {
-    /// So many bytes of it.
+    /// Allocates `length` bytes.
     ///
     /// # Errors
-    /// When the system has none to give.
+    /// If the system cannot provide the memory.
     pub(super) fn new(length: usize) -> io::Result<Self> {
-        let descriptor = memfd_create("noxide-notes", MemfdFlags::CLOEXEC)?;
+        let descriptor = memfd_create("noxide-trace-ring", MemfdFlags::CLOEXEC)?;
         ftruncate(&descriptor, length as u64)?;
         let both = libc::PROT_READ | libc::PROT_WRITE;
         let fd = descriptor.as_raw_fd();
-        // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
+        // SAFETY: a new mapping at an address chosen by the kernel overlaps no existing memory.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), length, both, libc::MAP_SHARED, fd, 0) };
         match NonNull::new(start.cast::<u8>()) {
             Some(start) if start.as_ptr().cast::<c_void>() != libc::MAP_FAILED => {
@@ -40,34 +40,31 @@ impl SharedMemory {
         }
     }
 
-    /// A path by which other processes of this user open it, as long as this one lives.
+    /// Returns a path by which other processes of this user open the memory while this process lives.
     pub(super) fn proc_fd_path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
     }
 
-    /// The place of a value that is whole in the memory and lies as its type must.
+    /// Returns a pointer to an aligned value that lies completely inside the memory.
     fn pointer_at<T>(&self, offset: usize) -> NonNull<T> {
         assert!(
             offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.length,
             "outside the mapping"
         );
-        // SAFETY: the offset was just found to be inside the mapping, which lives as long as `self`.
+        // SAFETY: the offset was just checked to be inside the mapping, which lives as long as `self`.
         unsafe { self.start.add(offset) }.cast()
     }
 
-    /// A word of 64 bits.
     pub(super) fn atomic_u64(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: mapped and aligned (`at`; a mapping starts at a page), and any bits are a value.
+        // SAFETY: mapped and aligned (`pointer_at`; a mapping starts at a page), and any bits are a valid value.
         unsafe { self.pointer_at::<AtomicU64>(offset).as_ref() }
     }
 
-    /// A word of 32 bits.
     pub(super) fn atomic_u32(&self, offset: usize) -> &AtomicU32 {
         // SAFETY: as above.
         unsafe { self.pointer_at::<AtomicU32>(offset).as_ref() }
     }
 
-    /// A byte.
     pub(super) fn read_byte(&self, offset: usize) -> u8 {
         // SAFETY: as above.
         unsafe { self.pointer_at::<AtomicU8>(offset).as_ref() }.load(Ordering::Relaxed)
@@ -76,7 +73,7 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        // SAFETY: exactly what was mapped, and no reference into it outlives `self`.
+        // SAFETY: exactly the mapped range, and no reference into it outlives `self`.
         let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
@@ -86,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_see_what_is_written() {
+    fn other_processes_see_writes() {
         let mapping = SharedMemory::new(8192).unwrap();
         mapping.atomic_u64(64).store(0x0102, Ordering::Relaxed);
         mapping.atomic_u32(8188).store(7, Ordering::Relaxed);
@@ -98,7 +95,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "outside the mapping")]
-    fn nothing_outside_is_reached() {
+    fn offsets_outside_the_memory_panic() {
         SharedMemory::new(4096).unwrap().atomic_u64(4092);
     }
 }

@@ -1,4 +1,4 @@
-//! The loop that hears of each call, looks at it and lets it go on.
+//! Supervisor loop: receives each stopped call, inspects it and lets it continue.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +10,21 @@ use super::inspector::SyscallInspector;
 use super::system::{
     enable_sync_wakeup, is_receive_interrupted_at_end, poll_listener, receive_notification, send_response,
 };
-use super::trace_state::TraceState;
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Serves a listener until no process that it is for is left.
+/// State of one trace.
+#[derive(Debug)]
+pub(super) enum TraceState {
+    /// The session has not sent its listener yet.
+    AwaitingSession,
+    /// The session could not be traced.
+    Failed(String),
+    /// The session is being traced.
+    Tracing(Box<SyscallInspector>),
+}
+
+/// Serves a listener until no process uses its filter.
 pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
     enable_sync_wakeup(listener.as_fd());
     let asks_first = !is_receive_interrupted_at_end();
@@ -36,7 +46,7 @@ pub(super) fn serve_listener(listener: &OwnedFd, shared: &Mutex<TraceState>) {
                 }
                 send_response(listener.as_fd(), notice.id, None);
             }
-            // Either its process was killed meanwhile, or it was the last one.
+            // Either the process was killed meanwhile, or it was the last one.
             Ok(None) if poll_listener(listener, Some(&NO_WAIT)).is_none() => return,
             Ok(None) => {}
             Err(_) => return,

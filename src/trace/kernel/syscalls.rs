@@ -1,63 +1,63 @@
-//! The system calls that are looked at: their numbers on this machine's kind of processor, and where their paths are.
+//! Table of traced system calls: their numbers on this processor, and the arguments that hold paths.
 
 use libc::{c_long, c_uint};
 
-/// Where a path of a call is: the argument with its folder's descriptor, if it has one, and the argument with its text.
+/// Position of a path among a call's arguments: the directory descriptor, if any, and the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PathArg {
-    /// The argument that names the folder a relative path starts from; none for the working folder.
+    /// Argument with the directory descriptor, or `None` for the working directory.
     pub(super) folder_arg: Option<usize>,
-    /// The argument that points to the path.
+    /// Argument with the pointer to the path.
     pub(super) path_arg: usize,
 }
 
-/// Where a number of a call's is.
+/// Position of a call's flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlagsArg {
     /// In this argument.
     Argument(usize),
-    /// Always these.
+    /// A constant.
     Fixed(u64),
-    /// At the address in this argument, as `openat2` has it.
+    /// In memory, at the address in this argument, as for `openat2`.
     Pointer(usize),
 }
 
-/// What a call does, as far as it matters here.
+/// Effect of a call, as far as tracing needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TracedSyscall {
-    /// Opens a file, by flags.
+    /// Opens a file.
     Open(PathArg, FlagsArg),
-    /// Asks for a file's facts; the flags say whether a link itself is meant (`AT_SYMLINK_NOFOLLOW`).
+    /// Reads metadata; the flags say whether a link itself is meant (`AT_SYMLINK_NOFOLLOW`).
     Stat(PathArg, FlagsArg),
     /// Reads a link.
     ReadLink(PathArg),
-    /// Lists a folder by its descriptor.
+    /// Lists the directory of a descriptor.
     ListFolder,
-    /// Runs a program.
+    /// Executes a program.
     Execute(PathArg),
-    /// Makes a folder.
+    /// Creates a directory.
     MakeFolder(PathArg),
-    /// Removes a file, or a folder where the flags say `AT_REMOVEDIR`.
+    /// Removes a file, or a directory if the flags contain `AT_REMOVEDIR`.
     Remove(PathArg, FlagsArg),
-    /// Gives a file another name; the flags may say that two change places.
+    /// Renames a file; the flags may say that two files are exchanged.
     Rename(PathArg, PathArg, FlagsArg),
-    /// Gives a file one more name.
+    /// Creates a hard link.
     Link(PathArg, PathArg, FlagsArg),
-    /// Makes a symbolic link: its name.
+    /// Creates a symbolic link.
     SymbolicLink(PathArg),
-    /// Makes a device, a pipe or a socket.
+    /// Creates a device, a pipe or a socket.
     MakeNode(PathArg),
-    /// Cuts a file.
+    /// Truncates a file.
     Truncate(PathArg),
     /// Changes a file's mode or owner.
     ChangeMode(PathArg),
     /// Changes the mode or owner of an open file.
     ChangeOpenMode,
-    /// Gives a socket an address: pointer and length in arguments 1 and 2.
+    /// Binds a socket; address pointer and length are arguments 1 and 2.
     Bind,
-    /// Connects a socket to an address.
+    /// Connects a socket.
     Connect,
-    /// Does what cannot be followed.
+    /// Does something that cannot be traced.
     Unsupported(&'static str),
 }
 
@@ -71,7 +71,7 @@ const fn path_at_arg(folder: usize, path: usize) -> PathArg {
 
 const NO_FOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 
-/// Calls that every processor has.
+/// Calls that exist on every processor.
 const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_openat, TracedSyscall::Open(path_at_arg(0, 1), FlagsArg::Argument(2))),
     (libc::SYS_openat2, TracedSyscall::Open(path_at_arg(0, 1), FlagsArg::Pointer(2))),
@@ -110,10 +110,10 @@ const COMMON_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_pidfd_getfd, TracedSyscall::Unsupported("takes another process's descriptors")),
 ];
 
-/// `fchmodat2`, which libc does not name on every processor; the number is the same on all.
+/// `fchmodat2`, which libc does not define on every processor; the number is the same everywhere.
 const FCHMODAT2: c_long = 452;
 
-/// Older calls that x86-64 still has.
+/// Legacy calls of x86-64.
 #[cfg(target_arch = "x86_64")]
 const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_open, TracedSyscall::Open(path_arg(0), FlagsArg::Argument(1))),
@@ -136,7 +136,7 @@ const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] = &[
     (libc::SYS_lchown, TracedSyscall::ChangeMode(path_arg(0))),
 ];
 
-/// `renameat`, the only older call that 64-bit ARM kept.
+/// `renameat`, the only legacy call of 64-bit ARM.
 #[cfg(target_arch = "aarch64")]
 const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] =
     &[(libc::SYS_renameat, TracedSyscall::Rename(path_at_arg(0, 1), path_at_arg(2, 3), FlagsArg::Fixed(0)))];
@@ -144,20 +144,20 @@ const ARCH_SYSCALLS: &[(c_long, TracedSyscall)] =
 #[cfg(target_arch = "x86_64")]
 const CREAT_FLAGS: u64 = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
 
-/// The kernel's word for this machine's kind of processor, as a filter sees it.
+/// Audit architecture of this processor, as seen by a filter.
 #[cfg(target_arch = "x86_64")]
 pub(super) const AUDIT_ARCH: u32 = 0xc000_003e;
-/// The kernel's word for this machine's kind of processor, as a filter sees it.
+/// Audit architecture of this processor, as seen by a filter.
 #[cfg(target_arch = "aarch64")]
 pub(super) const AUDIT_ARCH: u32 = 0xc000_00b7;
 
-/// What marks a call of x86-64's 32-bit pointers (x32); other processors have no such calls.
+/// Bit that marks a call of the x32 ABI of x86-64; other processors have no such calls.
 pub(super) const X32_SYSCALL_BIT: u32 = 0x4000_0000;
 
-/// Where a call's flags say by `AT_EMPTY_PATH` that it means an open file, which needs no look.
+/// Calls whose flags argument may contain `AT_EMPTY_PATH`: they refer to an open file and need no inspection.
 pub(super) const EMPTY_PATH_FLAG_ARGS: &[(c_long, usize)] = &[(libc::SYS_newfstatat, 3), (libc::SYS_statx, 2)];
 
-/// All calls that are looked at, with their numbers.
+/// Returns all traced calls with their numbers.
 pub(super) fn traced_syscalls() -> impl Iterator<Item = (c_uint, TracedSyscall)> {
     COMMON_SYSCALLS
         .iter()
@@ -165,17 +165,17 @@ pub(super) fn traced_syscalls() -> impl Iterator<Item = (c_uint, TracedSyscall)>
         .filter_map(|(number, call)| Some((c_uint::try_from(*number).ok()?, *call)))
 }
 
-/// The call of a number.
+/// Returns the traced call with this number.
 pub(super) fn find_syscall(number: u32) -> Option<TracedSyscall> {
     traced_syscalls().find(|(known, _)| *known == number).map(|(_, call)| call)
 }
 
-/// Whether a call asks for an io_uring.
+/// Returns whether a call sets up an io_uring.
 pub(super) fn is_io_uring_setup(number: u32) -> bool {
     i64::from(number) == libc::SYS_io_uring_setup
 }
 
-/// Whether flags of a stat-like call mean a link itself.
+/// Returns whether the flags of a stat-like call refer to a link itself.
 pub(super) fn has_no_follow(flags: u64) -> bool {
     flags & NO_FOLLOW != 0
 }
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_number_once() {
+    fn syscall_numbers_are_unique() {
         let numbers: Vec<u32> = traced_syscalls().map(|(number, _)| number).collect();
         assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
         assert_eq!(

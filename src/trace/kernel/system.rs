@@ -1,4 +1,4 @@
-//! The few kernel calls that no safe interface offers: seccomp's listener and another process's memory.
+//! Kernel calls without a safe interface: the seccomp listener and the memory of other processes.
 #![allow(unsafe_code)] // this file alone; each use says why it is sound
 
 use std::io;
@@ -9,19 +9,19 @@ use libc::{c_long, c_ulong, c_void};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// A call that waits for an answer.
-pub(super) use libc::seccomp_notif as Notice;
+/// A stopped call that waits for a response.
+pub(super) use libc::seccomp_notif as SeccompNotification;
 
-/// The kernel's word that wakes the other side on the same CPU (since 6.6).
+/// Flag that wakes the other side on the same CPU (since 6.6).
 const SYNC_WAKE_UP: u64 = 1;
 
-/// Bytes of a page; what is readable ends at one's end.
+/// Page size in bytes; readable memory ends at a page boundary.
 const PAGE_SIZE: usize = 4096;
 
-/// The next call that waits; none where there is none after all (its process was killed).
-pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+/// Receives the next stopped call, or `None` if its process was killed meanwhile.
+pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<SeccompNotification>> {
     // SAFETY: `seccomp_notif` is plain integers, for which zeros are a value; the kernel wants zeros.
-    let mut notice: Notice = unsafe { zeroed() };
+    let mut notice: SeccompNotification = unsafe { zeroed() };
     // SAFETY: the request takes a pointer to a `seccomp_notif`, which lives through the call.
     let done = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notice) };
     if done == 0 {
@@ -34,7 +34,7 @@ pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Optio
     }
 }
 
-/// Lets a call go on as if nobody had looked, or has it fail; one whose process is gone needs no answer.
+/// Lets a call continue, or fail with `failure`; if its process is gone, no response is needed.
 pub(super) fn send_response(listener: BorrowedFd<'_>, id: u64, failure: Option<Errno>) {
     let go_on = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
     let (error, flags) = failure.map_or((0, go_on), |error| (-error.raw_os_error(), 0));
@@ -43,15 +43,15 @@ pub(super) fn send_response(listener: BorrowedFd<'_>, id: u64, failure: Option<E
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
 }
 
-/// Asks for quick hand-overs between caller and supervisor; a kernel that knows none just does not.
+/// Enables synchronous wake-ups between caller and supervisor, if the kernel supports them.
 pub(super) fn enable_sync_wakeup(listener: BorrowedFd<'_>) {
     // SAFETY: the request takes its flags by value.
     let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
 }
 
-/// Bytes at an address of another process, at most `most`; fewer where its memory ends.
-pub(super) fn read_process_bytes(process: u32, address: u64, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0_u8; most];
+/// Reads up to `most` bytes at an address of another process; fewer at the end of its memory.
+pub(super) fn read_process_bytes(process: u32, address: u64, max_len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0_u8; max_len];
     let read = read_process_memory(process, address, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)
@@ -66,11 +66,11 @@ fn read_process_memory(process: u32, address: u64, into: &mut [u8]) -> io::Resul
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-/// A text that ends with a zero at an address of another process; none where it is no path (too long, or not there).
+/// Reads a zero-terminated string at an address of another process, or `None` if it cannot be a path.
 pub(super) fn read_process_string(process: u32, address: u64, into: &mut Vec<u8>) -> io::Result<bool> {
     into.clear();
     let mut at = address;
-    // Page by page: what follows the page with the zero may not be readable.
+    // Page by page, since the page after the terminator may not be readable.
     while into.len() <= libc::PATH_MAX as usize {
         let start = into.len();
         let room = (PAGE_SIZE - (at as usize % PAGE_SIZE)).min(if start == 0 { 512 } else { PAGE_SIZE });
@@ -89,7 +89,7 @@ pub(super) fn read_process_string(process: u32, address: u64, into: &mut Vec<u8>
     Ok(false)
 }
 
-/// Has this thread's further calls filtered and gives the listener; the thread can never get rid of it.
+/// Installs a filter for this thread and returns its listener; a filter cannot be removed.
 pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
     let length = u16::try_from(filter.len() / 8).map_err(io::Error::other)?;
     let mut steps: Vec<libc::sock_filter> = Vec::with_capacity(usize::from(length));
@@ -111,7 +111,7 @@ pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel just made this descriptor for us, and nobody else knows it.
+        // SAFETY: the kernel just created this descriptor, and nothing else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     };
     match ask(set) {
@@ -123,27 +123,27 @@ pub(super) fn install_filter(filter: &[u8], flags: u64) -> io::Result<OwnedFd> {
     }
 }
 
-/// Whether [`receive_notification`] ends by itself when no process lives that the listener is for: since Linux 6.11
-/// (`seccomp: interrupt SECCOMP_IOCTL_NOTIF_RECV when all users have exited`). Before, it waits for ever.
+/// Returns whether [`receive_notification`] returns once no process uses the filter: since Linux 6.11 (`seccomp:
+/// interrupt SECCOMP_IOCTL_NOTIF_RECV when all users have exited`). Older kernels wait forever.
 pub(super) fn is_receive_interrupted_at_end() -> bool {
     is_release_at_least(&rustix::system::uname().release().to_string_lossy(), (6, 11))
 }
 
-/// Whether a kernel's release, as `6.18.4-something`, is this one or later.
+/// Returns whether a kernel release such as `6.18.4-something` is at least `least`.
 fn is_release_at_least(release: &str, least: (u32, u32)) -> bool {
     let mut numbers = release.split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
     matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= least)
 }
 
-/// Whether the listener has a call that waits; none at its end, when no process it is for lives.
-pub(super) fn poll_listener(listener: &impl AsFd, most: Option<&Timespec>) -> Option<bool> {
+/// Returns whether the listener has a waiting call, or `None` once no process uses the filter.
+pub(super) fn poll_listener(listener: &impl AsFd, max_len: Option<&Timespec>) -> Option<bool> {
     let mut asked = [PollFd::new(listener, PollFlags::IN)];
-    match poll(&mut asked, most) {
+    match poll(&mut asked, max_len) {
         Ok(_) => {
-            let told = asked[0].revents();
-            if told.contains(PollFlags::IN) {
+            let reply = asked[0].revents();
+            if reply.contains(PollFlags::IN) {
                 Some(true)
-            } else if told.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            } else if reply.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 None
             } else {
                 Some(false)
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_its_own_memory_to_the_zero() {
+    fn strings_are_read_up_to_the_terminator() {
         let own = std::process::id();
         let long = format!("/{}", "x".repeat(3_000));
         let kept = std::ffi::CString::new(long.clone()).unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_compared_by_number() {
+    fn kernel_releases_are_compared_numerically() {
         for (release, newer) in [
             ("6.18.44-fc-v657", true),
             ("6.11.0", true),

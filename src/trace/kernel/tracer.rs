@@ -1,4 +1,4 @@
-//! One session's trace: a socket by which the session hands over its listener, and the sets that come of it.
+//! Tracer of one session: a socket over which the session sends its listener, and the resulting accesses.
 
 use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
@@ -13,13 +13,13 @@ use super::filter::build_filter;
 use super::inspector::SyscallInspector;
 use super::preload_ring::PreloadRing;
 use super::probe::{FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE};
-use super::supervisor::serve_listener;
-use super::trace_state::TraceState;
+use super::supervisor::{TraceState, serve_listener};
 use crate::project::SeccompSetup;
+use crate::text::encode_hex;
 use crate::trace::access_log::AccessLog;
 use crate::trace::{SessionAccesses, TraceError, TraceScope};
 
-/// One session's trace while it lasts.
+/// Trace of one running session.
 #[derive(Debug)]
 pub(crate) struct SessionTracer {
     state: Arc<Mutex<TraceState>>,
@@ -28,17 +28,18 @@ pub(crate) struct SessionTracer {
 }
 
 impl SessionTracer {
-    /// Awaits a session on a thread of its own; the descriptor is for the session, with [`Tracer::seccomp_setup`].
+    /// Waits for a session in a thread; the returned descriptor and [`SessionTracer::seccomp_setup`] are passed to it.
     ///
-    /// `takes_notes`: its programs load a [`Noter`](super::Noter), told by [`Tracer::preload_ring_address`] where notes go.
+    /// With `takes_notes`, its programs load a [`PreloadLibrary`](super::PreloadLibrary) and find their ring by
+    /// [`SessionTracer::preload_ring_address`].
     ///
     /// # Errors
-    /// When there is no room for a socket or a thread.
+    /// If no socket or thread can be created.
     pub(crate) fn start(scope: TraceScope, takes_notes: bool) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         let shared = Arc::new(Mutex::new(TraceState::AwaitingSession));
         let theirs_to_tell = Arc::clone(&shared);
-        // Without memory to share the session is looked at all the same.
+        // Without shared memory the session is traced by stopped calls alone.
         let taken = if takes_notes { PreloadRing::new().ok() } else { None };
         let (cookie, notes) = (taken.as_ref().map(PreloadRing::cookie), taken.as_ref().map(PreloadRing::env_value));
         thread::Builder::new()
@@ -47,9 +48,9 @@ impl SessionTracer {
         Ok((Self { state: shared, cookie, preload_ring_address: notes }, theirs.into()))
     }
 
-    /// What the session needs to know to put itself under the filter.
+    /// Returns what the session needs to install the filter.
     pub(crate) fn seccomp_setup(&self) -> SeccompSetup {
-        let filter = build_filter(self.cookie).iter().map(|byte| format!("{byte:02x}")).collect();
+        let filter = encode_hex(&build_filter(self.cookie));
         SeccompSetup {
             filter,
             call: libc::SYS_seccomp,
@@ -57,12 +58,12 @@ impl SessionTracer {
         }
     }
 
-    /// What its programs need to know to take notes: the value of `NOXIDE_NOTES`.
+    /// Returns the value of `NOXIDE_TRACE_RING` for the session's programs.
     pub(crate) fn preload_ring_address(&self) -> Option<&str> {
         self.preload_ring_address.as_deref()
     }
 
-    /// What the session has touched so far.
+    /// Returns the accesses recorded so far.
     pub(crate) fn accesses(&self) -> SessionAccesses {
         match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             TraceState::AwaitingSession => {
@@ -74,28 +75,28 @@ impl SessionTracer {
     }
 }
 
-/// Takes the listener and serves it until no process of the session is left.
+/// Receives the listener and serves it until no process of the session is left.
 fn serve_session(mut socket: UnixStream, scope: TraceScope, notes: Option<PreloadRing>, shared: &Mutex<TraceState>) {
     let set = |state| *shared.lock().unwrap_or_else(PoisonError::into_inner) = state;
     match receive_listener(&socket) {
         Ok(listener) => {
             set(TraceState::Tracing(Box::new(SyscallInspector::new(AccessLog::new(scope), notes))));
-            // From here on the session waits for us at each call that bears a path.
-            let told = socket.write_all(b"+");
+            // From here on the session's traced calls wait for the supervisor.
+            let reply = socket.write_all(b"+");
             drop(socket);
-            if told.is_ok() {
+            if reply.is_ok() {
                 serve_listener(&listener, shared);
             }
         }
         Err(why) => {
             set(TraceState::Failed(why));
-            // The session goes on untraced.
+            // The session continues untraced.
             let _ = socket.write_all(b"-");
         }
     }
 }
 
-/// The listener, or why there is none.
+/// Receives the listener from the session, or the reason why there is none.
 fn receive_listener(socket: &UnixStream) -> Result<OwnedFd, String> {
     let mut bytes = [0_u8; 512];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -139,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_cannot_be_traced_says_why() {
-        assert!(failed(b"-16").blind[0].contains("seccomp listener"));
-        assert_eq!(failed(b"no ctypes here").blind, ["no ctypes here"]);
-        assert!(failed(b"").blind[0].contains("ended before"));
+    fn an_untraceable_session_reports_the_reason() {
+        assert!(failed(b"-16").incomplete_reasons[0].contains("seccomp listener"));
+        assert_eq!(failed(b"no ctypes here").incomplete_reasons, ["no ctypes here"]);
+        assert!(failed(b"").incomplete_reasons[0].contains("ended before"));
         let (with, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), true).unwrap();
         let (without, _) = SessionTracer::start(TraceScope::new(TraceContext::default()), false).unwrap();
         assert!(without.seccomp_setup().filter.len() > 800 && without.seccomp_setup().flags.len() == 2);

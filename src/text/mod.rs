@@ -1,0 +1,12 @@
+//! Small text functions every room needs: counts, sizes, durations, hex, shortening, nearest name, control sequences.
+
+mod format;
+mod nearest_name;
+mod terminal;
+
+pub(crate) use format::{
+    encode_hex, format_age, format_delta, format_duration, format_size, format_whole_seconds, is_hex, pluralize,
+    shorten_text,
+};
+pub(crate) use nearest_name::{closest_matches, did_you_mean, join_quoted};
+pub(crate) use terminal::{last_visible_line, sanitize_line, strip_control_sequences};
