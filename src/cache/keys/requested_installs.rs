@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(roots("uv sync --frozen --extra docs --no-dev --python 3.12"), ".[docs]");
         assert_eq!(roots("uv sync --all-extras --group=lint"), ".[docs,tests] (dev) (lint)");
         assert_eq!(roots("uv sync --only-group lint"), "(lint)");
-        assert_eq!(roots("uv sync --all-packages"), ".[] (dev) all unclear");
+        assert_eq!(roots("uv sync --all-packages"), ".[] (dev) all unknown");
     }
 
     #[test]
