@@ -123,8 +123,8 @@ mod tests {
     fn keys_are_accepted_by_every_service() {
         assert!(is_valid_key("nx2/a-b_c.d") && is_valid_key("a"));
         let long = "a".repeat(513);
-        for wrong in ["", "A", "a,b", "a b", "a//b", "../a", "a/..", "/a", long.as_str()] {
-            assert!(!is_valid_key(wrong), "{wrong}");
+        for invalid in ["", "A", "a,b", "a b", "a//b", "../a", "a/..", "/a", long.as_str()] {
+            assert!(!is_valid_key(invalid), "{invalid}");
         }
         assert_eq!(sanitize_key_part("Org/My Repo"), "org-my-repo");
         assert_eq!(sanitize_key_part("/"), "none");

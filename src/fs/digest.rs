@@ -184,9 +184,9 @@ mod tests {
             [encode_base64_url(b"M"), encode_base64_url(b"Ma"), encode_base64_url(b"Man")],
             ["TQ", "TWE", "TWFu"]
         );
-        for wrong in ["", "e3", &"g".repeat(64)] {
-            assert_eq!(Sha256Digest::from_hex(wrong), None);
-            assert_eq!(Sha256Digest::from_base64_url(wrong), None);
+        for invalid in ["", "e3", &"g".repeat(64)] {
+            assert_eq!(Sha256Digest::from_hex(invalid), None);
+            assert_eq!(Sha256Digest::from_base64_url(invalid), None);
         }
         assert_eq!(Sha256Digest::from_base64_url("*"), None);
         for character in 0..=u8::MAX {
@@ -197,15 +197,15 @@ mod tests {
 
     #[test]
     fn a_file_is_hashed_but_a_symlink_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs_err::write(&path, vec![7; READ_BUFFER_BYTES + 1]).unwrap();
         assert_eq!(
             sha256_file(&path).unwrap(),
             (Sha256Digest::hash_bytes(&vec![7; READ_BUFFER_BYTES + 1]), READ_BUFFER_BYTES as u64 + 1)
         );
-        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
-        assert!(sha256_file(&folder.path().join("link")).is_err());
-        assert!(sha256_file(folder.path()).is_err());
+        std::os::unix::fs::symlink(&path, directory.path().join("link")).unwrap();
+        assert!(sha256_file(&directory.path().join("link")).is_err());
+        assert!(sha256_file(directory.path()).is_err());
     }
 }

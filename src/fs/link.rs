@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn every_mode_produces_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = folder.path().join("from");
+        let directory = tempfile::tempdir().unwrap();
+        let from = directory.path().join("from");
         fs_err::write(&from, "text").unwrap();
         fs_err::set_permissions(&from, std::fs::Permissions::from_mode(0o750)).unwrap();
         for (number, linker) in [
@@ -141,7 +141,7 @@ mod tests {
         .iter()
         .enumerate()
         {
-            let to = folder.path().join(number.to_string());
+            let to = directory.path().join(number.to_string());
             linker.link_file(&from, &to).unwrap();
             let (old, new) = (fs_err::metadata(&from).unwrap(), fs_err::metadata(&to).unwrap());
             assert_eq!(fs_err::read(&to).unwrap(), b"text");

@@ -17,12 +17,12 @@ pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
 /// `..` is allowed only at the beginning: after another link it would refer to another directory.
 pub(crate) fn is_symlink_contained(path: &Path, target: &Path) -> bool {
     let mut depth = path.components().count().saturating_sub(1);
-    let mut begun = false;
+    let mut has_name = false;
     for part in target.components() {
         match part {
-            Component::Normal(_) => begun = true,
+            Component::Normal(_) => has_name = true,
             Component::CurDir => {}
-            Component::ParentDir if depth > 0 && !begun => depth -= 1,
+            Component::ParentDir if depth > 0 && !has_name => depth -= 1,
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
         }
     }
@@ -39,17 +39,22 @@ mod tests {
             assert_eq!(safe_relative_path(good), Some(Path::new(good)));
         }
         let long = "a/".repeat(3_000) + "a";
-        for wrong in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
-            assert_eq!(safe_relative_path(wrong), None, "{wrong}");
+        for invalid in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
+            assert_eq!(safe_relative_path(invalid), None, "{invalid}");
         }
     }
 
     #[test]
     fn link_targets_are_checked_without_following_them() {
-        let inside = |path: &str, target: &str| is_symlink_contained(Path::new(path), Path::new(target));
-        assert!(inside("lib64", "lib"));
-        assert!(inside("a/b/c", "../../d") && inside("a/b", "./c"));
-        assert!(!inside("a", "b/../c"), "b may be a link");
-        assert!(!inside("a", "../b") && !inside("a/b", "../../c") && !inside("a", "/etc/passwd") && !inside("a", ""));
+        let is_inside = |path: &str, target: &str| is_symlink_contained(Path::new(path), Path::new(target));
+        assert!(is_inside("lib64", "lib"));
+        assert!(is_inside("a/b/c", "../../d") && is_inside("a/b", "./c"));
+        assert!(!is_inside("a", "b/../c"), "b may be a link");
+        assert!(
+            !is_inside("a", "../b")
+                && !is_inside("a/b", "../../c")
+                && !is_inside("a", "/etc/passwd")
+                && !is_inside("a", "")
+        );
     }
 }

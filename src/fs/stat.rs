@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn a_walk_lists_everything_and_follows_no_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         fs_err::create_dir_all(root.join("b/c")).unwrap();
         fs_err::write(root.join("b/c/file"), "x").unwrap();
         fs_err::write(root.join("a"), "").unwrap();

@@ -47,27 +47,27 @@ impl RetryBudget {
         self.lock_state().consecutive_failures = 0;
     }
 
-    /// Records a failed request and its duration; `why` is the reason given if this exhausts the budget.
-    pub(crate) fn record_failure(&self, took: Duration, why: &str) {
+    /// Records a failed request and its duration; `reason` is reported if this exhausts the budget.
+    pub(crate) fn record_failure(&self, took: Duration, reason: &str) {
         let mut state = self.lock_state();
         state.waited += took;
         state.consecutive_failures += 1;
         if state.waited >= self.limit {
             let limit = self.limit.as_secs();
-            state.gave_up_reason.get_or_insert_with(|| format!("{why}; gave up after waiting {limit} s in total"));
+            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after waiting {limit} s in total"));
         } else if state.consecutive_failures >= MAX_CONSECUTIVE_FAILURES {
             let failures = state.consecutive_failures;
-            state.gave_up_reason.get_or_insert_with(|| format!("{why}; gave up after {failures} failures in a row"));
+            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after {failures} failures in a row"));
         }
     }
 
     /// Stops using the service immediately, for example because a token was refused.
-    pub(crate) fn give_up(&self, why: &str) {
-        self.lock_state().gave_up_reason.get_or_insert_with(|| why.to_owned());
+    pub(crate) fn give_up(&self, reason: &str) {
+        self.lock_state().gave_up_reason.get_or_insert_with(|| reason.to_owned());
     }
 
     /// Sleeps if the budget allows it, and returns whether it did.
-    pub(crate) fn try_sleep(&self, pause: Duration, why: &str) -> bool {
+    pub(crate) fn try_sleep(&self, pause: Duration, reason: &str) -> bool {
         match self.remaining() {
             Some(remaining) if pause < remaining => {
                 std::thread::sleep(pause);
@@ -75,7 +75,7 @@ impl RetryBudget {
                 true
             }
             Some(_) => {
-                self.give_up(&format!("{why}; the server requests a pause of {} s", pause.as_secs()));
+                self.give_up(&format!("{reason}; the server requests a pause of {} s", pause.as_secs()));
                 false
             }
             None => false,

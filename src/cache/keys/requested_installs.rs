@@ -231,14 +231,14 @@ mod tests {
 
     #[test]
     fn requirements_files_are_read_with_nested_files() {
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join("r.txt"), "a==1\n-c c.txt\n").unwrap();
-        fs_err::write(folder.path().join("c.txt"), "b<2\n").unwrap();
-        let requested = read("pip install -r r.txt --constraint=c.txt", folder.path());
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::write(directory.path().join("r.txt"), "a==1\n-c c.txt\n").unwrap();
+        fs_err::write(directory.path().join("c.txt"), "b<2\n").unwrap();
+        let requested = read("pip install -r r.txt --constraint=c.txt", directory.path());
         assert_eq!(requested.requirements_files, BTreeSet::from(["c.txt".into(), "r.txt".into()]));
         assert_eq!(requested.closure_roots.len(), 1);
         assert!(!requested.has_unknown_args);
-        fs_err::write(folder.path().join("r.txt"), "-e ./here\n").unwrap();
-        assert!(read("pip install -r r.txt", folder.path()).has_unknown_args);
+        fs_err::write(directory.path().join("r.txt"), "-e ./here\n").unwrap();
+        assert!(read("pip install -r r.txt", directory.path()).has_unknown_args);
     }
 }

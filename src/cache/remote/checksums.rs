@@ -108,9 +108,9 @@ mod tests {
         assert!(checksums.to_text().find("alpha 2").unwrap() < checksums.to_text().find("zeta 1").unwrap());
         assert_eq!(checksums.expected_tree(&wheel), Some(meta.tree_digest.as_str()));
         assert_eq!(checksums.expected_tree(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"c"))), None);
-        let folder = tempfile::tempdir().unwrap();
-        assert!(WheelChecksums::load(folder.path()).unwrap().is_none());
-        fs_err::write(folder.path().join("noxide.sums"), "ab cd\n").unwrap();
-        assert!(WheelChecksums::load(folder.path()).unwrap_err().to_string().starts_with("noxide.sums:1:"));
+        let directory = tempfile::tempdir().unwrap();
+        assert!(WheelChecksums::load(directory.path()).unwrap().is_none());
+        fs_err::write(directory.path().join("noxide.sums"), "ab cd\n").unwrap();
+        assert!(WheelChecksums::load(directory.path()).unwrap_err().to_string().starts_with("noxide.sums:1:"));
     }
 }

@@ -245,8 +245,8 @@ mod tests {
         let next = zstd::encode_all(b"{\"version\": 3}".as_slice(), 1).unwrap();
         let next = [b"nxm2 -\n".as_slice(), &next].concat();
         assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(3)));
-        for wrong in [b"".as_slice(), b"nxm2 -", b"nxm9 -\n", b"nxm2 -\nzzz"] {
-            assert!(matches!(RemoteManifest::from_bytes(wrong, None), Err(RemoteManifestError::Damaged(_))));
+        for malformed in [b"".as_slice(), b"nxm2 -", b"nxm9 -\n", b"nxm2 -\nzzz"] {
+            assert!(matches!(RemoteManifest::from_bytes(malformed, None), Err(RemoteManifestError::Damaged(_))));
         }
     }
 

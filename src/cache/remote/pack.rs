@@ -123,7 +123,7 @@ pub(super) fn read_frame(
     if header.entry != id.to_string() {
         return Err(FrameError::WrongEntry(header.entry));
     }
-    let refused = |why: String| FrameError::Refused(why);
+    let refused = |reason: String| FrameError::Refused(reason);
     let mut staged = store.stage_entry(id, &header.name).map_err(|error| refused(error.to_string()))?;
     if !id.kind.has_record() {
         staged.set_requires(header.requires);
@@ -160,14 +160,15 @@ fn stage_items(staged: &mut StagedEntry<'_>, items: Vec<FrameItem>, content: &mu
 
 /// Returns whether uv's files contain the digest of this wheel and, unless uv built it, the pointer contains the name of
 /// its tree.
-fn is_uv_placement_valid(id: &EntryId, placing: &UvPlacement, files: &[Vec<u8>]) -> bool {
+fn is_uv_placement_valid(id: &EntryId, placement: &UvPlacement, files: &[Vec<u8>]) -> bool {
     let digest = id.id().get(..64).unwrap_or_default();
-    let tree = placing.tree_path.rsplit('/').next().unwrap_or_default();
-    let contains =
-        |file: &Vec<u8>, text: &str| !text.is_empty() && file.windows(text.len()).any(|part| part == text.as_bytes());
+    let tree = placement.tree_path.rsplit('/').next().unwrap_or_default();
+    let contains = |file: &Vec<u8>, text: &str| {
+        !text.is_empty() && file.windows(text.len()).any(|window| window == text.as_bytes())
+    };
     let names_wheel = files.iter().any(|file| contains(file, digest));
     let names_tree = id.kind == EntryKind::BuiltWheel || files.last().is_some_and(|pointer| contains(pointer, tree));
-    files.len() == placing.files.len() && names_wheel && names_tree
+    files.len() == placement.files.len() && names_wheel && names_tree
 }
 
 /// zstd level: a higher one costs more time than sending fewer bytes saves.
@@ -217,7 +218,7 @@ impl PackWriter {
                         let length = bytes.seek(SeekFrom::End(0))?;
                         bytes.seek(SeekFrom::Start(0))?;
                         let mut buckets: Vec<String> =
-                            entry.placements().into_iter().map(|(placing, _)| placing.bucket).collect();
+                            entry.placements().into_iter().map(|(placement, _)| placement.bucket).collect();
                         buckets.sort();
                         buckets.dedup();
                         let frame = PackFrame {

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(frames.iter().map(|frame| frame.last_used_day).collect::<Vec<_>>(), [0, 9, 9, 9]);
     }
 
-    fn why(frames: Vec<PackFrame>, age: i64) -> Option<String> {
+    fn repack_reason(frames: Vec<PackFrame>, age: i64) -> Option<String> {
         let now = 20_000 * SECONDS_PER_DAY;
         let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * SECONDS_PER_DAY)).collect();
         RepackPlan::for_manifest(&RemoteManifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now)
@@ -114,12 +114,12 @@ mod tests {
     #[test]
     fn packs_are_rewritten_by_rule() {
         let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
-        assert_eq!(why(many(8), 1), None);
-        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
-        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
-        let unused = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
+        assert_eq!(repack_reason(many(8), 1), None);
+        assert_eq!(repack_reason(many(9), 1).as_deref(), Some("9 packs"));
+        assert_eq!(repack_reason(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
+        let unused = repack_reason(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
         assert_eq!(unused.as_deref(), Some("50 % of their bytes unused"));
-        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
-        assert_eq!(why(Vec::new(), 0), None);
+        assert_eq!(repack_reason(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
+        assert_eq!(repack_reason(Vec::new(), 0), None);
     }
 }

@@ -93,14 +93,14 @@ impl IncrementalUpload {
         }
         let started = Instant::now();
         let mut uploader = Uploader { remote, store, now, upload: self, environments: BTreeMap::new() };
-        for entry in uploader.unsent_entries(snapshot, ids) {
+        for entry in uploader.new_entries(snapshot, ids) {
             if uploader.upload.pending.insert(entry.id.clone()) {
                 uploader.upload.pending_bytes += entry.meta.bytes;
             }
         }
         if uploader.upload.pending_bytes >= EARLY_UPLOAD_BYTES && uploader.upload.report.warnings.is_empty() {
             let ids: Vec<EntryId> = uploader.upload.pending.iter().cloned().collect();
-            let mut entries = uploader.unsent_entries(snapshot, &ids);
+            let mut entries = uploader.new_entries(snapshot, &ids);
             match uploader.upload_entries(&mut entries, now / SECONDS_PER_DAY) {
                 Ok(()) => (uploader.upload.pending, uploader.upload.pending_bytes) = (BTreeSet::new(), 0),
                 Err(error) => uploader.upload.report.warnings.push(error.to_string()),
@@ -157,7 +157,7 @@ impl RemoteStore {
 
 impl Uploader<'_> {
     /// Returns the entries that are neither in the remote cache nor uploaded by this run.
-    fn unsent_entries(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Vec<StoreEntry> {
+    fn new_entries(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
         for id in ids.iter().filter(|id| id.kind != EntryKind::UvCache) {
             match self.store.open_entry(id) {
@@ -181,13 +181,12 @@ impl Uploader<'_> {
         let mut ids: BTreeSet<EntryId> = ids.iter().cloned().collect();
         ids.append(&mut self.upload.pending);
         let ids: Vec<EntryId> = ids.into_iter().collect();
-        let mut entries = self.unsent_entries(snapshot, &ids);
+        let mut entries = self.new_entries(snapshot, &ids);
         let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
         let needs_refresh =
             |frame: &PackFrame| names.contains(&frame.entry) && today - frame.last_used_day > LAST_USED_REFRESH_DAYS;
         let repack = RepackPlan::for_manifest(&snapshot.own_manifest, &names, self.now);
-        let is_known =
-            |(name, environments): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(environments);
+        let is_known = |(name, entries): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(entries);
         let is_unchanged = self.environments.iter().all(is_known) && self.upload.frames.is_empty();
         if entries.is_empty()
             && repack.is_none()
@@ -201,8 +200,8 @@ impl Uploader<'_> {
         let manifests = self.remote.load_manifests(&self.remote.scope.write_scope, &mut warnings)?;
         let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.own_manifest]));
         entries.retain(|entry| !is_entry_covered(own.frames.iter(), entry));
-        for (name, environments) in &own.environments {
-            self.environments.entry(name.clone()).or_insert_with(|| environments.clone());
+        for (name, contained) in &own.environments {
+            self.environments.entry(name.clone()).or_insert_with(|| contained.clone());
         }
         let replaced_packs = repack.as_ref().map(|repack| repack.packs.clone()).unwrap_or_default();
         let (moved_frames, kept_frames): (Vec<PackFrame>, Vec<PackFrame>) =
@@ -238,9 +237,9 @@ impl Uploader<'_> {
                 bytes += remaining[count].meta.bytes;
                 count += 1;
             }
-            let (now, later) = remaining.split_at(count);
+            let (batch, later) = remaining.split_at(count);
             let mut pack = PackWriter::new(self.store)?;
-            let unreadable = pack.add_entries(now, today)?;
+            let unreadable = pack.add_entries(batch, today)?;
             self.upload.report.warnings.extend(unreadable);
             let is_state = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
             let (states, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_state);

@@ -180,16 +180,16 @@ impl StoreEntry {
 
     /// Returns the placements in uv caches with the content of uv's files; damaged placements are skipped.
     pub fn placements(&self) -> Vec<(UvPlacement, Vec<Vec<u8>>)> {
-        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
-        let mut folders: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).collect();
-        folders.sort();
-        folders.iter().filter_map(|folder| read_placement(folder).ok()).collect()
+        let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
+        let mut directories: Vec<PathBuf> = directories.flatten().map(|entry| entry.path()).collect();
+        directories.sort();
+        directories.iter().filter_map(|directory| read_placement(directory).ok()).collect()
     }
 
     /// Returns the faults of uv's files in the entry.
     pub(super) fn find_placement_faults(&self) -> Vec<(String, Corruption)> {
-        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
-        let faults = folders.flatten().filter_map(|entry| {
+        let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
+        let faults = directories.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
             read_placement(&entry.path()).err().map(|corruption| (name, corruption))
         });
@@ -197,9 +197,9 @@ impl StoreEntry {
     }
 }
 
-fn read_placement(folder: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
+fn read_placement(directory: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
     let text =
-        std::fs::read(folder.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        std::fs::read(directory.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
     let placement: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
     if !placement.is_valid() {
@@ -207,7 +207,7 @@ fn read_placement(folder: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corrupti
     }
     let mut files = Vec::new();
     for (index, file) in placement.files.iter().enumerate() {
-        let bytes = std::fs::read(folder.join(index.to_string())).map_err(|_| Corruption::Missing)?;
+        let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Corruption::Missing)?;
         if blake3_hex(&bytes) != file.digest {
             return Err(Corruption::ContentMismatch);
         }

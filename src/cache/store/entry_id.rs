@@ -146,8 +146,8 @@ mod tests {
         let id = EntryId::for_wheel(Sha256Digest::hash_bytes(b"x"));
         assert_eq!(EntryId::parse(&id.to_string()), Some(id.clone()));
         assert!(id.relative_path().starts_with("entries/wheel/2d"));
-        for wrong in ["wheel/..", "wheel/../../x", "wheel/a b c", "wheel/ab", "other/abc", "abc", "wheel/.abc"] {
-            assert_eq!(EntryId::parse(wrong), None, "{wrong}");
+        for invalid in ["wheel/..", "wheel/../../x", "wheel/a b c", "wheel/ab", "other/abc", "abc", "wheel/.abc"] {
+            assert_eq!(EntryId::parse(invalid), None, "{invalid}");
         }
         assert!(EntryId::parse("built-wheel/abc.docopt-0.6.2-py2.py3-none-any").is_some());
         assert!(EntryKind::BuiltWheel.has_record() && !EntryKind::Venv.has_record());

@@ -15,9 +15,9 @@ const TIMESTAMP_FLAGS: [u8; 4] = [0; 4];
 /// Returns the paths of the bytecode of a module in a package, for each optimization level. Returns `None` for a
 /// top-level module: installers do not remove its bytecode, which would outlive the source.
 pub(super) fn pyc_paths(source: &str, tag: &str) -> Option<[String; 3]> {
-    let (folder, file) = source.rsplit_once('/')?;
+    let (directory, file) = source.rsplit_once('/')?;
     let stem = file.strip_suffix(".py")?;
-    Some(["", ".opt-1", ".opt-2"].map(|suffix| format!("{folder}/__pycache__/{stem}.{tag}{suffix}.pyc")))
+    Some(["", ".opt-1", ".opt-2"].map(|suffix| format!("{directory}/__pycache__/{stem}.{tag}{suffix}.pyc")))
 }
 
 /// Converts timestamp-based bytecode to unchecked-hash bytecode. Returns `None` if it does not belong to a source with
@@ -71,8 +71,8 @@ mod tests {
         assert_eq!((one.contains(".opt-1."), two.contains(".opt-2.")), (true, true));
         assert!(is_pyc_path(&is_plain_file));
         assert_eq!((pyc_paths("six.py", "cpython-311"), pyc_paths("a/b.pyi", "cpython-311")), (None, None));
-        for wrong in ["__pycache__/six.cpython-311.pyc", "a/b.pyc", "a/__pycache__/b.pth", "b.pyc"] {
-            assert!(!is_pyc_path(wrong), "{wrong}");
+        for invalid in ["__pycache__/six.cpython-311.pyc", "a/b.pyc", "a/__pycache__/b.pth", "b.pyc"] {
+            assert!(!is_pyc_path(invalid), "{invalid}");
         }
     }
 

@@ -158,12 +158,12 @@ impl Store {
         if plan.pending.is_empty() {
             return report;
         }
-        let locked = cache.lock_shared().and_then(|lease| Ok((lease, cache.create_workspace()?)));
+        let locked = cache.lock_shared().and_then(|lock| Ok((lock, cache.create_workspace()?)));
         let (_lease, workspace) = match locked {
             Ok(locked) => locked,
             Err(error) => {
                 let reason = format!("the uv cache cannot be written to: {error}");
-                report.misses.extend(plan.pending.iter().map(|to| entry_miss(&to.entry, &reason)));
+                report.misses.extend(plan.pending.iter().map(|planned| entry_miss(&planned.entry, &reason)));
                 return report;
             }
         };
@@ -172,23 +172,24 @@ impl Store {
         let check_nanoseconds = AtomicU64::new(0);
         let faults = stage_trees(&plan.pending, workspace.path(), &linker, &check_nanoseconds, progress);
         report.check_seconds = check_nanoseconds.into_inner() as f64 / 1e9 / crate::fs::worker_count() as f64;
-        for (index, to) in plan.pending.iter().enumerate() {
+        for (index, planned) in plan.pending.iter().enumerate() {
             let faults = faults.get(&index).map_or(&[][..], Vec::as_slice);
-            let published = if faults.is_empty() { publish_staged_tree(to, index, cache, &workspace) } else { Ok(()) };
+            let published =
+                if faults.is_empty() { publish_staged_tree(planned, index, cache, &workspace) } else { Ok(()) };
             match (faults, published) {
                 ([], Ok(())) => {
-                    self.mark_used(&to.entry.id);
-                    report.files += to.entry.meta.files;
-                    report.bytes += to.entry.meta.bytes;
+                    self.mark_used(&planned.entry.id);
+                    report.files += planned.entry.meta.files;
+                    report.bytes += planned.entry.meta.bytes;
                     report.restored.push(RestoredEntry {
-                        entry: to.entry.id.to_string(),
-                        name: to.entry.meta.name.clone(),
-                        files: to.entry.meta.files,
-                        bytes: to.entry.meta.bytes,
+                        entry: planned.entry.id.to_string(),
+                        name: planned.entry.meta.name.clone(),
+                        files: planned.entry.meta.files,
+                        bytes: planned.entry.meta.bytes,
                     });
                 }
-                ([], Err(error)) => report.misses.push(entry_miss(&to.entry, &error.to_string())),
-                (faults, _) => self.reject_damaged(to, faults, cache, &workspace, &mut report),
+                ([], Err(error)) => report.misses.push(entry_miss(&planned.entry, &error.to_string())),
+                (faults, _) => self.reject_damaged(planned, faults, cache, &workspace, &mut report),
             }
         }
         report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
@@ -199,7 +200,7 @@ impl Store {
     /// Quarantines and reports a damaged entry, and removes its tree from the uv cache so that uv downloads it again.
     fn reject_damaged(
         &self,
-        to: &PlannedRestore,
+        planned: &PlannedRestore,
         faults: &[(String, Corruption)],
         cache: &UvCache,
         workspace: &LockedTempDir,
@@ -208,20 +209,20 @@ impl Store {
         let mut reason = "damaged and quarantined".to_owned();
         let is_damage = |corruption: &Corruption| !corruption.is_io_error();
         if faults.iter().any(|(_, corruption)| is_damage(corruption)) {
-            self.quarantine_entry(&to.entry.id);
+            self.quarantine_entry(&planned.entry.id);
         } else if let Some((path, corruption)) = faults.first() {
             // The entry may be intact, and only writing to the uv cache failed, for example on a full disk.
             reason = format!("{path}: {corruption}");
         }
-        if let Some(tree) = &to.existing_tree
-            && let Err(error) = cache.remove_tree(tree, Some(&to.placement), workspace)
+        if let Some(tree) = &planned.existing_tree
+            && let Err(error) = cache.remove_tree(tree, Some(&planned.placement), workspace)
         {
             reason = format!("damaged in the uv cache too, and cannot be removed there: {error}");
         }
-        report.misses.push(entry_miss(&to.entry, &reason));
+        report.misses.push(entry_miss(&planned.entry, &reason));
         let damage = |(path, corruption): &(String, Corruption)| EntryDamage {
-            entry: to.entry.id.clone(),
-            name: to.entry.meta.name.clone(),
+            entry: planned.entry.id.clone(),
+            name: planned.entry.meta.name.clone(),
             path: path.clone(),
             corruption: corruption.clone(),
         };
@@ -270,10 +271,10 @@ fn entry_miss(entry: &StoreEntry, reason: &str) -> CacheMiss {
     CacheMiss { name: entry.meta.name.clone(), reason: reason.to_owned() }
 }
 
-/// Writes the trees of a plan below `folder`, and returns the faults by index of the tree.
+/// Writes the trees of a plan below `directory`, and returns the faults by index of the tree.
 fn stage_trees(
     planned: &[PlannedRestore],
-    folder: &Path,
+    directory: &Path,
     linker: &FileLinker,
     check_nanoseconds: &AtomicU64,
     progress: &dyn ProgressReporter,
@@ -281,7 +282,7 @@ fn stage_trees(
     let mut faults: BTreeMap<usize, Vec<(String, Corruption)>> = BTreeMap::new();
     let numbers: Vec<usize> = (0..planned.len()).collect();
     let nodes = |index: usize| &planned[index].entry.manifest.nodes;
-    let made = parallel_map(&numbers, |index| create_folders(nodes(*index), &folder.join(index.to_string())));
+    let made = parallel_map(&numbers, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
     let mut tree_chunks = Vec::new();
     for (index, made) in made.into_iter().enumerate() {
         match made {
@@ -294,7 +295,7 @@ fn stage_trees(
         progress.advance(WorkAmount { entries: 1, files: 0, bytes: 0 });
     }
     let found = parallel_map(&tree_chunks, |chunk| {
-        let (from, to) = (planned[chunk.tree_index].entry.tree_path(), folder.join(chunk.tree_index.to_string()));
+        let (from, to) = (planned[chunk.tree_index].entry.tree_path(), directory.join(chunk.tree_index.to_string()));
         let mut found = Vec::new();
         let mut amount = WorkAmount::default();
         let mut check_time = Duration::ZERO;
@@ -328,12 +329,12 @@ fn create_folders(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
     let mut last: Option<&Path> = None;
     for node in nodes {
         let path = Path::new(&node.path);
-        let folder = if node.kind == TreeNodeKind::EmptyFolder { Some(path) } else { path.parent() };
-        let Some(folder) = folder.filter(|folder| Some(*folder) != last) else { continue };
-        last = Some(folder);
-        match std::fs::create_dir(root.join(folder)) {
+        let directory = if node.kind == TreeNodeKind::EmptyFolder { Some(path) } else { path.parent() };
+        let Some(directory) = directory.filter(|directory| Some(*directory) != last) else { continue };
+        last = Some(directory);
+        match std::fs::create_dir(root.join(directory)) {
             Ok(()) => {}
-            Err(_) => std::fs::create_dir_all(root.join(folder))?,
+            Err(_) => std::fs::create_dir_all(root.join(directory))?,
         }
     }
     Ok(())
@@ -373,14 +374,14 @@ fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Re
 }
 
 fn publish_staged_tree(
-    to: &PlannedRestore,
+    planned: &PlannedRestore,
     index: usize,
     cache: &UvCache,
     workspace: &LockedTempDir,
 ) -> io::Result<()> {
     let staged = workspace.path().join(index.to_string());
-    match &to.existing_tree {
-        None => cache.publish_tree(&staged, &to.placement, &to.placement_files, workspace),
+    match &planned.existing_tree {
+        None => cache.publish_tree(&staged, &planned.placement, &planned.placement_files, workspace),
         Some(tree) => {
             cache.remove_tree(tree, None, workspace)?;
             std::fs::rename(&staged, tree)

@@ -66,8 +66,11 @@ pub(super) struct PlannedRestore {
 impl RestorePlan {
     /// Returns the amount of work.
     pub(crate) fn total_amount(&self) -> WorkAmount {
-        let amount =
-            |to: &PlannedRestore| WorkAmount { entries: 1, files: to.entry.meta.files, bytes: to.entry.meta.bytes };
+        let amount = |planned_restore: &PlannedRestore| WorkAmount {
+            entries: 1,
+            files: planned_restore.entry.meta.files,
+            bytes: planned_restore.entry.meta.bytes,
+        };
         self.pending.iter().map(amount).sum()
     }
 }
@@ -203,24 +206,24 @@ impl RestorePlanner<'_> {
     /// Checks the trees that are present, in parallel; intact ones are not restored.
     fn check_present_trees(mut self) -> RestorePlan {
         let planned = std::mem::take(&mut self.plan.pending);
-        let faults = parallel_map(&planned, |to| match &to.existing_tree {
-            Some(tree) => find_present_tree_faults(&to.entry, tree),
+        let faults = parallel_map(&planned, |planned_restore| match &planned_restore.existing_tree {
+            Some(tree) => find_present_tree_faults(&planned_restore.entry, tree),
             None => Vec::new(),
         });
-        for (mut to, faults) in planned.into_iter().zip(faults) {
-            match (to.existing_tree.take(), faults.is_empty()) {
-                (Some(_), true) => self.plan.present.push(to.entry.meta.name.clone()),
-                (None, _) => self.plan.pending.push(to),
+        for (mut planned_restore, faults) in planned.into_iter().zip(faults) {
+            match (planned_restore.existing_tree.take(), faults.is_empty()) {
+                (Some(_), true) => self.plan.present.push(planned_restore.entry.meta.name.clone()),
+                (None, _) => self.plan.pending.push(planned_restore),
                 (Some(tree), false) => {
-                    to.existing_tree = Some(tree);
+                    planned_restore.existing_tree = Some(tree);
                     let damage = |(path, corruption): (String, Corruption)| EntryDamage {
-                        entry: to.entry.id.clone(),
-                        name: to.entry.meta.name.clone(),
+                        entry: planned_restore.entry.id.clone(),
+                        name: planned_restore.entry.meta.name.clone(),
                         path: format!("in the uv cache: {path}"),
                         corruption,
                     };
                     self.plan.damaged.extend(faults.into_iter().map(damage));
-                    self.plan.pending.push(to);
+                    self.plan.pending.push(planned_restore);
                 }
             }
         }

@@ -79,14 +79,16 @@ impl Store {
         files: &[Vec<u8>],
     ) -> Result<bool, StoreError> {
         let unusable = |source| StoreError::Unusable { path: self.root().to_path_buf(), source };
-        let folder = self.entry_path(id).join("uv").join(UvPlacement::folder_name(&placement.bucket, &placement.link));
-        if folder.exists() {
+        let directory =
+            self.entry_path(id).join("uv").join(UvPlacement::folder_name(&placement.bucket, &placement.link));
+        if directory.exists() {
             return Ok(false);
         }
         let workspace = self.create_workspace()?;
-        let created = workspace.path().join("placing");
+        let created = workspace.path().join("placement");
         write_placement(&created, placement, files).map_err(unusable)?;
-        match std::fs::create_dir_all(self.entry_path(id).join("uv")).and_then(|()| std::fs::rename(&created, &folder))
+        match std::fs::create_dir_all(self.entry_path(id).join("uv"))
+            .and_then(|()| std::fs::rename(&created, &directory))
         {
             Ok(()) => Ok(true),
             Err(error) if is_name_taken(&error) => Ok(false),
@@ -112,18 +114,18 @@ impl StagedEntry<'_> {
         filter: &dyn Fn(&Path) -> bool,
     ) -> Result<(), EntryDamage> {
         let found = walk_tree(from).map_err(|error| self.damage_at("", Corruption::Unreadable(error.to_string())))?;
-        let mut folders: HashSet<String> = HashSet::new();
+        let mut directories: HashSet<String> = HashSet::new();
         for (path, stat) in found.into_iter().filter(|(path, _)| filter(path)) {
             let text = path.to_str().unwrap_or_default().to_owned();
             let import = || -> Result<(), Corruption> {
                 let path_on_disk = self.staged_path(&text)?;
                 if stat.is_dir() {
                     self.create_folder(&path_on_disk).map_err(Corruption::from)?;
-                    folders.insert(text.clone());
+                    directories.insert(text.clone());
                     return Ok(());
                 }
                 if let Some(parent) = path.parent().and_then(Path::to_str) {
-                    folders.remove(parent);
+                    directories.remove(parent);
                 }
                 if stat.is_symlink() {
                     let target = std::fs::read_link(from.join(&path)).map_err(Corruption::from)?;
@@ -144,8 +146,8 @@ impl StagedEntry<'_> {
             let mut import = import;
             import().map_err(|corruption| self.damage_at(&path.to_string_lossy(), corruption))?;
         }
-        for folder in folders.iter().filter(|folder| !has_subfolder(&folders, folder)) {
-            self.nodes.push(TreeNode { path: folder.clone(), kind: TreeNodeKind::EmptyFolder });
+        for directory in directories.iter().filter(|directory| !has_subdirectory(&directories, directory)) {
+            self.nodes.push(TreeNode { path: directory.clone(), kind: TreeNodeKind::EmptyFolder });
         }
         Ok(())
     }
@@ -330,10 +332,10 @@ impl StagedEntry<'_> {
     }
 
     /// Creates a directory and its parents.
-    fn create_folder(&mut self, folder: &Path) -> io::Result<()> {
-        if !self.created_folders.contains(folder) {
-            std::fs::create_dir_all(folder)?;
-            self.created_folders.insert(folder.to_path_buf());
+    fn create_folder(&mut self, directory: &Path) -> io::Result<()> {
+        if !self.created_folders.contains(directory) {
+            std::fs::create_dir_all(directory)?;
+            self.created_folders.insert(directory.to_path_buf());
         }
         Ok(())
     }
@@ -352,8 +354,8 @@ fn check_file_mode(stat: FileStat) -> Result<(), Corruption> {
     }
 }
 
-fn has_subfolder(folders: &HashSet<String>, folder: &str) -> bool {
-    folders.iter().any(|other| other.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+fn has_subdirectory(directories: &HashSet<String>, directory: &str) -> bool {
+    directories.iter().any(|other| other.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Reads the requirements of a wheel from its `METADATA`.
@@ -365,12 +367,12 @@ fn read_requires_dist(manifest: &TreeManifest, tree: &Path) -> Vec<String> {
     meta.lines().filter_map(|line| line.strip_prefix("Requires-Dist:")).map(|line| line.trim().to_owned()).collect()
 }
 
-fn write_placement(folder: &Path, placement: &UvPlacement, files: &[Vec<u8>]) -> io::Result<()> {
-    fs_err::create_dir_all(folder)?;
+fn write_placement(directory: &Path, placement: &UvPlacement, files: &[Vec<u8>]) -> io::Result<()> {
+    fs_err::create_dir_all(directory)?;
     for (index, bytes) in files.iter().enumerate() {
-        fs_err::write(folder.join(index.to_string()), bytes)?;
+        fs_err::write(directory.join(index.to_string()), bytes)?;
     }
-    fs_err::write(folder.join("placement.json"), serde_json::to_vec(placement)?)
+    fs_err::write(directory.join("placement.json"), serde_json::to_vec(placement)?)
 }
 
 fn create_parent_folder(path: &Path) -> io::Result<()> {

@@ -228,10 +228,11 @@ mod tests {
 
     #[test]
     fn a_manifest_round_trips_through_its_text() {
-        let folder = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
+        let directory = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
         let paths = ["z\\t\ttab", "new\nline\r", "a/b", "bin/x", "ä"];
-        let manifest =
-            TreeManifest::new(paths.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), folder]).collect());
+        let manifest = TreeManifest::new(
+            paths.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), directory]).collect(),
+        );
         assert_eq!(TreeManifest::parse(&manifest.to_text()), Ok(manifest.clone()));
         assert_eq!((manifest.files().count(), manifest.total_bytes()), (5, 15));
         let mut other_machine = manifest.clone();

@@ -126,7 +126,7 @@ impl VenvLayout {
         nodes.extend(
             self.empty_folders
                 .iter()
-                .map(|folder| VenvNode { path: folder.clone(), source: VenvNodeSource::EmptyFolder }),
+                .map(|directory| VenvNode { path: directory.clone(), source: VenvNodeSource::EmptyFolder }),
         );
         for (path, target) in &self.links {
             let (path, target_path) = (Path::new(path), Path::new(target));
@@ -146,14 +146,14 @@ impl VenvLayout {
     }
 
     fn check_paths(&self, nodes: &[VenvNode<'_>]) -> Result<(), Corruption> {
-        let folders = self.modified_times.keys().chain([&self.site_packages]);
-        if folders.into_iter().any(|path| safe_relative_path(path).is_none()) {
+        let directories = self.modified_times.keys().chain([&self.site_packages]);
+        if directories.into_iter().any(|path| safe_relative_path(path).is_none()) {
             return Err(Corruption::InvalidPath);
         }
         let links: HashSet<&Path> = self.links.keys().map(Path::new).collect();
         for pair in nodes.windows(2) {
-            let folders = pair.iter().all(|node| node.source == VenvNodeSource::EmptyFolder);
-            if pair[0].path == pair[1].path && !folders {
+            let directories = pair.iter().all(|node| node.source == VenvNodeSource::EmptyFolder);
+            if pair[0].path == pair[1].path && !directories {
                 return Err(Corruption::DuplicatePath);
             }
         }
@@ -218,44 +218,44 @@ mod tests {
         let paths: Vec<String> =
             good.resolve_nodes(&own_files, &[]).unwrap().into_iter().map(|nodes| nodes.path).collect();
         assert_eq!(paths, ["bin/python", "lib64", "pyvenv.cfg"]);
-        let wrong = |change: &dyn Fn(&mut VenvLayout)| {
+        let resolve_error = |change: &dyn Fn(&mut VenvLayout)| {
             let mut layout = layout();
             change(&mut layout);
             layout.resolve_nodes(&own_files, &[]).unwrap_err()
         };
         let link = |path: &str, target: &str| {
             let (path, target) = (path.to_owned(), target.to_owned());
-            wrong(&move |layout| drop(layout.links.insert(path.clone(), target.clone())))
+            resolve_error(&move |layout| drop(layout.links.insert(path.clone(), target.clone())))
         };
         assert_eq!(link("bin/sh", "/bin/sh"), Corruption::EscapingSymlink("/bin/sh".to_owned()));
         assert_eq!(link("bin/sh", "../../sh"), Corruption::EscapingSymlink("../../sh".to_owned()));
         assert_eq!(link("../sh", "/usr"), Corruption::InvalidPath);
         assert_eq!(link("pyvenv.cfg", "lib"), Corruption::DuplicatePath);
         assert_eq!(
-            wrong(&|layout| {
+            resolve_error(&|layout| {
                 layout.empty_folders.insert("lib64/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|layout| {
+            resolve_error(&|layout| {
                 layout.empty_folders.insert("/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|layout| {
+            resolve_error(&|layout| {
                 layout.modified_times.insert("../x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|layout| {
+            resolve_error(&|layout| {
                 layout.modified_times.insert("lib64/x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
-        assert_eq!(wrong(&|layout| layout.site_packages = "..".to_owned()), Corruption::InvalidPath);
+        assert_eq!(resolve_error(&|layout| layout.site_packages = "..".to_owned()), Corruption::InvalidPath);
         let link = TreeManifest::new(vec![TreeNode {
             path: "a".to_owned(),
             kind: TreeNodeKind::Symlink { target: "b".to_owned() },

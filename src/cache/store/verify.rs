@@ -155,8 +155,8 @@ impl Store {
     /// Returns paths below `entries/` that are not those of an entry.
     fn find_stray_paths(&self) -> Vec<String> {
         let entries = self.root().join("entries");
-        let names = |folder: &Path| -> Vec<String> {
-            let found = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = |directory: &Path| -> Vec<String> {
+            let found = std::fs::read_dir(directory).into_iter().flatten().flatten();
             let mut names: Vec<String> = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
             names.sort();
             names

@@ -155,10 +155,10 @@ mod tests {
 
     /// Creates a tree with these files and this RECORD, and its manifest.
     fn tree(files: &[(&str, &str)], record: &str) -> (tempfile::TempDir, TreeManifest) {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut items = Vec::new();
         for (path, text) in files.iter().copied().chain([("a-1.dist-info/RECORD", record)]) {
-            let place = folder.path().join(path);
+            let place = directory.path().join(path);
             fs_err::create_dir_all(place.parent().unwrap()).unwrap();
             fs_err::write(place, text).unwrap();
             let what = TreeNodeKind::File {
@@ -171,7 +171,7 @@ mod tests {
             };
             items.push(TreeNode { path: path.to_owned(), kind: what });
         }
-        (folder, TreeManifest::new(items))
+        (directory, TreeManifest::new(items))
     }
 
     fn line(path: &str, text: &str) -> String {
@@ -182,9 +182,9 @@ mod tests {
         )
     }
 
-    fn wrongs(files: &[(&str, &str)], record: &str) -> Vec<(String, Corruption)> {
-        let (folder, manifest) = tree(files, record);
-        find_record_faults(&manifest, folder.path())
+    fn faults(files: &[(&str, &str)], record: &str) -> Vec<(String, Corruption)> {
+        let (directory, manifest) = tree(files, record);
+        find_record_faults(&manifest, directory.path())
     }
 
     #[test]
@@ -199,12 +199,12 @@ mod tests {
             + ",\nbigger,sha384="
             + &crate::fs::encode_base64_url(&sha2::Sha384::digest(b"4"))
             + ",1";
-        assert_eq!(wrongs(&files, &record), []);
+        assert_eq!(faults(&files, &record), []);
     }
 
     #[test]
     fn each_fault_is_reported() {
-        let one = |files: &[(&str, &str)], record: &str| wrongs(files, record).remove(0);
+        let one = |files: &[(&str, &str)], record: &str| faults(files, record).remove(0);
         assert_eq!(one(&[("a", "1")], ""), ("a".to_owned(), Corruption::Unlisted));
         assert_eq!(one(&[("a", "1")], &line("a", "2")), ("a".to_owned(), Corruption::ContentMismatch));
         assert_eq!(
@@ -218,21 +218,21 @@ mod tests {
         for none in ["a,b", "a,,x", "\"a", "\"a\"b,,"] {
             assert!(matches!(one(&[], none).1, Corruption::InvalidRecord(_)), "{none}");
         }
-        assert_eq!(wrongs(&[("a", "1")], "a,,\n"), [], "a line may have no digest");
+        assert_eq!(faults(&[("a", "1")], "a,,\n"), [], "a line may have no digest");
     }
 
     #[test]
     fn a_wheel_has_exactly_one_record() {
-        let (folder, mut manifest) = tree(&[("b-1.dist-info/RECORD", "")], "");
+        let (directory, mut manifest) = tree(&[("b-1.dist-info/RECORD", "")], "");
         assert!(
-            matches!(&find_record_faults(&manifest, folder.path())[0].1, Corruption::InvalidRecord(why) if why == "there are several")
+            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there are several")
         );
         manifest.nodes.clear();
         assert!(
-            matches!(&find_record_faults(&manifest, folder.path())[0].1, Corruption::InvalidRecord(why) if why == "there is none")
+            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there is none")
         );
-        let (folder, manifest) = tree(&[], "");
-        fs_err::remove_file(folder.path().join("a-1.dist-info/RECORD")).unwrap();
-        assert!(matches!(&find_record_faults(&manifest, folder.path())[0].1, Corruption::InvalidRecord(_)));
+        let (directory, manifest) = tree(&[], "");
+        fs_err::remove_file(directory.path().join("a-1.dist-info/RECORD")).unwrap();
+        assert!(matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(_)));
     }
 }

@@ -135,8 +135,8 @@ impl Uv {
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     let linker = FileLinker::without_hardlinks();
     fs_err::create_dir_all(to)?;
-    for (path, stamp) in crate::fs::walk_tree(from)? {
-        if stamp.is_dir() {
+    for (path, stat) in crate::fs::walk_tree(from)? {
+        if stat.is_dir() {
             fs_err::create_dir_all(to.join(&path))?;
         } else {
             linker.link_file(&from.join(&path), &to.join(&path))?;

@@ -131,9 +131,10 @@ fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revisio
     let (Some(digest), Some(shard)) = (find_digest(&bytes), revision.parent()) else { return Vec::new() };
     let is_named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
     let mut found = Vec::new();
-    for folder in std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| is_named(&entry.file_name()))
+    for directory in
+        std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| is_named(&entry.file_name()))
     {
-        for entry in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(directory.path()).into_iter().flatten().flatten() {
             let link = entry.path();
             let Ok(target) = std::fs::read_link(&link) else { continue };
             let Some(tree_path) = archive_path(layout, &target).filter(|tree_path| cache.join(tree_path).is_dir())
@@ -142,7 +143,7 @@ fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revisio
             };
             let stem = entry.file_name().to_string_lossy().into_owned();
             let Some(id) = EntryId::new(EntryKind::BuiltWheel, format!("{digest}.{stem}")) else { continue };
-            let companions = [folder.path().join("metadata.msgpack"), folder.path().join(format!("{stem}.whl"))];
+            let companions = [directory.path().join("metadata.msgpack"), directory.path().join(format!("{stem}.whl"))];
             let files: Option<Vec<String>> =
                 companions.iter().chain([&revision.to_path_buf()]).map(|path| relative_path(cache, path)).collect();
             let (Some(files), Some(link)) = (files, relative_path(cache, &link)) else { continue };
