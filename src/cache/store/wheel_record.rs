@@ -42,7 +42,7 @@ pub(super) fn find_record_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(S
             None => found.push((node.path.clone(), Corruption::Unlisted)),
             Some(_) if is_own => {}
             Some(line) => {
-                found.extend(compare_file(node, line, tree).map(|corruption| (node.path.clone(), corruption)))
+                found.extend(compare_file(node, line, tree).map(|corruption| (node.path.clone(), corruption)));
             }
         }
     }

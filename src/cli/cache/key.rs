@@ -102,14 +102,19 @@ fn format_difference(difference: &KeyInputChange) -> String {
 fn write_key_inputs(facts: &[KeyInput], text: &mut String) {
     let packages: Vec<&KeyInput> = facts.iter().filter(|fact| fact.kind == KeyInputKind::LockedPackage).collect();
     for fact in facts.iter().filter(|fact| fact.kind != KeyInputKind::LockedPackage) {
-        let _ = writeln!(text, "    {:<9} {} = {}", fact.kind.as_str(), fact.name, fact.value);
+        let _ = writeln!(text, "    {:<17} {} = {}", fact.kind.as_str(), fact.name, fact.value);
     }
     let listed = if packages.len() <= MAX_LISTED_PACKAGES + 1 { packages.len() } else { MAX_LISTED_PACKAGES };
     for fact in packages.iter().take(listed) {
-        let _ = writeln!(text, "    {:<9} {} = {}", fact.kind.as_str(), fact.name, fact.value);
+        let _ = writeln!(text, "    {:<17} {} = {}", fact.kind.as_str(), fact.name, fact.value);
     }
     if packages.len() > listed {
-        let _ = writeln!(text, "    {:<9} and {} more (--format json names all)", "package", packages.len() - listed);
+        let _ = writeln!(
+            text,
+            "    {:<17} and {} more (--format json names all)",
+            "locked-package",
+            packages.len() - listed
+        );
     }
 }
 
