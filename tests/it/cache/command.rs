@@ -60,9 +60,9 @@ fn programs_get_one_document() {
     let (code, document) = run(&["verify"]);
     assert_eq!(code, 1);
     assert_eq!(document["damaged"][0]["path"], "alpha/run.sh");
-    assert_eq!(document["strays"][0], "entries/other");
+    assert_eq!(document["unknown_paths"][0], "entries/other");
     let (code, document) = run(&["verify", "--repair"]);
-    assert_eq!((code, &document["repaired"][0]["healed"]), (1, &Value::Bool(true)), "{document}");
+    assert_eq!((code, &document["repaired"][0]["repaired"]), (1, &Value::Bool(true)), "{document}");
     std::fs::remove_dir(fixture.store().root().join("entries/other")).unwrap();
     assert_eq!(run(&["verify"]).0, 0);
     assert_eq!(run(&["prune", "--max-size", "1B"]).1["removed"].as_array().unwrap().len(), 4);
@@ -163,6 +163,6 @@ fn folders_of_the_settings_are_kept_too() {
     fs_err::write(kept, "harm").unwrap();
     std::fs::remove_dir_all(&tool).unwrap();
     let out = run(&["restore"]);
-    assert!(out.contains("damaged, put aside: bin/node"), "{out}");
+    assert!(out.contains("damaged and quarantined: bin/node"), "{out}");
     assert!(!tool.join("bin/node").exists());
 }

@@ -80,7 +80,7 @@ fn a_plan_that_is_out_of_date_removes_nothing_that_was_used_since() {
     let facts: Vec<_> = store
         .entry_ids()
         .iter()
-        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("facts"))
+        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("manifest"))
         .collect();
     for path in &facts[..2] {
         std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();

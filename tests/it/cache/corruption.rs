@@ -26,7 +26,7 @@ fn what_was_written_to_through_a_link_is_found_and_healed() {
     assert_eq!(report.misses.len(), 1, "{report:?}");
     assert_eq!(report.misses[0].name, "beta 2.0");
     assert!(report.damaged.iter().any(|damage| damage.path.ends_with("beta/__init__.py")), "{report:?}");
-    assert_eq!(std::fs::read_dir(store.root().join("aside")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(store.root().join("quarantine")).unwrap().count(), 1);
     std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
     fixture.uv("first", &["sync", "--quiet", "--frozen"]);
     assert_eq!(fixture.imported(), ALL, "uv fetched it anew");
@@ -52,7 +52,7 @@ fn a_file_lost_from_the_uv_cache_is_put_back() {
     );
     assert_eq!((report.restored.len(), report.already_present.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
-    assert!(!store.root().join("aside").exists(), "the store was sound");
+    assert!(!store.root().join("quarantine").exists(), "the store was sound");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn without_a_lock_it_is_put_back_only_as_far_as_it_may_be_old() {
     forget(&fixture);
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     let (ran, counts) = run(&fixture, "--max-age 1s");
-    assert!(ran.text.contains("environment of one not restored: it was made longer ago than max-age"), "{}", ran.text);
+    assert!(ran.text.contains("environment of one not restored: it is older than max-age"), "{}", ran.text);
     assert_eq!(counts, (1, 0));
     forget(&fixture);
     assert!(run(&fixture, "--max-age 1h").0.text.contains(RESTORED));
@@ -130,7 +130,7 @@ fn what_is_elsewhere_or_held_more_is_not_taken_for_it() {
         fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }
     let (ran, counts) = run(&fixture, "");
-    let said = "environment of one not restored: damaged, put aside: pyvenv.cfg:";
+    let said = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
     assert!(ran.text.contains(said) && counts == (1, 0), "{}", ran.text);
     forget(&fixture);
     assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");

@@ -11,11 +11,11 @@ fn a_full_disk_keeps_what_fits_and_nothing_half() {
     let fixture = Fixture::new();
     let place = fixture.project.beside().join("store");
     fixture.cache("first");
-    let note = std::fs::read_dir(place.join("notes")).unwrap().next().unwrap().unwrap();
+    let note = std::fs::read_dir(place.join("probes")).unwrap().next().unwrap().unwrap();
     let (note, known) = (note.file_name(), fs_err::read(note.path()).unwrap());
     let Some(_mounted) = Mounted::new(&place, "300k") else { return };
-    std::fs::create_dir(place.join("notes")).unwrap();
-    fs_err::write(place.join("notes").join(note), known).unwrap();
+    std::fs::create_dir(place.join("probes")).unwrap();
+    fs_err::write(place.join("probes").join(note), known).unwrap();
     let (code, out, err) = ended(&mut fixture.noxide("first", &["save"]));
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("not saved: many 1.5"), "{out}{err}");

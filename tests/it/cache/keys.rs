@@ -80,36 +80,36 @@ fn hits_and_misses(locked: bool) {
     // One package of the lock, in the closure of two sessions.
     change(&project, "uv.lock", "name = \"ruff\"\nversion = \"0.15.0\"", "name = \"ruff\"\nversion = \"0.15.99\"");
     let moved = keys(&project, flags);
-    assert_eq!(misses(&moved), ["lint: package ruff", "format: package ruff"]);
+    assert_eq!(misses(&moved), ["lint: locked-package ruff", "format: locked-package ruff"]);
     assert_ne!(moved["key"], cold["key"]);
     assert_eq!(moved["prefix"], cold["prefix"], "a prefix finds the state before");
     change(&project, "uv.lock", "0.15.99", "0.15.0");
     // An install line, of one session.
     change(&project, "noxfile.py", "radon>=6.0", "radon>=6.0.1");
-    assert_eq!(misses(&keys(&project, flags)), ["complexity: install 01"]);
+    assert_eq!(misses(&keys(&project, flags)), ["complexity: install-command 01"]);
     change(&project, "noxfile.py", "radon>=6.0.1", "radon>=6.0");
     // What a session runs is not what it installs.
     change(&project, "noxfile.py", "\"-a\", \"-nc\"", "\"-a\", \"-nb\"");
     assert_eq!(misses(&keys(&project, flags)), [""; 0]);
     // A table of one extra, and one of all that install the project.
     change(&project, "pyproject.toml", "\"mkdocs>=1.6\"", "\"mkdocs>=1.5\"");
-    assert_eq!(misses(&keys(&project, flags)), ["docs: table project.optional-dependencies.docs"]);
+    assert_eq!(misses(&keys(&project, flags)), ["docs: pyproject-table project.optional-dependencies.docs"]);
     change(&project, "pyproject.toml", "\"mkdocs>=1.5\"", "\"mkdocs>=1.6\"");
     change(&project, "pyproject.toml", "hatchling>=1.27", "hatchling>=1.26");
-    let table = "table build-system";
+    let table = "pyproject-table build-system";
     let all = ["lint", "format", "docs"].map(|session| format!("{session}: {table}"));
     assert_eq!(misses(&keys(&project, flags)), all, "complexity does not install the project");
     change(&project, "pyproject.toml", "hatchling>=1.26", "hatchling>=1.27");
     // With and without the lock are two states.
     let other: &[&str] = if locked { &["--no-locked"] } else { &["--locked"] };
-    assert_eq!(misses(&keys(&project, other))[0], "lint: mode locked");
+    assert_eq!(misses(&keys(&project, other))[0], "lint: lock-mode locked");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
     another_python(&project, flags, &cold);
 }
 
 /// Another Python is another state, of all sessions.
 fn another_python(project: &Project, flags: &[&str], cold: &Value) {
-    let mine = cold["sessions"][0]["facts"]
+    let mine = cold["sessions"][0]["inputs"]
         .as_array()
         .unwrap()
         .iter()
@@ -216,15 +216,15 @@ fn the_key_is_one_line_and_explains_itself() {
         )
     };
     let (code, key, _) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && key.starts_with("nx1-parcelbook-linux-") && key.lines().count() == 1, "{key}");
+    assert!(code == Some(0) && key.starts_with("nx2-parcelbook-linux-") && key.lines().count() == 1, "{key}");
     assert!(key.contains("-uv0.") && key.contains("-cpython-3") && key.contains("-lint-"), "{key}");
     let (_, explained, _) = text(&["cache", "key", "-s", "lint", "--explain"]);
     assert!(explained.starts_with(&key) && explained.contains("lint  miss: never installed here"), "{explained}");
     for fact in [
-        "install   01 = uv pip install .[lint]",
-        "table     project.dependencies = ",
-        "python    version = 3.",
-        "mode      locked = no",
+        "install-command   01 = uv pip install .[lint]",
+        "pyproject-table   project.dependencies = ",
+        "python            version = 3.",
+        "lock-mode         locked = no",
     ] {
         assert!(explained.contains(fact), "{fact}: {explained}");
     }

@@ -62,7 +62,7 @@ fn killed_at_any_moment() {
 fn check(store: &Store, second: &UvCache, round: u64) {
     let report = store.verify_entries(&NoProgress);
     assert!(report.is_clean(), "round {round}: {report:?}");
-    assert_eq!(leftovers(&store.root().join("work")), 0, "round {round}");
+    assert_eq!(leftovers(&store.root().join("tmp")), 0, "round {round}");
     let known: Vec<EntryId> = store.entry_ids();
     for pointer in second.scan_wheels().0.iter().filter(|pointer| known.contains(&pointer.id)) {
         let entry = store.open_entry(&pointer.id).unwrap().unwrap();

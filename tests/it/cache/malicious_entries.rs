@@ -49,7 +49,7 @@ impl Own {
     }
 
     fn is_empty(&self) -> bool {
-        let work = std::fs::read_dir(self.store.root().join("work")).into_iter().flatten().count();
+        let work = std::fs::read_dir(self.store.root().join("tmp")).into_iter().flatten().count();
         self.store.entry_ids().is_empty() && work == 0
     }
 }
@@ -171,7 +171,7 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     type Harm<'a> = (&'a str, &'a dyn Fn(&std::path::Path));
     let facts = |from: &'static str, to: &'static str| {
         move |tree: &std::path::Path| {
-            let path = tree.with_file_name("facts");
+            let path = tree.with_file_name("manifest");
             let text = fs_err::read_to_string(&path).unwrap();
             assert!(text.contains(from));
             fs_err::write(&path, text.replace(from, to)).unwrap();
@@ -179,7 +179,7 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     };
     let climbs = facts("\talpha/run.sh", "\t../../../../run.sh");
     let torn = |tree: &std::path::Path| {
-        let path = tree.with_file_name("facts");
+        let path = tree.with_file_name("manifest");
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, &text[..text.len() / 2]).unwrap();
     };
@@ -201,15 +201,15 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     });
     let pointer = |tree: &std::path::Path| {
         let folder = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
-        let text = fs_err::read_to_string(folder.join("facts.json")).unwrap();
-        fs_err::write(folder.join("facts.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
+        let text = fs_err::read_to_string(folder.join("placement.json")).unwrap();
+        fs_err::write(folder.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
     };
     let harms: [Harm<'_>; 9] = [
-        ("facts", &climbs),
-        ("facts", &torn),
-        ("not the kind", &pipe),
-        ("not the kind", &leads_out),
-        ("other content", &other),
+        ("metadata", &climbs),
+        ("metadata", &torn),
+        ("wrong file type", &pipe),
+        ("wrong file type", &leads_out),
+        ("content differs", &other),
         ("instead of", &truncated),
         ("missing", &gone),
         ("setuid", &runnable),

@@ -89,7 +89,7 @@ fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
     layout.wheels = "wheels-v99".to_owned();
     let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
     let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
-    assert_eq!(report.misses[0].reason, "kept for wheels-v8, and this uv has wheels-v99");
+    assert_eq!(report.misses[0].reason, "stored for wheels-v8, but this uv uses wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
 }
 
@@ -97,7 +97,7 @@ fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
 fn the_layout_of_this_uv_is_tried_once() {
     let fixture = Fixture::new();
     let first = fixture.cache("first");
-    let notes: Vec<_> = std::fs::read_dir(fixture.store().root().join("notes")).unwrap().flatten().collect();
+    let notes: Vec<_> = std::fs::read_dir(fixture.store().root().join("probes")).unwrap().flatten().collect();
     assert_eq!(notes.len(), 1);
     assert_eq!(fixture.cache("first"), first, "read from the note");
     let names: Vec<String> = std::fs::read_dir(first.dir())

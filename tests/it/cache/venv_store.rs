@@ -98,7 +98,7 @@ fn an_environment_comes_back_as_it_was() {
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
     let again = store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_err();
-    assert_eq!(again.reason, "there is one already");
+    assert_eq!(again.reason, "it already exists");
     assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "it is known as it is");
     assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(
@@ -131,12 +131,12 @@ fn only_for_its_place_its_interpreter_and_its_facts() {
     store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
 
     let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
-    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was made for another interpreter");
+    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "a link out of its entry, to /etc/passwd");
+    assert_eq!(refused(kept(&fixture, "")), "it cannot be restored: symbolic link out of the entry, to /etc/passwd");
     std::fs::remove_file(venv.join("out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky");
+    assert_eq!(refused(kept(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
     assert_eq!(refused(kept(&fixture, "")), "pipe is no file");
@@ -144,7 +144,7 @@ fn only_for_its_place_its_interpreter_and_its_facts() {
     std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
     assert_eq!(refused(kept(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "it was not made by uv");
+    assert_eq!(refused(kept(&fixture, "")), "it was not created by uv");
     remove(&fixture);
     assert!(refused(kept(&fixture, "")).contains("pyvenv.cfg"), "there is none");
 }
@@ -161,7 +161,7 @@ fn a_file_written_to_through_a_link_is_found() {
     let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
     let reason = store.save_venv(&kept(&fixture, "")).unwrap_err().reason;
-    assert!(reason.ends_with("many/__init__.py was written to, and it is a file of the store too"), "{reason}");
+    assert!(reason.ends_with("many/__init__.py was modified, and it is also a file of the store"), "{reason}");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     fs_err::write(&own, good.replace("home", "hume")).unwrap();
     let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
-    assert_eq!(missed(), "damaged, put aside: pyvenv.cfg: other content than listed");
+    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the manifest");
     assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().quarantined.len() == 1);
     assert_eq!(missed(), CacheMiss::NOT_STORED);
 
@@ -194,18 +194,18 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     let text = fs_err::read_to_string(&module).unwrap();
     fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
     drop(wheels);
-    assert!(missed().ends_with("many/__init__.py: other content than listed"));
+    assert!(missed().ends_with("many/__init__.py: content differs from the manifest"));
     assert!(!venv.exists() && !store.has_entry(&id));
     let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
-    assert_eq!(missed(), format!("{id}, which is in it, is not in the store"));
+    assert_eq!(missed(), format!("its wheel {id} is not in the store"));
     assert!(store.verify_entries(&NoProgress).is_clean(), "a wheel that is not here is no damage");
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
     // What it is said to be made of.
-    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-parts.json");
+    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
     fs_err::write(&parts, "{}").unwrap();
-    assert!(missed().starts_with("damaged, put aside: .noxide-parts.json: no usable facts"), "put aside");
+    assert!(missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"), "put aside");
     assert!(python.exists());
 }
 
@@ -215,7 +215,7 @@ fn an_environment_leaves_before_its_wheels_do() {
     let store = filled(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("facts");
+        let facts = wheel.tree_path().parent().unwrap().join("manifest");
         fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
@@ -300,7 +300,7 @@ fn killed_while_environments_are_saved_and_restored() {
         let store = store(u64::MAX);
         let report = store.verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
-        assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "round {round}");
+        assert_eq!(std::fs::read_dir(store.root().join("tmp")).unwrap().count(), 0, "round {round}");
         if venv.exists() && verb == "restore" {
             assert_eq!(fixture.imported(), ALL, "round {round}: whole or not at all");
         }

@@ -55,6 +55,6 @@ fn two_machines_one_cache() {
     let cold = run(&["--cold"]);
     assert!(cold.contains("cache: uploaded 2 packages") && cold.contains("two ran"), "{cold}");
     let warm = run(&["--fresh-home"]);
-    assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the forge's cache (v1)"), "{warm}");
+    assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the Actions cache (v1)"), "{warm}");
     assert!(warm.contains("cache: uploaded nothing: nothing is new"), "{warm}");
 }

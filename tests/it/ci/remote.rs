@@ -209,10 +209,10 @@ fn bytes_that_were_changed_are_not_used() {
     std::fs::remove_file(&pack).unwrap();
     let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
-        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack is gone"),
+        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack no longer exists"),
         "{gone:?}"
     );
-    fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
+    fs_err::write(sent.file("m-"), "nxm2 -\nnonsense").unwrap();
     let view = remote(&sent.place, "refs/heads/main").load_snapshot();
     assert!(view.is_empty() && view.warnings[0].contains("damaged"), "{view:?}");
 }
@@ -293,7 +293,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
 fn a_server_that_goes_away_leaves_the_rest_to_uv() {
     let sent = Sent::new();
     let elsewhere = DirectoryBackend::new(&sent.place);
-    let key = elsewhere.list_objects("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
+    let key = elsewhere.list_objects("nx2/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
     let server = HttpServer::new(move |asked| {
         if asked.path.starts_with("/archive/") {
             let bytes = elsewhere.get_range(&key, 0..u64::MAX).unwrap().unwrap();
