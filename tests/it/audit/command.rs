@@ -28,7 +28,7 @@ fn small() -> tempfile::TempDir {
 }
 
 #[test]
-fn json_is_versioned_and_its_bytes_are_right() {
+fn json_is_versioned_and_its_byte_offsets_are_right() {
     let root = parcelbook();
     let output = noxide(root.path(), "audit --format json --pedantic");
     let document: Value = serde_json::from_str(&out(&output)).unwrap();
@@ -56,7 +56,7 @@ fn json_is_versioned_and_its_bytes_are_right() {
 }
 
 #[test]
-fn every_format_names_the_place() {
+fn every_format_names_the_location() {
     let root = small();
     for (format, expected) in [
         ("text", "ci.yml:8:21"),
@@ -83,7 +83,7 @@ fn every_format_names_the_place() {
 }
 
 #[test]
-fn people_see_source_and_suggestion() {
+fn findings_show_source_and_suggestion() {
     let text = out(&noxide(small().path(), "audit"));
     for part in [
         "medium[NX201]: 2 sessions run one after another: lint, tests",
@@ -105,7 +105,7 @@ fn people_see_source_and_suggestion() {
 }
 
 #[test]
-fn the_guard_fails_on_what_it_is_told() {
+fn the_audit_fails_at_the_given_severity() {
     let root = small();
     for (words, code) in [
         ("audit", 0),
@@ -132,7 +132,7 @@ fn the_guard_fails_on_what_it_is_told() {
 }
 
 #[test]
-fn a_baseline_passes_over_what_is_known() {
+fn a_baseline_hides_known_findings() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
     assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings written"));
@@ -170,7 +170,7 @@ fn fixes_are_shown_or_written() {
 }
 
 #[test]
-fn the_inventory_tells_who_installs_caches_and_runs_what() {
+fn the_inventory_lists_installs_caches_and_sessions() {
     let root = parcelbook();
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
@@ -224,7 +224,7 @@ fn init_makes_a_workflow_once() {
 }
 
 #[test]
-fn init_gives_workflows_that_are_there_their_parallel_form() {
+fn init_makes_existing_workflows_parallel() {
     let root = parcelbook();
     let shown = noxide(root.path(), "init --dry-run");
     assert!(

@@ -72,7 +72,7 @@ fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_mended_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() {
+fn a_fixed_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() {
     let root = repository();
     let work: PathBuf = shared_dir().join("acttools");
     fs_err::create_dir_all(&work).unwrap();

@@ -62,7 +62,7 @@ fn planted() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
 }
 
 #[test]
-fn every_planted_mistake_is_found_at_its_line_and_no_other() {
+fn every_planted_mistake_is_found_and_nothing_else() {
     let project = parcelbook();
     let found: BTreeSet<(String, String, usize)> = find(project.path(), false)
         .iter()
@@ -81,7 +81,7 @@ fn every_planted_mistake_is_found_at_its_line_and_no_other() {
 }
 
 #[test]
-fn places_and_words_are_as_kept() {
+fn findings_match_the_stored_locations_and_messages() {
     let project = parcelbook();
     let text = lines(&find(project.path(), false)).join("\n") + "\n";
     let path = fixtures().join("parcelbook.txt");

@@ -52,7 +52,7 @@ fn judged(root: &Path) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn judges_find_nothing_new_in_mended_workflows() {
+fn validators_find_nothing_new_in_fixed_workflows() {
     let mut files: Vec<(String, String)> = Vec::new();
     for name in ["appended", "continued", "one-job", "needs", "unindented", "comments", "variable"] {
         for entry in fs_err::read_dir(fixtures().join(name)).unwrap() {
@@ -80,7 +80,7 @@ fn judges_find_nothing_new_in_mended_workflows() {
 }
 
 #[test]
-fn our_own_schema_finds_nothing_new_on_forgejo() {
+fn the_forgejo_schema_finds_nothing_new() {
     for n in 0..60 {
         let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
         let breaches = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();

@@ -16,7 +16,7 @@ fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::Fix
 }
 
 #[test]
-fn the_example_is_mended_once_and_then_left_alone() {
+fn the_example_is_fixed_once() {
     let root = parcelbook();
     let before = find(root.path(), false).len();
     let plan = mend(root.path(), FixLevel::All);
@@ -58,7 +58,7 @@ fn safe_fixes_alone_change_no_step() {
 }
 
 #[test]
-fn bytes_that_are_not_meant_stay() {
+fn fixes_change_no_unrelated_bytes() {
     let text = "# top\r\non: push   # when\r\njobs:\r\n\r\n  # about a\r\n  a:\r\n    runs-on: 'docker'  # where\r\n\r\n    # the steps\r\n    steps:\r\n    - uses: actions/checkout@v4\r\n\r\n    # install\r\n    - run: pip install nox\t\r\n\r\n    # all\r\n    - run: |\r\n        set -o pipefail\r\n        nox -s a 2>&1 | tee x.log\r\n    - if: always()\r\n      uses: actions/upload-artifact@v3\r\n      with:\r\n        name: x\r\n        path: x.log";
     let (new, plan) = mended(text, &[]);
     assert!(!plan.applied.is_empty());
@@ -84,7 +84,7 @@ fn flow_style_is_kept() {
 }
 
 #[test]
-fn shared_nodes_are_left_alone() {
+fn yaml_aliases_are_not_changed() {
     for text in [
         "on: push\njobs:\n  a: &a\n    runs-on: docker\n    steps:\n      - run: nox -s a b\n  b: *a\n",
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
@@ -98,7 +98,7 @@ fn shared_nodes_are_left_alone() {
 }
 
 #[test]
-fn a_fix_that_fails_a_gate_is_dropped_and_named() {
+fn a_fix_that_fails_validation_is_rejected_by_name() {
     let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          nox -s a\n          cat <<X\n          nox -s b\n          X\n";
     let (new, plan) = mended(text, &[]);
     assert!(plan.rejected.iter().all(|dropped| matches!(
@@ -145,7 +145,7 @@ fn each_rewrite_by_its_kind() {
 }
 
 #[test]
-fn a_gate_waits_for_all_in_each_style() {
+fn a_gate_job_needs_all_jobs_in_each_yaml_style() {
     let text = |needs: &str| {
         format!(
             "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  b:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  gate:\n    runs-on: x\n    timeout-minutes: 3\n    {needs}\n    if: always()\n    steps:\n      - run: |\n          [ \"${{{{ needs.a.result }}}}\" = \"success\" ] || exit 1\n"
@@ -193,7 +193,7 @@ fn alike(jobs: &[(&str, &str, &str)]) -> String {
 }
 
 #[test]
-fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_them() {
+fn uploads_of_merged_jobs_are_merged_unless_used_elsewhere() {
     let mut text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     for (job, file) in [("a", "x"), ("b", "y"), ("c", "z")] {
         text = text.replace(&format!("name: {job}, path: x"), &format!("name: logs-{job}, path: {file}"));
@@ -245,7 +245,7 @@ fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_the
 }
 
 #[test]
-fn jobs_that_prepare_themselves_alike_become_one() {
+fn jobs_with_the_same_setup_are_merged() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "    needs: [a]\n", "nox -s c")]);
     let merged = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
     for text in [text.clone(), text.replace('\n', "\r\n")] {
@@ -276,7 +276,7 @@ fn jobs_that_prepare_themselves_alike_become_one() {
 }
 
 #[test]
-fn a_free_machine_for_each_job_speaks_against_merging() {
+fn jobs_are_not_merged_when_each_has_a_free_runner() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
     for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
@@ -287,7 +287,7 @@ fn a_free_machine_for_each_job_speaks_against_merging() {
 }
 
 #[test]
-fn arguments_reach_only_the_sessions_they_were_meant_for() {
+fn notified_arguments_reach_only_their_session() {
     let text = alike(&[("a", "", "nox -s a -- --check"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a -- --check || status=$?\n          noxide run -s b c || status=$?"), "{new}");
@@ -317,7 +317,7 @@ fn calls_of_one_step_become_one_with_a_log_for_each() {
 }
 
 #[test]
-fn tests_that_ran_twice_are_measured_where_they_run() {
+fn coverage_is_measured_where_the_tests_run() {
     let head = "on: push\nconcurrency: x\njobs:\n";
     let job = |name: &str| {
         format!(

@@ -6,7 +6,7 @@ use super::audit_project::{find, folder};
 use crate::support::CommandDeadline as _;
 
 #[test]
-fn hostile_files_are_found_unreadable_within_a_second() {
+fn malformed_files_are_reported_within_a_second() {
     let bomb = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
         let alias = format!("*a{}", n - 1);
         format!("{text}a{n}: &a{n} [{}]\n", [alias.as_str(); 9].join(", "))
@@ -34,7 +34,7 @@ fn hostile_files_are_found_unreadable_within_a_second() {
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_told_and_never_written_back() {
+fn files_that_are_not_utf8_are_reported_and_never_written() {
     let root = folder(&[(".forgejo/workflows/ci.yml", "")]);
     let path = root.path().join(".forgejo/workflows/ci.yml");
     let bytes = b"on: push\njobs: {a: {runs-on: x, steps: [{run: 'echo \xff'}]}}\n";
@@ -48,7 +48,7 @@ fn bytes_that_are_no_utf8_are_told_and_never_written_back() {
 }
 
 #[test]
-fn many_keys_and_long_lines_take_no_longer() {
+fn many_keys_and_long_lines_stay_fast() {
     let keys: String = (0..20_000).map(|n| format!("  k{n}: v\n")).collect();
     let steps: String = (0..2_000).map(|n| format!("      - run: nox -s a{n} b | tee x{n}.log\n")).collect();
     for text in [
@@ -65,7 +65,7 @@ fn many_keys_and_long_lines_take_no_longer() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_read_with_care() {
+fn control_characters_are_read_safely() {
     let root = folder(&[]);
     let path = root.path().join(".forgejo/workflows");
     fs_err::create_dir_all(&path).unwrap();

@@ -21,7 +21,7 @@ fn mended(text: &str, capacity: usize) -> (String, FixPlan) {
 }
 
 #[test]
-fn a_job_for_each_session_where_the_runners_take_them() {
+fn a_matrix_job_for_each_session_when_runners_suffice() {
     let text = format!("{HEAD}{CALLS}{UPLOAD}");
     for text in [text.clone(), text.replace('\n', "\r\n")] {
         let (new, plan) = mended(&text, 2);
@@ -50,7 +50,7 @@ fn a_job_for_each_session_where_the_runners_take_them() {
 }
 
 #[test]
-fn loops_and_arguments_are_spread_too() {
+fn loops_and_arguments_become_matrices() {
     let looped = "      - run: |\n          for s in a b; do\n            nox -s $s\n          done\n";
     let (new, _) = mended(&format!("{HEAD}{looped}"), 2);
     assert!(new.contains("session: [a, b]") && new.contains("nox -s ${{ matrix.session }}"), "{new}");
@@ -60,7 +60,7 @@ fn loops_and_arguments_are_spread_too() {
 }
 
 #[test]
-fn what_belongs_to_all_sessions_keeps_them_in_one_job() {
+fn steps_for_all_sessions_keep_them_in_one_job() {
     let text = format!("{HEAD}{CALLS}{UPLOAD}");
     for (old, new) in [
         ("    timeout-minutes: 3\n", "    timeout-minutes: 3\n    outputs: {x: y}\n"),

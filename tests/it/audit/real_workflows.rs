@@ -100,7 +100,7 @@ fn reusable_workflows_and_a_composite_action() {
 }
 
 #[test]
-fn uv_on_forgejo_well_kept() {
+fn uv_on_forgejo_without_findings() {
     check("uv");
 }
 

@@ -22,7 +22,7 @@ fn job(more: &str) -> String {
 }
 
 #[test]
-fn needs_in_a_circle_are_found() {
+fn cyclic_needs_are_found() {
     let text = "on: push\njobs:\n  a: {needs: b, runs-on: x, steps: []}\n  b: {needs: c, runs-on: x, steps: []}\n  c: {needs: [a, d], runs-on: x, steps: []}\n  d: {runs-on: x, steps: []}\n  e: {needs: a, runs-on: x, steps: []}\n";
     let circles: Vec<String> = found(text).into_iter().filter(|line| line.contains("waits for itself")).collect();
     assert_eq!(circles.len(), 3, "{circles:?}");
@@ -30,7 +30,7 @@ fn needs_in_a_circle_are_found() {
 }
 
 #[test]
-fn a_composite_action_is_read_and_its_cache_counts() {
+fn the_cache_of_a_composite_action_counts() {
     let action = "name: setup\ndescription: x\nruns:\n  using: composite\n  steps:\n    - uses: actions/cache@v4\n      with: {path: ~/.cache/uv, key: \"uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}\"}\n    - run: pip install nox\n      shell: bash\n";
     let workflow = job(
         "    steps:\n      - uses: actions/checkout@v4\n      - uses: ./.forgejo/actions/setup\n      - run: nox -s a\n",
@@ -51,7 +51,7 @@ fn a_composite_action_is_read_and_its_cache_counts() {
 }
 
 #[test]
-fn paths_bound_to_one_machine_are_found() {
+fn machine_specific_paths_are_found() {
     for path in ["/home/runner/.cache/uv", "${{ github.workspace }}/.nox"] {
         let text = job(&format!(
             "    steps:\n      - uses: actions/cache@v4\n        with:\n          path: {path}\n          key: x-${{{{ runner.os }}}}-python-${{{{ hashFiles('a') }}}}\n      - run: nox -s a\n"
@@ -64,7 +64,7 @@ fn paths_bound_to_one_machine_are_found() {
 }
 
 #[test]
-fn jobs_that_hand_something_out_get_no_cache() {
+fn publishing_jobs_get_no_cache() {
     for more in [
         "    environment: pypi\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n",
         "    environment: {name: release}\n    steps:\n      - uses: actions/checkout@v4\n      - run: |\n          pip install nox\n",
@@ -89,7 +89,7 @@ fn jobs_that_hand_something_out_get_no_cache() {
 }
 
 #[test]
-fn a_forge_that_cancels_by_itself_needs_no_words() {
+fn a_forge_that_cancels_old_runs_itself_needs_no_concurrency_key() {
     let text = "on: push\njobs:\n  a: {runs-on: docker, timeout-minutes: 3, steps: [{run: x}]}\n";
     for (dialect, version, expected) in [
         (Dialect::Forgejo, Some("14"), false),
@@ -111,7 +111,7 @@ fn a_forge_that_cancels_by_itself_needs_no_words() {
 }
 
 #[test]
-fn sessions_are_known_however_they_are_named() {
+fn sessions_are_found_by_each_signature() {
     let noxfile = "import nox\nnox.options.sessions = ['a', 'b']\n@nox.session(tags=['ci'])\ndef a(s): s.run('x')\n@nox.session(tags=['ci'])\ndef b(s): s.run('y')\n@nox.session\ndef c(s): s.run('z')\n";
     for (step, expected) in [
         ("run: nox -t ci", "a, b"),
@@ -134,7 +134,7 @@ fn sessions_are_known_however_they_are_named() {
 }
 
 #[test]
-fn order_that_means_something_is_left_alone() {
+fn a_meaningful_order_is_not_changed() {
     let git = "import nox\n@nox.session\ndef a(s): s.run('git', 'commit')\n@nox.session\ndef b(s): s.run('y')\n";
     let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", git)]);
     assert!(find(root.path(), true).iter().any(|finding| finding.message.contains("writes to the repository")));
@@ -148,7 +148,7 @@ fn order_that_means_something_is_left_alone() {
 }
 
 #[test]
-fn variables_that_keep_to_the_lock_are_seen() {
+fn lock_variables_of_workflows_are_found() {
     for (text, expected) in [
         ("    env: {UV_LOCKED: '1'}\n    steps:\n      - run: uv sync\n", false),
         ("    steps:\n      - run: uv run --no-project x\n", false),

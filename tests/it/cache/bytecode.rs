@@ -81,7 +81,7 @@ fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
 }
 
 #[test]
-fn what_one_environment_compiled_no_other_compiles_again() {
+fn bytecode_is_compiled_once_for_all_environments() {
     let fixture = fixture();
     noxfile(&fixture, &["'alpha==1.0', 'plain'"]);
     let ran = run(&fixture, true);
@@ -107,7 +107,7 @@ fn what_one_environment_compiled_no_other_compiles_again() {
 }
 
 #[test]
-fn bytecode_never_outlives_its_source() {
+fn bytecode_is_never_used_for_changed_sources() {
     let fixture = fixture();
     let all = ["'alpha==1.0'", "'alpha==2.0'", "'over', '--no-deps'"];
     noxfile(&fixture, &all);
@@ -141,7 +141,7 @@ fn installed(fixture: &Fixture, path: &str) -> PathBuf {
 }
 
 #[test]
-fn where_people_work_nothing_hides_an_edit() {
+fn bytecode_never_hides_an_edit() {
     let fixture = fixture();
     noxfile(&fixture, &["'alpha==1.0'"]);
     assert!(compiled(&run(&fixture, false)) && kept(&fixture.store()).is_empty());
@@ -157,7 +157,7 @@ fn where_people_work_nothing_hides_an_edit() {
 }
 
 #[test]
-fn what_is_no_bytecode_is_not_taken_for_it() {
+fn invalid_bytecode_is_rejected() {
     let fixture = fixture();
     let store = fixture.store();
     let good = [b"\xa7\r\r\n\x01\0\0\0".as_slice(), &[0; 8], b"code"].concat();

@@ -52,7 +52,7 @@ fn eight_processes_at_once() {
 
 /// An entry that somebody holds is not pruned from under them.
 #[test]
-fn what_is_held_stays() {
+fn entries_in_use_are_not_pruned() {
     let mut fixture = Fixture::new();
     fixture.store().save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     fixture.options.max_size = 1;
@@ -72,7 +72,7 @@ fn what_is_held_stays() {
 
 /// What was used since the plan was made stays too, and age alone is reason enough to go.
 #[test]
-fn a_plan_that_is_out_of_date_removes_nothing_that_was_used_since() {
+fn an_outdated_prune_plan_removes_nothing_used_since() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();

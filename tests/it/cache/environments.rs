@@ -42,7 +42,7 @@ fn forget(fixture: &Fixture) {
 const RESTORED: &str = "environment of one restored";
 
 #[test]
-fn nox_finds_the_environment_that_it_would_reuse() {
+fn nox_reuses_the_restored_environment() {
     let fixture = fixture();
     let (ran, counts) = run(&fixture, "");
     assert!(counts == (1, 0) && !ran.text.contains(RESTORED), "{}", ran.text);
@@ -90,7 +90,7 @@ fn nox_finds_the_environment_that_it_would_reuse() {
 }
 
 #[test]
-fn without_a_lock_it_is_put_back_only_as_far_as_it_may_be_old() {
+fn without_a_lock_environments_are_restored_up_to_max_age() {
     let fixture = fixture();
     run(&fixture, "");
     forget(&fixture);
@@ -108,7 +108,7 @@ fn without_a_lock_it_is_put_back_only_as_far_as_it_may_be_old() {
 }
 
 #[test]
-fn what_is_elsewhere_or_held_more_is_not_taken_for_it() {
+fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     let fixture = fixture();
     // An environment that was there before may hold more than is asked for: it is not kept.
     let mut wide = command(&fixture, "--cache off");
@@ -227,7 +227,7 @@ fn syncing(fixture: &Fixture, flags: &str, first: &str) {
 }
 
 #[test]
-fn an_environment_that_was_synced_to_this_lock_is_not_synced_again() {
+fn an_environment_synced_to_the_lock_is_not_synced_again() {
     let fixture = Fixture::new();
     let counts = || {
         let ran = NoxideRun::finish(&mut command(&fixture, ""));

@@ -50,7 +50,7 @@ const ONE: &str =
     "@nox.session\ndef one(session):\n    session.install(*LOCAL, *EXTRA, 'nxdemo')\n    tell(session, 'nxdemo')\n";
 
 #[test]
-fn what_built_the_environment_is_skipped_and_said() {
+fn installs_that_built_the_environment_are_skipped_and_reported() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let (text, install) = run(&project, "");
     let install = install.unwrap();
@@ -68,7 +68,7 @@ fn what_built_the_environment_is_skipped_and_said() {
 }
 
 #[test]
-fn whatever_changed_installs() {
+fn any_changed_input_installs_again() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     assert_eq!(counts(&project, ""), (1, 0));
     let change = |from: &str, to: &str| {
@@ -127,7 +127,7 @@ fn whatever_changed_installs() {
 }
 
 #[test]
-fn what_may_change_by_itself_is_never_skipped() {
+fn installs_with_changing_inputs_are_never_skipped() {
     let project = uv_project(
         "@nox.session\ndef one(session):\n    session.install(*LOCAL, *session.posargs, 'nxdemo')\n    tell(session, 'nxdemo')\n",
     );
@@ -154,7 +154,7 @@ fn what_may_change_by_itself_is_never_skipped() {
 }
 
 #[test]
-fn later_installs_that_replace_what_earlier_ones_put_there_void_these() {
+fn later_installs_that_replace_packages_invalidate_earlier_ones() {
     let project = uv_project(
         "@nox.session\ndef one(session):\n    session.install(*LOCAL, 'nxdemo')\n    tell(session, 'nxdemo')\n    \
          session.install(*LOCAL, 'nxdemo<2')\n    tell(session, 'nxdemo')\n    \
@@ -173,7 +173,7 @@ fn later_installs_that_replace_what_earlier_ones_put_there_void_these() {
 }
 
 #[test]
-fn projects_in_folders_count_by_their_files() {
+fn local_projects_are_fingerprinted_by_their_files() {
     let body = "import pathlib, shutil\n@nox.session\ndef one(session):\n    session.install(*session.posargs)\n    \
         session.run('python', '-c', 'import own; print(\"own is\", own.VALUE)')\n";
     let project = uv_project(body);
@@ -219,7 +219,7 @@ fn projects_in_folders_count_by_their_files() {
 }
 
 #[test]
-fn a_lock_holds_installs_that_ignore_it() {
+fn a_lock_constrains_installs_that_ignore_it() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let pyproject = "[project]\nname = 'own'\nversion = '1'\nrequires-python = '>=3.8'\ndependencies = ['nxdemo']\n\
         [tool.uv]\nno-index = true\nfind-links = ['wheels']\n";
@@ -271,7 +271,7 @@ fn installs_are_skipped_under_old_releases_with_pip_too() {
 }
 
 #[test]
-fn an_answer_of_the_index_may_be_as_old_as_the_user_says() {
+fn index_responses_are_reused_up_to_max_age() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let fresh = "--no-reuse-existing-virtualenvs --max-age 1h";
     assert!(!run(&project, fresh).0.contains("offline"), "nobody asked before");

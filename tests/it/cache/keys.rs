@@ -136,17 +136,17 @@ fn another_python(project: &Project, flags: &[&str], cold: &Value) {
 }
 
 #[test]
-fn a_change_misses_what_it_concerns() {
+fn a_change_misses_only_the_sessions_it_affects() {
     hits_and_misses(false);
 }
 
 #[test]
-fn a_change_misses_what_it_concerns_with_installs_held_to_the_lock() {
+fn a_change_misses_only_the_sessions_it_affects_with_locked_installs() {
     hits_and_misses(true);
 }
 
 #[test]
-fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
+fn a_fresh_checkout_restores_its_packages_from_the_store() {
     let project = parcelbook();
     let run = |more: &[&str]| {
         let mut arguments = vec!["run", "-s", "lint", "complexity"];
@@ -190,7 +190,7 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
 }
 
 #[test]
-fn a_cache_that_fails_fails_a_run_only_where_that_is_asked_for() {
+fn a_failing_cache_fails_a_run_only_when_required() {
     let project = parcelbook();
     fs_err::write(project.beside().join("file"), "").unwrap();
     let run = |mode: &str| {

@@ -12,7 +12,7 @@ use super::fixture::{ALL, Fixture};
 use crate::support::{ChildDeadline as _, CommandDeadline as _, Random, rounds};
 
 #[test]
-fn killed_at_any_moment() {
+fn kills_at_random_moments_leave_a_valid_store() {
     let rounds = u64::from(rounds(30, 210));
     let fixture = Fixture::new();
     let cache = fixture.cache("first");

@@ -28,7 +28,7 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (NoxideRun, String) 
 }
 
 #[test]
-fn what_pip_fetched_and_built_is_there_on_the_next_machine() {
+fn the_pip_cache_is_restored_on_the_next_machine() {
     let fixture = Fixture::new();
     let noxfile = |what: &str| {
         let index = format!("{}/simple", fixture._index.url);

@@ -39,7 +39,7 @@ fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
 }
 
 #[test]
-fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
+fn each_session_restores_its_packages_and_so_does_a_notified_one() {
     let fixture = project();
     let first = run(&fixture, "first", &[]);
     // The lock says what their installs may be, and uv's cache has it.
@@ -68,7 +68,7 @@ const WAITS: &str = "import nox, os, pathlib, time\nnox.options.default_venv_bac
     assert time.monotonic() < until, 'nothing is kept'\n        time.sleep(0.05)\n";
 
 #[test]
-fn what_a_session_has_fetched_is_kept_while_it_runs() {
+fn packages_are_saved_while_the_session_runs() {
     let fixture = project();
     fixture.project.write("noxfile.py", WAITS);
     let ran = run(&fixture, "cold", &[]);
@@ -83,7 +83,7 @@ const HELPED: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef lint(session):\n    use(session, '--only-group', 'lint')\n";
 
 #[test]
-fn what_the_words_do_not_tell_the_last_install_does() {
+fn the_last_install_gives_packages_that_arguments_do_not_name() {
     let fixture = project();
     let settings = fixture.project.read("pyproject.toml");
     fixture.project.write("pyproject.toml", format!("{settings}[dependency-groups]\nlint = [\"beta\"]\n"));

@@ -67,7 +67,7 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
 }
 
 #[test]
-fn an_environment_comes_back_as_it_was() {
+fn an_environment_is_restored_unchanged() {
     let fixture = Fixture::new();
     let venv = fixture.project.root().join(".venv");
     std::fs::create_dir(venv.join("empty")).unwrap();
@@ -115,7 +115,7 @@ fn an_environment_comes_back_as_it_was() {
 }
 
 #[test]
-fn only_for_its_place_its_interpreter_and_its_facts() {
+fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let fixture = Fixture::new();
     let store = filled(&fixture);
     let venv = fixture.project.root().join(".venv");
@@ -165,7 +165,7 @@ fn a_file_written_to_through_a_link_is_found() {
 }
 
 #[test]
-fn what_is_damaged_is_not_restored_but_put_aside() {
+fn corrupt_entries_are_quarantined_not_restored() {
     let fixture = Fixture::new();
     let store = filled(&fixture);
     let venv = fixture.project.root().join(".venv");
@@ -210,7 +210,7 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
 }
 
 #[test]
-fn an_environment_leaves_before_its_wheels_do() {
+fn an_environment_is_pruned_before_its_wheels() {
     let fixture = Fixture::new();
     let store = filled(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
@@ -234,7 +234,7 @@ fn an_environment_leaves_before_its_wheels_do() {
 }
 
 #[test]
-fn a_store_on_another_file_system_keeps_environments_too() {
+fn a_store_on_another_file_system_stores_environments() {
     let mut fixture = Fixture::new();
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
     fixture.options.dir = Some(elsewhere.path().join("store"));
@@ -249,7 +249,7 @@ fn a_store_on_another_file_system_keeps_environments_too() {
 
 /// The process that is killed: it saves, restores or prunes for ever.
 #[test]
-#[ignore = "runs as a child of killed_while_environments_are_saved_and_restored"]
+#[ignore = "runs as a child of kills_while_environments_are_saved_and_restored_leave_a_valid_store"]
 fn at_work_until_killed() {
     let work = std::env::var("NOXIDE_TEST_VENV_WORK").expect("work from the parent test");
     let work: Vec<&str> = work.split('\n').collect();
@@ -277,7 +277,7 @@ fn at_work_until_killed() {
 }
 
 #[test]
-fn killed_while_environments_are_saved_and_restored() {
+fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
     let rounds = rounds(15, 90) as usize;
     let fixture = Fixture::new();
     filled(&fixture);

@@ -71,7 +71,7 @@ fn contract(backend: &dyn CacheBackend, run: &str) {
 }
 
 #[test]
-fn a_folder_and_tiers_of_folders() {
+fn directories_and_tiers_of_directories() {
     let folder = tempfile::tempdir().unwrap();
     contract(&DirectoryBackend::new(folder.path().join("one")), "d");
     let tiers: Vec<Box<dyn CacheBackend>> = ["near", "far"]
@@ -170,7 +170,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
 }
 
 #[test]
-fn s3_servers_of_two_makes() {
+fn two_s3_servers() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::create_dir_all(folder.path().join("root/bucket")).unwrap();
     let root = folder.path().join("root").display().to_string();

@@ -24,7 +24,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn slipcover_is_merged_as_it_merges_itself() {
+fn slipcover_merges_as_its_own_command() {
     for branch in ["", " --branch"] {
         let project = measured(&|half| words(&format!("-m slipcover --json --out cov-{half}.json{branch}")));
         let own = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
@@ -94,7 +94,7 @@ fn shards_of_other_checkouts_add_up() {
 }
 
 #[test]
-fn what_cannot_be_combined_is_said() {
+fn incompatible_coverage_data_is_reported() {
     let project = Project::empty();
     let none = project.noxide(&["merge", "--coverage"]);
     assert!(none.exit == Some(2) && none.stderr.contains("no coverage data was found"), "{none:?}");

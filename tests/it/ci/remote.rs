@@ -99,7 +99,7 @@ impl Sent {
 }
 
 #[test]
-fn uv_installs_offline_what_came_from_elsewhere() {
+fn uv_installs_offline_from_downloaded_packages() {
     let sent = Sent::new();
     let store = sent.empty("other-store");
     let remote = remote(&sent.place, "refs/heads/main");
@@ -118,7 +118,7 @@ fn uv_installs_offline_what_came_from_elsewhere() {
 }
 
 #[test]
-fn one_session_reads_its_own_bytes_and_no_others() {
+fn one_session_downloads_only_its_packages() {
     let sent = Sent::new();
     let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
     let alpha = packages.into_iter().filter(|package| package.name.starts_with("alpha")).collect();
@@ -132,7 +132,7 @@ fn one_session_reads_its_own_bytes_and_no_others() {
 }
 
 #[test]
-fn pulls_read_their_base_and_write_what_only_they_see() {
+fn pull_requests_read_their_base_and_write_their_own_scope() {
     let sent = Sent::new();
     let store = sent.empty("pull-store");
     let pull = remote(&sent.place, "refs/pull/7/merge<main");
@@ -153,7 +153,7 @@ fn pulls_read_their_base_and_write_what_only_they_see() {
 }
 
 #[test]
-fn runs_beside_each_other_lose_nothing() {
+fn concurrent_uploads_lose_nothing() {
     let sent = Sent::new();
     let fresh = |name: &str, only: &str| {
         let store = sent.empty(name);
@@ -173,7 +173,7 @@ fn runs_beside_each_other_lose_nothing() {
 }
 
 #[test]
-fn old_packs_are_written_anew_before_the_forge_drops_them() {
+fn old_packs_are_rewritten_before_they_expire() {
     let sent = Sent::new();
     let before = sent.file("p-");
     let later = sent.push("refs/heads/main", NOW + 21 * DAY);
@@ -189,7 +189,7 @@ fn old_packs_are_written_anew_before_the_forge_drops_them() {
 }
 
 #[test]
-fn bytes_that_were_changed_are_not_used() {
+fn changed_bytes_are_not_used() {
     let sent = Sent::new();
     let pack = sent.file("p-");
     let mut bytes = std::fs::read(&pack).unwrap();
@@ -219,7 +219,7 @@ fn bytes_that_were_changed_are_not_used() {
 
 /// Whoever owns the store elsewhere plays a tree of his own for a wheel, with digests that fit each other.
 #[test]
-fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
+fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
     let sent = Sent::new();
     let honest = sent.fixture.store();
     let id = honest.entry_ids().into_iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
@@ -290,7 +290,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
 }
 
 #[test]
-fn a_server_that_goes_away_leaves_the_rest_to_uv() {
+fn uv_downloads_the_rest_when_the_server_disappears() {
     let sent = Sent::new();
     let elsewhere = DirectoryBackend::new(&sent.place);
     let key = elsewhere.list_objects("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();

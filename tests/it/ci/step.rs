@@ -45,7 +45,7 @@ pub(super) fn names(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn one_step_brings_runs_keeps_and_gathers() {
+fn one_step_restores_runs_saves_and_collects() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
     let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
@@ -94,7 +94,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
 }
 
 #[test]
-fn a_cache_that_fails_fails_no_run() {
+fn a_failing_cache_fails_no_run() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
     let machine = Machine { fixture: &fixture, name: "machine" };
@@ -200,7 +200,7 @@ fn checkout(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_environment() {
+fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_no_environment() {
     let fixture = Fixture::new();
     let noxfile = STATES
         .replace("TOOL", "'tool/file'")
@@ -241,7 +241,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
 }
 
 #[test]
-fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
+fn without_install_arguments_a_session_restores_the_packages_it_held() {
     let fixture = Fixture::new();
     let noxfile = "import nox\nnox.options.default_venv_backend = 'uv'\nWORDS = 'beta'.split()\n\
         @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\

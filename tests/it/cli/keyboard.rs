@@ -77,7 +77,7 @@ const WAITS: &str = "@nox.session\ndef works(session):\n    print('stdin', sys.s
                      while not os.path.exists('over'): time.sleep(0.01)\n";
 
 #[test]
-fn a_key_shows_what_runs_and_the_terminal_is_left_as_it_was() {
+fn a_key_press_shows_the_status_and_the_terminal_is_restored() {
     let project = Project::with_sessions(WAITS);
     let said = types(
         &project,
@@ -87,14 +87,14 @@ fn a_key_shows_what_runs_and_the_terminal_is_left_as_it_was() {
 }
 
 #[test]
-fn an_interrupt_leaves_the_terminal_as_it_was() {
+fn an_interrupt_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
     let said = types(&project, "wait stdin True;until raw silent;key \\x03");
     assert_eq!(said, "before line echo\nmodes raw silent\nafter line echo 130\n");
 }
 
 #[test]
-fn while_it_is_stopped_the_terminal_is_the_users() {
+fn a_stopped_noxide_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
     let steps =
         "wait stdin True;until raw silent;key \\x1a;stopped;continue;until raw silent;key t;wait 1 running;touch over";

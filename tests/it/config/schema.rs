@@ -45,7 +45,7 @@ fn schema_reader_and_handbook_know_the_same_keys() {
 }
 
 #[test]
-fn the_handbooks_examples_are_right() {
+fn the_examples_of_the_documentation_are_valid() {
     let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
     let examples: Vec<&str> = handbook.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(!examples.is_empty());

@@ -29,7 +29,7 @@ fn run(number: usize, commit: &str, share: f64, random: &mut Random) -> RunRecor
 }
 
 #[test]
-fn branches_and_commits_stand_for_their_runs() {
+fn branches_and_commits_select_their_runs() {
     let root = tempfile::tempdir().unwrap();
     let (root, mut random) = (root.path(), Random::new(7));
     git(root, &["init", "-q", "-b", "main"]);
@@ -66,7 +66,7 @@ fn branches_and_commits_stand_for_their_runs() {
 }
 
 #[test]
-fn one_run_against_another_is_too_few_and_failures_do_not_count() {
+fn one_run_each_is_too_few_and_failures_do_not_count() {
     let root = tempfile::tempdir().unwrap();
     let (root, mut random) = (root.path(), Random::new(3));
     let commit = "00112233445566778899aabbccddeeff00112233";
@@ -85,7 +85,7 @@ fn one_run_against_another_is_too_few_and_failures_do_not_count() {
 }
 
 #[test]
-fn what_is_no_run_is_said() {
+fn a_file_without_a_run_is_reported() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let code = |arguments: &[&str], why: &str| {

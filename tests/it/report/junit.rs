@@ -105,7 +105,7 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
 }
 
 #[test]
-fn a_flaky_pass_that_counts_as_failed_says_so() {
+fn a_flaky_pass_that_counts_as_failed_is_marked() {
     let project = Project::with_sessions(SESSIONS);
     assert_eq!(run(&project, "-s flaky --retries 1 --flaky fail --junit deep/../j.xml").code(), 1);
     let report = read(&project);
@@ -133,7 +133,7 @@ fn an_interrupted_run_has_its_report() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
+fn an_unwritable_junit_path_is_a_warning() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     project.write("file", "");
     let ran = run(&project, "--junit file/j.xml");
@@ -142,7 +142,7 @@ fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
 }
 
 #[test]
-fn a_session_that_a_killed_noxide_left_is_unfinished() {
+fn a_session_of_a_killed_noxide_is_reported_as_unfinished() {
     let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1");
     let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();

@@ -57,7 +57,7 @@ fn story(root: &Path) {
 }
 
 #[test]
-fn a_visitor_filters_sorts_opens_and_prints_without_a_complaint() {
+fn the_page_filters_sorts_opens_and_prints_without_errors() {
     let root = tempfile::tempdir().unwrap();
     story(root.path());
     let page = report(root.path());
@@ -97,7 +97,7 @@ fn a_visitor_filters_sorts_opens_and_prints_without_a_complaint() {
 }
 
 #[test]
-fn five_hundred_sessions_of_a_hundred_runs_fit_in_a_megabyte() {
+fn a_page_of_500_sessions_and_100_runs_fits_in_a_megabyte() {
     let root = tempfile::tempdir().unwrap();
     for number in 0..100 {
         keep(root.path(), &many(number, 500, 8));

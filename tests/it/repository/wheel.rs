@@ -55,7 +55,7 @@ fn build_wheel(into: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_wheel_brings_noxide_beside_nox_and_uv() {
+fn the_wheel_installs_noxide_beside_nox_and_uv() {
     let folder = tempfile::tempdir().unwrap();
     let wheel = build_wheel(&folder.path().join("wheels"));
     let venv = folder.path().join("venv");

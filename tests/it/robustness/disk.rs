@@ -56,7 +56,7 @@ fn recorded_elsewhere(project: &Project) -> bool {
 const LOUD: &str = "yes 'a line of some length, many times' | head -c 3000000";
 
 #[test]
-fn a_file_at_its_limit_loses_the_log_and_not_the_session() {
+fn a_file_size_limit_loses_the_log_but_not_the_session() {
     let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("fails", "exit 4")));
     let mut command = project.command("sh");
     command.args(["-c", "ulimit -f 200; exec \"$0\" run --idle-timeout 20s", env!("CARGO_BIN_EXE_noxide")]);
@@ -83,7 +83,7 @@ fn a_full_disk_fails_no_session() {
 }
 
 #[test]
-fn a_read_only_tree_is_no_reason_not_to_run() {
+fn a_run_works_in_a_read_only_tree() {
     let project = Project::with_grace("500ms", &shell_session("one", "true"));
     let place = project.root().join(".noxide");
     fs_err::write(&place, "in the way").unwrap();
@@ -102,7 +102,7 @@ fn a_read_only_tree_is_no_reason_not_to_run() {
 }
 
 #[test]
-fn a_session_that_sweeps_the_tree_takes_no_other_with_it() {
+fn a_session_that_cleans_the_tree_breaks_no_other() {
     let sweep = "rm -rf .noxide; echo swept > swept";
     let project = Project::with_grace(
         "500ms",
@@ -117,7 +117,7 @@ fn a_session_that_sweeps_the_tree_takes_no_other_with_it() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_no_run() {
+fn a_closed_output_pipe_ends_no_run() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("one", LOUD)
@@ -153,7 +153,7 @@ fn megabytes(count: u32, end: &str) -> String {
 }
 
 #[test]
-fn a_huge_log_is_whole_on_disk_and_small_in_memory() {
+fn a_huge_log_is_complete_on_disk_and_small_in_memory() {
     let size = rounds(80, 400);
     for (end, flags) in [("pass", &["--output", "labelled"][..]), ("raise ValueError('no')", &[][..])] {
         let project = Project::with_grace("500ms", &megabytes(size, end));

@@ -57,7 +57,7 @@ fn a_segfaulting_host_crashes_its_sessions() {
 }
 
 #[test]
-fn a_session_that_dies_alone_takes_its_own_with_it() {
+fn a_crashed_session_takes_its_processes_with_it() {
     let dies = "@nox.session\ndef dies(session):\n    subprocess.Popen(['sleep', '633.33'], stdout=subprocess.DEVNULL, \
                 stderr=subprocess.DEVNULL)\n    os.kill(os.getpid(), signal.SIGSEGV)\n";
     let waits = "while pgrep -f 'sleep 633[.]33' >/dev/null; do sleep 0.05; done; echo gone > gone";
@@ -70,7 +70,7 @@ fn a_session_that_dies_alone_takes_its_own_with_it() {
 }
 
 #[test]
-fn a_host_that_stands_still_is_given_up() {
+fn a_stopped_host_is_abandoned() {
     let project = Project::with_grace("200ms", &at_work("634.34"));
     let run = RunningNoxide::start(&project, &["-j2", "--timeout", "60s"]);
     run.wait_for_file("up2");
@@ -86,7 +86,7 @@ fn a_host_that_stands_still_is_given_up() {
 }
 
 #[test]
-fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
+fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     let project = Project::with_grace("100ms", &at_work("635.35"));
     let run = RunningNoxide::start(&project, &["-j2"]);
     run.wait_for_file("up2");
@@ -105,7 +105,7 @@ fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
 }
 
 #[test]
-fn nobodys_living_run_is_taken_for_a_dead_one() {
+fn a_living_run_of_another_tree_is_not_recovered() {
     // Both begin in the same second, in two trees: their names are alike, their marks are not.
     let (one, other) = (
         Project::with_grace("100ms", &at_work("636.36")),
@@ -121,7 +121,7 @@ fn nobodys_living_run_is_taken_for_a_dead_one() {
 }
 
 #[test]
-fn runs_begun_together_in_one_tree_leave_each_other_alone() {
+fn concurrent_runs_in_one_tree_do_not_interfere() {
     let project = Project::with_grace("500ms", &shell_session("one", "sleep 0.3"));
     let runs: Vec<_> = (0..6)
         .map(|_| crate::support::run_flags(&project, &[]).stdout(std::process::Stdio::null()).spawn().unwrap())
@@ -172,7 +172,7 @@ print(is_alone())
 "#;
 
 #[test]
-fn a_process_whose_parent_ends_during_the_look_is_not_taken_for_gone() {
+fn a_process_whose_parent_ends_during_the_scan_is_still_found() {
     let mut python = std::process::Command::new(crate::support::python())
         .args(["-c", LOOK])
         .stdin(std::process::Stdio::piped())

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::{Project, RunningNoxide, living_processes, run_flags, shell_session};
 
 #[test]
-fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
+fn a_timeout_ends_the_process_tree_and_names_the_running_command() {
     let script = "trap '' INT TERM; echo first; printf 'step \\033[31mtwo\\033[0m of 3'; sleep 621.21";
     let project = Project::with_grace("500ms", &(shell_session("hangs", script) + &shell_session("fine", "true")));
     let over = RunningNoxide::run(&project, &["--timeout", "700ms"]);
@@ -23,7 +23,7 @@ fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
 }
 
 #[test]
-fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
+fn an_idle_timeout_ends_a_silent_session_only() {
     let dots = "for i in 1 2 3 4 5 6 7 8 9 10; do printf '\\r%d' $i; sleep 0.15; done";
     let project = Project::with_grace(
         "500ms",
@@ -40,7 +40,7 @@ fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
 }
 
 #[test]
-fn a_rule_for_one_session_outweighs_the_runs_timeout() {
+fn the_timeout_of_a_session_overrides_that_of_the_run() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("slow", "sleep 1.2") + &shell_session("short", "exec sleep 623.23")),
@@ -55,7 +55,7 @@ fn a_rule_for_one_session_outweighs_the_runs_timeout() {
 }
 
 #[test]
-fn who_heeds_the_end_with_a_zero_has_not_passed() {
+fn an_interrupted_session_with_exit_code_0_has_not_passed() {
     let polite = "trap 'echo bye; exit 0' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace("20s", &shell_session("polite", polite));
     let over = RunningNoxide::run(&project, &["--timeout", "900ms"]);
@@ -69,7 +69,7 @@ fn who_heeds_the_end_with_a_zero_has_not_passed() {
 const THIRD_TIME: &str = "echo x >> tries; test $(wc -l < tries) -ge 3";
 
 #[test]
-fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
+fn retries_back_off_and_a_late_pass_is_flaky() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("flaky", THIRD_TIME)
@@ -155,7 +155,7 @@ fn a_stopped_run_does_not_time_out() {
 }
 
 #[test]
-fn a_stopped_load_goes_on_and_ends() {
+fn a_stopped_load_resumes_and_ends() {
     let project = Project::with_grace(
         "500ms",
         &format!("pathlib.Path('up').write_text('up')\ntime.sleep(0.5)\n{}", shell_session("one", "true")),
@@ -175,7 +175,7 @@ fn state(process: u32) -> Option<char> {
 }
 
 #[test]
-fn a_signal_while_the_noxfile_loads_ends_that() {
+fn a_signal_while_the_noxfile_loads_ends_the_load() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let load = "pathlib.Path('up').write_text('up')\nsubprocess.run(['sleep', '626.26'])\n";
         let project = Project::with_grace("500ms", load);
@@ -195,7 +195,7 @@ fn a_signal_while_the_noxfile_loads_ends_that() {
 }
 
 #[test]
-fn a_load_that_heeds_no_interrupt_is_killed_by_time_or_by_the_second() {
+fn a_noxfile_load_that_ignores_interrupts_is_killed_by_its_deadline_or_the_second_interrupt() {
     let load =
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\npathlib.Path('up').write_text('up')\ntime.sleep(627.27)\n";
     for second in [false, true] {
@@ -214,7 +214,7 @@ fn a_load_that_heeds_no_interrupt_is_killed_by_time_or_by_the_second() {
 }
 
 #[test]
-fn nohup_is_heeded() {
+fn nohup_is_respected() {
     let project = Project::with_grace("500ms", &shell_session("works", "echo up > up; sleep 0.7"));
     let mut command = project.command("sh");
     command.args(["-c", "trap '' HUP; exec \"$0\" run", env!("CARGO_BIN_EXE_noxide")]);
@@ -226,7 +226,7 @@ fn nohup_is_heeded() {
 }
 
 #[test]
-fn who_asks_is_told_what_runs() {
+fn sigusr1_shows_the_status() {
     let project =
         Project::with_grace("500ms", &shell_session("works", "echo up > up; while ! test -s go; do sleep 0.05; done"));
     let run = RunningNoxide::start(&project, &[]);

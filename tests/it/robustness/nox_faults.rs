@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::{Project, RunningNoxide, living_processes, nox_releases, shell_session};
 
 #[test]
-fn a_parameters_that_are_paths_pass_and_reach_the_report() {
+fn parameters_that_are_paths_reach_the_report() {
     let project = Project::with_grace(
         "500ms",
         "@nox.session\n@nox.parametrize('p', [pathlib.Path('a'), pathlib.Path('b')])\ndef withpath(session, p):\n    \
@@ -23,7 +23,7 @@ fn a_parameters_that_are_paths_pass_and_reach_the_report() {
 }
 
 #[test]
-fn b_a_leaked_background_process_is_ended_and_nobody_waits_for_it() {
+fn a_leaked_background_process_is_ended_without_waiting() {
     let script = "sleep 611.11 & echo started; exit 0";
     let project = Project::with_grace("500ms", &(shell_session("leaks", script) + &shell_session("trivial", "true")));
     let over = RunningNoxide::run(&project, &["-j2"]);
@@ -36,7 +36,7 @@ fn b_a_leaked_background_process_is_ended_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_leak_that_holds_output_which_nox_keeps_is_one_too() {
+fn a_leak_that_holds_captured_output_is_reported() {
     let silent = "def {name}(session):\n    said = session.run('sh', '-c', {script}, external=True, silent=True)\n    \
                   print('kept', repr(said))\n";
     let sessions = [("silent", "'echo one; sleep 611.12 & echo two'"), ("slow", "'echo three; sleep 1; echo four'")];
@@ -84,17 +84,17 @@ fn c_a_signal_ends_all(signal: Signal, code: i32, mark: &str) {
 }
 
 #[test]
-fn c_sigterm_leaves_nobody() {
+fn sigterm_leaves_no_process() {
     c_a_signal_ends_all(Signal::TERM, 143, "612.12");
 }
 
 #[test]
-fn c_sighup_leaves_nobody() {
+fn sighup_leaves_no_process() {
     c_a_signal_ends_all(Signal::HUP, 129, "613.13");
 }
 
 #[test]
-fn d_an_interrupt_ends_by_its_graces_though_a_grandchild_ignores_it() {
+fn an_interrupt_ends_within_its_grace_periods_though_a_grandchild_ignores_it() {
     let project = Project::with_grace("700ms", &stubborn("614.14"));
     let run = RunningNoxide::start(&project, &["-j3"]);
     for file in ["up1", "up2", "up3"] {
@@ -108,7 +108,7 @@ fn d_an_interrupt_ends_by_its_graces_though_a_grandchild_ignores_it() {
 }
 
 #[test]
-fn d_a_second_interrupt_hastens() {
+fn a_second_interrupt_ends_grace_periods() {
     let project = Project::with_grace("20s", &stubborn("615.15"));
     let run = RunningNoxide::start(&project, &["-j3"]);
     for file in ["up1", "up2", "up3"] {
@@ -172,12 +172,12 @@ fn e_an_interrupt_lets_fixtures_be_torn_down(release: Option<&str>) {
 }
 
 #[test]
-fn e_teardown_really_happens() {
+fn an_interrupt_lets_fixtures_tear_down() {
     e_an_interrupt_lets_fixtures_be_torn_down(None);
 }
 
 #[test]
-fn e_teardown_really_happens_on_every_release() {
+fn an_interrupt_lets_fixtures_tear_down_on_every_release() {
     std::thread::scope(|scope| {
         for release in nox_releases() {
             scope.spawn(move || e_an_interrupt_lets_fixtures_be_torn_down(Some(release)));
@@ -186,7 +186,7 @@ fn e_teardown_really_happens_on_every_release() {
 }
 
 #[test]
-fn what_a_session_left_in_its_group_has_the_same_graces() {
+fn leaked_group_members_get_the_same_grace_periods() {
     // The session's own process is gone at once; its server needs a moment to put its data away.
     let server = "trap 'sleep 1; echo saved > saved; exit' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace(

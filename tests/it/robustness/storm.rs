@@ -83,12 +83,12 @@ fn brew(name: &str) {
 }
 
 #[test]
-fn signals_at_random_moments_leave_nobody_and_a_whole_record() {
+fn signals_at_random_moments_leave_no_process_and_a_complete_record() {
     brew("signals");
 }
 
 #[test]
-fn kills_at_random_moments_leave_what_the_next_run_puts_right() {
+fn kills_at_random_moments_are_recovered_by_the_next_run() {
     brew("kills");
 }
 

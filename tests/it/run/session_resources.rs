@@ -31,7 +31,7 @@ fn path_with(folder: &Path) -> std::ffi::OsString {
 }
 
 #[test]
-fn sessions_are_told_their_slot_and_their_share() {
+fn sessions_get_their_slot_and_worker_share() {
     let project = Project::with_sessions(TELLS);
     assert_eq!(run(&project, "-j 4").code(), 0);
     let said = project.session_log("tells");
@@ -45,7 +45,7 @@ fn sessions_are_told_their_slot_and_their_share() {
 }
 
 #[test]
-fn what_the_user_says_of_the_variables_counts() {
+fn worker_variables_of_the_user_are_kept() {
     let project = Project::with_sessions(TELLS);
     project.write(
         "noxide.toml",
@@ -67,7 +67,7 @@ fn what_the_user_says_of_the_variables_counts() {
 }
 
 #[test]
-fn history_lends_sleepers_all_slots() {
+fn sessions_that_mostly_wait_share_all_slots() {
     let project = Project::with_sessions(
         "@nox.session\ndef sleeps(session):\n    print('share', os.environ['TEST_PROCESSES'])\n    time.sleep(0.5)\n\
          @nox.session\ndef works(session):\n    print('share', os.environ['TEST_PROCESSES'])\n    until = time.process_time() + 0.5\n    \
@@ -138,7 +138,7 @@ fn each_session_has_a_folder_for_temporary_files() {
 }
 
 #[test]
-fn where_no_folder_can_be_made_sessions_share_the_systems_own() {
+fn without_temporary_directories_sessions_share_that_of_the_system() {
     let project = Project::with_sessions(TELLS);
     let long = project.beside().join("long".repeat(20));
     fs_err::create_dir(&long).unwrap();
@@ -154,7 +154,7 @@ fn where_no_folder_can_be_made_sessions_share_the_systems_own() {
 }
 
 #[test]
-fn sessions_share_one_jobserver_and_tokens_come_back() {
+fn sessions_share_one_jobserver_and_return_tokens() {
     let project = Project::with_sessions(
         "def tokens():\n    auth = os.environ['MAKEFLAGS'].split('fifo:')[1]\n    fifo = os.open(auth, os.O_RDONLY | os.O_NONBLOCK)\n    \
          return len(os.read(fifo, 99))\n@nox.session\ndef one(session):\n    print('took', tokens(), os.environ['MAKEFLAGS'])\n\
@@ -170,7 +170,7 @@ fn sessions_share_one_jobserver_and_tokens_come_back() {
 }
 
 #[test]
-fn a_make_that_knows_no_named_pipes_is_told_of_none() {
+fn a_make_without_named_pipe_support_gets_no_jobserver() {
     let project = Project::with_sessions(TELLS);
     let mut command = noxide_command(&project, "run -s tells");
     command.env("PATH", path_with(&make_of(&project, "4.3")));

@@ -110,7 +110,7 @@ fn looked(settings: &str) -> (Value, String) {
 }
 
 #[test]
-fn as_much_is_learnt_by_notes_as_by_stops() {
+fn preloaded_and_stopped_calls_are_traced_alike() {
     let (mut noted, said) = looked("");
     let (mut stopped, said_plainly) = looked("[sessions.looks.env]\nLD_PRELOAD = \"\"\n");
     let calls = |accesses: &mut Value| {
@@ -153,7 +153,7 @@ fn without_times(said: &str) -> Vec<&str> {
 
 /// Projects lie in memory too, and what is below `/dev` elsewhere is stopped at.
 #[test]
-fn looks_below_dev_shm_are_noted() {
+fn accesses_below_dev_shm_are_traced() {
     let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
     fs_err::write(folder.path().join("there"), "").unwrap();
     let project = Project::new(
