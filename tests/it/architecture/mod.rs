@@ -1,4 +1,4 @@
-//! The architecture law holds: who may import whom, no circles, captions, sizes, names, doors, kernel and print rules.
+//! The import rules of ARCHITECTURE.md: who may import whom, no cycles, captions, sizes, names.
 
 mod imports;
 mod law;

@@ -1,4 +1,4 @@
-//! The modules of `src/`: their files, tokens, and the names their doors give on.
+//! The modules of `src/`: their files, tokens, and the names they export.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

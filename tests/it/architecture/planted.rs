@@ -1,4 +1,4 @@
-//! The scanner finds what it is for: planted breaches in small trees, and nothing in a clean one.
+//! The scanner on planted violations in small trees, and on a clean one.
 
 use std::path::Path;
 

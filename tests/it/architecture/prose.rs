@@ -1,4 +1,4 @@
-//! Breaches that need no parsing: captions, sizes and names of files.
+//! Violations that need no parsing: captions, sizes and names of files.
 
 use std::path::Path;
 

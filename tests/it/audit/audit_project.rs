@@ -1,4 +1,4 @@
-//! Projects in temporary folders, audited through the library.
+//! Projects in temporary directories, audited through the library.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The command: formats, exit codes, settings on the command line, fixes written and shown.
+//! `noxide audit`: formats, exit codes, settings on the command line, fixes written and shown.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! The example's workflow executed for real, before and after its fixes: same end, as many artefacts, a cache that hits.
+//! The example workflow executed before and after its fixes: same result, as many artifacts, a cache that hits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

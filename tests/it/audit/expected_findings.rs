@@ -1,4 +1,4 @@
-//! The example's planted mistakes, each with its file and line, and nothing else beside three true findings.
+//! The planted mistakes of the example, each with its file and line, and three true findings beside them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Judges from PyPI: zizmor, actionlint and check-jsonschema find nothing new in what noxide has mended.
+//! Validators from PyPI: zizmor, actionlint and check-jsonschema find nothing new in fixed workflows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

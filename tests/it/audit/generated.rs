@@ -1,4 +1,4 @@
-//! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
+//! Generated workflows: validation passes, a second fix changes nothing, and fixes preserve meaning.
 
 use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;

@@ -1,4 +1,4 @@
-//! Hostile files: a clear finding within a second, whatever they hold.
+//! Malformed files: a clear finding within a second.
 
 use std::time::{Duration, Instant};
 

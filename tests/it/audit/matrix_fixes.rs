@@ -1,4 +1,4 @@
-//! A job for each session, where a machine is free for each; else one command for all.
+//! Matrix fixes: a job for each session where runners are free, else one command for all.
 
 use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use noxide::audit::options::AuditOptions;

@@ -1,4 +1,4 @@
-//! Imitations of thirteen real projects' workflows, written by hand: every finding seen by eye and kept.
+//! Imitations of the workflows of thirteen real projects, written by hand: every finding reviewed and stored.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Smaller things that rules know: composite actions, circles, bound paths, publishing jobs, forge versions.
+//! Special cases of rules: composite actions, cycles, bound paths, publishing jobs, forge versions.
 
 use noxide::audit::dialect::Dialect;
 use noxide::audit::fix::FixLevel;

@@ -1,4 +1,4 @@
-//! Speed: 450 workflows in one project. `NOXIDE_WORKFLOWS` names a folder of real ones to read too.
+//! Audit speed: 450 workflows in one project. `NOXIDE_WORKFLOWS` names a directory of real ones to read too.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Bytecode on real nox, uv and Python: compiled once for all environments, and never taken for another source's.
+//! Bytecode on real nox, uv and Python: compiled once for all environments, never used for another source.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! `noxide cache …` as people and programs meet it.
+//! `noxide cache …`: texts, JSON documents and exit codes.
 
 use serde_json::Value;
 

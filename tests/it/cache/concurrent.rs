@@ -1,4 +1,4 @@
-//! Eight processes at once, saving, restoring and pruning: nobody fails, nothing is half.
+//! Eight processes at once, saving, restoring and pruning: none fails, nothing is incomplete.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! Files that were written to, cut or lost: found, named, put aside, and right again.
+//! Files that were changed, truncated or lost: found, named, quarantined and repaired.
 
 use std::io::Write;
 

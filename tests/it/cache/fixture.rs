@@ -1,4 +1,4 @@
-//! A project whose packages come from an index of its own, and a store beside it.
+//! A project whose packages come from its own index, and a store beside it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

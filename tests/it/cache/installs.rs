@@ -1,4 +1,4 @@
-//! Installs on real nox, uv and pip: what is counted, what is skipped, what never is, and that results stay nox's own.
+//! Installs on real nox, uv and pip: counted, skipped when unchanged, with the results of nox itself.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Keys of what sessions install, on a copy of the example: a change is a miss for exactly the sessions it concerns.
+//! Session keys on a copy of the example: a change is a miss for exactly the sessions it affects.
 
 use std::io::Write as _;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Locks, markers and interpreters against the real things: uv's own export, Python's `packaging`, a real Python.
+//! Lock files, markers and interpreters compared with uv's export, `packaging` and a real Python.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Entries that somebody made to do harm: refused and named, whether they come in or lie in the store already.
+//! Malicious entries: rejected and named, when they are saved and when they are in the store already.
 
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};

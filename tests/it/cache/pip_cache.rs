@@ -1,4 +1,4 @@
-//! pip's cache, kept with the store: what one run fetched and built, the next one on another machine has.
+//! pip's cache in the store: what one run downloaded and built, the next one on another machine has.
 
 use super::fixture::{Fixture, ended};
 use crate::support::{NoxideRun, noxide_in, run_checked};

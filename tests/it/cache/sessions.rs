@@ -1,4 +1,4 @@
-//! `noxide cache restore -s` and `save -s`, and what a run's record says of each session.
+//! `noxide cache restore -s` and `save -s`, and what the record of a run says of each session.
 
 use noxide::cache::NoProgress;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Save and restore: uv takes what comes out of the store, and what is known is not written again.
+//! Save and restore: uv installs what the store restores, and known files are not written again.
 
 use std::os::unix::fs::MetadataExt;
 

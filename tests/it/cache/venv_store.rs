@@ -1,4 +1,4 @@
-//! Environments in the store: what is kept of them, that they come back as they were, and when they do not.
+//! Environments in the store: what is stored, that it is restored unchanged, and when it is not.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,4 +1,4 @@
-//! The action of this repository, run by act with its cache: the second run, on a machine with nothing, has what it needs.
+//! The action of this repository, run by act with its cache: the second run, on an empty machine, restores.
 
 use std::path::Path;
 use std::process::Command;

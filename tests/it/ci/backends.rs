@@ -1,4 +1,4 @@
-//! One contract for every backend, on real servers: act's cache, rclone's and moto's S3, Azurite, and the official client.
+//! One contract for every backend, on real servers: act's cache, S3 by rclone and moto, Azurite, its own client.
 
 use std::collections::BTreeMap;
 use std::io::Write;

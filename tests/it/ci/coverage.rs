@@ -1,4 +1,4 @@
-//! `noxide merge --coverage`: data of the real coverage.py and the real slipcover, combined and held to a floor.
+//! `noxide merge --coverage`: data of the real coverage.py and slipcover, combined and held to a minimum.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

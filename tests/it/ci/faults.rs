@@ -1,4 +1,4 @@
-//! Servers at their worst: every fault is an error with a reason, soon, and never bytes that were not asked for.
+//! Faulty servers: every fault is an error with a reason, in bounded time, and never wrong bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

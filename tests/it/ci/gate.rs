@@ -1,4 +1,4 @@
-//! `noxide gate`: skipped is fine, cancelled is named, a missing job is an error.
+//! `noxide gate`: skipped passes, cancelled is named, a missing job is an error.
 
 use std::io::Write;
 use std::process::Stdio;

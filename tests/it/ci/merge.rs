@@ -1,4 +1,4 @@
-//! `noxide merge`: three shards folded are what one run would have been.
+//! `noxide merge`: three shards merged are what one run would have been.
 
 use std::collections::BTreeMap;
 

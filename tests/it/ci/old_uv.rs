@@ -1,4 +1,4 @@
-//! A uv that notes no digest of what it is not asked to verify: what a lock names is kept all the same, and what not is told.
+//! A uv that records no digests: packages named by a lock are stored, others are reported.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Wheels sent elsewhere and brought back: to uv they are as if fetched; and a store that lies is harmless.
+//! Wheels uploaded and downloaded: to uv they are as if fetched, and a malicious store is harmless.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `noxide ci`: what one run fetched the next one has, whatever machine it is on; and it never fails for its cache.
+//! `noxide ci`: packages of one run are there for the next on any machine, and the cache fails no run.
 
 use std::path::Path;
 use std::process::Command;

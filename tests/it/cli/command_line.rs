@@ -1,4 +1,4 @@
-//! The command line as it is typed: nox's spellings, what goes on to nox, what noxide keeps, what is refused.
+//! The command line: spellings of nox, flags passed on to nox, flags of noxide, errors.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What `--help` says of each subcommand, so that a change of it is seen.
+//! `--help` of each subcommand as snapshots.
 
 use clap::CommandFactory;
 use noxide::cli::Cli;

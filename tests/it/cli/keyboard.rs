@@ -1,4 +1,4 @@
-//! Keys on a terminal's board, typed into a real terminal: they ask what runs, and the terminal is left as it was.
+//! Keys on the board, typed into a real terminal: they show the status, and the terminal is restored.
 
 use std::process::Command;
 

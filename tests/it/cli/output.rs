@@ -1,4 +1,4 @@
-//! Output over the library's doors: real pipes, large logs, many sessions, a replay from disk.
+//! Output through the public API: real pipes, large logs, many sessions, a replay from disk.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

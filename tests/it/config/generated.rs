@@ -1,4 +1,4 @@
-//! Random settings, written as TOML and read again.
+//! Generated settings, written as TOML and read again.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;

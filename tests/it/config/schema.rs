@@ -1,4 +1,4 @@
-//! The settings' JSON schema and handbook: what they promise is what is read.
+//! The JSON schema and the documentation of the settings: what they promise is what is read.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Settings files, variables and flags: what is read, what is refused, what wins.
+//! Settings files, variables and flags: what is read, what is rejected, what has precedence.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

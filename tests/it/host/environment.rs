@@ -1,4 +1,4 @@
-//! What the host reads of environments and coverage, and the interpreter that nox itself would take.
+//! Environments, coverage and interpreters as the host reads them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

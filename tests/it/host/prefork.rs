@@ -1,4 +1,4 @@
-//! What the host does ahead of sessions: forks that stand by for them, and the question to uv.
+//! Work of the host ahead of sessions: preforked processes, and the query to uv.
 
 use std::collections::BTreeSet;
 use std::fs::File;

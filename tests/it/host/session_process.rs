@@ -1,4 +1,4 @@
-//! A session as a process of the host: signals, groups, terminals, environment, and the end of it all.
+//! A session as a process of the host: signals, groups, terminals, environment, and its end.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The host: what it reads from a noxfile, and sessions as its children.
+//! Sessions as the host reads them from a noxfile and runs them as its children.
 
 use std::collections::BTreeMap;
 use std::fs::File;

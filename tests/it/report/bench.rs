@@ -1,4 +1,4 @@
-//! `noxide bench`: planted truths on a made-up clock, and real commands in clean copies.
+//! `noxide bench`: planted differences on a fake clock, and real commands in clean copies.
 
 use std::path::Path;
 use std::process::{Command, Output};

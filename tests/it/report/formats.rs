@@ -1,4 +1,4 @@
-//! The other forms of a report, which run it is of, and what is refused.
+//! Report formats other than the page, the choice of the run, and errors.
 
 use std::path::Path;
 use std::process::{Command, Output};

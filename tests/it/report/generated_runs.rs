@@ -1,4 +1,4 @@
-//! Runs as noxide would have recorded them, made up: many sessions on some slots, over many runs.
+//! Generated records: many sessions on some slots, over many runs.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `noxide history import`: answers of three forges over HTTP, commit statuses, logs of nox, and what is broken.
+//! `noxide history import`: responses of three forges over HTTP, commit statuses, logs of nox, malformed input.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! `--junit`: sessions as cases, their tests' own reports beside them; read back by Python's XML parser.
+//! `--junit`: sessions as cases with their tests' own reports beside them, read back by Python's XML parser.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What is on disk stays readable: a run as version 1 left it, read by today's code.
+//! On-disk compatibility: a run as version 1 wrote it, read by this version.
 
 use std::path::{Path, PathBuf};
 

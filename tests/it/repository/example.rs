@@ -1,4 +1,4 @@
-//! `examples/parcelbook`: its edits apply, its README's places are true, and it names no Python of its own.
+//! `examples/parcelbook`: its edits apply, its README names the right lines, and it names no Python of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Every link between the documents leads to a file that is there.
+//! Links between the documents lead to existing files.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Who reads what noxide writes may stop reading and keep the pipe: the run goes on, signals count, the record is whole.
+//! Readers that stop reading and keep the pipe: the run goes on, signals work, the record is complete.
 #![cfg(target_os = "linux")]
 
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, streams that are closed, and sessions that print more than is good.
+//! Disks that are full or read-only, streams that are closed, and sessions that print too much.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;

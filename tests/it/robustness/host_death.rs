@@ -1,4 +1,4 @@
-//! The process that holds nox dies, stands still or lies: sessions are told for what they are, and the run ends.
+//! A host that crashes, stops or sends nonsense: sessions are marked crashed, and the run ends.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;

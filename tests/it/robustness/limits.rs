@@ -1,4 +1,4 @@
-//! Timeouts, silence, retries, failing fast, stops: what they do to sessions, and in which words.
+//! Timeouts, silence, retries, failing fast and stops: their effect on sessions and their messages.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The five faults of `nox -j`, and what else a run must live through that nox does not.
+//! The five faults of `nox -j`, and other conditions that a run survives and nox does not.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;

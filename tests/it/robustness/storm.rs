@@ -1,4 +1,4 @@
-//! Signals and kills at random moments, hundreds of times: nobody lives on, and every record is whole.
+//! Signals and kills at random moments, many times: no process is left, and every record is complete.
 //!
 //! A storm runs in a process of its own that adopts all orphans, so that nothing can escape it unseen. Its seed is
 //! printed, and `NOXIDE_TEST_SEED` repeats it.

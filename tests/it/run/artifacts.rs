@@ -1,4 +1,4 @@
-//! Files that `outputs` names: gathered after each session, on failure too, before anything that waits starts.
+//! Files that `outputs` names: collected after each session, on failure too, before dependent sessions start.
 
 use std::process::Stdio;
 

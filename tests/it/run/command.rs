@@ -1,4 +1,4 @@
-//! `noxide run` from the outside: order, selection, reports, exit codes, and what bad input gets.
+//! `noxide run`: order, selection, reports, exit codes, and errors for bad input.
 
 use noxide::record::{NeedOrigin, Outcome};
 

@@ -1,4 +1,4 @@
-//! The dispatcher with a double in the host's place: what only steered time and failure can show.
+//! The dispatcher with a fake launcher: cases that need controlled time and failure.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

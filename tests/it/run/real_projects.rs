@@ -1,4 +1,4 @@
-//! Real projects from PyPI: what noxide runs ends as what nox runs one after another.
+//! Real projects from PyPI: noxide ends with the same results as nox running one session after another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Events, records, the folder that keeps them, and history.
+//! Events, records, the run store, and history.
 
 use std::path::PathBuf;
 

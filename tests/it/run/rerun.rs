@@ -1,4 +1,4 @@
-//! `--rerun failed`: what the last run left undone, with its needs.
+//! `--rerun failed`: unfinished sessions of the last run, with their needs.
 
 use std::process::Stdio;
 

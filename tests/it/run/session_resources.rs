@@ -1,4 +1,4 @@
-//! What sessions are lent: their share of the CPUs, folders for temporary files, a jobserver, measured figures.
+//! Per-session environment: CPU share, temporary directories, jobserver, measured figures.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A small HTTP server that does what a test says, and real servers started and ended with a test.
+//! HTTP servers: a small one that answers as a test says, and real ones that end with a test.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

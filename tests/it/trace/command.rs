@@ -1,4 +1,4 @@
-//! What `noxide trace` and `noxide run --trace` do with races: said, written, kept apart, run again alone.
+//! `noxide trace` and `noxide run --trace`: races reported, written as settings, kept apart, retried alone.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The race corpus: small noxfiles, the truth in their first lines, traced one by one.
+//! The race corpus: small noxfiles with the expected result in their first lines, traced one by one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Programs that note their looks themselves: as much is learnt as where each call is stopped at, and nothing else changes.
+//! Programs with the preload library: as much is traced as by stopping each call, and nothing else changes.
 
 use std::collections::BTreeSet;
 use std::process::Command;
