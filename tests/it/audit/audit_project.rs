@@ -40,13 +40,13 @@ pub(super) fn read(root: &Path, options: AuditOptions) -> AuditProject {
     AuditProject::load(root, &[], None, options).unwrap()
 }
 
-/// Everything found, pedantic findings too where wanted.
+/// All findings, pedantic ones on request.
 pub(super) fn find(root: &Path, pedantic: bool) -> Vec<Finding> {
     run_audit(&read(root, AuditOptions { pedantic, ..AuditOptions::default() })).findings
 }
 
 /// All fixes, planned and written.
-pub(super) fn mend(root: &Path, wanted: FixLevel) -> FixPlan {
+pub(super) fn apply_fixes(root: &Path, wanted: FixLevel) -> FixPlan {
     let plan = plan_fixes(read(root, AuditOptions::default()), wanted);
     for changed in &plan.changed_files {
         fs_err::write(root.join(&changed.new.path), &changed.new.text).unwrap();
@@ -54,7 +54,7 @@ pub(super) fn mend(root: &Path, wanted: FixLevel) -> FixPlan {
     plan
 }
 
-/// One line a finding: place, rule, message.
+/// One line per finding: location, rule, message.
 pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| {
         let (place, start) = (&finding.location, finding.location.start_position());

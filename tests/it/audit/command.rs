@@ -282,7 +282,7 @@ fn the_inventory_promises_only_what_was_measured() {
     let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
     let ci = &all.workflows[0];
     assert_eq!(
-        (ci.critical_path.join(" "), ci.milliseconds),
+        (ci.critical_path.join(" "), ci.critical_path_ms),
         ("integration_tests status-check".to_owned(), Some(34_000))
     );
     assert!(

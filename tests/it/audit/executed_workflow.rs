@@ -6,10 +6,10 @@ use std::process::Command;
 use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
-use super::audit_project::mend;
+use super::audit_project::apply_fixes;
 use crate::support::{CommandDeadline as _, build_once, copy_example, run_checked, shared_dir};
 
-/// The example as a Git repository, with a lock that is committed and a cache folder of its own.
+/// The example as a Git repository with a committed lock and its own cache directory.
 fn repository() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     run_checked(Command::new("git").args(["init", "-q"]).arg(root.path()));
@@ -41,14 +41,14 @@ fn commit(root: &Path) {
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
 }
 
-/// What a run left: its exit status, its artefacts, and what the cache said.
+/// The result of a workflow run: exit status, number of artifacts, log.
 struct Ran {
     exit: i64,
     artefacts: usize,
     log: String,
 }
 
-/// Runs one job of the workflow with act and its cache server; `apt-get` is a stand-in, so that this machine stays as it is.
+/// Runs one job of the workflow with act and its cache server; `apt-get` is replaced by a script that does nothing.
 fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
     let bin = build_once("acttools-bin", |place| {
         fs_err::create_dir_all(place).unwrap();
@@ -79,7 +79,7 @@ fn a_fixed_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() {
     let before = run(&work, root.path(), &["--cold"]);
     assert!(before.log.contains("restore miss") && !before.log.contains("restore hit"));
 
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     commit(root.path());
     let cold = run(&work, root.path(), &["--cold"]);

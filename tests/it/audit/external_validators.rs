@@ -8,12 +8,12 @@ use std::time::Instant;
 use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
-use super::audit_project::{find, fixtures, folder, mend};
+use super::audit_project::{apply_fixes, find, fixtures, folder};
 use super::generated::{Shape, workflow};
 use crate::support::{CommandDeadline as _, build_once, run_checked};
 
-/// The environment that has the judges.
-fn judges() -> PathBuf {
+/// The environment of the validators.
+fn validator_venv() -> PathBuf {
     build_once("judges", |place| {
         run_checked(Command::new("python3").args(["-m", "venv"]).arg(place));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
@@ -22,9 +22,9 @@ fn judges() -> PathBuf {
     })
 }
 
-/// Findings of all judges by kind.
+/// Findings of all validators by kind.
 fn judged(root: &Path) -> BTreeMap<String, usize> {
-    let bin = judges().join("bin");
+    let bin = validator_venv().join("bin");
     let workflows = root.join(".github/workflows");
     let mut files: Vec<PathBuf> = fs_err::read_dir(&workflows).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -68,7 +68,7 @@ fn validators_find_nothing_new_in_fixed_workflows() {
     let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let before = judged(root.path());
     assert!(before.keys().any(|kind| kind.starts_with("zizmor")) && before.values().sum::<usize>() > 20, "{before:?}");
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.applied.len() > 60);
     let after = judged(root.path());
     let added = plan.applied.iter().filter(|applied| applied.rule_id == "NX101").count();
@@ -85,7 +85,7 @@ fn the_forgejo_schema_finds_nothing_new() {
         let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
         let breaches = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
         let before = breaches(root.path());
-        mend(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::All);
         assert!(breaches(root.path()) <= before);
     }
 }
@@ -96,7 +96,7 @@ fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
         (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
     let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
-    let actionlint = judges().join("bin/actionlint");
+    let actionlint = validator_venv().join("bin/actionlint");
     let time = |program: &Path, words: &[&str], paths: &[&str]| {
         let start = Instant::now();
         let output = Command::new(program).args(words).args(paths).current_dir(root.path()).finish();
@@ -112,6 +112,6 @@ fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
     let best = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
     let (ours, theirs) = (best(|round| round.0), best(|round| round.1));
     println!("450 workflows: noxide {ours:.3} s, actionlint {theirs:.3} s");
-    // Only what people run is compared: a test build is not optimised.
+    // Speed is compared in optimised builds only.
     assert!(cfg!(debug_assertions) || ours < 2.0 * theirs, "{ours} s against {theirs} s");
 }

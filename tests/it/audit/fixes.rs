@@ -4,14 +4,14 @@ use noxide::audit::fix::FixError;
 use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 
-use super::audit_project::{find, folder, lines, mend, parcelbook, read};
+use super::audit_project::{apply_fixes, find, folder, lines, parcelbook, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
 fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
     let files = [&[(FILE, text)], more].concat();
     let root = folder(&files);
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     (fs_err::read_to_string(root.path().join(FILE)).unwrap(), plan)
 }
 
@@ -19,7 +19,7 @@ fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::Fix
 fn the_example_is_fixed_once() {
     let root = parcelbook();
     let before = find(root.path(), false).len();
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     assert!(before == 120 && plan.applied.len() > 35, "{before} {}", plan.applied.len());
     let left = find(root.path(), false);
@@ -40,14 +40,14 @@ fn the_example_is_fixed_once() {
     assert_eq!((uploads, ci.matches("            build/nox-").count()), ((1, 1), 11));
     let noxfile = fs_err::read_to_string(root.path().join("noxfile.py")).unwrap();
     assert!(noxfile.contains("requires=[\"unit_tests\"]") && noxfile.matches("\"slipcover\"").count() == 1);
-    let again = mend(root.path(), FixLevel::All);
+    let again = apply_fixes(root.path(), FixLevel::All);
     assert!(again.applied.is_empty() && again.changed_files.is_empty());
 }
 
 #[test]
 fn safe_fixes_alone_change_no_step() {
     let root = parcelbook();
-    let plan = mend(root.path(), FixLevel::Safe);
+    let plan = apply_fixes(root.path(), FixLevel::Safe);
     for changed in &plan.changed_files {
         let removed: Vec<&str> =
             changed.old.text.lines().filter(|line| !changed.new.text.contains(line.trim())).collect();
@@ -90,7 +90,7 @@ fn yaml_aliases_are_not_changed() {
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
     ] {
         let root = folder(&[(FILE, text)]);
-        let plan = mend(root.path(), FixLevel::All);
+        let plan = apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
         assert_eq!(job(&new), job(text), "{:?}", plan.applied);
@@ -291,7 +291,7 @@ fn notified_arguments_reach_only_their_session() {
     let text = alike(&[("a", "", "nox -s a -- --check"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a -- --check || status=$?\n          noxide run -s b c || status=$?"), "{new}");
-    // Who reads no arguments may stand beside who does.
+    // A session that reads no arguments can be merged with one that does.
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b -- -k x"), ("c", "", "nox -s c")]);
     let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a c b -- -k x\n"), "{new}");
@@ -328,7 +328,7 @@ fn coverage_is_measured_where_the_tests_run() {
     let file = "import nox\n\n@nox.session\ndef tests(session):\n    \"\"\"Tests.\"\"\"\n    session.install(\"pytest\")\n    session.run(\"pytest\", \"tests\", env={\"A\": \"1\"})\n\n@nox.session\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\", \"-m\", \"pytest\", \"tests\", success_codes=[0, 1])\n    session.run(\"coverage\", \"report\")\n";
     let after = |file: &str| {
         let root = folder(&[(FILE, &text), ("noxfile.py", file)]);
-        let plan = mend(root.path(), FixLevel::All);
+        let plan = apply_fixes(root.path(), FixLevel::All);
         (fs_err::read_to_string(root.path().join("noxfile.py")).unwrap(), plan)
     };
     let (new, _) = after(file);
@@ -348,7 +348,7 @@ fn coverage_is_measured_where_the_tests_run() {
         let changed = file.replacen(old, other, 1);
         assert!(changed != file, "{old}");
         let (new, plan) = after(&changed);
-        // A comment above what stays may stay; nothing else is touched.
+        // A comment above remaining lines may remain; nothing else changes.
         let rewritten = plan.applied.iter().any(|applied| applied.rule_id == "NX205");
         assert!(!rewritten || new.contains("people's words"), "{old}: {new}");
     }

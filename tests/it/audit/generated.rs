@@ -132,7 +132,7 @@ fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> AuditProje
     )
 }
 
-/// Comment lines with the step or key that they stand before.
+/// Comment lines with the step or key that follows.
 fn comments(text: &str) -> Vec<String> {
     text.lines()
         .map(str::trim)

@@ -59,7 +59,7 @@ fn many_keys_and_long_lines_stay_fast() {
         let root = folder(&[(".forgejo/workflows/ci.yml", &text)]);
         let start = Instant::now();
         find(root.path(), true);
-        // Unoptimised test builds are some ten times slower than what people run.
+        // Test builds are not optimised: about ten times slower than releases.
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }

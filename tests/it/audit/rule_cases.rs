@@ -5,7 +5,7 @@ use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
-use super::audit_project::{find, folder, lines, mend, read};
+use super::audit_project::{apply_fixes, find, folder, lines, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
@@ -38,7 +38,7 @@ fn the_cache_of_a_composite_action_counts() {
     let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action)]);
     let all = find(root.path(), false);
     assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
-    let pinned = mend(root.path(), FixLevel::All);
+    let pinned = apply_fixes(root.path(), FixLevel::All);
     assert!(
         pinned
             .changed_files
@@ -79,13 +79,13 @@ fn publishing_jobs_get_no_cache() {
                 .any(|finding| finding.rule.id == "NX101" && finding.severity.as_str() == "info"),
             "{more}"
         );
-        mend(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::All);
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert!(!text.contains("actions/cache"), "{text}");
     }
     let text = "on: push\njobs:\n  Deploy:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
     let root = folder(&[(FILE, text)]);
-    assert!(mend(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
+    assert!(apply_fixes(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
 }
 
 #[test]

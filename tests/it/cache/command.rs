@@ -98,7 +98,7 @@ fn missing_tools_are_reported_with_advice() {
     assert!(code == 3 && json(&out)["version"] == 1 && out.contains("not today"), "{out}");
 }
 
-/// A uv whose cache is not as any that is known: it is kept as a whole, and that is said.
+/// A uv cache of unknown layout: it is stored unchanged, with a message.
 #[test]
 fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     let fixture = Fixture::new();
@@ -127,7 +127,7 @@ fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     assert_eq!(fixture.store().entry_ids().len(), 1);
 }
 
-/// Folders that settings name: kept apart from what their owner writes to, one state at a time.
+/// Directories of the settings: stored as copies, one state at a time.
 #[test]
 fn directories_of_the_settings_are_cached() {
     let fixture = Fixture::new();

@@ -39,7 +39,7 @@ fn eight_processes_at_once() {
         }
         let report = fixture.store().verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
-        // Whatever made it into the uv caches is whole: uv adds the rest itself.
+        // Trees in the uv caches are complete: uv adds the rest itself.
         for cache in [&one[3..], &two[3..]] {
             std::fs::remove_dir_all(fixture.project.root().join(".venv")).ok();
             fixture.uv(cache, &["sync", "--quiet", "--frozen"]);
@@ -50,7 +50,7 @@ fn eight_processes_at_once() {
     assert_eq!(fixture.store().entry_ids().len(), 4);
 }
 
-/// An entry that somebody holds is not pruned from under them.
+/// An entry in use is not pruned.
 #[test]
 fn entries_in_use_are_not_pruned() {
     let mut fixture = Fixture::new();

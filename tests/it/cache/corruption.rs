@@ -7,7 +7,7 @@ use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
 
-/// Writes to a file in place, as an editor or a careless script does: every hard link of it shows the new text.
+/// Writes to a file in place, which changes every hard link of it.
 fn poison(path: &std::path::Path) {
     let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(b"VERSION = 'poisoned'\n").unwrap();

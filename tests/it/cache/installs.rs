@@ -31,7 +31,7 @@ fn uv_project(body: &str) -> Project {
     project
 }
 
-/// Runs noxide with a uv cache of the project's own; gives what the first session printed and its installs.
+/// Runs noxide with a uv cache beside the project; returns its output and the installs of the first session.
 fn run(project: &Project, arguments: &str) -> (String, Option<InstallStats>) {
     let mut command = noxide_command(project, &format!("run --output stream {arguments}"));
     command.env("UV_CACHE_DIR", project.beside().join("uv"));
@@ -88,7 +88,7 @@ fn any_changed_input_installs_again() {
     project.write("limits.txt", "nxdemo<4\n");
     assert_eq!(counts(&project, ""), (1, 0));
     assert_eq!(counts(&project, ""), (0, 1));
-    // A variable that uv heeds, and the settings of uv.
+    // A variable that uv reads, and the settings of uv.
     let with = |name: &str, value: &str| {
         let mut command = noxide_command(&project, "run");
         command.env("UV_CACHE_DIR", project.beside().join("uv")).env(name, value);
@@ -105,7 +105,7 @@ fn any_changed_input_installs_again() {
     assert_eq!(counts(&project, ""), (1, 0));
     project.write("pyproject.toml", "[tool.uv]\nprerelease = 'allow'\n[tool.ruff]\nline-length = 100\n");
     assert_eq!(counts(&project, ""), (0, 1), "what is not uv's does not count");
-    // An environment that somebody else changed.
+    // An environment that was changed outside the session.
     let site = project.root().join(".nox/one/lib");
     let site = fs_err::read_dir(site).unwrap().next().unwrap().unwrap().path().join("site-packages");
     fs_err::remove_dir_all(site.join("nxdemo-1.0.dist-info")).unwrap();
@@ -120,7 +120,7 @@ fn any_changed_input_installs_again() {
         "uv sees no more than the metadata, as under nox"
     );
     assert_eq!(project.newest_record().sessions[0].result.as_ref().unwrap().install.unwrap().commands, 1);
-    // What was kept is no JSON any more.
+    // The stored state is not valid JSON.
     fs_err::write(project.root().join(".nox/one/.noxide-installs.json"), "{").unwrap();
     fs_err::write(site.join("nxdemo.py"), "VERSION = '1.0'\n").unwrap();
     assert_eq!(counts(&project, ""), (1, 0));
@@ -193,7 +193,7 @@ fn local_projects_are_fingerprinted_by_their_files() {
         assert_eq!(counts(&project, arguments), (1, 0), "{arguments}: other metadata");
         project.write("pyproject.toml", pyproject);
     }
-    // Metadata that comes from elsewhere, and a backend that is not known, leave a doubt.
+    // Dynamic metadata and an unknown build backend are never skipped.
     {
         let doubtful = pyproject.replace("version = '1'\ndescription = 'x'", "dynamic = ['version', 'description']");
         project.write("pyproject.toml", &doubtful);
@@ -201,7 +201,7 @@ fn local_projects_are_fingerprinted_by_their_files() {
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
     }
-    // A throw-away copy elsewhere with the same files is the same thing.
+    // A temporary copy with the same files has the same fingerprint.
     project.write("pyproject.toml", pyproject);
     let body = body.replace(
         "session.install(*session.posargs)",
@@ -278,7 +278,7 @@ fn index_responses_are_reused_up_to_max_age() {
     let (text, install) = run(&project, fresh);
     assert!(text.contains("Installing --no-index --find-links wheels nxdemo offline: the index was asked"), "{text}");
     assert_eq!(install.unwrap().commands, 1);
-    // What uv lost is had again online.
+    // Packages missing from the cache of uv are downloaded again.
     project.write(
         "noxfile.py",
         fs_err::read_to_string(project.root().join("noxfile.py"))

@@ -57,7 +57,7 @@ fn change(project: &Project, file: &str, from: &str, to: &str) {
     project.write(file, text.replace(from, to));
 }
 
-/// The whole of the promise: cold, warm, one package, `[tool.ruff]`, an install line, another Python.
+/// All cases: cold, warm, one package, `[tool.ruff]`, an install line, another Python.
 fn hits_and_misses(locked: bool) {
     let project = parcelbook();
     let flags: &[&str] = if locked { &["--locked"] } else { &[] };
@@ -88,7 +88,7 @@ fn hits_and_misses(locked: bool) {
     change(&project, "noxfile.py", "radon>=6.0", "radon>=6.0.1");
     assert_eq!(misses(&keys(&project, flags)), ["complexity: install 01"]);
     change(&project, "noxfile.py", "radon>=6.0.1", "radon>=6.0");
-    // What a session runs is not what it installs.
+    // Commands of a session are not part of its key.
     change(&project, "noxfile.py", "\"-a\", \"-nc\"", "\"-a\", \"-nb\"");
     assert_eq!(misses(&keys(&project, flags)), [""; 0]);
     // A table of one extra, and one of all that install the project.
@@ -121,7 +121,7 @@ fn another_python(project: &Project, flags: &[&str], cold: &Value) {
         uv.finish().status.success()
     };
     let Some(other) = ["3.13", "3.12", "3.11", "3.10"].into_iter().find(|v| !mine.starts_with(v) && find(v)) else {
-        // Who reads the log should know what was left out.
+        // The log names what is skipped.
         let mut log = std::io::stderr();
         writeln!(log, "skipped in part: there is only one Python here").unwrap();
         return;
@@ -168,7 +168,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     run(&["--locked"]);
     assert!(used("lint").hits == 0 && used("lint").misses > 5, "{:?}", used("lint"));
     assert!(used("complexity").reason.contains("never installed here"), "{:?}", used("complexity"));
-    // The same checkout elsewhere, so to say: neither uv's cache nor environments.
+    // Like a fresh checkout: neither uv's cache nor environments.
     clean();
     let text = run(&["--locked"]);
     assert!(text.contains("cache: ") && text.contains("restored"), "{text}");
@@ -176,7 +176,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     assert!(lint.misses == 0 && lint.hits > 5 && lint.bytes > 1_000_000 && lint.reason.is_empty(), "{lint:?}");
     let version = run_checked(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
-    // Without the lock what was held last time is restored; the state is another one, and so it is said.
+    // Without the lock the packages of last time are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
     assert!(used("lint").reason.starts_with("changed: mode locked"), "{:?}", used("lint"));

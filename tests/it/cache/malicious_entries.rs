@@ -30,7 +30,7 @@ impl Own {
         EntryId::for_wheel(Sha256Digest::hash_bytes(b"some wheel"))
     }
 
-    /// A small wheel comes in, with what `more` adds to it and to its RECORD.
+    /// Saves a small wheel with the additions of `more` to its files and its RECORD.
     fn comes_in(&self, more: &[(&str, &[u8])], record: &str) -> Result<PublishOutcome, Vec<EntryDamage>> {
         let mut incoming = self.store.stage_entry(&self.id(), "wheel 1").unwrap();
         let one = |damage| vec![damage];

@@ -218,7 +218,7 @@ struct Hub {
     entries: BTreeMap<String, Vec<u8>>,
     blobs: BTreeMap<String, Vec<u8>>,
     blocks: BTreeMap<String, Vec<u8>>,
-    /// The signed address of a real store's container, where blobs are not kept here.
+    /// The signed URL of a container on a real server, if blobs are not stored here.
     container: Option<String>,
 }
 
@@ -309,7 +309,7 @@ fn version_2_of_the_actions_service() {
 /// Azurite with its client library, as npm has them.
 const AZURITE: [&str; 2] = ["azurite@3.37.0", "@azure/storage-blob@12.34.0"];
 
-/// Makes a container and says its address, signed for reading, adding, creating and writing.
+/// Creates a container and prints its URL, signed for reading, adding, creating and writing.
 const SIGN: &str = r#"
 import { BlobServiceClient, ContainerSASPermissions, StorageSharedKeyCredential } from "@azure/storage-blob";
 const service = new BlobServiceClient(process.argv[1], new StorageSharedKeyCredential("own", "c2VjcmV0"));

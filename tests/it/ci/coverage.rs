@@ -82,7 +82,7 @@ fn shards_of_other_checkouts_add_up() {
             python().to_string_lossy()
         ));
         assert_eq!(checkout.noxide(&["run"]).exit, Some(0));
-        // Only what the run kept counts, as where a folder of its own was uploaded.
+        // Only data in the record counts, as when its directory alone was uploaded.
         std::fs::remove_file(checkout.root().join("cov.json")).unwrap();
         folders.push(checkout.root().join(".noxide"));
     }

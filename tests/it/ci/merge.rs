@@ -108,7 +108,7 @@ fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     std::fs::remove_file(other.root().join("broken")).unwrap();
     other.noxide(&["run"]);
     assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
-    // Each log has a name of its own.
+    // Each log has a unique name.
     assert!(
         whole.read("again/logs/same.log").contains("nox > ") && whole.read("again/logs/same-2.log").contains("nox > ")
     );

@@ -12,7 +12,7 @@ use noxide::run::{FailFast, FlakyMode, OutputStyle};
 
 use crate::support::ChildDeadline as _;
 
-/// Reads a command line; words are parted by spaces, and `␣` is a space inside one.
+/// Parses a command line; arguments are separated by spaces, and `␣` is a space inside one.
 fn read(line: &str) -> Result<Cli, clap::Error> {
     Cli::parse_args(format!("noxide {line}").split_whitespace().map(|word| OsString::from(word.replace('␣', " "))))
 }
@@ -109,7 +109,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("--force-color", "--forcecolor"),
     ("--nocolor", "--nocolor"),
     ("--no-color", "--nocolor"),
-    // Short ones together, and what comes after the dashes
+    // Combined short flags, and arguments after `--`
     ("-rxvs lint", "--sessions=lint --reuse-existing-virtualenvs --verbose"),
     ("-s lint tests -- -x", "--sessions lint tests -- -x"),
     ("-- -db uv -- -ts", "-- -db uv -- -ts"),
@@ -123,7 +123,7 @@ fn each_spelling_of_nox_is_passed_on() {
     }
 }
 
-/// nox itself understands what was typed and what goes on to it alike, but for `-x`, which stays here.
+/// nox parses the typed and the passed-on arguments alike, except `-x`, which noxide handles.
 #[test]
 fn nox_reads_both_spellings_alike() {
     let script = r#"

@@ -192,7 +192,7 @@ fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
     shown.collect::<Vec<_>>().join("\n")
 }
 
-/// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
+/// Diagnostics on a terminal with and without Unicode; colours only on request.
 #[test]
 fn diagnostics_show_the_line_with_a_marker() {
     let text = "jobs = 2\n\n[sessions.\"größe-3.12\"]\nlokcs = ['db']\nretries = {\n  delay = 1,\n}\ncpus =\n";
@@ -279,7 +279,7 @@ fn unknown_sessions_in_settings_suggest_the_nearest() {
     );
 }
 
-/// One setting seen through all four levels: what flags, variable and file say, and who must win.
+/// One setting at all four levels, with the value that must win.
 #[test]
 fn flag_over_variable_over_file_over_default() {
     let file = || read(EVERYTHING).unwrap();
@@ -372,7 +372,7 @@ fn a_flag_overrides_the_settings_of_single_sessions() {
     let by_flag =
         slow(&SettingsFlags { timeout: minute, idle_timeout: minute, retries: Some(4), ..SettingsFlags::default() });
     assert_eq!((by_flag.timeout, by_flag.idle_timeout), (minute, minute));
-    // How long to wait between attempts stays the file's word.
+    // The delay between attempts still comes from the file.
     let retries = RetryPolicy { count: 4, delay: Duration::from_secs(5), backoff: RetryBackoff::Fixed };
     assert_eq!(by_flag.retries, retries);
 }

@@ -15,7 +15,7 @@ const THREE: &str = "import nox, os, pathlib, time\nnox.options.default_venv_bac
                      @nox.session\ndef two(session):\n    print('mine', os.environ['MINE'], os.getpid() == os.getpgrp())\n\
                      @nox.session\ndef three(session):\n    pass\n";
 
-/// A host with sessions that can be told to start one by one.
+/// A host whose sessions are started one by one.
 struct Sessions {
     project: Project,
     host: Host,
@@ -24,7 +24,7 @@ struct Sessions {
 }
 
 impl Sessions {
-    /// The first session runs, and says that this many are to come.
+    /// Starts the first session and announces this many more.
     fn new(more: usize) -> Self {
         let project = Project::new(THREE);
         let (mut host, _) = HostArgs::args(&[]).start(&project).unwrap_or_else(|error| panic!("{error}"));
@@ -97,12 +97,12 @@ fn a_killed_prefork_is_replaced_and_a_surplus_one_ends() {
     let first = sessions.wait_for(2).into_iter().find(|child| *child != sessions.first).unwrap();
     send_signal("KILL", &first.to_string());
     assert!(has_ended(&first.to_string()));
-    // Another one stands by, or is made when it is wanted.
+    // Another process was preforked, or is forked on request.
     let second = sessions.start(1, 1);
     assert_ne!(first, second);
     sessions.passes(1);
     sessions.wait_for(2);
-    // `three` takes the one that stands by; a surplus one is let go.
+    // `three` takes the preforked process; a surplus one ends.
     sessions.start(2, 0);
     sessions.passes(2);
     sessions.wait_for(1);

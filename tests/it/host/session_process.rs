@@ -16,7 +16,7 @@ use crate::support::{
     wait_until,
 };
 
-/// A host whose first session has been told to run.
+/// A host whose first session has started.
 struct Started {
     project: Project,
     host: Host,

@@ -225,7 +225,7 @@ fn a_noxfile_with_threads_gets_one_process_per_session() {
 #[test]
 fn the_outer_nox_of_two_is_used() {
     let project = Project::new(KINDS);
-    // A nox that works but keeps its sessions under another name.
+    // A nox that works but stores its sessions under another name.
     let other = project.beside().join("other");
     std::fs::create_dir(&other).unwrap();
     let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";

@@ -173,7 +173,7 @@ fn any_commands_can_be_compared() {
     let project = Project::empty();
     let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--no-write", "--format", "md"];
     let said = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
-    // Each command has a copy of its own: the mark is not there.
+    // Each command has its own copy without the mark.
     assert_eq!(said.status.code(), Some(1));
     assert!(err(&said).contains("test -e mark failed with exit code 1"), "{}", err(&said));
     project.write("mark", "without Git everything is copied");

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use noxide::record::{Outcome, RunRecord};
 use serde_json::Value;
 
-use super::generated_runs::{Shaped, keep, record, session};
+use super::generated_runs::{Shaped, record, session, write_run};
 use crate::support::{CommandDeadline as _, Random, run_checked};
 
 fn compare_runs(root: &Path, arguments: &[&str]) -> Output {
@@ -40,8 +40,8 @@ fn branches_and_commits_select_their_runs() {
     let new = git(root, &["rev-parse", "HEAD"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "three, never run"]);
     for number in 0..10 {
-        keep(root, &run(2 * number, &old, 1.0, &mut random));
-        keep(root, &run(2 * number + 1, &new, 0.8, &mut random));
+        write_run(root, &run(2 * number, &old, 1.0, &mut random));
+        write_run(root, &run(2 * number + 1, &new, 0.8, &mut random));
     }
     let said: Value =
         serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
@@ -70,12 +70,12 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     let root = tempfile::tempdir().unwrap();
     let (root, mut random) = (root.path(), Random::new(3));
     let commit = "00112233445566778899aabbccddeeff00112233";
-    keep(root, &run(1, commit, 1.0, &mut random));
+    write_run(root, &run(1, commit, 1.0, &mut random));
     let mut failed = run(2, commit, 0.1, &mut random);
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
     failed.exit = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
-    let folder = keep(root, &failed);
+    let folder = write_run(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(said.stdout).unwrap();
     assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
@@ -94,7 +94,7 @@ fn a_file_without_a_run_is_reported() {
         assert_eq!(said.status.code(), Some(2));
     };
     code(&["a", "b"], "no .noxide");
-    keep(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
+    write_run(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
     code(&["last", "--output=x"], "2 values");
     code(&["last", "nothing"], "no commit or branch");
     code(&["last", "last", "--format", "trace"], "no trace");

@@ -7,7 +7,7 @@ use noxide::record::{Machine, NeedOrigin, Outcome, RunRecord};
 use noxide::report::{FailedLogTail, RunReport, WaitReason, build_perfetto_trace, render_markdown, render_text};
 use serde_json::Value;
 
-use super::generated_runs::{Shaped, keep, record, session};
+use super::generated_runs::{Shaped, record, session, write_run};
 use crate::support::CommandDeadline as _;
 
 fn noxide(root: &Path, arguments: &[&str]) -> Output {
@@ -97,10 +97,17 @@ fn a_killed_run_has_a_report_too() {
 #[test]
 fn sessions_that_pass_late_or_change_outcome_on_one_commit_are_flaky() {
     let run = |number, outcome| record(number, 1, vec![session("a", 0, 100, 0).ended(outcome, "")]);
-    // 2 and 3 stand on one commit, 4 on the next.
+    // 2 and 3 are of one commit, 4 is of the next.
     let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
     let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
-    assert_eq!((report.flaky_sessions[0].retried_runs, report.flaky_sessions[0].mixed_commits.len(), report.flaky_sessions[0].runs), (0, 1, 2));
+    assert_eq!(
+        (
+            report.flaky_sessions[0].retried_runs,
+            report.flaky_sessions[0].mixed_commits.len(),
+            report.flaky_sessions[0].runs
+        ),
+        (0, 1, 2)
+    );
     assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky_sessions.is_empty());
     assert!(
         RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky_sessions.is_empty(),
@@ -112,8 +119,8 @@ fn sessions_that_pass_late_or_change_outcome_on_one_commit_are_flaky() {
 #[test]
 fn json_is_one_document_and_the_trace_format_loads() {
     let root = tempfile::tempdir().unwrap();
-    keep(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
-    keep(root.path(), &one());
+    write_run(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
+    write_run(root.path(), &one());
     let json: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "json"]))).unwrap();
     assert_eq!((&json["version"], &json["run"]["wall"]), (&1.into(), &12_250.into()));
     assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
@@ -133,7 +140,7 @@ fn runs_are_selected_and_reports_written() {
     let root = tempfile::tempdir().unwrap();
     let none = noxide(root.path(), &[]);
     assert_eq!((none.status.code(), err(&none).contains("no .noxide")), (Some(2), true));
-    let folder = keep(root.path(), &one());
+    let folder = write_run(root.path(), &one());
     let written = noxide(root.path(), &["-o", "out/page.html"]);
     assert_eq!((written.status.code(), err(&written)), (Some(0), "report: out/page.html\n".to_owned()));
     assert!(fs_err::read_to_string(root.path().join("out/page.html")).unwrap().starts_with("<!doctype html>"));

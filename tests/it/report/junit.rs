@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{ChildDeadline as _, Project, noxide_command, python, run, run_checked, send_signal, wait_until};
 
-/// The report as a tree: what Python reads of it.
+/// The report as Python reads it.
 fn read(project: &Project) -> Value {
     let script = "import json, sys, xml.etree.ElementTree as tree\n\
                   def element(e): return {'tag': e.tag, 'at': e.attrib, 'text': e.text or '', 'in': [element(c) for c in e]}\n\
@@ -65,7 +65,11 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
     project.write("noxide.toml", settings);
     let ran = run(&project, "--junit j.xml");
     assert_eq!(ran.code(), 1, "{}", ran.text);
-    assert!(ran.text.contains("warning: torn.xml of good is not in the JUnit report: it is not valid XML"), "{}", ran.text);
+    assert!(
+        ran.text.contains("warning: torn.xml of good is not in the JUnit report: it is not valid XML"),
+        "{}",
+        ran.text
+    );
     assert!(!ran.text.contains("coverage.xml"), "{}", ran.text);
     let report = read(&project);
     let suites = below(&report, "testsuite");

@@ -190,7 +190,7 @@ fn json_documents_and_events_are_written() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!((kinds[0].as_str(), kinds.last().unwrap().as_str()), ("run-started", "run-finished"));
-    // nox's own report of the same sessions says the same, but for times.
+    // nox's own report of the same sessions is the same except for times.
     let sequential = project.command("nox").args(["--report", "nox.json"]).finish();
     assert_eq!(sequential.status.code(), Some(1));
     let without_times = |name: &str| {

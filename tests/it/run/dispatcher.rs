@@ -75,7 +75,7 @@ fn options() -> RunOptions {
     }
 }
 
-/// A run's folder with a place for logs.
+/// A run directory with `logs` in it.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("logs")).unwrap();

@@ -15,7 +15,7 @@ fn variable(log: &str, name: &str) -> Option<String> {
     log.lines().find_map(|line| line.strip_prefix(&format!("env {name} "))).map(str::to_owned)
 }
 
-/// A folder with a `make` that says it is of this version.
+/// A directory with a `make` that reports this version.
 fn make_of(project: &Project, version: &str) -> PathBuf {
     let folder = project.beside().join("bin");
     std::fs::create_dir_all(&folder).unwrap();
@@ -114,7 +114,7 @@ const TEMPORARY: &str = "@nox.session\ndef good(session):\n    place = pathlib.P
      @nox.session\ndef bad(session):\n    place = pathlib.Path(os.environ['TMPDIR'])\n    print('place', place)\n    \
      (place / 'evidence').write_text('x')\n    session.error('no')\n";
 
-fn place(project: &Project, session: &str) -> PathBuf {
+fn temp_dir_of(project: &Project, session: &str) -> PathBuf {
     let said = project.session_log(session);
     said.lines().find_map(|line| line.strip_prefix("place ")).unwrap_or_else(|| panic!("{said}")).into()
 }
@@ -124,7 +124,8 @@ fn each_session_has_a_folder_for_temporary_files() {
     let project = Project::with_sessions(TEMPORARY);
     project.write("noxide.toml", "history = 1\n");
     assert_eq!(run(&project, "").code(), 1);
-    let (good, empty, bad) = (place(&project, "good"), place(&project, "empty"), place(&project, "bad"));
+    let (good, empty, bad) =
+        (temp_dir_of(&project, "good"), temp_dir_of(&project, "empty"), temp_dir_of(&project, "bad"));
     assert!(good != bad && good != empty && good.parent() == bad.parent(), "{} {}", good.display(), bad.display());
     assert!(!good.exists() && !empty.exists(), "they passed");
     assert!(bad.join("evidence").exists(), "it failed: somebody will want to look");
@@ -133,7 +134,7 @@ fn each_session_has_a_folder_for_temporary_files() {
     assert_eq!(fs_err::read_link(project.newest_run_dir().join("tmp")).unwrap(), root);
     assert_eq!(run(&project, "-s good").code(), 0);
     assert!(!root.exists(), "the run it belongs to is pruned");
-    assert!(!place(&project, "good").parent().unwrap().exists(), "nothing is kept of a run that passed");
+    assert!(!temp_dir_of(&project, "good").parent().unwrap().exists(), "nothing is kept of a run that passed");
     assert!(!project.newest_run_dir().join("tmp").exists());
 }
 

@@ -9,7 +9,7 @@ use crate::support::{NoxideRun, Project, noxide_in};
 const HEAD: &str =
     "import nox, os, pathlib, subprocess, time\nnox.options.default_venv_backend = 'none'\nP = pathlib.Path\n";
 
-/// Two that append to one file, one that reads what the first makes, one that measures.
+/// Two sessions that append to one file, one that reads a file of the first, one that does nothing.
 const RACERS: &str = "
 @nox.session
 def unit(session):
@@ -163,7 +163,7 @@ fn a_racing_session_is_retried_alone_and_named() {
     assert!(record.notices.iter().any(|notice| notice.contains("one failed and raced with two")), "{record:?}");
     let graph = project.noxide(&["graph"]);
     assert!(graph.stdout.contains("lock trace "), "{}", graph.stdout);
-    // What was learnt keeps them apart, untraced: the race is over.
+    // The learned conflict keeps them apart in an untraced run.
     for name in ["one.ready", "two.ready"] {
         project.write(name, "");
     }

@@ -17,7 +17,7 @@ def looks(session):
     print('asan', os.environ.get('ASAN_OPTIONS'))
 ";
 
-/// Looks in every way there is, more often than there is room for notes, and in an order that matters.
+/// Accesses of every kind, more than the ring has room for, in an order that matters.
 const LOOK: &str = r#"
 import ctypes, os, pathlib, subprocess, sys, threading
 
@@ -151,7 +151,7 @@ fn without_times(said: &str) -> Vec<&str> {
     said.lines().filter(own).collect()
 }
 
-/// Projects lie in memory too, and what is below `/dev` elsewhere is stopped at.
+/// Projects can be in `/dev/shm`, though other paths below `/dev` are not traced by the library.
 #[test]
 fn accesses_below_dev_shm_are_traced() {
     let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
@@ -172,7 +172,7 @@ fn accesses_below_dev_shm_are_traced() {
     assert!(calls > 2 && calls < most, "{calls} calls in {}", ran.stdout);
 }
 
-/// AddressSanitizer ends programs before which another library is loaded, unless told that it may.
+/// AddressSanitizer ends programs that load another library first, unless its options allow it.
 #[test]
 fn sanitized_programs_run() {
     let project = Project::new(
