@@ -131,7 +131,7 @@ fn coverage_is_held_to_its_floor() {
     );
     let machine = Machine { fixture: &fixture, name: "machine" };
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "75"], &[]);
-    assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 files)"), "{ran:?}");
+    assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 data file)"), "{ran:?}");
     assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
     assert!(ran.exit == Some(1) && ran.stdout.contains("below the required 76 %"), "{ran:?}");

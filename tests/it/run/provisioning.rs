@@ -8,9 +8,7 @@ use noxide::project::{NoxfileManifest, Session, SessionId};
 use noxide::provision::{FinishedSession, ProvisionReport, ProvisionResult, ProvisionWorker, Provisioner};
 use noxide::record::{CacheStats, EventKind, Outcome, RunRecord};
 use noxide::run::process::SignalEvent;
-use noxide::run::{
-    LaunchEvent, LaunchRequest, RunMessage, RunOptions,
-};
+use noxide::run::{LaunchEvent, LaunchRequest, RunMessage, RunOptions};
 
 use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session};
 
@@ -207,4 +205,8 @@ fn sessions_run_without_a_provisioner_that_panics() {
     assert_eq!(dispatch.run(&mut launcher, &mut EventLog::new(|_: &EventKind| {}), (sender.clone(), messages)), 0);
     assert_eq!(launched, 2);
     assert!(worker.join_worker().is_none());
+}
+
+fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
+    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
 }
