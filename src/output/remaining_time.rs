@@ -1,9 +1,8 @@
 //! Estimate of the time left: critical path of usual times, bounded below by slots and locks.
 
-use std::collections::HashMap;
-
 use super::RunState;
 use super::run_state::SessionStatus;
+use crate::record::{lock_totals, longest_chains, slot_work};
 
 /// An estimate of the time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,54 +41,32 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
 }
 
-/// Length of the longest dependency chain. Sessions in a cycle, which only a damaged record has, count exclusive.
+/// Length of the longest dependency chain.
 fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
     let mut dependents = vec![Vec::new(); sessions.len()];
-    let mut open = vec![0_usize; sessions.len()];
-    for (at, view) in sessions.iter().enumerate() {
-        for on in view.spec.needs.iter().filter_map(|need| state.session_index(&need.session)) {
-            dependents[on].push(at);
-            open[at] += 1;
+    for (dependent, view) in sessions.iter().enumerate() {
+        for required in view.spec.needs.iter().filter_map(|need| state.session_index(&need.session)) {
+            dependents[required].push(dependent);
         }
     }
-    let mut end = remaining.to_vec();
-    let mut ready: Vec<usize> = (0..sessions.len()).filter(|&at| open[at] == 0).collect();
-    while let Some(at) = ready.pop() {
-        for &next in &dependents[at] {
-            end[next] = end[next].max(end[at].saturating_add(remaining[next]));
-            open[next] -= 1;
-            if open[next] == 0 {
-                ready.push(next);
-            }
-        }
-    }
-    end.into_iter().max().unwrap_or(0)
+    longest_chains(remaining, &vec![0; remaining.len()], &dependents).into_iter().max().unwrap_or(0)
 }
 
 /// Total work divided by the slots.
 fn slot_bound(state: &RunState, remaining: &[u64]) -> u64 {
-    let slots = state.run_metadata().map_or(1, |metadata| metadata.slots).max(1) as u64;
-    let work = state.sessions().iter().zip(remaining).fold(0_u64, |sum, (view, remaining)| {
-        sum.saturating_add(remaining.saturating_mul((view.spec.cpus as u64).clamp(1, slots)))
-    });
-    work / slots
+    let slots = state.run_metadata().map_or(1, |metadata| metadata.slots).max(1);
+    slot_work(state.sessions().iter().zip(remaining).map(|(view, remaining)| (*remaining, view.spec.cpus)), slots)
+        / slots as u64
 }
 
 /// Total time of the sessions that share a lock, and of exclusive sessions.
 fn lock_bound(state: &RunState, remaining: &[u64]) -> u64 {
-    let mut sums: HashMap<&str, u64> = HashMap::new();
-    let mut exclusive = 0_u64;
-    for (view, remaining) in state.sessions().iter().zip(remaining) {
-        for lock in &view.spec.locks {
-            let sum = sums.entry(lock).or_default();
-            *sum = sum.saturating_add(*remaining);
-        }
-        if view.spec.exclusive {
-            exclusive = exclusive.saturating_add(*remaining);
-        }
-    }
-    sums.into_values().max().unwrap_or(0).max(exclusive)
+    let sessions = || state.sessions().iter().zip(remaining);
+    let totals = lock_totals(sessions().map(|(view, remaining)| (view.spec.locks.as_slice(), *remaining)));
+    let exclusive = sessions().filter(|(view, _)| view.spec.exclusive);
+    let exclusive = exclusive.fold(0_u64, |sum, (_, remaining)| sum.saturating_add(*remaining));
+    totals.into_values().max().unwrap_or(0).max(exclusive)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct Artifact {
     /// Permission bits.
     pub mode: u32,
     /// Target of a symbolic link; the link itself is not copied.
-    #[serde(default, with = "path_serde::maybe")]
+    #[serde(default, with = "path_serde::optional")]
     pub link_target: Option<PathBuf>,
     /// Whether it changed each time it was copied, so that the copy may be inconsistent.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Records on disk stay readable: a run as version 2 wrote it, read by the current code.
+//! On-disk compatibility: a run as version 2 wrote it, read by the current code.
 
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,11 @@ fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
 }
 
 #[test]
-fn a_record_of_version_2_is_read_and_written_alike() {
+fn a_record_of_version_2_round_trips() {
     let kept = json(&golden().join("record.json"));
     let (_root, folder) = with_record(&kept);
     let record = folder.read_record("1").unwrap();
-    assert_eq!(serde_json::to_value(&record).unwrap(), kept, "no field is lost, renamed or added");
+    assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
     assert_eq!((record.version, record.exit_code, record.slots), (2, Some(1), 2));
     assert_eq!(
         (
@@ -61,7 +61,7 @@ fn events_of_version_2_fold_into_their_record() {
 }
 
 #[test]
-fn a_manifest_of_version_2_is_read_and_written_alike() {
+fn a_manifest_of_version_2_round_trips() {
     let all = ArtifactManifest::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
@@ -71,14 +71,14 @@ fn a_manifest_of_version_2_is_read_and_written_alike() {
 }
 
 #[test]
-fn other_versions_are_rejected_and_unknown_fields_ignored() {
+fn later_versions_are_rejected_and_unknown_fields_ignored() {
     let mut record = json(&golden().join("record.json"));
     record["colour"] = "blue".into();
     assert!(with_record(&record).1.read_record("1").is_ok());
     for other in [1, 3] {
         record["version"] = other.into();
-        let (_root, folder) = with_record(&record);
-        let error = folder.read_record("1").unwrap_err().to_string();
+        let (_root, store) = with_record(&record);
+        let error = store.read_record("1").unwrap_err().to_string();
         assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
     }
     let place = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn other_versions_are_rejected_and_unknown_fields_ignored() {
 }
 
 #[test]
-fn installs_and_cache_are_read_where_they_are_and_not_missed_where_not() {
+fn installs_and_caches_are_imported_where_logged() {
     let mut kept = json(&golden().join("record.json"));
     kept["sessions"][1]["result"]["install"] = serde_json::json!({"wall_ms": 1200, "commands": 2, "skipped": 1});
     kept["sessions"][1]["result"]["cache"] = serde_json::json!({"hits": 27, "misses": 1, "restored_bytes": 4096, "restore_ms": 80, "miss_reason": "ruff 0.15.0 is not kept"});
