@@ -11,6 +11,10 @@ ready:
 test *arguments:
     .ci/test {{ arguments }}
 
+# the tests without the slow ones: under two minutes after the build
+test-fast *arguments:
+    .ci/test --fast {{ arguments }}
+
 # the quick part of `ready`
 check:
     .ci/guard

@@ -1,4 +1,4 @@
-//! A baseline: findings that were there before, and are passed over until they change.
+//! Baseline of known findings: a file of fingerprints that later audits ignore.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,59 +7,73 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 
-/// Known findings as kept on disk: each with how often it stands there.
+/// Version of the baseline format.
+const BASELINE_VERSION: u32 = 1;
+
+/// Known findings, as stored on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Baseline {
-    /// Version of the form.
     pub(crate) version: u32,
-    /// Fingerprint (rule, file, text) and count.
+    /// Number of findings per fingerprint (rule, file, text).
     pub(crate) findings: BTreeMap<String, usize>,
 }
 
-/// Why a baseline cannot be used.
+/// Error of reading a baseline.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
-    /// It cannot be read or written.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// It is no baseline.
-    #[error("{} is no baseline of noxide: {reason}", path.display())]
-    Invalid {
-        /// The file.
+    /// The file is not a baseline.
+    #[error("{} is not a baseline; write it again with --write-baseline", path.display())]
+    Syntax {
+        /// Path of the baseline.
         path: PathBuf,
-        /// What is wrong.
-        reason: String,
+        /// Error of the JSON parser.
+        source: serde_json::Error,
+    },
+    /// Another release of noxide wrote the file.
+    #[error(
+        "{} has format version {version}, not {BASELINE_VERSION}; write it again with --write-baseline",
+        path.display()
+    )]
+    Version {
+        /// Path of the baseline.
+        path: PathBuf,
+        /// Version found in the file.
+        version: u32,
     },
 }
 
 impl Baseline {
-    /// The baseline of these findings.
     pub(crate) fn from_findings(findings: &[Finding]) -> Self {
         let mut counts = BTreeMap::new();
         for finding in findings {
             *counts.entry(finding.fingerprint()).or_insert(0) += 1;
         }
-        Self { version: 1, findings: counts }
+        Self { version: BASELINE_VERSION, findings: counts }
     }
 
-    /// Reads a baseline.
     pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
-        let form = |why: String| BaselineError::Invalid { path: path.to_owned(), reason: why };
         let text = fs_err::read_to_string(path)?;
-        let baseline: Self = serde_json::from_str(&text).map_err(|error| form(error.to_string()))?;
-        if baseline.version == 1 { Ok(baseline) } else { Err(form(format!("version {}, not 1", baseline.version))) }
+        let baseline: Self =
+            serde_json::from_str(&text).map_err(|source| BaselineError::Syntax { path: path.to_owned(), source })?;
+        if baseline.version != BASELINE_VERSION {
+            return Err(BaselineError::Version { path: path.to_owned(), version: baseline.version });
+        }
+        Ok(baseline)
     }
 
-    /// Its text on disk.
+    /// The baseline as JSON, with a final line ending.
     pub(crate) fn to_json(&self) -> String {
         format!("{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
     }
 
-    /// The findings that are new, and how many were known.
+    /// Splits findings into the new ones and the number of known ones.
     pub(crate) fn remove_known(mut self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
-        let all = findings.len();
-        let fresh: Vec<Finding> = findings
+        let total = findings.len();
+        let new: Vec<Finding> = findings
             .into_iter()
             .filter(|finding| match self.findings.get_mut(&finding.fingerprint()) {
                 Some(count) if *count > 0 => {
@@ -69,8 +83,8 @@ impl Baseline {
                 _ => true,
             })
             .collect();
-        let known = all - fresh.len();
-        (fresh, known)
+        let known = total - new.len();
+        (new, known)
     }
 }
 
@@ -85,22 +99,22 @@ mod tests {
         let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n";
         let find =
             |text: &str| run_audit(&project(&[(".forgejo/workflows/ci.yml", text)], AuditOptions::default())).findings;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("known.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("known.json");
         let baseline = Baseline::from_findings(&find(text));
         fs_err::write(&path, baseline.to_json()).unwrap();
         assert_eq!(Baseline::read(&path).unwrap(), baseline);
         let moved = text.replace("jobs:", "\n\njobs:");
-        let all = find(&moved).len();
-        let (fresh, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
-        assert_eq!((fresh.len(), known), (0, all));
+        let total = find(&moved).len();
+        let (new, known) = Baseline::read(&path).unwrap().remove_known(find(&moved));
+        assert_eq!((new.len(), known), (0, total));
         let grown = format!("{text}  b:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n");
-        let (fresh, _) = baseline.remove_known(find(&grown));
-        assert!(fresh.iter().any(|finding| finding.rule.id == "NX301") && fresh.len() >= 2);
+        let (new, _) = baseline.remove_known(find(&grown));
+        assert!(new.iter().any(|finding| finding.rule.id == "NX301") && new.len() >= 2);
         fs_err::write(&path, "{\"version\": 2, \"findings\": {}}").unwrap();
         assert!(Baseline::read(&path).unwrap_err().to_string().contains("version 2"));
         fs_err::write(&path, "[]").unwrap();
-        assert!(Baseline::read(&path).unwrap_err().to_string().contains("no baseline"));
-        assert!(Baseline::read(&folder.path().join("none")).is_err());
+        assert!(Baseline::read(&path).unwrap_err().to_string().contains("not a baseline"));
+        assert!(Baseline::read(&directory.path().join("none")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What a rule found: where, how sure, and what would mend it.
+//! Audit finding: location, message, severity, advice and fix.
 
 use std::fmt;
 
@@ -7,47 +7,47 @@ use serde::{Deserialize, Serialize};
 use super::fix::Fix;
 use super::source::{Position, SharedSource, Span};
 
-/// How much it costs or breaks.
+/// Impact of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// No cost, only information.
     Info,
-    /// Costs a little, or rarely.
+    /// Costs little, or rarely.
     Low,
-    /// Costs time in every run, or hides a failure now and then.
+    /// Costs time in every run, or sometimes hides a failure.
     Medium,
-    /// The workflow does not do what it says.
+    /// The workflow does not do what it appears to do.
     High,
 }
 
-/// How sure the rule is.
+/// Probability that a finding is correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
-    /// It depends on what cannot be seen from here.
+    /// Depends on facts that the files do not contain.
     Low,
-    /// Usually right.
+    /// Usually correct.
     Medium,
     /// Follows from the files alone.
     High,
 }
 
-/// Who wants to hear of it.
+/// Audience of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Persona {
     /// Everyone.
     Regular,
-    /// Those who want all that can be said.
+    /// Users who pass `--pedantic`.
     Pedantic,
 }
 
 impl Severity {
-    /// All of them, the mildest first.
+    /// All severities, lowest first.
     pub(crate) const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
 
-    /// Its name.
+    /// Returns the name used in settings and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -59,7 +59,6 @@ impl Severity {
 }
 
 impl Confidence {
-    /// Its name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -70,7 +69,6 @@ impl Confidence {
 }
 
 impl Persona {
-    /// Its name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Regular => "regular",
@@ -85,78 +83,114 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A place that a finding speaks of.
+/// A labelled range of a file.
 #[derive(Clone, Debug)]
 pub struct FindingLocation {
-    /// The file.
+    /// File that contains the range.
     pub source: SharedSource,
-    /// Its bytes.
+    /// Byte range.
     pub span: Span,
-    /// What to say at it; may be empty at the first place.
+    /// Text shown at the range; empty at a finding's own location.
     pub label: String,
 }
 
 impl FindingLocation {
-    /// A place with words.
+    /// Creates a location with a label.
     pub fn new(source: &SharedSource, span: Span, label: impl Into<String>) -> Self {
         Self { source: source.clone(), span, label: label.into() }
     }
 
-    /// Where it starts.
+    /// Returns the position of the first byte.
     pub fn start_position(&self) -> Position {
         self.source.position_at(self.span.start)
     }
 
-    /// Where it ends.
+    /// The position after the last byte.
     pub(crate) fn end_position(&self) -> Position {
         self.source.position_at(self.span.end)
     }
 }
 
-/// A rule's name at a finding.
+/// Identification of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleIdent {
-    /// `NX101`.
+    /// Number, such as `NX101`.
     pub id: &'static str,
-    /// `no-dependency-cache`.
+    /// Name, such as `no-dependency-cache`.
     pub name: &'static str,
-    /// One sentence: what it looks for.
+    /// One sentence that states the problem.
     pub summary: &'static str,
 }
 
-/// Something found.
+/// A problem reported by a rule.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The rule.
+    /// Rule that reports it.
     pub rule: RuleIdent,
-    /// How bad.
+    /// Impact.
     pub severity: Severity,
-    /// How sure.
+    /// Probability that it is correct.
     pub confidence: Confidence,
-    /// For whom.
+    /// Audience.
     pub persona: Persona,
-    /// What is wrong here, in one sentence.
+    /// The problem at this location, as a lower-case fragment.
     pub message: String,
-    /// What to do about it.
+    /// How to resolve it.
     pub advice: String,
-    /// Where: the first is the place it is reported at.
+    /// Location at which it is reported.
     pub location: FindingLocation,
-    /// What else it speaks of.
+    /// Other locations that explain it.
     pub related: Vec<FindingLocation>,
-    /// What would mend it.
+    /// Edits that resolve it, where noxide can make them.
     pub fix: Option<Fix>,
 }
 
 impl Finding {
-    /// A name that stays when lines move: rule, file and the text found.
+    /// An identifier that stays the same when lines move: rule, file and reported text.
     pub(crate) fn fingerprint(&self) -> String {
         let text = self.location.source.slice(self.location.span);
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         format!("{}:{}:{}", self.rule.id, self.location.source.path, text)
     }
 
-    /// The order findings are shown in: by file and place, then rule.
+    /// Sort key: file, position, then rule.
     pub(crate) fn sort_key(&self) -> (String, usize, &'static str, usize) {
         (self.location.source.path.clone(), self.location.span.start, self.rule.id, self.location.span.end)
+    }
+
+    /// Adds a related location with a label.
+    pub(crate) fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
+        self.related.push(FindingLocation::new(source, span, label));
+        self
+    }
+
+    /// Overrides the rule's severity.
+    pub(crate) fn set_severity(&mut self, severity: Severity) -> &mut Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Overrides the rule's confidence.
+    pub(crate) fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// Overrides the rule's persona.
+    pub(crate) fn set_persona(&mut self, persona: Persona) -> &mut Self {
+        self.persona = persona;
+        self
+    }
+
+    /// Overrides the rule's advice.
+    pub(crate) fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Attaches a fix, if any.
+    pub(crate) fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
+        self.fix = fix;
+        self
     }
 }

@@ -1,16 +1,16 @@
-//! Forgejo's schema of workflows as tables: which keys may stand where.
+//! Workflow schema of Forgejo: the keys allowed at each level.
 
 use super::source::Span;
 use super::workflow::{Workflow, WorkflowFileKind};
 use super::yaml::{YamlKind, YamlNode};
 use crate::text::did_you_mean;
 
-/// A breach of the schema.
+/// A violation of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaError {
-    /// Where.
+    /// Span of the offending key or value.
     pub span: Span,
-    /// What.
+    /// The problem, as a lower-case fragment.
     pub message: String,
 }
 
@@ -94,7 +94,7 @@ const PUSH_KEYS: &[&str] = &["branches", "branches-ignore", "paths", "paths-igno
 const PULL_REQUEST_KEYS: &[&str] =
     &["branches", "branches-ignore", "paths", "paths-ignore", "tags", "tags-ignore", "types"];
 
-/// Checks a workflow of Forgejo.
+/// Checks a workflow against Forgejo's schema.
 pub(crate) fn validate_workflow(workflow: &Workflow) -> Vec<SchemaError> {
     let mut checker = SchemaChecker { errors: Vec::new() };
     if workflow.kind == WorkflowFileKind::Workflow {
@@ -143,7 +143,7 @@ impl SchemaChecker {
         };
         for event in named {
             if let Some(name) = event.as_str().filter(|name| !EVENT_NAMES.contains(name)) {
-                self.add_error(event.span, unknown_key_message(name, EVENT_NAMES, "the events"));
+                self.add_error(event.span, unknown_key_message(name, EVENT_NAMES, "`on`"));
             }
         }
         for (name, allowed) in
@@ -160,15 +160,15 @@ impl SchemaChecker {
         let valid = id.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         if !valid {
-            self.add_error(key.span, format!("`{id}` is no name for a job: letters, digits, `-` and `_`"));
+            self.add_error(key.span, format!("`{id}` is not a valid job id; use letters, digits, `-` and `_`"));
         }
         if !self.expect_mapping(job, "a job") {
             return;
         }
         self.check_keys(job, JOB_KEYS, "a job");
-        let wrong =
+        let is_misspelled =
             job.entries().iter().any(|(key, _)| key.as_str().is_some_and(|key| key.replace('_', "-") == "runs-on"));
-        if job.get("runs-on").is_none() && job.get("uses").is_none() && !wrong {
+        if job.get("runs-on").is_none() && job.get("uses").is_none() && !is_misspelled {
             self.add_error(key.span, format!("job `{id}` needs `runs-on`"));
         }
         for (name, allowed) in
@@ -185,7 +185,7 @@ impl SchemaChecker {
             if matches!(steps.kind, YamlKind::Seq(_)) {
                 steps.items().iter().for_each(|step| self.check_step(step));
             } else {
-                self.add_error(steps.span, format!("`steps` is a list, not {}", steps.describe_kind()));
+                self.add_error(steps.span, format!("`steps` must be a list, not {}", steps.describe_kind()));
             }
         }
     }
@@ -197,7 +197,7 @@ impl SchemaChecker {
         self.check_keys(step, STEP_KEYS, "a step");
         let start = Span::new(step.span.start, step.span.start);
         match (step.get("run"), step.get("uses")) {
-            (Some(_), Some(uses)) => self.add_error(uses.span, "a step has `run` or `uses`, not both".to_owned()),
+            (Some(_), Some(uses)) => self.add_error(uses.span, "a step must not have both `run` and `uses`".to_owned()),
             (None, None)
                 if step.entries().iter().all(|(key, _)| key.as_str().is_some_and(|key| STEP_KEYS.contains(&key))) =>
             {
@@ -208,18 +208,18 @@ impl SchemaChecker {
     }
 
     fn expect_mapping(&mut self, node: &YamlNode, what: &str) -> bool {
-        let is = matches!(node.kind, YamlKind::Map(_));
-        if !is {
-            self.add_error(node.span, format!("{what} is a mapping, not {}", node.describe_kind()));
+        let is_mapping = matches!(node.kind, YamlKind::Map(_));
+        if !is_mapping {
+            self.add_error(node.span, format!("{what} must be a mapping, not {}", node.describe_kind()));
         }
-        is
+        is_mapping
     }
 
     fn check_keys(&mut self, node: &YamlNode, allowed: &[&str], what: &str) {
         for (key, _) in node.entries() {
             match key.as_str() {
                 Some("<<") => {
-                    self.add_error(key.span, "merge keys (`<<`) are not understood: write the keys out".to_owned());
+                    self.add_error(key.span, "merge keys (`<<`) are not supported; write the keys out".to_owned());
                 }
                 Some(name) if !allowed.contains(&name) => {
                     self.add_error(key.span, unknown_key_message(name, allowed, what));
@@ -232,7 +232,7 @@ impl SchemaChecker {
 
 fn unknown_key_message(name: &str, allowed: &[&str], what: &str) -> String {
     let hint = did_you_mean(name, allowed.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!("`{name}` is not known in {what}, and Forgejo then runs nothing{hint}")
+    format!("Forgejo rejects the workflow: `{name}` is not allowed in {what}{hint}")
 }
 
 #[cfg(test)]
@@ -241,42 +241,42 @@ mod tests {
     use super::super::source::SourceFile;
     use super::*;
 
-    fn faults(text: &str) -> Vec<String> {
+    fn errors(text: &str) -> Vec<String> {
         let workflow =
             Workflow::parse(SourceFile::new("x.yml", text), WorkflowFileKind::Workflow, Dialect::Forgejo).unwrap();
-        validate_workflow(&workflow).into_iter().map(|fault| fault.message).collect()
+        validate_workflow(&workflow).into_iter().map(|error| error.message).collect()
     }
 
     #[test]
-    fn each_breach_is_named() {
+    fn each_violation_is_named() {
         for (text, expected) in [
             ("on: push\njobs: {a: {runs_on: x, steps: []}}", "did you mean `runs-on`"),
             ("on: pusch\njobs: {}", "did you mean `push`"),
-            ("on: {push: {branch: [x]}}\njobs: {}", "`branch` is not known in push"),
+            ("on: {push: {branch: [x]}}\njobs: {}", "`branch` is not allowed in push"),
             ("jobs: {}", "needs `on`"),
             ("on: push", "needs `jobs`"),
             ("on: push\njobs: {a: {steps: []}}", "needs `runs-on`"),
-            ("on: push\njobs: {a b: {runs-on: x}}", "no name for a job"),
-            ("on: push\njobs: {a: {runs-on: x, steps: [{run: x, uses: y}]}}", "not both"),
+            ("on: push\njobs: {a b: {runs-on: x}}", "not a valid job id"),
+            ("on: push\njobs: {a: {runs-on: x, steps: [{run: x, uses: y}]}}", "both `run` and `uses`"),
             ("on: push\njobs: {a: {runs-on: x, steps: [{name: x}]}}", "needs `run` or `uses`"),
-            ("on: push\njobs: {a: {runs-on: x, steps: {run: x}}}", "`steps` is a list"),
-            ("on: push\njobs: {a: {runs-on: x, steps: [{parallel: [], run: x}]}}", "`parallel` is not known"),
+            ("on: push\njobs: {a: {runs-on: x, steps: {run: x}}}", "`steps` must be a list"),
+            ("on: push\njobs: {a: {runs-on: x, steps: [{parallel: [], run: x}]}}", "`parallel` is not allowed"),
             ("on: push\njobs: {a: {runs-on: x, strategy: {matrx: {}}}}", "`matrix`"),
             ("on: push\njobs: {a: {runs-on: x, services: {db: {imag: y}}}}", "`image`"),
             ("on: push\njobs: {a: {<<: {b: c}, runs-on: x}}", "merge keys"),
-            ("on: push\njobs: [a]", "jobs is a mapping"),
-            ("on: push\njobs: {a: [b]}", "a job is a mapping"),
-            ("on: push\njobs: {a: {runs-on: x, steps: [b]}}", "a step is a mapping"),
-            ("[a]", "a workflow is a mapping"),
+            ("on: push\njobs: [a]", "jobs must be a mapping"),
+            ("on: push\njobs: {a: [b]}", "a job must be a mapping"),
+            ("on: push\njobs: {a: {runs-on: x, steps: [b]}}", "a step must be a mapping"),
+            ("[a]", "a workflow must be a mapping"),
         ] {
-            let found = faults(text);
-            assert!(found.iter().any(|message| message.contains(expected)), "{text}: {found:?}");
+            let messages = errors(text);
+            assert!(messages.iter().any(|message| message.contains(expected)), "{text}: {messages:?}");
         }
     }
 
     #[test]
-    fn what_forgejo_takes_passes() {
+    fn a_valid_workflow_has_no_violation() {
         let text = "name: x\non: {push: {branches: [a]}, workflow_dispatch: }\nenable-email-notifications: true\nconcurrency: {cancel-in-progress: true}\njobs:\n  a:\n    runs-on: docker\n    container: {image: x, cmd: [y]}\n    strategy: {fail-fast: 'false', matrix: {a: [1]}}\n    steps: [{uses: 'https://host/o/r@v1', with: {a: b}}, {run: x, timeout-minutes: 3}]\n  b: {uses: ./x.yml, with: {a: 1}}\n";
-        assert_eq!(faults(text), Vec::<String>::new());
+        assert_eq!(errors(text), Vec::<String>::new());
     }
 }

@@ -1,11 +1,11 @@
-//! The caches of a job: which step, which paths, under which key.
+//! Caches of a job: step, paths and keys, and the parts of a cache key.
 
 use super::dialect::Dialect;
 use super::source::Span;
 use super::workflow::{SpannedText, Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep};
 use super::yaml::{YamlKind, YamlNode, YamlStyle};
 
-/// How a job keeps things between runs.
+/// Kind of a cache step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobCacheKind {
     /// `actions/cache` with paths and a key.
@@ -14,46 +14,46 @@ pub enum JobCacheKind {
     SetupUv,
     /// `actions/setup-python` with `cache:`.
     SetupPython,
-    /// Another action known to cache, or one of the repository's own that does.
+    /// Another action known to cache, or a local action that caches.
     Other,
 }
 
-/// One cache.
+/// A cache of a job.
 #[derive(Clone, Debug)]
 pub struct JobCache {
-    /// The step's index.
+    /// Index of the step.
     pub step_index: usize,
-    /// By what.
+    /// Kind of the step.
     pub kind: JobCacheKind,
-    /// Bytes that name it: the `uses` value or the command.
+    /// Byte range of the `uses` value.
     pub span: Span,
-    /// Paths kept, one a line of `path`.
+    /// Cached paths, one per line of `path`.
     pub paths: Vec<SpannedText>,
-    /// The key.
+    /// Value of `key`.
     pub key: Option<SpannedText>,
-    /// Prefixes, one a line of `restore-keys`.
+    /// Prefixes, one per line of `restore-keys`.
     pub restore_keys: Vec<SpannedText>,
 }
 
 impl JobCache {
-    /// Whether a path keeps environments (`.nox`, `.venv`, `.tox`).
+    /// Whether it caches environments (`.nox`, `.venv`, `.tox`).
     pub(crate) fn has_environment_path(&self) -> bool {
         self.paths.iter().any(|path| {
             path.value.trim_end_matches('/').rsplit('/').any(|part| matches!(part, ".nox" | ".venv" | "venv" | ".tox"))
         })
     }
 
-    /// Whether a path keeps uv's downloads.
+    /// Whether it caches uv's downloads.
     pub(crate) fn has_uv_path(&self) -> bool {
         self.kind == JobCacheKind::SetupUv || self.paths.iter().any(|path| is_uv_cache_path(&path.value))
     }
 
-    /// Whether a path keeps pip's downloads.
+    /// Whether it caches pip's downloads.
     pub(crate) fn has_pip_path(&self) -> bool {
         self.kind == JobCacheKind::SetupPython || self.paths.iter().any(|path| path.value.contains("pip"))
     }
 
-    /// Whether it keeps anything of Python's.
+    /// Whether it caches Python packages or environments.
     pub(crate) fn has_python_content(&self) -> bool {
         !matches!(self.kind, JobCacheKind::ActionsCache)
             || self.has_environment_path()
@@ -63,7 +63,7 @@ impl JobCache {
     }
 }
 
-/// Whether a path is a cache of uv.
+/// Whether a path is a cache directory of uv.
 pub(crate) fn is_uv_cache_path(path: &str) -> bool {
     path.split('/').any(|part| part == "uv" || part.contains("uv-cache") || part.contains("uv_cache"))
 }
@@ -79,14 +79,8 @@ fn detect_step_cache(
     job: &WorkflowJob,
     step: &WorkflowStep,
 ) -> Option<JobCache> {
-    let make = |kind, place| JobCache {
-        step_index: step.index,
-        kind,
-        span: place,
-        paths: vec![],
-        key: None,
-        restore_keys: vec![],
-    };
+    let build =
+        |kind, span| JobCache { step_index: step.index, kind, span, paths: vec![], key: None, restore_keys: vec![] };
     let (action, uses) = (step.action.as_ref()?, step.uses.as_ref()?);
     if action.is_cache_restore() {
         let lines = |name: &str| {
@@ -96,38 +90,39 @@ fn detect_step_cache(
             paths: lines("path").unwrap_or_default(),
             key: step.input_value("key").cloned(),
             restore_keys: lines("restore-keys").unwrap_or_default(),
-            ..make(JobCacheKind::ActionsCache, uses.span)
+            ..build(JobCacheKind::ActionsCache, uses.span)
         });
     }
     if action.is_named("astral-sh/setup-uv") {
-        let said = step.input_value("enable-cache").map(|text| text.value.as_str());
-        let on = said == Some("true")
-            || (matches!(said, None | Some("auto"))
+        let setting = step.input_value("enable-cache").map(|text| text.value.as_str());
+        let enabled = setting == Some("true")
+            || (matches!(setting, None | Some("auto"))
                 && has_automatic_cache(action.major_version())
                 && workflow.dialect == Dialect::Github
                 && job.is_forge_hosted());
-        return on.then(|| make(JobCacheKind::SetupUv, uses.span));
+        return enabled.then(|| build(JobCacheKind::SetupUv, uses.span));
     }
     if action.is_named("actions/setup-python") {
-        return step.input_value("cache").map(|_| make(JobCacheKind::SetupPython, uses.span));
+        return step.input_value("cache").map(|_| build(JobCacheKind::SetupPython, uses.span));
     }
     let known = ["hynek/setup-cached-uv", "pdm-project/setup-pdm", "tox-dev/action-pre-commit-uv"];
-    let own = || {
+    let is_local_cache = || {
         let path = uses.value.trim_start_matches("./");
         all.iter().filter(|other| other.kind == WorkflowFileKind::CompositeAction).any(|other| {
-            other.source.path.rsplit_once('/').is_some_and(|(folder, _)| folder == path)
+            other.source.path.rsplit_once('/').is_some_and(|(directory, _)| directory == path)
                 && other.jobs.iter().any(|job| !find_job_caches(&[], other, job).is_empty())
         })
     };
-    (known.contains(&action.name.as_str()) || (action.is_local && own())).then(|| make(JobCacheKind::Other, uses.span))
+    (known.contains(&action.name.as_str()) || (action.is_local && is_local_cache()))
+        .then(|| build(JobCacheKind::Other, uses.span))
 }
 
-/// Whether that version of setup-uv caches by itself on the forge's own machines.
+/// Whether this version of setup-uv caches by default on GitHub-hosted runners.
 fn has_automatic_cache(major: Option<u32>) -> bool {
     major.is_none_or(|major| major >= 5)
 }
 
-/// The lines of a value, each with its place.
+/// The lines of a scalar, each with its span.
 fn spanned_lines(workflow: &Workflow, node: &YamlNode) -> Vec<SpannedText> {
     let YamlKind::Scalar(text, style) = &node.kind else { return Vec::new() };
     let source = &workflow.source;
@@ -141,10 +136,72 @@ fn spanned_lines(workflow: &Workflow, node: &YamlNode) -> Vec<SpannedText> {
     }
     let first = source.line_index(node.span.start);
     let last = source.line_index(node.span.end);
-    let place = |number: usize| {
+    let trimmed_line = |number: usize| {
         let line = source.line_text(number);
         let start = source.line_start(number) + line.len() - line.trim_start().len();
         (line.trim().to_owned(), Span::new(start, start + line.trim().len()))
     };
-    (first..=last).map(place).filter(|(line, _)| !line.is_empty()).map(|(line, span)| one(&line, span)).collect()
+    (first..=last).map(trimmed_line).filter(|(line, _)| !line.is_empty()).map(|(line, span)| one(&line, span)).collect()
+}
+
+/// The files named in the `hashFiles(…)` calls of a key.
+pub(crate) fn extract_hashed_files(key: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut rest = key;
+    while let Some((_, after)) = rest.split_once("hashFiles(") {
+        let inside = after.split(')').next().unwrap_or_default();
+        files.extend(inside.split(',').map(|file| file.trim().trim_matches(['\'', '"']).to_owned()));
+        rest = after;
+    }
+    files
+}
+
+/// A key without its `hashFiles(…)` calls, in lower case.
+pub(crate) fn strip_hash_files(key: &str) -> String {
+    let mut text = String::new();
+    let mut rest = key;
+    while let Some((before, after)) = rest.split_once("hashFiles(") {
+        text.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text.to_lowercase()
+}
+
+/// Whether a stripped key contains the operating system.
+pub(crate) fn has_os_part(stripped: &str) -> bool {
+    ["runner.os", "os }}", "runner_os", "linux", "ubuntu", "debian", "macos", "windows", "platform"]
+        .iter()
+        .any(|part| stripped.contains(part))
+}
+
+/// Whether a stripped key contains the architecture.
+pub(crate) fn has_arch_part(stripped: &str) -> bool {
+    ["arch", "x64", "x86", "arm64", "aarch64"].iter().any(|part| stripped.contains(part))
+}
+
+/// Whether a stripped key contains the Python version.
+pub(crate) fn has_python_part(stripped: &str) -> bool {
+    ["python", "py3", "-py", "matrix.py", "cp3"].iter().any(|part| stripped.contains(part))
+}
+
+/// Whether a stripped key contains the uv version.
+pub(crate) fn has_uv_version_part(stripped: &str) -> bool {
+    ["uv_version", "uv-version", "uv0", "uv1", "uv-0", "uv-1"].iter().any(|part| stripped.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_key_are_recognized() {
+        let key = "uv-${{ runner.os }}-${{ hashFiles('uv.lock', \"noxfile.py\") }}-${{ hashFiles('x') }}-Py3.12";
+        assert_eq!(extract_hashed_files(key), ["uv.lock", "noxfile.py", "x"]);
+        assert_eq!(strip_hash_files(key), "uv-${{ runner.os }}-${{  }}-${{  }}-py3.12");
+        assert!(has_os_part(&strip_hash_files(key)) && has_python_part(&strip_hash_files(key)));
+        assert!(!has_arch_part(&strip_hash_files(key)) && !has_uv_version_part(&strip_hash_files(key)));
+        assert!(has_uv_version_part("${{ env.uv_version }}") && has_arch_part("${{ runner.arch }}"));
+        assert_eq!(strip_hash_files("hashFiles(open"), "");
+    }
 }

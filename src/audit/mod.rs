@@ -1,21 +1,15 @@
-//! Workflows looked at and mended: where they lose time, and where they lie.
+//! Static analysis of CI workflows: rules report where they lose time or hide failures, and fixes rewrite them.
 
 pub mod baseline;
-pub(crate) mod cache_key;
 pub mod dialect;
 pub mod finding;
 pub mod fix;
-pub mod fix_plan;
 pub(crate) mod fixes;
 pub mod forgejo_schema;
-pub(crate) mod ignore_comments;
 pub mod inventory;
-mod inventory_markdown;
-mod inventory_text;
 pub mod job_cache;
 pub(crate) mod job_gate;
 pub mod noxfile;
-pub mod noxfile_model;
 pub mod options;
 pub mod project;
 pub mod project_files;
@@ -23,7 +17,6 @@ pub(crate) mod rule;
 pub mod rule_docs;
 pub mod rule_runner;
 pub(crate) mod rules;
-pub(crate) mod session_order;
 pub mod shell;
 pub mod source;
 pub(crate) mod starter_workflow;

@@ -1,4 +1,4 @@
-//! What a caller chooses for an audit.
+//! Audit options, resolved by the caller.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 pub use super::dialect::Dialect;
 pub use super::finding::{Persona, Severity};
 
-/// Choices of an audit; all have a default.
+/// Options of an audit; each has a default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuditOptions {
-    /// The dialect of every file, whatever folder it lies in.
+    /// Dialect of every file; by default, each file's directory decides.
     pub dialect: Option<Dialect>,
-    /// How many jobs the project's runners take at once, where known.
+    /// Number of jobs that the project's runners take at once, if known.
     pub runner_capacity: Option<usize>,
-    /// Version of the forge, where known.
+    /// Version of the forge, if known.
     pub forge_version: Option<ForgeVersion>,
-    /// Whether pedantic findings are wanted.
+    /// Whether to report pedantic findings.
     pub pedantic: bool,
-    /// Settings by rule id or name.
+    /// Settings of rules, by id or name.
     pub rules: BTreeMap<String, RuleSettings>,
-    /// What was measured here, in words, of sessions for which restoring packages took longer than it saved.
+    /// Sessions for which restoring packages took longer than it saved, each with the measurement as text.
     pub cache_losses: BTreeMap<String, String>,
 }
 
@@ -28,49 +28,54 @@ pub struct AuditOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RuleSettings {
-    /// Whether it looks at all.
+    /// Turns the rule off.
     #[serde(default)]
     pub(crate) disable: bool,
-    /// Another severity.
+    /// Overrides the severity of its findings.
     #[serde(default)]
     pub(crate) severity: Option<Severity>,
-    /// Another persona: `regular` for a pedantic rule that is wanted.
+    /// Overrides the persona, such as `regular` to report a pedantic rule always.
     #[serde(default)]
     pub(crate) persona: Option<Persona>,
-    /// Places to pass over: `ci.yml`, `ci.yml:12`, with or without folders.
+    /// Locations to ignore: `ci.yml` or `ci.yml:12`, with or without directories.
     #[serde(default)]
     pub(crate) ignore: Vec<String>,
 }
 
-/// A forge's version, as far as rules ask.
+/// Version of a forge, compared by its first two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForgeVersion {
-    /// Before the first dot.
+    /// Number before the first dot.
     pub(crate) major: u32,
-    /// After it.
+    /// Number after the first dot.
     pub(crate) minor: u32,
 }
 
+/// Error of parsing a forge version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version such as 14 or 1.26")]
+pub struct ForgeVersionError(String);
+
 impl std::str::FromStr for ForgeVersion {
-    type Err = String;
+    type Err = ForgeVersionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
         let mut number = || parts.next().map_or(Some(0), |part| part.parse().ok());
         match (number(), number()) {
             (Some(major), Some(minor)) => Ok(Self { major, minor }),
-            _ => Err(format!("`{text}` is no version such as 14 or 1.26")),
+            _ => Err(ForgeVersionError(text.to_owned())),
         }
     }
 }
 
 impl AuditOptions {
-    /// The settings of a rule, by its id or its name.
+    /// The settings of a rule, found by id or name.
     pub(crate) fn rule_settings(&self, id: &str, name: &str) -> Option<&RuleSettings> {
         self.rules.get(id).or_else(|| self.rules.get(name))
     }
 
-    /// Whether the forge is known to be at least that version.
+    /// Whether the forge is known to have at least this version.
     pub(crate) fn is_forge_at_least(&self, major: u32, minor: u32) -> bool {
         self.forge_version.is_some_and(|version| version >= ForgeVersion { major, minor })
     }
@@ -81,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_and_settings() {
+    fn versions_are_compared_and_settings_found() {
         assert_eq!("v14.0.1".parse(), Ok(ForgeVersion { major: 14, minor: 0 }));
         assert_eq!("1.26-rc1".parse(), Ok(ForgeVersion { major: 1, minor: 26 }));
         assert_eq!("15".parse(), Ok(ForgeVersion { major: 15, minor: 0 }));

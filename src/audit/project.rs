@@ -1,4 +1,4 @@
-//! A project surveyed: each job's nox calls, installations, caches and downloads, worked out once for all rules.
+//! Audited project: its workflows, noxfile and files, with the analysis of each job that all rules share.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,80 +16,79 @@ use super::workflow::{Workflow, WorkflowFileKind, WorkflowJob, WorkflowStep, is_
 use super::yaml::YamlError;
 use crate::project::NoxfileManifest;
 
-/// All that an audit looks at.
+/// Everything that an audit reads.
 #[derive(Debug)]
 pub struct AuditProject {
-    /// Its folder.
+    /// Root directory.
     pub root: PathBuf,
-    /// Its workflows and composite actions, by path.
+    /// Workflows and composite actions, sorted by path.
     pub workflows: Vec<Workflow>,
-    /// Files that cannot be read.
+    /// Files that are not valid YAML.
     pub parse_failures: Vec<(SharedSource, YamlError)>,
-    /// Its noxfile.
+    /// The noxfile, if it can be read.
     pub noxfile: Option<Noxfile>,
-    /// What lies beside.
+    /// Facts about other files of the project.
     pub files: ProjectFiles,
-    /// The caller's choices.
+    /// Options of the audit.
     pub options: AuditOptions,
     job_analyses: Vec<Vec<JobAnalysis>>,
 }
 
-/// What one job does, as far as rules ask.
+/// The parts of a job that rules inspect.
 #[derive(Clone, Debug, Default)]
 pub struct JobAnalysis {
-    /// Its calls of nox.
+    /// Calls of nox and `noxide run`.
     pub(crate) nox_calls: Vec<JobNoxCall>,
-    /// The names of all its sessions, each once, in order.
+    /// Names of all its sessions, in order, without duplicates.
     pub(crate) session_names: Vec<String>,
-    /// Its installations of Python packages.
+    /// Commands that install Python packages.
     pub(crate) installs: Vec<JobInstall>,
-    /// Its caches.
     pub(crate) caches: Vec<JobCache>,
-    /// What it downloads beside packages: step, what, place.
+    /// Downloads other than Python packages: step index, download, span.
     pub(crate) network_fetches: Vec<(usize, NetworkFetch, Span)>,
 }
 
 /// A call of nox in a step.
 #[derive(Clone, Debug)]
 pub struct JobNoxCall {
-    /// The step's index.
+    /// Index of the step.
     pub step_index: usize,
-    /// The command's index in it.
+    /// Index of the command within the step.
     pub command_index: usize,
-    /// The call itself.
+    /// The parsed call.
     pub parsed: NoxCall,
-    /// The sessions it runs, each with its place in the file.
+    /// Sessions it runs, each with its span in the file.
     pub sessions: Vec<(String, Span)>,
-    /// Place of the whole command in the file.
+    /// Span of the command in the file.
     pub span: Span,
 }
 
-/// An installation in a step.
+/// A package install in a step.
 #[derive(Clone, Debug)]
 pub struct JobInstall {
-    /// The step's index.
+    /// Index of the step.
     pub step_index: usize,
-    /// The installation.
+    /// The parsed install command.
     pub install: PackageInstall,
-    /// Its place in the file.
+    /// Span of the command in the file.
     pub span: Span,
 }
 
-/// A job with its workflow and survey.
+/// A job with its project, workflow and analysis.
 #[derive(Clone, Copy, Debug)]
 pub struct JobView<'a> {
-    /// The project.
+    /// Project that contains the job.
     pub project: &'a AuditProject,
-    /// The workflow.
+    /// Workflow that contains the job.
     pub workflow: &'a Workflow,
-    /// The job.
+    /// The job as written.
     pub job: &'a WorkflowJob,
-    /// What it does.
+    /// Analysis of its steps.
     pub analysis: &'a JobAnalysis,
 }
 
 impl AuditProject {
-    /// Reads and surveys a project.
+    /// Reads and analyzes a project; without `paths`, all its workflows and composite actions.
     pub fn load(
         root: &Path,
         paths: &[PathBuf],
@@ -106,7 +105,7 @@ impl AuditProject {
         Ok(Self::from_sources(root, sources, noxfile, files, options))
     }
 
-    /// Surveys sources that are already read.
+    /// Analyzes sources that are already read.
     pub fn from_sources(
         root: &Path,
         sources: Vec<SharedSource>,
@@ -141,42 +140,42 @@ impl AuditProject {
     }
 
     fn analyze_job(&self, workflow: &Workflow, job: &WorkflowJob) -> JobAnalysis {
-        let mut survey =
+        let mut analysis =
             JobAnalysis { caches: find_job_caches(&self.workflows, workflow, job), ..JobAnalysis::default() };
         for step in &job.steps {
             for (index, command) in step.commands.iter().enumerate() {
                 if let Some(install) = parse_install(command) {
-                    survey.installs.push(JobInstall {
+                    analysis.installs.push(JobInstall {
                         step_index: step.index,
                         span: step.file_span(install.span),
                         install,
                     });
                 }
-                let fetched = find_network_fetches(command).into_iter().map(|fetch| {
-                    let place = step.file_span(fetch.span);
-                    (step.index, fetch, place)
+                let fetches = find_network_fetches(command).into_iter().map(|fetch| {
+                    let span = step.file_span(fetch.span);
+                    (step.index, fetch, span)
                 });
-                survey.network_fetches.extend(fetched);
+                analysis.network_fetches.extend(fetches);
                 if let Some(nox) = parse_nox_call(command).filter(|call| call.selection != NoxCallSelection::Nothing) {
                     let sessions = self.resolve_sessions(workflow, job, step, index, &nox);
-                    let place = step.file_span(command.span);
-                    survey.nox_calls.push(JobNoxCall {
+                    let span = step.file_span(command.span);
+                    analysis.nox_calls.push(JobNoxCall {
                         step_index: step.index,
                         command_index: index,
                         parsed: nox,
                         sessions,
-                        span: place,
+                        span: span,
                     });
                 }
             }
         }
         let mut seen = HashSet::new();
-        let names = survey.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
-        survey.session_names = names.filter(|name| seen.insert(name.as_str())).cloned().collect();
-        survey
+        let names = analysis.nox_calls.iter().flat_map(|call| &call.sessions).map(|(name, _)| name);
+        analysis.session_names = names.filter(|name| seen.insert(name.as_str())).cloned().collect();
+        analysis
     }
 
-    /// The sessions that a call runs, by name, each with the place that says so.
+    /// The sessions that a call runs, by name, each with the span that says so.
     fn resolve_sessions(
         &self,
         workflow: &Workflow,
@@ -192,8 +191,8 @@ impl AuditProject {
         match &call.selection {
             NoxCallSelection::Names(words) => {
                 let expand = |word: &super::shell::ShellWord| {
-                    let place = step.file_span(word.span);
-                    expand_matrix(job, &word.text).into_iter().map(move |name| (name, place))
+                    let span = step.file_span(word.span);
+                    expand_matrix(job, &word.text).into_iter().map(move |name| (name, span))
                 };
                 words.iter().flat_map(expand).collect()
             }
@@ -220,7 +219,7 @@ impl AuditProject {
         }
     }
 
-    /// The same project with the texts of some files replaced.
+    /// Returns the project with some files replaced by new versions.
     #[must_use]
     pub(crate) fn with_sources(&self, new: &[SharedSource]) -> Self {
         let all = self
@@ -237,44 +236,44 @@ impl AuditProject {
         Self::from_sources(&self.root, sources, noxfile, self.files.clone(), self.options.clone())
     }
 
-    /// Whether a step uses an action of the project's own that is not among what was read.
+    /// Whether a step uses a local action that was not read.
     pub(crate) fn is_local_action_missing(&self, step: &WorkflowStep) -> bool {
         let local = step.uses.as_ref().filter(|_| step.action.as_ref().is_some_and(|action| action.is_local));
         local.is_some_and(|uses| {
-            let folder = uses.value.trim_start_matches("./").trim_end_matches('/');
-            let lies = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+            let directory = uses.value.trim_start_matches("./").trim_end_matches('/');
+            let is_inside = |path: &str| path.rsplit_once('/').map_or("", |(parent, _)| parent) == directory;
             !self
                 .workflows
                 .iter()
-                .any(|other| other.kind == WorkflowFileKind::CompositeAction && lies(&other.source.path))
+                .any(|other| other.kind == WorkflowFileKind::CompositeAction && is_inside(&other.source.path))
         })
     }
 
-    /// Every job with its survey.
+    /// All jobs of the project.
     pub(crate) fn job_views(&self) -> impl Iterator<Item = JobView<'_>> {
-        self.workflows.iter().zip(&self.job_analyses).flat_map(move |(workflow, surveys)| {
-            workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
+        self.workflows.iter().zip(&self.job_analyses).flat_map(move |(workflow, analyses)| {
+            workflow.jobs.iter().zip(analyses).map(move |(job, analysis)| JobView {
                 project: self,
                 workflow,
                 job,
-                analysis: survey,
+                analysis,
             })
         })
     }
 
     /// The jobs of one workflow.
     pub(crate) fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
-        let surveys = self.job_analyses.get(workflow.index).into_iter().flatten();
-        workflow.jobs.iter().zip(surveys).map(move |(job, survey)| JobView {
+        let analyses = self.job_analyses.get(workflow.index).into_iter().flatten();
+        workflow.jobs.iter().zip(analyses).map(move |(job, analysis)| JobView {
             project: self,
             workflow,
             job,
-            analysis: survey,
+            analysis,
         })
     }
 }
 
-/// A name with `${{ matrix.x }}` replaced by every value written out.
+/// A name with `${{ matrix.x }}` replaced by each of its literal values.
 fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
     let Some((before, rest)) = name.split_once("${{") else { return vec![name.to_owned()] };
     let Some((inside, after)) = rest.split_once("}}") else { return vec![name.to_owned()] };
@@ -287,39 +286,39 @@ fn expand_matrix(job: &WorkflowJob, name: &str) -> Vec<String> {
 }
 
 impl<'a> JobView<'a> {
-    /// The step of that index.
+    /// The step at an index.
     pub(crate) fn step(&self, index: usize) -> Option<&'a WorkflowStep> {
         self.job.steps.get(index)
     }
 
-    /// The file.
+    /// Returns the workflow file.
     pub fn source(&self) -> &'a SharedSource {
         &self.workflow.source
     }
 
-    /// The names of all sessions that the job runs, each once, in order.
+    /// The names of all sessions that the job runs, in order, without duplicates.
     pub(crate) fn session_names(&self) -> &'a [String] {
         &self.analysis.session_names
     }
 
-    /// What a session of that name does, as the noxfile says.
+    /// The noxfile's session of this name.
     pub(crate) fn noxfile_session(&self, name: &str) -> Option<&'a NoxfileSession> {
         self.project.noxfile.as_ref()?.find_session(name)
     }
 
-    /// Whether the job installs Python packages, itself or through nox.
+    /// Whether the job installs Python packages, directly or through nox.
     pub(crate) fn has_python_installs(&self) -> bool {
         !self.analysis.installs.is_empty() || !self.analysis.nox_calls.is_empty()
     }
 
-    /// What the job installs, as one comparable list; nothing where its sessions are not known.
+    /// The requirements that the job installs, sorted; `None` if a session is not in the noxfile.
     pub(crate) fn installed_packages(&self) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for name in self.session_names() {
             all.extend(self.noxfile_session(name)?.installed_packages());
         }
-        for installed in &self.analysis.installs {
-            let named = installed.install.packages.iter().map(|word| word.text.clone());
+        for job_install in &self.analysis.installs {
+            let named = job_install.install.packages.iter().map(|word| word.text.clone());
             all.extend(named.filter(|word| !word.contains("nox") && !word.starts_with("uv")));
         }
         all.sort();
@@ -327,7 +326,7 @@ impl<'a> JobView<'a> {
         Some(all)
     }
 
-    /// The expression that names the session of each job of its matrix, where each runs one of its own.
+    /// The matrix expression that names the session, if each job of the matrix runs its own session.
     pub(crate) fn matrix_session_expression(&self) -> Option<String> {
         let [call] = self.analysis.nox_calls.as_slice() else { return None };
         let step = self.step(call.step_index)?;
@@ -343,12 +342,43 @@ impl<'a> JobView<'a> {
         (self.job.matrix.as_ref()?.axis_values(axis).len() > 1).then(|| format!("${{{{ matrix.{axis} }}}}"))
     }
 
-    /// Whether caches do not belong here: what the job makes is handed out.
+    /// Whether the job publishes what it builds, so that it must not use a cache.
     pub(crate) fn is_release(&self) -> bool {
         self.workflow.is_release_workflow() || self.job.is_release_job()
     }
 
-    /// Whether the runner is not the forge's own machine.
+    /// Why the sessions of the job must run in order, if they must.
+    #[must_use]
+    pub(crate) fn required_order_reason(&self) -> Option<String> {
+        for name in self.session_names() {
+            let Some(session) = self.noxfile_session(name) else { continue };
+            for run in session.run_actions() {
+                let line = run.args.join(" ");
+                if line.contains("--cov-append") || (line.contains("coverage") && line.contains("--append")) {
+                    return Some(format!("`{name}` appends to the coverage data of the session before"));
+                }
+                if run.args.first().is_some_and(|word| word == "git")
+                    && ["commit", "tag", "push", "add"].iter().any(|verb| run.args.iter().any(|word| word == verb))
+                {
+                    return Some(format!("`{name}` writes to the repository"));
+                }
+            }
+        }
+        let between = self.analysis.nox_calls.first()?.step_index..=self.analysis.nox_calls.last()?.step_index;
+        let conditional = |step: &&WorkflowStep| between.contains(&step.index) && step.condition.is_some();
+        let called = |step: &&WorkflowStep| self.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
+        if let Some(step) = self.job.steps.iter().filter(called).find(conditional) {
+            return Some(format!("step `{}` has its own condition", step.display_name()));
+        }
+        let exports = self.job.steps.iter().filter(|step| between.contains(&step.index)).any(|step| {
+            step.script.as_ref().is_some_and(|script| {
+                script.text.contains("_ENV\"") || script.text.contains("_ENV ") || script.text.ends_with("_ENV")
+            })
+        });
+        exports.then(|| "a step between them sets environment variables".to_owned())
+    }
+
+    /// Whether the job may run on a self-hosted runner.
     pub(crate) fn is_self_hosted(&self) -> bool {
         self.workflow.dialect != Dialect::Github || !self.job.is_forge_hosted()
     }

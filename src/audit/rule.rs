@@ -1,45 +1,40 @@
-//! What a rule is: its words, its examples, and the function that looks.
+//! Audit rule as data: texts, examples and check function; and the sink that collects its findings.
 
 use super::dialect::Dialect;
 use super::finding::{Confidence, Finding, FindingLocation, Persona, RuleIdent, Severity};
-use super::fix::Fix;
 use super::project::AuditProject;
 use super::source::{SharedSource, Span};
 
-/// The dialects of most rules.
+/// Every dialect, for rules that apply to all forges.
 pub(crate) const ALL_DIALECTS: &[Dialect] = &[Dialect::Forgejo, Dialect::Gitea, Dialect::Github];
 
-/// An example's files: path and text.
+/// Files of an example: path and text.
 pub(crate) type ExampleFiles = &'static [(&'static str, &'static str)];
 
-/// A rule. Its words are the documentation, and its examples are tests.
+/// A rule. Its texts are the documentation, and its examples are tests.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Number, name and the one sentence.
     pub(crate) ident: RuleIdent,
-    /// Why it matters.
+    /// Why the problem matters.
     pub(crate) rationale: &'static str,
-    /// What was seen or measured.
+    /// Measurements and observations behind the rule.
     pub(crate) evidence: &'static str,
-    /// What to do.
+    /// How to resolve a finding, unless the finding has its own advice.
     pub(crate) advice: &'static str,
-    /// How bad, unless a finding says otherwise.
+    /// Default severity; a finding can override it, as with confidence and persona.
     pub(crate) severity: Severity,
-    /// How sure, unless a finding says otherwise.
     pub(crate) confidence: Confidence,
-    /// For whom, unless a finding says otherwise.
     pub(crate) persona: Persona,
-    /// Where it holds.
+    /// Dialects that the rule applies to.
     pub(crate) dialects: &'static [Dialect],
-    /// Files that it reports.
+    /// Files that the rule reports.
     pub(crate) bad_example: ExampleFiles,
-    /// Files that it does not report.
+    /// Files that the rule does not report.
     pub(crate) good_example: ExampleFiles,
-    /// Looks at a project.
     pub(crate) check_project: fn(&AuditProject, &mut FindingSink),
 }
 
-/// Findings as they come, made in one rule's name.
+/// Collects the findings of one rule.
 #[derive(Debug)]
 pub(crate) struct FindingSink {
     rule: &'static Rule,
@@ -51,7 +46,7 @@ impl FindingSink {
         Self { rule, findings: Vec::new() }
     }
 
-    /// Reports something at a place, with the rule's own severity, confidence and persona.
+    /// Adds a finding with the rule's own severity, confidence, persona and advice.
     pub(crate) fn report(&mut self, source: &SharedSource, span: Span, message: impl Into<String>) -> &mut Finding {
         let rule = self.rule;
         self.findings.push(Finding {
@@ -67,43 +62,5 @@ impl FindingSink {
         });
         let last = self.findings.len() - 1;
         &mut self.findings[last]
-    }
-}
-
-impl Finding {
-    /// Adds a related place.
-    pub(crate) fn add_related(&mut self, source: &SharedSource, span: Span, label: impl Into<String>) -> &mut Self {
-        self.related.push(FindingLocation::new(source, span, label));
-        self
-    }
-
-    /// Changes the severity.
-    pub(crate) fn set_severity(&mut self, severity: Severity) -> &mut Self {
-        self.severity = severity;
-        self
-    }
-
-    /// Changes the confidence.
-    pub(crate) fn set_confidence(&mut self, confidence: Confidence) -> &mut Self {
-        self.confidence = confidence;
-        self
-    }
-
-    /// Changes the persona.
-    pub(crate) fn set_persona(&mut self, persona: Persona) -> &mut Self {
-        self.persona = persona;
-        self
-    }
-
-    /// Replaces the rule's advice.
-    pub(crate) fn set_advice(&mut self, advice: impl Into<String>) -> &mut Self {
-        self.advice = advice.into();
-        self
-    }
-
-    /// Offers a fix, where there is one.
-    pub(crate) fn set_fix(&mut self, fix: Option<Fix>) -> &mut Self {
-        self.fix = fix;
-        self
     }
 }

@@ -1,9 +1,9 @@
-//! A rule told to people: `--explain ID`, and the page of all rules, from the same words.
+//! Rule documentation, generated from the rules: the page of one rule (`--explain`) and docs/rules.md (`--rules`).
 
 use super::rule::{ExampleFiles, Rule};
 use super::rules::all_rules;
 
-/// A rule's page as Markdown, its heading at that depth.
+/// Renders the page of one rule as Markdown, with a heading of the given depth.
 pub(crate) fn render_rule_page(rule: &Rule, depth: usize) -> String {
     let dialects: Vec<&str> = rule.dialects.iter().map(|dialect| dialect.as_str()).collect();
     let mut text = format!(
@@ -35,18 +35,18 @@ fn render_example(title: &str, files: ExampleFiles) -> String {
     text
 }
 
-/// `docs/rules.md`: how to use them, the table, and every rule's page.
+/// Renders `docs/rules.md`: introduction, table of rules, and the page of every rule.
 pub fn render_rules_document() -> String {
     let mut text = RULES_DOCUMENT_HEADER.to_owned();
     for rule in all_rules() {
         text.push_str(&format!(
-            "| [{id}](#{anchor}-{name}) | `{name}` | {severity} | {persona} | {what} |\n",
+            "| [{id}](#{anchor}-{name}) | `{name}` | {severity} | {persona} | {summary} |\n",
             id = rule.ident.id,
             anchor = rule.ident.id.to_lowercase(),
             name = rule.ident.name,
             severity = rule.severity.as_str(),
             persona = rule.persona.as_str(),
-            what = rule.ident.summary,
+            summary = rule.ident.summary,
         ));
     }
     for rule in all_rules() {
@@ -58,21 +58,35 @@ pub fn render_rules_document() -> String {
 
 const RULES_DOCUMENT_HEADER: &str = "# Rules of `noxide audit`
 
-This page is made from the rules themselves (`noxide audit --rules`); a test fails when it is out of date.
+This page is generated from the rules (`noxide audit --rules`); a test fails when it is out of date.
 
-`noxide audit` looks at `.forgejo/`, `.gitea/` and `.github/workflows`, at composite actions, and at the noxfile, which
-it reads without running it. *Regular* rules speak always, *pedantic* ones with `--pedantic`. A finding may have another
-severity, confidence or persona than its rule where it says so.
+`noxide audit` checks `.forgejo/`, `.gitea/` and `.github/workflows`, composite actions, and the noxfile, which it reads
+without running it. *Regular* rules always report, *pedantic* rules only with `--pedantic`. A finding can have another
+severity, confidence or persona than its rule.
 
-- Pass one over: `# noxide: ignore[NX301]` on its line or on comment lines right above it; say why after the bracket.
-- Pass all known ones over: `noxide audit --baseline FILE --write-baseline` once, `--baseline FILE` afterwards.
-- Guard in CI: `noxide audit --check --fail-on medium`.
-- Mend: `--diff` shows, `--fix` writes what cannot change what a workflow does, `--unsafe-fixes` the rest too.
+- Ignore one finding: `# noxide: ignore[NX301] reason` on its line or on the comment lines directly above it.
+- Ignore all current findings: `noxide audit --baseline FILE --write-baseline` once, then `--baseline FILE`.
+- Fail in CI: `noxide audit --check --fail-on medium`.
+- Fix: `--diff` shows the fixes, `--fix` applies those that cannot change what a workflow does, `--unsafe-fixes` applies
+  the others too.
 
-Exit codes: 0 good; 1 with `--check` a finding of at least the severity of `--fail-on` (default: any); 2 wrong usage;
-3 a file cannot be read or written; 4 no workflow found.
+Exit codes: 0 success; 1 with `--check`, a finding of at least the severity of `--fail-on` (default: any); 2 invalid
+usage or settings; 3 a file cannot be read or written; 4 no workflow found.
 
-| rule | name | severity | persona | what |
+The first digit of a rule's number is its family:
+
+| numbers | family |
+|---|---|
+| NX0 | files that cannot be parsed |
+| NX1 | dependency caches: missing, misconfigured, or slower than no cache |
+| NX2 | parallelism: sequential or repeated work, needless waits, gate jobs, coverage |
+| NX3 | reliability: timeouts, superseded runs, logs and artifacts, hidden failures |
+| NX4 | setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects |
+
+*Evidence* is what was measured or observed: \"sampled\" counts are from public repositories that use nox; W1 to W26 and
+T1 to T20 are the mistakes and traps of [the example project](../examples/parcelbook/README.md), parcelbook.
+
+| rule | name | severity | persona | summary |
 |---|---|---|---|---|
 ";
 
@@ -82,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_has_all_words_and_both_examples() {
+    fn a_page_has_all_texts_and_both_examples() {
         let text = render_rule_page(find_rule("NX405").unwrap(), 1);
         for part in
             ["# NX405 `uv-not-frozen`", "**Why.**", "**Evidence.**", "Reported, `uv.lock`", "```toml", "Not reported"]

@@ -1,24 +1,26 @@
-//! Runs the rules over a project and gathers what they find.
+//! Rule runner: runs every rule on a project and drops ignored findings.
 
 use super::dialect::Dialect;
 use super::finding::{Finding, Persona};
-use super::ignore_comments::is_ignored_by_comment;
 use super::options::AuditOptions;
 use super::project::AuditProject;
 use super::rule::{FindingSink, Rule};
 use super::rules;
 use super::source::SharedSource;
 
-/// What an audit found.
+/// Marks a comment that ignores findings: `# noxide: ignore[NX101]`, or without brackets for every rule.
+const IGNORE_MARKER: &str = "noxide: ignore";
+
+/// The findings of an audit.
 #[derive(Debug, Default)]
 pub struct AuditResult {
-    /// Findings in the order of files and lines.
+    /// Findings sorted by file and position.
     pub findings: Vec<Finding>,
-    /// How many were passed over by comments or settings.
+    /// Number of findings ignored by comments or settings.
     pub ignored_count: usize,
 }
 
-/// Looks with every rule.
+/// Runs every rule on a project.
 pub fn run_audit(project: &AuditProject) -> AuditResult {
     let mut audit = AuditResult::default();
     for rule in rules::all_rules() {
@@ -26,15 +28,15 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
         if settings.is_some_and(|settings| settings.disable) {
             continue;
         }
-        let mut found = FindingSink::new(rule);
-        (rule.check_project)(project, &mut found);
-        for mut finding in found.findings {
+        let mut sink = FindingSink::new(rule);
+        (rule.check_project)(project, &mut sink);
+        for mut finding in sink.findings {
             if let Some(settings) = settings {
                 finding.severity = settings.severity.unwrap_or(finding.severity);
                 finding.persona = settings.persona.unwrap_or(finding.persona);
             }
-            let wanted = finding.persona == Persona::Regular || project.options.pedantic;
-            if !wanted || !is_rule_applicable(project, rule, &finding.location.source) {
+            let is_requested = finding.persona == Persona::Regular || project.options.pedantic;
+            if !is_requested || !is_rule_applicable(project, rule, &finding.location.source) {
                 continue;
             }
             if is_ignored_by_comment(&finding) || is_ignored_by_settings(&project.options, &finding) {
@@ -49,31 +51,62 @@ pub fn run_audit(project: &AuditProject) -> AuditResult {
     audit
 }
 
-/// Whether a rule holds in a file's dialect.
+/// Whether a rule applies to the dialect of a file.
 fn is_rule_applicable(project: &AuditProject, rule: &Rule, source: &SharedSource) -> bool {
     if rule.dialects == super::rule::ALL_DIALECTS {
         return true;
     }
     let workflow = project.workflows.iter().find(|workflow| workflow.source.path == source.path);
     let dialect = workflow.map_or(Dialect::Github, |workflow| workflow.dialect);
-    // The rule about folders speaks of files that another dialect's folder shadows.
+    // NX407 reports files that another dialect's directory shadows.
     rule.dialects.contains(&dialect) || rule.ident.id == "NX407"
 }
 
-/// Whether settings name the finding's place.
+/// Whether the rule's `ignore` setting names the finding's file or line.
 fn is_ignored_by_settings(options: &AuditOptions, finding: &Finding) -> bool {
     let settings = options.rule_settings(finding.rule.id, finding.rule.name);
     settings.is_some_and(|settings| {
-        settings.ignore.iter().any(|place| {
-            let (file, line) = match place.rsplit_once(':') {
+        settings.ignore.iter().any(|pattern| {
+            let (file, line) = match pattern.rsplit_once(':') {
                 Some((file, line)) => (file, line.parse::<usize>().ok()),
-                None => (place.as_str(), None),
+                None => (pattern.as_str(), None),
             };
             let path = &finding.location.source.path;
-            let same = path == file || path.ends_with(&format!("/{file}"));
-            same && line.is_none_or(|line| line == finding.location.start_position().line)
+            let is_same_file = path == file || path.ends_with(&format!("/{file}"));
+            is_same_file && line.is_none_or(|line| line == finding.location.start_position().line)
         })
     })
+}
+
+/// Whether a comment on the finding's line, or on the comment lines directly above it, ignores the finding.
+fn is_ignored_by_comment(finding: &Finding) -> bool {
+    let source = &finding.location.source;
+    let first = source.line_index(finding.location.span.start);
+    if has_ignore_comment(source.line_text(first), finding) {
+        return true;
+    }
+    let mut above = first;
+    while let Some(line) = above.checked_sub(1).map(|line| source.line_text(line)) {
+        if !line.trim_start().starts_with('#') {
+            return false;
+        }
+        if has_ignore_comment(line, finding) {
+            return true;
+        }
+        above -= 1;
+    }
+    false
+}
+
+/// Whether the comment of a line ignores the finding's rule, or all rules.
+fn has_ignore_comment(line: &str, finding: &Finding) -> bool {
+    let Some((before, comment)) = line.split_once(IGNORE_MARKER) else { return false };
+    if !before.contains('#') {
+        return false;
+    }
+    let Some(list) = comment.strip_prefix('[') else { return !comment.starts_with(char::is_alphanumeric) };
+    let list = list.split(']').next().unwrap_or_default();
+    list.split(',').map(str::trim).any(|name| name.eq_ignore_ascii_case(finding.rule.id) || name == finding.rule.name)
 }
 
 #[cfg(test)]
@@ -83,13 +116,13 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn project(files: &[(&str, &str)], options: AuditOptions) -> AuditProject {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (path, text) in files {
-            let path = folder.path().join(path);
+            let path = directory.path().join(path);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, text).unwrap();
         }
-        AuditProject::load(folder.path(), &[], None, options).unwrap()
+        AuditProject::load(directory.path(), &[], None, options).unwrap()
     }
 
     const TEXT: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - run: pip install nox\n";
@@ -100,7 +133,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn settings_change_what_is_said() {
+    fn settings_change_the_findings() {
         let set = |name: &str, settings: RuleSettings| {
             let mut options = AuditOptions { forge_version: "14".parse().ok(), ..AuditOptions::default() };
             options.rules.insert(name.to_owned(), settings);
@@ -109,7 +142,7 @@ pub(super) mod tests {
         let plain = RuleSettings::default();
         assert_eq!(ids(TEXT, set("none", plain.clone())), (vec!["NX301", "NX101", "NX401"], 0));
         assert_eq!(ids(TEXT, set("NX301", RuleSettings { disable: true, ..plain.clone() })).0, ["NX101", "NX401"]);
-        let ignore = |place: &str| RuleSettings { ignore: vec![place.to_owned()], ..plain.clone() };
+        let ignore = |pattern: &str| RuleSettings { ignore: vec![pattern.to_owned()], ..plain.clone() };
         assert_eq!(ids(TEXT, set("no-timeout", ignore("ci.yml:3"))), (vec!["NX101", "NX401"], 1));
         assert_eq!(ids(TEXT, set("no-timeout", ignore("ci.yml"))).1, 1);
         assert_eq!(ids(TEXT, set("no-timeout", ignore("i.yml"))).1, 0);
@@ -119,7 +152,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn comments_pass_over() {
+    fn comments_ignore_findings() {
         let options = || AuditOptions { forge_version: "14".parse().ok(), ..AuditOptions::default() };
         let with = |old: &str, new: &str| TEXT.replace(old, new);
         assert_eq!(ids(&with("  a:", "  a: # noxide: ignore[NX301]"), options()), (vec!["NX101", "NX401"], 1));

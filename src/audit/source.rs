@@ -1,4 +1,4 @@
-//! A file as read, and how a range of its bytes becomes line and column.
+//! Source file with byte spans, and their conversion to lines and columns.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use serde::Serialize;
 /// A half-open range of bytes in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Span {
-    /// First byte.
+    /// Offset of the first byte.
     pub start: usize,
-    /// Byte after the last.
+    /// Offset after the last byte.
     pub end: usize,
 }
 
 impl Span {
-    /// A range; an end before the start is taken as empty.
+    /// Creates a span; an end before the start makes it empty.
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end: end.max(start) }
     }
 
-    /// Whether the other range lies wholly inside this one.
+    /// Whether the other span is within this one.
     pub(crate) fn contains(self, other: Self) -> bool {
         self.start <= other.start && other.end <= self.end
     }
 }
 
-/// Line and column of a byte, both from 1; columns count characters.
+/// Line and column of a byte offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// Line, from 1.
@@ -34,21 +34,21 @@ pub struct Position {
     pub column: usize,
 }
 
-/// A file's path as shown, its text, and where its lines start.
+/// A file's path, text and line offsets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Path relative to the project, with `/`.
+    /// Path relative to the project, with `/` as separator.
     pub path: String,
-    /// The whole text.
+    /// Content of the file.
     pub text: String,
     line_starts: Vec<usize>,
 }
 
-/// A source shared by the findings that point into it.
+/// A source file shared by the findings that point into it.
 pub type SharedSource = Arc<SourceFile>;
 
 impl SourceFile {
-    /// Takes a file's text and finds its lines.
+    /// Creates a source file and indexes its lines.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> SharedSource {
         let text = text.into();
         let mut lines = vec![0];
@@ -56,45 +56,45 @@ impl SourceFile {
         Arc::new(Self { path: path.into(), text, line_starts: lines })
     }
 
-    /// The number (from 0) of the line that holds a byte.
+    /// The index (from 0) of the line that contains a byte.
     pub(crate) fn line_index(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte).saturating_sub(1)
     }
 
-    /// Where a line (from 0) starts; past the end gives the text's length.
+    /// The offset of a line (from 0); past the end, the length of the text.
     pub(crate) fn line_start(&self, line: usize) -> usize {
         self.line_starts.get(line).copied().unwrap_or(self.text.len())
     }
 
-    /// How many lines the text has, an empty last one included.
+    /// The number of lines, including an empty last one.
     pub(crate) fn line_count(&self) -> usize {
         self.line_starts.len()
     }
 
-    /// A line's text (from 0) without its ending.
+    /// The text of a line (from 0) without its line ending.
     pub(crate) fn line_text(&self, line: usize) -> &str {
         let text = self.slice(Span::new(self.line_start(line), self.line_start(line + 1)));
         text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
     }
 
-    /// Line and column of a byte.
+    /// The line and column of a byte offset.
     pub(crate) fn position_at(&self, byte: usize) -> Position {
         let line = self.line_index(byte);
         let before = self.slice(Span::new(self.line_start(line), byte));
         Position { line: line + 1, column: before.chars().count() + 1 }
     }
 
-    /// The text of a range; empty where the range is not in the text.
+    /// The text of a span; empty if the span is outside the text.
     pub(crate) fn slice(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The byte of a line (from 1) and a column in bytes (from 0), as Python's `ast` counts.
+    /// The offset of a line (from 1) and a column in bytes (from 0), as in Python's `ast`.
     pub(crate) fn byte_offset(&self, line: usize, column: usize) -> usize {
         (self.line_start(line.saturating_sub(1)) + column).min(self.text.len())
     }
 
-    /// The line ending in use: that of the first line.
+    /// The line ending of the first line, used for new lines.
     pub(crate) fn line_ending(&self) -> &'static str {
         let first = self.line_start(1);
         if self.text.get(..first).is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_become_lines_and_columns_of_characters() {
+    fn offsets_become_lines_and_columns_of_characters() {
         let source = SourceFile::new("a.yml", "é: x\r\nb: 2");
         assert_eq!(source.position_at(0), Position { line: 1, column: 1 });
         assert_eq!(source.position_at(4), Position { line: 1, column: 4 });

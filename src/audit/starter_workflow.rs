@@ -1,16 +1,15 @@
-//! A workflow from nothing: all sessions side by side in one job, cached, limited, with its logs kept.
+//! Starter workflow of `noxide init`: all sessions in one job, in parallel, with cache, timeout and uploaded logs.
 
 use std::path::Path;
 
 use super::dialect::Dialect;
-use super::fixes::tested_versions::tested_version;
+use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
 
-/// Advice that is printed with a new workflow.
-pub(crate) const REVIEW_NOTE: &str =
-    "check its runner label (`runs-on`), image and time limit: they cannot be derived from the project";
+/// Printed after the workflow is written: values that cannot be derived from the project.
+pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
 
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]
@@ -68,12 +67,12 @@ fn generate_workflow(
     noxfile: Option<&Noxfile>,
     branch: &str,
 ) -> (String, String) {
-    let folder = match dialect {
+    let directory = match dialect {
         Dialect::Forgejo => ".forgejo",
         Dialect::Gitea => ".gitea",
         Dialect::Github => ".github",
     };
-    (format!("{folder}/workflows/noxide.yml"), render_workflow(dialect, files, noxfile, branch))
+    (format!("{directory}/workflows/noxide.yml"), render_workflow(dialect, files, noxfile, branch))
 }
 
 fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxfile>, branch: &str) -> String {
@@ -81,7 +80,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         files.locked_versions.get(tool).map(String::as_str).or(tested_version(tool)).unwrap_or_default().to_owned()
     };
     let (nox, uv) = (version("nox"), version("uv"));
-    let folder = noxfile
+    let cache_dir = noxfile
         .and_then(|noxfile| noxfile.find_env_assignment("UV_CACHE_DIR"))
         .map_or("~/.cache/uv", |variable| variable.value.as_str());
     let mut hashed = vec!["pyproject.toml", files.lock_file.as_deref().unwrap_or("uv.lock"), "noxfile.py"];
@@ -89,10 +88,10 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
     let hashed: Vec<String> = hashed.iter().map(|file| format!("'{file}'")).collect();
     let prefix = format!("uv-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-py3.13-uv{uv}-");
     let mut lines = vec![
-        "# noxide: made by `noxide init`; `noxide audit` looks after it.".to_owned(),
+        "# noxide: created by `noxide init`; check it with `noxide audit`.".to_owned(),
         "name: Sessions".to_owned(),
         String::new(),
-        "# noxide: ignore[NX209] a required check must report, whatever changed".to_owned(),
+        "# noxide: ignore[NX209] a required check must report for every change".to_owned(),
         "on:".to_owned(),
         "  push:".to_owned(),
         format!("    branches: [{branch}]"),
@@ -117,19 +116,19 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         add("      - uses: actions/checkout@v4");
     }
     add(
-        "      # noxide: what uv and pip download, under a key of platform, Python, version of uv and the files that decide\n      # noxide: what is installed; without an exact hit the newest of the same platform.",
+        "      # noxide: downloads of uv and pip, keyed by platform, Python and uv version, and the files that decide what is\n      # noxide: installed; without an exact hit, the latest entry of the same platform is restored.",
     );
     let cache = if dialect == Dialect::Github { "v5" } else { "v4" };
     add(&format!(
         "      - name: Restore Python packages\n        uses: actions/cache@{cache}\n        with:\n          path: |"
     ));
-    add(&format!("            {folder}\n            ~/.cache/pip"));
+    add(&format!("            {cache_dir}\n            ~/.cache/pip"));
     add(&format!(
         "          key: {prefix}${{{{ hashFiles({}) }}}}\n          restore-keys: |\n            {prefix}",
         hashed.join(", ")
     ));
     if noxfile.is_some_and(|noxfile| noxfile.venv_reuse_span().is_some()) {
-        // An entry of its own and no prefixes: environments hold absolute paths, which are stable here, and must fit exactly.
+        // A separate entry without prefixes: environments contain absolute paths, which are stable here, and must match exactly.
         let own = prefix.replacen("uv-", "nox-", 1);
         let hashed = hashed.join(", ");
         add(&format!(
@@ -141,7 +140,7 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         "      - name: Install uv, nox and noxide\n        run: pip install -q uv=={uv} nox=={nox} noxide=={}",
         env!("CARGO_PKG_VERSION")
     ));
-    add("      - name: Run every session, each after what it needs\n        run: noxide run");
+    add("      - name: Run all sessions\n        run: noxide run");
     if !noxfile.is_some_and(Noxfile::has_uv_backend) {
         add("        env:\n          NOX_DEFAULT_VENV_BACKEND: uv");
     }
@@ -151,20 +150,20 @@ fn render_workflow(dialect: Dialect, files: &ProjectFiles, noxfile: Option<&Noxf
         Dialect::Gitea => "actions/upload-artifact@v3",
     };
     add(&format!(
-        "      - name: Keep logs and the record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: .noxide/runs/\n          include-hidden-files: true"
+        "      - name: Upload logs and the run record\n        if: always()\n        uses: {upload}\n        with:\n          name: noxide-runs\n          path: .noxide/runs/\n          include-hidden-files: true"
     ));
     lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::noxfile::tests::noxfile;
+    use super::super::noxfile::model::tests::noxfile;
     use super::super::options::AuditOptions;
     use super::super::rule_runner::{run_audit, tests::project};
     use super::*;
 
     #[test]
-    fn what_is_made_passes_its_own_audit() {
+    fn the_starter_workflow_has_no_findings() {
         let python = "import os\nimport nox\nnox.options.reuse_venv = 'yes'\nos.environ['UV_CACHE_DIR'] = '/tmp/x'\n@nox.session\ndef lint(session):\n    session.install('ruff')\n";
         let file = noxfile(python);
         for dialect in [Dialect::Forgejo, Dialect::Gitea, Dialect::Github] {
@@ -172,12 +171,12 @@ mod tests {
                 let (path, text) = generate_workflow(dialect, &ProjectFiles::default(), known, "main");
                 let mut files = vec![(path.as_str(), text.as_str())];
                 files.extend(known.map(|_| ("noxfile.py", python)));
-                let found: Vec<String> = run_audit(&project(&files, AuditOptions::default()))
+                let findings: Vec<String> = run_audit(&project(&files, AuditOptions::default()))
                     .findings
                     .iter()
                     .map(|finding| format!("{} {}", finding.rule.id, finding.message))
                     .collect();
-                assert_eq!(found, Vec::<String>::new(), "{text}");
+                assert_eq!(findings, Vec::<String>::new(), "{text}");
             }
         }
     }

@@ -11,7 +11,7 @@ use super::exit_code::ExitCode;
 use crate::audit::baseline::Baseline;
 use crate::audit::dialect::Dialect;
 use crate::audit::finding::{Finding, Severity};
-use crate::audit::fix_plan::{FixLevel, FixPlan, plan_fixes};
+use crate::audit::fix::{FixLevel, FixPlan, plan_fixes};
 use crate::audit::inventory::build_inventory;
 use crate::audit::options::{AuditOptions, ForgeVersion, RuleSettings};
 use crate::audit::project::AuditProject;

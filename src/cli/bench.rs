@@ -106,7 +106,7 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     if !args.no_write {
         insert_bench_table(&args.write, "")?;
     }
-    let plan = BenchPlan { variants, rounds: args.rounds, warmup: args.warmup, caches };
+    let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
     let processes = Processes::start().context("cannot handle signals")?;
     let printer = output.clone();
     let on_step = move |progress: BenchProgress<'_>| printer.status(&progress_line(progress));

@@ -1,4 +1,4 @@
-//! Two sets of runs side by side: each session and the whole, with what can be said of the difference.
+//! Comparison of two groups of runs: each session and the total, with the significance of the difference.
 
 use serde::Serialize;
 
@@ -7,32 +7,31 @@ use super::table::{TextTable, escape_markdown_cell};
 use crate::record::{ImportedRun, Outcome, RunRecord};
 use crate::text::{format_duration, pluralize};
 
-/// The version of the document.
-pub(crate) const COMPARISON_VERSION: u32 = 1;
+/// Format version of the document.
+pub(crate) const COMPARISON_VERSION: u32 = 2;
 
 /// Runs under one name: a run, a commit, a branch, an import.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunGroup {
-    /// As it was asked for.
+    /// Name given by the user.
     pub(crate) name: String,
-    /// What it stands for, in words.
+    /// Description of the group.
     pub(crate) description: String,
-    /// Its runs.
     pub(crate) runs: Vec<RunTimings>,
 }
 
-/// What a comparison needs of one run: seconds.
+/// Times of one run that a comparison needs, in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunTimings {
-    /// The whole run; none where it is not known or says nothing, such as one that was ended early.
+    /// Total time, or `None` if unknown or not comparable, as for an interrupted run.
     pub(crate) total_seconds: Option<f64>,
-    /// Sessions that passed.
+    /// Times of the sessions that passed.
     pub(crate) session_seconds: Vec<(String, f64)>,
 }
 
 impl RunTimings {
-    /// Of a record. The whole counts only where every session passed, was skipped or replayed: a run that failed may
-    /// have left out the longest of them.
+    /// Extracts the times of a record. The total counts only if every session passed, was skipped or replayed: a failed
+    /// run may have stopped before its longest session.
     pub(crate) fn from_record(record: &RunRecord) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
         let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
@@ -47,7 +46,7 @@ impl RunTimings {
 }
 
 impl RunTimings {
-    /// Of an imported run.
+    /// Extracts the times of an imported run.
     pub(crate) fn from_imported_run(run: &ImportedRun) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
         let passed = run.jobs.iter().filter(|job| job.passed);
@@ -58,46 +57,44 @@ impl RunTimings {
     }
 }
 
-/// Two sets of runs side by side.
+/// Comparison of two groups of runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct RunComparison {
     /// Always [`COMPARISON_VERSION`].
     pub(crate) version: u32,
-    /// How sure the intervals are.
+    /// Confidence level of the intervals.
     pub(crate) confidence: f64,
-    /// The side that was named first.
+    /// The group named first.
     pub(crate) before: ComparisonSide,
-    /// The other.
+    /// The group named second.
     pub(crate) after: ComparisonSide,
-    /// The whole runs.
+    /// Total times of the runs.
     pub(crate) total: ComparisonRow,
     /// Sessions, by name.
     pub(crate) sessions: Vec<ComparisonRow>,
 }
 
-/// A side of a comparison.
+/// One side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ComparisonSide {
-    /// As it was asked for.
+    /// Name given by the user.
     pub(crate) name: String,
-    /// What it stands for.
-    pub(crate) means: String,
-    /// How many runs.
-    pub(crate) runs: usize,
+    /// Description of the group.
+    pub(crate) description: String,
+    /// Number of runs.
+    pub(crate) run_count: usize,
 }
 
-/// One line of a comparison, in seconds.
+/// One row of a comparison; times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct ComparisonRow {
-    /// The session, or `total`.
+    /// Session name, or `total`.
     pub(crate) name: String,
-    /// Before.
     pub(crate) before: Option<MedianInterval>,
-    /// After.
     pub(crate) after: Option<MedianInterval>,
     /// After divided by before.
     pub(crate) ratio: Option<TimeRatio>,
-    /// What that shows.
+    /// Verdict on that ratio.
     pub(crate) verdict: ComparisonVerdict,
 }
 
@@ -121,12 +118,12 @@ impl ComparisonRow {
     }
 }
 
-/// Seconds as people read them.
+/// Formats seconds for display.
 pub(super) fn format_seconds(seconds: f64) -> String {
     format_duration((seconds.min(1e9) * 1_000.0).round() as u64)
 }
 
-/// A median with its interval: `12.3s (11.9s to 12.8s)`.
+/// Formats a median with its interval: `12.3s (11.9s to 12.8s)`.
 pub(super) fn format_median(spread: MedianInterval) -> String {
     let words = format_seconds;
     match spread.low.zip(spread.high) {
@@ -135,12 +132,12 @@ pub(super) fn format_median(spread: MedianInterval) -> String {
     }
 }
 
-/// Compares two sets of runs.
+/// Compares two groups of runs.
 pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
     let named = |side: &RunGroup| ComparisonSide {
         name: side.name.clone(),
-        means: side.description.clone(),
-        runs: side.runs.len(),
+        description: side.description.clone(),
+        run_count: side.runs.len(),
     };
     let totals = |side: &RunGroup| side.runs.iter().filter_map(|run| run.total_seconds).collect::<Vec<f64>>();
     let times = |side: &RunGroup, name: &str| {
@@ -165,7 +162,7 @@ pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison
 }
 
 impl RunComparison {
-    /// Whether anything is slower: the whole, or a session.
+    /// Returns whether the total or any session is slower.
     pub(crate) fn has_slowdown(&self) -> bool {
         self.sessions.iter().chain([&self.total]).any(|row| row.verdict == ComparisonVerdict::Slower)
     }
@@ -181,8 +178,8 @@ impl RunComparison {
 
     fn header_lines(&self) -> [String; 3] {
         let side = |side: &ComparisonSide| {
-            let runs = pluralize(side.runs, "run");
-            format!("{}: {runs} ({})", side.name, side.means)
+            let runs = pluralize(side.run_count, "run");
+            format!("{}: {runs} ({})", side.name, side.description)
         };
         [
             format!("before: {}", side(&self.before)),
@@ -194,12 +191,12 @@ impl RunComparison {
         ]
     }
 
-    /// For a terminal.
+    /// Renders the comparison for a terminal.
     pub(crate) fn to_text(&self) -> String {
         format!("{}\n\n{}", self.header_lines().join("\n"), self.build_table().to_text())
     }
 
-    /// For a merge request.
+    /// Renders the comparison as Markdown.
     pub(crate) fn to_markdown(&self) -> String {
         let [before, after, note] = self.header_lines().map(|line| escape_markdown_cell(&line));
         format!(

@@ -1,4 +1,4 @@
-//! What a run waited for, from its start to its end, and what no order of its sessions can beat.
+//! Critical path of a run, and the lower bounds that no order of its sessions can beat.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,17 +6,17 @@ use serde::Serialize;
 
 use crate::record::{RecordedSession, RunRecord};
 
-/// Two ends this near (milliseconds) are taken for the same moment: the dispatcher needs some time to start a session.
+/// Ends within this time (milliseconds) count as simultaneous: the dispatcher needs some time to start a session.
 const SAME_MOMENT_MS: u64 = 50;
 
-/// One session of the chain that the run waited for.
+/// One session on the critical path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CriticalPathEntry {
-    /// The session.
+    /// Session name.
     pub session: String,
     /// Why it did not start earlier.
-    pub because: WaitReason,
-    /// Milliseconds between what it waited for and its start.
+    pub reason: WaitReason,
+    /// Milliseconds between the end of its blocker and its start.
     pub gap: u64,
     /// Start of its first attempt.
     pub start: u64,
@@ -24,67 +24,67 @@ pub struct CriticalPathEntry {
     pub end: u64,
 }
 
-/// Why a session did not start earlier.
+/// Reason why a session did not start earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum WaitReason {
-    /// Nothing held it up: it was among the first.
+    /// Nothing: it was among the first.
     First,
-    /// It needs that session.
+    /// It depends on another session.
     Need {
-        /// The session waited for.
-        on: String,
+        /// The blocking session.
+        session: String,
     },
-    /// They share a lock.
+    /// It shares a lock with another session.
     Lock {
-        /// The session waited for.
-        on: String,
+        /// The blocking session.
+        session: String,
         /// The lock.
         lock: String,
     },
-    /// One of the two runs alone.
-    Alone {
-        /// The session waited for.
-        on: String,
+    /// One of the two is exclusive.
+    Exclusive {
+        /// The blocking session.
+        session: String,
     },
-    /// That session held its slot.
+    /// Another session occupied its slot.
     Slot {
-        /// The session waited for.
-        on: String,
+        /// The blocking session.
+        session: String,
     },
 }
 
 impl WaitReason {
-    /// As the end of a sentence that begins with the session.
+    /// Describes the reason, to follow the session's name.
     pub(crate) fn describe_wait(&self) -> String {
         match self {
             Self::First => "from the start".to_owned(),
-            Self::Need { on } => format!("needs {on}"),
-            Self::Lock { on, lock } => format!("shares the lock {lock} with {on}"),
-            Self::Alone { on } => format!("never beside {on}"),
-            Self::Slot { on } => format!("had to wait for the slot of {on}"),
+            Self::Need { session: on } => format!("needs {on}"),
+            Self::Lock { session: on, lock } => format!("shares the lock {lock} with {on}"),
+            Self::Exclusive { session: on } => format!("cannot run beside {on}"),
+            Self::Slot { session: on } => format!("waited for the slot of {on}"),
         }
     }
 }
 
-/// Milliseconds that no order of the sessions can beat.
+/// Lower bounds for the duration of the run, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LowerBounds {
-    /// The longest chain of needs.
+    /// The longest chain of dependencies.
     pub needs: u64,
-    /// The longest sum of sessions that share a lock, and that lock.
+    /// The largest sum of sessions that share a lock, and that lock.
     pub lock: Option<(String, u64)>,
-    /// All CPU time shared out evenly among the slots, where it was measured.
+    /// CPU time divided by the number of slots, if measured.
     pub cpu: Option<u64>,
-    /// Sessions that run alone; the others come on top.
-    pub alone: u64,
+    /// Sum of the exclusive sessions, to which the others are added.
+    pub exclusive: u64,
 }
 
 impl LowerBounds {
-    /// The largest of them, and in words what it is.
+    /// Returns the largest bound and its description.
     pub fn largest_bound(&self) -> (u64, String) {
-        let mut all = vec![(self.needs + self.alone, "the longest chain of needs".to_owned())];
-        all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.alone, format!("sessions that share {lock}"))));
+        let mut all = vec![(self.needs + self.exclusive, "the longest chain of needs".to_owned())];
+        all.extend(self.lock.as_ref().map(|(lock, sum)| (sum + self.exclusive, format!("sessions that share {lock}"))));
         all.extend(self.cpu.map(|cpu| (cpu, "CPU time".to_owned())));
         all.into_iter().max_by_key(|(ms, _)| *ms).unwrap_or_default()
     }
@@ -116,10 +116,11 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
     record.sessions.iter().filter_map(of).collect()
 }
 
-/// The chain of sessions that the run waited for, first to last.
+/// Returns the critical path, first session first.
 ///
-/// It is followed from the session that ended last: before each stands the one whose end let it start. Of several that
-/// ended at about the same time, what it needs counts before what it shares a lock with, and both before slots.
+/// It is followed backwards from the session that ended last, each time to the session whose end let the current one
+/// start. If several ended at about the same time, a dependency takes precedence over a shared lock, and a lock over a
+/// slot.
 pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     let ran = executed_sessions(record);
     let mut chain = Vec::new();
@@ -131,7 +132,7 @@ pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
         let this = &ran[at];
         chain.push(CriticalPathEntry {
             session: this.session_name().to_owned(),
-            because: before.as_ref().map_or(WaitReason::First, |(_, because)| because.clone()),
+            reason: before.as_ref().map_or(WaitReason::First, |(_, because)| because.clone()),
             gap: this.start - before.as_ref().map_or(0, |(other, _)| ran[*other].end),
             start: this.start,
             end: this.end,
@@ -142,7 +143,7 @@ pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     chain
 }
 
-/// The session whose end let this one start, and how they hang together.
+/// Returns the session whose end let this one start, and the reason.
 fn find_blocker(ran: &[ExecutedSession<'_>], at: usize, seen: &[bool]) -> Option<(usize, WaitReason)> {
     let this = &ran[at];
     let earlier = (0..ran.len()).filter(|other| !seen[*other] && ran[*other].end <= this.start);
@@ -162,18 +163,18 @@ fn blocking_reason(
     let (own, theirs) = (&this.session.facts, &other.session.facts);
     let on = other.session_name().to_owned();
     if own.needs.iter().any(|need| need.on == theirs.name) {
-        return Some((number, 0, WaitReason::Need { on }));
+        return Some((number, 0, WaitReason::Need { session: on }));
     }
     if let Some(lock) = own.locks.iter().find(|lock| theirs.locks.contains(lock)) {
-        return Some((number, 1, WaitReason::Lock { on, lock: lock.clone() }));
+        return Some((number, 1, WaitReason::Lock { session: on, lock: lock.clone() }));
     }
     if own.exclusive || theirs.exclusive {
-        return Some((number, 2, WaitReason::Alone { on }));
+        return Some((number, 2, WaitReason::Exclusive { session: on }));
     }
-    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((number, 3, WaitReason::Slot { on }))
+    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((number, 3, WaitReason::Slot { session: on }))
 }
 
-/// What no order of these sessions can beat, each taking the time it took.
+/// Computes the lower bounds from the actual durations.
 pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let ran = executed_sessions(record);
     let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.facts.exclusive).collect();
@@ -194,14 +195,14 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
         needs: longest_need_chain(&shared),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
-        alone: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
+        exclusive: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
     }
 }
 
-/// The longest chain of needs, by wall time.
+/// Returns the longest chain of dependencies by wall time.
 fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
     let mut order: Vec<&&ExecutedSession<'_>> = ran.iter().collect();
-    // Who is needed ended before who needs it started.
+    // A dependency ended before its dependent started.
     order.sort_by_key(|ran| (ran.start, ran.end));
     let mut until: HashMap<&str, u64> = HashMap::new();
     for one in order {

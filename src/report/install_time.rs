@@ -1,11 +1,12 @@
-//! What nox's own lines tell of installs, where they came one after another.
+//! Install time of a sequential nox run, from the timestamps of its output lines.
 
-/// Seconds that installs took, by the times at which nox said what it does next; `end` is the end of the run.
+/// Returns the seconds spent on installs, computed from the timestamps of nox's output lines; `end` is the end of the
+/// run.
 ///
-/// None where nox says nothing, or where sessions ran side by side: their lines come in one go when a session is over,
-/// and say nothing of times then.
+/// Returns `None` if nox printed no such lines, or if sessions ran in parallel: their lines are then printed at the end
+/// of each session and carry no timing.
 pub(crate) fn install_seconds(lines: &[(f64, String)], end: f64) -> Option<f64> {
-    // What `nox -j` says as its own: sessions' lines come in one go behind it.
+    // The parent's output of `nox -j`: sessions' lines are printed at once behind it.
     if lines.iter().any(|(_, line)| line.starts_with("Starting session ")) {
         return None;
     }
@@ -24,7 +25,7 @@ pub(crate) fn install_seconds(lines: &[(f64, String)], end: f64) -> Option<f64> 
     Some(sum)
 }
 
-/// Whether nox makes an environment or installs into one.
+/// Returns whether nox creates an environment or installs into one.
 fn is_install_line(line: &str) -> bool {
     let starts = [
         "Creating virtual environment",

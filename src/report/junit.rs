@@ -1,4 +1,4 @@
-//! A run as a JUnit report: sessions are cases, the JUnit files of their own tests further suites.
+//! JUnit report of a run: sessions are test cases, the JUnit files of their own tests further suites.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -12,15 +12,15 @@ use super::junit_suites::{MergedSuites, merge_suite_file};
 use crate::fs::write_atomic;
 use crate::record::{ArtifactManifest, AttemptResult, Outcome, RecordedSession, RunRecord};
 
-/// How much of the end of a failed session's log stands in the report.
+/// Bytes of a failed session's log to include.
 const MAX_LOG_TAIL: u64 = 32 * 1024;
 
 /// A JUnit report.
 #[derive(Debug)]
 pub struct JunitReport {
-    /// The document.
+    /// The XML document.
     pub xml: Vec<u8>,
-    /// JUnit files that were passed over, and why, in sentences.
+    /// JUnit files that were skipped, and why, in sentences.
     pub skipped_files: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path
     Ok(report.skipped_files)
 }
 
-/// The report of a run; `folder` is the run's own, with its logs and what it gathered.
+/// Builds the report of a run; `folder` is the run's directory, with logs and artifacts.
 pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
     let mut report = Report::new("noxide");
     report.timestamp = record.time.parse().ok();
@@ -58,7 +58,7 @@ pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
         more.extend(suites.xml);
     }
     let mut xml = Vec::new();
-    // Writing to memory fails only where memory does.
+    // Writing to memory does not fail.
     let _ = report.serialize(&mut xml);
     let end = b"</testsuites>";
     let at = xml.windows(end.len()).rposition(|part| part == end).unwrap_or(xml.len());
@@ -101,7 +101,7 @@ fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
         }
     }
     status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, folder)));
-    // Counted as failed only because it passed too late.
+    // Counted as failed only because it passed on a late attempt.
     if last.is_some_and(|last| last.outcome == Outcome::Passed) && result.outcome == Outcome::Failed {
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
@@ -142,18 +142,18 @@ fn failed_attempt_rerun(attempt: &AttemptResult, folder: &Path) -> TestRerun {
     rerun
 }
 
-/// Failures are what sessions found; errors are what kept them from finding anything.
+/// Returns whether an outcome is a failure (found by the session) or an error (the session could not do its work).
 fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     match outcome {
         Outcome::Passed | Outcome::Replayed | Outcome::Skipped => None,
         Outcome::Failed => Some(NonSuccessKind::Failure),
-        // Given up by `session.error`, which is how noxfiles say what they found.
+        // `session.error`, by which noxfiles report what they found.
         Outcome::Aborted if started => Some(NonSuccessKind::Failure),
         Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled | Outcome::Aborted => Some(NonSuccessKind::Error),
     }
 }
 
-/// The end of an attempt's log from the start of a line on.
+/// Reads the end of an attempt's log, from the start of a line.
 fn read_log_tail(folder: &Path, attempt: &AttemptResult) -> Option<String> {
     let mut file = fs_err::File::open(folder.join(&attempt.log)).ok()?;
     let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
@@ -163,19 +163,19 @@ fn read_log_tail(folder: &Path, attempt: &AttemptResult) -> Option<String> {
     let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
     let kept = String::from_utf8_lossy(&bytes[start..]);
     let above = from + start as u64;
-    Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above are left out)\n{kept}") })
+    Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above omitted)\n{kept}") })
 }
 
 fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
     Property::new(sanitize_xml_text(name), sanitize_xml_text(&value.to_string()))
 }
 
-/// Text that may stand in XML; quick-junit takes out control characters and colours, but not these two.
+/// Removes characters that XML does not allow and quick-junit keeps.
 fn sanitize_xml_text(text: &str) -> XmlString {
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
-/// The suites of all JUnit files that were gathered, and which files were passed over.
+/// Merges the suites of all collected JUnit files; also returns the skipped files.
 fn merge_artifact_suites(folder: &Path) -> (Vec<MergedSuites>, Vec<String>) {
     let (mut merged, mut passed_over) = (Vec::new(), Vec::new());
     for (place, artifacts) in ArtifactManifest::read_all(folder) {

@@ -1,4 +1,4 @@
-//! JUnit files of sessions' own tests, read with care and written again as suites of ours.
+//! JUnit files of sessions' own tests, validated and rewritten as suites of the run's report.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,32 +7,32 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesEnd, BytesRef, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer, XmlVersion};
 
-/// Larger files are passed over: a report is read whole by whoever shows it.
+/// Larger files are skipped: viewers load a report completely.
 const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Suites of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MergedSuites {
-    /// `testsuite` elements, well-formed whatever the file held.
+    /// Well-formed `testsuite` elements, whatever the file held.
     pub(super) xml: Vec<u8>,
-    /// Cases.
+    /// Number of test cases.
     pub(super) tests: usize,
-    /// Cases that failed.
+    /// Number of failed cases.
     pub(super) failures: usize,
-    /// Cases that ended with an error.
+    /// Number of cases with an error.
     pub(super) errors: usize,
-    /// Cases that were skipped.
+    /// Number of skipped cases.
     pub(super) skipped: usize,
 }
 
-/// Reads a file; none where it is XML of another kind. Suites get the session's name before their own.
+/// Parses a file, or returns `None` if it is XML of another kind. Suite names are prefixed with the session's name.
 ///
 /// # Errors
-/// Why the file cannot be merged, in words.
+/// The reason why the file cannot be merged.
 pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<MergedSuites>, String> {
     let size = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!("it has {size} bytes, which is too much"));
+        return Err(format!("it is too large ({size} bytes)"));
     }
     let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -51,7 +51,7 @@ pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<Merg
     .merge_text(text)
 }
 
-/// The root of a JUnit file.
+/// Root element of a JUnit file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JunitRoot {
     TestSuites,
@@ -60,10 +60,10 @@ enum JunitRoot {
 
 struct SuiteMerger<'a> {
     session: &'a str,
-    /// Open elements.
+    /// Number of open elements.
     open_depth: usize,
     root: Option<JunitRoot>,
-    /// Open elements above the suite that is being written.
+    /// Number of open elements above the suite being written.
     suite_depth: Option<usize>,
     writer: Writer<Vec<u8>>,
     merged: MergedSuites,
@@ -73,7 +73,7 @@ impl SuiteMerger<'_> {
     fn merge_text(mut self, text: &str) -> Result<Option<MergedSuites>, String> {
         let mut reader = Reader::from_str(text);
         loop {
-            match reader.read_event().map_err(|error| format!("it is damaged: {error}"))? {
+            match reader.read_event().map_err(|error| format!("it is not valid XML: {error}"))? {
                 Event::Start(start) => {
                     if !self.open_element(&start, false)? {
                         return Ok(None);
@@ -89,9 +89,9 @@ impl SuiteMerger<'_> {
                 Event::Text(text) => {
                     let text = text.decode().map_err(|error| error.to_string())?;
                     if self.open_depth == 0 && !text.trim().is_empty() {
-                        return Err("it is damaged: text outside of its root".to_owned());
+                        return Err("it is not valid XML: text outside of its root".to_owned());
                     }
-                    // `]]>` may not stand in text; escaped it may.
+                    // `]]>` must be escaped in text.
                     self.write_in_suite(Event::Text(BytesText::new(&text)))?;
                 }
                 Event::CData(data) => self.write_in_suite(Event::CData(data))?,
@@ -102,19 +102,19 @@ impl SuiteMerger<'_> {
             }
         }
         if self.open_depth > 0 || self.root.is_none() {
-            return Err("it is damaged: it ends early".to_owned());
+            return Err("it is not valid XML: it ends early".to_owned());
         }
         self.merged.xml = self.writer.into_inner();
         Ok(Some(self.merged))
     }
 
-    /// An element begins; false where the root is not one of JUnit.
+    /// Opens an element; returns false if the root is not a JUnit element.
     fn open_element(&mut self, start: &BytesStart<'_>, empty: bool) -> Result<bool, String> {
         let name = start.name();
         let name = parse_xml_name(name.as_ref())?;
         if self.open_depth == 0 {
             self.root = match (name, self.root) {
-                (_, Some(_)) => return Err("it is damaged: it has two roots".to_owned()),
+                (_, Some(_)) => return Err("it is not valid XML: it has two roots".to_owned()),
                 ("testsuites", None) => Some(JunitRoot::TestSuites),
                 ("testsuite", None) => Some(JunitRoot::TestSuite),
                 _ => return Ok(false),
@@ -143,16 +143,16 @@ impl SuiteMerger<'_> {
         Ok(true)
     }
 
-    /// The element with its attributes escaped anew; a suite of the first level is named after its session.
+    /// Returns the element with its attributes re-escaped; a top-level suite is named after its session.
     fn rewrite_element(&self, start: &BytesStart<'_>, name: &str, top: bool) -> Result<BytesStart<'static>, String> {
         let mut element = BytesStart::new(name.to_owned());
         let mut named = false;
         for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| format!("it is damaged: {error}"))?;
+            let attribute = attribute.map_err(|error| format!("it is not valid XML: {error}"))?;
             let key = parse_xml_name(attribute.key.as_ref())?.to_owned();
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| format!("it is damaged: {error}"))?;
+                .map_err(|error| format!("it is not valid XML: {error}"))?;
             let value = if top && key == "name" {
                 named = true;
                 format!("{}/{value}", self.session)
@@ -177,7 +177,7 @@ impl SuiteMerger<'_> {
     }
 
     fn write_reference(&mut self, reference: &BytesRef<'_>) -> Result<(), String> {
-        let unknown = || "it is damaged: it refers to an unknown entity".to_owned();
+        let unknown = || "it is not valid XML: it refers to an unknown entity".to_owned();
         let name = reference.decode().map_err(|error| error.to_string())?;
         let known = match reference.resolve_char_ref().map_err(|_| unknown())? {
             Some(character) => is_xml_char(character),
@@ -186,7 +186,7 @@ impl SuiteMerger<'_> {
         if known { self.write_in_suite(Event::GeneralRef(BytesRef::new(name))) } else { Err(unknown()) }
     }
 
-    /// Writes what lies in a suite.
+    /// Writes an event inside a suite.
     fn write_in_suite(&mut self, event: Event<'_>) -> Result<(), String> {
         match self.suite_depth {
             Some(_) => self.writer.write_event(event).map_err(|error| error.to_string()),
@@ -206,7 +206,7 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // As themselves they would be read as blanks.
+            // Unescaped line ends in attributes would be read as blanks.
             '\n' => escaped.push_str("&#10;"),
             '\r' => escaped.push_str("&#13;"),
             '\t' => escaped.push_str("&#9;"),
@@ -220,16 +220,16 @@ fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &
     Ok(())
 }
 
-/// A name as XML has it; quick-xml takes almost anything.
+/// Validates an XML name; quick-xml accepts almost anything.
 fn parse_xml_name(name: &[u8]) -> Result<&str, String> {
-    let damaged = || format!("it is damaged: {} is no name", String::from_utf8_lossy(name));
+    let damaged = || format!("it is not valid XML: {} is not a name", String::from_utf8_lossy(name));
     let text = std::str::from_utf8(name).map_err(|_| damaged())?;
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     let first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == ':');
     if first && text.chars().all(inner) { Ok(text) } else { Err(damaged()) }
 }
 
-/// Whether a character may stand in XML 1.0.
+/// Returns whether XML 1.0 allows a character.
 fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -270,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_refused_by_name() {
+    fn invalid_xml_is_refused() {
         for (content, why) in [
             (b"<testsuite><testcase>".as_slice(), "ends early"),
             (b"", "ends early"),
-            (b"<testsuite><testcase></testsuite>", "damaged"),
+            (b"<testsuite><testcase></testsuite>", "not valid XML"),
             (b"<testsuite/><testsuite/>", "two roots"),
             (b"words<testsuite/>", "text outside"),
             (b"<testsuite>\xff</testsuite>", "not UTF-8"),
@@ -284,7 +284,7 @@ mod tests {
             (b"<testsuite>&nbsp;</testsuite>", "unknown entity"),
             (b"<testsuite>&#2;</testsuite>", "unknown entity"),
             (b"<testsuite>&#xD800;</testsuite>", "unknown entity"),
-            (b"<testsuite a='1' a='2'/>", "damaged"),
+            (b"<testsuite a='1' a='2'/>", "not valid XML"),
             (b"<testsuite><te$t/></testsuite>", "is no name"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
         ] {

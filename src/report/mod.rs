@@ -1,4 +1,4 @@
-//! What records say: a page, words, JSON, traces, JUnit.
+//! Run reports built from records: HTML page, text, Markdown, JSON, trace, JUnit, comparisons, benchmarks.
 
 pub mod bench;
 mod comparison;

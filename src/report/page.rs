@@ -1,4 +1,4 @@
-//! A report as one HTML page that needs nothing else: no network, no file beside it.
+//! Run report as one self-contained HTML page: no network, no other file.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -13,15 +13,15 @@ const PAGE_TEMPLATE: &str = include_str!("page/page.html");
 const PAGE_CSS: &str = include_str!("page/page.css");
 const PAGE_JS: &str = include_str!("page/page.js");
 
-/// The page could not be made; a bug in its template.
+/// The template failed; this is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the page cannot be made: {0}")]
 pub struct PageError(#[from] minijinja::Error);
 
-/// The page; `tails` are the ends of failed sessions' logs.
+/// Renders the page; `tails` are the log ends of failed sessions.
 ///
 /// # Errors
-/// When the template is broken.
+/// If the template is invalid.
 pub fn render_page(report: &RunReport, tails: &[FailedLogTail]) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -38,7 +38,7 @@ pub fn render_page(report: &RunReport, tails: &[FailedLogTail]) -> Result<String
     Ok(environment.render_str(PAGE_TEMPLATE, context! { ..Value::from(Serde(view)), ..parts })?)
 }
 
-/// JSON that cannot end the element it stands in.
+/// Serializes JSON that cannot end its `script` element.
 fn to_inline_json(data: &impl Serialize) -> String {
     let json = serde_json::to_string(data).unwrap_or_default();
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")

@@ -1,4 +1,4 @@
-//! What the page's template shows: words, classes, and places as percentages of the time axis.
+//! Template data of the HTML page: texts, classes, and positions as percentages of the time axis.
 
 use serde::Serialize;
 
@@ -10,12 +10,12 @@ use super::time_axis::{AxisTick, TimeAxis};
 use crate::record::Outcome;
 use crate::text::{format_duration, pluralize};
 
-/// More slots than that are drawn as thin lines.
+/// More slots than this are drawn as thin lines.
 const MAX_THICK_LANES: usize = 12;
-/// Longer lists are folded or cut.
+/// Longer lists are folded or truncated.
 const MAX_LISTED: usize = 12;
 
-/// All of the page.
+/// Template data of the page.
 #[derive(Serialize)]
 pub(super) struct PageView {
     project: String,
@@ -23,25 +23,25 @@ pub(super) struct PageView {
     verdict: String,
     verdict_class: &'static str,
     interrupted: Option<String>,
-    facts: Vec<HeaderItem>,
-    tiles: Vec<SummaryCard>,
+    header_items: Vec<HeaderItem>,
+    summary_cards: Vec<SummaryCard>,
     notices: Vec<String>,
-    chain: Vec<CriticalPathView>,
-    chain_long: bool,
-    bound: String,
+    critical_path: Vec<CriticalPathView>,
+    critical_path_is_long: bool,
+    lower_bound: String,
     lanes: Vec<SlotLane>,
     lanes_class: &'static str,
     lanes_label: String,
-    slots_lead: String,
+    slots_summary: String,
     ticks: Vec<AxisTick>,
-    pills: Vec<FilterPill>,
-    installs: bool,
+    filters: Vec<FilterPill>,
+    shows_installs: bool,
     sessions: Vec<PageSessionRow>,
     failures: Vec<FailureView>,
     flaky: Vec<FlakySessionView>,
-    flaky_more: usize,
-    runs: Vec<HistoryBar>,
-    runs_lead: String,
+    hidden_flaky_count: usize,
+    history_bars: Vec<HistoryBar>,
+    history_summary: String,
 }
 
 #[derive(Serialize)]
@@ -91,7 +91,7 @@ struct PageSessionRow {
     name: String,
     class: String,
     mark: &'static str,
-    word: &'static str,
+    outcome: &'static str,
     critical: bool,
     note: String,
     wait: Option<WaitBar>,
@@ -108,16 +108,16 @@ struct PageSessionRow {
 struct FailureView {
     mark: &'static str,
     name: String,
-    word: &'static str,
+    outcome: &'static str,
     reason: String,
-    above: String,
+    omitted_note: String,
     log: String,
 }
 
 #[derive(Serialize)]
 struct FlakySessionView {
     name: String,
-    words: String,
+    description: String,
 }
 
 #[derive(Serialize)]
@@ -127,7 +127,7 @@ struct HistoryBar {
     title: String,
 }
 
-/// The page's words.
+/// Builds the template data.
 pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> PageView {
     let axis = TimeAxis::for_report(report);
     let run = &report.run;
@@ -138,12 +138,12 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         verdict: report.format_verdict(),
         verdict_class: if good { "good" } else { "bad" },
         interrupted: run.interrupted.clone(),
-        facts: header_items(report),
-        tiles: summary_cards(report),
+        header_items: header_items(report),
+        summary_cards: summary_cards(report),
         notices: run.notices.clone(),
-        chain: report.held_up.iter().map(|link| critical_path_view(link, report, &axis)).collect(),
-        chain_long: report.held_up.len() > MAX_LISTED,
-        bound: format_lower_bound(report),
+        critical_path: report.critical_path.iter().map(|link| critical_path_view(link, report, &axis)).collect(),
+        critical_path_is_long: report.critical_path.len() > MAX_LISTED,
+        lower_bound: format_lower_bound(report),
         lanes: slot_lanes(report, &axis),
         lanes_class: if run.slots > MAX_THICK_LANES { "lanes many" } else { "lanes" },
         lanes_label: format!(
@@ -151,10 +151,10 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
             pluralize(run.slots, "slot"),
             format_duration(axis.end_ms)
         ),
-        slots_lead: slots_summary(report),
+        slots_summary: slots_summary(report),
         ticks: axis.build_ticks(),
-        pills: filter_pills(report),
-        installs: run.install.is_some(),
+        filters: filter_pills(report),
+        shows_installs: run.install.is_some(),
         sessions: report
             .sessions
             .iter()
@@ -163,14 +163,14 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
             .collect(),
         failures: failure_views(report, tails),
         flaky: report
-            .flaky
+            .flaky_sessions
             .iter()
             .take(MAX_LISTED)
-            .map(|flaky| FlakySessionView { name: flaky.session.clone(), words: describe_flakiness(flaky) })
+            .map(|flaky| FlakySessionView { name: flaky.session.clone(), description: describe_flakiness(flaky) })
             .collect(),
-        flaky_more: report.flaky.len().saturating_sub(MAX_LISTED),
-        runs: history_bars(report),
-        runs_lead: history_summary(report),
+        hidden_flaky_count: report.flaky_sessions.len().saturating_sub(MAX_LISTED),
+        history_bars: history_bars(report),
+        history_summary: history_summary(report),
     }
 }
 
@@ -179,7 +179,7 @@ fn session_class(session: &SessionReport) -> String {
     if session.flaky && session.outcome == Some(Outcome::Passed) {
         class = "flaky".to_owned();
     }
-    if session.critical {
+    if session.on_critical_path {
         class.push_str(" crit");
     }
     class
@@ -192,7 +192,7 @@ fn critical_path_view(link: &CriticalPathEntry, report: &RunReport, axis: &TimeA
         name: link.session.clone(),
         class: report.sessions.get(index).map_or("unfinished", SessionReport::outcome_str),
         time: format_duration(link.end - link.start),
-        why: link.because.describe_wait(),
+        why: link.reason.describe_wait(),
         gap: (link.gap >= 100).then(|| format_duration(link.gap)),
         width: axis.format_percent(link.end - link.start),
         gap_width: (link.gap * 200 > axis.end_ms).then(|| axis.format_percent(link.gap)),
@@ -204,11 +204,11 @@ fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, a
         Outcome::Passed if session.flaky => "flaky",
         other => other.as_str(),
     };
-    // An install comes first; of several attempts it is not known whose it was.
+    // The install comes first; with several attempts it is unknown to which it belongs.
     let alone = session.attempts.len() == 1 && attempt.end > attempt.start;
     let install =
         session.install.filter(|ms| alone && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
-    let critical = if session.critical { " crit" } else { "" };
+    let critical = if session.on_critical_path { " crit" } else { "" };
     AttemptBar {
         index,
         name: session.name.clone(),
@@ -243,7 +243,7 @@ fn slots_summary(report: &RunReport) -> String {
     let room = report.run.wall.max(1) * report.run.slots.max(1) as u64;
     let slots =
         format!("{} {}", pluralize(report.run.slots, "slot"), if report.run.slots == 1 { "was" } else { "were" });
-    format!("The {slots} taken {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
+    format!("The {slots} in use {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
 }
 
 fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
@@ -252,7 +252,7 @@ fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
     let others: [(&'static str, &'static str, usize); 4] = [
         ("failed", "✗ failed", count(SessionReport::is_failed)),
         ("flaky", "~ flaky", report.sessions.iter().filter(|session| is_flaky_session(report, session)).count()),
-        ("critical", "◆ waited for", count(|session| session.critical)),
+        ("critical", "◆ critical path", count(|session| session.on_critical_path)),
         ("slower", "slower than usual", count(is_slower_than_usual)),
     ];
     pills.extend(others.into_iter().filter(|(.., count)| *count > 0).map(|(value, text, count)| FilterPill {
@@ -263,12 +263,12 @@ fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
     pills
 }
 
-/// Whether a session changes its mind, now or in earlier runs.
+/// Returns whether a session is flaky in this run or in the history.
 pub(super) fn is_flaky_session(report: &RunReport, session: &SessionReport) -> bool {
-    report.flaky.iter().any(|flaky| flaky.session == session.name)
+    report.flaky_sessions.iter().any(|flaky| flaky.session == session.name)
 }
 
-/// More than a quarter and half a second slower than it usually is.
+/// Returns whether a session is more than 25 % and half a second slower than usual.
 pub(super) fn is_slower_than_usual(session: &SessionReport) -> bool {
     let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
     both.is_some_and(|(wall, usual)| wall * 4 > usual * 5 && wall > usual + 500)
@@ -295,8 +295,8 @@ fn session_row(index: usize, session: &SessionReport, axis: &TimeAxis) -> PageSe
         name: session.name.clone(),
         class: session_class(session),
         mark: outcome_mark(session.outcome),
-        word: session.outcome_str(),
-        critical: session.critical,
+        outcome: session.outcome_str(),
+        critical: session.on_critical_path,
         note: session.collect_notes().join("; "),
         wait: wait.map(|(waited, start)| WaitBar {
             left: axis.format_percent(start - waited),
@@ -319,9 +319,9 @@ fn failure_views(report: &RunReport, tails: &[FailedLogTail]) -> Vec<FailureView
         FailureView {
             mark: outcome_mark(session.outcome),
             name: session.name.clone(),
-            word: session.outcome_str(),
+            outcome: session.outcome_str(),
             reason: session.reason.clone(),
-            above: tail.map(|tail| tail.omitted_note.clone()).unwrap_or_default(),
+            omitted_note: tail.map(|tail| tail.omitted_note.clone()).unwrap_or_default(),
             log: tail.map(|tail| tail.lines.join("\n")).unwrap_or_default(),
         }
     };
@@ -329,11 +329,11 @@ fn failure_views(report: &RunReport, tails: &[FailedLogTail]) -> Vec<FailureView
 }
 
 fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
-    if report.runs.len() < 2 {
+    if report.recent_runs.len() < 2 {
         return Vec::new();
     }
-    let most = report.runs.iter().map(|run| run.wall).max().unwrap_or(1).max(1);
-    let last = report.runs.len() - 1;
+    let most = report.recent_runs.iter().map(|run| run.wall).max().unwrap_or(1).max(1);
+    let last = report.recent_runs.len() - 1;
     let bar = |(at, run): (usize, &super::run_history::PastRun)| {
         let good = run.exit == Some(0);
         let end = match run.exit {
@@ -344,24 +344,24 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
         HistoryBar {
             class: match (good, at == last) {
                 (true, false) => "good",
-                (true, true) => "good now",
+                (true, true) => "passes now",
                 (false, false) => "bad",
-                (false, true) => "bad now",
+                (false, true) => "fails now",
             },
             height: (run.wall * 100 / most).max(2),
             title: format!("{}: {}, {end}", run.time.replace('T', " "), format_duration(run.wall)),
         }
     };
-    report.runs.iter().enumerate().map(bar).collect()
+    report.recent_runs.iter().enumerate().map(bar).collect()
 }
 
 fn history_summary(report: &RunReport) -> String {
-    let walls = || report.runs.iter().map(|run| run.wall);
-    let failed = report.runs.iter().filter(|run| run.exit != Some(0)).count();
+    let walls = || report.recent_runs.iter().map(|run| run.wall);
+    let failed = report.recent_runs.iter().filter(|run| run.exit != Some(0)).count();
     let (least, most) = (walls().min().unwrap_or(0), walls().max().unwrap_or(0));
     format!(
         "{} runs, oldest first, from {} to {}; {failed} failed (striped). The last is this one.",
-        report.runs.len(),
+        report.recent_runs.len(),
         format_duration(least),
         format_duration(most)
     )

@@ -1,15 +1,15 @@
-//! A run as a trace that Chrome and Perfetto show: sessions on slots, waits, needs as arrows.
+//! Run as a trace for Chrome and Perfetto: sessions on slots, waits, dependencies as arrows.
 
 use serde_json::{Value, json};
 
 use super::run_report::{RunReport, SessionReport};
 
-/// The process whose threads are slots.
+/// Process whose threads are slots.
 const SLOTS_PID: u32 = 1;
-/// The process whose tracks are waits.
+/// Process whose tracks are waits.
 const WAITS_PID: u32 = 2;
 
-/// The run in the trace event format (a JSON object; times in microseconds).
+/// Builds the trace in the trace event format (a JSON object; times in microseconds).
 pub fn build_perfetto_trace(report: &RunReport) -> Value {
     let mut events = vec![
         metadata_event("process_name", SLOTS_PID, 0, "slots"),
@@ -42,7 +42,7 @@ fn metadata_event(what: &str, process: u32, thread: usize, name: &str) -> Value 
     json!({ "ph": "M", "name": what, "pid": process, "tid": thread, "args": { "name": name } })
 }
 
-/// One event a slot that an attempt held.
+/// Returns one event per slot that an attempt held.
 fn attempt_events(session: &SessionReport) -> Vec<Value> {
     let event = |attempt: &super::run_report::AttemptReport, slot: &usize| {
         json!({
@@ -50,7 +50,7 @@ fn attempt_events(session: &SessionReport) -> Vec<Value> {
             "ts": attempt.start * 1_000, "dur": (attempt.end - attempt.start) * 1_000,
             "args": {
                 "outcome": attempt.outcome.as_str(), "attempt": attempt.number, "reason": attempt.reason,
-                "critical": session.critical, "description": session.description,
+                "critical": session.on_critical_path, "description": session.description,
             },
         })
     };
@@ -70,7 +70,7 @@ fn wait_events(session: &SessionReport, number: usize) -> Vec<Value> {
     vec![event("b", start - waited), event("e", start)]
 }
 
-/// An arrow from the end of a session to the start of one that needs it.
+/// Returns an arrow from the end of a session to the start of one that depends on it.
 fn need_flow_events(from: &SessionReport, to: &SessionReport, id: u32) -> Option<[Value; 2]> {
     let (last, first) = (from.attempts.last()?, to.attempts.first()?);
     let event = |phase: &str, slot: usize, at: u64| {
@@ -79,7 +79,7 @@ fn need_flow_events(from: &SessionReport, to: &SessionReport, id: u32) -> Option
             "ts": at * 1_000,
         })
     };
-    // An arrow starts within the slice it belongs to.
+    // An arrow must start within its slice.
     let leaves = last.end.saturating_sub(1).max(last.start);
     Some([event("s", *last.slots.first()?, leaves), event("f", *first.slots.first()?, first.start)])
 }

@@ -1,4 +1,4 @@
-//! What earlier runs say: each session's part in them, usual times, sessions that change their mind.
+//! Run history: sessions of earlier runs, usual times, flaky sessions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,23 +6,22 @@ use serde::Serialize;
 
 use crate::record::{Outcome, RecordedSession, RunRecord};
 
-/// One run of the past.
+/// One earlier run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PastRun {
-    /// Its identifier.
+    /// Run identifier.
     pub(crate) run: String,
-    /// Wall clock at its start.
+    /// Wall-clock time of the start.
     pub(crate) time: String,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub(crate) wall: u64,
-    /// Noxide's exit code.
+    /// Exit code of noxide.
     pub(crate) exit: Option<u8>,
-    /// Git commit.
     pub(crate) commit: Option<String>,
 }
 
 impl PastRun {
-    /// What is kept of a record.
+    /// Summarizes a record.
     pub(crate) fn from_record(record: &RunRecord) -> Self {
         Self {
             run: record.run.clone(),
@@ -34,19 +33,19 @@ impl PastRun {
     }
 }
 
-/// A session's part in one run.
+/// A session in one earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PastSession {
-    /// How it ended; none where the run was killed before.
+    /// Outcome, or `None` if noxide was killed before the session ended.
     pub(crate) outcome: Option<Outcome>,
-    /// Wall time in milliseconds; none where it never started.
+    /// Wall time in milliseconds, or `None` if it never started.
     pub(crate) wall: Option<u64>,
-    /// Passed after a failed attempt.
+    /// Whether it passed after a failed attempt.
     pub(crate) flaky: bool,
 }
 
 impl PastSession {
-    /// The part of every session in a run, by name.
+    /// Returns all sessions of a run, by name.
     pub(super) fn by_session(record: &RunRecord) -> HashMap<&str, Self> {
         let part = |session: &RecordedSession| match &session.result {
             None => Self { outcome: None, wall: None, flaky: false },
@@ -59,33 +58,33 @@ impl PastSession {
         record.sessions.iter().map(|session| (session.facts.name.as_str(), part(session))).collect()
     }
 
-    /// Its wall time where it passed.
+    /// Returns the wall time if it passed.
     pub(crate) fn passing_wall(self) -> Option<u64> {
         self.wall.filter(|_| self.outcome == Some(Outcome::Passed))
     }
 }
 
-/// The median of the passes; the lower of two middles.
+/// Returns the median wall time of the runs that passed; the lower of two middle values.
 pub(super) fn usual_wall(past: &[Option<PastSession>]) -> Option<u64> {
     let mut walls: Vec<u64> = past.iter().flatten().filter_map(|past| past.passing_wall()).collect();
     walls.sort_unstable();
     walls.get(walls.len().saturating_sub(1) / 2).copied()
 }
 
-/// A session that changes its mind.
+/// A flaky session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlakySession {
-    /// Which one.
+    /// Session name.
     pub session: String,
-    /// Runs it had a part in.
+    /// Number of runs that included it.
     pub runs: usize,
-    /// Runs in which it passed after a failed attempt.
-    pub retried: usize,
+    /// Number of runs in which it passed after a failed attempt.
+    pub retried_runs: usize,
     /// Commits on which it passed in one run and failed in another.
-    pub both: Vec<String>,
+    pub mixed_commits: Vec<String>,
 }
 
-/// Sessions that passed after a failed attempt, or both passed and failed on one commit; the worst first.
+/// Returns sessions that passed after a failed attempt, or both passed and failed on one commit, worst first.
 pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
     /// Passes and failures by commit.
     type CommitVerdicts<'a> = BTreeMap<&'a str, [bool; 2]>;
@@ -99,7 +98,7 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
             let verdict = verdicts.entry(commit).or_default();
             match result.outcome {
                 Outcome::Passed => verdict[0] = true,
-                // Ended from outside it says nothing of the commit.
+                // An aborted or cancelled session is no verdict on the commit.
                 Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => verdict[1] = true,
                 _ => {}
             }
@@ -110,10 +109,10 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
         .map(|(name, (runs, retried, verdicts))| {
             let both = verdicts.iter().filter(|(_, verdict)| **verdict == [true, true]);
             let both = both.map(|(commit, _)| (*commit).to_owned()).collect();
-            FlakySession { session: name.to_owned(), runs, retried, both }
+            FlakySession { session: name.to_owned(), runs, retried_runs: retried, mixed_commits: both }
         })
-        .filter(|flaky| flaky.retried > 0 || !flaky.both.is_empty())
+        .filter(|flaky| flaky.retried_runs > 0 || !flaky.mixed_commits.is_empty())
         .collect();
-    flaky.sort_by_key(|flaky| std::cmp::Reverse(flaky.retried + flaky.both.len()));
+    flaky.sort_by_key(|flaky| std::cmp::Reverse(flaky.retried_runs + flaky.mixed_commits.len()));
     flaky
 }

@@ -1,4 +1,4 @@
-//! What is known of one run beside those before it: the document that every form of a report is made of.
+//! Run report: the facts of one run and its history, from which every output format is rendered.
 
 use std::collections::HashMap;
 
@@ -9,133 +9,127 @@ use super::run_history::{FlakySession, PastRun, PastSession, find_flaky_sessions
 use crate::record::{CacheStats, Machine, Outcome, RecordedSession, RunRecord, SessionNeed};
 use crate::text::pluralize;
 
-/// The version of the document.
-pub(crate) const REPORT_VERSION: u32 = 1;
+/// Format version of the document.
+pub(crate) const REPORT_VERSION: u32 = 2;
 
-/// What is known of one run beside those before it. Times are milliseconds since the run's start unless said otherwise.
+/// Report of one run and its history. Times are milliseconds since the run's start unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
     /// Always [`REPORT_VERSION`].
     pub version: u32,
-    /// The run.
+    /// Totals of the run.
     pub run: RunTotals,
-    /// What the run waited for, from its start to its end.
-    pub held_up: Vec<CriticalPathEntry>,
-    /// What no order of these sessions can beat.
-    pub bounds: LowerBounds,
-    /// Sessions in the order of the plan.
+    /// Critical path of the run.
+    pub critical_path: Vec<CriticalPathEntry>,
+    /// Lower bounds for the duration of these sessions.
+    pub lower_bounds: LowerBounds,
+    /// Sessions in plan order.
     pub sessions: Vec<SessionReport>,
-    /// Sessions that change their mind.
-    pub flaky: Vec<FlakySession>,
-    /// This run and those before it, oldest first; what `past` of a session is counted by.
-    pub runs: Vec<PastRun>,
+    /// Flaky sessions.
+    pub flaky_sessions: Vec<FlakySession>,
+    /// This run and earlier ones, oldest first; the order of each session's `past`.
+    pub recent_runs: Vec<PastRun>,
 }
 
-/// Figures of the run as a whole.
+/// Totals of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunTotals {
-    /// The run's identifier.
+    /// Run identifier.
     pub(crate) run: String,
-    /// The last part of the project's path.
+    /// Name of the project's directory.
     pub(crate) project: String,
-    /// Wall clock at the start, RFC 3339.
+    /// Wall-clock time of the start, RFC 3339.
     pub(crate) time: String,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub(crate) wall: u64,
-    /// How long its sessions take one after another.
+    /// Sum of the sessions' durations.
     pub(crate) sequential: u64,
-    /// CPU time of all sessions, where it was measured.
+    /// CPU time of all sessions, if measured.
     pub(crate) cpu: Option<u64>,
-    /// Milliseconds that sessions were ready and did not run yet, all of them added up.
+    /// Sum of the times that sessions were ready but not running, in milliseconds.
     pub(crate) waited: u64,
-    /// Milliseconds that sessions spent installing, where that was measured.
+    /// Install time of all sessions in milliseconds, if measured.
     pub(crate) install: Option<u64>,
-    /// What the cache did for all sessions, where it was used.
+    /// Cache statistics of all sessions, if a cache was used.
     pub(crate) cache: Option<CacheStats>,
-    /// Noxide's exit code.
+    /// Exit code of noxide.
     pub(crate) exit: Option<u8>,
-    /// What ended it early.
+    /// Reason for an early end.
     pub(crate) interrupted: Option<String>,
-    /// Git commit.
     pub(crate) commit: Option<String>,
-    /// CPUs' worth of room.
+    /// Number of slots.
     pub(crate) slots: usize,
-    /// The machine.
     pub(crate) machine: Machine,
-    /// Tool versions.
     pub(crate) versions: Vec<(String, String)>,
-    /// Sentences shown during the run.
+    /// Notices shown during the run.
     pub(crate) notices: Vec<String>,
 }
 
-/// Figures of one session.
+/// Report of one session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SessionReport {
-    /// Its name.
+    /// Session name.
     pub name: String,
     /// First line of its docstring.
     pub description: String,
-    /// How it ended; none where the run was killed before its end.
+    /// Outcome, or `None` if noxide was killed before the session ended.
     pub outcome: Option<Outcome>,
-    /// Why, in words.
+    /// Reason for the outcome.
     pub reason: String,
-    /// Passed after a failed attempt.
+    /// Whether it passed after a failed attempt.
     pub flaky: bool,
-    /// What it waits for.
+    /// Dependencies.
     pub needs: Vec<SessionNeed>,
     /// Named locks it holds.
     pub locks: Vec<String>,
-    /// Nothing runs beside it.
+    /// Whether it runs alone.
     pub exclusive: bool,
-    /// Slots it takes.
+    /// Number of slots it occupies.
     pub cpus: usize,
-    /// When all it needs was over.
+    /// When all its dependencies had ended.
     pub ready: u64,
-    /// When its first attempt started.
+    /// Start of the first attempt.
     pub start: Option<u64>,
-    /// When its last attempt ended.
+    /// End of the last attempt.
     pub end: Option<u64>,
-    /// From ready to start.
+    /// Time between ready and start.
     pub waited: Option<u64>,
-    /// From the first start to the last end.
+    /// Time from the first start to the last end.
     pub wall: Option<u64>,
-    /// Milliseconds of that spent installing, where that was measured.
+    /// Install time in milliseconds, if measured.
     pub install: Option<u64>,
-    /// What the cache did for it, where it was used.
+    /// Cache statistics, if a cache was used.
     pub cache: Option<CacheStats>,
     /// CPU time of all attempts.
     pub cpu: Option<u64>,
     /// Peak memory of any attempt, in bytes.
     pub peak_memory: Option<u64>,
-    /// Its usual wall time: the median of its passes before this run.
+    /// Usual wall time: the median of the earlier runs that passed.
     pub usual: Option<u64>,
-    /// Whether the run waited for it: it is one of `held_up`.
-    pub critical: bool,
+    /// Whether it is on the critical path.
+    pub on_critical_path: bool,
     /// Its attempts.
     pub attempts: Vec<AttemptReport>,
-    /// Its part in each of `runs`; none where it had none.
-    pub past: Vec<Option<PastSession>>,
+    /// The session in each of `runs`, or `None` if the run did not include it.
+    pub history: Vec<Option<PastSession>>,
 }
 
-/// Figures of one attempt.
+/// One attempt of a session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AttemptReport {
-    /// 1 for the first.
+    /// Attempt number, from 1.
     pub(crate) number: u32,
-    /// How it ended.
     pub(crate) outcome: Outcome,
-    /// Why, in words.
+    /// Reason for the outcome.
     pub(crate) reason: String,
-    /// Start.
     pub(crate) start: u64,
-    /// End.
     pub(crate) end: u64,
-    /// Slots it held.
+    /// Slots it occupied.
     pub(crate) slots: Vec<usize>,
 }
 
 impl RunReport {
-    /// The report of a run; `earlier` are the records before it, newest first.
+    /// Builds the report of a run; `earlier` are the records before it, newest first.
     pub fn from_record(record: &RunRecord, earlier: &[RunRecord]) -> Self {
         let runs: Vec<&RunRecord> = earlier.iter().rev().chain([record]).collect();
         let held_up = critical_path(record);
@@ -143,7 +137,7 @@ impl RunReport {
         let mut sessions: Vec<SessionReport> =
             record.sessions.iter().map(|session| build_session_report(session, record, &parts)).collect();
         for session in &mut sessions {
-            session.critical = held_up.iter().any(|link| link.session == session.name);
+            session.on_critical_path = held_up.iter().any(|link| link.session == session.name);
         }
         let sum = |figure: fn(&SessionReport) -> Option<u64>| {
             sessions.iter().filter_map(figure).fold(None, |sum: Option<u64>, one| Some(sum.unwrap_or(0) + one))
@@ -169,10 +163,18 @@ impl RunReport {
         };
         let flaky = find_flaky_sessions(&runs);
         let runs = runs.into_iter().map(PastRun::from_record).collect();
-        Self { version: REPORT_VERSION, run, held_up, bounds: lower_bounds(record), sessions, flaky, runs }
+        Self {
+            version: REPORT_VERSION,
+            run,
+            critical_path: held_up,
+            lower_bounds: lower_bounds(record),
+            sessions,
+            flaky_sessions: flaky,
+            recent_runs: runs,
+        }
     }
 
-    /// The verdict in a few words: `11 sessions: 10 passed, 1 failed`.
+    /// Formats the verdict: `11 sessions: 10 passed, 1 failed`.
     pub fn format_verdict(&self) -> String {
         let count = |outcome| self.sessions.iter().filter(|session| session.outcome == outcome).count();
         let mut parts: Vec<String> = Outcome::ALL
@@ -188,35 +190,35 @@ impl RunReport {
         if parts.is_empty() { sessions } else { format!("{sessions}: {}", parts.join(", ")) }
     }
 
-    /// How much faster than one after another; none where nothing ran.
+    /// Returns the speedup over running one session after another, or `None` if nothing ran.
     pub fn parallel_speedup(&self) -> Option<f64> {
         (self.run.wall > 0 && self.run.sequential > 0).then(|| self.run.sequential as f64 / self.run.wall as f64)
     }
 
-    /// CPUs that were busy on average, where it was measured.
+    /// Returns the average number of busy CPUs, if measured.
     pub(crate) fn busy_cpus(&self) -> Option<f64> {
         self.run.cpu.filter(|_| self.run.wall > 0).map(|cpu| cpu as f64 / self.run.wall as f64)
     }
 }
 
 impl SessionReport {
-    /// Whether its outcome makes the run fail; a session cut short by a kill does.
+    /// Returns whether the outcome fails the run; so does a session interrupted by a kill.
     pub(crate) fn is_failed(&self) -> bool {
         self.outcome.is_none_or(Outcome::is_failure)
     }
 
-    /// The word for its outcome.
+    /// Returns the outcome as a word.
     pub(crate) fn outcome_str(&self) -> &'static str {
         self.outcome.map_or("unfinished", Outcome::as_str)
     }
 
-    /// CPUs it kept busy on average, where that was measured.
+    /// Returns the average number of CPUs it kept busy, if measured.
     pub(crate) fn busy_cpus(&self) -> Option<f64> {
         let (cpu, wall) = (self.cpu?, self.wall.filter(|wall| *wall > 0)?);
         Some(cpu as f64 / wall as f64)
     }
 
-    /// What there is to say beside figures, in short phrases.
+    /// Returns remarks beside the figures, as short phrases.
     pub(crate) fn collect_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.reason.is_empty() {
@@ -234,7 +236,7 @@ impl SessionReport {
     }
 }
 
-/// What the cache did for all sessions; those that share a restore say the same time, so the longest counts.
+/// Sums the cache statistics. Sessions that share a restore report the same time, so the longest counts.
 fn sum_cache_stats(sessions: &[SessionReport]) -> Option<CacheStats> {
     sessions.iter().filter_map(|session| session.cache.as_ref()).fold(None, |sum, one| {
         let sum: CacheStats = sum.unwrap_or_default();
@@ -287,7 +289,7 @@ fn build_session_report(
         cpu: sum(|attempt| attempt.cpu).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
         usual: facts.usual.or_else(|| usual_wall(&past[..past.len() - 1])),
-        critical: false,
+        on_critical_path: false,
         attempts: attempts
             .iter()
             .map(|attempt| AttemptReport {
@@ -299,6 +301,6 @@ fn build_session_report(
                 slots: attempt.slots.clone(),
             })
             .collect(),
-        past,
+        history: past,
     }
 }

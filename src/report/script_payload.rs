@@ -1,4 +1,4 @@
-//! What the page's script knows: sessions and their past, as small as it goes.
+//! JSON payload of the page's script: sessions and their history in compact form.
 
 use serde::Serialize;
 
@@ -8,35 +8,35 @@ use super::run_report::{AttemptReport, RunReport, SessionReport};
 use super::text::outcome_mark;
 use crate::record::{NeedOrigin, Outcome};
 
-/// All of it.
+/// Payload of the page's script.
 #[derive(Serialize)]
 pub(super) struct ScriptPayload<'a> {
     sessions: Vec<ScriptSession<'a>>,
 }
 
-/// One session; what is empty is left out.
+/// One session; empty values are omitted.
 #[derive(Serialize)]
 struct ScriptSession<'a> {
     name: &'a str,
-    word: &'static str,
+    outcome: &'static str,
     mark: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    bad: bool,
+    failed: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     flaky: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     slower: bool,
-    /// Numbers of the sessions it waits for, and why.
+    /// Indexes of the dependencies, with reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     needs: Vec<(usize, String)>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     locks: &'a [String],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    alone: bool,
+    exclusive: bool,
     cpus: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<u64>,
@@ -50,27 +50,27 @@ struct ScriptSession<'a> {
     waited: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<u64>,
-    /// Packages that were in the cache, and all that were wanted.
+    /// Packages found in the cache, and all requested packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<(u32, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    busy: Option<f64>,
+    busy_cpus: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<String>,
+    wait_reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<ScriptAttempt<'a>>,
-    /// Hundredths of a second of each run; none where it did not run.
-    past: Vec<Option<u64>>,
-    /// A letter a run: how it ended.
-    how: String,
+    /// Duration in each run in hundredths of a second, or `None` if it did not run.
+    history_centis: Vec<Option<u64>>,
+    /// One letter per run: the outcome.
+    history_outcomes: String,
 }
 
 /// Number, outcome, start, end, slots, reason.
 type ScriptAttempt<'a> = (u32, &'static str, u64, u64, &'a [usize], &'a str);
 
-/// What the script knows of a report.
+/// Builds the payload.
 pub(super) fn build_script_payload(report: &RunReport) -> ScriptPayload<'_> {
     ScriptPayload { sessions: report.sessions.iter().map(|session| script_session(session, report)).collect() }
 }
@@ -79,22 +79,22 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
     let number = |name: &str| report.sessions.iter().position(|other| other.name == name);
     let needs =
         session.needs.iter().filter_map(|need| Some((number(need.on.as_str())?, describe_need_origin(&need.origin))));
-    let link = report.held_up.iter().find(|link| link.session == session.name);
-    // A single attempt is what the session's own figures say.
+    let link = report.critical_path.iter().find(|link| link.session == session.name);
+    // A single attempt equals the session's own figures.
     let several = session.attempts.len() > 1;
     let attempts = session.attempts.iter().filter(|_| several).map(script_attempt);
     ScriptSession {
         name: &session.name,
-        word: session.outcome_str(),
+        outcome: session.outcome_str(),
         mark: outcome_mark(session.outcome),
         description: &session.description,
         reason: &session.reason,
-        bad: session.is_failed(),
+        failed: session.is_failed(),
         flaky: is_flaky_session(report, session),
         slower: is_slower_than_usual(session),
         needs: needs.collect(),
         locks: &session.locks,
-        alone: session.exclusive,
+        exclusive: session.exclusive,
         cpus: session.cpus,
         start: session.start,
         wall: session.wall,
@@ -103,12 +103,16 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
         waited: session.waited.filter(|waited| *waited > 0),
         install: session.install,
         cache: session.cache.as_ref().map(|cache| (cache.hits, cache.hits + cache.misses)),
-        busy: session.busy_cpus().map(|busy| (busy * 100.0).round() / 100.0),
+        busy_cpus: session.busy_cpus().map(|busy| (busy * 100.0).round() / 100.0),
         memory: session.peak_memory.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))),
-        because: link.map(|link| link.because.describe_wait()),
+        wait_reason: link.map(|link| link.reason.describe_wait()),
         attempts: attempts.collect(),
-        past: session.past.iter().map(|past| past.and_then(|past| past.wall).map(|ms| (ms + 5) / 10)).collect(),
-        how: session.past.iter().map(outcome_letter).collect(),
+        history_centis: session
+            .history
+            .iter()
+            .map(|past| past.and_then(|past| past.wall).map(|ms| (ms + 5) / 10))
+            .collect(),
+        history_outcomes: session.history.iter().map(outcome_letter).collect(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Coverage data of slipcover (JSON): read, folded, written, as `python -m slipcover --merge` does it.
+//! Slipcover coverage data (JSON): parsing, merging and writing, as `python -m slipcover --merge` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,28 +23,28 @@ struct FileCoverage {
     missing_branches: BTreeSet<(i64, i64)>,
 }
 
-/// The document as slipcover writes it; what it also holds (summaries) is made anew.
+/// Slipcover's document; its summaries are recomputed.
 #[derive(Deserialize)]
 struct SlipcoverDocument {
     meta: Map<String, Value>,
     files: BTreeMap<String, FileCoverage>,
 }
 
-/// Why data cannot be used.
+/// Errors merging coverage data.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum CoverageError {
-    /// It says for every line who ran it, which slipcover itself does not merge.
+    /// The data has contexts (which test ran a line); slipcover does not merge these either.
     #[error("data with contexts cannot be merged; measure without --show-contexts")]
     HasContexts,
-    /// One measured branches and the other did not.
+    /// Only one of the two measured branches.
     #[error("some of the data measures branches and some does not; measure all alike")]
     BranchMismatch,
 }
 
 impl SlipcoverCoverage {
-    /// Reads data; none where the bytes are something else.
+    /// Parses the data, or returns `None` for other content.
     ///
-    /// Files below `root`, the folder it was measured in, are named relative to it: runners differ in that folder.
+    /// Paths below `root`, the directory of the measurement, become relative to it, since it differs between runners.
     pub(crate) fn parse(bytes: &[u8], root: Option<&Path>) -> Option<Self> {
         let document: SlipcoverDocument = serde_json::from_slice(bytes).ok()?;
         if document.meta.get("software")?.as_str()? != "slipcover" {
@@ -61,10 +61,10 @@ impl SlipcoverCoverage {
         Some(read)
     }
 
-    /// Adds what another run covered.
+    /// Adds the coverage of another run.
     ///
     /// # Errors
-    /// When the two did not measure the same.
+    /// If the two did not measure the same.
     pub(crate) fn merge(&mut self, other: Self) -> Result<(), CoverageError> {
         let contexts = |data: &Self| data.meta.get("show_contexts").and_then(Value::as_bool).unwrap_or(false);
         if contexts(self) || contexts(&other) {
@@ -79,7 +79,7 @@ impl SlipcoverCoverage {
         Ok(())
     }
 
-    /// Covered lines and branches of all, in percent; 100 where there is nothing to cover.
+    /// Returns the percentage of covered lines and branches; 100 if there is nothing to cover.
     pub(crate) fn percent_covered(&self) -> f64 {
         let (covered, all) = self.files.values().fold((0, 0), |(covered, all), file| {
             let (more, of) = file.count_covered(self.has_branches);
@@ -88,7 +88,7 @@ impl SlipcoverCoverage {
         coverage_percent(covered, all)
     }
 
-    /// The document as slipcover writes it, summaries included.
+    /// Returns the document as slipcover writes it, with summaries.
     pub(crate) fn to_json(&self) -> Value {
         let mut files = Map::new();
         let mut total = Map::new();
@@ -114,7 +114,7 @@ impl SlipcoverCoverage {
             files.insert(name.clone(), entry);
         }
         total.insert("percent_covered".to_owned(), json!(self.percent_covered()));
-        // As Python rounds: a half goes to the even number.
+        // Rounded as Python does: half to even.
         total.insert(
             "percent_covered_display".to_owned(),
             json!(format!("{}", self.percent_covered().round_ties_even())),

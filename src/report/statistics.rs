@@ -1,37 +1,37 @@
-//! Ratios of times from few measurements, with an interval that says what is not known.
+//! Statistics of few time measurements: ratios with confidence intervals.
 //!
-//! Times are compared by their logarithms, since what makes a run slower (a busy neighbour, a cold disk) multiplies
-//! rather than adds. Rounds that were interleaved are compared in pairs, so that a slow minute falls on both sides:
-//! the interval is Student's, of the mean difference of logarithms. Measurements that are no pairs are compared by
-//! Welch's interval of the same difference. Both are the intervals that Georges, Buytaert and Eeckhout give for fewer
-//! than 30 measurements ("Statistically rigorous Java performance evaluation", OOPSLA 2007, section 3.2), applied to
-//! logarithms, which makes them intervals of a ratio.
+//! Times are compared by their logarithms, since disturbances (a busy neighbor, a cold disk) multiply rather than add.
+//! Interleaved rounds are compared in pairs, so that a slow minute affects both sides: the interval is Student's, of
+//! the mean difference of logarithms. Independent measurements are compared by Welch's interval of the same difference.
+//! Both are the intervals that Georges, Buytaert and Eeckhout recommend for fewer than 30 measurements ("Statistically
+//! rigorous Java performance evaluation", OOPSLA 2007, section 3.2), applied to logarithms, which makes them intervals
+//! of a ratio.
 //!
-//! One run that a neighbour disturbed widens such an interval so much that a difference of 10 % is lost. So from ten
-//! measurements on the fifth at each end is left out of the mean, and the error is that of the rest by Yuen ("The
-//! two-sample trimmed t for unequal population variances", Biometrika 61, 1974): the ends count as the outermost that
-//! stay. With fewer there is too little left to judge by, and nothing is left out.
+//! One disturbed run widens such an interval so much that a difference of 10 % is lost. From ten measurements on, the
+//! fifth at each end is therefore trimmed, with the error by Yuen ("The two-sample trimmed t for unequal population
+//! variances", Biometrika 61, 1974): trimmed values count as the outermost remaining ones. With fewer measurements
+//! nothing is trimmed.
 //!
-//! There is no randomness in it: the same times give the same answer.
+//! The computation is deterministic.
 
 use serde::Serialize;
 
-/// How sure the intervals are. At 95 % one of twenty comparisons of equal commands would be told to differ; here one
-/// of a hundred.
+/// Confidence level of the intervals. At 95 %, one of twenty comparisons of equal commands would report a difference;
+/// here it is one of a hundred.
 pub(crate) const CONFIDENCE_LEVEL: f64 = 0.99;
 
-/// A ratio and where it lies.
+/// A ratio of times and its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TimeRatio {
     /// After divided by before: below 1 is faster.
     pub(crate) ratio: f64,
-    /// The least it may be.
+    /// Lower bound.
     pub(crate) low: f64,
-    /// The most it may be.
+    /// Upper bound.
     pub(crate) high: f64,
 }
 
-/// What a comparison shows.
+/// Verdict of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComparisonVerdict {
@@ -39,28 +39,28 @@ pub enum ComparisonVerdict {
     Faster,
     /// After takes more time.
     Slower,
-    /// The interval holds 1.
+    /// The interval contains 1.
     NoDifferenceShown,
-    /// Fewer than two measurements of a side.
+    /// A side has fewer than two measurements.
     TooFew,
 }
 
 impl TimeRatio {
-    /// Of rounds in which both were measured, `before[i]` beside `after[i]`; none where there are fewer than two.
+    /// Computes the ratio from paired measurements of the same rounds, or returns `None` for fewer than two pairs.
     pub(crate) fn from_pairs(before: &[f64], after: &[f64]) -> Option<Self> {
         let gaps: Vec<f64> = log_times(before).zip(log_times(after)).map(|(before, after)| after - before).collect();
         let middle = TrimmedMean::from_values(&gaps)?;
         Some(Self::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom))
     }
 
-    /// Of measurements that have nothing to do with one another; none where a side has fewer than two.
+    /// Computes the ratio from independent measurements, or returns `None` if a side has fewer than two.
     pub(crate) fn from_independent(before: &[f64], after: &[f64]) -> Option<Self> {
         let (old, new) = (log_times(before).collect::<Vec<_>>(), log_times(after).collect::<Vec<_>>());
         let (old, new) = (TrimmedMean::from_values(&old)?, TrimmedMean::from_values(&new)?);
         let sum = old.squared_error + new.squared_error;
         let weights = old.squared_error * old.squared_error / old.degrees_of_freedom
             + new.squared_error * new.squared_error / new.degrees_of_freedom;
-        // Without any variance there are as many degrees of freedom as there can be.
+        // Without variance, use the maximum degrees of freedom.
         let freedom = if weights > 0.0 { sum * sum / weights } else { old.degrees_of_freedom + new.degrees_of_freedom };
         Some(Self::from_log_interval(new.mean - old.mean, sum.sqrt(), freedom))
     }
@@ -70,9 +70,9 @@ impl TimeRatio {
         Self { ratio: mean.exp(), low: (mean - reach).exp(), high: (mean + reach).exp() }
     }
 
-    /// What it shows.
+    /// Returns the verdict.
     pub(crate) fn verdict(self) -> ComparisonVerdict {
-        // Times that cannot be told apart at all leave nothing but the rounding of the logarithms.
+        // Indistinguishable times leave only the rounding error of the logarithms.
         if self.high < 1.0 - 1e-9 {
             ComparisonVerdict::Faster
         } else if self.low > 1.0 + 1e-9 {
@@ -82,7 +82,7 @@ impl TimeRatio {
         }
     }
 
-    /// As people read it: `0.61× (0.57 to 0.66)`.
+    /// Formats the ratio: `0.61× (0.57 to 0.66)`.
     pub(crate) fn to_text(self) -> String {
         let figure = |value: f64| match value {
             0.1..10.0 => format!("{value:.2}"),
@@ -95,37 +95,37 @@ impl TimeRatio {
 }
 
 impl ComparisonVerdict {
-    /// What a ratio shows; of none that there are too few measurements.
+    /// Returns the verdict on a ratio; without one there are too few measurements.
     pub(crate) fn from_ratio(ratio: Option<TimeRatio>) -> Self {
         ratio.map_or(Self::TooFew, TimeRatio::verdict)
     }
 
-    /// In words.
+    /// Returns the verdict in words.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Faster => "faster",
             Self::Slower => "slower",
             Self::NoDifferenceShown => "no difference shown",
-            Self::TooFew => "too few runs to tell",
+            Self::TooFew => "too few runs",
         }
     }
 }
 
-/// A median and the interval of the middle, for one side alone.
+/// A median and the confidence interval of the center.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MedianInterval {
-    /// The median.
+    /// Median.
     pub(crate) median: f64,
-    /// The least the middle may be; none with a single measurement.
+    /// Lower bound, or `None` with a single measurement.
     pub(crate) low: Option<f64>,
-    /// The most the middle may be.
+    /// Upper bound.
     pub(crate) high: Option<f64>,
-    /// Measurements.
+    /// Number of measurements.
     pub(crate) count: usize,
 }
 
 impl MedianInterval {
-    /// Of times; none where there is none.
+    /// Computes the interval, or returns `None` without measurements.
     pub(crate) fn from_times(times: &[f64]) -> Option<Self> {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -139,32 +139,31 @@ impl MedianInterval {
         let interval = TrimmedMean::from_values(&logs).map(|middle| {
             TimeRatio::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom)
         });
-        // The interval is of the geometric mean; with odd times the median may lie beside it.
+        // The interval is of the geometric mean; the median of skewed times may lie outside.
         let low = interval.map(|interval| interval.low.min(median));
         let high = interval.map(|interval| interval.high.max(median));
         Some(Self { median, low, high, count: times.len() })
     }
 }
 
-/// Logarithms; a time that is 0 counts as the smallest that is measured, a millisecond.
+/// Returns the logarithms; a time of 0 counts as a millisecond, the smallest measured time.
 fn log_times(times: &[f64]) -> impl Iterator<Item = f64> {
     times.iter().map(|time| time.max(0.001).ln())
 }
 
-/// From so many values on the ends are left out.
+/// From this number of values on, the extremes are trimmed.
 const MIN_TRIMMED_SAMPLES: usize = 10;
 
-/// The mean of the middle values and how sure it is.
+/// Mean of the trimmed values, with its error.
 struct TrimmedMean {
     mean: f64,
-    /// The square of its standard error.
+    /// Square of the standard error.
     squared_error: f64,
-    /// Degrees of freedom.
     degrees_of_freedom: f64,
 }
 
 impl TrimmedMean {
-    /// Of values; none of fewer than two.
+    /// Computes the mean, or returns `None` for fewer than two values.
     fn from_values(values: &[f64]) -> Option<Self> {
         if values.len() < 2 {
             return None;
@@ -183,7 +182,7 @@ impl TrimmedMean {
     }
 }
 
-/// The quantile of Student's distribution, by halving: for `level` above one half.
+/// Returns the quantile of Student's t-distribution by bisection, for `level` above one half.
 fn student_quantile(level: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while student_cdf(high, freedom) < level && high < 1e12 {
@@ -200,12 +199,12 @@ fn student_quantile(level: f64, freedom: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// The share of Student's distribution that lies below `t`, which is not negative.
+/// Returns the cumulative probability of Student's t-distribution at `t`, which is not negative.
 fn student_cdf(t: f64, freedom: f64) -> f64 {
     1.0 - incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) / 2.0
 }
 
-/// The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun 26.5.8).
+/// Returns the regularized incomplete beta function by its continued fraction (Abramowitz and Stegun 26.5.8).
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -240,7 +239,7 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     front * fraction
 }
 
-/// The logarithm of the gamma function, by Lanczos's approximation (g = 7, nine coefficients).
+/// Returns the logarithm of the gamma function by the Lanczos approximation (g = 7, nine coefficients).
 fn ln_gamma(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 8] = [
         676.520_368_121_885_1,
@@ -283,7 +282,7 @@ mod tests {
 
     #[test]
     fn pairs_see_through_a_slow_minute() {
-        // Both sides three times slower in the middle; after is 20 % faster in each round.
+        // Both sides are three times slower in the middle; after is 20 % faster in each round.
         let before = [10.0, 10.2, 30.0, 31.0, 9.9];
         let after = [8.0, 8.2, 24.1, 24.7, 7.9];
         let ratio = TimeRatio::from_pairs(&before, &after).unwrap();

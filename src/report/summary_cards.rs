@@ -1,11 +1,11 @@
-//! The page's head: which run it is, and its figures as a whole.
+//! Header of the HTML page: identity of the run and its totals.
 
 use serde::Serialize;
 
 use super::run_report::RunReport;
 use crate::text::{format_duration, pluralize};
 
-/// A fact of the run.
+/// A fact about the run.
 #[derive(Serialize)]
 pub(super) struct HeaderItem {
     name: String,
@@ -20,7 +20,7 @@ pub(super) struct SummaryCard {
     note: String,
 }
 
-/// Which run it is.
+/// Returns the facts that identify the run.
 pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
     let run = &report.run;
     let fact = |name: &str, value: String| HeaderItem { name: name.to_owned(), value };
@@ -32,14 +32,14 @@ pub(super) fn header_items(report: &RunReport) -> Vec<HeaderItem> {
     facts
 }
 
-/// Its figures.
+/// Returns the figures of the run.
 pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     let run = &report.run;
     let one_by_one =
-        report.parallel_speedup().map(|gain| format!("one by one {}: {gain:.1}×", format_duration(run.sequential)));
+        report.parallel_speedup().map(|gain| format!("sequential {}: {gain:.1}×", format_duration(run.sequential)));
     let mut tiles =
         vec![SummaryCard { name: "wall time", value: format_duration(run.wall), note: one_by_one.unwrap_or_default() }];
-    let (bound, what) = report.bounds.largest_bound();
+    let (bound, what) = report.lower_bounds.largest_bound();
     let part = bound as f64 * 100.0 / run.wall.max(1) as f64;
     tiles.push(SummaryCard {
         name: "cannot be less than",
@@ -72,7 +72,7 @@ pub(super) fn summary_cards(report: &RunReport) -> Vec<SummaryCard> {
     }
     if let Some(cache) = run.cache.as_ref().filter(|cache| cache.hits + cache.misses > 0) {
         let part = f64::from(cache.hits) * 100.0 / f64::from(cache.hits + cache.misses);
-        let note = format!("{} of {} packages there", cache.hits, cache.hits + cache.misses);
+        let note = format!("{} of {} packages restored", cache.hits, cache.hits + cache.misses);
         tiles.push(SummaryCard { name: "cache hits", value: format!("{part:.0} %"), note });
     }
     tiles

@@ -1,27 +1,27 @@
-//! A table, drawn as text or as Markdown; nothing in a cell can leave it.
+//! Tables rendered as text or Markdown, with cells escaped.
 
 use console::{Alignment, measure_text_width, pad_str};
 
-/// A table of words.
+/// A table of texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TextTable {
-    /// Heads of the columns; those of figures are on the right.
+    /// Column headings, and whether a column is right-aligned.
     columns: Vec<(String, bool)>,
     rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
-    /// A table with these columns: a head, and whether figures stand below it.
+    /// Creates a table; each column has a heading and may be right-aligned for figures.
     pub(crate) fn new(columns: &[(&str, bool)]) -> Self {
         Self { columns: columns.iter().map(|(head, right)| ((*head).to_owned(), *right)).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; cells that are missing are empty.
+    /// Adds a row; missing cells are empty.
     pub(crate) fn push_row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// As text; columns in which no row says anything are left out.
+    /// Renders the table as text; columns that are empty in every row are omitted.
     pub(crate) fn to_text(&self) -> String {
         let filled = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
         let shown: Vec<usize> = (0..self.columns.len()).filter(|column| filled(*column)).collect();
@@ -48,7 +48,6 @@ impl TextTable {
         text
     }
 
-    /// As Markdown.
     pub(crate) fn to_markdown(&self) -> String {
         let heads: Vec<String> = self.columns.iter().map(|(head, _)| escape_markdown_cell(head)).collect();
         let sides: Vec<&str> = self.columns.iter().map(|(_, right)| if *right { "--:" } else { ":--" }).collect();
@@ -63,12 +62,12 @@ impl TextTable {
     }
 }
 
-/// Text without line ends and control characters.
+/// Removes line ends and control characters.
 pub(super) fn to_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
-/// Text that cannot leave its cell or become markup.
+/// Escapes text so that it cannot leave its cell or become markup.
 pub(super) fn escape_markdown_cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in to_one_line(text).chars() {
@@ -77,7 +76,7 @@ pub(super) fn escape_markdown_cell(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '$' | '#' => safe.extend(['\\', c]),
-            // Forges make people and issues of these.
+            // Forges turn these into mentions and issue links.
             '@' => safe.push_str("&#64;"),
             c => safe.push(c),
         }
@@ -85,7 +84,7 @@ pub(super) fn escape_markdown_cell(text: &str) -> String {
     safe
 }
 
-/// A block of text that cannot end early.
+/// Returns a fenced code block that its content cannot close.
 pub(super) fn fenced_block(body: &str) -> String {
     let mut fence = "```".to_owned();
     while body.contains(&fence) {

@@ -1,27 +1,27 @@
-//! A report in words: text for a terminal, Markdown for a merge request.
+//! Run report as text for a terminal and as Markdown for a pull request.
 
 use super::run_report::{RunReport, SessionReport};
 use super::table::{TextTable, escape_markdown_cell, fenced_block, to_one_line};
 use crate::record::Outcome;
 use crate::text::{format_delta, format_duration, pluralize};
 
-/// The end of a failed session's log.
+/// End of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLogTail {
-    /// Which session.
+    /// Session name.
     pub session: String,
-    /// Its last lines, without control characters.
+    /// Last lines, without control characters.
     pub lines: Vec<String>,
-    /// Lines or bytes that stand above, in words; empty where these are all.
+    /// What was omitted above these lines; empty if nothing.
     pub omitted_note: String,
 }
 
-/// Lines of a log in Markdown.
+/// Maximum number of log lines in Markdown.
 const MAX_TAIL_LINES: usize = 40;
-/// Logs beyond so many bytes are left out of Markdown: a comment has little room.
+/// Maximum bytes of logs in Markdown, since comments are limited in size.
 const MAX_LOG_BYTES: usize = 40 * 1024;
 
-/// The mark of an outcome, one column wide.
+/// Returns the symbol of an outcome, one column wide.
 pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         Some(Outcome::Passed) => "✓",
@@ -32,24 +32,24 @@ pub(super) fn outcome_mark(outcome: Option<Outcome>) -> &'static str {
     }
 }
 
-/// Figures of the run in one line.
+/// Formats the totals in one line.
 fn format_totals(report: &RunReport) -> String {
     let run = &report.run;
     let slots = pluralize(run.slots, "slot");
     let mut parts = vec![format!("{} in {} on {slots}", report.format_verdict(), format_duration(run.wall))];
     if let Some(gain) = report.parallel_speedup().filter(|_| report.sessions.len() > 1) {
-        parts.push(format!("one by one {} ({gain:.1}×)", format_duration(run.sequential)));
+        parts.push(format!("sequential {} ({gain:.1}×)", format_duration(run.sequential)));
     }
     if let Some(busy) = report.busy_cpus() {
         parts.push(format!("{busy:.1} CPUs busy"));
     }
     if let Some(install) = run.install {
-        parts.push(format!("{} of it installs", format_duration(install)));
+        parts.push(format!("installs {}", format_duration(install)));
     }
     parts.join(" · ")
 }
 
-/// Which run it is.
+/// Formats the identity of the run.
 fn format_run_identity(report: &RunReport) -> String {
     let run = &report.run;
     let mut parts = vec![format!("run {}", run.run), run.time.clone()];
@@ -58,7 +58,7 @@ fn format_run_identity(report: &RunReport) -> String {
     to_one_line(&parts.join(" · "))
 }
 
-/// The sessions, a row each.
+/// Builds the table of sessions.
 fn session_table(report: &RunReport) -> TextTable {
     let mut table = TextTable::new(&[
         ("", false),
@@ -81,7 +81,7 @@ fn session_table(report: &RunReport) -> TextTable {
             time(session.waited.filter(|waited| *waited >= 100)),
             time(session.install),
             session.busy_cpus().map(|busy| format!("{busy:.1}")).unwrap_or_default(),
-            if session.critical { "◆".to_owned() } else { String::new() },
+            if session.on_critical_path { "◆".to_owned() } else { String::new() },
             session.collect_notes().join("; "),
         ]);
     }
@@ -93,7 +93,7 @@ pub(super) fn format_usual_delta(session: &SessionReport) -> String {
     both.map(|(wall, usual)| format_delta(wall, usual, true)).unwrap_or_default()
 }
 
-/// What the run waited for, a line each.
+/// Formats the critical path, one line per session.
 fn critical_path_lines(report: &RunReport) -> Vec<String> {
     let line = |link: &super::critical_path::CriticalPathEntry| {
         let gap = if link.gap >= 100 { format!(", {} later", format_duration(link.gap)) } else { String::new() };
@@ -101,49 +101,53 @@ fn critical_path_lines(report: &RunReport) -> Vec<String> {
             "{} {} ({}{gap})",
             to_one_line(&link.session),
             format_duration(link.end - link.start),
-            link.because.describe_wait()
+            link.reason.describe_wait()
         )
     };
-    report.held_up.iter().map(line).collect()
+    report.critical_path.iter().map(line).collect()
 }
 
-/// What no order can beat, in a sentence.
+/// Formats the lower bound as a sentence.
 pub(super) fn format_lower_bound(report: &RunReport) -> String {
-    let (bound, what) = report.bounds.largest_bound();
+    let (bound, what) = report.lower_bounds.largest_bound();
     format!("No order of these sessions can take less than {} ({what}).", format_duration(bound))
 }
 
-/// What is known of a session that changes its mind.
+/// Describes a flaky session.
 pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
     let mut parts = Vec::new();
-    if flaky.retried > 0 {
-        parts.push(format!("passed after a failed attempt in {} of {}", flaky.retried, pluralize(flaky.runs, "run")));
+    if flaky.retried_runs > 0 {
+        parts.push(format!(
+            "passed after a failed attempt in {} of {}",
+            flaky.retried_runs,
+            pluralize(flaky.runs, "run")
+        ));
     }
-    if !flaky.both.is_empty() {
-        let commits: Vec<&str> = flaky.both.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();
+    if !flaky.mixed_commits.is_empty() {
+        let commits: Vec<&str> = flaky.mixed_commits.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();
         parts.push(format!("passed and failed on commit {}", commits.join(", ")));
     }
     parts.join("; ")
 }
 
-/// The report for a terminal.
+/// Renders the report for a terminal.
 pub fn render_text(report: &RunReport) -> String {
     let mut text = format!("{}\n{}\n\n", format_totals(report), format_run_identity(report));
     text.push_str(&session_table(report).to_text());
-    if !report.held_up.is_empty() {
-        text.push_str("\n◆ what the run waited for:\n");
+    if !report.critical_path.is_empty() {
+        text.push_str("\n◆ critical path:\n");
         for line in critical_path_lines(report) {
             text.push_str(&format!("  {line}\n"));
         }
         text.push_str(&format!("{}\n", format_lower_bound(report)));
     }
-    for flaky in &report.flaky {
+    for flaky in &report.flaky_sessions {
         text.push_str(&format!("flaky: {}: {}\n", to_one_line(&flaky.session), describe_flakiness(flaky)));
     }
     text
 }
 
-/// The report as Markdown.
+/// Renders the report as Markdown.
 pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
     let mut text = format!(
         "### noxide: {}\n\n{}\n\n",
@@ -151,16 +155,16 @@ pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
         escape_markdown_cell(&format_totals(report))
     );
     text.push_str(&session_table(report).to_markdown());
-    if !report.held_up.is_empty() {
-        text.push_str("\n<details><summary>◆ what the run waited for</summary>\n\n");
+    if !report.critical_path.is_empty() {
+        text.push_str("\n<details><summary>◆ critical path</summary>\n\n");
         for line in critical_path_lines(report) {
             text.push_str(&format!("1. {}\n", escape_markdown_cell(&line)));
         }
         text.push_str(&format!("\n{}\n\n</details>\n", escape_markdown_cell(&format_lower_bound(report))));
     }
-    if !report.flaky.is_empty() {
+    if !report.flaky_sessions.is_empty() {
         text.push_str("\n**Flaky**\n\n");
-        for flaky in &report.flaky {
+        for flaky in &report.flaky_sessions {
             text.push_str(&format!(
                 "- {}: {}\n",
                 escape_markdown_cell(&flaky.session),

@@ -1,23 +1,23 @@
-//! A fix: what it does to the text, and what it means for the tree.
+//! Fix of a finding: its text edits, and the change of meaning that they must make.
 
 use super::super::source::{SharedSource, Span};
 use super::super::yaml::{YamlKind, YamlNode, parse_document};
 
-/// A replacement of bytes.
+/// A replacement of a byte range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextEdit {
-    /// The bytes replaced; empty to insert.
+    /// Replaced range; empty to insert.
     pub span: Span,
-    /// What stands there afterwards.
+    /// Replacement text.
     pub text: String,
 }
 
-/// A step of a route into a tree.
+/// A segment of a path into a YAML document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum YamlPathSegment {
     /// A key of a mapping.
     Key(String),
-    /// A place in a sequence.
+    /// An index of a sequence.
     Index(usize),
 }
 
@@ -33,71 +33,71 @@ impl From<usize> for YamlPathSegment {
     }
 }
 
-/// A change of meaning, told apart from the text that makes it. Values are YAML in flow form.
+/// A change of meaning, independent of the text that makes it. Values are YAML in flow style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SemanticChange {
-    /// A key gets a value, new or instead of the old one.
+    /// Sets a key of the mapping at a path.
     Set(Vec<YamlPathSegment>, String, String),
-    /// A key goes.
+    /// Removes a key of the mapping at a path.
     Remove(Vec<YamlPathSegment>, String),
-    /// A value is replaced.
+    /// Replaces the value at a path.
     Replace(Vec<YamlPathSegment>, String),
-    /// An item comes into a sequence before that place.
+    /// Inserts an item into the sequence at a path, before an index.
     Insert(Vec<YamlPathSegment>, usize, String),
-    /// An item moves to another place, counted after it is taken out.
+    /// Moves an item of the sequence at a path; the target index is counted after its removal.
     Move(Vec<YamlPathSegment>, usize, usize),
-    /// A session of the noxfile does something else.
+    /// Rewrites a session of the noxfile.
     RewriteSession(String),
 }
 
-/// What mends a finding, within one file.
+/// Resolves a finding by editing one file.
 #[derive(Clone, Debug)]
 pub struct Fix {
-    /// What it does, in words.
+    /// What the fix does, as a lower-case imperative.
     pub title: String,
-    /// Whether it cannot change what the workflow does.
+    /// Whether the fix cannot change what the workflow does.
     pub safe: bool,
-    /// The file.
+    /// The edited file.
     pub source: SharedSource,
-    /// What it does to the text.
+    /// Edits of the text.
     pub edits: Vec<TextEdit>,
-    /// What it means.
+    /// Intended changes of meaning.
     pub changes: Vec<SemanticChange>,
 }
 
 impl Fix {
-    /// Whether it means to change a session of the noxfile.
+    /// Whether the fix is intended to change this session of the noxfile.
     pub(crate) fn has_session_change(&self, session: &str) -> bool {
         self.changes.iter().any(|change| matches!(change, SemanticChange::RewriteSession(name) if name == session))
     }
 }
 
 impl SemanticChange {
-    /// Makes the change in a tree; none where the route does not lead anywhere or crosses something shared.
+    /// Applies the change to a document; `None` if the path does not exist or crosses an anchor or alias.
     #[must_use]
     pub(crate) fn apply(&self, root: &mut YamlNode) -> Option<()> {
         let value = |text: &str| parse_document(text).ok();
         match self {
-            Self::Set(route, key, text) => {
+            Self::Set(path, key, text) => {
                 let new = value(text)?;
-                let YamlKind::Map(entries) = &mut resolve_path_mut(root, route)?.kind else { return None };
+                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 match entries.iter_mut().find(|(name, _)| name.as_str() == Some(key)) {
                     Some((_, old)) => *old = new,
                     None => entries.push((value(key)?, new)),
                 }
             }
-            Self::Remove(route, key) => {
-                let YamlKind::Map(entries) = &mut resolve_path_mut(root, route)?.kind else { return None };
+            Self::Remove(path, key) => {
+                let YamlKind::Map(entries) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 entries.retain(|(name, _)| name.as_str() != Some(key));
             }
-            Self::Replace(route, text) => *resolve_path_mut(root, route)? = value(text)?,
-            Self::Insert(route, at, text) => {
+            Self::Replace(path, text) => *resolve_path_mut(root, path)? = value(text)?,
+            Self::Insert(path, at, text) => {
                 let new = value(text)?;
-                let YamlKind::Seq(items) = &mut resolve_path_mut(root, route)?.kind else { return None };
+                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 (*at <= items.len()).then(|| items.insert(*at, new))?;
             }
-            Self::Move(route, from, to) => {
-                let YamlKind::Seq(items) = &mut resolve_path_mut(root, route)?.kind else { return None };
+            Self::Move(path, from, to) => {
+                let YamlKind::Seq(items) = &mut resolve_path_mut(root, path)?.kind else { return None };
                 (*from < items.len()).then_some(())?;
                 let item = items.remove(*from);
                 (*to <= items.len()).then(|| items.insert(*to, item))?;
@@ -108,9 +108,9 @@ impl SemanticChange {
     }
 }
 
-fn resolve_path_mut<'a>(root: &'a mut YamlNode, route: &[YamlPathSegment]) -> Option<&'a mut YamlNode> {
+fn resolve_path_mut<'a>(root: &'a mut YamlNode, path: &[YamlPathSegment]) -> Option<&'a mut YamlNode> {
     let mut node = root;
-    for segment in route {
+    for segment in path {
         if node.aliased {
             return None;
         }
@@ -125,7 +125,7 @@ fn resolve_path_mut<'a>(root: &'a mut YamlNode, route: &[YamlPathSegment]) -> Op
     (!node.aliased).then_some(node)
 }
 
-/// Whether two trees mean the same: keys of a mapping may stand in any order.
+/// Whether two documents mean the same; the order of mapping keys is ignored.
 pub(super) fn is_equivalent(a: &YamlNode, b: &YamlNode) -> bool {
     match (&a.kind, &b.kind) {
         (YamlKind::Map(left), YamlKind::Map(right)) => {

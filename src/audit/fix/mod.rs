@@ -1,8 +1,9 @@
-//! Fixes as data: edits of bytes, and the change of meaning that they must make and no other.
+//! Fixes as data: text edits with their intended change of meaning, validation before writing, and the plan of all fixes.
 
 mod edit;
+mod plan;
 mod validate;
 
 pub use edit::{Fix, SemanticChange, TextEdit, YamlPathSegment};
+pub use plan::{AppliedFix, FileChange, FixLevel, FixPlan, RejectedFix, plan_fixes};
 pub use validate::FixError;
-pub(crate) use validate::{validate_text_fix, validate_yaml_fix};

@@ -1,42 +1,33 @@
-//! The gates that a fix must pass before a byte of it is kept.
-
-use std::fmt;
+//! Validation of fixes: the checks that an edited file must pass before it is written.
 
 use super::super::source::{SharedSource, SourceFile, Span};
 use super::super::yaml::{YamlNode, parse_document};
 use super::edit::{Fix, TextEdit, is_equivalent};
 
-/// The gate that a fix failed at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The check that a fix failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FixError {
-    /// The result does not mean what was intended, and nothing else.
+    /// The result differs from the intended change.
+    #[error("the result would differ from the intended change ({0})")]
     UnintendedChange(String),
     /// A line outside the edits changed.
+    #[error("a line outside the edits would change")]
     UntouchedLineChanged,
-    /// A comment stands before something else than it did.
+    /// A comment precedes another line than before.
+    #[error("the comment `{0}` would precede another line")]
     CommentMoved(String),
-    /// It would touch an anchor, an alias or a merge key.
+    /// The edit touches an anchor, an alias or a merge key.
+    #[error("an anchor, alias or merge key cannot be edited")]
     AliasedNode,
-    /// The finding is still there, or another one came.
+    /// The finding remains, or a new one appears.
+    #[error("{0} would remain or appear again")]
     FindingRemains(String),
     /// Line endings or the end of the file changed.
+    #[error("line endings or the end of the file would change")]
     LineEndingsChanged,
 }
 
-impl fmt::Display for FixError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnintendedChange(why) => write!(f, "the result would not mean what was intended ({why})"),
-            Self::UntouchedLineChanged => f.write_str("a line that was not to be touched would change"),
-            Self::CommentMoved(comment) => write!(f, "the comment `{comment}` would stand before something else"),
-            Self::AliasedNode => f.write_str("an anchor, alias or merge key is in the way"),
-            Self::FindingRemains(rule) => write!(f, "{rule} would still be found, or be new"),
-            Self::LineEndingsChanged => f.write_str("line endings or the end of the file would change"),
-        }
-    }
-}
-
-/// Makes a fix's edits in the text.
+/// Applies edits to a text; `None` if they overlap or do not fit.
 pub(crate) fn apply_edits(text: &str, edits: &[TextEdit]) -> Option<String> {
     let mut edits: Vec<&TextEdit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
@@ -51,21 +42,21 @@ pub(crate) fn apply_edits(text: &str, edits: &[TextEdit]) -> Option<String> {
     Some(new)
 }
 
-/// Makes the fix and passes its result through the gates that one file can answer.
+/// Applies a fix to a workflow and checks the result.
 pub(crate) fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     let source = &fix.source;
     let old = parse_document(&source.text).map_err(|error| FixError::UnintendedChange(error.to_string()))?;
     if has_merge_key_edit(&old, &fix.edits) {
         return Err(FixError::AliasedNode);
     }
-    let mut wanted = old;
+    let mut expected = old;
     for change in &fix.changes {
-        change.apply(&mut wanted).ok_or(FixError::AliasedNode)?;
+        change.apply(&mut expected).ok_or(FixError::AliasedNode)?;
     }
     let text = apply_edits(&source.text, &fix.edits).ok_or(FixError::UntouchedLineChanged)?;
     let result = parse_document(&text).map_err(|error| FixError::UnintendedChange(error.to_string()))?;
-    if !is_equivalent(&wanted, &result) {
-        return Err(FixError::UnintendedChange("another value, or another place".to_owned()));
+    if !is_equivalent(&expected, &result) {
+        return Err(FixError::UnintendedChange("another value or position changed".to_owned()));
     }
     let new = SourceFile::new(source.path.clone(), text);
     check_line_endings(source, &new)?;
@@ -74,7 +65,7 @@ pub(crate) fn validate_yaml_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     Ok(new)
 }
 
-/// Makes the fix of a file that is no YAML and passes its text through the gates that bytes can answer.
+/// Applies a fix to a file that is not YAML and checks the text of the result.
 pub(crate) fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     let text = apply_edits(&fix.source.text, &fix.edits).ok_or(FixError::UntouchedLineChanged)?;
     let new = SourceFile::new(fix.source.path.clone(), text);
@@ -84,7 +75,7 @@ pub(crate) fn validate_text_fix(fix: &Fix) -> Result<SharedSource, FixError> {
     Ok(new)
 }
 
-/// Whether an edit lies in a mapping with a merge key.
+/// Whether an edit is within a mapping that has a merge key.
 fn has_merge_key_edit(node: &YamlNode, edits: &[TextEdit]) -> bool {
     let touched = edits.iter().any(|edit| node.span.start <= edit.span.start && edit.span.end <= node.span.end + 1);
     let own = node.entries().iter().any(|(key, _)| key.as_str() == Some("<<"));
@@ -100,33 +91,32 @@ fn check_line_endings(old: &SourceFile, new: &SourceFile) -> Result<(), FixError
     if kinds(old) == kinds(new) { Ok(()) } else { Err(FixError::LineEndingsChanged) }
 }
 
-/// Lines without an edit in them stay; a removed line must stand elsewhere or be declared by an edit over it.
+/// Checks that no removed range loses a comment of the user: another edit must insert it again.
 fn check_removed_lines(source: &SourceFile, fix: &Fix) -> Result<(), FixError> {
     let inside =
         |edit: &TextEdit| source.text.is_char_boundary(edit.span.start) && source.text.is_char_boundary(edit.span.end);
-    let whole = |edit: &TextEdit| {
+    let removes_comment = |edit: &TextEdit| {
         let cut = source.slice(edit.span);
         edit.text.is_empty() && cut.lines().any(|line| line.trim_start().starts_with('#') && !is_noxide_comment(line))
     };
-    // Moved as a whole, or each of its comments by itself.
-    let moved = |edit: &TextEdit| {
-        let mut said = source
+    let keeps_comments = |edit: &TextEdit| {
+        let mut comments = source
             .slice(edit.span)
             .lines()
             .map(str::trim)
             .filter(|line| line.starts_with('#') && !is_noxide_comment(line));
-        said.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
+        comments.all(|line| fix.edits.iter().any(|other| other.text.contains(line)))
     };
-    let fine = fix.edits.iter().all(|edit| inside(edit) && (!whole(edit) || moved(edit)));
-    if fine { Ok(()) } else { Err(FixError::UntouchedLineChanged) }
+    let is_valid = fix.edits.iter().all(|edit| inside(edit) && (!removes_comment(edit) || keeps_comments(edit)));
+    if is_valid { Ok(()) } else { Err(FixError::UntouchedLineChanged) }
 }
 
-/// Whether a comment is noxide's own: written by a fix, and so written anew or taken away by one.
+/// Whether noxide wrote the comment, so that a fix may rewrite or remove it.
 fn is_noxide_comment(line: &str) -> bool {
     line.trim_start().starts_with("# noxide: ")
 }
 
-/// Each comment line keeps the line it stands before; that line itself may be one that is edited.
+/// Checks that every comment still precedes the same line, unless that line is edited.
 fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Result<(), FixError> {
     let inside = |line: usize| {
         let (start, end) = (old.line_start(line), old.line_start(line + 1));
@@ -140,10 +130,10 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
     let after = comment_anchors(new);
     let mut used = vec![false; after.len()];
     for (comment, next, number) in comment_anchors(old) {
-        let found = after.iter().enumerate().position(|(at, (other, line, _))| {
+        let position = after.iter().enumerate().position(|(at, (other, line, _))| {
             !used[at] && *other == comment && (*line == next || inside(number) || moved(&comment))
         });
-        match found {
+        match position {
             Some(at) => used[at] = true,
             None if is_noxide_comment(&comment) => {}
             None => return Err(FixError::CommentMoved(comment.trim().to_owned())),
@@ -152,7 +142,7 @@ fn check_comment_anchors(old: &SourceFile, new: &SourceFile, fix: &Fix) -> Resul
     Ok(())
 }
 
-/// Comment lines with the next line that is none, and its number.
+/// Each comment line, with the next line that is not a comment and its index.
 fn comment_anchors(source: &SourceFile) -> Vec<(String, String, usize)> {
     let lines: Vec<&str> = (0..source.line_count()).map(|line| source.line_text(line)).collect();
     let comment = |line: &str| line.trim_start().starts_with('#');
@@ -190,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn what_means_what_it_says_passes() {
+    fn a_fix_with_its_intended_change_passes() {
         assert!(validate_yaml_fix(&fix(&[("a: 1", "a: 2")], set("a", "2"))).is_ok());
-        let route = || vec![YamlPathSegment::from("b")];
+        let path = || vec![YamlPathSegment::from("b")];
         assert!(
             validate_yaml_fix(&fix(
                 &[("[x, y]", "[w, x, y]")],
-                vec![SemanticChange::Insert(route(), 0, "w".to_owned())]
+                vec![SemanticChange::Insert(path(), 0, "w".to_owned())]
             ))
             .is_ok()
         );
-        assert!(validate_yaml_fix(&fix(&[("[x, y]", "[y, x]")], vec![SemanticChange::Move(route(), 1, 0)])).is_ok());
+        assert!(validate_yaml_fix(&fix(&[("[x, y]", "[y, x]")], vec![SemanticChange::Move(path(), 1, 0)])).is_ok());
         let first = vec![YamlPathSegment::from("b"), YamlPathSegment::from(0)];
         assert!(validate_yaml_fix(&fix(&[("[x", "[z")], vec![SemanticChange::Replace(first, "z".to_owned())])).is_ok());
         assert!(
@@ -209,43 +199,43 @@ mod tests {
     }
 
     #[test]
-    fn each_gate_stops_what_it_is_for() {
-        let gate =
+    fn each_check_rejects_its_kind_of_fix() {
+        let error =
             |edits: &[(&str, &str)], changes: Vec<SemanticChange>| validate_yaml_fix(&fix(edits, changes)).unwrap_err();
-        let route = |key: &str| vec![YamlPathSegment::from(key)];
+        let path = |key: &str| vec![YamlPathSegment::from(key)];
         let cases = [
-            (gate(&[("a: 1", "a: 3")], set("a", "2")), "not mean what was intended"),
-            (gate(&[("a: 1", "a: [")], set("a", "2")), "not mean what was intended"),
-            (gate(&[("a: 1", "a: 2"), ("1", "3")], set("a", "2")), "line that was not to be touched"),
-            (gate(&[("# about b\n", "")], vec![]), "line that was not to be touched"),
+            (error(&[("a: 1", "a: 3")], set("a", "2")), "intended change"),
+            (error(&[("a: 1", "a: [")], set("a", "2")), "intended change"),
+            (error(&[("a: 1", "a: 2"), ("1", "3")], set("a", "2")), "line outside the edits"),
+            (error(&[("# about b\n", "")], vec![]), "line outside the edits"),
             (
-                gate(&[("k: v", "k: w")], vec![SemanticChange::Set(route("c"), "k".to_owned(), "w".to_owned())]),
+                error(&[("k: v", "k: w")], vec![SemanticChange::Set(path("c"), "k".to_owned(), "w".to_owned())]),
                 "anchor, alias",
             ),
             (
-                gate(&[("k: v", "k: w")], vec![SemanticChange::Set(route("d"), "k".to_owned(), "w".to_owned())]),
+                error(&[("k: v", "k: w")], vec![SemanticChange::Set(path("d"), "k".to_owned(), "w".to_owned())]),
                 "anchor, alias",
             ),
             (
-                gate(&[("f: 1", "f: 2")], vec![SemanticChange::Set(route("e"), "f".to_owned(), "2".to_owned())]),
+                error(&[("f: 1", "f: 2")], vec![SemanticChange::Set(path("e"), "f".to_owned(), "2".to_owned())]),
                 "anchor, alias",
             ),
-            (gate(&[("a: 1\n", "a: 2\r\n")], set("a", "2")), "line endings"),
-            (gate(&[("a: 1", "a: 2")], vec![SemanticChange::Replace(route("none"), "2".to_owned())]), "anchor, alias"),
-            (gate(&[("a: 1", "a: 2")], vec![SemanticChange::Insert(route("b"), 9, "2".to_owned())]), "anchor, alias"),
-            (gate(&[("a: 1", "a: 2")], vec![SemanticChange::Move(route("b"), 9, 0)]), "anchor, alias"),
-            (gate(&[("a: 1", "a: 2")], vec![SemanticChange::Remove(route("b"), "x".to_owned())]), "anchor, alias"),
+            (error(&[("a: 1\n", "a: 2\r\n")], set("a", "2")), "line endings"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Replace(path("none"), "2".to_owned())]), "anchor, alias"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Insert(path("b"), 9, "2".to_owned())]), "anchor, alias"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Move(path("b"), 9, 0)]), "anchor, alias"),
+            (error(&[("a: 1", "a: 2")], vec![SemanticChange::Remove(path("b"), "x".to_owned())]), "anchor, alias"),
         ];
-        for (number, (gate, expected)) in cases.iter().enumerate() {
-            let words = gate.to_string();
-            assert!(words.contains(expected) || matches!(gate, FixError::CommentMoved(_)), "{number}: {words}");
+        for (number, (error, expected)) in cases.iter().enumerate() {
+            let message = error.to_string();
+            assert!(message.contains(expected) || matches!(error, FixError::CommentMoved(_)), "{number}: {message}");
         }
         assert!(FixError::CommentMoved("# x".to_owned()).to_string().contains("`# x`"));
         assert!(FixError::FindingRemains("NX101".to_owned()).to_string().contains("NX101"));
     }
 
     #[test]
-    fn a_comment_keeps_its_line() {
+    fn a_comment_must_precede_its_line() {
         let source = SourceFile::new("x.yml", TEXT);
         let at = TEXT.find("b: [x").unwrap();
         let edit = TextEdit { span: Span::new(at, at), text: "g: 1\n".to_owned() };

@@ -1,4 +1,4 @@
-//! Fixes of the job that looks at how all others ended.
+//! Fixes of the gate job, which checks the results of all other jobs.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
 use super::super::project::JobView;
@@ -10,21 +10,21 @@ use super::text_edit::{self, build_fix, indent_at, insert_lines_after};
 const GATE_SCRIPT: &str = "for result in ${{ join(needs.*.result, ' ') }}; do
   case \"$result\" in
     success|skipped) ;;
-    *) echo \"a needed job ended: $result\"; exit 1 ;;
+    *) echo \"a needed job has the result $result\"; exit 1 ;;
   esac
 done
 ";
 
-/// Lets the gate pass what was skipped, and look at every job it waits for.
+/// Replaces the gate's script by one that accepts skipped jobs and checks every needed job.
 pub(crate) fn rewrite_gate_script(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let simple = step.commands.iter().all(|command| matches!(command.program_name(), "[" | "test" | "exit" | "echo"));
     let (edit, change) = simple.then(|| rewrite_script(view, step, GATE_SCRIPT))??;
-    Some(build_fix(view, "pass skipped jobs, name the rest", false, vec![edit], vec![change]))
+    Some(build_fix(view, "accept skipped jobs, report the others", false, vec![edit], vec![change]))
 }
 
 /// Adds jobs to the gate's `needs`.
 pub(crate) fn add_gate_needs(view: &JobView, jobs: &[&str]) -> Option<Fix> {
-    let (key, needs) = view.job.node.get_entry("needs")?;
+    let (_, needs) = view.job.node.get_entry("needs")?;
     let source = view.source();
     if needs.aliased || view.job.node.is_flow {
         return None;
@@ -42,7 +42,6 @@ pub(crate) fn add_gate_needs(view: &JobView, jobs: &[&str]) -> Option<Fix> {
         }
         None => vec![TextEdit { span: needs.span, text: format!("[{}]", all.join(", ")) }],
     };
-    let _ = key;
     let change = SemanticChange::Set(text_edit::job_path(view), "needs".to_owned(), format!("[{}]", all.join(", ")));
-    Some(build_fix(view, "let the gate wait for every job", false, edits, vec![change]))
+    Some(build_fix(view, "add the missing jobs to `needs`", false, edits, vec![change]))
 }

@@ -1,4 +1,4 @@
-//! Several calls of nox joined into one `noxide run`, with a log for each session where there were logs before.
+//! Fix that joins several nox calls into one `noxide run`, with a log per session if there were logs before.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
 use super::super::project::{JobInstall, JobNoxCall, JobView};
@@ -9,28 +9,28 @@ use super::super::yaml::{YamlKind, YamlStyle};
 use super::run_script::{expand_to_line, rewrite_script};
 use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 
-/// What the calls of one step ask for, taken together.
+/// The sessions, arguments and logs of the calls of a step, combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JoinedCalls {
-    /// Sessions, each once.
+    /// Sessions without arguments, without duplicates.
     pub(crate) sessions: Vec<String>,
-    /// Sessions that get arguments after `--`, and these.
+    /// Sessions that get arguments after `--`, with these arguments.
     pub(crate) sessions_with_posargs: Vec<(Vec<String>, Vec<String>)>,
-    /// Whether the others read no such arguments.
+    /// Whether the other sessions ignore such arguments.
     pub(crate) rest_ignores_posargs: bool,
-    /// The folder of the logs.
+    /// Directory of the logs.
     pub(crate) log_dir: Option<String>,
-    /// Each log that was written, with the sessions whose logs replace it.
+    /// Logs written before, each with the sessions whose logs replace it.
     pub(crate) replaced_logs: Vec<(String, Vec<String>)>,
-    /// The bytes of the script from the first call to the last.
+    /// Span of the script from the first call to the last.
     pub(crate) script_span: Span,
 }
 
-/// Logs of a joined run, by session.
+/// Log name of a session in the joined run.
 const LOG_NAME_TEMPLATE: &str = "nox-{session}-output.log";
 
 impl JoinedCalls {
-    /// The calls of a step; none where one of them asks for something of its own.
+    /// Combines the calls of a step; `None` if a call has options of its own.
     pub(super) fn from_step(view: &JobView, step: &WorkflowStep) -> Option<Self> {
         let calls: Vec<&JobNoxCall> =
             view.analysis.nox_calls.iter().filter(|call| call.step_index == step.index).collect();
@@ -40,7 +40,7 @@ impl JoinedCalls {
         }
         let (first, last) = (calls.first()?, calls.last()?);
         let ends = last.command_index + usize::from(tee_target(step, last.command_index).is_some());
-        // Nothing else stands between them.
+        // No other command is between the calls.
         let known = |at: usize| {
             calls.iter().any(|call| {
                 call.command_index == at || call.command_index + 1 == at && is_piped_from_previous(step, at)
@@ -70,10 +70,10 @@ impl JoinedCalls {
         plain.then_some(())?;
         let names: Vec<String> = call.sessions.iter().map(|(name, _)| name.clone()).collect();
         if let Some(file) = tee_target(step, call.command_index) {
-            let folder = file.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned();
-            is_plain_word(&folder).then_some(())?;
-            (self.log_dir.as_ref().is_none_or(|known| *known == folder)).then_some(())?;
-            self.log_dir = Some(folder);
+            let directory = file.rsplit_once('/').map_or(".", |(directory, _)| directory).to_owned();
+            is_plain_word(&directory).then_some(())?;
+            (self.log_dir.as_ref().is_none_or(|known| *known == directory)).then_some(())?;
+            self.log_dir = Some(directory);
             self.replaced_logs.push((file, names.clone()));
         } else if is_piped_from_previous(step, call.command_index + 1) {
             return None;
@@ -89,7 +89,7 @@ impl JoinedCalls {
             names.into_iter().filter(|name| !self.session_names().any(|known| known == name)).collect();
         if posargs.is_empty() {
             self.rest_ignores_posargs &=
-                new.iter().all(|name| view.noxfile_session(name).is_some_and(|facts| !facts.posargs));
+                new.iter().all(|name| view.noxfile_session(name).is_some_and(|session| !session.uses_posargs));
             self.sessions.extend(new);
         } else if let Some((sessions, _)) = self.sessions_with_posargs.iter_mut().find(|(_, known)| *known == posargs) {
             sessions.extend(new);
@@ -102,7 +102,7 @@ impl JoinedCalls {
         self.sessions_with_posargs.iter().flat_map(|(names, _)| names).chain(&self.sessions)
     }
 
-    /// Takes another step's calls in.
+    /// Adds the calls of another step.
     pub(super) fn merge(mut self, view: &JobView, other: Self) -> Option<Self> {
         if let (Some(a), Some(b)) = (&self.log_dir, &other.log_dir) {
             (a == b).then_some(())?;
@@ -116,17 +116,18 @@ impl JoinedCalls {
         Some(self)
     }
 
-    /// The commands: one, unless arguments after `--` would reach sessions that must not get them.
+    /// The commands: one, unless arguments after `--` would reach other sessions.
     pub(super) fn to_commands(&self) -> Vec<String> {
         if let ([(names, posargs)], true) = (self.sessions_with_posargs.as_slice(), self.rest_ignores_posargs) {
             return vec![self.format_command(&[&self.sessions[..], names].concat(), posargs)];
         }
-        let given = self.sessions_with_posargs.iter().map(|(names, posargs)| self.format_command(names, posargs));
+        let with_posargs =
+            self.sessions_with_posargs.iter().map(|(names, posargs)| self.format_command(names, posargs));
         let rest = (!self.sessions.is_empty()).then(|| self.format_command(&self.sessions, &[]));
-        given.chain(rest).collect()
+        with_posargs.chain(rest).collect()
     }
 
-    /// The commands as a script that runs each, whatever became of the one before.
+    /// A script that runs every command, even after a failure.
     pub(super) fn to_script(&self) -> String {
         let commands = self.to_commands();
         if let [one] = commands.as_slice() {
@@ -138,8 +139,8 @@ impl JoinedCalls {
 
     fn format_command(&self, sessions: &[String], posargs: &[String]) -> String {
         let mut text = format!("noxide run -s {}", sessions.join(" "));
-        if let Some(folder) = &self.log_dir {
-            text.push_str(&format!(" --logs {folder} --log-name '{LOG_NAME_TEMPLATE}'"));
+        if let Some(directory) = &self.log_dir {
+            text.push_str(&format!(" --logs {directory} --log-name '{LOG_NAME_TEMPLATE}'"));
         }
         if !posargs.is_empty() {
             text.push_str(&format!(" -- {}", posargs.join(" ")));
@@ -147,13 +148,15 @@ impl JoinedCalls {
         text
     }
 
-    /// Where the log of a session goes, where logs were written before.
+    /// The log of a session, if logs were written before.
     pub(super) fn session_log_path(&self, session: &str) -> Option<String> {
         let name = LOG_NAME_TEMPLATE.replace("{session}", session);
-        self.log_dir.as_deref().map(|folder| if folder == "." { name.clone() } else { format!("{folder}/{name}") })
+        self.log_dir
+            .as_deref()
+            .map(|directory| if directory == "." { name.clone() } else { format!("{directory}/{name}") })
     }
 
-    /// The lines of an upload's path with the logs that are written now.
+    /// The lines of an upload's `path`, with the old logs replaced by the new ones.
     pub(super) fn replace_log_paths(&self, old: &str) -> Vec<String> {
         let new = |line: &str| match self.replaced_logs.iter().find(|(file, _)| file == line) {
             Some((_, sessions)) => sessions.iter().filter_map(|name| self.session_log_path(name)).collect(),
@@ -163,7 +166,7 @@ impl JoinedCalls {
     }
 }
 
-/// The file that a call's output is copied to.
+/// The file that `tee` writes a call's output to.
 fn tee_target(step: &WorkflowStep, command: usize) -> Option<String> {
     let next = step
         .commands
@@ -177,18 +180,18 @@ fn is_piped_from_previous(step: &WorkflowStep, command: usize) -> bool {
     step.commands.get(command).is_some_and(|next| next.preceding_operator == ControlOperator::Pipe)
 }
 
-/// Whether a shell reads it as one word, as it is.
+/// Whether the text is one shell word without quoting.
 pub(super) fn is_plain_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c))
 }
 
-/// Whether a call has no flag but those that name sessions.
+/// Whether a call has only flags that select sessions.
 fn has_only_session_flags(command: &ShellCommand) -> bool {
     let mut words = command.words.iter().skip(1).map(|word| word.text.as_str()).take_while(|word| *word != "--");
     words.all(|word| matches!(word, "-s" | "-e" | "--session" | "--sessions") || !word.starts_with('-'))
 }
 
-/// Where noxide joins nox in a job's own installation: the step's index, the place in its script, the words.
+/// The install command to which noxide is added: the install, the offset in its script, and the inserted text.
 pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobInstall, usize, String)> {
     let installs = &view.analysis.installs;
     let known = |installed: &&JobInstall| {
@@ -203,10 +206,10 @@ pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobIn
     Some((found, word.span.end, format!(" noxide=={}", env!("CARGO_PKG_VERSION"))))
 }
 
-/// The edit that lets a job install noxide beside nox, unless a step's own script is rewritten anyway.
-pub(super) fn install_noxide_edit(view: &JobView, but: usize) -> Option<(TextEdit, SemanticChange)> {
+/// Adds noxide to the install of nox, unless that is in the step `except`, whose script is rewritten anyway.
+pub(super) fn install_noxide_edit(view: &JobView, except: usize) -> Option<(TextEdit, SemanticChange)> {
     let (found, at, text) = find_noxide_insertion(view)?;
-    let step = view.step(found.step_index).filter(|step| step.index != but)?;
+    let step = view.step(found.step_index).filter(|step| step.index != except)?;
     let script = step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && !step.node.is_flow)?;
     let mut new = script.text.clone();
     new.insert_str(at, &text);
@@ -214,7 +217,7 @@ pub(super) fn install_noxide_edit(view: &JobView, but: usize) -> Option<(TextEdi
     Some((edit, SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new))))
 }
 
-/// The same fix, with noxide installed beside nox where the job installs nox in another step.
+/// Extends a fix to install noxide where the job installs nox in another step.
 #[must_use]
 pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
     let own = view.analysis.nox_calls.first().map_or(usize::MAX, |call| call.step_index);
@@ -222,7 +225,7 @@ pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
         fix.edits.push(edit);
         fix.changes.push(change);
     } else if find_noxide_insertion(view).is_some() || !is_noxide_installed(view) {
-        fix.title.push_str(" (needs noxide on the runner)");
+        fix.title.push_str(" (requires noxide on the runner)");
     }
     fix
 }
@@ -231,7 +234,7 @@ fn is_noxide_installed(view: &JobView) -> bool {
     view.analysis.installs.iter().any(|installed| installed.install.find_package("noxide").is_some())
 }
 
-/// Runs all calls of one step in one command, and uploads the logs that it writes.
+/// Joins all calls of a step into one command, and uploads the new logs.
 pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
     let index = view.analysis.nox_calls.first()?.step_index;
     let step = view.step(index).filter(|_| view.analysis.nox_calls.iter().all(|call| call.step_index == index))?;
@@ -252,10 +255,10 @@ pub(crate) fn join_step_calls(view: &JobView) -> Option<Fix> {
             changes.push(change);
         }
     }
-    Some(with_noxide_installed(view, build_fix(view, "run the sessions side by side", false, edits, changes)))
+    Some(with_noxide_installed(view, build_fix(view, "run the sessions in parallel", false, edits, changes)))
 }
 
-/// Replaces an upload's `path`.
+/// Replaces the `path` of an upload.
 pub(super) fn replace_upload_paths(
     view: &JobView,
     step: &WorkflowStep,
@@ -270,13 +273,13 @@ pub(super) fn replace_upload_paths(
     let edit = match style {
         YamlStyle::Plain | YamlStyle::Quoted if !block => TextEdit { span: old.span, text: value.clone() },
         YamlStyle::Literal => {
-            let depth = format!("{}{}", source.line_ending(), indent_at(source, old.span.start));
-            TextEdit { span: old.span, text: lines.join(&depth) }
+            let indent = format!("{}{}", source.line_ending(), indent_at(source, old.span.start));
+            TextEdit { span: old.span, text: lines.join(&indent) }
         }
         YamlStyle::Folded => return None,
         _ => {
-            let depth = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
-            TextEdit { span: old.span, text: format!("|{depth}{}", lines.join(&depth)) }
+            let indent = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
+            TextEdit { span: old.span, text: format!("|{indent}{}", lines.join(&indent)) }
         }
     };
     Some((

@@ -1,4 +1,4 @@
-//! Fixes that keep what sessions said.
+//! Fix that writes session output to a log and uploads it.
 
 use super::super::dialect::Dialect;
 use super::super::fix::Fix;
@@ -7,7 +7,7 @@ use super::run_script::rewrite_script;
 use super::step_edit::{append_step, step_indent};
 use super::text_edit::{build_fix, quote_scalar};
 
-/// Writes a job's output to a file and uploads it, whatever happens.
+/// Writes the output of a job's sessions to a file and uploads it, even after a failure.
 pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
     let step = view.step(call.step_index)?;
@@ -22,7 +22,7 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
     }
     let id = match &view.job.matrix {
         None => view.job.id.value.clone(),
-        // One log and one artefact for each job of the matrix.
+        // One log and one artifact per job of the matrix.
         Some(matrix) if matrix.axes.len() == 1 => {
             format!("{}-{}", view.job.id.value, view.matrix_session_expression()?)
         }
@@ -54,10 +54,10 @@ pub(crate) fn add_log_upload(view: &JobView) -> Option<Fix> {
         quote_scalar(&file)
     );
     let (added, inserted) = append_step(view, &lines, &value)?;
-    Some(build_fix(view, "keep the output and upload it", false, vec![edit, added], vec![change, inserted]))
+    Some(build_fix(view, "write the output to a log and upload it", false, vec![edit, added], vec![change, inserted]))
 }
 
-/// The upload action that the project uses already, or the forge's own.
+/// The upload action that the project already uses, or the one that the forge supports.
 fn choose_upload_action(view: &JobView) -> String {
     let used = view.project.job_views().flat_map(|view| &view.job.steps).find(|step| step.is_artifact_upload());
     used.and_then(|step| step.uses.as_ref()).map_or_else(

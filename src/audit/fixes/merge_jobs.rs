@@ -1,4 +1,4 @@
-//! Jobs that prepare themselves alike become one: prepared once, its sessions side by side in one `noxide run`.
+//! Fix that merges jobs with the same setup into one job, whose sessions run in parallel in one `noxide run`.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
 use super::super::project::JobView;
@@ -6,15 +6,14 @@ use super::super::source::{SourceFile, Span};
 use super::super::workflow::WorkflowStep;
 use super::cache_step::COMMENT_PREFIX;
 use super::join_nox_calls::JoinedCalls;
-use super::merge_uploads::merge_similar_uploads;
-use super::moved_step::{MovedStep, build_moved_step, to_flow_yaml};
+use super::merged_steps::{MovedStep, build_moved_step, merge_similar_uploads, to_flow_yaml};
 use super::step_edit::step_indent;
 use super::text_edit::{build_fix, expand_to_lines, indent_at, leading_comments_start, quote_if_needed, quote_scalar};
 
-/// The merged job's name.
+/// Id of the merged job.
 const MERGED_JOB_NAME: &str = "sessions";
 
-/// The merged job as it grows.
+/// The merged job under construction.
 #[derive(Default)]
 struct MergedJob {
     steps_before: Vec<MovedStep>,
@@ -25,11 +24,15 @@ struct MergedJob {
     timeout_minutes: u32,
 }
 
-/// Merges jobs of one workflow; none where one of them is more than preparation, sessions, and what follows them.
+/// Merges jobs of one workflow. Returns `None` if one of them does more than set up, run sessions and upload.
 pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
     let (first, names) = (members.first()?, members.iter().map(|view| view.job.id.value.as_str()).collect::<Vec<_>>());
-    let clear = first.workflow.find_job(MERGED_JOB_NAME).is_none() && members.len() > 1 && !first.workflow.root.is_flow;
-    if !clear || members.iter().any(|view| !is_mergeable(view, first, &names)) || has_needs_expressions(first, &names) {
+    let is_possible =
+        first.workflow.find_job(MERGED_JOB_NAME).is_none() && members.len() > 1 && !first.workflow.root.is_flow;
+    if !is_possible
+        || members.iter().any(|view| !is_mergeable(view, first, &names))
+        || has_needs_expressions(first, &names)
+    {
         return None;
     }
     let mut merged = MergedJob::default();
@@ -40,14 +43,15 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
     let source = first.source();
     let lines = merged.render_lines(first)?;
     let mut edits = Vec::new();
-    let mut kept: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let kept_lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     for (number, view) in members.iter().enumerate() {
         let region = expand_to_lines(source, Span::new(view.job.id.span.start, view.job.node.span.end));
         let start = leading_comments_start(source, view.job.id.span.start);
         let all = source.slice(Span::new(start, region.end));
-        // No comment of people's may get lost.
-        let said = all.lines().map(str::trim).filter(|line| line.starts_with('#') && !line.starts_with(COMMENT_PREFIX));
-        if said.clone().any(|line| !kept.iter().any(|kept| kept.trim() == line)) || !all.ends_with('\n') {
+        // No comment of the user may be lost.
+        let mut comments =
+            all.lines().map(str::trim).filter(|line| line.starts_with('#') && !line.starts_with(COMMENT_PREFIX));
+        if comments.any(|line| !kept_lines.iter().any(|kept| kept.trim() == line)) || !all.ends_with('\n') {
             return None;
         }
         if number == 0 {
@@ -57,7 +61,6 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
             edits.push(TextEdit { span: Span::new(blank_lines_start(source, start), region.end), text: String::new() });
         }
     }
-    kept.clear();
     let mut changes =
         vec![SemanticChange::Set(vec!["jobs".into()], MERGED_JOB_NAME.to_owned(), merged.render_flow_yaml(first))];
     changes.extend(names.iter().map(|name| SemanticChange::Remove(vec!["jobs".into()], (*name).to_owned())));
@@ -65,11 +68,11 @@ pub(crate) fn merge_jobs(members: &[JobView]) -> Option<Fix> {
         edits.push(edit);
         changes.push(change);
     }
-    let title = format!("prepare once: run the sessions of {} jobs side by side in one", members.len());
+    let title = format!("merge {} jobs with the same setup, run their sessions in parallel", members.len());
     Some(build_fix(first, &title, false, edits, changes))
 }
 
-/// Whether a job holds nothing that one job for all could not hold.
+/// Whether a job has only keys that a merged job can have.
 fn is_mergeable(view: &JobView, first: &JobView, names: &[&str]) -> bool {
     let node = &view.job.node;
     let known = |key: &str| matches!(key, "runs-on" | "container" | "needs" | "timeout-minutes" | "steps" | "name");
@@ -90,13 +93,13 @@ fn is_mergeable(view: &JobView, first: &JobView, names: &[&str]) -> bool {
         && !view.is_release()
 }
 
-/// Whether another job asks for one of them by name, or the sessions keep an order.
+/// Whether an expression refers to one of the jobs through `needs`.
 fn has_needs_expressions(first: &JobView, names: &[&str]) -> bool {
     let text = &first.source().text;
     names.iter().any(|name| text.contains(&format!("needs.{name}."))) || text.contains("needs['")
 }
 
-/// Where the blank lines before a job begin.
+/// The start of the blank lines before a job.
 fn blank_lines_start(source: &SourceFile, start: usize) -> usize {
     let mut line = source.line_index(start);
     while line > 0 && source.line_text(line - 1).trim().is_empty() {
@@ -105,23 +108,23 @@ fn blank_lines_start(source: &SourceFile, start: usize) -> usize {
     source.line_start(line)
 }
 
-/// The `needs` of the other jobs, with the merged one in place of the members.
+/// Replaces the merged jobs in the `needs` of other jobs.
 fn rewrite_dependent_needs(first: &JobView, names: &[&str]) -> Option<Vec<(TextEdit, SemanticChange)>> {
     let member = |name: &str| names.contains(&name);
     let others = first.workflow.jobs.iter().filter(|job| !member(&job.id.value));
-    let mut made = Vec::new();
+    let mut edits = Vec::new();
     for job in others.filter(|job| job.needs.iter().any(|need| member(&need.value))) {
         let needs =
             job.node.get("needs").filter(|needs| !needs.aliased && (needs.is_flow || needs.as_str().is_some()))?;
-        let left = job.needs.iter().map(|need| need.value.as_str()).filter(|need| !member(need));
-        let list = format!("[{}]", std::iter::once(MERGED_JOB_NAME).chain(left).collect::<Vec<_>>().join(", "));
-        let route: Vec<YamlPathSegment> = vec!["jobs".into(), job.id.value.as_str().into()];
-        made.push((
+        let other_needs = job.needs.iter().map(|need| need.value.as_str()).filter(|need| !member(need));
+        let list = format!("[{}]", std::iter::once(MERGED_JOB_NAME).chain(other_needs).collect::<Vec<_>>().join(", "));
+        let path: Vec<YamlPathSegment> = vec!["jobs".into(), job.id.value.as_str().into()];
+        edits.push((
             TextEdit { span: needs.span, text: list.clone() },
-            SemanticChange::Set(route, "needs".to_owned(), list),
+            SemanticChange::Set(path, "needs".to_owned(), list),
         ));
     }
-    Some(made)
+    Some(edits)
 }
 
 impl MergedJob {
@@ -129,7 +132,7 @@ impl MergedJob {
         let at = view.analysis.nox_calls.first()?.step_index;
         let step = view.step(at).filter(|step| step.condition.is_none())?;
         let one = view.analysis.nox_calls.iter().all(|call| call.step_index == at && !call.parsed.is_noxide);
-        (one && super::super::session_order::required_order_reason(view).is_none()).then_some(())?;
+        (one && view.required_order_reason().is_none()).then_some(())?;
         let joined = JoinedCalls::from_step(view, step)?;
         self.add_setup_commands(step, &joined)?;
         self.add_shared_variables(view, step, members)?;
@@ -137,17 +140,17 @@ impl MergedJob {
         self.timeout_minutes = self.timeout_minutes.max(timeout?.ok()?);
         let mut last = 0;
         for step in view.job.steps.iter().take(at) {
-            let piece = build_moved_step(view, step, &joined)?;
-            match self.steps_before.iter().position(|known| known.dedup_key == piece.dedup_key) {
+            let moved = build_moved_step(view, step, &joined)?;
+            match self.steps_before.iter().position(|known| known.dedup_key == moved.dedup_key) {
                 Some(known) => last = known + 1,
                 None => {
-                    self.steps_before.insert(last, piece);
+                    self.steps_before.insert(last, moved);
                     last += 1;
                 }
             }
         }
         for step in view.job.steps.iter().skip(at + 1) {
-            // What follows must not depend on the sessions of other jobs.
+            // A step without a condition would depend on the sessions of other jobs.
             step.condition.as_ref()?;
             self.steps_after.push(build_moved_step(view, step, &joined)?);
         }
@@ -158,7 +161,7 @@ impl MergedJob {
         Some(())
     }
 
-    /// What the script does before and beside its calls: only folders are made.
+    /// Collects the other commands of the script; only `set` and `mkdir` are accepted.
     fn add_setup_commands(&mut self, step: &WorkflowStep, joined: &JoinedCalls) -> Option<()> {
         for command in step.commands.iter().filter(|command| !joined.script_span.contains(command.span)) {
             match command.program_name() {
@@ -178,23 +181,24 @@ impl MergedJob {
         Some(())
     }
 
-    /// Variables that all jobs set alike; those that say how many workers there are give way to noxide's own.
+    /// Collects variables that all jobs set to the same value; those that set a number of workers are dropped, since
+    /// noxide sets it.
     fn add_shared_variables(&mut self, view: &JobView, step: &WorkflowStep, members: &[JobView]) -> Option<()> {
-        let workers = |name: &str| {
-            let counted = view
+        let is_worker_count = |name: &str| {
+            let functions = view
                 .project
                 .noxfile
                 .as_ref()
                 .map(super::super::noxfile::Noxfile::cpu_count_functions)
                 .unwrap_or_default();
-            counted.iter().any(|workers| workers.variable.as_deref() == Some(name))
+            functions.iter().any(|function| function.override_variable.as_deref() == Some(name))
         };
-        for (name, value) in step.env.iter().filter(|(name, _)| !workers(&name.value)) {
-            let everywhere = members.iter().all(|other| {
+        for (name, value) in step.env.iter().filter(|(name, _)| !is_worker_count(&name.value)) {
+            let is_shared = members.iter().all(|other| {
                 let call = other.analysis.nox_calls.first().and_then(|call| other.step(call.step_index));
                 call.is_some_and(|step| step.env.iter().any(|(n, v)| n.value == name.value && v.value == value.value))
             });
-            everywhere.then_some(())?;
+            is_shared.then_some(())?;
             let pair = (name.value.clone(), value.value.clone());
             if !self.env.contains(&pair) {
                 self.env.push(pair);
@@ -208,37 +212,37 @@ impl MergedJob {
             + &self.joined_calls.as_ref().map(JoinedCalls::to_script).unwrap_or_default()
     }
 
-    /// The job's lines.
+    /// The lines of the merged job.
     fn render_lines(&self, first: &JobView) -> Option<Vec<String>> {
         let source = first.source();
         let (key, _) = first.job.node.entries().first()?;
-        let depth = indent_at(source, key.span.start);
+        let indent = indent_at(source, key.span.start);
         let mut lines = vec![format!("{}{MERGED_JOB_NAME}:", indent_at(source, first.job.id.span.start))];
         for (key, value) in first.job.node.entries() {
             match key.as_str()? {
                 "needs" | "name" | "timeout-minutes" => {}
-                "steps" => lines.push(format!("{depth}timeout-minutes: {}", self.timeout_minutes)),
+                "steps" => lines.push(format!("{indent}timeout-minutes: {}", self.timeout_minutes)),
                 _ => {
                     let span = expand_to_lines(source, Span::new(key.span.start, value.span.end.max(key.span.end)));
                     lines.extend(source.slice(span).lines().map(str::to_owned));
                 }
             }
         }
-        lines.push(format!("{depth}steps:"));
+        lines.push(format!("{indent}steps:"));
         let dash = step_indent(first)?;
-        lines.extend(self.steps_before.iter().flat_map(|piece| piece.lines.clone()));
-        lines.push(format!("{dash}- name: Run the sessions side by side"));
+        lines.extend(self.steps_before.iter().flat_map(|moved| moved.lines.clone()));
+        lines.push(format!("{dash}- name: Run sessions in parallel"));
         lines.push(format!("{dash}  run: |"));
         lines.extend(self.render_script().lines().map(|line| format!("{dash}    {line}")));
         if !self.env.is_empty() {
             lines.push(format!("{dash}  env:"));
             lines.extend(self.env.iter().map(|(name, value)| format!("{dash}    {name}: {}", quote_if_needed(value))));
         }
-        lines.extend(self.steps_after.iter().flat_map(|piece| piece.lines.clone()));
+        lines.extend(self.steps_after.iter().flat_map(|moved| moved.lines.clone()));
         Some(lines)
     }
 
-    /// The job's meaning, from the nodes it was made of and not from its lines.
+    /// The merged job as a YAML value, built from nodes independently of its lines.
     fn render_flow_yaml(&self, first: &JobView) -> String {
         let mut entries: Vec<String> = Vec::new();
         for (key, value) in first.job.node.entries() {
@@ -248,7 +252,7 @@ impl MergedJob {
         }
         entries.push(format!("\"timeout-minutes\": {}", self.timeout_minutes));
         let mut run =
-            format!("\"name\": \"Run the sessions side by side\", \"run\": {}", quote_scalar(&self.render_script()));
+            format!("\"name\": \"Run sessions in parallel\", \"run\": {}", quote_scalar(&self.render_script()));
         if !self.env.is_empty() {
             let pairs: Vec<String> = self
                 .env
@@ -257,8 +261,8 @@ impl MergedJob {
                 .collect();
             run.push_str(&format!(", \"env\": {{{}}}", pairs.join(", ")));
         }
-        let steps = self.steps_before.iter().map(|piece| to_flow_yaml(&piece.node)).chain([format!("{{{run}}}")]);
-        let steps: Vec<String> = steps.chain(self.steps_after.iter().map(|piece| to_flow_yaml(&piece.node))).collect();
+        let steps = self.steps_before.iter().map(|moved| to_flow_yaml(&moved.node)).chain([format!("{{{run}}}")]);
+        let steps: Vec<String> = steps.chain(self.steps_after.iter().map(|moved| to_flow_yaml(&moved.node))).collect();
         entries.push(format!("\"steps\": [{}]", steps.join(", ")));
         format!("{{{}}}", entries.join(", "))
     }

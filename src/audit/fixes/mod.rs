@@ -1,19 +1,15 @@
-//! What rules offer as fixes: each a value made of edits and the change they must make.
+//! Fixes that rules offer, by subject: each a value of edits and the intended change.
 
-pub(crate) mod cache_inputs;
 pub(crate) mod cache_step;
 pub(crate) mod coverage_run;
 pub(crate) mod gate_job;
 pub(crate) mod join_nox_calls;
 pub(crate) mod log_upload;
 pub(crate) mod merge_jobs;
-pub(crate) mod merge_uploads;
-pub(crate) mod moved_step;
-pub(crate) mod path_filter;
+pub(crate) mod merged_steps;
 pub(crate) mod run_script;
 pub(crate) mod session_matrix;
 pub(crate) mod step_edit;
-pub(crate) mod tested_versions;
 pub(crate) mod text_edit;
 pub(crate) mod workflow_keys;
 

@@ -1,36 +1,35 @@
-//! Fixes inside `run:` scripts; none where a here-document could be meant.
+//! Fixes of `run:` scripts; scripts with here-documents are left alone.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
 use super::super::project::{JobNoxCall, JobView};
 use super::super::shell::{ControlOperator, NoxCallSelection, ShellCommand, ShellWord};
 use super::super::source::Span;
 use super::super::workflow::{StepScript, WorkflowStep};
-use super::tested_versions::tested_version;
 use super::text_edit::{self, build_fix, indent_at, quote_scalar};
 
-/// A step's script where its words may be edited by bytes.
+/// The script of a step, if its words can be edited in place.
 fn editable_script(step: &WorkflowStep) -> Option<&StepScript> {
     let plain = !step.commands.iter().any(|command| command.has_heredoc) && !step.node.is_flow;
     step.script.as_ref().filter(|script| script.is_byte_exact && !script.aliased && plain)
 }
 
-/// Replaces a range of a script.
+/// Replaces a span of a script.
 fn splice_script(view: &JobView, step: &WorkflowStep, range: Span, text: &str, title: &str, safe: bool) -> Option<Fix> {
     editable_script(step)?;
     let fix = replace_script_range(view, step, range, text, title)?;
     Some(Fix { safe, ..fix })
 }
 
-/// Replaces a whole script, line by line; one written on the line of its key becomes a block.
+/// Replaces a whole script; a one-line script becomes a block.
 pub(super) fn rewrite_script(view: &JobView, step: &WorkflowStep, new: &str) -> Option<(TextEdit, SemanticChange)> {
     let script = editable_script(step)?;
     let (key, _) = step.node.get_entry("run")?;
     let source = view.source();
     let block = source.line_index(script.span.start) > source.line_index(key.span.end);
-    let depth =
+    let indent =
         if block { indent_at(source, script.span.start) } else { format!("{}  ", indent_at(source, key.span.start)) };
     let lines: Vec<String> =
-        new.lines().map(|line| if line.is_empty() { String::new() } else { format!("{depth}{line}") }).collect();
+        new.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") }).collect();
     let text = lines.join(source.line_ending());
     let (text, new) = if block {
         let kept =
@@ -43,7 +42,7 @@ pub(super) fn rewrite_script(view: &JobView, step: &WorkflowStep, new: &str) -> 
     Some((edit, SemanticChange::Set(text_edit::step_path(view, step, None), "run".to_owned(), quote_scalar(&new))))
 }
 
-/// Puts a word into a command.
+/// Inserts a word into a command.
 pub(crate) fn insert_script_word(
     view: &JobView,
     step: &WorkflowStep,
@@ -54,7 +53,7 @@ pub(crate) fn insert_script_word(
     splice_script(view, step, Span::new(at, at), text, title, true)
 }
 
-/// Replaces a number, in a here-document too: its bytes are known, and no word of the shell changes.
+/// Replaces a number in a script, even within a here-document, since no shell word changes.
 pub(crate) fn replace_script_range(
     view: &JobView,
     step: &WorkflowStep,
@@ -71,9 +70,9 @@ pub(crate) fn replace_script_range(
     Some(build_fix(view, title, false, vec![edit], vec![change]))
 }
 
-/// Pins a tool to the version that the lock, nox itself or another job says.
+/// Pins a tool to its version in the lock file, nox's own version, another job's pin, or the tested version.
 pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &ShellWord, tool: &str) -> Option<Fix> {
-    let elsewhere = || {
+    let pinned_in_other_job = || {
         let words = view
             .project
             .job_views()
@@ -87,8 +86,15 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
     let running =
         || view.project.noxfile.as_ref().and_then(|noxfile| noxfile.nox_version.clone()).filter(|_| tool == "nox");
     let tested = || tested_version(tool).map(str::to_owned);
-    let version =
-        view.project.files.locked_versions.get(tool).cloned().or_else(running).or_else(elsewhere).or_else(tested)?;
+    let version = view
+        .project
+        .files
+        .locked_versions
+        .get(tool)
+        .cloned()
+        .or_else(running)
+        .or_else(pinned_in_other_job)
+        .or_else(tested)?;
     let bare = word.text == tool && word.span.end - word.span.start == tool.len();
     bare.then_some(())?;
     splice_script(
@@ -101,14 +107,23 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
     )
 }
 
-/// Makes a script fail when a command of a pipe fails.
+/// The version of a tool that this release of noxide was tested with.
+pub(crate) fn tested_version(tool: &str) -> Option<&'static str> {
+    match tool {
+        "nox" => Some("2026.10.20"),
+        "uv" => Some("0.13.9"),
+        _ => None,
+    }
+}
+
+/// Adds `set -o pipefail`, so that the script fails when a command of a pipe fails.
 pub(crate) fn add_pipefail(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let text = &step.script.as_ref()?.text;
     let (edit, change) = rewrite_script(view, step, &format!("set -o pipefail\n{text}"))?;
-    Some(build_fix(view, "let the step fail with its session", false, vec![edit], vec![change]))
+    Some(build_fix(view, "fail the step when its session fails", false, vec![edit], vec![change]))
 }
 
-/// Runs the sessions of one command, or of one loop, in one `noxide run`.
+/// Replaces a nox command, or a loop around it, by one `noxide run`.
 pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
     let [call] = view.analysis.nox_calls.as_slice() else { return None };
     let step = view.step(call.step_index)?;
@@ -118,7 +133,7 @@ pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
     else {
         return None;
     };
-    let title = "run the sessions side by side";
+    let title = "run the sessions in parallel";
     if call.parsed.launcher.is_some() || !command.assignments.is_empty() || command.program_name() != "nox" {
         return None;
     }
@@ -126,14 +141,15 @@ pub(crate) fn use_noxide_run(view: &JobView) -> Option<Fix> {
         return splice_script(view, step, command.words.first()?.span, "noxide run", title, false);
     }
     let text = &step.script.as_ref()?.text;
-    let whole = enclosing_loop_span(step, command)?;
+    let loop_span = enclosing_loop_span(step, command)?;
     let names: Vec<&str> = call.sessions.iter().map(|(name, _)| name.as_str()).collect();
-    let new = format!("{}noxide run -s {}{}", text.get(..whole.start)?, names.join(" "), text.get(whole.end..)?);
+    let new =
+        format!("{}noxide run -s {}{}", text.get(..loop_span.start)?, names.join(" "), text.get(loop_span.end..)?);
     let (edit, change) = rewrite_script(view, step, &new)?;
     Some(build_fix(view, title, false, vec![edit], vec![change]))
 }
 
-/// The bytes of the loop around a command, from `for` to `done`, where it holds nothing else and has three lines.
+/// The span of the loop around a command, from `for` to `done`, if it has three lines and no other command.
 pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -> Option<Span> {
     let around = command.enclosing_loop.as_ref()?;
     let text = &step.script.as_ref()?.text;
@@ -144,17 +160,17 @@ pub(super) fn enclosing_loop_span(step: &WorkflowStep, command: &ShellCommand) -
     (lines == 3 && inside == 1).then_some(Span::new(around.header_span.start, done))
 }
 
-/// Leaves a session out: its whole line, or its name in a list.
-pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, place: Span) -> Option<Fix> {
+/// Removes a session: its line, or its name in a list.
+pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, span: Span) -> Option<Fix> {
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index)?;
-    let title = format!("leave `{name}` out: another session does the same");
+    let title = format!("remove `{name}`: another session runs the same commands");
     let text = &editable_script(step)?.text;
     let words: Vec<&ShellWord> = match &command.enclosing_loop {
         Some(around) => around.values.iter().collect(),
         None => command.words.iter().collect(),
     };
-    let word = words.into_iter().find(|word| word.text == name && step.file_span(word.span) == place)?;
+    let word = words.into_iter().find(|word| word.text == name && step.file_span(word.span) == span)?;
     if call.sessions.len() > 1 {
         let before = text.get(..word.span.start)?;
         let start = before.trim_end_matches([' ', '\t']).len();
@@ -171,7 +187,7 @@ pub(crate) fn remove_session(view: &JobView, call: &JobNoxCall, name: &str, plac
     Some(build_fix(view, &title, false, vec![edit], vec![change]))
 }
 
-/// Names a session after the others of its call.
+/// Moves a session to the end of its call.
 pub(crate) fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -> Option<Fix> {
     let step = view.step(call.step_index)?;
     let command = step.commands.get(call.command_index).filter(|command| command.enclosing_loop.is_none())?;
@@ -186,14 +202,14 @@ pub(crate) fn move_session_last(view: &JobView, call: &JobNoxCall, name: &str) -
     (text == words.join(" ") && words.len() == names.len() - at).then_some(())?;
     let moved = words.iter().skip(1).copied().chain([name]).collect::<Vec<_>>().join(" ");
     let range = Span::new(first.span.start, last.span.end);
-    splice_script(view, step, range, &moved, &format!("run `{name}` after the tests that it judges"), false)
+    splice_script(view, step, range, &moved, &format!("run `{name}` after the tests that it reports on"), false)
 }
 
 fn is_piped(command: &ShellCommand) -> bool {
     command.preceding_operator == ControlOperator::Pipe
 }
 
-/// The range of the line of a range, with its end.
+/// Expands a span to whole lines, including the last line ending.
 pub(super) fn expand_to_line(text: &str, span: Span) -> Span {
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let end = text.get(span.end..).and_then(|after| after.find('\n')).map_or(text.len(), |at| span.end + at + 1);

@@ -1,4 +1,4 @@
-//! Sessions of one job spread over a matrix, where a machine is free for each.
+//! Fix that splits the sessions of a job into a matrix, if there is a free runner for each.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
 use super::super::project::JobView;
@@ -10,10 +10,10 @@ use super::join_nox_calls::{JoinedCalls, is_plain_word, replace_upload_paths};
 use super::run_script::{enclosing_loop_span, expand_to_line, rewrite_script};
 use super::text_edit::{self, build_fix, indent_at, insert_lines_after, quote_if_needed, quote_scalar};
 
-/// What stands for the session in a job of the matrix.
+/// Expression for the session of a matrix job.
 const MATRIX_SESSION: &str = "${{ matrix.session }}";
 
-/// What a job runs, and the bytes of its script that say so.
+/// The sessions of a job, and the part of its script that runs them.
 struct MatrixSessions {
     names: Vec<String>,
     command: String,
@@ -21,8 +21,8 @@ struct MatrixSessions {
     joined_calls: JoinedCalls,
 }
 
-/// Makes one job a session out of a job that runs several; none where more than the sessions would multiply, or where
-/// the runners do not take all jobs of the workflow at once.
+/// Splits a job into one job per session. Returns `None` if the job does more than run its sessions, or if the runners
+/// do not take all jobs of the workflow at once.
 pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
     let step = view.step(view.analysis.nox_calls.first()?.step_index)?;
     let sessions = collect_matrix_sessions(view, step)?;
@@ -44,22 +44,22 @@ pub(crate) fn split_into_matrix(view: &JobView) -> Option<Fix> {
             changes.push(change);
         }
     }
-    let title = format!("a job for each of the {} sessions: the runners take them at once", sessions.names.len());
+    let title = format!("run each of the {} sessions in its own matrix job", sessions.names.len());
     Some(build_fix(view, &title, false, edits, changes))
 }
 
-/// The sessions of a step's calls or of its loop; none where one is called in a way of its own.
+/// The sessions of a step's calls or loop; `None` if a call has options of its own.
 fn collect_matrix_sessions(view: &JobView, step: &WorkflowStep) -> Option<MatrixSessions> {
     view.analysis.nox_calls.iter().all(|call| call.step_index == step.index && !call.parsed.is_noxide).then_some(())?;
     if let Some(joined) = JoinedCalls::from_step(view, step) {
-        let (names, given) = match (joined.sessions_with_posargs.as_slice(), joined.sessions.as_slice()) {
+        let (names, posargs) = match (joined.sessions_with_posargs.as_slice(), joined.sessions.as_slice()) {
             ([], names) => (names.to_vec(), &[][..]),
-            ([(names, given)], []) => (names.clone(), given.as_slice()),
+            ([(names, posargs)], []) => (names.clone(), posargs.as_slice()),
             _ => return None,
         };
         let mut command = format!("nox -s {MATRIX_SESSION}");
-        if !given.is_empty() {
-            command.push_str(&format!(" -- {}", given.join(" ")));
+        if !posargs.is_empty() {
+            command.push_str(&format!(" -- {}", posargs.join(" ")));
         }
         if let Some(log) = joined.session_log_path(MATRIX_SESSION) {
             command.push_str(&format!(" 2>&1 | tee {log}"));
@@ -84,7 +84,7 @@ fn collect_matrix_sessions(view: &JobView, step: &WorkflowStep) -> Option<Matrix
     })
 }
 
-/// Whether every job of the workflow and each session would find a runner at the same time.
+/// Whether the runners take every other job of the workflow and each session at once.
 fn has_enough_runners(view: &JobView, sessions: usize) -> bool {
     let others = view.project.workflow_job_views(view.workflow).filter(|other| other.job.id != view.job.id);
     let jobs = others.map(|other| other.job.matrix.as_ref().map_or(1, |matrix| matrix.job_count.unwrap_or(usize::MAX)));
@@ -92,51 +92,51 @@ fn has_enough_runners(view: &JobView, sessions: usize) -> bool {
     sessions > 1 && view.project.options.runner_capacity.is_some_and(|capacity| capacity >= all)
 }
 
-/// Whether the job does nothing but prepare, run its sessions and upload, and nobody fetches what it uploads.
+/// Whether the job only sets up, runs its sessions and uploads, and no job downloads the artifacts.
 fn is_splittable_job(view: &JobView, step: &WorkflowStep) -> bool {
     let node = &view.job.node;
-    let said = |key: &str| node.get(key).is_some();
-    let quiet = |other: &WorkflowStep| {
-        let sets = |program: &str| matches!(program, "set" | "mkdir" | "echo");
-        let own = |at: usize| view.analysis.nox_calls.iter().any(|call| call.command_index == at);
-        let tees = |at: usize| other.commands.get(at).is_some_and(|command| command.program_name() == "tee");
+    let has_key = |key: &str| node.get(key).is_some();
+    let only_runs_sessions = |other: &WorkflowStep| {
+        let is_setup = |program: &str| matches!(program, "set" | "mkdir" | "echo");
+        let is_call = |at: usize| view.analysis.nox_calls.iter().any(|call| call.command_index == at);
+        let is_tee = |at: usize| other.commands.get(at).is_some_and(|command| command.program_name() == "tee");
         (0..other.commands.len())
-            .all(|at| own(at) || tees(at) || other.commands.get(at).is_some_and(|c| sets(c.program_name())))
+            .all(|at| is_call(at) || is_tee(at) || other.commands.get(at).is_some_and(|c| is_setup(c.program_name())))
     };
-    let fetches = |view: JobView| {
-        let fetching =
+    let downloads_artifacts = |view: JobView| {
+        let is_download =
             |step: &WorkflowStep| step.action.as_ref().is_some_and(|action| action.name.contains("download-artifact"));
-        view.job.steps.iter().any(fetching)
+        view.job.steps.iter().any(is_download)
     };
-    !said("strategy")
-        && !said("outputs")
+    !has_key("strategy")
+        && !has_key("outputs")
         && !node.is_flow
         && !node.aliased
         && !view.is_release()
         && step.condition.is_none()
-        && quiet(step)
+        && only_runs_sessions(step)
         && view.job.steps.iter().skip(step.index + 1).all(WorkflowStep::is_artifact_upload)
-        && !view.project.workflow_job_views(view.workflow).any(fetches)
+        && !view.project.workflow_job_views(view.workflow).any(downloads_artifacts)
 }
 
-/// The matrix, after where the job runs.
+/// Adds the matrix after `runs-on`.
 fn add_matrix_strategy(view: &JobView, names: &[String]) -> Option<(TextEdit, SemanticChange)> {
     let (key, value) = view.job.node.get_entry("runs-on")?;
     let source = view.source();
-    let depth = indent_at(source, key.span.start);
+    let indent = indent_at(source, key.span.start);
     let list = names.iter().map(|name| quote_if_needed(name)).collect::<Vec<_>>().join(", ");
     let lines = [
-        format!("{depth}strategy:"),
-        format!("{depth}  fail-fast: false"),
-        format!("{depth}  matrix:"),
-        format!("{depth}    session: [{list}]"),
+        format!("{indent}strategy:"),
+        format!("{indent}  fail-fast: false"),
+        format!("{indent}  matrix:"),
+        format!("{indent}    session: [{list}]"),
     ];
     let value_text = format!("{{fail-fast: false, matrix: {{session: [{list}]}}}}");
     let change = SemanticChange::Set(text_edit::job_path(view), "strategy".to_owned(), value_text);
     Some((insert_lines_after(source, value.span.end.max(key.span.end), &lines), change))
 }
 
-/// What makes an upload one of several: a name of its own, and the session's own log.
+/// Gives an upload a name per session, and the log of its session.
 fn upload_per_session(
     view: &JobView,
     step: &WorkflowStep,
@@ -151,11 +151,13 @@ fn upload_per_session(
     let written = view.source().slice(Span::new(name.span.start + inset, name.span.end - inset));
     (written == text).then_some(())?;
     let at = name.span.end - inset;
-    let route: Vec<YamlPathSegment> = text_edit::step_path(view, step, Some("with"));
+    let path_to_inputs: Vec<YamlPathSegment> = text_edit::step_path(view, step, Some("with"));
     let edit = TextEdit { span: Span::new(at, at), text: format!("-{MATRIX_SESSION}") };
-    let mut made =
-        vec![(edit, SemanticChange::Set(route, "name".to_owned(), quote_scalar(&format!("{text}-{MATRIX_SESSION}"))))];
-    let Some(path) = step.input_value("path") else { return Some(made) };
+    let mut edits = vec![(
+        edit,
+        SemanticChange::Set(path_to_inputs, "name".to_owned(), quote_scalar(&format!("{text}-{MATRIX_SESSION}"))),
+    )];
+    let Some(path) = step.input_value("path") else { return Some(edits) };
     let mut lines: Vec<String> = Vec::new();
     for line in path.value.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let own = joined
@@ -169,7 +171,7 @@ fn upload_per_session(
         }
     }
     if lines != path.value.lines().map(str::trim).collect::<Vec<_>>() {
-        made.push(replace_upload_paths(view, step, &lines)?);
+        edits.push(replace_upload_paths(view, step, &lines)?);
     }
-    Some(made)
+    Some(edits)
 }

@@ -1,4 +1,4 @@
-//! Fixes of keys and steps: inserted, moved, replaced.
+//! Fixes of job keys and steps: insert, move, replace, remove.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit};
 use super::super::project::JobView;
@@ -10,7 +10,7 @@ use super::text_edit::{
     quote_scalar,
 };
 
-/// Gives an action an input, new or instead of an old one.
+/// Sets an input of an action.
 pub(crate) fn set_action_input(
     view: &JobView,
     step: &WorkflowStep,
@@ -19,7 +19,7 @@ pub(crate) fn set_action_input(
     title: &str,
 ) -> Option<Fix> {
     let source = view.source();
-    let route = text_edit::step_path(view, step, Some("with"));
+    let path = text_edit::step_path(view, step, Some("with"));
     let edit = if let Some(old) = step.input_value(name) {
         (!old.aliased).then(|| TextEdit { span: old.span, text: value.to_owned() })?
     } else if let Some(with) = step.node.get("with").filter(|with| !with.entries().is_empty()) {
@@ -29,8 +29,8 @@ pub(crate) fn set_action_input(
         if step.node.is_flow || step.node.aliased || step.node.get("with").is_some() {
             return None;
         }
-        let depth = indent_at(source, key.span.start);
-        let lines = [format!("{depth}with:"), format!("{depth}  {name}: {value}")];
+        let indent = indent_at(source, key.span.start);
+        let lines = [format!("{indent}with:"), format!("{indent}  {name}: {value}")];
         let change = SemanticChange::Set(
             text_edit::step_path(view, step, None),
             "with".to_owned(),
@@ -44,11 +44,11 @@ pub(crate) fn set_action_input(
             vec![change],
         ));
     };
-    let change = SemanticChange::Set(route, name.to_owned(), value.to_owned());
+    let change = SemanticChange::Set(path, name.to_owned(), value.to_owned());
     Some(build_fix(view, title, true, vec![edit], vec![change]))
 }
 
-/// Puts a key into a job, after another one.
+/// Inserts a key into a job, after another key.
 pub(crate) fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str, title: &str) -> Option<Fix> {
     let node = &view.job.node;
     let (name, old) = node.get_entry(after)?;
@@ -62,7 +62,7 @@ pub(crate) fn insert_job_key(view: &JobView, after: &str, key: &str, value: &str
     Some(build_fix(view, title, true, vec![edit], vec![change]))
 }
 
-/// Puts a key first into a job's strategy.
+/// Inserts a key at the start of a job's strategy.
 pub(crate) fn insert_strategy_key(view: &JobView, key: &str, value: &str, title: &str) -> Option<Fix> {
     let strategy = view.job.node.get("strategy")?;
     let (first, _) = strategy.entries().first()?;
@@ -75,13 +75,13 @@ pub(crate) fn insert_strategy_key(view: &JobView, key: &str, value: &str, title:
     } else {
         format!("{key}: {value}{}{}", view.source().line_ending(), indent_at(view.source(), at))
     };
-    let mut route = text_edit::job_path(view);
-    route.push("strategy".into());
-    let change = SemanticChange::Set(route, key.to_owned(), value.to_owned());
+    let mut path = text_edit::job_path(view);
+    path.push("strategy".into());
+    let change = SemanticChange::Set(path, key.to_owned(), value.to_owned());
     Some(build_fix(view, title, true, vec![TextEdit { span: Span::new(at, at), text }], vec![change]))
 }
 
-/// Takes a key out of a job.
+/// Removes a key of a job.
 pub(crate) fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<Fix> {
     let node = &view.job.node;
     let (name, value) = node.get_entry(key)?;
@@ -93,7 +93,7 @@ pub(crate) fn remove_job_key(view: &JobView, key: &str, title: &str) -> Option<F
     Some(build_fix(view, title, false, vec![TextEdit { span: lines, text: String::new() }], vec![change]))
 }
 
-/// Moves a step before another one, with the comments above it.
+/// Moves a step and the comments above it before another step.
 pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> Option<Fix> {
     let steps = view.job.node.get("steps")?;
     let (moved, target) = (view.step(from)?, view.step(to)?);
@@ -115,13 +115,13 @@ pub(crate) fn move_step(view: &JobView, from: usize, to: usize, title: &str) -> 
     }
     text.push_str(source.slice(Span::new(source.line_start(gap), start)));
     let at = leading_comments_start(source, target.span.start);
-    let mut route = text_edit::job_path(view);
-    route.push("steps".into());
+    let mut path = text_edit::job_path(view);
+    path.push("steps".into());
     let edits = vec![TextEdit { span: Span::new(at, at), text }, TextEdit { span: cut, text: String::new() }];
-    Some(build_fix(view, title, false, edits, vec![SemanticChange::Move(route, from, to)]))
+    Some(build_fix(view, title, false, edits, vec![SemanticChange::Move(path, from, to)]))
 }
 
-/// Puts new lines as a step before another one, above that one's comments.
+/// Inserts a step before another step and its comments.
 pub(crate) fn insert_step(
     view: &JobView,
     before: &WorkflowStep,
@@ -140,26 +140,26 @@ pub(crate) fn insert_step(
     if before.index > 0 && line > 0 && source.line_text(line - 1).trim().is_empty() {
         lines.push(String::new());
     }
-    let mut route = text_edit::job_path(view);
-    route.push("steps".into());
-    let change = SemanticChange::Insert(route, before.index, value.to_owned());
+    let mut path = text_edit::job_path(view);
+    path.push("steps".into());
+    let change = SemanticChange::Insert(path, before.index, value.to_owned());
     Some(build_fix(view, title, false, vec![text_edit::insert_lines_at(source, at, &lines)], vec![change]))
 }
 
-/// Puts new lines as the last step.
+/// Appends a step.
 pub(crate) fn append_step(view: &JobView, lines: &[String], value: &str) -> Option<(TextEdit, SemanticChange)> {
     let steps = view.job.node.get("steps")?;
     let last = view.job.steps.last()?;
     if steps.is_flow || steps.aliased || last.node.is_flow {
         return None;
     }
-    let mut route = text_edit::job_path(view);
-    route.push("steps".into());
-    let change = SemanticChange::Insert(route, last.index + 1, value.to_owned());
+    let mut path = text_edit::job_path(view);
+    path.push("steps".into());
+    let change = SemanticChange::Insert(path, last.index + 1, value.to_owned());
     Some((insert_lines_after(view.source(), last.span.end, lines), change))
 }
 
-/// How deep the dashes of a job's steps stand.
+/// The indentation of the dashes of a job's steps.
 pub(crate) fn step_indent(view: &JobView) -> Option<String> {
     let first = view.job.steps.first()?;
     let source = view.source();
@@ -168,14 +168,14 @@ pub(crate) fn step_indent(view: &JobView) -> Option<String> {
     line.trim_start().starts_with('-').then(|| " ".repeat(before))
 }
 
-/// Replaces the version of a `uses`.
+/// Replaces the version in a `uses`.
 pub(crate) fn set_action_version(view: &JobView, step: &WorkflowStep, version: &str) -> Option<Fix> {
     let uses = step.uses.as_ref()?;
-    let (route, _) = uses.value.rsplit_once('@')?;
-    replace_uses(view, step, &format!("{route}@{version}"), &format!("use {version}"))
+    let (action, _) = uses.value.rsplit_once('@')?;
+    replace_uses(view, step, &format!("{action}@{version}"), &format!("update to {version}"))
 }
 
-/// Replaces a `uses`.
+/// Replaces the value of a `uses`.
 pub(crate) fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, title: &str) -> Option<Fix> {
     let uses = step.uses.as_ref().filter(|uses| !uses.aliased)?;
     let span = unquoted_value_span(view, uses)?;
@@ -183,14 +183,14 @@ pub(crate) fn replace_uses(view: &JobView, step: &WorkflowStep, text: &str, titl
     Some(build_fix(view, title, true, vec![TextEdit { span, text: text.to_owned() }], vec![change]))
 }
 
-/// The bytes of a one-line value without its quotes.
+/// The span of a one-line value without its quotes.
 fn unquoted_value_span(view: &JobView, text: &SpannedText) -> Option<Span> {
     let inset = (text.span.end - text.span.start).checked_sub(text.value.len())? / 2;
     let span = Span::new(text.span.start + inset, text.span.end - inset);
     (view.source().slice(span) == text.value).then_some(span)
 }
 
-/// Lets a step run although something failed.
+/// Adds `if: always()` to a step.
 pub(crate) fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Option<Fix> {
     let (key, value) = step.node.entries().first()?;
     if step.node.aliased {
@@ -203,10 +203,10 @@ pub(crate) fn add_always_condition(view: &JobView, step: &WorkflowStep) -> Optio
         insert_lines_after(view.source(), end, &[format!("{}if: always()", indent_at(view.source(), key.span.start))])
     };
     let change = SemanticChange::Set(text_edit::step_path(view, step, None), "if".to_owned(), "always()".to_owned());
-    Some(build_fix(view, "upload although a session failed", true, vec![edit], vec![change]))
+    Some(build_fix(view, "upload even if a session failed", true, vec![edit], vec![change]))
 }
 
-/// Adds a file to an upload's `path`.
+/// Adds a file to the `path` of an upload.
 pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &SpannedText, file: &str) -> Option<Fix> {
     let with: &YamlNode = step.node.get("with")?;
     let (key, value) = with.get_entry("path")?;
@@ -221,25 +221,25 @@ pub(crate) fn add_upload_path(view: &JobView, step: &WorkflowStep, path: &Spanne
     let edit = if *style == YamlStyle::Literal {
         insert_lines_after(source, path.span.end, &[format!("{}{file}", indent_at(source, path.span.start))])
     } else {
-        let depth = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
-        TextEdit { span: path.span, text: format!("|{depth}{}", lines.join(&depth)) }
+        let indent = format!("{}{}  ", source.line_ending(), indent_at(source, key.span.start));
+        TextEdit { span: path.span, text: format!("|{indent}{}", lines.join(&indent)) }
     };
     let change =
         SemanticChange::Set(text_edit::step_path(view, step, Some("with")), "path".to_owned(), quote_scalar(&value));
-    Some(build_fix(view, &format!("upload {file} too"), true, vec![edit], vec![change]))
+    Some(build_fix(view, &format!("add {file} to the upload"), true, vec![edit], vec![change]))
 }
 
-/// Gives steps of one file a variable each.
+/// Sets a variable in the `env` of steps; only the steps of the first one's file are edited.
 pub(crate) fn set_step_variable(
-    places: &[(JobView, &WorkflowStep)],
+    steps: &[(JobView, &WorkflowStep)],
     name: &str,
     value: &str,
     title: &str,
 ) -> Option<Fix> {
-    let (view, _) = places.first()?;
+    let (view, _) = steps.first()?;
     let mut edits = Vec::new();
     let mut changes = Vec::new();
-    for (other, step) in places.iter().filter(|(other, _)| other.source() == view.source()) {
+    for (other, step) in steps.iter().filter(|(other, _)| other.source() == view.source()) {
         let source = other.source();
         if let Some(env) = step.node.get("env").filter(|env| !env.entries().is_empty()) {
             edits.push(append_mapping_entry(source, env, name, value)?);
@@ -254,11 +254,11 @@ pub(crate) fn set_step_variable(
         if step.node.is_flow || step.node.aliased || step.node.get("env").is_some() {
             return None;
         }
-        let depth = indent_at(source, key.span.start);
+        let indent = indent_at(source, key.span.start);
         edits.push(insert_lines_after(
             source,
             run.span.end,
-            &[format!("{depth}env:"), format!("{depth}  {name}: {value}")],
+            &[format!("{indent}env:"), format!("{indent}  {name}: {value}")],
         ));
         changes.push(SemanticChange::Set(
             text_edit::step_path(other, step, None),

@@ -1,4 +1,4 @@
-//! Where text goes: routes into the tree, indents, ends of lines.
+//! Building blocks of fixes: YAML paths, indentation, line insertion, quoting.
 
 use super::super::fix::{Fix, SemanticChange, TextEdit, YamlPathSegment};
 use super::super::project::JobView;
@@ -6,7 +6,7 @@ use super::super::source::{SourceFile, Span};
 use super::super::workflow::{WorkflowFileKind, WorkflowStep};
 use super::super::yaml::YamlNode;
 
-/// The route to a job.
+/// The path of a job.
 pub(super) fn job_path(view: &JobView) -> Vec<YamlPathSegment> {
     match view.workflow.kind {
         WorkflowFileKind::Workflow => vec!["jobs".into(), view.job.id.value.as_str().into()],
@@ -14,31 +14,31 @@ pub(super) fn job_path(view: &JobView) -> Vec<YamlPathSegment> {
     }
 }
 
-/// The route to a step, and a key of it where one is named.
+/// The path of a step, or of one of its keys.
 pub(super) fn step_path(view: &JobView, step: &WorkflowStep, key: Option<&str>) -> Vec<YamlPathSegment> {
-    let mut route = job_path(view);
-    route.extend(["steps".into(), step.index.into()]);
-    route.extend(key.map(YamlPathSegment::from));
-    route
+    let mut path = job_path(view);
+    path.extend(["steps".into(), step.index.into()]);
+    path.extend(key.map(YamlPathSegment::from));
+    path
 }
 
-/// As many spaces as stand before a byte in its line, whatever stands there.
+/// Spaces up to the column of a byte.
 pub(super) fn indent_at(source: &SourceFile, byte: usize) -> String {
     " ".repeat(byte - source.line_start(source.line_index(byte)))
 }
 
-/// An edit that puts whole lines after the line that holds a byte.
+/// Inserts lines after the line that contains a byte.
 pub(super) fn insert_lines_after(source: &SourceFile, byte: usize, lines: &[String]) -> TextEdit {
     let at = source
         .line_start(source.line_index(byte.saturating_sub(1).max(source.line_start(source.line_index(byte)))) + 1);
     insert_lines_at(source, at, lines)
 }
 
-/// An edit that puts whole lines where a line starts, or after the last line.
+/// Inserts lines at the start of a line, or after the last line.
 pub(super) fn insert_lines_at(source: &SourceFile, at: usize, lines: &[String]) -> TextEdit {
     let ending = source.line_ending();
-    let open = at == source.text.len() && !source.text.ends_with('\n');
-    let text = if open {
+    let lacks_final_newline = at == source.text.len() && !source.text.ends_with('\n');
+    let text = if lacks_final_newline {
         lines.iter().map(|line| format!("{ending}{line}")).collect()
     } else {
         lines.iter().map(|line| format!("{line}{ending}")).collect()
@@ -46,13 +46,13 @@ pub(super) fn insert_lines_at(source: &SourceFile, at: usize, lines: &[String]) 
     TextEdit { span: Span::new(at, at), text }
 }
 
-/// The bytes of whole lines, from the line of one byte to that of another.
+/// Expands a span to whole lines, including the last line ending.
 pub(super) fn expand_to_lines(source: &SourceFile, span: Span) -> Span {
     let last = span.end.max(span.start + 1) - 1;
     Span::new(source.line_start(source.line_index(span.start)), source.line_start(source.line_index(last) + 1))
 }
 
-/// Where the comments right above a line begin, as far as they are indented as it is.
+/// The start of the comments directly above a line that have its indentation.
 pub(super) fn leading_comments_start(source: &SourceFile, byte: usize) -> usize {
     let mut line = source.line_index(byte);
     let depth = source.line_text(line).len() - source.line_text(line).trim_start().len();
@@ -66,7 +66,7 @@ pub(super) fn leading_comments_start(source: &SourceFile, byte: usize) -> usize 
     source.line_start(line)
 }
 
-/// A variable's value: a word as it is, all else in quotes.
+/// A plain word unchanged; any other value in quotes.
 pub(super) fn quote_if_needed(value: &str) -> String {
     let word = value.starts_with(|c: char| c.is_ascii_alphabetic())
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
@@ -77,12 +77,12 @@ pub(super) fn quote_if_needed(value: &str) -> String {
     if word { value.to_owned() } else { quote_scalar(value) }
 }
 
-/// A text as a YAML value in double quotes.
+/// A YAML scalar in double quotes.
 pub(super) fn quote_scalar(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A fix of one file.
+/// A fix of the workflow that contains the job.
 pub(super) fn build_fix(
     view: &JobView,
     title: &str,
@@ -93,13 +93,13 @@ pub(super) fn build_fix(
     Fix { title: title.to_owned(), safe, source: view.source().clone(), edits, changes }
 }
 
-/// The same fix, applied only with `--unsafe-fixes`.
+/// Returns the fix as one that is applied only with `--unsafe-fixes`.
 #[must_use]
 pub(crate) fn mark_unsafe(fix: Fix) -> Fix {
     Fix { safe: false, ..fix }
 }
 
-/// An edit that adds an entry at the end of a mapping, in its own style.
+/// Appends an entry to a mapping, in the mapping's own style.
 pub(super) fn append_mapping_entry(
     source: &SourceFile,
     mapping: &YamlNode,

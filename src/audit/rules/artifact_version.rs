@@ -1,4 +1,4 @@
-//! NX305: A version of the artifact actions that this forge does not serve.
+//! NX305: The forge does not support this version of the artifact action.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX305",
         name: "artifact-version",
-        summary: "A version of the artifact actions that this forge does not serve.",
+        summary: "The forge does not support this version of the artifact action.",
     },
-    rationale: "GitHub has switched version 3 and older off; Forgejo serves the protocol of version 3, and of version 4 only through its own forks.",
-    evidence: "3 of the sampled steps; docs of both forges.",
-    advice: "GitHub: version 4. Forgejo: `forgejo/upload-artifact@v4`, or version 3 of the stock ones.",
+    rationale: "GitHub has turned off version 3 and older. Forgejo supports the protocol of version 3, and that of version 4 only through its own forks.",
+    evidence: "3 of the sampled steps; documentation of both forges.",
+    advice: "On GitHub, use version 4 or newer. On Forgejo, use `forgejo/upload-artifact@v4` or version 3 of the original action.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -40,7 +40,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for step in &view.job.steps {
             let Some(action) = step.action.as_ref().filter(|action| {
@@ -49,7 +49,7 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
                 continue;
             };
             let (Some(major), Some(uses)) = (action.major_version(), &step.uses) else { continue };
-            let own = format!(
+            let fork = format!(
                 "{}/forgejo/{}@v4",
                 Dialect::Forgejo.default_action_host().replace("https://data", "https://code"),
                 action.name.rsplit('/').next().unwrap_or_default()
@@ -57,12 +57,12 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             match view.workflow.dialect {
                 Dialect::Github if major <= 3 => {
                     let fix = fixes::step_edit::set_action_version(&view, step, "v6");
-                    found.report(view.source(), uses.span, "GitHub no longer serves this version").set_fix(fix);
+                    findings.report(view.source(), uses.span, "GitHub no longer supports this version").set_fix(fix);
                 }
                 Dialect::Forgejo if major >= 4 && action.host.is_none() => {
-                    let fix = fixes::step_edit::replace_uses(&view, step, &own, "use Forgejo's fork");
-                    found
-                        .report(view.source(), uses.span, "Forgejo does not serve the protocol of this version")
+                    let fix = fixes::step_edit::replace_uses(&view, step, &fork, "use Forgejo's fork");
+                    findings
+                        .report(view.source(), uses.span, "Forgejo does not support the protocol of this version")
                         .set_fix(fix);
                 }
                 _ => {}

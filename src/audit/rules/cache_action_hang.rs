@@ -8,9 +8,9 @@ pub(super) static RULE: Rule = Rule {
         name: "cache-action-hang",
         summary: "`actions/cache` before version 4 hangs at the end of the job.",
     },
-    rationale: "On Node 19 or newer its kept-alive connections hold the process for two to three minutes after the save.",
+    rationale: "On Node 19 or newer, its keep-alive connections block the process for two to three minutes after the cache is saved.",
     evidence: "Measured: exactly 3 min 0 s in act; 2 min 12 s reported on GitHub (actions/cache#1442, actions/toolkit#1578).",
-    advice: "Use version 5: it runs on Node 24, version 4 on a Node that GitHub retires.",
+    advice: "Use version 5, which runs on Node 24; version 4 runs on a Node version that GitHub is retiring.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -40,9 +40,9 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        // Elsewhere the Node of the runner or image is not known from the files.
+        // Outside GitHub, only a `node:` image states its Node version.
         let image = view.job.container.as_ref().map(|text| text.value.as_str()).unwrap_or_default();
         let node = image
             .rsplit('/')
@@ -56,8 +56,8 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             let old = step.action.as_ref().and_then(ActionRef::major_version).is_some_and(|major| major <= 3);
             if let (true, Some(uses)) = (old, &step.uses) {
                 let fix = fixes::step_edit::set_action_version(&view, step, "v5");
-                found
-                    .report(view.source(), uses.span, "this version hangs for minutes after it has saved")
+                findings
+                    .report(view.source(), uses.span, "this version hangs for minutes after saving the cache")
                     .set_fix(fix);
             }
         }

@@ -1,4 +1,4 @@
-//! NX113: A cache of packages is restored after the first installation.
+//! NX113: A package cache is restored after the first install.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX113",
         name: "cache-after-install",
-        summary: "A cache of packages is restored after the first installation.",
+        summary: "A package cache is restored after the first install.",
     },
-    rationale: "What is installed before it never comes from it: the bootstrap downloads in every run.",
-    evidence: "W1: all nine cached jobs of the users' `ci.yml`.",
-    advice: "Put the cache step before the first installation, and keep pip's cache too if pip installs.",
+    rationale: "Packages installed before the restore never come from the cache: the setup downloads them in every run.",
+    evidence: "W1: all nine jobs with a cache in parcelbook's `ci.yml`.",
+    advice: "Move the cache step before the first install, and cache pip's downloads too if pip installs.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -46,17 +46,17 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for cache in &view.analysis.caches {
             if cache.kind != JobCacheKind::ActionsCache || !cache.has_python_content() {
                 continue;
             }
             if !cache.has_uv_path() && !cache.has_pip_path() {
-                // Environments alone: what counts is the first session, not the bootstrap.
+                // Environments only: they must be restored before the first session, not before the setup.
                 if let Some(call) = view.analysis.nox_calls.iter().find(|call| call.step_index < cache.step_index) {
-                    let finding = found.report(view.source(), cache.span, "restored after the first session has run");
-                    finding.add_related(view.source(), call.span, "this runs before the environments are there");
+                    let finding = findings.report(view.source(), cache.span, "restored after the first session");
+                    finding.add_related(view.source(), call.span, "runs before the environments are restored");
                     finding.fix = fixes::step_edit::move_step(
                         &view,
                         cache.step_index,
@@ -68,19 +68,19 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             }
             let first = view.analysis.installs.iter().find(|installed| installed.step_index < cache.step_index);
             if let Some(first) = first {
-                let pip = first.install.installer == PackageInstaller::Pip && !cache.has_pip_path();
-                let message = if pip {
-                    "restored after the first installation, and pip's own cache is not kept"
+                let pip_is_uncached = first.install.installer == PackageInstaller::Pip && !cache.has_pip_path();
+                let message = if pip_is_uncached {
+                    "restored after the first install, and pip's downloads are not cached"
                 } else {
-                    "restored after the first installation"
+                    "restored after the first install"
                 };
-                let finding = found.report(view.source(), cache.span, message);
-                finding.add_related(view.source(), first.span, "this installs before the cache is there");
+                let finding = findings.report(view.source(), cache.span, message);
+                finding.add_related(view.source(), first.span, "installs before the cache is restored");
                 finding.fix = fixes::step_edit::move_step(
                     &view,
                     cache.step_index,
                     first.step_index,
-                    "restore the cache before the first installation",
+                    "restore the cache before the first install",
                 );
             }
         }

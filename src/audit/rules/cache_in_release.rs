@@ -1,4 +1,4 @@
-//! NX118: A job that hands something out takes packages from a cache.
+//! NX118: A job that publishes something installs packages from a cache.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX118",
         name: "cache-in-release",
-        summary: "A job that hands something out takes packages from a cache.",
+        summary: "A job that publishes something installs packages from a cache.",
     },
-    rationale: "Who can write to the cache can then put code into what is released. noxide never adds a cache there.",
-    evidence: "zizmor's `cache-poisoning`; a bulk fix without this guard raised exactly one such finding in 446 files.",
-    advice: "Install from the index, with hashes from the lock.",
+    rationale: "Anyone who can write to the cache can inject code into the release. noxide never adds a cache to such a job.",
+    evidence: "zizmor's `cache-poisoning`; a bulk fix without this exception raised exactly one such finding in 446 files.",
+    advice: "Install from the index, with hashes from the lock file.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -45,13 +45,13 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(JobView::is_release) {
         for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
-            found.report(
+            findings.report(
                 view.source(),
                 cache.span,
-                format!("job `{}` hands out what it makes, and takes packages from a cache", view.job.id.value),
+                format!("job `{}` publishes its result and installs packages from a cache", view.job.id.value),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! NX215: Coverage is judged before the tests that measure it, or without them.
+//! NX215: Coverage is reported before the tests that measure it, or without them.
 
 use super::prelude::*;
 use crate::audit::noxfile::NoxfileSession;
@@ -7,11 +7,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX215",
         name: "coverage-before-tests",
-        summary: "Coverage is judged before the tests that measure it, or without them.",
+        summary: "Coverage is reported before the tests that measure it, or without them.",
     },
-    rationale: "The session finds no data and fails, or finds the data of an earlier run and judges that.",
-    evidence: "The users' coverage job carries its own test run because nothing hands the tests' data to it (#4800); apart from them, the order is all that makes it right.",
-    advice: "Let the session require the tests (`requires=[…]` in the noxfile), name it after them, or fetch their data first; `noxide run` puts it after them by itself.",
+    rationale: "The session finds no data and fails, or reports the data of an earlier run.",
+    evidence: "The coverage job of the pipeline behind the example runs the tests itself because it gets no data from the test jobs; otherwise only the order of sessions makes it right.",
+    advice: "Let the session require the tests (`requires=[…]` in the noxfile), name it after them, or download their data first. `noxide run` orders it after them automatically.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -56,20 +56,22 @@ def coverage(session):
     session.run("coverage", "report", "--fail-under", "97")
 "#;
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(noxfile) = &project.noxfile else { return };
-    let measuring: Vec<&NoxfileSession> = noxfile.sessions().iter().filter(|facts| has_coverage_run(facts)).collect();
+    let measuring: Vec<&NoxfileSession> =
+        noxfile.sessions().iter().filter(|session| has_coverage_run(session)).collect();
     for view in project.job_views().filter(|view| !measuring.is_empty() && view.job.matrix.is_none()) {
-        // noxide orders them itself; what fetches files may bring the data.
+        // noxide orders the sessions itself; downloaded files may contain the data.
         if view.analysis.nox_calls.iter().any(|call| call.parsed.is_noxide) || has_downloaded_files(&view) {
             continue;
         }
         let ran: Vec<(usize, &str, Span)> = (view.analysis.nox_calls.iter().enumerate())
-            .flat_map(|(number, call)| call.sessions.iter().map(move |(name, place)| (number, name.as_str(), *place)))
+            .flat_map(|(number, call)| call.sessions.iter().map(move |(name, span)| (number, name.as_str(), *span)))
             .collect();
-        for (at, (number, name, place)) in ran.iter().enumerate() {
-            let Some(facts) =
-                view.noxfile_session(name).filter(|facts| is_coverage_report_only(facts) && facts.requires.is_empty())
+        for (at, (number, name, span)) in ran.iter().enumerate() {
+            let Some(session) = view
+                .noxfile_session(name)
+                .filter(|session| is_coverage_report_only(session) && session.requires.is_empty())
             else {
                 continue;
             };
@@ -79,13 +81,13 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             }
             let later = ran.iter().skip(at + 1).find(|(_, session, _)| is_measuring(session));
             let message = match later {
-                Some((_, session, _)) => format!("`{name}` judges coverage before `{session}` has measured it"),
-                None => format!("`{name}` judges coverage that no session of this job measures"),
+                Some((_, session, _)) => format!("`{name}` reports coverage before `{session}` measures it"),
+                None => format!("`{name}` reports coverage that no session of this job measures"),
             };
-            let finding = found.report(view.source(), *place, message);
-            finding.add_related(&noxfile.source, noxfile.session_span(facts), "it measures nothing itself");
+            let finding = findings.report(view.source(), *span, message);
+            finding.add_related(&noxfile.source, noxfile.session_span(session), "this session measures nothing itself");
             if let Some((other, _, after)) = later {
-                if after != place {
+                if after != span {
                     finding.add_related(view.source(), *after, "measured here");
                 }
                 if other == number {
@@ -97,7 +99,7 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
     }
 }
 
-/// Whether a step brings files of other jobs.
+/// Whether a step downloads or restores files of other jobs.
 fn has_downloaded_files(view: &JobView) -> bool {
     view.job.steps.iter().any(|step| {
         let action =
@@ -107,22 +109,22 @@ fn has_downloaded_files(view: &JobView) -> bool {
     })
 }
 
-fn run_arguments(facts: &NoxfileSession) -> impl Iterator<Item = Vec<&str>> {
-    facts.run_actions().map(|run| run.args.iter().map(String::as_str).collect())
+fn run_arguments(session: &NoxfileSession) -> impl Iterator<Item = Vec<&str>> {
+    session.run_actions().map(|run| run.args.iter().map(String::as_str).collect())
 }
 
-/// Whether a session runs something under a coverage tool.
-fn has_coverage_run(facts: &NoxfileSession) -> bool {
-    run_arguments(facts).any(|words| {
+/// Whether a session measures coverage.
+fn has_coverage_run(session: &NoxfileSession) -> bool {
+    run_arguments(session).any(|words| {
         let run = words.windows(2).any(|pair| matches!(pair, ["coverage", "run"]));
         run || words.contains(&"slipcover") || words.iter().any(|word| word.starts_with("--cov"))
     })
 }
 
-/// Whether a session only looks at what others measured.
-fn is_coverage_report_only(facts: &NoxfileSession) -> bool {
-    let looks = |words: Vec<&str>| {
+/// Whether a session only reports coverage that other sessions measured.
+fn is_coverage_report_only(session: &NoxfileSession) -> bool {
+    let reports = |words: Vec<&str>| {
         words.windows(2).any(|pair| matches!(pair, ["coverage", "report" | "xml" | "html" | "json" | "combine"]))
     };
-    !has_coverage_run(facts) && run_arguments(facts).any(looks)
+    !has_coverage_run(session) && run_arguments(session).any(reports)
 }

@@ -1,12 +1,16 @@
-//! NX208: each commit of a pull request runs twice.
+//! NX208: Every commit of a pull request runs the workflow twice.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX208", name: "double-trigger", summary: "Each commit of a pull request runs twice." },
-    rationale: "`push` without branches and `pull_request` both start for it.",
+    ident: RuleIdent {
+        id: "NX208",
+        name: "double-trigger",
+        summary: "Every commit of a pull request runs the workflow twice.",
+    },
+    rationale: "Both `push` without a branch filter and `pull_request` start it.",
     evidence: "16 of 138 sampled workflows.",
-    advice: "Narrow `push` to the main branches.",
+    advice: "Limit `push` to the main branches.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
@@ -29,16 +33,16 @@ jobs: {}
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
         let on = &workflow.triggers;
-        let open = on.has_event("push")
+        let is_unfiltered = on.has_event("push")
             && !["branches", "branches-ignore", "tags", "tags-ignore"].iter().any(|key| on.has_filter("push", key));
-        if let (true, true, Some(place)) = (open, on.runs_on_pull_request(), on.event_span("push")) {
-            found.report(
+        if let (true, true, Some(span)) = (is_unfiltered, on.runs_on_pull_request(), on.event_span("push")) {
+            findings.report(
                 &workflow.source,
-                place,
-                "a commit of a pull request starts this twice: as push and as pull request",
+                span,
+                "a commit of a pull request starts this workflow twice: by push and by pull request",
             );
         }
     }

@@ -1,12 +1,12 @@
-//! NX406: the checkout fetches the whole history.
+//! NX406: The checkout fetches the full history.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX406", name: "full-clone", summary: "The checkout fetches the whole history." },
-    rationale: "With a long history it takes longer than some sessions.",
+    ident: RuleIdent { id: "NX406", name: "full-clone", summary: "The checkout fetches the full history." },
+    rationale: "With a long history this takes longer than some sessions.",
     evidence: "102 of 516 sampled jobs, some of which need it for a version taken from tags.",
-    advice: "Leave `fetch-depth` out where no version comes from git.",
+    advice: "Remove `fetch-depth: 0` where no version is computed from Git.",
     severity: Severity::Info,
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
@@ -35,17 +35,18 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     if project.files.version_from_git {
         return;
     }
     for view in project.job_views().filter(|view| !view.is_release()) {
         for step in view.job.steps.iter().filter(|step| step.uses_action("actions/checkout")) {
-            // A comment beside it says why.
-            let said =
+            // A comment on the line explains it.
+            let is_explained =
                 |text: &&SpannedText| view.source().line_text(view.source().line_index(text.span.start)).contains(" #");
-            if let Some(text) = step.input_value("fetch-depth").filter(|text| text.value == "0" && !said(text)) {
-                found.report(view.source(), text.span, "the whole history is fetched");
+            if let Some(text) = step.input_value("fetch-depth").filter(|text| text.value == "0" && !is_explained(text))
+            {
+                findings.report(view.source(), text.span, "the full history is fetched");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! NX410: `continue-on-error` of a job is ignored.
+//! NX410: Forgejo ignores `continue-on-error` of a job.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX410",
         name: "job-continue-on-error",
-        summary: "`continue-on-error` of a job is ignored.",
+        summary: "Forgejo ignores `continue-on-error` of a job.",
     },
-    rationale: "On Forgejo the job fails the workflow all the same; the line only looks as if it did not.",
+    rationale: "The job still fails the workflow, although the key suggests otherwise.",
     evidence: "Forgejo's documentation: the key is read and ignored.",
-    advice: "Set it at the step, which is honoured.",
+    advice: "Set it on the step, where Forgejo honors it.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -40,13 +40,13 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         if view.job.continue_on_error.as_ref().is_some_and(|text| text.value != "false") {
-            found.report(
+            findings.report(
                 view.source(),
                 view.job.key_span("continue-on-error"),
-                "Forgejo ignores this: the job fails the workflow all the same",
+                "Forgejo ignores this key: the job still fails the workflow",
             );
         }
     }

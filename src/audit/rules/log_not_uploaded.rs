@@ -1,12 +1,12 @@
-//! NX306: A log is written and never uploaded.
+//! NX306: A log is written but not uploaded.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX306", name: "log-not-uploaded", summary: "A log is written and never uploaded." },
-    rationale: "It is gone with the container: the one file that would say why.",
-    evidence: "W20: the lint job writes two logs and uploads one; the forge's own job log cannot be read by API there.",
-    advice: "Add the file to the upload's `path`.",
+    ident: RuleIdent { id: "NX306", name: "log-not-uploaded", summary: "A log is written but not uploaded." },
+    rationale: "It is lost with the container, although it would explain a failure.",
+    evidence: "W20: the lint job writes two logs and uploads one; the forge's own job log is not available through the API.",
+    advice: "Add the file to the `path` of the upload.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -46,27 +46,27 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let uploads: Vec<&WorkflowStep> = view.job.steps.iter().filter(|step| step.is_artifact_upload()).collect();
         let Some((step, path)) = uploads.first().and_then(|step| Some((*step, step.input_value("path")?))) else {
             continue;
         };
-        for (file, place) in session_log_files(&view) {
+        for (file, span) in session_log_files(&view) {
             let covered = uploads
                 .iter()
                 .filter_map(|step| step.input_value("path"))
                 .any(|path| path.value.split('\n').any(|path| is_file_covered(path.trim(), &file)));
             if !covered {
-                let finding = found.report(view.source(), path.span, format!("{file} is written and not uploaded"));
-                finding.add_related(view.source(), place, "written here");
+                let finding = findings.report(view.source(), path.span, format!("{file} is written but not uploaded"));
+                finding.add_related(view.source(), span, "written here");
                 finding.fix = fixes::step_edit::add_upload_path(&view, step, path, &file);
             }
         }
     }
 }
 
-/// The log files that a job's sessions write, with the words that name them.
+/// The log files that a job's sessions write, each with the span of its name.
 pub(super) fn session_log_files(view: &JobView) -> Vec<(String, Span)> {
     let mut logs = Vec::new();
     for call in &view.analysis.nox_calls {
@@ -84,14 +84,14 @@ pub(super) fn session_log_files(view: &JobView) -> Vec<(String, Span)> {
     logs
 }
 
-/// Whether a name says which file it is, if only for each job of a matrix.
+/// Whether a path contains no variables other than those of the matrix.
 fn is_resolvable_path(name: &str) -> bool {
     let mut parts = name.split("${{ matrix.");
     let first = parts.next().unwrap_or_default();
     !first.contains('$') && parts.all(|part| part.split_once("}}").is_some_and(|(_, rest)| !rest.contains('$')))
 }
 
-/// Whether an upload's path takes a file in.
+/// Whether an upload's path includes a file.
 fn is_file_covered(path: &str, file: &str) -> bool {
     let path = path.trim_start_matches("./").trim_end_matches('/');
     let parts: Vec<&str> = path.split('*').collect();

@@ -8,7 +8,7 @@ pub(super) static RULE: Rule = Rule {
         name: "matrix-fail-fast",
         summary: "A matrix of sessions stops at the first failure.",
     },
-    rationale: "`fail-fast` is on by default: the other sessions are cancelled and their results unknown, so a second run is needed to see them.",
+    rationale: "`fail-fast` is on by default: the other sessions are cancelled, and a second run is needed to see their results.",
     evidence: "25 % of 117 sampled nox matrix jobs.",
     advice: "Set `fail-fast: false`.",
     severity: Severity::Low,
@@ -43,11 +43,13 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| !view.analysis.nox_calls.is_empty()) {
         if let Some(matrix) = view.job.matrix.as_ref().filter(|matrix| matrix.fail_fast.is_none()) {
-            let fix = fixes::step_edit::insert_strategy_key(&view, "fail-fast", "false", "let every session end");
-            found.report(view.source(), matrix.key_span, "the first failing session cancels the others").set_fix(fix);
+            let fix = fixes::step_edit::insert_strategy_key(&view, "fail-fast", "false", "let every session finish");
+            findings
+                .report(view.source(), matrix.key_span, "the first failing session cancels the others")
+                .set_fix(fix);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! NX204: A matrix makes more jobs than the runners take at once.
+//! NX204: A matrix creates more jobs than the runners take at once.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX204",
         name: "matrix-over-capacity",
-        summary: "A matrix makes more jobs than the runners take at once.",
+        summary: "A matrix creates more jobs than the runners take at once.",
     },
-    rationale: "The jobs beyond that wait, and each repeats the whole preparation: slower than one job that runs the sessions side by side.",
-    evidence: "A Forgejo runner's default capacity is 1 (config.example.yaml): a matrix of ten sessions is serial and prepares itself ten times. Reported only with `--runner-capacity`.",
-    advice: "One job with `noxide run`, or a smaller matrix.",
+    rationale: "The excess jobs wait, and each job repeats the whole setup: slower than one job that runs the sessions in parallel.",
+    evidence: "A Forgejo runner takes 1 job at a time by default (config.example.yaml): a matrix of ten sessions runs one after another and repeats its setup ten times. Reported only with `--runner-capacity`.",
+    advice: "Use one job with `noxide run`, or a smaller matrix.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -42,13 +42,13 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(capacity) = project.options.runner_capacity else { return };
     for view in project.job_views().filter(JobView::has_python_installs) {
         let Some(matrix) = &view.job.matrix else { continue };
         if let Some(jobs) = matrix.job_count.filter(|jobs| *jobs > capacity) {
-            let message = format!("{jobs} jobs on runners that take {capacity} at once, each preparing itself");
-            found.report(view.source(), matrix.key_span, message);
+            let message = format!("{jobs} jobs for runners that take {capacity} at once, each with its own setup");
+            findings.report(view.source(), matrix.key_span, message);
         }
     }
 }

@@ -1,37 +1,43 @@
-//! Every rule, one file each: a new one is a file, a `mod` line and a place in the list.
+//! Audit rules, one file each. To add a rule: write its file, then add its `mod` line here and its line in `registry.rs`.
+//!
+//! The first digit of a rule's number is its family; a number is never reused:
+//!
+//! - NX0: files that cannot be parsed
+//! - NX1: dependency caches: missing, misconfigured, or slower than no cache
+//! - NX2: parallelism: sequential or repeated work, needless waits, gate jobs, coverage
+//! - NX3: reliability: timeouts, superseded runs, logs and artifacts, hidden failures
+//! - NX4: setup and syntax: unpinned or slow tools, and keys that the forge ignores or rejects
 
 mod prelude;
 mod registry;
 
 mod artifact_version;
-mod bare_uses;
 mod cache_action_hang;
 mod cache_after_install;
-mod cache_costs_more;
 mod cache_disabled;
 mod cache_in_release;
-mod cache_lost_on_failure;
+mod cache_key_hash_incomplete;
+mod cache_key_per_job;
+mod cache_key_shared_across_jobs;
+mod cache_key_without_hash;
+mod cache_key_without_platform;
+mod cache_key_without_python;
+mod cache_not_saved_on_failure;
 mod cache_path_unused;
-mod cache_pruned_empty;
-mod contained_session;
-mod contradicting_thresholds;
-mod copied_bootstrap;
+mod cache_slower_than_install;
+mod conflicting_thresholds;
 mod coverage_before_tests;
 mod coverage_rerun;
-mod dead_workflow_folder;
 mod double_trigger;
-mod environments_not_kept;
-mod fetched_again;
+mod duplicated_setup;
+mod environments_not_cached;
 mod full_clone;
-mod gate_forgets_job;
-mod gate_refuses_skipped;
-mod impossible_needs;
+mod gate_fails_on_skipped;
+mod gate_missing_job;
+mod ignored_workflow_directory;
+mod invalid_needs;
+mod invalid_yaml;
 mod job_continue_on_error;
-mod key_hash_incomplete;
-mod key_per_job;
-mod key_without_hash;
-mod key_without_platform;
-mod key_without_python;
 mod log_not_uploaded;
 mod matrix_fail_fast;
 mod matrix_over_capacity;
@@ -39,29 +45,31 @@ mod needs_without_data;
 mod network_without_retry;
 mod no_concurrency;
 mod no_dependency_cache;
-mod no_log_kept;
+mod no_log_uploaded;
 mod no_path_filter;
 mod no_restore_keys;
 mod no_timeout;
 mod node_missing;
 mod nox_without_uv;
+mod order_dependent_sessions;
 mod pip_upgrade;
 mod pipe_hides_failure;
 mod redundant_concurrency;
+mod redundant_session;
+mod repeated_download;
 mod restore_keys_too_broad;
 mod secret_without_guard;
 mod sequential_sessions;
-mod setup_uv_auto_off;
+mod setup_uv_auto_cache_disabled;
 mod setup_uv_before_checkout;
 mod setup_uv_constant_key;
-mod setup_uv_pruned;
-mod shared_key_different_content;
-mod unknown_key;
+mod setup_uv_prunes_wheels;
+mod unknown_workflow_key;
 mod unpinned_nox;
 mod unpinned_uv;
-mod unreadable;
-mod unsafe_to_parallelise;
 mod upload_without_always;
+mod uses_without_host;
+mod uv_cache_prune_ci;
 mod uv_not_frozen;
 mod workers_from_host;
 

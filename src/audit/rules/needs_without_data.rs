@@ -1,4 +1,4 @@
-//! NX202: A job waits for jobs of which it uses nothing.
+//! NX202: A job needs other jobs but uses nothing from them.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX202",
         name: "needs-without-data",
-        summary: "A job waits for jobs of which it uses nothing.",
+        summary: "A job needs other jobs but uses nothing from them.",
     },
-    rationale: "The wait is added to the critical path of every run.",
-    evidence: "W13: coverage waits for lint, typecheck, security and quality. 23 such edges in 516 sampled jobs; typical is `needs: lint`. Gating can be meant: that is a policy, not data.",
-    advice: "Drop what is not used, unless the wait is there to save runners when a cheap check fails; then say so with an ignore comment.",
+    rationale: "The wait extends the critical path of every run.",
+    evidence: "W13: coverage needs lint, typecheck, security and quality. 23 such edges in 516 sampled jobs, typically `needs: lint`. Such a gate can be a deliberate policy.",
+    advice: "Remove the `needs`, unless the wait saves runners when a cheap check fails; then say so in an ignore comment.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -47,21 +47,21 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let job = view.job;
         let text = view.source().slice(job.node.span);
-        let gate = job.condition.is_some() || job.uses.is_some() || view.is_release();
+        let is_exempt = job.condition.is_some() || job.uses.is_some() || view.is_release();
         let downloads = job
             .steps
             .iter()
             .any(|step| step.action.as_ref().is_some_and(|action| action.name.ends_with("/download-artifact")));
-        let tags =
+        let deploys =
             job.steps.iter().any(|step| step.action.as_ref().is_some_and(|action| action.name.contains("deploy")));
         if job.needs.is_empty()
-            || gate
+            || is_exempt
             || downloads
-            || tags
+            || deploys
             || text.contains("needs.")
             || text.contains("toJSON(needs)")
             || view.analysis.nox_calls.is_empty()
@@ -69,14 +69,14 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             continue;
         }
         let names: Vec<&str> = job.needs.iter().map(|need| need.value.as_str()).collect();
-        let place = job.node.get("needs").map_or(job.id.span, |node| node.span);
+        let span = job.node.get("needs").map_or(job.id.span, |node| node.span);
         let message = format!(
-            "job `{}` waits for {}, and uses nothing of {}",
+            "job `{}` waits for {} but uses nothing from {}",
             job.id.value,
             names.join(", "),
             if names.len() == 1 { "it" } else { "them" }
         );
-        let fix = fixes::step_edit::remove_job_key(&view, "needs", "start without waiting");
-        found.report(view.source(), place, message).set_fix(fix);
+        let fix = fixes::step_edit::remove_job_key(&view, "needs", "remove the unused `needs`");
+        findings.report(view.source(), span, message).set_fix(fix);
     }
 }

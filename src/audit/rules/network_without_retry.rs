@@ -1,12 +1,12 @@
-//! NX413: A download without a second try.
+//! NX413: A download is not retried.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX413", name: "network-without-retry", summary: "A download without a second try." },
-    rationale: "One hiccup of a mirror fails the run.",
-    evidence: "W25: #9767.",
-    advice: "`curl --retry 3`, `apt-get -o Acquire::Retries=3`, or a loop.",
+    ident: RuleIdent { id: "NX413", name: "network-without-retry", summary: "A download is not retried." },
+    rationale: "A short outage of a mirror fails the run.",
+    evidence: "W25, reported in one issue.",
+    advice: "Use `curl --retry 3`, `apt-get -o Acquire::Retries=3`, or a loop.",
     severity: Severity::Info,
     confidence: Confidence::Low,
     persona: Persona::Pedantic,
@@ -34,18 +34,18 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let mut seen = None;
-        for (index, fetch, place) in &view.analysis.network_fetches {
+        for (index, fetch, span) in &view.analysis.network_fetches {
             let Some(step) = view.step(*index) else { continue };
             let command = step.commands.iter().find(|command| command.span == fetch.span);
-            let tries = command.is_some_and(|command| {
+            let is_retried = command.is_some_and(|command| {
                 command.command_line().to_lowercase().contains("retr") || command.enclosing_loop.is_some()
             });
-            if !tries && seen != Some(*place) {
-                seen = Some(*place);
-                found.report(view.source(), *place, "one failing download fails the run");
+            if !is_retried && seen != Some(*span) {
+                seen = Some(*span);
+                findings.report(view.source(), *span, "a single failed download fails the run");
             }
         }
     }

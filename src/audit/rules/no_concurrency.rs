@@ -1,12 +1,12 @@
-//! NX302: superseded runs are not cancelled.
+//! NX302: Superseded runs are not cancelled.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX302", name: "no-concurrency", summary: "Superseded runs are not cancelled." },
-    rationale: "A push that comes before the last one's run has ended leaves both running, and the older one holds a runner for a result that nobody wants.",
-    evidence: "W16: 12 of 28 cancelled runs had wasted 13.9 min in the median. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs by itself since its releases of October 2025: give `--forge-version 14` and this is silent there.",
-    advice: "Say it: `concurrency` with a group of workflow and ref and `cancel-in-progress`.",
+    rationale: "A push during a run leaves both runs active, and the older one occupies a runner for a result that nobody needs.",
+    evidence: "W16: 12 of 28 cancelled runs had wasted a median of 13.9 min. 56 % of sampled workflows. Forgejo cancels superseded push and pull request runs by itself since its releases of October 2025: with `--forge-version 14` this rule is silent there.",
+    advice: "Add `concurrency` with a group made of workflow and ref, and `cancel-in-progress`.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -37,25 +37,25 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in
         project.workflows.iter().filter(|workflow| workflow.is_directly_triggered() && !workflow.jobs.is_empty())
     {
-        let said = workflow.root.get("concurrency").is_some()
+        let is_declared = workflow.root.get("concurrency").is_some()
             || workflow.jobs.iter().all(|job| job.node.get("concurrency").is_some());
-        let by_itself = match workflow.dialect {
+        let is_automatic = match workflow.dialect {
             Dialect::Forgejo => project.options.is_forge_at_least(13, 0),
             Dialect::Gitea => project.options.forge_version.is_some() && !project.options.is_forge_at_least(1, 26),
             Dialect::Github => false,
         };
-        if !said && !by_itself {
+        if !is_declared && !is_automatic {
             let fix = fixes::workflow_keys::add_concurrency(workflow);
             let message = if fixes::workflow_keys::can_cancel_older_runs(workflow) {
                 "a newer run does not cancel the older one"
             } else {
-                "a run may start while an older one is still under way"
+                "a run can start while an older one is still active"
             };
-            let finding = found.report(&workflow.source, workflow.triggers.key_span, message);
+            let finding = findings.report(&workflow.source, workflow.triggers.key_span, message);
             finding.set_fix(fix);
             if workflow.dialect == Dialect::Forgejo
                 && (workflow.triggers.has_event("push") || workflow.triggers.runs_on_pull_request())

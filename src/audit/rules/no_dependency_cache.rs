@@ -1,4 +1,4 @@
-//! NX101: A job installs Python packages and keeps no cache of them.
+//! NX101: A job installs Python packages without caching them.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX101",
         name: "no-dependency-cache",
-        summary: "A job installs Python packages and keeps no cache of them.",
+        summary: "A job installs Python packages without caching them.",
     },
     rationale: "Every run downloads and unpacks the same packages again.",
-    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % by Forgejo's rules. parcelbook's eleven sessions: 114.8 s with an empty uv cache, 58.3 s with a filled one. W8.",
-    advice: "Restore a cache of uv's downloads before the first installation, under a key of lock, noxfile, Python and platform.",
+    evidence: "57 % of 275 sampled nox jobs have no cache of any kind, 81 % under Forgejo's rules. The eleven sessions of parcelbook take 114.8 s with an empty uv cache and 58.3 s with a filled one. W8.",
+    advice: "Restore a cache of uv's downloads before the first install, with a key made of the lock file, the noxfile, the Python version and the platform.",
     severity: Severity::Medium,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -42,7 +42,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let has_setup_uv = view.job.steps.iter().any(|step| step.uses_action("astral-sh/setup-uv"));
         if view.workflow.kind == WorkflowFileKind::CompositeAction
@@ -51,31 +51,31 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
         {
             continue;
         }
-        // An action of the project's own that was not given may cache.
+        // A local action that was not read may restore a cache.
         if view.job.steps.iter().any(|step| project.is_local_action_missing(step)) {
             continue;
         }
-        let real = |words: &[crate::audit::shell::ShellWord]| {
+        let is_relevant = |words: &[crate::audit::shell::ShellWord]| {
             words.is_empty() || words.iter().any(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel"))
         };
-        let first = view.analysis.installs.iter().find(|installed| real(&installed.install.packages));
-        let (place, by) = match (first, view.analysis.nox_calls.first()) {
+        let first = view.analysis.installs.iter().find(|installed| is_relevant(&installed.install.packages));
+        let (span, installer) = match (first, view.analysis.nox_calls.first()) {
             (Some(installed), _) => (installed.span, installed.install.installer.as_str()),
             (None, Some(call)) => (call.span, "nox"),
             (None, None) => continue,
         };
         let id = &view.job.id.value;
-        let finding = found.report(
+        let finding = findings.report(
             view.source(),
-            place,
-            format!("job `{id}` installs Python packages by {by} and caches none of them"),
+            span,
+            format!("job `{id}` installs Python packages with {installer} and caches none of them"),
         );
         if view.is_release() {
             finding.set_severity(Severity::Info).set_advice(
-                "What this job makes is handed out, and a cache can be poisoned: leaving it out is right here if it is meant. \
-                 Say so with `# noxide: ignore[NX101] a release is built from nothing`.",
+                "This job publishes its result, and a cache could be poisoned: building without one is right if it is \
+                 intended. Say so with `# noxide: ignore[NX101] releases are built without a cache`.",
             );
         }
-        finding.fix = fixes::cache_step::add_cache_step(&view, place);
+        finding.fix = fixes::cache_step::add_cache_step(&view, span);
     }
 }

@@ -1,4 +1,4 @@
-//! NX209: A change of documentation alone runs everything.
+//! NX209: Changes to documentation alone run every session.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX209",
         name: "no-path-filter",
-        summary: "A change of documentation alone runs everything.",
+        summary: "Changes to documentation alone run every session.",
     },
-    rationale: "The whole pipeline runs for a text that no session reads.",
-    evidence: "W17, asked for in seven issues; 82 of 106 sampled push workflows have no filter. A filtered required check never reports, so this is no fix to make blindly.",
-    advice: "Let texts that no session reads start nothing, by `paths` with the exceptions that a session does read. Where a job gates pull requests only pushes are filtered: a check that is required must report.",
+    rationale: "The whole pipeline runs for files that no session reads.",
+    evidence: "W17, requested in seven issues; 82 of 106 sampled push workflows have no filter. A required check that is filtered out never reports, so the fix is not always safe.",
+    advice: "Add a `paths` filter that excludes files no session reads. Where a job gates pull requests, filter only pushes: a required check must report.",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -43,12 +43,12 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
         let on = &workflow.triggers;
         let filtered = |event: &str| ["paths", "paths-ignore"].iter().any(|key| on.has_filter(event, key));
         let push = on.runs_on_branch_push() && !filtered("push");
-        // A check that others wait for must report: where a job gates, only pushes are filtered.
+        // A required check must report: where a job gates pull requests, only pushes are filtered.
         let gated = workflow.jobs.iter().any(|job| {
             !job.needs.is_empty() && runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
         });
@@ -61,8 +61,8 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
                 .map(|(event, _)| *event)
                 .collect();
             let finding =
-                found.report(&workflow.source, on.key_span, "a change of documentation alone runs every session");
-            finding.fix = fixes::path_filter::add_path_filter(project, workflow, &events);
+                findings.report(&workflow.source, on.key_span, "a change to documentation alone runs every session");
+            finding.fix = fixes::workflow_keys::add_path_filter(project, workflow, &events);
         }
     }
 }

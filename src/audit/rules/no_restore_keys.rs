@@ -1,12 +1,12 @@
-//! NX112: A cache of downloads has no `restore-keys`.
+//! NX112: A download cache has no `restore-keys`.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX112", name: "no-restore-keys", summary: "A cache of downloads has no `restore-keys`." },
-    rationale: "One changed dependency is then a full miss: everything is downloaded again instead of one package.",
+    ident: RuleIdent { id: "NX112", name: "no-restore-keys", summary: "A download cache has no `restore-keys`." },
+    rationale: "After one changed dependency nothing is restored: everything is downloaded again instead of one package.",
     evidence: "4 of 275 sampled nox jobs.",
-    advice: "Add the key without its hash as a prefix.",
+    advice: "Add the key up to its hash as a `restore-keys` prefix.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
@@ -41,7 +41,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for cache in &view.analysis.caches {
             let downloads =
@@ -49,8 +49,12 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             let hashed = cache.key.as_ref().filter(|key| key.value.contains("hashFiles"));
             if let (true, true, Some(key)) = (downloads, cache.restore_keys.is_empty(), hashed) {
                 let fix = fixes::cache_step::add_restore_keys(&view, cache);
-                found
-                    .report(view.source(), key.span, "without restore-keys one changed dependency misses everything")
+                findings
+                    .report(
+                        view.source(),
+                        key.span,
+                        "without `restore-keys`, nothing is restored after one dependency changes",
+                    )
                     .set_fix(fix);
             }
         }

@@ -1,11 +1,11 @@
-//! NX301: A job has no time limit.
+//! NX301: A job has no timeout.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX301", name: "no-timeout", summary: "A job has no time limit." },
-    rationale: "A hanging session holds the runner until the forge's own limit: 3 hours on Forgejo, 6 on GitHub.",
-    evidence: "92 % of sampled nox jobs; W15: hangs of forked tests in the users' pipeline (#9390, #10191).",
+    ident: RuleIdent { id: "NX301", name: "no-timeout", summary: "A job has no timeout." },
+    rationale: "A hanging session blocks the runner until the forge's own limit: 3 hours on Forgejo, 6 on GitHub.",
+    evidence: "92 % of sampled nox jobs; W15: forked tests hang.",
     advice: "Set `timeout-minutes` to a few times the usual duration.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -35,7 +35,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let job = view.job;
         if view.workflow.kind == WorkflowFileKind::CompositeAction
@@ -44,12 +44,8 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
         {
             continue;
         }
-        let fix = fixes::step_edit::insert_job_key(&view, "runs-on", "timeout-minutes", "60", "limit the job's time");
-        let finding = found.report(
-            view.source(),
-            job.id.span,
-            format!("job `{}` may run until the forge stops it", job.id.value),
-        );
+        let fix = fixes::step_edit::insert_job_key(&view, "runs-on", "timeout-minutes", "60", "set a timeout");
+        let finding = findings.report(view.source(), job.id.span, format!("job `{}` has no timeout", job.id.value));
         finding.set_fix(fix);
         if !view.is_self_hosted() {
             finding.set_persona(Persona::Pedantic);

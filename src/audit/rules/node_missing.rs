@@ -1,4 +1,4 @@
-//! NX120: an action that needs Node runs in an image that has none.
+//! NX120: An action that needs Node runs in an image without Node.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX120",
         name: "node-missing",
-        summary: "An action that needs Node runs in an image that has none.",
+        summary: "An action that needs Node runs in an image without Node.",
     },
-    rationale: "Forgejo and Gitea run JavaScript actions with the image's own Node: the step fails before it starts.",
-    evidence: "`python:*` and uv images have no Node (docs); the users' pipeline installs it by apt in every job.",
-    advice: "Install Node first, use an image that has it, or do the work in a `run:` step.",
+    rationale: "Forgejo and Gitea run JavaScript actions with the image's own Node: without it, the step fails before it starts.",
+    evidence: "`python:*` and uv images have no Node (documentation); the example installs it with apt in every job.",
+    advice: "Install Node first, use an image that has it, or replace the action by a `run:` step.",
     severity: Severity::High,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -43,7 +43,7 @@ jobs:
 
 const IMAGES_WITHOUT_NODE: [&str; 6] = ["python:", "debian:", "ubuntu:", "alpine:", "astral-sh/uv", "pypy:"];
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let Some(image) =
             view.job.container.as_ref().filter(|text| IMAGES_WITHOUT_NODE.iter().any(|name| text.value.contains(name)))
@@ -58,8 +58,11 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             .iter()
             .any(|(at, fetch, _)| *at < step.index && fetch.resource.contains("node"));
         if !installed {
-            let finding =
-                found.report(view.source(), uses.span, format!("`{}` needs Node, which the image has not", uses.value));
+            let finding = findings.report(
+                view.source(),
+                uses.span,
+                format!("`{}` needs Node, which this image does not have", uses.value),
+            );
             finding.add_related(view.source(), image.span, "this image");
         }
     }

@@ -4,9 +4,9 @@ use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
     ident: RuleIdent { id: "NX403", name: "pip-upgrade", summary: "pip is upgraded before it installs." },
-    rationale: "It costs a download and seconds in every job, for a pip that the image had.",
+    rationale: "The upgrade costs a download and seconds in every job, although the image already has pip.",
     evidence: "76 of 516 sampled jobs.",
-    advice: "Leave it out.",
+    advice: "Remove the upgrade.",
     severity: Severity::Low,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
@@ -34,7 +34,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for installed in
             view.analysis.installs.iter().filter(|installed| installed.install.installer == PackageInstaller::Pip)
@@ -44,7 +44,7 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
                 command.span == installed.install.span && (command.has_word("--upgrade") || command.has_word("-U"))
             });
             if let Some(word) = installed.install.find_package("pip").filter(|_| upgrades) {
-                found.report(view.source(), step.file_span(word.span), "pip is upgraded in every run");
+                findings.report(view.source(), step.file_span(word.span), "pip is upgraded in every run");
             }
         }
     }

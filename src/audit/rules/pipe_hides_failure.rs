@@ -1,12 +1,12 @@
-//! NX308: A session's failure is lost in a pipe.
+//! NX308: A pipe hides the failure of a session.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX308", name: "pipe-hides-failure", summary: "A session's failure is lost in a pipe." },
-    rationale: "The pipe ends with `tee`'s exit code, which is 0: the step is green although the session failed.",
-    evidence: "T18; the users' pipeline sets `pipefail` for this reason. Without `shell: bash` no forge sets it.",
-    advice: "Put `set -o pipefail` first.",
+    ident: RuleIdent { id: "NX308", name: "pipe-hides-failure", summary: "A pipe hides the failure of a session." },
+    rationale: "The pipe's exit code is that of `tee`, which is 0: the step succeeds although the session failed.",
+    evidence: "T18; the example sets `pipefail` for this reason. No forge sets it without `shell: bash`.",
+    advice: "Add `set -o pipefail` at the start of the script.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -36,7 +36,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for call in &view.analysis.nox_calls {
             let Some(step) = view.step(call.step_index) else { continue };
@@ -51,8 +51,12 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
                 .filter(|next| next.preceding_operator == ControlOperator::Pipe);
             if let Some(next) = piped.filter(|_| !bash && !is_pipefail_set(step, call.command_index)) {
                 let finding =
-                    found.report(view.source(), call.span, "a failure of this session does not fail the step");
-                finding.add_related(view.source(), step.file_span(next.span), "the pipe's exit code is this one's");
+                    findings.report(view.source(), call.span, "a failure of this session does not fail the step");
+                finding.add_related(
+                    view.source(),
+                    step.file_span(next.span),
+                    "the pipe returns the exit code of this command",
+                );
                 finding.fix = fixes::run_script::add_pipefail(&view, step);
             }
         }

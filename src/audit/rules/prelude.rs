@@ -1,9 +1,9 @@
-//! What every rule uses.
+//! Imports shared by all rules.
 
-pub(super) use super::super::cache_key;
 pub(super) use super::super::dialect::Dialect;
 pub(super) use super::super::finding::{Confidence, Persona, RuleIdent, Severity};
 pub(super) use super::super::fixes;
+pub(super) use super::super::job_cache;
 pub(super) use super::super::job_cache::{JobCache, JobCacheKind};
 pub(super) use super::super::project::{AuditProject, JobView};
 pub(super) use super::super::rule::{ALL_DIALECTS, FindingSink, Rule};

@@ -1,4 +1,4 @@
-//! NX303: `concurrency` says what Forgejo does anyway.
+//! NX303: `concurrency` repeats Forgejo's default.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX303",
         name: "redundant-concurrency",
-        summary: "`concurrency` says what Forgejo does anyway.",
+        summary: "`concurrency` repeats Forgejo's default.",
     },
-    rationale: "One more block to keep right, and it changes what is cancelled once someone edits it.",
-    evidence: "Forgejo's reference (2025-10-05): push and pull request runs without `concurrency` are cancelled when superseded.",
-    advice: "Leave it out on a Forgejo that does so (`--forge-version`).",
+    rationale: "The block has to be maintained, and an edit to it changes what is cancelled.",
+    evidence: "Forgejo's reference (2025-10-05): superseded push and pull request runs without `concurrency` are cancelled.",
+    advice: "Remove it where the Forgejo version does this by default (`--forge-version`).",
     severity: Severity::Info,
     confidence: Confidence::High,
     persona: Persona::Pedantic,
@@ -33,16 +33,16 @@ jobs: {}
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for workflow in &project.workflows {
         let Some((key, value)) = workflow.root.get_entry("concurrency") else { continue };
-        let same = value.get("cancel-in-progress").and_then(|node| node.as_str()) == Some("true")
+        let is_default = value.get("cancel-in-progress").and_then(|node| node.as_str()) == Some("true")
             && value
                 .get("group")
                 .and_then(|node| node.as_str())
                 .is_none_or(|group| group.contains("ref") && group.contains("workflow"));
-        if same && project.options.is_forge_at_least(13, 0) {
-            found.report(&workflow.source, key.span, "this Forgejo does so by itself");
+        if is_default && project.options.is_forge_at_least(13, 0) {
+            findings.report(&workflow.source, key.span, "this Forgejo version cancels superseded runs by default");
         }
     }
 }

@@ -1,56 +1,56 @@
-//! The list of rules, in the order of their numbers.
+//! Registry of all rules, in the order of their numbers.
 
 use super::super::rule::Rule;
 
-/// All rules by number.
+/// All rules, in the order of their numbers.
 pub(crate) fn all_rules() -> &'static [&'static Rule] {
     ALL_RULES
 }
 
-/// A rule by its number or its name.
+/// Finds a rule by its number (`NX101`, any case) or its name.
 pub(crate) fn find_rule(text: &str) -> Option<&'static Rule> {
     ALL_RULES.iter().copied().find(|rule| rule.ident.id.eq_ignore_ascii_case(text) || rule.ident.name == text)
 }
 
 static ALL_RULES: &[&Rule] = &[
-    &super::unreadable::RULE,
+    &super::invalid_yaml::RULE,
     &super::no_dependency_cache::RULE,
-    &super::setup_uv_auto_off::RULE,
-    &super::setup_uv_pruned::RULE,
+    &super::setup_uv_auto_cache_disabled::RULE,
+    &super::setup_uv_prunes_wheels::RULE,
     &super::setup_uv_before_checkout::RULE,
     &super::setup_uv_constant_key::RULE,
     &super::cache_disabled::RULE,
-    &super::key_without_hash::RULE,
-    &super::key_hash_incomplete::RULE,
-    &super::key_without_python::RULE,
-    &super::key_without_platform::RULE,
+    &super::cache_key_without_hash::RULE,
+    &super::cache_key_hash_incomplete::RULE,
+    &super::cache_key_without_python::RULE,
+    &super::cache_key_without_platform::RULE,
     &super::restore_keys_too_broad::RULE,
     &super::no_restore_keys::RULE,
     &super::cache_after_install::RULE,
     &super::cache_path_unused::RULE,
     &super::cache_action_hang::RULE,
-    &super::shared_key_different_content::RULE,
-    &super::cache_lost_on_failure::RULE,
+    &super::cache_key_shared_across_jobs::RULE,
+    &super::cache_not_saved_on_failure::RULE,
     &super::cache_in_release::RULE,
-    &super::cache_costs_more::RULE,
+    &super::cache_slower_than_install::RULE,
     &super::node_missing::RULE,
-    &super::key_per_job::RULE,
-    &super::environments_not_kept::RULE,
-    &super::cache_pruned_empty::RULE,
+    &super::cache_key_per_job::RULE,
+    &super::environments_not_cached::RULE,
+    &super::uv_cache_prune_ci::RULE,
     &super::sequential_sessions::RULE,
     &super::needs_without_data::RULE,
-    &super::copied_bootstrap::RULE,
+    &super::duplicated_setup::RULE,
     &super::matrix_over_capacity::RULE,
     &super::coverage_rerun::RULE,
-    &super::unsafe_to_parallelise::RULE,
+    &super::order_dependent_sessions::RULE,
     &super::matrix_fail_fast::RULE,
     &super::double_trigger::RULE,
     &super::no_path_filter::RULE,
-    &super::fetched_again::RULE,
-    &super::contained_session::RULE,
+    &super::repeated_download::RULE,
+    &super::redundant_session::RULE,
     &super::workers_from_host::RULE,
-    &super::gate_refuses_skipped::RULE,
-    &super::gate_forgets_job::RULE,
+    &super::gate_fails_on_skipped::RULE,
+    &super::gate_missing_job::RULE,
     &super::coverage_before_tests::RULE,
     &super::no_timeout::RULE,
     &super::no_concurrency::RULE,
@@ -58,7 +58,7 @@ static ALL_RULES: &[&Rule] = &[
     &super::upload_without_always::RULE,
     &super::artifact_version::RULE,
     &super::log_not_uploaded::RULE,
-    &super::no_log_kept::RULE,
+    &super::no_log_uploaded::RULE,
     &super::pipe_hides_failure::RULE,
     &super::unpinned_nox::RULE,
     &super::unpinned_uv::RULE,
@@ -66,14 +66,14 @@ static ALL_RULES: &[&Rule] = &[
     &super::nox_without_uv::RULE,
     &super::uv_not_frozen::RULE,
     &super::full_clone::RULE,
-    &super::dead_workflow_folder::RULE,
-    &super::unknown_key::RULE,
-    &super::bare_uses::RULE,
+    &super::ignored_workflow_directory::RULE,
+    &super::unknown_workflow_key::RULE,
+    &super::uses_without_host::RULE,
     &super::job_continue_on_error::RULE,
-    &super::contradicting_thresholds::RULE,
+    &super::conflicting_thresholds::RULE,
     &super::secret_without_guard::RULE,
     &super::network_without_retry::RULE,
-    &super::impossible_needs::RULE,
+    &super::invalid_needs::RULE,
 ];
 
 #[cfg(test)]
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_finds_its_bad_example_and_not_its_good_one() {
-        let mut wrong = Vec::new();
+    fn every_rule_reports_its_bad_example_and_not_its_good_one() {
+        let mut failures = Vec::new();
         for rule in all_rules() {
             let options = || AuditOptions {
                 pedantic: true,
@@ -93,20 +93,20 @@ mod tests {
                 forge_version: if rule.ident.id == "NX303" { "14".parse().ok() } else { None },
                 ..AuditOptions::default()
             };
-            let found = |files: &[(&str, &str)]| {
-                let audit = run_audit(&project(files, options()));
-                let found: Vec<_> = audit.findings.iter().map(|finding| finding.rule.id).collect();
-                (found.contains(&rule.ident.id), found)
+            let audit = |files: &[(&str, &str)]| {
+                let result = run_audit(&project(files, options()));
+                let ids: Vec<_> = result.findings.iter().map(|finding| finding.rule.id).collect();
+                (ids.contains(&rule.ident.id), ids)
             };
-            let (bad, others) = found(rule.bad_example);
-            if !bad {
-                wrong.push(format!("{}: not found in its bad example, but {others:?}", rule.ident.id));
+            let (is_reported, others) = audit(rule.bad_example);
+            if !is_reported {
+                failures.push(format!("{}: not reported in its bad example, but {others:?}", rule.ident.id));
             }
-            if found(rule.good_example).0 {
-                wrong.push(format!("{}: found in its good example", rule.ident.id));
+            if audit(rule.good_example).0 {
+                failures.push(format!("{}: reported in its good example", rule.ident.id));
             }
         }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
     }
 
     #[test]
@@ -124,17 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_of_the_users_pipelines_has_its_rule() {
-        let named = |mistake: &str| {
-            let word = |rule: &Rule| rule.evidence.split(|c: char| !c.is_alphanumeric()).any(|word| word == mistake);
-            all_rules().iter().any(|rule| word(rule))
+    fn every_mistake_planted_in_the_example_has_a_rule() {
+        let has_rule = |mistake: &str| {
+            let is_evidence =
+                |rule: &Rule| rule.evidence.split(|c: char| !c.is_alphanumeric()).any(|word| word == mistake);
+            all_rules().iter().any(|rule| is_evidence(rule))
         };
-        let missing: Vec<String> = (1..=26).map(|n| format!("W{n}")).filter(|mistake| !named(mistake)).collect();
+        let missing: Vec<String> = (1..=26).map(|n| format!("W{n}")).filter(|mistake| !has_rule(mistake)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
-    fn words_are_complete() {
+    fn texts_are_complete_sentences() {
         for rule in all_rules() {
             for text in [rule.ident.summary, rule.rationale, rule.evidence, rule.advice] {
                 assert!(text.len() >= 10 && text.ends_with(['.', '`', ')']), "{}: {text}", rule.ident.id);

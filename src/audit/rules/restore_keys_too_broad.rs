@@ -1,4 +1,4 @@
-//! NX111: A `restore-keys` prefix takes entries of other platforms, Pythons or jobs.
+//! NX111: A `restore-keys` prefix matches entries of other platforms, Python versions or jobs.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX111",
         name: "restore-keys-too-broad",
-        summary: "A `restore-keys` prefix takes entries of other platforms, Pythons or jobs.",
+        summary: "A `restore-keys` prefix matches entries of other platforms, Python versions or jobs.",
     },
-    rationale: "A partial hit then unpacks what this job cannot use, and with environments leaves stale packages in place: installing removes nothing.",
-    evidence: "W4: the prefix `uv-` matches every job's entry. A package dropped from an extra is still importable in an environment restored by prefix (T20).",
-    advice: "Cut the prefix just before the hash: everything else of the key stays in it.",
+    rationale: "A partial hit then unpacks files that this job cannot use. In environments it also leaves stale packages behind: installing removes nothing.",
+    evidence: "W4: the prefix `uv-` matches the entries of every job. A package removed from an extra is still importable in an environment restored by prefix (T20).",
+    advice: "End the prefix just before the hash, so that it contains the rest of the key.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -48,21 +48,22 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
             let Some(step) = view.step(cache.step_index) else { continue };
-            let broad = |prefix: &&SpannedText| {
+            let is_too_broad = |prefix: &&SpannedText| {
                 let prefix = prefix.value.to_lowercase();
-                !cache_key::has_os_part(&prefix)
-                    || (cache.has_environment_path() && !cache_key::has_python_part(&prefix))
+                !job_cache::has_os_part(&prefix)
+                    || (cache.has_environment_path() && !job_cache::has_python_part(&prefix))
             };
-            if let (Some(prefix), Some(place)) = (cache.restore_keys.iter().find(broad), step.input_key("restore-keys"))
+            if let (Some(prefix), Some(input)) =
+                (cache.restore_keys.iter().find(is_too_broad), step.input_key("restore-keys"))
             {
-                let message = format!("the prefix `{}` matches entries of any platform and any job", prefix.value);
+                let message = format!("the prefix `{}` matches entries of every platform and job", prefix.value);
                 let fix = fixes::cache_step::rewrite_cache_step(&view, cache);
-                found
-                    .report(view.source(), place.span, message)
+                findings
+                    .report(view.source(), input.span, message)
                     .add_related(view.source(), prefix.span, "this prefix")
                     .set_fix(fix);
             }

@@ -1,4 +1,4 @@
-//! NX412: A job that needs a secret runs for pull requests of forks, which have none.
+//! NX412: A job that needs a secret runs for pull requests from forks, where secrets are not available.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX412",
         name: "secret-without-guard",
-        summary: "A job that needs a secret runs for pull requests of forks, which have none.",
+        summary: "A job that needs a secret runs for pull requests from forks, where secrets are not available.",
     },
-    rationale: "It fails there for a reason that the author cannot mend.",
-    evidence: "W22: two issues of the users (#9128, #9767).",
-    advice: "Guard it: `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip without the secret.",
+    rationale: "It fails for a reason that the author of the pull request cannot fix.",
+    evidence: "W22, reported in two issues.",
+    advice: "Guard it with `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip the session without the secret.",
     severity: Severity::Low,
     confidence: Confidence::Low,
     persona: Persona::Regular,
@@ -41,7 +41,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views().filter(|view| view.workflow.triggers.has_event("pull_request")) {
         if view.job.condition.is_some() || view.analysis.nox_calls.is_empty() {
             continue;
@@ -50,13 +50,13 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             let used = step.env.iter().chain(&step.with).find(|(_, value)| has_custom_secret(&value.value));
             let called = view.analysis.nox_calls.iter().any(|call| call.step_index == step.index);
             if let Some((_, value)) = used.filter(|_| called) {
-                found.report(view.source(), value.span, "a pull request of a fork has no such secret");
+                findings.report(view.source(), value.span, "this secret is not available to pull requests from forks");
             }
         }
     }
 }
 
-/// Whether a value takes a secret other than the forge's own token and tokens of upload services.
+/// Whether a value uses a secret other than the forge's own token and the tokens of upload services.
 fn has_custom_secret(text: &str) -> bool {
     text.split("secrets.").skip(1).any(|name| {
         !["GITHUB_TOKEN", "FORGEJO_TOKEN", "GITEA_TOKEN", "CODECOV_TOKEN"].iter().any(|known| name.starts_with(known))

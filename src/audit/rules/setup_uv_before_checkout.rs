@@ -1,4 +1,4 @@
-//! NX104: `setup-uv` with a cache comes before the checkout.
+//! NX104: `setup-uv` with a cache runs before the checkout.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX104",
         name: "setup-uv-before-checkout",
-        summary: "`setup-uv` with a cache comes before the checkout.",
+        summary: "`setup-uv` with a cache runs before the checkout.",
     },
-    rationale: "Its key hashes the project's lock; before the checkout there is no file to hash, so the key never changes.",
-    evidence: "Seen in the one real Forgejo workflow read for this tool.",
-    advice: "Put the checkout first.",
+    rationale: "Its cache key hashes the project's lock file. Before the checkout there is no file to hash, so the key never changes.",
+    evidence: "Found in a real Forgejo workflow.",
+    advice: "Move the checkout before `setup-uv`.",
     severity: Severity::High,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -42,16 +42,20 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let Some(checkout) = view.job.steps.iter().find(|step| step.uses_action("actions/checkout")) else { continue };
         for step in view.job.steps.iter().take(checkout.index).filter(|step| step.uses_action("astral-sh/setup-uv")) {
-            let off = step.input_value("enable-cache").is_some_and(|text| text.value == "false");
-            if let (Some(uses), false) = (&step.uses, off) {
-                let finding = found.report(view.source(), uses.span, "setup-uv runs before there is anything to hash");
-                finding.add_related(view.source(), checkout.span, "the checkout comes here");
+            let disabled = step.input_value("enable-cache").is_some_and(|text| text.value == "false");
+            if let (Some(uses), false) = (&step.uses, disabled) {
+                let finding = findings.report(
+                    view.source(),
+                    uses.span,
+                    "`setup-uv` runs before the files that its key hashes are checked out",
+                );
+                finding.add_related(view.source(), checkout.span, "checked out here");
                 finding.fix =
-                    fixes::step_edit::move_step(&view, checkout.index, step.index, "check out before setup-uv");
+                    fixes::step_edit::move_step(&view, checkout.index, step.index, "move the checkout before setup-uv");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! NX105: an old `setup-uv` hashes no file that this project has.
+//! NX105: An old `setup-uv` hashes no file that exists in this project.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX105",
         name: "setup-uv-constant-key",
-        summary: "An old `setup-uv` hashes no file that this project has.",
+        summary: "An old `setup-uv` hashes no file that exists in this project.",
     },
-    rationale: "Version 4 hashes only uv.lock, version 5 also requirements files: without them the key never changes, and what was saved first stays for ever.",
-    evidence: "An act log shows the key `…-no-dependency-glob` for such a project.",
-    advice: "Name the files: `cache-dependency-glob`, or use version 6 or newer.",
+    rationale: "Version 4 hashes only uv.lock, version 5 also requirements files. Without these files the key never changes, and the first saved cache is restored forever.",
+    evidence: "A log of act shows the key `…-no-dependency-glob` for such a project.",
+    advice: "Set `cache-dependency-glob` to the files that decide what is installed, or use version 6 or newer.",
     severity: Severity::Medium,
     confidence: Confidence::High,
     persona: Persona::Regular,
@@ -42,7 +42,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let files = &project.files;
     for view in project.job_views() {
         for cache in view.analysis.caches.iter().filter(|cache| cache.kind == JobCacheKind::SetupUv) {
@@ -57,10 +57,10 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
                     step,
                     "cache-dependency-glob",
                     value,
-                    "hash pyproject.toml",
+                    "hash pyproject.toml in the cache key",
                 );
-                found
-                    .report(view.source(), cache.span, "its key hashes no file of this project, so it never changes")
+                findings
+                    .report(view.source(), cache.span, "the cache key hashes no file of this project and never changes")
                     .set_fix(fix);
             }
         }

@@ -1,11 +1,11 @@
-//! NX401: nox is installed without a version.
+//! NX401: nox is installed without a pinned version.
 
 use super::prelude::*;
 
 pub(super) static RULE: Rule = Rule {
-    ident: RuleIdent { id: "NX401", name: "unpinned-nox", summary: "nox is installed without a version." },
-    rationale: "A new nox can change what every session does, on a day that nobody chose; a cache keyed by files does not notice.",
-    evidence: "45 % of sampled repositories; W11: nox unpinned beside a pinned uv.",
+    ident: RuleIdent { id: "NX401", name: "unpinned-nox", summary: "nox is installed without a pinned version." },
+    rationale: "A new release of nox can change every session on an arbitrary day, and a cache keyed by files does not notice.",
+    evidence: "45 % of sampled repositories; W11: unpinned nox beside a pinned uv.",
     advice: "Pin it: `nox==…`.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -34,17 +34,17 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
-    super::unpinned_uv::report_unpinned_installs(project, found, "nox");
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    super::unpinned_uv::report_unpinned_installs(project, findings, "nox");
     for view in project.job_views() {
         for call in &view.analysis.nox_calls {
-            if let Some(by) = call.parsed.launcher.as_ref().filter(|by| !by.pinned) {
+            if let Some(launcher) = call.parsed.launcher.as_ref().filter(|launcher| !launcher.pinned) {
                 let Some(step) = view.step(call.step_index) else { continue };
-                found
+                findings
                     .report(
                         view.source(),
                         step.file_span(call.parsed.program_span),
-                        format!("{} takes the newest nox of the day", by.tool),
+                        format!("{} installs the latest nox", launcher.tool),
                     )
                     .set_persona(Persona::Pedantic);
             }

@@ -1,4 +1,4 @@
-//! NX304: A report or log is uploaded only when everything before it passed.
+//! NX304: A report or log is uploaded only when all earlier steps succeed.
 
 use super::prelude::*;
 
@@ -6,7 +6,7 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX304",
         name: "upload-without-always",
-        summary: "A report or log is uploaded only when everything before it passed.",
+        summary: "A report or log is uploaded only when all earlier steps succeed.",
     },
     rationale: "It is missing exactly when it is needed.",
     evidence: "57 steps in 35 % of sampled repositories; W20.",
@@ -43,18 +43,18 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
         let Some(first) = view.analysis.nox_calls.first() else { continue };
         for step in view.job.steps.iter().filter(|step| step.index > first.step_index && step.is_artifact_upload()) {
             let path = step.input_value("path").map(|text| text.value.to_lowercase()).unwrap_or_default();
-            let report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
+            let is_report = ["log", "report", "coverage", "htmlcov", "junit", "results", ".xml", "output"]
                 .iter()
                 .any(|part| path.contains(part));
             let condition = step.condition.as_ref().map(|text| text.value.as_str());
-            if report && !runs_after_failure(condition) {
+            if is_report && !runs_after_failure(condition) {
                 let fix = if condition.is_none() { fixes::step_edit::add_always_condition(&view, step) } else { None };
-                let finding = found.report(view.source(), step.span, "not uploaded when a session fails");
+                let finding = findings.report(view.source(), step.span, "not uploaded when a session fails");
                 finding.set_fix(fix);
             }
         }

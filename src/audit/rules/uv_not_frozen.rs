@@ -1,4 +1,4 @@
-//! NX405: `uv sync` or `uv run` may change the lock in CI.
+//! NX405: `uv sync` or `uv run` can change the lock file in CI.
 
 use super::prelude::*;
 
@@ -6,10 +6,10 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX405",
         name: "uv-not-frozen",
-        summary: "`uv sync` or `uv run` may change the lock in CI.",
+        summary: "`uv sync` or `uv run` can change the lock file in CI.",
     },
-    rationale: "Without `--locked` or `--frozen` it resolves again when the lock is out of date, and tests something that nobody committed.",
-    evidence: "65 of 516 sampled jobs. Only where there is a uv.lock.",
+    rationale: "Without `--locked` or `--frozen`, uv resolves again when the lock file is out of date, and tests versions that nobody committed.",
+    evidence: "65 of 516 sampled jobs. Reported only where a uv.lock exists.",
     advice: "Add `--locked`, or set UV_LOCKED=1.",
     severity: Severity::Low,
     confidence: Confidence::High,
@@ -52,7 +52,7 @@ jobs:
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     if project.files.lock_file.as_deref() != Some("uv.lock") {
         return;
     }
@@ -68,21 +68,21 @@ fn check_project(project: &AuditProject, found: &mut FindingSink) {
             else {
                 continue;
             };
-            let variable = ["UV_LOCKED", "UV_FROZEN"]
+            let is_configured = ["UV_LOCKED", "UV_FROZEN"]
                 .iter()
                 .any(|name| view.workflow.resolve_variable(view.job, Some(step), name).is_some());
             let Some(command) = step.commands.iter().find(|command| command.span == installed.install.span) else {
                 continue;
             };
-            let free = ["--locked", "--frozen", "--no-project", "--isolated", "--no-sync", "--script"]
+            let is_exempt = ["--locked", "--frozen", "--no-project", "--isolated", "--no-sync", "--script"]
                 .iter()
                 .any(|flag| command.has_word(flag));
-            if !variable && !free {
+            if !is_configured && !is_exempt {
                 let fix = command.words.get(1).and_then(|word| {
-                    fixes::run_script::insert_script_word(&view, step, word.span.end, " --locked", "keep to the lock")
+                    fixes::run_script::insert_script_word(&view, step, word.span.end, " --locked", "add `--locked`")
                 });
-                found
-                    .report(view.source(), installed.span, "this may resolve again instead of keeping to the lock")
+                findings
+                    .report(view.source(), installed.span, "this can resolve again instead of using the lock file")
                     .set_fix(fix);
             }
         }

@@ -1,4 +1,4 @@
-//! NX212: A test session takes as many workers as the machine has CPUs, and the job does not say how many.
+//! NX212: A test session starts one worker per CPU of the machine, and the job does not limit it.
 
 use super::prelude::*;
 
@@ -6,11 +6,11 @@ pub(super) static RULE: Rule = Rule {
     ident: RuleIdent {
         id: "NX212",
         name: "workers-from-host",
-        summary: "A test session takes as many workers as the machine has CPUs, and the job does not say how many.",
+        summary: "A test session starts one worker per CPU of the machine, and the job does not limit it.",
     },
-    rationale: "A container sees the host's CPUs: 32 workers on two cores' worth of time, or hundreds of processes once sessions run side by side.",
-    evidence: "W23: forks on 32 cores hang on overlayfs, asked for in two issues with contrary numbers (32, and a cap of 4). The variable that would say it is set only in a job that does not use it.",
-    advice: "Set the variable in the job, or run by noxide, which hands each session its share.",
+    rationale: "A container sees the CPUs of its host: 32 workers share the time of two cores, or hundreds of processes start when sessions run in parallel.",
+    evidence: "W23: forks on 32 cores hang on overlayfs; two issues request contrary numbers (32, and a limit of 4). The variable that would limit it is set only in a job that does not use it.",
+    advice: "Set the variable in the job, or use `noxide run`, which gives each session its share of the CPUs.",
     severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
@@ -69,47 +69,43 @@ def tests(session):
     check_project,
 };
 
-fn check_project(project: &AuditProject, found: &mut FindingSink) {
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     let Some(noxfile) = &project.noxfile else { return };
-    for workers in noxfile.cpu_count_functions() {
-        let Some(variable) = &workers.variable else { continue };
-        let users: Vec<&str> = noxfile.sessions_calling(workers).iter().map(|session| session.name.as_str()).collect();
-        let mut places = Vec::new();
+    for function in noxfile.cpu_count_functions() {
+        let Some(variable) = &function.override_variable else { continue };
+        let users: Vec<&str> = noxfile.sessions_calling(function).iter().map(|session| session.name.as_str()).collect();
+        let mut calls = Vec::new();
         for view in project.job_views() {
             for call in view.analysis.nox_calls.iter().filter(|call| !call.parsed.is_noxide) {
                 let uses = call.sessions.iter().any(|(name, _)| {
-                    view.noxfile_session(name).is_some_and(|facts| users.contains(&facts.name.as_str()))
+                    view.noxfile_session(name).is_some_and(|session| users.contains(&session.name.as_str()))
                 });
                 let step = view.step(call.step_index);
                 let assigned = step
                     .and_then(|step| step.commands.get(call.command_index))
                     .is_some_and(|command| command.assignments.iter().any(|(name, _)| name == variable));
                 if uses && !assigned && view.workflow.resolve_variable(view.job, step, variable).is_none() {
-                    places.push((view, call));
+                    calls.push((view, call));
                 }
             }
         }
-        if places.is_empty() {
+        if calls.is_empty() {
             continue;
         }
-        let message = format!(
-            "{} take their workers from the machine's CPUs, and {} jobs do not set {variable}",
-            users.join(", "),
-            places.len()
-        );
-        let finding = found.report(&noxfile.source, noxfile.cpu_count_span(workers), message);
+        let message = format!("one worker per CPU in {}: {variable} is not set", users.join(", "));
+        let finding = findings.report(&noxfile.source, noxfile.cpu_count_span(function), message);
         let steps: Vec<(JobView, &WorkflowStep)> =
-            places.iter().filter_map(|(view, call)| Some((*view, view.step(call.step_index)?))).collect();
+            calls.iter().filter_map(|(view, call)| Some((*view, view.step(call.step_index)?))).collect();
         let value = format!("\"{}\"", find_variable_value(project, variable).unwrap_or("2"));
-        let title = "say how many workers there are";
+        let title = "set the number of workers";
         finding.fix = fixes::step_edit::set_step_variable(&steps, variable, &value, title);
-        for (view, call) in places {
+        for (view, call) in calls {
             finding.add_related(view.source(), call.span, format!("{variable} is not set here"));
         }
     }
 }
 
-/// The value that another step or job of the project gives the variable.
+/// The value that another step or job of the project sets for the variable.
 fn find_variable_value<'a>(project: &'a AuditProject, variable: &str) -> Option<&'a str> {
     let all = project
         .job_views()

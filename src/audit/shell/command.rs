@@ -1,20 +1,20 @@
-//! One command of a script.
+//! Command of a shell script, with its words and context.
 
 use super::super::source::Span;
 
-/// A word after quotes are taken off.
+/// A word without its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellWord {
-    /// Its text; `${{ … }}` and `$x` stay as written.
+    /// Text; `${{ … }}` and `$x` are not expanded.
     pub text: String,
-    /// Its range in the script, quotes included.
+    /// Span in the script, including quotes.
     pub span: Span,
 }
 
-/// What stands between a command and the one before it.
+/// Operator between a command and the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlOperator {
-    /// A line ending or `;`.
+    /// Line ending or `;`.
     Sequence,
     /// `&&`.
     And,
@@ -22,50 +22,50 @@ pub enum ControlOperator {
     Or,
     /// `|`.
     Pipe,
-    /// `&`: the one before runs beside it.
+    /// `&`: the command before runs in the background.
     Background,
 }
 
 /// A `for` loop around a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForLoop {
-    /// The variable.
+    /// Loop variable.
     pub(crate) variable: String,
-    /// What it goes through.
+    /// Values of the variable.
     pub(crate) values: Vec<ShellWord>,
-    /// From `for` to the end of its values.
+    /// Span from `for` to the last value.
     pub(crate) header_span: Span,
 }
 
-/// A command with its words.
+/// A command of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellCommand {
-    /// Its words, the program first; never empty.
+    /// Words, starting with the program; never empty.
     pub words: Vec<ShellWord>,
-    /// Assignments before the program (`A=1 program`).
+    /// Variables set for the command (`A=1 program`).
     pub assignments: Vec<(String, String)>,
-    /// From its first word to its last.
+    /// Span from the first to the last word.
     pub span: Span,
-    /// How it is joined to the command before.
+    /// Operator before the command.
     pub preceding_operator: ControlOperator,
-    /// Files its output is redirected to.
+    /// Files that its output is redirected to.
     pub output_files: Vec<ShellWord>,
-    /// The innermost loop around it.
+    /// Innermost `for` loop around it.
     pub enclosing_loop: Option<ForLoop>,
-    /// Whether a condition (`if`, `while`, `case`) is around it or before it.
+    /// Whether it is within an `if`, `while` or `case`.
     pub is_conditional: bool,
-    /// Whether a here-document feeds it.
+    /// Whether its input is a here-document.
     pub has_heredoc: bool,
 }
 
 impl ShellCommand {
-    /// The program, without its folder.
+    /// The program without its directory.
     pub(crate) fn program_name(&self) -> &str {
         let text = self.words.first().map_or("", |word| word.text.as_str());
         text.rsplit('/').next().unwrap_or(text)
     }
 
-    /// Whether its words start so; the program is compared without its folder.
+    /// Whether it starts with these words; the program is compared without its directory.
     pub(crate) fn starts_with(&self, words: &[&str]) -> bool {
         let Some((program, rest)) = words.split_first() else { return true };
         self.program_name() == *program
@@ -73,7 +73,6 @@ impl ShellCommand {
             && self.words.iter().skip(1).zip(rest).all(|(word, expected)| word.text == *expected)
     }
 
-    /// Whether it has that word.
     pub(crate) fn has_word(&self, text: &str) -> bool {
         self.words.iter().any(|word| word.text == text)
     }

@@ -1,26 +1,24 @@
-//! Cuts a script into words and operators.
+//! Shell lexer: a script into words and operators.
 
 use super::super::source::Span;
 use super::command::ShellWord;
 
-/// A piece of a script.
+/// A token of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ShellToken {
-    /// A word.
     Word(ShellWord),
-    /// `;`, `;;`, `&&`, `||`, `|`, `&`, `(`, `)`.
+    /// One of `CONTROL_OPERATORS`.
     Operator(&'static str),
-    /// The end of a line.
     Newline,
-    /// `>` or `>>` (also `2>`, `&>`), the file being the next word.
+    /// `>` or `>>` (also `2>`, `&>`); the next word is the file.
     RedirectOutput,
-    /// `<`, the file being the next word.
+    /// `<`; the next word is the file.
     RedirectInput,
-    /// A here-document, its body left out.
+    /// A here-document; its body is skipped.
     Heredoc,
 }
 
-/// Cuts a script; never fails: what is not understood becomes words.
+/// Splits a script into tokens. Never fails: unknown syntax becomes words.
 pub(super) fn tokenize_script(text: &str) -> Vec<ShellToken> {
     let mut lexer =
         ShellLexer { text, bytes: text.as_bytes(), offset: 0, tokens: Vec::new(), pending_heredocs: Vec::new() };
@@ -33,7 +31,7 @@ struct ShellLexer<'a> {
     bytes: &'a [u8],
     offset: usize,
     tokens: Vec<ShellToken>,
-    /// Ends of the here-documents whose bodies start at the next line.
+    /// Delimiters of the here-documents that start at the next line.
     pending_heredocs: Vec<String>,
 }
 
@@ -158,13 +156,13 @@ impl<'a> ShellLexer<'a> {
         self.tokens.push(ShellToken::Word(ShellWord { text, span: Span::new(start, self.offset) }));
     }
 
-    fn copy_bytes(&mut self, length: usize, into: &mut String) {
-        into.push_str(self.remaining_text().get(..length).unwrap_or_default());
+    fn copy_bytes(&mut self, length: usize, output: &mut String) {
+        output.push_str(self.remaining_text().get(..length).unwrap_or_default());
         self.offset += length;
     }
 }
 
-/// The length of a `$(…)`, inner ones included.
+/// The length of a `$(…)`, including nested ones.
 fn substitution_len(text: &str) -> usize {
     let mut depth = 0usize;
     for (at, byte) in text.bytes().enumerate() {
@@ -182,8 +180,8 @@ fn substitution_len(text: &str) -> usize {
     text.len()
 }
 
-/// Copies what is inside double quotes and gives the length with them.
-fn copy_double_quoted(text: &str, into: &mut String) -> usize {
+/// Copies the text within double quotes and returns the length including the quotes.
+fn copy_double_quoted(text: &str, output: &mut String) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
@@ -191,7 +189,7 @@ fn copy_double_quoted(text: &str, into: &mut String) -> usize {
             '\\' if !escaped => escaped = true,
             _ => {
                 escaped = false;
-                into.push(c);
+                output.push(c);
             }
         }
     }

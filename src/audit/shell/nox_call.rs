@@ -1,86 +1,86 @@
-//! Calls of nox (and of `noxide run`) among a script's commands.
+//! Calls of nox and `noxide run`: selected sessions, options and launcher.
 
 use super::super::source::Span;
 use super::command::{ShellCommand, ShellWord};
 
-/// What a call selects.
+/// Sessions selected by a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoxCallSelection {
-    /// These names (`-s`); a loop's variable is already replaced by its values.
+    /// Names (`-s`); a loop variable is replaced by its values.
     Names(Vec<ShellWord>),
-    /// These tags (`-t`).
+    /// Tags (`-t`).
     Tags(Vec<String>),
     /// A keyword expression (`-k`).
     Keywords(String),
-    /// Nothing: the noxfile's default sessions, or NOXSESSION's.
+    /// No selection: the default sessions of the noxfile, or those of NOXSESSION.
     Default,
-    /// It only lists, or asks for help.
+    /// No session runs: the call only lists sessions or prints help.
     Nothing,
 }
 
 /// A call of nox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxCall {
-    /// Whether it is `noxide run`.
+    /// Whether the call is `noxide run`.
     pub(crate) is_noxide: bool,
-    /// Whether noxide's own cache is turned off (`--cache off`).
+    /// Whether noxide's cache is off (`--cache off`).
     pub(crate) cache_disabled: bool,
-    /// What it selects.
     pub(crate) selection: NoxCallSelection,
-    /// What stands after `--`.
+    /// Arguments after `--`.
     pub(crate) posargs: Vec<String>,
-    /// The noxfile named by `-f`.
+    /// Noxfile given by `-f`.
     pub(crate) noxfile: Option<String>,
-    /// Whether environments are reused or nothing is installed (`-r`, `-R`, `--no-install`).
+    /// Whether environments are reused (`-r`, `-R`, `--no-install`).
     pub(crate) reuses_environments: bool,
-    /// Whether a backend is named (`-db`, `-fb`).
+    /// Backend given by `-db` or `-fb`.
     pub(crate) backend: Option<String>,
-    /// Where nox's own name stands: the words before it start it.
+    /// Span of the word `nox`.
     pub(crate) program_span: Span,
-    /// Whether nox is started by a tool that installs it first (`uvx`, `pipx run`), and with which version.
+    /// Tool that installs nox and starts it (`uvx`, `pipx run`).
     pub(crate) launcher: Option<NoxLauncher>,
 }
 
-/// A tool that installs nox to run it.
+/// Tool that installs nox and starts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoxLauncher {
-    /// `uvx`, `pipx run`, `uv run`.
+    /// `uvx`, `pipx run` or `uv run`.
     pub(crate) tool: &'static str,
-    /// Whether it says which version.
+    /// Whether the version of nox is given.
     pub(crate) pinned: bool,
 }
 
-/// Reads a command as a call of nox.
+/// Parses a command as a call of nox.
 pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
-    let (at, noxide, started_by) = locate_nox(&command.words)?;
-    let program = command.words.get(at)?.span;
+    let (index, is_noxide, launcher) = locate_nox(&command.words)?;
+    let program_span = command.words.get(index)?.span;
     let mut call = NoxCall {
-        is_noxide: noxide,
+        is_noxide,
         cache_disabled: false,
         selection: NoxCallSelection::Default,
         posargs: Vec::new(),
         noxfile: None,
         reuses_environments: false,
         backend: None,
-        program_span: program,
-        launcher: started_by,
+        program_span,
+        launcher,
     };
-    let skip = at + 1 + usize::from(noxide);
+    let skip = index + 1 + usize::from(is_noxide);
     let mut words = command.words.iter().skip(skip).peekable();
     let mut names: Vec<ShellWord> = Vec::new();
     while let Some(word) = words.next() {
-        let (flag, glued) = match word.text.split_once('=') {
+        let (flag, inline_value) = match word.text.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
             _ => (word.text.as_str(), None),
         };
-        let mut value = || glued.clone().or_else(|| words.next().map(|word| word.text.clone())).unwrap_or_default();
+        let mut value =
+            || inline_value.clone().or_else(|| words.next().map(|word| word.text.clone())).unwrap_or_default();
         match flag {
             "--" => {
                 call.posargs = words.map(|word| word.text.clone()).collect();
                 break;
             }
             "-s" | "-e" | "--session" | "--sessions" => {
-                if let Some(name) = glued {
+                if let Some(name) = inline_value {
                     names.push(ShellWord { text: name, span: word.span });
                 }
                 while let Some(word) = words.next_if(|word| !word.text.starts_with('-')) {
@@ -89,7 +89,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
                 call.selection = NoxCallSelection::Names(names.clone());
             }
             "-t" | "--tags" => {
-                let mut tags: Vec<String> = glued.into_iter().collect();
+                let mut tags: Vec<String> = inline_value.into_iter().collect();
                 while let Some(word) = words.next_if(|word| !word.text.starts_with('-')) {
                     tags.push(word.text.clone());
                 }
@@ -115,7 +115,7 @@ pub fn parse_nox_call(command: &ShellCommand) -> Option<NoxCall> {
     Some(call)
 }
 
-/// Where nox's name stands, whether it is noxide's, and what starts it.
+/// Finds the index of the word `nox` or `noxide`, whether it is noxide, and the launcher.
 fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     let name = text(0).rsplit('/').next().unwrap_or_default();
@@ -124,8 +124,8 @@ fn locate_nox(words: &[ShellWord]) -> Option<(usize, bool, Option<NoxLauncher>)>
         "noxide" if text(1) == "run" => Some((0, true, None)),
         "python" | "python3" | "py" if text(1) == "-m" && text(2) == "nox" => Some((2, false, None)),
         "xvfb-run" | "sudo" | "env" | "coverage" => {
-            let (at, noxide, by) = locate_nox(words.get(1..)?)?;
-            Some((at + 1, noxide, by))
+            let (index, is_noxide, launcher) = locate_nox(words.get(1..)?)?;
+            Some((index + 1, is_noxide, launcher))
         }
         "uvx" | "uv" | "pipx" => {
             let (tool, from) = match (name, text(1), text(2)) {
@@ -153,11 +153,11 @@ fn is_nox_requirement(word: &str) -> bool {
     word == "nox" || word.starts_with("nox==") || word.starts_with("nox@")
 }
 
-/// A name as it is, or the values of the loop whose variable it is.
+/// A session name, or the values of the loop if the name is its variable.
 fn expand_loop_variable(command: &ShellCommand, word: &ShellWord) -> Vec<ShellWord> {
     let variable = word.text.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
-    let around = command.enclosing_loop.as_ref().filter(|around| Some(around.variable.as_str()) == variable);
-    around.map_or_else(|| vec![word.clone()], |around| around.values.clone())
+    let enclosing = command.enclosing_loop.as_ref().filter(|enclosing| Some(enclosing.variable.as_str()) == variable);
+    enclosing.map_or_else(|| vec![word.clone()], |enclosing| enclosing.values.clone())
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_read_from_every_form() {
+    fn sessions_are_parsed_in_every_form() {
         assert_eq!(names("nox -s lint tests -- -x y"), ["lint", "tests"]);
         assert_eq!(names("python -m nox -r --session=lint"), ["lint"]);
         assert_eq!(names("uvx --from 'nox[uv]==1' nox -e a -p 3.12"), ["a"]);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_call() {
+    fn options_and_launchers_are_parsed() {
         assert_eq!(call("nox -t ci lint").unwrap().selection, NoxCallSelection::Tags(vec!["ci".into(), "lint".into()]));
         assert_eq!(call("nox --tags=ci").unwrap().selection, NoxCallSelection::Tags(vec!["ci".into()]));
         assert_eq!(call("nox -k 'a and b'").unwrap().selection, NoxCallSelection::Keywords("a and b".into()));

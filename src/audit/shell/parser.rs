@@ -1,37 +1,37 @@
-//! Reads a script's commands: joins, loops, conditions, redirections.
+//! Shell parser: tokens into commands with operators, loops, conditions and redirections.
 
 use super::super::source::Span;
 use super::command::{ControlOperator, ForLoop, ShellCommand, ShellWord};
 use super::lexer::{ShellToken, tokenize_script};
 
-/// Reads all commands of a script, in its order.
+/// Parses all commands of a script, in order.
 pub fn parse_script(script: &str) -> Vec<ShellCommand> {
-    let mut reader = ShellParser::default();
+    let mut parser = ShellParser::default();
     let mut tokens = tokenize_script(script).into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
-            ShellToken::Word(word) => reader.words.push(word),
+            ShellToken::Word(word) => parser.words.push(word),
             ShellToken::RedirectOutput | ShellToken::RedirectInput => {
                 if let Some(ShellToken::Word(word)) = tokens.peek().cloned() {
                     tokens.next();
                     if token == ShellToken::RedirectOutput {
-                        reader.output_files.push(word);
+                        parser.output_files.push(word);
                     }
                 }
             }
-            ShellToken::Heredoc => reader.has_heredoc = true,
-            ShellToken::Newline => reader.finish_command(ControlOperator::Sequence),
+            ShellToken::Heredoc => parser.has_heredoc = true,
+            ShellToken::Newline => parser.finish_command(ControlOperator::Sequence),
             ShellToken::Operator(operator) => match operator {
-                "&&" => reader.finish_command(ControlOperator::And),
-                "||" => reader.finish_command(ControlOperator::Or),
-                "|" => reader.finish_command(ControlOperator::Pipe),
-                "&" => reader.finish_command(ControlOperator::Background),
-                _ => reader.finish_command(ControlOperator::Sequence),
+                "&&" => parser.finish_command(ControlOperator::And),
+                "||" => parser.finish_command(ControlOperator::Or),
+                "|" => parser.finish_command(ControlOperator::Pipe),
+                "&" => parser.finish_command(ControlOperator::Background),
+                _ => parser.finish_command(ControlOperator::Sequence),
             },
         }
     }
-    reader.finish_command(ControlOperator::Sequence);
-    reader.commands
+    parser.finish_command(ControlOperator::Sequence);
+    parser.commands
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ struct ShellParser {
 }
 
 impl ShellParser {
-    /// Ends the command being read; `next` joins the one after it.
+    /// Ends the current command; `next` is the operator before the following one.
     fn finish_command(&mut self, next: ControlOperator) {
         let words = std::mem::take(&mut self.words);
         let outputs = std::mem::take(&mut self.output_files);
@@ -57,7 +57,7 @@ impl ShellParser {
             }
             return;
         }
-        let joiner = self.pending_operator.replace(next).unwrap_or(ControlOperator::Sequence);
+        let operator = self.pending_operator.replace(next).unwrap_or(ControlOperator::Sequence);
         let Some(words) = self.strip_keywords(words) else { return };
         let assigned = words.iter().take_while(|word| parse_assignment(word).is_some()).count();
         let assigns = words.iter().take(assigned).filter_map(parse_assignment).collect();
@@ -67,7 +67,7 @@ impl ShellParser {
             span: Span::new(first.span.start, last.span.end),
             words,
             assignments: assigns,
-            preceding_operator: joiner,
+            preceding_operator: operator,
             output_files: outputs,
             enclosing_loop: self.open_loops.iter().rev().flatten().next().cloned(),
             is_conditional: self.condition_depth > 0,
@@ -75,7 +75,7 @@ impl ShellParser {
         });
     }
 
-    /// Takes leading shell words off and keeps count of what is open; none where no command is left.
+    /// Removes leading shell keywords and tracks open loops and conditions; `None` if no command is left.
     fn strip_keywords(&mut self, mut words: Vec<ShellWord>) -> Option<Vec<ShellWord>> {
         loop {
             let first = words.first()?.text.clone();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_told_apart() {
+    fn commands_are_separated() {
         assert_eq!(lines("a b && c; d | e || f & g"), ["a b", "c", "d", "e", "f", "g"]);
         assert_eq!(lines("a \\\n  b # why\n# c\nd"), ["a b", "d"]);
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_redirections_and_assignments() {
+    fn operators_redirections_and_assignments_are_parsed() {
         let all = parse_script("A=1 B=x nox -s a 2>&1 | tee log && b > out 2>>err &> all < in\n1>x c");
         assert_eq!(all[0].assignments, [("A".into(), "1".into()), ("B".into(), "x".into())]);
         assert_eq!(
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_and_conditions_are_known() {
+    fn loops_and_conditions_are_tracked() {
         let all = parse_script(
             "for s in a b; do\n  nox -s $s\ndone\nif x; then y; elif z; then w; fi\nwhile v; do u; done\nt",
         );
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_compared_without_their_folder() {
+    fn programs_are_compared_without_their_directory() {
         let all = parse_script("/usr/bin/pip install x");
         assert!(
             all[0].starts_with(&["pip", "install"])

@@ -1,22 +1,21 @@
-//! What a `uses:` names: an action, a folder, an image or a whole URL.
+//! Action reference: the parsed value of `uses:`.
 
-/// A `uses:` taken apart.
+/// A parsed `uses:`: an action, a local directory, an image or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionRef {
-    /// `owner/name`, without host, path inside the repository and version; a local path as it is.
+    /// `owner/name`, without host, subpath and version; a local path unchanged.
     pub(crate) name: String,
-    /// The path inside the repository (`restore` of `actions/cache/restore@v4`).
+    /// Path inside the repository (`restore` of `actions/cache/restore@v4`).
     pub(crate) subpath: String,
-    /// What stands after `@`.
+    /// Version after `@`.
     pub(crate) version: String,
-    /// The host of an absolute one.
+    /// Host of a full URL.
     pub(crate) host: Option<String>,
-    /// Whether it is a path in this repository.
+    /// Whether it is a path in the same repository.
     pub(crate) is_local: bool,
 }
 
 impl ActionRef {
-    /// Takes a `uses:` apart.
     pub(crate) fn parse(text: &str) -> Self {
         let local = text.starts_with("./") || text.starts_with("../");
         if local || text.starts_with("docker://") {
@@ -28,42 +27,42 @@ impl ActionRef {
                 is_local: local,
             };
         }
-        let (route, version) = text.split_once('@').unwrap_or((text, ""));
-        let absolute = route.split_once("://").map(|(_, rest)| rest);
-        let (host, route) = match absolute.and_then(|rest| rest.split_once('/')) {
-            Some((host, route)) => (Some(host.to_owned()), route),
-            None => (None, route),
+        let (path, version) = text.split_once('@').unwrap_or((text, ""));
+        let absolute = path.split_once("://").map(|(_, rest)| rest);
+        let (host, path) = match absolute.and_then(|rest| rest.split_once('/')) {
+            Some((host, path)) => (Some(host.to_owned()), path),
+            None => (None, path),
         };
-        let mut parts = route.splitn(3, '/');
+        let mut parts = path.splitn(3, '/');
         let (owner, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let path = parts.next().unwrap_or_default().to_owned();
         let name = if name.is_empty() { owner.to_owned() } else { format!("{owner}/{name}") };
         Self { name: name.to_lowercase(), subpath: path, version: version.to_owned(), host, is_local: false }
     }
 
-    /// The major version of a tag such as `v4` or `4.1.2`; none of a commit or a branch.
+    /// The major version of a tag such as `v4` or `4.1.2`; `None` for a commit or a branch.
     pub(crate) fn major_version(&self) -> Option<u32> {
         let digits = self.version.strip_prefix('v').unwrap_or(&self.version);
         let digits = digits.split('.').next().unwrap_or_default();
         if digits.len() > 3 { None } else { digits.parse().ok() }
     }
 
-    /// Whether it is that action, from whatever host.
+    /// Whether it is the action `name`, from any host.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name == name
     }
 
-    /// Whether it restores a cache from a key that the workflow writes.
+    /// Whether it restores a cache by a key of the workflow.
     pub(crate) fn is_cache_restore(&self) -> bool {
         self.is_named("actions/cache") && self.subpath != "save"
     }
 
-    /// Whether it uploads an artifact (the stock action or Forgejo's fork).
+    /// Whether it uploads an artifact (the original action or Forgejo's fork).
     pub(crate) fn is_artifact_upload(&self) -> bool {
         self.is_named("actions/upload-artifact") || self.is_named("forgejo/upload-artifact")
     }
 
-    /// Whether it needs Node on the machine that runs it: all but composite ones we know and local ones.
+    /// Whether it is assumed to need Node: every action except local ones and images.
     pub(crate) fn needs_node(&self) -> bool {
         !self.is_local && !self.name.starts_with("docker://")
     }
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_taken_apart() {
+    fn every_form_is_parsed() {
         let a = ActionRef::parse("https://data.forgejo.org/Actions/cache/restore@v4.2");
         assert_eq!(
             (a.name.as_str(), a.subpath.as_str(), a.host.as_deref()),

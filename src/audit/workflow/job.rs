@@ -1,38 +1,32 @@
-//! One job of a workflow.
+//! Job of a workflow.
 
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
-use super::condition::is_tag_only;
 use super::matrix::JobMatrix;
-use super::spanned_text::{SpannedText, spanned_entries};
 use super::step::WorkflowStep;
+use super::text::{SpannedText, spanned_entries};
+use super::triggers::is_tag_only;
 
-/// A job.
+/// A job of a workflow, or the steps of a composite action.
 #[derive(Clone, Debug)]
 pub struct WorkflowJob {
-    /// Its key.
+    /// Key in `jobs`.
     pub(crate) id: SpannedText,
-    /// Labels of the runner it asks for.
+    /// Runner labels.
     pub(crate) runs_on: Vec<SpannedText>,
-    /// Image of its container.
+    /// Container image.
     pub(crate) container: Option<SpannedText>,
-    /// Jobs it waits for.
     pub(crate) needs: Vec<SpannedText>,
-    /// Its `if`.
+    /// Value of `if`.
     pub(crate) condition: Option<SpannedText>,
-    /// Its `timeout-minutes`.
     pub(crate) timeout_minutes: Option<SpannedText>,
-    /// Its `continue-on-error`.
     pub(crate) continue_on_error: Option<SpannedText>,
-    /// Its matrix.
     pub(crate) matrix: Option<JobMatrix>,
-    /// Its `env`.
     pub(crate) env: Vec<(SpannedText, SpannedText)>,
-    /// Its steps.
     pub(crate) steps: Vec<WorkflowStep>,
-    /// The workflow it calls instead of steps.
+    /// Reusable workflow that it calls.
     pub(crate) uses: Option<SpannedText>,
-    /// The node it was read from.
+    /// Node of the YAML document.
     pub(crate) node: YamlNode,
 }
 
@@ -62,12 +56,12 @@ impl WorkflowJob {
         })
     }
 
-    /// The span of one of its keys, or of its name where it has no such key.
+    /// The span of a key, or of the job's id if the key is missing.
     pub(crate) fn key_span(&self, name: &str) -> Span {
         self.node.get_entry(name).map_or(self.id.span, |(key, _)| key.span)
     }
 
-    /// Whether it runs for releases or publishes something: what it makes is handed out.
+    /// Whether it runs for releases or publishes something.
     pub(crate) fn is_release_job(&self) -> bool {
         is_tag_only(self.condition.as_ref().map(|text| text.value.as_str()))
             || self.node.get("environment").is_some_and(|node| {
@@ -84,7 +78,7 @@ impl WorkflowJob {
             })
     }
 
-    /// Whether it runs on the forge's own machines, as far as its labels say.
+    /// Whether its labels are those of GitHub-hosted runners.
     pub(crate) fn is_forge_hosted(&self) -> bool {
         let known = |label: &SpannedText| {
             let hosted = ["ubuntu-", "macos-", "windows-"].iter().any(|start| label.value.starts_with(start));

@@ -1,4 +1,4 @@
-//! A job's matrix: its axes where they are written out, and how many jobs they make.
+//! Matrix of a job: its literal axes and the number of jobs.
 
 use super::super::source::Span;
 use super::super::yaml::YamlNode;
@@ -6,18 +6,18 @@ use super::super::yaml::YamlNode;
 /// A job's `strategy.matrix`.
 #[derive(Clone, Debug)]
 pub(crate) struct JobMatrix {
-    /// Bytes of the `strategy` key.
+    /// Span of the `strategy` key.
     pub(crate) key_span: Span,
-    /// Axes with their values, as far as they are written out; `include` adds to them.
+    /// Axes and their literal values, including those of `include`.
     pub(crate) axes: Vec<(String, Vec<String>)>,
-    /// How many jobs, where that can be known.
+    /// Number of jobs, if it is known.
     pub(crate) job_count: Option<usize>,
-    /// The value of `fail-fast`, where written.
+    /// Value of `fail-fast`, if set.
     pub(crate) fail_fast: Option<String>,
 }
 
 impl JobMatrix {
-    /// Reads a `strategy` mapping.
+    /// Parses a `strategy` mapping.
     pub(super) fn from_node(key: &YamlNode, strategy: &YamlNode) -> Option<Self> {
         let matrix = strategy.get("matrix")?;
         let fail_fast = strategy.get("fail-fast").and_then(YamlNode::as_str).map(str::to_owned);
@@ -46,7 +46,7 @@ impl JobMatrix {
         Some(Self { key_span: key.span, axes, job_count: jobs, fail_fast })
     }
 
-    /// The values that `matrix.<axis>` can take.
+    /// The literal values of `matrix.<axis>`.
     pub(crate) fn axis_values(&self, axis: &str) -> &[String] {
         self.axes.iter().find(|(name, _)| name == axis).map_or(&[], |(_, values)| values)
     }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_and_counts() {
+    fn axes_and_job_counts_are_parsed() {
         let m = matrix("strategy:\n  fail-fast: false\n  matrix:\n    os: [a, b]\n    py: ['3.11', '3.12', '3.13']\n    exclude: []\n").unwrap();
         assert_eq!((m.job_count, m.axis_values("py").len(), m.fail_fast.as_deref()), (Some(6), 3, Some("false")));
         assert!(m.axis_values("none").is_empty());

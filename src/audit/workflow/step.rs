@@ -1,38 +1,37 @@
-//! One step of a job.
+//! Step of a job.
 
 use super::super::shell::{self, ShellCommand};
 use super::super::source::{SourceFile, Span};
 use super::super::yaml::YamlNode;
 use super::action_ref::ActionRef;
-use super::script::StepScript;
-use super::spanned_text::{SpannedText, spanned_entries};
+use super::text::{SpannedText, StepScript, spanned_entries};
 
-/// A step.
+/// A step of a job.
 #[derive(Clone, Debug)]
 pub struct WorkflowStep {
-    /// Its place among the job's steps, from 0.
+    /// Index among the steps of the job.
     pub index: usize,
-    /// All its bytes, the dash not included.
+    /// Span without the dash.
     pub span: Span,
-    /// Its `name`.
+    /// Value of `name`.
     pub name: Option<SpannedText>,
-    /// Its `id`.
+    /// Value of `id`.
     pub id: Option<String>,
-    /// Its `if`.
+    /// Value of `if`.
     pub condition: Option<SpannedText>,
-    /// Its `run`.
+    /// Value of `run`.
     pub script: Option<StepScript>,
-    /// The commands of its `run`, read once.
+    /// Parsed commands of `run`.
     pub commands: Vec<ShellCommand>,
-    /// Its `uses`, taken apart.
+    /// Parsed `uses`.
     pub action: Option<ActionRef>,
-    /// Its `uses` as written.
+    /// Value of `uses`.
     pub uses: Option<SpannedText>,
-    /// Its `with`.
+    /// Entries of `with`.
     pub with: Vec<(SpannedText, SpannedText)>,
-    /// Its `env`.
+    /// Entries of `env`.
     pub env: Vec<(SpannedText, SpannedText)>,
-    /// The node it was read from.
+    /// Node of the YAML document.
     pub node: YamlNode,
 }
 
@@ -57,37 +56,36 @@ impl WorkflowStep {
         }
     }
 
-    /// An input of its action.
+    /// The value of an input in `with`.
     pub(crate) fn input_value(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The key and value of an input.
+    /// The key of an input in `with`.
     pub(crate) fn input_key(&self, name: &str) -> Option<&SpannedText> {
         self.with.iter().find(|(key, _)| key.value.eq_ignore_ascii_case(name)).map(|(key, _)| key)
     }
 
-    /// Whether it uses that action, from whatever host.
+    /// Whether it uses the action, from any host.
     pub(crate) fn uses_action(&self, action: &str) -> bool {
         self.action.as_ref().is_some_and(|used| used.is_named(action))
     }
 
-    /// Whether it restores a cache under a written key.
+    /// Whether it restores a cache by a key of the workflow.
     pub(crate) fn is_cache_restore(&self) -> bool {
         self.action.as_ref().is_some_and(ActionRef::is_cache_restore)
     }
 
-    /// Whether it uploads an artifact.
     pub(crate) fn is_artifact_upload(&self) -> bool {
         self.action.as_ref().is_some_and(ActionRef::is_artifact_upload)
     }
 
-    /// The file's bytes of a range of its script.
+    /// Converts a span of the script to a span of the file.
     pub(crate) fn file_span(&self, range: Span) -> Span {
         self.script.as_ref().map_or(self.span, |script| script.file_span(range))
     }
 
-    /// What people call it: its name, its action, or the start of its script.
+    /// The name, action or first script line, for messages.
     pub(crate) fn display_name(&self) -> String {
         let script = || self.script.as_ref().map(|script| script.text.lines().next().unwrap_or_default().to_owned());
         let uses = || self.uses.as_ref().map(|uses| uses.value.clone());

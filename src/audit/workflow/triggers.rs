@@ -1,20 +1,19 @@
-//! What starts a workflow.
+//! Workflow triggers (`on:`) and conditions (`if:`).
 
 use super::super::source::Span;
 use super::super::yaml::YamlNode;
 
-/// The events of `on:` and what narrows them.
+/// The events of `on:` and their filters.
 #[derive(Clone, Debug, Default)]
 pub struct WorkflowTriggers {
-    /// Bytes of the `on` key and its value.
+    /// Span of the `on` key and its value.
     pub span: Span,
-    /// Bytes of the key alone.
+    /// Span of the key.
     pub key_span: Span,
     events: Vec<(String, Span, Option<YamlNode>)>,
 }
 
 impl WorkflowTriggers {
-    /// Reads the value of `on:`.
     pub(super) fn from_node(key: &YamlNode, value: &YamlNode) -> Self {
         let span = Span::new(key.span.start, value.span.end.max(key.span.end));
         let events = if value.entries().is_empty() {
@@ -28,45 +27,62 @@ impl WorkflowTriggers {
         Self { span, key_span: key.span, events }
     }
 
-    /// Whether an event starts it.
+    /// Whether an event starts the workflow.
     pub(crate) fn has_event(&self, event: &str) -> bool {
         self.event_span(event).is_some()
     }
 
-    /// Where an event is named.
+    /// The span of an event's name.
     pub(crate) fn event_span(&self, event: &str) -> Option<Span> {
         self.events.iter().find(|(name, ..)| name == event).map(|(_, span, _)| *span)
     }
 
-    /// Whether an event is narrowed by that key (`branches`, `paths`, `tags`).
+    /// Whether an event has a filter (`branches`, `paths`, `tags`).
     pub(crate) fn has_filter(&self, event: &str, key: &str) -> bool {
         let node = self.events.iter().find(|(name, ..)| name == event).and_then(|(.., node)| node.as_ref());
         node.is_some_and(|node| node.get(key).is_some())
     }
 
-    /// Whether pushes of branches start it.
+    /// Whether a push to a branch starts the workflow.
     pub(crate) fn runs_on_branch_push(&self) -> bool {
         self.has_event("push") && (self.has_filter("push", "branches") || !self.has_filter("push", "tags"))
     }
 
-    /// Whether pull requests start it.
+    /// Whether pull requests start the workflow.
     pub(crate) fn runs_on_pull_request(&self) -> bool {
         self.has_event("pull_request") || self.has_event("pull_request_target")
     }
 
-    /// Whether it runs for releases and tags alone: what it makes is handed out.
+    /// Whether only releases, tags and manual runs start the workflow.
     pub(crate) fn is_release_only(&self) -> bool {
-        let handed = |name: &str| {
+        let is_release_event = |name: &str| {
             name == "release" || (name == "push" && !self.runs_on_branch_push()) || name == "workflow_dispatch"
         };
         self.events.iter().any(|(name, ..)| name != "workflow_dispatch")
-            && self.events.iter().all(|(name, ..)| handed(name))
+            && self.events.iter().all(|(name, ..)| is_release_event(name))
     }
 
-    /// Whether it is only called by other workflows.
+    /// Whether only other workflows call it.
     pub(crate) fn is_reusable_only(&self) -> bool {
         !self.events.is_empty() && self.events.iter().all(|(name, ..)| name == "workflow_call")
     }
+}
+
+/// Whether a step or job with this condition runs after a failure.
+pub(crate) fn runs_after_failure(condition: Option<&str>) -> bool {
+    condition.is_some_and(|text| {
+        let text = text.replace(' ', "");
+        let bare = text.replace("!cancelled()", "\u{1}").replace("!failure()", "").replace("!always()", "");
+        bare.contains('\u{1}') || bare.contains("always()") || bare.contains("failure()")
+    })
+}
+
+/// Whether the condition is true only for tags.
+pub(crate) fn is_tag_only(condition: Option<&str>) -> bool {
+    condition.is_some_and(|text| {
+        let text = text.replace('"', "'");
+        !text.contains('!') && (text.contains("'refs/tags") || text.contains("ref_type == 'tag'"))
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn three_ways_to_write_events() {
+    fn events_are_parsed_in_every_form() {
         for text in ["on: push", "on: [push]", "on: {push: }", "on:\n  push:\n    branches: [main]\n"] {
             assert!(on(text).has_event("push") && on(text).runs_on_branch_push(), "{text}");
         }
@@ -92,10 +108,26 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_told_apart() {
+    fn release_workflows_are_recognized() {
         assert!(on("on:\n  push:\n    tags: ['v*']\n").is_release_only());
         assert!(on("on:\n  release:\n    types: [published]\n  workflow_dispatch:\n").is_release_only());
         assert!(!on("on: workflow_dispatch").is_release_only());
         assert!(!on("on: [push, release]").is_release_only());
+    }
+
+    #[test]
+    fn conditions_are_recognized() {
+        for text in ["always()", "${{ !cancelled() }}", "failure()", "! cancelled() && x", "success() || failure()"] {
+            assert!(runs_after_failure(Some(text)), "{text}");
+        }
+        for text in ["success()", "github.ref == 'x'", "!failure()"] {
+            assert!(!runs_after_failure(Some(text)), "{text}");
+        }
+        assert!(!runs_after_failure(None));
+        assert!(
+            is_tag_only(Some("startsWith(github.ref, 'refs/tags/v')"))
+                && is_tag_only(Some("github.ref_type == \"tag\""))
+        );
+        assert!(!is_tag_only(Some("!startsWith(github.ref, 'refs/tags')")) && !is_tag_only(None));
     }
 }

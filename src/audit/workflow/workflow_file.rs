@@ -1,47 +1,47 @@
-//! A whole workflow or composite action.
+//! Workflow file or composite action.
 
 use super::super::dialect::Dialect;
 use super::super::source::{SharedSource, SourceFile};
 use super::super::yaml::{YamlError, YamlNode, parse_document};
 use super::job::WorkflowJob;
-use super::spanned_text::{SpannedText, spanned_entries};
 use super::step::WorkflowStep;
+use super::text::{SpannedText, spanned_entries};
 use super::triggers::WorkflowTriggers;
 
-/// What a file is.
+/// Kind of a workflow file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkflowFileKind {
     /// A workflow.
     Workflow,
-    /// A composite action (`action.yml`): one job's steps.
+    /// A composite action (`action.yml`), read as one job.
     CompositeAction,
 }
 
-/// A workflow or a composite action, read.
+/// A parsed workflow or composite action.
 #[derive(Clone, Debug)]
 pub struct Workflow {
-    /// Its file.
+    /// The file.
     pub source: SharedSource,
-    /// What it is.
+    /// Workflow or composite action.
     pub kind: WorkflowFileKind,
-    /// Which forge reads it.
+    /// Forge whose dialect it is written in.
     pub dialect: Dialect,
-    /// Its `name`.
+    /// Value of `name`.
     pub name: Option<SpannedText>,
-    /// What starts it.
+    /// Events that start it.
     pub triggers: WorkflowTriggers,
-    /// Its `env`.
+    /// Entries of `env`.
     pub env: Vec<(SpannedText, SpannedText)>,
-    /// Its jobs, in the file's order.
+    /// Jobs, in the order of the file.
     pub jobs: Vec<WorkflowJob>,
-    /// The whole tree.
+    /// Root of the YAML document.
     pub root: YamlNode,
-    /// Its place among the project's workflows.
+    /// Index among the workflows of the project.
     pub index: usize,
 }
 
 impl Workflow {
-    /// Reads a file's text.
+    /// Parses a file.
     pub(crate) fn parse(source: SharedSource, kind: WorkflowFileKind, dialect: Dialect) -> Result<Self, YamlError> {
         let root = parse_document(&source.text)?;
         let jobs = match kind {
@@ -69,12 +69,12 @@ impl Workflow {
         })
     }
 
-    /// A job by its key.
+    /// Finds a job by its key.
     pub(crate) fn find_job(&self, id: &str) -> Option<&WorkflowJob> {
         self.jobs.iter().find(|job| job.id.value == id)
     }
 
-    /// A variable as a step sees it, by the nearest scope.
+    /// The value of an environment variable in a step or job, from the innermost scope.
     pub(crate) fn resolve_variable<'a>(
         &'a self,
         job: &'a WorkflowJob,
@@ -85,18 +85,18 @@ impl Workflow {
         scopes.into_iter().flatten().flatten().find(|(key, _)| key.value == name).map(|(_, value)| value)
     }
 
-    /// Whether it hands something out: a release or tag workflow.
+    /// Whether it runs only for releases or tags.
     pub(crate) fn is_release_workflow(&self) -> bool {
         self.triggers.is_release_only()
     }
 
-    /// Whether it is a workflow (and no composite action) that itself is started.
+    /// Whether events start it directly: it is neither a composite action nor only reusable.
     pub(crate) fn is_directly_triggered(&self) -> bool {
         self.kind == WorkflowFileKind::Workflow && !self.triggers.is_reusable_only()
     }
 }
 
-/// Whether a path names a composite action's file.
+/// Whether the file is a composite action.
 pub(crate) fn is_action_file(source: &SourceFile) -> bool {
     let name = source.path.rsplit('/').next().unwrap_or_default();
     matches!(name, "action.yml" | "action.yaml")

@@ -1,4 +1,4 @@
-//! YAML as a tree whose every node knows its bytes.
+//! YAML documents as trees with byte spans.
 
 mod node;
 mod parser;

@@ -1,13 +1,13 @@
-//! A node of a YAML document: what it is, and which bytes said so.
+//! Node of a YAML document, with its byte span and style.
 
 use super::super::source::Span;
 
-/// How a scalar was written.
+/// Style of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum YamlStyle {
-    /// Without quotes.
+    /// Unquoted.
     Plain,
-    /// In single or double quotes.
+    /// Single- or double-quoted.
     Quoted,
     /// A `|` block.
     Literal,
@@ -15,32 +15,32 @@ pub enum YamlStyle {
     Folded,
 }
 
-/// What a node holds.
+/// Content of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum YamlKind {
-    /// A scalar and how it was written.
+    /// A scalar and its style.
     Scalar(String, YamlStyle),
     /// A sequence.
     Seq(Vec<YamlNode>),
-    /// A mapping, in the file's order.
+    /// A mapping, in the order of the file.
     Map(Vec<(YamlNode, YamlNode)>),
 }
 
-/// A node and its bytes.
+/// A node and its span.
 #[derive(Clone, Debug)]
 pub struct YamlNode {
-    /// Its bytes: a `|` or `>` block without its header, a collection up to its last child's end, never with a
+    /// Span: of a `|` or `>` block without its header, of a collection up to the end of its last child; never with a
     /// trailing line ending.
     pub span: Span,
-    /// What it holds.
+    /// Content.
     pub kind: YamlKind,
-    /// Whether the route to it crosses an anchor or an alias: no fix may touch it.
+    /// Whether its path crosses an anchor or an alias, so that no fix may edit it.
     pub aliased: bool,
-    /// Whether it is written in flow style (`[…]`, `{…}`).
+    /// Whether it is in flow style (`[…]`, `{…}`).
     pub is_flow: bool,
 }
 
-/// Two nodes are equal when they mean the same, wherever they stand and however they are written.
+/// Nodes are equal if they mean the same, regardless of position and style.
 impl PartialEq for YamlNode {
     fn eq(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
@@ -56,14 +56,14 @@ impl PartialEq for YamlNode {
 
 impl Eq for YamlNode {}
 
-/// Whether a scalar is a string: quoted, or plain and nothing else (`"1"` and `x`, not `1`).
+/// Whether a scalar is a string: quoted, or plain and of no other type (`"1"` and `x`, not `1`).
 fn is_string_scalar(text: &str, style: YamlStyle) -> bool {
     style != YamlStyle::Plain
         || !(text.parse::<f64>().is_ok() || matches!(text, "" | "~" | "null" | "true" | "false" | "True" | "False"))
 }
 
 impl YamlNode {
-    /// A scalar's text.
+    /// The text of a scalar.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.kind {
             YamlKind::Scalar(text, _) => Some(text),
@@ -71,12 +71,12 @@ impl YamlNode {
         }
     }
 
-    /// Whether nothing was written (`key:` alone) or `null`.
+    /// Whether the value is missing (`key:` alone) or `null`.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, YamlKind::Scalar(text, YamlStyle::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
-    /// The items of a sequence; none of anything else.
+    /// The items of a sequence; empty for any other node.
     pub(crate) fn items(&self) -> &[YamlNode] {
         match &self.kind {
             YamlKind::Seq(items) => items,
@@ -84,7 +84,7 @@ impl YamlNode {
         }
     }
 
-    /// The entries of a mapping; none of anything else.
+    /// The entries of a mapping; empty for any other node.
     pub(crate) fn entries(&self) -> &[(YamlNode, YamlNode)] {
         match &self.kind {
             YamlKind::Map(entries) => entries,
@@ -92,17 +92,17 @@ impl YamlNode {
         }
     }
 
-    /// The entry under a key.
+    /// The key and value of a mapping entry.
     pub(crate) fn get_entry(&self, key: &str) -> Option<&(YamlNode, YamlNode)> {
         self.entries().iter().find(|(name, _)| name.as_str() == Some(key))
     }
 
-    /// The value under a key.
+    /// The value of a mapping entry.
     pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.get_entry(key).map(|(_, value)| value)
     }
 
-    /// A sequence's items, or the node itself where one value may stand for a list.
+    /// The items of a sequence, or the node itself, for keys that take one value or a list.
     pub(crate) fn one_or_many(&self) -> Vec<&YamlNode> {
         match &self.kind {
             YamlKind::Seq(items) => items.iter().collect(),
@@ -111,7 +111,7 @@ impl YamlNode {
         }
     }
 
-    /// A word for what it is, as people call it.
+    /// The kind of the node, for messages.
     pub(crate) fn describe_kind(&self) -> &'static str {
         match &self.kind {
             YamlKind::Scalar(..) => "a value",

@@ -1,4 +1,4 @@
-//! Reads one YAML document into nodes with spans, within limits that hostile input cannot pass.
+//! YAML parser: one document into nodes with spans, with limits on size, depth and node count.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,50 +7,50 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range};
 use super::super::source::Span;
 use super::node::{YamlKind, YamlNode, YamlStyle};
 
-/// The largest file read.
+/// Largest file that is parsed.
 pub(crate) const MAX_BYTES: usize = 2 << 20;
-/// The deepest nesting read.
+/// Deepest nesting that is parsed.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// The most nodes, aliases expanded.
+/// Largest number of nodes, with aliases expanded.
 pub(crate) const MAX_NODES: usize = 200_000;
 
-/// Why a file is not one readable YAML document.
+/// Error of parsing a YAML document, with the byte offset of its cause.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum YamlError {
-    /// More bytes than any workflow has.
-    #[error("more than the {MAX_BYTES} bytes that a workflow may have")]
+    /// The file is larger than `MAX_BYTES`.
+    #[error("the file is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// A NUL byte.
-    #[error("a NUL byte: this is not text")]
+    /// The file contains a NUL byte.
+    #[error("the file contains a NUL byte and is not text")]
     NulByte(usize),
-    /// Bytes that are no UTF-8, or the character U+FFFD, by which a lenient reader stands in for them.
-    #[error("bytes that are no UTF-8: the forge reads no further")]
+    /// The file is not UTF-8, or contains U+FFFD, which replaces invalid bytes.
+    #[error("the file is not valid UTF-8, and the forge rejects it")]
     NotUtf8(usize),
-    /// A byte order mark.
+    /// The file starts with a byte order mark.
     #[error("the file starts with a byte order mark: save it as UTF-8 without one")]
     ByteOrderMark,
-    /// Nested too deep.
-    #[error("nested deeper than {MAX_DEPTH} levels")]
+    /// The nesting is too deep.
+    #[error("nesting is deeper than {MAX_DEPTH} levels")]
     TooDeep(usize),
-    /// Aliases that multiply.
-    #[error("more than {MAX_NODES} nodes once its aliases are followed")]
+    /// Aliases expand to too many nodes.
+    #[error("aliases expand to more than {MAX_NODES} nodes")]
     TooManyNodes(usize),
-    /// Two or more documents.
-    #[error("a second YAML document: a workflow is one document")]
+    /// The file has more than one document.
+    #[error("a workflow must not contain a second YAML document")]
     SecondDocument(usize),
-    /// No document at all.
+    /// The file has no document.
     #[error("the file is empty")]
     Empty,
-    /// A key twice in one mapping.
-    #[error("the key `{0}` stands twice in one mapping")]
+    /// A mapping has a key twice.
+    #[error("the mapping has the key `{0}` twice")]
     DuplicateKey(String, usize),
-    /// Not YAML.
+    /// The text is not YAML.
     #[error("{0}")]
     Syntax(String, usize),
 }
 
 impl YamlError {
-    /// The byte that the error is about.
+    /// The byte offset of the error.
     pub(crate) fn byte_offset(&self) -> usize {
         match self {
             Self::TooLarge | Self::ByteOrderMark | Self::Empty => 0,
@@ -65,7 +65,7 @@ impl YamlError {
     }
 }
 
-/// Reads the one document of a text.
+/// Parses the single document of a text.
 pub(crate) fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::TooLarge);
@@ -76,7 +76,7 @@ pub(crate) fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
     if let Some(at) = text.find('\0') {
         return Err(YamlError::NulByte(at));
     }
-    // Files are read leniently, so that an error has a place; what was put in for bad bytes must not be written back.
+    // Invalid bytes are replaced on reading, so that this error has a position; they must not be written back.
     if let Some(at) = text.find('\u{fffd}') {
         return Err(YamlError::NotUtf8(at));
     }
@@ -95,7 +95,7 @@ pub(crate) fn parse_document(text: &str) -> Result<YamlNode, YamlError> {
     tree.root.filter(|root| !root.is_null()).ok_or(YamlError::Empty)
 }
 
-/// A collection that is still open.
+/// A collection whose end has not been parsed.
 struct OpenCollection {
     node: YamlNode,
     pending_key: Option<YamlNode>,
@@ -103,10 +103,10 @@ struct OpenCollection {
     anchor_id: usize,
 }
 
-/// The tree as far as it is built.
+/// The document under construction.
 struct YamlTreeBuilder<'a> {
     text: &'a str,
-    /// Byte of each character; empty where every character is one byte.
+    /// Byte offset of each character; empty for ASCII text.
     char_offsets: Vec<usize>,
     open_collections: Vec<OpenCollection>,
     anchors: HashMap<usize, YamlNode>,
@@ -136,13 +136,13 @@ impl<'a> YamlTreeBuilder<'a> {
 
     fn byte_span(&self, range: Range) -> Span {
         let (start, end) = (self.byte_offset(range.start.index()), self.byte_offset(range.end.index()));
-        let kept = self.text.get(start..end).unwrap_or_default().trim_end().len();
-        Span::new(start, start + kept)
+        let length = self.text.get(start..end).unwrap_or_default().trim_end().len();
+        Span::new(start, start + length)
     }
 
     fn syntax_error(&self, error: &ScanError) -> YamlError {
         let at = self.byte_offset(error.marker().index());
-        // The scanner gives up at 255 open brackets before it has told of the first.
+        // The scanner fails at 255 open brackets before it emits an event for the first one.
         if error.info().contains("recursion limit") {
             YamlError::TooDeep(at)
         } else {
@@ -180,7 +180,7 @@ impl<'a> YamlTreeBuilder<'a> {
                     .anchors
                     .get(&anchor)
                     .cloned()
-                    .ok_or_else(|| YamlError::Syntax("an alias inside its own anchor".to_owned(), span.start))?;
+                    .ok_or_else(|| YamlError::Syntax("an alias refers to its own anchor".to_owned(), span.start))?;
                 self.node_count += count_nodes(&node);
                 mark_aliased(&mut node);
                 self.attach_node(node, 0)
@@ -220,8 +220,8 @@ impl<'a> YamlTreeBuilder<'a> {
             YamlKind::Seq(items) => items.push(node),
             YamlKind::Map(entries) => match open.pending_key.take() {
                 None => {
-                    let twice = node.as_str().filter(|key| !open.seen_keys.insert((*key).to_owned()));
-                    if let Some(key) = twice {
+                    let duplicate = node.as_str().filter(|key| !open.seen_keys.insert((*key).to_owned()));
+                    if let Some(key) = duplicate {
                         return Err(YamlError::DuplicateKey(key.to_owned(), node.span.start));
                     }
                     open.pending_key = Some(node);
@@ -234,7 +234,7 @@ impl<'a> YamlTreeBuilder<'a> {
     }
 }
 
-/// From the first child's start to the last child's end.
+/// The span from the collection's start to the end of its last child.
 fn children_span(node: &YamlNode) -> Span {
     let ends: Vec<Span> = match &node.kind {
         YamlKind::Seq(items) => items.iter().map(|item| item.span).collect(),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_knows_its_bytes() {
+    fn every_node_has_its_span() {
         let text = "on: push # why\njobs:\n  é:\n    steps:\n      - run: |\n          one\n          two\n\n      - {uses: 'x@v1', with: [a, b]}\n";
         let root = parse_document(text).unwrap();
         assert_eq!(slice(text, root.get("on").unwrap()), "push");
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn line_endings_of_windows_do_not_move_spans() {
+    fn windows_line_endings_do_not_move_spans() {
         let text = "on: push\r\njobs:\r\n  a:\r\n    steps:\r\n      - run: |\r\n          one\r\n      - run: two\r\n";
         let root = parse_document(text).unwrap();
         let steps = root.get("jobs").unwrap().get("a").unwrap().get("steps").unwrap().items();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_followed_and_marked() {
+    fn aliases_are_expanded_and_marked() {
         let root = parse_document("a: &x {k: 1}\nb: *x\nc: 2\n").unwrap();
         assert_eq!(root.get("b").unwrap().get("k").unwrap().as_str(), Some("1"));
         assert!(root.get("a").unwrap().aliased && root.get("b").unwrap().aliased);
@@ -318,23 +318,23 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_gets_a_clear_error_at_once() {
+    fn hostile_input_gets_a_clear_error_within_a_second() {
         let bomb = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
             let p = n - 1;
             format!("{text}a{n}: &a{n} [*a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}, *a{p}]\n")
         });
         let cases = [
-            ("x".repeat(10 << 20), "more than"),
-            ("[".repeat(1 << 20), "nested deeper"),
-            ("- ".repeat(1 << 19), "nested deeper"),
+            ("x".repeat(10 << 20), "larger than"),
+            ("[".repeat(1 << 20), "nesting is deeper"),
+            ("- ".repeat(1 << 19), "nesting is deeper"),
             (bomb, "aliases"),
             ("a: 1\0".to_owned(), "NUL"),
-            ("a: \u{fffd}".to_owned(), "no UTF-8"),
+            ("a: \u{fffd}".to_owned(), "not valid UTF-8"),
             ("\u{feff}a: 1".to_owned(), "byte order mark"),
             ("a: 1\n---\nb: 2\n".to_owned(), "second YAML document"),
             (String::new(), "empty"),
             ("# only a comment\n".to_owned(), "empty"),
-            ("a: 1\na: 2\n".to_owned(), "stands twice"),
+            ("a: 1\na: 2\n".to_owned(), "twice"),
             ("a: &x [*x]\n".to_owned(), ""),
             ("a: [1, 2\nb: 3".to_owned(), ""),
             ("a:\n\t- b\n".to_owned(), ""),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_answer_simply() {
+    fn nodes_return_values_and_kinds() {
         let root = parse_document("a:\nb: [1]\nc: x\n").unwrap();
         assert!(root.get("a").unwrap().is_null());
         assert!(root.get("a").unwrap().one_or_many().is_empty());

@@ -1,37 +1,37 @@
-//! What an audit counted beside its findings, and findings that say the same put together.
+//! Counts of an audit, its summary line, and the grouping of findings by rule.
 
 use crate::audit::finding::{Finding, Severity};
 use crate::text::pluralize;
 
-/// What was looked at and passed over.
+/// Numbers of an audit other than its findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FindingCounts {
-    /// Workflow files looked at.
+    /// Workflow files that were audited.
     pub(crate) workflow_files: usize,
-    /// Findings passed over by comments or settings.
+    /// Findings ignored by comments or settings.
     pub(crate) ignored: usize,
-    /// Findings passed over because the baseline has them.
+    /// Findings ignored because the baseline contains them.
     pub(crate) in_baseline: usize,
 }
 
 impl FindingCounts {
-    /// One line that says how it ended.
+    /// The summary line of the audit.
     pub(super) fn summary_line(self, findings: &[Finding]) -> String {
         let files = pluralize(self.workflow_files, "workflow file");
         let mut line = if findings.is_empty() {
-            format!("nothing found in {files}")
+            format!("no findings in {files}")
         } else {
-            let by = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-            let counts = Severity::ALL.into_iter().rev().map(|severity| (by(severity), severity));
+            let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+            let counts = Severity::ALL.into_iter().rev().map(|severity| (count(severity), severity));
             let counts: Vec<String> =
                 counts.filter(|(count, _)| *count > 0).map(|(count, severity)| format!("{count} {severity}")).collect();
             let fixable = findings.iter().filter(|finding| finding.fix.is_some()).count();
             let safe = findings.iter().filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.safe)).count();
             let fixable = match (fixable, safe) {
                 (0, _) => String::new(),
-                (all, 0) => format!("; {all} with --fix --unsafe-fixes"),
-                (all, safe) if all == safe => format!("; --fix mends {all}"),
-                (all, safe) => format!("; --fix mends {safe}, --unsafe-fixes {} more", all - safe),
+                (all, 0) => format!("; {all} fixable with --unsafe-fixes"),
+                (all, safe) if all == safe => format!("; {all} fixable with --fix"),
+                (all, safe) => format!("; {safe} fixable with --fix, {} more with --unsafe-fixes", all - safe),
             };
             format!("{} in {files}: {}{fixable}", pluralize(findings.len(), "finding"), counts.join(", "))
         };
@@ -45,7 +45,7 @@ impl FindingCounts {
     }
 }
 
-/// Findings of one rule together, in the order of their first places, the gravest rules first.
+/// Groups findings by rule and severity: highest severity first, then by first location.
 pub(super) fn group_by_rule(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in findings {

@@ -1,10 +1,10 @@
-//! Findings as plain lines in a fold: Forgejo and Gitea show no annotations.
+//! Findings as plain lines in log groups, since Forgejo and Gitea show no annotations.
 
 use super::counts::FindingCounts;
 use crate::audit::finding::Finding;
 
-/// `file:line:col: level[id]: …` in a fold for each file, then the tally.
-pub(crate) fn render_forgejo(findings: &[Finding], tally: FindingCounts) -> String {
+/// Renders `file:line:column: severity[id]: message` lines in a log group per file, then the summary.
+pub(crate) fn render_forgejo(findings: &[Finding], counts: FindingCounts) -> String {
     let mut text = String::new();
     let mut file = "";
     for finding in findings {
@@ -21,12 +21,12 @@ pub(crate) fn render_forgejo(findings: &[Finding], tally: FindingCounts) -> Stri
     if !file.is_empty() {
         text.push_str("::endgroup::\n");
     }
-    text.push_str(&tally.summary_line(findings));
+    text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
 }
 
-/// A finding in one line.
+/// Renders a finding as one line.
 pub(super) fn finding_line(finding: &Finding) -> String {
     let start = finding.location.start_position();
     format!(

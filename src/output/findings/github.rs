@@ -1,13 +1,13 @@
-//! Findings as GitHub's annotations: it shows ten a step, so the gravest come first.
+//! Findings as GitHub annotations, highest severity first, since GitHub shows ten per step.
 
 use super::counts::FindingCounts;
 use crate::audit::finding::{Finding, Severity};
 
-/// The most annotations that GitHub shows of one step.
+/// Number of annotations that GitHub shows per step.
 const MAX_ANNOTATIONS: usize = 10;
 
-/// Workflow commands, one a line, then the tally.
-pub(crate) fn render_github(findings: &[Finding], tally: FindingCounts) -> String {
+/// Renders workflow commands, then further findings as plain lines, then the summary.
+pub(crate) fn render_github(findings: &[Finding], counts: FindingCounts) -> String {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut text = String::new();
@@ -29,7 +29,7 @@ pub(crate) fn render_github(findings: &[Finding], tally: FindingCounts) -> Strin
     for finding in sorted.iter().skip(MAX_ANNOTATIONS) {
         text.push_str(&super::forgejo::finding_line(finding));
     }
-    text.push_str(&tally.summary_line(findings));
+    text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
 }

@@ -1,19 +1,19 @@
-//! Findings as one JSON document, version 1: places with lines, columns and bytes, and the edits of fixes.
+//! Findings as a JSON document, version 2: locations in lines, columns and bytes, and the edits of fixes.
 
 use serde_json::{Value, json};
 
 use super::counts::FindingCounts;
 use crate::audit::finding::{Finding, FindingLocation};
 
-/// The document, with a line end.
-pub(crate) fn render_json(findings: &[Finding], tally: FindingCounts) -> String {
-    let all: Vec<Value> = findings.iter().map(finding_json).collect();
+/// Renders the document, with a final line ending.
+pub(crate) fn render_json(findings: &[Finding], counts: FindingCounts) -> String {
+    let findings: Vec<Value> = findings.iter().map(finding_json).collect();
     let document = json!({
-        "version": 1,
-        "findings": all,
-        "files": tally.workflow_files,
-        "ignored": tally.ignored,
-        "baseline": tally.in_baseline,
+        "version": 2,
+        "findings": findings,
+        "workflow_files": counts.workflow_files,
+        "ignored": counts.ignored,
+        "in_baseline": counts.in_baseline,
     });
     format!("{document:#}\n")
 }
@@ -35,23 +35,23 @@ fn finding_json(finding: &Finding) -> Value {
         "persona": finding.persona,
         "message": finding.message,
         "advice": finding.advice,
-        "place": location_json(&finding.location),
+        "location": location_json(&finding.location),
         "related": finding.related.iter().map(location_json).collect::<Vec<_>>(),
         "fingerprint": finding.fingerprint(),
         "fix": fix,
     })
 }
 
-fn location_json(place: &FindingLocation) -> Value {
-    let (start, end) = (place.start_position(), place.end_position());
+fn location_json(location: &FindingLocation) -> Value {
+    let (start, end) = (location.start_position(), location.end_position());
     json!({
-        "path": place.source.path,
+        "path": location.source.path,
         "line": start.line,
         "column": start.column,
         "end_line": end.line,
         "end_column": end.column,
-        "start": place.span.start,
-        "end": place.span.end,
-        "label": place.label,
+        "start": location.span.start,
+        "end": location.span.end,
+        "label": location.label,
     })
 }

@@ -1,26 +1,26 @@
-//! Findings as Markdown, for a step's summary or an issue.
+//! Findings as Markdown, for a step summary or an issue.
 
 use super::counts::{FindingCounts, group_by_rule};
 use crate::audit::finding::{Finding, FindingLocation};
 
-/// A table of rules with their places, then what to do.
-pub(crate) fn render_markdown(findings: &[Finding], tally: FindingCounts) -> String {
-    let mut text = format!("### Workflow audit\n\n{}\n", tally.summary_line(findings));
+/// Renders a table of rules with their locations, then the advice per rule.
+pub(crate) fn render_markdown(findings: &[Finding], counts: FindingCounts) -> String {
+    let mut text = format!("### Workflow audit\n\n{}\n", counts.summary_line(findings));
     if findings.is_empty() {
         return text;
     }
-    text.push_str("\n| severity | rule | what | where |\n|---|---|---|---|\n");
+    text.push_str("\n| severity | rule | problem | locations |\n|---|---|---|---|\n");
     let groups = group_by_rule(findings);
     for group in &groups {
         let first = group[0];
-        let places: Vec<String> = group.iter().map(|finding| short_location(&finding.location)).collect();
+        let locations: Vec<String> = group.iter().map(|finding| short_location(&finding.location)).collect();
         text.push_str(&format!(
             "| {} | {} `{}` | {} | {} |\n",
             first.severity,
             first.rule.id,
             first.rule.name,
             escape_cell(&first.message),
-            places.join(", ")
+            locations.join(", ")
         ));
     }
     text.push_str("\n<details><summary>What to do</summary>\n\n");
@@ -31,8 +31,8 @@ pub(crate) fn render_markdown(findings: &[Finding], tally: FindingCounts) -> Str
     text
 }
 
-fn short_location(place: &FindingLocation) -> String {
-    format!("{}:{}", place.source.path.rsplit('/').next().unwrap_or_default(), place.start_position().line)
+fn short_location(location: &FindingLocation) -> String {
+    format!("{}:{}", location.source.path.rsplit('/').next().unwrap_or_default(), location.start_position().line)
 }
 
 fn escape_cell(text: &str) -> String {

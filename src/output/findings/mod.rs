@@ -1,4 +1,4 @@
-//! An audit's findings for every reader: people, editors, forges, programs.
+//! Audit findings as terminal text, JSON, SARIF, Markdown, GitHub annotations and plain lines.
 
 mod counts;
 mod fix_summary;

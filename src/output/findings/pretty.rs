@@ -1,4 +1,4 @@
-//! Findings with their source, as a compiler shows them: one rule at a time, its other places in a line.
+//! Findings as terminal text with source snippets, one per rule, followed by its other locations.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
@@ -7,27 +7,27 @@ use super::counts::{FindingCounts, group_by_rule};
 use crate::audit::finding::{Finding, FindingLocation, Severity};
 use crate::output::OutputTheme;
 
-/// The most related places shown with their source.
+/// Number of related locations shown as snippets.
 const MAX_RELATED_SNIPPETS: usize = 3;
-/// The most places named in a line.
+/// Number of locations listed in a line.
 const MAX_LISTED_LOCATIONS: usize = 12;
 
-/// Text for people, with a line end.
+/// Renders findings for a terminal, wrapped to `width` columns if given.
 pub(crate) fn render_pretty(
     findings: &[Finding],
-    tally: FindingCounts,
-    paint: OutputTheme,
+    counts: FindingCounts,
+    theme: OutputTheme,
     width: Option<usize>,
 ) -> String {
-    let decor = if paint.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
-    let renderer = if paint.color { Renderer::styled() } else { Renderer::plain() };
+    let decor = if theme.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
+    let renderer = if theme.color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(120).max(40));
     let mut text = String::new();
     for group in group_by_rule(findings) {
         text.push_str(&renderer.render(&finding_groups(&group, width)));
         text.push_str("\n\n");
     }
-    text.push_str(&tally.summary_line(findings));
+    text.push_str(&counts.summary_line(findings));
     text.push('\n');
     text
 }
@@ -42,13 +42,13 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     let level = level.with_name(finding.severity.as_str());
     let mut first = Group::with_title(level.primary_title(finding.message.as_str()).id(finding.rule.id));
     first = first.element(finding_snippet(finding, &finding.location));
-    let related = finding.related.iter().filter(|place| place.source.path != finding.location.source.path);
-    let mut elsewhere: Vec<&FindingLocation> = related.take(MAX_RELATED_SNIPPETS).collect();
-    elsewhere.dedup_by(|a, b| a.source.path == b.source.path && a.start_position().line == b.start_position().line);
-    for place in &elsewhere {
-        let annotation = AnnotationKind::Context.span(first_line_span(place)).label(place.label.as_str());
+    let related = finding.related.iter().filter(|location| location.source.path != finding.location.source.path);
+    let mut other_files: Vec<&FindingLocation> = related.take(MAX_RELATED_SNIPPETS).collect();
+    other_files.dedup_by(|a, b| a.source.path == b.source.path && a.start_position().line == b.start_position().line);
+    for location in &other_files {
+        let annotation = AnnotationKind::Context.span(first_line_span(location)).label(location.label.as_str());
         first = first.element(
-            Snippet::source(place.source.text.as_str()).path(place.source.path.as_str()).annotation(annotation),
+            Snippet::source(location.source.text.as_str()).path(location.source.path.as_str()).annotation(annotation),
         );
     }
     let others: Vec<String> = group.iter().skip(1).map(|other| format_location(&other.location)).collect();
@@ -56,7 +56,7 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
         first =
             first.element(Level::NOTE.message(wrap_message(&format!("also at {}", join_locations(&others)), width)));
     }
-    let unshown = finding.related.len().saturating_sub(count_related_shown(finding) + elsewhere.len());
+    let unshown = finding.related.len().saturating_sub(count_related_shown(finding) + other_files.len());
     if unshown > 0 {
         let rest: Vec<String> =
             finding.related.iter().skip(finding.related.len() - unshown).map(format_location).collect();
@@ -79,54 +79,55 @@ fn finding_groups<'a>(group: &[&'a Finding], width: Option<usize>) -> Vec<Group<
     groups
 }
 
-/// How many of a finding's related places stand in its own snippet.
+/// The number of related locations in the finding's own snippet.
 fn count_related_shown(finding: &Finding) -> usize {
     finding
         .related
         .iter()
-        .filter(|place| place.source.path == finding.location.source.path)
+        .filter(|location| location.source.path == finding.location.source.path)
         .take(MAX_RELATED_SNIPPETS)
         .count()
 }
 
-/// The finding's place with those related ones that lie in the same file.
+/// The snippet of a finding, with its related locations in the same file.
 fn finding_snippet<'a>(
     finding: &'a Finding,
-    place: &'a FindingLocation,
+    location: &'a FindingLocation,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let primary = AnnotationKind::Primary.span(first_line_span(place));
-    let primary = if place.label.is_empty() { primary } else { primary.label(place.label.as_str()) };
-    let mut snippet = Snippet::source(place.source.text.as_str()).path(place.source.path.as_str()).annotation(primary);
+    let primary = AnnotationKind::Primary.span(first_line_span(location));
+    let primary = if location.label.is_empty() { primary } else { primary.label(location.label.as_str()) };
+    let mut snippet =
+        Snippet::source(location.source.text.as_str()).path(location.source.path.as_str()).annotation(primary);
     for other in
-        finding.related.iter().filter(|other| other.source.path == place.source.path).take(MAX_RELATED_SNIPPETS)
+        finding.related.iter().filter(|other| other.source.path == location.source.path).take(MAX_RELATED_SNIPPETS)
     {
         snippet = snippet.annotation(AnnotationKind::Context.span(first_line_span(other)).label(other.label.as_str()));
     }
     snippet
 }
 
-/// A place's bytes, cut to its first line: a whole step underlined would be noise.
-fn first_line_span(place: &FindingLocation) -> std::ops::Range<usize> {
-    let text = place.source.slice(place.span);
+/// The first line of a location: underlining a whole step would be noise.
+fn first_line_span(location: &FindingLocation) -> std::ops::Range<usize> {
+    let text = location.source.slice(location.span);
     let line = text.find(['\n', '\r']).unwrap_or(text.len());
-    place.span.start..place.span.start + line
+    location.span.start..location.span.start + line
 }
 
-fn format_location(place: &FindingLocation) -> String {
-    let start = place.start_position();
-    format!("{}:{}:{}", place.source.path, start.line, start.column)
+fn format_location(location: &FindingLocation) -> String {
+    let start = location.start_position();
+    format!("{}:{}:{}", location.source.path, start.line, start.column)
 }
 
-fn join_locations(places: &[String]) -> String {
-    let named = places.iter().take(MAX_LISTED_LOCATIONS).cloned().collect::<Vec<_>>().join(", ");
-    if places.len() > MAX_LISTED_LOCATIONS {
-        format!("{named} and {} more", places.len() - MAX_LISTED_LOCATIONS)
+fn join_locations(locations: &[String]) -> String {
+    let listed = locations.iter().take(MAX_LISTED_LOCATIONS).cloned().collect::<Vec<_>>().join(", ");
+    if locations.len() > MAX_LISTED_LOCATIONS {
+        format!("{listed} and {} more", locations.len() - MAX_LISTED_LOCATIONS)
     } else {
-        named
+        listed
     }
 }
 
-/// A message in lines that fit beside the gutter; a pipe gets it in one.
+/// Wraps a message to fit beside the gutter; without a width, it stays on one line.
 fn wrap_message(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     let room = width.saturating_sub(16).max(24);
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_fit_beside_the_gutter() {
+    fn messages_wrap_beside_the_gutter() {
         let text = "one two three four five six seven eight nine ten";
         assert_eq!(wrap_message(text, None), text);
         let lines = wrap_message(text, Some(44));

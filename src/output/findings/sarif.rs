@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::audit::finding::{Finding, FindingLocation, RuleIdent, Severity};
 
-/// The document, with a line end.
+/// Renders the document, with a final line ending.
 pub(crate) fn render_sarif(findings: &[Finding]) -> String {
-    let mut names: Vec<RuleIdent> = findings.iter().map(|finding| finding.rule).collect();
-    names.sort_unstable();
-    names.dedup();
-    let rules: Vec<Value> = names
+    let mut idents: Vec<RuleIdent> = findings.iter().map(|finding| finding.rule).collect();
+    idents.sort_unstable();
+    idents.dedup();
+    let rules: Vec<Value> = idents
         .iter()
         .map(|rule| json!({ "id": rule.id, "name": rule.name, "shortDescription": { "text": rule.summary } }))
         .collect();
-    let results: Vec<Value> = findings.iter().map(|finding| sarif_result(finding, &names)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| sarif_result(finding, &idents)).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -26,7 +26,7 @@ pub(crate) fn render_sarif(findings: &[Finding]) -> String {
     format!("{document:#}\n")
 }
 
-fn sarif_result(finding: &Finding, names: &[RuleIdent]) -> Value {
+fn sarif_result(finding: &Finding, idents: &[RuleIdent]) -> Value {
     let level = match finding.severity {
         Severity::High => "error",
         Severity::Medium => "warning",
@@ -35,15 +35,15 @@ fn sarif_result(finding: &Finding, names: &[RuleIdent]) -> Value {
     let related: Vec<Value> = finding
         .related
         .iter()
-        .map(|place| {
-            let mut value = sarif_location(place);
-            value["message"] = json!({ "text": place.label });
+        .map(|location| {
+            let mut value = sarif_location(location);
+            value["message"] = json!({ "text": location.label });
             value
         })
         .collect();
     json!({
         "ruleId": finding.rule.id,
-        "ruleIndex": names.iter().position(|rule| *rule == finding.rule),
+        "ruleIndex": idents.iter().position(|rule| *rule == finding.rule),
         "level": level,
         "message": { "text": format!("{}. {}", finding.message, finding.advice) },
         "locations": [sarif_location(&finding.location)],
@@ -52,17 +52,17 @@ fn sarif_result(finding: &Finding, names: &[RuleIdent]) -> Value {
     })
 }
 
-fn sarif_location(place: &FindingLocation) -> Value {
-    let (start, end) = (place.start_position(), place.end_position());
+fn sarif_location(location: &FindingLocation) -> Value {
+    let (start, end) = (location.start_position(), location.end_position());
     json!({ "physicalLocation": {
-        "artifactLocation": { "uri": place.source.path },
+        "artifactLocation": { "uri": location.source.path },
         "region": {
             "startLine": start.line,
             "startColumn": start.column,
             "endLine": end.line,
             "endColumn": end.column,
-            "byteOffset": place.span.start,
-            "byteLength": place.span.end - place.span.start,
+            "byteOffset": location.span.start,
+            "byteLength": location.span.end - location.span.start,
         },
     } })
 }

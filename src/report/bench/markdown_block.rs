@@ -1,25 +1,23 @@
-//! The part of a document that is generated: between two marks, everything else left as it is.
+//! Generated block of a Markdown document: the part between two markers, everything else left unchanged.
 
-/// The mark above.
 pub(crate) const BEGIN_MARKER: &str = "<!-- noxide bench: begin -->";
-/// The mark below.
 pub(crate) const END_MARKER: &str = "<!-- noxide bench: end -->";
 
-/// Marks that do not make a pair.
+/// Errors for markers that do not form a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MarkdownBlockError {
-    /// One of the two is missing, or there are several.
+    /// One of the markers is missing, or there are several.
     #[error("`{BEGIN_MARKER}` and `{END_MARKER}` must stand there once each, or not at all")]
     Unpaired,
-    /// The end comes first.
+    /// The end marker comes first.
     #[error("`{END_MARKER}` stands before `{BEGIN_MARKER}`")]
     EndBeforeBegin,
 }
 
-/// The document with its generated part replaced; one without marks gets them at its end.
+/// Replaces the generated block, or appends one if the document has no markers.
 ///
 /// # Errors
-/// When the marks are no pair: nothing of what a person wrote may be lost.
+/// If the markers do not form a pair: handwritten text must not be lost.
 pub(crate) fn replace_marked_block(document: &str, part: &str) -> Result<String, MarkdownBlockError> {
     let block = format!("{BEGIN_MARKER}\n{}\n{END_MARKER}", part.trim_end());
     match (document.matches(BEGIN_MARKER).count(), document.matches(END_MARKER).count()) {

@@ -1,4 +1,4 @@
-//! Before and after measured in interleaved rounds: plan, rounds, figures, table.
+//! Benchmarks of whole commands in interleaved rounds: plan, execution, results, table.
 
 mod checkout_copy;
 mod markdown_block;

@@ -1,28 +1,27 @@
-//! What a bench will measure, in which order.
+//! Benchmark plan: the measurements and their order.
 
 use serde::Serialize;
 
-/// One of the commands that are compared; the first is what the others are compared with.
+/// A command to compare; the first one is the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BenchVariant {
-    /// As it is called in tables.
+    /// Name in tables.
     pub name: String,
-    /// The program and its arguments.
+    /// Program and arguments.
     pub command: Vec<String>,
 }
 
-/// What a command finds when it starts.
+/// State of the caches when a command starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BenchCacheState {
-    /// A new copy of the project, an empty home, an empty uv cache.
+    /// A fresh copy of the project, an empty home, an empty uv cache.
     Cold,
-    /// The copy and the caches that its own run before has left.
+    /// The copy and caches left by the command's previous run.
     Warm,
 }
 
 impl BenchCacheState {
-    /// In tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cold => "cold",
@@ -31,57 +30,57 @@ impl BenchCacheState {
     }
 }
 
-/// What will be measured.
+/// Plan of a benchmark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BenchPlan {
-    /// The commands.
+    /// Commands to compare.
     pub variants: Vec<BenchVariant>,
-    /// Rounds that count.
+    /// Number of measured rounds.
     pub rounds: usize,
-    /// Rounds before these that do not.
-    pub warmup: usize,
-    /// What is measured in each round, cold before warm.
-    pub caches: Vec<BenchCacheState>,
+    /// Number of rounds before these that are discarded.
+    pub warmup_rounds: usize,
+    /// Cache states to measure in each round, cold before warm.
+    pub cache_states: Vec<BenchCacheState>,
 }
 
-/// One measurement of the plan.
+/// One run of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BenchStep {
-    /// The number of the round, from 0; those of the warm-up are none.
+    /// Index of the round, or `None` in the warm-up.
     pub round: Option<usize>,
-    /// Which of the variants.
+    /// Index of the command.
     pub variant: usize,
-    /// What it finds.
+    /// State of the caches.
     pub caches: BenchCacheState,
-    /// Whether the command runs only so that there is something warm.
+    /// Whether the run only warms the caches and is not measured.
     pub warms_cache_only: bool,
 }
 
 impl BenchPlan {
-    /// Rounds where nobody says how many: enough that a difference of 10 %, either way, is found
-    /// in 98 of 100 benches where runs differ by some 3 % and one of fifty is disturbed; ten are not.
+    /// Default number of rounds: enough to detect a 10 % difference in 98 of 100 benchmarks whose runs vary by 3 % with
+    /// one outlier in fifty. Ten are not.
     pub const DEFAULT_ROUNDS: usize = 12;
 
-    /// Every measurement in its order.
+    /// Returns all measurements in order.
     ///
-    /// In each round every command has its turn, and the order turns from round to round: a busy minute, or a disk
-    /// that gets warmer, falls on all of them alike. Where cold runs are measured, each leaves what the warm run after
-    /// it finds; otherwise each command runs once before all rounds.
+    /// In each round every command runs once, and the order rotates from round to round, so that a busy minute or a
+    /// warming disk affects all of them alike. If cold runs are measured, each leaves the caches for the warm run after
+    /// it; otherwise each command runs once before all rounds.
     pub(crate) fn ordered_steps(&self) -> Vec<BenchStep> {
         let count = self.variants.len();
-        let warm_only = !self.caches.contains(&BenchCacheState::Cold);
+        let warm_only = !self.cache_states.contains(&BenchCacheState::Cold);
         let prepared = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {
             round: None,
             variant,
             caches: BenchCacheState::Cold,
             warms_cache_only: true,
         });
-        let all = self.warmup + self.rounds;
+        let all = self.warmup_rounds + self.rounds;
         let turns = (0..all).flat_map(|turn| {
             let order = (0..count).map(move |place| (place + turn) % count.max(1));
-            let round = turn.checked_sub(self.warmup);
+            let round = turn.checked_sub(self.warmup_rounds);
             order.flat_map(move |variant| {
-                self.caches.iter().map(move |caches| BenchStep {
+                self.cache_states.iter().map(move |caches| BenchStep {
                     round,
                     variant,
                     caches: *caches,
@@ -100,7 +99,7 @@ mod tests {
     fn plan(caches: &[BenchCacheState], warmup: usize) -> BenchPlan {
         let variants =
             ["a", "b", "c"].map(|name| BenchVariant { name: name.to_owned(), command: vec![name.to_owned()] });
-        BenchPlan { variants: variants.to_vec(), rounds: 3, warmup, caches: caches.to_vec() }
+        BenchPlan { variants: variants.to_vec(), rounds: 3, warmup_rounds: warmup, cache_states: caches.to_vec() }
     }
 
     #[test]

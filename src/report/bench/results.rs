@@ -1,4 +1,4 @@
-//! What the rounds of a bench show, as a document, a table and a page's block.
+//! Results of a benchmark, as a document, a table and a Markdown block.
 
 use serde::Serialize;
 
@@ -9,76 +9,76 @@ use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInter
 use crate::report::table::{TextTable, escape_markdown_cell};
 use crate::text::pluralize;
 
-/// The version of the document.
-pub(crate) const BENCH_VERSION: u32 = 1;
+/// Format version of the document.
+pub(crate) const BENCH_VERSION: u32 = 2;
 
-/// Where and with what a bench was made.
+/// Environment of a benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BenchEnvironment {
     /// Operating system and architecture.
     pub machine: String,
-    /// CPUs there.
+    /// Number of CPUs.
     pub cpus: usize,
-    /// Git commit of the project; with `+` where tracked files differ from it.
+    /// Git commit of the project, followed by `+` if tracked files differ from it.
     pub commit: Option<String>,
     /// Versions of tools.
     pub versions: Vec<(String, String)>,
 }
 
-/// A bench that is over.
+/// Results of a finished benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchReport {
     /// Always [`BENCH_VERSION`].
     pub version: u32,
-    /// How sure the intervals are.
+    /// Confidence level of the intervals.
     pub confidence: f64,
-    /// Where and with what.
-    pub facts: BenchEnvironment,
-    /// What was measured.
+    /// Environment of the benchmark.
+    pub environment: BenchEnvironment,
+    /// The executed plan.
     pub plan: BenchPlan,
-    /// A line for each command and state of the caches.
-    pub lines: Vec<BenchRow>,
-    /// What warm caches save, a line for each command.
-    pub savings: Vec<CacheSaving>,
-    /// Every measurement that counts.
+    /// One row per command and cache state.
+    pub rows: Vec<BenchRow>,
+    /// One row per command: what warm caches save.
+    pub cache_savings: Vec<CacheSaving>,
+    /// All measured samples.
     pub samples: Vec<BenchSample>,
 }
 
-/// One command in one state of the caches; seconds.
+/// One command in one cache state; times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchRow {
-    /// What it finds.
-    pub caches: BenchCacheState,
-    /// The command, by its number.
+    /// State of the caches.
+    pub cache_state: BenchCacheState,
+    /// Index of the command.
     pub variant: usize,
     /// Wall time.
     pub wall: MedianInterval,
-    /// Installs of all sessions added up.
+    /// Install time, summed over all sessions.
     pub install: Option<MedianInterval>,
-    /// Work of all sessions added up.
+    /// Work time, summed over all sessions.
     pub work: Option<MedianInterval>,
-    /// Against the first command, by pairs of a round; none for the first itself.
+    /// Ratio to the baseline, paired by round; `None` for the baseline.
     pub ratio: Option<TimeRatio>,
-    /// What that shows; none for the first itself.
+    /// Verdict on that ratio; `None` for the baseline.
     pub verdict: Option<ComparisonVerdict>,
 }
 
-/// What warm caches save one command.
+/// Time that warm caches save for one command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CacheSaving {
-    /// The command, by its number.
+    /// Index of the command.
     pub variant: usize,
-    /// Warm against cold.
+    /// Warm divided by cold.
     pub ratio: Option<TimeRatio>,
-    /// What that shows.
+    /// Verdict on that ratio.
     pub verdict: ComparisonVerdict,
 }
 
 impl BenchReport {
-    /// What the samples of a plan show.
+    /// Computes the results from samples.
     pub fn from_samples(plan: BenchPlan, facts: BenchEnvironment, samples: Vec<BenchSample>) -> Self {
         let of = |variant: usize, caches: BenchCacheState, figure: fn(&BenchSample) -> Option<f64>| {
-            let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.caches == caches);
+            let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.cache_state == caches);
             let mut rounds: Vec<(usize, f64)> =
                 chosen.filter_map(|sample| Some((sample.round, figure(sample)?))).collect();
             rounds.sort_by_key(|(round, _)| *round);
@@ -88,7 +88,7 @@ impl BenchReport {
         let line = |caches: BenchCacheState, variant: usize| {
             let ratio = TimeRatio::from_pairs(&wall(0, caches), &wall(variant, caches)).filter(|_| variant > 0);
             Some(BenchRow {
-                caches,
+                cache_state: caches,
                 variant,
                 wall: MedianInterval::from_times(&wall(variant, caches))?,
                 install: MedianInterval::from_times(&of(variant, caches, |sample| sample.install)),
@@ -98,16 +98,24 @@ impl BenchReport {
             })
         };
         let variants = 0..plan.variants.len();
-        let lines = plan.caches.iter().flat_map(|caches| variants.clone().filter_map(|one| line(*caches, one)));
+        let lines = plan.cache_states.iter().flat_map(|caches| variants.clone().filter_map(|one| line(*caches, one)));
         let lines = lines.collect();
         let saving = |variant| {
             let ratio =
                 TimeRatio::from_pairs(&wall(variant, BenchCacheState::Cold), &wall(variant, BenchCacheState::Warm));
             CacheSaving { variant, ratio, verdict: ComparisonVerdict::from_ratio(ratio) }
         };
-        let both = plan.caches.len() > 1;
+        let both = plan.cache_states.len() > 1;
         let savings = variants.filter(|_| both).map(saving).collect();
-        Self { version: BENCH_VERSION, confidence: CONFIDENCE_LEVEL, facts, plan, lines, savings, samples }
+        Self {
+            version: BENCH_VERSION,
+            confidence: CONFIDENCE_LEVEL,
+            environment: facts,
+            plan,
+            rows: lines,
+            cache_savings: savings,
+            samples,
+        }
     }
 
     fn build_table(&self) -> TextTable {
@@ -120,11 +128,11 @@ impl BenchReport {
             ("installs", true),
             ("work", true),
         ]);
-        for line in &self.lines {
+        for line in &self.rows {
             let middle =
                 |spread: Option<MedianInterval>| spread.map(|spread| format_seconds(spread.median)).unwrap_or_default();
             table.push_row(vec![
-                line.caches.as_str().to_owned(),
+                line.cache_state.as_str().to_owned(),
                 self.plan.variants[line.variant].name.clone(),
                 format_median(line.wall),
                 line.ratio.map(TimeRatio::to_text).unwrap_or_default(),
@@ -136,7 +144,7 @@ impl BenchReport {
         table
     }
 
-    /// What warm caches save, in sentences.
+    /// Returns sentences about the time that warm caches save.
     fn saving_sentences(&self) -> Vec<String> {
         let sentence = |saving: &CacheSaving| {
             let name = &self.plan.variants[saving.variant].name;
@@ -145,16 +153,16 @@ impl BenchReport {
                 ComparisonVerdict::Faster => "warm caches make it faster",
                 ComparisonVerdict::Slower => "warm caches cost more than they save",
                 ComparisonVerdict::NoDifferenceShown => "no difference shown between cold and warm caches",
-                ComparisonVerdict::TooFew => "too few rounds to tell what warm caches save",
+                ComparisonVerdict::TooFew => "too few rounds to compare cold and warm caches",
             };
             format!("{name}: {told}{ratio}")
         };
-        self.savings.iter().map(sentence).collect()
+        self.cache_savings.iter().map(sentence).collect()
     }
 
-    /// Where and how, in a sentence.
+    /// Returns a sentence about the environment.
     fn environment_sentence(&self) -> String {
-        let facts = &self.facts;
+        let facts = &self.environment;
         let rounds = pluralize(self.plan.rounds, "round");
         let mut parts = vec![format!("{rounds}, interleaved"), format!("{} CPUs, {}", facts.cpus, facts.machine)];
         parts.extend(facts.versions.iter().map(|(tool, version)| format!("{tool} {version}")));
@@ -170,7 +178,7 @@ impl BenchReport {
         )
     }
 
-    /// For a terminal.
+    /// Renders the results for a terminal.
     pub fn to_text(&self) -> String {
         let saved: String = self.saving_sentences().iter().map(|line| format!("{line}\n")).collect();
         let gap = if saved.is_empty() { "" } else { "\n" };
@@ -182,7 +190,7 @@ impl BenchReport {
         )
     }
 
-    /// For a document.
+    /// Renders the results as Markdown.
     pub fn to_markdown(&self) -> String {
         let saved: String =
             self.saving_sentences().iter().map(|line| format!("- {}\n", escape_markdown_cell(line))).collect();

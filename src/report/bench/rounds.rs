@@ -1,53 +1,53 @@
-//! The rounds of a bench, carried out by whoever can: real commands, or a clock that is made up.
+//! Execution of a benchmark plan by an executor: real commands, or a simulated clock in tests.
 
 use serde::Serialize;
 
 use super::plan::{BenchCacheState, BenchPlan, BenchStep};
 
-/// What one run of a command took, in seconds.
+/// Times of one run of a command, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BenchMeasurement {
-    /// From its start to its end.
+    /// Wall time.
     pub wall: f64,
-    /// Installs of all sessions added up, where that could be told.
+    /// Install time, summed over all sessions, if known.
     pub install: Option<f64>,
-    /// All time of sessions added up, installs included, where that could be told.
+    /// Session time including installs, summed over all sessions, if known.
     pub session_time: Option<f64>,
 }
 
-/// One measurement that counts.
+/// One measured sample.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchSample {
-    /// The round, from 0.
+    /// Index of the round.
     pub round: usize,
-    /// Which command, by its number.
+    /// Index of the command.
     pub variant: usize,
-    /// What it found.
-    pub caches: BenchCacheState,
-    /// Seconds from start to end.
+    /// State of the caches.
+    pub cache_state: BenchCacheState,
+    /// Wall time in seconds.
     pub wall: f64,
-    /// Seconds of installs.
+    /// Install time in seconds.
     pub install: Option<f64>,
-    /// Seconds of work: of sessions, without installs.
+    /// Work time in seconds: sessions without installs.
     pub work: Option<f64>,
 }
 
-/// Runs a step of a plan.
+/// Executes one step of a plan.
 pub trait BenchExecutor {
-    /// What may go wrong.
+    /// Error of the executor.
     type Error;
 
-    /// Runs the command of a step and says what it took.
+    /// Runs the command of a step and returns its times.
     ///
     /// # Errors
-    /// When it cannot be run, fails, or the bench is to end.
+    /// If the command cannot be run or fails, or the benchmark was interrupted.
     fn run_step(&mut self, plan: &BenchPlan, step: BenchStep) -> Result<BenchMeasurement, Self::Error>;
 }
 
-/// Carries out a plan and gives what counts.
+/// Executes a plan and returns the measured samples.
 ///
 /// # Errors
-/// The first of the executor's.
+/// The first error of the executor.
 pub fn run_rounds<E: BenchExecutor>(plan: &BenchPlan, executor: &mut E) -> Result<Vec<BenchSample>, E::Error> {
     let mut samples = Vec::new();
     for step in plan.ordered_steps() {
@@ -57,7 +57,7 @@ pub fn run_rounds<E: BenchExecutor>(plan: &BenchPlan, executor: &mut E) -> Resul
         samples.push(BenchSample {
             round,
             variant: step.variant,
-            caches: step.caches,
+            cache_state: step.caches,
             wall: measured.wall,
             install: measured.install,
             work,

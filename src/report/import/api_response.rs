@@ -1,8 +1,8 @@
-//! Answers of the Actions API of GitHub, Gitea and Forgejo: runs, jobs, tasks.
+//! Responses of the Actions API of GitHub, Gitea and Forgejo: runs, jobs, tasks.
 //!
-//! GitHub and Gitea say `workflow_runs` and `jobs` with `run_started_at`/`started_at`, `updated_at`/`completed_at`,
-//! `status` and `conclusion`. Forgejo says `workflow_runs` too: for runs with `started`, `stopped` and `commit_sha`,
-//! for tasks (its jobs) with `run_started_at`, `updated_at` and a `status` that is the conclusion.
+//! GitHub and Gitea return `workflow_runs` and `jobs` with `run_started_at` or `started_at`, `updated_at` or
+//! `completed_at`, `status` and `conclusion`. Forgejo also returns `workflow_runs`: runs with `started`, `stopped` and
+//! `commit_sha`, and tasks (its jobs) with `run_started_at`, `updated_at` and a `status` that is the conclusion.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use super::duration::millis_between;
 use super::json_fields::{LocatedJson, ParsedRuns};
 use crate::record::{ImportedJob, ImportedRun};
 
-/// How something ended, by the words of the three forges.
+/// Result of a job or run, from the words of the three forges.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum JobConclusion {
     Passed,
     Failed,
-    /// Cancelled or skipped: its time says nothing.
+    /// Cancelled or skipped: its time is not comparable.
     Ignored,
-    /// It still runs or waits.
+    /// Running or queued.
     Unfinished,
 }
 
-/// Reads an answer that is an object.
+/// Parses a response that is an object.
 pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
     let root = LocatedJson::new(answer, "");
     if answer.get("workflow_runs").is_some() {
@@ -44,12 +44,12 @@ pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
         return parse_list(std::slice::from_ref(&LocatedJson::new(answer, "answer")));
     }
     match root.text_field(&["message", "error"]).ok().flatten() {
-        Some(message) => Err(format!("the forge says: {message}")),
+        Some(message) => Err(format!("the forge reports: {message}")),
         None => Err("it has neither `workflow_runs` nor `jobs` nor `statuses`".to_owned()),
     }
 }
 
-/// Reads an answer that is a list: jobs, runs or statuses.
+/// Parses a response that is a list of jobs, runs or statuses.
 pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
     let Some(first) = entries.first() else { return Ok((Vec::new(), 0)) };
     if first.has_field("context") {
@@ -63,7 +63,8 @@ pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, Stri
     }
 }
 
-/// Forgejo's tasks are listed as `workflow_runs`, but each is a job: its status says how it ended.
+/// Returns whether an entry is one of Forgejo's tasks, which are listed as `workflow_runs` although each is a job: its
+/// status holds the result.
 fn is_forgejo_task(entry: &LocatedJson<'_>) -> bool {
     let says = |name: &str| entry.value.get(name).is_some();
     says("run_number") && says("name") && !says("conclusion") && !says("commit_sha")
@@ -77,7 +78,7 @@ fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
         "cancelled" | "canceled" | "skipped" | "stale" | "action_required" => JobConclusion::Ignored,
         "completed" | "queued" | "in_progress" | "waiting" | "running" | "blocked" | "pending" | "requested"
         | "unknown" | "" => JobConclusion::Unfinished,
-        other => return Err(entry.field_error("status", &format!("is `{other}`, which no forge says"))),
+        other => return Err(entry.field_error("status", &format!("has the unknown value `{other}`"))),
     })
 }
 
@@ -128,7 +129,7 @@ fn parse_tasks(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
     group_jobs_by_run(entries, "run_number")
 }
 
-/// Jobs as runs: those of one run together. Their run is as long as from the first start to the last end.
+/// Groups jobs by run. A run lasts from the first start to the last end of its jobs.
 fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns, String> {
     let mut runs: BTreeMap<String, (ImportedRun, Vec<(String, String)>)> = BTreeMap::new();
     let mut open = 0;
@@ -140,7 +141,7 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
             continue;
         }
         let (time, wall) = parse_start_and_wall(entry)?;
-        // A job without its run (Forgejo's answer for one run) belongs to the one that was asked for.
+        // A job without a run (Forgejo's response for one run) belongs to the requested run.
         let run = if entry.has_field(by) { entry.id_field(by)? } else { format!("of job {}", entry.id_field("id")?) };
         let key = format!("{} {run}", by.replace('_', " "));
         let (run, spans) = runs.entry(key.clone()).or_insert_with(|| {

@@ -1,9 +1,9 @@
-//! How long something took, as forges and nox write it, and the times between.
+//! Durations as written by forges and nox, and times between timestamps.
 
-/// Longer times are errors of their source: no forge lets a job run for half a year.
+/// Longer durations are errors of their source: no forge lets a job run for half a year.
 const MAX_DURATION_MS: u64 = 180 * 24 * 3_600_000;
 
-/// Milliseconds of a duration as forges write it: `5m5s`, `1h2m3s`, `26s`, `1.5s`, `250ms`, `2d3h`.
+/// Parses a duration as written by forges (`5m5s`, `1h2m3s`, `26s`, `1.5s`, `250ms`, `2d3h`) into milliseconds.
 pub(super) fn parse_forge_duration(text: &str) -> Option<u64> {
     let mut rest = text.trim();
     let mut sum = 0.0_f64;
@@ -29,7 +29,7 @@ pub(super) fn parse_forge_duration(text: &str) -> Option<u64> {
     bounded_millis(sum)
 }
 
-/// Milliseconds of a duration as nox says it (humanize): `3 seconds`, `a minute`, `2 hours`.
+/// Parses a duration as written by nox (humanize: `3 seconds`, `a minute`, `2 hours`) into milliseconds.
 pub(super) fn parse_humanized_duration(text: &str) -> Option<u64> {
     let mut words = text.trim().trim_end_matches('.').split(' ');
     let count: f64 = match words.next()? {
@@ -47,10 +47,10 @@ pub(super) fn parse_humanized_duration(text: &str) -> Option<u64> {
     bounded_millis(count * unit)
 }
 
-/// Milliseconds between two times of RFC 3339; none where the second is not after the first.
+/// Returns the milliseconds between two RFC 3339 timestamps, or `None` if the second is not after the first.
 pub(super) fn millis_between(start: &str, end: &str) -> Option<u64> {
     let (start, end): (jiff::Timestamp, jiff::Timestamp) = (start.parse().ok()?, end.parse().ok()?);
-    // Forges write the year 1 or 1970 for a time that has not come.
+    // Forges write the year 1 or 1970 for an unset time.
     if start.as_second() <= 0 {
         return None;
     }

@@ -1,45 +1,43 @@
-//! Answers fetched from a forge, page by page, bounded in size and time.
+//! Paginated API responses fetched from a forge, bounded in size and time.
 
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Bytes of one answer.
+/// Maximum size of one response, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 32 << 20;
-/// Pages of one address.
+/// Maximum number of pages.
 const MAX_PAGES: usize = 50;
-/// How long one answer may take.
+/// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One answer.
+/// One API response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ForgeResponse {
-    /// Its address.
     pub(crate) url: String,
-    /// Its bytes.
     pub(crate) body: Vec<u8>,
 }
 
-/// Why an answer could not be had.
+/// Errors fetching from a forge.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// The forge refused.
+    /// The forge returned an error status.
     #[error("{url}: the forge answers {status}{}", body_suffix(body))]
     Status {
-        /// The address.
+        /// Request URL.
         url: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// The beginning of what it said.
+        /// Beginning of the response body.
         body: String,
     },
-    /// No answer came, or it was too large.
+    /// The request failed, or the response was too large.
     #[error("{url}: {reason}")]
     Transport {
-        /// The address.
+        /// Request URL.
         url: String,
-        /// Why.
+        /// Cause of the failure.
         reason: String,
     },
 }
@@ -48,13 +46,13 @@ fn body_suffix(body: &str) -> String {
     if body.is_empty() { String::new() } else { format!(": {body}") }
 }
 
-/// Fetches an address and the pages after it (`Link: …; rel="next"`) on the same forge.
+/// Fetches a URL and its following pages (`Link: …; rel="next"`) from the same forge.
 ///
-/// The token goes to that forge alone. Certificates are those of `SSL_CERT_FILE` where that is set (`certificates`),
-/// else the ones built in.
+/// The token is sent to that forge only. Certificates come from `SSL_CERT_FILE` (`certificates`) if set, otherwise from
+/// the built-in roots.
 ///
 /// # Errors
-/// When an answer cannot be had.
+/// If a page cannot be fetched.
 pub(crate) fn fetch_pages(
     address: &str,
     token: Option<&str>,
@@ -99,7 +97,7 @@ pub(crate) fn fetch_pages(
     Ok(answers)
 }
 
-/// The address of the next page.
+/// Returns the URL of the next page.
 fn next_page_url(link: &str) -> Option<String> {
     link.split(',').find_map(|part| {
         let (address, relation) = part.split_once(';')?;
@@ -108,7 +106,7 @@ fn next_page_url(link: &str) -> Option<String> {
     })
 }
 
-/// Scheme, host and port of an address.
+/// Returns scheme, host and port of a URL.
 fn url_origin(address: &str) -> &str {
     let host = address.find("://").map_or(0, |at| at + 3);
     let end = address[host..].find('/').map_or(address.len(), |at| host + at);

@@ -1,16 +1,16 @@
-//! Fields of an answer, each known by its place when it is not what it should be.
+//! JSON fields of an API response, with their location for error messages.
 
 use serde_json::Value;
 
 use crate::record::ImportedRun;
 
-/// What an answer tells: runs, and how many entries say nothing because they are not over.
+/// Parsed runs, and the number of entries skipped because they are unfinished.
 pub(super) type ParsedRuns = (Vec<ImportedRun>, usize);
 
-/// Names are cut there.
+/// Longer names are truncated.
 const MAX_NAME_CHARS: usize = 200;
 
-/// A value in an answer and where it stands, such as `jobs[3]`.
+/// A JSON value and its location in the response, such as `jobs[3]`.
 #[derive(Clone, Debug)]
 pub(super) struct LocatedJson<'a> {
     pub(super) value: &'a Value,
@@ -18,18 +18,18 @@ pub(super) struct LocatedJson<'a> {
 }
 
 impl<'a> LocatedJson<'a> {
-    /// A value at a place.
+    /// Creates a value with a location.
     pub(super) fn new(value: &'a Value, place: impl Into<String>) -> Self {
         Self { value, path: place.into() }
     }
 
-    /// Members of the list `name`, each with its place.
+    /// Returns the items of the list `name`, with their locations.
     pub(super) fn list_field(&self, name: &str) -> Result<Vec<LocatedJson<'a>>, String> {
         let list = self.value.get(name).ok_or_else(|| self.field_error(name, "is missing"))?;
         self.located_items(list, &self.field_path(name))
     }
 
-    /// Members of this list itself.
+    /// Returns the items of this list.
     pub(super) fn list_items(&self) -> Result<Vec<LocatedJson<'a>>, String> {
         self.located_items(self.value, &self.path)
     }
@@ -37,7 +37,7 @@ impl<'a> LocatedJson<'a> {
     fn located_items(&self, list: &'a Value, place: &str) -> Result<Vec<LocatedJson<'a>>, String> {
         let members = match list {
             Value::Array(members) => members.as_slice(),
-            // Go writes an empty list so.
+            // Go encodes an empty list as null.
             Value::Null => &[],
             other => return Err(format!("{place} is {}, not a list", json_type_name(other))),
         };
@@ -48,12 +48,12 @@ impl<'a> LocatedJson<'a> {
         members.iter().enumerate().map(member).collect()
     }
 
-    /// Whether it has a field that is not null.
+    /// Returns whether a field is present and not null.
     pub(super) fn has_field(&self, name: &str) -> bool {
         self.value.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// The text of the first of these fields that is there; empty text is none.
+    /// Returns the text of the first field that is present and not empty.
     pub(super) fn text_field(&self, names: &[&str]) -> Result<Option<String>, String> {
         for name in names {
             match self.value.get(*name) {
@@ -66,7 +66,7 @@ impl<'a> LocatedJson<'a> {
         Ok(None)
     }
 
-    /// The number or text that tells one from others.
+    /// Returns a number or text that identifies the entry.
     pub(super) fn id_field(&self, name: &str) -> Result<String, String> {
         match self.value.get(name) {
             Some(Value::Number(number)) => Ok(number.to_string()),
@@ -80,7 +80,7 @@ impl<'a> LocatedJson<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// What is wrong with a field, with its place.
+    /// Describes an invalid field, with its location.
     pub(super) fn field_error(&self, name: &str, what: &str) -> String {
         format!("{} {what}", self.field_path(name))
     }
@@ -97,7 +97,7 @@ fn json_type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A name without control characters, of bounded length.
+/// Returns a name without control characters and of bounded length.
 pub(super) fn sanitize_name(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

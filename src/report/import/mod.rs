@@ -1,4 +1,4 @@
-//! Durations of past CI runs, read from what forges and nox left: API answers, commit statuses, logs.
+//! Import of past CI runs: durations from forge APIs, commit statuses and saved logs.
 
 mod api_response;
 mod duration;

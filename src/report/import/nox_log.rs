@@ -1,4 +1,4 @@
-//! Saved text: logs of nox from 2022 to now, with or without a forge's times before each line, and lists of checks.
+//! Saved logs: output of nox from 2022 on, with or without a forge's timestamps, and lists of checks.
 
 use super::duration::{millis_between, parse_humanized_duration};
 use super::json_fields::sanitize_name;
@@ -6,7 +6,7 @@ use super::statuses::{job_name, parse_status_description};
 use crate::record::ImportedJob;
 use crate::text::strip_control_sequences;
 
-/// What a text tells: jobs in the order they ended, the first time in it, and nox's own total in milliseconds.
+/// Content of a log: jobs in order of completion, the first timestamp, and nox's own total in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ParsedLog {
     pub(super) jobs: Vec<ImportedJob>,
@@ -14,10 +14,10 @@ pub(super) struct ParsedLog {
     pub(super) total_ms: Option<u64>,
 }
 
-/// Reads a text.
+/// Parses a log.
 ///
-/// nox says how long a session took since 2025.11 (and nothing of what takes less than a second); before that, the
-/// times that forges put before each line tell it.
+/// Since 2025.11, nox prints how long a session took if it took a second or more. For older versions the durations come
+/// from the forge's timestamps.
 pub(super) fn parse_log(text: &str) -> ParsedLog {
     let mut log = ParsedLog::default();
     let mut started: Vec<(String, Option<String>)> = Vec::new();
@@ -36,9 +36,9 @@ pub(super) fn parse_log(text: &str) -> ParsedLog {
     log
 }
 
-/// The time before a line, as forges put it there, and the rest.
+/// Splits a line into the forge's timestamp and the rest.
 fn split_timestamp(line: &str) -> (Option<&str>, &str) {
-    // GitHub's downloads begin each line with job, step and time, between tabs.
+    // GitHub's downloads begin each line with job, step and time, separated by tabs.
     let rest = line.rsplit('\t').next().unwrap_or(line).trim_start_matches('\u{feff}');
     match rest.split_once(' ') {
         Some((time, said)) if time.parse::<jiff::Timestamp>().is_ok() => (Some(time), said),
@@ -56,7 +56,7 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
             rest.split_once(" in ").and_then(|(_, time)| parse_humanized_duration(time.trim_end_matches(':')));
         return;
     }
-    // `* lint: success, took 3 seconds`, in the list at the end: for what was not told before.
+    // `* lint: success, took 3 seconds`, in the final list: for sessions that were not reported before.
     if let Some((name, end)) = said.strip_prefix("* ").and_then(|rest| rest.rsplit_once(": ")) {
         let (word, took) = end.split_once(", took ").map_or((end, None), |(word, took)| (word, Some(took)));
         if ["success", "failed"].contains(&word) && !log.jobs.iter().any(|job| job.name == sanitize_name(name)) {
@@ -81,7 +81,7 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
     log.jobs.push(ImportedJob { name: sanitize_name(name), wall, passed });
 }
 
-/// `ci.yml / lint (pull_request) Successful in 26s`: a line of a list of checks.
+/// Parses a line of a list of checks: `ci.yml / lint (pull_request) Successful in 26s`.
 fn parse_check_line(line: &str) -> Option<(&str, bool, u64)> {
     ["Successful in ", "Failing after "].iter().find_map(|word| {
         let at = line.find(word)?;

@@ -1,4 +1,4 @@
-//! What a file or an answer tells of past runs, whatever it is.
+//! Format detection for imported files and API responses.
 
 use serde_json::Value;
 
@@ -7,29 +7,29 @@ use super::json_fields::LocatedJson;
 use super::nox_log::parse_log;
 use crate::record::ImportedRun;
 
-/// What was read.
+/// Imported runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportedHistory {
-    /// The runs.
+    /// Parsed runs.
     pub runs: Vec<ImportedRun>,
-    /// Entries that say nothing: not over, cancelled, skipped, without a time.
+    /// Number of entries without a usable time: unfinished, cancelled, skipped.
     pub skipped_entries: usize,
 }
 
-/// Why something cannot be read; the message says where.
+/// Error parsing an import.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{location}: {reason}")]
 pub struct ImportError {
-    /// The file or address.
+    /// File or URL.
     pub(crate) location: String,
-    /// What is wrong, and where in it.
+    /// Cause, with the location in the file.
     pub(crate) reason: String,
 }
 
-/// Reads bytes that came from `place`.
+/// Parses bytes that came from a file or URL.
 ///
 /// # Errors
-/// When they are no answer that is known and no log that says anything.
+/// If the content is neither a known API response nor a log with durations.
 pub fn parse_import(place: &str, bytes: &[u8]) -> Result<ImportedHistory, ImportError> {
     let refuse = |why: String| ImportError { location: place.to_owned(), reason: why };
     let text = String::from_utf8_lossy(bytes);
@@ -43,7 +43,7 @@ pub fn parse_import(place: &str, bytes: &[u8]) -> Result<ImportedHistory, Import
     if !matches!(first, Some('{' | '[')) || text.starts_with("[20") {
         return import_log(place, text, bytes).map_err(refuse);
     }
-    let answer: Value = serde_json::from_str(text).map_err(|error| refuse(format!("this is no JSON: {error}")))?;
+    let answer: Value = serde_json::from_str(text).map_err(|error| refuse(format!("not valid JSON: {error}")))?;
     let told = match &answer {
         Value::Array(_) => {
             LocatedJson::new(&answer, "answer").list_items().and_then(|entries| api_response::parse_list(&entries))

@@ -1,4 +1,4 @@
-//! Commit statuses, whose description says how long a job took: «Successful in 5m5s», «Failing after 4m25s».
+//! Commit statuses, whose description holds the duration: "Successful in 5m5s", "Failing after 4m25s".
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::duration::parse_forge_duration;
 use super::json_fields::{LocatedJson, ParsedRuns};
 use crate::record::{ImportedJob, ImportedRun};
 
-/// What a description says: whether the job passed, and its milliseconds.
+/// Parses a description into whether the job passed, and its milliseconds.
 pub(super) fn parse_status_description(text: &str) -> Option<(bool, u64)> {
     for (begin, passed) in [("Successful in ", true), ("Failing after ", false), ("Failed after ", false)] {
         if let Some(time) = text.trim().strip_prefix(begin) {
@@ -16,7 +16,7 @@ pub(super) fn parse_status_description(text: &str) -> Option<(bool, u64)> {
     None
 }
 
-/// The job of a context such as `ci.yml / lint (pull_request)`.
+/// Returns the job of a context such as `ci.yml / lint (pull_request)`.
 pub(super) fn job_name(context: &str) -> String {
     let name = context.rsplit(" / ").next().unwrap_or(context).trim();
     match name.rfind(" (") {
@@ -30,7 +30,7 @@ fn is_workflow_event(word: &str) -> bool {
         .contains(&word)
 }
 
-/// The statuses of a commit; of several with one context the first counts, which forges list newest first.
+/// Parses the statuses of a commit. Forges list the newest first, so the first of each context counts.
 pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) -> Result<ParsedRuns, String> {
     let mut runs: BTreeMap<String, ImportedRun> = BTreeMap::new();
     let mut seen: Vec<(String, String)> = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) 
     Ok((runs.into_values().collect(), open))
 }
 
-/// The commit in the status's own address, `…/statuses/<commit>`.
+/// Returns the commit in the status's own URL, `…/statuses/<commit>`.
 fn commit_from_url(entry: &LocatedJson<'_>) -> Result<Option<String>, String> {
     let url = entry.text_field(&["url"])?;
     Ok(url.and_then(|url| url.rsplit_once("/statuses/").map(|(_, commit)| commit.to_owned())))

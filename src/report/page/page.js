@@ -30,9 +30,9 @@ theme.addEventListener('click', () => {
   theme.textContent = 'Theme: ' + next;
 });
 
-// Past runs, drawn when they come into view.
+// History charts, drawn when they scroll into view.
 const failing = 'ftxcau';
-const past = session => session.past.map((wall, at) => ({ wall: wall === null ? null : wall * 10, how: session.how[at], at }));
+const past = session => session.history_centis.map((wall, at) => ({ wall: wall === null ? null : wall * 10, how: session.history_outcomes[at], at }));
 const median = values => [...values].sort((a, b) => a - b)[Math.max(0, values.length - 1) >> 1];
 function spark(session, width, height) {
   const all = past(session), walls = all.filter(one => one.wall !== null);
@@ -66,16 +66,16 @@ addEventListener('beforeprint', () => rows.forEach(row => {
 }));
 
 // Filter.
-const form = byId('filter'), words = byId('words'), count = byId('count'), none = byId('none');
+const form = byId('filter'), query = byId('query'), count = byId('count'), none = byId('none');
 form.hidden = false;
 const texts = data.sessions.map((session, at) =>
-  [session.name, session.word, session.description, session.reason, ...(session.locks || []), rows[at].classList.contains('crit') ? 'critical' : ''].join(' ').toLowerCase());
+  [session.name, session.outcome, session.description, session.reason, ...(session.locks || []), rows[at].classList.contains('crit') ? 'critical' : ''].join(' ').toLowerCase());
 const shows = {
-  all: () => true, failed: at => data.sessions[at].bad, flaky: at => data.sessions[at].flaky,
+  all: () => true, failed: at => data.sessions[at].failed, flaky: at => data.sessions[at].flaky,
   critical: at => rows[at].classList.contains('crit'), slower: at => data.sessions[at].slower,
 };
 function filter() {
-  const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
+  const wanted = query.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
   let shown = 0;
   rows.forEach((row, at) => {
     row.hidden = !(show(at) && wanted.every(word => texts[at].includes(word)));
@@ -86,13 +86,13 @@ function filter() {
   none.hidden = shown > 0;
   arrows();
 }
-const clear = () => { words.value = ''; form.elements.show.value = 'all'; filter(); };
+const clear = () => { query.value = ''; form.elements.show.value = 'all'; filter(); };
 form.addEventListener('input', filter);
 form.addEventListener('submit', event => event.preventDefault());
-byId('clear').addEventListener('click', () => { clear(); words.focus(); });
+byId('clear').addEventListener('click', () => { clear(); query.focus(); });
 
 // Sorting.
-const keys = { name: s => s.name, start: s => s.start, wall: s => s.wall, delta: s => s.delta, waited: s => s.waited, install: s => s.install, busy: s => s.busy };
+const keys = { name: s => s.name, start: s => s.start, wall: s => s.wall, delta: s => s.delta, waited: s => s.waited, install: s => s.install, busy: s => s.busy_cpus };
 for (const head of document.querySelectorAll('th[data-sort]')) {
   const label = head.dataset.sort === 'start' ? 'start' : head.textContent, button = make('button', { type: 'button' }, label);
   if (head.dataset.sort === 'start') head.prepend(button); else head.replaceChildren(button);
@@ -110,7 +110,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
   });
 }
 
-// Needs as arrows: of the session that was chosen, else of all where they are few.
+// Dependencies as arrows: of the selected session, otherwise of all if they are few.
 const layer = byId('arrows');
 let chosen = null;
 const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
@@ -138,7 +138,7 @@ function arrows() {
 }
 addEventListener('resize', arrows);
 
-// One session in full.
+// Details of one session.
 let back = null;
 function close() {
   detail.hidden = true;
@@ -152,26 +152,26 @@ const name = at => make('a', { href: '#s' + at }, data.sessions[at].name);
 const listed = (ats, between = ', ') => ats.flatMap((at, i) => i ? [between, name(at)] : [name(at)]);
 function open(at) {
   const session = data.sessions[at], facts = make('dl'), fact = (what, ...inner) => facts.append(make('dt', {}, what), make('dd', {}, ...inner));
-  fact('outcome', `${session.mark} ${session.word}` + (session.reason ? `: ${session.reason}` : ''));
+  fact('outcome', `${session.mark} ${session.outcome}` + (session.reason ? `: ${session.reason}` : ''));
   if (session.wall != null) fact('time', time(session.wall) + (session.usual != null ? `, usually ${time(session.usual)}` : ''));
   if (session.waited) fact('waited', time(session.waited));
   if (session.install != null) fact('install', time(session.install));
-  if (session.cache) fact('cache', `${session.cache[0]} of ${session.cache[1]} packages were there`);
-  if (session.busy != null) fact('CPUs busy', session.busy.toFixed(1) + (session.cpus > 1 ? ` of ${session.cpus}` : ''));
+  if (session.cache) fact('cache', `${session.cache[0]} of ${session.cache[1]} packages restored`);
+  if (session.busy_cpus != null) fact('CPUs busy', session.busy_cpus.toFixed(1) + (session.cpus > 1 ? ` of ${session.cpus}` : ''));
   if (session.memory) fact('peak memory', session.memory);
   const needs = (session.needs || []), after = edges.filter(edge => edge.from === at).map(edge => edge.to);
   if (needs.length) fact('needs', ...needs.flatMap(([from, why], i) => [i ? ', ' : '', name(from), ` (${why})`]));
   if (after.length) fact('needed by', ...listed(after));
   if (session.locks) fact('locks', session.locks.join(', '));
-  if (session.alone) fact('alone', 'nothing runs beside it');
-  if (session.because) fact('held up', session.because);
+  if (session.exclusive) fact("exclusive", 'runs alone');
+  if (session.wait_reason) fact("waited for", session.wait_reason);
   for (const [number, how, from, to, slots, why] of session.attempts || [])
     if (session.attempts.length > 1) fact(`attempt ${number}`, `${how}, ${time(from)} to ${time(to)}, slot ${slots.join(', ')}` + (why ? `: ${why}` : ''));
   const shut = make('button', { type: 'button', class: 'x', 'aria-label': 'Close' }, '✕');
   shut.addEventListener('click', close);
   detail.replaceChildren(shut, make('h3', {}, session.name), ...(session.description ? [make('p', {}, session.description)] : []), facts);
   const picture = spark(session, 420, 70);
-  if (picture) detail.append(make('p', { class: 'above' }, `The last ${session.past.length} runs, oldest first; ✕ failed`), picture);
+  if (picture) detail.append(make('p', { class: 'above' }, `The last ${session.history_centis.length} runs, oldest first; ✕ failed`), picture);
   chosen = at;
   rows.forEach((row, other) => row.classList.toggle('sel', other === at));
   detail.hidden = false;
@@ -197,7 +197,7 @@ document.addEventListener('click', event => {
 });
 document.addEventListener('keydown', event => {
   const typing = event.target.matches('input,textarea');
-  if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); words.focus(); }
+  if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); query.focus(); }
   if (event.key === 'Escape') { if (!detail.hidden) close(); else clear(); }
   const link = event.target.closest('#rows a');
   if (link && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
@@ -207,7 +207,7 @@ document.addEventListener('keydown', event => {
     if (row) row.querySelector('a').focus();
   }
 });
-// What a log says last is what matters.
+// Show the end of each log.
 document.querySelectorAll('pre').forEach(log => { log.scrollTop = log.scrollHeight; });
 filter();
 follow();

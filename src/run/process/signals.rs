@@ -87,10 +87,14 @@ impl Drop for SignalListener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
 
     #[test]
     fn signals_become_messages() {
+        // A handler that does nothing: under `nohup` SIGHUP is ignored, and the listener leaves it so.
+        signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false))).unwrap();
         let (tell, told) = mpsc::channel();
         let signals = SignalListener::start(move |caught| tell.send(caught).unwrap_or(())).unwrap();
         for (signal, caught) in [
@@ -100,7 +104,7 @@ mod tests {
             (SIGHUP, SignalEvent::Terminate(1)),
         ] {
             signal_hook::low_level::raise(signal).unwrap();
-            assert_eq!(told.recv().unwrap(), caught);
+            assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(caught));
         }
         drop(signals);
         assert_eq!((SignalEvent::exit_code(2), SignalEvent::signal_name(15).as_str()), (130, "SIGTERM"));

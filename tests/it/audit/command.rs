@@ -5,13 +5,14 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::project::{folder, parcelbook};
+use super::audit_project::{folder, parcelbook};
+use crate::support::CommandDeadline as _;
 
 const SMALL: &str = "on: push\njobs:\n  a:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox # why\n      - run: nox -s lint tests\n";
 
 fn noxide(root: &Path, words: &str) -> Output {
     let words = words.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_noxide")).args(words).current_dir(root).env("NO_COLOR", "1").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_noxide")).args(words).current_dir(root).env("NO_COLOR", "1").finish()
 }
 
 fn out(output: &Output) -> String {
@@ -186,7 +187,7 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
+    let project = super::audit_project::read(root.path(), noxide::audit::options::AuditOptions::default());
     let narrow = noxide::audit::inventory::build_inventory(&project, &|_| Some(90_000)).render_text(Some(80));
     let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
@@ -269,7 +270,7 @@ fn settings_of_an_audit_come_from_flag_variable_and_file() {
     say("[audit]\ndialect = 'github'\n");
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
     command.args(["audit", "--format", "json"]).current_dir(root.path()).env("NOXIDE_AUDIT_DIALECT", "hub");
-    let wrong = command.output().unwrap();
+    let wrong = command.finish();
     assert!(wrong.status.code() == Some(2) && err(&wrong).contains("NOXIDE_AUDIT_DIALECT"), "{}", err(&wrong));
 }
 
@@ -277,11 +278,11 @@ fn settings_of_an_audit_come_from_flag_variable_and_file() {
 fn the_inventory_promises_only_what_was_measured() {
     use noxide::audit::inventory::build_inventory;
     let root = parcelbook();
-    let project = super::project::read(root.path(), noxide::audit::options::AuditOptions::default());
+    let project = super::audit_project::read(root.path(), noxide::audit::options::AuditOptions::default());
     let all = build_inventory(&project, &|name| Some(if name == "integration_tests" { 34_000 } else { 1_000 }));
     let ci = &all.workflows[0];
     assert_eq!(
-        (ci.critical_path.join(" "), ci.milliseconds),
+        (ci.critical_path.join(" "), ci.critical_path_ms),
         ("integration_tests status-check".to_owned(), Some(34_000))
     );
     assert!(

@@ -1,10 +1,12 @@
 //! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
 
-use noxide::audit::fix_plan::{FixLevel, plan_fixes};
+use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 use noxide::audit::source::SourceFile;
 use proptest::prelude::*;
+
+use crate::support::rounds;
 
 /// How a workflow is written.
 #[derive(Clone, Debug)]
@@ -139,12 +141,8 @@ fn comments(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn cases() -> u32 {
-    std::env::var("NOXIDE_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: rounds(40, 200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn fixes_keep_what_they_do_not_mean(shape in shapes(), github in any::<bool>(), runners in prop::option::of(1usize..9)) {

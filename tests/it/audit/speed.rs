@@ -6,8 +6,8 @@ use std::time::Instant;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::project::AuditProject;
 
+use super::audit_project::{find, folder};
 use super::generated::{Shape, workflow};
-use super::project::{find, folder};
 
 #[test]
 fn four_hundred_and_fifty_workflows_are_audited_in_time() {

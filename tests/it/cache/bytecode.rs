@@ -9,7 +9,7 @@ use noxide::cache::store::{Corruption, EntryId, EntryKind, StagedEntry, StoreEnt
 use serde_json::json;
 
 use super::fixture::Fixture;
-use crate::ran::{Ran, end, noxide};
+use crate::support::{NoxideRun, noxide_command};
 
 /// One package in two versions, with a module beside packages, and one that writes over a file of it.
 fn fixture() -> Fixture {
@@ -39,31 +39,31 @@ fn noxfile(fixture: &Fixture, installs: &[&str]) {
 }
 
 /// Runs the session in a new environment.
-fn run(fixture: &Fixture, ci: bool) -> Ran {
+fn run(fixture: &Fixture, ci: bool) -> NoxideRun {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
     again(fixture, ci)
 }
 
 /// Runs the session in the environment that is there.
-fn again(fixture: &Fixture, ci: bool) -> Ran {
-    let mut command = noxide(&fixture.project, "run --output stream -r");
+fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
+    let mut command = noxide_command(&fixture.project, "run --output stream -r");
     command.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
     command.env_remove("PYTHONDONTWRITEBYTECODE");
     if ci {
         command.env("CI", "true");
     }
-    let ran = end(command);
-    assert_eq!(ran.code, 0, "{}", ran.text);
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.code(), 0, "{}", ran.text);
     ran
 }
 
 /// What the session printed, in order.
-fn said(ran: &Ran) -> Vec<&str> {
+fn said(ran: &NoxideRun) -> Vec<&str> {
     ran.text.lines().filter_map(|line| line.strip_prefix("said ")).collect()
 }
 
 /// Whether Python compiled a module of `alpha`.
-fn compiled(ran: &Ran) -> bool {
+fn compiled(ran: &NoxideRun) -> bool {
     ran.text.lines().any(|line| line.starts_with("# created") && line.contains("/alpha/"))
 }
 

@@ -88,7 +88,7 @@ fn what_is_missing_is_said_with_what_to_do() {
     let (code, _, err) = ended(command.env("PATH", "/nonexistent"));
     assert!(code == 3 && err.contains("no uv on PATH"), "{err}");
     let bin = fixture.project.beside().join("bin");
-    crate::support::script(&bin.join("uv"), "#!/bin/sh\necho 'error: not today' >&2\nexit 2\n");
+    crate::support::write_script(&bin.join("uv"), "#!/bin/sh\necho 'error: not today' >&2\nexit 2\n");
     let mut command = fixture.noxide("first", &["save"]);
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let (code, _, err) = ended(command.env("PATH", &path));
@@ -107,7 +107,7 @@ fn a_cache_of_unknown_form_is_kept_as_a_whole() {
     let other = format!(
         "#!/bin/sh\ncase $1 in pip) echo 'error: not today' >&2; exit 2;; --version) echo uv 99.0; exit;; esac\nexec {real:?} \"$@\"\n"
     );
-    crate::support::script(&bin.join("uv"), &other);
+    crate::support::write_script(&bin.join("uv"), &other);
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let run = |cache: &str, arguments: &[&str]| {
         let (code, out, err) = ended(fixture.noxide(cache, arguments).env("PATH", &path));

@@ -1,6 +1,6 @@
 //! A project whose packages come from an index of its own, and a store beside it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -8,7 +8,7 @@ use noxide::cache::uv::UvLayoutSupport;
 use noxide::cache::{CacheOptions, PackageSelection, Store, Uv, UvCache};
 use serde_json::{Value, json};
 
-use crate::support::{Project, must, python, settings, venv};
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python, run_checked, test_environment, venv};
 
 /// The index: a process of its own, ended with the value.
 pub(crate) struct Index {
@@ -23,8 +23,7 @@ impl Index {
         command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(packages.to_string().as_bytes()).unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let url = child.first_line();
         Self { child, url: url.trim().to_owned() }
     }
 }
@@ -76,13 +75,13 @@ impl Fixture {
 
     /// Runs uv in the project with the cache of that name; it must succeed.
     pub(crate) fn uv(&self, cache: &str, arguments: &[&str]) -> String {
-        must(self.command(cache).args(arguments))
+        run_checked(self.command(cache).args(arguments))
     }
 
     pub(crate) fn command(&self, cache: &str) -> Command {
         let mut command = Command::new(venv().join("bin/uv"));
         command.current_dir(self.project.root());
-        for (name, value) in settings() {
+        for (name, value) in test_environment() {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
@@ -106,7 +105,7 @@ impl Fixture {
 
     /// `noxide cache …` in the project, with its store and the uv cache of that name.
     pub(crate) fn noxide(&self, cache: &str, arguments: &[&str]) -> Command {
-        let mut command = crate::noxide::command(self.project.root(), &["cache"]);
+        let mut command = crate::support::noxide_in(self.project.root(), &["cache"]);
         command.args(arguments).env("UV_CACHE_DIR", self.cache_dir(cache));
         command.env("NOXIDE_CACHE_DIR", self.project.beside());
         command
@@ -129,7 +128,9 @@ impl Fixture {
 
     pub(crate) fn imported(&self) -> String {
         let code = "import alpha, beta, many, source; print(alpha.VERSION, beta.VERSION, many.VERSION, source.BUILT)";
-        must(Command::new(self.project.root().join(".venv/bin/python")).args(["-B", "-c", code])).trim().to_owned()
+        run_checked(Command::new(self.project.root().join(".venv/bin/python")).args(["-B", "-c", code]))
+            .trim()
+            .to_owned()
     }
 
     /// The file of a package as it lies in an environment.
@@ -142,7 +143,7 @@ impl Fixture {
 
 /// What a command ended with: exit code, standard output, error stream.
 pub(crate) fn ended(command: &mut Command) -> (i32, String, String) {
-    let done = command.output().unwrap();
+    let done = command.finish();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
 }

@@ -9,35 +9,21 @@ use noxide::cache::store::{EntryId, TreeNodeKind};
 use noxide::cache::{NoProgress, PackageSelection, Store, UvCache};
 
 use super::fixture::{ALL, Fixture};
-
-/// Rounds that every run of the tests makes; `NOXIDE_KILL_ROUNDS=500` makes as many as the promise says.
-const ROUNDS: u64 = 45;
-
-/// Random numbers, the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below.max(1)
-    }
-}
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Random, rounds};
 
 #[test]
 fn killed_at_any_moment() {
-    let rounds = std::env::var("NOXIDE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let rounds = u64::from(rounds(30, 210));
     let fixture = Fixture::new();
     let cache = fixture.cache("first");
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(1);
     // How long each takes when nobody kills it.
     let mut whole = [Duration::ZERO; 3];
     let verbs: [&[&str]; 3] =
         [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
     for (verb, whole) in verbs.iter().zip(&mut whole) {
         let begun = Instant::now();
-        assert!(fixture.noxide("first", verb).output().unwrap().status.success());
+        assert!(fixture.noxide("first", verb).finish().status.success());
         *whole = begun.elapsed();
     }
     let mut killed = [0; 3];
@@ -53,10 +39,10 @@ fn killed_at_any_moment() {
         }
         let mut command = fixture.noxide("first", verbs[number]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let moment = Duration::from_micros(dice.roll(u64::try_from(whole[number].as_micros()).unwrap()));
+        let moment = Duration::from_micros(random.below(u64::try_from(whole[number].as_micros()).unwrap()));
         std::thread::sleep(moment);
         child.kill().unwrap();
-        if child.wait().unwrap().signal() == Some(9) {
+        if child.wait_for_end().signal() == Some(9) {
             killed[number] += 1;
         } else {
             // It was over by then: what it took at first, beside other tests, is more than it takes.

@@ -4,7 +4,7 @@ use noxide::cache::NoProgress;
 use serde_json::Value;
 
 use super::fixture::{Fixture, ended};
-use crate::noxide::{Ran, command};
+use crate::support::{NoxideRun, noxide_in};
 
 /// Three sessions whose installs no lock holds; one notifies another, one passes without uv.
 const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\nnox.options.sessions = ['one', 'two', 'plain']\n\
@@ -20,19 +20,19 @@ fn project() -> Fixture {
 }
 
 /// A run with the fixture's store and the uv cache of that name, in fresh environments.
-fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> Ran {
+fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> NoxideRun {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).ok();
-    let mut command = command(fixture.project.root(), &["run"]);
+    let mut command = noxide_in(fixture.project.root(), &["run"]);
     command.args(arguments).env("UV_CACHE_DIR", fixture.cache_dir(cache));
     command.env("NOXIDE_CACHE_DIR", fixture.project.beside());
-    let ran = Ran::new(&command.output().unwrap(), fixture.project.root());
+    let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     ran
 }
 
 /// What the record says of a session: hits, misses, whether bytes were restored, and the reason.
-fn used(ran: &Ran, name: &str) -> Option<(u32, u32, bool, String)> {
-    let sessions = &ran.record.as_ref().unwrap().sessions;
+fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
+    let sessions = &ran.record().sessions;
     let found = sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
     let cache = found.result.as_ref().unwrap().cache.as_ref()?;
     Some((cache.hits, cache.misses, cache.bytes > 0, cache.reason.clone()))
@@ -53,11 +53,11 @@ fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
     assert_eq!(used(&second, "one"), Some((2, 0, true, String::new())), "alpha and beta");
     assert_eq!(used(&second, "two"), Some((1, 0, true, String::new())));
     assert_eq!(used(&second, "later"), Some((1, 0, true, String::new())), "notified while the run went on");
-    assert!(second.out.contains("restored for two in "), "{}", second.out);
+    assert!(second.stdout.contains("restored for two in "), "{}", second.stdout);
     // Everything is there: nothing is restored, and nothing said.
     let third = run(&fixture, "second", &["-s", "one"]);
     assert_eq!(used(&third, "one"), Some((2, 0, false, String::new())));
-    assert!(!third.out.contains("restored for"), "{}", third.out);
+    assert!(!third.stdout.contains("restored for"), "{}", third.stdout);
 }
 
 /// A session that goes on until the store holds what it has fetched.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::backends::acttools;
 use crate::cache::fixture::Fixture;
-use crate::support::{must, path};
+use crate::support::{CommandDeadline as _, run_checked, tool_path};
 
 const WORKFLOW: &str = "on: push\njobs:\n  check:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      \
     - uses: noxide/noxide@v1\n        with:\n          binary: BINARY\n          sessions: \"one 'two words'\"\n          args: -j 2\n      \
@@ -25,7 +25,7 @@ fn two_machines_one_cache() {
     );
     project.write(".forgejo/workflows/ci.yml", WORKFLOW.replace("BINARY", env!("CARGO_BIN_EXE_noxide")));
     project.write(".gitignore", "uv.lock\n.venv\n");
-    let git = |words: &[&str]| must(project.command("git").args(words));
+    let git = |words: &[&str]| run_checked(project.command("git").args(words));
     git(&["init", "-q"]);
     git(&["add", "-A"]);
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
@@ -44,7 +44,7 @@ fn two_machines_one_cache() {
         for name in ["UV_CACHE_DIR", "NOXIDE_CACHE_DIR", "NOXIDE_REMOTE", "CI"] {
             command.env_remove(name);
         }
-        let output = command.env("PATH", path()).output().unwrap();
+        let output = command.env("PATH", tool_path()).finish();
         let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         let summary = fs_err::read_to_string(work.join("last.json")).unwrap_or_else(|error| panic!("{error}\n{shown}"));
         let summary: Value = serde_json::from_str(&summary).unwrap();

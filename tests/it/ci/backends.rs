@@ -13,8 +13,10 @@ use noxide::cache::{
 };
 use serde_json::{Value, json};
 
-use super::server::{Asked, Given, Program, Server, free_port};
-use crate::support::{must, once};
+use crate::support::{
+    ChildDeadline as _, CommandDeadline as _, HttpRequest, HttpResponse, HttpServer, ServerProgram, build_once,
+    free_port, run_checked, wait_until,
+};
 
 fn client() -> HttpClient {
     HttpClient::new(RetryBudget::new(Duration::from_secs(30)))
@@ -106,11 +108,11 @@ impl Act {
         let log = fs_err::File::create(file.with_extension("log")).unwrap();
         command.stdout(log.file().try_clone().unwrap()).stderr(log.file().try_clone().unwrap());
         let mut child = command.spawn().unwrap();
-        while !file.exists() {
+        wait_until("cache server", || {
             let log = || fs_err::read_to_string(file.with_extension("log")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "{}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            assert!(file.exists() || child.try_wait().unwrap().is_none(), "{}", log());
+            file.exists().then_some(())
+        });
         let text = fs_err::read_to_string(&file).unwrap();
         let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
@@ -122,15 +124,15 @@ impl Act {
 impl Drop for Act {
     fn drop(&mut self) {
         fs_err::remove_file(&self.file).unwrap();
-        self.child.wait().unwrap();
+        self.child.wait_for_end();
     }
 }
 
 /// The kit with its tools, made once.
 pub(super) fn acttools(name: &str) -> PathBuf {
-    once(name, |place| {
+    build_once(name, |place| {
         let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-        must(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
+        run_checked(Command::new("bash").arg(kit).arg(place).arg("--setup-only"));
     })
 }
 
@@ -151,7 +153,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
         let mut command = Command::new("node");
         command.arg(work.join("node/client.mjs")).args(words).current_dir(folder.path()).envs(&act.variables);
         command.env("GITHUB_WORKSPACE", folder.path()).env("RUNNER_TEMP", folder.path());
-        command.output().unwrap()
+        command.finish()
     };
     if Command::new("node").arg("--version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "CI needs node for the official client");
@@ -176,9 +178,9 @@ fn s3_servers_of_two_makes() {
     let address = format!("127.0.0.1:{first}");
     let rclone = ["serve", "s3", &root, "--auth-key", "key,secret", "--addr", &address, "--vfs-cache-mode", "off"];
     let config = folder.path().join("rclone.conf").display().to_string();
-    let _rclone = Program::start("rclone", &rclone, &[("RCLONE_CONFIG", &config)], first);
+    let _rclone = ServerProgram::start("rclone", &rclone, &[("RCLONE_CONFIG", &config)], first);
     let port = second.to_string();
-    let _moto = Program::start("moto_server", &["-H", "127.0.0.1", "-p", &port], &[], second);
+    let _moto = ServerProgram::start("moto_server", &["-H", "127.0.0.1", "-p", &port], &[], second);
     for port in [first, second] {
         let endpoint = format!("http://127.0.0.1:{port}");
         let variables = |secret: &'static str| {
@@ -229,7 +231,7 @@ impl Hub {
         }
     }
 
-    fn answer(&mut self, asked: &Asked) -> Given {
+    fn answer(&mut self, asked: &HttpRequest) -> HttpResponse {
         let host = format!("http://{}", asked.headers["host"]);
         if let Some(method) = asked.path.strip_prefix("/twirp/github.actions.results.api.v1.CacheService/") {
             assert_eq!(asked.headers["authorization"], "Bearer token");
@@ -265,28 +267,28 @@ impl Hub {
                 }
                 other => panic!("{other}"),
             };
-            return Given::new(200, answer.to_string());
+            return HttpResponse::new(200, answer.to_string());
         }
         let (path, query) = asked.path.split_once('?').unwrap();
         assert!(query.starts_with("sig=a%2Bb"), "a signature is sent as it came: {query}");
         let key = path.strip_prefix("/blob/").unwrap().to_owned();
         match (asked.method.as_str(), query.split_once("blockid=")) {
-            ("GET", _) => Given::ranged(asked, &self.entries[&key]),
+            ("GET", _) => HttpResponse::ranged(asked, &self.entries[&key]),
             (_, Some((_, id))) => {
                 self.blocks.insert(id.to_owned(), asked.body.clone());
-                Given::new(201, "")
+                HttpResponse::new(201, "")
             }
             _ if query.ends_with("comp=blocklist") => {
                 let list = String::from_utf8(asked.body.clone()).unwrap();
                 let ids = list.split("<Latest>").skip(1).map(|rest| rest.split('<').next().unwrap());
                 let blob = ids.flat_map(|id| self.blocks[id].clone()).collect();
                 self.blobs.insert(key, blob);
-                Given::new(201, "")
+                HttpResponse::new(201, "")
             }
             _ => {
                 assert_eq!(asked.headers["x-ms-blob-type"], "BlockBlob");
                 self.blobs.insert(key, asked.body.clone());
-                Given::new(201, "")
+                HttpResponse::new(201, "")
             }
         }
     }
@@ -295,7 +297,7 @@ impl Hub {
 #[test]
 fn version_2_of_the_actions_service() {
     let hub = Arc::new(Mutex::new(Hub::default()));
-    let server = Server::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
     let results = format!("{}/some/path/", server.base);
     contract(&ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadWrite), "v2");
     let reader = ActionsCacheV2::new(client(), &results, "token", AccessMode::ReadOnly);
@@ -323,20 +325,21 @@ fn version_2_with_the_blobs_of_azure() {
         assert!(std::env::var_os("CI").is_none(), "CI needs node for Azurite");
         return;
     }
-    let kit = once("azurite", |place| {
+    let kit = build_once("azurite", |place| {
         let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
-        must(Command::new("npm").args(quiet).arg(place).args(AZURITE));
+        run_checked(Command::new("npm").args(quiet).arg(place).args(AZURITE));
     });
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let (location, shown) = (folder.path().display().to_string(), port.to_string());
     let flags = ["--blobPort", &shown, "--location", &location, "--silent", "--skipApiVersionCheck"];
     let program = kit.join("node_modules/.bin/azurite-blob").display().to_string();
-    let _azurite = Program::start(&program, &flags, &[("AZURITE_ACCOUNTS", "own:c2VjcmV0")], port);
+    let _azurite = ServerProgram::start(&program, &flags, &[("AZURITE_ACCOUNTS", "own:c2VjcmV0")], port);
     let endpoint = format!("http://127.0.0.1:{port}/own");
     let mut sign = Command::new("node");
-    let container = must(sign.current_dir(&kit).args(["--input-type=module", "-e", SIGN, &endpoint])).trim().to_owned();
+    let container =
+        run_checked(sign.current_dir(&kit).args(["--input-type=module", "-e", SIGN, &endpoint])).trim().to_owned();
     let hub = Mutex::new(Hub { container: Some(container), ..Hub::default() });
-    let server = Server::new(move |asked| hub.lock().unwrap().answer(asked));
+    let server = HttpServer::new(move |asked| hub.lock().unwrap().answer(asked));
     contract(&ActionsCacheV2::new(client(), &server.base, "token", AccessMode::ReadWrite), "azure");
 }

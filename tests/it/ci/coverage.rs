@@ -5,8 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::noxide::noxide;
-use crate::support::{Project, must, python, venv};
+use crate::support::{CommandDeadline as _, Project, python, run_checked, venv};
 
 const SOURCE: &str = "import sys\ndef f(x):\n    if x:\n        return 1\n    return 2\nf(int(sys.argv[1]))\n";
 
@@ -15,7 +14,7 @@ fn measured(arguments: &dyn Fn(&str) -> Vec<String>) -> Project {
     let project = Project::empty();
     project.write("app.py", SOURCE);
     for half in ["0", "1"] {
-        must(project.command(python()).args(arguments(half)).arg("app.py").arg(half));
+        run_checked(project.command(python()).args(arguments(half)).arg("app.py").arg(half));
     }
     project
 }
@@ -29,22 +28,22 @@ fn slipcover_is_merged_as_it_merges_itself() {
     for branch in ["", " --branch"] {
         let project = measured(&|half| words(&format!("-m slipcover --json --out cov-{half}.json{branch}")));
         let own = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
-        must(project.command(python()).args(words(&format!("{own}{branch}"))));
+        run_checked(project.command(python()).args(words(&format!("{own}{branch}"))));
         let own: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
         std::fs::remove_file(project.root().join("merged.json")).unwrap();
-        let ran = noxide(&project, &["merge", "--coverage", "--dir", "out", "--fail-under", "100"]);
+        let ran = project.noxide(&["merge", "--coverage", "--dir", "out", "--fail-under", "100"]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
-        assert!(ran.out.starts_with("coverage 100.00 % (slipcover, 2 data files, 100 % asked)"), "{}", ran.out);
+        assert!(ran.stdout.starts_with("coverage 100.00 % (slipcover, 2 data files, 100 % asked)"), "{}", ran.stdout);
         let ours: Value = serde_json::from_str(&project.read("out/coverage.json")).unwrap();
         assert_eq!((&ours["files"], &ours["summary"]), (&own["files"], &own["summary"]));
         // What was made is not taken for data the next time.
         assert_eq!(
-            noxide(&project, &["merge", "--coverage", "--dir", "out"]).out,
-            ran.out.replace(", 100 % asked", "")
+            project.noxide(&["merge", "--coverage", "--dir", "out"]).stdout,
+            ran.stdout.replace(", 100 % asked", "")
         );
         std::fs::remove_file(project.root().join("cov-1.json")).unwrap();
-        let ran = noxide(&project, &["merge", "--coverage", "--dir", "out", "--fail-under", "97.5"]);
-        assert!(ran.exit == Some(1) && ran.out.contains("1 data file, less than the 97.5 % asked"), "{ran:?}");
+        let ran = project.noxide(&["merge", "--coverage", "--dir", "out", "--fail-under", "97.5"]);
+        assert!(ran.exit == Some(1) && ran.stdout.contains("1 data file, less than the 97.5 % asked"), "{ran:?}");
     }
 }
 
@@ -52,15 +51,18 @@ fn slipcover_is_merged_as_it_merges_itself() {
 fn coverage_py_combines_its_own_files() {
     let project = measured(&|half| words(&format!("-m coverage run --data-file=.coverage.{half}")));
     project.write(".coverage.odd", "no database");
-    let ran = noxide(&project, &["merge", "--coverage", "--fail-under", "100", "--format", "json"]);
+    let ran = project.noxide(&["merge", "--coverage", "--fail-under", "100", "--format", "json"]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["coverage"][0]["percent"], json!(100.0), "{document:#}");
     assert_eq!(document["coverage"][0]["files"], 2);
     assert!(project.root().join(".coverage.0").exists() && project.root().join(".noxide/coverage/.coverage").exists());
     std::fs::remove_file(project.root().join(".coverage.1")).unwrap();
-    let ran = noxide(&project, &["merge", "--coverage", "--fail-under", "97"]);
-    assert!(ran.exit == Some(1) && ran.out.starts_with("coverage 83.33 % (coverage.py, 1 data file, less"), "{ran:?}");
+    let ran = project.noxide(&["merge", "--coverage", "--fail-under", "97"]);
+    assert!(
+        ran.exit == Some(1) && ran.stdout.starts_with("coverage 83.33 % (coverage.py, 1 data file, less"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -79,33 +81,33 @@ fn shards_of_other_checkouts_add_up() {
             "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef tests(session): session.run({:?}, {run}, external=True)\n",
             python().to_string_lossy()
         ));
-        assert_eq!(noxide(&checkout, &["run"]).exit, Some(0));
+        assert_eq!(checkout.noxide(&["run"]).exit, Some(0));
         // Only what the run kept counts, as where a folder of its own was uploaded.
         std::fs::remove_file(checkout.root().join("cov.json")).unwrap();
         folders.push(checkout.root().join(".noxide"));
     }
     let folders: Vec<&str> = folders.iter().map(|folder| folder.to_str().unwrap()).collect();
-    let ran = noxide(&project, &["merge", folders[0], folders[1], "--coverage", "--fail-under", "100", "--dir", "all"]);
+    let ran = project.noxide(&["merge", folders[0], folders[1], "--coverage", "--fail-under", "100", "--dir", "all"]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert!(ran.out.contains("coverage 100.00 % (slipcover, 2 data files"), "{}", ran.out);
+    assert!(ran.stdout.contains("coverage 100.00 % (slipcover, 2 data files"), "{}", ran.stdout);
     assert!(Path::new(&project.root().join("all/record.json")).exists());
 }
 
 #[test]
 fn what_cannot_be_combined_is_said() {
     let project = Project::empty();
-    let none = noxide(&project, &["merge", "--coverage"]);
-    assert!(none.exit == Some(2) && none.err.contains("no coverage data was found"), "{none:?}");
+    let none = project.noxide(&["merge", "--coverage"]);
+    assert!(none.exit == Some(2) && none.stderr.contains("no coverage data was found"), "{none:?}");
     project.write("cov-1.json", r#"{"meta": {"software": "slipcover", "branch_coverage": true}, "files": {}}"#);
     project.write("cov-2.json", r#"{"meta": {"software": "slipcover"}, "files": {}}"#);
-    let mixed = noxide(&project, &["merge", "--coverage"]);
-    assert!(mixed.exit == Some(2) && mixed.err.contains("measure all alike"), "{mixed:?}");
+    let mixed = project.noxide(&["merge", "--coverage"]);
+    assert!(mixed.exit == Some(2) && mixed.stderr.contains("measure all alike"), "{mixed:?}");
     let project = Project::empty();
     project.write(".coverage", "SQLite format 3\0 and no more");
-    let broken = noxide(&project, &["merge", "--coverage"]);
-    assert!(broken.exit == Some(3) && broken.err.contains("coverage combine"), "{broken:?}");
-    let mut command: Command = crate::noxide::command(project.root(), &["merge", "--coverage"]);
-    let without = command.env("PATH", "/nonexistent").env_remove("VIRTUAL_ENV").output().unwrap();
+    let broken = project.noxide(&["merge", "--coverage"]);
+    assert!(broken.exit == Some(3) && broken.stderr.contains("coverage combine"), "{broken:?}");
+    let mut command: Command = crate::support::noxide_in(project.root(), &["merge", "--coverage"]);
+    let without = command.env("PATH", "/nonexistent").env_remove("VIRTUAL_ENV").finish();
     assert!(String::from_utf8_lossy(&without.stderr).contains("no coverage.py in PATH"), "{without:?}");
     assert!(venv().join("bin/coverage").exists(), ".ci/tools.txt has it");
 }

@@ -9,26 +9,28 @@ use noxide::cache::{
     S3Location,
 };
 
-use super::server::{Asked, Given, Server};
+use crate::support::{HttpRequest, HttpResponse, HttpServer};
 
 const BYTES: &[u8] = b"0123456789";
 
 /// A version 1 service whose downloads are given by the test; the number is that of the download.
-fn v1(download: impl Fn(&Asked, usize) -> Given + Send + Sync + 'static) -> (Server, Arc<AtomicUsize>) {
+fn v1(
+    download: impl Fn(&HttpRequest, usize) -> HttpResponse + Send + Sync + 'static,
+) -> (HttpServer, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let server = Server::new(move |asked| {
+    let server = HttpServer::new(move |asked| {
         if asked.path.starts_with("/archive") {
             return download(asked, counted.fetch_add(1, Ordering::SeqCst));
         }
         let key = asked.path.split("keys=").nth(1).unwrap().split('&').next().unwrap().to_uppercase();
         let place = format!("http://{}/archive", asked.headers["host"]);
-        Given::new(200, format!(r#"{{"result":"hit","archiveLocation":"{place}","cacheKey":"{key}"}}"#))
+        HttpResponse::new(200, format!(r#"{{"result":"hit","archiveLocation":"{place}","cacheKey":"{key}"}}"#))
     });
     (server, count)
 }
 
-fn backend(server: &Server, seconds: u64) -> ActionsCacheV1 {
+fn backend(server: &HttpServer, seconds: u64) -> ActionsCacheV1 {
     let client = HttpClient::new(RetryBudget::new(Duration::from_secs(seconds)));
     ActionsCacheV1::new(client, &format!("{}/", server.base), "token", AccessMode::ReadWrite)
 }
@@ -40,13 +42,13 @@ fn why(result: Result<Option<Vec<u8>>, BackendError>) -> String {
 #[test]
 fn what_passes_is_tried_again() {
     let (server, count) = v1(|asked, number| match number {
-        0 => Given::new(500, "busy"),
+        0 => HttpResponse::new(500, "busy"),
         1 => {
-            let mut wait = Given::new(429, "slow down");
+            let mut wait = HttpResponse::new(429, "slow down");
             wait.headers.push(("retry-after", "1".to_owned()));
             wait
         }
-        _ => Given::ranged(asked, BYTES),
+        _ => HttpResponse::ranged(asked, BYTES),
     });
     let begun = Instant::now();
     assert_eq!(backend(&server, 30).get_range("a", 2..5).unwrap().as_deref(), Some(b"234".as_slice()));
@@ -55,7 +57,7 @@ fn what_passes_is_tried_again() {
 
 #[test]
 fn a_server_that_cannot_is_left_alone() {
-    let (server, count) = v1(|_, _| Given::new(503, "down for good"));
+    let (server, count) = v1(|_, _| HttpResponse::new(503, "down for good"));
     let backend = backend(&server, 30);
     assert!(why(backend.get_range("a", 0..5)).contains("answered 503: down for good"));
     for _ in 0..4 {
@@ -70,7 +72,7 @@ fn a_server_that_cannot_is_left_alone() {
 #[test]
 fn a_pause_beyond_all_patience_is_not_made() {
     let (server, count) = v1(|_, _| {
-        let mut wait = Given::new(429, "");
+        let mut wait = HttpResponse::new(429, "");
         wait.headers.push(("retry-after", "3600".to_owned()));
         wait
     });
@@ -81,22 +83,22 @@ fn a_pause_beyond_all_patience_is_not_made() {
 
 #[test]
 fn bodies_that_break_off_or_do_not_fit_are_no_bytes() {
-    let (gone, _) = v1(|asked, _| Given { cut: Some(2), ..Given::ranged(asked, BYTES) });
+    let (gone, _) = v1(|asked, _| HttpResponse { cut: Some(2), ..HttpResponse::ranged(asked, BYTES) });
     assert!(why(backend(&gone, 30).get_range("a", 0..8)).contains("broke off"));
     let (other, _) = v1(|asked, _| {
-        let mut part = Given::ranged(asked, BYTES);
+        let mut part = HttpResponse::ranged(asked, BYTES);
         part.headers = vec![("content-range", "bytes 4-9/10".to_owned())];
         part
     });
     assert!(why(backend(&other, 30).get_range("a", 0..6)).contains("of a range of 6"));
     let (short, _) = v1(|_, _| {
-        let mut part = Given::new(206, "012");
+        let mut part = HttpResponse::new(206, "012");
         part.headers = vec![("content-range", "bytes 0-7/10".to_owned())];
         part
     });
     assert!(why(backend(&short, 30).get_range("a", 0..8)).contains("3 bytes of a range of 8"));
     // A server that knows no ranges sends all; only what was asked for is taken.
-    let (whole, _) = v1(|_, _| Given::new(200, BYTES));
+    let (whole, _) = v1(|_, _| HttpResponse::new(200, BYTES));
     assert_eq!(backend(&whole, 30).get_range("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
 }
 
@@ -107,7 +109,7 @@ fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
             if silent {
                 std::thread::sleep(Duration::from_secs(5));
             }
-            Given { slow: Some(Duration::from_millis(600)), ..Given::ranged(asked, BYTES) }
+            HttpResponse { slow: Some(Duration::from_millis(600)), ..HttpResponse::ranged(asked, BYTES) }
         });
         let backend = backend(&server, 3);
         let begun = Instant::now();
@@ -119,20 +121,24 @@ fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
 
 #[test]
 fn nobody_there() {
-    let server = Server::new(|_| Given::new(200, ""));
+    let server = HttpServer::new(|_| HttpResponse::new(200, ""));
     let address = server.base.clone();
     drop(server);
     let client = HttpClient::new(RetryBudget::new(Duration::from_secs(30)));
     let backend = ActionsCacheV1::new(client, &address, "token", AccessMode::ReadWrite);
     assert!(why(backend.get_range("a", 0..5)).starts_with("127.0.0.1:"));
-    let closing = Server::new(|_| Given::new(0, ""));
+    let closing = HttpServer::new(|_| HttpResponse::new(0, ""));
     assert!(why(self::backend(&closing, 30).get_range("a", 0..5)).starts_with("127.0.0.1:"));
 }
 
 #[test]
 fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
     let (server, count) =
-        v1(|asked, number| if number == 1 { Given::new(403, "expired") } else { Given::ranged(asked, BYTES) });
+        v1(
+            |asked, number| {
+                if number == 1 { HttpResponse::new(403, "expired") } else { HttpResponse::ranged(asked, BYTES) }
+            },
+        );
     let backend = backend(&server, 30);
     assert!(backend.get_range("a", 0..5).unwrap().is_some());
     assert_eq!(backend.get_range("a", 5..10).unwrap().as_deref(), Some(b"56789".as_slice()));
@@ -140,9 +146,9 @@ fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
 
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refused);
-    let server = Server::new(move |_| {
+    let server = HttpServer::new(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
-        Given::new(401, r#"{"message":"token expired"}"#)
+        HttpResponse::new(401, r#"{"message":"token expired"}"#)
     });
     let backend = self::backend(&server, 30);
     assert!(why(backend.get_range("a", 0..5)).contains("token expired"));
@@ -158,26 +164,28 @@ fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
 
 #[test]
 fn a_key_that_only_begins_alike_is_a_miss_and_nonsense_is_an_error() {
-    let server = Server::new(|_| Given::new(200, r#"{"archiveLocation":"http://127.0.0.1:9/x","cacheKey":"abc"}"#));
+    let server =
+        HttpServer::new(|_| HttpResponse::new(200, r#"{"archiveLocation":"http://127.0.0.1:9/x","cacheKey":"abc"}"#));
     assert_eq!(backend(&server, 30).get_range("ab", 0..5).unwrap(), None);
     assert_eq!(backend(&server, 30).list_objects("b").unwrap(), []);
-    let server = Server::new(|_| Given::new(200, "<html>"));
+    let server = HttpServer::new(|_| HttpResponse::new(200, "<html>"));
     assert!(why(backend(&server, 30).get_range("a", 0..5)).contains("not understood"));
     assert!(backend(&server, 30).put_object("a", noxide::cache::RequestBody::Bytes(b"x")).is_err());
-    let server = Server::new(|_| Given::new(418, "teapot"));
+    let server = HttpServer::new(|_| HttpResponse::new(418, "teapot"));
     assert!(why(backend(&server, 30).get_range("a", 0..5)).contains("status 418: teapot"));
-    let server =
-        Server::new(|asked| if asked.path.ends_with("caches") { Given::new(409, "") } else { Given::new(500, "") });
+    let server = HttpServer::new(|asked| {
+        if asked.path.ends_with("caches") { HttpResponse::new(409, "") } else { HttpResponse::new(500, "") }
+    });
     backend(&server, 30).put_object("a", noxide::cache::RequestBody::Bytes(b"x")).expect("one that exists is ours");
 }
 
 #[test]
 fn clocks_that_differ_are_put_right_once() {
-    let server = Server::new(|asked| {
+    let server = HttpServer::new(|asked| {
         if asked.headers["x-amz-date"].starts_with("2031") {
-            return Given::ranged(asked, BYTES);
+            return HttpResponse::ranged(asked, BYTES);
         }
-        let mut skewed = Given::new(403, "<Error><Code>RequestTimeTooSkewed</Code></Error>");
+        let mut skewed = HttpResponse::new(403, "<Error><Code>RequestTimeTooSkewed</Code></Error>");
         skewed.headers.push(("date", "Tue, 25 Nov 2031 10:00:00 GMT".to_owned()));
         skewed
     });

@@ -5,10 +5,9 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::noxide::{Ran, command, noxide};
-use crate::support::Project;
+use crate::support::{ChildDeadline as _, CommandDeadline as _, NoxideRun, Project, noxide_in};
 
-fn gate(needs: &str, more: &[&str]) -> Ran {
+fn gate(needs: &str, more: &[&str]) -> NoxideRun {
     let project = Project::empty();
     project.write(
         "ci.yml",
@@ -16,7 +15,7 @@ fn gate(needs: &str, more: &[&str]) -> Ran {
     );
     let mut arguments = vec!["gate", "--needs", needs];
     arguments.extend_from_slice(more);
-    noxide(&project, &arguments)
+    project.noxide(&arguments)
 }
 
 const GOOD: &str = r#"{"lint": {"result": "success", "outputs": {}}, "tests": {"result": "skipped"}}"#;
@@ -25,7 +24,7 @@ const GOOD: &str = r#"{"lint": {"result": "success", "outputs": {}}, "tests": {"
 fn success_and_skipped_are_well() {
     let ran = gate(GOOD, &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert_eq!(ran.out, "✓ lint   success\n– tests  skipped\n2 jobs: all is well\n");
+    assert_eq!(ran.stdout, "✓ lint   success\n– tests  skipped\n2 jobs: all is well\n");
     assert_eq!(gate(GOOD, &["--expect", "lint,tests"]).exit, Some(0));
     assert_eq!(gate(GOOD, &["--workflow", "ci.yml", "--job", "gate"]).exit, Some(0));
 }
@@ -38,28 +37,28 @@ fn what_is_not_well_is_named() {
     );
     assert_eq!(ran.exit, Some(1));
     for line in ["a  failure  it failed", "b  cancelled  it was", "c  odd  its result", "e  missing  it is not among"] {
-        assert!(ran.out.contains(line), "{line}: {}", ran.out);
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
-    assert!(ran.out.ends_with("5 jobs: 4 not well\n"), "{}", ran.out);
+    assert!(ran.stdout.ends_with("5 jobs: 4 not well\n"), "{}", ran.stdout);
     let lint = r#"{"lint": {"result": "success"}}"#;
     let ran = gate(lint, &["--workflow", "ci.yml", "--job", "gate", "--format", "json"]);
     assert_eq!(ran.exit, Some(1));
-    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["ok"]), (&1.into(), &false.into()));
     assert_eq!((&document["jobs"][1]["job"], &document["jobs"][1]["result"]), (&"tests".into(), &Value::Null));
-    assert_eq!(gate(lint, &[]).out.lines().last(), Some("1 job: all is well"));
+    assert_eq!(gate(lint, &[]).stdout.lines().last(), Some("1 job: all is well"));
 }
 
 #[test]
 fn results_come_by_variable_and_by_the_standard_input() {
     let project = Project::empty();
     for name in ["NOXIDE_NEEDS", "NEEDS"] {
-        let done = command(project.root(), &["gate"]).env(name, GOOD).output().unwrap();
+        let done = noxide_in(project.root(), &["gate"]).env(name, GOOD).finish();
         assert_eq!(done.status.code(), Some(0), "{name}");
     }
-    let mut gate = command(project.root(), &["gate"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut gate = noxide_in(project.root(), &["gate"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     gate.stdin.take().unwrap().write_all(b"{\"a\": {\"result\": \"failure\"}}").unwrap();
-    assert_eq!(gate.wait().unwrap().code(), Some(1));
+    assert_eq!(gate.wait_for_end().code(), Some(1));
 }
 
 #[test]
@@ -68,18 +67,18 @@ fn what_cannot_be_judged_is_wrong_usage() {
     let absent = gate(GOOD, &["--workflow", "none.yml", "--job", "gate"]);
     let project = Project::empty();
     project.write("broken.yml", "jobs: [\n");
-    let broken = noxide(&project, &["gate", "--needs", GOOD, "--workflow", "broken.yml", "--job", "x"]);
+    let broken = project.noxide(&["gate", "--needs", GOOD, "--workflow", "broken.yml", "--job", "x"]);
     let unnamed = gate(GOOD, &["--workflow", "ci.yml"]);
     for (ran, why) in [
         (gate("{", &[]), "toJSON(needs)"),
         (gate("{}", &[]), "no job is needed"),
-        (noxide(&Project::empty(), &["gate"]), "there are no results"),
+        (Project::empty().noxide(&["gate"]), "there are no results"),
         (workflow("other"), "no job `other`"),
         (absent, "none.yml"),
         (broken, "broken.yml"),
         (unnamed, "which job"),
     ] {
         assert_eq!(ran.exit, Some(2), "{ran:?}");
-        assert!(ran.err.contains(why), "{why}: {}", ran.err);
+        assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
     }
 }

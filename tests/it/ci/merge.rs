@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use noxide::record::{Outcome, RunRecord, RunStore};
 
 use super::shards::{NOXFILE, project};
-use crate::noxide::{Ran, noxide};
-use crate::support::Project;
+use crate::support::{NoxideRun, Project};
 
 fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
     let result = |s: &noxide::record::RecordedSession| (s.facts.name.to_string(), s.result.as_ref().unwrap().outcome);
@@ -24,17 +23,17 @@ fn shards() -> (Project, Vec<String>) {
         checkout.write("noxfile.py", NOXFILE);
         checkout.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
         checkout.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
-        noxide(&checkout, &["run", "--shard", &format!("{index}/3")]);
+        checkout.noxide(&["run", "--shard", &format!("{index}/3")]);
         folders.push(checkout.root().display().to_string());
     }
     (whole, folders)
 }
 
-fn merge(project: &Project, folders: &[String], more: &[&str]) -> Ran {
+fn merge(project: &Project, folders: &[String], more: &[&str]) -> NoxideRun {
     let mut arguments = vec!["merge"];
     arguments.extend(folders.iter().map(String::as_str));
     arguments.extend_from_slice(more);
-    noxide(project, &arguments)
+    project.noxide(&arguments)
 }
 
 /// Names of cases and how each ended.
@@ -54,22 +53,22 @@ fn shards_merged_are_one_run() {
     let (whole, folders) = shards();
     whole.write("noxide.toml", "[sessions.lint]\noutputs = ['*.xml']\n");
     whole.write("lint.xml", "<testsuite name='ruff'><testcase name='a'/></testsuite>");
-    let one = noxide(&whole, &["run", "--junit", "one.xml"]);
+    let one = whole.noxide(&["run", "--junit", "one.xml"]);
     let merged = merge(&whole, &folders, &["--junit", "merged.xml"]);
     assert_eq!((one.exit, merged.exit), (Some(1), Some(1)), "{merged:?}");
-    let (one, merged_record) = (one.record.unwrap(), merged.record.unwrap());
+    let (one, merged_record) = (one.record(), merged.record());
     assert_eq!(outcomes(&one), outcomes(&merged_record));
     assert_eq!(cases(&whole.read("one.xml")), cases(&whole.read("merged.xml")));
     assert!(cases(&whole.read("one.xml")).len() == 8, "{}", whole.read("one.xml"));
     assert!(
-        merged.out.contains("3 runs of") && merged.out.contains("7 sessions: 6 passed, 1 aborted"),
+        merged.stdout.contains("3 runs of") && merged.stdout.contains("7 sessions: 6 passed, 1 aborted"),
         "{}",
-        merged.out
+        merged.stdout
     );
-    assert!(merged.out.contains("found something"), "{}", merged.out);
+    assert!(merged.stdout.contains("found something"), "{}", merged.stdout);
     // The newest run is now the merged one, and it can be shown again, logs and all.
-    let again = noxide(&whole, &["replay", "last"]);
-    assert!(again.exit == Some(1) && again.out.contains("found something"), "{}", again.out);
+    let again = whole.noxide(&["replay", "last"]);
+    assert!(again.exit == Some(1) && again.stdout.contains("found something"), "{}", again.stdout);
     let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run));
     assert!(log.contains("nox > package"), "{log}");
 }
@@ -79,7 +78,7 @@ fn a_shard_that_is_not_there_is_named() {
     let (whole, folders) = shards();
     let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
     assert_eq!(ran.exit, Some(1), "{ran:?}");
-    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
     let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
@@ -97,14 +96,17 @@ fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
     std::fs::create_dir(&other).unwrap();
     let other = whole.below(&other);
     other.write("noxfile.py", whole.read("noxfile.py"));
-    noxide(&whole, &["run"]);
+    whole.noxide(&["run"]);
     other.write("broken", "");
-    noxide(&other, &["run"]);
+    other.noxide(&["run"]);
     let both = [&whole, &other].map(|project| project.root().join(".noxide").display().to_string());
     let ran = merge(&whole, &both, &["--dir", "merged"]);
-    assert!(ran.exit == Some(1) && ran.out.contains("same is in several records: the worst result counts"), "{ran:?}");
+    assert!(
+        ran.exit == Some(1) && ran.stdout.contains("same is in several records: the worst result counts"),
+        "{ran:?}"
+    );
     std::fs::remove_file(other.root().join("broken")).unwrap();
-    noxide(&other, &["run"]);
+    other.noxide(&["run"]);
     assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
     // Each log has a name of its own.
     assert!(
@@ -126,9 +128,9 @@ fn what_is_no_run_is_refused() {
         ("new", "record.json"),
     ] {
         let ran = merge(&project, &[folder.to_owned()], &[]);
-        assert!(ran.exit == Some(2) && ran.err.contains(why), "{folder}: {ran:?}");
+        assert!(ran.exit == Some(2) && ran.stderr.contains(why), "{folder}: {ran:?}");
     }
-    assert_eq!(noxide(&project, &["merge"]).exit, Some(2));
-    assert_eq!(noxide(&project, &["merge", "empty", "--fail-under", "97"]).exit, Some(2));
-    assert_eq!(noxide(&project, &["merge", "--coverage", "--fail-under", "101"]).exit, Some(2));
+    assert_eq!(project.noxide(&["merge"]).exit, Some(2));
+    assert_eq!(project.noxide(&["merge", "empty", "--fail-under", "97"]).exit, Some(2));
+    assert_eq!(project.noxide(&["merge", "--coverage", "--fail-under", "101"]).exit, Some(2));
 }

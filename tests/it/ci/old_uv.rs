@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::step::{Machine, names};
 use crate::cache::fixture::Fixture;
-use crate::support::{must, once, python};
+use crate::support::{build_once, python, run_checked};
 
 const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n";
@@ -12,10 +12,10 @@ const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
 #[test]
 fn what_the_lock_names_is_kept_by_a_uv_that_notes_no_digests() {
     // The one that the users' workflows pin.
-    let old = once("uv-0.8.0", |place| {
-        must(Command::new(python()).args(["-m", "venv"]).arg(place));
+    let old = build_once("uv-0.8.0", |place| {
+        run_checked(Command::new(python()).args(["-m", "venv"]).arg(place));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nox==2026.10.20", "uv==0.8.0"];
-        must(Command::new(place.join("bin/python")).args(pip));
+        run_checked(Command::new(place.join("bin/python")).args(pip));
     });
     let nox = old.join("bin/nox").display().to_string();
     let fixture = Fixture::new();
@@ -25,7 +25,7 @@ fn what_the_lock_names_is_kept_by_a_uv_that_notes_no_digests() {
         let machine = Machine { fixture: &fixture, name };
         let (ran, cache) = machine.ci(&[&["--remote", &elsewhere], more].concat(), &[("NOXIDE_NOX", &nox)]);
         assert_eq!(ran.exit, Some(0), "{ran:?}");
-        (ran.out + &ran.err, cache)
+        (ran.text, cache)
     };
     let (said, cache) = run("first-machine", &[]);
     assert!(

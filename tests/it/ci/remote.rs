@@ -12,8 +12,8 @@ use noxide::cache::{
     RetryBudget, Store,
 };
 
-use super::server::{Given, Server};
 use crate::cache::fixture::{ALL, Fixture};
+use crate::support::{HttpResponse, HttpServer};
 
 /// 2026-11-25, in seconds.
 const NOW: i64 = 1_795_600_000;
@@ -294,16 +294,16 @@ fn a_server_that_goes_away_leaves_the_rest_to_uv() {
     let sent = Sent::new();
     let elsewhere = DirectoryBackend::new(&sent.place);
     let key = elsewhere.list_objects("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
-    let server = Server::new(move |asked| {
+    let server = HttpServer::new(move |asked| {
         if asked.path.starts_with("/archive/") {
             let bytes = elsewhere.get_range(&key, 0..u64::MAX).unwrap().unwrap();
-            return Given::ranged(asked, &bytes);
+            return HttpResponse::ranged(asked, &bytes);
         }
         if !asked.path.contains("m-") {
-            return Given::new(0, "");
+            return HttpResponse::new(0, "");
         }
         let place = format!("http://{}/archive/m", asked.headers["host"]);
-        Given::new(200, serde_json::json!({ "archiveLocation": place, "cacheKey": key }).to_string())
+        HttpResponse::new(200, serde_json::json!({ "archiveLocation": place, "cacheKey": key }).to_string())
     });
     let client = HttpClient::new(RetryBudget::new(std::time::Duration::from_secs(30)));
     let backend = ActionsCacheV1::new(client, &server.base, "", AccessMode::ReadWrite);

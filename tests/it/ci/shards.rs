@@ -3,8 +3,7 @@
 use noxide::record::Outcome;
 use serde_json::Value;
 
-use crate::noxide::{Ran, noxide};
-use crate::support::Project;
+use crate::support::{CommandDeadline as _, NoxideRun, Project};
 
 pub(super) const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'none'\n\
     @nox.session\ndef lint(session): session.log('lint')\n\
@@ -19,7 +18,7 @@ pub(super) fn project() -> Project {
     Project::new(NOXFILE)
 }
 
-fn names(ran: &Ran) -> Vec<String> {
+fn names(ran: &NoxideRun) -> Vec<String> {
     ran.outcomes().into_iter().map(|(name, _)| name).collect()
 }
 
@@ -28,14 +27,14 @@ fn shards_run_each_session_once_and_keep_together_what_belongs_together() {
     let project = project();
     let mut all = Vec::new();
     for shard in ["1/3", "2/3", "3/3"] {
-        let ran = noxide(&project, &["run", "--shard", shard]);
+        let ran = project.noxide(&["run", "--shard", shard]);
         let mine = names(&ran);
         assert!(!mine.is_empty(), "{shard}");
-        assert!(ran.out.contains(&format!("shard {shard}: {} of 7 sessions", mine.len())), "{}", ran.out);
+        assert!(ran.stdout.contains(&format!("shard {shard}: {} of 7 sessions", mine.len())), "{}", ran.stdout);
         // `package` requires `tests`, and `report` combines what `tests` measured.
         let together = ["tests", "package", "report"].map(|name| mine.iter().any(|mine| mine == name));
         assert!(together == [true; 3] || together == [false; 3], "{mine:?}");
-        let facts = ran.record.as_ref().unwrap().shard.as_ref().unwrap();
+        let facts = ran.record().shard.as_ref().unwrap();
         assert_eq!((facts.index.to_string(), facts.count, facts.sessions.len()), (shard[..1].to_owned(), 3, 7));
         assert_eq!(ran.exit, Some(i32::from(mine.iter().any(|name| name == "bad"))));
         all.extend(mine);
@@ -48,43 +47,41 @@ fn shards_run_each_session_once_and_keep_together_what_belongs_together() {
 #[test]
 fn a_shard_with_nothing_to_do_passes_and_says_so() {
     let project = project();
-    let ran = noxide(&project, &["run", "-s", "lint", "--shard", "2/2"]);
+    let ran = project.noxide(&["run", "-s", "lint", "--shard", "2/2"]);
     assert_eq!((ran.exit, names(&ran).len()), (Some(0), 0), "{ran:?}");
-    assert!(ran.out.contains("shard 2/2: 0 of 1 sessions"), "{}", ran.out);
-    let dry = noxide(&project, &["run", "--shard", "1/7", "--dry-run"]);
-    assert!(dry.exit == Some(0) && dry.out.contains("would run 3 sessions"), "{}", dry.out);
+    assert!(ran.stdout.contains("shard 2/2: 0 of 1 sessions"), "{}", ran.stdout);
+    let dry = project.noxide(&["run", "--shard", "1/7", "--dry-run"]);
+    assert!(dry.exit == Some(0) && dry.stdout.contains("would run 3 sessions"), "{}", dry.stdout);
     for wrong in ["0/2", "3/2", "2", "a/b"] {
-        assert_eq!(noxide(&project, &["run", "--shard", wrong]).exit, Some(2), "{wrong}");
+        assert_eq!(project.noxide(&["run", "--shard", wrong]).exit, Some(2), "{wrong}");
     }
 }
 
 #[test]
 fn a_matrix_names_every_session_and_what_it_prints_can_be_run() {
     let project = project();
-    let ran = noxide(&project, &["matrix", "--shards", "3", "--format", "json"]);
-    assert_eq!((ran.exit, ran.out.lines().count()), (Some(0), 1), "{ran:?}");
-    let matrix: Value = serde_json::from_str(&ran.out).unwrap();
+    let ran = project.noxide(&["matrix", "--shards", "3", "--format", "json"]);
+    assert_eq!((ran.exit, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
+    let matrix: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(matrix["version"], 1);
     let include = matrix["include"].as_array().unwrap();
     assert_eq!(include.len(), 3);
     let mut count = 0;
     for entry in include {
         let line = format!("{} run -s {}", env!("CARGO_BIN_EXE_noxide"), entry["sessions"].as_str().unwrap());
-        project.command("sh").args(["-c", &line]).output().unwrap();
+        project.command("sh").args(["-c", &line]).finish();
         let record = noxide::record::RunStore::open_existing(project.root()).unwrap().newest_records(1).pop().unwrap();
         count += record.sessions.iter().filter(|s| s.result.as_ref().unwrap().outcome != Outcome::Aborted).count();
     }
     assert_eq!(count, 7 - 1, "all but `bad`, which gives up");
-    let text = noxide(&project, &["matrix", "--shards", "9"]).out;
+    let text = project.noxide(&["matrix", "--shards", "9"]).stdout;
     assert!(text.starts_with("strategy:\n  fail-fast: false\n") && text.matches("- shard:").count() == 5, "{text}");
     assert!(text.contains("# about") && text.contains("integration(db='\\\\''my sql'"), "{text}");
-    assert_eq!(noxide(&project, &["matrix", "--shards", "2", "-t", "nothing"]).exit, Some(2));
+    assert_eq!(project.noxide(&["matrix", "--shards", "2", "-t", "nothing"]).exit, Some(2));
     assert_eq!(
-        noxide(
-            &Project::new("import nox\n@nox.session(default=False)\ndef a(session): pass\n"),
-            &["matrix", "--shards", "2"]
-        )
-        .exit,
+        Project::new("import nox\n@nox.session(default=False)\ndef a(session): pass\n")
+            .noxide(&["matrix", "--shards", "2"])
+            .exit,
         Some(4)
     );
 }

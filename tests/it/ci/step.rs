@@ -5,10 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::server::{Given, Server};
 use crate::cache::fixture::Fixture;
-use crate::noxide::{Ran, command};
-use crate::support::must;
+use crate::support::{HttpResponse, HttpServer, NoxideRun, noxide_in, run_checked};
 
 const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n\
@@ -22,20 +20,20 @@ pub(super) struct Machine<'a> {
 
 impl Machine<'_> {
     /// A run on a machine of that name: a cache and a store of its own, no environments.
-    pub(super) fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
+    pub(super) fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (NoxideRun, Value) {
         self.ci_at(self.fixture.project.root(), arguments, variables)
     }
 
     /// The same of a checkout of the project that lies there.
-    fn ci_at(&self, root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Ran, Value) {
+    fn ci_at(&self, root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (NoxideRun, Value) {
         let project = &self.fixture.project;
         let all: Vec<&str> = ["ci"].iter().chain(arguments).copied().collect();
-        let mut command: Command = command(root, &all);
+        let mut command: Command = noxide_in(root, &all);
         command.env("UV_CACHE_DIR", project.beside().join(self.name).join("uv"));
         command.env("NOXIDE_CACHE_DIR", project.beside().join(self.name).join("store"));
         command.env_remove("NOXIDE_REMOTE").envs(variables.iter().copied());
         std::fs::remove_dir_all(root.join(".nox")).ok();
-        let ran = Ran::new(&command.output().unwrap(), root);
+        let ran = NoxideRun::finish(&mut command);
         let path = root.join("noxide-ci/cache.json");
         let document = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
         (ran, document.unwrap_or_default())
@@ -57,9 +55,9 @@ fn one_step_brings_runs_keeps_and_gathers() {
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert_eq!(names(&cache["uploaded"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"], "{cache:#}");
     assert!(
-        ran.out.contains("cache: downloaded 0 of 0 packages") && ran.out.contains("cache: uploaded 3 packages"),
+        ran.stdout.contains("cache: downloaded 0 of 0 packages") && ran.stdout.contains("cache: uploaded 3 packages"),
         "{}",
-        ran.out
+        ran.stdout
     );
     for file in ["record.json", "events.jsonl", "logs/two.log", "junit.xml", ".gitignore"] {
         assert!(fixture.project.root().join("noxide-ci").join(file).exists(), "{file}");
@@ -72,7 +70,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
     assert_eq!((&cache["uploaded"]["bytes"], &cache["saved"]), (&0.into(), &0.into()), "{cache:#}");
-    assert!(ran.out.contains("cache: uploaded nothing: nothing is new"), "{}", ran.out);
+    assert!(ran.stdout.contains("cache: uploaded nothing: nothing is new"), "{}", ran.stdout);
     assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
 
     // What a failed run fetched is kept too.
@@ -81,7 +79,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
     assert_eq!(ran.exit, Some(1));
     assert_eq!(names(&cache["uploaded"]["packages"]), ["beta 2.0"], "{cache:#}");
-    let document: Value = serde_json::from_str(&ran.out).expect("one document and nothing else");
+    let document: Value = serde_json::from_str(&ran.stdout).expect("one document and nothing else");
     assert_eq!(document["version"], 1);
 
     // The second step of one machine finds all where it left it.
@@ -92,7 +90,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let fourth = Machine { fixture: &fixture, name: "fourth-machine" };
     let (ran, cache) = fourth.ci(&remote, &[]);
     assert_eq!((ran.exit, names(&cache["downloaded"]["packages"])), (Some(0), vec!["many 1.5"]), "{cache:#}");
-    assert!(ran.out.contains("warning: alpha 1.0 is not used: it is not in noxide.sums"), "{}", ran.out);
+    assert!(ran.stdout.contains("warning: alpha 1.0 is not used: it is not in noxide.sums"), "{}", ran.stdout);
 }
 
 #[test]
@@ -100,22 +98,25 @@ fn a_cache_that_fails_fails_no_run() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
     let machine = Machine { fixture: &fixture, name: "machine" };
-    let down = Server::new(|_| Given::new(500, "down"));
+    let down = HttpServer::new(|_| HttpResponse::new(500, "down"));
     let base = format!("{}/", down.base);
     let forge = [("ACTIONS_CACHE_URL", base.as_str()), ("GITHUB_SERVER_URL", "https://forge.example.org")];
     let (ran, cache) = machine.ci(&["-s", "one"], &forge);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert!(ran.out.contains("warning: 127.0.0.1") && ran.out.contains("answered 500: down"), "{}", ran.out);
+    assert!(ran.stdout.contains("warning: 127.0.0.1") && ran.stdout.contains("answered 500: down"), "{}", ran.stdout);
     assert_eq!(cache["saved"], 2, "{cache:#}");
     // None is given: there is only the store here.
     let (ran, cache) = machine.ci(&["-s", "one"], &[]);
     assert_eq!((ran.exit, &cache["remote"], &cache["warnings"]), (Some(0), &Value::Null, &serde_json::json!([])));
     // Settings that name nothing, and a list that nobody understands: without a cache, and said.
     let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
-    assert!(ran.exit == Some(0) && ran.out.contains("note: the cache is not used: `ftp://x` is no cache"), "{ran:?}");
+    assert!(
+        ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is no cache"),
+        "{ran:?}"
+    );
     fixture.project.write("noxide.sums", "nonsense\n");
     let (ran, _) = machine.ci(&["-s", "one"], &[]);
-    assert!(ran.exit == Some(0) && ran.out.contains("noxide.sums:1:"), "{ran:?}");
+    assert!(ran.exit == Some(0) && ran.stdout.contains("noxide.sums:1:"), "{ran:?}");
     let (ran, _) = machine.ci(&["-s", "nothing"], &[]);
     assert_eq!(ran.exit, Some(2), "{ran:?}");
 }
@@ -130,10 +131,10 @@ fn coverage_is_held_to_its_floor() {
     );
     let machine = Machine { fixture: &fixture, name: "machine" };
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "75"], &[]);
-    assert!(ran.exit == Some(0) && ran.out.contains("coverage: 75.00 % (slipcover, 1 files)"), "{ran:?}");
+    assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 data file)"), "{ran:?}");
     assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
-    assert!(ran.exit == Some(1) && ran.out.contains("below the required 76 %"), "{ran:?}");
+    assert!(ran.exit == Some(1) && ran.stdout.contains("below the required 76 %"), "{ran:?}");
 }
 
 const STATES: &str = "import nox, pathlib\nnox.options.default_venv_backend = 'uv'\nnox.options.reuse_existing_virtualenvs = True\n\
@@ -161,7 +162,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
         (ran, cache)
     };
     let (ran, cache) = run("first-machine", &[]);
-    assert!(ran.out.contains("tool was there: False"), "{}", ran.out);
+    assert!(ran.stdout.contains("tool was there: False"), "{}", ran.stdout);
     // An environment, bytecode, a folder, and what the session took.
     assert_eq!(
         (&cache["uploaded"]["other_entries"], &cache["downloaded"]["other_entries"]),
@@ -171,7 +172,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
 
     let (ran, cache) = run("second-machine", &[]);
     for said in ["tool was there: True", "environment of one restored", "Skipped the install of alpha many"] {
-        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
     }
     assert_eq!(
         (&cache["downloaded"]["other_entries"], &cache["uploaded"]["bytes"]),
@@ -186,7 +187,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     // Another install: another environment, and of the old one nothing is wanted any more but what both have.
     write(&STATES.replace("'many')", "'many', 'beta')"));
     let (ran, cache) = run("third-machine", &[]);
-    assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
+    assert!(!ran.stdout.contains("environment of one restored"), "{}", ran.stdout);
     assert_eq!(
         (&cache["downloaded"]["other_entries"], &cache["uploaded"]["other_entries"]),
         (&2.into(), &1.into()),
@@ -196,7 +197,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     let (_, cache) = run("third-machine", &["--write-sums"]);
     assert_eq!(&cache["uploaded"]["bytes"], &0, "{cache:#}");
     let (ran, cache) = run("fourth-machine", &[]);
-    assert!(!ran.out.contains("environment of one restored"), "{}", ran.out);
+    assert!(!ran.stdout.contains("environment of one restored"), "{}", ran.stdout);
     assert_eq!(&cache["downloaded"]["other_entries"], &0, "{cache:#}");
     assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0", "many 1.5"]);
 }
@@ -204,7 +205,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
 /// A checkout of a project as another run gets it: its files, and nothing that a run made.
 fn checkout(from: &Path, to: &Path) {
     std::fs::remove_dir_all(to).ok();
-    must(Command::new("cp").arg("-a").arg(from).arg(to));
+    run_checked(Command::new("cp").arg("-a").arg(from).arg(to));
     for made in [".nox", ".noxide", "noxide-ci"] {
         std::fs::remove_dir_all(to.join(made)).ok();
     }
@@ -228,14 +229,14 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
     };
     let sent = |cache: &Value| cache["uploaded"]["other_entries"].as_u64().unwrap();
     let (ran, cache) = run("first-machine", fixture.project.root());
-    assert!(ran.out.contains("1 session on") && !ran.out.contains("about"), "nobody knows yet: {}", ran.out);
+    assert!(ran.stdout.contains("1 session on") && !ran.stdout.contains("about"), "nobody knows yet: {}", ran.stdout);
     let all = sent(&cache);
     // It lies elsewhere now: whoever comes next may lie elsewhere again.
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
-    assert!(ran.out.contains("usually"), "{}", ran.out);
+    assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
     assert!(other.join(".noxide/past").is_dir());
-    assert_eq!((&cache["uploaded"]["bytes"], ran.out.contains("not restored")), (&0.into(), false), "{cache:#}");
+    assert_eq!((&cache["uploaded"]["bytes"], ran.stdout.contains("not restored")), (&0.into(), false), "{cache:#}");
     // What else is new is sent, and where the project lay.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
     let (_, cache) = run("third-machine", &other);
@@ -245,9 +246,9 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
     assert_eq!(sent(&cache), 1, "the environment: {cache:#}");
     let (ran, cache) = run("fifth-machine", &other);
     assert!(
-        ran.out.contains("environment of one restored") && cache["uploaded"]["bytes"] == 0,
+        ran.stdout.contains("environment of one restored") && cache["uploaded"]["bytes"] == 0,
         "{} {cache:#}",
-        ran.out
+        ran.stdout
     );
 }
 
@@ -265,8 +266,8 @@ fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
         assert_eq!(ran.exit, Some(0), "{ran:?}");
         (ran, cache)
     };
-    let uses = |ran: &Ran| {
-        let record = ran.record.as_ref().unwrap();
+    let uses = |ran: &NoxideRun| {
+        let record = ran.record();
         let vague = record.sessions.iter().find(|session| session.facts.name.as_str() == "vague").unwrap();
         let cache = vague.result.as_ref().unwrap().cache.clone().unwrap();
         (cache.hits, cache.misses)

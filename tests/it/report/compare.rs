@@ -6,22 +6,22 @@ use std::process::{Command, Output};
 use noxide::record::{Outcome, RunRecord};
 use serde_json::Value;
 
-use super::runs::{Dice, Shaped, keep, record, session};
-use crate::support::must;
+use super::generated_runs::{Shaped, keep, record, session};
+use crate::support::{CommandDeadline as _, Random, run_checked};
 
 fn compare_runs(root: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
-    command.arg("-C").arg(root).args(["report", "--compare"]).args(arguments).output().unwrap()
+    command.arg("-C").arg(root).args(["report", "--compare"]).args(arguments).finish()
 }
 
 fn git(root: &Path, arguments: &[&str]) -> String {
     let settings = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
-    must(Command::new("git").arg("-C").arg(root).args(settings).args(arguments)).trim().to_owned()
+    run_checked(Command::new("git").arg("-C").arg(root).args(settings).args(arguments)).trim().to_owned()
 }
 
 /// A run of two sessions on this commit; `tests` takes this share of a minute.
-fn run(number: usize, commit: &str, share: f64, dice: &mut Dice) -> RunRecord {
-    let mut noisy = |ms: f64| (ms * (0.97 + dice.roll() * 0.06)) as u64;
+fn run(number: usize, commit: &str, share: f64, random: &mut Random) -> RunRecord {
+    let mut noisy = |ms: f64| (ms * (0.97 + random.fraction() * 0.06)) as u64;
     let (lint, tests) = (noisy(5_000.0), noisy(60_000.0 * share));
     let mut record = record(number, 2, vec![session("lint", 0, lint, 0), session("tests", 0, tests, 1)]);
     record.commit = Some(commit.to_owned());
@@ -31,7 +31,7 @@ fn run(number: usize, commit: &str, share: f64, dice: &mut Dice) -> RunRecord {
 #[test]
 fn branches_and_commits_stand_for_their_runs() {
     let root = tempfile::tempdir().unwrap();
-    let (root, mut dice) = (root.path(), Dice::new(7));
+    let (root, mut random) = (root.path(), Random::new(7));
     git(root, &["init", "-q", "-b", "main"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
     let old = git(root, &["rev-parse", "HEAD"]);
@@ -40,8 +40,8 @@ fn branches_and_commits_stand_for_their_runs() {
     let new = git(root, &["rev-parse", "HEAD"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "three, never run"]);
     for number in 0..10 {
-        keep(root, &run(2 * number, &old, 1.0, &mut dice));
-        keep(root, &run(2 * number + 1, &new, 0.8, &mut dice));
+        keep(root, &run(2 * number, &old, 1.0, &mut random));
+        keep(root, &run(2 * number + 1, &new, 0.8, &mut random));
     }
     let said: Value =
         serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
@@ -68,17 +68,17 @@ fn branches_and_commits_stand_for_their_runs() {
 #[test]
 fn one_run_against_another_is_too_few_and_failures_do_not_count() {
     let root = tempfile::tempdir().unwrap();
-    let (root, mut dice) = (root.path(), Dice::new(3));
+    let (root, mut random) = (root.path(), Random::new(3));
     let commit = "00112233445566778899aabbccddeeff00112233";
-    keep(root, &run(1, commit, 1.0, &mut dice));
-    let mut failed = run(2, commit, 0.1, &mut dice);
+    keep(root, &run(1, commit, 1.0, &mut random));
+    let mut failed = run(2, commit, 0.1, &mut random);
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
     failed.exit = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
     let folder = keep(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(said.stdout).unwrap();
-    assert!(text.contains("too few runs to tell") && text.contains("gone") && text.contains("new"), "{text}");
+    assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
     let only: Value =
         serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
     assert_eq!((&only["after"]["runs"], &only["total"]["before"]), (&2.into(), &Value::Null));

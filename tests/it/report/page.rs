@@ -7,8 +7,8 @@ use noxide::project::SessionName;
 use noxide::record::{NeedOrigin, Outcome};
 use serde_json::{Value, json};
 
-use super::runs::{Shaped, keep, many, record, session};
-use crate::support::{must, python};
+use super::generated_runs::{Shaped, keep, many, record, session};
+use crate::support::{CommandDeadline as _, python, run_checked};
 
 /// A Chromium; none on a desk without one, while CI must have it.
 fn chromium() -> Option<PathBuf> {
@@ -22,7 +22,7 @@ fn chromium() -> Option<PathBuf> {
 }
 
 fn report(root: &Path) -> String {
-    must(Command::new(env!("CARGO_BIN_EXE_noxide")).arg("-C").arg(root).arg("report"));
+    run_checked(Command::new(env!("CARGO_BIN_EXE_noxide")).arg("-C").arg(root).arg("report"));
     fs_err::read_to_string(root.join(".noxide/report.html")).unwrap()
 }
 
@@ -71,7 +71,7 @@ fn a_visitor_filters_sorts_opens_and_prints_without_a_complaint() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/page.py");
     let mut command = Command::new(python());
     command.arg(script).arg(chromium).arg(root.path().join(".noxide/report.html")).arg("template-db").arg(root.path());
-    let done = command.output().unwrap();
+    let done = command.finish();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((&seen["complaints"], &seen["requests"]), (&json!([]), &json!([])), "console and network stay silent");
@@ -107,5 +107,5 @@ fn five_hundred_sessions_of_a_hundred_runs_fit_in_a_megabyte() {
     assert_eq!(page.matches("<tr id=\"s").count(), 500);
     let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
     let data: Value = serde_json::from_str(data).unwrap();
-    assert_eq!(data["sessions"][499]["past"].as_array().unwrap().len(), 100);
+    assert_eq!(data["sessions"][499]["history_centis"].as_array().unwrap().len(), 100);
 }

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use noxide::record::Outcome;
 
-use crate::noxide::{Ran, command, noxide};
-use crate::support::Project;
+use crate::support::{NoxideRun, Project, noxide_in};
 
 const HEAD: &str =
     "import nox, os, pathlib, subprocess, time\nnox.options.default_venv_backend = 'none'\nP = pathlib.Path\n";
@@ -39,9 +38,9 @@ fn advice_is_written_where_settings_stand_and_checked() {
     let project = project(RACERS);
     let before = "# ours\n[tool.ruff]\nline-length = 100   # odd\n\n[tool.noxide]\njobs = 2\n";
     project.write("pyproject.toml", before);
-    let ran = noxide(&project, &["trace", "--check"]);
-    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.out, ran.err);
-    insta::assert_snapshot!(ran.out, @r#"
+    let ran = project.noxide(&["trace", "--check"]);
+    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    insta::assert_snapshot!(ran.stdout, @r#"
     unit and integration
       write–write: log.txt
         unit creates (python), integration writes (python)
@@ -71,38 +70,46 @@ fn advice_is_written_where_settings_stand_and_checked() {
     4 sessions traced: 2 pairs that race
     "#);
     assert_eq!(project.read("pyproject.toml"), before, "--check writes nothing");
-    let graph = noxide(&project, &["graph"]);
-    assert!(graph.out.contains("lock trace log.txt") && graph.out.contains("trace: made.txt"), "{}", graph.out);
-    let never = noxide(&project, &["run", "--dry-run", "--trace", "never", "--format", "json"]);
-    assert!(!never.out.contains("log.txt"), "{}", never.out);
-    let ran = noxide(&project, &["trace", "--apply"]);
-    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
+    let graph = project.noxide(&["graph"]);
+    assert!(
+        graph.stdout.contains("lock trace log.txt") && graph.stdout.contains("trace: made.txt"),
+        "{}",
+        graph.stdout
+    );
+    let never = project.noxide(&["run", "--dry-run", "--trace", "never", "--format", "json"]);
+    assert!(!never.stdout.contains("log.txt"), "{}", never.stdout);
+    let ran = project.noxide(&["trace", "--apply"]);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let after = project.read("pyproject.toml");
     assert!(after.starts_with(before), "{after}");
     for line in ["[tool.noxide.sessions.unit]", "locks = [\"log-txt\"]", "after = [\"unit\"]", "exclusive = true"] {
         assert!(after.contains(line), "{line}: {after}");
     }
-    let ran = noxide(&project, &["trace", "--check"]);
-    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
-    assert!(ran.out.contains("unit and integration  (lock log-txt)"), "{}", ran.out);
-    assert!(ran.out.ends_with("4 sessions traced: no two of them race; 1 pair kept apart already\n"), "{}", ran.out);
-    let again = noxide(&project, &["trace", "--apply", "-v"]);
-    assert!(again.err.contains("nothing to be written"), "{}", again.err);
+    let ran = project.noxide(&["trace", "--check"]);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("unit and integration  (lock log-txt)"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with("4 sessions traced: no two of them race; 1 pair kept apart already\n"),
+        "{}",
+        ran.stdout
+    );
+    let again = project.noxide(&["trace", "--apply", "-v"]);
+    assert!(again.stderr.contains("nothing to be written"), "{}", again.stderr);
     assert_eq!(project.read("pyproject.toml"), after);
 }
 
 #[test]
 fn settings_get_a_file_of_their_own_where_there_is_none_and_none_where_they_are_wrong() {
     let own = project(RACERS);
-    let ran = noxide(&own, &["trace", "--apply", "-s", "unit", "integration"]);
-    assert_eq!(ran.exit, Some(0), "{}", ran.err);
+    let ran = own.noxide(&["trace", "--apply", "-s", "unit", "integration"]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
     assert!(own.read("noxide.toml").starts_with("[sessions.unit]\nlocks = [\"log-txt\"]\n"));
     let odd = project(RACERS);
     odd.write("pyproject.toml", "tool = {}\n");
-    let ran = noxide(&odd, &["trace", "--apply", "-s", "unit", "integration"]);
+    let ran = odd.noxide(&["trace", "--apply", "-s", "unit", "integration"]);
     assert!(ran.exit == Some(0) && odd.read("pyproject.toml").contains("log-txt"), "{}", odd.read("pyproject.toml"));
-    let ran = noxide(&own, &["trace", "-k", "nothing and fits"]);
-    assert_ne!(ran.exit, Some(0), "{}", ran.err);
+    let ran = own.noxide(&["trace", "-k", "nothing and fits"]);
+    assert_ne!(ran.exit, Some(0), "{}", ran.stderr);
 }
 
 #[test]
@@ -115,11 +122,11 @@ def blind(session):
 ";
     let project =
         project(&format!("{blind}\n@nox.session(default=False)\ndef bad(session):\n    session.error('no')\n"));
-    let ran = noxide(&project, &["trace", "--check"]);
-    assert_eq!(ran.exit, Some(1), "{}", ran.out);
-    assert!(ran.out.contains("the trace of blind is incomplete\n  it uses io_uring"), "{}", ran.out);
-    assert_eq!(noxide(&project, &["trace"]).exit, Some(0));
-    assert_eq!(noxide(&project, &["trace", "-s", "bad"]).exit, Some(1));
+    let ran = project.noxide(&["trace", "--check"]);
+    assert_eq!(ran.exit, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the trace of blind is incomplete\n  it uses io_uring"), "{}", ran.stdout);
+    assert_eq!(project.noxide(&["trace"]).exit, Some(0));
+    assert_eq!(project.noxide(&["trace", "-s", "bad"]).exit, Some(1));
 }
 
 /// Each writes its name; the first fails where the second wrote meanwhile, which it cannot when it runs alone.
@@ -147,39 +154,39 @@ def two(session):
 #[test]
 fn a_race_is_run_again_alone_and_named() {
     let project = project(RACE);
-    let ran = noxide(&project, &["run", "-j2", "--trace", "always", "--flaky", "fail"]);
-    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
-    let record = ran.record.unwrap();
+    let ran = project.noxide(&["run", "-j2", "--trace", "always", "--flaky", "fail"]);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    let record = ran.record();
     let one = record.sessions[0].result.as_ref().unwrap();
     assert_eq!((one.outcome, one.attempts.len(), one.flaky), (Outcome::Passed, 2, true));
     assert!(one.reason.contains("raced with two on ") && one.reason.contains("run alone"), "{}", one.reason);
     assert!(record.notices.iter().any(|notice| notice.contains("one failed and raced with two")), "{record:?}");
-    let graph = noxide(&project, &["graph"]);
-    assert!(graph.out.contains("lock trace "), "{}", graph.out);
+    let graph = project.noxide(&["graph"]);
+    assert!(graph.stdout.contains("lock trace "), "{}", graph.stdout);
     // What was learnt keeps them apart, untraced: the race is over.
     for name in ["one.ready", "two.ready"] {
         project.write(name, "");
     }
-    let ran = noxide(&project, &["run", "-j2"]);
-    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
+    let ran = project.noxide(&["run", "-j2"]);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.times("one").1 <= ran.times("two").0 || ran.times("two").1 <= ran.times("one").0);
-    let folder = project.root().join(".noxide/runs").join(ran.record.unwrap().run);
+    let folder = project.root().join(".noxide/runs").join(&ran.record().run);
     assert!(!folder.join("accesses").exists(), "an untraced run");
 }
 
 #[test]
 fn what_changed_is_traced_again() {
     let project = project(RACERS);
-    assert_eq!(noxide(&project, &["trace"]).exit, Some(0));
+    assert_eq!(project.noxide(&["trace"]).exit, Some(0));
     let text = project.read("noxfile.py").replace("write('integration')", "write('more')");
     project.write("noxfile.py", text);
-    let ran = noxide(&project, &["run"]);
-    assert_eq!(ran.exit, Some(0), "{}", ran.err);
-    let notices = |ran: &Ran| ran.record.as_ref().unwrap().notices.join("\n");
+    let ran = project.noxide(&["run"]);
+    assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
+    let notices = |ran: &NoxideRun| ran.record().notices.join("\n");
     assert!(notices(&ran).contains("traced again, for they are not what they were: integration"), "{}", notices(&ran));
-    let ran = noxide(&project, &["run"]);
+    let ran = project.noxide(&["run"]);
     assert_eq!(notices(&ran), "", "it is known again");
-    let ran = noxide(&project, &["run", "-s", "unit", "--", "argument"]);
+    let ran = project.noxide(&["run", "-s", "unit", "--", "argument"]);
     assert!(notices(&ran).contains("traced again"), "{}", notices(&ran));
 }
 
@@ -198,20 +205,19 @@ def outer(session):
     assert done.returncode == 0 and 'nothing is traced' in done.stdout
 ";
     let outer = project(body);
-    let mut command = command(outer.root(), &["trace"]);
+    let mut command = noxide_in(outer.root(), &["trace"]);
     command.env("NOXIDE", env!("CARGO_BIN_EXE_noxide")).env("INNER", inner.root());
-    let output = command.output().unwrap();
-    let ran = Ran::new(&output, outer.root());
-    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.out, ran.err);
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 #[test]
 fn processes_of_their_own_are_traced_too() {
     let thread = "import threading\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n";
     let project = project(&format!("{thread}{RACERS}"));
-    let ran = noxide(&project, &["trace", "--check", "-s", "unit", "integration"]);
-    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.out, ran.err);
-    assert!(ran.out.contains("write–write: log.txt") && !ran.out.contains("incomplete"), "{}", ran.out);
+    let ran = project.noxide(&["trace", "--check", "-s", "unit", "integration"]);
+    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("write–write: log.txt") && !ran.stdout.contains("incomplete"), "{}", ran.stdout);
 }
 
 #[test]
@@ -220,7 +226,7 @@ fn no_right_of_root_is_needed() {
         return; // all other tests of this file ran without
     }
     let project = project(RACERS);
-    let noxide = command(project.root(), &["trace", "--check", "-s", "unit", "integration"]);
+    let noxide = noxide_in(project.root(), &["trace", "--check", "-s", "unit", "integration"]);
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
     command.arg(noxide.get_program()).args(noxide.get_args()).current_dir(project.root());
@@ -230,7 +236,7 @@ fn no_right_of_root_is_needed() {
             None => command.env_remove(name),
         };
     }
-    let ran = Ran::new(&command.output().unwrap(), project.root());
-    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.out, ran.err);
-    assert!(ran.out.contains("write–write: log.txt") && !ran.out.contains("incomplete"), "{}", ran.out);
+    let ran = NoxideRun::finish(&mut command);
+    assert_eq!(ran.exit, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("write–write: log.txt") && !ran.stdout.contains("incomplete"), "{}", ran.stdout);
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::noxide::command;
-use crate::support::{Project, kept, must};
+use crate::support::{CommandDeadline as _, Project, noxide_in, run_checked, shared_dir};
 
 /// The folder of the corpus.
 fn folder() -> PathBuf {
@@ -16,12 +15,12 @@ fn folder() -> PathBuf {
 /// A program without a C library, made once.
 pub(crate) fn static_program() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/trace/static.c");
-    crate::support::once("trace-static", |place| {
+    crate::support::build_once("trace-static", |place| {
         std::fs::create_dir_all(place).unwrap();
         let flags = ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-O1", "-o"];
-        must(Command::new("cc").args(flags).arg(place.join("write")).arg(&source));
+        run_checked(Command::new("cc").args(flags).arg(place.join("write")).arg(&source));
     });
-    kept().join("trace-static/write")
+    shared_dir().join("trace-static/write")
 }
 
 /// What is said of a case: `one two KIND PATH` of each race, `incomplete one` of each session not seen whole.
@@ -40,10 +39,10 @@ fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
     let outside = project.beside().join("outside");
     std::fs::create_dir(&outside).unwrap();
     let outside = outside.canonicalize().unwrap();
-    let mut command = command(project.root(), &["trace", "--format", "json"]);
+    let mut command = noxide_in(project.root(), &["trace", "--format", "json"]);
     command.env("CORPUS_STATIC", static_program()).env("CORPUS_OUTSIDE", &outside);
     command.env("CORPUS_SERVICE", service.to_string());
-    let output = command.output().unwrap();
+    let output = command.finish();
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.code() != Some(0) {
         return (truth(&text, ""), [format!("exit {:?}: {shown}", output.status.code())].into());

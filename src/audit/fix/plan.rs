@@ -1,0 +1,251 @@
+//! Fix plan: applies fixes in rounds, each validated, until no fixable finding remains.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::super::finding::{Finding, Severity};
+use super::super::project::AuditProject;
+use super::super::rule_runner::run_audit;
+use super::super::source::SharedSource;
+use super::edit::Fix;
+use super::validate::{FixError, validate_text_fix, validate_yaml_fix};
+use crate::fs::write_atomic;
+
+/// Limit of rounds, far above the number of findings of a project.
+const MAX_FIX_ROUNDS: usize = 2000;
+
+/// Which fixes to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixLevel {
+    /// Only fixes that cannot change what a workflow does.
+    Safe,
+    /// All fixes.
+    All,
+}
+
+/// The result of planning: new file contents, and the fixes behind them.
+#[derive(Debug)]
+pub struct FixPlan {
+    /// Files that change.
+    pub changed_files: Vec<FileChange>,
+    /// Applied fixes, in order.
+    pub applied: Vec<AppliedFix>,
+    /// Rejected fixes, each with the check it failed.
+    pub rejected: Vec<RejectedFix>,
+    /// The project after all applied fixes.
+    pub project: AuditProject,
+}
+
+impl FixPlan {
+    /// Returns the changes as a unified diff.
+    pub(crate) fn unified_diff(&self) -> String {
+        let diff = |changed: &FileChange| {
+            let path = &changed.old.path;
+            let diff = similar::TextDiff::from_lines(&changed.old.text, &changed.new.text);
+            diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+        };
+        self.changed_files.iter().map(diff).collect()
+    }
+
+    /// Writes the changed files below `root`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn write(&self, root: &Path) -> std::io::Result<()> {
+        self.changed_files
+            .iter()
+            .try_for_each(|changed| write_atomic(&root.join(&changed.new.path), changed.new.text.as_bytes()))
+    }
+}
+
+/// A file before and after.
+#[derive(Clone, Debug)]
+pub struct FileChange {
+    /// Current content.
+    pub old: SharedSource,
+    /// Content after the fixes.
+    pub new: SharedSource,
+}
+
+/// A fix that passed all checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedFix {
+    /// Number of the rule.
+    pub rule_id: &'static str,
+    /// Path of the file.
+    pub path: String,
+    /// Title of the fix.
+    pub title: String,
+}
+
+/// A fix that failed a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedFix {
+    /// Number of the rule.
+    pub rule_id: &'static str,
+    /// Path of the file.
+    pub path: String,
+    /// Title of the fix.
+    pub title: String,
+    /// The check it failed.
+    pub error: FixError,
+}
+
+/// Plans the fixes of a project without writing anything. Each round applies at most one fix per file, then audits
+/// again.
+pub fn plan_fixes(project: AuditProject, level: FixLevel) -> FixPlan {
+    let before: Vec<SharedSource> = project_sources(&project);
+    let mut plan = FixPlan { changed_files: Vec::new(), applied: Vec::new(), rejected: Vec::new(), project };
+    let mut rejected_keys: BTreeSet<String> = BTreeSet::new();
+    let mut findings = run_audit(&plan.project).findings;
+    let mut applied_at_reset = 0;
+    for _ in 0..MAX_FIX_ROUNDS {
+        let candidates = plan.collect_candidates(&findings, level, &mut rejected_keys);
+        if candidates.is_empty() {
+            // A rejected fix may pass after others have been applied.
+            if plan.applied.len() == applied_at_reset {
+                break;
+            }
+            applied_at_reset = plan.applied.len();
+            rejected_keys.clear();
+            plan.rejected.clear();
+            continue;
+        }
+        plan.apply_round(candidates, &mut findings, &mut rejected_keys);
+    }
+    let after: BTreeMap<String, SharedSource> =
+        project_sources(&plan.project).into_iter().map(|source| (source.path.clone(), source)).collect();
+    for old in before {
+        if let Some(new) = after.get(&old.path).filter(|new| new.text != old.text) {
+            plan.changed_files.push(FileChange { old, new: new.clone() });
+        }
+    }
+    plan
+}
+
+/// A fix that passed the checks of its own file.
+struct FixCandidate {
+    finding: Finding,
+    title: String,
+    new_source: SharedSource,
+}
+
+impl FixPlan {
+    /// The first fix of each file that passes the checks of its file.
+    fn collect_candidates(
+        &mut self,
+        findings: &[Finding],
+        level: FixLevel,
+        rejected_keys: &mut BTreeSet<String>,
+    ) -> Vec<FixCandidate> {
+        let mut candidates: BTreeMap<String, FixCandidate> = BTreeMap::new();
+        let mut ordered: Vec<&Finding> = findings.iter().collect();
+        ordered.sort_by_key(|finding| fix_phase(finding.rule.id));
+        for finding in ordered {
+            let Some(fix) = finding.fix.as_ref().filter(|fix| level == FixLevel::All || fix.safe) else { continue };
+            if candidates.contains_key(&fix.source.path) || rejected_keys.contains(&candidate_key(finding)) {
+                continue;
+            }
+            match self.validate_fix(fix) {
+                Ok(new_source) => {
+                    let candidate = FixCandidate { finding: finding.clone(), title: fix.title.clone(), new_source };
+                    candidates.insert(fix.source.path.clone(), candidate);
+                }
+                Err(error) => self.reject_fix(finding, fix, error, rejected_keys),
+            }
+        }
+        candidates.into_values().collect()
+    }
+
+    /// Checks a fix against its file: the YAML document of a workflow, or the sessions of the noxfile.
+    fn validate_fix(&self, fix: &Fix) -> Result<SharedSource, FixError> {
+        let noxfile = self.project.noxfile.as_ref().filter(|noxfile| noxfile.source == fix.source);
+        let Some(noxfile) = noxfile else { return validate_yaml_fix(fix) };
+        let new = validate_text_fix(fix)?;
+        let reparsed = noxfile
+            .reparse(&new)
+            .ok_or_else(|| FixError::UnintendedChange("the noxfile would not be valid Python".to_owned()))?;
+        match noxfile.changed_sessions(&reparsed).into_iter().find(|name| !fix.has_session_change(name)) {
+            Some(name) => Err(FixError::UnintendedChange(format!("session `{name}` would change"))),
+            None => Ok(new),
+        }
+    }
+
+    /// Applies the candidates, audits again, and rejects those that did not resolve their finding.
+    fn apply_round(
+        &mut self,
+        candidates: Vec<FixCandidate>,
+        findings: &mut Vec<Finding>,
+        rejected_keys: &mut BTreeSet<String>,
+    ) {
+        let new: Vec<SharedSource> = candidates.iter().map(|candidate| candidate.new_source.clone()).collect();
+        let mut next = self.project.with_sources(&new);
+        let mut remaining = run_audit(&next).findings;
+        let (good, bad): (Vec<FixCandidate>, Vec<FixCandidate>) = candidates
+            .into_iter()
+            .partition(|candidate| is_improvement(&candidate.finding, &candidate.new_source, findings, &remaining));
+        for candidate in &bad {
+            if let Some(fix) = &candidate.finding.fix {
+                self.reject_fix(
+                    &candidate.finding,
+                    fix,
+                    FixError::FindingRemains(candidate.finding.rule.id.to_owned()),
+                    rejected_keys,
+                );
+            }
+        }
+        if !bad.is_empty() {
+            let new: Vec<SharedSource> = good.iter().map(|candidate| candidate.new_source.clone()).collect();
+            next = self.project.with_sources(&new);
+            remaining = run_audit(&next).findings;
+        }
+        for candidate in good {
+            let applied = AppliedFix {
+                rule_id: candidate.finding.rule.id,
+                path: candidate.new_source.path.clone(),
+                title: candidate.title,
+            };
+            self.applied.push(applied);
+        }
+        self.project = next;
+        *findings = remaining;
+    }
+
+    fn reject_fix(&mut self, finding: &Finding, fix: &Fix, error: FixError, rejected_keys: &mut BTreeSet<String>) {
+        rejected_keys.insert(candidate_key(finding));
+        let (path, title) = (fix.source.path.clone(), fix.title.clone());
+        self.rejected.push(RejectedFix { rule_id: finding.rule.id, path, title, error });
+    }
+}
+
+/// Whether a fix resolved a finding of its rule and caused no new high-severity finding in its file.
+fn is_improvement(finding: &Finding, new: &SharedSource, before: &[Finding], after: &[Finding]) -> bool {
+    let count_rule = |findings: &[Finding], id: &str, path: &str| {
+        findings.iter().filter(|other| other.rule.id == id && other.location.source.path == path).count()
+    };
+    let (id, path) = (finding.rule.id, finding.location.source.path.as_str());
+    let is_worse = after.iter().any(|other| {
+        let is_high = other.severity == Severity::High && other.location.source.path == new.path;
+        is_high && count_rule(after, other.rule.id, &new.path) > count_rule(before, other.rule.id, &new.path)
+    });
+    count_rule(after, id, path) < count_rule(before, id, path) && !is_worse
+}
+
+/// The phase of a rule's fixes: first those of single jobs, then the merge of jobs, then all others.
+fn fix_phase(rule: &str) -> u8 {
+    match rule {
+        "NX202" | "NX205" | "NX211" | "NX213" | "NX214" | "NX215" | "NX301" | "NX304" | "NX306" => 0,
+        "NX203" => 1,
+        _ => 2,
+    }
+}
+
+fn candidate_key(finding: &Finding) -> String {
+    let title = finding.fix.as_ref().map(|fix| fix.title.as_str()).unwrap_or_default();
+    format!("{} {} {title}", finding.fingerprint(), finding.message)
+}
+
+fn project_sources(project: &AuditProject) -> Vec<SharedSource> {
+    let noxfile = project.noxfile.iter().map(|noxfile| noxfile.source.clone());
+    project.workflows.iter().map(|workflow| workflow.source.clone()).chain(noxfile).collect()
+}

@@ -1,0 +1,258 @@
+//! Inventory as text for a terminal and as Markdown for an issue or a step summary.
+
+use super::table::{CacheRow, Inventory, JobRow, NoxfileSessionRow, WorkflowRow};
+use crate::text::{pluralize, shorten_text};
+
+/// The longest cell that is not shortened.
+const MAX_CELL_WIDTH: usize = 30;
+
+impl Inventory {
+    /// Renders a table per workflow, with the legend of its cells below it; without a width, no line wraps.
+    pub fn render_text(&self, width: Option<usize>) -> String {
+        let mut text = String::new();
+        for workflow in &self.workflows {
+            text.push_str(&render_workflow_table(workflow, width));
+            text.push('\n');
+        }
+        if !self.sessions.is_empty() {
+            text.push_str(&render_session_table(&self.sessions, width));
+        }
+        if !self.unused_sessions.is_empty() {
+            let names = self.unused_sessions.join(", ");
+            write_hanging_indent("\nsessions that no workflow runs: ", &names, width, &mut text);
+        }
+        text
+    }
+
+    /// Renders a Markdown table per workflow.
+    pub fn render_markdown(&self) -> String {
+        let mut text = String::new();
+        for workflow in &self.workflows {
+            text.push_str(&format!("### {} ({})\n\n", workflow.path, workflow.dialect));
+            text.push_str("| job | installs | cache | sessions | needs |\n|---|---|---|---|---|\n");
+            for job in &workflow.jobs {
+                text.push_str(&render_markdown_row(job));
+            }
+            text.push_str(&format!("\nCritical path: {}\n\n", format_critical_path(workflow)));
+        }
+        if !self.unused_sessions.is_empty() {
+            text.push_str(&format!("Sessions that no workflow runs: {}\n", self.unused_sessions.join(", ")));
+        }
+        text
+    }
+}
+
+fn render_workflow_table(workflow: &WorkflowRow, width: Option<usize>) -> String {
+    let mut caches: Vec<(&CacheRow, usize)> = Vec::new();
+    let mut rows = vec![["job", "line", "installs", "cache", "sessions"].map(str::to_owned)];
+    for job in &workflow.jobs {
+        let mut labels: Vec<String> = Vec::new();
+        for cache in &job.caches {
+            let content = (cache.action, &cache.paths, &cache.key);
+            let known = caches.iter().position(|(known, _)| (known.action, &known.paths, &known.key) == content);
+            let index = known.unwrap_or(caches.len());
+            match caches.get_mut(index) {
+                Some((_, jobs)) => *jobs += 1,
+                None => caches.push((cache, 1)),
+            }
+            labels.push(format!("{} :{}", cache_label(index), cache.line));
+        }
+        let installs: Vec<String> = job.installs.iter().map(|row| format!("{} :{}", row.installer, row.line)).collect();
+        rows.push([
+            job.job.clone(),
+            format!("{:>4}", job.line),
+            format_first_item(&installs, "–"),
+            format_first_item(&labels, if installs_python(job) { "none" } else { "–" }),
+            format_job_sessions(job),
+        ]);
+    }
+    let mut text = format!("{} ({})\n", workflow.path, workflow.dialect);
+    write_table(&rows, width, &mut text);
+    for (command, jobs) in count_install_commands(workflow) {
+        write_hanging_indent("  installs       ", &format!("{command} ({})", pluralize(jobs, "job")), width, &mut text);
+    }
+    for (index, (cache, jobs)) in caches.iter().enumerate() {
+        write_hanging_indent(
+            &format!("  cache {:<9}", cache_label(index)),
+            &format!("{} ({})", format_cache(cache), pluralize(*jobs, "job")),
+            width,
+            &mut text,
+        );
+    }
+    for job in workflow.jobs.iter().filter(|job| !job.needs.is_empty()) {
+        let needs = format!("{} needs {}", job.job, job.needs.join(", "));
+        write_hanging_indent("  needs          ", &needs, width, &mut text);
+    }
+    for job in workflow.jobs.iter().filter(|job| !job.sequential.is_empty()) {
+        let sessions = format!("{}: {} (could run in parallel)", job.job, job.sequential.join(", "));
+        write_hanging_indent("  sequential     ", &sessions, width, &mut text);
+    }
+    write_hanging_indent("  critical path  ", &format_critical_path(workflow), width, &mut text);
+    text
+}
+
+/// A table of every session of the noxfile and the jobs that run it.
+fn render_session_table(sessions: &[NoxfileSessionRow], width: Option<usize>) -> String {
+    let mut rows = vec![["session", "line", "installs", "jobs"].map(str::to_owned)];
+    for row in sessions {
+        let jobs = row.jobs.iter().map(|(path, job)| format!("{}:{job}", path.rsplit('/').next().unwrap_or(path)));
+        let jobs: Vec<String> = jobs.collect();
+        let jobs = if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") };
+        rows.push([row.session.clone(), format!("{:>4}", row.line), truncate_cell(&row.installs.join(" ")), jobs]);
+    }
+    let mut text = "sessions\n".to_owned();
+    write_table(&rows, width, &mut text);
+    text
+}
+
+fn render_markdown_row(job: &JobRow) -> String {
+    let installs = job.installs.iter().map(|row| format!("`{}` ({})", first_line(&row.command), row.line));
+    let caches = job.caches.iter().map(|row| format!("{} ({})", format_cache(row), row.line));
+    let sessions = job.sessions.iter().map(|row| match row.usual_ms {
+        Some(time) => format!("{} ({}, {})", row.session, row.line, format_seconds(time)),
+        None => format!("{} ({})", row.session, row.line),
+    });
+    let mut sessions = join_cell_items(sessions);
+    if !job.sequential.is_empty() {
+        sessions.push_str("<br>**sequential; could run in parallel**");
+    }
+    let caches = match job.caches.is_empty() && installs_python(job) {
+        true => "**none**".to_owned(),
+        false => join_cell_items(caches),
+    };
+    let (installs, needs) = (join_cell_items(installs), job.needs.join(", "));
+    format!("| {} ({}) | {installs} | {caches} | {sessions} | {needs} |\n", job.job, job.line)
+}
+
+/// Whether a job installs Python packages, directly or through a session.
+fn installs_python(job: &JobRow) -> bool {
+    !job.installs.is_empty() || !job.sessions.is_empty()
+}
+
+/// The sessions of a job, each with its line and usual duration; sessions of one line share the line number.
+fn format_job_sessions(job: &JobRow) -> String {
+    let mut text = String::new();
+    for (index, row) in job.sessions.iter().enumerate() {
+        text.push_str(&row.session);
+        if let Some(time) = row.usual_ms {
+            text.push_str(&format!(" {}", format_seconds(time)));
+        }
+        if job.sessions.get(index + 1).is_none_or(|next| next.line != row.line) {
+            text.push_str(&format!(" :{}", row.line));
+        }
+        text.push_str(", ");
+    }
+    if text.is_empty() { "–".to_owned() } else { text.trim_end_matches(", ").to_owned() }
+}
+
+/// The install commands, each with the number of jobs that run it.
+fn count_install_commands(workflow: &WorkflowRow) -> Vec<(&str, usize)> {
+    let mut commands: Vec<(&str, usize)> = Vec::new();
+    for command in workflow.jobs.iter().flat_map(|job| &job.installs).map(|row| first_line(&row.command)) {
+        match commands.iter_mut().find(|(known, _)| *known == command) {
+            Some((_, jobs)) => *jobs += 1,
+            None => commands.push((command, 1)),
+        }
+    }
+    commands
+}
+
+/// The critical path, with its duration where all of its sessions were measured.
+fn format_critical_path(workflow: &WorkflowRow) -> String {
+    let jobs = workflow.critical_path.join(" → ");
+    match workflow.critical_path_ms {
+        Some(time) if time > 0 => format!("{jobs}: {} of sessions, as measured here", format_seconds(time)),
+        _ if workflow.critical_path.len() < 2 => format!("{jobs} (not measured here)"),
+        _ => format!("{jobs} (by number of jobs: not all sessions have been measured here)"),
+    }
+}
+
+fn format_cache(row: &CacheRow) -> String {
+    let paths = if row.paths.is_empty() { "paths chosen by the action".to_owned() } else { row.paths.join(", ") };
+    let key = row.key.as_deref().map_or_else(|| "key chosen by the action".to_owned(), |key| format!("key `{key}`"));
+    format!("{paths}, {}, {key}", row.action)
+}
+
+/// The label of a cache within its workflow: A to Z, then numbers.
+fn cache_label(index: usize) -> String {
+    let letter = u32::try_from(index).ok().and_then(|index| char::from_u32(u32::from('A') + index));
+    letter.filter(|_| index < 26).map_or_else(|| (index + 1).to_string(), String::from)
+}
+
+/// The first item and the number of further ones.
+fn format_first_item(items: &[String], none: &str) -> String {
+    match items {
+        [] => none.to_owned(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+    }
+}
+
+fn truncate_cell(text: &str) -> String {
+    if text.is_empty() { "–".to_owned() } else { shorten_text(text, MAX_CELL_WIDTH) }
+}
+
+/// Writes columns as wide as their widest cell; the last column wraps.
+fn write_table<const N: usize>(rows: &[[String; N]], width: Option<usize>, text: &mut String) {
+    let column_width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    for row in rows {
+        let mut head = String::new();
+        for (column, cell) in row.iter().enumerate().take(N - 1) {
+            let padding = column_width(column).saturating_sub(cell.chars().count());
+            head.push_str(&format!("  {cell}{}", " ".repeat(padding)));
+        }
+        write_hanging_indent(&format!("{head}  "), &row[N - 1], width, text);
+    }
+}
+
+/// Writes a head followed by words, wrapped so that each further line starts below the first word.
+fn write_hanging_indent(head: &str, words: &str, width: Option<usize>, text: &mut String) {
+    let indent = head.trim_start_matches('\n').chars().count();
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(24));
+    let mut line = String::new();
+    text.push_str(head);
+    for word in words.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            text.push_str(&format!("{line}\n{}", " ".repeat(indent)));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
+fn join_cell_items(items: impl Iterator<Item = String>) -> String {
+    items.map(|item| item.replace('|', "\\|")).collect::<Vec<_>>().join("<br>")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn format_seconds(milliseconds: u64) -> String {
+    format!("{:.1} s", milliseconds as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_start_below_the_first_word() {
+        let mut text = String::new();
+        write_hanging_indent("  head  ", "one two three four five six seven", Some(32), &mut text);
+        assert_eq!(text, "  head  one two three four five\n        six seven\n");
+    }
+
+    #[test]
+    fn cells_are_labelled_and_shortened() {
+        assert_eq!([0, 25, 26].map(cache_label), ["A", "Z", "27"]);
+        assert_eq!(format_first_item(&["a".into(), "b".into(), "c".into()], "–"), "a +2");
+        assert_eq!(format_first_item(&[], "–"), "–");
+        assert_eq!(truncate_cell(&"x".repeat(31)).chars().count(), 30);
+    }
+}

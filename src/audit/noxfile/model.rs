@@ -1,0 +1,391 @@
+//! Noxfile model: sessions, installs, commands and options, each with its span in the file.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use super::super::source::{SharedSource, SourceFile, Span};
+use crate::project::NoxfileManifest;
+
+/// Parses the noxfile with Python's `ast` and prints it as JSON.
+const READER_SCRIPT: &str = include_str!("reader.py");
+const PYTHON_COMMANDS: [&str; 2] = ["python3", "python"];
+const MAX_NOXFILE_BYTES: u64 = 2 << 20;
+
+/// A parsed noxfile.
+#[derive(Clone, Debug)]
+pub struct Noxfile {
+    /// The file it was read from.
+    pub source: SharedSource,
+    model: NoxfileModel,
+    /// Version of nox, if a manifest states it.
+    pub nox_version: Option<String>,
+}
+
+/// Line, column, end line, end column: lines from 1, columns in bytes from 0.
+type AstRange = [usize; 4];
+
+/// The JSON document that the reader script prints.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct NoxfileModel {
+    options: Vec<NoxOption>,
+    env_assignments: Vec<EnvAssignment>,
+    coverage_thresholds: Vec<CoverageThreshold>,
+    cpu_count_functions: Vec<CpuCountFunction>,
+    sessions: Vec<NoxfileSession>,
+}
+
+/// `nox.options.<name> = …`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct NoxOption {
+    name: String,
+    value: String,
+    /// Items of the value if it is a list.
+    values: Vec<String>,
+    range: AstRange,
+}
+
+/// An environment variable that the noxfile sets for all sessions.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct EnvAssignment {
+    name: String,
+    pub(crate) value: String,
+    range: AstRange,
+}
+
+/// A coverage threshold, in percent.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct CoverageThreshold {
+    pub(crate) value: f64,
+    range: AstRange,
+}
+
+/// A function that reads the machine's CPU count.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct CpuCountFunction {
+    /// Environment variable that overrides the count.
+    pub(crate) override_variable: Option<String>,
+    range: AstRange,
+    /// Lines that call the function.
+    call_lines: Vec<usize>,
+}
+
+/// A session of the noxfile.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NoxfileSession {
+    /// Name without Python version and parameters.
+    pub name: String,
+    range: AstRange,
+    /// First and last line of the function.
+    body_lines: [usize; 2],
+    pub(crate) reuse_venv: bool,
+    pub(crate) venv_backend: Option<String>,
+    /// Whether it runs when no session is selected.
+    pub(crate) default: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) requires: Vec<String>,
+    pub(crate) uses_posargs: bool,
+    /// Calls of session methods, in order.
+    pub(crate) actions: Vec<SessionAction>,
+    /// Name of the function's first parameter.
+    pub(crate) session_parameter: String,
+    /// Whether it stands for several sessions: one per interpreter or parameter.
+    pub(crate) is_parametrized: bool,
+    /// Statements of its body, in order.
+    pub(crate) statements: Vec<SessionStatement>,
+}
+
+/// A call of a session method, or of a function of the noxfile that receives the session (method `call`).
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct SessionAction {
+    pub(crate) method: String,
+    pub(crate) args: Vec<String>,
+    /// Exit codes accepted as success, if given.
+    pub(crate) success_codes: Vec<String>,
+}
+
+/// A statement of a session's body.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SessionStatement {
+    range: AstRange,
+    /// Text in normalized form.
+    pub(crate) text: String,
+    /// Session method that the statement calls, `call` if it passes the session on, else empty.
+    pub(crate) method: String,
+    /// Arguments of the call: text and range.
+    pub(crate) args: Vec<(String, AstRange)>,
+    /// Keyword arguments of the call: name and range.
+    pub(crate) keywords: Vec<(String, AstRange)>,
+}
+
+impl Noxfile {
+    /// Reads the noxfile of a project. Returns `None` if it is missing, too large or not valid Python, or if there is
+    /// no Python to parse it with.
+    pub fn read(root: &Path, name: &str) -> Option<Self> {
+        let path = root.join(name);
+        if fs_err::metadata(&path).ok()?.len() > MAX_NOXFILE_BYTES {
+            return None;
+        }
+        let text = fs_err::read_to_string(&path).ok()?;
+        let model = parse_noxfile(&text)?;
+        Some(Self { source: SourceFile::new(name, text), model, nox_version: None })
+    }
+
+    /// Overrides default sessions, tags, backend and reuse with the values that nox itself reports.
+    #[must_use]
+    pub(crate) fn with_manifest(mut self, manifest: &NoxfileManifest) -> Self {
+        self.nox_version = Some(manifest.nox.clone());
+        for session in &mut self.model.sessions {
+            let Some(known) = manifest.sessions.iter().find(|known| known.base == session.name) else { continue };
+            session.default = known.default;
+            session.reuse_venv = known.reuse;
+            session.venv_backend = Some(known.backend.clone());
+            session.tags.clone_from(&known.tags);
+        }
+        self
+    }
+
+    /// Parses another text of the same noxfile; `None` if it is not valid Python.
+    #[must_use]
+    pub(crate) fn reparse(&self, source: &SharedSource) -> Option<Self> {
+        let mut model = parse_noxfile(&source.text)?;
+        // Values that nox reported stay.
+        for session in &mut model.sessions {
+            if let Some(known) = self.model.sessions.iter().find(|known| known.name == session.name) {
+                session.default = known.default;
+                session.reuse_venv = known.reuse_venv;
+                session.venv_backend.clone_from(&known.venv_backend);
+                session.tags.clone_from(&known.tags);
+            }
+        }
+        Some(Self { source: source.clone(), model, nox_version: self.nox_version.clone() })
+    }
+
+    /// The names of sessions whose requirements or statements differ from another version of the noxfile.
+    pub(crate) fn changed_sessions(&self, other: &Self) -> Vec<String> {
+        let content = |session: &NoxfileSession| {
+            let texts = session.statements.iter().map(|statement| statement.text.clone()).collect::<Vec<_>>();
+            (session.name.clone(), session.requires.clone(), texts)
+        };
+        let (old, new): (Vec<_>, Vec<_>) =
+            (self.model.sessions.iter().map(content).collect(), other.model.sessions.iter().map(content).collect());
+        let changed = old
+            .iter()
+            .filter(|session| !new.contains(session))
+            .chain(new.iter().filter(|session| !old.contains(session)));
+        changed.map(|(name, ..)| name.clone()).collect()
+    }
+
+    /// All sessions, in the order of the file.
+    pub(crate) fn sessions(&self) -> &[NoxfileSession] {
+        &self.model.sessions
+    }
+
+    /// Finds a session by a name as typed on the command line: `tests`, `tests-3.12`, `tests(db='pg')`.
+    pub(crate) fn find_session(&self, name: &str) -> Option<&NoxfileSession> {
+        let exact = |name: &str| self.model.sessions.iter().find(|session| session.name == name);
+        let base = name.split('(').next().unwrap_or(name);
+        exact(name).or_else(|| exact(base)).or_else(|| {
+            let (head, python) = base.rsplit_once('-')?;
+            let version = python.starts_with(|c: char| c.is_ascii_digit() || c == '$') || python.starts_with("py");
+            version.then(|| exact(head)).flatten()
+        })
+    }
+
+    /// The sessions that run when none is selected.
+    pub(crate) fn default_sessions(&self) -> Vec<&NoxfileSession> {
+        match self.find_option("sessions") {
+            Some(option) if !option.values.is_empty() => {
+                option.values.iter().filter_map(|name| self.find_session(name)).collect()
+            }
+            _ => self.model.sessions.iter().filter(|session| session.default).collect(),
+        }
+    }
+
+    fn find_option(&self, name: &str) -> Option<&NoxOption> {
+        self.model.options.iter().rfind(|option| option.name == name)
+    }
+
+    /// Finds an environment variable that the noxfile sets for all sessions.
+    pub(crate) fn find_env_assignment(&self, name: &str) -> Option<&EnvAssignment> {
+        self.model.env_assignments.iter().rfind(|variable| variable.name == name)
+    }
+
+    pub(crate) fn coverage_thresholds(&self) -> &[CoverageThreshold] {
+        &self.model.coverage_thresholds
+    }
+
+    pub(crate) fn cpu_count_functions(&self) -> &[CpuCountFunction] {
+        &self.model.cpu_count_functions
+    }
+
+    /// The span of the option or session that asks for environments to be reused, if any does.
+    pub(crate) fn venv_reuse_span(&self) -> Option<Span> {
+        let option = ["reuse_existing_virtualenvs", "reuse_venv"].iter().find_map(|name| {
+            self.find_option(name).filter(|option| matches!(option.value.as_str(), "True" | "yes" | "always"))
+        });
+        option.map(|option| self.range_to_span(option.range)).or_else(|| {
+            let session = self.model.sessions.iter().find(|session| session.reuse_venv)?;
+            Some(self.session_span(session))
+        })
+    }
+
+    /// Whether uv creates the environments, by option or in every session.
+    pub(crate) fn has_uv_backend(&self) -> bool {
+        self.find_option("default_venv_backend").is_some_and(|option| option.value.contains("uv"))
+            || self.model.sessions.iter().all(|session| {
+                session.venv_backend.as_deref().is_some_and(|backend| backend.contains("uv") || backend == "none")
+            })
+    }
+
+    /// The sessions that call a function.
+    pub(crate) fn sessions_calling(&self, function: &CpuCountFunction) -> Vec<&NoxfileSession> {
+        let calls = |session: &&NoxfileSession| {
+            let [first, last] = session.body_lines;
+            function.call_lines.iter().any(|line| (first..=last).contains(line))
+        };
+        self.model.sessions.iter().filter(calls).collect()
+    }
+
+    /// The span of a session's decorator.
+    pub(crate) fn session_span(&self, session: &NoxfileSession) -> Span {
+        self.range_to_span(session.range)
+    }
+
+    pub(crate) fn statement_span(&self, statement: &SessionStatement) -> Span {
+        self.range_to_span(statement.range)
+    }
+
+    pub(crate) fn argument_span(&self, (_, range): &(String, AstRange)) -> Span {
+        self.range_to_span(*range)
+    }
+
+    pub(crate) fn threshold_span(&self, threshold: &CoverageThreshold) -> Span {
+        self.range_to_span(threshold.range)
+    }
+
+    pub(crate) fn env_assignment_span(&self, variable: &EnvAssignment) -> Span {
+        self.range_to_span(variable.range)
+    }
+
+    pub(crate) fn cpu_count_span(&self, function: &CpuCountFunction) -> Span {
+        self.range_to_span(function.range)
+    }
+
+    fn range_to_span(&self, [line, column, end_line, end_column]: AstRange) -> Span {
+        Span::new(self.source.byte_offset(line, column), self.source.byte_offset(end_line, end_column))
+    }
+}
+
+impl NoxfileSession {
+    /// The requirements it installs, sorted; computed values such as temporary directories are left out.
+    pub(crate) fn installed_packages(&self) -> Vec<String> {
+        let installs = self.actions.iter().filter(|action| action.method.contains("install"));
+        let words = installs.flat_map(|action| action.args.iter());
+        let mut packages: Vec<String> = words.filter(|word| !word.starts_with('<') && *word != "-e").cloned().collect();
+        packages.sort();
+        packages.dedup();
+        packages
+    }
+
+    /// The commands it runs.
+    pub(crate) fn run_actions(&self) -> impl Iterator<Item = &SessionAction> {
+        self.actions.iter().filter(|action| matches!(action.method.as_str(), "run" | "run_always"))
+    }
+}
+
+fn parse_noxfile(text: &str) -> Option<NoxfileModel> {
+    PYTHON_COMMANDS.iter().find_map(|python| run_reader_script(python, text))
+}
+
+fn run_reader_script(python: &str, text: &str) -> Option<NoxfileModel> {
+    let mut child = Command::new(python)
+        .args(["-I", "-S", "-c", READER_SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdin = child.stdin.take()?;
+    let written = stdin.write_all(text.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().ok()?;
+    written.ok()?;
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+#[cfg(test)]
+pub(in super::super) mod tests {
+    use super::*;
+
+    const TEXT: &str = "import os\nimport nox\nos.environ['A'] = 'b'\nnox.options.reuse_venv = 'yes'\n\ndef count():\n    return os.cpu_count() or int(os.getenv('N'))\n\ndef prepare(s):\n    s.run('make', 'é')\n\n@nox.session\ndef lint(session):\n    session.install('ruff')\n    prepare(session)\n    session.env['X'] = '1'\n\n@nox.session(name='t', default=False, tags=['x'], requires=['lint'])\ndef tests(s):\n    s.install('-e', '.[t]', '<tmp>')\n    s.run('pytest', *s.posargs, str(count()), success_codes=[0, 5])\n";
+
+    pub(in super::super::super) fn noxfile(text: &str) -> Noxfile {
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::write(directory.path().join("noxfile.py"), text).unwrap();
+        Noxfile::read(directory.path(), "noxfile.py").unwrap()
+    }
+
+    #[test]
+    fn sessions_and_settings_are_read_without_running() {
+        let file = noxfile(TEXT);
+        let names: Vec<_> = file.sessions().iter().map(|session| session.name.as_str()).collect();
+        assert_eq!(names, ["lint", "t"]);
+        let lint = file.find_session("lint").unwrap();
+        assert_eq!(lint.run_actions().map(|run| run.args.clone()).collect::<Vec<_>>(), [["make", "é"]]);
+        assert_eq!(lint.installed_packages(), ["ruff"]);
+        let tests = file.find_session("t-3.12").unwrap();
+        assert!(
+            tests.uses_posargs
+                && !tests.default
+                && tests.installed_packages() == [".[t]"]
+                && tests.requires == ["lint"]
+        );
+        assert_eq!(tests.run_actions().next().unwrap().success_codes, ["0", "5"]);
+        assert!(
+            file.find_session("t(db='x')").is_some()
+                && file.find_session("t-x").is_none()
+                && file.find_session("none").is_none()
+        );
+        assert_eq!(file.default_sessions().len(), 1);
+        assert_eq!(file.source.slice(file.venv_reuse_span().unwrap()), "nox.options.reuse_venv = 'yes'");
+        assert!(!file.has_uv_backend());
+        assert_eq!(file.sessions_calling(&file.cpu_count_functions()[0])[0].name, "t");
+        assert_eq!(file.cpu_count_functions()[0].override_variable.as_deref(), Some("N"));
+        assert_eq!(file.find_env_assignment("A").unwrap().value, "b");
+    }
+
+    #[test]
+    fn values_reported_by_nox_take_precedence() {
+        let manifest: NoxfileManifest = serde_json::from_value(serde_json::json!({
+            "nox": "2026.10.20", "python": "3.11.7", "executable": "python", "noxfile": "noxfile.py", "root": ".",
+            "mode": {"how": "fork"}, "queue": [0],
+            "sessions": [{
+                "name": "lint", "base": "lint", "signatures": ["lint"], "description": "", "python": null,
+                "tags": ["fast"], "requires": [], "notifies": [], "backend": "uv", "reuse": true, "envdir": null,
+                "default": false, "allow_parallel": null, "parameters": [],
+                "coverage": {"writes": null, "own_file": false, "reads": false}
+            }]
+        }))
+        .unwrap();
+        let file = noxfile(TEXT).with_manifest(&manifest);
+        let lint = file.find_session("lint").unwrap();
+        assert!(lint.reuse_venv && !lint.default && lint.tags == ["fast"] && file.default_sessions().is_empty());
+        assert_eq!(file.nox_version.as_deref(), Some("2026.10.20"));
+    }
+
+    #[test]
+    fn an_unreadable_noxfile_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
+        fs_err::write(directory.path().join("noxfile.py"), "def (").unwrap();
+        assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
+        assert!(run_reader_script("no-such-python", "").is_none());
+        fs_err::write(directory.path().join("noxfile.py"), " ".repeat(3 << 20)).unwrap();
+        assert!(Noxfile::read(directory.path(), "noxfile.py").is_none());
+        let uv = noxfile("import nox\n@nox.session(venv_backend='uv', reuse_venv=True)\ndef a(session): pass\n");
+        assert!(uv.has_uv_backend() && uv.venv_reuse_span().is_some());
+    }
+}

@@ -1,0 +1,194 @@
+"""Noxfile reader: prints a noxfile's sessions, installs, commands and options as one JSON document, without running it."""
+
+import ast
+import json
+import sys
+
+SOURCE = sys.stdin.buffer.read()
+TREE = ast.parse(SOURCE)
+CONSTANTS = {}
+LISTS = set()
+FUNCTIONS = {}
+
+
+def node_range(node):
+    return [node.lineno, node.col_offset, node.end_lineno, node.end_col_offset]
+
+
+def literal_text(node):
+    """The text of a literal; constants are resolved by name, any other expression is `<its source>`."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.Name) and node.id in CONSTANTS:
+        return CONSTANTS[node.id]
+    if isinstance(node, ast.Starred):
+        return "*" + ast.unparse(node.value)
+    return "<" + ast.unparse(node) + ">"
+
+
+def dotted_name(node):
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return dotted_name(node.value) + "." + node.attr
+    return ""
+
+
+def find_keyword(call, *names):
+    for entry in call.keywords:
+        if entry.arg in names:
+            return entry.value
+    return None
+
+
+def literal_list(node):
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return [literal_text(item) for item in node.elts]
+    return [literal_text(node)] if isinstance(node, ast.Constant) else []
+
+
+def find_calls(body):
+    """The calls of a function body in source order."""
+    calls = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return sorted(calls, key=lambda node: (node.lineno, node.col_offset))
+
+
+def session_actions(function, parameter, seen):
+    """The session methods that a function calls; follows functions of the noxfile that receive the session."""
+    for call in find_calls(function.body):
+        name = dotted_name(call.func)
+        if name.startswith(parameter + "."):
+            yield {
+                "method": name[len(parameter) + 1 :],
+                "args": [literal_text(argument) for argument in call.args],
+                "success_codes": [literal_text(code) for code in getattr(find_keyword(call, "success_codes"), "elts", [])],
+            }
+        elif name in FUNCTIONS and name not in seen:
+            passed = [index for index, value in enumerate(call.args) if dotted_name(value) == parameter]
+            parameters = [argument.arg for argument in FUNCTIONS[name].args.args]
+            if passed and passed[0] < len(parameters):
+                yield {"method": "call", "args": [name], "success_codes": []}
+                yield from session_actions(FUNCTIONS[name], parameters[passed[0]], seen | {name})
+
+
+def session_decorators(function):
+    for decorator in function.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        if dotted_name(call.func if call else decorator) in ("nox.session", "session", "nox_uv.session"):
+            yield decorator, call
+
+
+def describe_statement(node, parameter):
+    call = node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+    name = dotted_name(call.func) if call else ""
+    is_method = name.startswith(parameter + ".")
+    passes_session = call is not None and any(dotted_name(argument) == parameter for argument in call.args)
+    return {
+        "range": node_range(node),
+        "text": ast.unparse(node),
+        "method": name[len(parameter) + 1 :] if is_method else "call" if passes_session else "",
+        "args": [[literal_text(argument), node_range(argument)] for argument in call.args] if call else [],
+        "keywords": [[entry.arg or "", node_range(entry)] for entry in call.keywords] if call else [],
+    }
+
+
+def describe_session(function, decorator, call):
+    value = (lambda *names: find_keyword(call, *names)) if call else (lambda *names: None)
+    parameter = function.args.args[0].arg if function.args.args else "session"
+    name, reuse, backend, default = value("name"), value("reuse_venv"), value("venv_backend"), value("default")
+    tags, requires, python = value("tags"), value("requires"), value("python")
+    return {
+        "name": literal_text(name) if name is not None else function.name,
+        "range": node_range(decorator),
+        "body_lines": [function.lineno, function.end_lineno],
+        "reuse_venv": isinstance(reuse, ast.Constant) and reuse.value is True,
+        "venv_backend": literal_text(backend) if backend is not None else None,
+        "default": not (isinstance(default, ast.Constant) and default.value is False),
+        "tags": literal_list(tags) if tags is not None else [],
+        "requires": literal_list(requires) if requires is not None else [],
+        "uses_posargs": any(isinstance(node, ast.Attribute) and node.attr == "posargs" for node in ast.walk(function)),
+        "actions": list(session_actions(function, parameter, {function.name})),
+        "session_parameter": parameter,
+        "is_parametrized": len(function.decorator_list) > 1
+        or isinstance(python, (ast.List, ast.Tuple, ast.Set, ast.ListComp))
+        or dotted_name(python or ast.Pass()) in LISTS,
+        "statements": [describe_statement(node, parameter) for node in function.body],
+    }
+
+
+def env_default(call):
+    """`os.environ.setdefault(NAME, VALUE)`."""
+    if dotted_name(call.func) == "os.environ.setdefault" and len(call.args) == 2:
+        return {"name": literal_text(call.args[0]), "value": literal_text(call.args[1]), "range": node_range(call)}
+    return None
+
+
+CPU_COUNTERS = ("os.cpu_count", "os.sched_getaffinity", "multiprocessing.cpu_count", "os.process_cpu_count")
+
+
+def cpu_count_function(function):
+    """A function that reads the machine's CPU count, and the environment variable that overrides it."""
+    calls = find_calls(function.body)
+    if not any(dotted_name(call.func) in CPU_COUNTERS for call in calls):
+        return None
+    variables = [
+        literal_text(call.args[0])
+        for call in calls
+        if dotted_name(call.func) in ("os.environ.get", "os.getenv") and call.args
+    ]
+    callers = [node for node in ast.walk(TREE) if isinstance(node, ast.Call) and dotted_name(node.func) == function.name]
+    return {
+        "name": function.name,
+        "override_variable": variables[0] if variables else None,
+        "range": node_range(function),
+        "call_lines": [node.lineno for node in callers],
+    }
+
+
+def main():
+    options, env_assignments, coverage_thresholds = [], [], []
+    for statement in TREE.body:
+        if isinstance(statement, ast.FunctionDef):
+            FUNCTIONS[statement.name] = statement
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
+            name = dotted_name(target)
+            if isinstance(value, (ast.List, ast.Tuple, ast.Set, ast.ListComp)):
+                LISTS.add(name)
+            if isinstance(value, ast.Constant):
+                CONSTANTS[name] = str(value.value)
+                is_threshold = any(word in name.upper() for word in ("THRESHOLD", "FAIL_UNDER", "MIN_COV"))
+                if isinstance(value.value, (int, float)) and is_threshold:
+                    coverage_thresholds.append({"name": name, "value": float(value.value), "range": node_range(value)})
+            if name.startswith("nox.options."):
+                options.append(
+                    {
+                        "name": name[12:],
+                        "value": literal_text(value),
+                        "values": literal_list(value),
+                        "range": node_range(statement),
+                    }
+                )
+            if isinstance(target, ast.Subscript) and dotted_name(target.value) == "os.environ":
+                env_assignments.append(
+                    {"name": literal_text(target.slice), "value": literal_text(value), "range": node_range(statement)}
+                )
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            assignment = env_default(statement.value)
+            if assignment:
+                env_assignments.append(assignment)
+    model = {
+        "options": options,
+        "env_assignments": env_assignments,
+        "coverage_thresholds": coverage_thresholds,
+        "cpu_count_functions": [entry for entry in map(cpu_count_function, FUNCTIONS.values()) if entry],
+        "sessions": [
+            describe_session(function, decorator, call)
+            for function in FUNCTIONS.values()
+            for decorator, call in session_decorators(function)
+        ],
+    }
+    json.dump(model, sys.stdout)
+
+
+main()

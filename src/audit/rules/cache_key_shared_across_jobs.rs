@@ -1,0 +1,115 @@
+//! NX116: Jobs that install different packages share one cache key.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    ident: RuleIdent {
+        id: "NX116",
+        name: "cache-key-shared-across-jobs",
+        summary: "Jobs that install different packages share one cache key.",
+    },
+    rationale: "Cache entries are immutable: the first job to finish decides the content, and the other jobs get a hit with only part of what they need, forever.",
+    evidence: "W6: on parcelbook, the entry that `lint` saves first holds 22 of 207 archives, 11 % of what the other jobs need.",
+    advice: "Use a different key for each set of packages; jobs that install the same packages share one.",
+    severity: Severity::Medium,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: ALL_DIALECTS,
+    bad_example: &[
+        (
+            ".forgejo/workflows/ci.yml",
+            r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s lint
+  docs:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s docs
+"#,
+        ),
+        (
+            "noxfile.py",
+            r#"import nox
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+
+@nox.session
+def docs(session):
+    session.install("mkdocs")
+"#,
+        ),
+    ],
+    good_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  lint:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-lint-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s lint
+  docs:
+    runs-on: docker
+    steps:
+      - uses: actions/cache@v4
+        with: {path: ~/.cache/uv, key: "uv-docs-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}"}
+      - run: nox -s docs
+"#,
+    )],
+    check_project,
+};
+
+type SharedKeyGroup<'a> = Vec<(JobView<'a>, &'a JobCache, Vec<String>)>;
+
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    let mut groups: std::collections::BTreeMap<(&str, &str), SharedKeyGroup> = std::collections::BTreeMap::new();
+    for view in project.job_views() {
+        for cache in view.analysis.caches.iter().filter(|cache| cache.has_python_content()) {
+            let Some(key) = &cache.key else { continue };
+            let jobs = count_differing_jobs(&view);
+            if jobs > 1 && !key.value.contains("matrix.") {
+                report_shared_key(&view, cache, key, jobs, findings);
+            } else if let Some(set) = view.installed_packages() {
+                groups.entry((view.source().path.as_str(), key.value.as_str())).or_default().push((view, cache, set));
+            }
+        }
+    }
+    for group in groups.values() {
+        let differ = group.windows(2).any(|pair| pair[0].2 != pair[1].2);
+        if !differ || group.first().is_none_or(|(view, ..)| view.job.matrix.is_some()) {
+            continue;
+        }
+        for (view, cache, _) in group {
+            if let Some(key) = &cache.key {
+                report_shared_key(view, cache, key, group.len(), findings);
+            }
+        }
+    }
+}
+
+fn report_shared_key(view: &JobView, cache: &JobCache, key: &SpannedText, jobs: usize, findings: &mut FindingSink) {
+    let message =
+        format!("{jobs} jobs that install different packages share this key; the first to finish decides its content");
+    findings.report(view.source(), key.span, message).set_fix(fixes::cache_step::rewrite_cache_step(view, cache));
+}
+
+/// The number of jobs of a session matrix whose sessions install different packages; 0 for any other job.
+fn count_differing_jobs(view: &JobView) -> usize {
+    let sets: Option<Vec<Vec<String>>> = view
+        .session_names()
+        .iter()
+        .map(|name| view.noxfile_session(name).map(crate::audit::noxfile::NoxfileSession::installed_packages))
+        .collect();
+    let differ = sets.is_some_and(|sets| sets.windows(2).any(|pair| pair[0] != pair[1]));
+    if view.matrix_session_expression().is_some() && differ { view.session_names().len() } else { 0 }
+}

@@ -1,0 +1,125 @@
+//! NX203: Several jobs repeat the same setup.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    ident: RuleIdent { id: "NX203", name: "duplicated-setup", summary: "Several jobs repeat the same setup." },
+    rationale: "Each copy costs time in every run, and copies drift apart: one is pinned, another is not.",
+    evidence: "W24: about 40 lines in each of 12 jobs; 60 % of sampled repositories install the same tools in several jobs. Under load the setup is most of a small job's time: 3 more minutes in every Python job on a busy day, none in other jobs.",
+    advice: "Run the sessions of these jobs in one job with `noxide run`, unless a free runner is available for each job (`--runner-capacity`); then move the setup into a composite action. Sessions in one job share a checkout: declare those that must not run together with `locks` and `exclusive` in `[tool.noxide.sessions]`.",
+    severity: Severity::Low,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s a
+  b:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s b
+  c:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox
+      - run: nox -s c
+"#,
+    )],
+    good_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - uses: actions/checkout@v4
+      - run: pip install nox noxide
+      - run: noxide run -s a b c
+"#,
+    )],
+    check_project,
+};
+
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    let mut groups: std::collections::BTreeMap<Vec<String>, Vec<(JobView, Span)>> = std::collections::BTreeMap::new();
+    for view in project.job_views() {
+        if let Some((setup, span)) = setup_signature(&view) {
+            groups.entry(setup).or_default().push((view, span));
+        }
+    }
+    for (setup, members) in groups.iter().filter(|(_, members)| members.len() >= 3 && is_repeated_in_workflow(members))
+    {
+        let mut files: Vec<&str> = Vec::new();
+        for (view, span) in members {
+            if files.contains(&view.source().path.as_str()) {
+                continue;
+            }
+            files.push(&view.source().path);
+            let here = members.iter().filter(|(other, _)| other.source() == view.source()).count();
+            let message = format!(
+                "{} jobs repeat the same setup ({}), {here} of them in this file",
+                members.len(),
+                setup.join(", ")
+            );
+            let finding = findings.report(view.source(), *span, message);
+            let jobs: Vec<JobView> =
+                members.iter().filter(|(other, _)| other.source() == view.source()).map(|(other, _)| *other).collect();
+            for (other, span) in members.iter().filter(|(other, _)| other.source() == view.source()).skip(1) {
+                finding.add_related(other.source(), *span, format!("repeated in job `{}`", other.job.id.value));
+            }
+            // With a free runner for each job, a single job would only be slower.
+            if project.options.runner_capacity.map_or(view.is_self_hosted(), |capacity| capacity < jobs.len()) {
+                finding.fix = fixes::merge_jobs::merge_jobs(&jobs);
+            }
+        }
+    }
+}
+
+/// Whether one workflow has the setup in more than one job.
+fn is_repeated_in_workflow(members: &[(JobView, Span)]) -> bool {
+    members.iter().any(|(view, _)| members.iter().filter(|(other, _)| other.source() == view.source()).count() > 1)
+}
+
+/// The setup of a job before its first session (system packages, checkout, tools) and the span of its first step.
+fn setup_signature(view: &JobView) -> Option<(Vec<String>, Span)> {
+    let first = view.analysis.nox_calls.first()?.step_index;
+    let mut setup = Vec::new();
+    let mut span = None;
+    for step in view.job.steps.iter().take(first) {
+        let before = setup.len();
+        let fetched = view
+            .analysis
+            .network_fetches
+            .iter()
+            .filter(|(at, fetch, _)| *at == step.index && !fetch.resource.contains('/'));
+        setup.extend(fetched.map(|(_, fetch, _)| fetch.resource.clone()));
+        if let Some(action) =
+            step.action.as_ref().filter(|action| action.name.contains("checkout") || action.name.contains("setup-"))
+        {
+            setup.push(action.name.clone());
+        }
+        for installed in view.analysis.installs.iter().filter(|installed| installed.step_index == step.index) {
+            let names = installed.install.packages.iter().map(|word| {
+                let end = word.text.find(['=', '<', '>', '[', '~', '@']).unwrap_or(word.text.len());
+                word.text.get(..end).unwrap_or_default().to_owned()
+            });
+            setup.extend(names);
+        }
+        if setup.len() > before && span.is_none() {
+            span = Some(step.span);
+        }
+    }
+    setup.sort();
+    setup.dedup();
+    (setup.len() >= 2).then_some((setup, span?))
+}

@@ -1,0 +1,88 @@
+//! NX213: The gate job treats a skipped job as failed.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    ident: RuleIdent {
+        id: "NX213",
+        name: "gate-fails-on-skipped",
+        summary: "The gate job treats a skipped job as failed.",
+    },
+    rationale: "A job that is skipped on purpose then blocks the merge, and a gate that fails for the wrong reason is soon ignored.",
+    evidence: "W18: removed, restored and failing for weeks.",
+    advice: "Accept `success` and `skipped`, and report jobs that failed or were cancelled.",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox
+  gate:
+    runs-on: docker
+    needs: [a]
+    if: always()
+    steps:
+      - run: |
+          [ "${{ needs.a.result }}" = "success" ] || exit 1
+"#,
+    )],
+    good_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox
+  gate:
+    runs-on: docker
+    needs: [a]
+    if: always()
+    steps:
+      - run: |
+          case "${{ needs.a.result }}" in success|skipped) ;; *) exit 1 ;; esac
+"#,
+    )],
+    check_project,
+};
+
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    for view in project.job_views().filter(|view| is_gate_job(view)) {
+        for step in &view.job.steps {
+            let Some(script) = &step.script else { continue };
+            let strict =
+                script.text.contains("success") && !script.text.contains("skipped") && script.text.contains(".result");
+            let negative = script.text.contains("failure");
+            if !strict || negative {
+                continue;
+            }
+            let span = view.job.node.get_entry("if").map_or(view.job.id.span, |(key, _)| key.span);
+            let finding = findings.report(view.source(), span, "this gate treats a skipped job as failed");
+            finding.add_related(view.source(), script.span, "only `success` passes");
+            finding.fix = fixes::gate_job::rewrite_gate_script(&view, step);
+        }
+    }
+}
+
+/// Whether a job only checks the results of other jobs.
+pub(super) fn is_gate_job(view: &JobView) -> bool {
+    let always = runs_after_failure(view.job.condition.as_ref().map(|text| text.value.as_str()));
+    let checks_results = |step: &WorkflowStep| {
+        step.script.as_ref().is_some_and(|script| script.text.contains("needs.") && script.text.contains(".result"))
+            || step
+                .env
+                .iter()
+                .chain(&step.with)
+                .any(|(_, value)| value.value.contains("toJSON(needs)") || value.value.contains(".result"))
+    };
+    always
+        && !view.job.needs.is_empty()
+        && view.job.steps.iter().any(checks_results)
+        && view.analysis.nox_calls.is_empty()
+}

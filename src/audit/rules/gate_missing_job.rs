@@ -1,0 +1,93 @@
+//! NX214: The gate job does not need every job.
+
+use super::prelude::*;
+
+pub(super) static RULE: Rule = Rule {
+    ident: RuleIdent { id: "NX214", name: "gate-missing-job", summary: "The gate job does not need every job." },
+    rationale: "A job that the gate does not check can fail without blocking the merge.",
+    evidence: "W19: `docs` is missing from the gate; one issue requests all jobs in `needs`.",
+    advice: "Add the job to `needs` and check the result of every needed job.",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    dialects: ALL_DIALECTS,
+    bad_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox -s a
+  b:
+    runs-on: docker
+    steps:
+      - run: nox -s b
+  gate:
+    runs-on: docker
+    needs: [a]
+    if: always()
+    steps:
+      - run: test "${{ needs.a.result }}" != failure
+"#,
+    )],
+    good_example: &[(
+        ".forgejo/workflows/ci.yml",
+        r#"on: push
+jobs:
+  a:
+    runs-on: docker
+    steps:
+      - run: nox -s a
+  gate:
+    runs-on: docker
+    needs: [a]
+    if: always()
+    steps:
+      - run: test "${{ needs.a.result }}" != failure
+"#,
+    )],
+    check_project,
+};
+
+fn check_project(project: &AuditProject, findings: &mut FindingSink) {
+    for view in project.job_views().filter(super::gate_fails_on_skipped::is_gate_job) {
+        let mut covered: Vec<&str> = vec![view.job.id.value.as_str()];
+        let mut open: Vec<&str> = view.job.needs.iter().map(|need| need.value.as_str()).collect();
+        while let Some(name) = open.pop() {
+            if !covered.contains(&name) {
+                covered.push(name);
+                open.extend(
+                    view.workflow
+                        .find_job(name)
+                        .iter()
+                        .flat_map(|job| job.needs.iter().map(|need| need.value.as_str())),
+                );
+            }
+        }
+        let runs_after_gate =
+            |job: &crate::audit::workflow::WorkflowJob| job.needs.iter().any(|need| need.value == view.job.id.value);
+        let is_always_run = |job: &crate::audit::workflow::WorkflowJob| {
+            runs_after_failure(job.condition.as_ref().map(|text| text.value.as_str()))
+        };
+        let unchecked: Vec<&str> = view
+            .workflow
+            .jobs
+            .iter()
+            .filter(|job| !runs_after_gate(job) && !is_always_run(job))
+            .map(|job| job.id.value.as_str())
+            .filter(|id| !covered.contains(id))
+            .collect();
+        if unchecked.is_empty() {
+            continue;
+        }
+        let span = view.job.node.get("needs").map_or(view.job.id.span, |node| node.span);
+        let finding = findings.report(view.source(), span, format!("the gate does not check {}", unchecked.join(", ")));
+        for id in &unchecked {
+            if let Some(job) = view.workflow.find_job(id) {
+                finding.add_related(view.source(), job.id.span, "this job can fail unnoticed");
+            }
+        }
+        finding.fix = fixes::gate_job::add_gate_needs(&view, &unchecked);
+    }
+}

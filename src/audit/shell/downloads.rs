@@ -1,0 +1,165 @@
+//! Commands that download: Python packages, system packages, files.
+
+use super::super::source::Span;
+use super::command::{ShellCommand, ShellWord};
+
+/// Tool that installs Python packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PackageInstaller {
+    /// pip.
+    Pip,
+    /// `uv pip`, `uv sync`, `uv run`, `uv tool`, `uvx`.
+    Uv,
+    /// pipx.
+    Pipx,
+    /// poetry, pdm, hatch.
+    Other,
+}
+
+impl PackageInstaller {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pip => "pip",
+            Self::Uv => "uv",
+            Self::Pipx => "pipx",
+            Self::Other => "poetry, pdm or hatch",
+        }
+    }
+}
+
+/// A command that installs Python packages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageInstall {
+    /// Tool that installs.
+    pub installer: PackageInstaller,
+    /// Requirements and paths given as arguments.
+    pub packages: Vec<ShellWord>,
+    /// Span of the command in the script.
+    pub span: Span,
+    /// Subcommand (`sync`, `run`, `install`).
+    pub subcommand: String,
+    /// Whether a constraints file sets versions.
+    pub has_constraints: bool,
+}
+
+impl PackageInstall {
+    /// The requirement of a package, with any extras and version.
+    pub(crate) fn find_package(&self, name: &str) -> Option<&ShellWord> {
+        self.packages.iter().find(|word| requirement_name(&word.text) == name)
+    }
+}
+
+/// The package name of a requirement.
+fn requirement_name(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(text.len());
+    text.get(..end).unwrap_or(text)
+}
+
+/// Parses a command as a package install.
+pub fn parse_install(command: &ShellCommand) -> Option<PackageInstall> {
+    let text = |at: usize| command.words.get(at).map_or("", |word| word.text.as_str());
+    let (installer, subcommand, first_argument) = match (command.program_name(), text(1), text(2), text(3)) {
+        ("pip" | "pip3", "install", ..) => (PackageInstaller::Pip, "install", 2),
+        ("python" | "python3" | "py", "-m", "pip", "install") => (PackageInstaller::Pip, "install", 4),
+        ("uv", "pip", "install" | "sync", _) => (PackageInstaller::Uv, "pip", 3),
+        ("uv", "tool", "install" | "run", _) => (PackageInstaller::Uv, "tool", 3),
+        ("uv", verb @ ("sync" | "run"), ..) => (PackageInstaller::Uv, verb, 2),
+        ("uvx", ..) => (PackageInstaller::Uv, "tool", 1),
+        ("pipx", verb @ ("install" | "run"), ..) => (PackageInstaller::Pipx, verb, 2),
+        ("poetry" | "pdm" | "hatch", verb @ ("install" | "sync" | "env"), ..) => (PackageInstaller::Other, verb, 2),
+        _ => return None,
+    };
+    let mut packages = Vec::new();
+    let mut words = command.words.iter().skip(first_argument);
+    while let Some(word) = words.next() {
+        match word.text.as_str() {
+            "-r" | "-c" | "--requirement" | "--constraint" | "--index-url" | "-i" | "--extra-index-url"
+            | "--python" | "-p" | "--group" | "--extra" | "--target" | "-t" => {
+                words.next();
+            }
+            text if text.starts_with('-') => {}
+            _ => packages.push(word.clone()),
+        }
+    }
+    let has_constraints = command.words.iter().any(|word| word.text.contains("constraint") || word.text == "-c");
+    Some(PackageInstall { installer, packages, span: command.span, subcommand: subcommand.to_owned(), has_constraints })
+}
+
+/// A download of something other than a Python package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkFetch {
+    /// What is downloaded, in a form that jobs can be compared by: `apt-get nodejs`, a URL, a script with its arguments.
+    pub resource: String,
+    /// Span of the command in the script.
+    pub span: Span,
+}
+
+/// Finds the downloads of a command: system packages, URLs, and scripts whose names say that they download.
+pub fn find_network_fetches(command: &ShellCommand) -> Vec<NetworkFetch> {
+    let build = |resource: String| NetworkFetch { resource, span: command.span };
+    let words = command.words.iter().map(|word| word.text.as_str()).skip_while(|word| *word == "sudo");
+    let words: Vec<&str> = words.collect();
+    let program = words.first().copied().unwrap_or_default();
+    let plain = |word: &&&str| !word.starts_with('-') && !word.contains('=');
+    match program {
+        "apt" | "apt-get" | "dnf" | "yum" | "apk" if words.iter().any(|word| matches!(*word, "install" | "add")) => {
+            let after = words.iter().skip_while(|word| !matches!(**word, "install" | "add")).skip(1);
+            after.filter(plain).map(|package| build(format!("{program} {package}"))).collect()
+        }
+        "curl" | "wget" => {
+            words.iter().filter(|word| word.contains("://")).map(|url| build((*url).to_owned())).collect()
+        }
+        _ => {
+            let script = words.iter().take(2).find(|word| {
+                let name = word.rsplit('/').next().unwrap_or_default();
+                name.contains('.')
+                    && ["fetch", "download", "install-", "install_"].iter().any(|part| name.contains(part))
+            });
+            script.map(|_| vec![build(words.join(" "))]).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parser::parse_script;
+    use super::*;
+
+    #[test]
+    fn installs_of_every_tool_are_parsed() {
+        let of = |script: &str| parse_script(script).iter().find_map(parse_install);
+        for (script, by, count) in [
+            ("pip install -q uv==1 nox", PackageInstaller::Pip, 2),
+            ("python -m pip install -r r.txt .", PackageInstaller::Pip, 1),
+            ("uv pip install x", PackageInstaller::Uv, 1),
+            ("uv sync --group dev", PackageInstaller::Uv, 0),
+            ("uvx nox", PackageInstaller::Uv, 1),
+            ("uv tool install nox", PackageInstaller::Uv, 1),
+            ("pipx run nox", PackageInstaller::Pipx, 1),
+            ("poetry install", PackageInstaller::Other, 0),
+        ] {
+            let found = of(script).unwrap();
+            assert_eq!((found.installer, found.packages.len()), (by, count), "{script}");
+            assert!(!found.installer.as_str().is_empty() && !found.subcommand.is_empty());
+        }
+        let found = of("pip install 'nox[uv]>=2' uv").unwrap();
+        assert_eq!(found.find_package("nox").unwrap().text, "nox[uv]>=2");
+        assert!(of("pip install -c x.txt nox").unwrap().has_constraints && !found.has_constraints);
+        assert!(found.find_package("pip").is_none() && of("pip list").is_none());
+    }
+
+    #[test]
+    fn downloads_are_found() {
+        let of = |script: &str| {
+            parse_script(script).iter().flat_map(find_network_fetches).map(|fetch| fetch.resource).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of("apt-get update && sudo apt-get install -y -qq nodejs git && rm -rf x"),
+            ["apt-get nodejs", "apt-get git"]
+        );
+        assert_eq!(of("apk add git"), ["apk git"]);
+        assert_eq!(of("curl -LsSf https://x/y.sh | sh"), ["https://x/y.sh"]);
+        assert_eq!(of("python scripts/fetch_tool.py helm 3.16.4"), ["python scripts/fetch_tool.py helm 3.16.4"]);
+        assert!(of("git fetch\npip install x\nmake download").is_empty());
+    }
+}

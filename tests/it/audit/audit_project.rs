@@ -1,0 +1,70 @@
+//! Projects in temporary folders, audited through the library.
+
+use std::path::{Path, PathBuf};
+
+use noxide::audit::finding::Finding;
+use noxide::audit::fix::{FixLevel, FixPlan, plan_fixes};
+use noxide::audit::options::AuditOptions;
+use noxide::audit::project::AuditProject;
+use noxide::audit::rule_runner::run_audit;
+use tempfile::TempDir;
+
+/// A folder with these files.
+pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// The example's workflows and noxfile.
+pub(super) fn parcelbook() -> TempDir {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook");
+    let read = |path: &str| fs_err::read_to_string(example.join(path)).unwrap();
+    let paths = [
+        ".forgejo/workflows/ci.yml",
+        ".forgejo/workflows/nightly-quality.yml",
+        ".forgejo/workflows/release.yml",
+        "noxfile.py",
+        "pyproject.toml",
+    ];
+    let texts: Vec<(&str, String)> = paths.iter().map(|path| (*path, read(path))).collect();
+    folder(&texts.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
+}
+
+/// Reads a project.
+pub(super) fn read(root: &Path, options: AuditOptions) -> AuditProject {
+    AuditProject::load(root, &[], None, options).unwrap()
+}
+
+/// Everything found, pedantic findings too where wanted.
+pub(super) fn find(root: &Path, pedantic: bool) -> Vec<Finding> {
+    run_audit(&read(root, AuditOptions { pedantic, ..AuditOptions::default() })).findings
+}
+
+/// All fixes, planned and written.
+pub(super) fn mend(root: &Path, wanted: FixLevel) -> FixPlan {
+    let plan = plan_fixes(read(root, AuditOptions::default()), wanted);
+    for changed in &plan.changed_files {
+        fs_err::write(root.join(&changed.new.path), &changed.new.text).unwrap();
+    }
+    plan
+}
+
+/// One line a finding: place, rule, message.
+pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
+    let line = |finding: &Finding| {
+        let (place, start) = (&finding.location, finding.location.start_position());
+        let file = place.source.path.rsplit('/').next().unwrap_or_default();
+        format!("{file}:{}:{} {} {}", start.line, start.column, finding.rule.id, finding.message)
+    };
+    findings.iter().map(line).collect()
+}
+
+/// A folder of fixtures.
+pub(super) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/audit")
+}

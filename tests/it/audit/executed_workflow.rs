@@ -1,0 +1,100 @@
+//! The example's workflow executed for real, before and after its fixes: same end, as many artefacts, a cache that hits.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use noxide::audit::fix::FixLevel;
+use serde_json::Value;
+
+use super::audit_project::mend;
+use crate::support::{CommandDeadline as _, build_once, copy_example, run_checked, shared_dir};
+
+/// The example as a Git repository, with a lock that is committed and a cache folder of its own.
+fn repository() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    run_checked(Command::new("git").args(["init", "-q"]).arg(root.path()));
+    copy_example(root.path());
+    let replace = |file: &str, old: &str, new: &str| {
+        let path = root.path().join(file);
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(path, text.replace(old, new)).unwrap();
+    };
+    // This machine's lists of packages are not the workflow's to delete.
+    replace(".forgejo/workflows/ci.yml", " && rm -rf /var/lib/apt/lists/*", "");
+    replace("noxfile.py", "/tmp/uv-cache", &root.path().join(".git/uv-cache").display().to_string());
+    // One job of it, so that it stays itself and the test short.
+    let ci = root.path().join(".forgejo/workflows/ci.yml");
+    let text = fs_err::read_to_string(&ci).unwrap();
+    let (head, jobs) = text.split_once("  lint:").unwrap();
+    let start = jobs.find("  quality:").unwrap();
+    let end = jobs.find("\n  unit_tests:").unwrap();
+    fs_err::write(&ci, format!("{head}{}", &jobs[start..end])).unwrap();
+    replace(".gitignore", "uv.lock", "");
+    fs_err::write(root.path().join("uv.lock"), "version = 1\n").unwrap();
+    commit(root.path());
+    root
+}
+
+fn commit(root: &Path) {
+    let git = |words: &[&str]| run_checked(Command::new("git").args(words).current_dir(root));
+    git(&["add", "-A"]);
+    git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
+}
+
+/// What a run left: its exit status, its artefacts, and what the cache said.
+struct Ran {
+    exit: i64,
+    artefacts: usize,
+    log: String,
+}
+
+/// Runs one job of the workflow with act and its cache server; `apt-get` is a stand-in, so that this machine stays as it is.
+fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
+    let bin = build_once("acttools-bin", |place| {
+        fs_err::create_dir_all(place).unwrap();
+        fs_err::write(place.join("apt-get"), "#!/bin/sh\nexit 0\n").unwrap();
+        run_checked(Command::new("chmod").arg("+x").arg(place.join("apt-get")));
+    });
+    let path = std::env::join_paths(
+        std::iter::once(bin).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    );
+    let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
+    let mut command = Command::new("bash");
+    command.arg(kit).arg(work).arg("--repo").arg(root);
+    command.args(["--workflows", ".forgejo/workflows/ci.yml", "--job", "quality", "--drop-container", "--job-venv"]);
+    command.args(["--label", "docker", "--quiet", "--env", "NOX_DOWNLOAD_PYTHON=never"]).args(more);
+    let output = command.env("PATH", path.unwrap()).finish();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let summary = fs_err::read_to_string(work.join("last.json")).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let log = fs_err::read_to_string(summary["log"].as_str().unwrap()).unwrap();
+    Ran { exit: summary["exit"].as_i64().unwrap(), artefacts: summary["artifacts"].as_array().unwrap().len(), log }
+}
+
+#[test]
+fn a_mended_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() {
+    let root = repository();
+    let work: PathBuf = shared_dir().join("acttools");
+    fs_err::create_dir_all(&work).unwrap();
+    let before = run(&work, root.path(), &["--cold"]);
+    assert!(before.log.contains("restore miss") && !before.log.contains("restore hit"));
+
+    let plan = mend(root.path(), FixLevel::All);
+    assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
+    commit(root.path());
+    let cold = run(&work, root.path(), &["--cold"]);
+    assert_eq!((cold.exit, before.exit), (0, 0));
+    assert!(
+        cold.artefacts >= before.artefacts && cold.log.contains("restore miss") && cold.log.contains("save stored")
+    );
+
+    let warm = run(&work, root.path(), &["--fresh-home"]);
+    assert_eq!(warm.exit, 0);
+    assert!(warm.log.contains("restore hit") && warm.log.contains("save skipped"));
+
+    fs_err::write(root.path().join("uv.lock"), "version = 1\nrevision = 2\n").unwrap();
+    commit(root.path());
+    let changed = run(&work, root.path(), &["--fresh-home"]);
+    assert_eq!(changed.exit, 0);
+    assert!(!changed.log.contains("restore hit") && changed.log.contains("restore partial"));
+}

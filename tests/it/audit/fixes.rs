@@ -1,0 +1,371 @@
+//! Fixes: what they change, what they leave, and what they refuse.
+
+use noxide::audit::fix::FixError;
+use noxide::audit::fix::FixLevel;
+use noxide::audit::options::AuditOptions;
+
+use super::audit_project::{find, folder, lines, mend, parcelbook, read};
+
+const FILE: &str = ".forgejo/workflows/ci.yml";
+
+fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
+    let files = [&[(FILE, text)], more].concat();
+    let root = folder(&files);
+    let plan = mend(root.path(), FixLevel::All);
+    (fs_err::read_to_string(root.path().join(FILE)).unwrap(), plan)
+}
+
+#[test]
+fn the_example_is_mended_once_and_then_left_alone() {
+    let root = parcelbook();
+    let before = find(root.path(), false).len();
+    let plan = mend(root.path(), FixLevel::All);
+    assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
+    assert!(before == 120 && plan.applied.len() > 35, "{before} {}", plan.applied.len());
+    let left = find(root.path(), false);
+    assert!(left.is_empty(), "{}", lines(&left).join("\n"));
+    let ci = fs_err::read_to_string(root.path().join(FILE)).unwrap();
+    for part in [
+        "  sessions:\n    runs-on: docker\n",
+        "nox==2026.10.20 noxide==0.1.0\n",
+        "|| status=$?\n          noxide run -s lint typecheck security_scan complexity unit_tests integration_tests",
+        "noxide run -s format --logs build --log-name 'nox-{session}-output.log' -- --check",
+        "needs: [sessions]",
+        "-${{ github.workspace }}",
+    ] {
+        assert!(ci.contains(part), "{part}\n{ci}");
+    }
+    assert_eq!(ci.matches("apt-get update").count() + ci.matches("fetch_tool.py helm").count(), 2);
+    let uploads = (ci.matches("upload-artifact@").count(), ci.matches("name: ci-logs\n").count());
+    assert_eq!((uploads, ci.matches("            build/nox-").count()), ((1, 1), 11));
+    let noxfile = fs_err::read_to_string(root.path().join("noxfile.py")).unwrap();
+    assert!(noxfile.contains("requires=[\"unit_tests\"]") && noxfile.matches("\"slipcover\"").count() == 1);
+    let again = mend(root.path(), FixLevel::All);
+    assert!(again.applied.is_empty() && again.changed_files.is_empty());
+}
+
+#[test]
+fn safe_fixes_alone_change_no_step() {
+    let root = parcelbook();
+    let plan = mend(root.path(), FixLevel::Safe);
+    for changed in &plan.changed_files {
+        let removed: Vec<&str> =
+            changed.old.text.lines().filter(|line| !changed.new.text.contains(line.trim())).collect();
+        assert!(removed.iter().all(|line| line.trim_start().starts_with("path:")), "{removed:?}");
+        assert!(changed.new.path != "noxfile.py");
+    }
+    assert!(plan.applied.iter().all(|applied| ["NX301", "NX302", "NX304", "NX306"].contains(&applied.rule_id)));
+}
+
+#[test]
+fn bytes_that_are_not_meant_stay() {
+    let text = "# top\r\non: push   # when\r\njobs:\r\n\r\n  # about a\r\n  a:\r\n    runs-on: 'docker'  # where\r\n\r\n    # the steps\r\n    steps:\r\n    - uses: actions/checkout@v4\r\n\r\n    # install\r\n    - run: pip install nox\t\r\n\r\n    # all\r\n    - run: |\r\n        set -o pipefail\r\n        nox -s a 2>&1 | tee x.log\r\n    - if: always()\r\n      uses: actions/upload-artifact@v3\r\n      with:\r\n        name: x\r\n        path: x.log";
+    let (new, plan) = mended(text, &[]);
+    assert!(!plan.applied.is_empty());
+    assert_eq!(new.matches('\n').count(), new.matches("\r\n").count());
+    assert!(!new.ends_with('\n'));
+    let mut kept = new.lines();
+    for line in text.lines().filter(|line| !line.contains("pip install")) {
+        assert!(kept.any(|other| other == line), "{line:?} is gone or moved in\n{new}");
+    }
+    assert!(
+        new.contains("\r\n    # install\r\n    - run: pip install nox==") && new.contains("\r\n\r\n    # noxide: "),
+        "{new}"
+    );
+}
+
+#[test]
+fn flow_style_is_kept() {
+    let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    strategy: {matrix: {s: [a, b]}}\n    steps:\n      - {uses: 'https://github.com/astral-sh/setup-uv@v5', with: {version: '1'}}\n      - run: nox -s ${{ matrix.s }} 2>&1 | tee build/a.log\n      - {uses: actions/upload-artifact@v3, with: {name: x, path: build/a.log}}\n";
+    let (new, _) = mended(text, &[]);
+    assert!(new.contains("with: {version: '1', enable-cache: true"), "{new}");
+    assert!(new.contains("upload-artifact@v3, if: always(), with: {name: x, path: build/a.log}}"), "{new}");
+    assert!(new.contains("      - run: |\n          set -o pipefail\n          nox -s"), "{new}");
+}
+
+#[test]
+fn shared_nodes_are_left_alone() {
+    for text in [
+        "on: push\njobs:\n  a: &a\n    runs-on: docker\n    steps:\n      - run: nox -s a b\n  b: *a\n",
+        "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
+    ] {
+        let root = folder(&[(FILE, text)]);
+        let plan = mend(root.path(), FixLevel::All);
+        let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
+        let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
+        assert_eq!(job(&new), job(text), "{:?}", plan.applied);
+    }
+}
+
+#[test]
+fn a_fix_that_fails_a_gate_is_dropped_and_named() {
+    let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          nox -s a\n          cat <<X\n          nox -s b\n          X\n";
+    let (new, plan) = mended(text, &[]);
+    assert!(plan.rejected.iter().all(|dropped| matches!(
+        dropped.error,
+        FixError::AliasedNode | FixError::FindingRemains(_) | FixError::UnintendedChange(_)
+    )));
+    assert_eq!(new, text, "{:?}", plan.applied);
+}
+
+#[test]
+fn each_rewrite_by_its_kind() {
+    let head = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n";
+    let noxfile = "import nox\nCOVERAGE_THRESHOLD = 97\n@nox.session\ndef a(s):\n    s.run('x')\n    s.run('y')\n@nox.session\ndef b(s):\n    s.run('y')\n";
+    for (steps, expected, gone) in [
+        ("      - run: nox -s a b\n", "nox -s a 2>&1", "nox -s a b"),
+        ("      - run: nox -s a c\n", "noxide run -s a c", "- run: nox"),
+        ("      - run: |\n          nox -s a\n          nox -s b\n", "nox -s a", "nox -s b"),
+        (
+            "      - run: |\n          for s in a b c; do\n            nox -s $s\n          done\n          echo end\n",
+            "noxide run -s a c",
+            "done",
+        ),
+        ("      - run: nox -s a | tee x.log\n", "set -o pipefail\n", "- run: nox"),
+        ("      - run: |\n          nox -s a\n          coverage report --fail-under=50\n", "--fail-under=97", "50"),
+        (
+            "      - uses: astral-sh/setup-uv@v7\n      - uses: actions/checkout@v4\n      - run: nox -s a\n",
+            "checkout@v4\n      - uses: astral-sh/setup-uv@v7\n        with:\n          enable-cache: true",
+            "nothing",
+        ),
+        (
+            "      - uses: actions/upload-artifact@v4\n        with: {name: x, path: x}\n",
+            "https://code.forgejo.org/forgejo/upload-artifact@v4",
+            "actions/upload",
+        ),
+    ] {
+        let (new, plan) = mended(&format!("{head}{steps}"), &[("noxfile.py", noxfile)]);
+        assert!(
+            new.contains(expected) && !new.contains(gone),
+            "{steps}\n{new}\n{:?}\n{:?}",
+            plan.applied,
+            plan.rejected
+        );
+    }
+}
+
+#[test]
+fn a_gate_waits_for_all_in_each_style() {
+    let text = |needs: &str| {
+        format!(
+            "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  b:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  gate:\n    runs-on: x\n    timeout-minutes: 3\n    {needs}\n    if: always()\n    steps:\n      - run: |\n          [ \"${{{{ needs.a.result }}}}\" = \"success\" ] || exit 1\n"
+        )
+    };
+    for (needs, expected) in [
+        ("needs: a", "needs: [a, b]"),
+        ("needs: [a]", "needs: [a, b]"),
+        ("needs:\n      - a", "needs:\n      - a\n      - b"),
+        ("needs:\n    - a", "needs:\n    - a\n    - b"),
+    ] {
+        let (new, plan) = mended(&text(needs), &[]);
+        assert!(new.contains(expected) && new.contains("success|skipped) ;;"), "{new}\n{:?}", plan.rejected);
+    }
+}
+
+#[test]
+fn pins_come_from_the_lock_and_pedantic_fixes_are_offered() {
+    let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - uses: actions/checkout@v4\n      - uses: https://github.com/astral-sh/setup-uv@v7\n        with:\n          enable-cache: auto\n      - run: uv sync\n      - run: uvx nox -s a\n      - uses: some/action@v1\n";
+    let lock = "[[package]]\nname = \"uv\"\nversion = \"0.9.1\"\n";
+    let root = folder(&[(FILE, text), ("uv.lock", lock)]);
+    let options = AuditOptions { pedantic: true, ..AuditOptions::default() };
+    let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All);
+    let new = &plan.changed_files[0].new.text;
+    for part in [
+        "enable-cache: true\n          prune-cache: false\n          version: \"0.9.1\"",
+        "uv sync --locked",
+        "uses: https://github.com/some/action@v1",
+    ] {
+        assert!(new.contains(part), "{part}\n{new}\n{:?}", plan.rejected);
+    }
+}
+
+const NOXFILE: &str = "import nox\n@nox.session\ndef a(s):\n    s.run('a')\n@nox.session\ndef b(s):\n    s.run('b', *s.posargs)\n@nox.session\ndef c(s):\n    s.run('c')\n";
+
+/// A workflow of jobs that prepare themselves alike and run one session each.
+fn alike(jobs: &[(&str, &str, &str)]) -> String {
+    let mut text = "on: push\nconcurrency: x\njobs:\n".to_owned();
+    for (name, keys, script) in jobs {
+        text.push_str(&format!(
+            "  {name}:\n    runs-on: docker\n    timeout-minutes: 9\n{keys}    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox==1\n      - run: {script}\n      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {{name: {name}, path: x}}\n\n"
+        ));
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+#[test]
+fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_them() {
+    let mut text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
+    for (job, file) in [("a", "x"), ("b", "y"), ("c", "z")] {
+        text = text.replace(&format!("name: {job}, path: x"), &format!("name: logs-{job}, path: {file}"));
+    }
+    let uploads = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
+    let new = uploads(&text);
+    assert!(
+        new.contains("          name: logs\n          path: |\n            x\n            y\n            z\n"),
+        "{new}"
+    );
+    for (old, changed, left) in [
+        ("path: z}", "path: z, if-no-files-found: error}", 2), // says more than what
+        ("path: z}", "path: '!z'}", 2),                        // what it leaves out would be left out of all
+        ("path: z}", "path: /tmp/z}", 2),
+        ("logs-c, path: z", "'logs-${{ runner.os }}', path: z", 2),
+        ("logs-c, path: z", "c, path: z", 1), // no word in common: named by the job
+        (
+            "        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            "        # why\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            2,
+        ),
+        (
+            "      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            "      - if: failure()\n        uses: actions/upload-artifact@v3\n        with: {name: logs-c",
+            2,
+        ),
+        (
+            "path: z}\n",
+            "path: z}\n\n  last:\n    runs-on: docker\n    timeout-minutes: 3\n    needs: [a, b, c]\n    steps:\n      - uses: actions/download-artifact@v3\n",
+            3,
+        ),
+        (
+            "path: z}\n",
+            "path: z}\n\n  last:\n    runs-on: other\n    timeout-minutes: 3\n    steps:\n      - uses: actions/upload-artifact@v3\n        if: always()\n        with: {name: logs, path: q}\n",
+            4,
+        ),
+    ] {
+        let text = text.replacen(old, changed, 1);
+        assert!(text.contains(changed), "{old}");
+        let new = uploads(&text);
+        assert_eq!(new.matches("upload-artifact").count(), left, "{changed}\n{new}");
+        assert!(new.contains("noxide run -s a b c"), "{changed}\n{new}");
+    }
+    // Different names of the steps give way to one of all.
+    let mut named = text.replacen("- if: always()\n", "- name: Keep a\n        if: always()\n", 1);
+    named = named.replacen("- if: always()\n", "- name: Keep b\n        if: always()\n", 1);
+    let new = uploads(&named);
+    assert!(new.contains("- name: \"Upload what the sessions left\"\n        if: always()\n"), "{new}");
+}
+
+#[test]
+fn jobs_that_prepare_themselves_alike_become_one() {
+    let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "    needs: [a]\n", "nox -s c")]);
+    let merged = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
+    for text in [text.clone(), text.replace('\n', "\r\n")] {
+        let new = merged(&text);
+        assert!(new.contains("noxide run -s a b c") && new.matches("pip install").count() == 1, "{new}");
+        // The same file under three names is uploaded once.
+        let ending = if text.contains('\r') { "\r\n" } else { "\n" };
+        let upload = "        with:\n          name: sessions\n          path: |\n            x".replace('\n', ending);
+        assert!(!new.contains("needs:") && new.contains(&upload), "{new}");
+        assert_eq!(new.matches("upload-artifact").count(), 1, "{new}");
+        assert_eq!(text.contains('\r'), new.contains('\r'));
+    }
+    // Each of these is more than one job for all could hold.
+    for (old, new) in [
+        ("  b:\n", "  # people's words\n  b:\n"),
+        ("nox -s b", "A=1 nox -s b"),
+        ("nox -s b", "nox -r -s b"),
+        ("nox -s b", "nox -s b || true"),
+        ("  b:\n    runs-on: docker\n", "  b:\n    runs-on: docker\n    if: github.ref == 'x'\n"),
+        ("  b:\n    runs-on: docker\n", "  b:\n    runs-on: other\n"),
+        ("name: b, path: x}", "name: b, path: '${{ needs.a.outputs.x }}'}"),
+        ("      - run: nox -s b\n", "      - run: nox -s b\n        env: {A: '1'}\n"),
+    ] {
+        assert!(text.contains(old), "{old}");
+        let new = merged(&text.replacen(old, new, 1));
+        assert!(!new.contains("  sessions:\n") || new.contains("  b:\n"), "{old}\n{new}");
+    }
+}
+
+#[test]
+fn a_free_machine_for_each_job_speaks_against_merging() {
+    let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
+    let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
+    for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
+        let options = AuditOptions { runner_capacity: capacity, ..AuditOptions::default() };
+        let plan = noxide::audit::fix::plan_fixes(read(root.path(), options), FixLevel::All);
+        assert_eq!(plan.applied.iter().any(|applied| applied.rule_id == "NX203"), merged, "{capacity:?}");
+    }
+}
+
+#[test]
+fn arguments_reach_only_the_sessions_they_were_meant_for() {
+    let text = alike(&[("a", "", "nox -s a -- --check"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
+    let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
+    assert!(new.contains("noxide run -s a -- --check || status=$?\n          noxide run -s b c || status=$?"), "{new}");
+    // Who reads no arguments may stand beside who does.
+    let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b -- -k x"), ("c", "", "nox -s c")]);
+    let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
+    assert!(new.contains("noxide run -s a c b -- -k x\n"), "{new}");
+}
+
+#[test]
+fn calls_of_one_step_become_one_with_a_log_for_each() {
+    let head = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: pip install nox==1\n      - run: |\n          set -o pipefail\n";
+    let calls =
+        "          nox -s a 2>&1 | tee build/a.log\n          nox -s c 2>&1 | tee build/c.log\n          echo end\n";
+    let upload = "      - if: always()\n        uses: actions/upload-artifact@v3\n        with:\n          name: x\n          path: |\n            build/a.log\n            build/c.log\n            more\n";
+    let (new, _) = mended(&format!("{head}{calls}{upload}"), &[("noxfile.py", NOXFILE)]);
+    let expected =
+        "          noxide run -s a c --logs build --log-name 'nox-{session}-output.log'\n          echo end\n";
+    assert!(new.contains(expected) && new.contains("nox==1 noxide=="), "{new}");
+    assert!(new.contains("build/nox-a-output.log\n            build/nox-c-output.log\n            more\n"), "{new}");
+    for (old, other) in
+        [("tee build/c.log", "tee other/c.log"), ("tee build/a.log", "tee -a build/a.log"), ("nox -s c", "nox -t c")]
+    {
+        let (new, _) = mended(&format!("{head}{}{upload}", calls.replace(old, other)), &[("noxfile.py", NOXFILE)]);
+        assert!(!new.contains("noxide run -s a c"), "{new}");
+    }
+}
+
+#[test]
+fn tests_that_ran_twice_are_measured_where_they_run() {
+    let head = "on: push\nconcurrency: x\njobs:\n";
+    let job = |name: &str| {
+        format!(
+            "  {name}:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          set -o pipefail\n          nox -s {name} 2>&1 | tee x.log\n      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {{name: {name}, path: x.log}}\n"
+        )
+    };
+    let text = format!("{head}{}{}", job("tests"), job("coverage"));
+    let file = "import nox\n\n@nox.session\ndef tests(session):\n    \"\"\"Tests.\"\"\"\n    session.install(\"pytest\")\n    session.run(\"pytest\", \"tests\", env={\"A\": \"1\"})\n\n@nox.session\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\", \"-m\", \"pytest\", \"tests\", success_codes=[0, 1])\n    session.run(\"coverage\", \"report\")\n";
+    let after = |file: &str| {
+        let root = folder(&[(FILE, &text), ("noxfile.py", file)]);
+        let plan = mend(root.path(), FixLevel::All);
+        (fs_err::read_to_string(root.path().join("noxfile.py")).unwrap(), plan)
+    };
+    let (new, _) = after(file);
+    let expected = "    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\",\n                \"-m\", \"pytest\", \"tests\", env={\"A\": \"1\"})\n\n@nox.session(requires=[\"tests\"])\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"report\")\n";
+    assert!(new.contains(expected), "{new}");
+    for (old, other) in [
+        ("@nox.session\ndef tests", "@nox.session(python=[\"3.11\", \"3.12\"])\ndef tests"),
+        ("@nox.session\ndef coverage", "@nox.session(requires=[\"x\"])\ndef coverage"),
+        ("def coverage(session)", "def coverage(s, session=None)"),
+        ("\"pytest\", \"tests\", success", "\"pytest\", \"others\", success"),
+        (
+            "    session.run(\"coverage\", \"run\"",
+            "    # people's words\n    session.install(\"x\")\n    session.run(\"coverage\", \"run\"",
+        ),
+        ("\n    session.run(\"coverage\", \"report\")", ""),
+    ] {
+        let changed = file.replacen(old, other, 1);
+        assert!(changed != file, "{old}");
+        let (new, plan) = after(&changed);
+        // A comment above what stays may stay; nothing else is touched.
+        let rewritten = plan.applied.iter().any(|applied| applied.rule_id == "NX205");
+        assert!(!rewritten || new.contains("people's words"), "{old}: {new}");
+    }
+}
+
+#[test]
+fn filters_are_added_to_each_form_of_a_trigger() {
+    let jobs = "concurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          set -o pipefail\n          nox -s a 2>&1 | tee x.log\n      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {name: a, path: x.log}\n";
+    let list = "paths: [\"**\", \"!**.md\", \"!**.rst\", \"!LICENSE*\"]";
+    for (on, expected) in [
+        ("on:\n  push:\n    branches: [main]\n", format!("    branches: [main]\n    {list}\n")),
+        ("on:\n  push: {branches: [main]}\n", format!("{{branches: [main], {list}}}")),
+        ("on:\n  push:\n  pull_request:\n", format!("  push:\n    {list}\n  pull_request:\n    {list}\n")),
+        ("on: [push]\n", "on: [push]\n".to_owned()),
+        ("on:\n  push:\n    branches: [main]\n    tags: [v*]\n", "tags: [v*]\nconcurrency".to_owned()),
+    ] {
+        let (new, _) = mended(&format!("{on}{jobs}"), &[("noxfile.py", NOXFILE)]);
+        assert!(new.contains(&expected), "{expected}\n{new}");
+    }
+}

@@ -1,0 +1,14 @@
+//! `noxide audit` on whole projects: findings, fixes, and what other validators say of the result.
+
+mod audit_project;
+mod command;
+mod executed_workflow;
+mod expected_findings;
+mod external_validators;
+mod fixes;
+mod generated;
+mod malformed_files;
+mod matrix_fixes;
+mod real_workflows;
+mod rule_cases;
+mod speed;

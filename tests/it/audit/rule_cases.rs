@@ -1,0 +1,166 @@
+//! Smaller things that rules know: composite actions, circles, bound paths, publishing jobs, forge versions.
+
+use noxide::audit::dialect::Dialect;
+use noxide::audit::fix::FixLevel;
+use noxide::audit::options::AuditOptions;
+use noxide::audit::rule_runner::run_audit;
+
+use super::audit_project::{find, folder, lines, mend, read};
+
+const FILE: &str = ".forgejo/workflows/ci.yml";
+
+fn found(text: &str) -> Vec<String> {
+    lines(&find(folder(&[(FILE, text)]).path(), true))
+}
+
+fn ids(text: &str) -> Vec<String> {
+    found(text).iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+}
+
+fn job(more: &str) -> String {
+    format!("on: workflow_call\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n{more}")
+}
+
+#[test]
+fn needs_in_a_circle_are_found() {
+    let text = "on: push\njobs:\n  a: {needs: b, runs-on: x, steps: []}\n  b: {needs: c, runs-on: x, steps: []}\n  c: {needs: [a, d], runs-on: x, steps: []}\n  d: {runs-on: x, steps: []}\n  e: {needs: a, runs-on: x, steps: []}\n";
+    let circles: Vec<String> = found(text).into_iter().filter(|line| line.contains("waits for itself")).collect();
+    assert_eq!(circles.len(), 3, "{circles:?}");
+    assert!(found(&text.replace("needs: a,", "needs: aa,")).iter().any(|line| line.contains("did you mean `a`")));
+}
+
+#[test]
+fn a_composite_action_is_read_and_its_cache_counts() {
+    let action = "name: setup\ndescription: x\nruns:\n  using: composite\n  steps:\n    - uses: actions/cache@v4\n      with: {path: ~/.cache/uv, key: \"uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}\"}\n    - run: pip install nox\n      shell: bash\n";
+    let workflow = job(
+        "    steps:\n      - uses: actions/checkout@v4\n      - uses: ./.forgejo/actions/setup\n      - run: nox -s a\n",
+    );
+    let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action)]);
+    let all = find(root.path(), false);
+    assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
+    let pinned = mend(root.path(), FixLevel::All);
+    assert!(
+        pinned
+            .changed_files
+            .iter()
+            .any(|changed| changed.new.text.contains("nox==") && changed.new.path.ends_with("action.yml"))
+    );
+    let bare = action.replace("actions/cache@v4", "actions/other@v4");
+    let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", &bare)]);
+    assert!(find(root.path(), false).iter().any(|finding| finding.rule.id == "NX101"));
+}
+
+#[test]
+fn paths_bound_to_one_machine_are_found() {
+    for path in ["/home/runner/.cache/uv", "${{ github.workspace }}/.nox"] {
+        let text = job(&format!(
+            "    steps:\n      - uses: actions/cache@v4\n        with:\n          path: {path}\n          key: x-${{{{ runner.os }}}}-python-${{{{ hashFiles('a') }}}}\n      - run: nox -s a\n"
+        ));
+        assert!(
+            found(&text).iter().any(|line| line.contains("NX114") && line.contains("another folder on another runner")),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn jobs_that_hand_something_out_get_no_cache() {
+    for more in [
+        "    environment: pypi\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n",
+        "    environment: {name: release}\n    steps:\n      - uses: actions/checkout@v4\n      - run: |\n          pip install nox\n",
+        "    if: startsWith(github.ref, 'refs/tags/')\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n",
+        "    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox twine\n      - run: twine upload dist/*\n",
+        "    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n      - uses: pypa/gh-action-pypi-publish@v1\n",
+    ] {
+        let root = folder(&[(FILE, &job(more))]);
+        assert!(
+            find(root.path(), false)
+                .iter()
+                .any(|finding| finding.rule.id == "NX101" && finding.severity.as_str() == "info"),
+            "{more}"
+        );
+        mend(root.path(), FixLevel::All);
+        let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
+        assert!(!text.contains("actions/cache"), "{text}");
+    }
+    let text = "on: push\njobs:\n  Deploy:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
+    let root = folder(&[(FILE, text)]);
+    assert!(mend(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
+}
+
+#[test]
+fn a_forge_that_cancels_by_itself_needs_no_words() {
+    let text = "on: push\njobs:\n  a: {runs-on: docker, timeout-minutes: 3, steps: [{run: x}]}\n";
+    for (dialect, version, expected) in [
+        (Dialect::Forgejo, Some("14"), false),
+        (Dialect::Forgejo, Some("11"), true),
+        (Dialect::Gitea, Some("1.25"), false),
+        (Dialect::Gitea, Some("1.26"), true),
+        (Dialect::Gitea, None, true),
+        (Dialect::Github, None, true),
+    ] {
+        let root = folder(&[(FILE, text)]);
+        let options = AuditOptions {
+            dialect: Some(dialect),
+            forge_version: version.map(|version| version.parse().unwrap()),
+            ..AuditOptions::default()
+        };
+        let all = run_audit(&read(root.path(), options)).findings;
+        assert_eq!(all.iter().any(|finding| finding.rule.id == "NX302"), expected, "{dialect} {version:?}");
+    }
+}
+
+#[test]
+fn sessions_are_known_however_they_are_named() {
+    let noxfile = "import nox\nnox.options.sessions = ['a', 'b']\n@nox.session(tags=['ci'])\ndef a(s): s.run('x')\n@nox.session(tags=['ci'])\ndef b(s): s.run('y')\n@nox.session\ndef c(s): s.run('z')\n";
+    for (step, expected) in [
+        ("run: nox -t ci", "a, b"),
+        ("run: nox", "a, b"),
+        ("run: nox -k c -s", ""),
+        ("run: NOXSESSION=a,c nox", "a, c"),
+        ("run: nox -s a-3.12 'b(x=1)' c", "a-3.12, b(x=1), c"),
+        ("{run: nox, env: {NOXSESSION: 'b,c'}}", "b, c"),
+    ] {
+        let text = job(&format!("    steps:\n      - {step}\n"));
+        let root = folder(&[(FILE, &text), ("noxfile.py", noxfile)]);
+        let lines = lines(&find(root.path(), false));
+        let sequential = lines.iter().find(|line| line.contains("NX201"));
+        let names = sequential.and_then(|line| line.rsplit(": ").next()).unwrap_or_default();
+        assert_eq!(names, expected, "{step}: {lines:?}");
+    }
+    let chain = "import nox\n@nox.session\ndef a(s): s.run('x')\n@nox.session(requires=['a'])\ndef b(s): s.run('y')\n";
+    let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", chain)]);
+    assert!(!find(root.path(), false).iter().any(|finding| finding.rule.id == "NX201"));
+}
+
+#[test]
+fn order_that_means_something_is_left_alone() {
+    let git = "import nox\n@nox.session\ndef a(s): s.run('git', 'commit')\n@nox.session\ndef b(s): s.run('y')\n";
+    let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", git)]);
+    assert!(find(root.path(), true).iter().any(|finding| finding.message.contains("writes to the repository")));
+    for steps in [
+        "      - run: nox -s a\n      - run: echo A=1 >> \"$GITHUB_ENV\"\n      - run: nox -s b\n",
+        "      - run: nox -s a\n      - if: github.ref == 'x'\n        run: nox -s b\n",
+    ] {
+        let all = ids(&job(&format!("    steps:\n{steps}")));
+        assert!(all.contains(&"NX206".to_owned()) && !all.contains(&"NX201".to_owned()), "{all:?}");
+    }
+}
+
+#[test]
+fn variables_that_keep_to_the_lock_are_seen() {
+    for (text, expected) in [
+        ("    env: {UV_LOCKED: '1'}\n    steps:\n      - run: uv sync\n", false),
+        ("    steps:\n      - run: uv run --no-project x\n", false),
+        ("    steps:\n      - run: uv pip install x\n", false),
+        ("    steps:\n      - run: uv run x\n", true),
+    ] {
+        let root = folder(&[(FILE, &job(text)), ("uv.lock", "")]);
+        assert_eq!(find(root.path(), true).iter().any(|finding| finding.rule.id == "NX405"), expected, "{text}");
+    }
+    let scm = job("    steps:\n      - uses: actions/checkout@v4\n        with: {fetch-depth: 0}\n");
+    let root = folder(&[(FILE, &scm), ("pyproject.toml", "[build-system]\nrequires = ['setuptools-scm']\n")]);
+    assert!(find(root.path(), true).iter().all(|finding| finding.rule.id != "NX406"));
+    let off = job("    steps:\n      - uses: astral-sh/setup-uv@v7\n        with: {enable-cache: false}\n");
+    assert!(ids(&off).contains(&"NX106".to_owned()));
+}

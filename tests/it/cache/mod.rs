@@ -1,0 +1,18 @@
+//! `noxide cache`: the store against real uv caches, filled from a package index of the tests.
+
+mod bytecode;
+mod command;
+mod concurrent;
+mod corruption;
+mod environments;
+pub(crate) mod fixture;
+mod full_disks;
+mod installs;
+mod keys;
+mod kills;
+mod lock_files;
+mod malicious_entries;
+mod pip_cache;
+mod sessions;
+mod store;
+mod venv_store;

@@ -1,0 +1,6 @@
+//! The command line, help texts, terminal output and keyboard.
+
+mod command_line;
+mod help;
+mod keyboard;
+mod output;

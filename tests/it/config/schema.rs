@@ -1,0 +1,68 @@
+//! The settings' JSON schema and handbook: what they promise is what is read.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use noxide::config::{load_settings, schema_json};
+use noxide::run::RunOptions;
+
+use super::settings::{project, resolved, shown, wrong};
+
+/// The schema that editors get; renew it with the command the message names.
+#[test]
+fn the_schema_in_the_docs_is_the_types() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.schema.json");
+    let kept = fs_err::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == schema_json(),
+        "docs/settings.schema.json is out of date: run `cargo run -- schema > docs/settings.schema.json`"
+    );
+}
+
+fn schema_keys(pointer: &str) -> Vec<String> {
+    let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
+    schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect()
+}
+
+/// Whatever the schema promises the reader knows, and the handbook tells of.
+#[test]
+fn schema_reader_and_handbook_know_the_same_keys() {
+    let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    for (pointer, head) in [
+        ("/properties", ""),
+        ("/$defs/session/properties", "[sessions.tests]\n"),
+        ("/$defs/cache/properties", "[cache]\n"),
+        ("/$defs/audit/properties", "[audit]\n"),
+        ("/$defs/rule/properties", "[audit.rules.NX301]\n"),
+    ] {
+        for key in schema_keys(pointer) {
+            // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
+            let told = wrong(&format!("{head}{key} = 1979-05-27\n"));
+            assert!(told.contains(&format!("`{key}` takes ")), "{told}");
+            assert!(handbook.contains(&format!("| `{key}` ")), "docs/settings.md does not tell of `{key}`");
+        }
+    }
+}
+
+#[test]
+fn the_handbooks_examples_are_right() {
+    let handbook = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md")).unwrap();
+    let examples: Vec<&str> = handbook.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        load_settings(project(&[("pyproject.toml", example)]).path())
+            .unwrap_or_else(|errors| panic!("{}", shown(&errors)));
+    }
+}
+
+#[test]
+fn the_schema_names_the_defaults_that_count() {
+    let schema: serde_json::Value = serde_json::from_str(&schema_json()).unwrap();
+    let mut text = String::new();
+    for (key, value) in schema["properties"].as_object().unwrap() {
+        if let Some(default) = value.get("default") {
+            writeln!(text, "{key} = {default}").unwrap();
+        }
+    }
+    assert_eq!(resolved(&text).run_options(), RunOptions::default());
+}

@@ -1,0 +1,7 @@
+//! The host process that loads the noxfile, on real nox releases.
+
+mod bad_noxfile;
+mod environment;
+mod prefork;
+mod session_process;
+mod sessions;

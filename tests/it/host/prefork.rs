@@ -1,0 +1,162 @@
+//! What the host does ahead of sessions: forks that stand by for them, and the question to uv.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use noxide::project::{Host, HostMessage, HostMessages, HostRunRequest, NoxStatus, SessionId};
+
+use crate::support::{HostArgs, Project, has_ended, next_message, run_host, send_signal, wait_until, write_script};
+
+const THREE: &str = "import nox, os, pathlib, time\nnox.options.default_venv_backend = 'none'\n\
+                     def wait(name):\n    while not pathlib.Path(name).exists():\n        time.sleep(0.01)\n\
+                     @nox.session\ndef one(session):\n    wait('over')\n\
+                     @nox.session\ndef two(session):\n    print('mine', os.environ['MINE'], os.getpid() == os.getpgrp())\n\
+                     @nox.session\ndef three(session):\n    pass\n";
+
+/// A host with sessions that can be told to start one by one.
+struct Sessions {
+    project: Project,
+    host: Host,
+    events: HostMessages,
+    first: u32,
+}
+
+impl Sessions {
+    /// The first session runs, and says that this many are to come.
+    fn new(more: usize) -> Self {
+        let project = Project::new(THREE);
+        let (mut host, _) = HostArgs::args(&[]).start(&project).unwrap_or_else(|error| panic!("{error}"));
+        let events = host.take_messages();
+        let mut sessions = Self { project, host, events, first: 0 };
+        sessions.first = sessions.start(0, more);
+        sessions
+    }
+
+    /// Starts one; gives its process.
+    fn start(&mut self, id: usize, more: usize) -> u32 {
+        let log = File::create(self.project.beside().join(format!("log-{id}"))).unwrap();
+        let env = vec![("MINE".to_owned(), format!("m{id}"))];
+        let order = HostRunRequest { env, more, ..HostRunRequest::new(SessionId(id)) };
+        self.host.run_session(&order, log.as_fd(), log.as_fd()).unwrap();
+        match next_message(&self.host, &mut self.events) {
+            Some(HostMessage::Started { id: started, pid }) if started == SessionId(id) => pid,
+            other => panic!("{other:?}: {}", self.host.captured_output()),
+        }
+    }
+
+    fn passes(&mut self, id: usize) {
+        match next_message(&self.host, &mut self.events) {
+            Some(HostMessage::Finished(finished)) if finished.id == SessionId(id) => {
+                assert_eq!(finished.status, NoxStatus::Success, "{}", self.log(id));
+            }
+            other => panic!("{other:?}: {}", self.log(id)),
+        }
+    }
+
+    /// Lets the first session end.
+    fn close(mut self) {
+        File::create(self.project.root().join("over")).unwrap();
+        self.passes(0);
+        self.host.close();
+    }
+
+    fn log(&self, id: usize) -> String {
+        std::fs::read_to_string(self.project.beside().join(format!("log-{id}"))).unwrap()
+    }
+
+    fn children(&self) -> BTreeSet<u32> {
+        let host = self.host.pid();
+        let children = std::fs::read_to_string(format!("/proc/{host}/task/{host}/children")).unwrap();
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+    }
+
+    /// The host's children once they are this many.
+    fn wait_for(&self, count: usize) -> BTreeSet<u32> {
+        wait_until(&format!("{count} children"), || Some(self.children()).filter(|children| children.len() == count))
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_session_becomes_of_a_process_that_stands_by() {
+    let mut sessions = Sessions::new(2);
+    let ahead = sessions.wait_for(2);
+    let pid = sessions.start(1, 0);
+    assert!(ahead.contains(&pid), "{pid} of {ahead:?}");
+    sessions.passes(1);
+    assert!(sessions.log(1).contains("mine m1 True"), "{}", sessions.log(1));
+    sessions.close();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_was_killed_is_replaced_and_one_too_many_goes() {
+    let mut sessions = Sessions::new(2);
+    let first = sessions.wait_for(2).into_iter().find(|child| *child != sessions.first).unwrap();
+    send_signal("KILL", &first.to_string());
+    assert!(has_ended(&first.to_string()));
+    // Another one stands by, or is made when it is wanted.
+    let second = sessions.start(1, 1);
+    assert_ne!(first, second);
+    sessions.passes(1);
+    sessions.wait_for(2);
+    // `three` takes the one that stands by; a surplus one is let go.
+    sessions.start(2, 0);
+    sessions.passes(2);
+    sessions.wait_for(1);
+    sessions.close();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_ends_with_its_host() {
+    for signal in ["KILL", "TERM"] {
+        let mut sessions = Sessions::new(1);
+        let children = sessions.wait_for(2);
+        send_signal(signal, &sessions.host.pid().to_string());
+        assert!(children.iter().all(|child| has_ended(&child.to_string())));
+        while next_message(&sessions.host, &mut sessions.events).is_some() {}
+        sessions.host.close();
+    }
+}
+
+#[test]
+fn uv_is_asked_once_and_by_the_time_nox_wants_to_know() {
+    let project = Project::new(
+        "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n\
+         @nox.session(venv_backend='uv|none')\ndef two(session):\n    pass\n",
+    );
+    let calls = project.beside().join("calls");
+    let uv = project.beside().join("myuv");
+    write_script(&uv, &format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec uv \"$@\"\n", calls.display()));
+    let ran = run_host(&project, &HostArgs::args(&[]).env("UV", uv.to_str().unwrap()));
+    assert_eq!((ran.status("one"), ran.status("two")), (NoxStatus::Success, NoxStatus::Success), "{}", ran.log("one"));
+    assert!(ran.log("one").contains("by uv"), "{}", ran.log("one"));
+    let calls = std::fs::read_to_string(calls).unwrap();
+    let asked: Vec<&str> = calls.lines().filter(|line| line.contains("version")).collect();
+    assert_eq!(asked, ["self version --output-format json"], "{calls}");
+}
+
+#[test]
+fn a_uv_that_cannot_answer_is_noxs_own_affair() {
+    let body =
+        "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n";
+    for (text, raise) in [(Some("exit 1"), ""), (None, ""), (Some("exec sleep 1000"), "raise SystemExit(3)\n")] {
+        let project = Project::new(&format!("{body}{raise}"));
+        let uv = project.beside().join("myuv");
+        if let Some(text) = text {
+            write_script(&uv, &format!("#!/bin/sh\n{text}\n"));
+        }
+        let ask = HostArgs::args(&[]).env("UV", uv.to_str().unwrap());
+        if raise.is_empty() {
+            let ran = run_host(&project, &ask);
+            assert!(ran.log("one").contains("by none"), "{}", ran.log("one"));
+        } else {
+            let since = Instant::now();
+            assert!(ask.start(&project).is_err());
+            assert!(since.elapsed() < Duration::from_secs(60), "a load that failed waits for nobody");
+        }
+    }
+}

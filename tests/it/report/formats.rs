@@ -1,0 +1,174 @@
+//! The other forms of a report, which run it is of, and what is refused.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use noxide::record::{Machine, NeedOrigin, Outcome, RunRecord};
+use noxide::report::{FailedLogTail, RunReport, WaitReason, build_perfetto_trace, render_markdown, render_text};
+use serde_json::Value;
+
+use super::generated_runs::{Shaped, keep, record, session};
+use crate::support::CommandDeadline as _;
+
+fn noxide(root: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_noxide")).arg("-C").arg(root).arg("report").args(arguments).finish()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Two slots; `tests` and `cover` share a lock, `ship` needs `cover`, `bench` runs alone.
+fn one() -> RunRecord {
+    record(
+        3,
+        2,
+        vec![
+            session("lint", 0, 2_000, 0).installed(500, 9, 1),
+            session("tests", 10, 6_000, 1).locks("db"),
+            session("docs", 2_010, 1_000, 0).retried(),
+            session("cover", 6_020, 4_000, 0).locks("db"),
+            session("ship", 10_200, 500, 1).needs("cover", NeedOrigin::Requires),
+            session("bench", 10_720, 1_500, 0).alone(),
+            session("fail|<b>", 3_020, 700, 0).ended(Outcome::Failed, "exit code 1"),
+            session("never", 0, 0, 0).never(Outcome::Aborted, "fail|<b> did not pass"),
+        ],
+    )
+}
+
+#[test]
+fn text_and_markdown() {
+    let mut before = one();
+    before.sessions[2] = session("docs", 2_010, 1_000, 0).ended(Outcome::Failed, "exit code 2");
+    let report = RunReport::from_record(&one(), &[before]);
+    insta::assert_snapshot!("report_text", render_text(&report));
+    let tail = FailedLogTail {
+        session: "fail|<b>".to_owned(),
+        lines: vec!["a ``` b".to_owned()],
+        omitted_note: String::new(),
+    };
+    insta::assert_snapshot!("report_markdown", render_markdown(&report, &[tail]));
+    let huge =
+        FailedLogTail { session: "lint".to_owned(), lines: vec!["x".repeat(90_000)], omitted_note: String::new() };
+    assert!(!render_markdown(&report, &[huge]).contains("xxx"), "a comment has little room");
+}
+
+#[test]
+fn the_chain_is_followed_from_the_end_and_the_bounds_are_the_least() {
+    let report = RunReport::from_record(&one(), &[]);
+    let chain: Vec<&str> = report.critical_path.iter().map(|link| link.session.as_str()).collect();
+    assert_eq!(chain, ["tests", "cover", "ship", "bench"]);
+    let why: Vec<&WaitReason> = report.critical_path.iter().map(|link| &link.reason).collect();
+    assert_eq!(why[0], &WaitReason::First);
+    assert_eq!(why[1], &WaitReason::Lock { session: "tests".to_owned(), lock: "db".to_owned() });
+    assert_eq!(why[2], &WaitReason::Need { session: "cover".to_owned() });
+    assert_eq!(why[3], &WaitReason::Exclusive { session: "ship".to_owned() });
+    let bounds = &report.lower_bounds;
+    assert_eq!((bounds.needs, bounds.lock.as_ref().unwrap().1, bounds.exclusive), (6_000, 10_000, 1_500));
+    assert_eq!(bounds.largest_bound(), (11_500, "sessions that share db".to_owned()));
+    assert_eq!(report.sessions[4].waited, Some(180));
+    assert_eq!((report.sessions[4].ready, report.sessions[4].on_critical_path), (10_020, true));
+    let slot = record(1, 1, vec![session("a", 0, 100, 0), session("b", 110, 100, 0)]);
+    let report = RunReport::from_record(&slot, &[]);
+    assert_eq!(report.critical_path[1].reason, WaitReason::Slot { session: "a".to_owned() });
+    let nothing = RunReport::from_record(&record(1, 1, Vec::new()), &[]);
+    assert!(nothing.critical_path.is_empty() && nothing.parallel_speedup().is_none());
+    assert_eq!((nothing.format_verdict(), nothing.lower_bounds.largest_bound().0), ("0 sessions".to_owned(), 0));
+}
+
+#[test]
+fn a_killed_run_has_a_report_too() {
+    let mut killed = one();
+    killed.exit = None;
+    killed.interrupted = Some("killed".to_owned());
+    killed.machine = Machine { ci: None, ..killed.machine };
+    killed.sessions[1].result = None;
+    let report = RunReport::from_record(&killed, &[]);
+    assert!(report.format_verdict().contains("1 unfinished"), "{}", report.format_verdict());
+    assert!(render_text(&report).contains("ended early: killed"));
+    let page = noxide::report::render_page(&report, &[]).unwrap();
+    assert!(page.contains("ended early: killed") && page.contains("It left no output."));
+}
+
+#[test]
+fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
+    let run = |number, outcome| record(number, 1, vec![session("a", 0, 100, 0).ended(outcome, "")]);
+    // 2 and 3 stand on one commit, 4 on the next.
+    let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
+    let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
+    assert_eq!(
+        (
+            report.flaky_sessions[0].retried_runs,
+            report.flaky_sessions[0].mixed_commits.len(),
+            report.flaky_sessions[0].runs
+        ),
+        (0, 1, 2)
+    );
+    assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky_sessions.is_empty());
+    assert!(
+        RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky_sessions.is_empty(),
+        "ended from outside"
+    );
+    assert_eq!(RunReport::from_record(&fail, &[pass]).sessions[0].usual, Some(100), "the median of its passes");
+}
+
+#[test]
+fn programs_get_one_document_and_browsers_a_trace() {
+    let root = tempfile::tempdir().unwrap();
+    keep(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
+    keep(root.path(), &one());
+    let json: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "json"]))).unwrap();
+    assert_eq!((&json["version"], &json["run"]["wall"]), (&1.into(), &12_250.into()));
+    assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
+    assert_eq!((&json["run"]["install"], &json["run"]["cache"]["misses"]), (&500.into(), &1.into()));
+    let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "trace"]))).unwrap();
+    assert_eq!(trace, build_perfetto_trace(&RunReport::from_record(&one(), &[])));
+    let events = trace["traceEvents"].as_array().unwrap();
+    let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).count();
+    assert_eq!((of("X"), of("s"), of("f")), (8, 1, 1), "each attempt, and the arrow of the one need");
+    assert_eq!(of("b"), of("e"));
+    let lint = events.iter().find(|event| event["name"] == "lint").unwrap();
+    assert_eq!((&lint["ts"], &lint["dur"], &lint["tid"]), (&0.into(), &2_000_000.into(), &0.into()));
+}
+
+#[test]
+fn which_run_and_where_to() {
+    let root = tempfile::tempdir().unwrap();
+    let none = noxide(root.path(), &[]);
+    assert_eq!((none.status.code(), err(&none).contains("no .noxide")), (Some(2), true));
+    let folder = keep(root.path(), &one());
+    let written = noxide(root.path(), &["-o", "out/page.html"]);
+    assert_eq!((written.status.code(), err(&written)), (Some(0), "report: out/page.html\n".to_owned()));
+    assert!(fs_err::read_to_string(root.path().join("out/page.html")).unwrap().starts_with("<!doctype html>"));
+    assert_eq!(err(&noxide(root.path(), &["-q"])), "");
+    assert!(out(&noxide(root.path(), &["-o", "-"])).starts_with("<!doctype html>"));
+    let file = folder.join("record.json");
+    assert!(out(&noxide(root.path(), &[file.to_str().unwrap(), "--format", "md"])).starts_with("### noxide"));
+    assert!(out(&noxide(root.path(), &["20261101", "--format", "text"])).contains("✗ failed"));
+    let unknown = noxide(root.path(), &["2025", "--format", "json"]);
+    assert_eq!((unknown.status.code(), out(&unknown).contains("no run begins with 2025")), (Some(2), true));
+    let nowhere = noxide(root.path(), &["-o", "/dev/null/a.html"]);
+    assert_eq!(nowhere.status.code(), Some(3), "{}", err(&nowhere));
+}
+
+#[test]
+fn a_record_of_another_version_or_none_is_refused_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    for (text, why) in [
+        ("{\"version\": 2, \"sessions\": \"new\"}", "version 2 is not known to this noxide"),
+        ("{\"version\": 0}", "there never was one"),
+        ("{\"version\": 1}", "this is no record"),
+        ("[]", "this is no record"),
+        ("\u{0}", "this is no record"),
+    ] {
+        let file = root.path().join("some.json");
+        fs_err::write(&file, text).unwrap();
+        let said = noxide(root.path(), &["some.json"]);
+        assert_eq!(said.status.code(), Some(2));
+        assert!(err(&said).contains(why) && err(&said).contains("some.json"), "{}", err(&said));
+    }
+}

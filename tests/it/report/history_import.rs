@@ -1,0 +1,228 @@
+//! `noxide history import`: answers of three forges over HTTP, commit statuses, logs of nox, and what is broken.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use noxide::project::SessionName;
+use noxide::record::{ImportedRuns, RunStore};
+use noxide::report::parse_import;
+use serde_json::{Value, json};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python};
+
+fn shapes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/history")
+}
+
+fn noxide(project: &Project, arguments: &[&str]) -> Output {
+    project.command(env!("CARGO_BIN_EXE_noxide")).args(["history", "import"]).args(arguments).finish()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn imported(project: &Project) -> ImportedRuns {
+    ImportedRuns::read(&project.root().join(".noxide")).unwrap()
+}
+
+/// A forge that serves the recorded shapes.
+struct Forge {
+    child: Child,
+    address: String,
+}
+
+impl Forge {
+    fn serve() -> Self {
+        let mut child =
+            Command::new(python()).arg(shapes().join("forge.py")).arg(shapes()).stdout(Stdio::piped()).spawn().unwrap();
+        let line = child.first_line();
+        Self { child, address: format!("http://127.0.0.1:{}", line.trim()) }
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}/{path}", self.address)
+    }
+}
+
+impl Drop for Forge {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait_for_end();
+    }
+}
+
+/// Name, seconds, passed.
+fn jobs(import: &ImportedRuns) -> Vec<(String, Option<u64>, bool)> {
+    let all = import.runs.iter().flat_map(|run| &run.jobs);
+    all.map(|job| (job.name.clone(), job.wall.map(|ms| ms / 1_000), job.passed)).collect()
+}
+
+#[test]
+fn runs_and_jobs_of_three_forges_come_page_by_page() {
+    let forge = Forge::serve();
+    let project = Project::empty();
+    for (file, source, walls) in [
+        ("github-runs.json", "github", vec![Some(310_000), Some(95_000)]),
+        ("gitea-runs.json", "gitea", vec![Some(185_000)]),
+        ("forgejo-runs.json", "forgejo", vec![Some(305_000), Some(61_000)]),
+    ] {
+        let project = Project::empty();
+        let said = noxide(&project, &[&forge.at(file), "--format", "json"]);
+        assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
+        let kept = imported(&project);
+        assert!(kept.runs.iter().all(|run| run.source == source), "{kept:?}");
+        assert_eq!(kept.runs.iter().map(|run| run.wall).collect::<Vec<_>>(), walls, "{file}");
+        assert_eq!(kept.runs[0].commit.as_deref().map(str::len), Some(40));
+    }
+    for file in ["github-jobs.json", "gitea-jobs.json", "forgejo-tasks.json", "forgejo-jobs.json"] {
+        let project = Project::empty();
+        let said = noxide(&project, &[&forge.at(file)]);
+        assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
+        let kept = imported(&project);
+        let expected =
+            [("lint", Some(26), true), ("unit_tests", Some(305), true), ("integration_tests", Some(265), false)];
+        let expected: Vec<_> = expected.map(|(name, wall, passed)| (name.to_owned(), wall, passed)).into();
+        assert_eq!(jobs(&kept), expected, "{file}");
+        assert!(kept.runs.iter().all(|run| run.passed == Some(false) || run.jobs.len() == 1), "{file}: {kept:?}");
+    }
+    let both = noxide(&project, &[&forge.at("github-runs.json"), &forge.at("paged?page=1"), "--format", "json"]);
+    let said: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "new": 5, "passed_over": 1, "kept": 5}));
+    let again = noxide(&project, &[&forge.at("github-runs.json")]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 kept"), "the same runs are the same");
+}
+
+#[test]
+fn statuses_and_logs_of_nox_from_2022_to_now() {
+    let project = Project::empty();
+    let file = |name: &str| shapes().join(name).to_str().unwrap().to_owned();
+    noxide(&project, &[&file("statuses.json")]);
+    let expected = [("lint", Some(26), true), ("unit_tests", Some(305), true), ("integration_tests", Some(265), false)];
+    let expected: Vec<_> = expected.map(|(name, wall, passed)| (name.to_owned(), wall, passed)).into();
+    assert_eq!(jobs(&imported(&project)), expected, "the newest of each context");
+    for (name, expected) in [
+        (
+            "nox-2022-github.log",
+            vec![("lint", Some(3), true), ("tests-3.10", Some(62), true), ("docs", Some(7), false)],
+        ),
+        (
+            "nox-2025.log",
+            vec![("lint", Some(3), true), ("tests-3.12(db='pg')", Some(120), true), ("docs", Some(5), false)],
+        ),
+        ("nox-2026-parallel.log", vec![("b", Some(2), true), ("a", Some(60), true), ("quick", None, true)]),
+        ("checks.txt", vec![("lint", Some(26), true), ("coverage", Some(907), true), ("e2e_tests", Some(265), false)]),
+    ] {
+        let project = Project::empty();
+        let said = noxide(&project, &[&file(name)]);
+        assert_eq!(said.status.code(), Some(0), "{name}: {}", err(&said));
+        let expected: Vec<_> =
+            expected.into_iter().map(|(name, wall, passed): (&str, _, _)| (name.to_owned(), wall, passed)).collect();
+        assert_eq!(jobs(&imported(&project)), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_was_imported_lends_durations_and_a_before() {
+    let project = Project::new(
+        "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef unit_tests(session): pass\n",
+    );
+    let log = "nox > Session Unit-Tests was successful in 50 seconds.\n";
+    for number in 0..3 {
+        project.write("a.log", format!("{log}nox > Ran 1 session in 51 seconds:\n# {number}\n"));
+        assert_eq!(noxide(&project, &["a.log"]).status.code(), Some(0));
+    }
+    let list = project.command(env!("CARGO_BIN_EXE_noxide")).arg("list").finish();
+    assert!(String::from_utf8_lossy(&list.stdout).contains("~50.0s"), "{}", String::from_utf8_lossy(&list.stdout));
+    let folder = RunStore::open_existing(project.root()).unwrap();
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")).unwrap().wall_ms, 50_000);
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("other")), None);
+    let compare = |arguments: &[&str]| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
+        command.args(["report", "--compare"]).args(arguments).finish()
+    };
+    let both = compare(&["imported", "imported", "--format", "json"]);
+    let said: Value = serde_json::from_slice(&both.stdout).unwrap();
+    assert_eq!((&said["total"]["before"]["median"], &said["before"]["runs"]), (&51.0.into(), &3.into()));
+    fs_err::write(folder.path().join("imported.json"), "{\"version\": 2}").unwrap();
+    assert!(err(&compare(&["imported", "imported"])).contains("not known to this noxide"));
+    assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
+    assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
+    fs_err::remove_file(folder.path().join("imported.json")).unwrap();
+    assert!(err(&compare(&["imported", "imported"])).contains("nothing was imported"));
+}
+
+#[test]
+fn what_is_broken_or_hostile_is_refused_with_its_place() {
+    let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
+    for (text, said) in [
+        ("", "nothing in it says how long"),
+        ("words\n", "nothing in it says how long"),
+        ("<!DOCTYPE html><title>Sign in</title>", "web page"),
+        ("<html>", "web page"),
+        ("{\"jobs\": [", "not valid JSON"),
+        ("{\"message\": \"404 page not found\"}", "the forge says: 404 page not found"),
+        ("{\"runs\": []}", "neither `workflow_runs` nor `jobs`"),
+        ("{\"jobs\": 3}", "jobs is a number, not a list"),
+        (
+            "{\"jobs\": [{\"name\": \"a\", \"status\": \"success\", \"run_id\": 1}, 7]}",
+            "jobs[1] is a number, not an object",
+        ),
+        ("{\"jobs\": [{\"id\": 1, \"status\": \"success\"}]}", "jobs[0].name is missing"),
+        ("{\"jobs\": [{\"name\": {}, \"status\": \"success\"}]}", "jobs[0].name is an object, not text"),
+        ("{\"jobs\": [{\"name\": \"a\", \"status\": \"melted\"}]}", "jobs[0].status is `melted`"),
+        ("{\"jobs\": [{\"name\": \"a\", \"status\": \"success\"}]}", "jobs[0].id is missing"),
+        (
+            "{\"workflow_runs\": [{\"status\": \"success\", \"conclusion\": \"success\"}]}",
+            "workflow_runs[0].id is missing",
+        ),
+        ("{\"workflow_runs\": [{\"id\": [], \"conclusion\": \"success\"}]}", "workflow_runs[0].id is a list"),
+        ("{\"statuses\": [{\"description\": \"Successful in 5s\"}]}", "statuses[0].context is missing"),
+        ("[{\"a\": 1}]", "neither runs nor jobs nor statuses"),
+        ("[true]", "answer[0] is true or false"),
+        (&"[".repeat(100_000), "not valid JSON"),
+    ] {
+        assert!(why(text).contains(said) && why(text).starts_with("answer: "), "{text:.60}: {}", why(text));
+    }
+    let odd = json!({"jobs": [{"name": "a\u{1b}[31m\n".to_owned() + &"x".repeat(9_000), "id": 1, "status": "success",
+        "started_at": "2026-11-01T10:00:00Z", "completed_at": "0001-01-01T00:00:00Z"}]});
+    let import = parse_import("answer", odd.to_string().as_bytes()).unwrap();
+    let job = &import.runs[0].jobs[0];
+    assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall.is_none());
+    assert_eq!(parse_import("a", b"[]").unwrap().runs, []);
+    assert_eq!(parse_import("a", b"{\"jobs\": null}").unwrap().runs, []);
+    let single = json!({"id": 7, "name": "lint", "status": "success", "run_id": 1,
+        "started": "2026-11-01T10:00:00Z", "stopped": "2026-11-01T10:00:05Z"});
+    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall, Some(5_000));
+}
+
+#[test]
+fn what_cannot_be_had_is_said_and_nothing_is_taken_in() {
+    let forge = Forge::serve();
+    let project = Project::empty();
+    project.write("good.log", "nox > Session a was successful in 5 seconds.\n");
+    let code = |arguments: &[&str], why: &str| {
+        let said = noxide(&project, arguments);
+        assert!(err(&said).contains(why), "{}", err(&said));
+        assert_eq!(said.status.code(), Some(3));
+    };
+    code(&["good.log", "missing.log"], "missing.log");
+    code(&["."], "no file");
+    code(&[&forge.at("nothing")], "the forge answers 404: no such page");
+    code(&[&forge.at("cut")], "/cut: ");
+    code(&[&forge.at("secret")], "the forge answers 401");
+    code(&["http://127.0.0.1:1/x"], "http://127.0.0.1:1/x: ");
+    assert!(!project.root().join(".noxide").exists(), "nothing was taken in");
+    let asked = |token: &str| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
+        command.args(["history", "import", &forge.at("secret")]).env("NOXIDE_FORGE_TOKEN", token);
+        command.env("SSL_CERT_FILE", shapes().join("forge.py")).finish()
+    };
+    assert_eq!(asked("sesame").status.code(), Some(0), "{}", err(&asked("sesame")));
+    let large = project.root().join("large.log");
+    fs_err::File::create(&large).unwrap().set_len(65 << 20).unwrap();
+    code(&["large.log"], "too much");
+    let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
+    let said = command.args(["history", "import", "https://127.0.0.1:1/"]).env("SSL_CERT_FILE", "/no/such").output();
+    assert!(err(&said.unwrap()).contains("SSL_CERT_FILE"));
+}

@@ -1,0 +1,5 @@
+//! The repository itself: its example, its wheel, and the links in its documents.
+
+mod example;
+mod links;
+mod wheel;

@@ -1,0 +1,86 @@
+//! The wheel: built by maturin as pip does, installed into a fresh venv, run from there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::{CommandDeadline as _, python, venv};
+
+const NOXFILE: &str = "import nox
+
+@nox.session(venv_backend='none')
+def greet(session):
+    \"\"\"Say hello.\"\"\"
+";
+
+/// Runs a command to its end and gives what it wrote; its failure is the test's.
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.finish();
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{command:?}: {status}\n{text}{}", String::from_utf8_lossy(&stderr));
+    text
+}
+
+/// A `PATH` with these folders first and then only the system's own.
+fn path_of(folders: &[&Path]) -> OsString {
+    let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
+    std::env::join_paths(folders.iter().chain(system.iter())).unwrap()
+}
+
+/// A wheel of this package, quickly built: dev profile, a target folder of its own, nothing fetched but crates.
+fn build_wheel(into: &Path) -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cargo = Path::new(env!("CARGO")).parent().unwrap();
+    let tools = venv().join("bin");
+    assert!(tools.join("maturin").is_file(), "no maturin in {}: run the tests with .ci/test", tools.display());
+    output(
+        Command::new(python())
+            .args(["-m", "pip", "wheel", ".", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"])
+            .arg(into)
+            .current_dir(package)
+            .env("PATH", path_of(&[&tools, cargo]))
+            .env_remove("RUSTC_BOOTSTRAP")
+            .env("CARGO_TARGET_DIR", package.join("target/wheel"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "none")
+            .env("MATURIN_PEP517_ARGS", "--profile dev")
+            // A coverage run is about the noxide under test, not about this one.
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .env_remove("LLVM_PROFILE_FILE"),
+    );
+    let mut wheels = fs_err::read_dir(into).unwrap().map(|entry| entry.unwrap().path());
+    let wheel = wheels.next().unwrap();
+    assert_eq!((wheel.extension().unwrap().to_str(), wheels.next()), (Some("whl"), None));
+    wheel
+}
+
+#[test]
+fn the_wheel_brings_noxide_beside_nox_and_uv() {
+    let folder = tempfile::tempdir().unwrap();
+    let wheel = build_wheel(&folder.path().join("wheels"));
+    let venv = folder.path().join("venv");
+    output(Command::new(python()).args(["-m", "venv"]).arg(&venv));
+    output(Command::new(venv.join("bin/python")).args(["-m", "pip", "install", "--quiet"]).arg(&wheel));
+    let programs = venv.join("bin");
+    for name in ["noxide", "nox", "uv"] {
+        assert!(programs.join(name).is_file(), "{name} is not in the venv");
+    }
+
+    let noxide = |arguments: &[&str]| {
+        let mut command = Command::new(programs.join("noxide"));
+        let home = folder.path().join("home");
+        command.args(arguments).env_clear().env("HOME", home).env("PATH", path_of(&[&programs]));
+        command
+    };
+    let version = output(&mut noxide(&["--version"]));
+    assert_eq!(version.trim(), concat!("noxide ", env!("CARGO_PKG_VERSION")));
+
+    let project = folder.path().join("project");
+    fs_err::create_dir(&project).unwrap();
+    fs_err::write(project.join("noxfile.py"), NOXFILE).unwrap();
+    let list = output(noxide(&["list", "-C"]).arg(&project));
+    assert!(list.contains("greet") && list.contains("Say hello."), "{list}");
+    let kept = fs_err::read_dir(folder.path().join("home/.cache/noxide")).unwrap();
+    let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(kept, ["host"], "nox was beside noxide, yet it made an environment of its own");
+}

@@ -1,0 +1,233 @@
+//! Disks that are full or read-only, streams that are closed, and sessions that print more than is good.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use noxide::record::Outcome;
+
+use crate::support::{
+    ChildDeadline as _, CommandDeadline as _, Project, RunningNoxide, newest_record, rounds, run_flags, shell_session,
+};
+
+/// What noxide may have resident at most, in KiB.
+const MOST_MEMORY: u64 = 60 << 10;
+
+/// A file system in memory that goes away with this; none where nothing may be mounted.
+pub(crate) struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    pub(crate) fn new(place: &'a Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(place).unwrap();
+        mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], place).then_some(Self(place))
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.0).finish_status();
+    }
+}
+
+#[allow(clippy::print_stdout)] // who reads the log should know
+pub(crate) fn mount(words: &[&str], place: &Path) -> bool {
+    let done = Command::new("mount").args(words).arg(place).stderr(Stdio::null()).status();
+    let mounted = done.is_ok_and(|status| status.success());
+    if !mounted {
+        println!("not tried: nothing may be mounted here");
+    }
+    mounted
+}
+
+/// Runs with a temporary folder beside the project, for records that find no other place.
+fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
+    let tmp = project.beside().join("tmp");
+    std::fs::create_dir_all(&tmp).unwrap();
+    let mut command = run_flags(project, flags);
+    command.env("TMPDIR", &tmp);
+    RunningNoxide::from_command(project, command).finish()
+}
+
+fn recorded_elsewhere(project: &Project) -> bool {
+    let entries = std::fs::read_dir(project.beside().join("tmp")).unwrap().flatten();
+    entries.map(|entry| entry.path()).filter_map(|path| newest_record(&path)).any(|record| record.exit == Some(0))
+}
+
+const LOUD: &str = "yes 'a line of some length, many times' | head -c 3000000";
+
+#[test]
+fn a_file_at_its_limit_loses_the_log_and_not_the_session() {
+    let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("fails", "exit 4")));
+    let mut command = project.command("sh");
+    command.args(["-c", "ulimit -f 200; exec \"$0\" run --idle-timeout 20s", env!("CARGO_BIN_EXE_noxide")]);
+    let over = RunningNoxide::from_command(&project, command).finish();
+    assert_eq!(over.code(), 1, "{}", over.text);
+    assert_eq!((over.outcome("loud"), over.outcome("fails")), (Outcome::Passed, Outcome::Failed), "{}", over.text);
+    assert!(over.text.contains("the log of loud is not whole"), "{}", over.text);
+}
+
+#[test]
+fn a_full_disk_fails_no_session() {
+    let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("quiet", "true")));
+    let place = project.root().join(".noxide");
+    let Some(_mounted) = Mounted::new(&place, "300k") else { return };
+    let over = with_tmp(&project, &["-j2"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is not whole"), "{}", over.text);
+    // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
+    fs_err::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
+    let over = with_tmp(&project, &["-j2"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.text.contains("2 passed"), "{}", over.text);
+    assert!(over.text.contains("warning: ") || recorded_elsewhere(&project), "{}", over.text);
+}
+
+#[test]
+fn a_read_only_tree_is_no_reason_not_to_run() {
+    let project = Project::with_grace("500ms", &shell_session("one", "true"));
+    let place = project.root().join(".noxide");
+    fs_err::write(&place, "in the way").unwrap();
+    let over = with_tmp(&project, &[]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.text.contains("records go to ") && recorded_elsewhere(&project), "{}", over.text);
+    std::fs::remove_file(&place).unwrap();
+    std::fs::remove_dir_all(project.beside().join("tmp")).unwrap();
+    let Some(_mounted) = Mounted::new(&place, "10m") else { return };
+    std::fs::create_dir(place.join("runs")).unwrap();
+    fs_err::write(place.join(".gitignore"), "*\n").unwrap();
+    assert!(mount(&["-o", "remount,ro"], &place));
+    let over = with_tmp(&project, &[]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.text.contains("records go to ") && recorded_elsewhere(&project), "{}", over.text);
+}
+
+#[test]
+fn a_session_that_sweeps_the_tree_takes_no_other_with_it() {
+    let sweep = "rm -rf .noxide; echo swept > swept";
+    let project = Project::with_grace(
+        "500ms",
+        &(shell_session("sweeps", sweep) + &shell_session("after", "test -s swept && echo still here")),
+    );
+    let over = RunningNoxide::run(&project, &["-j1"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert!(over.text.contains("2 passed"), "{}", over.text);
+    let record = over.record();
+    assert_eq!(record.sessions.len(), 2, "the record is there all the same");
+    assert!(String::from_utf8_lossy(&over.log("after", 1)).contains("still here"));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_no_run() {
+    let project = Project::with_grace(
+        "500ms",
+        &(shell_session("one", LOUD)
+            + &shell_session("two", LOUD)
+            + &shell_session("three", "sleep 0.2; echo done > done")),
+    );
+    for style in ["grouped", "labelled"] {
+        let mut command = run_flags(&project, &["-j1", "--output", style]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let line = child.first_line();
+        assert!(line.contains("3 sessions"), "{line}");
+        let done = child.finish_output();
+        assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""), "{style}");
+        assert_eq!(project.newest_record().count_outcome(Outcome::Passed), 3);
+    }
+    let mut command = project.command("sh");
+    command.args(["-c", "exec \"$0\" run >&- 2>&-", env!("CARGO_BIN_EXE_noxide")]);
+    assert_eq!(command.finish_status().code(), Some(0));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let done = run_flags(&project, &[]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().finish_output();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("warning: output: ") && said.lines().count() == 1, "{said}");
+}
+
+/// Prints so many megabytes in lines of a hundred bytes.
+fn megabytes(count: u32, end: &str) -> String {
+    format!(
+        "@nox.session\ndef huge(session):\n    code = 'import sys\\nfor n in range({count}):\\n    \
+         sys.stdout.write((\"%06d \" % n + \"x\" * 92 + \"\\\\n\") * 10000)'\n    \
+         session.run('python3', '-c', code, external=True)\n    {end}\n"
+    )
+}
+
+#[test]
+fn a_huge_log_is_whole_on_disk_and_small_in_memory() {
+    let size = rounds(80, 400);
+    for (end, flags) in [("pass", &["--output", "labelled"][..]), ("raise ValueError('no')", &[][..])] {
+        let project = Project::with_grace("500ms", &megabytes(size, end));
+        let over = RunningNoxide::run(&project, flags);
+        assert_eq!(over.code(), i32::from(flags.is_empty()), "{}", over.text);
+        let log = over.session("huge").attempts[0].log_bytes;
+        assert!(log > u64::from(size) * 1_000_000, "{log}");
+        println!("{size} MB: {} KiB at most, {:?}", over.peak_memory_kib, over.elapsed);
+        assert!((1..MOST_MEMORY).contains(&over.peak_memory_kib), "{} KiB", over.peak_memory_kib);
+    }
+}
+
+const CROWD: &str = r#"
+def prints(number):
+    def run(session):
+        code = '''
+import sys, time
+until = time.monotonic()
+for n in range(10000):
+    sys.stdout.write("%s line %d of many\\n" % (sys.argv[1], n))
+    if n % 100 == 99:
+        sys.stdout.flush()
+        until += 0.01
+        time.sleep(max(0, until - time.monotonic()))
+'''
+        session.run("python3", "-c", code, str(number), external=True, log=False)
+    nox.session(run, name="s%d" % number)
+
+for number in range(8):
+    prints(number)
+"#;
+
+#[test]
+fn eight_sessions_at_ten_thousand_lines_a_second_lose_none() {
+    let project = Project::with_grace("500ms", CROWD);
+    let over = RunningNoxide::run(&project, &["-j8", "--output", "labelled"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    for number in 0..8 {
+        let expected: String = (0..10_000).map(|n| format!("{number} line {n} of many\n")).collect();
+        let log = over.log(&format!("s{number}"), 1);
+        assert!(String::from_utf8(log).unwrap().contains(&expected), "s{number} lost lines");
+        assert_eq!(over.text.matches(&format!("| {number} line ")).count(), 10_000, "on screen");
+    }
+    println!("{} KiB at most, {:?}", over.peak_memory_kib, over.elapsed);
+    assert!((1..MOST_MEMORY).contains(&over.peak_memory_kib), "{} KiB", over.peak_memory_kib);
+}
+
+const ODD: &str = r#"
+@nox.session
+def odd(session):
+    code = '''
+import sys
+out = sys.stdout.buffer
+out.write(bytes(range(256)) * 8)
+for n in range(100):
+    out.write(b"\\r%3d %%" % n)
+out.write(b"\\n\\xff\\xfe\\xc3 no text\\n\\x1b[2J\\x1b]0;title\\x07 no end")
+'''
+    session.run("python3", "-c", code, external=True)
+"#;
+
+#[test]
+fn odd_bytes_are_raw_on_disk_and_harmless_on_screen() {
+    let project = Project::with_grace("500ms", ODD);
+    for style in ["grouped", "labelled", "stream"] {
+        let over = RunningNoxide::run(&project, &["--output", style, "-v"]);
+        assert_eq!(over.code(), 0, "{}", over.text);
+        let mut expected: Vec<u8> = (0..8).flat_map(|_| 0..=255_u8).collect();
+        (0..100).for_each(|n| expected.extend(format!("\r{n:3} %").into_bytes()));
+        expected.extend(b"\n\xff\xfe\xc3 no text\n\x1b[2J\x1b]0;title\x07 no end");
+        let log = over.log("odd", 1);
+        assert!(log.windows(expected.len()).any(|window| window == expected), "{style}");
+        let harmful = |sign: char| sign.is_control() && !"\n\t\r".contains(sign);
+        assert!(!over.text.contains(harmful), "{style}: {:?}", over.text);
+        assert!(over.text.contains("no text") && over.text.contains(" 99 %"), "{style}: {}", over.text);
+    }
+}

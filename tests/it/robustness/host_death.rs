@@ -1,0 +1,186 @@
+//! The process that holds nox dies, stands still or lies: sessions are told for what they are, and the run ends.
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use noxide::record::Outcome;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{ChildDeadline as _, Project, RunningNoxide, living_processes, shell_session};
+
+/// Two sessions at work, one that waits; `up` tells the host's process.
+fn at_work(mark: &str) -> String {
+    format!(
+        "@nox.session\ndef tells(session):\n    pathlib.Path('up').write_text(str(os.getppid()))\n    \
+         session.run('sleep', '{mark}', external=True)\n"
+    ) + &shell_session(
+        "heedless",
+        &format!("trap '' TERM INT; (setsid sleep {mark} &); echo up > up2; sleep {mark}; sleep {mark}"),
+    ) + &shell_session("later", "true")
+}
+
+fn died(signal: Signal, how: &str, mark: &str) {
+    let project = Project::with_grace("500ms", &at_work(mark));
+    let run = RunningNoxide::start(&project, &["-j2", "--retries", "1"]);
+    run.wait_for_file("up2");
+    let host = run.wait_for_file("up").parse().unwrap();
+    kill_process(Pid::from_raw(host).unwrap(), signal).unwrap();
+    let over = run.finish();
+    assert_eq!(over.code(), 1, "{}", over.text);
+    for session in ["tells", "heedless"] {
+        let session = over.session(session);
+        assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", over.text);
+        // Where cores are kept, that is told too.
+        assert!(session.reason.starts_with(&format!("the process that holds nox and the noxfile died ({how})")));
+    }
+    let later = over.session("later");
+    assert_eq!(later.outcome, Outcome::Aborted);
+    assert!(later.reason.contains("the process that holds nox and the noxfile died"), "{later:?}");
+    let record = over.record();
+    assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
+    assert!(
+        over.text.contains(&format!("died ({how})")) && over.text.contains(": nothing more can be started"),
+        "{}",
+        over.text
+    );
+    assert_eq!(living_processes(mark), [""; 0]);
+}
+
+#[test]
+fn a_killed_host_crashes_its_sessions() {
+    died(Signal::KILL, "signal: 9 (SIGKILL)", "631.31");
+}
+
+#[test]
+fn a_segfaulting_host_crashes_its_sessions() {
+    died(Signal::SEGV, "signal: 11 (SIGSEGV)", "632.32");
+}
+
+#[test]
+fn a_session_that_dies_alone_takes_its_own_with_it() {
+    let dies = "@nox.session\ndef dies(session):\n    subprocess.Popen(['sleep', '633.33'], stdout=subprocess.DEVNULL, \
+                stderr=subprocess.DEVNULL)\n    os.kill(os.getpid(), signal.SIGSEGV)\n";
+    let waits = "while pgrep -f 'sleep 633[.]33' >/dev/null; do sleep 0.05; done; echo gone > gone";
+    let project = Project::with_grace("500ms", &(dies.to_owned() + &shell_session("waits", waits)));
+    let over = RunningNoxide::run(&project, &["-j1", "--timeout", "20s"]);
+    let dies = over.session("dies");
+    assert_eq!((over.code(), dies.outcome), (1, Outcome::Crashed), "{}", over.text);
+    assert_eq!(dies.reason, "its process was killed by SIGSEGV");
+    assert_eq!((over.outcome("waits"), dies.attempts[0].signal), (Outcome::Passed, Some(11)));
+}
+
+#[test]
+fn a_host_that_stands_still_is_given_up() {
+    let project = Project::with_grace("200ms", &at_work("634.34"));
+    let run = RunningNoxide::start(&project, &["-j2", "--timeout", "60s"]);
+    run.wait_for_file("up2");
+    let host = run.wait_for_file("up").parse().unwrap();
+    kill_process(Pid::from_raw(host).unwrap(), Signal::STOP).unwrap();
+    run.signal(Signal::TERM);
+    let over = run.finish();
+    assert_eq!(over.code(), 143, "{}", over.text);
+    assert_eq!((over.outcome("tells"), over.outcome("heedless")), (Outcome::Cancelled, Outcome::Cancelled));
+    assert!(over.elapsed < Duration::from_secs(30), "{:?}", over.elapsed);
+    assert_eq!(living_processes("634.34"), [""; 0]);
+    assert!(!std::path::Path::new(&format!("/proc/{host}")).exists(), "the host lives");
+}
+
+#[test]
+fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
+    let project = Project::with_grace("100ms", &at_work("635.35"));
+    let run = RunningNoxide::start(&project, &["-j2"]);
+    run.wait_for_file("up2");
+    let host = run.wait_for_file("up").parse().unwrap();
+    run.signal(Signal::KILL);
+    kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
+    let over = run.finish();
+    assert_eq!(over.status.code(), None);
+    assert!(!living_processes("635.35").is_empty(), "marked ones are left for the next run");
+    let over = RunningNoxide::run(&project, &["-s", "later"]);
+    assert_eq!(over.code(), 0, "{}", over.text);
+    assert_eq!(living_processes("635.35"), [""; 0]);
+    let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
+    let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
+    assert_eq!((dead.exit, dead.interrupted.as_deref()), (None, Some("killed")));
+}
+
+#[test]
+fn nobodys_living_run_is_taken_for_a_dead_one() {
+    // Both begin in the same second, in two trees: their names are alike, their marks are not.
+    let (one, other) = (
+        Project::with_grace("100ms", &at_work("636.36")),
+        Project::with_grace("100ms", &shell_session("works", "sleep 1.5; echo done > done")),
+    );
+    let (run, living_run) = (RunningNoxide::start(&one, &["-j2"]), RunningNoxide::start(&other, &[]));
+    run.wait_for_file("up2");
+    run.signal(Signal::KILL);
+    run.finish();
+    assert_eq!(RunningNoxide::run(&one, &["-s", "later"]).code(), 0);
+    let over = living_run.finish();
+    assert_eq!((over.code(), over.outcome("works")), (0, Outcome::Passed), "{}", over.text);
+}
+
+#[test]
+fn runs_begun_together_in_one_tree_leave_each_other_alone() {
+    let project = Project::with_grace("500ms", &shell_session("one", "sleep 0.3"));
+    let runs: Vec<_> = (0..6)
+        .map(|_| crate::support::run_flags(&project, &[]).stdout(std::process::Stdio::null()).spawn().unwrap())
+        .collect();
+    for mut run in runs {
+        assert_eq!(run.wait_for_end().code(), Some(0));
+    }
+    let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
+    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
+}
+
+/// The host's own functions, with a look at /proc in which the child comes before its parent, as where process
+/// numbers have come round, and the parent ends in between.
+const LOOK: &str = r#"
+import builtins, ctypes, os, signal, subprocess, sys
+exec(sys.stdin.read())
+asked_of_uv = set
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+parent = subprocess.Popen(["sh", "-c", "sleep 60 >/dev/null & echo $!; wait"], stdout=subprocess.PIPE)
+child = int(parent.stdout.readline())
+
+real = os
+
+class Turned:
+    def __getattr__(self, name):
+        return getattr(real, name)
+
+    def listdir(self, path):
+        return [str(child), str(parent.pid)] if path == "/proc" else real.listdir(path)
+
+def read_child_then_end_parent(path, *args):
+    file = builtins.open(path, *args)
+    if path == "/proc/%d/stat" % child and parent.returncode is None:
+        data = file.read()
+        parent.kill()
+        parent.wait()
+        import io
+        return io.BytesIO(data)
+    return file
+
+os = Turned()
+open = read_child_then_end_parent
+print(descendants({real.getpid()}), is_alone())
+real.kill(child, signal.SIGKILL)
+while is_living(child):
+    pass
+print(is_alone())
+"#;
+
+#[test]
+fn a_process_whose_parent_ends_during_the_look_is_not_taken_for_gone() {
+    let mut python = std::process::Command::new(crate::support::python())
+        .args(["-c", LOOK])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let program = include_bytes!("../../../src/project/host/program/processes.py");
+    std::io::Write::write_all(&mut python.stdin.take().unwrap(), program).unwrap();
+    let said = python.finish_output();
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), "set() False\nTrue\n", "overlooked once, then asked for");
+}

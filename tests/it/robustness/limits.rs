@@ -1,0 +1,241 @@
+//! Timeouts, silence, retries, failing fast, stops: what they do to sessions, and in which words.
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use noxide::record::{EventKind, Outcome};
+use rustix::process::Signal;
+
+use crate::support::{Project, RunningNoxide, living_processes, run_flags, shell_session};
+
+#[test]
+fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
+    let script = "trap '' INT TERM; echo first; printf 'step \\033[31mtwo\\033[0m of 3'; sleep 621.21";
+    let project = Project::with_grace("500ms", &(shell_session("hangs", script) + &shell_session("fine", "true")));
+    let over = RunningNoxide::run(&project, &["--timeout", "700ms"]);
+    assert_eq!(over.code(), 1, "{}", over.text);
+    let hangs = over.session("hangs");
+    assert_eq!((hangs.outcome, over.outcome("fine")), (Outcome::TimedOut, Outcome::Passed));
+    assert!(hangs.reason.starts_with("still running after its timeout of 700ms; it ran sleep 621.21"), "{hangs:?}");
+    assert!(hangs.reason.ends_with("it said last: step two of 3"), "{hangs:?}");
+    assert!(over.text.contains("still running after its timeout"), "{}", over.text);
+    assert_eq!(living_processes("621.21"), [""; 0]);
+}
+
+#[test]
+fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
+    let dots = "for i in 1 2 3 4 5 6 7 8 9 10; do printf '\\r%d' $i; sleep 0.15; done";
+    let project = Project::with_grace(
+        "500ms",
+        &(shell_session("chatty", dots) + &shell_session("silent", "echo a_secret_word; exec sleep 622.22")),
+    );
+    let mut command = run_flags(&project, &["-j2", "--idle-timeout", "1s"]);
+    command.env("MY_TOKEN", "a_secret_word");
+    let over = RunningNoxide::from_command(&project, command).finish();
+    assert_eq!((over.outcome("chatty"), over.outcome("silent")), (Outcome::Passed, Outcome::TimedOut), "{}", over.text);
+    let reason = &over.session("silent").reason;
+    assert!(reason.starts_with("silent for longer than its idle timeout of 1s; it ran sleep 622.22"), "{reason}");
+    assert!(reason.ends_with("it said last: ***"), "secrets stay masked: {reason}");
+    assert_eq!(living_processes("622.22"), [""; 0]);
+}
+
+#[test]
+fn a_rule_for_one_session_outweighs_the_runs_timeout() {
+    let project = Project::with_grace(
+        "500ms",
+        &(shell_session("slow", "sleep 1.2") + &shell_session("short", "exec sleep 623.23")),
+    );
+    project.write(
+        "noxide.toml",
+        "grace = '200ms'\ntimeout = '600ms'\n[sessions.slow]\ntimeout = 0\n[sessions.short]\ntimeout = '300ms'\n",
+    );
+    let over = RunningNoxide::run(&project, &["-j2"]);
+    assert_eq!((over.outcome("slow"), over.outcome("short")), (Outcome::Passed, Outcome::TimedOut), "{}", over.text);
+    assert!(over.session("short").reason.contains("timeout of 300ms"));
+}
+
+#[test]
+fn who_heeds_the_end_with_a_zero_has_not_passed() {
+    let polite = "trap 'echo bye; exit 0' INT TERM; echo up > up; while :; do sleep 0.05; done";
+    let project = Project::with_grace("20s", &shell_session("polite", polite));
+    let over = RunningNoxide::run(&project, &["--timeout", "900ms"]);
+    let polite = over.session("polite");
+    assert_eq!((over.code(), polite.outcome), (1, Outcome::TimedOut), "{}", over.text);
+    assert!(over.elapsed < Duration::from_secs(15) && String::from_utf8_lossy(&over.log("polite", 1)).contains("bye"));
+    assert!(!polite.attempts[0].leaky);
+}
+
+/// A session that passes at its third attempt.
+const THIRD_TIME: &str = "echo x >> tries; test $(wc -l < tries) -ge 3";
+
+#[test]
+fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
+    let project = Project::with_grace(
+        "500ms",
+        &(shell_session("flaky", THIRD_TIME)
+            + &shell_session("hopeless", "sleep 624.24 & false")
+            + &shell_session("steady", "true")),
+    );
+    project.write(
+        "noxide.toml",
+        "grace = '200ms'\nretries = { count = 3, delay = '150ms', backoff = 'exponential' }\n[sessions.hopeless]\nretries = 1\n",
+    );
+    let over = RunningNoxide::run(&project, &["-j3"]);
+    assert_eq!(over.code(), 1, "{}", over.text);
+    let (flaky, hopeless) = (over.session("flaky"), over.session("hopeless"));
+    assert_eq!((flaky.outcome, flaky.flaky, flaky.attempts.len()), (Outcome::Passed, true, 3));
+    assert_eq!((hopeless.outcome, hopeless.flaky, hopeless.attempts.len()), (Outcome::Failed, false, 2));
+    assert!(!over.session("steady").flaky);
+    let delays: Vec<u64> = project
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.fact {
+            EventKind::SessionRetried { session, delay, .. } if session.as_str() == "flaky" => Some(delay),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(delays, [150, 300]);
+    let [first, second, third] = &flaky.attempts[..] else { panic!() };
+    assert!(second.start >= first.end + 150 && third.start >= second.end + 300, "{flaky:?}");
+    assert_eq!([first.outcome, second.outcome, third.outcome], [Outcome::Failed, Outcome::Failed, Outcome::Passed]);
+    assert!(over.log("flaky", 2) != over.log("flaky", 3), "each attempt has its own log");
+    assert!(over.text.contains("flaky"), "{}", over.text);
+    assert_eq!(living_processes("624.24"), [""; 0]);
+}
+
+#[test]
+fn flaky_can_count_as_failed() {
+    let project = Project::with_grace("500ms", &shell_session("flaky", THIRD_TIME));
+    let over = RunningNoxide::run(&project, &["--retries", "2", "--flaky", "fail"]);
+    let flaky = over.session("flaky");
+    assert_eq!((over.code(), flaky.outcome, flaky.flaky), (1, Outcome::Failed, true), "{}", over.text);
+    assert_eq!(flaky.reason, "flaky: passed at attempt 3, which counts as failed here");
+}
+
+fn failing_fast(mark: &str) -> String {
+    // The slow one is up before the other fails.
+    shell_session("slow", &format!("echo up > up; sleep {mark} & wait; echo done > done"))
+        + &shell_session("fails", "while ! test -s up; do sleep 0.02; done; exit 3")
+        + &shell_session("later", "true")
+}
+
+#[test]
+fn fail_fast_waits_or_kills() {
+    for flag in ["-x", "--fail-fast=wait"] {
+        let project = Project::with_grace("20s", &failing_fast("1.5"));
+        let over = RunningNoxide::run(&project, &["-j2", flag]);
+        assert_eq!(over.code(), 1, "{}", over.text);
+        let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
+        assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed, Outcome::Aborted], "{flag}: {}", over.text);
+        assert_eq!(over.session("later").reason, "the run ended at the first failure");
+        assert_eq!(over.record().interrupted.as_deref(), Some("fail-fast"));
+    }
+    let project = Project::with_grace("300ms", &failing_fast("625.25"));
+    let over = RunningNoxide::run(&project, &["-j2", "--fail-fast=kill"]);
+    let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
+    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Failed, Outcome::Aborted], "{}", over.text);
+    assert_eq!(over.session("slow").reason, "another session failed (--fail-fast=kill)");
+    assert_eq!(living_processes("625.25"), [""; 0]);
+}
+
+#[test]
+fn a_stopped_run_does_not_time_out() {
+    let project = Project::with_grace("500ms", &shell_session("works", "echo up > up; sleep 1.2; echo done > done"));
+    let run = RunningNoxide::start(&project, &["--timeout", "3s", "--idle-timeout", "3s"]);
+    run.wait_for_file("up");
+    run.signal(Signal::TSTP);
+    run.wait_until("stop", || state(run.pid()).filter(|state| *state == 'T'));
+    std::thread::sleep(Duration::from_millis(3_200));
+    assert!(!project.root().join("done").exists(), "the session stands still too");
+    run.signal(Signal::CONT);
+    let over = run.finish();
+    assert_eq!((over.code(), over.outcome("works")), (0, Outcome::Passed), "{}", over.text);
+    assert!(over.record().wall < 3_000, "{:?}", over.record());
+    assert_eq!(project.read("done").trim(), "done");
+}
+
+#[test]
+fn a_stopped_load_goes_on_and_ends() {
+    let project = Project::with_grace(
+        "500ms",
+        &format!("pathlib.Path('up').write_text('up')\ntime.sleep(0.5)\n{}", shell_session("one", "true")),
+    );
+    let run = RunningNoxide::start(&project, &[]);
+    run.wait_for_file("up");
+    run.signal(Signal::TSTP);
+    run.wait_until("stop", || state(run.pid()).filter(|state| *state == 'T'));
+    run.signal(Signal::CONT);
+    assert_eq!(run.finish().code(), 0);
+}
+
+/// The state of a process as the system shows it.
+fn state(process: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+#[test]
+fn a_signal_while_the_noxfile_loads_ends_that() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let load = "pathlib.Path('up').write_text('up')\nsubprocess.run(['sleep', '626.26'])\n";
+        let project = Project::with_grace("500ms", load);
+        for command in ["run", "list"] {
+            std::fs::remove_file(project.root().join("up")).ok();
+            let mut noxide = project.command(env!("CARGO_BIN_EXE_noxide"));
+            noxide.arg(command);
+            let run = RunningNoxide::from_command(&project, noxide);
+            run.wait_for_file("up");
+            run.signal(signal);
+            let over = run.finish();
+            assert_eq!(over.code(), code, "{}", over.text);
+            assert!(over.text.contains("nothing was run"), "{}", over.text);
+            assert_eq!(living_processes("626.26"), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_load_that_heeds_no_interrupt_is_killed_by_time_or_by_the_second() {
+    let load =
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\npathlib.Path('up').write_text('up')\ntime.sleep(627.27)\n";
+    for second in [false, true] {
+        let project = Project::with_grace("500ms", load);
+        let run = RunningNoxide::start(&project, &[]);
+        run.wait_for_file("up");
+        run.signal(Signal::INT);
+        if second {
+            std::thread::sleep(Duration::from_millis(200));
+            run.signal(Signal::TERM);
+        }
+        let over = run.finish();
+        assert_eq!(over.code(), 130, "{}", over.text);
+        assert_eq!(over.elapsed < Duration::from_millis(1_500), second, "{:?}", over.elapsed);
+    }
+}
+
+#[test]
+fn nohup_is_heeded() {
+    let project = Project::with_grace("500ms", &shell_session("works", "echo up > up; sleep 0.7"));
+    let mut command = project.command("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" run", env!("CARGO_BIN_EXE_noxide")]);
+    let run = RunningNoxide::from_command(&project, command);
+    run.wait_for_file("up");
+    run.signal(Signal::HUP);
+    let over = run.finish();
+    assert_eq!(over.code(), 0, "{}", over.text);
+}
+
+#[test]
+fn who_asks_is_told_what_runs() {
+    let project =
+        Project::with_grace("500ms", &shell_session("works", "echo up > up; while ! test -s go; do sleep 0.05; done"));
+    let run = RunningNoxide::start(&project, &[]);
+    run.wait_for_file("up");
+    run.signal(Signal::USR1);
+    run.wait_until("answer", || {
+        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
+        (said.matches("works").count() > 1).then_some(())
+    });
+    project.write("go", "now");
+    assert_eq!(run.finish().code(), 0);
+}

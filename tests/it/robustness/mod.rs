@@ -1,0 +1,8 @@
+//! Runs under signals, kills, full disks, blocked readers and a crashed host.
+
+mod blocked_readers;
+pub(crate) mod disk;
+mod host_death;
+mod limits;
+mod nox_faults;
+mod storm;

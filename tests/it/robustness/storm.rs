@@ -1,0 +1,315 @@
+//! Signals and kills at random moments, hundreds of times: nobody lives on, and every record is whole.
+//!
+//! A storm runs in a process of its own that adopts all orphans, so that nothing can escape it unseen. Its seed is
+//! printed, and `NOXIDE_TEST_SEED` repeats it.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use noxide::record::{RunStore, SessionHistory};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+
+use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, Random, is_zombie, rounds, run_flags};
+
+const WORKERS: u32 = 6;
+
+fn round_count() -> u32 {
+    rounds(40, 200)
+}
+
+/// The variable that all processes of a round bear; its value is also how long its sleepers sleep.
+const ROUND: &str = "NOXIDE_TEST_ROUND";
+const STORM: &str = "NOXIDE_TEST_STORM";
+
+/// Sessions of all the kinds that are hard to end; each is over in a moment if it is let.
+const SESSIONS: &str = r#"
+FOREVER = os.environ["NOXIDE_TEST_ROUND"]
+subprocess.Popen(["sleep", FOREVER])
+subprocess.run(["sleep", "0.05"])
+
+def script(name, text):
+    def run(session):
+        session.run("sh", "-c", text.replace("@", FOREVER), external=True, silent=name == "silent")
+    nox.session(run, name=name)
+
+script("quick", "echo done")
+script("heedless", "trap '' TERM INT HUP; for i in 1 2 3 4; do sleep 0.05; done")
+script("forks_twice", "(sleep @ >/dev/null 2>&1 &); sleep 0.1")
+script("leaves", "setsid sh -c 'trap \"\" TERM INT; sleep @ & wait' >/dev/null 2>&1 & sleep 0.1")
+script("unmarked", "env -i setsid sleep @ >/dev/null 2>&1 </dev/null & sleep 0.1")
+script("unmarked_orphan", "(env -i setsid setsid sleep @ >/dev/null 2>&1 </dev/null &); sleep 0.1")
+script("leaks", "sleep @ & echo leaked")
+script("silent", "trap '' TERM INT; sleep 0.15")
+
+@nox.session
+def daemon(session):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(float(FOREVER))
+        os._exit(0)
+    os.wait()
+
+@nox.session
+def slow(session):
+    for _ in range(3):
+        session.run("sleep", "0.1", external=True)
+"#;
+
+/// What came of a storm's rounds, by kind.
+type Tally = Mutex<BTreeMap<String, u32>>;
+
+fn count(tally: &Tally, what: impl Into<String>) {
+    *tally.lock().unwrap().entry(what.into()).or_default() += 1;
+}
+
+/// Runs a storm in a process of its own and shows what it says.
+#[allow(clippy::print_stdout)] // the seed and what came of it
+fn brew(name: &str) {
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["robustness::storm::storm", "--exact", "--ignored", "--nocapture"])
+        .env(STORM, name)
+        .env("LLVM_PROFILE_FILE", "/dev/null") // hundreds of profiles would say nothing new
+        .finish_within(Duration::from_secs(3_600));
+    let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    println!("{text}");
+    assert!(done.status.success(), "{text}");
+}
+
+#[test]
+fn signals_at_random_moments_leave_nobody_and_a_whole_record() {
+    brew("signals");
+}
+
+#[test]
+fn kills_at_random_moments_leave_what_the_next_run_puts_right() {
+    brew("kills");
+}
+
+/// The storm that [`brew`] starts.
+#[test]
+#[ignore = "runs as a child of the other tests of this module"]
+fn storm() {
+    let kind = std::env::var(STORM).expect("the kind of storm from the parent test");
+    rustix::process::set_child_subreaper(Some(getpid())).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let seed = std::env::var("NOXIDE_TEST_SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap());
+    println!("NOXIDE_TEST_SEED={seed}");
+    let (next, tally) = (AtomicU32::new(0), Tally::default());
+    let _swept = Sweep;
+    std::thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let (kind, next, tally) = (&kind, &next, &tally);
+            scope.spawn(move || match kind.as_str() {
+                "signals" => signals(seed, next, tally),
+                _ => kills(seed, round_count() + worker, next, tally),
+            });
+        }
+    });
+    println!("{:?}", tally.lock().unwrap());
+    let strays: Vec<String> = processes().into_iter().filter(|p| p.parent == getpid()).map(|p| p.words).collect();
+    assert_eq!(strays, [""; 0], "adopted from some round");
+    let happened = |what: &str| tally.lock().unwrap().get(what).copied().unwrap_or(0);
+    assert!(happened("while loading") >= round_count() / 20, "rounds must hit the load too");
+    assert!(happened("while running") >= round_count() / 4, "rounds must hit the run");
+}
+
+/// Ends what a failed storm leaves: hundreds of sleepers would disturb other tests.
+struct Sweep;
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        let of_storm = format!(".{}", getpid().as_raw_nonzero());
+        for process in processes() {
+            let ours = process.environment.contains(&format!("{of_storm} ")) && process.environment.contains(ROUND);
+            if ours || process.words.trim_end().ends_with(&of_storm) {
+                let _ = kill_process(process.id, Signal::KILL);
+            }
+        }
+    }
+}
+
+fn next_rounds(seed: u64, next: &AtomicU32) -> impl Iterator<Item = (u32, Random)> {
+    std::iter::from_fn(move || {
+        let round = next.fetch_add(1, Ordering::Relaxed);
+        (round < round_count()).then(|| (round, Random::new(seed.wrapping_add(u64::from(round)))))
+    })
+}
+
+/// What the processes of a round are known by.
+fn forever(round: u32) -> String {
+    format!("{}.{}", 1_000 + round, getpid().as_raw_nonzero())
+}
+
+fn start(project: &Project, round: u32) -> Child {
+    let mut command = run_flags(project, &["-j4", "--leak-timeout", "50ms"]);
+    command.env(ROUND, forever(round));
+    let out = std::fs::File::create(project.beside().join("out")).unwrap();
+    command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits for a random moment: of the load in some rounds, of the run in most.
+fn some_moment(project: &Project, random: &mut Random) {
+    let (while_loading, pause) = (random.below(10) < 3, Duration::from_millis(random.below(700)));
+    let since = Instant::now();
+    let begun = || std::fs::metadata(project.beside().join("out")).is_ok_and(|out| out.len() > 0);
+    while !while_loading && !begun() && since.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(if while_loading { pause / 2 } else { pause });
+}
+
+fn send(noxide: &Child, signal: Signal) {
+    // One that is over already is not asked for yet, so that its number is nobody else's.
+    kill_process(Pid::from_child(noxide), signal).unwrap();
+}
+
+fn end(mut noxide: Child, what: &str) -> ExitStatus {
+    let until = Instant::now() + Duration::from_secs(40);
+    loop {
+        if let Some(status) = noxide.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < until, "{what} does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A process that lives.
+struct Process {
+    id: Pid,
+    parent: Pid,
+    words: String,
+    environment: String,
+}
+
+fn processes() -> Vec<Process> {
+    let read = |path: &std::path::Path, file: &str| {
+        String::from_utf8_lossy(&std::fs::read(path.join(file)).unwrap_or_default()).replace('\0', " ")
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    entries
+        .filter(|path| !is_zombie(path))
+        .filter_map(|path| {
+            let stat = read(&path, "stat");
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            let parent = fields.get(1)?.parse().ok()?;
+            let words =
+                format!("{} (state, parent, group {:?}): {}", path.display(), &fields[..3], read(&path, "cmdline"));
+            let id = Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?)?;
+            Some(Process { id, parent: Pid::from_raw(parent)?, words, environment: read(&path, "environ") })
+        })
+        .collect()
+}
+
+/// What of a round lives.
+fn living(round: u32) -> Vec<String> {
+    let (mark, sleeper) = (format!("{ROUND}={} ", forever(round)), forever(round));
+    // The whole number: `1012.345` is another round than the `1012.3456` of a storm beside this one.
+    let sleeps = |p: &Process| p.words.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
+    let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || sleeps(p);
+    processes().into_iter().filter(of_round).map(|p| p.words).collect()
+}
+
+fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
+    let project = Project::with_grace("60ms", SESSIONS);
+    let mut runs = 0;
+    for (round, mut random) in next_rounds(seed, next) {
+        let noxide = start(&project, round);
+        some_moment(&project, &mut random);
+        let first = [Signal::INT, Signal::TERM, Signal::HUP][random.below(3) as usize];
+        send(&noxide, first);
+        let mut sent = vec![first.as_raw()];
+        if random.below(3) == 0 {
+            std::thread::sleep(Duration::from_millis(random.below(150)));
+            let second = [Signal::INT, Signal::TERM][random.below(2) as usize];
+            send(&noxide, second);
+            sent.push(second.as_raw());
+        }
+        let what = format!("round {round} after {sent:?}");
+        let status = end(noxide, &what);
+        assert_eq!(living(round), [""; 0], "{what}: {status}");
+        let folder = RunStore::open_existing(project.root());
+        let all = folder.as_ref().map(RunStore::run_ids).unwrap_or_default();
+        for run in &all {
+            folder.as_ref().unwrap().read_record(run).unwrap_or_else(|error| panic!("{what}: {status}: {error}"));
+        }
+        let recorded = all.last().cloned().filter(|_| all.len() > runs);
+        runs = all.len();
+        let by_signal = |code: i32| sent.iter().any(|signal| code == 128 + signal);
+        match (status.code(), status.signal(), recorded.and_then(|_| project.find_newest_record())) {
+            (None, Some(signal), None) if sent.contains(&signal) => count(tally, "before anything"),
+            (Some(code), None, None) if by_signal(code) => count(tally, "while loading"),
+            (Some(code), None, Some(record)) if by_signal(code) => {
+                assert_eq!(record.exit.map(i32::from), Some(code), "{what}");
+                assert!(record.interrupted.is_some() && record.sessions.iter().all(|s| s.result.is_some()), "{what}");
+                count(tally, "while running");
+                count(tally, format!("exit code {code}"));
+            }
+            (Some(0), None, Some(record)) if record.exit == Some(0) => count(tally, "when all was over"),
+            other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.beside().join("out")).unwrap()),
+        }
+    }
+}
+
+fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
+    let project = Project::with_grace("60ms", SESSIONS);
+    project.write("noxide.toml", "grace = '60ms'\nhistory = 1000\n");
+    let folder = |project: &Project| RunStore::open_existing(project.root()).unwrap();
+    let whole = |round: u32| {
+        let status = end(start(&project, round), "a whole run");
+        let said = std::fs::read_to_string(project.beside().join("out")).unwrap();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert_eq!(living(round), [""; 0], "of a whole run");
+    };
+    whole(own);
+    let first = folder(&project).run_ids();
+    let kept = std::fs::read(folder(&project).run_dir(&first[0]).join("record.json")).unwrap();
+    let mut killed = Vec::new();
+    for (round, mut random) in next_rounds(seed, next) {
+        let before = folder(&project).run_ids().len();
+        let mut noxide = start(&project, round);
+        some_moment(&project, &mut random);
+        noxide.kill().unwrap();
+        let status = noxide.wait_for_end();
+        let ran = folder(&project).run_ids().len() > before;
+        count(
+            tally,
+            if status.signal() != Some(9) {
+                "when all was over"
+            } else if ran {
+                "while running"
+            } else {
+                "while loading"
+            },
+        );
+        killed.push(round);
+    }
+    whole(own);
+    // Hosts of the last rounds may still be giving their sessions the time to end.
+    let until = Instant::now() + Duration::from_secs(15);
+    for round in killed {
+        while !living(round).is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(living(round), [""; 0], "round {round}");
+    }
+    let folder = folder(&project);
+    for run in folder.run_ids() {
+        let record = folder.read_record(&run).unwrap_or_else(|error| panic!("{error}"));
+        assert!(record.exit == Some(0) || record.interrupted.as_deref() == Some("killed"), "{run}: {record:?}");
+        let claim = noxide::fs::FileLock::try_acquire(&folder.run_dir(&run).join("alive")).unwrap();
+        assert!(claim.is_some(), "{run} is still locked");
+        count(tally, if record.exit.is_some() { "records of whole runs" } else { "records of killed runs" });
+    }
+    assert!(folder.find_crashed_runs().is_empty());
+    assert_eq!(std::fs::read(folder.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");
+    let history = SessionHistory::from_records(&folder.newest_records(1_000));
+    assert!(history.usual_stats(&noxide::project::SessionName::new("slow")).is_some_and(|usual| usual.wall_ms >= 300));
+}

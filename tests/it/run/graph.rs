@@ -1,0 +1,157 @@
+//! Needs, locks and plans from manifests, settings and history.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use noxide::project::{CoverageUse, Session, SessionId};
+use noxide::record::{NeedOrigin, SessionHistory};
+use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionRule};
+
+use crate::support::{covered_session, manifest, rule, session};
+
+fn after(pattern: &str, on: &[&str]) -> SessionRule {
+    SessionRule { after: on.iter().map(ToString::to_string).collect(), ..rule(pattern) }
+}
+
+fn with(rules: Vec<SessionRule>) -> RunOptions {
+    RunOptions { session_rules: rules, ..RunOptions::default() }
+}
+
+fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
+    graph.nodes[at].needs.clone()
+}
+
+fn settings() -> NeedOrigin {
+    NeedOrigin::Settings { place: "noxide.toml:3".to_owned() }
+}
+
+const ROOM: RunCapacity = RunCapacity { slots: 4, memory: 0 };
+
+#[test]
+fn requires_and_settings_make_needs() {
+    let build = session("build");
+    let test = Session { requires: vec![SessionId(0), SessionId(3)], ..session("test") };
+    let mut all = manifest(vec![build, test, session("docs-3.11"), session("not-selected")]);
+    all.queue.pop();
+    let graph = SessionGraph::new(&all, &with(vec![after("docs", &["te*", "docs-*", "nowhere"])])).unwrap();
+    assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
+    assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
+    assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
+    assert_eq!(graph.need_facts(&all, 2)[0].on.as_str(), "test");
+}
+
+#[test]
+fn a_circle_is_refused_by_name() {
+    let mut first = session("first");
+    first.requires = vec![SessionId(1)];
+    let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
+    let rules = vec![after("second", &["third"]), after("third", &["first"]), after("beside", &["first"])];
+    let error = SessionGraph::new(&all, &with(rules)).unwrap_err();
+    let GraphError::Cycle(steps) = &error;
+    assert_eq!(steps.len(), 3);
+    assert_eq!(
+        error.to_string(),
+        "sessions wait for one another in a circle: first waits for second (requires in the noxfile), \
+         second waits for third (after at noxide.toml:3), third waits for first (after at noxide.toml:3)"
+    );
+}
+
+#[test]
+fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
+    let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
+    let all = manifest(vec![
+        report,
+        covered_session("tests-3.11", ".coverage", false),
+        covered_session("tests-3.12", ".coverage", false),
+        covered_session("own", ".coverage", true),
+        session("lint"),
+    ]);
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    let data = NeedOrigin::Coverage { data: ".coverage".to_owned() };
+    assert_eq!(needs(&graph, 0), [(1, data.clone()), (2, data.clone()), (3, data)]);
+    assert_eq!(graph.nodes[1].locks, ["coverage data .coverage"]);
+    assert_eq!(graph.nodes[2].locks, graph.nodes[1].locks);
+    assert!(graph.nodes[3].locks.is_empty() && graph.nodes[4].locks.is_empty());
+}
+
+#[test]
+fn what_is_declared_beats_what_is_derived() {
+    let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
+    let mut tests = covered_session("tests", ".coverage", false);
+    tests.requires = vec![SessionId(0)];
+    let graph = SessionGraph::new(&manifest(vec![report, tests]), &RunOptions::default()).unwrap();
+    assert!(needs(&graph, 0).is_empty());
+    assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)]);
+}
+
+#[test]
+fn a_notified_session_that_is_selected_too_comes_after_all() {
+    let mut tests = session("tests");
+    tests.notifies = vec!["report".to_owned(), "unknown".to_owned()];
+    let publish = Session { requires: vec![SessionId(0)], ..session("publish") };
+    let all = manifest(vec![session("report"), tests, session("lint"), publish]);
+    let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
+    assert_eq!(needs(&graph, 0), [(1, NeedOrigin::Notify), (2, NeedOrigin::Notify)], "but not after publish");
+    let mut each_other = manifest(vec![session("a"), session("b")]);
+    each_other.sessions[0].notifies = vec!["b".to_owned()];
+    each_other.sessions[1].notifies = vec!["a".to_owned()];
+    let graph = SessionGraph::new(&each_other, &RunOptions::default()).unwrap();
+    assert_eq!((needs(&graph, 0), needs(&graph, 1)), (vec![(1, NeedOrigin::Notify)], Vec::new()));
+}
+
+#[test]
+fn sessions_of_one_environment_take_turns() {
+    let folder = Some(PathBuf::from(".nox/shared"));
+    let all = manifest(vec![
+        Session { envdir: folder.clone(), ..session("a") },
+        Session { envdir: folder, ..session("b") },
+        Session { envdir: Some(PathBuf::from(".nox/c")), ..session("c") },
+    ]);
+    let locked = SessionRule { locks: vec!["db".to_owned()], ..rule("a") };
+    let graph = SessionGraph::new(&all, &with(vec![locked])).unwrap();
+    assert_eq!(graph.nodes[0].locks, ["db", "environment .nox/shared"]);
+    assert_eq!(graph.nodes[1].locks, ["environment .nox/shared"]);
+    assert!(graph.nodes[2].locks.is_empty());
+}
+
+#[test]
+fn a_plan_is_data() {
+    let alone = Session { allow_parallel: Some(false), ..session("alone") };
+    let wide = SessionRule {
+        cpus: Some(CpuCount::All),
+        timeout: Some(Duration::from_secs(9)),
+        memory: Some(1 << 30),
+        env: vec![("A".to_owned(), "1".to_owned())],
+        outputs: vec!["dist/*".to_owned()],
+        ..rule("wide")
+    };
+    let two = SessionRule { cpus: NonZeroUsize::new(64).map(CpuCount::Count), exclusive: Some(false), ..rule("alone") };
+    let all = manifest(vec![alone, session("wide"), session("a/b"), session("a b"), session("A B")]);
+    let options = with(vec![wide, two]);
+    let mut plan = RunPlan::new(&all, &options, &SessionHistory::default(), ROOM).unwrap();
+    assert_eq!(plan.slots, 4);
+    assert!(!plan.sessions[0].facts.exclusive, "settings overrule the noxfile");
+    assert_eq!((plan.sessions[0].facts.cpus, plan.sessions[1].facts.cpus), (4, 4));
+    assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
+    let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
+    assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);
+    let place = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
+    assert_eq!((place, plan.sessions[place].log_stem.as_str()), (5, "a-b-4"));
+    let one = RunOptions { jobs: NonZeroUsize::new(1), ..RunOptions::default() };
+    assert_eq!(RunPlan::new(&all, &one, &SessionHistory::default(), ROOM).unwrap().slots, 1);
+}
+
+#[test]
+fn a_forecast_starts_and_ends_each_session_once() {
+    let mut last = session("last");
+    last.requires = vec![SessionId(0)];
+    let all = manifest(vec![session("a"), session("b"), last]);
+    let plan =
+        RunPlan::new(&all, &RunOptions::default(), &SessionHistory::default(), RunCapacity { slots: 2, memory: 0 })
+            .unwrap();
+    let mut forecast = plan.forecast();
+    forecast.sort_by_key(|entry| entry.session);
+    let times: Vec<(u64, u64)> = forecast.iter().map(|entry| (entry.start, entry.end)).collect();
+    assert_eq!(times, [(0, 1_000), (0, 1_000), (1_000, 2_000)]);
+}

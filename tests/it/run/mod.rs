@@ -1,0 +1,13 @@
+//! `noxide run`: graph, plan, scheduler, dispatcher, records.
+
+mod artifacts;
+mod command;
+mod dispatcher;
+mod graph;
+mod memory_pressure;
+mod provisioning;
+mod real_projects;
+mod records;
+mod rerun;
+mod schedule;
+mod session_resources;

@@ -1,0 +1,149 @@
+//! Real projects from PyPI: what noxide runs ends as what nox runs one after another.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_checked, shared_dir, tool_path, venv};
+
+/// The unpacked source archive of a release, fetched once and kept.
+fn source(name: &str, version: &str) -> PathBuf {
+    let folder = build_once(&format!("{name}-{version}-source"), |place| {
+        let archive = place.join("archive");
+        let pip =
+            ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"];
+        run_checked(Command::new(python()).args(pip).arg(format!("{name}=={version}")).arg("-d").arg(&archive));
+        let archive = fs_err::read_dir(archive).unwrap().next().unwrap().unwrap().path();
+        run_checked(Command::new("tar").arg("xf").arg(archive).arg("-C").arg(place));
+    });
+    let unpacked = |entry: &fs_err::DirEntry| entry.path().join("noxfile.py").exists();
+    fs_err::read_dir(folder).unwrap().map(Result::unwrap).find(unpacked).unwrap().path()
+}
+
+/// A folder of interpreters beside the one that runs nox, where pyenv keeps some: more sessions run then.
+fn interpreters() -> PathBuf {
+    build_once("interpreters", |place| {
+        fs_err::create_dir_all(place).unwrap();
+        let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+        let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
+        let versions = pyenv.or(home).map(|root| root.join("versions")).and_then(|path| fs_err::read_dir(path).ok());
+        for folder in versions.into_iter().flatten().flatten() {
+            let name = folder.file_name().to_string_lossy().into_owned();
+            let Some((minor, _)) = name.rsplit_once('.').filter(|(minor, _)| minor.starts_with("3.")) else { continue };
+            let program = folder.path().join(format!("bin/python{minor}"));
+            if program.exists() {
+                let link = place.join(format!("python{minor}"));
+                std::os::unix::fs::symlink(program, link).ok();
+            }
+        }
+    })
+}
+
+/// What can be compared of a run: its exit code, each session's status, coverage's totals, what Git sees.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    exit: Option<i32>,
+    statuses: BTreeMap<String, String>,
+    totals: Vec<String>,
+    changed: Vec<String>,
+}
+
+/// A clean clone of the project, committed and tagged, in which `run` is started.
+fn seen(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool)) -> Seen {
+    let place = tempfile::tempdir().unwrap();
+    let tree = place.path().join("tree");
+    run_checked(Command::new("cp").arg("-r").arg(project).arg(&tree));
+    let git = |arguments: &[&str]| {
+        let name = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+        run_checked(Command::new("git").args(name).args(arguments).current_dir(&tree))
+    };
+    git(&["init", "--quiet", "."]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "as released"]);
+    git(&["tag", &format!("v{version}")]);
+    let report = place.path().join("report.json");
+    let (mut started, keeps_logs) = run(&report);
+    let search = std::env::join_paths(
+        [venv().join("bin"), interpreters()].into_iter().chain(std::env::split_paths(&tool_path())),
+    );
+    started.current_dir(&tree).env("PATH", search.unwrap()).env("UV_CACHE_DIR", shared_dir().join("uv-cache"));
+    let output = started.stdin(Stdio::null()).finish();
+    let mut log = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if keeps_logs {
+        log.clear();
+        for run in fs_err::read_dir(tree.join(".noxide/runs")).unwrap() {
+            for session in fs_err::read_dir(run.unwrap().path().join("logs")).unwrap() {
+                log.push_str(&String::from_utf8_lossy(&fs_err::read(session.unwrap().path()).unwrap()));
+            }
+        }
+    }
+    let report: serde_json::Value = serde_json::from_slice(&fs_err::read(report).unwrap()).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let statuses = report["sessions"].as_array().unwrap().iter();
+    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_total =
+        |line: &&str| line.starts_with("TOTAL ") || (line.starts_with("Combined ") && line.contains(" file"));
+    let mut totals: Vec<String> = log.lines().filter(is_total).map(squeezed).collect();
+    totals.sort_unstable();
+    let changed = git(&["status", "--porcelain"]);
+    Seen {
+        exit: output.status.code(),
+        statuses: statuses.map(|session| (text(&session["signatures"][0]), text(&session["result"]))).collect(),
+        totals,
+        changed: changed.lines().map(str::to_owned).collect(),
+    }
+}
+
+/// One after another by nox, then twice side by side by noxide, and once more with each session traced.
+fn compare(name: &str, version: &str) -> Seen {
+    let project = source(name, version);
+    let sequential = seen(&project, version, |report| {
+        // The same environment as noxide's own, but another program.
+        let template = noxide_in(Path::new("."), &[]);
+        let mut nox = Command::new(venv().join("bin/nox"));
+        for (name, value) in template.get_envs() {
+            match value {
+                Some(value) => nox.env(name, value),
+                None => nox.env_remove(name),
+            };
+        }
+        nox.arg("--report").arg(report);
+        (nox, false)
+    });
+    for trace in ["auto", "auto", "always"] {
+        let parallel = seen(&project, version, |report| {
+            let mut noxide = noxide_in(Path::new("."), &["run", "-j2", "--trace", trace, "--report"]);
+            noxide.arg(report);
+            (noxide, true)
+        });
+        assert_eq!(parallel, sequential, "{name} --trace {trace}");
+    }
+    sequential
+}
+
+#[test]
+fn environ_config_ends_the_same() {
+    let seen = compare("environ-config", "26.1.0");
+    assert!(seen.statuses.len() >= 14, "{seen:?}");
+    assert!(seen.statuses.contains_key("coverage_report"));
+}
+
+#[test]
+fn citric_ends_the_same() {
+    let seen = compare("citric", "2.3.0");
+    assert!(seen.statuses.len() >= 17, "{seen:?}");
+}
+
+#[test]
+#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+fn hist_ends_the_same() {
+    let seen = compare("hist", "2.12.1");
+    assert!(seen.statuses.len() >= 3, "{seen:?}");
+}
+
+#[test]
+#[ignore = "ten minutes: by hand, with `cargo test --test it projects -- --ignored`"]
+fn towncrier_ends_the_same() {
+    let seen = compare("towncrier", "26.9.0");
+    assert!(seen.statuses.len() >= 3, "{seen:?}");
+}

@@ -1,0 +1,76 @@
+//! `--rerun failed`: what the last run left undone, with its needs.
+
+use std::process::Stdio;
+
+use noxide::record::Outcome;
+
+use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_signal, wait_until};
+
+const SESSIONS: &str = "
+@nox.session
+def base(session): pass
+@nox.session(requires=['base'])
+def fails(session):
+    if not os.path.exists('mended'): session.error('no')
+@nox.session(requires=['fails'])
+def waits(session): pass
+@nox.session
+def passes(session): pass
+@nox.session
+def skips(session): session.skip('no')
+";
+
+fn names(project: &crate::support::Project) -> Vec<String> {
+    project.outcomes().into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn what_failed_or_was_aborted_runs_again_with_its_needs() {
+    let project = Project::with_sessions(SESSIONS);
+    assert_eq!(run(&project, "").code(), 1);
+    assert_eq!(run(&project, "--rerun failed").code(), 1);
+    assert_eq!(names(&project), ["base", "fails", "waits"], "the needs are there, what passed or was skipped is not");
+    project.write("mended", "");
+    let again = run(&project, "--rerun failed");
+    assert_eq!(again.code(), 0, "{}", again.text);
+    assert!(project.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)));
+    let nothing = run(&project, "--rerun failed");
+    assert_eq!(nothing.code(), 2, "{}", nothing.text);
+    assert!(nothing.text.contains("left nothing failed, aborted or cancelled"), "{}", nothing.text);
+}
+
+#[test]
+fn without_a_past_run_there_is_nothing_to_run_again() {
+    let project = Project::with_sessions(SESSIONS);
+    let ran = run(&project, "--rerun failed");
+    assert_eq!(ran.code(), 2);
+    assert!(ran.text.contains("no earlier run is recorded here"), "{}", ran.text);
+    assert!(!project.root().join(".noxide").exists());
+}
+
+const ENDLESS: &str = "@nox.session\ndef done(session): pass\n\
+                       @nox.session(requires=['done'])\ndef runs(session):\n    if os.path.exists('mended'): return\n    \
+                       pathlib.Path('up').touch()\n    time.sleep(1000)\n@nox.session(requires=['runs'])\ndef never(session): pass\n";
+
+fn ended_by(signal: &str) {
+    let project = Project::with_sessions(ENDLESS);
+    let mut command = noxide_command(&project, "run");
+    let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("session", || project.root().join("up").exists().then_some(()));
+    send_signal(signal, &running.id().to_string());
+    running.wait_for_end();
+    project.write("mended", "");
+    let ran = run(&project, "--rerun failed");
+    assert_eq!(ran.code(), 0, "{}", ran.text);
+    assert_eq!(names(&project), ["done", "runs", "never"]);
+}
+
+#[test]
+fn what_was_cancelled_or_never_started_runs_again() {
+    ended_by("INT");
+}
+
+#[test]
+fn what_a_killed_noxide_left_runs_again() {
+    ended_by("KILL");
+}

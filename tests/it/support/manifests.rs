@@ -1,0 +1,62 @@
+//! Manifests made by hand, for tests that need no nox.
+
+use std::path::PathBuf;
+
+use noxide::project::{CoverageUse, HostMode, NoxfileManifest, Session, SessionId, SessionName};
+use noxide::run::SessionRule;
+
+/// A session with nothing special about it.
+pub fn session(name: &str) -> Session {
+    Session {
+        name: SessionName::new(name),
+        base: name.split(['-', '(']).next().unwrap_or(name).to_owned(),
+        signatures: vec![name.to_owned()],
+        description: String::new(),
+        python: None,
+        tags: Vec::new(),
+        requires: Vec::new(),
+        backend: "none".to_owned(),
+        reuse: false,
+        venv_params: Vec::new(),
+        envdir: None,
+        default: true,
+        allow_parallel: None,
+        parameters: Vec::new(),
+        coverage: CoverageUse::default(),
+        notifies: Vec::new(),
+        installs: Vec::new(),
+        file: None,
+        line: None,
+        source: None,
+    }
+}
+
+/// A session that writes coverage data to this file.
+pub fn covered_session(name: &str, data: &str, own_file: bool) -> Session {
+    let coverage = CoverageUse { writes: Some(PathBuf::from(data)), own_file, reads: false };
+    Session { coverage, ..session(name) }
+}
+
+/// A manifest whose sessions are all selected.
+pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
+    NoxfileManifest {
+        nox: "2026.10.20".to_owned(),
+        python: "3.11.7".to_owned(),
+        executable: PathBuf::from("python"),
+        noxfile: PathBuf::from("noxfile.py"),
+        root: PathBuf::from("."),
+        mode: HostMode::Fork,
+        description: String::new(),
+        stop_on_first_error: false,
+        report: None,
+        uv_cache: None,
+        notices: Vec::new(),
+        queue: (0..sessions.len()).map(SessionId).collect(),
+        sessions,
+    }
+}
+
+/// A rule of the settings that says nothing yet.
+pub fn rule(pattern: &str) -> SessionRule {
+    SessionRule { pattern: pattern.to_owned(), location: "noxide.toml:3".to_owned(), ..SessionRule::default() }
+}
