@@ -109,7 +109,7 @@ fn hits_and_misses(locked: bool) {
 
 /// Another Python is another state, of all sessions.
 fn another_python(project: &Project, flags: &[&str], cold: &Value) {
-    let mine = cold["sessions"][0]["facts"]
+    let mine = cold["sessions"][0]["inputs"]
         .as_array()
         .unwrap()
         .iter()

@@ -202,7 +202,7 @@ def outer(session):
     done = subprocess.run([os.environ['NOXIDE'], 'run', '--trace', 'always', '-s', 'unit'], cwd=os.environ['INNER'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
-    assert done.returncode == 0 and 'nothing is traced' in done.stdout
+    assert done.returncode == 0 and 'sessions are not traced' in done.stdout
 ";
     let outer = project(body);
     let mut command = noxide_in(outer.root(), &["trace"]);
