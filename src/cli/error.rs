@@ -9,16 +9,15 @@ use crate::audit::job_gate::GateError;
 use crate::audit::project_files::DiscoverError;
 use crate::audit::starter_workflow::StarterWorkflowError;
 use crate::cache::StoreError;
-use crate::cache::uv::UvError;
 use crate::config::SettingsError;
 use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
-use crate::provision::ProvisionError;
+use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
 use crate::report::{CombineCoverageError, ComparisonTargetError};
-use crate::run::GraphError;
 use crate::run::process::SignalEvent;
+use crate::run::{GraphError, PrepareError, RunStartError};
 use crate::text::closest_matches;
 use crate::trace::TraceError;
 
@@ -91,7 +90,7 @@ pub(super) enum CliError {
     Store(#[from] StoreError),
     /// uv is missing, or its output is not understood.
     #[error(transparent)]
-    Uv(#[from] UvError),
+    UvCache(#[from] UvCacheError),
     /// uv.lock cannot be read.
     #[error(transparent)]
     Lock(#[from] UvLockError),
@@ -150,6 +149,22 @@ fn describe_signal(signal: i32) -> String {
     }
 }
 
+impl From<PrepareError> for CliError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Graph(error) => error.into(),
+            PrepareError::Constraints(error) => error.into(),
+            PrepareError::Provision(error) => error.into(),
+        }
+    }
+}
+
+impl From<RunStartError> for CliError {
+    fn from(error: RunStartError) -> Self {
+        Self::Io { context: error.action.to_owned(), source: error.source }
+    }
+}
+
 impl CliError {
     /// Returns the exit code.
     pub(super) fn exit_code(&self) -> ExitCode {
@@ -180,7 +195,7 @@ impl CliError {
             | Self::Baseline(_)
             | Self::StarterWorkflow(_)
             | Self::Store(_)
-            | Self::Uv(_)
+            | Self::UvCache(_)
             | Self::Lock(_)
             | Self::Interpreter(_)
             | Self::Constraints(_)

@@ -37,8 +37,8 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         std::env::set_current_dir(&path).map_err(|source| CliError::WorkingDirectory { path, source })?;
     }
     match &cli.command {
-        CliCommand::Run(args) => run::run_sessions(args, output, None).map(|result| result.exit_code.into()),
-        CliCommand::Ci(args) => ci::run_ci_job(args, output).map(ExitCode::from),
+        CliCommand::Run(args) => run::run_sessions(args, output, None).map(|result| result.exit_code),
+        CliCommand::Ci(args) => ci::run(args, output),
         CliCommand::List(args) => list::run(args, output),
         CliCommand::Graph(args) => list::run_graph(args, output),
         CliCommand::Replay(args) => replay::run(args, output),
@@ -51,7 +51,7 @@ fn run_command(cli: &Cli, output: &OutputContext) -> Result<ExitCode, CliError> 
         CliCommand::Matrix(args) => matrix::run(args, output),
         CliCommand::Merge(args) => merge::run(args, output),
         CliCommand::Gate(args) => gate::run(args, output),
-        CliCommand::Cache(args) => cache::run_cache_command(args, output).map(ExitCode::from),
+        CliCommand::Cache(args) => cache::run(args, output),
         CliCommand::Schema => {
             output.print(&crate::config::schema_json());
             Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `noxide matrix` and `--shard`: sessions split across runners.
+//! `noxide matrix`: sessions split across runners.
 
 use std::num::NonZeroUsize;
 
@@ -7,12 +7,11 @@ use clap::Args;
 use super::error::CliError;
 use super::exit_code::ExitCode;
 use super::list::load_for_listing;
-use super::loaded_project::LoadedProject;
 use super::shared_args::{LoadArgs, OutputFormat};
 use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matrix_yaml};
 use crate::project::SessionId;
-use crate::record::{RunStore, SessionHistory, ShardMetadata};
-use crate::run::{Shard, ShardPart, ShardPlan};
+use crate::record::RunStore;
+use crate::run::{ShardPart, ShardPlan};
 
 /// Message where no session is selected.
 pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
@@ -60,19 +59,4 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// Removes from the queue what other shards run, and returns the metadata for the record.
-///
-/// History is not used: every runner computes the split itself, and their histories differ.
-///
-/// # Errors
-/// When dependencies form a cycle.
-pub(super) fn select_shard(project: &mut LoadedProject, shard: Shard) -> Result<ShardMetadata, CliError> {
-    let plan = ShardPlan::new(&project.manifest, &project.options, &SessionHistory::default(), shard.count)?;
-    let own = plan.parts.into_iter().nth(shard.index.get() - 1).unwrap_or_default();
-    let all = project.manifest.queue.iter().map(|id| project.manifest.sessions[id.0].name.clone()).collect::<Vec<_>>();
-    project.notices.push(format!("shard {shard}: {} of {} sessions", own.sessions.len(), all.len()));
-    project.manifest.queue.retain(|id| own.sessions.contains(id));
-    Ok(ShardMetadata { index: shard.index.get(), count: shard.count.get(), sessions: all })
 }

@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use super::run::new_run_id;
+
 use super::shared_args::OutputFormat;
-use crate::fs::write_atomic;
 use crate::output::{OutputContext, replay_events, reporters};
-use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below};
-use crate::report::{CombinedCoverage, CoverageFloor, build_junit_report, combine_coverage};
+use crate::record::{MergePlan, RunLookupError, RunRecord, RunStore, find_runs_below, new_run_id};
+use crate::report::{CombinedCoverage, CoverageFloor, combine_coverage, write_junit_report};
 use crate::text::{format_duration, pluralize};
 
 /// Flags of `noxide merge`.
@@ -97,13 +96,8 @@ fn write_merged_run(
     };
     plan.write(&folders, &folder).context("cannot write the merged run")?;
     if let Some(path) = &args.junit {
-        let junit = build_junit_report(&plan.record, &folder);
-        junit.skipped_files.iter().for_each(|warning| output.warn(warning));
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        parent
-            .map_or(Ok(()), fs_err::create_dir_all)
-            .and_then(|()| write_atomic(path, &junit.xml))
-            .context("cannot write the JUnit report")?;
+        let skipped = write_junit_report(path, &plan.record, &folder).context("cannot write the JUnit report")?;
+        skipped.iter().for_each(|warning| output.warn(warning));
     }
     if args.format == OutputFormat::Json {
         document["run"] = serde_json::to_value(&plan.record).unwrap_or_default();

@@ -15,7 +15,6 @@ mod main;
 mod matrix;
 mod merge;
 mod nox_args;
-mod planned_run;
 mod replay;
 mod report;
 mod run;

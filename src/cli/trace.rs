@@ -12,8 +12,7 @@ use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
-use super::planned_run::{PlannedRun, RunInputs};
-use super::run::{args_to_text, execute_plan, open_run_store, recover_crashed_runs};
+use super::run::{args_to_text, execute_and_report, open_run_store};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, edit_settings, load_settings};
@@ -21,7 +20,7 @@ use crate::fs::write_atomic;
 use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
 use crate::project::SessionId;
 use crate::record::SessionHistory;
-use crate::run::{RunPlan, RunTracing, detect_capacity};
+use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
 use crate::text::pluralize;
 use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, with_accesses};
 
@@ -74,6 +73,9 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         nox_args: run_args.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: true,
+        shard: None,
+        // Conflicts that were learned before must not hide those of this trace.
+        uses_learned_conflicts: false,
     };
     let run_output = output.redirected_to_stderr();
     let mut project = LoadedProject::load(load_options, &run_output)?;
@@ -81,22 +83,19 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let (store, fallback_notice) = open_run_store(&project.manifest.root)?;
-    project.notices.extend(fallback_notice);
-    project.notices.extend(recover_crashed_runs(&store));
+    let (store, notices) = open_run_store(&project.manifest.root)?;
     let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
-    // Conflicts that were learned before must not hide those of this trace.
-    project.options.learned_conflicts.clear();
-    project.options.fail_fast = None;
-    project.options.jobs = Some(NonZeroUsize::MIN);
-    let mut plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
+    let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..project.options.clone() };
+    let mut plan = RunPlan::new(&project.manifest, &options, &history, detect_capacity())?;
     let known = plan.known_ordering();
     let order = plan.make_sequential();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
     let ids: Vec<SessionId> = order.iter().map(|&index| plan.sessions[index].id).collect();
     let tracing = RunTracing::new(sessions, trace_context(&project.manifest), &store.path().join("trace"));
-    let planned = PlannedRun { plan, history, inputs: RunInputs::default(), tracing };
-    let result = execute_plan(&run_args, &run_output, &mut project, planned, &store)?;
+    let notices = project.notices.iter().cloned().chain(notices).collect();
+    let origin = RunOrigin::default();
+    let prepared = PreparedRun { options, history, plan, provisioner: None, tracing, origin, notices };
+    let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.history_limit.get());
     let manifest = project.manifest.clone();
     project.close();

@@ -47,7 +47,7 @@ pub(crate) use log_reader::log_tail_text;
 pub(crate) use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
 pub use options::UnknownOutputStyle;
 pub use options::{ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery};
-pub(crate) use output_context::{OutputContext, is_ci, print_stderr, print_stdout, terminal_size};
+pub(crate) use output_context::{OutputContext, is_ci, terminal_size};
 pub(crate) use plan::{SimulatedSession, render_plan_json, render_plan_text};
 pub(crate) use race_report::{ConflictView, RaceReportView, RaceView, render_races};
 pub(crate) use remaining_time::{RemainingTime, estimate_remaining};

@@ -153,11 +153,11 @@ fn is_unicode_locale() -> bool {
 }
 
 /// Prints text to standard output; a closed stream is not an error.
-pub(crate) fn print_stdout(text: &str) {
+fn print_stdout(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Prints a line to standard error; a closed stream is not an error.
-pub(crate) fn print_stderr(text: &str) {
+fn print_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,11 +1,15 @@
 //! Summary of what the caches did for a run: lines for people, a document for programs.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::provisioner::CacheProvisioner;
 use super::remote::{RemoteCache, write_checksums};
 use crate::cache::remote::UploadReport;
-use crate::text::format_size;
+use crate::project::SessionName;
+use crate::record::CacheStats;
+use crate::text::{format_duration, format_size, pluralize};
 
 impl CacheProvisioner {
     /// Uploads what is new and not uploaded yet.
@@ -81,4 +85,50 @@ fn format_upload(report: &UploadReport) -> String {
 /// Counts entries that are not packages; empty if there are none.
 fn format_other_entries(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" and {count} more of bytecode, environments and directories") }
+}
+
+/// Hits and misses of sessions that were restored one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct SessionCacheStats(Vec<(String, CacheStats)>);
+
+impl SessionCacheStats {
+    /// Adds a session; one without stats has nothing in the cache.
+    pub(crate) fn add(&mut self, session: &SessionName, stats: Option<CacheStats>) {
+        self.0.extend(stats.map(|stats| (session.as_str().to_owned(), stats)));
+    }
+
+    /// Whether a package of any session is missing.
+    pub(crate) fn has_misses(&self) -> bool {
+        self.0.iter().any(|(_, stats)| stats.misses > 0)
+    }
+
+    /// Returns one line per session.
+    pub(crate) fn to_text(&self) -> String {
+        if self.0.is_empty() {
+            return "nothing to restore: no selected session installs with uv\n".to_owned();
+        }
+        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, stats) in &self.0 {
+            let restored = match stats.bytes {
+                0 => String::new(),
+                bytes => format!(", {} restored in {}", format_size(bytes), format_duration(stats.ms)),
+            };
+            let reason = if stats.reason.is_empty() { String::new() } else { format!("; {}", stats.reason) };
+            let packages = pluralize(stats.hits + stats.misses, "package");
+            let _ = writeln!(text, "{name:width$}  {} of {packages} cached{restored}{reason}", stats.hits);
+        }
+        text
+    }
+
+    /// Returns one object per session.
+    pub(crate) fn to_json(&self) -> Value {
+        let row = |(name, stats): &(String, CacheStats)| {
+            json!({
+                "session": name, "hits": stats.hits, "misses": stats.misses,
+                "bytes": stats.bytes, "ms": stats.ms, "reason": stats.reason,
+            })
+        };
+        self.0.iter().map(row).collect()
+    }
 }

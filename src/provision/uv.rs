@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cache::store::FolderSpec;
 use crate::cache::uv::{UvCachedWheel, UvError, UvLayoutSupport};
 use crate::cache::{Store, Uv, UvCache};
 use crate::fs::Sha256Digest;
@@ -36,6 +37,41 @@ pub(crate) enum UvCacheError {
         /// What differs.
         reason: String,
     },
+}
+
+/// uv's cache, as far as its layout is known.
+#[derive(Debug)]
+pub(crate) enum UvCacheAccess {
+    /// Wheels are restored and saved one by one.
+    PerWheel(UvCache),
+    /// The layout is unknown: the cache is restored and saved as a whole.
+    WholeFolder {
+        /// The cache.
+        folder: FolderSpec,
+        /// Why its layout is unknown.
+        reason: String,
+    },
+}
+
+impl UvCacheAccess {
+    /// Opens the cache of the uv on PATH, at `cache_dir` or where uv says.
+    ///
+    /// # Errors
+    /// When there is no uv, or it does not answer.
+    pub(crate) fn open(cache_dir: Option<&Path>, store: &Store) -> Result<Self, UvCacheError> {
+        let uv = Uv::find_in_path(std::env::var_os("PATH"))?;
+        let dir = match cache_dir {
+            Some(dir) => dir.to_path_buf(),
+            None => uv.cache_dir(Path::new("."), &|name| std::env::var_os(name))?,
+        };
+        let dir = std::path::absolute(dir)?;
+        match uv.detect_layout(store) {
+            UvLayoutSupport::Known(layout) => Ok(Self::PerWheel(UvCache::new(dir, layout))),
+            UvLayoutSupport::Unknown { reason } => {
+                Ok(Self::WholeFolder { folder: FolderSpec::for_uv_cache(dir, &uv.version()?), reason })
+            }
+        }
+    }
 }
 
 /// Returns the uv that sessions use: the one beside nox, as nox itself looks for it, else the first on PATH.

@@ -6,6 +6,7 @@ mod event;
 mod history;
 mod imported_runs;
 mod merge;
+mod new_run;
 mod outcome;
 mod reconstructed_events;
 mod recorder;
@@ -25,6 +26,7 @@ pub use event::{
 pub use history::{SessionHistory, UsualStats};
 pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
 pub(crate) use merge::{MergePlan, copy_tree};
+pub(crate) use new_run::{new_run_id, random_u64};
 pub use outcome::Outcome;
 pub(crate) use reconstructed_events::reconstruct_events;
 pub use recorder::{RunRecorder, read_events, write_record};

@@ -28,6 +28,7 @@ pub(crate) use coverage::{CombineCoverageError, CombinedCoverage, CoverageFloor,
 pub use critical_path::{CriticalPathEntry, LowerBounds, WaitReason};
 pub(crate) use import::fetch_pages;
 pub use import::{ImportError, ImportedHistory, parse_import};
+pub(crate) use junit::write_junit_report;
 pub use junit::{JunitReport, build_junit_report};
 pub use page::{PageError, render_page};
 pub use perfetto::build_perfetto_trace;

@@ -1,14 +1,25 @@
 //! nox's own report (`--report`), written from our record in nox's shape.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
+use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session};
 use crate::record::{Outcome, RunRecord};
+
+/// Writes the report that `nox --report` would have written.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write_nox_report(path: &Path, manifest: &NoxfileManifest, record: &RunRecord) -> std::io::Result<()> {
+    write_atomic(path, format!("{:#}\n", build_nox_report(manifest, record)).as_bytes())
+}
 
 /// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
 ///
 /// Sessions that never started are there as `aborted`, where nox leaves some out.
-pub(crate) fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
+fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
         let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;

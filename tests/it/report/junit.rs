@@ -142,7 +142,7 @@ fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
     project.write("file", "");
     let ran = run(&project, "--junit file/j.xml");
     assert_eq!(ran.code(), 0);
-    assert!(ran.text.contains("warning: the JUnit report: "), "{}", ran.text);
+    assert!(ran.text.contains("warning: cannot write the JUnit report: "), "{}", ran.text);
 }
 
 #[test]
