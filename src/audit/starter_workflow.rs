@@ -8,7 +8,7 @@ use super::noxfile::Noxfile;
 use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
 
-/// Printed after the workflow is written: values that cannot be derived from the project.
+/// Advice that is printed with a new workflow.
 pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
 
 /// A workflow that was generated, not yet written.

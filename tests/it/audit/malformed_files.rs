@@ -43,7 +43,7 @@ fn bytes_that_are_no_utf8_are_told_and_never_written_back() {
     assert!(found.len() == 1 && found[0].message.contains("no UTF-8"), "{found:?}");
     let mut fix = std::process::Command::new(env!("CARGO_BIN_EXE_noxide"));
     let said = fix.args(["audit", "--fix", "--unsafe-fixes"]).current_dir(root.path()).finish();
-    assert!(String::from_utf8_lossy(&said.stderr).contains("mended 0 files"), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("applied 0 fixes to 0 files"), "{said:?}");
     assert_eq!(fs_err::read(&path).unwrap(), bytes);
 }
 

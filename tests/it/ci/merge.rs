@@ -79,11 +79,11 @@ fn a_shard_that_is_not_there_is_named() {
     let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
+    assert_eq!((&document["version"], &document["missing_shards"][0]), (&1.into(), &"1/3".into()));
     let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
-    assert_eq!(document["missing"], serde_json::json!(missing));
-    assert!(whole.read("all/record.json").contains("is in no record") && whole.read("all/events.jsonl").len() > 100);
+    assert_eq!(document["missing_sessions"], serde_json::json!(missing));
+    assert!(whole.read("all/record.json").contains("no record contains") && whole.read("all/events.jsonl").len() > 100);
 }
 
 #[test]
@@ -121,12 +121,9 @@ fn what_is_no_run_is_refused() {
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, why) in [
-        ("empty", "no run is recorded"),
-        ("none", "cannot work in none"),
-        ("odd", "record.json"),
-        ("new", "record.json"),
-    ] {
+    for (folder, why) in
+        [("empty", "no run is recorded"), ("none", "none"), ("odd", "record.json"), ("new", "record.json")]
+    {
         let ran = merge(&project, &[folder.to_owned()], &[]);
         assert!(ran.exit == Some(2) && ran.stderr.contains(why), "{folder}: {ran:?}");
     }

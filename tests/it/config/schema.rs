@@ -38,7 +38,7 @@ fn schema_reader_and_handbook_know_the_same_keys() {
         for key in schema_keys(pointer) {
             // A date is wrong everywhere, so the error must speak of the key's value, not of an unknown key.
             let told = wrong(&format!("{head}{key} = 1979-05-27\n"));
-            assert!(told.contains(&format!("`{key}` takes ")), "{told}");
+            assert!(told.contains(&format!("`{key}` must be ")), "{told}");
             assert!(handbook.contains(&format!("| `{key}` ")), "docs/settings.md does not tell of `{key}`");
         }
     }

@@ -227,11 +227,15 @@ fn what_cannot_be_measured_is_said() {
         assert_eq!(said.status.code(), Some(code), "{}", err(&said));
     };
     code(&["--rounds", "0"], 2, "nothing would be measured");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run no-such-program");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run ./no-such-program");
+    code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
+    code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "echo words; exit 3"], 1, "words");
-    code(&["--rounds", "1", "--scratch", "/dev/null/x", "--no-write", "--", "true"], 3, "folder for the copies");
+    code(
+        &["--rounds", "1", "--scratch", "/dev/null/x", "--no-write", "--", "true"],
+        3,
+        "directory for copies of the project",
+    );
     project.write("docs/development/ci-cd.md", "<!-- noxide bench: end -->");
     code(&["--rounds", "1", "--", "true"], 2, "must stand there once each");
     code(&["--rounds", "1", "--write", ".", "--", "true"], 3, "cannot read the document");
@@ -239,7 +243,7 @@ fn what_cannot_be_measured_is_said() {
     fs_err::create_dir(&empty).unwrap();
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
     let said = command.args(["bench", "--no-write"]).env("PATH", &empty).finish();
-    assert!(err(&said).contains("no nox on PATH"), "{}", err(&said));
+    assert!(err(&said).contains("nox is not on PATH"), "{}", err(&said));
     write_script(&empty.join("nox"), "#!/bin/sh\ncase $1 in --version) echo 2022.1.7;; esac\n");
     let old = [empty.as_os_str(), &tool_path()].join(std::ffi::OsStr::new(":"));
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));

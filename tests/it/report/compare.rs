@@ -93,14 +93,14 @@ fn what_is_no_run_is_said() {
         assert!(String::from_utf8_lossy(&said.stderr).contains(why), "{}", String::from_utf8_lossy(&said.stderr));
         assert_eq!(said.status.code(), Some(2));
     };
-    code(&["a", "b"], "no .noxide");
+    code(&["a", "b"], "no run is recorded in .");
     keep(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
     code(&["last", "--output=x"], "2 values");
-    code(&["last", "nothing"], "no commit or branch");
-    code(&["last", "last", "--format", "trace"], "no trace");
+    code(&["last", "nothing"], "commit or branch that Git knows");
+    code(&["last", "last", "--format", "trace"], "--compare has no trace");
     fs_err::write(root.join("bad.json"), "{").unwrap();
     code(&["bad.json", "last"], "bad.json");
     git(root, &["init", "-q", "-b", "main"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
-    code(&["last", "main"], "no run is recorded of main");
+    code(&["last", "main"], "no run is recorded for 'main'");
 }

@@ -139,7 +139,7 @@ fn programs_get_one_document_and_browsers_a_trace() {
 fn which_run_and_where_to() {
     let root = tempfile::tempdir().unwrap();
     let none = noxide(root.path(), &[]);
-    assert_eq!((none.status.code(), err(&none).contains("no .noxide")), (Some(2), true));
+    assert_eq!((none.status.code(), err(&none).contains("no run is recorded in .")), (Some(2), true));
     let folder = keep(root.path(), &one());
     let written = noxide(root.path(), &["-o", "out/page.html"]);
     assert_eq!((written.status.code(), err(&written)), (Some(0), "report: out/page.html\n".to_owned()));
@@ -150,7 +150,7 @@ fn which_run_and_where_to() {
     assert!(out(&noxide(root.path(), &[file.to_str().unwrap(), "--format", "md"])).starts_with("### noxide"));
     assert!(out(&noxide(root.path(), &["20261101", "--format", "text"])).contains("✗ failed"));
     let unknown = noxide(root.path(), &["2025", "--format", "json"]);
-    assert_eq!((unknown.status.code(), out(&unknown).contains("no run begins with 2025")), (Some(2), true));
+    assert_eq!((unknown.status.code(), out(&unknown).contains("'2025' matches no run")), (Some(2), true));
     let nowhere = noxide(root.path(), &["-o", "/dev/null/a.html"]);
     assert_eq!(nowhere.status.code(), Some(3), "{}", err(&nowhere));
 }

@@ -88,9 +88,9 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
     }
     let both = noxide(&project, &[&forge.at("github-runs.json"), &forge.at("paged?page=1"), "--format", "json"]);
     let said: Value = serde_json::from_slice(&both.stdout).unwrap();
-    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "new": 5, "passed_over": 1, "kept": 5}));
+    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "added": 5, "skipped_entries": 1, "total_runs": 5}));
     let again = noxide(&project, &[&forge.at("github-runs.json")]);
-    assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 kept"), "the same runs are the same");
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 stored"), "the same runs are the same");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn what_was_imported_lends_durations_and_a_before() {
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
     assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
     fs_err::remove_file(folder.path().join("imported.json")).unwrap();
-    assert!(err(&compare(&["imported", "imported"])).contains("nothing was imported"));
+    assert!(err(&compare(&["imported", "imported"])).contains("no runs were imported"));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn what_cannot_be_had_is_said_and_nothing_is_taken_in() {
         assert_eq!(said.status.code(), Some(3));
     };
     code(&["good.log", "missing.log"], "missing.log");
-    code(&["."], "no file");
+    code(&["."], "not a file");
     code(&[&forge.at("nothing")], "the forge answers 404: no such page");
     code(&[&forge.at("cut")], "/cut: ");
     code(&[&forge.at("secret")], "the forge answers 401");

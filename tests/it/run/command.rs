@@ -230,11 +230,16 @@ fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
         (project("print('x' * 5_000_000)\nraise OSError('late')\n"), vec!["run"], 3, vec!["OSError: late"]),
         (project(cycle), vec!["run"], 2, vec!["a", "b"]),
         (project(&sh("lint", "true")), vec!["run", "-s", "lnit"], 2, vec!["did you mean `lint`"]),
-        (project("@nox.session(default=False)\ndef a(session): pass\n"), vec!["run"], 4, vec!["nothing is selected"]),
+        (
+            project("@nox.session(default=False)\ndef a(session): pass\n"),
+            vec!["run"],
+            4,
+            vec!["no session is selected"],
+        ),
         (project(&sh("lint", "true")), vec!["run", "--no-such-flag"], 2, vec!["--no-such-flag"]),
         (project(&sh("lint", "true")), vec!["-C", "nowhere", "run"], 2, vec!["nowhere"]),
         (project(&sh("lint", "true")), vec!["run", "--nox", "/bin/true"], 2, vec!["neither a nox command"]),
-        (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no earlier run"]),
+        (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no run is recorded"]),
         (project(&sh("lint", "true")), vec!["replay", "x"], 2, vec!["no run is recorded"]),
     ];
     for (project, arguments, exit, said) in cases {

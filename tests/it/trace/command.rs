@@ -49,7 +49,7 @@ fn advice_is_written_where_settings_stand_and_checked() {
       read–write: made.txt
         unit creates (python), report reads
 
-    for pyproject.toml (--apply writes it):
+    Add to pyproject.toml, or run `noxide trace --apply`:
 
         [tool.noxide.sessions.unit]
         locks = ["log-txt"]
@@ -63,11 +63,11 @@ fn advice_is_written_where_settings_stand_and_checked() {
         [tool.noxide.sessions.benchmark]
         exclusive = true
 
-    or in the noxfile, where one needs what the other makes:
+    Or declare in the noxfile which sessions need the output of others:
 
         report: requires=["unit"]  # made.txt
 
-    4 sessions traced: 2 pairs that race
+    4 sessions traced: 2 races
     "#);
     assert_eq!(project.read("pyproject.toml"), before, "--check writes nothing");
     let graph = project.noxide(&["graph"]);
@@ -88,13 +88,9 @@ fn advice_is_written_where_settings_stand_and_checked() {
     let ran = project.noxide(&["trace", "--check"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("unit and integration  (lock log-txt)"), "{}", ran.stdout);
-    assert!(
-        ran.stdout.ends_with("4 sessions traced: no two of them race; 1 pair kept apart already\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.ends_with("4 sessions traced: no races; 1 race already separated\n"), "{}", ran.stdout);
     let again = project.noxide(&["trace", "--apply", "-v"]);
-    assert!(again.stderr.contains("nothing to be written"), "{}", again.stderr);
+    assert!(again.stderr.contains("no settings to write"), "{}", again.stderr);
     assert_eq!(project.read("pyproject.toml"), after);
 }
 
@@ -183,11 +179,15 @@ fn what_changed_is_traced_again() {
     let ran = project.noxide(&["run"]);
     assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
     let notices = |ran: &NoxideRun| ran.record().notices.join("\n");
-    assert!(notices(&ran).contains("traced again, for they are not what they were: integration"), "{}", notices(&ran));
+    assert!(
+        notices(&ran).contains("tracing sessions that changed since their last trace: integration"),
+        "{}",
+        notices(&ran)
+    );
     let ran = project.noxide(&["run"]);
     assert_eq!(notices(&ran), "", "it is known again");
     let ran = project.noxide(&["run", "-s", "unit", "--", "argument"]);
-    assert!(notices(&ran).contains("traced again"), "{}", notices(&ran));
+    assert!(notices(&ran).contains("tracing sessions that changed"), "{}", notices(&ran));
 }
 
 #[test]
