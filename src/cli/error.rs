@@ -189,7 +189,7 @@ impl CliError {
             | Self::Constraints(ConstraintsError::NoLock(_))
             | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
             Self::Host(HostError::Load(failure)) => match failure.stage {
-                LoadStage::Options | LoadStage::Select => ExitCode::USAGE,
+                LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
                 LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
             },
             Self::Workflows(DiscoverError::NoWorkflows(_)) => ExitCode::NOTHING_SELECTED,
@@ -233,7 +233,7 @@ impl CliError {
             Self::Nox(NoxError::NotNox(_)) => "pass a nox command, or a Python that has nox installed",
             Self::Nox(_) => "install nox, or pass one with --nox or NOXIDE_NOX",
             Self::Host(HostError::LoadTimeout { .. }) => "allow more time with --load-timeout",
-            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => {
+            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Selection => {
                 return suggest_session_names(failure);
             }
             Self::Coverage(CombineCoverageError::NoData) => {
@@ -283,7 +283,7 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
 /// Suggests the nearest session for each unknown one in nox's message.
 fn suggest_session_names(failure: &LoadFailure) -> Vec<String> {
     let words = failure.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
-    let known: Vec<&str> = failure.names.iter().map(String::as_str).collect();
+    let known: Vec<&str> = failure.session_names.iter().map(String::as_str).collect();
     let mut hints: Vec<String> = words
         .map(str::trim)
         .filter(|word| !word.is_empty() && !known.contains(word))

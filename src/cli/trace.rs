@@ -90,7 +90,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let known = plan.known_ordering();
     let order = plan.make_sequential();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let ids: Vec<SessionId> = order.iter().map(|&index| plan.sessions[index].id).collect();
+    let ids: Vec<SessionId> = order.iter().map(|&index| plan[index].id).collect();
     let tracing = RunTracing::new(sessions, trace_context(&project.manifest), &store.path().join("trace"));
     let notices = project.notices.iter().cloned().chain(notices).collect();
     let origin = RunOrigin::default();
@@ -106,6 +106,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
     warnings.iter().for_each(|warning| output.warn(warning));
     let sessions = with_accesses(&manifest, &result.accesses, &ids);
+    let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = RaceReport::new(sessions, &known, &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
         output.warn(&format!("cannot store the learned conflicts: {error}"));

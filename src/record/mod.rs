@@ -14,6 +14,7 @@ mod run_lookup;
 #[allow(clippy::module_inception)] // the room is about facts of runs, this file about the document called record
 mod run_record;
 mod run_store;
+mod schedule_bounds;
 mod temp_dir;
 
 pub(crate) use artifacts::ARTIFACTS_VERSION;
@@ -33,4 +34,5 @@ pub use recorder::{RunRecorder, read_events, write_record};
 pub(crate) use run_lookup::{RunLookupError, find_runs_below, should_search};
 pub use run_record::{Machine, RecordedSession, RunRecord};
 pub use run_store::{CrashedRun, RunStore};
+pub(crate) use schedule_bounds::{lock_totals, longest_chains, slot_work};
 pub(crate) use temp_dir::RunTempDir;

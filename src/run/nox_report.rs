@@ -1,4 +1,4 @@
-//! nox's own report (`--report`), written from our record in nox's shape.
+//! nox's own report (`nox --report`), built from a run's record.
 
 use std::path::Path;
 
@@ -16,18 +16,18 @@ pub(crate) fn write_nox_report(path: &Path, manifest: &NoxfileManifest, record: 
     write_atomic(path, format!("{:#}\n", build_nox_report(manifest, record)).as_bytes())
 }
 
-/// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
+/// Builds the document that `nox --report` would have written, with the keys and codes of nox 2026.10.20.
 ///
-/// Sessions that never started are there as `aborted`, where nox leaves some out.
+/// Sessions that never started are listed as `aborted`; nox leaves some out.
 fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
         let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;
-        let (word, code) = to_nox_result(result.outcome);
+        let (status, code) = to_nox_result(result.outcome);
         Some(json!({
             "args": parameters_to_json(session),
             "name": session.base,
-            "result": word,
+            "result": status,
             "result_code": code,
             "reason": if result.reason.is_empty() { Value::Null } else { json!(result.reason) },
             "signatures": sort_shortest_first(&session.signatures),
@@ -37,7 +37,7 @@ fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
 }
 
-/// Signatures in nox's own order, which begins with the shortest.
+/// Signatures in nox's order: the shortest first.
 fn sort_shortest_first(signatures: &[String]) -> Vec<&String> {
     let mut sorted: Vec<&String> = signatures.iter().collect();
     sorted.sort_by_key(|signature| signature.len());
@@ -53,7 +53,7 @@ fn to_nox_result(outcome: Outcome) -> (&'static str, i32) {
     }
 }
 
-/// Parameters as JSON where Python's literal is one, else as Python prints them (nox itself fails on those).
+/// Parameters as JSON where the Python literal has a JSON form, else as Python prints them (nox fails on those).
 fn parameters_to_json(session: &Session) -> Map<String, Value> {
     let value = |text: &str| match text {
         "True" => Value::Bool(true),

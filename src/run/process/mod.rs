@@ -1,4 +1,4 @@
-//! A session's processes: its output, its tree, and the signals that reach noxide.
+//! Processes: session output and process trees, signals and keys that reach noxide.
 
 mod keyboard;
 mod log_writer;

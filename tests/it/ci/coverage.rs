@@ -1,4 +1,4 @@
-//! `noxide merge --coverage`: data of the real coverage.py and the real slipcover, combined and held to a floor.
+//! `noxide merge --coverage`: data of the real coverage.py and slipcover, combined and held to a minimum.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn slipcover_is_merged_as_it_merges_itself() {
+fn slipcover_merges_as_its_own_command() {
     for branch in ["", " --branch"] {
         let project = measured(&|half| words(&format!("-m slipcover --json --out cov-{half}.json{branch}")));
         let own = "-m slipcover --json --out merged.json --merge cov-0.json cov-1.json";
@@ -86,7 +86,7 @@ fn shards_of_other_checkouts_add_up() {
             python().to_string_lossy()
         ));
         assert_eq!(checkout.noxide(&["run"]).exit, Some(0));
-        // Only what the run kept counts, as where a folder of its own was uploaded.
+        // Only data in the record counts, as when its directory alone was uploaded.
         std::fs::remove_file(checkout.root().join("cov.json")).unwrap();
         folders.push(checkout.root().join(".noxide"));
     }
@@ -98,7 +98,7 @@ fn shards_of_other_checkouts_add_up() {
 }
 
 #[test]
-fn what_cannot_be_combined_is_said() {
+fn incompatible_coverage_data_is_reported() {
     let project = Project::empty();
     let none = project.noxide(&["merge", "--coverage"]);
     assert!(none.exit == Some(2) && none.stderr.contains("no coverage data found"), "{none:?}");

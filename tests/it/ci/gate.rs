@@ -1,4 +1,4 @@
-//! `noxide gate`: skipped is fine, cancelled is named, a missing job is an error.
+//! `noxide gate`: skipped passes, cancelled is named, a missing job is an error.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ fn gate(needs: &str, more: &[&str]) -> NoxideRun {
 const GOOD: &str = r#"{"lint": {"result": "success", "outputs": {}}, "tests": {"result": "skipped"}}"#;
 
 #[test]
-fn success_and_skipped_are_well() {
+fn success_and_skipped_pass_the_gate() {
     let ran = gate(GOOD, &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
     assert_eq!(ran.stdout, "✓ lint   success\n– tests  skipped\n2 jobs passed\n");
@@ -30,7 +30,7 @@ fn success_and_skipped_are_well() {
 }
 
 #[test]
-fn what_is_not_well_is_named() {
+fn failed_jobs_are_named() {
     let ran = gate(
         r#"{"a": {"result": "failure"}, "b": {"result": "cancelled"}, "c": {"result": "odd"}, "d": {"result": "success"}}"#,
         &["--expect", "d,e"],
@@ -55,7 +55,7 @@ fn what_is_not_well_is_named() {
 }
 
 #[test]
-fn results_come_by_variable_and_by_the_standard_input() {
+fn results_come_from_a_variable_or_standard_input() {
     let project = Project::empty();
     for name in ["NOXIDE_NEEDS", "NEEDS"] {
         let done = noxide_in(project.root(), &["gate"]).env(name, GOOD).finish();
@@ -67,7 +67,7 @@ fn results_come_by_variable_and_by_the_standard_input() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_wrong_usage() {
+fn unreadable_needs_are_a_usage_error() {
     let workflow = |job: &str| gate(GOOD, &["--workflow", "ci.yml", "--job", job]);
     let absent = gate(GOOD, &["--workflow", "none.yml", "--job", "gate"]);
     let project = Project::empty();

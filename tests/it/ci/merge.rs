@@ -1,4 +1,4 @@
-//! `noxide merge`: three shards folded are what one run would have been.
+//! `noxide merge`: three shards merged are what one run would have been.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn shards_merged_are_one_run() {
 }
 
 #[test]
-fn a_shard_that_is_not_there_is_named() {
+fn a_missing_shard_is_named() {
     let (whole, folders) = shards();
     let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
     assert_eq!(ran.exit, Some(1), "{ran:?}");
@@ -87,7 +87,7 @@ fn a_shard_that_is_not_there_is_named() {
 }
 
 #[test]
-fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
+fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     let whole = Project::new(
         "import nox, os\nnox.options.default_venv_backend = 'none'\n\
         @nox.session\ndef same(session):\n    if os.path.exists('broken'): session.error('broken')\n",
@@ -108,14 +108,14 @@ fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
     std::fs::remove_file(other.root().join("broken")).unwrap();
     other.noxide(&["run"]);
     assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
-    // Each log has a name of its own.
+    // Each log has a unique name.
     assert!(
         whole.read("again/logs/same.log").contains("nox > ") && whole.read("again/logs/same-2.log").contains("nox > ")
     );
 }
 
 #[test]
-fn what_is_no_run_is_refused() {
+fn directories_without_a_run_are_rejected() {
     let project = Project::empty();
     std::fs::create_dir_all(project.root().join("empty")).unwrap();
     project.write("odd/record.json", "{}");

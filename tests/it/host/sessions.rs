@@ -1,4 +1,4 @@
-//! The host: what it reads from a noxfile, and sessions as its children.
+//! Sessions as the host reads them from a noxfile and runs them as its children.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -185,25 +185,25 @@ fn check_release(version: Option<&str>) {
     assert_eq!(ran.status("exits"), NoxStatus::Failed);
     assert_eq!(ran.finished["exits"].reason, "the session called sys.exit(3)");
     assert_eq!(ran.status("exits_well"), NoxStatus::Success);
-    assert_eq!((ran.status("dies"), ran.finished["dies"].exit), (NoxStatus::Crashed, Some(5)));
+    assert_eq!((ran.status("dies"), ran.finished["dies"].exit_code), (NoxStatus::Crashed, Some(5)));
     assert_eq!((ran.status("killed"), ran.finished["killed"].signal), (NoxStatus::Crashed, Some(9)));
     assert!(ran.finished["killed"].reason.contains("SIGKILL"));
 }
 
 #[test]
-fn the_newest_nox_is_matched() {
+fn the_newest_nox_behaves_as_nox() {
     check_release(None);
 }
 
 #[test]
-fn releases_of_five_years_are_matched() {
+fn supported_releases_behave_as_nox() {
     for version in nox_releases() {
         check_release(Some(version));
     }
 }
 
 #[test]
-fn a_noxfile_with_threads_gets_a_process_a_session() {
+fn a_noxfile_with_threads_gets_one_process_per_session() {
     let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
     let project = Project::new(&format!("{threads}{KINDS}"));
     let mut ask = HostArgs::args(&["-s", "withpath", "dies"]);
@@ -215,7 +215,7 @@ fn a_noxfile_with_threads_gets_a_process_a_session() {
     assert_eq!(ran.status("built"), NoxStatus::Success);
     assert_eq!(ran.status("blocked"), NoxStatus::Aborted);
     assert_eq!(ran.status("withpath(path=PosixPath('a'))"), NoxStatus::Success);
-    assert_eq!((ran.status("dies"), ran.finished["dies"].exit), (NoxStatus::Crashed, Some(5)));
+    assert_eq!((ran.status("dies"), ran.finished["dies"].exit_code), (NoxStatus::Crashed, Some(5)));
     assert_eq!(ran.status("lost"), NoxStatus::Failed);
     assert!(ran.log("late").contains("late with ['of"), "{}", ran.log("late"));
     assert!(ran.log("good").contains("posargs ['one']"));
@@ -223,9 +223,9 @@ fn a_noxfile_with_threads_gets_a_process_a_session() {
 }
 
 #[test]
-fn a_nox_with_another_inside_is_used_from_outside() {
+fn the_outer_nox_of_two_is_used() {
     let project = Project::new(KINDS);
-    // A nox that works but keeps its sessions under another name.
+    // A nox that works but stores its sessions under another name.
     let other = project.beside().join("other");
     std::fs::create_dir(&other).unwrap();
     let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";
@@ -256,6 +256,6 @@ fn a_nox_with_another_inside_is_used_from_outside() {
     assert!(ran.log("good").contains("posargs ['one']"));
     let refused = HostArgs::args(&["-s", "nothing"]).env("PYTHONPATH", other.to_str().unwrap()).start(&project);
     let Err(HostError::Load(failure)) = refused else { panic!() };
-    assert_eq!(failure.code, Some(3));
+    assert_eq!(failure.exit_code, Some(3));
     assert!(failure.message.contains("Sessions not found: nothing"), "{}", failure.message);
 }

@@ -1,4 +1,4 @@
-//! `noxide history import`: answers of three forges over HTTP, commit statuses, logs of nox, and what is broken.
+//! `noxide history import`: responses of three forges over HTTP, commit statuses, logs of nox, malformed input.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -123,7 +123,7 @@ fn statuses_and_logs_of_nox_from_2022_to_now() {
 }
 
 #[test]
-fn what_was_imported_lends_durations_and_a_before() {
+fn imported_runs_yield_durations_and_a_baseline() {
     let project = Project::new(
         "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef unit_tests(session): pass\n",
     );
@@ -153,7 +153,7 @@ fn what_was_imported_lends_durations_and_a_before() {
 }
 
 #[test]
-fn what_is_broken_or_hostile_is_refused_with_its_place() {
+fn malformed_imports_are_rejected_with_their_location() {
     let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
     for (text, said) in [
         ("", "nothing in it says how long"),
@@ -197,7 +197,7 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_cannot_be_had_is_said_and_nothing_is_taken_in() {
+fn import_failures_are_reported_and_import_nothing() {
     let forge = Forge::serve();
     let project = Project::empty();
     project.write("good.log", "nox > Session a was successful in 5 seconds.\n");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use noxide::project::{CoverageUse, Session, SessionId};
 use noxide::record::{NeedOrigin, SessionHistory};
-use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionRule};
+use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionIndex, SessionRule};
 
 use crate::support::{covered_session, manifest, rule, session};
 
@@ -19,7 +19,7 @@ fn with(rules: Vec<SessionRule>) -> RunOptions {
 }
 
 fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
-    graph.nodes[at].needs.clone()
+    graph.nodes[at].needs.iter().map(|(need, origin)| (need.0, origin.clone())).collect()
 }
 
 fn settings() -> NeedOrigin {
@@ -38,11 +38,11 @@ fn requires_and_settings_make_needs() {
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
-    assert_eq!(graph.need_facts(&all, 2)[0].on.as_str(), "test");
+    assert_eq!(graph.need_facts(&all, SessionIndex(2))[0].on.as_str(), "test");
 }
 
 #[test]
-fn a_circle_is_refused_by_name() {
+fn a_cycle_is_rejected_by_name() {
     let mut first = session("first");
     first.requires = vec![SessionId(1)];
     let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
@@ -52,13 +52,13 @@ fn a_circle_is_refused_by_name() {
     assert_eq!(steps.len(), 3);
     assert_eq!(
         error.to_string(),
-        "sessions wait for one another in a circle: first waits for second (requires in the noxfile), \
+        "sessions wait for one another in a cycle: first waits for second (requires in the noxfile), \
          second waits for third (after at noxide.toml:3), third waits for first (after at noxide.toml:3)"
     );
 }
 
 #[test]
-fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
+fn coverage_reports_run_last_and_writers_of_one_file_are_locked() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let all = manifest(vec![
         report,
@@ -76,7 +76,7 @@ fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
 }
 
 #[test]
-fn what_is_declared_beats_what_is_derived() {
+fn declared_settings_override_derived_ones() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let mut tests = covered_session("tests", ".coverage", false);
     tests.requires = vec![SessionId(0)];
@@ -86,7 +86,7 @@ fn what_is_declared_beats_what_is_derived() {
 }
 
 #[test]
-fn a_notified_session_that_is_selected_too_comes_after_all() {
+fn a_notified_session_that_is_also_selected_runs_last() {
     let mut tests = session("tests");
     tests.notifies = vec!["report".to_owned(), "unknown".to_owned()];
     let publish = Session { requires: vec![SessionId(0)], ..session("publish") };
@@ -101,7 +101,7 @@ fn a_notified_session_that_is_selected_too_comes_after_all() {
 }
 
 #[test]
-fn sessions_of_one_environment_take_turns() {
+fn sessions_of_one_environment_run_one_after_another() {
     let folder = Some(PathBuf::from(".nox/shared"));
     let all = manifest(vec![
         Session { envdir: folder.clone(), ..session("a") },
@@ -116,7 +116,7 @@ fn sessions_of_one_environment_take_turns() {
 }
 
 #[test]
-fn a_plan_is_data() {
+fn a_plan_serializes() {
     let alone = Session { allow_parallel: Some(false), ..session("alone") };
     let wide = SessionRule {
         cpus: Some(CpuCount::All),
@@ -136,8 +136,8 @@ fn a_plan_is_data() {
     assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
     let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
     assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);
-    let place = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
-    assert_eq!((place, plan.sessions[place].log_stem.as_str()), (5, "a-b-4"));
+    let index = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
+    assert_eq!((index, plan[index].log_stem.as_str()), (SessionIndex(5), "a-b-4"));
     let one = RunOptions { jobs: NonZeroUsize::new(1), ..RunOptions::default() };
     assert_eq!(RunPlan::new(&all, &one, &SessionHistory::default(), ROOM).unwrap().slots, 1);
 }

@@ -15,6 +15,10 @@ use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session
 /// Longer than any test here takes.
 const LONG: Duration = Duration::from_secs(20);
 
+fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
+    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
+}
+
 /// Stores what was asked of it; may wait for a message before it provides for one session.
 struct FakeProvisioner {
     blocked: Option<SessionId>,
@@ -201,8 +205,4 @@ fn sessions_run_without_a_provisioner_that_panics() {
     assert_eq!(dispatch.run(&mut launcher, &mut EventLog::new(|_: &EventKind| {}), (sender.clone(), messages)), 0);
     assert_eq!(launched, 2);
     assert!(worker.join_worker().is_none());
-}
-
-fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
-    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
 }

@@ -1,11 +1,28 @@
-//! The interpreter behind an installed Python command.
+//! Executables on PATH, and the interpreter behind an installed Python command.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The interpreter that a console script such as `nox` names in its first lines; none for a program or another script.
+/// Returns the first executable of this name on PATH.
+pub(super) fn find_on_path(path: &OsString, name: &str) -> Option<PathBuf> {
+    env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+}
+
+/// Whether this is an executable file.
+pub(super) fn is_executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns the interpreter that a console script such as `nox` names in its first lines; none for a binary or another
+/// kind of script.
 ///
-/// Knows `#!/path/python`, `#!/usr/bin/env python3` and the form for long or spaced paths, where a shell runs
+/// Supports `#!/path/python`, `#!/usr/bin/env python3` and the form for long paths or paths with spaces, where a shell runs
 /// `'''exec' "/path with spaces/python" "$0" "$@"`.
 pub(super) fn shebang_interpreter(script: &Path, find: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let mut head = Vec::new();
@@ -34,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_a_first_line_is_read() {
+    fn every_form_of_shebang_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let python = folder.path().join("with space/python3");
         fs_err::create_dir(folder.path().join("with space")).unwrap();

@@ -1,9 +1,9 @@
-"""What the words of an install stand for: files and folders by their content, or a doubt.
+"""Facts about the arguments of an install, with the content of files and directories they name.
 
 Part of noxide's host program.
 """
 
-# Flags of uv and pip that leave an environment as it is where it satisfies what is asked for; True: takes a value.
+# Flags of uv and pip with which a satisfied environment is not changed; True: takes a value.
 PLAIN_FLAGS = {
     "-e": True, "--editable": True, "-r": True, "--requirement": True, "--requirements": True, "-c": True,
     "--constraint": True, "--constraints": True, "-i": True, "--index-url": True, "--default-index": True,
@@ -17,15 +17,15 @@ PLAIN_FLAGS = {
     "--link-mode": True, "--index-strategy": True, "--keyring-provider": True, "--trusted-host": True,
 }
 FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
-# Backends that make of the same files the same thing, unless their settings ask for more.
-STEADY = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
+# Build backends whose result depends on the files only, unless one of the settings below is used.
+DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
           "uv_build")
-RESTLESS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
+DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
             "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
-RESULTS = ("build", "dist", "site", "htmlcov")
-MOST_BYTES = 64 << 20
+OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
+MAX_TREE_BYTES = 64 << 20
 UV_SYNC = ["uv", "sync"]
-# Flags of `uv sync` that decide nothing beyond what the lock and the project say; True: takes a value.
+# Flags of `uv sync` with which the result depends on lock and project only; True: takes a value.
 SYNC_FLAGS = {
     "--frozen": False, "--locked": False, "-q": False, "--quiet": False, "-v": False, "--verbose": False,
     "--no-progress": False, "--offline": False, "--group": True, "--no-group": True, "--only-group": True,
@@ -36,7 +36,7 @@ SYNC_FLAGS = {
 
 
 class Doubt(Exception):
-    """Nothing says whether an install would change something."""
+    """It is not known whether an install would change the environment."""
 
 
 def digest(data):
@@ -45,30 +45,30 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def site_folders(place):
+def site_directories(location):
     import glob
 
-    return sorted(glob.glob(os.path.join(glob.escape(place), "lib*", "*", "site-packages")))
+    return sorted(glob.glob(os.path.join(glob.escape(location), "lib*", "*", "site-packages")))
 
 
-def facts_of_words(words):
-    """The words of an install, each file and folder that they name with its content."""
-    facts, at = [], 0
-    while at < len(words):
-        word = words[at]
+def argument_facts(words):
+    """Facts about the arguments of an install, with the content of named files and directories."""
+    facts, index = [], 0
+    while index < len(words):
+        word = words[index]
         flag, _, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if word.startswith("-"):
             if flag not in PLAIN_FLAGS:
                 raise Doubt
             if not PLAIN_FLAGS[flag]:
                 facts.append(flag)
-                at += 1
+                index += 1
                 continue
             if not value:
-                at += 1
-                value = words[at] if at < len(words) else ""
+                index += 1
+                value = words[index] if index < len(words) else ""
             if flag in ("-e", "--editable"):
-                facts.append([flag, folder_facts(value, True)])
+                facts.append([flag, project_facts(value, True)])
             elif flag in FILES:
                 facts.append([flag, file_facts(value, [])])
             else:
@@ -76,31 +76,32 @@ def facts_of_words(words):
             if flag in ("--group", "--extra", "--all-extras"):
                 facts.append(file_facts("pyproject.toml", []))
         else:
-            facts.append(thing_facts(word))
-        at += 1
-    # Settings that uv reads from the project, whatever it installs.
+            facts.append(requirement_facts(word))
+        index += 1
+    # Settings that uv reads from the project for any install.
     return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)] + [uv_tables()]
 
 
-def facts_of_sync(words, variables, place):
-    """What `uv sync` makes of a project whose lock it takes as it is; a doubt where it may lock anew, or installs
-    elsewhere than into the environment at `place`.
+def sync_facts(words, variables, location):
+    """Facts about a `uv sync` of a fixed lock into the environment at `location`.
+
+    Raises Doubt if it may update the lock or installs into another environment.
     """
-    flags, at = set(), 0
-    while at < len(words):
-        flag, _, value = words[at].partition("=")
+    flags, index = set(), 0
+    while index < len(words):
+        flag, _, value = words[index].partition("=")
         if flag not in SYNC_FLAGS:
             raise Doubt
         flags.add(flag)
-        at += 2 if SYNC_FLAGS[flag] and not value else 1
-    says = [str(variables.get(name)).lower() for name in ("UV_FROZEN", "UV_LOCKED")]
-    fixed = flags & {"--frozen", "--locked"} or set(says) & {"1", "true", "yes", "on", "y", "t"}
+        index += 2 if SYNC_FLAGS[flag] and not value else 1
+    fixed_values = [str(variables.get(name)).lower() for name in ("UV_FROZEN", "UV_LOCKED")]
+    fixed = flags & {"--frozen", "--locked"} or set(fixed_values) & {"1", "true", "yes", "on", "y", "t"}
     target = variables.get("VIRTUAL_ENV" if "--active" in flags else "UV_PROJECT_ENVIRONMENT")
-    if not fixed or not target or os.path.realpath(target) != os.path.realpath(place):
+    if not fixed or not target or os.path.realpath(target) != os.path.realpath(location):
         raise Doubt
     with open("uv.lock", "rb") as file:
         lock = file.read().decode("utf-8")
-    # What lies in a folder is not told by the lock: of those only the project itself is looked at.
+    # The lock has no hashes of local directories: only the project itself is supported.
     local = re.findall(r"source = \{ (?:editable|directory|path|virtual) = \"([^\"]*)\"", lock)
     if set(local) - {"."}:
         raise Doubt
@@ -109,12 +110,12 @@ def facts_of_sync(words, variables, place):
     facts = [words, digest(lock.encode("utf-8")), digest(project.encode("utf-8"))]
     is_package = re.search(r"source = \{ editable = \"\.\"", lock)
     if is_package and "--no-install-project" not in flags:
-        facts.append(folder_facts(".", "--no-editable" not in flags))
+        facts.append(project_facts(".", "--no-editable" not in flags))
     return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)]
 
 
 def uv_tables():
-    """The part of pyproject.toml that uv heeds for any install: the lines of its `tool.uv` tables."""
+    """The `tool.uv` tables of pyproject.toml, which uv reads for any install."""
     try:
         with open("pyproject.toml", "rb") as file:
             text = file.read().decode("utf-8", "replace")
@@ -123,22 +124,22 @@ def uv_tables():
     return re.findall(r"(?ms)^\[tool\.uv[^\n]*$.*?(?=^\[|\Z)", text)
 
 
-def thing_facts(word):
-    """A requirement, or a file or folder by its content."""
+def requirement_facts(word):
+    """A requirement, or the content of a file or directory."""
     if "://" in word or word.startswith("git+") or " @ " in word:
-        raise Doubt  # what is behind an address may change
-    bare = re.sub(r"\[[^\]]*\]$", "", word)
-    if os.path.isdir(bare) and (bare.startswith(".") or "/" in bare):
-        return folder_facts(word, False)
-    if os.path.isfile(bare):
-        return [os.path.basename(bare), content(bare)]
+        raise Doubt  # the content of a URL may change
+    path = re.sub(r"\[[^\]]*\]$", "", word)
+    if os.path.isdir(path) and (path.startswith(".") or "/" in path):
+        return project_facts(word, False)
+    if os.path.isfile(path):
+        return [os.path.basename(path), file_digest(path)]
     if "/" in word:
         raise Doubt
     return word
 
 
 def file_facts(path, seen):
-    """A requirements or constraints file with those that it includes."""
+    """Facts about a requirements or constraints file and the files it includes."""
     path = os.path.abspath(path)
     if path in seen:
         return path
@@ -155,54 +156,54 @@ def file_facts(path, seen):
     return facts
 
 
-def folder_facts(word, editable):
-    """A project in a folder: where it is, and what its metadata (and, where its files are copied, they) consist of."""
-    bare = re.sub(r"\[[^\]]*\]$", "", word)
-    if "://" in bare or not os.path.isdir(bare):
+def project_facts(word, editable):
+    """Facts about a project directory: its metadata files, and all sources unless it is editable."""
+    path = re.sub(r"\[[^\]]*\]$", "", word)
+    if "://" in path or not os.path.isdir(path):
         raise Doubt
-    extras = word[len(bare) :]
-    with open(os.path.join(bare, "pyproject.toml"), "rb") as file:
+    extras = word[len(path) :]
+    with open(os.path.join(path, "pyproject.toml"), "rb") as file:
         text = file.read().decode("utf-8")
     backend = re.search(r"(?m)^\s*build-backend\s*=\s*[\"']([^\"']+)[\"']", text)
-    # Comments may name anything.
-    said = re.sub(r"(?m)#.*$", "", text)
-    if not backend or backend.group(1) not in STEADY or any(word in said for word in RESTLESS):
+    # Comments may contain these words.
+    code = re.sub(r"(?m)#.*$", "", text)
+    if not backend or backend.group(1) not in DETERMINISTIC_BACKENDS or any(word in code for word in DYNAMIC_SETTINGS):
         raise Doubt
-    if os.path.exists(os.path.join(bare, "setup.py")):
+    if os.path.exists(os.path.join(path, "setup.py")):
         raise Doubt
-    root = os.path.abspath(bare)
+    root = os.path.abspath(path)
     if editable:
         names = [name for name in sorted(os.listdir(root)) if os.path.splitext(name)[1] in (".toml", ".cfg", ".in", ".md",
                  ".rst", ".txt", "") and os.path.isfile(os.path.join(root, name)) and not name.startswith(".")]
-        return [root, extras, [[name, content(os.path.join(root, name))] for name in names]]
+        return [root, extras, [[name, file_digest(os.path.join(root, name))] for name in names]]
     return [extras, tree_facts(root)]
 
 
 def tree_facts(root):
-    """All files of a project that may go into what is built of it."""
+    """Facts about all files of a project that may be part of its build."""
     facts, size = [], 0
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not left_out(os.path.join(folder, name), folder == root))
+        folders[:] = sorted(name for name in folders if not is_output_directory(os.path.join(folder, name), folder == root))
         for name in sorted(files):
             path = os.path.join(folder, name)
             if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
                 continue
             size += os.path.getsize(path)
-            if size > MOST_BYTES:
+            if size > MAX_TREE_BYTES:
                 raise Doubt
-            facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, content(path)])
+            facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, file_digest(path)])
     return facts
 
 
-def left_out(path, top):
-    """Whether a folder holds results and not sources."""
+def is_output_directory(path, top):
+    """Whether a directory has build results and not sources."""
     name = os.path.basename(path)
     if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
         return True
     has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
-    return has("pyvenv.cfg") or (top and name in RESULTS and not has("__init__.py"))
+    return has("pyvenv.cfg") or (top and name in OUTPUT_DIRECTORIES and not has("__init__.py"))
 
 
-def content(path):
+def file_digest(path):
     with open(path, "rb") as file:
         return digest(file.read())

@@ -1,11 +1,11 @@
-"""Sessions through `python -m nox` alone, for a nox whose inside is not as expected: part of noxide's host program."""
+"""Sessions through `python -m nox`, for a nox with unknown internals: part of noxide's host program."""
 
 VALUE_FLAGS = ("-k", "--keywords")
 LIST_FLAGS = ("-s", "--session", "--sessions", "-e", "-t", "--tags", "-p", "--pythons", "--python")
 
 
-class Plain:
-    """A noxfile seen from outside: what `nox --list --json` says."""
+class ListedNoxfile:
+    """A noxfile as listed by `nox --list --json`."""
 
     def __init__(self, sessions):
         self.sessions = sessions
@@ -13,26 +13,26 @@ class Plain:
         self.no_dependencies = False
 
 
-def list_plainly():
-    """The manifest by nox's own listing."""
+def list_sessions():
+    """Lists the sessions with `nox --list --json`."""
     import subprocess
 
     command = [sys.executable, "-m", "nox"] + nox_flags() + ["--list", "--json"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     err = done.stderr.decode("utf-8", "replace")
     if done.returncode:
-        stage = {2: "noxfile", 3: "select"}.get(done.returncode, "nox")
+        stage = {2: "noxfile", 3: "selection"}.get(done.returncode, "nox")
         lines = [line for line in err.splitlines() if line.strip()]
         raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", done.returncode)
     lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
     try:
-        return Plain(json.loads(lines[-1]) if lines else [])
+        return ListedNoxfile(json.loads(lines[-1]) if lines else [])
     except ValueError:
-        raise HostFailure("nox", "nox --list --json gave no list of sessions")
+        raise HostFailure("nox", "nox --list --json printed no list of sessions")
 
 
-def describe_plainly(plain, missing):
-    """A manifest of what little is known; needs are read from the noxfile's text."""
+def describe_listed(listed, missing):
+    """The manifest from the listing; `requires` is read from the noxfile's source."""
     flags = nox_flags()
     noxfile = "noxfile.py"
     for flag, value in zip(flags, flags[1:]):
@@ -40,33 +40,33 @@ def describe_plainly(plain, missing):
             noxfile = value
     noxfile = os.path.abspath(noxfile)
     os.chdir(os.path.dirname(noxfile))
-    requires = written_requires(noxfile)
+    requires = parse_requires(noxfile)
     sessions = []
-    for facts in plain.sessions:
+    for facts in listed.sessions:
         python = facts.get("python")
-        wanted = [text.format(python=python, py=python) for text in requires.get(facts["name"], [])]
+        required = [text.format(python=python, py=python) for text in requires.get(facts["name"], [])]
         sessions.append({
             "name": facts["session"], "base": facts["name"], "signatures": [facts["session"]],
             "description": facts.get("description") or "", "python": python if isinstance(python, str) else None,
             "tags": facts.get("tags") or [], "backend": "unknown", "reuse": False, "envdir": None, "default": True,
             "allow_parallel": None, "notifies": [], "coverage": {"writes": None, "own_file": False, "reads": False},
             "parameters": [[str(k), str(v)] for k, v in (facts.get("call_spec") or {}).items()],
-            "requires": [i for i, other in enumerate(plain.sessions)
-                         if other["session"] in wanted or other["name"] in wanted],
-            "file": path_facts(noxfile), "line": None, "source": None,
+            "requires": [i for i, other in enumerate(listed.sessions)
+                         if other["session"] in required or other["name"] in required],
+            "file": path_json(noxfile), "line": None, "source": None,
         })
-    plain.no_dependencies = any(session["requires"] for session in sessions)
+    listed.no_dependencies = any(session["requires"] for session in sessions)
     return {
         "type": "manifest", "nox": nox_version(), "python": "%d.%d.%d" % sys.version_info[:3],
-        "executable": path_facts(sys.executable), "noxfile": path_facts(noxfile), "root": path_facts(os.getcwd()),
+        "executable": path_json(sys.executable), "noxfile": path_json(noxfile), "root": path_json(os.getcwd()),
         "mode": {"how": "process", "why": "this nox has no %s" % ", ".join(missing)},
         "sessions": sessions, "queue": list(range(len(sessions))), "description": "",
         "stop_on_first_error": "-x" in flags or "--stop-on-first-error" in flags, "report": None, "notices": [],
     }
 
 
-def written_requires(noxfile):
-    """`requires=[…]` of constant strings in the decorators of a noxfile, by the session's name."""
+def parse_requires(noxfile):
+    """Constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
     found = {}
     try:
         with open(noxfile, "rb") as file:
@@ -77,60 +77,60 @@ def written_requires(noxfile):
         for decorator in getattr(node, "decorator_list", []):
             keywords = {keyword.arg: keyword.value for keyword in getattr(decorator, "keywords", [])}
             if "requires" in keywords:
-                name = text_of(keywords.get("name")) or node.name
-                found[name] = words_of(keywords["requires"], node, tree, 0)
+                name = constant_string(keywords.get("name")) or node.name
+                found[name] = constant_strings(keywords["requires"], node, tree, 0)
     return found
 
 
-def start_plainly(plain, order, out, err, trace=None):
-    """Starts one session as a nox of its own."""
+def start_nox_process(listed, request, out, err, trace=None):
+    """Starts one session as a nox process of its own."""
     import subprocess
 
-    name = plain.signatures[order["id"]]
+    name = listed.signatures[request["id"]]
     handle, report = tempfile.mkstemp(prefix="noxide-report-")
     os.close(handle)
-    posargs = order.get("posargs")
+    posargs = request.get("posargs")
     if posargs is None:
         posargs = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
     command = [sys.executable, "-m", "nox"] + without_selection(nox_flags())
-    command += ["--no-dependencies"] if plain.no_dependencies else []
+    command += ["--no-dependencies"] if listed.no_dependencies else []
     command += ["--forcecolor"] if BOOT["color"] and "NO_COLOR" not in os.environ else []
     command += ["--report", report, "-s", name, "--"] + list(posargs)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-                               env=dict(os.environ, **(order.get("env") or {})), cwd=BOOT["cwd"],
-                               preexec_fn=None if trace is None else lambda: be_traced(order["trace"], trace))
+                               env=dict(os.environ, **(request.get("env") or {})), cwd=BOOT["cwd"],
+                               preexec_fn=None if trace is None else lambda: install_seccomp_filter(request["trace"], trace))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
-    if order.get("nice"):
+    if request.get("nice"):
         try:
-            os.setpriority(os.PRIO_PROCESS, process.pid, order["nice"])
+            os.setpriority(os.PRIO_PROCESS, process.pid, request["nice"])
         except OSError:
-            pass  # gone already, or not allowed: it runs all the same
+            pass  # gone already, or not allowed: it runs anyway
     reader, writer = os.pipe()
     os.write(writer, b'{"ready": true}\n')
     os.close(writer)
-    running = Running(order, process.pid, reader)
+    running = Running(request, process.pid, reader)
     running.report = report, name
     return running
 
 
 def without_selection(flags):
     """nox's arguments without those that select sessions."""
-    kept, at = [], 0
-    while at < len(flags):
-        flag = flags[at].split("=")[0]
-        at += 1
+    remaining, index = [], 0
+    while index < len(flags):
+        flag = flags[index].split("=")[0]
+        index += 1
         if flag in VALUE_FLAGS:
-            at += 0 if "=" in flags[at - 1] else 1
+            index += 0 if "=" in flags[index - 1] else 1
         elif flag in LIST_FLAGS:
-            while at < len(flags) and not flags[at].startswith("-"):
-                at += 1
+            while index < len(flags) and not flags[index].startswith("-"):
+                index += 1
         elif flag != "--no-dependencies":
-            kept.append(flags[at - 1])
-    return kept
+            remaining.append(flags[index - 1])
+    return remaining
 
 
-def answer_of_report(report, name, code):
-    """What a finished nox wrote about its one session."""
+def result_from_report(report, name, code):
+    """The result of the session, from the report of its nox process."""
     try:
         with open(report, encoding="utf-8") as file:
             entries = json.load(file)["sessions"]
@@ -147,4 +147,4 @@ def answer_of_report(report, name, code):
         return {"status": "INTERRUPTED", "reason": "interrupted"}
     if code is None or code == 0:
         return None
-    return {"status": "FAILED", "reason": "nox ended with exit code %d and without a report" % code}
+    return {"status": "FAILED", "reason": "nox exited with code %d and wrote no report" % code}
