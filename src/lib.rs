@@ -7,6 +7,7 @@ pub mod config;
 pub mod fs;
 pub mod output;
 pub mod project;
+pub mod provision;
 pub mod record;
 pub mod report;
 pub mod run;

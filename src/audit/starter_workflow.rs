@@ -1,15 +1,68 @@
 //! Starter workflow of `noxide init`: all sessions in one job, in parallel, with cache, timeout and uploaded logs.
 
+use std::path::Path;
+
 use super::dialect::Dialect;
 use super::fixes::run_script::tested_version;
 use super::noxfile::Noxfile;
-use super::project_files::ProjectFiles;
+use super::project_files::{ProjectFiles, find_project_files};
+use crate::fs::write_atomic;
 
-/// Printed after the workflow is written: values that cannot be derived from the project.
-pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults\n";
+/// Advice that is printed with a new workflow.
+pub(crate) const REVIEW_NOTE: &str =
+    "check its runner label (`runs-on`), image and time limit: they cannot be derived from the project";
 
-/// Returns the path and text of a new workflow.
-pub(crate) fn generate_workflow(
+/// A workflow that was generated, not yet written.
+#[derive(Debug)]
+pub(crate) struct StarterWorkflow {
+    /// Its path in the project.
+    pub(crate) path: String,
+    /// Its text.
+    pub(crate) text: String,
+}
+
+/// Why a starter workflow is not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StarterWorkflowError {
+    /// The file exists.
+    #[error("{0} already exists; fix it with `noxide audit --fix`")]
+    Exists(String),
+    /// The file cannot be written.
+    #[error("cannot write the workflow: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl StarterWorkflow {
+    /// Generates a workflow that runs every session; without `dialect` for the forge whose directory exists, else Forgejo.
+    pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str) -> Self {
+        let exists = |folder: &str| root.join(folder).is_dir();
+        let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
+            (false, true, _) => Dialect::Gitea,
+            (false, false, true) => Dialect::Github,
+            _ => Dialect::Forgejo,
+        });
+        let files = find_project_files(root);
+        let noxfile = files.noxfile_name.as_deref().and_then(|name| Noxfile::read(root, name));
+        let (path, text) = generate_workflow(dialect, &files, noxfile.as_ref(), branch);
+        Self { path, text }
+    }
+
+    /// Writes the workflow below `root`.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub(crate) fn write(&self, root: &Path) -> Result<(), StarterWorkflowError> {
+        let path = root.join(&self.path);
+        if path.exists() {
+            return Err(StarterWorkflowError::Exists(self.path.clone()));
+        }
+        path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+        Ok(write_atomic(&path, self.text.as_bytes())?)
+    }
+}
+
+/// Returns the path and the text of the workflow.
+fn generate_workflow(
     dialect: Dialect,
     files: &ProjectFiles,
     noxfile: Option<&Noxfile>,

@@ -1,29 +1,100 @@
-//! `noxide bench`: before and after in interleaved rounds, and the table into the project's documentation.
+//! `noxide bench`: compares noxide with nox in interleaved rounds and writes the table to a document.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::bench_args::{BenchArgs, BenchCacheChoice, BenchFormat};
-use super::bench_runner::BenchRunner;
-use super::error::CliError;
-use super::list::print_stdout;
-use super::output_context::{OutputContext, print_stderr};
+use clap::{Args, ValueEnum};
+use rustix::process::Signal;
+
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use crate::fs::write_atomic;
+use crate::output::{OutputContext, log_tail_text};
 use crate::project::GitCheckout;
 use crate::record::Machine;
 use crate::report::bench::{
-    BenchCacheState, BenchEnvironment, BenchPlan, BenchReport, BenchVariant, replace_marked_block, run_rounds,
+    BenchCacheState, BenchEnvironment, BenchError, BenchPlan, BenchProcesses, BenchProgress, BenchReport, BenchRunner,
+    BenchVariant, replace_marked_block, run_rounds,
 };
+use crate::run::process::{
+    SignalEvent, SignalListener, become_subreaper, interrupt_descendants, kill_run_processes, signal_group,
+};
+use crate::text::format_duration;
 
-/// What the document begins with where there is none yet.
-const DOCUMENT_HEADER: &str = "# CI/CD\n\n## Before and after\n\nWritten by `noxide bench`; what stands between the marks is replaced by the next bench.\n";
+/// Start of a new document.
+const DOCUMENT_HEADER: &str =
+    "# CI/CD\n\n## Before and after\n\nWritten by `noxide bench`, which replaces the text between the markers.\n";
+/// Lines of a failed command's output that are shown.
+const MAX_LOG_LINES: usize = 20;
 
-/// Measures and tells.
+/// Flags of `noxide bench`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct BenchArgs {
+    /// Measure N rounds
+    #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
+    pub(crate) rounds: usize,
+    /// Run N rounds before these that are not measured
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
+    pub(crate) warmup: usize,
+    /// Measure with cold caches, warm caches or both
+    #[arg(long, value_name = "WHICH", default_value = "both", hide_possible_values = true, help_heading = "Rounds")]
+    pub(crate) caches: BenchCacheChoice,
+    /// Continue if a command fails; its time counts
+    #[arg(short, long, help_heading = "Rounds")]
+    pub(crate) ignore_failure: bool,
+    /// Measure this shell command instead of `noxide run`; repeatable
+    #[arg(long, value_name = "COMMAND", help_heading = "Commands")]
+    pub(crate) after: Vec<String>,
+    /// Compare with this command [default: nox, and nox -j if available]
+    #[arg(last = true, value_name = "COMMAND", help_heading = "Commands")]
+    pub(crate) before: Vec<String>,
+    /// Create the copies of the project in DIR [default: the system's temporary directory]
+    #[arg(long, value_name = "DIR", help_heading = "Commands")]
+    pub(crate) scratch: Option<PathBuf>,
+    /// Print the result as text, markdown or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub(crate) format: BenchFormat,
+    /// Write the table to FILE, between its markers
+    #[arg(long, value_name = "FILE", default_value = "docs/development/ci-cd.md", help_heading = "Output")]
+    pub(crate) write: PathBuf,
+    /// Do not write the table to a file
+    #[arg(long, conflicts_with = "write", help_heading = "Output")]
+    pub(crate) no_write: bool,
+}
+
+/// Cache states that each round measures.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BenchCacheChoice {
+    /// Cold, then warm.
+    #[default]
+    Both,
+    /// Only cold.
+    Cold,
+    /// Only warm.
+    Warm,
+}
+
+/// Format of a benchmark.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BenchFormat {
+    /// Text for people.
+    #[default]
+    Text,
+    /// A table for a document.
+    #[value(alias = "md")]
+    Markdown,
+    /// One JSON document with a `version` key.
+    Json,
+}
+
+/// Runs the benchmark, prints the result and writes the table.
 ///
 /// # Errors
-/// When there is nothing to measure with, a command fails, a signal comes, or the document cannot be written.
-pub(super) fn run_bench(args: &BenchArgs, screen: &OutputContext) -> Result<u8, CliError> {
+/// When there is nothing to compare with, a command fails, a signal arrives, or the document cannot be written.
+pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     if args.rounds == 0 {
-        return Err(CliError::Usage("--rounds 0: nothing would be measured".to_owned()));
+        return Err(CliError::Usage("--rounds 0 measures nothing; use 1 or more".to_owned()));
     }
     let (variants, versions) = bench_variants(args)?;
     let caches = match args.caches {
@@ -31,36 +102,97 @@ pub(super) fn run_bench(args: &BenchArgs, screen: &OutputContext) -> Result<u8, 
         BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
         BenchCacheChoice::Warm => vec![BenchCacheState::Warm],
     };
-    // A document that could not be written should be known before an hour of rounds.
+    // Fails before the rounds if the document has no place for the table.
     if !args.no_write {
         insert_bench_table(&args.write, "")?;
     }
     let plan = BenchPlan { variants, rounds: args.rounds, warmup_rounds: args.warmup, cache_states: caches };
-    let mut measure = BenchRunner::new(args.scratch.as_deref(), args.ignore_failure, !screen.is_quiet())?;
-    let samples = run_rounds(&plan, &mut measure)?;
-    drop(measure);
-    let bench = BenchReport::from_samples(plan, bench_environment(versions), samples);
-    print_stdout(&match args.format {
-        BenchFormat::Text => bench.to_text(),
-        BenchFormat::Markdown => bench.to_markdown(),
-        BenchFormat::Json => format!("{:#}\n", serde_json::to_value(&bench).unwrap_or_default()),
+    let processes = Processes::start().context("cannot handle signals")?;
+    let printer = output.clone();
+    let on_step = move |progress: BenchProgress<'_>| printer.status(&progress_line(progress));
+    let mut runner =
+        BenchRunner::new(args.scratch.as_deref(), args.ignore_failure, Box::new(processes), Box::new(on_step))
+            .map_err(bench_error)?;
+    let samples = run_rounds(&plan, &mut runner).map_err(bench_error)?;
+    drop(runner);
+    let report = BenchReport::from_samples(plan, bench_environment(versions), samples);
+    output.print(&match args.format {
+        BenchFormat::Text => report.to_text(),
+        BenchFormat::Markdown => report.to_markdown(),
+        BenchFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
     });
     if !args.no_write {
-        let text = insert_bench_table(&args.write, &bench.to_markdown())?;
-        write_document(&args.write, &text)?;
-        if !screen.is_quiet() {
-            print_stderr(&format!("table: {}", args.write.display()));
-        }
+        write_document(&args.write, &insert_bench_table(&args.write, &report.to_markdown())?)?;
+        output.status(&format!("table: {}", args.write.display()));
     }
-    Ok(0)
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The document with this table in it.
+/// Process control and signals for the runner.
+struct Processes {
+    caught_signal: Arc<AtomicI32>,
+    _listener: SignalListener,
+}
+
+impl Processes {
+    fn start() -> std::io::Result<Self> {
+        become_subreaper();
+        let caught_signal = Arc::new(AtomicI32::new(0));
+        let shared = Arc::clone(&caught_signal);
+        let listener = SignalListener::start(move |event| {
+            if let SignalEvent::Terminate(signal) = event {
+                match shared.swap(signal, Ordering::SeqCst) {
+                    0 => interrupt_descendants(),
+                    _ => kill_run_processes(None, None),
+                }
+            }
+        })?;
+        Ok(Self { caught_signal, _listener: listener })
+    }
+}
+
+impl BenchProcesses for Processes {
+    fn interrupted_by(&self) -> Option<i32> {
+        Some(self.caught_signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    fn kill_group(&self, group: u32) {
+        signal_group(group, Signal::KILL);
+    }
+
+    fn kill_all(&self) {
+        kill_run_processes(None, None);
+    }
+}
+
+fn progress_line(progress: BenchProgress<'_>) -> String {
+    let BenchProgress { completed, total, step, name, wall } = progress;
+    let round = step.round.map_or("warmup".to_owned(), |round| format!("round {}", round + 1));
+    let time = format_duration(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+    format!("{completed}/{total} {round}, {}, {name}: {time}", step.caches.as_str())
+}
+
+fn bench_error(error: BenchError) -> CliError {
+    match error {
+        BenchError::Interrupted(signal) => {
+            CliError::Interrupted { signal, during: "during the benchmark, which is incomplete" }
+        }
+        BenchError::CommandFailed { name, code, log } => {
+            let (lines, _) = log_tail_text(&log, u64::MAX, MAX_LOG_LINES).unwrap_or_default();
+            let how =
+                code.map_or_else(|| "was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
+            let tail = if lines.is_empty() { String::new() } else { format!("; last output:\n{}", lines.join("\n")) };
+            CliError::BenchCommand(format!("{name} {how}{tail}"))
+        }
+        BenchError::Io { action, source } => CliError::Io { context: format!("cannot {action}"), source },
+    }
+}
+
+/// Returns the document with this table in it.
 fn insert_bench_table(path: &Path, table: &str) -> Result<String, CliError> {
     let text = match fs_err::read_to_string(path) {
-        Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => DOCUMENT_HEADER.to_owned(),
-        Err(source) => return Err(CliError::Io { context: "cannot read the document".to_owned(), source }),
+        result => result.context("cannot read the document")?,
     };
     replace_marked_block(&text, table).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
@@ -70,28 +202,22 @@ fn write_document(path: &Path, text: &str) -> Result<(), CliError> {
     parent
         .map_or(Ok(()), fs_err::create_dir_all)
         .and_then(|()| write_atomic(path, text.as_bytes()))
-        .map_err(|source| CliError::Io { context: "cannot write the table".to_owned(), source })
+        .context("cannot write the table")
 }
 
 /// Tools and their versions.
 type ToolVersions = Vec<(String, String)>;
 
-/// The commands, and the versions of what they are.
+/// Returns the commands to measure, and the versions of their tools.
 fn bench_variants(args: &BenchArgs) -> Result<(Vec<BenchVariant>, ToolVersions), CliError> {
     let variant = |name: &str, command: Vec<String>| BenchVariant { name: name.to_owned(), command };
-    let own = || -> Result<String, CliError> {
-        let path = std::env::current_exe()
-            .map_err(|source| CliError::Io { context: "cannot find noxide's own program".to_owned(), source })?;
-        path.into_os_string().into_string().map_err(|_| CliError::Usage("noxide's own path is no text".to_owned()))
-    };
     let mut versions = vec![("noxide".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
     let mut variants = Vec::new();
     if args.before.is_empty() {
-        let nox = read_command_output(&["nox", "--version"]).ok_or_else(|| CliError::Io {
-            context: "no nox on PATH to compare with: name another command after --".to_owned(),
-            source: std::io::ErrorKind::NotFound.into(),
-        })?;
-        versions.push(("nox".to_owned(), nox.trim().to_owned()));
+        let nox = read_command_output(&["nox", "--version"]).ok_or_else(|| {
+            std::io::Error::new(std::io::ErrorKind::NotFound, "nox is not on PATH; pass another command after `--`")
+        });
+        versions.push(("nox".to_owned(), nox.context("cannot compare with nox")?.trim().to_owned()));
         versions.extend(read_command_output(&["uv", "--version"]).map(|uv| {
             let number = uv.split_whitespace().nth(1).unwrap_or_default().to_owned();
             ("uv".to_owned(), number)
@@ -105,7 +231,11 @@ fn bench_variants(args: &BenchArgs) -> Result<(Vec<BenchVariant>, ToolVersions),
         variants.push(variant(&args.before.join(" "), args.before.clone()));
     }
     if args.after.is_empty() {
-        variants.push(variant("noxide run", vec![own()?, "run".to_owned()]));
+        let noxide = std::env::current_exe().context("cannot locate noxide itself")?;
+        let noxide = noxide.into_os_string().into_string().map_err(|path| {
+            CliError::Usage(format!("the path of noxide is not UTF-8: {}; move it", path.to_string_lossy()))
+        })?;
+        variants.push(variant("noxide run", vec![noxide, "run".to_owned()]));
     }
     for command in &args.after {
         variants.push(variant(command, ["sh", "-c", command].map(str::to_owned).to_vec()));
@@ -113,16 +243,16 @@ fn bench_variants(args: &BenchArgs) -> Result<(Vec<BenchVariant>, ToolVersions),
     Ok((variants, versions))
 }
 
-/// What a command prints; none where it is not there or fails.
+/// Returns the output of a command; `None` if it does not exist or fails.
 fn read_command_output(command: &[&str]) -> Option<String> {
-    let done = std::process::Command::new(command.first()?)
+    let output = std::process::Command::new(command.first()?)
         .args(&command[1..])
         .stdin(std::process::Stdio::null())
         .output()
         .ok()
-        .filter(|done| done.status.success())?;
-    // Old releases of nox print their version to the error stream.
-    Some(format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
+        .filter(|output| output.status.success())?;
+    // Old releases of nox print their version to standard error.
+    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
 }
 
 fn bench_environment(versions: ToolVersions) -> BenchEnvironment {

@@ -1,114 +1,115 @@
-//! `noxide ci`: one step that brings what sessions need, runs them, keeps what is new, gathers logs and judges.
+//! `noxide ci`: a CI job in one step: restore caches, run sessions, save caches, collect files, set the exit code.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{CiArgs, OutputFormat};
-use super::coverage::combine_coverage;
-use super::error::CliError;
-use super::list::print_stdout;
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use super::loaded_project::settings_root;
-use super::output_context::{OutputContext, print_stderr};
-use super::run::{self, EXIT_SIGNAL_BASE, RunCommandResult};
+use super::run::{RunCommandResult, run_sessions};
+use super::run_args::CiArgs;
+use super::shared_args::OutputFormat;
 use crate::fs::write_atomic;
+use crate::output::OutputContext;
+use crate::provision::CacheProvisioner;
+use crate::report::combine_coverage;
+use crate::run::is_signal_exit;
 
-/// What a run's folder has that goes into the folder of `--dir`.
-const GATHERED_NAMES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
+/// Files of a run that are copied to the directory of `--dir`.
+const COLLECTED_FILES: [&str; 4] = ["record.json", "events.jsonl", "logs", "artifacts"];
+/// Files that are written to the directory of `--dir`.
+const WRITTEN_FILES: [&str; 4] = ["junit.xml", "cache.json", "coverage.json", ".coverage"];
 
-/// Does all of a CI job and gives the exit code: that of the run, or 1 where too little is covered.
+/// Runs a CI job and returns the exit code: that of the run, or 1 where coverage is too low.
 ///
 /// # Errors
-/// When the run cannot even begin, or what it left cannot be gathered.
-pub(super) fn run_ci_job(args: &CiArgs, screen: &OutputContext) -> Result<u8, CliError> {
+/// When the run cannot start, or its files cannot be collected.
+pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let dir = std::path::absolute(&args.ci.dir).context("cannot find --dir")?;
+    reset_output_dir(&dir).context("cannot use --dir")?;
     let mut run_args = args.run.clone();
-    let dir = std::path::absolute(&args.ci.dir).map_err(|source| io_error("cannot find --dir", source))?;
-    reset_output_dir(&dir).map_err(|source| io_error("cannot use --dir", source))?;
     run_args.output.junit.get_or_insert_with(|| dir.join("junit.xml"));
-    let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
-    let RunCommandResult { mut exit_code, run_dir: record, mut provisioner } =
-        run::run_sessions(&run_args, screen, Some(&args.ci.remote))?;
-    if let Some(run) = &record {
-        copy_run_files(run, &dir).map_err(|source| io_error("cannot gather what the run left", source))?;
+    let RunCommandResult { mut exit_code, run_dir, mut provisioner } =
+        run_sessions(&run_args, output, Some(&args.ci.remote))?;
+    if let Some(run_dir) = &run_dir {
+        collect_run_files(run_dir, &dir).context("cannot collect the files of the run")?;
     }
     let mut lines = Vec::new();
-    if let Some(provision) = &mut provisioner {
-        provision.finish_upload();
-        let trouble = args.ci.write_sums.then(|| provision.write_checksums()).flatten();
-        lines.extend(provision.summary_lines().into_iter().chain(trouble).map(|line| format!("cache: {line}")));
-        let text = format!("{:#}\n", provision.to_json());
-        write_atomic(&dir.join("cache.json"), text.as_bytes()).map_err(|source| io_error("cannot write", source))?;
+    if let Some(provisioner) = &mut provisioner {
+        lines.extend(finish_cache(args, provisioner, &dir)?);
     }
-    if args.ci.coverage && exit_code <= EXIT_SIGNAL_BASE {
-        exit_code = exit_code.max(check_coverage(args, &root, record.as_deref(), &dir, &mut lines));
+    if args.ci.coverage && !is_signal_exit(exit_code.code()) {
+        let (coverage_exit, coverage_lines) = check_coverage(args, run_dir, &dir);
+        exit_code = exit_code.max(coverage_exit);
+        lines.extend(coverage_lines);
     }
-    lines.push(format!("gathered in {}", args.ci.dir.display()));
-    print_summary(args, &lines);
+    lines.push(format!("collected in {}", args.ci.dir.display()));
+    print_summary(args, output, &lines);
     Ok(exit_code)
 }
 
-fn io_error(what: &str, source: std::io::Error) -> CliError {
-    CliError::Io { context: what.to_owned(), source }
-}
-
-/// Combines coverage data and holds it to the floor.
-fn check_coverage(args: &CiArgs, root: &Path, run: Option<&Path>, dir: &Path, lines: &mut Vec<String>) -> u8 {
-    let folders: Vec<PathBuf> = std::iter::once(root.to_path_buf()).chain(run.map(Path::to_path_buf)).collect();
-    match combine_coverage(&folders, &[], dir) {
-        Ok(found) => {
-            let mut exit = 0;
-            for found in found {
-                let low = args.ci.fail_under.filter(|floor| found.percent_hundredths() < floor.0);
-                let than = low.map(|floor| format!(", less than the {} % asked", f64::from(floor.0) / 100.0));
-                exit = exit.max(u8::from(low.is_some()));
-                let than = than.unwrap_or_default();
-                lines.push(format!("coverage: {:.2} % ({}, {} files{than})", found.percent, found.tool, found.files));
-            }
-            exit
-        }
-        Err(failure) => {
-            lines.push(format!("coverage: {failure}"));
-            failure.exit_code()
-        }
+/// Uploads what is new, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
+fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
+    provisioner.finish_upload();
+    let mut lines = provisioner.summary_lines();
+    if args.ci.write_sums
+        && let Err(error) = provisioner.write_checksums()
+    {
+        lines.push(format!("warning: noxide.sums cannot be written: {error}"));
     }
+    let text = format!("{:#}\n", provisioner.to_json());
+    write_atomic(&dir.join("cache.json"), text.as_bytes()).context("cannot write cache.json")?;
+    Ok(lines.into_iter().map(|line| format!("cache: {line}")).collect())
 }
 
-/// Makes the folder, and removes what an earlier run of this command left there.
+/// Combines coverage data and compares it with the floor. Returns an exit code and lines of the summary.
+fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitCode, Vec<String>) {
+    let root = settings_root(args.run.selection.noxfile.as_deref().map(Path::new));
+    let folders: Vec<PathBuf> = std::iter::once(root).chain(run_dir).collect();
+    let combined = match combine_coverage(&folders, &[], dir) {
+        Ok(combined) => combined,
+        Err(error) => {
+            let line = format!("coverage: {error}");
+            return (CliError::from(error).exit_code(), vec![line]);
+        }
+    };
+    let is_low = combined.iter().any(|coverage| !coverage.reaches(args.ci.fail_under));
+    let lines = combined.iter().map(|coverage| format!("coverage: {}", coverage.describe(args.ci.fail_under)));
+    (ExitCode::from_check(is_low), lines.collect())
+}
+
+/// Creates the directory, and removes what an earlier job left there.
 fn reset_output_dir(dir: &Path) -> std::io::Result<()> {
     fs_err::create_dir_all(dir)?;
-    // Nothing in it is a change of the project.
+    // Git ignores its content.
     write_atomic(&dir.join(".gitignore"), b"*\n")?;
-    for name in GATHERED_NAMES.iter().chain(&["junit.xml", "cache.json", "coverage.json", ".coverage"]) {
+    for name in COLLECTED_FILES.iter().chain(&WRITTEN_FILES) {
         let path = dir.join(name);
         let removed = if path.is_dir() { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
-        if let Err(error) = removed
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(error);
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
     Ok(())
 }
 
-/// Copies what a run left into the folder.
-fn copy_run_files(run: &Path, dir: &Path) -> std::io::Result<()> {
-    for name in GATHERED_NAMES {
-        crate::record::copy_tree(&run.join(name), &dir.join(name))?;
-    }
-    Ok(())
+/// Copies the files of a run to the directory.
+fn collect_run_files(run_dir: &Path, dir: &Path) -> std::io::Result<()> {
+    COLLECTED_FILES.iter().try_for_each(|name| crate::record::copy_tree(&run_dir.join(name), &dir.join(name)))
 }
 
-/// Says what was done around the run: on the standard output, or the error stream where that is a document's; and in the
-/// summary that the forge shows.
-fn print_summary(args: &CiArgs, lines: &[String]) {
-    let text = lines.iter().fold(String::new(), |text, line| text + line + "\n");
+/// Prints the summary to standard output, or to standard error where that has a document; and to the forge's summary.
+fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     match args.run.output.format {
-        OutputFormat::Text => print_stdout(&text),
-        OutputFormat::Json => print_stderr(text.trim_end()),
+        OutputFormat::Text => output.print(&text),
+        OutputFormat::Json => output.print_error(text.trim_end()),
     }
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
-    let list = lines.iter().fold("\n".to_owned(), |text, line| text + "- " + line + "\n");
-    let opened = fs_err::OpenOptions::new().create(true).append(true).open(PathBuf::from(path));
-    if let Err(error) = opened.and_then(|mut file| file.write_all(list.as_bytes())) {
-        print_stderr(&format!("warning: the summary: {error}"));
+    let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    let file = fs_err::OpenOptions::new().create(true).append(true).open(PathBuf::from(path));
+    if let Err(error) = file.and_then(|mut file| file.write_all(format!("\n{list}").as_bytes())) {
+        output.warn(&format!("cannot write the job summary: {error}"));
     }
 }

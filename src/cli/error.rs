@@ -1,120 +1,214 @@
-//! Why a command could not do its work, and the exit code that says so.
+//! Errors of subcommands, with their exit codes and hints.
 
+use std::io;
 use std::path::PathBuf;
 
-use super::settings_diagnostics::settings_diagnostics;
+use super::exit_code::ExitCode;
+use crate::audit::baseline::BaselineError;
+use crate::audit::job_gate::GateError;
+use crate::audit::project_files::DiscoverError;
+use crate::audit::starter_workflow::StarterWorkflowError;
 use crate::cache::StoreError;
-use crate::cache::uv::UvError;
 use crate::config::SettingsError;
-use crate::output::{Diagnostic, DiagnosticFrame};
+use crate::output::{Diagnostic, DiagnosticFrame, SourceExcerpt};
 use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
-use crate::run::GraphError;
+use crate::provision::{ProvisionError, UvCacheError};
+use crate::record::RunLookupError;
+use crate::report::{CombineCoverageError, ComparisonTargetError};
 use crate::run::process::SignalEvent;
+use crate::run::{GraphError, PrepareError, RunStartError};
 use crate::text::closest_matches;
 use crate::trace::TraceError;
 
-/// Why a command could not do its work.
+/// Lines of a noxfile's output that are shown if it does not load.
+const MAX_OUTPUT_LINES: usize = 12;
+
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    /// Settings are wrong, all of it told at once.
-    #[error("settings are wrong")]
+    /// Settings are invalid; all errors at once.
+    #[error("the settings are invalid")]
     Settings(Vec<SettingsError>),
-    /// There is no nox.
+    /// The command line is contradictory or incomplete.
+    #[error("{0}")]
+    Usage(String),
+    /// The directory of `-C` cannot be used.
+    #[error("cannot change to {}: {source}", path.display())]
+    WorkingDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The error.
+        source: io::Error,
+    },
+    /// There is no usable nox.
     #[error(transparent)]
     Nox(#[from] NoxError),
-    /// The noxfile could not be loaded, or nox refused its arguments.
+    /// The noxfile does not load, or nox refused its arguments.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Needs form a circle.
+    /// Dependencies form a cycle.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// No recorded run matches, or its record cannot be read.
+    #[error(transparent)]
+    RunLookup(#[from] RunLookupError),
+    /// The last run has nothing to rerun.
+    #[error("nothing to rerun: in run {0} no session failed, was aborted or cancelled")]
+    NothingToRerun(String),
+    /// A side of a comparison stands for no runs.
+    #[error(transparent)]
+    Comparison(#[from] ComparisonTargetError),
+    /// Coverage data cannot be combined.
+    #[error(transparent)]
+    Coverage(#[from] CombineCoverageError),
+    /// Job results cannot be judged.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// Workflows cannot be found or read.
+    #[error(transparent)]
+    Workflows(#[from] DiscoverError),
+    /// The baseline of an audit cannot be read.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// The starter workflow cannot be written.
+    #[error(transparent)]
+    StarterWorkflow(#[from] StarterWorkflowError),
+    /// No audit rule has that number or name.
+    #[error("unknown rule `{name}`")]
+    UnknownRule {
+        /// The name.
+        name: String,
+        /// A rule with a similar name.
+        hint: Option<String>,
+    },
+    /// uv.lock has no such package, extra or group.
+    #[error("uv.lock has no {0}")]
+    NotInLock(String),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no uv, or it does not say what it is asked.
+    /// uv is missing, or its output is not understood.
     #[error(transparent)]
-    Uv(#[from] UvError),
+    UvCache(#[from] UvCacheError),
     /// uv.lock cannot be read.
     #[error(transparent)]
     Lock(#[from] UvLockError),
-    /// The interpreter does not say what it is.
+    /// The interpreter cannot be inspected.
     #[error(transparent)]
     Interpreter(#[from] InterpreterError),
-    /// A folder named by `-C` is none.
-    #[error("cannot work in {}: {source}", path.display())]
-    WorkingDirectory {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A signal came before anything was run.
-    #[error("{} came while the noxfile was loaded: nothing was run", SignalEvent::signal_name(*.0))]
-    Interrupted(i32),
-    /// The command line asks for what there is not.
-    #[error("{0}")]
-    Usage(String),
-    /// What was to be imported cannot be read.
-    #[error("{0}")]
-    Import(String),
-    /// A command of a bench failed.
-    #[error("{0}")]
-    BenchCommand(String),
-    /// A signal came during a bench.
-    #[error("{} came: the bench is not over", SignalEvent::signal_name(*.0))]
-    BenchInterrupted(i32),
-    /// No past run goes by that name.
-    #[error("{0}")]
-    InvalidInput(String),
-    /// Nothing can be traced here.
-    #[error("sessions cannot be traced: {0}")]
-    Trace(#[from] TraceError),
-    /// Installs cannot be held to the lock.
+    /// The versions in uv.lock cannot be exported.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
-    /// The cache fails, and must not.
+    /// The cache is required and cannot be used.
     #[error("the cache cannot be used: {0}")]
-    Cache(String),
-    /// There is no uv.
+    Provision(#[from] ProvisionError),
+    /// The kernel does not allow tracing.
+    #[error("sessions cannot be traced: {0}")]
+    Trace(#[from] TraceError),
+    /// Past CI runs cannot be imported.
+    #[error("cannot import {0}")]
+    Import(String),
+    /// A benchmarked command failed.
     #[error("{0}")]
-    UvNotFound(String),
-    /// A file or the system refused.
+    BenchCommand(String),
+    /// A signal arrived.
+    #[error("interrupted ({}) {during}", describe_signal(*.signal))]
+    Interrupted {
+        /// The signal.
+        signal: i32,
+        /// What was interrupted, and the consequence.
+        during: &'static str,
+    },
+    /// A file, process or system operation failed.
     #[error("{context}: {source}")]
     Io {
         /// What was tried.
         context: String,
-        /// What the system said.
-        source: std::io::Error,
+        /// The error.
+        source: io::Error,
     },
 }
 
+/// Adds context to an I/O error where it leaves a room.
+pub(super) trait ErrorContext<T> {
+    /// Says what was tried, such as `cannot write the report`.
+    fn context(self, context: impl Into<String>) -> Result<T, CliError>;
+}
+
+impl<T> ErrorContext<T> for io::Result<T> {
+    fn context(self, context: impl Into<String>) -> Result<T, CliError> {
+        self.map_err(|source| CliError::Io { context: context.into(), source })
+    }
+}
+
+fn describe_signal(signal: i32) -> String {
+    match signal {
+        signal_hook::consts::SIGINT => "Ctrl-C".to_owned(),
+        other => SignalEvent::signal_name(other),
+    }
+}
+
+impl From<PrepareError> for CliError {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Graph(error) => error.into(),
+            PrepareError::Constraints(error) => error.into(),
+            PrepareError::Provision(error) => error.into(),
+        }
+    }
+}
+
+impl From<RunStartError> for CliError {
+    fn from(error: RunStartError) -> Self {
+        Self::Io { context: error.action.to_owned(), source: error.source }
+    }
+}
+
 impl CliError {
-    /// The exit code: 2 for what the caller said, 3 for what the machine or the noxfile lacks, more for a signal.
-    pub(super) fn exit_code(&self) -> u8 {
+    /// Returns the exit code.
+    pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Settings(_)
-            | Self::Graph(_)
+            | Self::Usage(_)
             | Self::WorkingDirectory { .. }
-            | Self::InvalidInput(_)
-            | Self::Usage(_) => 2,
-            Self::Constraints(ConstraintsError::NoLock(_)) => 2,
-            Self::Nox(NoxError::NotNox(_)) => 2, // what --nox named, not what the machine lacks
+            | Self::Graph(_)
+            | Self::RunLookup(_)
+            | Self::NothingToRerun(_)
+            | Self::Comparison(_)
+            | Self::Coverage(CombineCoverageError::NoData | CombineCoverageError::Mismatch { .. })
+            | Self::Gate(_)
+            | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
+            | Self::UnknownRule { .. }
+            | Self::NotInLock(_)
+            | Self::Constraints(ConstraintsError::NoLock(_))
+            | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
             Self::Host(HostError::Load(failure)) => match failure.stage {
-                LoadStage::Options | LoadStage::Select => 2,
-                LoadStage::Nox | LoadStage::Noxfile => 3,
+                LoadStage::Options | LoadStage::Selection => ExitCode::USAGE,
+                LoadStage::Nox | LoadStage::Noxfile => ExitCode::ENVIRONMENT,
             },
-            Self::Nox(_) | Self::Host(_) | Self::Io { .. } | Self::Constraints(_) | Self::UvNotFound(_) => 3,
-            Self::Trace(_) => 3,
-            Self::Import(_) => 3,
-            Self::BenchCommand(_) => 1,
-            Self::Store(_) | Self::Uv(_) | Self::Lock(_) | Self::Interpreter(_) => 3,
-            Self::Cache(_) => 3,
-            Self::Interrupted(signal) | Self::BenchInterrupted(signal) => SignalEvent::exit_code(*signal),
+            Self::Workflows(DiscoverError::NoWorkflows(_)) => ExitCode::NOTHING_SELECTED,
+            Self::Nox(_)
+            | Self::Host(_)
+            | Self::Coverage(_)
+            | Self::Workflows(_)
+            | Self::Baseline(_)
+            | Self::StarterWorkflow(_)
+            | Self::Store(_)
+            | Self::UvCache(_)
+            | Self::Lock(_)
+            | Self::Interpreter(_)
+            | Self::Constraints(_)
+            | Self::Provision(_)
+            | Self::Trace(_)
+            | Self::Import(_)
+            | Self::Io { .. } => ExitCode::ENVIRONMENT,
+            Self::BenchCommand(_) => ExitCode::FAILURE,
+            Self::Interrupted { signal, .. } => ExitCode::from_signal(*signal),
         }
     }
 
-    /// What is shown of it.
+    /// Returns the diagnostics to print.
     pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut diagnostic = match self {
             Self::Settings(errors) => return settings_diagnostics(errors),
@@ -127,31 +221,35 @@ impl CliError {
         vec![diagnostic]
     }
 
-    /// What to do about it, where we know.
+    /// Returns what to do about it.
     fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Nox(NoxError::NotNox(_)) => vec!["name a nox command or a Python that has nox".to_owned()],
-            Self::Nox(_) => vec!["install nox, or name one by --nox or NOXIDE_NOX".to_owned()],
-            Self::Host(HostError::LoadTimeout { .. }) => vec!["give it more time by --load-timeout".to_owned()],
-            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Select => {
-                suggest_session_names(failure)
+        let hint = match self {
+            Self::Nox(NoxError::NotNox(_)) => "pass a nox command, or a Python that has nox installed",
+            Self::Nox(_) => "install nox, or pass one with --nox or NOXIDE_NOX",
+            Self::Host(HostError::LoadTimeout { .. }) => "allow more time with --load-timeout",
+            Self::Host(HostError::Load(failure)) if failure.stage == LoadStage::Selection => {
+                return suggest_session_names(failure);
             }
-            Self::BenchCommand(_) => vec!["--ignore-failure goes on all the same".to_owned()],
-            Self::Lock(_) => vec!["`uv lock` makes one; --all restores without".to_owned()],
-            Self::Constraints(ConstraintsError::NoLock(_)) => {
-                vec!["make one by `uv lock`, or run without --locked".to_owned()]
+            Self::Coverage(CombineCoverageError::NoData) => {
+                "name the data files in `outputs` of the sessions that write them"
             }
-            Self::UvNotFound(_) => vec!["install uv".to_owned()],
-            Self::Graph(_) => vec!["drop one of these needs".to_owned()],
-            _ => Vec::new(),
-        }
+            Self::Coverage(CombineCoverageError::NoCoveragePy) => "install coverage",
+            Self::Coverage(CombineCoverageError::CoveragePy { .. }) => {
+                "set `relative_files = true` in [tool.coverage.run] if runners have different directories"
+            }
+            Self::BenchCommand(_) => "continue after failures with --ignore-failure",
+            Self::Lock(_) => "create one with `uv lock`, or restore everything with --all",
+            Self::Constraints(ConstraintsError::NoLock(_)) => "create one with `uv lock`, or run without --locked",
+            Self::Constraints(ConstraintsError::UvNotFound) => "install uv",
+            Self::Graph(_) => "remove one of these dependencies",
+            Self::UnknownRule { hint, .. } => return hint.iter().cloned().collect(),
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
     }
 }
 
-/// How many of the last lines that a noxfile printed are shown when it does not load.
-const MAX_OUTPUT_LINES: usize = 12;
-
-/// A noxfile that does not load: its exception, the user's own frames, and the last it printed.
+/// Returns the diagnostic of a noxfile that does not load: its exception, the user's own frames, its last output.
 fn load_error_diagnostic(error: &HostError) -> Diagnostic {
     let mut diagnostic = Diagnostic::from_error(error);
     if let HostError::Load(failure) = error
@@ -160,14 +258,13 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
     {
         diagnostic = diagnostic.with_cause(exception);
     }
-    // What nox logged is the message already; a noxfile's own words may tell more.
+    // What nox logged is the message already; the noxfile's own output may explain more.
     let message = error.to_string();
-    let said = error.output().lines().filter(|line| !message.contains(line.trim_start_matches("nox > ")));
-    let said: Vec<&str> = said.collect();
-    let last = &said[said.len().saturating_sub(MAX_OUTPUT_LINES)..];
-    let shows_output = error.frames().is_empty() && !last.is_empty();
-    if shows_output {
-        diagnostic = diagnostic.with_cause(format!("it printed last:\n{}", last.join("\n")));
+    let output = error.output().lines().filter(|line| !message.contains(line.trim_start_matches("nox > ")));
+    let output: Vec<&str> = output.collect();
+    let last = &output[output.len().saturating_sub(MAX_OUTPUT_LINES)..];
+    if error.frames().is_empty() && !last.is_empty() {
+        diagnostic = diagnostic.with_cause(format!("last output:\n{}", last.join("\n")));
     }
     diagnostic.with_traceback(error.frames().iter().map(|frame| DiagnosticFrame {
         file: frame.file.display().to_string(),
@@ -177,10 +274,10 @@ fn load_error_diagnostic(error: &HostError) -> Diagnostic {
     }))
 }
 
-/// For each word of nox's complaint that is no session, the nearest that is.
+/// Suggests the nearest session for each unknown one in nox's message.
 fn suggest_session_names(failure: &LoadFailure) -> Vec<String> {
     let words = failure.message.rsplit(": ").next().unwrap_or_default().split([',', ' ']);
-    let known: Vec<&str> = failure.names.iter().map(String::as_str).collect();
+    let known: Vec<&str> = failure.session_names.iter().map(String::as_str).collect();
     let mut hints: Vec<String> = words
         .map(str::trim)
         .filter(|word| !word.is_empty() && !known.contains(word))
@@ -188,7 +285,28 @@ fn suggest_session_names(failure: &LoadFailure) -> Vec<String> {
         .map(|(word, near)| format!("did you mean `{near}` instead of `{word}`?"))
         .collect();
     if hints.is_empty() && !known.is_empty() {
-        hints.push("`noxide list` shows all sessions".to_owned());
+        hints.push("list all sessions with `noxide list`".to_owned());
     }
     hints
+}
+
+/// Returns one diagnostic per settings error, with its line in the file.
+pub fn settings_diagnostics(errors: &[SettingsError]) -> Vec<Diagnostic> {
+    errors.iter().map(settings_diagnostic).collect()
+}
+
+fn settings_diagnostic(error: &SettingsError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(error.message());
+    if let Some(location) = error.location() {
+        diagnostic = diagnostic.with_excerpt(SourceExcerpt {
+            path: location.source.name.clone(),
+            source: location.source.text.clone(),
+            span: location.span.clone(),
+            label: String::new(),
+        });
+    }
+    match error.hint() {
+        Some(hint) => diagnostic.with_help(hint),
+        None => diagnostic,
+    }
 }

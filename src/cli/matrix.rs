@@ -1,61 +1,62 @@
-//! `noxide matrix` and `--shard`: sessions dealt to several runners.
+//! `noxide matrix`: sessions split across runners.
 
-use super::ci_args::MatrixArgs;
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
 use super::error::CliError;
-use super::list::{load_for_listing, print_stdout};
-use super::loaded_project::LoadedProject;
-use super::output_context::{OutputContext, print_stderr};
-use super::output_format::OutputFormat;
-use crate::output::{MatrixEntry, render_matrix_json, render_matrix_yaml};
-use crate::record::{RunStore, SessionHistory, ShardMetadata};
-use crate::run::{Shard, ShardPlan};
+use super::exit_code::ExitCode;
+use super::list::load_for_listing;
+use super::shared_args::{LoadArgs, OutputFormat};
+use crate::output::{MatrixEntry, OutputContext, render_matrix_json, render_matrix_yaml};
+use crate::project::SessionId;
+use crate::record::RunStore;
+use crate::run::{ShardPart, ShardPlan};
 
-/// Exit code where nothing was selected.
-const EXIT_NOTHING_SELECTED: u8 = 4;
+/// Message where no session is selected.
+pub(super) const NOTHING_SELECTED: &str = "no session is selected; select some with -s, or mark some `default=True`";
 
-/// Prints the matrix, balanced by history. Parts that would be empty are left out.
+/// Flags of `noxide matrix`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct MatrixArgs {
+    /// Split the sessions across N runners
+    #[arg(long, value_name = "N", help_heading = "Matrix")]
+    pub(crate) shards: NonZeroUsize,
+    /// Session selection and choice of nox.
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// Print YAML to paste into a workflow (text), or json for `fromJSON(…).include`
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub(crate) format: OutputFormat,
+}
+
+/// Prints the matrix, balanced by history, without empty parts.
 ///
 /// # Errors
-/// When the project cannot be opened, or needs form a circle.
-pub(super) fn print_matrix(args: &MatrixArgs, screen: &OutputContext) -> Result<u8, CliError> {
-    let opened = load_for_listing(&args.load, screen)?;
-    if opened.manifest.queue.is_empty() {
-        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(EXIT_NOTHING_SELECTED);
+/// When the project cannot be loaded, or dependencies form a cycle.
+pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let project = load_for_listing(&args.load, output)?;
+    if project.manifest.queue.is_empty() {
+        output.print_error(NOTHING_SELECTED);
+        return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let history =
-        RunStore::open_existing(&opened.manifest.root).map(|folder| folder.load_history()).unwrap_or_default();
-    let plan = ShardPlan::new(&opened.manifest, &opened.options, &history, args.shards)?;
-    let name = |id: &crate::project::SessionId| opened.manifest.sessions[id.0].name.clone();
-    let parts: Vec<_> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();
-    let known = |part: &&crate::run::ShardPart| part.sessions.iter().all(|id| history.usual_stats(&name(id)).is_some());
+    let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history()).unwrap_or_default();
+    let plan = ShardPlan::new(&project.manifest, &project.options, &history, args.shards)?;
+    let name = |id: &SessionId| project.manifest.sessions[id.0].name.clone();
+    let parts: Vec<&ShardPart> = plan.parts.iter().filter(|part| !part.sessions.is_empty()).collect();
+    let has_history = |part: &ShardPart| part.sessions.iter().all(|id| history.usual_stats(&name(id)).is_some());
     let entries: Vec<MatrixEntry> = parts
         .iter()
         .enumerate()
-        .map(|(at, part)| MatrixEntry {
-            shard: format!("{}/{}", at + 1, parts.len()),
+        .map(|(index, part)| MatrixEntry {
+            shard: format!("{}/{}", index + 1, parts.len()),
             sessions: part.sessions.iter().map(name).collect(),
-            usual: known(part).then_some(part.weight),
+            usual: has_history(part).then_some(part.weight),
         })
         .collect();
-    print_stdout(&match args.format {
+    output.print(&match args.format {
         OutputFormat::Text => render_matrix_yaml(&entries),
         OutputFormat::Json => format!("{}\n", render_matrix_json(&entries)),
     });
-    Ok(0)
-}
-
-/// Leaves of the queue what one shard runs, and gives the facts for its record.
-///
-/// Without history: every runner plans for itself, and what one has run before the others may not know.
-///
-/// # Errors
-/// When needs form a circle.
-pub(super) fn select_shard(opened: &mut LoadedProject, shard: Shard) -> Result<ShardMetadata, CliError> {
-    let plan = ShardPlan::new(&opened.manifest, &opened.options, &SessionHistory::default(), shard.count)?;
-    let mine = plan.parts.into_iter().nth(shard.index.get() - 1).unwrap_or_default();
-    let all = opened.manifest.queue.iter().map(|id| opened.manifest.sessions[id.0].name.clone()).collect::<Vec<_>>();
-    opened.notices.push(format!("shard {shard}: {} of {} sessions", mine.sessions.len(), all.len()));
-    opened.manifest.queue.retain(|id| mine.sessions.contains(id));
-    Ok(ShardMetadata { index: shard.index.get(), count: shard.count.get(), sessions: all })
+    Ok(ExitCode::SUCCESS)
 }

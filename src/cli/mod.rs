@@ -1,64 +1,42 @@
-//! Subcommands: settings in, exit code out.
+//! Subcommands: parse flags, call a room, return an exit code.
 
 mod args;
-mod argv;
 mod audit;
 mod bench;
-mod bench_args;
-mod bench_runner;
 mod cache;
-mod checkout_copy;
 mod ci;
-mod ci_args;
-mod compare_target;
-mod coverage;
-mod dependency_args;
 mod error;
+mod exit_code;
 mod gate;
 mod history;
-mod history_args;
-mod host_args;
 mod list;
 mod loaded_project;
-mod lock_constraints;
 mod main;
 mod matrix;
 mod merge;
 mod nox_args;
-mod output_context;
-mod output_format;
-mod planned_run;
-mod provision;
 mod replay;
 mod report;
-mod report_args;
 mod run;
-mod session_keys;
-mod settings_diagnostics;
-mod signals;
-mod subscribers;
+mod run_args;
+mod shared_args;
 mod trace;
-mod trace_args;
-mod trace_report;
-mod trace_setup;
-mod value_parser;
 
-pub use args::{
-    CiArgs, Cli, CliCommand, ExecutionArgs, GlobalArgs, GraphArgs, GraphFormat, HostArgs, ListArgs, LoadArgs,
-    OutputArgs, OutputFormat, ReplayArgs, RerunFilter, RunArgs,
-};
-pub(crate) use audit::CommandOutput;
+pub use args::{Cli, CliCommand, GlobalArgs};
 pub use audit::{AuditArgs, AuditFormat, InitArgs};
-use audit::{audit_workflows, init_workflow};
-pub use bench_args::BenchArgs;
+pub use bench::BenchArgs;
 pub use cache::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
-pub use ci_args::{CiStepArgs, GateArgs, MatrixArgs, MergeArgs};
-pub use dependency_args::DependencyArgs;
-pub use history_args::HistoryArgs;
-pub(crate) use history_args::HistoryCommand;
+pub use error::settings_diagnostics;
+pub use gate::GateArgs;
+pub use history::HistoryArgs;
+pub(crate) use history::HistoryCommand;
+pub use list::{GraphArgs, GraphFormat, ListArgs};
 pub use main::main;
+pub use matrix::MatrixArgs;
+pub use merge::MergeArgs;
 pub use nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
-pub use report_args::ReportArgs;
-pub(crate) use report_args::ReportFormat;
-pub use settings_diagnostics::settings_diagnostics;
-pub use trace_args::TraceArgs;
+pub use replay::ReplayArgs;
+pub use report::ReportArgs;
+pub use run_args::{CiArgs, CiStepArgs, ExecutionArgs, OutputArgs, RerunFilter, RunArgs};
+pub use shared_args::{DependencyArgs, HostArgs, LoadArgs, OutputFormat};
+pub use trace::TraceArgs;

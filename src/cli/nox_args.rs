@@ -1,77 +1,77 @@
-//! nox's own flags with nox's spellings and meaning, and how they are handed on to nox.
+//! nox's own flags, with nox's spelling and meaning, and their translation back into nox arguments.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{ArgAction, Args};
 
-/// Which sessions: the flags that `run`, `list` and `graph` share.
+/// Flags that select sessions, shared by all subcommands that load a noxfile.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
-    /// Sessions by name; the default is what the noxfile says [env: NOXSESSION]
+    /// Select sessions by name [default: the noxfile's default sessions] [env: NOXSESSION]
     #[arg(short = 's', short_alias = 'e', long, alias = "session", action = ArgAction::Set, num_args = 0.., value_name = "NAME")]
     pub(crate) sessions: Option<Vec<OsString>>,
-    /// Sessions whose names and tags fit an expression such as `test and not slow`
+    /// Select sessions whose names or tags match an expression, such as `test and not slow`
     #[arg(short, long, value_name = "EXPR")]
     pub(crate) keywords: Option<OsString>,
-    /// Sessions with any of these tags
+    /// Select sessions with any of these tags
     #[arg(short, long, action = ArgAction::Set, num_args = 0.., value_name = "TAG")]
     pub(crate) tags: Option<Vec<OsString>>,
-    /// Sessions of these interpreters [env: NOXPYTHON]
+    /// Select sessions that use these interpreters [env: NOXPYTHON]
     #[arg(short, long, alias = "python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
     pub(crate) pythons: Option<Vec<OsString>>,
-    /// Sessions on these interpreters, whatever the noxfile says [env: NOXFORCEPYTHON]
+    /// Use these interpreters instead of those in the noxfile [env: NOXFORCEPYTHON]
     #[arg(short = 'P', long, alias = "force-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
     pub(crate) force_pythons: Option<Vec<OsString>>,
-    /// Sessions on these interpreters as well [env: NOXEXTRAPYTHON]
+    /// Use these interpreters in addition to those in the noxfile [env: NOXEXTRAPYTHON]
     #[arg(long, alias = "extra-python", action = ArgAction::Set, num_args = 0.., value_name = "VERSION")]
     pub(crate) extra_pythons: Option<Vec<OsString>>,
-    /// Only the sessions selected, not those they require
+    /// Do not add the sessions that the selected ones require
     #[arg(long)]
     pub(crate) no_dependencies: bool,
-    /// The noxfile [default: noxfile.py]
+    /// Path of the noxfile [default: noxfile.py]
     #[arg(short = 'f', long, value_name = "FILE")]
     pub(crate) noxfile: Option<OsString>,
 }
 
-/// How environments are made: nox's flags for `run`.
+/// nox's flags that control environments.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Environments")]
 pub struct EnvironmentArgs {
-    /// Keep environments that exist: --reuse-venv=yes
+    /// Reuse existing environments; same as --reuse-venv=yes
     #[arg(short = 'r', long = "reuse-existing-virtualenvs", overrides_with = "no_reuse")]
     pub(crate) reuse: bool,
-    /// Make environments anew: --reuse-venv=no
+    /// Recreate environments; same as --reuse-venv=no
     #[arg(short = 'N', long = "no-reuse-existing-virtualenvs", overrides_with = "reuse")]
     pub(crate) no_reuse: bool,
-    /// Keep environments that exist, and install nothing into them
+    /// Reuse existing environments and skip installs; same as -r --no-install
     #[arg(short = 'R')]
     pub(crate) reuse_as_is: bool,
-    /// Whether environments that exist are kept; never and always outdo the noxfile
+    /// Reuse existing environments; never and always override the noxfile
     #[arg(long, value_name = "WHEN", value_parser = ["no", "yes", "never", "always"])]
     pub(crate) reuse_venv: Option<String>,
-    /// Skip installing where an environment is kept
+    /// Skip installs in reused environments
     #[arg(long)]
     pub(crate) no_install: bool,
-    /// Make environments, install, and run nothing
+    /// Create environments and install, but run no commands
     #[arg(long)]
     pub(crate) install_only: bool,
-    /// Environment backend where the noxfile names none, also -db [env: NOX_DEFAULT_VENV_BACKEND]
+    /// Use this backend where the noxfile names none; also -db [env: NOX_DEFAULT_VENV_BACKEND]
     #[arg(long, value_name = "BACKEND")]
     pub(crate) default_venv_backend: Option<OsString>,
-    /// Environment backend, whatever the noxfile says, also -fb
+    /// Use this backend for all environments; also -fb
     #[arg(long, value_name = "BACKEND")]
     pub(crate) force_venv_backend: Option<OsString>,
-    /// No environments: --force-venv-backend none
+    /// Create no environments; same as --force-venv-backend none
     #[arg(long)]
     pub(crate) no_venv: bool,
-    /// Folder of environments [default: .nox]
+    /// Create environments in DIR [default: .nox]
     #[arg(long, value_name = "DIR")]
     pub(crate) envdir: Option<OsString>,
-    /// Whether interpreters that are missing are fetched [env: NOX_DOWNLOAD_PYTHON]
+    /// Download missing interpreters [env: NOX_DOWNLOAD_PYTHON]
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "never", "always"])]
     pub(crate) download_python: Option<String>,
-    /// Fail sessions whose interpreter is missing, rather than skip them; the default where CI is set
+    /// Fail sessions whose interpreter is missing (the default if CI is set)
     #[arg(long, overrides_with = "no_error_on_missing_interpreters")]
     pub(crate) error_on_missing_interpreters: bool,
     /// Skip sessions whose interpreter is missing
@@ -83,50 +83,50 @@ pub struct EnvironmentArgs {
     /// Let sessions run programs from outside their environment
     #[arg(long, hide_short_help = true, overrides_with = "error_on_external_run")]
     pub(crate) no_error_on_external_run: bool,
-    /// What happens to the noxfile's own environment where it has a `# /// script` block
+    /// Environment of a noxfile with a `# /// script` block: reuse, recreate, or none
     #[arg(long, value_name = "MODE", value_parser = ["none", "fresh", "reuse"], hide_short_help = true)]
     pub(crate) script_mode: Option<String>,
-    /// Backend of the noxfile's own environment
+    /// Use this backend for the noxfile's own environment
     #[arg(long, value_name = "BACKEND", hide_short_help = true)]
     pub(crate) script_venv_backend: Option<OsString>,
 }
 
-/// nox's flags for `run` that say how sessions behave and what they print.
+/// nox's flags that control how sessions behave and what they print.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoxRunArgs {
-    /// Tell sessions that nobody is there to answer
-    #[arg(long, help_heading = "Running", hide_short_help = true)]
+    /// Run sessions as non-interactive: session.interactive is false
+    #[arg(long, help_heading = "Execution", hide_short_help = true)]
     pub(crate) non_interactive: bool,
-    /// nox's permission to run sessions beside each other; noxide needs none, so it changes nothing
+    /// nox's permission to run sessions in parallel; noxide always does, so it changes nothing
     #[arg(long, hide = true, overrides_with = "no_allow_parallel")]
     pub(crate) allow_parallel: bool,
-    /// The contrary of --allow-parallel
+    /// The opposite of --allow-parallel
     #[arg(long, hide = true, overrides_with = "allow_parallel")]
     pub(crate) no_allow_parallel: bool,
-    /// Put the time before nox's own lines, also -ts
+    /// Prefix nox's own lines with the time; also -ts
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(crate) add_timestamp: bool,
-    /// Colours everywhere, as --color always
+    /// Same as --color always
     #[arg(long, alias = "force-color", help_heading = "Output", hide_short_help = true)]
     pub(crate) forcecolor: bool,
-    /// Colours nowhere, as --color never
+    /// Same as --color never
     #[arg(long, alias = "no-color", help_heading = "Output", hide_short_help = true, conflicts_with = "forcecolor")]
     pub(crate) nocolor: bool,
-    /// Keep commands quiet that the noxfile made quiet, even where it asks for all output
+    /// Respect silent=True, even if the noxfile sets nox.options.verbose
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(crate) no_verbose: bool,
-    /// The global -v, which is nox's -v too.
+    /// The global -v, which nox has too.
     #[arg(skip)]
     pub(crate) verbose: bool,
 }
 
 impl SelectionArgs {
-    /// Whether any flag says which sessions.
+    /// Returns whether any flag selects sessions.
     pub(crate) fn has_selection(&self) -> bool {
         *self != Self { noxfile: self.noxfile.clone(), ..Self::default() }
     }
 
-    /// These flags as nox takes them, only those that were given.
+    /// Returns these flags as nox takes them, only those given.
     pub fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_value("--noxfile", self.noxfile.as_deref());
@@ -142,7 +142,7 @@ impl SelectionArgs {
 }
 
 impl EnvironmentArgs {
-    /// These flags as nox takes them, only those that were given.
+    /// Returns these flags as nox takes them, only those given.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--reuse-existing-virtualenvs", self.reuse);
@@ -165,14 +165,14 @@ impl EnvironmentArgs {
         argv.0
     }
 
-    /// Whether the flags contradict each other, which nox refuses: no environments, but a backend for them.
+    /// Returns whether the flags request both no environments and a backend, which nox refuses.
     pub(crate) fn has_backend_conflict(&self) -> bool {
         self.no_venv && self.force_venv_backend.as_deref().is_some_and(|backend| backend != "none")
     }
 }
 
 impl NoxRunArgs {
-    /// These flags as nox takes them, only those that were given.
+    /// Returns these flags as nox takes them, only those given.
     pub(crate) fn nox_args(&self) -> Vec<OsString> {
         let mut argv = ArgvBuilder::default();
         argv.push_flag("--non-interactive", self.non_interactive);
@@ -187,20 +187,20 @@ impl NoxRunArgs {
     }
 }
 
-/// An argument list in the making; older nox knows fewer flags, so nothing is added that was not given.
+/// Builder of an argument list; adds only flags that were given, since older nox has fewer of them.
 #[derive(Default)]
 struct ArgvBuilder(Vec<OsString>);
 
 impl ArgvBuilder {
-    fn push_flag(&mut self, flag: &str, given: bool) {
-        if given {
+    fn push_flag(&mut self, flag: &str, is_set: bool) {
+        if is_set {
             self.0.push(flag.into());
         }
     }
 
     fn push_value<T: AsRef<OsStr> + ?Sized>(&mut self, flag: &str, value: Option<&T>) {
         if let Some(value) = value {
-            // Joined, so that a value beginning with a dash stays a value.
+            // Joined, so that a value that starts with a dash is not read as a flag.
             let mut joined = OsString::from(flag);
             joined.push("=");
             joined.push(value);
@@ -212,9 +212,9 @@ impl ArgvBuilder {
         match values {
             None => {}
             Some([single]) => self.push_value(flag, Some(single)),
-            Some(several) => {
+            Some(values) => {
                 self.0.push(flag.into());
-                self.0.extend_from_slice(several);
+                self.0.extend_from_slice(values);
             }
         }
     }

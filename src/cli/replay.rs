@@ -1,54 +1,49 @@
-//! `noxide replay`: a past run shown again from its events.
+//! `noxide replay`: prints a past run again from its events.
 
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::{OutputFormat, ReplayArgs};
-use super::error::CliError;
-use super::output_context::{OutputContext, print_stderr};
-use crate::output::{replay_events as show, reporters};
-use crate::record::RunStore;
+use clap::Args;
 
-/// Shows a past run again and gives the exit code it had.
-///
-/// # Errors
-/// When no run, or more than one, goes by that name, or its events cannot be read.
-pub(super) fn replay_run(args: &ReplayArgs, screen: &OutputContext) -> Result<u8, CliError> {
-    let folder = RunStore::open_existing(Path::new("."))
-        .ok_or_else(|| CliError::InvalidInput("no run is recorded here: there is no .noxide".to_owned()))?;
-    let run = find_run(&folder, &args.run)?;
-    let path = folder.run_dir(&run);
-    let system = |what: &str, source| CliError::Io { context: format!("run {run}: {what}"), source };
-    let events = fs_err::File::open(path.join("events.jsonl")).map_err(|error| system("no events", error))?;
-    let mut output = screen.output_options(args.output, args.format == OutputFormat::Json, &run);
-    // A board would flash by: what is over is told in lines.
-    output.is_interactive = false;
-    let mut reporters = reporters::open_reporters(&output, screen.open_streams(None));
-    let replayed =
-        show(&mut BufReader::new(events), &path, &mut reporters).map_err(|error| system("cannot be shown", error))?;
-    if let Some(line) = replayed.damaged_line {
-        print_stderr(&format!("warning: run {run}: line {line} of events.jsonl is no event; shown up to there"));
-    }
-    Ok(replayed.exit_code.unwrap_or(1))
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
+use super::shared_args::{OutputFormat, choice_parser};
+use crate::output::{OutputContext, replay_events, reporters};
+use crate::record::{RunLookupError, RunStore};
+use crate::run::OutputStyle;
+
+/// Flags of `noxide replay`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayArgs {
+    /// Identifier of the run, or the start of it; `last` is the newest
+    #[arg(value_name = "ID")]
+    pub run: String,
+    /// Show session output grouped, stream, labelled or quiet
+    #[arg(long, value_name = "STYLE", hide_possible_values = true, value_parser = choice_parser::<OutputStyle>(), help_heading = "Output")]
+    pub output: Option<OutputStyle>,
+    /// Print the run as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub format: OutputFormat,
 }
 
-/// The run that goes by this name: its folder's name, its beginning, or `last`.
-pub(super) fn find_run(folder: &RunStore, name: &str) -> Result<String, CliError> {
-    let runs = folder.run_ids();
-    if name == "last" {
-        return runs.last().cloned().ok_or_else(|| CliError::InvalidInput("no run is recorded here".to_owned()));
+/// Prints a past run again and returns its exit code.
+///
+/// # Errors
+/// When no run, or more than one, matches, or its events cannot be read.
+pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let store =
+        RunStore::open_existing(Path::new(".")).ok_or_else(|| RunLookupError::NoRuns { folder: PathBuf::from(".") })?;
+    let run = store.find_run(&args.run)?;
+    let run_dir = store.run_dir(&run);
+    let events = fs_err::File::open(run_dir.join("events.jsonl")).context(format!("cannot replay run {run}"))?;
+    let mut options = output.output_options(args.output.map(Into::into), args.format == OutputFormat::Json, &run);
+    // A board would only flash by.
+    options.is_interactive = false;
+    let mut reporters = reporters::open_reporters(&options, output.open_streams(None));
+    let replayed = replay_events(&mut BufReader::new(events), &run_dir, &mut reporters)
+        .context(format!("cannot replay run {run}"))?;
+    if let Some(line) = replayed.damaged_line {
+        output.warn(&format!("run {run} is shown up to line {line} of its events.jsonl, which is damaged"));
     }
-    let exact = runs.iter().find(|run| *run == name);
-    let alike: Vec<&String> = runs.iter().filter(|run| run.starts_with(name)).collect();
-    match (exact, alike.as_slice()) {
-        (Some(run), _) => Ok(run.clone()),
-        (None, [run]) => Ok((*run).clone()),
-        (None, []) => Err(CliError::InvalidInput(match runs.last() {
-            Some(last) => format!("no run begins with {name}; the last is {last}"),
-            None => "no run is recorded here".to_owned(),
-        })),
-        (None, several) => {
-            Err(CliError::InvalidInput(format!("{} runs begin with {name}: say more of it", several.len())))
-        }
-    }
+    Ok(replayed.exit_code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -1,142 +1,161 @@
-//! `noxide report`: what records say, as a page, in words, for programs, and one against another.
+//! `noxide report`: a page, text, Markdown, JSON or trace from records, and comparisons.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::compare_target::resolve_compare_target;
-use super::error::CliError;
-use super::output_context::{OutputContext, print_stderr};
-use super::replay::find_run;
-use super::report_args::{ReportArgs, ReportFormat};
+use clap::{Args, ValueEnum};
+
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use crate::fs::write_atomic;
-use crate::output::log_tail_text;
+use crate::output::{OutputContext, log_tail_text};
+use crate::project::list_commits;
 use crate::record::{RunRecord, RunStore};
 use crate::report::{
     FailedLogTail, RunReport, build_perfetto_trace, compare_runs, render_markdown, render_page, render_text,
+    resolve_comparison_target,
 };
 
 /// Lines of a failed session's log.
 const MAX_LOG_LINES: usize = 200;
-/// Characters of one line of it.
+/// Characters of a line of it.
 const MAX_LINE_CHARS: usize = 1_000;
-/// Bytes of all logs together: a page has to stay small.
+/// Bytes of all logs together, so that the page stays small.
 const MAX_LOG_BYTES: usize = 192 * 1024;
+/// Commits of a branch that are searched for runs.
+const MAX_COMMITS_BACK: usize = 500;
 
-/// Writes a report of one run.
+/// Flags of `noxide report`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportArgs {
+    /// Identifier of the run, the start of it, `last`, or a record file
+    #[arg(value_name = "RUN", default_value = "last", help_heading = "Selection")]
+    pub(crate) run: String,
+    /// Include up to N earlier runs
+    #[arg(long, value_name = "N", default_value_t = 99, help_heading = "Selection")]
+    pub(crate) history: usize,
+    /// Compare two runs, commits, branches or record files: before and after
+    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with = "run", help_heading = "Comparison")]
+    pub(crate) compare: Option<Vec<String>>,
+    /// Exit with 1 if something is significantly slower
+    #[arg(long, requires = "compare", help_heading = "Comparison")]
+    pub(crate) check: bool,
+    /// Write html, markdown, text, json or trace (for Chrome and Perfetto)
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "html", help_heading = "Output")]
+    pub(crate) format: ReportFormat,
+    /// Write to FILE, `-` is standard output [default: .noxide/report.html, `-` for other formats]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Format of a report.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReportFormat {
+    /// One self-contained page.
+    #[default]
+    Html,
+    /// For a merge request.
+    #[value(alias = "md")]
+    Markdown,
+    /// For a terminal.
+    Text,
+    /// One JSON document with a `version` key.
+    Json,
+    /// Trace event format.
+    Trace,
+}
+
+/// Writes a report of one run, or a comparison.
 ///
 /// # Errors
 /// When there is no such run, its record cannot be read, or the report cannot be written.
-pub(super) fn report_run(args: &ReportArgs, screen: &OutputContext) -> Result<u8, CliError> {
-    let folder = RunStore::open_existing(Path::new("."));
+pub(super) fn run(args: &ReportArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let store = RunStore::open_existing(Path::new("."));
     if let Some([before, after]) = args.compare.as_deref() {
-        return write_comparison(args, [before, after], folder.as_ref(), screen);
+        return write_comparison(args, [before, after], store.as_ref(), output);
     }
-    let (record, place) = load_run(&args.run, folder.as_ref())?;
-    let earlier = folder.as_ref().map(|folder| load_earlier_records(folder, &record, args.history)).unwrap_or_default();
+    let (record, run_dir) = RunStore::load_run(store.as_ref(), &args.run)?;
+    let earlier = store.as_ref().map(|store| load_earlier_records(store, &record, args.history)).unwrap_or_default();
     let report = RunReport::from_record(&record, &earlier);
-    let tails = || failure_log_tails(&record, &place);
+    let log_tails = || failure_log_tails(&record, &run_dir);
     let text = match args.format {
-        ReportFormat::Html => render_page(&report, &tails()).map_err(|error| CliError::Io {
-            context: "cannot make the page".to_owned(),
-            source: std::io::Error::other(error),
-        })?,
-        ReportFormat::Markdown => render_markdown(&report, &tails()),
+        ReportFormat::Html => {
+            render_page(&report, &log_tails()).map_err(std::io::Error::other).context("cannot render the page")?
+        }
+        ReportFormat::Markdown => render_markdown(&report, &log_tails()),
         ReportFormat::Text => render_text(&report),
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
         ReportFormat::Trace => format!("{}\n", build_perfetto_trace(&report)),
     };
-    let html = args.format == ReportFormat::Html;
-    let target = match (&args.output, folder) {
+    let is_html = args.format == ReportFormat::Html;
+    let target = match (&args.output, store) {
         (Some(path), _) => Some(path.clone()),
-        (None, Some(folder)) if html => Some(folder.path().join("report.html")),
+        (None, Some(store)) if is_html => Some(store.path().join("report.html")),
         _ => None,
     };
-    write_output(target.as_deref(), &text, screen)?;
-    Ok(0)
+    write_report(target.as_deref(), &text, output)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a comparison.
 fn write_comparison(
     args: &ReportArgs,
     names: [&String; 2],
-    folder: Option<&RunStore>,
-    screen: &OutputContext,
-) -> Result<u8, CliError> {
-    let [before, after] = names.map(|name| resolve_compare_target(name, folder));
+    store: Option<&RunStore>,
+    output: &OutputContext,
+) -> Result<ExitCode, CliError> {
+    let commits = |name: &str| list_commits(Path::new("."), name, MAX_COMMITS_BACK);
+    let [before, after] = names.map(|name| resolve_comparison_target(name, store, &commits));
     let comparison = compare_runs(&before?, &after?);
     let text = match args.format {
         ReportFormat::Json => format!("{:#}\n", serde_json::to_value(&comparison).unwrap_or_default()),
         ReportFormat::Markdown => comparison.to_markdown(),
         ReportFormat::Html | ReportFormat::Text => comparison.to_text(),
         ReportFormat::Trace => {
-            return Err(CliError::Usage("a comparison has no trace: text, markdown or json".to_owned()));
+            let message = "--compare has no trace; use --format text, markdown or json";
+            return Err(CliError::Usage(message.to_owned()));
         }
     };
-    write_output(args.output.as_deref(), &text, screen)?;
-    Ok(u8::from(args.check && comparison.has_slowdown()))
+    write_report(args.output.as_deref(), &text, output)?;
+    Ok(ExitCode::from_check(args.check && comparison.has_slowdown()))
 }
 
-/// Writes to a file and says so, or to the standard output.
-pub(super) fn write_output(target: Option<&Path>, text: &str, screen: &OutputContext) -> Result<(), CliError> {
+/// Writes a report to a file and prints its path, or to standard output.
+fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Result<(), CliError> {
     let Some(path) = target.filter(|path| *path != Path::new("-")) else {
-        // A reader that left is no reason to fail.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        output.print(text);
         return Ok(());
     };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent
         .map_or(Ok(()), fs_err::create_dir_all)
         .and_then(|()| write_atomic(path, text.as_bytes()))
-        .map_err(|source| CliError::Io { context: "cannot write the report".to_owned(), source })?;
-    if !screen.is_quiet() {
-        print_stderr(&format!("report: {}", path.display()));
-    }
+        .context("cannot write the report")?;
+    output.status(&format!("report: {}", path.display()));
     Ok(())
 }
 
-/// The record that goes by a name, and the folder its logs are in.
-pub(super) fn load_run(name: &str, folder: Option<&RunStore>) -> Result<(RunRecord, PathBuf), CliError> {
-    let path = Path::new(name);
-    if path.is_file() {
-        let record = RunRecord::read(path).map_err(|error| CliError::InvalidInput(error.to_string()))?;
-        return Ok((record, path.parent().unwrap_or(Path::new(".")).to_path_buf()));
-    }
-    let folder =
-        folder.ok_or_else(|| CliError::InvalidInput("no run is recorded here: there is no .noxide".to_owned()))?;
-    let run = if name == "last" { newest_finished_run(folder)? } else { find_run(folder, name)? };
-    let record = folder.read_record(&run).map_err(|error| CliError::InvalidInput(error.to_string()))?;
-    Ok((record, folder.run_dir(&run)))
+/// Reads the records before this one, newest first.
+fn load_earlier_records(store: &RunStore, record: &RunRecord, limit: usize) -> Vec<RunRecord> {
+    let runs = store.run_ids();
+    let earlier = runs.iter().rev().filter(|run| **run < record.run);
+    earlier.filter_map(|run| store.read_record(run).ok()).take(limit).collect()
 }
 
-/// The newest run that is over.
-fn newest_finished_run(folder: &RunStore) -> Result<String, CliError> {
-    let over = |run: &String| folder.run_dir(run).join("record.json").exists();
-    let none = || CliError::InvalidInput("no run is recorded here".to_owned());
-    folder.run_ids().into_iter().rev().find(over).ok_or_else(none)
-}
-
-/// Records before this one, newest first.
-fn load_earlier_records(folder: &RunStore, record: &RunRecord, most: usize) -> Vec<RunRecord> {
-    let runs = folder.run_ids();
-    let before = runs.iter().rev().filter(|run| **run < record.run);
-    before.filter_map(|run| folder.read_record(run).ok()).take(most).collect()
-}
-
-/// The ends of the logs of what failed.
-fn failure_log_tails(record: &RunRecord, place: &Path) -> Vec<FailedLogTail> {
-    let mut room = MAX_LOG_BYTES;
+/// Reads the ends of the logs of failed sessions.
+fn failure_log_tails(record: &RunRecord, run_dir: &Path) -> Vec<FailedLogTail> {
+    let mut remaining_bytes = MAX_LOG_BYTES;
     let mut tails = Vec::new();
     for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
         let Some(last) = result.last_attempt().filter(|_| result.outcome.is_failure()) else { continue };
-        let Ok((lines, above)) = log_tail_text(&place.join(&last.log), last.log_bytes, MAX_LOG_LINES) else { continue };
+        let tail = log_tail_text(&run_dir.join(&last.log), last.log_bytes, MAX_LOG_LINES);
+        let Ok((lines, omitted_note)) = tail else { continue };
         let mut lines: Vec<String> =
             lines.into_iter().map(|line| line.chars().take(MAX_LINE_CHARS).collect()).collect();
         let size = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
-        while size(&lines) > room && !lines.is_empty() {
+        while size(&lines) > remaining_bytes && !lines.is_empty() {
             lines.drain(..lines.len().div_ceil(2));
         }
-        room -= size(&lines);
-        tails.push(FailedLogTail { session: result.session.as_str().to_owned(), lines, omitted_note: above });
+        remaining_bytes -= size(&lines);
+        tails.push(FailedLogTail { session: result.session.as_str().to_owned(), lines, omitted_note });
     }
     tails
 }

@@ -1,361 +1,235 @@
-//! `noxide run`: sessions side by side, one exit code.
+//! `noxide run`: load the project, prepare a run, execute it, report it.
 
 use std::ffi::OsString;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
 
-use super::args::{OutputFormat, RunArgs};
-use super::error::CliError;
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use super::list::print_dry_run;
 use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
-use super::lock_constraints::apply_lock_constraints;
-use super::matrix::select_shard;
-use super::output_context::{OutputContext, print_stderr, terminal_size};
-use super::planned_run::{PlannedRun, RunInputs, RunResult};
-use super::provision::CacheProvisioner;
-use super::subscribers::Subscribers;
-use super::trace_setup::{args_to_text, plan_tracing, save_trace_results};
-use crate::cache::NoProgress;
-use crate::fs::write_atomic;
-use crate::output::{WriteCounter, reporters};
-use crate::project::{GitCheckout, NoxfileManifest, SessionId, SessionName};
-use crate::record::{RunMetadata, RunRecorder, RunStore, SessionHistory};
-use crate::report::build_junit_report;
-use crate::run::process::{
-    KeyListener, Keyboard, SecretRedactor, SignalEvent, kill_run_processes, kill_tagged_processes,
-};
+use super::matrix::NOTHING_SELECTED;
+use super::run_args::{OutputArgs, RunArgs};
+use super::shared_args::OutputFormat;
+use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
+use crate::project::{GitCheckout, NoxfileManifest};
+use crate::provision::CacheProvisioner;
+use crate::record::{Outcome, RunLookupError, RunRecord, RunStore, random_u64};
+use crate::report::write_junit_report;
+use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
-    Dispatcher, FailFast, HostLauncher, ProvisionWorker, RunContext, RunMessage, RunPlan, SessionResources,
-    build_nox_report, detect_capacity, restore_log_copies,
+    PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, RunTracing, detect_capacity,
+    execute_run, is_signal_exit, recover_crashed_runs, write_nox_report,
 };
-use crate::trace::TraceMode;
+use crate::trace::{TraceMode, save_trace_results};
 
-/// Exit code of a run for which nothing was selected.
-pub(super) const EXIT_NOTHING_SELECTED: u8 = 4;
-/// Exit codes above it are of signals: who sent one waits for us to end.
-pub(super) const EXIT_SIGNAL_BASE: u8 = 128;
-
-/// What came of the command.
+/// Result of the command.
 pub(super) struct RunCommandResult {
     /// The exit code.
-    pub(super) exit_code: u8,
-    /// The run's folder; none where nothing was run.
+    pub(super) exit_code: ExitCode,
+    /// Directory of the run; `None` if nothing was run.
     pub(super) run_dir: Option<PathBuf>,
-    /// What dependencies came from and go to.
+    /// Provisioner of the run, with what it downloaded and saved.
     pub(super) provisioner: Option<CacheProvisioner>,
 }
 
 impl RunCommandResult {
-    fn without_run(exit: u8) -> Self {
-        Self { exit_code: exit, run_dir: None, provisioner: None }
+    fn without_run(exit_code: ExitCode) -> Self {
+        Self { exit_code, run_dir: None, provisioner: None }
     }
 }
 
-/// Runs sessions; `elsewhere` names a store elsewhere, where dependencies come from and go to one.
+/// Runs sessions; `remote` names the remote cache that dependencies are downloaded from and uploaded to.
 ///
 /// # Errors
-/// When the run cannot even begin.
+/// When the run cannot start.
 pub(super) fn run_sessions(
     args: &RunArgs,
-    screen: &OutputContext,
-    elsewhere: Option<&str>,
+    output: &OutputContext,
+    remote: Option<&str>,
 ) -> Result<RunCommandResult, CliError> {
-    let wanted = run_load_options(args)?;
-    // Git takes its time while nox takes its own.
-    let root = settings_root(wanted.noxfile);
-    let checkout = std::thread::spawn(move || GitCheckout::detect(&root));
-    let mut opened = LoadedProject::load(wanted, screen)?;
-    if args.execution.resolve_fail_fast().is_none() && opened.manifest.stop_on_first_error {
-        opened.options.fail_fast.get_or_insert(FailFast::Wait);
+    let options = load_options(args)?;
+    let commit = detect_commit(settings_root(options.noxfile));
+    let mut project = LoadedProject::load(options, output)?;
+    if project.manifest.queue.is_empty() {
+        output.print_error(NOTHING_SELECTED);
+        return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
-    let mode = args.execution.trace.unwrap_or_default();
-    if mode == TraceMode::Never {
-        opened.options.learned_conflicts.clear();
-    }
-    if opened.manifest.queue.is_empty() {
-        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(RunCommandResult::without_run(EXIT_NOTHING_SELECTED));
-    }
-    let shard = args.shard.map(|shard| select_shard(&mut opened, shard)).transpose()?;
     if args.execution.dry_run {
-        let history =
-            RunStore::open_existing(&opened.manifest.root).map(|folder| folder.load_history()).unwrap_or_default();
-        let plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
-        print_dry_run(&opened, &plan, screen, args.output.format);
-        return Ok(RunCommandResult::without_run(0));
+        let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history());
+        let plan = RunPlan::new(&project.manifest, &project.options, &history.unwrap_or_default(), detect_capacity())?;
+        print_dry_run(&project, &plan, output, args.output.format);
+        return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
     }
-    opened.host.warm_up();
-    let (folder, kept_elsewhere) = open_run_store(&opened.manifest.root)?;
-    opened.notices.extend(kept_elsewhere);
-    opened.notices.extend(recover_crashed_runs(&folder));
-    apply_lock_constraints(&mut opened, folder.path())?;
-    let mut history = folder.load_history();
-    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
-    let ids: Vec<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let mut provision =
-        CacheProvisioner::for_sessions(&mut opened, &ids, elsewhere)?.map(|it| it.with_posargs(&args.posargs));
-    if provision.as_mut().is_some_and(|it| restore_history(it, &plan, &history, &folder)) {
-        history = folder.load_history();
-        plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
+    project.host.warm_up();
+    let (store, notices) = open_run_store(&project.manifest.root)?;
+    let prepared = prepare_run(args, &project, &store, (commit, remote, notices))?;
+    let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
+    if !result.accesses.is_empty() {
+        let posargs = args_to_text(&args.posargs);
+        let (manifest, run_dir) = (&project.manifest, &result.run_dir);
+        let warnings = save_trace_results(manifest, &result.accesses, run_dir, store.path(), &posargs);
+        warnings.iter().for_each(|warning| output.warn(warning));
     }
-    let commit = checkout.join().ok().flatten().map(|checkout| checkout.commit);
-    let source = RunInputs { commit, shard, provisioner: provision };
-    let posargs = args_to_text(&args.posargs);
-    let tracing = plan_tracing(mode, &mut opened, folder.path(), &posargs);
-    let done = execute_plan(args, screen, &mut opened, PlannedRun { plan, history, inputs: source, tracing }, &folder)?;
-    if !done.accesses.is_empty() {
-        save_trace_results(&opened.manifest, &done, folder.path(), &posargs);
-    }
-    folder.prune_runs(opened.options.history_limit.get());
-    opened.close();
-    Ok(RunCommandResult { exit_code: done.exit_code, run_dir: Some(done.run_dir), provisioner: done.provisioner })
+    store.prune_runs(project.options.history_limit.get());
+    project.close();
+    let RunResult { exit_code, run_dir, provisioner, .. } = result;
+    Ok(RunCommandResult { exit_code: exit_code.into(), run_dir: Some(run_dir), provisioner })
 }
 
-/// Brings what past runs took, where that of a session is not known here; says whether anything came.
-fn restore_history(
-    provision: &mut CacheProvisioner,
-    plan: &RunPlan,
-    history: &SessionHistory,
-    folder: &RunStore,
-) -> bool {
-    let names = plan.sessions.iter().map(|session| &session.facts.name);
-    if names.clone().all(|name| history.usual_stats(name).is_some()) {
-        return false;
-    }
-    let mut names: Vec<&str> = names.map(SessionName::as_str).collect();
-    names.sort_unstable();
-    provision.restore_history(folder, &names)
+/// Detects the commit on a thread, while nox loads the noxfile.
+fn detect_commit(root: PathBuf) -> JoinHandle<Option<String>> {
+    std::thread::spawn(move || GitCheckout::detect(&root).map(|checkout| checkout.commit))
 }
 
-fn run_load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
+fn load_options(args: &RunArgs) -> Result<LoadOptions<'_>, CliError> {
+    let noxfile = args.selection.noxfile.as_deref().map(Path::new);
     let mut nox_args = args.nox_flags();
     if args.rerun.is_some() {
-        nox_args.extend(rerun_selection(args.selection.noxfile.as_deref().map(Path::new))?);
+        nox_args.extend(rerun_selection(&settings_root(noxfile))?);
     }
     Ok(LoadOptions {
         flags: args.settings_flags(),
-        noxfile: args.selection.noxfile.as_deref().map(Path::new),
+        noxfile,
         nox_args,
         posargs: args.posargs.clone(),
         will_run: !args.execution.dry_run,
+        shard: args.shard,
+        uses_learned_conflicts: trace_mode(args) != TraceMode::Never,
     })
 }
 
-/// Selects what the last run left failed, aborted or cancelled.
-fn rerun_selection(noxfile: Option<&Path>) -> Result<Vec<OsString>, CliError> {
-    let root = noxfile.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let none =
-        || CliError::InvalidInput("no earlier run is recorded here, so there is nothing to run again".to_owned());
-    let folder = RunStore::open_existing(root).ok_or_else(none)?;
-    // What a killed noxide left unfinished was not passed either; what goes wrong here is told by the run itself.
-    recover_crashed_runs(&folder);
-    let last = folder.newest_records(1).into_iter().next().ok_or_else(none)?;
-    let undone = |outcome: Option<crate::record::Outcome>| outcome.is_none_or(crate::record::Outcome::is_failure);
-    let sessions = last.sessions.iter().filter(|s| undone(s.result.as_ref().map(|result| result.outcome)));
-    let names: Vec<OsString> = sessions.map(|session| session.facts.name.as_str().into()).collect();
+fn trace_mode(args: &RunArgs) -> TraceMode {
+    args.execution.trace.unwrap_or_default()
+}
+
+/// Selects the sessions that the last run left failed, aborted or cancelled.
+fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
+    let no_run = || CliError::from(RunLookupError::NoRuns { folder: root.to_path_buf() });
+    let store = RunStore::open_existing(root).ok_or_else(no_run)?;
+    // Sessions that a killed noxide left unfinished have not passed either; the run itself reports what fails here.
+    recover_crashed_runs(&store);
+    let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
+    let names = unsuccessful_sessions(&last);
     if names.is_empty() {
-        return Err(CliError::InvalidInput(format!("run {} left nothing failed, aborted or cancelled", last.run)));
+        return Err(CliError::NothingToRerun(last.run));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
 }
 
-/// `.noxide` of the project; below the temporary folder where the tree cannot be written to.
-pub(super) fn open_run_store(root: &Path) -> Result<(RunStore, Option<String>), CliError> {
-    let error = match RunStore::open(root) {
-        Ok(folder) => return Ok((folder, None)),
-        Err(error) => error,
-    };
-    let elsewhere = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
-    let system = |source| CliError::Io { context: format!("cannot keep a record in {}", elsewhere.display()), source };
-    fs_err::create_dir_all(&elsewhere).map_err(system)?;
-    let folder = RunStore::open(&elsewhere).map_err(system)?;
-    Ok((folder, Some(format!("records go to {}, because {error}", elsewhere.display()))))
+fn unsuccessful_sessions(record: &RunRecord) -> Vec<OsString> {
+    let is_unsuccessful = |outcome: Option<Outcome>| outcome.is_none_or(Outcome::is_failure);
+    let sessions = record.sessions.iter();
+    let sessions = sessions.filter(|s| is_unsuccessful(s.result.as_ref().map(|result| result.outcome)));
+    sessions.map(|session| session.facts.name.as_str().into()).collect()
 }
 
-/// Ends what runs left alive whose noxide was killed, and writes their records from their events.
-pub(super) fn recover_crashed_runs(folder: &RunStore) -> Vec<String> {
-    let mut notices = Vec::new();
-    for dead in folder.find_crashed_runs() {
-        if let Ok(mark) = process_mark(&dead.run_dir) {
-            kill_tagged_processes(&mark_variable(&mark));
-        }
-        if let Err(error) = folder.recover_crashed_run(&dead) {
-            notices.push(format!("the record of run {} could not be written: {error}", dead.run_id));
-        }
-    }
-    notices
+/// Opens the store of runs, and recovers runs that crashed. Returns notices beside it.
+pub(super) fn open_run_store(root: &Path) -> Result<(RunStore, Vec<String>), CliError> {
+    let (store, notice) = RunStore::open_or_temporary(root).context("cannot record this run")?;
+    let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
+    Ok((store, notices))
 }
 
-/// What no other run of this machine is known by: its name, and where its folder is, for a tree may be copied.
-fn process_mark(folder: &Path) -> std::io::Result<String> {
-    let facts = fs_err::metadata(folder)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{name}.{}.{}", facts.dev(), facts.ino()))
-}
-
-/// What stands in the environment of every process of a run.
-fn mark_variable(mark: &str) -> String {
-    format!("NOXIDE_MARK={mark}")
-}
-
-pub(super) fn execute_plan(
+fn prepare_run(
     args: &RunArgs,
-    screen: &OutputContext,
-    opened: &mut LoadedProject,
-    chosen: PlannedRun,
-    folder: &RunStore,
-) -> Result<RunResult, CliError> {
-    let PlannedRun { plan, history, mut inputs, tracing } = chosen;
-    let (sender, messages) = mpsc::channel();
-    let events = args.output.events.as_deref().map(create_events_file).transpose()?;
-    let json = args.output.format == OutputFormat::Json;
-    let output = screen.output_options(opened.options.output_style, json, &format!("noxide-{:016x}", random_u64()));
-    let keyboard = output.is_interactive.then(Keyboard::from_stdin).flatten();
-    // Before there is anything on disk: from here on a signal ends the run by its record.
-    opened.signals.forward_to_dispatcher(sender.clone(), keyboard.clone());
-    let keys = keyboard.and_then(|keyboard| listen_for_keys(keyboard, sender.clone()));
-    let (run, recorder) = create_recorder(folder)?;
-    let terminal = (screen.stdout_is_terminal && !json).then(|| terminal_size().unwrap_or((80, 24)));
-    let progress = WriteCounter::default();
-    let reporters = reporters::open_reporters(&output, screen.open_streams(events).with_write_counter(&progress));
-    let mut audience = Subscribers::new(recorder, reporters, &progress)
-        .map_err(|source| CliError::Io { context: "cannot show this run".to_owned(), source })?;
-    let facts = run_facts(&run, &opened.manifest, &plan, &inputs);
-    let run_folder = folder.run_dir(&run);
-    let mark = process_mark(&run_folder)
-        .map_err(|source| CliError::Io { context: "cannot record this run".to_owned(), source })?;
-    let host_pid = opened.host.pid();
-    let mut hosted = HostLauncher::new(&mut opened.host, tracing, sender.clone())
-        .map_err(|source| CliError::Io { context: "cannot listen to the host".to_owned(), source })?;
-    if let Some(logs) = &opened.options.log_folder {
-        fs_err::create_dir_all(logs)
-            .map_err(|source| CliError::Io { context: "cannot make the folder of --logs".to_owned(), source })?;
-    }
-    let (lent, without) = SessionResources::new(&run_folder, plan.slots);
-    opened.notices.extend(without);
-    let provider = inputs
-        .provisioner
-        .take()
-        .map(|provision| ProvisionWorker::spawn_worker(provision.with_run_dir(&run_folder), sender.clone()));
-    let provider =
-        provider.transpose().map_err(|source| CliError::Io { context: "cannot have a cache".to_owned(), source })?;
-    let given = RunContext {
-        redactor: secret_mask(&plan, &opened.options.secret_patterns),
-        plan,
-        manifest: &opened.manifest,
-        options: &opened.options,
-        history: &history,
-        folder: &run_folder,
-        facts,
-        terminal,
-        env: vec![("NOXIDE_RUN".to_owned(), run.clone()), ("NOXIDE_MARK".to_owned(), mark.clone())],
-        process_tag: mark.clone(),
-        notices: opened.notices.clone(),
-        resources: &lent,
-        provision_queue: provider.as_ref().map(ProvisionWorker::queue),
+    project: &LoadedProject,
+    store: &RunStore,
+    (commit, remote, notices): (JoinHandle<Option<String>>, Option<&str>, Vec<String>),
+) -> Result<PreparedRun, CliError> {
+    let (tracing, trace_notices) =
+        RunTracing::for_mode(trace_mode(args), &project.manifest, store.path(), &args_to_text(&args.posargs));
+    let inputs = PrepareInputs {
+        options: &project.options,
+        provision: project.provision_inputs(remote, None, &args.posargs),
+        tracing,
+        origin: RunOrigin { commit: commit.join().ok().flatten(), shard: project.shard.clone() },
+        notices: project.notices.iter().cloned().chain(notices).chain(trace_notices).collect(),
     };
-    let exit = Dispatcher::new(given, &mut hosted, &mut audience, (sender, messages)).run();
-    let accesses = hosted.into_accesses();
-    kill_run_processes(Some(&mark_variable(&mark)), Some(host_pid));
-    // It takes its leave while the record is written.
-    opened.host.request_exit();
-    lent.clean_up();
-    audience.close_record();
-    if let Some(record) = audience.recorder.build_record() {
-        audience.warnings.extend(restore_log_copies(&opened.options, &run_folder, &record));
+    Ok(PreparedRun::prepare(inputs, store)?)
+}
+
+/// Executes a prepared run, shows it on the way, and writes its reports.
+///
+/// # Errors
+/// When the run cannot start.
+pub(super) fn execute_and_report(
+    args: &OutputArgs,
+    output: &OutputContext,
+    project: &mut LoadedProject,
+    prepared: PreparedRun,
+    store: &RunStore,
+) -> Result<RunResult, CliError> {
+    let is_json = args.format == OutputFormat::Json;
+    let (sender, messages) = mpsc::channel();
+    let events = args.events.as_deref().map(create_events_file).transpose()?;
+    let token = format!("noxide-{:016x}", random_u64());
+    let output_options = output.output_options(project.options.output_style.map(Into::into), is_json, &token);
+    let keyboard = output_options.is_interactive.then(Keyboard::from_stdin).flatten();
+    // Before anything is written: from here on, a signal ends the run with a record.
+    project.signals.forward_signals(forward_signals(sender.clone()), keyboard.clone());
+    let keys = keyboard.and_then(|keyboard| listen_for_keys(keyboard, sender.clone()));
+    let (run_id, recorder) = store.create_run().context("cannot record this run")?;
+    let progress = WriteCounter::default();
+    let reporters =
+        reporters::open_reporters(&output_options, output.open_streams(events).with_write_counter(&progress));
+    let mut subscribers = Subscribers::new(recorder, reporters, &progress).context("cannot show this run")?;
+    let target = RunTarget {
+        host: &mut project.host,
+        manifest: &project.manifest,
+        run_id: &run_id,
+        run_dir: &store.run_dir(&run_id),
+        terminal: (output.stdout_is_terminal && !is_json).then(|| terminal_size().unwrap_or((80, 24))),
+    };
+    let executed = execute_run(prepared, target, &mut subscribers, (sender, messages))?;
+    subscribers.close_record();
+    let record = subscribers.recorder.build_record();
+    let (result, warnings) = executed.save(store, record.as_ref());
+    subscribers.warnings.extend(warnings);
+    if let Some(record) = &record {
+        subscribers.warnings.extend(write_reports(args, &project.manifest, &result, record));
     }
-    // Whoever ends a run by a signal waits for no network.
-    let mut provision = provider.filter(|_| exit <= EXIT_SIGNAL_BASE).and_then(ProvisionWorker::join_worker);
-    if let Some(provision) = &mut provision {
-        provision.save_folders(&NoProgress);
-        audience.recorder.build_record().iter().for_each(|record| provision.save_history(folder, &history, record));
-    }
-    audience.warnings.extend(provision.iter_mut().flat_map(|provision| std::mem::take(&mut provision.warnings)));
-    write_nox_report(args, &opened.manifest, &mut audience);
-    write_junit_report(args, &run_folder, &mut audience);
-    opened.signals.finish_run(exit);
-    for trouble in audience.finish_reporters(exit > EXIT_SIGNAL_BASE) {
-        print_stderr(&format!("warning: {trouble}"));
+    project.signals.finish_run(result.exit_code);
+    for warning in subscribers.finish_reporters(is_signal_exit(result.exit_code)) {
+        output.warn(&warning);
     }
     drop(keys);
-    Ok(RunResult { exit_code: exit, accesses, run_dir: run_folder, provisioner: provision })
+    Ok(result)
 }
 
-/// Keys on a terminal's board; a run without them is a run all the same.
+/// Listens for keys on the terminal; a run works without them too.
 fn listen_for_keys(keyboard: Keyboard, sender: Sender<RunMessage>) -> Option<KeyListener> {
-    KeyListener::start(keyboard, move || sender.send(RunMessage::Signal(SignalEvent::ShowStatus)).unwrap_or(())).ok()
+    let forward = forward_signals(sender);
+    KeyListener::start(keyboard, move || forward(SignalEvent::ShowStatus)).ok()
 }
 
-/// A new run's identifier: the time to the millisecond, so that names sort, and random digits, because the name marks
-/// the run's processes and no other run on the machine may have it.
-pub(super) fn new_run_id() -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
-    format!("{now}-{:06x}", random_u64() & 0xff_ffff)
+/// Sends signals to the dispatcher; without a dispatcher no session is left.
+fn forward_signals(sender: Sender<RunMessage>) -> impl Fn(SignalEvent) + Send + 'static {
+    move |signal| sender.send(RunMessage::Signal(signal)).unwrap_or(())
 }
 
-/// A new run's identifier and recorder.
-fn create_recorder(folder: &RunStore) -> Result<(String, RunRecorder), CliError> {
-    loop {
-        let run = new_run_id();
-        match RunRecorder::create(folder.run_dir(&run)) {
-            Ok(recorder) => return Ok((run, recorder)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(CliError::Io { context: "cannot record this run".to_owned(), source }),
-        }
-    }
-}
-
-/// A number nobody can guess: the standard library seeds its hashers from the system.
-fn random_u64() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
-fn run_facts(run: &str, manifest: &NoxfileManifest, plan: &RunPlan, source: &RunInputs) -> RunMetadata {
-    let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
-    RunMetadata {
-        run: run.to_owned(),
-        time: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        root: manifest.root.clone(),
-        slots: plan.slots,
-        sessions: plan.sessions.iter().map(|session| session.facts.clone()).collect(),
-        commit: source.commit.clone(),
-        versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
-        shard: source.shard.clone(),
-    }
-}
-
-fn secret_mask(plan: &RunPlan, named: &[String]) -> SecretRedactor {
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
-    SecretRedactor::new(environment.chain(settings), named)
+/// Returns arguments as text.
+pub(super) fn args_to_text(arguments: &[OsString]) -> Vec<String> {
+    arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 fn create_events_file(path: &Path) -> Result<Box<dyn std::io::Write + Send>, CliError> {
-    let file = fs_err::File::create(path)
-        .map_err(|source| CliError::Io { context: "cannot write --events".to_owned(), source })?;
-    Ok(Box::new(file))
+    Ok(Box::new(fs_err::File::create(path).context("cannot write --events")?))
 }
 
-/// The JUnit report, where a flag asks for it.
-fn write_junit_report(args: &RunArgs, folder: &Path, audience: &mut Subscribers) {
-    let (Some(path), Some(record)) = (&args.output.junit, audience.recorder.build_record()) else { return };
-    let junit = build_junit_report(&record, folder);
-    audience.warnings.extend(junit.skipped_files);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let written = parent.map_or(Ok(()), fs_err::create_dir_all).and_then(|()| write_atomic(path, &junit.xml));
-    audience.warnings.extend(written.err().map(|error| format!("the JUnit report: {error}")));
-}
-
-/// nox's own report, where a flag or the noxfile asks for it.
-fn write_nox_report(args: &RunArgs, manifest: &NoxfileManifest, audience: &mut Subscribers) {
-    let path: Option<PathBuf> = args.output.report.clone().or_else(|| manifest.report.clone());
-    let (Some(path), Some(record)) = (path, audience.recorder.build_record()) else { return };
-    let mut text = format!("{:#}", build_nox_report(manifest, &record));
-    text.push('\n');
-    if let Err(error) = write_atomic(&path, text.as_bytes()) {
-        audience.warnings.push(format!("nox's report: {error}"));
+/// Writes nox's report and the JUnit report where they are requested. Returns warnings.
+fn write_reports(args: &OutputArgs, manifest: &NoxfileManifest, result: &RunResult, record: &RunRecord) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(path) = args.report.as_ref().or(manifest.report.as_ref()) {
+        let written = write_nox_report(path, manifest, record);
+        warnings.extend(written.err().map(|error| format!("cannot write nox's report: {error}")));
     }
+    if let Some(path) = &args.junit {
+        match write_junit_report(path, record, &result.run_dir) {
+            Ok(skipped) => warnings.extend(skipped),
+            Err(error) => warnings.push(format!("cannot write the JUnit report: {error}")),
+        }
+    }
+    warnings
 }

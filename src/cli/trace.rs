@@ -1,111 +1,202 @@
-//! `noxide trace`: sessions one by one under the kernel's eye, and which of them race.
+//! `noxide trace`: runs sessions one at a time under tracing and finds their races.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::args::{OutputFormat, RunArgs};
-use super::error::CliError;
-use super::list::print_stdout;
+use clap::Args;
+
+use super::error::{CliError, ErrorContext as _};
+use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
-use super::nox_args::NoxRunArgs;
-use super::output_context::{OutputContext, print_stderr};
-use super::planned_run::{PlannedRun, RunInputs};
-use super::run::{EXIT_NOTHING_SELECTED, execute_plan, open_run_store, recover_crashed_runs};
-use super::trace_args::TraceArgs;
-use super::trace_report::{KnownOrdering, TraceReport};
-use super::trace_setup::{args_to_text, save_accesses, session_accesses, trace_context};
+use super::matrix::NOTHING_SELECTED;
+use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
+use super::run::{args_to_text, execute_and_report, open_run_store};
+use super::run_args::RunArgs;
+use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, edit_settings, load_settings};
 use crate::fs::write_atomic;
+use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
 use crate::project::SessionId;
 use crate::record::SessionHistory;
-use crate::run::{RunPlan, RunTracing, detect_capacity};
-use crate::trace::probe_tracing;
+use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
+use crate::text::pluralize;
+use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, with_accesses};
 
-/// Traces sessions and says which race.
+/// Tables of `pyproject.toml` that hold the settings.
+const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
+
+/// Flags of `noxide trace`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceArgs {
+    /// Session selection.
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Environments.
+    #[command(flatten)]
+    pub(crate) environments: EnvironmentArgs,
+    /// Write the advice to the settings
+    #[arg(long, help_heading = "Advice", conflicts_with = "check")]
+    pub(crate) apply: bool,
+    /// Exit with 1 if sessions race or a trace is incomplete
+    #[arg(long, help_heading = "Advice")]
+    pub(crate) check: bool,
+    /// Print the races as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    pub(crate) format: OutputFormat,
+    /// Choice of nox.
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// Pass these arguments to sessions as session.posargs
+    #[arg(last = true, value_name = "POSARGS", help_heading = "Arguments")]
+    pub(crate) posargs: Vec<OsString>,
+}
+
+/// Traces sessions and prints their races.
 ///
 /// # Errors
-/// When nothing can be traced here, or the run cannot even begin.
-pub(super) fn trace_sessions(args: &TraceArgs, screen: &OutputContext) -> Result<u8, CliError> {
+/// When tracing is not possible, or the run cannot begin.
+pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     probe_tracing()?;
-    let run = RunArgs {
+    let run_args = RunArgs {
         selection: args.selection.clone(),
         environments: args.environments.clone(),
-        nox_run: NoxRunArgs { verbose: screen.is_verbose(), ..NoxRunArgs::default() },
+        nox_run: NoxRunArgs { verbose: output.is_verbose(), ..NoxRunArgs::default() },
         host: args.host.clone(),
         posargs: args.posargs.clone(),
         ..RunArgs::default()
     };
-    let wanted = LoadOptions {
-        flags: run.settings_flags(),
+    let load_options = LoadOptions {
+        flags: run_args.settings_flags(),
         noxfile: args.selection.noxfile.as_deref().map(Path::new),
-        nox_args: run.nox_flags(),
+        nox_args: run_args.nox_flags(),
         posargs: args.posargs.clone(),
         will_run: true,
+        shard: None,
+        // Conflicts that were learned before must not hide those of this trace.
+        uses_learned_conflicts: false,
     };
-    let aside = screen.redirected_to_stderr();
-    let mut opened = LoadedProject::load(wanted, &aside)?;
-    if opened.manifest.queue.is_empty() {
-        print_stderr("nothing is selected: name sessions by -s, or give some `default=True`");
-        return Ok(EXIT_NOTHING_SELECTED);
+    let run_output = output.redirected_to_stderr();
+    let mut project = LoadedProject::load(load_options, &run_output)?;
+    if project.manifest.queue.is_empty() {
+        output.print_error(NOTHING_SELECTED);
+        return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let (folder, kept_elsewhere) = open_run_store(&opened.manifest.root)?;
-    opened.notices.extend(kept_elsewhere);
-    opened.notices.extend(recover_crashed_runs(&folder));
-    let history = SessionHistory::from_records(&folder.newest_records(SessionHistory::MAX_RUNS));
-    // What was learnt before must not hide what is looked for now.
-    opened.options.learned_conflicts.clear();
-    opened.options.fail_fast = None;
-    opened.options.jobs = Some(NonZeroUsize::MIN);
-    let mut plan = RunPlan::new(&opened.manifest, &opened.options, &history, detect_capacity())?;
-    let settled = KnownOrdering::from_plan(&plan);
+    let (store, notices) = open_run_store(&project.manifest.root)?;
+    let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
+    let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..project.options.clone() };
+    let mut plan = RunPlan::new(&project.manifest, &options, &history, detect_capacity())?;
+    let known = plan.known_ordering();
     let order = plan.make_sequential();
     let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let ids: Vec<SessionId> = order.iter().map(|&at| plan.sessions[at].id).collect();
-    let tracing = RunTracing::new(sessions, trace_context(&opened.manifest), &folder.path().join("trace"));
-    let chosen = PlannedRun { plan, history, inputs: RunInputs::default(), tracing };
-    let done = execute_plan(&run, &aside, &mut opened, chosen, &folder)?;
-    folder.prune_runs(opened.options.history_limit.get());
-    let manifest = opened.manifest.clone();
-    opened.close();
-    if done.exit_code > 1 {
-        return Ok(done.exit_code); // a signal: what was not run proves nothing
+    let ids: Vec<SessionId> = order.iter().map(|&index| plan[index].id).collect();
+    let tracing = RunTracing::new(sessions, trace_context(&project.manifest), &store.path().join("trace"));
+    let notices = project.notices.iter().cloned().chain(notices).collect();
+    let origin = RunOrigin::default();
+    let prepared = PreparedRun { options, history, plan, provisioner: None, tracing, origin, notices };
+    let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
+    store.prune_runs(project.options.history_limit.get());
+    let manifest = project.manifest.clone();
+    project.close();
+    if result.exit_code > ExitCode::FAILURE.code() {
+        return Ok(result.exit_code.into()); // a signal: sessions that did not run prove nothing
     }
     let posargs = args_to_text(&args.posargs);
-    save_accesses(&manifest, &done, folder.path(), &posargs);
-    let races = TraceReport::new(session_accesses(&manifest, &done, &ids), &settled, &order, &manifest.root);
-    races.update_trace_cache(&manifest, folder.path(), &posargs);
-    print_stdout(&match args.format {
-        OutputFormat::Text => races.to_text(screen.stdout_styles, screen.is_verbose()),
-        OutputFormat::Json => format!("{:#}\n", races.to_json()),
-    });
-    if args.apply {
-        print_stderr(&apply_settings_edits(&manifest.root, &races.settings_edits())?);
+    let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
+    warnings.iter().for_each(|warning| output.warn(warning));
+    let sessions = with_accesses(&manifest, &result.accesses, &ids);
+    let order: Vec<usize> = order.iter().map(|session| session.0).collect();
+    let report = RaceReport::new(sessions, &known, &order, &manifest.root);
+    if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
+        output.warn(&format!("cannot store the learned conflicts: {error}"));
     }
-    let found = args.check && (races.has_unresolved() || races.is_incomplete());
-    Ok(done.exit_code.max(u8::from(found)))
+    let edits = settings_edits(&report);
+    let settings = edit_settings("", PYPROJECT_TABLES, &edits).unwrap_or_default();
+    match args.format {
+        OutputFormat::Text => {
+            let view = race_report_view(&report, settings);
+            output.print(&render_races(&view, output.stdout_styles, output.is_verbose()));
+        }
+        OutputFormat::Json => output.print_json(&report.to_json(&settings)),
+    }
+    if args.apply {
+        output.print_error(&apply_settings_edits(&manifest.root, &edits)?);
+    }
+    let has_findings = report.has_unresolved() || report.is_incomplete();
+    Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))
 }
 
-/// Writes advice into the project's settings and says what was done.
+/// Returns the settings that carry out the advice.
+fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
+    let name = |index: &usize| report.session_name(*index);
+    let mut edits = Vec::new();
+    for advice in &report.advice {
+        match advice {
+            SeparationAdvice::After { session, waits_for, .. } => {
+                edits.push(SettingsEdit::After { session: name(session), prerequisite: name(waits_for) });
+            }
+            SeparationAdvice::Lock { name: lock, sessions, .. } => edits
+                .extend(sessions.iter().map(|index| SettingsEdit::Lock { session: name(index), lock: lock.clone() })),
+        }
+    }
+    edits.extend(report.timing_sensitive.iter().map(|index| SettingsEdit::Exclusive { session: name(index) }));
+    edits
+}
+
+/// Returns the report as it is printed.
+fn race_report_view(report: &RaceReport, settings: String) -> RaceReportView {
+    let races = report.races.iter().map(|race| RaceView {
+        first: report.session_name(race.pair.first),
+        second: report.session_name(race.pair.second),
+        separated_by: race.separated_by.clone(),
+        conflicts: race
+            .pair
+            .conflicts
+            .iter()
+            .map(|conflict| ConflictView {
+                kind: conflict.kind.as_str(),
+                path: conflict.path.clone(),
+                first: conflict.first.clone(),
+                second: conflict.second.clone(),
+            })
+            .collect(),
+    });
+    let mut view = RaceReportView { session_count: report.sessions.len(), settings, ..RaceReportView::default() };
+    view.races = races.collect();
+    let incomplete = report.sessions.iter().filter(|(_, accesses)| !accesses.is_complete());
+    view.incomplete = incomplete
+        .map(|(session, accesses)| (session.name.to_string(), accesses.incomplete_reasons.to_vec()))
+        .collect();
+    for advice in &report.advice {
+        if let SeparationAdvice::After { session, waits_for, path, reads_output: true } = advice {
+            let required = view.requires.entry(report.session_name(*session)).or_default();
+            required.push((report.session_name(*waits_for), path.clone()));
+        }
+    }
+    view
+}
+
+/// Writes the advice to the project's settings and returns a message.
 fn apply_settings_edits(root: &Path, edits: &[SettingsEdit]) -> Result<String, CliError> {
     if edits.is_empty() {
-        return Ok("nothing to be written: no sessions race that nothing keeps apart".to_owned());
+        return Ok("no settings to write: no sessions race".to_owned());
     }
     let own = root.join("noxide.toml");
-    let shared = root.join("pyproject.toml");
-    let (path, below): (&Path, &[&str]) =
-        if own.exists() || !shared.exists() { (&own, &[]) } else { (&shared, &["tool", "noxide"]) };
-    let system = |source| CliError::Io { context: format!("cannot edit {}", path.display()), source };
-    let text = if path.exists() { fs_err::read_to_string(path).map_err(system)? } else { String::new() };
-    let edited = edit_settings(&text, below, edits).map_err(|error| system(std::io::Error::other(error)))?;
+    let pyproject = root.join("pyproject.toml");
+    let (path, tables): (&Path, &[&str]) =
+        if own.exists() || !pyproject.exists() { (&own, &[]) } else { (&pyproject, PYPROJECT_TABLES) };
+    let context = || format!("cannot edit {}", path.display());
+    let text = if path.exists() { fs_err::read_to_string(path).context(context())? } else { String::new() };
+    let edited = edit_settings(&text, tables, edits).map_err(std::io::Error::other).context(context())?;
     if edited == text {
-        return Ok(format!("{}: all of it stands there already", path.display()));
+        return Ok(format!("{} has these settings already", path.display()));
     }
-    write_atomic(path, edited.as_bytes()).map_err(system)?;
+    write_atomic(path, edited.as_bytes()).context(context())?;
     if let Err(errors) = load_settings(root) {
-        write_atomic(path, text.as_bytes()).map_err(system)?;
+        write_atomic(path, text.as_bytes()).context(context())?;
         return Err(CliError::Settings(errors));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{name}: {} settings written", edits.len()))
+    Ok(format!("wrote {} to {name}", pluralize(edits.len(), "setting")))
 }

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::error::LocatedValue;
 use super::schema_types::{AgeText, DurationText, MemoryText, WordText, nothing_required, schema_keys};
 use super::toml_reader::TomlReader;
-use crate::run::CacheMode;
+use crate::provision::CacheMode;
 
 /// How dependencies are kept and had.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]

@@ -14,10 +14,8 @@ use super::parse::{
 };
 use super::settings_file::{SettingsFile, plain_values};
 use crate::cache::CacheOptions;
-use crate::run::{
-    CacheMode, CacheSettings, FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches,
-    nonzero_limit,
-};
+use crate::provision::{CacheMode, ProvisionOptions};
+use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, nonzero_limit};
 use crate::text::did_you_mean;
 
 /// What flags say of settings; none where no flag was given.
@@ -261,7 +259,7 @@ impl Settings {
             secret_patterns: plain_values(&self.file.secrets),
             log_folder: self.logs.value.clone(),
             log_name_template: self.log_name.value.clone(),
-            cache: CacheSettings {
+            provision: ProvisionOptions {
                 mode: self.cache.value,
                 apply_lock: self.locked.value,
                 index_max_age: self.max_age.value,

@@ -1,9 +1,8 @@
 //! How long a run still takes: the longest remaining path of usual times, and the room that the slots leave.
 
-use std::collections::HashMap;
-
 use super::RunState;
 use super::run_state::SessionStatus;
+use crate::record::{lock_totals, longest_chains, slot_work};
 
 /// An estimate of the time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,54 +40,31 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
 }
 
-/// The longest chain of needs. Sessions in a circle, which only a damaged record can hold, count for themselves.
+/// The longest chain of needs.
 fn critical_path_bound(state: &RunState, own: &[u64]) -> u64 {
     let sessions = state.sessions();
-    let mut needed_by = vec![Vec::new(); sessions.len()];
-    let mut open = vec![0_usize; sessions.len()];
-    for (at, view) in sessions.iter().enumerate() {
-        for on in view.facts.needs.iter().filter_map(|need| state.session_index(&need.on)) {
-            needed_by[on].push(at);
-            open[at] += 1;
+    let mut dependents = vec![Vec::new(); sessions.len()];
+    for (dependent, view) in sessions.iter().enumerate() {
+        for required in view.facts.needs.iter().filter_map(|need| state.session_index(&need.on)) {
+            dependents[required].push(dependent);
         }
     }
-    let mut end = own.to_vec();
-    let mut ready: Vec<usize> = (0..sessions.len()).filter(|&at| open[at] == 0).collect();
-    while let Some(at) = ready.pop() {
-        for &next in &needed_by[at] {
-            end[next] = end[next].max(end[at].saturating_add(own[next]));
-            open[next] -= 1;
-            if open[next] == 0 {
-                ready.push(next);
-            }
-        }
-    }
-    end.into_iter().max().unwrap_or(0)
+    longest_chains(own, &vec![0; own.len()], &dependents).into_iter().max().unwrap_or(0)
 }
 
 /// All work over all slots.
 fn slot_bound(state: &RunState, own: &[u64]) -> u64 {
-    let slots = state.run_facts().map_or(1, |facts| facts.slots).max(1) as u64;
-    let work = state.sessions().iter().zip(own).fold(0_u64, |sum, (view, own)| {
-        sum.saturating_add(own.saturating_mul((view.facts.cpus as u64).clamp(1, slots)))
-    });
-    work / slots
+    let slots = state.run_facts().map_or(1, |facts| facts.slots).max(1);
+    slot_work(state.sessions().iter().zip(own).map(|(view, own)| (*own, view.facts.cpus)), slots) / slots as u64
 }
 
-/// The sessions of a lock one after the other, and so those that want to be alone.
+/// The sessions of a lock one after the other, and so those that run alone.
 fn lock_bound(state: &RunState, own: &[u64]) -> u64 {
-    let mut sums: HashMap<&str, u64> = HashMap::new();
-    let mut alone = 0_u64;
-    for (view, own) in state.sessions().iter().zip(own) {
-        for lock in &view.facts.locks {
-            let sum = sums.entry(lock).or_default();
-            *sum = sum.saturating_add(*own);
-        }
-        if view.facts.exclusive {
-            alone = alone.saturating_add(*own);
-        }
-    }
-    sums.into_values().max().unwrap_or(0).max(alone)
+    let sessions = || state.sessions().iter().zip(own);
+    let totals = lock_totals(sessions().map(|(view, own)| (view.facts.locks.as_slice(), *own)));
+    let exclusive = sessions().filter(|(view, _)| view.facts.exclusive);
+    let exclusive = exclusive.fold(0_u64, |sum, (_, own)| sum.saturating_add(*own));
+    totals.into_values().max().unwrap_or(0).max(exclusive)
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
-//! The commit a project stands on.
+//! Git state of a project: commit, ignored files, history.
 
 use std::collections::BTreeSet;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What Git says of a folder.
+/// The commit and cleanliness of a Git checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GitCheckout {
-    /// The commit checked out.
+    /// The checked-out commit.
     pub(crate) commit: String,
     /// Whether tracked files differ from it.
     pub(crate) dirty: bool,
 }
 
 impl GitCheckout {
-    /// The checkout that `folder` is in; none without Git, without a repository, or before the first commit.
+    /// Detects the checkout that `folder` is in; none without Git, without a repository, or before the first commit.
     pub(crate) fn detect(folder: &Path) -> Option<Self> {
         let commit = run_git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
         let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
@@ -23,50 +23,51 @@ impl GitCheckout {
     }
 }
 
-/// Which of these paths, relative to `folder`, Git ignores; none without Git or a repository.
+/// Returns those of these paths, relative to `folder`, that Git ignores; none without Git or a repository.
 pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut asked: Vec<u8> = Vec::new();
+    let mut input: Vec<u8> = Vec::new();
     for path in paths {
-        asked.extend(path.as_bytes());
-        asked.push(0);
+        input.extend(path.as_bytes());
+        input.push(0);
     }
-    let ask = || -> std::io::Result<Vec<u8>> {
-        // From a file: git says its first answers before it has read all.
-        let mut questions = tempfile::tempfile()?;
-        questions.write_all(&asked)?;
-        questions.seek(SeekFrom::Start(0))?;
+    let check = || -> std::io::Result<Vec<u8>> {
+        // From a file: git answers before it has read everything, and a pipe would block.
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&input)?;
+        file.seek(SeekFrom::Start(0))?;
         let mut command = Command::new("git");
         command.arg("-C").arg(folder).args(["check-ignore", "-z", "--stdin"]);
-        Ok(command.stdin(questions).stderr(Stdio::null()).output()?.stdout)
+        Ok(command.stdin(file).stderr(Stdio::null()).output()?.stdout)
     };
-    let said = ask().unwrap_or_default();
-    said.split(|byte| *byte == 0)
+    let output = check().unwrap_or_default();
+    output
+        .split(|byte| *byte == 0)
         .filter(|path| !path.is_empty())
         .map(|path| String::from_utf8_lossy(path).into())
         .collect()
 }
 
-/// The commit that a name stands for (a branch, a tag, the beginning of a digest) and those before it, newest first.
+/// Returns the commit of a revision (a branch, a tag, a short hash) and its ancestors, newest first, at most `limit`.
 ///
-/// Empty where Git knows no such name; at most `most`.
-pub(crate) fn list_commits(folder: &Path, name: &str, most: usize) -> Vec<String> {
-    let count = format!("--max-count={most}");
-    // A name is no flag, however it begins.
-    let said = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", name, "--"]);
-    said.unwrap_or_default().lines().map(str::to_owned).collect()
+/// Empty where Git does not know the revision.
+pub(crate) fn list_commits(folder: &Path, revision: &str, limit: usize) -> Vec<String> {
+    let count = format!("--max-count={limit}");
+    // A revision is not a flag, even if it begins with a dash.
+    let output = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", revision, "--"]);
+    output.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 fn run_git(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let done = Command::new("git")
+    let output = Command::new("git")
         .arg("-C")
         .arg(folder)
         .args(arguments)
-        .env("GIT_OPTIONAL_LOCKS", "0") // only looks: must not fight with a git that works
+        .env("GIT_OPTIONAL_LOCKS", "0") // read-only: must not compete with a running git
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    done.status.success().then(|| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_clean_until_a_tracked_file_changes() {
+    fn a_checkout_is_clean_until_a_tracked_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
             let settings = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
@@ -97,8 +98,8 @@ mod tests {
         assert!(GitCheckout::detect(folder.path()).unwrap().dirty);
         assert_eq!(GitCheckout::detect(Path::new("/nonexistent")), None);
         fs_err::write(folder.path().join(".gitignore"), "build/\n*.db\n").unwrap();
-        let asked = ["build/x", "a", "x.db", "dist"].map(str::to_owned).into();
-        assert_eq!(find_ignored_paths(folder.path(), &asked), ["build/x", "x.db"].map(str::to_owned).into());
-        assert!(find_ignored_paths(Path::new("/nonexistent"), &asked).is_empty());
+        let paths = ["build/x", "a", "x.db", "dist"].map(str::to_owned).into();
+        assert_eq!(find_ignored_paths(folder.path(), &paths), ["build/x", "x.db"].map(str::to_owned).into());
+        assert!(find_ignored_paths(Path::new("/nonexistent"), &paths).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! An interpreter as it tells of itself: version, ABI, platform, and its answers to markers.
+//! Python interpreter: version, ABI, platform and marker values, as it reports them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,48 +8,48 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::MarkerEnvironment;
 
-/// What is known of an interpreter.
+/// Facts about a Python interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Interpreter {
-    /// The interpreter behind all environments made from it, without links.
+    /// Path of the base interpreter, with links resolved.
     pub executable: PathBuf,
-    /// Version to the patch, with what else tells builds apart, such as `3.13.0rc1` or `3.14.0t`.
+    /// Version to the patch, with pre-release and free-threading suffixes, such as `3.13.0rc1` or `3.14.0t`.
     pub version: String,
-    /// Its ABI, as extension modules are named for it: `cpython-311-x86_64-linux-gnu`.
+    /// ABI tag in the names of extension modules: `cpython-311-x86_64-linux-gnu`.
     pub abi: String,
-    /// Tag of its bytecode, such as `cpython-311`.
+    /// Tag in the names of bytecode files, such as `cpython-311`.
     pub tag: String,
     /// C library: `glibc-2.36`, `musl`, or empty where neither.
     pub libc: String,
-    /// Its answers to markers.
+    /// Values of the variables of environment markers.
     pub markers: MarkerEnvironment,
 }
 
-/// Why an interpreter did not tell of itself.
+/// Reasons why an interpreter could not be probed.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpreterError {
-    /// There is none of that version.
-    #[error("there is no Python {0} here")]
+    /// No interpreter of that version was found.
+    #[error("Python {0} was not found")]
     NotFound(String),
     /// It could not be started.
     #[error("cannot start {}", path.display())]
     Start {
         /// The interpreter.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It said something else.
-    #[error("{} does not tell what kind of Python it is: {output}", path.display())]
+    /// Its output is not that of the probe script.
+    #[error("{} did not answer the interpreter probe: {output}", path.display())]
     InvalidAnswer {
         /// The interpreter.
         path: PathBuf,
-        /// What it said.
+        /// The last line it printed.
         output: String,
     },
 }
 
-/// Works with Python 3.7. The kernel's own version is left out of `platform_version` by nobody, so it is asked too.
+/// Works with Python 3.7 and newer.
 const PROBE_SCRIPT: &str = r#"
 import json, os, platform, sys, sysconfig
 def version(info):
@@ -81,20 +81,22 @@ print(json.dumps({
 "#;
 
 impl Interpreter {
-    /// The interpreter that nox would take for a session: `spec` as its `python=` says, or nox's own.
+    /// Finds the interpreter that nox would use for a session: `spec` is the session's `python=`, none means nox's own.
     ///
-    /// `release` is that of nox. Since late in 2025 it takes its own wherever that will do; `uv` is asked next, as nox
-    /// itself does with that backend; nothing is fetched.
+    /// `nox_version` matters: since late 2025 nox prefers its own interpreter where it matches. `uv` is asked next, as
+    /// nox does with that backend. Nothing is downloaded.
     ///
     /// # Errors
-    /// When there is none, or it does not answer.
+    /// When no interpreter matches, or it cannot be probed.
     pub(crate) fn find_for_spec(
         spec: Option<&str>,
-        (nox, release): (&Path, &str),
+        (nox_python, nox_version): (&Path, &str),
         uv: Option<&Path>,
     ) -> Result<Self, InterpreterError> {
-        let Some(spec) = spec else { return Self::probe(nox) };
-        if let Some(own) = Some(nox).filter(|_| prefers_own_interpreter(release)).and_then(|nox| Self::probe(nox).ok())
+        let Some(spec) = spec else { return Self::probe(nox_python) };
+        if let Some(own) = Some(nox_python)
+            .filter(|_| prefers_own_interpreter(nox_version))
+            .and_then(|python| Self::probe(python).ok())
             && own.matches_version(spec)
         {
             return Ok(own);
@@ -102,14 +104,11 @@ impl Interpreter {
         let found = uv.and_then(|uv| {
             let mut command = Command::new(uv);
             command.args(["python", "find", "--no-python-downloads", "--no-project", "--system", spec]);
-            let done = command.stdin(Stdio::null()).output().ok().filter(|done| done.status.success())?;
-            Some(PathBuf::from(String::from_utf8_lossy(&done.stdout).trim()))
+            let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
+            Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
         });
-        let name = if spec.starts_with(|sign: char| sign.is_ascii_digit()) {
-            format!("python{spec}")
-        } else {
-            spec.to_owned()
-        };
+        let name =
+            if spec.starts_with(|c: char| c.is_ascii_digit()) { format!("python{spec}") } else { spec.to_owned() };
         let path = std::env::var_os("PATH").unwrap_or_default();
         let on_path = || std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|python| python.is_file());
         match found.or_else(on_path) {
@@ -118,36 +117,36 @@ impl Interpreter {
         }
     }
 
-    /// Whether it is of a version as `python=` says one: `3`, `3.13`, `3.13.1`, `3.13t`, `python3.13`.
+    /// Whether its version matches a value of `python=`: `3`, `3.13`, `3.13.1`, `3.13t`, `python3.13`.
     fn matches_version(&self, spec: &str) -> bool {
-        let free = |version: &str| version.ends_with('t');
+        let is_free_threaded = |version: &str| version.ends_with('t');
         let parts = |version: &str| version.trim_end_matches('t').split('.').map(str::to_owned).collect::<Vec<_>>();
-        let wanted = spec.strip_prefix("python").unwrap_or(spec);
+        let requested = spec.strip_prefix("python").unwrap_or(spec);
         self.abi.starts_with("cpython")
-            && free(wanted) == free(&self.version)
-            && parts(&self.version).starts_with(&parts(wanted))
+            && is_free_threaded(requested) == is_free_threaded(&self.version)
+            && parts(&self.version).starts_with(&parts(requested))
     }
 
-    /// Asks the interpreter at `path`. Takes some 20 ms.
+    /// Probes the interpreter at `path`. Takes about 20 ms.
     ///
     /// # Errors
     /// When it cannot be started or does not answer.
     pub fn probe(path: &Path) -> Result<Self, InterpreterError> {
         let mut command = Command::new(path);
         command.args(["-I", "-S", "-c", PROBE_SCRIPT]).stdin(Stdio::null());
-        let done = command.output().map_err(|source| InterpreterError::Start { path: path.to_path_buf(), source })?;
-        let said = String::from_utf8_lossy(&done.stdout);
-        serde_json::from_str(said.trim()).map_err(|_| {
-            let said = format!("{said}{}", String::from_utf8_lossy(&done.stderr));
-            let said = said.trim().lines().last().unwrap_or("nothing was said").to_owned();
-            InterpreterError::InvalidAnswer { path: path.to_path_buf(), output: said }
+        let output = command.output().map_err(|source| InterpreterError::Start { path: path.to_path_buf(), source })?;
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(stdout.trim()).map_err(|_| {
+            let printed = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+            let last_line = printed.trim().lines().last().unwrap_or("it printed nothing").to_owned();
+            InterpreterError::InvalidAnswer { path: path.to_path_buf(), output: last_line }
         })
     }
 }
 
-/// Whether a release of nox looks at its own interpreter first (`python-discovery`): 2025.11.12 does, 2025.2.9 does not.
-fn prefers_own_interpreter(release: &str) -> bool {
-    let mut parts = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+/// Whether a version of nox tries its own interpreter first (`python-discovery`): 2025.11.12 does, 2025.2.9 does not.
+fn prefers_own_interpreter(nox_version: &str) -> bool {
+    let mut parts = nox_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2025, 11)
 }
 
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interpreter_is_of_versions_as_sessions_say_them() {
+    fn an_interpreter_matches_the_versions_of_sessions() {
         let python = |version: &str| Interpreter {
             version: version.to_owned(),
             abi: "cpython-313-x86_64-linux-gnu".to_owned(),

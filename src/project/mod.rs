@@ -1,4 +1,4 @@
-//! What a Python project says of itself: its noxfile's sessions, through nox itself, its dependencies, its checkout.
+//! The Python project as declared: sessions, dependencies, interpreter, Git state.
 
 mod git;
 mod host;

@@ -1,4 +1,4 @@
-//! Paths in JSON: text where they are text, else their bytes.
+//! Paths in JSON: as text where they are UTF-8, else as bytes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,8 +15,8 @@ enum PathRepr {
 }
 
 impl From<PathRepr> for PathBuf {
-    fn from(either: PathRepr) -> Self {
-        match either {
+    fn from(repr: PathRepr) -> Self {
+        match repr {
             PathRepr::Text(text) => text.into(),
             PathRepr::Bytes(bytes) => OsString::from_vec(bytes).into(),
         }
@@ -34,11 +34,11 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     PathRepr::deserialize(deserializer).map(PathBuf::from)
 }
 
-/// The same for a path that may be absent.
-pub(crate) mod maybe {
+/// The same for an optional path.
+pub(crate) mod optional {
     use super::{Deserialize, Deserializer, PathBuf, PathRepr, Serializer};
 
-    #[allow(clippy::ref_option, reason = "the shape serde asks for")]
+    #[allow(clippy::ref_option, reason = "the signature that serde requires")]
     pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
         match path {
             Some(path) => super::serialize(path, serializer),
@@ -59,12 +59,12 @@ mod tests {
     struct Paths {
         #[serde(with = "super")]
         one: PathBuf,
-        #[serde(default, with = "super::maybe")]
+        #[serde(default, with = "super::optional")]
         two: Option<PathBuf>,
     }
 
     #[test]
-    fn every_path_survives() {
+    fn every_path_survives_a_round_trip() {
         let odd = PathBuf::from(OsString::from_vec(b"caf\xe9".to_vec()));
         for (paths, json) in [
             (Paths { one: "a b".into(), two: None }, r#"{"one":"a b","two":null}"#),

@@ -1,4 +1,4 @@
-//! The name of a session, as nox shows it and as people type it.
+//! Session names, as nox prints them and users type them.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct SessionName(String);
 
 impl SessionName {
-    /// Takes a name as nox gave it.
+    /// Creates a name from nox's text.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
@@ -20,9 +20,9 @@ impl SessionName {
         &self.0
     }
 
-    /// The name with every character that a file name had better not hold replaced by `-`, as in `tests-3.12-db-pg`.
+    /// The name with characters that are unsafe in file names replaced by `-`, as in `tests-3.12-db-pg`.
     ///
-    /// Different names may give the same slug; callers add the session's number where that matters.
+    /// Different names may have the same slug; callers add a number where that matters.
     pub fn slug(&self) -> String {
         let mut slug = String::with_capacity(self.0.len());
         for c in self.0.chars() {

@@ -35,7 +35,7 @@ pub struct Artifact {
     /// Permission bits.
     pub mode: u32,
     /// Where a symbolic link points, as it says; the link itself is not copied.
-    #[serde(default, with = "path_serde::maybe")]
+    #[serde(default, with = "path_serde::optional")]
     pub target: Option<PathBuf>,
     /// Whether it went on changing while it was copied, so that what is kept may be torn.
     #[serde(default)]

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::run_record::RecordedSession;
-use super::{Outcome, RunRecord};
+use super::{Outcome, RunRecord, reconstruct_events, write_record};
+use crate::fs::write_atomic;
 use crate::project::SessionName;
 
 /// One run made of several: nothing is written yet.
@@ -97,6 +98,36 @@ impl MergePlan {
         let (missing, absent) = find_missing(records, &record);
         sort_sessions(&mut record, records);
         Some(Self { record, copies, missing_sessions: missing, missing_shards: absent })
+    }
+
+    /// Adds notices on missing sessions and shards; with missing sessions the run has failed.
+    pub(crate) fn add_missing_notices(&mut self) {
+        for name in &self.missing_sessions {
+            self.record.notices.push(format!("no record contains {name}"));
+        }
+        if !self.missing_sessions.is_empty() {
+            self.record.exit = self.record.exit.map(|exit| exit.max(1));
+        }
+        if !self.missing_shards.is_empty() {
+            self.record.notices.push(format!("no record of shard {}", self.missing_shards.join(", ")));
+        }
+    }
+
+    /// Writes the merged run into the directory `target`: the files of the runs in `folders` (one per record), events,
+    /// and last the record, so that a directory with a record is a complete run.
+    ///
+    /// # Errors
+    /// When `target` cannot be written to, or a file cannot be read.
+    pub(crate) fn write(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
+        fs_err::create_dir_all(target.join("logs"))?;
+        self.copy_files(folders, target)?;
+        let mut lines = Vec::new();
+        for event in &reconstruct_events(&self.record) {
+            serde_json::to_writer(&mut lines, event)?;
+            lines.push(b'\n');
+        }
+        write_atomic(&target.join("events.jsonl"), &lines)?;
+        write_record(target, &self.record)
     }
 
     /// Copies the files of the runs in `folders`, one a record, into the folder `target`.

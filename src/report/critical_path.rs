@@ -1,10 +1,10 @@
 //! Critical path of a run, and the lower bounds that no order of its sessions can beat.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::record::{RecordedSession, RunRecord};
+use crate::record::{RecordedSession, RunRecord, lock_totals, longest_chains};
 
 /// Ends within this time (milliseconds) count as simultaneous: the dispatcher needs some time to start a session.
 const SAME_MOMENT_MS: u64 = 50;
@@ -179,12 +179,7 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let ran = executed_sessions(record);
     let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.facts.exclusive).collect();
     let wall = |ran: &ExecutedSession<'_>| ran.end - ran.start;
-    let mut locks: BTreeMap<&str, u64> = BTreeMap::new();
-    for one in &shared {
-        for lock in &one.session.facts.locks {
-            *locks.entry(lock).or_default() += wall(one);
-        }
-    }
+    let locks = lock_totals(shared.iter().map(|ran| (ran.session.facts.locks.as_slice(), wall(ran))));
     let lock = locks.into_iter().max_by_key(|(_, sum)| *sum).map(|(lock, sum)| (lock.to_owned(), sum));
     let cpu: Option<u64> = ran
         .iter()
@@ -201,14 +196,16 @@ pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
 
 /// Returns the longest chain of dependencies by wall time.
 fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
-    let mut order: Vec<&&ExecutedSession<'_>> = ran.iter().collect();
-    // A dependency ended before its dependent started.
-    order.sort_by_key(|ran| (ran.start, ran.end));
-    let mut until: HashMap<&str, u64> = HashMap::new();
-    for one in order {
-        let needs = one.session.facts.needs.iter();
-        let before = needs.filter_map(|need| until.get(need.on.as_str())).max().copied().unwrap_or(0);
-        until.insert(one.session_name(), before + one.end - one.start);
+    let indexes: HashMap<&str, usize> =
+        ran.iter().enumerate().map(|(index, ran)| (ran.session_name(), index)).collect();
+    let mut dependents = vec![Vec::new(); ran.len()];
+    for (dependent, executed) in ran.iter().enumerate() {
+        for need in &executed.session.facts.needs {
+            if let Some(&required) = indexes.get(need.on.as_str()) {
+                dependents[required].push(dependent);
+            }
+        }
     }
-    until.into_values().max().unwrap_or(0)
+    let durations: Vec<u64> = ran.iter().map(|ran| ran.end - ran.start).collect();
+    longest_chains(&durations, &vec![0; durations.len()], &dependents).into_iter().max().unwrap_or(0)
 }

@@ -9,6 +9,7 @@ use quick_junit::{
 };
 
 use super::junit_suites::{MergedSuites, merge_suite_file};
+use crate::fs::write_atomic;
 use crate::record::{ArtifactManifest, AttemptResult, Outcome, RecordedSession, RunRecord};
 
 /// Bytes of a failed session's log to include.
@@ -21,6 +22,19 @@ pub struct JunitReport {
     pub xml: Vec<u8>,
     /// JUnit files that were skipped, and why, in sentences.
     pub skipped_files: Vec<String>,
+}
+
+/// Writes the JUnit report of a run, and returns a warning for each JUnit file of its artifacts that was skipped.
+///
+/// # Errors
+/// When the file or its directory cannot be written.
+pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path) -> std::io::Result<Vec<String>> {
+    let report = build_junit_report(record, run_dir);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs_err::create_dir_all(parent)?;
+    }
+    write_atomic(path, &report.xml)?;
+    Ok(report.skipped_files)
 }
 
 /// Builds the report of a run; `folder` is the run's directory, with logs and artifacts.

@@ -163,7 +163,15 @@ impl RunReport {
         };
         let flaky = find_flaky_sessions(&runs);
         let runs = runs.into_iter().map(PastRun::from_record).collect();
-        Self { version: REPORT_VERSION, run, critical_path: held_up, lower_bounds: lower_bounds(record), sessions, flaky_sessions: flaky, recent_runs: runs }
+        Self {
+            version: REPORT_VERSION,
+            run,
+            critical_path: held_up,
+            lower_bounds: lower_bounds(record),
+            sessions,
+            flaky_sessions: flaky,
+            recent_runs: runs,
+        }
     }
 
     /// Formats the verdict: `11 sessions: 10 passed, 1 failed`.

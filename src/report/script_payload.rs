@@ -107,7 +107,11 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
         memory: session.peak_memory.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))),
         wait_reason: link.map(|link| link.reason.describe_wait()),
         attempts: attempts.collect(),
-        history_centis: session.history.iter().map(|past| past.and_then(|past| past.wall).map(|ms| (ms + 5) / 10)).collect(),
+        history_centis: session
+            .history
+            .iter()
+            .map(|past| past.and_then(|past| past.wall).map(|ms| (ms + 5) / 10))
+            .collect(),
         history_outcomes: session.history.iter().map(outcome_letter).collect(),
     }
 }

@@ -117,7 +117,11 @@ pub(super) fn format_lower_bound(report: &RunReport) -> String {
 pub(super) fn describe_flakiness(flaky: &super::run_history::FlakySession) -> String {
     let mut parts = Vec::new();
     if flaky.retried_runs > 0 {
-        parts.push(format!("passed after a failed attempt in {} of {}", flaky.retried_runs, pluralize(flaky.runs, "run")));
+        parts.push(format!(
+            "passed after a failed attempt in {} of {}",
+            flaky.retried_runs,
+            pluralize(flaky.runs, "run")
+        ));
     }
     if !flaky.mixed_commits.is_empty() {
         let commits: Vec<&str> = flaky.mixed_commits.iter().map(|commit| commit.get(..8).unwrap_or(commit)).collect();

@@ -1,4 +1,4 @@
-//! Files that sessions leave and settings name (`outputs`): found, copied and listed.
+//! Artifacts: files that settings name as a session's `outputs`, copied into the run's record.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,29 +13,29 @@ use walkdir::WalkDir;
 
 use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
 
-/// How often a file that changes while it is copied is read.
+/// How often a file that changes while it is copied is copied.
 const MAX_COPY_ATTEMPTS: u32 = 3;
-/// Folders that no glob enters unless it begins inside: what tools keep there is theirs.
-const PRIVATE_FOLDERS: [&str; 3] = [".git", ".nox", ".noxide"];
+/// Directories that globs enter only by name: they belong to tools.
+const PRIVATE_DIRECTORIES: [&str; 3] = [".git", ".nox", ".noxide"];
 
-/// What is to be gathered.
+/// Collects the artifacts of one session.
 #[derive(Debug)]
 pub(super) struct ArtifactCollector {
-    /// The session, for its manifest.
+    /// The session's name, for the manifest.
     pub(super) session: String,
-    /// The project's root; nothing outside of it is read.
+    /// The project's root; nothing outside it is read.
     pub(super) root: PathBuf,
     /// Globs relative to the root.
     pub(super) globs: Vec<String>,
-    /// The folder that gets `manifest.json` and the copies.
+    /// The directory for `manifest.json` and the copies.
     pub(super) folder: PathBuf,
 }
 
 impl ArtifactCollector {
-    /// Copies what the globs match, writes the manifest, and tells in sentences what did not go well.
+    /// Copies what the globs match, writes the manifest, and returns what went wrong, in sentences.
     ///
-    /// Once `stop` is set nothing more is copied.
-    pub(super) fn collect_artifacts(&self, stop: &AtomicBool) -> Vec<String> {
+    /// Copies nothing more once `cancelled` is set.
+    pub(super) fn collect_artifacts(&self, cancelled: &AtomicBool) -> Vec<String> {
         let mut notices = Vec::new();
         let name = |glob: &str| format!("outputs of {}: {glob}", self.session);
         let mut found: Vec<PathBuf> = Vec::new();
@@ -43,7 +43,7 @@ impl ArtifactCollector {
             match self.find_matches(glob) {
                 Ok(paths) if paths.is_empty() => notices.push(format!("{} matches nothing", name(glob))),
                 Ok(paths) => found.extend(paths),
-                Err(error) => notices.push(format!("{} is passed over: {error}", name(glob))),
+                Err(error) => notices.push(format!("{} was skipped: {error}", name(glob))),
             }
         }
         found.sort_unstable();
@@ -51,19 +51,21 @@ impl ArtifactCollector {
         let mut artifacts =
             ArtifactManifest { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
         for path in found {
-            if stop.load(Ordering::Relaxed) {
-                notices
-                    .push(format!("{} and what follows it is left out, because the run ends", name(&path_text(&path))));
+            if cancelled.load(Ordering::Relaxed) {
+                notices.push(format!(
+                    "{} and later files were not copied: the run was interrupted",
+                    name(&path_text(&path))
+                ));
                 break;
             }
             match self.copy_artifact(&path) {
                 Ok(Some(artifact)) => {
                     if artifact.changing {
-                        notices.push(format!("{} went on changing while it was copied", name(&path_text(&path))));
+                        notices.push(format!("{} kept changing while it was copied", name(&path_text(&path))));
                     }
                     artifacts.files.push(artifact);
                 }
-                Ok(None) => notices.push(format!("{} is no file, folder or link", name(&path_text(&path)))),
+                Ok(None) => notices.push(format!("{} is not a file, directory or link", name(&path_text(&path)))),
                 Err(error) => notices.push(format!("{} could not be copied: {error}", name(&path_text(&path)))),
             }
         }
@@ -72,27 +74,27 @@ impl ArtifactCollector {
         notices
     }
 
-    /// Paths below the root that a glob matches; one that names a folder takes all in it.
+    /// Paths below the root that a glob matches; a glob that names a directory matches all files in it.
     fn find_matches(&self, glob: &str) -> io::Result<Vec<PathBuf>> {
         let glob = glob.trim_start_matches("./").trim_end_matches('/');
-        let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        if glob.is_empty() || !Path::new(glob).components().all(inside) {
+        let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if glob.is_empty() || !Path::new(glob).components().all(is_inside) {
             return Err(io::Error::other("it must be a path below the project's root"));
         }
         let set = build_glob_set(glob).map_err(io::Error::other)?;
-        let plain: PathBuf = Path::new(glob).iter().take_while(|part| !has_glob_syntax(part)).collect();
-        let start = self.root.join(&plain);
+        let literal: PathBuf = Path::new(glob).iter().take_while(|part| !has_glob_syntax(part)).collect();
+        let start = self.root.join(&literal);
         match fs_err::symlink_metadata(&start) {
             Ok(_) => self.check_inside_root(&start)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         }
-        let private = |name: &std::ffi::OsStr| PRIVATE_FOLDERS.iter().any(|private| name == *private);
+        let is_private = |name: &std::ffi::OsStr| PRIVATE_DIRECTORIES.iter().any(|private| name == *private);
         let walk = WalkDir::new(&start).follow_links(false).follow_root_links(false).sort_by_file_name();
-        let entries = walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !private(entry.file_name()));
+        let entries = walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_private(entry.file_name()));
         let mut paths = Vec::new();
         for entry in entries {
-            // A folder that vanishes while it is walked, or may not be read, holds nothing for us.
+            // A directory that disappears meanwhile, or may not be read, is skipped.
             let Ok(entry) = entry else { continue };
             let Ok(path) = entry.path().strip_prefix(&self.root) else { continue };
             if !entry.file_type().is_dir() && set.is_match(path) {
@@ -102,16 +104,16 @@ impl ArtifactCollector {
         Ok(paths)
     }
 
-    /// Refuses a place that links lead to out of the root.
-    fn check_inside_root(&self, place: &Path) -> io::Result<()> {
-        let parent = fs_err::canonicalize(place.parent().unwrap_or(place))?;
-        if parent.starts_with(fs_err::canonicalize(&self.root)?) || place == self.root {
+    /// Refuses a path that leads out of the root through links.
+    fn check_inside_root(&self, path: &Path) -> io::Result<()> {
+        let parent = fs_err::canonicalize(path.parent().unwrap_or(path))?;
+        if parent.starts_with(fs_err::canonicalize(&self.root)?) || path == self.root {
             return Ok(());
         }
         Err(io::Error::other("a link leads out of the project"))
     }
 
-    /// Copies one file; none where it is a pipe, a socket or a device.
+    /// Copies one file or link; returns none for a pipe, a socket or a device.
     fn copy_artifact(&self, path: &Path) -> io::Result<Option<Artifact>> {
         let source = self.root.join(path);
         let metadata = fs_err::symlink_metadata(&source)?;
@@ -138,9 +140,9 @@ impl ArtifactCollector {
     }
 }
 
-/// Copies a file and gives its size, its digest, and whether it changed meanwhile.
+/// Copies a file and returns its size, its digest, and whether it changed meanwhile.
 fn copy_and_hash(source: &Path, target: &Path) -> io::Result<(u64, String, bool)> {
-    // Neither a link nor a pipe that took the file's place since it was looked at.
+    // Refuses a link or pipe that has replaced the file since it was listed.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut from: File = fs_err::OpenOptions::new().read(true).custom_flags(flags).open(source)?.into();
     let before = from.metadata()?;
@@ -168,7 +170,7 @@ fn copy_and_hash(source: &Path, target: &Path) -> io::Result<(u64, String, bool)
     Ok((bytes, hasher.finalize().to_hex().to_string(), changing))
 }
 
-/// The glob itself, and all below it where it names a folder.
+/// Builds matchers for the glob itself and, where it names a directory, for all files in it.
 fn build_glob_set(glob: &str) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for glob in [glob.to_owned(), format!("{glob}/**")] {
@@ -206,32 +208,32 @@ mod tests {
             tree
         }
 
-        fn gather(&self, globs: &[&str]) -> (Vec<String>, Vec<String>) {
-            let (artifacts, notices) = self.gathered(globs, false);
+        fn collect(&self, globs: &[&str]) -> (Vec<String>, Vec<String>) {
+            let (artifacts, notices) = self.collect_manifest(globs, false);
             (artifacts.files.iter().map(|file| path_text(&file.path)).collect(), notices)
         }
 
-        fn gathered(&self, globs: &[&str], stop: bool) -> (ArtifactManifest, Vec<String>) {
-            let outputs = ArtifactCollector {
+        fn collect_manifest(&self, globs: &[&str], stop: bool) -> (ArtifactManifest, Vec<String>) {
+            let collector = ArtifactCollector {
                 session: "tests".to_owned(),
                 root: self.root.path().to_path_buf(),
                 globs: globs.iter().map(|glob| (*glob).to_owned()).collect(),
                 folder: ArtifactManifest::session_dir(self.run.path(), "tests"),
             };
-            let notices = outputs.collect_artifacts(&AtomicBool::new(stop));
-            (ArtifactManifest::read(&outputs.folder).unwrap(), notices)
+            let notices = collector.collect_artifacts(&AtomicBool::new(stop));
+            (ArtifactManifest::read(&collector.folder).unwrap(), notices)
         }
     }
 
     #[test]
-    fn globs_match_files_and_whole_folders_once() {
+    fn globs_match_files_and_directories_once() {
         let tree =
             Tree::new(&["build/junit-a.xml", "build/junit-b.xml", "build/html/i/x.js", "junit-c.xml", "manifest.json"]);
         let all = ["./build/junit-*.xml", "build/html/", "*.json", "build/**/*.js"];
-        let (files, notices) = tree.gather(&all);
+        let (files, notices) = tree.collect(&all);
         assert_eq!(files, ["build/html/i/x.js", "build/junit-a.xml", "build/junit-b.xml", "manifest.json"]);
         assert!(notices.is_empty(), "{notices:?}");
-        let (artifacts, _) = tree.gathered(&["*.json"], false);
+        let (artifacts, _) = tree.collect_manifest(&["*.json"], false);
         let file = &artifacts.files[0];
         assert_eq!((file.bytes, file.mode & 0o600, file.changing), (13, 0o600, false));
         assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"manifest.json").to_hex().as_str()));
@@ -241,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn what_tools_keep_is_only_entered_by_name() {
+    fn private_directories_are_only_entered_by_name() {
         let tree = Tree::new(&[".nox/tests/a.xml", "sub/.noxide/a.xml", "sub/a.xml"]);
-        assert_eq!(tree.gather(&["**/*.xml"]).0, ["sub/a.xml"]);
-        assert_eq!(tree.gather(&[".nox/tests/*.xml"]).0, [".nox/tests/a.xml"]);
+        assert_eq!(tree.collect(&["**/*.xml"]).0, ["sub/a.xml"]);
+        assert_eq!(tree.collect(&[".nox/tests/*.xml"]).0, [".nox/tests/a.xml"]);
     }
 
     #[test]
-    fn what_matches_nothing_or_leaves_the_root_is_told() {
+    fn a_glob_that_matches_nothing_or_leaves_the_root_is_reported() {
         let tree = Tree::new(&["a"]);
-        for (glob, told) in [
+        for (glob, expected) in [
             ("missing/*.xml", "matches nothing"),
             ("b*", "matches nothing"),
             ("../*", "must be a path below"),
@@ -259,20 +261,20 @@ mod tests {
             ("[", "unclosed character class"),
             ("a/b/c*", "a"),
         ] {
-            let (files, notices) = tree.gather(&[glob]);
-            assert!(files.is_empty() && notices.len() == 1 && notices[0].contains(told), "{glob}: {notices:?}");
+            let (files, notices) = tree.collect(&[glob]);
+            assert!(files.is_empty() && notices.len() == 1 && notices[0].contains(expected), "{glob}: {notices:?}");
         }
     }
 
     #[test]
-    fn links_are_kept_as_links_and_none_is_followed_out() {
+    fn links_are_stored_as_links_and_not_followed_out() {
         let tree = Tree::new(&["build/real.txt"]);
         let outside = Tree::new(&["secret", "deep/secret"]);
         let build = tree.root.path().join("build");
         symlink("real.txt", build.join("inner")).unwrap();
         symlink(outside.root.path().join("secret"), build.join("outer")).unwrap();
         symlink(outside.root.path(), build.join("folder")).unwrap();
-        let (artifacts, notices) = tree.gathered(&["build"], false);
+        let (artifacts, notices) = tree.collect_manifest(&["build"], false);
         let files: Vec<_> =
             artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.target.clone())).collect();
         assert!(notices.is_empty(), "{notices:?}");
@@ -280,64 +282,64 @@ mod tests {
         assert_eq!(files[1], ("build/inner".to_owned(), false, Some("real.txt".into())));
         assert_eq!(files[0].2, Some(outside.root.path().to_path_buf()));
         assert_eq!(files[3], ("build/real.txt".to_owned(), true, None));
-        let (files, notices) = tree.gather(&["build/folder/deep/*"]);
+        let (files, notices) = tree.collect(&["build/folder/deep/*"]);
         assert!(files.is_empty() && notices[0].contains("leads out of the project"), "{notices:?}");
     }
 
     #[test]
-    fn odd_and_unreadable_files_are_named_and_the_rest_is_kept() {
+    fn special_and_unreadable_files_are_reported_and_the_rest_is_copied() {
         let tree = Tree::new(&["build/a", "build/b"]);
         let pipe = tree.root.path().join("build/pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let (files, notices) = tree.gather(&["build"]);
+        let (files, notices) = tree.collect(&["build"]);
         assert_eq!(files, ["build/a", "build/b"]);
-        assert!(notices[0].contains("build/pipe is no file"), "{notices:?}");
+        assert!(notices[0].contains("build/pipe is not a file"), "{notices:?}");
         fs_err::create_dir_all(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a/x")).ok();
         fs_err::remove_file(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
         fs_err::create_dir(ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/build/a")).unwrap();
-        let (files, notices) = tree.gather(&["build/a", "build/b"]);
+        let (files, notices) = tree.collect(&["build/a", "build/b"]);
         assert_eq!(files, ["build/b"]);
         assert!(notices[0].contains("build/a could not be copied"), "{notices:?}");
     }
 
     #[test]
-    fn a_run_that_ends_copies_no_more() {
+    fn an_interrupted_run_copies_no_more() {
         let tree = Tree::new(&["a", "b"]);
-        let (artifacts, notices) = tree.gathered(&["?"], true);
-        assert!(artifacts.files.is_empty() && notices[0].contains("a and what follows it is left out"), "{notices:?}");
+        let (artifacts, notices) = tree.collect_manifest(&["?"], true);
+        assert!(artifacts.files.is_empty() && notices[0].contains("a and later files were not copied"), "{notices:?}");
     }
 
     #[test]
-    fn a_file_that_changes_while_it_is_copied_is_named() {
+    fn a_file_that_changes_while_it_is_copied_is_reported() {
         let tree = Tree::new(&[]);
         let path = tree.root.path().join("grows");
         fs_err::write(&path, vec![b'x'; 8 << 20]).unwrap();
         let stop = std::sync::Arc::new(AtomicBool::new(false));
-        let (told, growing) = (stop.clone(), path.clone());
+        let (stopped, growing) = (stop.clone(), path.clone());
         let writer = std::thread::spawn(move || {
             let mut file = fs_err::OpenOptions::new().append(true).open(growing).unwrap();
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 file.write_all(b"more").unwrap();
             }
         });
         while fs_err::metadata(&path).unwrap().len() == 8 << 20 {
             std::thread::yield_now();
         }
-        let (artifacts, notices) = tree.gathered(&["grows"], false);
+        let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
-        assert!(artifacts.files[0].changing && notices[0].contains("went on changing"), "{notices:?}");
+        assert!(artifacts.files[0].changing && notices[0].contains("kept changing"), "{notices:?}");
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_told() {
+    fn a_directory_that_cannot_be_created_is_reported() {
         let tree = Tree::new(&["a"]);
-        let outputs = ArtifactCollector {
+        let collector = ArtifactCollector {
             session: "tests".to_owned(),
             root: tree.root.path().to_path_buf(),
             globs: vec!["a".to_owned()],
             folder: tree.root.path().join("a/below"),
         };
-        assert_eq!(outputs.collect_artifacts(&AtomicBool::new(false)).len(), 2);
+        assert_eq!(collector.collect_artifacts(&AtomicBool::new(false)).len(), 2);
     }
 }

@@ -1,83 +1,78 @@
-//! One attempt of a session while it lasts: a typed state.
+//! One attempt of a session: its process, output and deadlines from start to end.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::deadlines::to_millis;
 use super::launcher::ExitReport;
-use super::process::{LogWriter, ProcessTree};
-use crate::record::{AttemptResult, Outcome};
+use super::process::{LogWriter, ProcessTree, signal_group};
+use super::timeout_context::describe_activity;
+use crate::project::SessionId;
+use crate::record::{AttemptResult, InstallStats, Outcome};
 
-/// One attempt that runs.
+/// An attempt that runs, or whose processes are not all gone.
 #[derive(Debug)]
 pub(super) struct RunningAttempt {
+    id: SessionId,
     /// 1 for the first.
-    pub(super) number: u32,
+    number: u32,
     /// When it started, in milliseconds of the run's clock.
-    pub(super) start: u64,
-    /// The slots it holds.
-    pub(super) slots: Vec<usize>,
-    /// Its log; taken when the attempt is over.
-    pub(super) log: Option<LogWriter>,
-    /// Its log's path, relative to the run's folder.
-    pub(super) log_path: std::path::PathBuf,
-    /// How much of the log has been reported.
-    pub(super) reported_bytes: u64,
-    /// How much has been heard of it, on disk or not.
-    pub(super) received_bytes: u64,
-    /// When more was heard last.
-    pub(super) last_output_at: u64,
+    start: u64,
+    slots: Vec<usize>,
+    log: Option<LogWriter>,
+    /// Relative to the run's directory.
+    log_path: PathBuf,
+    /// Bytes of the log that events have reported.
+    reported_bytes: u64,
+    /// Bytes of output received, on disk or not.
+    received_bytes: u64,
+    last_output_at: u64,
     /// Whether the last process that held its output is gone.
-    pub(super) output_closed: bool,
-    /// Text in the environment of all its processes.
-    pub(super) process_tag: String,
-    /// Its process group, once known.
-    pub(super) group: Option<u32>,
-    /// What it is doing.
-    pub(super) phase: AttemptPhase,
-    /// Why it was told to end, if it was.
-    pub(super) stop_reason: Option<StopReason>,
-    /// Whether it was given up: killed, and still not over.
-    pub(super) abandoned: bool,
+    output_closed: bool,
+    /// A `NAME=value` that is in the environment of all its processes.
+    process_tag: String,
+    process_group: Option<u32>,
+    phase: AttemptPhase,
+    stop_reason: Option<StopReason>,
+    /// Whether it was killed and is still not over.
+    abandoned: bool,
 }
 
-/// What an attempt is doing.
 #[derive(Debug)]
-pub(super) enum AttemptPhase {
-    /// It works.
+enum AttemptPhase {
     Working,
-    /// It was told to end and has until then to do so.
+    /// It was sent a signal and has until `deadline` to end.
     Ending {
-        /// The signal it got last.
         last_signal: StopSignal,
-        /// When it gets the next.
         deadline: u64,
     },
-    /// Its process is over; others may still hold its output until then.
+    /// Its process is over; others may still hold its output.
     Draining {
-        /// How it ended.
         exit_report: ExitReport,
-        /// When it ended.
         ended_at: u64,
-        /// When we stop listening, or what is left of it gets the next signal.
+        /// When noxide stops waiting, or what is left of it gets the next signal.
         deadline: u64,
-        /// The signal it got last, where it was told to end; what is left of it has the same graces.
+        /// The last signal it was sent, if any; what is left of it gets the same grace periods.
         last_signal: Option<StopSignal>,
     },
 }
 
-/// How urgently an attempt is told to end.
+/// Signals that end an attempt, in the order they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum StopSignal {
-    /// As by Ctrl-C: tests tear their fixtures down.
+    /// SIGINT, as by Ctrl-C: tests tear their fixtures down.
     Interrupt,
-    /// As by `kill`.
+    /// SIGTERM.
     Terminate,
-    /// No more questions.
+    /// SIGKILL.
     Kill,
 }
 
 impl StopSignal {
-    /// What follows when it does not help.
-    pub(super) fn next_signal(self) -> Self {
+    fn next_signal(self) -> Self {
         match self {
             Self::Interrupt => Self::Terminate,
             Self::Terminate | Self::Kill => Self::Kill,
@@ -85,87 +80,319 @@ impl StopSignal {
     }
 }
 
-/// Why an attempt was told to end.
+/// Why an attempt was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StopReason {
     /// What it counts as.
     pub(super) outcome: Outcome,
-    /// In words.
+    /// The reason in words.
     pub(super) reason: String,
 }
 
+/// Limits of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttemptLimits {
+    /// How long it may run.
+    pub(super) timeout: Option<Duration>,
+    /// How long it may print nothing.
+    pub(super) idle_timeout: Option<Duration>,
+    /// Milliseconds between two signals.
+    pub(super) grace_ms: u64,
+}
+
+/// What the deadlines of an attempt ask of the dispatcher.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum DeadlineStep {
+    /// Nothing.
+    Wait,
+    /// The attempt is over: conclude it.
+    Conclude,
+    /// It passed a limit, given in words: stop it.
+    TimedOut(String),
+}
+
+/// An attempt that is over, with its log complete.
+#[derive(Debug)]
+pub(super) struct ConcludedAttempt {
+    /// The attempt as recorded.
+    pub(super) result: AttemptResult,
+    /// Whether the session may be retried after it.
+    pub(super) can_retry: bool,
+    /// Bytes of its log not yet reported: from, to.
+    pub(super) log_growth: Option<(u64, u64)>,
+    /// The first error of writing its log.
+    pub(super) log_error: Option<io::Error>,
+    /// Its installs.
+    pub(super) install: Option<InstallStats>,
+    /// The slots it held.
+    pub(super) slots: Vec<usize>,
+}
+
 impl RunningAttempt {
-    /// The attempt's processes, once it has any.
-    pub(super) fn process_tree(&self) -> Option<ProcessTree> {
-        self.group.map(|group| ProcessTree { group, tag: self.process_tag.clone() })
-    }
-
-    /// Tells the attempt to end; one that is over or was told before only takes the next step.
-    pub(super) fn request_stop(&mut self, told: StopReason, step: StopSignal, now: u64, grace: u64) {
-        if self.stop_reason.is_none() && !matches!(self.phase, AttemptPhase::Draining { .. }) {
-            self.stop_reason = Some(told);
+    /// Creates the attempt that starts now.
+    pub(super) fn new(
+        id: SessionId,
+        number: u32,
+        start: u64,
+        slots: Vec<usize>,
+        log_path: PathBuf,
+        process_tag: String,
+    ) -> Self {
+        Self {
+            id,
+            number,
+            start,
+            slots,
+            log: None,
+            log_path,
+            reported_bytes: 0,
+            received_bytes: 0,
+            last_output_at: start,
+            output_closed: false,
+            process_tag,
+            process_group: None,
+            phase: AttemptPhase::Working,
+            stop_reason: None,
+            abandoned: false,
         }
-        self.send_stop_signal(step, now, grace);
     }
 
-    /// Sends the next signal, unless the attempt ended by itself or got a stronger one already.
-    pub(super) fn send_stop_signal(&mut self, step: StopSignal, now: u64, grace: u64) {
-        let next = now.saturating_add(grace);
+    /// Its number; 1 for the first.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The slots it holds.
+    pub(super) fn slots(&self) -> &[usize] {
+        &self.slots
+    }
+
+    /// Path of its log, relative to the run's directory.
+    pub(super) fn log_path(&self) -> &Path {
+        &self.log_path
+    }
+
+    /// The variable that is in the environment of all its processes.
+    pub(super) fn process_tag(&self) -> Option<(String, String)> {
+        self.process_tag.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
+    /// Its process group, once it has one.
+    pub(super) fn process_group(&self) -> Option<u32> {
+        self.process_group
+    }
+
+    /// Whether its process is over.
+    pub(super) fn has_exited(&self) -> bool {
+        matches!(self.phase, AttemptPhase::Draining { .. })
+    }
+
+    /// Attaches the thread that writes its log.
+    pub(super) fn set_log(&mut self, log: LogWriter) {
+        self.log = Some(log);
+    }
+
+    /// Its process has started, as the leader of this group.
+    pub(super) fn set_process_group(&mut self, group: u32, now: u64, grace_ms: u64) {
+        self.process_group = Some(group);
+        // It was stopped before it had a process to signal.
+        if let AttemptPhase::Ending { last_signal, .. } = self.phase {
+            self.send_stop_signal(last_signal, now, grace_ms);
+        }
+    }
+
+    /// Its process is over. A second report changes nothing: returns false.
+    pub(super) fn set_exited(&mut self, exit_report: ExitReport, now: u64, leak_timeout_ms: u64) -> bool {
+        let (deadline, last_signal) = match self.phase {
+            AttemptPhase::Working => (now.saturating_add(leak_timeout_ms), None),
+            // Processes it left keep the grace period: its fixtures may need the time.
+            AttemptPhase::Ending { deadline, last_signal } => (deadline, Some(last_signal)),
+            AttemptPhase::Draining { .. } => return false,
+        };
+        self.phase = AttemptPhase::Draining { exit_report, ended_at: now, deadline, last_signal };
+        true
+    }
+
+    /// The last process that held its output is gone.
+    pub(super) fn set_output_closed(&mut self) {
+        self.output_closed = true;
+    }
+
+    /// Returns the bytes of the log not yet reported, as from and to, and counts them as reported.
+    pub(super) fn take_log_growth(&mut self) -> Option<(u64, u64)> {
+        let written = self.log.as_ref().map_or(0, LogWriter::written_bytes);
+        self.log_growth_to(written)
+    }
+
+    fn log_growth_to(&mut self, written: u64) -> Option<(u64, u64)> {
+        let reported = self.reported_bytes;
+        self.reported_bytes = written.max(reported);
+        (written > reported).then_some((reported, written))
+    }
+
+    /// Notes whether it has printed anything since the last call.
+    pub(super) fn note_output(&mut self, now: u64) {
+        let received = self.log.as_ref().map_or(0, LogWriter::received_bytes);
+        if received > self.received_bytes {
+            (self.received_bytes, self.last_output_at) = (received, now);
+        }
+    }
+
+    /// Checks all deadlines and sends the signals that are due.
+    pub(super) fn check_deadlines(&mut self, now: u64, limits: &AttemptLimits) -> DeadlineStep {
+        match self.phase {
+            AttemptPhase::Draining { .. } => self.drain(now, limits.grace_ms),
+            AttemptPhase::Ending { last_signal: StopSignal::Kill, deadline } if now >= deadline => {
+                // The host does not answer, or the process is stuck in the kernel.
+                self.abandoned = true;
+                let report = ExitReport::crashed(self.id, "it was killed, but its exit was never reported".to_owned());
+                self.set_exited(report, now, 0);
+                self.drain(now, limits.grace_ms)
+            }
+            AttemptPhase::Ending { deadline, .. } => {
+                if now >= deadline {
+                    self.escalate_stop(now, limits.grace_ms);
+                }
+                DeadlineStep::Wait
+            }
+            AttemptPhase::Working => {
+                self.exceeded_limit(now, limits).map_or(DeadlineStep::Wait, DeadlineStep::TimedOut)
+            }
+        }
+    }
+
+    /// Decides whether an attempt whose process is over can be concluded: nothing of it is worth waiting for.
+    pub(super) fn drain(&mut self, now: u64, grace_ms: u64) -> DeadlineStep {
+        let over = match self.phase {
+            AttemptPhase::Draining { deadline, last_signal: None, .. } => self.output_closed || now >= deadline,
+            AttemptPhase::Draining { deadline, last_signal: Some(signal), .. } => {
+                let over = self.is_gone() || (now >= deadline && signal == StopSignal::Kill);
+                if !over && now >= deadline {
+                    self.escalate_stop(now, grace_ms);
+                }
+                over
+            }
+            _ => false,
+        };
+        if over { DeadlineStep::Conclude } else { DeadlineStep::Wait }
+    }
+
+    /// Which limit the attempt has passed, in words.
+    fn exceeded_limit(&self, now: u64, limits: &AttemptLimits) -> Option<String> {
+        let passed = |since: u64, limit: Option<Duration>| {
+            limit.filter(|limit| now.saturating_sub(since) >= to_millis(*limit)).map(format_limit)
+        };
+        let timeout =
+            passed(self.start, limits.timeout).map(|limit| format!("still running after its timeout of {limit}"));
+        timeout.or_else(|| {
+            passed(self.last_output_at, limits.idle_timeout)
+                .map(|limit| format!("no output for its idle timeout of {limit}"))
+        })
+    }
+
+    /// Describes what the attempt is doing, as the end of a sentence; `folder` is the run's directory.
+    pub(super) fn describe_activity(&self, folder: &Path) -> String {
+        describe_activity(self.process_tree().as_ref(), &folder.join(&self.log_path))
+    }
+
+    /// Stops the attempt for a reason; one that is over or was stopped before keeps its reason.
+    pub(super) fn request_stop(&mut self, reason: StopReason, signal: StopSignal, now: u64, grace_ms: u64) {
+        if self.stop_reason.is_none() && !self.has_exited() {
+            self.stop_reason = Some(reason);
+        }
+        self.send_stop_signal(signal, now, grace_ms);
+    }
+
+    /// Sends a signal, unless the attempt ended by itself or got a stronger one already.
+    fn send_stop_signal(&mut self, signal: StopSignal, now: u64, grace_ms: u64) {
+        let next_deadline = now.saturating_add(grace_ms);
         match &mut self.phase {
             AttemptPhase::Draining { last_signal: None, .. } => return,
             AttemptPhase::Ending { last_signal: last, .. } | AttemptPhase::Draining { last_signal: Some(last), .. }
-                if *last > step =>
+                if *last > signal =>
             {
                 return;
             }
-            AttemptPhase::Draining { deadline: until, last_signal: last, .. } => (*until, *last) = (next, Some(step)),
-            phase => *phase = AttemptPhase::Ending { last_signal: step, deadline: next },
+            AttemptPhase::Draining { deadline, last_signal, .. } => {
+                (*deadline, *last_signal) = (next_deadline, Some(signal));
+            }
+            phase => *phase = AttemptPhase::Ending { last_signal: signal, deadline: next_deadline },
         }
         if let Some(tree) = self.process_tree() {
-            match step {
-                // Only the group, as a terminal does: a daemon that left it is not what Ctrl-C is for.
-                StopSignal::Interrupt => super::process::signal_group(tree.group, Signal::INT),
+            match signal {
+                // Only the group, as a terminal does: a daemon that left it is not meant by Ctrl-C.
+                StopSignal::Interrupt => signal_group(tree.group, Signal::INT),
                 StopSignal::Terminate => tree.send_signal(Signal::TERM),
                 StopSignal::Kill => tree.kill_all(),
             }
         }
     }
 
-    /// Takes the next step, if it was told to end at all.
-    pub(super) fn escalate_stop(&mut self, now: u64, grace: u64) {
-        if let AttemptPhase::Ending { last_signal: step, .. } | AttemptPhase::Draining { last_signal: Some(step), .. } =
-            self.phase
+    /// Sends the next stronger signal, if the attempt was stopped at all.
+    pub(super) fn escalate_stop(&mut self, now: u64, grace_ms: u64) {
+        if let AttemptPhase::Ending { last_signal: signal, .. }
+        | AttemptPhase::Draining { last_signal: Some(signal), .. } = self.phase
         {
-            self.send_stop_signal(step.next_signal(), now, grace);
+            self.send_stop_signal(signal.next_signal(), now, grace_ms);
         }
     }
 
-    /// Whether nothing of it is left.
-    pub(super) fn is_gone(&self) -> bool {
+    /// Concludes an attempt that is drained: kills what is left of a failed one and completes its log.
+    pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
+        let phase = std::mem::replace(&mut self.phase, AttemptPhase::Working);
+        let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
+        let failed = self.stop_reason.as_ref().map_or(exit_report.outcome, |stop| stop.outcome).is_failure();
+        // A passed session that let go of its output may have started a service for others; it lives as long as the run.
+        if let Some(tree) = self.process_tree().filter(|_| failed || exit_report.leaked || !self.output_closed) {
+            tree.kill_all();
+        }
+        let (log_bytes, written) = self.log.take().map_or((0, Ok(())), LogWriter::finish);
+        let log_growth = self.log_growth_to(log_bytes);
+        let result = self.to_result(&exit_report, ended_at, log_bytes);
+        Some(ConcludedAttempt {
+            can_retry: failed && result.outcome != Outcome::Cancelled && !self.abandoned,
+            result,
+            log_growth,
+            log_error: written.err(),
+            install: exit_report.install,
+            slots: self.slots,
+        })
+    }
+
+    fn process_tree(&self) -> Option<ProcessTree> {
+        self.process_group.map(|group| ProcessTree { group, tag: self.process_tag.clone() })
+    }
+
+    fn is_gone(&self) -> bool {
         self.process_tree().is_none_or(|tree| tree.is_gone())
     }
 
-    /// The attempt as recorded.
-    pub(super) fn to_attempt(&self, finish: &ExitReport, end: u64, log_bytes: u64) -> AttemptResult {
+    fn to_result(&self, exit_report: &ExitReport, end: u64, log_bytes: u64) -> AttemptResult {
         let (outcome, reason) = match &self.stop_reason {
-            Some(told) => (told.outcome, told.reason.clone()),
-            None => (finish.outcome, finish.reason.clone()),
+            Some(stop) => (stop.outcome, stop.reason.clone()),
+            None => (exit_report.outcome, exit_report.reason.clone()),
         };
         AttemptResult {
             number: self.number,
             outcome,
             reason: if outcome == Outcome::Passed { String::new() } else { reason },
-            exit: finish.exit,
-            signal: finish.signal,
+            exit: exit_report.exit,
+            signal: exit_report.signal,
             start: self.start,
             end,
-            cpu: finish.cpu,
-            peak_memory: finish.peak_memory,
+            cpu: exit_report.cpu,
+            peak_memory: exit_report.peak_memory,
             slots: self.slots.clone(),
             log: self.log_path.clone(),
             log_bytes,
-            // What was ended together with the session was not left behind by it.
-            leaky: (!self.output_closed || finish.leaked) && self.stop_reason.is_none() && outcome != Outcome::Crashed,
+            // Processes that were stopped together with the session were not left behind by it.
+            leaky: (!self.output_closed || exit_report.leaked)
+                && self.stop_reason.is_none()
+                && outcome != Outcome::Crashed,
         }
     }
+}
+
+fn format_limit(limit: Duration) -> String {
+    jiff::SignedDuration::try_from(limit).map_or(String::new(), |limit| format!("{limit:#}"))
 }

@@ -1,39 +1,39 @@
-//! What the machine gives: CPUs by affinity and cgroup, memory by cgroup.
+//! Capacity of the machine: CPUs, memory limits, and whether memory is low right now.
 
 use std::path::{Path, PathBuf};
 
 use super::plan::RunCapacity;
 
-/// The room on this machine for this process.
+/// Detects the CPUs and the memory that this process may use.
 pub(crate) fn detect_capacity() -> RunCapacity {
-    // The standard library honours the affinity mask and the quotas of both cgroup versions.
+    // The standard library respects the affinity mask and the quotas of both cgroup versions.
     let slots = std::thread::available_parallelism().map_or(1, usize::from);
     RunCapacity { slots, memory: memory_limit(Path::new("/")).unwrap_or(0) }
 }
 
-/// The lower of the machine's memory and the limits of this process's cgroups, in bytes; none where nothing is told.
+/// The lower of the machine's memory and the limits of this process's cgroups, in bytes; none where neither is known.
 fn memory_limit(root: &Path) -> Option<u64> {
     let limits =
         memory_cgroups(root).into_iter().filter_map(|group| read_number(&group.folder.join(group.memory_files().0)));
     limits.chain(read_meminfo(root, "MemTotal:")).min()
 }
 
-/// Bytes of memory that could be used now without swapping; none where the system does not tell.
+/// Bytes of memory that could be used now without swapping; none where the system does not say.
 pub(crate) fn available_memory() -> Option<u64> {
     available_memory_under(Path::new("/"))
 }
 
 /// The lower of what the machine has free and what this process's cgroups still allow.
 fn available_memory_under(root: &Path) -> Option<u64> {
-    let left = |group: MemoryCgroup| {
+    let available = |group: MemoryCgroup| {
         let (limit, usage, cache) = group.memory_files();
         let stat = fs_err::read_to_string(group.folder.join("memory.stat")).unwrap_or_default();
-        // Pages of files that nobody uses are given up before anything is refused.
+        // The kernel drops unused pages of files before it refuses memory.
         let cache = stat.lines().find_map(|line| line.strip_prefix(cache)?.trim().parse::<u64>().ok()).unwrap_or(0);
         let used = read_number(&group.folder.join(usage))?.saturating_sub(cache);
         Some(read_number(&group.folder.join(limit))?.saturating_sub(used))
     };
-    memory_cgroups(root).into_iter().filter_map(left).chain(read_meminfo(root, "MemAvailable:")).min()
+    memory_cgroups(root).into_iter().filter_map(available).chain(read_meminfo(root, "MemAvailable:")).min()
 }
 
 /// A cgroup that bounds this process's memory.
@@ -43,7 +43,7 @@ struct MemoryCgroup {
 }
 
 impl MemoryCgroup {
-    /// The files that tell limit and usage, and the line of `memory.stat` that tells unused cache.
+    /// The files with limit and usage, and the start of the line of `memory.stat` with the unused cache.
     fn memory_files(&self) -> (&'static str, &'static str, &'static str) {
         if self.is_v2 {
             ("memory.max", "memory.current", "inactive_file ")
@@ -53,21 +53,21 @@ impl MemoryCgroup {
     }
 }
 
-/// This process's memory cgroup and all above it; some may not be there inside a container.
+/// This process's memory cgroup and its ancestors; some may not exist inside a container.
 fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
     let mut groups = Vec::new();
     for line in fs_err::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default().lines() {
         let mut parts = line.splitn(3, ':');
         let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let (mount, unified) = match controllers {
+        let (mount, is_v2) = match controllers {
             "" => (root.join("sys/fs/cgroup"), true),
             list if list.split(',').any(|name| name == "memory") => (root.join("sys/fs/cgroup/memory"), false),
             _ => continue,
         };
         // A limit on any ancestor binds too.
         let folder = mount.join(path.trim_start_matches('/'));
-        let above = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
-        groups.extend(above.map(|folder| MemoryCgroup { folder: folder.to_path_buf(), is_v2: unified }));
+        let ancestors = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
+        groups.extend(ancestors.map(|folder| MemoryCgroup { folder: folder.to_path_buf(), is_v2 }));
     }
     groups
 }
@@ -81,6 +81,53 @@ fn read_meminfo(root: &Path, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
+}
+
+/// How long a sample is used, in milliseconds: taking one costs a few reads below `/proc` and `/sys`.
+const SAMPLE_LIFETIME_MS: u64 = 100;
+
+/// Whether starts are held back. Never while nothing runs: the waiting sessions would wait for ever.
+///
+/// A sixteenth of the memory is reserved for what runs already, but at least 64 MiB and at most 1 GiB.
+fn is_below_reserve(available: Option<u64>, total: u64, running: usize) -> bool {
+    let reserve = (total / 16).clamp(64 << 20, 1 << 30);
+    running > 0 && available.is_some_and(|available| available < reserve)
+}
+
+/// Decides whether low memory holds starts back.
+#[derive(Debug)]
+pub(super) struct MemoryPressure {
+    read_available: fn() -> Option<u64>,
+    total: u64,
+    sampled_at: Option<u64>,
+    last_sample: Option<u64>,
+    notified: bool,
+}
+
+impl MemoryPressure {
+    /// Samples memory by `available`; `total` is 0 where it is not known.
+    pub(super) fn new(available: fn() -> Option<u64>, total: u64) -> Self {
+        Self { read_available: available, total, sampled_at: None, last_sample: None, notified: false }
+    }
+
+    /// Whether starts are held back now.
+    pub(super) fn should_hold_start(&mut self, now: u64, running: usize) -> bool {
+        if running == 0 {
+            return false;
+        }
+        if self.sampled_at.is_none_or(|sampled_at| now.saturating_sub(sampled_at) >= SAMPLE_LIFETIME_MS) {
+            self.sampled_at = Some(now);
+            self.last_sample = (self.read_available)();
+        }
+        is_below_reserve(self.last_sample, self.total, running)
+    }
+
+    /// Returns a notice about low memory, the first time it is called.
+    pub(super) fn first_notice(&mut self) -> Option<String> {
+        let left = self.last_sample.unwrap_or(0) >> 20;
+        let first = !std::mem::replace(&mut self.notified, true);
+        first.then(|| format!("low memory ({left} MiB available): sessions wait until others finish"))
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn version_one_and_none() {
+    fn cgroup_v1_and_no_limit() {
         let one = tree(&[
             ("proc/self/cgroup", "garbage\n5:cpu:/x\n4:memory,hugetlb:/docker/1\n"),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576\n"),
@@ -120,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_group_still_allows_counts_unused_cache_as_free() {
+    fn unused_cache_counts_as_available() {
         let mut files = vec![
             ("proc/meminfo", "MemAvailable: 9000 kB\n"),
             ("proc/self/cgroup", "0::/job\n"),
@@ -141,12 +188,37 @@ mod tests {
     }
 
     #[test]
-    fn here_there_is_room() {
-        let room = detect_capacity();
-        assert!(room.slots >= 1);
+    fn this_machine_has_capacity() {
+        let capacity = detect_capacity();
+        assert!(capacity.slots >= 1);
         if cfg!(target_os = "linux") {
-            assert!(room.memory > 0);
+            assert!(capacity.memory > 0);
             assert!(available_memory().is_some_and(|bytes| bytes > 0));
         }
+    }
+
+    #[test]
+    fn a_reserve_stays_free_while_something_runs() {
+        let gib = 1 << 30;
+        assert!(is_below_reserve(Some(100 << 20), 2 * gib, 1), "a sixteenth of 2 GiB is 128 MiB");
+        assert!(!is_below_reserve(Some(128 << 20), 2 * gib, 1));
+        assert!(!is_below_reserve(Some(0), 2 * gib, 0), "nothing runs");
+        assert!(!is_below_reserve(None, 2 * gib, 3), "nothing is known");
+        assert!(is_below_reserve(Some(63 << 20), 0, 1) && !is_below_reserve(Some(64 << 20), 0, 1), "at least 64 MiB");
+        assert!(
+            is_below_reserve(Some(gib - 1), 512 * gib, 1) && !is_below_reserve(Some(gib), 512 * gib, 1),
+            "at most 1 GiB"
+        );
+    }
+
+    #[test]
+    fn a_sample_is_used_for_a_while() {
+        static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let mut pressure =
+            MemoryPressure::new(|| Some(CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * (1 << 40)), 0);
+        assert!(!pressure.should_hold_start(0, 0));
+        assert!(pressure.should_hold_start(0, 1) && pressure.should_hold_start(99, 1), "the first sample is 0 bytes");
+        assert!(!pressure.should_hold_start(100, 1), "the second is plenty");
+        assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), 2);
     }
 }

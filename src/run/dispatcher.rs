@@ -1,156 +1,160 @@
-//! The dispatcher: one event loop that owns a run's state, starts and ends sessions, and says what happens.
+//! Dispatcher: the one event loop that owns a run. It starts and ends sessions and emits events.
+//!
+//! It routes messages to types that own one concern each and applies what they return.
+
+mod finish;
+mod interrupt;
+mod start;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::attempt::RunningAttempt;
-use super::capacity::available_memory;
-use super::clock::RunClock;
+use super::capacity::{MemoryPressure, available_memory};
+use super::deadlines::{RetryQueue, RunClock};
+use super::graph::SessionIndex;
 use super::launcher::{LaunchEvent, SessionLauncher};
-use super::memory_pressure::MemoryPressure;
 use super::options::RunOptions;
+use super::pending_provision::PendingProvision;
 use super::plan::RunPlan;
 use super::process::{SecretRedactor, SignalEvent};
-use super::provision_queue::{PendingProvisions, ProvisionQueue, ProvisionResult};
-use super::race_state::RaceState;
+use super::race_retries::RaceRetries;
 use super::scheduler::Scheduler;
+use super::session_cleanup::SessionCleanups;
 use super::session_resources::SessionResources;
-use crate::project::{NoxfileManifest, SessionId};
+use crate::project::{NoxfileManifest, SessionId, SessionName};
+use crate::provision::{ProvisionQueue, ProvisionReport};
 use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, RunEvent, RunMetadata, SessionHistory};
 
-/// What reaches the event loop.
+/// A message to the event loop.
 #[derive(Debug)]
 pub enum RunMessage {
-    /// The host speaks.
+    /// A session started, notified another or finished.
     Launch(LaunchEvent),
-    /// The host is gone.
+    /// The host process is gone.
     HostExited,
-    /// The last process that held an attempt's output is gone: place in the plan and attempt.
-    OutputClosed(usize, u32),
-    /// A session's outputs are gathered: place in the plan, and what did not go well.
-    CleanupDone(usize, Vec<String>),
-    /// What a session installs is there, as far as can be.
-    Provisioned(SessionId, ProvisionResult),
-    /// Nobody provides for sessions any more.
-    ProvisionWorkerExited,
+    /// The last process that held the output of this attempt is gone.
+    OutputClosed(SessionIndex, u32),
+    /// A session's cleanup is done, with notices about what went wrong.
+    CleanupDone(SessionIndex, Vec<String>),
+    /// The provision worker has provisioned a session, or is gone.
+    Provision(ProvisionReport),
     /// A signal reached noxide.
     Signal(SignalEvent),
 }
 
-/// How often growing logs are reported and screens may be redrawn.
-pub(super) const TICK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often growing logs are reported and reporters may redraw.
+const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Everything a run is given.
+/// Everything a run is started with.
 pub struct RunContext<'a> {
-    /// What will be done.
+    /// The plan of the run.
     pub plan: RunPlan,
-    /// What the noxfile declares.
+    /// The loaded noxfile.
     pub manifest: &'a NoxfileManifest,
-    /// What the caller chose.
+    /// Resolved options.
     pub options: &'a RunOptions,
-    /// What past runs say; lends durations to sessions added later.
+    /// Usual durations, for sessions added during the run.
     pub history: &'a SessionHistory,
-    /// The run's folder; logs go to `logs` below it.
+    /// The run's directory; logs go to `logs` in it.
     pub folder: &'a Path,
-    /// What is known at the start.
+    /// Metadata for the first event.
     pub facts: RunMetadata,
-    /// A text that no other run of this machine has: what all its processes are known by.
+    /// A text unique on this machine that tags all processes of the run.
     pub process_tag: String,
-    /// Size of the terminal sessions write to; none gives them pipes.
+    /// Columns and rows of the terminal that sessions write to; none gives them pipes.
     pub terminal: Option<(u16, u16)>,
-    /// Secrets that no log may show.
+    /// Secrets to mask in logs.
     pub redactor: SecretRedactor,
-    /// Sentences to begin with.
+    /// Notices to emit first.
     pub notices: Vec<String>,
-    /// Environment that all sessions get.
+    /// Environment variables for all sessions.
     pub env: Vec<(String, String)>,
-    /// What sessions are lent: their share of the machine.
+    /// CPU shares, temporary directories and the jobserver.
     pub resources: &'a SessionResources,
-    /// Where to ask for what sessions install; none where that is theirs alone.
+    /// Requests to the provision worker; none where sessions install everything themselves.
     pub provision_queue: Option<&'a ProvisionQueue>,
 }
 
-/// A run while it lasts.
+/// A run in progress.
 pub struct Dispatcher<'a> {
-    pub(super) context: RunContext<'a>,
-    pub(super) launcher: &'a mut dyn SessionLauncher,
-    pub(super) subscriber: &'a mut dyn EventSubscriber,
-    pub(super) messages: Receiver<RunMessage>,
-    pub(super) sender: Sender<RunMessage>,
-    pub(super) clock: RunClock,
-    pub(super) scheduler: Scheduler,
-    pub(super) running: BTreeMap<usize, RunningAttempt>,
-    pub(super) pending_retries: BTreeMap<usize, (u64, Vec<usize>)>,
-    pub(super) attempts: BTreeMap<usize, Vec<AttemptResult>>,
-    pub(super) posargs: BTreeMap<usize, Vec<String>>,
-    pub(super) installs: BTreeMap<usize, InstallStats>,
-    pub(super) cleaning_up: BTreeMap<usize, AttemptResult>,
-    pub(super) cleanup_cancelled: Arc<AtomicBool>,
-    pub(super) memory_pressure: MemoryPressure,
-    pub(super) niceness: BTreeMap<usize, i32>,
-    pub(super) races: RaceState,
-    pub(super) provisions: PendingProvisions,
-    pub(super) last_tick: u64,
-    pub(super) ending_signal: Option<i32>,
-    pub(super) failed: bool,
-    pub(super) stopping: bool,
+    context: RunContext<'a>,
+    launcher: &'a mut dyn SessionLauncher,
+    subscriber: &'a mut dyn EventSubscriber,
+    messages: Receiver<RunMessage>,
+    sender: Sender<RunMessage>,
+    clock: RunClock,
+    scheduler: Scheduler,
+    running: BTreeMap<SessionIndex, RunningAttempt>,
+    progress: BTreeMap<SessionIndex, SessionProgress>,
+    retries: RetryQueue,
+    races: RaceRetries,
+    provision: PendingProvision<'a>,
+    cleanups: SessionCleanups,
+    memory_pressure: MemoryPressure,
+    last_tick: u64,
+    ending_signal: Option<i32>,
+    failed: bool,
+    stopping: bool,
+}
+
+/// What a session carries from one attempt to the next.
+#[derive(Debug, Default)]
+struct SessionProgress {
+    attempts: Vec<AttemptResult>,
+    install: Option<InstallStats>,
+    /// Arguments passed by `session.notify`.
+    posargs: Option<Vec<String>>,
+    nice: i32,
 }
 
 impl<'a> Dispatcher<'a> {
-    /// A run that is about to begin. `sender` feeds `messages`; the host's reader and the signals hold clones of it.
+    /// Creates a run that is about to start. `sender` feeds `messages`; the host's reader and the signal listener hold
+    /// clones of it.
     pub fn new(
-        given: RunContext<'a>,
+        context: RunContext<'a>,
         launcher: &'a mut dyn SessionLauncher,
         subscriber: &'a mut dyn EventSubscriber,
         (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
     ) -> Self {
-        let scheduler = given.plan.new_scheduler();
-        let pressure = MemoryPressure::new(available_memory, given.plan.memory);
         Self {
-            context: given,
             launcher,
             subscriber,
             messages,
             sender,
             clock: RunClock::start(),
-            scheduler,
+            scheduler: context.plan.new_scheduler(),
             running: BTreeMap::new(),
-            pending_retries: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            posargs: BTreeMap::new(),
-            installs: BTreeMap::new(),
-            cleaning_up: BTreeMap::new(),
-            cleanup_cancelled: Arc::default(),
-            memory_pressure: pressure,
-            niceness: BTreeMap::new(),
-            races: RaceState::default(),
-            provisions: PendingProvisions::default(),
+            progress: BTreeMap::new(),
+            retries: RetryQueue::default(),
+            races: RaceRetries::default(),
+            provision: PendingProvision::new(context.provision_queue),
+            cleanups: SessionCleanups::default(),
+            memory_pressure: MemoryPressure::new(available_memory, context.plan.memory),
             last_tick: 0,
             ending_signal: None,
             failed: false,
             stopping: false,
+            context,
         }
     }
 
-    /// Watches another source of what memory is available than the machine.
+    /// Replaces the machine as the source of how much memory is available.
     #[must_use]
     pub fn with_memory_source(mut self, available: fn() -> Option<u64>) -> Self {
         self.memory_pressure = MemoryPressure::new(available, self.context.plan.memory);
         self
     }
 
-    /// Runs until every session is over and gives the exit code: 0, 1, or 128 and the number of the signal.
+    /// Runs until every session is over and returns the exit code: 0, 1, or 128 plus the number of the signal.
     pub fn run(mut self) -> u8 {
         self.emit_event(EventKind::RunStarted(self.context.facts.clone()));
-        for text in std::mem::take(&mut self.context.notices) {
-            self.emit_event(EventKind::Notice { text });
-        }
+        let notices = std::mem::take(&mut self.context.notices);
+        self.emit_notices(notices);
         self.enqueue_planned_sessions();
-        // Signals that came before there was anything to start keep it so.
+        // A signal that came before the first start prevents it.
         self.drain_messages();
         loop {
             self.start_sessions();
@@ -174,10 +178,6 @@ impl<'a> Dispatcher<'a> {
         exit
     }
 
-    pub(super) fn emit_event(&mut self, fact: EventKind) {
-        self.subscriber.on_event(&RunEvent { at: self.clock.now(), fact });
-    }
-
     fn drain_messages(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
             self.handle_message(message);
@@ -190,24 +190,41 @@ impl<'a> Dispatcher<'a> {
             RunMessage::Launch(LaunchEvent::Notified { id, target, matches, posargs }) => {
                 self.handle_notify(id, target, &matches, posargs);
             }
-            RunMessage::Launch(LaunchEvent::Finished(finish)) => self.handle_finished(finish),
-            RunMessage::OutputClosed(place, number) => self.handle_output_closed(place, number),
-            RunMessage::CleanupDone(place, notices) => self.handle_cleanup_done(place, notices),
-            RunMessage::Provisioned(id, provided) => self.handle_provisioned(id, provided),
-            RunMessage::ProvisionWorkerExited => self.handle_worker_exit(),
+            RunMessage::Launch(LaunchEvent::Finished(report)) => self.handle_finished(report),
+            RunMessage::OutputClosed(session, number) => self.handle_output_closed(session, number),
+            RunMessage::CleanupDone(session, notices) => self.handle_cleanup_done(session, notices),
+            RunMessage::Provision(ProvisionReport::Provisioned(id, result)) => self.handle_provisioned(id, result),
+            RunMessage::Provision(ProvisionReport::WorkerExited) => self.provision.set_worker_exited(),
             RunMessage::HostExited => self.handle_host_exit(),
-            RunMessage::Signal(caught) => self.handle_signal(caught),
+            RunMessage::Signal(signal) => self.handle_signal(signal),
         }
     }
 
-    /// How long the loop may sleep: to the next deadline, and no longer than a tick while something runs.
+    /// How long the loop may sleep: until the next retry, and no longer than a tick.
     fn wakeup_delay(&self) -> Duration {
-        let now = self.clock.now();
-        let next = self.pending_retries.values().map(|(at, _)| *at).min().unwrap_or(u64::MAX);
-        TICK_INTERVAL.min(Duration::from_millis(next.saturating_sub(now)))
+        let next_retry = self.retries.until_next(self.clock.now());
+        next_retry.map_or(TICK_INTERVAL, |delay| TICK_INTERVAL.min(Duration::from_millis(delay)))
     }
 
-    pub(super) fn session_index(&self, id: SessionId) -> Option<usize> {
-        self.context.plan.sessions.iter().position(|session| session.id == id)
+    fn emit_event(&mut self, fact: EventKind) {
+        self.subscriber.on_event(&RunEvent { at: self.clock.now(), fact });
+    }
+
+    fn emit_notices(&mut self, notices: impl IntoIterator<Item = String>) {
+        for text in notices {
+            self.emit_event(EventKind::Notice { text });
+        }
+    }
+
+    fn session_index(&self, id: SessionId) -> Option<SessionIndex> {
+        self.context.plan.sessions.iter().position(|session| session.id == id).map(SessionIndex)
+    }
+
+    fn session_id(&self, session: SessionIndex) -> SessionId {
+        self.context.plan[session].id
+    }
+
+    fn session_name(&self, session: SessionIndex) -> SessionName {
+        self.context.plan[session].facts.name.clone()
     }
 }

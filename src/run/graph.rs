@@ -1,41 +1,54 @@
-//! The graph: what each session waits for, and why.
+//! Graph of the selected sessions: what each one waits for, and why.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::options::{RunOptions, SessionOptions, pattern_matches};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
 use crate::record::{NeedOrigin, SessionNeed};
 use crate::trace::{LearnedConflict, SeparationKind};
 
-/// One session of the graph. Needs are places in [`SessionGraph::nodes`].
+/// Index of a session in the graph, in the plan made from it and in the scheduler: all list sessions in one order.
+///
+/// A [`SessionId`] is an index into the manifest, which also lists sessions that are not selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionIndex(pub usize);
+
+impl fmt::Display for SessionIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One session of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphNode {
-    /// The session's number in its manifest.
+    /// The session's index in its manifest.
     pub id: SessionId,
-    /// What settings say of it.
+    /// Its options, all matching rules applied.
     pub options: SessionOptions,
-    /// What it waits for: a place in the graph, and why.
-    pub needs: Vec<(usize, NeedOrigin)>,
-    /// Named locks: those of settings, and those derived from what sessions share.
+    /// The sessions it waits for, and why.
+    pub needs: Vec<(SessionIndex, NeedOrigin)>,
+    /// Named locks it holds: those of settings, and those derived from files and environments that sessions share.
     pub locks: Vec<String>,
 }
 
-/// The selected sessions in nox's order, with their needs: acyclic.
+/// The selected sessions in nox's order, with their needs. It has no cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionGraph {
-    /// The sessions.
+    /// The sessions, by [`SessionIndex`].
     pub nodes: Vec<GraphNode>,
 }
 
-/// Why there is no graph.
+/// Reasons why sessions form no graph.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum GraphError {
-    /// Sessions wait for one another in a circle.
-    #[error("sessions wait for one another in a circle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    /// Sessions wait for one another in a cycle; its steps, in order.
+    #[error("sessions wait for one another in a cycle: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Cycle(Vec<CycleStep>),
 }
 
-/// One step of a circle: this session waits for the next.
+/// One step of a cycle: this session waits for the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CycleStep {
     /// The session that waits.
@@ -44,27 +57,27 @@ pub struct CycleStep {
     pub(crate) need: SessionNeed,
 }
 
-impl std::fmt::Display for CycleStep {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let why = match &self.need.origin {
+impl fmt::Display for CycleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match &self.need.origin {
             NeedOrigin::Requires => "requires in the noxfile".to_owned(),
             NeedOrigin::Notify => "notify".to_owned(),
             NeedOrigin::Coverage { data } => format!("coverage data {data}"),
             NeedOrigin::Settings { place } => format!("after at {place}"),
             NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
-        write!(f, "{} waits for {} ({why})", self.session, self.need.on)
+        write!(f, "{} waits for {} ({reason})", self.session, self.need.on)
     }
 }
 
 impl SessionGraph {
-    /// The graph of the sessions that are queued in a manifest.
+    /// Builds the graph of the sessions that a manifest selects.
     ///
-    /// Declared needs (`requires`, settings) come first and must be acyclic; derived ones (coverage data, `notify`)
-    /// are only added where they close no circle, since what is declared knows better than what is guessed.
+    /// Declared needs (`requires`, settings) come first and must be acyclic. Derived ones (coverage data, `notify`)
+    /// are only added where they close no cycle: a declaration beats a guess.
     ///
     /// # Errors
-    /// When declared needs form a circle; the error names it.
+    /// When declared needs form a cycle; the error names it.
     pub fn new(manifest: &NoxfileManifest, options: &RunOptions) -> Result<Self, GraphError> {
         let session = |id: SessionId| &manifest.sessions[id.0];
         let nodes = manifest.queue.iter().map(|&id| GraphNode {
@@ -84,36 +97,36 @@ impl SessionGraph {
         Ok(graph)
     }
 
-    /// A need as reported.
-    pub fn need_facts(&self, manifest: &NoxfileManifest, node: usize) -> Vec<SessionNeed> {
-        let name = |place: usize| manifest.sessions[self.nodes[place].id.0].name.clone();
-        self.nodes[node]
+    /// Returns the needs of a session as events report them.
+    pub fn need_facts(&self, manifest: &NoxfileManifest, session: SessionIndex) -> Vec<SessionNeed> {
+        let name = |index: SessionIndex| manifest.sessions[self.nodes[index.0].id.0].name.clone();
+        self.nodes[session.0]
             .needs
             .iter()
-            .map(|(on, origin)| SessionNeed { on: name(*on), origin: origin.clone() })
+            .map(|(required, origin)| SessionNeed { on: name(*required), origin: origin.clone() })
             .collect()
     }
 
     fn add_declared_needs(&mut self, sessions: &[&Session]) {
-        let places: BTreeMap<SessionId, usize> =
-            self.nodes.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
-        for at in 0..self.nodes.len() {
-            for required in &sessions[at].requires {
-                if let Some(&on) = places.get(required) {
-                    self.nodes[at].needs.push((on, NeedOrigin::Requires));
+        let indexes: BTreeMap<SessionId, usize> =
+            self.nodes.iter().enumerate().map(|(index, node)| (node.id, index)).collect();
+        for session in 0..self.nodes.len() {
+            for required in &sessions[session].requires {
+                if let Some(&required) = indexes.get(required) {
+                    self.nodes[session].needs.push((SessionIndex(required), NeedOrigin::Requires));
                 }
             }
-            for after in self.nodes[at].options.after.clone() {
-                for (on, other) in sessions.iter().enumerate() {
-                    if on != at && pattern_matches(&after.pattern, &other.base, &other.signatures) {
-                        self.add_need(at, on, NeedOrigin::Settings { place: after.location.clone() });
+            for after in self.nodes[session].options.after.clone() {
+                for (required, other) in sessions.iter().enumerate() {
+                    if required != session && pattern_matches(&after.pattern, &other.base, &other.signatures) {
+                        self.add_need(session, required, NeedOrigin::Settings { place: after.location.clone() });
                     }
                 }
             }
         }
     }
 
-    /// Whoever combines or reports coverage data goes after all that write it.
+    /// Orders sessions that combine or report coverage data after all that write it.
     fn add_coverage_needs(&mut self, sessions: &[&Session]) {
         for reader in 0..self.nodes.len() {
             if !sessions[reader].coverage.reads || sessions[reader].coverage.writes.is_some() {
@@ -129,12 +142,15 @@ impl SessionGraph {
         }
     }
 
-    /// A selected session that another selected one may notify goes after all that do not wait for it.
+    /// Orders a selected session that another selected one may notify after all that do not wait for it.
     fn add_notify_needs(&mut self, sessions: &[&Session]) {
         for target in 0..self.nodes.len() {
-            let named = |name: &String| *name == sessions[target].base || sessions[target].signatures.contains(name);
-            let notified =
-                sessions.iter().enumerate().any(|(s, other)| s != target && other.notifies.iter().any(named));
+            let is_target =
+                |name: &String| *name == sessions[target].base || sessions[target].signatures.contains(name);
+            let notified = sessions
+                .iter()
+                .enumerate()
+                .any(|(index, other)| index != target && other.notifies.iter().any(is_target));
             if notified {
                 let waits_for_target = self.transitive_dependents(target);
                 for other in (0..self.nodes.len()).filter(|&other| other != target && !waits_for_target[other]) {
@@ -144,23 +160,23 @@ impl SessionGraph {
         }
     }
 
-    /// Settings' locks, one lock for each coverage data file and each environment folder that sessions share.
+    /// Adds the locks of settings, one lock for each coverage data file and one for each environment that sessions share.
     fn add_locks(&mut self, sessions: &[&Session]) {
         let mut shared: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        // A session that combines reads what stands under any name: it holds every data file's lock.
+        // A session that combines reads data files of any name: it holds the lock of each.
         let data = |session: &Session| session.coverage.writes.as_ref().map(|data| data.display().to_string());
         let mut files: Vec<String> = sessions.iter().filter(|s| !s.coverage.own_file).filter_map(|s| data(s)).collect();
         files.sort_unstable();
         files.dedup();
-        for (at, session) in sessions.iter().enumerate() {
+        for (index, session) in sessions.iter().enumerate() {
             for file in &files {
                 let writes = !session.coverage.own_file && data(session).as_ref() == Some(file);
                 if writes || session.coverage.reads {
-                    shared.entry(format!("coverage data {file}")).or_default().push(at);
+                    shared.entry(format!("coverage data {file}")).or_default().push(index);
                 }
             }
-            if let Some(folder) = &session.envdir {
-                shared.entry(format!("environment {}", folder.display())).or_default().push(at);
+            if let Some(directory) = &session.envdir {
+                shared.entry(format!("environment {}", directory.display())).or_default().push(index);
             }
         }
         for node in &mut self.nodes {
@@ -173,24 +189,26 @@ impl SessionGraph {
         }
     }
 
-    /// What traces taught, as far as nothing else keeps the two apart.
-    fn add_learned_conflicts(&mut self, sessions: &[&Session], learned: &[LearnedConflict]) {
-        let place = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
-        for known in learned {
-            let (Some(first), Some(second)) = (place(&known.first), place(&known.second)) else { continue };
+    /// Separates sessions that conflict by past traces, unless something else separates them already.
+    fn add_learned_conflicts(&mut self, sessions: &[&Session], conflicts: &[LearnedConflict]) {
+        let index = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
+        for conflict in conflicts {
+            let (Some(first), Some(second)) = (index(&conflict.first), index(&conflict.second)) else { continue };
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
-            let alone = [one, other].iter().any(|node| node.options.exclusive == Some(true));
-            let apart = alone || one.locks.iter().any(|lock| other.locks.contains(lock));
-            if apart || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
+            let exclusive = [one, other].iter().any(|node| node.options.exclusive == Some(true));
+            let separate = exclusive || one.locks.iter().any(|lock| other.locks.contains(lock));
+            if separate || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
                 continue;
             }
-            match known.separation {
-                SeparationKind::Order => self.add_need(second, first, NeedOrigin::Trace { path: known.path.clone() }),
+            match conflict.separation {
+                SeparationKind::Order => {
+                    self.add_need(second, first, NeedOrigin::Trace { path: conflict.path.clone() });
+                }
                 SeparationKind::Lock => {
-                    let lock = format!("trace {}", known.path);
-                    for at in [first, second] {
-                        if !self.nodes[at].locks.contains(&lock) {
-                            self.nodes[at].locks.push(lock.clone());
+                    let lock = format!("trace {}", conflict.path);
+                    for holder in [first, second] {
+                        if !self.nodes[holder].locks.contains(&lock) {
+                            self.nodes[holder].locks.push(lock.clone());
                         }
                     }
                 }
@@ -198,57 +216,69 @@ impl SessionGraph {
         }
     }
 
-    fn add_need(&mut self, node: usize, on: usize, origin: NeedOrigin) {
-        if !self.nodes[node].needs.iter().any(|(known, _)| *known == on) {
-            self.nodes[node].needs.push((on, origin));
+    fn add_need(&mut self, session: usize, required: usize, origin: NeedOrigin) {
+        let required = SessionIndex(required);
+        if !self.nodes[session].needs.iter().any(|(known, _)| *known == required) {
+            self.nodes[session].needs.push((required, origin));
         }
     }
 
-    /// Which sessions wait for this one, directly or not.
-    fn transitive_dependents(&self, place: usize) -> Vec<bool> {
-        let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
-        for (at, node) in self.nodes.iter().enumerate() {
-            for (on, _) in &node.needs {
-                waiting[*on].push(at);
-            }
-        }
-        let mut found = vec![false; self.nodes.len()];
-        let mut stack = vec![place];
-        while let Some(at) = stack.pop() {
-            for &next in &waiting[at] {
-                if !std::mem::replace(&mut found[next], true) {
-                    stack.push(next);
-                }
-            }
-        }
-        found
+    /// Returns which sessions wait for this one, directly or not.
+    fn transitive_dependents(&self, session: usize) -> Vec<bool> {
+        let needs = self.nodes.iter().map(|node| node.needs.iter().map(|(required, _)| required.0));
+        reachable_from(session, &reverse_edges(needs))
     }
 
-    /// Refuses a circle, naming it.
+    /// Fails when sessions wait for one another in a cycle.
     fn check_acyclic(&self, sessions: &[&Session]) -> Result<(), GraphError> {
-        // Peel off what waits for nothing that is left; what remains holds a circle.
+        // Remove sessions that wait for nothing that is left; what remains holds a cycle.
         let mut left: Vec<bool> = vec![true; self.nodes.len()];
-        let free = |left: &[bool], at: usize| left[at] && !self.nodes[at].needs.iter().any(|(on, _)| left[*on]);
-        while let Some(at) = (0..left.len()).find(|&at| free(&left, at)) {
-            left[at] = false;
+        let is_free = |left: &[bool], session: usize| left[session] && self.first_need_left(session, left).is_none();
+        while let Some(session) = (0..left.len()).find(|&session| is_free(&left, session)) {
+            left[session] = false;
         }
         let Some(start) = left.iter().position(|left| *left) else { return Ok(()) };
         let mut path: Vec<usize> = Vec::new();
-        let mut at = start;
-        while !path.contains(&at) {
-            path.push(at);
-            at = self.first_open_need(at, &left).map_or(at, |(on, _)| *on);
+        let mut session = start;
+        while !path.contains(&session) {
+            path.push(session);
+            session = self.first_need_left(session, &left).map_or(session, |(required, _)| required.0);
         }
-        path.drain(..path.iter().position(|seen| *seen == at).unwrap_or(0));
-        let step = |at: &usize| {
-            let (on, origin) = self.first_open_need(*at, &left)?;
-            let need = SessionNeed { on: sessions[*on].name.clone(), origin: origin.clone() };
-            Some(CycleStep { session: sessions[*at].name.clone(), need })
+        path.drain(..path.iter().position(|seen| *seen == session).unwrap_or(0));
+        let step = |session: &usize| {
+            let (required, origin) = self.first_need_left(*session, &left)?;
+            let need = SessionNeed { on: sessions[required.0].name.clone(), origin: origin.clone() };
+            Some(CycleStep { session: sessions[*session].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))
     }
 
-    fn first_open_need(&self, at: usize, left: &[bool]) -> Option<&(usize, NeedOrigin)> {
-        self.nodes[at].needs.iter().find(|(on, _)| left[*on])
+    fn first_need_left(&self, session: usize, left: &[bool]) -> Option<&(SessionIndex, NeedOrigin)> {
+        self.nodes[session].needs.iter().find(|(required, _)| left[required.0])
     }
+}
+
+/// Turns edges around: for each node, given by the nodes it points to, the nodes that point to it.
+pub(super) fn reverse_edges<N: IntoIterator<Item = usize>>(edges: impl ExactSizeIterator<Item = N>) -> Vec<Vec<usize>> {
+    let mut reversed = vec![Vec::new(); edges.len()];
+    for (from, targets) in edges.enumerate() {
+        for target in targets {
+            reversed[target].push(from);
+        }
+    }
+    reversed
+}
+
+/// Returns which nodes can be reached from `start` over one edge or more.
+pub(super) fn reachable_from(start: usize, edges: &[Vec<usize>]) -> Vec<bool> {
+    let mut found = vec![false; edges.len()];
+    let mut stack = vec![start];
+    while let Some(node) = stack.pop() {
+        for &next in &edges[node] {
+            if !std::mem::replace(&mut found[next], true) {
+                stack.push(next);
+            }
+        }
+    }
+    found
 }

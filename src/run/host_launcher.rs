@@ -1,4 +1,4 @@
-//! The host as the one who starts sessions for the dispatcher.
+//! Launcher that starts sessions through the nox host process.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,54 +20,55 @@ pub(crate) struct HostLauncher<'a> {
 }
 
 impl<'a> HostLauncher<'a> {
-    /// Starts through `host`, traced where `tracing` says so, and has what it says told to `sender` by a thread of its own.
+    /// Creates a launcher; a thread forwards the messages of `host` to `sender`.
     ///
     /// # Errors
-    /// When no thread can be had.
+    /// When no thread can be started.
     pub(crate) fn new(host: &'a mut Host, tracing: RunTracing, sender: Sender<RunMessage>) -> io::Result<Self> {
-        let events = host.take_messages();
-        std::thread::Builder::new().name("host".to_owned()).spawn(move || forward_messages(events, &sender))?;
+        let messages = host.take_messages();
+        std::thread::Builder::new().name("host".to_owned()).spawn(move || forward_messages(messages, &sender))?;
         Ok(Self { host, tracing })
     }
 
-    /// What the traced sessions touched.
+    /// Returns the file and socket accesses of the traced sessions.
     pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
         self.tracing.into_accesses()
     }
 }
 
-fn forward_messages(events: HostMessages, sender: &Sender<RunMessage>) {
-    for message in events {
+fn forward_messages(messages: HostMessages, sender: &Sender<RunMessage>) {
+    for message in messages {
         if sender.send(RunMessage::Launch(to_launch_event(message))).is_err() {
             return;
         }
     }
-    // Nobody listens any more when the run is over.
+    // The receiver is gone once the run is over.
     let _ = sender.send(RunMessage::HostExited);
 }
 
 impl SessionLauncher for HostLauncher<'_> {
-    fn launch(&mut self, order: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
-        let results = order.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
-        let traced = self.tracing.begin_session(order)?;
+    fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()> {
+        let required_outcomes =
+            request.required_outcomes.iter().map(|(id, outcome)| (*id, to_nox_status(*outcome))).collect();
+        let traced = self.tracing.begin_session(request)?;
         let (env, trace, socket) = match traced {
             Some(traced) => (traced.env, Some(traced.setup), Some(traced.socket)),
             None => (Vec::new(), None, None),
         };
-        let order = HostRunRequest {
-            id: order.id,
-            results,
-            posargs: order.posargs.clone(),
-            env: order.env.iter().cloned().chain(env).collect(),
-            nice: order.nice,
-            tty: order.terminal,
-            leak_ms: order.leak_timeout_ms,
-            more: order.remaining_sessions,
+        let host_request = HostRunRequest {
+            id: request.id,
+            required_outcomes,
+            posargs: request.posargs.clone(),
+            env: request.env.iter().cloned().chain(env).collect(),
+            nice: request.nice,
+            tty: request.terminal,
+            leak_timeout_ms: request.leak_timeout_ms,
+            remaining_sessions: request.remaining_sessions,
             trace,
         };
         match socket {
-            Some(socket) => self.host.run_session_traced(&order, output.as_fd(), output.as_fd(), socket.as_fd()),
-            None => self.host.run_session(&order, output.as_fd(), output.as_fd()),
+            Some(socket) => self.host.run_session_traced(&host_request, output.as_fd(), output.as_fd(), socket.as_fd()),
+            None => self.host.run_session(&host_request, output.as_fd(), output.as_fd()),
         }
     }
 
@@ -105,20 +106,20 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         id: finished.id,
         outcome,
         reason: finished.reason,
-        exit: finished.exit,
+        exit: finished.exit_code,
         signal: finished.signal,
         cpu: Some(finished.cpu_ms),
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
-        install: finished.install.map(|done| InstallStats {
-            ms: done.ms,
-            commands: done.commands,
-            skipped: done.skipped,
+        install: finished.installs.map(|totals| InstallStats {
+            ms: totals.duration_ms,
+            commands: totals.commands,
+            skipped: totals.skipped,
         }),
     }
 }
 
-/// What nox is told of a session that another one requires.
+/// Status of a required session, as nox expects it.
 fn to_nox_status(outcome: Outcome) -> NoxStatus {
     match outcome {
         Outcome::Passed | Outcome::Replayed => NoxStatus::Success,

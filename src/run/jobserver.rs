@@ -1,4 +1,4 @@
-//! A make jobserver for a run: `make`, `cargo` and `ninja` in all sessions share the slots.
+//! GNU make jobserver of a run: `make`, `cargo` and `ninja` in all sessions share the slots.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::ioctl_fionread;
 
-/// A named pipe with one token for each slot but the first: every session has one job without asking.
+/// A named pipe with one token for each slot but the first: every session may run one job without a token.
 #[derive(Debug)]
 pub(super) struct MakeJobserver {
     fifo: OwnedFd,
@@ -18,35 +18,35 @@ pub(super) struct MakeJobserver {
 }
 
 impl MakeJobserver {
-    /// Makes the pipe in a folder and fills it.
+    /// Creates the pipe in a directory and fills it.
     ///
     /// # Errors
-    /// When the file system has no named pipes, or the folder's path cannot stand in MAKEFLAGS.
+    /// When the file system has no named pipes, or MAKEFLAGS cannot hold the path.
     pub(super) fn create(folder: &Path, slots: usize) -> io::Result<Self> {
         let path = folder.join("jobs");
-        let plain = |c: char| !c.is_whitespace() && !"$\\\"'#".contains(c);
-        if !path.to_str().is_some_and(|text| text.chars().all(plain)) {
-            return Err(io::Error::other(format!("{} cannot stand in MAKEFLAGS", path.display())));
+        let is_plain = |c: char| !c.is_whitespace() && !"$\\\"'#".contains(c);
+        if !path.to_str().is_some_and(|text| text.chars().all(is_plain)) {
+            return Err(io::Error::other(format!("MAKEFLAGS cannot hold the path {}", path.display())));
         }
         create_fifo(&path)?;
-        // Both ends in one descriptor: tokens stay while no client has the pipe open, and opening never blocks.
+        // Both ends in one descriptor: tokens survive while no client has the pipe open, and opening never blocks.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let jobserver = Self { fifo: rustix::fs::open(&path, flags, Mode::empty())?, path, slots };
         jobserver.refill_tokens();
         Ok(jobserver)
     }
 
-    /// What MAKEFLAGS says of it.
+    /// The flags that announce it in MAKEFLAGS.
     pub(super) fn makeflags(&self) -> String {
         format!(" -j{} --jobserver-auth=fifo:{}", self.slots, self.path.display())
     }
 
-    /// Puts back tokens that died with their holders; right only while no session runs.
+    /// Replaces tokens that died with their holders; correct only while no session runs.
     pub(super) fn refill_tokens(&self) {
-        let there = ioctl_fionread(&self.fifo).unwrap_or(0);
-        let wanted = self.slots.saturating_sub(1) as u64;
-        // A pipe that takes no more is full enough.
-        let _ = rustix::io::write(&self.fifo, &vec![b'+'; wanted.saturating_sub(there) as usize]);
+        let present = ioctl_fionread(&self.fifo).unwrap_or(0);
+        let expected = self.slots.saturating_sub(1) as u64;
+        // A pipe that is full has enough tokens.
+        let _ = rustix::io::write(&self.fifo, &vec![b'+'; expected.saturating_sub(present) as usize]);
     }
 }
 
@@ -55,25 +55,25 @@ fn create_fifo(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?)
 }
 
-/// Elsewhere makes are too old for named pipes anyway.
+/// On other systems `make` is too old for named pipes anyway.
 #[cfg(not(all(target_os = "linux", not(noxide_portable))))]
 fn create_fifo(path: &Path) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, format!("no named pipe at {}", path.display())))
+    Err(io::Error::new(io::ErrorKind::Unsupported, format!("cannot create a named pipe at {}", path.display())))
 }
 
-/// Whether the `make` that sessions would find takes a jobserver by the name of a pipe; where there is none, nobody
-/// is harmed. Releases of GNU make before 4.4 end with an error when they are told of one, other makes may too.
+/// Whether the `make` on PATH supports a jobserver by named pipe, or there is no `make`. GNU make before 4.4 fails when
+/// MAKEFLAGS names one; other makes may too.
 pub(super) fn make_supports_fifo(path: Option<&OsStr>) -> bool {
     let mut make = Command::new("make");
     path.map(|path| make.env("PATH", path));
     match make.arg("--version").env_remove("MAKEFLAGS").stdin(Stdio::null()).stderr(Stdio::null()).output() {
-        Ok(said) => has_fifo_support(&String::from_utf8_lossy(&said.stdout)),
+        Ok(output) => has_fifo_support(&String::from_utf8_lossy(&output.stdout)),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
-fn has_fifo_support(said: &str) -> bool {
-    let version = said.strip_prefix("GNU Make ").and_then(|rest| rest.split_whitespace().next());
+fn has_fifo_support(version_output: &str) -> bool {
+    let version = version_output.strip_prefix("GNU Make ").and_then(|rest| rest.split_whitespace().next());
     let mut numbers = version.unwrap_or("0").split('.').map_while(|number| number.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (4, 4)
 }
@@ -83,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn makes_that_know_named_pipes() {
-        for (said, recent) in [
+    fn make_versions_with_fifo_support() {
+        for (output, supported) in [
             ("GNU Make 4.3\nBuilt for x86_64", false),
             ("GNU Make 4.4.1\nBuilt for x86_64", true),
             ("GNU Make 4.4", true),
@@ -93,7 +93,7 @@ mod tests {
             ("bmake 2020", false),
             ("", false),
         ] {
-            assert_eq!(has_fifo_support(said), recent, "{said}");
+            assert_eq!(has_fifo_support(output), supported, "{output}");
         }
         let empty = tempfile::tempdir().unwrap();
         assert!(make_supports_fifo(Some(empty.path().as_os_str())), "no make at all");

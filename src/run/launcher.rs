@@ -1,4 +1,4 @@
-//! What the dispatcher asks of whoever starts sessions, and what it hears back.
+//! Interface between the dispatcher and whatever starts sessions: the host, or a fake in tests.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,110 +6,110 @@ use std::os::fd::OwnedFd;
 use crate::project::SessionId;
 use crate::record::{InstallStats, Outcome};
 
-/// One session to be started.
+/// Request to start one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchRequest {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// How the sessions it requires ended.
+    /// Outcomes of the sessions it requires.
     pub required_outcomes: Vec<(SessionId, Outcome)>,
-    /// Arguments given by `session.notify`; none leaves those of the command line.
+    /// Arguments passed by `session.notify`; none for those of the command line.
     pub posargs: Option<Vec<String>>,
-    /// Environment variables it gets on top of noxide's own environment.
+    /// Environment variables on top of noxide's own.
     pub env: Vec<(String, String)>,
-    /// How far its priority is lowered, as in `nice`.
+    /// Niceness to add, as in `nice`.
     pub nice: i32,
     /// Whether its output is a terminal.
     pub terminal: bool,
-    /// How long what a command left running may hold its output, in milliseconds.
+    /// How long processes that a command left running may hold its output, in milliseconds.
     pub leak_timeout_ms: u64,
     /// How many sessions are still to come.
     pub remaining_sessions: usize,
 }
 
-/// Starts sessions: the host, or a double in tests that steer time and failure.
+/// Starts sessions: the host, or a fake in tests that control time and failure.
 pub trait SessionLauncher {
-    /// Starts a session whose stdout and stderr are `output`. What becomes of it arrives as [`Answer`]s.
+    /// Starts a session whose stdout and stderr are `output`. Its [`LaunchEvent`]s arrive as messages.
     ///
     /// # Errors
-    /// When whoever starts sessions is gone.
-    fn launch(&mut self, order: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
+    /// When the host is gone.
+    fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
-    /// A session's attempt is over, with all its processes that were waited for.
+    /// Called when a session's attempt is over and its processes are gone.
     fn attempt_over(&mut self, _: SessionId) {}
 
-    /// On what a session that failed conflicts with one that ran beside it, where both are traced.
+    /// Returns a conflict between a failed session and one that ran beside it, where both are traced.
     fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
         None
     }
 
-    /// How whoever starts sessions came to its end, in words, once it is gone.
+    /// Describes how the host exited, once it is gone.
     fn exit_description(&mut self) -> Option<String> {
         None
     }
 }
 
-/// What two sessions did to one path at once.
+/// Two sessions that used one path, port or socket at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaceConflict {
     /// The path, port or socket.
     pub(crate) path: String,
-    /// What the one that failed does.
+    /// What the failed session did, such as `writes it`.
     pub(crate) failed_action: String,
-    /// What the other does.
+    /// What the other session did.
     pub(crate) other_action: String,
 }
 
-/// What is heard of a session that was started.
+/// What happened to a session that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaunchEvent {
-    /// Its process, leader of a group of its own.
+    /// Its process has started, as leader of a process group.
     Started {
-        /// Which session.
+        /// The session.
         id: SessionId,
-        /// Process and group.
+        /// Its process and process group.
         pid: u32,
     },
     /// It called `session.notify`.
     Notified {
-        /// Which session called.
+        /// The session that called.
         id: SessionId,
-        /// The first session that goes by the name it called.
+        /// The first session with the notified name.
         target: SessionId,
-        /// All sessions that go by that name.
+        /// All sessions with that name.
         matches: Vec<SessionId>,
-        /// Arguments for that session.
+        /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
     },
     /// Its process is over.
     Finished(ExitReport),
 }
 
-/// How a session's process ended.
+/// How a session's process exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExitReport {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// What nox says.
+    /// The outcome by nox's status.
     pub outcome: Outcome,
-    /// nox's reason in words, or empty.
+    /// nox's reason, or empty.
     pub reason: String,
-    /// Exit status where it had one.
+    /// Exit status, if it exited.
     pub exit: Option<i32>,
-    /// Signal that ended it.
+    /// Signal that killed it, if any.
     pub signal: Option<i32>,
     /// CPU time in milliseconds.
     pub cpu: Option<u64>,
     /// Largest resident set of any of its processes in bytes.
     pub peak_memory: Option<u64>,
-    /// What its installs took, where it made any.
+    /// Totals of its installs, if it made any.
     pub install: Option<InstallStats>,
-    /// Whether a command left something running that held output which nox reads.
+    /// Whether a command left a process running that held output which nox reads.
     pub leaked: bool,
 }
 
 impl ExitReport {
-    /// A session whose process died without an answer, or never came to be.
+    /// A session whose process died without a status, or could not be started.
     pub fn crashed(id: SessionId, reason: String) -> Self {
         let outcome = Outcome::Crashed;
         Self {

@@ -3,51 +3,45 @@
 mod artifact_collector;
 mod attempt;
 mod capacity;
-mod clock;
+mod crash_recovery;
 mod deadlines;
 mod dispatcher;
+mod execution;
 mod graph;
 mod host_launcher;
 mod jobserver;
 mod launcher;
-mod memory_pressure;
 mod nox_report;
 mod options;
+mod pending_provision;
 mod plan;
-mod plan_order;
+mod prepared_run;
 pub mod process;
-mod provision_launch;
-mod provision_queue;
-mod provision_worker;
-mod race_retry;
-mod race_state;
+mod race_retries;
 mod run_tracing;
 mod scheduler;
 mod session_cleanup;
-mod session_finish;
 mod session_resources;
-mod session_start;
 mod shard;
 mod timeout_context;
 mod worker_share;
 
 pub(crate) use capacity::detect_capacity;
+pub(crate) use crash_recovery::recover_crashed_runs;
 pub use dispatcher::{Dispatcher, RunContext, RunMessage};
-pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph};
-pub(crate) use host_launcher::HostLauncher;
+pub(crate) use execution::{RunResult, RunStartError, RunTarget, execute_run, is_signal_exit};
+pub use graph::{CycleStep, GraphError, GraphNode, SessionGraph, SessionIndex};
 pub use launcher::{ExitReport, LaunchEvent, LaunchRequest, RaceConflict, SessionLauncher};
-pub(crate) use nox_report::build_nox_report;
+pub(crate) use nox_report::write_nox_report;
 pub use options::{
-    AfterRule, CacheMode, CacheSettings, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy,
-    RunOptions, SessionOptions, SessionRule,
+    AfterRule, CpuCount, FailFast, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions, SessionOptions,
+    SessionRule,
 };
 pub(crate) use options::{NamedChoice, glob_matches, nonzero_limit};
 pub use plan::{PlannedSession, RunCapacity, RunPlan, SessionForecast};
-pub use provision_queue::{FinishedSession, ProvisionQueue, ProvisionResult, Provisioner};
-pub use provision_worker::ProvisionWorker;
+pub(crate) use prepared_run::{PrepareError, PrepareInputs, PreparedRun, RunOrigin};
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
-pub(crate) use session_cleanup::restore_log_copies;
 pub use session_resources::SessionResources;
 pub use shard::Shard;
 pub use shard::ShardError;

@@ -1,22 +1,33 @@
-//! nox's own report (`--report`), written from our record in nox's shape.
+//! nox's own report (`nox --report`), built from a run's record.
+
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::fs::write_atomic;
 use crate::project::{NoxfileManifest, Session};
 use crate::record::{Outcome, RunRecord};
 
-/// The document that `nox --report` would have written: keys, words and codes of nox 2026.10.20.
+/// Writes the report that `nox --report` would have written.
 ///
-/// Sessions that never started are there as `aborted`, where nox leaves some out.
-pub(crate) fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write_nox_report(path: &Path, manifest: &NoxfileManifest, record: &RunRecord) -> std::io::Result<()> {
+    write_atomic(path, format!("{:#}\n", build_nox_report(manifest, record)).as_bytes())
+}
+
+/// Builds the document that `nox --report` would have written, with the keys and codes of nox 2026.10.20.
+///
+/// Sessions that never started are listed as `aborted`; nox leaves some out.
+fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
         let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;
-        let (word, code) = to_nox_result(result.outcome);
+        let (status, code) = to_nox_result(result.outcome);
         Some(json!({
             "args": parameters_to_json(session),
             "name": session.base,
-            "result": word,
+            "result": status,
             "result_code": code,
             "reason": if result.reason.is_empty() { Value::Null } else { json!(result.reason) },
             "signatures": sort_shortest_first(&session.signatures),
@@ -26,7 +37,7 @@ pub(crate) fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -
     json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
 }
 
-/// Signatures in nox's own order, which begins with the shortest.
+/// Signatures in nox's order: the shortest first.
 fn sort_shortest_first(signatures: &[String]) -> Vec<&String> {
     let mut sorted: Vec<&String> = signatures.iter().collect();
     sorted.sort_by_key(|signature| signature.len());
@@ -42,7 +53,7 @@ fn to_nox_result(outcome: Outcome) -> (&'static str, i32) {
     }
 }
 
-/// Parameters as JSON where Python's literal is one, else as Python prints them (nox itself fails on those).
+/// Parameters as JSON where the Python literal has a JSON form, else as Python prints them (nox fails on those).
 fn parameters_to_json(session: &Session) -> Map<String, Value> {
     let value = |text: &str| match text {
         "True" => Value::Bool(true),

@@ -1,78 +1,53 @@
-//! What a caller may choose about a run, and the rules for single sessions folded.
+//! Options of a run, and the rules for single sessions applied.
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::project::lock::ConstraintFiles;
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::LearnedConflict;
 
-/// The longest wait between two attempts that doubling may lead to; a longer first delay is kept as it is.
+/// Longest delay that doubling may lead to; a longer first delay stays as it is.
 const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
 
-/// All choices about a run, resolved.
+/// All options of a run, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Room for sessions in CPUs; none means what the machine, its affinity and its cgroup give.
+    /// Number of slots; none means the CPUs that the machine, its affinity mask and its cgroup give.
     pub jobs: Option<NonZeroUsize>,
-    /// What a failure does to the rest of the run; none means the rest goes on.
+    /// What a failure does to the rest of the run; none lets the rest go on.
     pub fail_fast: Option<FailFast>,
-    /// How long a session may run unless its rule says otherwise; none means as long as it likes.
+    /// How long a session may run unless its rule says otherwise; none means without limit.
     pub timeout: Option<Duration>,
-    /// How long a session may be silent unless its rule says otherwise.
+    /// How long a session may print nothing unless its rule says otherwise.
     pub idle_timeout: Option<Duration>,
     /// How long to wait for processes that a finished session left behind with its output open.
     pub leak_timeout: Duration,
-    /// How long sessions get between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
+    /// Time between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
     pub grace_period: Duration,
     /// How long nox may take to load the noxfile.
     pub load_timeout: Duration,
-    /// How often a failed session is tried again unless its rule says otherwise.
+    /// How often a failed session is retried unless its rule says otherwise.
     pub retries: RetryPolicy,
-    /// What a pass after a failure counts as.
+    /// How a session that passes after a failed attempt counts.
     pub flaky_mode: FlakyMode,
-    /// How sessions' output reaches the screen; none means what suits the screen.
+    /// How sessions' output is printed; none chooses by the terminal.
     pub output_style: Option<OutputStyle>,
-    /// How many runs are kept in `.noxide/runs`.
+    /// How many runs `.noxide/runs` holds.
     pub history_limit: NonZeroUsize,
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
     pub secret_patterns: Vec<String>,
-    /// A folder that gets one log a session besides the run's own.
+    /// A directory for a second copy of each session's log.
     pub log_folder: Option<PathBuf>,
-    /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
+    /// File names in `log_folder`; `{session}` stands for the slug of the session's name.
     pub log_name_template: String,
-    /// What is cached, locked and skipped.
-    pub cache: CacheSettings,
+    /// How dependencies are provided.
+    pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
-    /// Which sessions must be kept apart, as past traces taught.
+    /// Sessions that must not overlap, by past traces.
     pub learned_conflicts: Vec<LearnedConflict>,
-}
-
-/// What a run does to have dependencies there before they are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// Whether the store is used and needless installs are skipped.
-    pub(crate) mode: CacheMode,
-    /// Whether installs that ignore the lock get its versions all the same.
-    pub(crate) apply_lock: bool,
-    /// How old an answer of the package index may be; none asks it each time.
-    pub(crate) index_max_age: Option<Duration>,
-    /// The lock's versions that sessions are constrained by.
-    pub(crate) constraints: Option<ConstraintFiles>,
-}
-
-/// Whether a run uses the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheMode {
-    /// Where it can; a cache that fails fails nothing.
-    #[default]
-    Auto,
-    /// Not at all: every install runs, as under nox.
-    Off,
-    /// A run whose cache fails does not begin.
-    Require,
 }
 
 impl Default for RunOptions {
@@ -92,7 +67,7 @@ impl Default for RunOptions {
             secret_patterns: Vec::new(),
             log_folder: None,
             log_name_template: "{session}.log".to_owned(),
-            cache: CacheSettings::default(),
+            provision: ProvisionOptions::default(),
             session_rules: Vec::new(),
             learned_conflicts: Vec::new(),
         }
@@ -100,14 +75,14 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
-    /// The rules that speak of a session, in file order; it is known by its base name and by its signatures.
+    /// Returns the rules that match a session's base name or one of its signatures, in file order.
     pub fn rules_for<'a>(&'a self, base: &'a str, signatures: &'a [String]) -> impl Iterator<Item = &'a SessionRule> {
         self.session_rules.iter().filter(move |rule| rule.matches(base, signatures))
     }
 
-    /// What counts for one session: the run's choices, then every rule that speaks of it, the later one winning.
+    /// Returns the options of one session: those of the run, then every matching rule; later rules win.
     ///
-    /// Lists (`after`, `locks`, `outputs`) add up, without doubles; `env` adds up by name.
+    /// Lists (`after`, `locks`, `outputs`) add up without duplicates; `env` adds up by name.
     pub fn session_options(&self, base: &str, signatures: &[String]) -> SessionOptions {
         let mut session = SessionOptions {
             timeout: self.timeout,
@@ -122,56 +97,56 @@ impl RunOptions {
     }
 }
 
-/// What a settings file says of the sessions that a pattern names.
+/// Settings for the sessions that a pattern matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionRule {
     /// A base name (`tests`), a signature (`tests-3.12(db='pg')`) or a glob over both (`tests-*`).
     pub pattern: String,
-    /// Where it stands, such as `pyproject.toml:41`.
+    /// Where it is declared, such as `pyproject.toml:41`.
     pub location: String,
-    /// Sessions, named like `pattern`, that must be over before these start.
+    /// Patterns of sessions that must be over before these start.
     pub after: Vec<String>,
-    /// Named locks: two sessions with a lock in common do not overlap.
+    /// Named locks: sessions that share one do not overlap.
     pub locks: Vec<String>,
     /// Whether nothing else may run beside them.
     pub exclusive: Option<bool>,
-    /// Slots each takes.
+    /// Slots that each takes.
     pub cpus: Option<CpuCount>,
-    /// Bytes of memory each is expected to need.
+    /// Memory that each is expected to need, in bytes.
     pub memory: Option<u64>,
-    /// How long each may run; zero means as long as it likes.
+    /// How long each may run; zero means without limit.
     pub timeout: Option<Duration>,
-    /// How long each may be silent; zero means as long as it likes.
+    /// How long each may print nothing; zero means without limit.
     pub idle_timeout: Option<Duration>,
-    /// How often each is tried again.
+    /// How often each is retried.
     pub retries: Option<RetryPolicy>,
-    /// Environment variables each gets.
+    /// Environment variables for each.
     pub env: Vec<(String, String)>,
-    /// Globs of files to keep with the run's record.
+    /// Globs of files to store with the run's record.
     pub outputs: Vec<String>,
 }
 
 impl SessionRule {
-    /// Whether the rule speaks of a session.
+    /// Whether the rule applies to a session.
     pub(crate) fn matches(&self, base: &str, signatures: &[String]) -> bool {
         pattern_matches(&self.pattern, base, signatures)
     }
 }
 
-/// Whether a pattern (a base name, a signature, or a glob over both) names a session.
+/// Whether a pattern (a base name, a signature, or a glob over both) matches a session.
 pub(crate) fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) -> bool {
     std::iter::once(base)
         .chain(signatures.iter().map(String::as_str))
         .any(|name| name == pattern || glob_matches(pattern, name))
 }
 
-/// Whether a glob matches a whole text: `*` is any run of characters, `?` is one; all else is itself.
+/// Whether a glob matches a whole text: `*` is any number of characters, `?` is one; all else is literal.
 ///
-/// Brackets are no special signs, because nox's names are full of them.
+/// Brackets are literal, because nox's session names contain them.
 pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut g, mut t) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit: the `*`, and the text it has taken so far.
+    // Where to resume when the rest does not match: position of the last `*`, and the text it covers so far.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match glob.get(g) {
@@ -184,10 +159,10 @@ pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
                 t += 1;
             }
             _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    g = at + 1;
-                    t = taken + 1;
+                Some((position, covered)) => {
+                    star = Some((position, covered + 1));
+                    g = position + 1;
+                    t = covered + 1;
                 }
                 None => return false,
             },
@@ -196,10 +171,10 @@ pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     glob[g..].iter().all(|c| *c == '*')
 }
 
-/// What counts for one session once all rules are folded.
+/// Options of one session, all rules applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// What it waits for by settings.
+    /// Sessions it waits for by settings.
     pub after: Vec<AfterRule>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
@@ -207,25 +182,25 @@ pub struct SessionOptions {
     pub exclusive: Option<bool>,
     /// Slots it takes; none means one, or what history says.
     pub cpus: Option<CpuCount>,
-    /// Bytes of memory it is expected to need.
+    /// Memory it is expected to need, in bytes.
     pub memory: Option<u64>,
-    /// How long it may run.
+    /// How long it may run; none means without limit.
     pub timeout: Option<Duration>,
-    /// How long it may be silent.
+    /// How long it may print nothing; none means without limit.
     pub idle_timeout: Option<Duration>,
-    /// How often it is tried again.
+    /// How often it is retried.
     pub retries: RetryPolicy,
-    /// Environment variables it gets.
+    /// Environment variables from settings.
     pub env: Vec<(String, String)>,
-    /// Globs of files to keep.
+    /// Globs of files to store with the run's record.
     pub outputs: Vec<String>,
 }
 
 impl SessionOptions {
     fn apply_rule(&mut self, rule: &SessionRule) {
-        for on in &rule.after {
-            if !self.after.iter().any(|after| after.pattern == *on) {
-                self.after.push(AfterRule { pattern: on.clone(), location: rule.location.clone() });
+        for pattern in &rule.after {
+            if !self.after.iter().any(|after| after.pattern == *pattern) {
+                self.after.push(AfterRule { pattern: pattern.clone(), location: rule.location.clone() });
             }
         }
         extend_unique(&mut self.locks, &rule.locks);
@@ -243,7 +218,7 @@ impl SessionOptions {
     }
 }
 
-/// A duration as a limit: zero is none.
+/// A duration as a limit: zero means none.
 pub(crate) fn nonzero_limit(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
@@ -256,37 +231,37 @@ fn extend_unique(known: &mut Vec<String>, more: &[String]) {
     }
 }
 
-/// A need that settings declare.
+/// A need declared by settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfterRule {
-    /// The sessions waited for: a base name, a signature or a glob.
+    /// The required sessions: a base name, a signature or a glob.
     pub(crate) pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
     pub(crate) location: String,
 }
 
-/// Slots a session takes.
+/// How many slots a session takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuCount {
-    /// So many, or as many as there are if that is fewer.
+    /// This many, or all slots if there are fewer.
     Count(NonZeroUsize),
-    /// All there are.
+    /// All slots.
     All,
 }
 
-/// How often a failed session is tried again, and after what wait.
+/// How often a failed session is retried, and after which delay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts after the first.
     pub count: u32,
-    /// Wait before the first retry.
+    /// Delay before the first retry.
     pub delay: Duration,
-    /// How the wait grows.
+    /// How the delay grows.
     pub backoff: RetryBackoff,
 }
 
 impl RetryPolicy {
-    /// The wait before a retry, counted from 1; none when there is no such retry.
+    /// Returns the delay before a retry, counted from 1; none when there is no such retry.
     pub(crate) fn delay_before(&self, retry: u32) -> Option<Duration> {
         if retry == 0 || retry > self.count {
             return None;
@@ -301,7 +276,7 @@ impl RetryPolicy {
     }
 }
 
-/// How the wait between attempts grows.
+/// How the delay between attempts grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryBackoff {
     /// It stays the same.
@@ -314,43 +289,43 @@ pub enum RetryBackoff {
 /// What a failure does to the rest of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailFast {
-    /// Nothing more starts; what runs may finish.
+    /// Start nothing more; let running sessions finish.
     Wait,
-    /// Nothing more starts; what runs is ended.
+    /// Start nothing more; stop running sessions.
     Kill,
 }
 
-/// What a pass after a failed attempt counts as.
+/// How a session that passes after a failed attempt counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlakyMode {
-    /// A pass, named flaky.
+    /// As passed, and reported as flaky.
     #[default]
     Pass,
-    /// A failure, named flaky.
+    /// As failed, and reported as flaky.
     Fail,
 }
 
-/// How sessions' output reaches the screen.
+/// How sessions' output is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStyle {
-    /// A session's output in one piece when it ends.
+    /// All of a session's output when it ends.
     Grouped,
-    /// As it comes, unchanged; sensible with one slot.
+    /// As it comes, unchanged; for runs with one slot.
     Stream,
-    /// As it comes, each line behind its session's name.
+    /// As it comes, each line prefixed with its session's name.
     Labelled,
-    /// Only failed sessions' output, at the end.
+    /// Output of failed sessions only, at the end.
     Quiet,
 }
 
-/// A choice among a few words, written alike in files, variables and flags.
+/// A choice with named values, written alike in settings files, environment variables and flags.
 pub(crate) trait NamedChoice: Copy + PartialEq + 'static {
-    /// Every choice with its word.
+    /// Every value with its name.
     const CHOICES: &'static [(&'static str, Self)];
 
-    /// The choice a word names.
-    fn from_name(word: &str) -> Option<Self> {
-        Self::CHOICES.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice)
+    /// Returns the value with this name.
+    fn from_name(name: &str) -> Option<Self> {
+        Self::CHOICES.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice)
     }
 }
 

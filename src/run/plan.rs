@@ -1,21 +1,24 @@
-//! The plan of a run: data, made before anything is started.
+//! Plan of a run: data, made before anything starts.
 
 use std::collections::BTreeSet;
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use super::graph::{GraphError, SessionGraph};
-use super::options::{CacheMode, CacheSettings, CpuCount, RetryPolicy, RunOptions, SessionOptions};
+use super::graph::{GraphError, SessionGraph, SessionIndex, reachable_from};
+use super::options::{CpuCount, RetryPolicy, RunOptions, SessionOptions};
 use super::scheduler::{Scheduler, SchedulerTask};
 use super::worker_share::{ShareInput, compute_shares};
 use crate::project::{NoxfileManifest, Session, SessionId, SessionName};
+use crate::provision::{CacheMode, ProvisionOptions};
 use crate::record::{CacheStats, Outcome, SessionHistory, SessionSpec, UsualStats};
+use crate::trace::KnownOrdering;
 
-/// All that a run will do.
+/// Everything a run will do. Indexed by [`SessionIndex`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// CPUs' worth of room.
+    /// How many CPUs' worth of sessions run at once.
     pub slots: usize,
-    /// Bytes of memory that sessions share; 0 where nothing bounds it.
+    /// Memory that sessions share, in bytes; 0 where nothing bounds it.
     pub memory: u64,
     /// Sessions in nox's order.
     pub sessions: Vec<PlannedSession>,
@@ -24,66 +27,66 @@ pub struct RunPlan {
 /// One session of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedSession {
-    /// Its number in the manifest.
+    /// Its index in the manifest.
     pub id: SessionId,
-    /// What is reported of it.
+    /// What events report of it.
     pub facts: SessionSpec,
-    /// What the scheduler weighs.
+    /// Its needs, locks and costs, for the scheduler.
     pub task: SchedulerTask,
-    /// How long it may run.
+    /// How long an attempt may run.
     pub timeout: Option<Duration>,
-    /// How long it may be silent.
+    /// How long an attempt may print nothing.
     pub idle_timeout: Option<Duration>,
-    /// How often it is tried again.
+    /// How often a failed attempt is retried.
     pub retries: RetryPolicy,
-    /// Environment variables it gets from settings.
+    /// Environment variables from settings.
     pub env: Vec<(String, String)>,
-    /// Globs of files to keep.
+    /// Globs of files to store with the run's record.
     pub outputs: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log_stem: String,
-    /// For how many CPUs' worth of work it is told to start workers.
+    /// For how many CPUs it is told to start workers.
     pub worker_share: usize,
-    /// What the cache did for it before the run.
+    /// What the cache did for it before it started.
     pub cache: Option<CacheStats>,
 }
 
-/// A session's place in a simulated run, in milliseconds.
+/// When a session would start and end in a simulated run, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionForecast {
-    /// Place in [`RunPlan::sessions`].
-    pub session: usize,
+    /// The session.
+    pub session: SessionIndex,
     /// When it would start.
     pub start: u64,
-    /// When it would be over.
+    /// When it would end.
     pub end: u64,
 }
 
-/// The room a run has.
+/// CPUs and memory that a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunCapacity {
-    /// CPUs' worth.
+    /// How many sessions of one CPU run at once.
     pub slots: usize,
-    /// Bytes of memory; 0 where nothing bounds it.
+    /// Memory in bytes; 0 where nothing bounds it.
     pub memory: u64,
 }
 
-/// Weight of a session without history where none has any: all alike, so that file order decides.
+/// Duration of a session where no session has history: all alike, so that file order decides.
 const DEFAULT_DURATION_MS: u64 = 1_000;
 
 impl RunPlan {
-    /// Plans the queued sessions of a manifest.
+    /// Plans the sessions that a manifest selects.
     ///
     /// # Errors
-    /// When needs form a circle.
+    /// When needs form a cycle.
     pub fn new(
         manifest: &NoxfileManifest,
         options: &RunOptions,
         history: &SessionHistory,
-        room: RunCapacity,
+        capacity: RunCapacity,
     ) -> Result<Self, GraphError> {
         let graph = SessionGraph::new(manifest, options)?;
-        let slots = options.jobs.map_or(room.slots, usize::from).max(1);
+        let slots = options.jobs.map_or(capacity.slots, usize::from).max(1);
         let known: Vec<u64> = graph
             .nodes
             .iter()
@@ -94,85 +97,167 @@ impl RunPlan {
         let unknown = known.iter().copied().max().unwrap_or(DEFAULT_DURATION_MS).max(1);
         let mut stems = BTreeSet::new();
         let mut sessions = Vec::new();
-        let mut claims = Vec::new();
-        for (at, node) in graph.nodes.iter().enumerate() {
+        let mut share_inputs = Vec::new();
+        for (index, node) in graph.nodes.iter().enumerate() {
             let session = &manifest.sessions[node.id.0];
             let usual = history.usual_stats(&session.name);
-            let log = unique_log_stem(&session.name, &mut stems);
-            let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log);
-            planned.env.splice(0..0, install_variables(session, &options.cache));
-            planned.facts.needs = graph.need_facts(manifest, at);
+            let log_stem = unique_log_stem(&session.name, &mut stems);
+            let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log_stem);
+            planned.env.splice(0..0, install_variables(session, &options.provision));
+            planned.facts.needs = graph.need_facts(manifest, SessionIndex(index));
             planned.facts.locks.clone_from(&node.locks);
-            planned.task.needs = node.needs.iter().map(|(on, origin)| (*on, origin.requires_success())).collect();
+            planned.task.needs =
+                node.needs.iter().map(|(required, origin)| (*required, origin.requires_success())).collect();
             planned.task.locks.clone_from(&node.locks);
             planned.task.duration = usual.map_or(unknown, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));
-            claims.push((
+            share_inputs.push((
                 planned.task.clone(),
                 ShareInput { has_explicit_cpus: node.options.cpus.is_some(), usual_times: usual },
             ));
             sessions.push(planned);
         }
-        for (planned, share) in sessions.iter_mut().zip(compute_shares(&claims, slots)) {
+        for (planned, share) in sessions.iter_mut().zip(compute_shares(&share_inputs, slots)) {
             planned.worker_share = share;
         }
-        Ok(Self { slots, memory: room.memory, sessions })
+        Ok(Self { slots, memory: capacity.memory, sessions })
     }
 
-    /// Adds a session that another one notified and gives its place; what it waits for is the scheduler's to say.
+    /// Adds a session that another one notified and returns its index; the scheduler decides what it waits for.
     pub fn add_session(
         &mut self,
         session: &Session,
         id: SessionId,
         options: &RunOptions,
         history: &SessionHistory,
-    ) -> usize {
-        let rules = options.session_options(&session.base, &session.signatures);
+    ) -> SessionIndex {
+        let session_options = options.session_options(&session.base, &session.signatures);
         let mut stems: BTreeSet<String> = self.sessions.iter().map(|planned| planned.log_stem.to_lowercase()).collect();
-        let log = unique_log_stem(&session.name, &mut stems);
+        let log_stem = unique_log_stem(&session.name, &mut stems);
         let usual = history.usual_stats(&session.name);
-        let mut planned = PlannedSession::new(session, id, &rules, usual, self.slots, log);
-        planned.env.splice(0..0, install_variables(session, &options.cache));
+        let mut planned = PlannedSession::new(session, id, &session_options, usual, self.slots, log_stem);
+        planned.env.splice(0..0, install_variables(session, &options.provision));
         self.sessions.push(planned);
-        self.sessions.len() - 1
+        SessionIndex(self.sessions.len() - 1)
     }
 
-    /// The scheduler of this plan.
+    /// Returns a scheduler for this plan, with every session waiting.
     pub(crate) fn new_scheduler(&self) -> Scheduler {
         Scheduler::new(self.sessions.iter().map(|session| session.task.clone()).collect(), self.slots, self.memory)
     }
 
-    /// The run as it would go if every session took its usual time and passed.
+    /// Simulates the run: every session takes its usual time and passes. Returns sessions in the order they end.
     pub fn forecast(&self) -> Vec<SessionForecast> {
         let mut scheduler = self.new_scheduler();
         let mut running: Vec<SessionForecast> = Vec::new();
-        let mut over = Vec::new();
+        let mut finished = Vec::new();
         let mut now = 0;
         loop {
             for start in scheduler.start_ready() {
-                let end = now + self.sessions[start.session].task.duration;
+                let end = now + self[start.session].task.duration;
                 running.push(SessionForecast { session: start.session, start: now, end });
             }
-            let Some(next) = (0..running.len()).min_by_key(|&at| (running[at].end, running[at].session)) else {
-                return over;
+            let Some(next) = (0..running.len()).min_by_key(|&n| (running[n].end, running[n].session)) else {
+                return finished;
             };
             let ended = running.swap_remove(next);
             now = ended.end;
             scheduler.finish_session(ended.session, Outcome::Passed);
-            over.push(ended);
+            finished.push(ended);
         }
     }
 }
 
+impl RunPlan {
+    /// Returns the indexes of all sessions in the plan's order.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = SessionIndex> + use<> {
+        (0..self.sessions.len()).map(SessionIndex)
+    }
+
+    /// Makes each session wait for the one before it, in nox's order as far as needs allow; returns that order.
+    pub(crate) fn make_sequential(&mut self) -> Vec<SessionIndex> {
+        let order = self.sequential_order();
+        for pair in order.windows(2) {
+            let needs = &mut self[pair[1]].task.needs;
+            if !needs.iter().any(|(need, _)| *need == pair[0]) {
+                needs.push((pair[0], false));
+            }
+        }
+        order
+    }
+
+    fn sequential_order(&self) -> Vec<SessionIndex> {
+        let mut order: Vec<SessionIndex> = Vec::new();
+        let is_next = |order: &[SessionIndex], session: SessionIndex| {
+            !order.contains(&session) && self[session].task.needs.iter().all(|(need, _)| order.contains(need))
+        };
+        while let Some(next) = self.indexes().find(|&session| is_next(&order, session)) {
+            order.push(next);
+        }
+        order
+    }
+
+    /// Returns what the plan already says about each two sessions.
+    pub(crate) fn known_ordering(&self) -> KnownOrdering {
+        let mut known = KnownOrdering::default();
+        for one in self.indexes() {
+            if self[one].task.exclusive {
+                known.exclusive.insert(one.0);
+            }
+            for other in self.indexes().filter(|other| *other != one) {
+                if self.waits_for(one, other) {
+                    known.ordered.insert((one.0, other.0));
+                } else if let Some(reason) = self.separation_reason(one, other) {
+                    known.separated.insert((one.0, other.0), reason);
+                }
+            }
+        }
+        known
+    }
+
+    /// Whether a session waits for another, directly or not.
+    fn waits_for(&self, session: SessionIndex, required: SessionIndex) -> bool {
+        let needs: Vec<Vec<usize>> =
+            self.sessions.iter().map(|planned| planned.task.needs.iter().map(|(need, _)| need.0).collect()).collect();
+        reachable_from(session.0, &needs)[required.0]
+    }
+
+    /// Returns what prevents two sessions from overlapping besides needs, in words; none where nothing does.
+    fn separation_reason(&self, one: SessionIndex, other: SessionIndex) -> Option<String> {
+        let (one, other) = (&self[one], &self[other]);
+        for session in [one, other] {
+            if session.task.exclusive {
+                return Some(format!("{} runs alone", session.facts.name));
+            }
+        }
+        let shared = one.task.locks.iter().find(|lock| other.task.locks.contains(lock))?;
+        Some(format!("lock {shared}"))
+    }
+}
+
+impl Index<SessionIndex> for RunPlan {
+    type Output = PlannedSession;
+
+    fn index(&self, index: SessionIndex) -> &PlannedSession {
+        &self.sessions[index.0]
+    }
+}
+
+impl IndexMut<SessionIndex> for RunPlan {
+    fn index_mut(&mut self, index: SessionIndex) -> &mut PlannedSession {
+        &mut self.sessions[index.0]
+    }
+}
+
 impl PlannedSession {
-    /// A session as its noxfile and settings have it, before the graph says what it waits for.
+    /// A session from its noxfile and settings, without the needs that the graph adds.
     fn new(
         session: &Session,
         id: SessionId,
         options: &SessionOptions,
         usual: Option<UsualStats>,
         slots: usize,
-        log: String,
+        log_stem: String,
     ) -> Self {
         let cpus = resolve_slots(options.cpus, slots);
         let exclusive = options.exclusive.unwrap_or(session.allow_parallel == Some(false));
@@ -200,31 +285,30 @@ impl PlannedSession {
             retries: options.retries,
             env: options.env.clone(),
             outputs: options.outputs.clone(),
-            log_stem: log,
+            log_stem,
             worker_share: cpus,
             cache: None,
         }
     }
 }
 
-/// What a session is told of installs; what settings say of it comes after these and wins.
-fn install_variables(session: &Session, caching: &CacheSettings) -> Vec<(String, String)> {
+/// Variables that steer the session's installs. Variables from settings come after these and win.
+fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(String, String)> {
     if session.backend == "none" {
         return Vec::new();
     }
     let mut variables = Vec::new();
-    if caching.mode != CacheMode::Off {
-        variables.push(("NOXIDE_INSTALLS".to_owned(), "skip".to_owned()));
-        let max_age =
-            caching.index_max_age.map(|age| ("NOXIDE_INSTALLS_MAX_AGE".to_owned(), age.as_secs().to_string()));
+    if provision.mode != CacheMode::Off {
+        variables.push(("NOXIDE_INSTALL_MODE".to_owned(), "skip".to_owned()));
+        let max_age = provision.index_max_age.map(|age| ("NOXIDE_INDEX_MAX_AGE".to_owned(), age.as_secs().to_string()));
         variables.extend(max_age);
     }
-    if let Some(constraints) = &caching.constraints {
+    if let Some(constraints) = &provision.constraints {
         let (name, file) = match session.backend.as_str() {
             "uv" => ("UV_CONSTRAINT", &constraints.hashed),
             _ => ("PIP_CONSTRAINT", &constraints.plain),
         };
-        // What the user constrains stays constrained; both take several files.
+        // The user's own constraints stay in force; both variables take several files.
         let own = std::env::var(name).ok().filter(|own| !own.is_empty());
         let files = own.into_iter().chain([file.display().to_string()]).collect::<Vec<_>>().join(" ");
         variables.push((name.to_owned(), files));
@@ -240,7 +324,7 @@ fn resolve_slots(cpus: Option<CpuCount>, slots: usize) -> usize {
     }
 }
 
-/// A file name for a session that no other of the run has.
+/// A file name for a session that is unique in the run.
 fn unique_log_stem(name: &SessionName, taken: &mut BTreeSet<String>) -> String {
     let slug = name.slug();
     let mut stem = slug.clone();

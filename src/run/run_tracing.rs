@@ -1,4 +1,4 @@
-//! Which sessions of a run are traced, and what they touched.
+//! Tracing of a run: its traced sessions and their file and socket accesses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::launcher::{LaunchRequest, RaceConflict};
 use super::options::NamedChoice;
-use crate::project::{SeccompSetup, SessionId};
+use crate::project::{NoxfileManifest, SeccompSetup, SessionId};
 use crate::trace::{
-    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceContext, TraceMode, TraceScope, find_conflicts,
+    PreloadLibrary, ProjectTree, SessionAccesses, SessionTracer, TraceCache, TraceContext, TraceMode, TraceScope,
+    find_conflicts, probe_tracing, trace_context,
 };
 
-/// The dynamic linker's list of libraries that programs load beside their own.
+/// Libraries that the dynamic linker loads into every program.
 const PRELOAD_VARIABLE: &str = "LD_PRELOAD";
 
-/// Options of AddressSanitizer, parted by colons.
+/// Options of AddressSanitizer, separated by colons.
 const ASAN_VARIABLE: &str = "ASAN_OPTIONS";
 
-/// The traces of one run.
+/// Tracers of a run's sessions, running and finished.
 #[derive(Debug, Default)]
 pub struct RunTracing {
     sessions: BTreeSet<SessionId>,
@@ -28,66 +29,94 @@ pub struct RunTracing {
     finished: BTreeMap<SessionId, SessionAccesses>,
 }
 
-/// What a session that is traced is given.
+/// What the launcher needs to start a traced session.
 #[derive(Debug)]
 pub(super) struct TracedLaunch {
-    /// Its end of the socket by which it hands over its listener.
+    /// The session's end of the socket over which it sends its seccomp listener.
     pub(super) socket: OwnedFd,
-    /// How it puts itself under the filter.
+    /// The filter that it installs.
     pub(super) setup: SeccompSetup,
-    /// Environment variables that have its programs take notes.
+    /// Environment variables that load the preload library.
     pub(super) env: Vec<(String, String)>,
 }
 
 impl RunTracing {
-    /// Traces these sessions; `folder` is kept between runs, below `.noxide`.
-    pub fn new(sessions: BTreeSet<SessionId>, surroundings: TraceContext, folder: &Path) -> Self {
-        let noter = PreloadLibrary::install(folder);
-        Self { sessions, context: surroundings, preload: noter, active: BTreeMap::new(), finished: BTreeMap::new() }
+    /// Traces these sessions; the preload library is stored in `folder`, below `.noxide`.
+    pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
+        let preload = PreloadLibrary::install(folder);
+        Self { sessions, context, preload, active: BTreeMap::new(), finished: BTreeMap::new() }
     }
 
-    /// What the session is given; nothing for one that is not traced.
-    pub(super) fn begin_session(&mut self, order: &LaunchRequest) -> io::Result<Option<TracedLaunch>> {
-        if !self.sessions.contains(&order.id) {
+    /// Chooses the sessions to trace and returns notices: all, those that changed since they were traced, or none.
+    pub(crate) fn for_mode(
+        mode: TraceMode,
+        manifest: &NoxfileManifest,
+        noxide_dir: &Path,
+        posargs: &[String],
+    ) -> (Self, Vec<String>) {
+        let cache = TraceCache::load(noxide_dir);
+        let should_trace = |id: &SessionId| match mode {
+            TraceMode::Never => false,
+            TraceMode::Always => true,
+            TraceMode::Auto => cache.is_stale(&manifest.sessions[id.0], posargs),
+        };
+        let sessions: BTreeSet<SessionId> = manifest.queue.iter().copied().filter(should_trace).collect();
+        if sessions.is_empty() {
+            return (Self::default(), Vec::new());
+        }
+        if let Err(error) = probe_tracing() {
+            return (Self::default(), vec![format!("sessions are not traced: {error}")]);
+        }
+        let mut notices = Vec::new();
+        if mode == TraceMode::Auto {
+            let names: Vec<&str> = sessions.iter().map(|id| manifest.sessions[id.0].name.as_str()).collect();
+            notices.push(format!("tracing sessions that changed since their last trace: {}", names.join(", ")));
+        }
+        (Self::new(sessions, trace_context(manifest), &noxide_dir.join("trace")), notices)
+    }
+
+    /// Starts to trace a session; returns none for one that is not traced.
+    pub(super) fn begin_session(&mut self, request: &LaunchRequest) -> io::Result<Option<TracedLaunch>> {
+        if !self.sessions.contains(&request.id) {
             return Ok(None);
         }
-        let mut surroundings = self.context.clone();
-        let temporary = order.env.iter().find(|(name, _)| name == "TMPDIR").map(|(_, folder)| PathBuf::from(folder));
-        surroundings.excluded.extend(temporary);
-        surroundings.excluded.extend(self.preload.as_ref().map(|noter| PathBuf::from(noter.path())));
-        let set = |name: &str| {
-            let own = order.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let mut context = self.context.clone();
+        let temp_dir = request.env.iter().find(|(name, _)| name == "TMPDIR").map(|(_, folder)| PathBuf::from(folder));
+        context.excluded.extend(temp_dir);
+        context.excluded.extend(self.preload.as_ref().map(|library| PathBuf::from(library.path())));
+        let variable = |name: &str| {
+            let own = request.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             own.or_else(|| std::env::var(name).ok())
         };
-        // A session that preloads something of its own gets nothing beside it.
-        let noter = self.preload.as_ref().filter(|_| set(PRELOAD_VARIABLE).is_none()).map(PreloadLibrary::path);
-        let (tracer, socket) = SessionTracer::start(TraceScope::new(surroundings), noter.is_some())?;
+        // A session that preloads a library of its own does not get ours.
+        let preload = self.preload.as_ref().filter(|_| variable(PRELOAD_VARIABLE).is_none()).map(PreloadLibrary::path);
+        let (tracer, socket) = SessionTracer::start(TraceScope::new(context), preload.is_some())?;
         let mut env = Vec::new();
-        if let (Some(noter), Some(notes)) = (noter, tracer.preload_ring_address()) {
-            // Else programs built with AddressSanitizer refuse to run beside a library that is loaded before theirs.
-            let asan = [Some("verify_asan_link_order=0".to_owned()), set(ASAN_VARIABLE)].into_iter().flatten();
-            env.push((PRELOAD_VARIABLE.to_owned(), noter.to_owned()));
-            env.push(("NOXIDE_TRACE_RING".to_owned(), notes.to_owned()));
+        if let (Some(preload), Some(ring)) = (preload, tracer.preload_ring_address()) {
+            // Without this, programs built with AddressSanitizer refuse to run after another preloaded library.
+            let asan = [Some("verify_asan_link_order=0".to_owned()), variable(ASAN_VARIABLE)].into_iter().flatten();
+            env.push((PRELOAD_VARIABLE.to_owned(), preload.to_owned()));
+            env.push(("NOXIDE_TRACE_RING".to_owned(), ring.to_owned()));
             env.push((ASAN_VARIABLE.to_owned(), asan.collect::<Vec<_>>().join(":")));
         }
-        let order = (order.id, tracer.seccomp_setup());
-        self.active.insert(order.0, tracer);
-        Ok(Some(TracedLaunch { socket, setup: order.1, env }))
+        let setup = tracer.seccomp_setup();
+        self.active.insert(request.id, tracer);
+        Ok(Some(TracedLaunch { socket, setup, env }))
     }
 
-    /// A session is over: its sets are what they are.
+    /// A session's attempt is over: stores its accesses.
     pub(super) fn end_session(&mut self, id: SessionId) {
         if let Some(tracer) = self.active.remove(&id) {
             self.finished.insert(id, tracer.accesses());
         }
     }
 
-    /// What a session touched, up to now.
+    /// Accesses of a session up to now.
     fn current_accesses(&self, id: SessionId) -> Option<SessionAccesses> {
         self.active.get(&id).map(SessionTracer::accesses).or_else(|| self.finished.get(&id).cloned())
     }
 
-    /// On what two sessions that overlapped conflict.
+    /// Returns a conflict between two sessions that ran at the same time.
     pub(super) fn find_race(&self, failed: SessionId, other: SessionId) -> Option<RaceConflict> {
         let (one, two) = (self.current_accesses(failed)?, self.current_accesses(other)?);
         let found = find_conflicts(&one, &two, ProjectTree { is_ignored: &|_| false, top_level_folders: &[] })
@@ -96,7 +125,7 @@ impl RunTracing {
         Some(RaceConflict { path: found.path, failed_action: found.first, other_action: found.second })
     }
 
-    /// What was learnt of each session.
+    /// Returns the accesses of each finished session.
     pub(crate) fn into_accesses(self) -> BTreeMap<SessionId, SessionAccesses> {
         self.finished
     }

@@ -1,14 +1,15 @@
-//! The scheduler: which sessions may start now. Pure: no clock, no processes, no randomness.
+//! Scheduler: which sessions may start now. Pure: no clock, no processes, no randomness.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
-use crate::record::Outcome;
+use super::graph::{SessionIndex, reachable_from, reverse_edges};
+use crate::record::{Outcome, lock_totals, longest_chains};
 
-/// A session as the scheduler sees it. Sessions are known by their place in the order they were given.
+/// One session as the scheduler sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchedulerTask {
     /// Sessions that must be over first; `true` where they must have passed too.
-    pub needs: Vec<(usize, bool)>,
+    pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Slots it takes, at least 1; more than there are counts as all.
@@ -24,21 +25,21 @@ pub struct SchedulerTask {
 /// A session that starts now, on these slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStart {
-    /// Which session.
-    pub session: usize,
+    /// The session.
+    pub session: SessionIndex,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
-    /// Whether the run lasts as long as what begins with this session: a second lost here is lost for all.
+    /// Whether the session is on the longest remaining path: a second lost here is lost for the whole run.
     pub critical: bool,
 }
 
 /// A session that will not start, because one that it requires did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionAbort {
-    /// Which session.
-    pub session: usize,
+    /// The session.
+    pub session: SessionIndex,
     /// The session it requires.
-    pub failed_requirement: usize,
+    pub failed_requirement: SessionIndex,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,16 @@ enum SchedulingState {
     Finished(Outcome),
 }
 
-/// Who waits, who runs, who is over; and the room that is left.
+/// How urgent a session is; greater is more urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Urgency {
+    /// How long the run lasts at least from the start of this session on.
+    remaining: u64,
+    /// The session and the longest chain that waits for it.
+    chain: u64,
+}
+
+/// State of every session of a run, and the slots, locks and memory that are free.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     tasks: Vec<SchedulerTask>,
@@ -58,77 +68,78 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler with this many slots (at least one) and this much memory in bytes (0: unbounded).
+    /// Creates a scheduler with this many slots (at least one) and this much memory in bytes (0: unbounded).
     ///
-    /// The needs must be acyclic and name earlier or later places of `work`; the graph sees to that.
-    pub fn new(work: Vec<SchedulerTask>, slots: usize, memory: u64) -> Self {
-        let states = vec![SchedulingState::Waiting; work.len()];
-        Self { tasks: work, states, slots: slots.max(1), memory }
+    /// The needs must be acyclic and within `tasks`, as those of a session graph are.
+    pub fn new(tasks: Vec<SchedulerTask>, slots: usize, memory: u64) -> Self {
+        let states = vec![SchedulingState::Waiting; tasks.len()];
+        Self { tasks, states, slots: slots.max(1), memory }
     }
 
-    /// Adds a session that came up while the run goes on and gives its place.
-    pub fn add_task(&mut self, work: SchedulerTask) -> usize {
-        self.tasks.push(work);
+    /// Adds a session during the run and returns its index.
+    pub fn add_task(&mut self, task: SchedulerTask) -> SessionIndex {
+        self.tasks.push(task);
         self.states.push(SchedulingState::Waiting);
-        self.tasks.len() - 1
+        SessionIndex(self.tasks.len() - 1)
     }
 
     /// Makes a session that has not started wait for all unfinished ones that do not wait for it themselves.
     ///
-    /// That is nox's meaning of `notify`: at the end of the queue. Gives the sessions it now waits for besides
-    /// those it waited for before; none when it has started or is over.
-    pub fn postpone_session(&mut self, session: usize) -> Vec<usize> {
-        if self.states[session] != SchedulingState::Waiting {
+    /// That is nox's meaning of `notify`: the end of the queue. Returns the sessions it did not wait for before;
+    /// none when it has started or is over.
+    pub fn postpone_session(&mut self, session: SessionIndex) -> Vec<SessionIndex> {
+        if !self.is_waiting(session) {
             return Vec::new();
         }
         let dependents = self.transitive_dependents(session);
-        let known: Vec<usize> = self.tasks[session].needs.iter().map(|(need, _)| *need).collect();
-        let more: Vec<usize> = (0..self.tasks.len())
-            .filter(|&other| other != session && !dependents[other] && !known.contains(&other))
-            .filter(|&other| !matches!(self.states[other], SchedulingState::Finished(_)))
+        let known: Vec<SessionIndex> = self.tasks[session.0].needs.iter().map(|(need, _)| *need).collect();
+        let added: Vec<SessionIndex> = self
+            .sessions()
+            .filter(|&other| other != session && !dependents[other.0] && !known.contains(&other))
+            .filter(|&other| self.outcome(other).is_none())
             .collect();
-        self.tasks[session].needs.extend(more.iter().map(|&other| (other, false)));
-        more
+        self.tasks[session.0].needs.extend(added.iter().map(|&other| (other, false)));
+        added
     }
 
-    /// Starts what may start now, most urgent first, and gives it.
+    /// Starts what may start now, most urgent first, and returns it.
     ///
     /// Urgency is the longest remaining path: the session's duration, what waits for it, and the chain of those
-    /// that share a lock with it. A session that is more urgent but does not fit keeps its place: nothing less
-    /// urgent takes the room or the locks that it waits for, so that neither a wide nor an exclusive one starves.
+    /// that share a lock with it. A session that is more urgent but does not fit keeps its turn: nothing less
+    /// urgent takes the slots or the locks that it waits for, so that neither a wide nor an exclusive one starves.
     pub fn start_ready(&mut self) -> Vec<SessionStart> {
         let mut free: Vec<usize> = (0..self.slots).filter(|slot| !self.is_slot_taken(*slot)).collect();
         let mut running = self.count_running();
-        let mut memory = self.running_sessions().map(|session| self.tasks[session].memory).sum::<u64>();
-        let mut taken: Vec<String> =
-            self.running_sessions().flat_map(|session| self.tasks[session].locks.clone()).collect();
-        if self.running_sessions().any(|session| self.tasks[session].exclusive) {
+        let mut memory = self.running_tasks().map(|task| task.memory).sum::<u64>();
+        let mut taken: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
+        if self.running_tasks().any(|task| task.exclusive) {
             return Vec::new();
         }
         let mut starts = Vec::new();
         let urgency = self.compute_urgency();
-        let longest = (0..self.tasks.len()).filter(|&s| self.outcome(s).is_none()).map(|s| urgency[s].0).max();
+        let unfinished = self.sessions().filter(|&session| self.outcome(session).is_none());
+        let longest = unfinished.map(|session| urgency[session.0].remaining).max();
         for session in self.ready_sessions(&urgency) {
-            let work = &self.tasks[session];
-            let cpus = work.cpus.clamp(1, self.slots);
-            let locked = work.locks.iter().any(|lock| taken.contains(lock));
-            let alone = !work.exclusive || running == 0;
+            let task = &self.tasks[session.0];
+            let cpus = task.cpus.clamp(1, self.slots);
+            let locked = task.locks.iter().any(|lock| taken.contains(lock));
+            let alone = !task.exclusive || running == 0;
             // A session that needs more memory than there is runs when nothing else does.
-            let fits = self.memory == 0 || running == 0 || memory.saturating_add(work.memory) <= self.memory;
+            let fits = self.memory == 0 || running == 0 || memory.saturating_add(task.memory) <= self.memory;
             if locked {
-                taken.extend(work.locks.iter().cloned());
+                taken.extend(task.locks.iter().cloned());
                 continue;
             }
             if cpus > free.len() || !alone || !fits {
                 break;
             }
             let slots: Vec<usize> = free.drain(..cpus).collect();
-            taken.extend(work.locks.iter().cloned());
+            taken.extend(task.locks.iter().cloned());
             running += 1;
-            memory = memory.saturating_add(work.memory);
-            let exclusive = work.exclusive;
-            self.states[session] = SchedulingState::Running { slots: slots.clone() };
-            starts.push(SessionStart { session, slots, critical: Some(urgency[session].0) >= longest });
+            memory = memory.saturating_add(task.memory);
+            let exclusive = task.exclusive;
+            self.states[session.0] = SchedulingState::Running { slots: slots.clone() };
+            starts.push(SessionStart { session, slots, critical: Some(urgency[session.0].remaining) >= longest });
             if exclusive {
                 break;
             }
@@ -136,48 +147,47 @@ impl Scheduler {
         starts
     }
 
-    /// Ends a session and gives those that will now never start.
-    pub fn finish_session(&mut self, session: usize, outcome: Outcome) -> Vec<SessionAbort> {
-        self.states[session] = SchedulingState::Finished(outcome);
+    /// Ends a session and returns those that will now never start.
+    pub fn finish_session(&mut self, session: SessionIndex, outcome: Outcome) -> Vec<SessionAbort> {
+        self.states[session.0] = SchedulingState::Finished(outcome);
         let mut aborts = Vec::new();
-        let mut ended = vec![session];
-        while let Some(because) = ended.pop() {
-            if matches!(self.states[because], SchedulingState::Finished(outcome) if outcome.allows_dependents()) {
+        let mut finished = vec![session];
+        while let Some(required) = finished.pop() {
+            if self.outcome(required).is_some_and(Outcome::allows_dependents) {
                 continue;
             }
-            for dependent in 0..self.tasks.len() {
-                let requires = self.tasks[dependent].needs.contains(&(because, true));
-                if requires && self.states[dependent] == SchedulingState::Waiting {
-                    self.states[dependent] = SchedulingState::Finished(Outcome::Aborted);
-                    aborts.push(SessionAbort { session: dependent, failed_requirement: because });
-                    ended.push(dependent);
+            for dependent in self.sessions() {
+                let requires = self.tasks[dependent.0].needs.contains(&(required, true));
+                if requires && self.is_waiting(dependent) {
+                    self.states[dependent.0] = SchedulingState::Finished(Outcome::Aborted);
+                    aborts.push(SessionAbort { session: dependent, failed_requirement: required });
+                    finished.push(dependent);
                 }
             }
         }
         aborts
     }
 
-    /// Ends all sessions that have not started, and gives them in order.
-    pub fn abort_waiting(&mut self) -> Vec<usize> {
-        let waiting: Vec<usize> =
-            (0..self.tasks.len()).filter(|&s| self.states[s] == SchedulingState::Waiting).collect();
-        for &session in &waiting {
-            self.states[session] = SchedulingState::Finished(Outcome::Aborted);
+    /// Aborts all sessions that have not started, and returns them in order.
+    pub fn abort_waiting(&mut self) -> Vec<SessionIndex> {
+        let waiting: Vec<SessionIndex> = self.sessions().filter(|&session| self.is_waiting(session)).collect();
+        for session in &waiting {
+            self.states[session.0] = SchedulingState::Finished(Outcome::Aborted);
         }
         waiting
     }
 
-    /// How a session ended; none while it waits or runs.
-    pub fn outcome(&self, session: usize) -> Option<Outcome> {
-        match self.states[session] {
+    /// Returns how a session ended; none while it waits or runs.
+    pub fn outcome(&self, session: SessionIndex) -> Option<Outcome> {
+        match self.states[session.0] {
             SchedulingState::Finished(outcome) => Some(outcome),
             _ => None,
         }
     }
 
-    /// Whether a session has neither started nor been ended.
-    pub fn is_waiting(&self, session: usize) -> bool {
-        self.states[session] == SchedulingState::Waiting
+    /// Whether a session has neither started nor been aborted.
+    pub fn is_waiting(&self, session: SessionIndex) -> bool {
+        self.states[session.0] == SchedulingState::Waiting
     }
 
     /// Whether any session waits.
@@ -185,14 +195,14 @@ impl Scheduler {
         self.states.contains(&SchedulingState::Waiting)
     }
 
-    /// How many sessions wait to start.
+    /// Returns how many sessions wait to start.
     pub(crate) fn count_waiting(&self) -> usize {
         self.states.iter().filter(|state| **state == SchedulingState::Waiting).count()
     }
 
-    /// How many sessions run.
+    /// Returns how many sessions run.
     pub(crate) fn count_running(&self) -> usize {
-        self.running_sessions().count()
+        self.running_tasks().count()
     }
 
     /// Whether every session is over.
@@ -200,94 +210,67 @@ impl Scheduler {
         self.states.iter().all(|state| matches!(state, SchedulingState::Finished(_)))
     }
 
-    fn running_sessions(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.tasks.len()).filter(|&session| matches!(self.states[session], SchedulingState::Running { .. }))
+    fn sessions(&self) -> impl Iterator<Item = SessionIndex> + use<> {
+        (0..self.tasks.len()).map(SessionIndex)
+    }
+
+    fn running_tasks(&self) -> impl Iterator<Item = &SchedulerTask> {
+        let states = self.tasks.iter().zip(&self.states);
+        states.filter(|(_, state)| matches!(state, SchedulingState::Running { .. })).map(|(task, _)| task)
     }
 
     fn is_slot_taken(&self, slot: usize) -> bool {
         self.states.iter().any(|state| matches!(state, SchedulingState::Running { slots } if slots.contains(&slot)))
     }
 
-    /// Sessions whose needs are over, most urgent first; among equals in the order given.
-    fn ready_sessions(&self, urgency: &[(u64, u64)]) -> Vec<usize> {
-        let over = |need: usize| matches!(self.states[need], SchedulingState::Finished(_));
-        let mut ready: Vec<usize> = (0..self.tasks.len())
-            .filter(|&s| {
-                self.states[s] == SchedulingState::Waiting && self.tasks[s].needs.iter().all(|(need, _)| over(*need))
-            })
-            .collect();
-        ready.sort_by_key(|&session| (std::cmp::Reverse(urgency[session]), session));
+    /// Sessions whose needs are over, most urgent first; among equals in the plan's order.
+    fn ready_sessions(&self, urgency: &[Urgency]) -> Vec<SessionIndex> {
+        let needs_are_over =
+            |session: SessionIndex| self.tasks[session.0].needs.iter().all(|(need, _)| self.outcome(*need).is_some());
+        let mut ready: Vec<SessionIndex> =
+            self.sessions().filter(|&session| self.is_waiting(session) && needs_are_over(session)).collect();
+        ready.sort_by_key(|&session| (Reverse(urgency[session.0]), session));
         ready
     }
 
-    /// How long the run lasts at least from the start of each unfinished session on, then its own path alone.
+    /// The urgency of each unfinished session.
     ///
     /// An exclusive session that nothing waits for comes last: it costs the same whenever it runs, but in the
     /// middle it would leave slots empty while the others drain.
-    fn compute_urgency(&self) -> Vec<(u64, u64)> {
-        let mut chains: BTreeMap<&str, u64> = BTreeMap::new();
-        let unfinished: Vec<bool> =
-            self.states.iter().map(|state| !matches!(state, SchedulingState::Finished(_))).collect();
-        for (work, _) in self.tasks.iter().zip(&unfinished).filter(|(_, unfinished)| **unfinished) {
-            for lock in &work.locks {
-                *chains.entry(lock).or_default() += work.duration;
-            }
-        }
-        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); self.tasks.len()];
-        for (session, work) in self.tasks.iter().enumerate().filter(|(session, _)| unfinished[*session]) {
-            for (need, _) in &work.needs {
-                dependents[*need].push(session);
-            }
-        }
-        let mut urgency: Vec<Option<(u64, u64)>> = vec![None; self.tasks.len()];
-        for session in 0..self.tasks.len() {
-            self.fill_urgency(session, &dependents, &chains, &mut urgency);
-        }
-        let last = |(session, found): (usize, &Option<(u64, u64)>)| {
-            let idle = self.tasks[session].exclusive && dependents[session].is_empty();
-            if idle { (0, 0) } else { found.unwrap_or_default() }
+    fn compute_urgency(&self) -> Vec<Urgency> {
+        let unfinished: Vec<bool> = self.sessions().map(|session| self.outcome(session).is_none()).collect();
+        let unfinished_tasks = self.tasks.iter().zip(&unfinished).filter(|(_, unfinished)| **unfinished);
+        let totals = lock_totals(unfinished_tasks.map(|(task, _)| (task.locks.as_slice(), task.duration)));
+        let durations: Vec<u64> = self.tasks.iter().map(|task| task.duration).collect();
+        let lock_total = |task: &SchedulerTask| {
+            task.locks.iter().filter_map(|lock| totals.get(lock.as_str())).copied().max().unwrap_or(0)
         };
-        urgency.iter().enumerate().map(last).collect()
+        let lock_chains: Vec<u64> = self.tasks.iter().map(lock_total).collect();
+        // Chains are followed from the end of the run to its start: from each session to what it needs.
+        let needs: Vec<Vec<usize>> = self
+            .tasks
+            .iter()
+            .zip(&unfinished)
+            .map(|(task, unfinished)| task.needs.iter().filter(|_| *unfinished).map(|(need, _)| need.0).collect())
+            .collect();
+        let remaining = longest_chains(&durations, &lock_chains, &needs);
+        let chains = longest_chains(&durations, &vec![0; durations.len()], &needs);
+        let mut has_dependents = vec![false; self.tasks.len()];
+        needs.iter().flatten().for_each(|&need| has_dependents[need] = true);
+        let urgency = |session: usize| {
+            let comes_last = self.tasks[session].exclusive && !has_dependents[session];
+            if comes_last {
+                Urgency::default()
+            } else {
+                Urgency { remaining: remaining[session], chain: chains[session] }
+            }
+        };
+        (0..self.tasks.len()).map(urgency).collect()
     }
 
-    /// Fills in the urgency of a session and of all that waits for it, deepest first, without recursion.
-    fn fill_urgency(
-        &self,
-        session: usize,
-        dependents: &[Vec<usize>],
-        chains: &BTreeMap<&str, u64>,
-        urgency: &mut [Option<(u64, u64)>],
-    ) {
-        let mut stack = vec![session];
-        while let Some(&top) = stack.last() {
-            let open: Vec<usize> = dependents[top].iter().copied().filter(|&d| urgency[d].is_none()).collect();
-            if urgency[top].is_none() && !open.is_empty() {
-                stack.extend(open);
-                continue;
-            }
-            stack.pop();
-            let work = &self.tasks[top];
-            let behind = |which: fn((u64, u64)) -> u64| {
-                dependents[top].iter().filter_map(|&d| urgency[d]).map(which).max().unwrap_or(0)
-            };
-            let chain = work.locks.iter().filter_map(|lock| chains.get(lock.as_str())).copied().max().unwrap_or(0);
-            let bound = (work.duration + behind(|(bound, _)| bound)).max(chain);
-            urgency[top] = Some((bound, work.duration + behind(|(_, path)| path)));
-        }
-    }
-
-    /// Which sessions wait for this one, directly or not.
-    fn transitive_dependents(&self, session: usize) -> Vec<bool> {
-        let mut found = vec![false; self.tasks.len()];
-        let mut stack = vec![session];
-        while let Some(need) = stack.pop() {
-            for (other, work) in self.tasks.iter().enumerate() {
-                if !found[other] && work.needs.iter().any(|(n, _)| *n == need) {
-                    found[other] = true;
-                    stack.push(other);
-                }
-            }
-        }
-        found
+    /// Returns which sessions wait for this one, directly or not.
+    fn transitive_dependents(&self, session: SessionIndex) -> Vec<bool> {
+        let needs = self.tasks.iter().map(|task| task.needs.iter().map(|(need, _)| need.0));
+        reachable_from(session.0, &reverse_edges(needs))
     }
 }

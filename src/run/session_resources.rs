@@ -1,84 +1,93 @@
-//! What a run lends its sessions: their share of the CPUs, a folder for temporary files, a jobserver.
+//! Per-session environment: CPU share, temporary directory, jobserver.
 
 use std::env::var_os;
 use std::path::{Path, PathBuf};
 
+use super::graph::SessionIndex;
 use super::jobserver::{MakeJobserver, make_supports_fifo};
 use super::plan::PlannedSession;
 use crate::record::RunTempDir;
 
-/// Variables that tell tools how many workers to start.
+/// Variables from which tools take how many workers to start.
 const WORKER_COUNT_VARIABLES: [&str; 3] = ["PYTEST_XDIST_AUTO_NUM_WORKERS", "TEST_PROCESSES", "PABOT_PROCESSES"];
 
-/// What a run lends its sessions.
+/// Resources that the sessions of a run share.
 #[derive(Debug)]
 pub struct SessionResources {
     temp_dirs: Option<RunTempDir>,
     jobserver: Option<MakeJobserver>,
-    /// Those of [`WORKER_COUNT_VARIABLES`] that the user's own environment says nothing of.
+    /// Those of [`WORKER_COUNT_VARIABLES`] that the user has not set.
     worker_variables: Vec<&'static str>,
 }
 
 impl SessionResources {
-    /// Makes ready what sessions are lent; what cannot be had is told in sentences and goes without.
+    /// Prepares the resources of a run. What cannot be had is left out; notices say so.
     pub fn new(run: &Path, slots: usize) -> (Self, Vec<String>) {
         let mut notices = Vec::new();
-        let scratch = RunTempDir::create(run)
-            .map_err(|error| notices.push(format!("sessions share one folder for temporary files: {error}")))
+        let temp_dirs = RunTempDir::create(run)
+            .map_err(|error| notices.push(format!("sessions share one temporary directory: {error}")))
             .ok();
-        let wanted = var_os("MAKEFLAGS").is_none() && make_supports_fifo(var_os("PATH").as_deref());
-        // Without it makes, cargos and ninjas count CPUs for themselves, as under nox.
-        let jobserver = scratch.as_ref().filter(|_| wanted).and_then(|s| MakeJobserver::create(s.path(), slots).ok());
-        let workers = WORKER_COUNT_VARIABLES.into_iter().filter(|name| var_os(name).is_none()).collect();
-        (Self { temp_dirs: scratch, jobserver, worker_variables: workers }, notices)
+        let use_jobserver = var_os("MAKEFLAGS").is_none() && make_supports_fifo(var_os("PATH").as_deref());
+        // Without it make, cargo and ninja count CPUs for themselves, as under nox.
+        let jobserver = temp_dirs
+            .as_ref()
+            .filter(|_| use_jobserver)
+            .and_then(|dirs| MakeJobserver::create(dirs.path(), slots).ok());
+        let worker_variables = WORKER_COUNT_VARIABLES.into_iter().filter(|name| var_os(name).is_none()).collect();
+        (Self { temp_dirs, jobserver, worker_variables }, notices)
     }
 
-    /// Variables for one session that is about to start; what settings say of it comes after these and wins.
-    pub(super) fn session_env(&self, place: usize, session: &PlannedSession, slots: &[usize]) -> Vec<(String, String)> {
+    /// Returns the variables of a session that is about to start. Variables from settings come after these and win.
+    pub(super) fn session_env(
+        &self,
+        session: SessionIndex,
+        planned: &PlannedSession,
+        slots: &[usize],
+    ) -> Vec<(String, String)> {
         let slot = slots.first().copied().unwrap_or(0);
         let mut variables = vec![
             ("NOXIDE_SLOT".to_owned(), slot.to_string()),
-            ("NOXIDE_SESSION".to_owned(), session.facts.name.as_str().to_owned()),
+            ("NOXIDE_SESSION".to_owned(), planned.facts.name.as_str().to_owned()),
         ];
-        variables
-            .extend(self.worker_variables.iter().map(|name| ((*name).to_owned(), session.worker_share.to_string())));
-        let own = |name: &str| session.env.iter().any(|(known, _)| known == name);
-        if let Some(folder) = self.temp_dirs.as_ref().filter(|_| !own("TMPDIR")).and_then(|s| s.session_dir(place).ok())
-        {
-            variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
+        let share = planned.worker_share.to_string();
+        variables.extend(self.worker_variables.iter().map(|name| ((*name).to_owned(), share.clone())));
+        let is_set = |name: &str| planned.env.iter().any(|(known, _)| known == name);
+        let temp_dirs = self.temp_dirs.as_ref().filter(|_| !is_set("TMPDIR"));
+        if let Some(directory) = temp_dirs.and_then(|dirs| dirs.session_dir(session.0).ok()) {
+            variables.push(("TMPDIR".to_owned(), directory.display().to_string()));
         }
         variables.extend(self.jobserver.as_ref().map(|jobserver| ("MAKEFLAGS".to_owned(), jobserver.makeflags())));
         variables
     }
 
-    /// Nothing runs now: what died with its holders is put back.
+    /// Puts back the jobserver tokens that died with their holders; to be called while no session runs.
     pub(super) fn refill_jobserver(&self) {
         if let Some(jobserver) = &self.jobserver {
             jobserver.refill_tokens();
         }
     }
 
-    /// A session's folder for temporary files, where it has one.
-    pub(super) fn temp_dir_path(&self, place: usize) -> Option<PathBuf> {
-        let folder = self.temp_dirs.as_ref()?.path().join(place.to_string());
-        folder.is_dir().then_some(folder)
+    /// Returns a session's temporary directory, if it exists.
+    pub(super) fn temp_dir_path(&self, session: SessionIndex) -> Option<PathBuf> {
+        let directory = self.temp_dirs.as_ref()?.path().join(session.to_string());
+        directory.is_dir().then_some(directory)
     }
 
-    /// Takes back a folder for temporary files; false where it holds something.
-    pub(super) fn reclaim_temp_dir(&self, folder: &Path) -> bool {
-        self.temp_dirs.as_ref().is_some_and(|scratch| scratch.recycle_if_empty(folder))
+    /// Takes back a temporary directory for another session; false where it is not empty.
+    pub(super) fn reclaim_temp_dir(&self, directory: &Path) -> bool {
+        self.temp_dirs.as_ref().is_some_and(|dirs| dirs.recycle_if_empty(directory))
     }
 
-    /// The run is over and its processes are gone: what no failed session needs for looking into is removed.
+    /// The run is over and its processes are gone: removes temporary directories, except those of failed sessions.
     pub(crate) fn clean_up(&self) {
-        if let Some(scratch) = &self.temp_dirs {
-            scratch.remove_if_unused();
+        if let Some(dirs) = &self.temp_dirs {
+            dirs.remove_if_unused();
         }
     }
 }
 
 impl Default for SessionResources {
-    /// Lends nothing but the numbers of slots.
+    /// Resources without temporary directories, jobserver and worker counts.
     fn default() -> Self {
         Self { temp_dirs: None, jobserver: None, worker_variables: Vec::new() }
     }

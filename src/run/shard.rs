@@ -1,31 +1,31 @@
-//! Shards: the sessions of a run dealt to several runners, each session to one of them.
+//! Shards: the sessions of a run distributed over several runners, each session to exactly one.
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use super::graph::{GraphError, SessionGraph};
+use super::graph::{GraphError, SessionGraph, SessionIndex};
 use super::options::RunOptions;
 use crate::project::{NoxfileManifest, SessionId};
 use crate::record::{NeedOrigin, SessionHistory};
 
-/// One runner's part of a run, such as `2/3`.
+/// One runner's share of a run, such as `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which part, counted from 1.
+    /// Which shard, counted from 1.
     pub(crate) index: NonZeroUsize,
-    /// Of how many.
+    /// How many shards there are.
     pub(crate) count: NonZeroUsize,
 }
 
-/// Why a text names no shard.
+/// Reasons why a text is not a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
-    /// It is not of the form.
-    #[error("a shard is written `1/3`: which part, of how many")]
+    /// It is not of the form `INDEX/COUNT`.
+    #[error("a shard is written INDEX/COUNT, such as 1/3")]
     InvalidFormat,
-    /// There are not that many.
-    #[error("there is no such part: the first number is at most the second")]
+    /// The index is larger than the count.
+    #[error("the index of a shard is at most its count, as in 3/3")]
     IndexTooLarge,
 }
 
@@ -46,31 +46,31 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Who runs what: every session of the queue in exactly one part, with all that it waits for.
+/// All shards of a run: every selected session is in exactly one, with all that it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShardPlan {
-    /// The parts, each in nox's order. A part may be empty.
+    /// The shards, each in nox's order. A shard may be empty.
     pub(crate) parts: Vec<ShardPart>,
 }
 
-/// What one runner gets.
+/// The sessions of one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShardPart {
-    /// Its sessions.
+    /// Its sessions, in nox's order.
     pub(crate) sessions: Vec<SessionId>,
-    /// What they usually take one after another, in milliseconds; sessions never seen count as the longest known.
+    /// Sum of their usual durations in milliseconds; a session without history counts as the longest known.
     pub(crate) weight: u64,
 }
 
 impl ShardPlan {
-    /// Deals the queued sessions of a manifest to `count` parts.
+    /// Distributes the sessions that a manifest selects over `count` shards.
     ///
-    /// Sessions that wait for one another stay together, since one runner does not see another's files. The same
-    /// manifest, options and history give the same plan: runners that plan each for itself must be given none of
-    /// their own history, or two of them may run a session and another one nobody.
+    /// Sessions that wait for one another stay together, because runners do not share files. The same manifest,
+    /// options and history give the same plan: runners that plan on their own must not use their own history, or two
+    /// of them may run one session and none another.
     ///
     /// # Errors
-    /// When needs form a circle.
+    /// When needs form a cycle.
     pub(crate) fn new(
         manifest: &NoxfileManifest,
         options: &RunOptions,
@@ -86,65 +86,71 @@ impl ShardPlan {
         let unknown = usual.iter().flatten().copied().max().unwrap_or(1);
         let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(unknown)).collect();
         let parts = distribute_sessions(&weights, &required_pairs(manifest, &graph), count);
-        let part = |places: Vec<usize>| ShardPart {
-            sessions: places.iter().map(|&place| graph.nodes[place].id).collect(),
-            weight: places.iter().map(|&place| weights[place]).fold(0, u64::saturating_add),
+        let part = |sessions: Vec<SessionIndex>| ShardPart {
+            sessions: sessions.iter().map(|session| graph.nodes[session.0].id).collect(),
+            weight: sessions.iter().map(|session| weights[session.0]).fold(0, u64::saturating_add),
         };
         Ok(Self { parts: parts.into_iter().map(part).collect() })
     }
 }
 
-/// Pairs of places that one runner must have.
-fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(usize, usize)> {
-    let session = |place: usize| &manifest.sessions[graph.nodes[place].id.0];
-    let mut bonds = Vec::new();
-    for (place, node) in graph.nodes.iter().enumerate() {
-        for (on, origin) in &node.needs {
-            // A session that may be notified goes behind all others, but belongs only to those that notify it.
-            let target = session(place);
-            let notifies = |name: &String| *name == target.base || target.signatures.contains(name);
-            if *origin != NeedOrigin::Notify || session(*on).notifies.iter().any(notifies) {
-                bonds.push((place, *on));
+/// Pairs of sessions that must be in one shard.
+fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(SessionIndex, SessionIndex)> {
+    let declared = |session: SessionIndex| &manifest.sessions[graph.nodes[session.0].id.0];
+    let mut pairs = Vec::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let session = SessionIndex(index);
+        for (required, origin) in &node.needs {
+            // A session that may be notified waits for all others, but belongs only to those that notify it.
+            let target = declared(session);
+            let is_target = |name: &String| *name == target.base || target.signatures.contains(name);
+            if *origin != NeedOrigin::Notify || declared(*required).notifies.iter().any(is_target) {
+                pairs.push((session, *required));
             }
         }
     }
-    bonds
+    pairs
 }
 
-/// Deals places to parts: the heaviest group first, each to the part that has least so far; what is alike goes by
-/// its place, so that the result depends on nothing else.
-pub(crate) fn distribute_sessions(weights: &[u64], bonds: &[(usize, usize)], count: NonZeroUsize) -> Vec<Vec<usize>> {
-    // The smallest place of its group stands for each place.
+/// Distributes sessions over shards: the heaviest group first, each to the shard with the least weight so far. Ties go
+/// by index, so that the result depends on nothing else.
+pub(crate) fn distribute_sessions(
+    weights: &[u64],
+    pairs: &[(SessionIndex, SessionIndex)],
+    count: NonZeroUsize,
+) -> Vec<Vec<SessionIndex>> {
+    // Each session is in the group named after the smallest index in it.
     let mut group: Vec<usize> = (0..weights.len()).collect();
-    for &(one, other) in bonds {
-        let (low, high) = (group[one].min(group[other]), group[one].max(group[other]));
-        for of in &mut group {
-            if *of == high {
-                *of = low;
+    for &(one, other) in pairs {
+        let (low, high) = (group[one.0].min(group[other.0]), group[one.0].max(group[other.0]));
+        for member_group in &mut group {
+            if *member_group == high {
+                *member_group = low;
             }
         }
     }
-    let mut groups: Vec<(u64, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(u64, Vec<SessionIndex>)> = Vec::new();
     for first in 0..weights.len() {
-        let members: Vec<usize> = (first..weights.len()).filter(|&place| group[place] == first).collect();
+        let members: Vec<SessionIndex> =
+            (first..weights.len()).filter(|&member| group[member] == first).map(SessionIndex).collect();
         if !members.is_empty() {
-            groups.push((members.iter().map(|&place| weights[place]).fold(0, u64::saturating_add), members));
+            groups.push((members.iter().map(|member| weights[member.0]).fold(0, u64::saturating_add), members));
         }
     }
     // Stable: groups of the same weight stay in nox's order.
     groups.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let mut parts: Vec<(u64, Vec<usize>)> = vec![(0, Vec::new()); count.get()];
+    let mut shards: Vec<(u64, Vec<SessionIndex>)> = vec![(0, Vec::new()); count.get()];
     for (weight, members) in groups {
-        // Among parts of the same weight the one with fewest sessions: weights may all be 0.
-        let least = (0..parts.len()).min_by_key(|&at| (parts[at].0, parts[at].1.len(), at)).unwrap_or(0);
-        parts[least].0 = parts[least].0.saturating_add(weight);
-        parts[least].1.extend(members);
+        // Among shards of the same weight the one with fewest sessions: weights may all be 0.
+        let lightest = (0..shards.len()).min_by_key(|&n| (shards[n].0, shards[n].1.len(), n)).unwrap_or(0);
+        shards[lightest].0 = shards[lightest].0.saturating_add(weight);
+        shards[lightest].1.extend(members);
     }
-    parts
+    shards
         .into_iter()
-        .map(|(_, mut places)| {
-            places.sort_unstable();
-            places
+        .map(|(_, mut sessions)| {
+            sessions.sort_unstable();
+            sessions
         })
         .collect()
 }
@@ -154,8 +160,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parts(count: usize) -> NonZeroUsize {
+    fn count(count: usize) -> NonZeroUsize {
         NonZeroUsize::new(count).unwrap()
+    }
+
+    fn distribute(weights: &[u64], pairs: &[(usize, usize)], shards: usize) -> Vec<Vec<usize>> {
+        let pairs: Vec<_> = pairs.iter().map(|&(one, other)| (SessionIndex(one), SessionIndex(other))).collect();
+        let shards = distribute_sessions(weights, &pairs, count(shards));
+        shards.into_iter().map(|sessions| sessions.into_iter().map(|session| session.0).collect()).collect()
     }
 
     #[test]
@@ -169,48 +181,48 @@ mod tests {
     }
 
     #[test]
-    fn heavy_groups_first_each_to_the_lightest_part() {
-        assert_eq!(distribute_sessions(&[5, 1, 1, 3], &[], parts(2)), [vec![0], vec![1, 2, 3]]);
-        assert_eq!(distribute_sessions(&[5, 1, 1, 3], &[(3, 0), (1, 3)], parts(2)), [vec![0, 1, 3], vec![2]]);
-        assert_eq!(distribute_sessions(&[], &[], parts(2)), [vec![], Vec::<usize>::new()]);
-        assert_eq!(distribute_sessions(&[1], &[], parts(3)), [vec![0], vec![], vec![]]);
-        assert_eq!(distribute_sessions(&[u64::MAX, u64::MAX], &[(0, 1)], parts(1)), [vec![0, 1]]);
+    fn heavy_groups_come_first_and_go_to_the_lightest_shard() {
+        assert_eq!(distribute(&[5, 1, 1, 3], &[], 2), [vec![0], vec![1, 2, 3]]);
+        assert_eq!(distribute(&[5, 1, 1, 3], &[(3, 0), (1, 3)], 2), [vec![0, 1, 3], vec![2]]);
+        assert_eq!(distribute(&[], &[], 2), [vec![], Vec::<usize>::new()]);
+        assert_eq!(distribute(&[1], &[], 3), [vec![0], vec![], vec![]]);
+        assert_eq!(distribute(&[u64::MAX, u64::MAX], &[(0, 1)], 1), [vec![0, 1]]);
     }
 
     type Case = (Vec<u64>, Vec<(usize, usize)>, usize);
 
     fn case() -> impl Strategy<Value = Case> {
         prop::collection::vec(0..1_000_u64, 0..40).prop_flat_map(|weights| {
-            let places = weights.len().max(1);
-            let bonds = prop::collection::vec((0..places, 0..places), 0..if weights.is_empty() { 1 } else { 20 });
-            let bonds = bonds.prop_map(move |bonds| if places > 1 { bonds } else { Vec::new() });
-            (Just(weights), bonds, 1..9_usize)
+            let sessions = weights.len().max(1);
+            let pairs = prop::collection::vec((0..sessions, 0..sessions), 0..if weights.is_empty() { 1 } else { 20 });
+            let pairs = pairs.prop_map(move |pairs| if sessions > 1 { pairs } else { Vec::new() });
+            (Just(weights), pairs, 1..9_usize)
         })
     }
 
     proptest! {
         #[test]
-        fn every_session_in_one_part_with_what_it_waits_for((weights, bonds, count) in case()) {
-            let dealt = distribute_sessions(&weights, &bonds, parts(count));
-            prop_assert_eq!(dealt.len(), count);
-            let mut all: Vec<usize> = dealt.iter().flatten().copied().collect();
+        fn every_session_is_in_one_shard_with_what_it_waits_for((weights, pairs, count) in case()) {
+            let shards = distribute(&weights, &pairs, count);
+            prop_assert_eq!(shards.len(), count);
+            let mut all: Vec<usize> = shards.iter().flatten().copied().collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..weights.len()).collect::<Vec<_>>());
-            for (one, other) in &bonds {
-                prop_assert!(dealt.iter().any(|part| part.contains(one) && part.contains(other)));
+            for (one, other) in &pairs {
+                prop_assert!(shards.iter().any(|shard| shard.contains(one) && shard.contains(other)));
             }
-            prop_assert!(dealt.iter().all(|part| part.is_sorted()));
-            prop_assert_eq!(&dealt, &distribute_sessions(&weights, &bonds, parts(count)));
+            prop_assert!(shards.iter().all(|shard| shard.is_sorted()));
+            prop_assert_eq!(&shards, &distribute(&weights, &pairs, count));
         }
 
-        /// No part is heavier than a fair share and the heaviest group.
+        /// No shard is heavier than a fair share and the heaviest group.
         #[test]
-        fn parts_are_balanced(weights in prop::collection::vec(0..1_000_u64, 1..40), count in 1..9_usize) {
-            let dealt = distribute_sessions(&weights, &[], parts(count));
+        fn shards_are_balanced(weights in prop::collection::vec(0..1_000_u64, 1..40), count in 1..9_usize) {
+            let shards = distribute(&weights, &[], count);
             let fair = weights.iter().sum::<u64>() / count as u64;
             let heaviest = weights.iter().max().copied().unwrap_or(0);
-            for part in &dealt {
-                prop_assert!(part.iter().map(|&place| weights[place]).sum::<u64>() <= fair + heaviest + 1);
+            for shard in &shards {
+                prop_assert!(shard.iter().map(|&session| weights[session]).sum::<u64>() <= fair + heaviest + 1);
             }
         }
     }

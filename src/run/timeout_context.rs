@@ -1,21 +1,21 @@
-//! What an attempt was at when its time was over: the programs that ran, and the last line they printed.
+//! Timeout context: running commands and last output line of an attempt, for the error message.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::attempt::RunningAttempt;
+use super::process::ProcessTree;
 use crate::text::{last_visible_line, shorten_text};
 
-/// How many programs are named.
+/// How many commands are named.
 const MAX_COMMANDS: usize = 3;
-/// How long a program's words, or a line, may be in characters.
+/// Longest command or output line, in characters.
 const MAX_TEXT_CHARS: usize = 100;
-/// How far back the last line is looked for.
+/// How far back the last line is searched for.
 const LOG_TAIL_BYTES: u64 = 4096;
 
-/// What an attempt is at, as the end of a sentence; empty where nothing is known.
-pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String {
-    let commands = running.process_tree().map_or_else(Vec::new, |tree| tree.leaf_commands());
+/// Describes what an attempt is doing, as the end of a sentence; empty where nothing is known.
+pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path) -> String {
+    let commands = tree.map_or_else(Vec::new, ProcessTree::leaf_commands);
     let more = commands.len().saturating_sub(MAX_COMMANDS);
     let mut named: Vec<String> =
         commands.iter().take(MAX_COMMANDS).map(|command| shorten_text(command, MAX_TEXT_CHARS)).collect();
@@ -24,15 +24,15 @@ pub(super) fn timeout_context(running: &RunningAttempt, folder: &Path) -> String
     }
     let mut text = String::new();
     if !named.is_empty() {
-        text.push_str(&format!("; it ran {}", named.join(", ")));
+        text.push_str(&format!("; running: {}", named.join(", ")));
     }
-    if let Some(line) = last_log_line(&folder.join(&running.log_path)) {
-        text.push_str(&format!("; it said last: {}", shorten_text(&line, MAX_TEXT_CHARS)));
+    if let Some(line) = last_log_line(log) {
+        text.push_str(&format!("; last output: {}", shorten_text(&line, MAX_TEXT_CHARS)));
     }
     text
 }
 
-/// The last line of a log with anything to read in it.
+/// The last line of a log that is not blank.
 fn last_log_line(log: &Path) -> Option<String> {
     let mut file = fs_err::File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_the_last_with_something_in_it() {
+    fn the_last_line_is_the_last_that_is_not_blank() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("a.log");
         assert_eq!(last_log_line(&log), None);

@@ -14,23 +14,26 @@ mod kernel;
 mod mode;
 #[cfg_attr(not(all(target_os = "linux", not(noxide_portable))), allow(dead_code))] // only the kernel's side fills it
 mod path_state;
+mod race_report;
 mod scope;
 mod session_accesses;
 mod trace_cache;
 mod tree_scan;
 
-pub(crate) use access_file::AccessFile;
 pub use access_file::AccessFileError;
 pub use advice::ConflictingPair;
-pub(crate) use advice::{SeparationAdvice, advise_separation};
+pub(crate) use advice::SeparationAdvice;
 pub(crate) use conflict::find_conflicts;
 pub use conflict::{AccessConflict, ConflictKind};
 pub(crate) use error::TraceError;
 pub(crate) use kernel::{PreloadLibrary, SessionTracer, probe_tracing};
 pub use mode::TraceMode;
+pub(crate) use race_report::{
+    KnownOrdering, RaceReport, save_accesses, save_trace_results, trace_context, with_accesses,
+};
 pub use scope::TraceContext;
 pub(crate) use scope::TraceScope;
 pub use session_accesses::{EffectKind, PathEffect, SessionAccesses};
+pub(crate) use trace_cache::TraceCache;
 pub use trace_cache::{LearnedConflict, SeparationKind};
-pub(crate) use trace_cache::{TraceCache, session_fingerprint};
 pub(crate) use tree_scan::ProjectTree;

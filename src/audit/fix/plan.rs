@@ -1,6 +1,7 @@
 //! Fix plan: applies fixes in rounds, each validated, until no fixable finding remains.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::super::finding::{Finding, Severity};
 use super::super::project::AuditProject;
@@ -8,6 +9,7 @@ use super::super::rule_runner::run_audit;
 use super::super::source::SharedSource;
 use super::edit::Fix;
 use super::validate::{FixError, validate_text_fix, validate_yaml_fix};
+use crate::fs::write_atomic;
 
 /// Limit of rounds, far above the number of findings of a project.
 const MAX_FIX_ROUNDS: usize = 2000;
@@ -32,6 +34,28 @@ pub struct FixPlan {
     pub rejected: Vec<RejectedFix>,
     /// The project after all applied fixes.
     pub project: AuditProject,
+}
+
+impl FixPlan {
+    /// Returns the changes as a unified diff.
+    pub(crate) fn unified_diff(&self) -> String {
+        let diff = |changed: &FileChange| {
+            let path = &changed.old.path;
+            let diff = similar::TextDiff::from_lines(&changed.old.text, &changed.new.text);
+            diff.unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
+        };
+        self.changed_files.iter().map(diff).collect()
+    }
+
+    /// Writes the changed files below `root`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn write(&self, root: &Path) -> std::io::Result<()> {
+        self.changed_files
+            .iter()
+            .try_for_each(|changed| write_atomic(&root.join(&changed.new.path), changed.new.text.as_bytes()))
+    }
 }
 
 /// A file before and after.

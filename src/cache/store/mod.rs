@@ -9,6 +9,7 @@ mod folder;
 mod prune;
 mod pyc_format;
 mod repair;
+mod report_text;
 mod restore;
 mod restore_plan;
 mod save;

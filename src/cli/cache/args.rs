@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::dependency_args::DependencyArgs;
-use crate::cli::host_args::LoadArgs;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::shared_args::{DependencyArgs, LoadArgs, OutputFormat};
 use crate::config::{ValueParseError, parse_age, parse_memory};
 
 /// Flags of `noxide cache`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct CacheArgs {
-    /// What to do with the store.
+    /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: CacheCommand,
 }
@@ -22,22 +20,22 @@ pub struct CacheArgs {
 #[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 #[command(args_override_self = true)]
 pub(crate) enum CacheCommand {
-    /// Print the key of what sessions install
+    /// Print the cache key of sessions
     #[command(args_override_self = true)]
     Key(Box<CacheKeyArgs>),
-    /// Put what the lock names into uv's cache
+    /// Restore the packages of uv.lock, or of sessions, to uv's cache
     #[command(args_override_self = true)]
     Restore(CacheRestoreArgs),
-    /// Take in what uv's cache holds and the store does not
+    /// Save new packages of uv's cache to the store
     #[command(args_override_self = true)]
     Save(CacheSaveArgs),
-    /// Say what the store holds
+    /// Show what the store holds
     #[command(args_override_self = true)]
     Status(CacheStatusArgs),
-    /// Read every byte of the store and name all that is damaged
+    /// Read every file of the store and report damage
     #[command(args_override_self = true)]
     Verify(CacheVerifyArgs),
-    /// Remove what is old, unused or too much
+    /// Remove old and unused entries
     #[command(args_override_self = true)]
     Prune(CachePruneArgs),
 }
@@ -45,16 +43,16 @@ pub(crate) enum CacheCommand {
 /// Flags of `noxide cache key`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheKeyArgs {
-    /// Which sessions, of which noxfile, by which nox.
+    /// Session selection and choice of nox.
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// Print each fact, and what differs from the nearest older state
+    /// Print each input of the key, and what changed since the last install
     #[arg(long, help_heading = "Output")]
     pub(crate) explain: bool,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
-    /// How dependencies are had.
+    /// Dependencies.
     #[command(flatten)]
     pub(crate) dependencies: DependencyArgs,
 }
@@ -62,96 +60,96 @@ pub(crate) struct CacheKeyArgs {
 /// Flags of `noxide cache restore`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheRestoreArgs {
-    /// Which sessions; without a choice, what uv.lock names.
+    /// Session selection; without one, the packages of uv.lock.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// How dependencies are had.
+    /// Dependencies.
     #[command(flatten)]
     pub dependencies: DependencyArgs,
-    /// Only what this extra of the project needs, with what the project itself needs; may be repeated
+    /// Restore only the project's dependencies with this extra; may be repeated
     #[arg(long, value_name = "EXTRA", help_heading = "Selection")]
     pub extra: Vec<String>,
-    /// Only what this dependency group needs; may be repeated
+    /// Restore only this dependency group; may be repeated
     #[arg(long, value_name = "GROUP", help_heading = "Selection")]
     pub group: Vec<String>,
-    /// Only what this package needs, and itself; may be repeated
+    /// Restore only this package and its dependencies; may be repeated
     #[arg(long, value_name = "PACKAGE", help_heading = "Selection")]
     pub package: Vec<String>,
-    /// Everything in the store, whatever the lock says
+    /// Restore everything in the store, regardless of uv.lock
     #[arg(long, conflicts_with_all = ["extra", "group", "package"], help_heading = "Selection")]
     pub all: bool,
-    /// The interpreter whose environment is made [default: the project's, else python3 on PATH]
+    /// Interpreter that markers are evaluated for [default: that of .venv, else python3 on PATH]
     #[arg(long, value_name = "PATH", help_heading = "Selection")]
     pub interpreter: Option<PathBuf>,
-    /// Exit with 1 when something wanted could not be had
+    /// Exit with 1 if a package is missing
     #[arg(long, help_heading = "Guard")]
     pub require: bool,
-    /// Show what would be put down, and put nothing down
+    /// Show what would be restored
     #[arg(long, help_heading = "Guard")]
     pub dry_run: bool,
-    /// Where uv's cache is.
+    /// uv's cache.
     #[command(flatten)]
     pub uv: UvArgs,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: OutputFormat,
 }
 
 /// Flags of `noxide cache save`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheSaveArgs {
-    /// Which sessions; without a choice, all of uv's cache.
+    /// Session selection; without one, all of uv's cache.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// Where uv's cache is.
+    /// uv's cache.
     #[command(flatten)]
     pub uv: UvArgs,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub format: OutputFormat,
 }
 
 /// Flags of `noxide cache status`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheStatusArgs {
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheVerifyArgs {
-    /// Put damaged entries aside and have uv fetch them anew
+    /// Put damaged entries aside and let uv download them again
     #[arg(long, help_heading = "Guard")]
     pub(crate) repair: bool,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
 }
 
 /// Flags of `noxide cache prune`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CachePruneArgs {
-    /// Show what would go, and remove nothing
+    /// Show what would be removed
     #[arg(long, help_heading = "Guard")]
     pub(crate) dry_run: bool,
-    /// Leave at most so many bytes, such as 10GB [default: 20GB]
+    /// Maximum size of the store, such as 10GB [default: 20GB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Selection")]
     pub(crate) max_size: Option<u64>,
-    /// Remove what was not used for so long, such as 30d [default: 60d]
+    /// Remove entries that were not used for this time, such as 30d [default: 60d]
     #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Selection")]
     pub(crate) max_unused: Option<Duration>,
-    /// As text or json
-    #[arg(long, value_name = "AS", hide_possible_values = true, default_value = "text", help_heading = "Output")]
+    /// Print the report as text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
 }
 
-/// Where uv's cache is.
+/// Flags for uv's cache.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Environments")]
 pub struct UvArgs {
-    /// uv's cache [default: what uv says] [env: UV_CACHE_DIR]
+    /// uv's cache directory [default: as uv reports] [env: UV_CACHE_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) uv_cache: Option<PathBuf>,
 }

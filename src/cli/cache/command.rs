@@ -1,30 +1,30 @@
-//! Which file does which subcommand of `noxide cache`.
+//! Dispatch of `noxide cache` to its subcommands.
 
 use super::args::{CacheArgs, CacheCommand};
+use super::{key, maintenance, sessions, wheels};
 use crate::cli::error::CliError;
-use crate::cli::output_context::OutputContext;
-use crate::cli::output_format::OutputFormat;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
 
-/// Carries out `noxide cache …`.
+/// Runs a subcommand of `noxide cache`.
 ///
 /// # Errors
-/// When the store, uv or the lock cannot be had.
-pub(in crate::cli) fn run_cache_command(args: &CacheArgs, screen: &OutputContext) -> Result<u8, CliError> {
+/// When the store, uv or the lock cannot be used.
+pub(in crate::cli) fn run(args: &CacheArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     match &args.command {
-        CacheCommand::Key(args) => super::key::print_key(args, screen),
-        CacheCommand::Restore(args) if args.load.selection.has_selection() => {
-            super::sessions::restore_sessions(args, screen)
-        }
-        CacheCommand::Restore(args) => super::restore::restore_packages(args, screen),
-        CacheCommand::Save(args) if args.load.selection.has_selection() => super::sessions::save_sessions(args, screen),
-        CacheCommand::Save(args) => super::save::save_uv_cache(args, screen),
-        CacheCommand::Status(args) => super::status::print_status(args),
-        CacheCommand::Verify(args) => super::verify::verify_store(args, screen),
-        CacheCommand::Prune(args) => super::prune::prune_store(args, screen),
+        CacheCommand::Key(args) => key::print_key(args, output),
+        CacheCommand::Restore(args) if args.load.selection.has_selection() => sessions::restore(args, output),
+        CacheCommand::Restore(args) => wheels::restore(args, output),
+        CacheCommand::Save(args) if args.load.selection.has_selection() => sessions::save(args, output),
+        CacheCommand::Save(args) => wheels::save(args, output),
+        CacheCommand::Status(args) => maintenance::print_status(args, output),
+        CacheCommand::Verify(args) => maintenance::verify(args, output),
+        CacheCommand::Prune(args) => maintenance::prune(args, output),
     }
 }
 
-/// Whether a failure is told as a document.
+/// Returns whether errors are printed as a JSON document.
 pub(in crate::cli) fn wants_json(args: &CacheArgs) -> bool {
     let format = match &args.command {
         CacheCommand::Key(args) => args.format,

@@ -1,15 +1,12 @@
-//! `noxide cache`: the store of dependencies, one file a subcommand's part.
+//! `noxide cache`: keys, restores, saves and maintenance of the dependency cache.
 
 mod args;
 mod command;
 mod key;
-mod prune;
-mod restore;
-mod save;
+mod maintenance;
 mod sessions;
-mod status;
 mod store_context;
-mod verify;
+mod wheels;
 
 pub use args::{CacheArgs, CacheRestoreArgs, CacheSaveArgs, UvArgs};
-pub(super) use command::{run_cache_command, wants_json};
+pub(super) use command::{run, wants_json};

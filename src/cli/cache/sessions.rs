@@ -1,113 +1,71 @@
-//! `noxide cache restore -s` and `save -s`: what single sessions need is put into uv's cache, or taken from it.
+//! `noxide cache restore -s` and `save -s`: dependencies of single sessions.
 
-use std::fmt::Write as _;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::{CacheRestoreArgs, CacheSaveArgs, UvArgs};
-use super::restore::{print_damage, print_restore_plan};
-use super::store_context::{print_json, transfer_progress};
+use super::store_context::{print_damage, print_report, print_restore_plan, transfer_progress};
 use crate::cli::error::CliError;
-use crate::cli::list::print_stdout;
+use crate::cli::exit_code::ExitCode;
 use crate::cli::loaded_project::{LoadOptions, LoadedProject};
-use crate::cli::output_context::{OutputContext, print_stderr};
-use crate::cli::output_format::OutputFormat;
-use crate::cli::provision::CacheProvisioner;
-use crate::project::{NoxfileManifest, SessionId};
-use crate::record::CacheStats;
-use crate::run::Provisioner as _;
-use crate::text::{format_duration, format_size, pluralize};
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
+use crate::project::NoxfileManifest;
+use crate::provision::{CacheProvisioner, Provisioner as _, SessionCacheStats};
 
-/// Restores what the chosen sessions need, one after the other, and gives the exit code.
+/// Restores what the selected sessions need. Fails with `--require` where something is missing.
 ///
 /// # Errors
-/// When the noxfile does not load, or the store or uv cannot be had.
-pub(super) fn restore_sessions(args: &CacheRestoreArgs, screen: &OutputContext) -> Result<u8, CliError> {
-    let mut wanted = LoadOptions::from_args(&args.load);
-    wanted.flags.locked = args.dependencies.locked_override();
-    let (manifest, mut provision) = open_provisioner(wanted, &args.uv, screen)?;
-    let ids: Vec<SessionId> = manifest.queue.clone();
+/// When the project cannot be loaded, or the store or uv cannot be used.
+pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let mut options = LoadOptions::from_args(&args.load);
+    options.flags.locked = args.dependencies.locked_override();
+    let (manifest, mut provisioner) = open_provisioner(options, &args.uv, output)?;
     if args.dry_run {
-        print_restore_plan(&provision.plan_restore(&ids), args.format);
-        return Ok(0);
+        print_restore_plan(output, args.format, &provisioner.plan_restore(&manifest.queue));
+        return Ok(ExitCode::SUCCESS);
     }
-    let progress = transfer_progress(screen);
-    let mut told: Vec<(String, CacheStats)> = Vec::new();
-    for id in ids {
-        let provided = provision.provision_session(id, &*progress);
-        provided.notices.iter().for_each(|notice| print_stderr(&format!("note: {notice}")));
-        let name = manifest.sessions[id.0].name.as_str().to_owned();
-        told.extend(provided.cache.map(|cache| (name, cache)));
+    let progress = transfer_progress(output);
+    let mut stats = SessionCacheStats::default();
+    for id in &manifest.queue {
+        let result = provisioner.provision_session(*id, &*progress);
+        result.notices.iter().for_each(|notice| output.note(notice));
+        stats.add(&manifest.sessions[id.0].name, result.cache);
     }
-    let report = &provision.restore_report;
-    match args.format {
-        OutputFormat::Text => {
-            print_stdout(&format_session_rows(&told));
-            print_damage(&report.damaged);
-        }
-        OutputFormat::Json => print_json(&json!({
-            "sessions": told.iter().map(session_json).collect::<Vec<_>>(),
-            "restored": report.restored, "here": report.already_present, "misses": report.misses, "damaged": report.damaged,
-            "files": report.files, "bytes": report.bytes, "link": report.link_mode,
-            "check_seconds": report.check_seconds, "seconds": report.seconds,
-        })),
+    let report = provisioner.restore_report();
+    let mut document = json!(report);
+    document["sessions"] = stats.to_json();
+    print_report(output, args.format, &document, || stats.to_text());
+    if args.format == OutputFormat::Text {
+        print_damage(output, &report.damaged);
     }
-    Ok(u8::from(args.require && told.iter().any(|(_, cache)| cache.misses > 0)))
+    Ok(ExitCode::from_check(args.require && stats.has_misses()))
 }
 
-/// Takes in what the chosen sessions' environments hold, and gives the exit code: 1 where some of it is damaged.
+/// Saves what the environments of the selected sessions hold. Fails where some of it is damaged.
 ///
 /// # Errors
-/// When the noxfile does not load, or the store or uv cannot be had.
-pub(super) fn save_sessions(args: &CacheSaveArgs, screen: &OutputContext) -> Result<u8, CliError> {
-    let (manifest, mut provision) = open_provisioner(LoadOptions::from_args(&args.load), &args.uv, screen)?;
-    provision.save_sessions(&manifest.queue, &*transfer_progress(screen));
-    provision.warnings.iter().for_each(|trouble| print_stderr(&format!("warning: {trouble}")));
-    match args.format {
-        OutputFormat::Text => {
-            print_stdout(&super::save::format_save_report(&provision.save_report));
-            print_damage(&provision.save_report.damaged);
-        }
-        OutputFormat::Json => print_json(&provision.save_report),
+/// When the project cannot be loaded, or the store or uv cannot be used.
+pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let (manifest, mut provisioner) = open_provisioner(LoadOptions::from_args(&args.load), &args.uv, output)?;
+    provisioner.save_sessions(&manifest.queue, &*transfer_progress(output));
+    provisioner.take_warnings().iter().for_each(|warning| output.warn(warning));
+    let report = provisioner.save_report();
+    print_report(output, args.format, report, || report.to_text());
+    if args.format == OutputFormat::Text {
+        print_damage(output, &report.damaged);
     }
-    Ok(u8::from(!provision.save_report.damaged.is_empty()))
+    Ok(ExitCode::from_check(!report.damaged.is_empty()))
 }
 
 fn open_provisioner(
-    wanted: LoadOptions<'_>,
+    options: LoadOptions<'_>,
     uv: &UvArgs,
-    screen: &OutputContext,
+    output: &OutputContext,
 ) -> Result<(NoxfileManifest, CacheProvisioner), CliError> {
-    let opened = LoadedProject::load(wanted, screen)?;
-    opened.notices.iter().for_each(|notice| print_stderr(&format!("note: {notice}")));
-    let provision = CacheProvisioner::open(&opened, uv.uv_cache.as_deref(), None).map_err(CliError::Cache);
-    let manifest = opened.manifest.clone();
-    opened.close();
-    Ok((manifest, provision?))
-}
-
-/// A line a session.
-fn format_session_rows(told: &[(String, CacheStats)]) -> String {
-    let width = told.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, cache) in told {
-        let all = usize::try_from(cache.hits + cache.misses).unwrap_or(usize::MAX);
-        let restored = match cache.bytes {
-            0 => String::new(),
-            bytes => format!(", {} restored in {}", format_size(bytes), format_duration(cache.ms)),
-        };
-        let reason = if cache.reason.is_empty() { String::new() } else { format!("; {}", cache.reason) };
-        let _ = writeln!(text, "{name:width$}  {} of {} here{restored}{reason}", cache.hits, pluralize(all, "package"));
-    }
-    if told.is_empty() {
-        text.push_str("nothing to restore: no session that is chosen installs by uv\n");
-    }
-    text
-}
-
-fn session_json((name, cache): &(String, CacheStats)) -> Value {
-    json!({
-        "session": name, "hits": cache.hits, "misses": cache.misses,
-        "bytes": cache.bytes, "ms": cache.ms, "reason": cache.reason,
-    })
+    let project = LoadedProject::load(options, output)?;
+    project.notices.iter().for_each(|notice| output.note(notice));
+    let provisioner = CacheProvisioner::open(&project.provision_inputs(None, uv.uv_cache.as_deref(), &[]));
+    let manifest = project.manifest.clone();
+    project.close();
+    Ok((manifest, provisioner?))
 }

@@ -1,4 +1,4 @@
-//! How starting the host can fail, with what people need to see.
+//! Errors of starting the host, with traceback and output.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// Why there is no manifest.
+/// Reasons why there is no manifest.
 #[derive(Debug, Error)]
 pub enum HostError {
     /// The interpreter could not be started, or the socket to it broke.
@@ -16,36 +16,36 @@ pub enum HostError {
     Start {
         /// The interpreter.
         executable: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// nox or the noxfile said no.
+    /// nox or the noxfile failed.
     #[error("{}", .0.message)]
     Load(Box<LoadFailure>),
     /// The noxfile did not load in time.
     #[error("{}", hang_message(noxfile, *waited, frames))]
     LoadTimeout {
-        /// The noxfile as the arguments name it, or where nox looks for it.
+        /// Path of the noxfile, as the arguments name it.
         noxfile: PathBuf,
-        /// How long it was waited for.
+        /// The timeout.
         waited: Duration,
-        /// Where it hangs, innermost frame last.
+        /// The traceback, innermost frame last.
         frames: Vec<TracebackFrame>,
-        /// The last of what the process printed.
+        /// The last output of the process.
         output: String,
     },
-    /// The process died while it loaded the noxfile.
-    #[error("the process that loads the noxfile ended early ({status})")]
+    /// The process exited while it loaded the noxfile.
+    #[error("the process that loads the noxfile exited early ({status})")]
     Died {
-        /// Its exit status in words.
+        /// Its exit status, such as `exit status: 3`.
         status: String,
-        /// The last of what it printed.
+        /// Its last output.
         output: String,
     },
 }
 
 fn hang_message(noxfile: &std::path::Path, waited: Duration, frames: &[TracebackFrame]) -> String {
-    let mut text = format!("{} has not loaded after {} s", noxfile.display(), waited.as_secs_f64());
+    let mut text = format!("{} did not load within {} s", noxfile.display(), waited.as_secs_f64());
     if let Some(frame) = frames.last() {
         text.push_str(&format!("; it hangs at {}, line {}", frame.file.display(), frame.line));
     }
@@ -53,7 +53,7 @@ fn hang_message(noxfile: &std::path::Path, waited: Duration, frames: &[Traceback
 }
 
 impl HostError {
-    /// The last of what the process printed, noxfile and nox alike.
+    /// The last output of the process, of noxfile and nox.
     pub fn output(&self) -> &str {
         match self {
             Self::Start { .. } => "",
@@ -72,41 +72,41 @@ impl HostError {
     }
 }
 
-/// What nox or the noxfile said when it could not be loaded.
+/// A failure of nox or the noxfile while loading.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LoadFailure {
-    /// How far loading came.
+    /// The stage that failed.
     pub stage: LoadStage,
-    /// The exit code nox itself would have given.
-    pub code: Option<i32>,
-    /// In nox's words where it had some.
+    /// The exit code that nox would have returned.
+    pub exit_code: Option<i32>,
+    /// nox's message, if it had one.
     pub message: String,
-    /// All session names, where they were known: for nearest-name hints.
+    /// All session names, where they are known, for nearest-name hints.
     #[serde(default)]
-    pub names: Vec<String>,
+    pub session_names: Vec<String>,
     /// The user's own frames, outermost first.
     #[serde(default, rename = "traceback")]
     pub frames: Vec<TracebackFrame>,
-    /// The exception's last lines, such as `ValueError: no`; a syntax error's with its text and caret.
+    /// The last lines of the exception, such as `ValueError: no`; of a syntax error with source line and caret.
     #[serde(default)]
     pub exception: Option<String>,
-    /// The last of what the process printed.
+    /// The last output of the process.
     #[serde(default)]
     pub output: String,
 }
 
-/// How far loading came.
+/// Stages of loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoadStage {
-    /// nox itself: absent, broken, or its environment for the noxfile could not be made.
+    /// nox itself: missing, broken, or unable to create the noxfile's own environment.
     Nox,
     /// nox's arguments.
     Options,
     /// The noxfile.
     Noxfile,
-    /// The choice of sessions.
-    Select,
+    /// The selection of sessions.
+    Selection,
 }
 
 /// One frame of a Python traceback.
@@ -129,9 +129,9 @@ impl fmt::Display for TracebackFrame {
     }
 }
 
-/// The frames of the last dump that `faulthandler` left in a process's output, outermost first.
+/// Parses the frames of the last `faulthandler` dump in a process's output, outermost first.
 ///
-/// Frames of the host's program, of nox and of the import machinery are left out.
+/// Leaves out frames of the host program, of nox and of the import machinery.
 pub(super) fn parse_faulthandler_frames(output: &str) -> Vec<TracebackFrame> {
     let Some((_, dump)) = output.rsplit_once("(most recent call first):") else {
         return Vec::new();
@@ -173,7 +173,7 @@ mod tests {
             frames,
             output: output.to_owned(),
         };
-        assert_eq!(error.to_string(), "noxfile.py has not loaded after 2 s; it hangs at /p/a b.py, line 7");
+        assert_eq!(error.to_string(), "noxfile.py did not load within 2 s; it hangs at /p/a b.py, line 7");
         assert_eq!((error.frames().len(), error.output()), (2, output));
         assert!(parse_faulthandler_frames("nothing").is_empty());
     }

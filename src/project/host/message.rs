@@ -1,4 +1,4 @@
-//! What noxide and the host say to each other: JSON lines over a socket.
+//! Messages between noxide and the host: JSON lines over a socket.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -6,73 +6,73 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::error::LoadFailure;
 use crate::project::{NoxfileManifest, SessionId};
 
-/// nox's word for how a session ended, and two for how it did not.
+/// nox's status of a finished session, and two for sessions without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum NoxStatus {
-    /// It did what it should.
+    /// It succeeded.
     Success,
-    /// It did not.
+    /// It failed.
     Failed,
-    /// `session.skip`, or an interpreter that is not there.
+    /// `session.skip`, or a missing interpreter.
     Skipped,
     /// `session.error`, or a session it requires did not succeed.
     Aborted,
-    /// SIGINT ended it.
+    /// Interrupted by SIGINT.
     Interrupted,
-    /// Its process ended without a word.
+    /// Its process died without reporting a status.
     Crashed,
 }
 
-/// An order to run one session.
+/// A request to run one session.
 #[derive(Clone, Debug, Serialize)]
 pub struct HostRunRequest {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// How the sessions that it may require ended.
+    /// Statuses of the sessions it requires.
     #[serde(serialize_with = "serialize_as_map")]
-    pub results: Vec<(SessionId, NoxStatus)>,
-    /// Positional arguments of its own, by `session.notify`; none for those of the command line.
+    pub required_outcomes: Vec<(SessionId, NoxStatus)>,
+    /// Positional arguments from `session.notify`; none for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
     #[serde(serialize_with = "serialize_as_map")]
     pub env: Vec<(String, String)>,
     /// Added to its niceness.
     pub nice: i32,
-    /// Its output is a terminal, to become its controlling one.
+    /// Whether its output is a terminal, to become its controlling terminal.
     pub tty: bool,
-    /// How long what a command left running may hold output that nox reads, in milliseconds.
-    pub leak_ms: u64,
-    /// How many sessions are still to come: for these the host gets processes ready.
-    pub more: usize,
-    /// How it puts itself under a filter; a third descriptor comes with the order then. None runs it untraced.
+    /// How long processes that a command left running may hold output that nox reads, in milliseconds.
+    pub leak_timeout_ms: u64,
+    /// How many sessions are still to come: the host prepares processes for them.
+    pub remaining_sessions: usize,
+    /// The seccomp filter to install; a third descriptor comes with the request then. None runs it untraced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<SeccompSetup>,
 }
 
-/// What a session's process needs to have its calls told to noxide.
+/// What a session's process needs to let noxide trace its system calls.
 #[derive(Clone, Debug, Serialize)]
 pub struct SeccompSetup {
     /// The filter program in hexadecimal digits.
     pub(crate) filter: String,
     /// The number of the system call `seccomp` on this machine.
-    pub(crate) call: i64,
-    /// Its flags; the first that the kernel knows count.
+    pub(crate) syscall: i64,
+    /// Flags to try in order; the first that the kernel supports are used.
     pub(crate) flags: Vec<u64>,
 }
 
 impl HostRunRequest {
-    /// An order with nothing special.
+    /// A request with default options.
     pub fn new(id: SessionId) -> Self {
         Self {
             id,
-            results: Vec::new(),
+            required_outcomes: Vec::new(),
             posargs: None,
             env: Vec::new(),
             nice: 0,
             tty: false,
-            leak_ms: 200,
-            more: 0,
+            leak_timeout_ms: 200,
+            remaining_sessions: 0,
             trace: None,
         }
     }
@@ -89,95 +89,95 @@ fn serialize_as_map<K: Serialize, V: Serialize, S: Serializer>(
     map.end()
 }
 
-/// What noxide tells the host.
+/// A command to the host.
 #[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum HostCommand<'a> {
-    /// Get ready to fork: sessions will follow.
-    Warm,
+    /// Prepare to fork: sessions will follow.
+    WarmUp,
     /// Run a session; the descriptors of its stdout and stderr come with the message.
     Run(&'a HostRunRequest),
-    /// End.
+    /// Stop all sessions and exit.
     Exit,
 }
 
-/// What the host says while it loads.
+/// A message of the host while it loads.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum LoadMessage {
     /// The noxfile is being loaded.
     Loading,
-    /// nox makes an environment for the noxfile itself (PEP 723): that may take its time.
+    /// nox creates an environment for the noxfile itself (PEP 723), which may take long.
     Preparing,
-    /// It is loaded.
+    /// The noxfile is loaded.
     Manifest(Box<NoxfileManifest>),
-    /// It is not.
+    /// Loading failed.
     Error(Box<LoadFailure>),
 }
 
-/// What the host says of its sessions.
+/// A message of the host about its sessions.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum HostMessage {
-    /// A session's process is there, in a process group of its own whose number is `pid`.
+    /// A session's process has started, as leader of its process group.
     Started {
-        /// Which session.
+        /// The session.
         id: SessionId,
-        /// Its process, and its process group.
+        /// Its process and process group.
         pid: u32,
     },
     /// A session called `session.notify`.
     ///
     /// nox's rule: nothing happens if any of `matches` is queued, runs or has run; else `target` is queued last.
     Notify {
-        /// Which session called.
+        /// The session that called.
         id: SessionId,
-        /// The session to queue: the first that goes by the name it called.
+        /// The session to queue: the first with the notified name.
         target: SessionId,
-        /// Every session that goes by that name.
+        /// All sessions with that name.
         matches: Vec<SessionId>,
-        /// Positional arguments for the target alone, if any.
+        /// Positional arguments for the target, if any.
         posargs: Option<Vec<String>>,
     },
-    /// A session's process is over.
+    /// A session's process has exited.
     Finished(FinishedMessage),
 }
 
-/// How a session's process ended.
+/// How a session's process exited.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct FinishedMessage {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// nox's verdict.
+    /// nox's status.
     pub status: NoxStatus,
-    /// nox's reason, or ours; may be empty.
+    /// nox's reason, or the host's; may be empty.
     pub reason: String,
     /// The exit status of its process.
-    pub exit: Option<i32>,
+    pub exit_code: Option<i32>,
     /// The signal that killed its process.
     pub signal: Option<i32>,
-    /// CPU time of its process and all it waited for, in milliseconds.
+    /// CPU time of its process and all its reaped descendants, in milliseconds.
     pub cpu_ms: u64,
     /// Largest resident set of any of them, in KiB.
     pub peak_kib: u64,
-    /// From its start to the end of its process, in milliseconds.
+    /// From start to exit, in milliseconds.
     pub duration_ms: u64,
-    /// Whether a command of which nox kept the output left something running that held it open.
+    /// Whether a command whose output nox captured left a process running that held it open.
     #[serde(default)]
     pub leaked: bool,
-    /// Its installs; none where it made none, or nobody counted.
+    /// Totals of its installs; none where it made none, or they were not counted.
     #[serde(default)]
-    pub install: Option<InstallTotals>,
+    pub installs: Option<InstallTotals>,
 }
 
-/// What a session's installs came to.
+/// Totals of a session's installs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct InstallTotals {
     /// Milliseconds spent in them.
-    pub(crate) ms: u64,
+    pub(crate) duration_ms: u64,
     /// How many were run.
     pub(crate) commands: u32,
-    /// How many were skipped, since the environment was built by them already.
+    /// How many were skipped, because the environment was built by them already.
     pub(crate) skipped: u32,
 }
 
@@ -186,14 +186,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_and_answers_have_their_shape() {
-        let mut order = HostRunRequest::new(SessionId(3));
-        order.results = vec![(SessionId(1), NoxStatus::Success)];
-        order.env = vec![("A".to_owned(), "b".to_owned())];
-        let line = serde_json::to_string(&HostCommand::Run(&order)).unwrap();
+    fn requests_and_messages_have_their_format() {
+        let mut request = HostRunRequest::new(SessionId(3));
+        request.required_outcomes = vec![(SessionId(1), NoxStatus::Success)];
+        request.env = vec![("A".to_owned(), "b".to_owned())];
+        let line = serde_json::to_string(&HostCommand::Run(&request)).unwrap();
         assert_eq!(
             line,
-            r#"{"type":"run","id":3,"results":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_ms":200,"more":0}"#
+            r#"{"type":"run","id":3,"required_outcomes":{"1":"SUCCESS"},"posargs":null,"env":{"A":"b"},"nice":0,"tty":false,"leak_timeout_ms":200,"remaining_sessions":0}"#
         );
         assert_eq!(serde_json::to_string(&HostCommand::Exit).unwrap(), r#"{"type":"exit"}"#);
         let message: HostMessage = serde_json::from_str(r#"{"type":"started","id":3,"pid":7}"#).unwrap();

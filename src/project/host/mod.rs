@@ -1,4 +1,4 @@
-//! The host: the Python process that has the noxfile loaded and starts a child for each session.
+//! Host: the Python process that loads the noxfile once and forks one child per session.
 
 mod error;
 mod message;

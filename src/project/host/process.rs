@@ -1,4 +1,4 @@
-//! The host as a process: started, told what to run, listened to, closed.
+//! Host process: start, commands, messages, shutdown.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,35 +23,35 @@ use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
 use crate::project::{NoxPython, NoxfileManifest};
 
-/// How long a noxfile's own environment (PEP 723) may take to be made: it may download an interpreter.
+/// How long creating a noxfile's own environment (PEP 723) may take: it may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
-/// How long the host may take to end its sessions and itself; its own graces sum to four seconds.
+/// How long the host may take to stop its sessions and exit; its own grace periods sum to four seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What the host is started with.
+/// Options for starting the host.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// The folder nox is started in.
+    /// The directory in which nox is started.
     pub root: PathBuf,
-    /// What runs nox.
+    /// The interpreter that runs nox.
     pub python: NoxPython,
     /// nox's own flags.
     pub nox_args: Vec<OsString>,
-    /// What follows `--`.
+    /// Arguments after `--`.
     pub posargs: Vec<OsString>,
-    /// Variables set (or with none: unset) for the host and all its sessions, beside noxide's own environment.
+    /// Variables to set (or, with none, to unset) for the host and all its sessions.
     pub env: Vec<(OsString, Option<OsString>)>,
-    /// Whether nox colours its lines where neither its flags nor `NO_COLOR` decide.
+    /// Whether nox prints colors where neither its flags nor `NO_COLOR` decide.
     pub color: bool,
-    /// Whether sessions will be run: what all of them need is then got while the noxfile loads.
+    /// Whether sessions will be run: what all of them need is then prepared while the noxfile loads.
     pub will_run_sessions: bool,
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
-    /// noxide's cache folder, which keeps the host program compiled; none does without.
+    /// noxide's cache directory for the compiled host program; none compiles it each time.
     pub cache_folder: Option<PathBuf>,
 }
 
-/// A host that has its noxfile loaded.
+/// A host process with its noxfile loaded.
 #[derive(Debug)]
 pub struct Host {
     child: Child,
@@ -105,14 +105,14 @@ impl Host {
             // Ctrl-C in the terminal is for noxide alone: it decides what sessions get.
             .process_group(0);
         let child = process.spawn()?;
-        drop(process); // its copies of the socket and the pipe would keep both open
+        drop(process); // its copies of the socket and the pipe would hold both open
         let host = Self {
             child,
             reader: Some(BufReader::new(ours.try_clone()?)),
             writer: Mutex::new(ours),
             output_tail: OutputTail::follow(output),
         };
-        // An interpreter that is gone already shows as the end of the socket.
+        // If the interpreter has exited already, reading the socket shows it.
         host.lock_writer()
             .write_all(&boot_payload(options.color, options.will_run_sessions, options.cache_folder.as_deref()))
             .ok();
@@ -124,12 +124,12 @@ impl Host {
     }
 
     fn await_manifest(&mut self, timeout: Duration) -> Result<NoxfileManifest, ManifestWaitError> {
-        let mut until = Instant::now() + timeout;
+        let mut deadline = Instant::now() + timeout;
         loop {
-            let line = self.read_line(until)?;
+            let line = self.read_line(deadline)?;
             match serde_json::from_slice(&line) {
-                Ok(LoadMessage::Loading) => until = Instant::now() + timeout,
-                Ok(LoadMessage::Preparing) => until = Instant::now() + timeout.max(ENVIRONMENT_TIMEOUT),
+                Ok(LoadMessage::Loading) => deadline = Instant::now() + timeout,
+                Ok(LoadMessage::Preparing) => deadline = Instant::now() + timeout.max(ENVIRONMENT_TIMEOUT),
                 Ok(LoadMessage::Manifest(manifest)) => {
                     if let Some(reader) = &self.reader {
                         reader.get_ref().set_read_timeout(None).map_err(|_| ManifestWaitError::Died)?;
@@ -146,11 +146,11 @@ impl Host {
         }
     }
 
-    fn read_line(&mut self, until: Instant) -> Result<Vec<u8>, ManifestWaitError> {
+    fn read_line(&mut self, deadline: Instant) -> Result<Vec<u8>, ManifestWaitError> {
         let reader = self.reader.as_mut().ok_or(ManifestWaitError::Died)?;
         let mut line = Vec::new();
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(ManifestWaitError::TimedOut);
             }
@@ -164,14 +164,14 @@ impl Host {
         }
     }
 
-    /// Has a process that loads for too long say where it is, then ends it with all it started.
+    /// Gets a traceback from a process that takes too long to load, then kills it with all it started.
     fn into_timeout_error(mut self, noxfile: PathBuf, waited: Duration) -> HostError {
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
             kill_process(pid, Signal::USR1).ok();
         }
-        let until = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(2);
         let mut output = self.output_tail.text();
-        while Instant::now() < until {
+        while Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
             let before = std::mem::replace(&mut output, self.output_tail.text());
             if output == before && output.contains("(most recent call first):") {
@@ -190,14 +190,14 @@ impl Host {
         HostError::Died { status, output: self.output_tail.final_text(Duration::from_millis(300)) }
     }
 
-    /// Has the host do ahead what its sessions would each do: looking for uv, importing, compiling.
+    /// Makes the host do once what each session would do: find uv, import, compile.
     ///
-    /// Sessions will run all the same where the host is gone already: that shows with the first of them.
+    /// Errors show when the first session is started.
     pub(crate) fn warm_up(&self) {
-        self.send_command(&HostCommand::Warm);
+        self.send_command(&HostCommand::WarmUp);
     }
 
-    /// Asks the host to end once its sessions have, without waiting for it; [`Host::close`] does.
+    /// Asks the host to stop its sessions and exit, without waiting; [`Host::close`] waits.
     pub(crate) fn request_exit(&self) {
         self.send_command(&HostCommand::Exit);
     }
@@ -208,29 +208,29 @@ impl Host {
         }
     }
 
-    /// Orders a session to run; its stdout and stderr go to these descriptors, which the caller may then close.
+    /// Runs a session; its stdout and stderr go to these descriptors, which the caller may close afterwards.
     pub fn run_session(
         &self,
-        order: &HostRunRequest,
+        request: &HostRunRequest,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        self.send_run_request(order, &[stdout, stderr])
+        self.send_run_request(request, &[stdout, stderr])
     }
 
-    /// As [`Host::run_session`]; over `trace` the session hands its listener to noxide before nox runs it, as `order.trace` says.
+    /// As [`Host::run_session`]; the session sends its seccomp listener over `trace` before nox runs it.
     pub(crate) fn run_session_traced(
         &self,
-        order: &HostRunRequest,
+        request: &HostRunRequest,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
         trace: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        self.send_run_request(order, &[stdout, stderr, trace])
+        self.send_run_request(request, &[stdout, stderr, trace])
     }
 
-    fn send_run_request(&self, order: &HostRunRequest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let line = encode_command(&HostCommand::Run(order))?;
+    fn send_run_request(&self, request: &HostRunRequest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let line = encode_command(&HostCommand::Run(request))?;
         let writer = self.lock_writer();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -241,27 +241,27 @@ impl Host {
         (&*writer).write_all(&line[sent..])
     }
 
-    /// The stream of what the host says, to be read on a thread of its own; it can be taken once.
+    /// Takes the stream of the host's messages, to be read on a thread of its own; can be called once.
     pub fn take_messages(&mut self) -> HostMessages {
         HostMessages { reader: self.reader.take() }
     }
 
-    /// The host's process, and its process group.
+    /// The host's process and process group.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The last of what the host itself printed: what the noxfile printed while it loaded.
+    /// The last output of the host itself, such as what the noxfile printed while it loaded.
     pub fn captured_output(&self) -> String {
         self.output_tail.text()
     }
 
-    /// How the host ended, in words; none where it lives.
+    /// Exit status of the host, in words; none while it runs.
     pub(crate) fn exit_description(&mut self) -> Option<String> {
         self.await_exit(Duration::from_secs(1)).map(describe_status)
     }
 
-    /// Asks the host to end, which ends sessions that still run; waits shortly, then kills it.
+    /// Asks the host to exit, which stops sessions that still run; waits shortly, then kills it.
     pub fn close(mut self) {
         self.shut_down();
     }
@@ -277,14 +277,14 @@ impl Host {
         }
     }
 
-    fn await_exit(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let until = Instant::now() + patience;
+    fn await_exit(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_millis(1);
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
@@ -310,7 +310,7 @@ impl Drop for Host {
     }
 }
 
-/// What the host says of its sessions, in order; ends when the host is gone.
+/// Messages of the host about its sessions, in order; ends when the host is gone.
 #[derive(Debug)]
 pub struct HostMessages {
     reader: Option<BufReader<UnixStream>>,
@@ -327,19 +327,19 @@ impl Iterator for HostMessages {
     }
 }
 
-/// Sleeps until a child ends, no longer than `patience`; false where the system has no way to.
-fn wait_for_exit(child: &Child, patience: Duration) -> bool {
+/// Sleeps until a child exits, no longer than `timeout`; returns false where the system cannot do that.
+fn wait_for_exit(child: &Child, timeout: Duration) -> bool {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     if let Ok(descriptor) = rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()) {
-        let patience = rustix::event::Timespec::try_from(patience).ok();
+        let timeout = rustix::event::Timespec::try_from(timeout).ok();
         let mut ends = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)];
-        return rustix::event::poll(&mut ends, patience.as_ref()).is_ok();
+        return rustix::event::poll(&mut ends, timeout.as_ref()).is_ok();
     }
-    let _ = (child, patience);
+    let _ = (child, timeout);
     false
 }
 
-/// Why waiting for the manifest ended without one.
+/// Reasons why no manifest came.
 enum ManifestWaitError {
     TimedOut,
     Died,
@@ -356,16 +356,16 @@ fn describe_status(status: ExitStatus) -> String {
     status.to_string()
 }
 
-/// The noxfile as the arguments name it, for a message about one that did not load.
+/// Path of the noxfile as the arguments name it, for error messages.
 fn noxfile_argument(options: &HostOptions) -> PathBuf {
     let flags = &options.nox_args;
-    let apart =
+    let separate =
         flags.windows(2).rfind(|pair| pair[0] == "-f" || pair[0] == "--noxfile").map(|pair| pair[1].as_os_str());
     let joined = || flags.iter().rev().find_map(|flag| flag.to_str()?.strip_prefix("--noxfile=")).map(OsStr::new);
-    apart.or_else(joined).unwrap_or(OsStr::new("noxfile.py")).into()
+    separate.or_else(joined).unwrap_or(OsStr::new("noxfile.py")).into()
 }
 
-/// Adds to a frame the text of its line.
+/// Adds the source line to a frame.
 fn add_source_line(frame: &mut TracebackFrame) {
     if let Ok(source) = fs_err::read(Path::new(&frame.file)) {
         let source = String::from_utf8_lossy(&source);

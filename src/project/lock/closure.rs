@@ -1,4 +1,4 @@
-//! All that must be installed for some roots of a lock, in one environment.
+//! Dependency closure: all packages of a lock that some roots need in one environment.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,48 +6,48 @@ use super::lockfile::{LockedDependency, LockedPackage, UvLock};
 use super::marker::MarkerEnvironment;
 use super::package_name::normalize_name;
 
-/// What a closure starts from.
+/// Start of a closure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClosureRoot {
     /// A package by name, with extras of it.
     Package {
         /// Its name in normal form.
         name: String,
-        /// Extras wanted, in normal form.
+        /// Requested extras, in normal form.
         extras: Vec<String>,
     },
     /// The project itself, as `.` or `-e .`, with extras.
     Project {
-        /// Extras wanted, in normal form.
+        /// Requested extras, in normal form.
         extras: Vec<String>,
     },
     /// A dependency group of the project, without the project.
     Group(String),
-    /// Everything in the lock: the start of what nobody can tell better.
+    /// Everything in the lock, where nothing more exact is known.
     All,
 }
 
 /// A package's name and version.
 pub type PackageIdentity<'a> = (&'a str, Option<&'a str>);
 
-/// What some roots need.
+/// The packages that some roots need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DependencyClosure<'a> {
-    /// The packages by name and version, each with the extras wanted of it.
+    /// The packages by name and version, each with its requested extras.
     pub packages: BTreeMap<PackageIdentity<'a>, (&'a LockedPackage, BTreeSet<String>)>,
-    /// Roots that the lock does not hold: names, extras as `name[extra]`, groups as `group name`.
+    /// Roots that are not in the lock: names, extras as `name[extra]`, groups as `group name`.
     pub unresolved: BTreeSet<String>,
 }
 
 impl<'a> DependencyClosure<'a> {
-    /// The packages in the order of their names, without those that lie in the tree.
+    /// The packages in the order of their names, without those in the source tree.
     pub fn remote_packages(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.packages.values().map(|(package, _)| *package).filter(|package| !package.is_local())
     }
 }
 
 impl UvLock {
-    /// Walks from the roots over all edges that count in `environment`.
+    /// Follows from the roots all edges whose markers hold in `environment`.
     pub fn resolve_closure(&self, roots: &[ClosureRoot], environment: &MarkerEnvironment) -> DependencyClosure<'_> {
         let mut walk = ClosureWalk {
             lock: self,
@@ -77,7 +77,7 @@ struct ClosureWalk<'a, 'e> {
     environment: &'e MarkerEnvironment,
     closure: DependencyClosure<'a>,
     pending: VecDeque<(&'a LockedPackage, Option<String>)>,
-    /// How uv writes extras and groups that conflict with others, in markers.
+    /// Names of requested extras and groups, as uv writes them in markers of conflicting ones.
     conflict_markers: BTreeSet<String>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> ClosureWalk<'a, '_> {
         }
     }
 
-    /// A root package with extras, which must be known.
+    /// Adds a root package with extras, which must be in the lock.
     fn add_requested(&mut self, package: &'a LockedPackage, extras: &[String]) {
         let known = |extra: &&String| package.extras.contains_key(extra.as_str());
         for extra in extras.iter().filter(|extra| !known(extra)) {
@@ -142,8 +142,8 @@ impl<'a> ClosureWalk<'a, '_> {
     }
 
     fn add_package(&mut self, package: &'a LockedPackage, extras: impl IntoIterator<Item = String>) {
-        let at = (package.name.as_str(), package.version.as_deref());
-        let (_, known) = self.closure.packages.entry(at).or_insert_with(|| {
+        let identity = (package.name.as_str(), package.version.as_deref());
+        let (_, known) = self.closure.packages.entry(identity).or_insert_with(|| {
             self.pending.push_back((package, None));
             (package, BTreeSet::new())
         });
@@ -154,20 +154,20 @@ impl<'a> ClosureWalk<'a, '_> {
         }
     }
 
-    /// The package an edge or a root means: of several versions the one that the edge names or the environment is for.
+    /// The package of an edge or root: of several versions the one that the edge names or that fits the environment.
     fn select_package(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
-        let named = self.lock.packages.iter().filter(|package| package.name == name);
-        let fits = |package: &&LockedPackage| {
+        let candidates = self.lock.packages.iter().filter(|package| package.name == name);
+        let matches_edge = |package: &&LockedPackage| {
             edge.is_none_or(|edge| edge.version.is_none() || edge.version == package.version)
                 && edge.and_then(|edge| edge.source.as_ref()).is_none_or(|source| *source == package.source)
         };
-        let here = |package: &&LockedPackage| {
+        let matches_environment = |package: &&LockedPackage| {
             package.markers.is_empty()
                 || package.markers.iter().any(|marker| marker.evaluate(self.environment, &self.conflict_markers))
         };
-        let mut fitting = named.filter(fits);
-        let first = fitting.clone().next();
-        fitting.find(here).or(first)
+        let mut matching = candidates.filter(matches_edge);
+        let first = matching.clone().next();
+        matching.find(matches_environment).or(first)
     }
 }
 
@@ -249,7 +249,7 @@ source = { registry = "r" }
     }
 
     #[test]
-    fn a_closure_holds_what_its_roots_need_and_nothing_else() {
+    fn a_closure_has_exactly_what_its_roots_need() {
         assert_eq!(closure(&[project(&[])], "3.11").0, "a1 app b1");
         assert_eq!(closure(&[project(&["x"])], "3.11").0, "a1 app b1 speed1");
         assert_eq!(closure(&[package("b", &["fast"])], "3.11").0, "a1 b1 speed1");
@@ -262,7 +262,7 @@ source = { registry = "r" }
     }
 
     #[test]
-    fn conflicting_extras_and_forked_versions_are_told_apart() {
+    fn conflicting_extras_and_forked_versions_are_distinguished() {
         assert_eq!(closure(&[project(&["one"])], "3.11").0, "a1 app b1 f1");
         assert_eq!(closure(&[project(&["two"])], "3.11").0, "a1 app b1 f2");
         assert_eq!(closure(&[package("f", &[])], "3.11").0, "f1");
@@ -270,7 +270,7 @@ source = { registry = "r" }
     }
 
     #[test]
-    fn what_the_lock_does_not_hold_is_told() {
+    fn roots_missing_from_the_lock_are_reported() {
         let roots =
             [package("radon", &[]), project(&["gone"]), ClosureRoot::Group("old".to_owned()), package("b", &["no"])];
         assert_eq!(closure(&roots, "3.11"), ("a1 app b1".to_owned(), "app[gone] b[no] group old radon".to_owned()));

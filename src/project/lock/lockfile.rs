@@ -1,4 +1,4 @@
-//! uv.lock as types: what is locked, from where, with which files.
+//! uv.lock: packages, sources, files and dependencies.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::line_numbers::line_number;
 use super::marker::Marker;
 use super::package_name::normalize_name;
+use super::pyproject::line_number;
 
-/// The newest revision of the format that this program was tried with.
+/// The newest revision of the format that noxide was tested with.
 pub(crate) const MAX_KNOWN_REVISION: u32 = 5;
 
-/// Why a lock cannot be used.
+/// Reasons why a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UvLockError {
     /// It cannot be read from disk.
@@ -21,10 +21,10 @@ pub enum UvLockError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It is not what uv writes.
+    /// It is malformed.
     #[error("{}:{line}: {problem}", path.display())]
     Malformed {
         /// The file.
@@ -34,14 +34,14 @@ pub enum UvLockError {
         /// What is wrong there.
         problem: String,
     },
-    /// Its format is of a version that is not known.
-    #[error("{}:{line}: version {version} of the format is not known to this noxide, which reads version 1", path.display())]
+    /// The version of its format is not supported.
+    #[error("{}:{line}: lock format version {version} is not supported; this noxide reads version 1", path.display())]
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
-        /// The line that says so.
+        /// The line of the version.
         line: usize,
-        /// The version it says.
+        /// The version.
         version: u32,
     },
 }
@@ -49,77 +49,77 @@ pub enum UvLockError {
 /// A uv.lock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UvLock {
-    /// The revision of format 1; 0 where the file says none.
+    /// Revision of format 1; 0 where the file has none.
     pub revision: u32,
-    /// Pythons it is for, as written.
+    /// Supported Python versions, as written.
     pub requires_python: Option<String>,
-    /// Everything locked, in the order of the file.
+    /// All locked packages, in the order of the file.
     pub packages: Vec<LockedPackage>,
-    /// What is noteworthy of the file itself, such as a revision newer than any known.
+    /// A notice about the file itself, such as a revision newer than any known.
     pub notice: Option<String>,
 }
 
-/// One package as locked.
+/// One locked package.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LockedPackage {
     /// Its name in normal form.
     pub name: String,
-    /// Its version; a project in the tree may have none.
+    /// Its version; a project in the source tree may have none.
     pub version: Option<String>,
     /// Where it comes from.
     pub source: LockedSource,
     /// Its source archive.
     pub sdist: Option<LockedFile>,
-    /// Its wheels, of all platforms.
+    /// Its wheels for all platforms.
     pub wheels: Vec<LockedFile>,
-    /// What it needs.
+    /// Its dependencies.
     pub dependencies: Vec<LockedDependency>,
-    /// What each extra of it needs.
+    /// The dependencies of each extra.
     pub extras: BTreeMap<String, Vec<LockedDependency>>,
-    /// What each dependency group of it needs.
+    /// The dependencies of each dependency group.
     pub groups: BTreeMap<String, Vec<LockedDependency>>,
-    /// Where several versions are locked: the markers this one is for, any of which will do.
+    /// If several versions are locked: this one is for environments where any of these markers holds.
     pub markers: Vec<Marker>,
 }
 
 /// Where a package comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockedSource {
-    /// An index, by its address.
+    /// An index, by its URL.
     Registry(String),
-    /// A folder of the tree, relative to the lock; `.` is the project itself.
+    /// A directory, relative to the lock; `.` is the project itself.
     Directory(String),
-    /// An archive in the tree.
+    /// A local archive.
     Archive(String),
-    /// An archive somewhere.
+    /// An archive at a URL.
     Url(String),
     /// A Git commit.
     Git(String),
 }
 
-/// A file that may be installed.
+/// A wheel or source archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedFile {
-    /// Its name, where the lock tells.
+    /// Its name, or empty.
     pub(crate) name: String,
-    /// SHA-256 in hexadecimal digits, where the lock tells one.
+    /// SHA-256 in hexadecimal digits, if the lock has one.
     pub(crate) sha256: Option<String>,
     /// Size in bytes.
     pub(crate) size: Option<u64>,
 }
 
-/// An edge of the lock.
+/// A dependency of a locked package.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LockedDependency {
-    /// The other package's name in normal form.
+    /// The name of the required package in normal form.
     pub name: String,
     /// Its version, where several are locked.
     pub version: Option<String>,
     /// Its source, where several are locked.
     pub source: Option<LockedSource>,
-    /// Extras wanted of it.
+    /// Its requested extras.
     pub extras: Vec<String>,
-    /// Where the edge counts.
+    /// The environments in which it is required.
     pub marker: Option<Marker>,
 }
 
@@ -127,64 +127,64 @@ impl UvLock {
     /// Reads a lock.
     ///
     /// # Errors
-    /// When the file cannot be read, is no lock, or is of a format that is not known.
+    /// When the file cannot be read, is malformed, or has an unsupported format version.
     pub fn read(path: &Path) -> Result<Self, UvLockError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| UvLockError::Unreadable { path: path.to_path_buf(), source })?;
         Self::parse(&text, path)
     }
 
-    /// Reads a lock from its text; `path` is what errors call it.
+    /// Parses a lock; `path` is for error messages.
     ///
     /// # Errors
-    /// When it is no lock, or of a format that is not known.
+    /// When the text is malformed, or has an unsupported format version.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, UvLockError> {
-        let malformed = |span: Option<Range<usize>>, wrong: &str| UvLockError::Malformed {
+        let malformed = |span: Option<Range<usize>>, problem: &str| UvLockError::Malformed {
             path: path.to_path_buf(),
             line: line_number(text, span),
-            problem: wrong.trim().replace('\n', ", "),
+            problem: problem.trim().replace('\n', ", "),
         };
-        // The version comes first: of another one nothing else may be expected.
-        let head: LockHeader = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
-        let version = *head.version.get_ref();
+        // Check the version first: another version may have any other content.
+        let header: LockHeader = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
+        let version = *header.version.get_ref();
         if version != 1 {
-            let line = line_number(text, Some(head.version.span()));
+            let line = line_number(text, Some(header.version.span()));
             return Err(UvLockError::UnsupportedVersion { path: path.to_path_buf(), line, version });
         }
         let file: LockDocument = toml::from_str(text).map_err(|error| malformed(error.span(), error.message()))?;
         let mut packages = Vec::with_capacity(file.package.len());
         for package in file.package {
-            packages.push(package.into_locked_package().map_err(|(span, wrong)| malformed(Some(span), &wrong))?);
+            packages.push(package.into_locked_package().map_err(|(span, problem)| malformed(Some(span), &problem))?);
         }
         let revision = file.revision.unwrap_or(0);
         let notice = (revision > MAX_KNOWN_REVISION).then(|| {
             format!(
-                "{} is of revision {revision}, newer than this noxide knows ({MAX_KNOWN_REVISION}): what it adds is passed over",
+                "{} has revision {revision}, newer than this noxide knows ({MAX_KNOWN_REVISION}); additions are ignored",
                 path.display()
             )
         });
         Ok(Self { revision, requires_python: file.requires_python, packages, notice })
     }
 
-    /// The project itself: the package of the lock's own folder.
+    /// The project itself: the package in the lock's own directory.
     pub(crate) fn root_package(&self) -> Option<&LockedPackage> {
         self.packages.iter().find(|package| package.source == LockedSource::Directory(".".to_owned()))
     }
 }
 
 impl LockedPackage {
-    /// SHA-256 of all its files, wheels of every platform and the source archive.
+    /// SHA-256 of all its files: wheels for every platform and the source archive.
     pub fn file_hashes(&self) -> impl Iterator<Item = &str> {
         self.wheels.iter().chain(&self.sdist).filter_map(|file| file.sha256.as_deref())
     }
 
-    /// Whether it lies in the tree and so has no digest.
+    /// Whether it is a local directory or archive, which has no fixed hash.
     pub fn is_local(&self) -> bool {
         matches!(self.source, LockedSource::Directory(_) | LockedSource::Archive(_))
     }
 }
 
-/// The part of the file every version has.
+/// The part of the file that every version has.
 #[derive(Deserialize)]
 struct LockHeader {
     version: toml::Spanned<u32>,
@@ -248,7 +248,7 @@ struct DependencyTable {
     marker: Option<toml::Spanned<String>>,
 }
 
-/// What is wrong, and where.
+/// A problem and its position.
 type SpannedMessage = (Range<usize>, String);
 
 impl PackageTable {
@@ -258,7 +258,7 @@ impl PackageTable {
         let source = self
             .source
             .into_locked_source()
-            .ok_or_else(|| (span, format!("the source of {name} is of no known kind")))?;
+            .ok_or_else(|| (span, format!("the source of {name} is of an unknown kind")))?;
         let tables = |tables: BTreeMap<String, Vec<DependencyTable>>| -> Result<_, SpannedMessage> {
             tables.into_iter().map(|(name, list)| Ok((normalize_name(&name), to_locked_dependencies(list)?))).collect()
         };
@@ -295,8 +295,9 @@ fn parse_marker(text: &toml::Spanned<String>) -> Result<Marker, SpannedMessage> 
 
 impl SourceTable {
     fn into_locked_source(self) -> Option<LockedSource> {
-        let tree = self.editable.or(self.r#virtual).or(self.directory);
-        tree.map(LockedSource::Directory)
+        let directory = self.editable.or(self.r#virtual).or(self.directory);
+        directory
+            .map(LockedSource::Directory)
             .or(self.registry.map(LockedSource::Registry))
             .or(self.git.map(LockedSource::Git))
             .or(self.url.map(LockedSource::Url))
@@ -306,10 +307,10 @@ impl SourceTable {
 
 impl ArtifactTable {
     fn into_locked_file(self) -> LockedFile {
-        let place = self.filename.or(self.path).or(self.url).unwrap_or_default();
-        let place = place.split(['?', '#']).next().unwrap_or_default();
+        let location = self.filename.or(self.path).or(self.url).unwrap_or_default();
+        let path = location.split(['?', '#']).next().unwrap_or_default();
         LockedFile {
-            name: place.rsplit('/').next().unwrap_or_default().to_owned(),
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
             sha256: self.hash.as_deref().and_then(|hash| hash.strip_prefix("sha256:")).map(str::to_lowercase),
             size: self.size,
         }
@@ -371,30 +372,34 @@ source = { url = "https://packages.example.org/u.zip" }
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
-        let said = |text: &str| parse(text).unwrap_err().to_string();
+    fn problems_are_reported_with_their_line() {
+        let error = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(
-            said("\nversion = 2\n"),
-            "uv.lock:2: version 2 of the format is not known to this noxide, which reads version 1"
+            error("\nversion = 2\n"),
+            "uv.lock:2: lock format version 2 is not supported; this noxide reads version 1"
         );
-        assert!(said("version = 1\n[[package]\n").starts_with("uv.lock:2: "), "{}", said("version = 1\n[[package]\n"));
-        assert!(said("package = []").starts_with("uv.lock:1: missing field `version`"));
+        assert!(
+            error("version = 1\n[[package]\n").starts_with("uv.lock:2: "),
+            "{}",
+            error("version = 1\n[[package]\n")
+        );
+        assert!(error("package = []").starts_with("uv.lock:1: missing field `version`"));
         assert_eq!(
-            said("version = 1\n[[package]]\nname = \"x\"\nsource = { magnet = \"y\" }\n"),
-            "uv.lock:3: the source of x is of no known kind"
+            error("version = 1\n[[package]]\nname = \"x\"\nsource = { magnet = \"y\" }\n"),
+            "uv.lock:3: the source of x is of an unknown kind"
         );
         let marker = "version = 1\n[[package]]\nname = \"x\"\nsource = { url = \"y\" }\ndependencies = [\n  { name = \"z\", marker = \"?\" },\n]\n";
-        assert_eq!(said(marker), "uv.lock:6: the marker `?` cannot be read: `?` was not expected");
+        assert_eq!(error(marker), "uv.lock:6: the marker `?` is invalid: unexpected `?`");
         let missing = UvLock::read(Path::new("/nowhere/uv.lock")).unwrap_err();
         assert_eq!(missing.to_string(), "cannot read /nowhere/uv.lock");
     }
 
     #[test]
-    fn a_newer_revision_is_read_and_told() {
+    fn a_newer_revision_is_read_with_a_notice() {
         let lock = parse("version = 1\nrevision = 99\nfuture = true\n").unwrap();
         assert_eq!(
             lock.notice.unwrap(),
-            "uv.lock is of revision 99, newer than this noxide knows (5): what it adds is passed over"
+            "uv.lock has revision 99, newer than this noxide knows (5); additions are ignored"
         );
         assert_eq!(parse("version = 1\n").unwrap().revision, 0);
     }

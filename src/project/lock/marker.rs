@@ -1,4 +1,4 @@
-//! Environment markers (PEP 508): read into a tree and answered for one environment.
+//! Environment markers (PEP 508): parser and evaluation.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::package_name::normalize_name;
 
-/// What an interpreter answers to each variable of a marker.
+/// Values of the variables of markers for one interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MarkerEnvironment {
@@ -37,15 +37,15 @@ pub struct MarkerEnvironment {
     pub sys_platform: String,
 }
 
-/// A marker that cannot be read.
+/// A marker that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the marker `{marker}` cannot be read: {problem}")]
+#[error("the marker `{marker}` is invalid: {problem}")]
 pub struct MarkerError {
     marker: String,
     problem: String,
 }
 
-/// A marker as a tree.
+/// A parsed marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
     text: String,
@@ -67,7 +67,7 @@ enum MarkerOperand {
 
 /// Variables whose values are versions.
 const VERSION_VARIABLES: [&str; 3] = ["python_version", "python_full_version", "implementation_version"];
-/// All variables there are.
+/// All known variables.
 const KNOWN_VARIABLES: [&str; 15] = [
     "implementation_name",
     "implementation_version",
@@ -91,14 +91,14 @@ impl FromStr for Marker {
     type Err = MarkerError;
 
     fn from_str(text: &str) -> Result<Self, MarkerError> {
-        let fail = |wrong: String| MarkerError { marker: text.to_owned(), problem: wrong };
-        let words = tokenize(text).map_err(fail)?;
-        let mut reader = MarkerParser { tokens: &words, position: 0 };
-        let tree = reader.parse_or().map_err(fail)?;
-        if let Some(word) = reader.tokens.get(reader.position) {
-            return Err(fail(format!("`{}` was not expected", word.as_str())));
+        let fail = |problem: String| MarkerError { marker: text.to_owned(), problem };
+        let tokens = tokenize(text).map_err(fail)?;
+        let mut parser = MarkerParser { tokens: &tokens, position: 0 };
+        let expression = parser.parse_or().map_err(fail)?;
+        if let Some(token) = parser.tokens.get(parser.position) {
+            return Err(fail(format!("unexpected `{}`", token.as_str())));
         }
-        Ok(Self { text: text.trim().to_owned(), expression: tree })
+        Ok(Self { text: text.trim().to_owned(), expression })
     }
 }
 
@@ -109,9 +109,9 @@ impl fmt::Display for Marker {
 }
 
 impl Marker {
-    /// Whether it holds where `extras` are wanted.
+    /// Whether it holds in an environment where `extras` are requested.
     ///
-    /// `extras` also holds what uv writes for conflicting extras and groups: `extra-4-name-extra`, `group-4-name-dev`.
+    /// `extras` also has the names that uv writes for conflicting extras and groups: `extra-4-name-extra`, `group-4-name-dev`.
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         self.expression.evaluate(environment, extras)
     }
@@ -139,20 +139,20 @@ fn evaluate_comparison(
         _ => "",
     };
     if variable == "extra" {
-        // Of the wanted extras any may answer; «is not» asks all of them.
-        let wanted = match (left, right) {
+        // `==` holds if any requested extra matches, `!=` if none does.
+        let extra = match (left, right) {
             (MarkerOperand::Literal(text), _) | (_, MarkerOperand::Literal(text)) => normalize_name(text),
             _ => return false,
         };
         return match operator {
-            "==" | "===" => extras.contains(&wanted),
-            "!=" => !extras.contains(&wanted),
+            "==" | "===" => extras.contains(&extra),
+            "!=" => !extras.contains(&extra),
             _ => false,
         };
     }
     if matches!(variable, "extras" | "dependency_groups") {
-        let MarkerOperand::Literal(wanted) = left else { return false };
-        return extras.contains(&normalize_name(wanted)) == (operator == "in");
+        let MarkerOperand::Literal(name) = left else { return false };
+        return extras.contains(&normalize_name(name)) == (operator == "in");
     }
     let (left, right) = (left.resolve_value(environment), right.resolve_value(environment));
     if VERSION_VARIABLES.contains(&variable)
@@ -173,14 +173,14 @@ fn evaluate_comparison(
     }
 }
 
-/// As version specifiers compare; none where one side is no version.
+/// Compares as version specifiers do; none where one side is not a version.
 fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     if let "in" | "not in" = operator {
         // A list such as `python_version in "3.11 3.12"`.
         let found = right.split([' ', ',', '|']).any(|word| !word.is_empty() && word == left);
         return Some(found == (operator == "in"));
     }
-    // `"3.8" <= python_version` has the specifier on its right all the same, as packaging reads it.
+    // In `"3.8" <= python_version` the specifier is on the right too, as in `packaging`.
     let specifier = VersionSpecifier::from_str(&format!("{operator}{right}")).ok()?;
     let version = Version::from_str(left).ok()?;
     Some(specifier.contains(&version))
@@ -228,37 +228,37 @@ impl MarkerToken {
 }
 
 fn tokenize(text: &str) -> Result<Vec<MarkerToken>, String> {
-    let mut words = Vec::new();
+    let mut tokens = Vec::new();
     let mut rest = text.trim_start();
-    while let Some(sign) = rest.chars().next() {
-        let used = match sign {
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
             '(' | ')' => {
-                words.push(if sign == '(' { MarkerToken::OpenParen } else { MarkerToken::CloseParen });
+                tokens.push(if c == '(' { MarkerToken::OpenParen } else { MarkerToken::CloseParen });
                 1
             }
             '"' | '\'' => {
-                let end = rest[1..].find(sign).ok_or_else(|| "a quoted text has no end".to_owned())?;
-                words.push(MarkerToken::Quoted(rest[1..=end].to_owned()));
+                let end = rest[1..].find(c).ok_or_else(|| "unterminated string".to_owned())?;
+                tokens.push(MarkerToken::Quoted(rest[1..=end].to_owned()));
                 end + 2
             }
             '<' | '>' | '=' | '!' | '~' => {
-                let end = rest.find(|sign| !"<>=!~".contains(sign)).unwrap_or(rest.len());
-                words.push(MarkerToken::Bare(rest[..end].to_owned()));
+                let end = rest.find(|c| !"<>=!~".contains(c)).unwrap_or(rest.len());
+                tokens.push(MarkerToken::Bare(rest[..end].to_owned()));
                 end
             }
             _ => {
-                let end = rest.find(|sign: char| !(sign.is_alphanumeric() || "._".contains(sign)));
+                let end = rest.find(|c: char| !(c.is_alphanumeric() || "._".contains(c)));
                 let end = end.unwrap_or(rest.len());
                 if end == 0 {
-                    return Err(format!("`{sign}` was not expected"));
+                    return Err(format!("unexpected `{c}`"));
                 }
-                words.push(MarkerToken::Bare(rest[..end].to_owned()));
+                tokens.push(MarkerToken::Bare(rest[..end].to_owned()));
                 end
             }
         };
-        rest = rest[used..].trim_start();
+        rest = rest[length..].trim_start();
     }
-    Ok(words)
+    Ok(tokens)
 }
 
 struct MarkerParser<'a> {
@@ -297,24 +297,24 @@ impl MarkerParser<'_> {
     fn parse_term(&mut self) -> Result<MarkerExpr, String> {
         if self.tokens.get(self.position) == Some(&MarkerToken::OpenParen) {
             self.position += 1;
-            let tree = self.parse_or()?;
+            let expression = self.parse_or()?;
             return if self.next_token() == Some(&MarkerToken::CloseParen) {
-                Ok(tree)
+                Ok(expression)
             } else {
-                Err("a `)` is missing".to_owned())
+                Err("missing `)`".to_owned())
             };
         }
         let left = self.parse_operand()?;
         let operator = if self.consume_word("not") {
             if !self.consume_word("in") {
-                return Err("`not` is not followed by `in`".to_owned());
+                return Err("expected `in` after `not`".to_owned());
             }
             "not in".to_owned()
         } else {
             match self.next_token() {
                 Some(MarkerToken::Bare(word)) if OPERATORS.contains(&word.as_str()) => word.clone(),
-                Some(word) => return Err(format!("`{}` is no comparison", word.as_str())),
-                None => return Err("it ends where a comparison should follow".to_owned()),
+                Some(token) => return Err(format!("expected an operator, found `{}`", token.as_str())),
+                None => return Err("expected an operator at the end".to_owned()),
             }
         };
         Ok(MarkerExpr::Compare(left, operator, self.parse_operand()?))
@@ -323,12 +323,12 @@ impl MarkerParser<'_> {
     fn parse_operand(&mut self) -> Result<MarkerOperand, String> {
         match self.next_token() {
             Some(MarkerToken::Quoted(text)) => Ok(MarkerOperand::Literal(text.clone())),
-            // `os.name` and `sys.platform` are names of old (PEP 345).
+            // `os.name` and `sys.platform` are legacy names (PEP 345).
             Some(MarkerToken::Bare(word)) if KNOWN_VARIABLES.contains(&word.replace('.', "_").as_str()) => {
                 Ok(MarkerOperand::Variable(word.replace('.', "_")))
             }
-            Some(word) => Err(format!("`{}` is no variable", word.as_str())),
-            None => Err("it ends too early".to_owned()),
+            Some(token) => Err(format!("`{}` is not a marker variable", token.as_str())),
+            None => Err("unexpected end".to_owned()),
         }
     }
 }
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn conflicting_extras_of_uv_are_told_apart() {
+    fn conflicting_extras_of_uv_are_distinguished() {
         assert!(holds("extra == 'extra-7-project-one'", &["extra-7-project-one"]));
         assert!(!holds("extra == 'extra-7-project-one'", &["extra-7-project-two"]));
         assert!(holds("extra != 'Test_All' or os_name == 'nt'", &["test"]));
@@ -368,26 +368,26 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
-        for (marker, wrong) in [
-            ("python_version", "it ends where a comparison should follow"),
-            ("python_version >", "it ends too early"),
-            ("(os_name == 'nt'", "a `)` is missing"),
-            ("os_name == 'nt", "a quoted text has no end"),
-            ("os_name not 'nt'", "`not` is not followed by `in`"),
-            ("os_name 'nt'", "`nt` is no comparison"),
-            ("color == 'red'", "`color` is no variable"),
-            ("os_name == 'nt' )", "`)` was not expected"),
-            ("os_name == 'nt' ( x", "`(` was not expected"),
-            ("os_name & 'nt'", "`&` was not expected"),
+    fn invalid_markers_are_reported() {
+        for (marker, problem) in [
+            ("python_version", "expected an operator at the end"),
+            ("python_version >", "unexpected end"),
+            ("(os_name == 'nt'", "missing `)`"),
+            ("os_name == 'nt", "unterminated string"),
+            ("os_name not 'nt'", "expected `in` after `not`"),
+            ("os_name 'nt'", "expected an operator, found `nt`"),
+            ("color == 'red'", "`color` is not a marker variable"),
+            ("os_name == 'nt' )", "unexpected `)`"),
+            ("os_name == 'nt' ( x", "unexpected `(`"),
+            ("os_name & 'nt'", "unexpected `&`"),
         ] {
             let error = marker.parse::<Marker>().unwrap_err();
-            assert_eq!(error.to_string(), format!("the marker `{marker}` cannot be read: {wrong}"));
+            assert_eq!(error.to_string(), format!("the marker `{marker}` is invalid: {problem}"));
         }
     }
 
     #[test]
-    fn a_marker_shows_as_it_was_written() {
+    fn a_marker_displays_as_it_was_written() {
         assert_eq!(" os_name=='nt' ".parse::<Marker>().unwrap().to_string(), "os_name=='nt'");
     }
 }

@@ -1,8 +1,7 @@
-//! What a project's dependencies are: uv.lock, requirements files, the tables of pyproject.toml, markers.
+//! Dependencies of a project: uv.lock, requirements files, pyproject.toml, markers, and the closure of what they need.
 
 mod closure;
 mod constraints;
-mod line_numbers;
 mod lockfile;
 mod marker;
 mod package_name;

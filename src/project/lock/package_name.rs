@@ -1,24 +1,24 @@
-//! Names of packages, extras and groups, as the packaging standards compare them.
+//! Names of packages, extras and groups in the normal form of the packaging standards.
 
-/// A name in its normal form: lower case, runs of `-`, `_` and `.` as one `-` (PEP 503).
+/// Normalizes a name: lower case, runs of `-`, `_` and `.` become one `-` (PEP 503).
 pub(crate) fn normalize_name(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
-    let mut joined = false;
-    for sign in name.trim().chars() {
-        if matches!(sign, '-' | '_' | '.') {
-            joined = true;
+    let mut separator = false;
+    for c in name.trim().chars() {
+        if matches!(c, '-' | '_' | '.') {
+            separator = true;
             continue;
         }
-        if joined && !normal.is_empty() {
+        if separator && !normal.is_empty() {
             normal.push('-');
         }
-        joined = false;
-        normal.extend(sign.to_lowercase());
+        separator = false;
+        normal.extend(c.to_lowercase());
     }
     normal
 }
 
-/// What stands before the brackets of `name[one,two]`, and the extras in them in their normal form.
+/// Splits `name[one,two]` into the name and the normalized extras.
 pub(crate) fn split_extras(text: &str) -> (&str, Vec<String>) {
     let text = text.trim();
     let Some((name, rest)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_compared_in_one_form() {
+    fn names_are_normalized() {
         assert_eq!(normalize_name("Foo__Bar.-baz"), "foo-bar-baz");
         assert_eq!(normalize_name(" typing_extensions "), "typing-extensions");
         assert_eq!(split_extras(".[Lint, docs_all]"), (".", vec!["lint".to_owned(), "docs-all".to_owned()]));

@@ -1,11 +1,11 @@
-//! What pyproject.toml says of dependencies: the tables that decide what gets installed, and no others.
+//! pyproject.toml: the tables that decide what gets installed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::line_numbers::line_number;
 use super::package_name::normalize_name;
 use super::requirement::Requirement;
 
@@ -14,24 +14,24 @@ use super::requirement::Requirement;
 pub struct Pyproject {
     /// The project's name in normal form.
     pub(crate) name: Option<String>,
-    /// What each table says, by its dotted name, in one form whatever the file's own.
+    /// The content of each table by its dotted name, in canonical form.
     pub(crate) dependency_tables: Vec<(String, String)>,
-    /// Its extras by name, each with the requirements it is made of.
+    /// Its extras by name, each with its requirements.
     pub(crate) extras: BTreeMap<String, Vec<String>>,
 }
 
 /// A pyproject.toml that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PyprojectError {
-    /// Not from disk.
+    /// It cannot be read from disk.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Not as TOML.
+    /// It is not valid TOML.
     #[error("{}:{line}: {problem}", path.display())]
     Malformed {
         /// The file.
@@ -43,7 +43,7 @@ pub enum PyprojectError {
     },
 }
 
-/// The tables and keys that count, as dotted names. `tool.uv` as a whole: nearly all of it steers resolution.
+/// The relevant tables and keys, as dotted names, besides `tool.uv`: nearly all of that affects resolution.
 const DEPENDENCY_TABLES: [&str; 15] = [
     "build-system",
     "project.dependencies",
@@ -66,7 +66,7 @@ impl Pyproject {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no TOML.
+    /// When it cannot be read, or is not valid TOML.
     pub fn read(path: &Path) -> Result<Self, PyprojectError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| PyprojectError::Unreadable { path: path.to_path_buf(), source })?;
@@ -78,9 +78,9 @@ impl Pyproject {
         Ok(Self::from_table(&root))
     }
 
-    /// These extras with all that they are made of, as in `all = ["app[tests,docs]"]`.
+    /// Returns these extras with all extras that they include, as in `all = ["app[tests,docs]"]`.
     pub(crate) fn expand_extras(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut composed = BTreeSet::new();
+        let mut expanded = BTreeSet::new();
         let mut waiting: Vec<String> = extras.iter().cloned().collect();
         while let Some(extra) = waiting.pop() {
             let parts = self.extras.get(&extra).into_iter().flatten();
@@ -88,11 +88,11 @@ impl Pyproject {
             waiting.extend(
                 own.filter(|part| Some(&part.name) == self.name.as_ref())
                     .flat_map(|part| part.extras)
-                    .filter(|part| !composed.contains(part)),
+                    .filter(|part| !expanded.contains(part)),
             );
-            composed.insert(extra);
+            expanded.insert(extra);
         }
-        composed
+        expanded
     }
 
     fn from_table(root: &Table) -> Self {
@@ -101,11 +101,12 @@ impl Pyproject {
             .filter_map(|name| Some(((*name).to_owned(), canonical_text(find_dotted(root, name)?))))
             .collect();
         if let Some(Value::Table(uv)) = find_dotted(root, "tool.uv") {
-            // How uv itself is held and what it may fetch does not change what is installed.
-            let steers = |key: &str| !matches!(key, "required-version" | "cache-dir" | "cache-keys" | "publish-url");
+            // These keys do not change what is installed.
+            let is_relevant =
+                |key: &str| !matches!(key, "required-version" | "cache-dir" | "cache-keys" | "publish-url");
             tables.extend(
                 uv.iter()
-                    .filter(|(key, _)| steers(key))
+                    .filter(|(key, _)| is_relevant(key))
                     .map(|(key, value)| (format!("tool.uv.{key}"), canonical_text(value))),
             );
         }
@@ -143,7 +144,7 @@ fn find_dotted<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
     parts.try_fold(first, |value, part| value.as_table()?.get(part))
 }
 
-/// A value in one form: keys sorted, one way to write each kind.
+/// A value in canonical form: sorted keys, one notation for each kind.
 fn canonical_text(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text:?}"),
@@ -158,9 +159,21 @@ fn canonical_text(value: &Value) -> String {
     }
 }
 
+/// Returns the line of `text`, counted from 1, on which `span` begins.
+pub(super) fn line_number(text: &str, span: Option<Range<usize>>) -> usize {
+    let end = span.map_or(0, |span| span.start).min(text.len());
+    text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_count_from_one() {
+        assert_eq!((line_number("a\nb\nc", Some(4..5)), line_number("a\nb", None)), (3, 1));
+        assert_eq!(line_number("a\nb", Some(90..91)), 2);
+    }
 
     const TEXT: &str = r#"
 [project]
@@ -182,11 +195,11 @@ line-length = 88
     }
 
     #[test]
-    fn only_what_decides_installs_counts() {
+    fn only_tables_that_decide_installs_count() {
         let project = read(TEXT);
         assert_eq!(project.name.as_deref(), Some("demo-app"));
-        let composed = project.expand_extras(&BTreeSet::from(["all".to_owned()]));
-        assert_eq!(composed.into_iter().collect::<Vec<_>>(), ["all", "x"]);
+        let expanded = project.expand_extras(&BTreeSet::from(["all".to_owned()]));
+        assert_eq!(expanded.into_iter().collect::<Vec<_>>(), ["all", "x"]);
         let names: Vec<&str> = project.dependency_tables.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
@@ -213,13 +226,13 @@ line-length = 88
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn unreadable_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pyproject.toml");
         assert_eq!(Pyproject::read(&path).unwrap_err().to_string(), format!("cannot read {}", path.display()));
         fs_err::write(&path, "[project]\nname = \n").unwrap();
-        let said = Pyproject::read(&path).unwrap_err().to_string();
-        assert!(said.starts_with(&format!("{}:2: ", path.display())), "{said}");
+        let message = Pyproject::read(&path).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}:2: ", path.display())), "{message}");
         fs_err::write(&path, "[tool.poetry]\nname = 'X'\n").unwrap();
         assert_eq!(Pyproject::read(&path).unwrap().name.as_deref(), Some("x"));
     }

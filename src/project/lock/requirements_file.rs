@@ -1,47 +1,47 @@
-//! Requirements and constraints files as pip and uv read them: with what they include.
+//! Requirements and constraints files, with the files they include.
 
 use std::path::{Path, PathBuf};
 
 use super::requirement::Requirement;
 
-/// A requirements file and all it includes.
+/// A requirements file and all files it includes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequirementsFile {
-    /// What it asks for, in the order of the files.
+    /// Requirements, in the order of the files.
     pub requirements: Vec<Requirement>,
-    /// Constraints it includes by `-c`.
+    /// Constraints, included by `-c`.
     pub constraints: Vec<Requirement>,
-    /// Everything else that is said, a line each: options, paths, addresses.
+    /// All other lines: options, paths, URLs.
     pub other_lines: Vec<String>,
-    /// All files read, the first one first.
+    /// All files that were read, in order.
     pub files: Vec<PathBuf>,
 }
 
-/// A file that cannot be read.
+/// Reasons why a requirements file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RequirementsFileError {
-    /// It is not there, or not to be read.
+    /// It is missing or unreadable.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// An include goes round in a circle.
-    #[error("{}:{line}: includes {} again", path.display(), included.display())]
+    /// Files include each other in a cycle.
+    #[error("{}:{line}: circular include of {}", path.display(), included.display())]
     CircularInclude {
         /// The file.
         path: PathBuf,
-        /// The line that includes.
+        /// The line of the include.
         line: usize,
-        /// What it includes.
+        /// The included file.
         included: PathBuf,
     },
 }
 
 impl RequirementsFile {
-    /// Reads a file and what it includes.
+    /// Reads a file and the files it includes.
     ///
     /// # Errors
     /// When one of them cannot be read, or they include each other.
@@ -63,10 +63,10 @@ impl RequirementsFile {
             self.files.push(path.to_path_buf());
         }
         open.push(path.to_path_buf());
-        for (line, said) in logical_lines(&text) {
-            let Some((include, constraint)) = parse_include(&said).map(|(file, kind)| (file, kind || constraint))
+        for (line, text) in logical_lines(&text) {
+            let Some((include, constraint)) = parse_include(&text).map(|(file, kind)| (file, kind || constraint))
             else {
-                self.add_line(&said, constraint);
+                self.add_line(&text, constraint);
                 continue;
             };
             let include = path.parent().unwrap_or(Path::new("")).join(include);
@@ -83,48 +83,52 @@ impl RequirementsFile {
         Ok(())
     }
 
-    fn add_line(&mut self, said: &str, constraint: bool) {
-        // Options of a single requirement, such as `--hash=…`, follow it.
-        let bare = said.split(" --").next().unwrap_or_default();
-        match bare.parse() {
+    fn add_line(&mut self, line: &str, constraint: bool) {
+        // A requirement may be followed by options such as `--hash=…`.
+        let requirement = line.split(" --").next().unwrap_or_default();
+        match requirement.parse() {
             Ok(requirement) if constraint => self.constraints.push(requirement),
             Ok(requirement) => self.requirements.push(requirement),
-            Err(_) => self.other_lines.push(said.to_owned()),
+            Err(_) => self.other_lines.push(line.to_owned()),
         }
     }
 }
 
-/// The file that a line includes, and whether as constraints.
+/// Returns the file that a line includes, and whether as constraints.
 fn parse_include(line: &str) -> Option<(&str, bool)> {
     let flags = [("-r", false), ("--requirement", false), ("-c", true), ("--constraint", true)];
     flags.iter().find_map(|(flag, constraint)| {
         let rest = line.strip_prefix(flag)?;
         let file = rest.trim_start_matches('=').trim();
-        let apart = rest.starts_with(['=', ' ']) || flag.len() == 2;
-        (apart && !file.is_empty()).then_some((file, *constraint))
+        let is_separate = rest.starts_with(['=', ' ']) || flag.len() == 2;
+        (is_separate && !file.is_empty()).then_some((file, *constraint))
     })
 }
 
-/// Lines without comments, joined where a `\` says so; each with the number of its first.
+/// Lines without comments, joined at a trailing `\`; each with the number of its first physical line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
     let mut open: Option<(usize, String)> = None;
-    for (at, line) in text.lines().enumerate() {
-        let (number, mut said) = open.take().unwrap_or((at + 1, String::new()));
-        if let Some(begun) = line.strip_suffix('\\') {
-            said.push_str(begun);
-            open = Some((number, said));
+    for (index, line) in text.lines().enumerate() {
+        let (number, mut joined) = open.take().unwrap_or((index + 1, String::new()));
+        if let Some(start) = line.strip_suffix('\\') {
+            joined.push_str(start);
+            open = Some((number, joined));
             continue;
         }
-        said.push_str(line);
-        lines.push((number, said));
+        joined.push_str(line);
+        lines.push((number, joined));
     }
     lines.extend(open);
-    let bare = |said: &str| {
-        let comment = said.match_indices('#').find(|(at, _)| *at == 0 || said[..*at].ends_with([' ', '\t']));
-        said[..comment.map_or(said.len(), |(at, _)| at)].split_whitespace().collect::<Vec<_>>().join(" ")
+    let strip_comment = |line: &str| {
+        let comment = line.match_indices('#').find(|(at, _)| *at == 0 || line[..*at].ends_with([' ', '\t']));
+        line[..comment.map_or(line.len(), |(at, _)| at)].split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    lines.into_iter().map(|(line, said)| (line, bare(&said))).filter(|(_, said)| !said.is_empty()).collect()
+    lines
+        .into_iter()
+        .map(|(number, line)| (number, strip_comment(&line)))
+        .filter(|(_, line)| !line.is_empty())
+        .collect()
 }
 
 #[cfg(test)]
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_with_what_they_include() {
+    fn included_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
         write(
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_missing_files_are_told() {
+    fn cycles_and_missing_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         fs_err::write(&path, "x\n\n-rb.txt\n").unwrap();
@@ -159,7 +163,7 @@ mod tests {
         let b = folder.path().join("b.txt");
         assert_eq!(
             RequirementsFile::read(&path).unwrap_err().to_string(),
-            format!("{}:1: includes {} again", b.display(), path.display())
+            format!("{}:1: circular include of {}", b.display(), path.display())
         );
         std::fs::remove_file(&b).unwrap();
         assert_eq!(RequirementsFile::read(&path).unwrap_err().to_string(), format!("cannot read {}", b.display()));

@@ -1,4 +1,4 @@
-//! Finds nox: as told, in the project, on PATH, beside noxide, as a module, or in an environment of noxide's own.
+//! Search for nox: explicit path, project, PATH, beside noxide, module, private environment.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -7,33 +7,32 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
-use super::path_search::{find_on_path, is_executable};
+use super::executables::{find_on_path, is_executable, shebang_interpreter};
 use super::private_install::{self, NoxInstallError};
-use super::shebang::shebang_interpreter;
 
-/// Where to look.
+/// Where to search for nox.
 #[derive(Clone, Debug, Default)]
 pub struct NoxSearch {
     /// `--nox` or `NOXIDE_NOX`: a nox command, a Python that has nox, or the name of either on PATH.
     pub explicit: Option<PathBuf>,
-    /// The project's folder.
+    /// The project's directory.
     pub root: PathBuf,
     /// The value of PATH.
     pub path_variable: OsString,
-    /// A folder whose `nox` comes after PATH's: where noxide's own command is, when both were installed together.
+    /// A directory searched after PATH: that of noxide's own command, in case both were installed together.
     pub sibling_folder: Option<PathBuf>,
-    /// noxide's cache folder, for an environment of its own; none forbids making one.
+    /// noxide's cache directory for a private environment; none forbids creating one.
     pub cache: Option<PathBuf>,
 }
 
-/// What runs nox, and why it is this one.
+/// The interpreter that runs nox, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoxPython {
     /// The interpreter.
     pub executable: PathBuf,
     /// Where it was found.
     pub origin: NoxOrigin,
-    /// A folder to append to PATH, so that sessions find the uv that came with nox.
+    /// A directory to append to PATH, so that sessions find the uv installed with nox.
     pub extra_path: Option<PathBuf>,
 }
 
@@ -50,45 +49,48 @@ pub enum NoxOrigin {
     Sibling,
     /// `python -m nox`.
     Module,
-    /// noxide's own environment.
+    /// noxide's private environment.
     Private {
-        /// Whether it was made just now.
+        /// Whether it was created just now.
         created: bool,
     },
 }
 
-/// Why there is no nox.
+/// Reasons why nox was not found.
 #[derive(Debug, Error)]
 pub enum NoxError {
-    /// What was named has no nox.
+    /// The explicit path has no nox.
     #[error("{} is neither a nox command nor a Python that has nox", .0.display())]
     NotNox(PathBuf),
-    /// Nothing on this machine has nox, and none may be installed.
+    /// nox was not found and may not be installed.
     #[error("nox was not found: not in .venv, not on PATH, not in the Python on PATH")]
     NotFound,
-    /// It could not be installed.
+    /// nox was not found and could not be installed.
     #[error("nox was not found, and installing it for noxide failed: {0}")]
     PrivateInstall(#[from] NoxInstallError),
 }
 
 impl NoxPython {
-    /// This PATH with the extra folder at its end; none where there is nothing to add.
+    /// PATH with the extra directory appended; none where there is nothing to append.
     pub(crate) fn extended_path(&self, path: &OsStr) -> Option<OsString> {
         let extra = self.extra_path.clone()?;
         env::join_paths(env::split_paths(path).chain([extra])).ok()
     }
 }
 
-/// Finds what runs nox for a project.
+/// Finds the interpreter that runs nox for a project.
 pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
-    if let Some(told) = &search.explicit {
-        let bare = told.components().count() == 1 && !told.is_file();
-        let command =
-            if bare { find_on_path(&search.path_variable, &told.to_string_lossy()) } else { Some(to_absolute(told)) };
+    if let Some(explicit) = &search.explicit {
+        let is_name = explicit.components().count() == 1 && !explicit.is_file();
+        let command = if is_name {
+            find_on_path(&search.path_variable, &explicit.to_string_lossy())
+        } else {
+            Some(to_absolute(explicit))
+        };
         return command
             .and_then(|command| resolve_python(&command, &search.path_variable))
             .map(|executable| nox_python(executable, NoxOrigin::Explicit))
-            .ok_or_else(|| NoxError::NotNox(told.clone()));
+            .ok_or_else(|| NoxError::NotNox(explicit.clone()));
     }
     let local = to_absolute(&search.root).join(".venv/bin/nox");
     if let Some(python) = is_executable(&local).then(|| script_interpreter(&local, &search.path_variable)).flatten() {
@@ -111,9 +113,9 @@ pub fn find_nox(search: &NoxSearch) -> Result<NoxPython, NoxError> {
         }
     }
     let cache = search.cache.as_ref().ok_or(NoxError::NotFound)?;
-    let (executable, made) = private_install::ensure_environment(cache, &search.path_variable)?;
+    let (executable, created) = private_install::ensure_environment(cache, &search.path_variable)?;
     let extra_path = executable.parent().map(Path::to_path_buf);
-    Ok(NoxPython { executable, origin: NoxOrigin::Private { created: made }, extra_path })
+    Ok(NoxPython { executable, origin: NoxOrigin::Private { created }, extra_path })
 }
 
 fn nox_python(executable: PathBuf, origin: NoxOrigin) -> NoxPython {
@@ -140,18 +142,18 @@ fn has_nox(python: &Path) -> bool {
     silence_output(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
 }
 
-/// The interpreter behind a wrapper (a pyenv shim, a shell script): the wrapper is asked, by a noxfile that tells.
+/// The interpreter behind a wrapper (a pyenv shim, a shell script): runs it with a noxfile that prints the interpreter.
 fn probe_wrapper(command: &Path) -> Option<PathBuf> {
-    const ANSWER_PREFIX: &str = "noxide-asks-for-the-interpreter:";
+    const ANSWER_PREFIX: &str = "noxide-interpreter-probe:";
     let folder = tempfile::tempdir().ok()?;
     let noxfile = folder.path().join("noxfile.py");
     let text = format!("import sys\nprint({ANSWER_PREFIX:?} + sys.executable)\n");
     std::io::Write::write_all(&mut fs_err::File::create(&noxfile).ok()?, text.as_bytes()).ok()?;
-    let mut question = Command::new(command);
-    question.arg("--list").arg("-f").arg(&noxfile).current_dir(folder.path());
-    let answer = silence_output(&mut question).stdout(Stdio::piped()).output().ok()?;
-    let answer = String::from_utf8_lossy(&answer.stdout);
-    let python = answer.lines().find_map(|line| line.strip_prefix(ANSWER_PREFIX))?;
+    let mut probe = Command::new(command);
+    probe.arg("--list").arg("-f").arg(&noxfile).current_dir(folder.path());
+    let output = silence_output(&mut probe).stdout(Stdio::piped()).output().ok()?;
+    let output = String::from_utf8_lossy(&output.stdout);
+    let python = output.lines().find_map(|line| line.strip_prefix(ANSWER_PREFIX))?;
     Some(PathBuf::from(python)).filter(|python| python.is_file())
 }
 

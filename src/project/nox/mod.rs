@@ -1,8 +1,7 @@
-//! Where nox is: the interpreter that runs it, as a user of the project would expect.
+//! Locating nox: flag, project, PATH, or a private environment.
 
+mod executables;
 mod find;
-mod path_search;
 mod private_install;
-mod shebang;
 
 pub use find::{NoxError, NoxOrigin, NoxPython, NoxSearch, find_nox};

@@ -1,4 +1,4 @@
-//! An environment of noxide's own with nox and uv, for machines that have none.
+//! Private environment with nox and uv, for machines without nox.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,27 +6,27 @@ use std::process::{Command, Stdio};
 
 use thiserror::Error;
 
-use super::path_search::find_on_path;
+use super::executables::find_on_path;
 
-/// What is installed. A change here makes a new environment, since the folder's name holds the versions.
+/// Installed versions. They are in the directory's name, so a change here creates a new environment.
 const NOX_VERSION: &str = "2026.10.20";
 const UV_VERSION: &str = "0.13.9";
 
-/// Why the environment could not be made.
+/// Reasons why the environment could not be created.
 #[derive(Debug, Error)]
 pub enum NoxInstallError {
-    /// There is no Python to make it with.
-    #[error("there is no python3 on PATH")]
+    /// There is no Python to create it with.
+    #[error("python3 was not found on PATH")]
     NoPython,
     /// A step failed.
     #[error("{step} failed{}", last_line_suffix(output))]
     Step {
         /// The command, shortened.
         step: String,
-        /// What it printed.
+        /// Its output.
         output: String,
     },
-    /// The folder could not be written.
+    /// The directory could not be written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -35,10 +35,10 @@ fn last_line_suffix(output: &str) -> String {
     output.lines().rfind(|line| !line.trim().is_empty()).map(|line| format!(": {}", line.trim())).unwrap_or_default()
 }
 
-/// The environment's interpreter, and whether it was made just now.
+/// Returns the environment's interpreter, and whether it was created just now.
 ///
-/// It is built beside its place and renamed, so nobody ever sees half of it; two that build at once do not harm
-/// each other: the second finds the place taken and uses it.
+/// It is built in a temporary directory and renamed, so it is never seen incomplete. If two processes build it at once,
+/// the second uses that of the first.
 pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathBuf, bool), NoxInstallError> {
     let home = cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"));
     let python = home.join("bin/python");
@@ -68,15 +68,15 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
 }
 
 fn run_step(command: &mut Command, step: &str) -> Result<(), NoxInstallError> {
-    let done = command.stdin(Stdio::null()).output()?;
-    if done.status.success() {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
         return Ok(());
     }
-    let output = [done.stdout, done.stderr].concat();
+    let output = [output.stdout, output.stderr].concat();
     Err(NoxInstallError::Step { step: step.to_owned(), output: String::from_utf8_lossy(&output).into_owned() })
 }
 
-/// Lets the environment's scripts name the place it is going to have.
+/// Rewrites the paths in the environment's scripts to its final location.
 fn rewrite_script_paths(building: &Path, home: &Path) -> Result<(), NoxInstallError> {
     let (old, new) = (building.to_string_lossy().into_owned(), home.to_string_lossy().into_owned());
     for entry in fs_err::read_dir(building.join("bin"))? {
@@ -85,7 +85,7 @@ fn rewrite_script_paths(building: &Path, home: &Path) -> Result<(), NoxInstallEr
             continue;
         }
         let Ok(text) = fs_err::read_to_string(&path) else {
-            continue; // a program, such as uv
+            continue; // a binary, such as uv
         };
         if text.contains(&old) {
             let mut file = fs_err::OpenOptions::new().write(true).truncate(true).open(&path)?;

@@ -107,7 +107,15 @@ impl BenchReport {
         };
         let both = plan.cache_states.len() > 1;
         let savings = variants.filter(|_| both).map(saving).collect();
-        Self { version: BENCH_VERSION, confidence: CONFIDENCE_LEVEL, environment: facts, plan, rows: lines, cache_savings: savings, samples }
+        Self {
+            version: BENCH_VERSION,
+            confidence: CONFIDENCE_LEVEL,
+            environment: facts,
+            plan,
+            rows: lines,
+            cache_savings: savings,
+            samples,
+        }
     }
 
     fn build_table(&self) -> TextTable {

@@ -1,23 +1,23 @@
-//! Choices, globs and waits.
+//! Unit tests of named choices, globs and retry delays.
 
 use super::*;
 
 #[test]
-fn globs_fit_whole_names() {
+fn globs_match_whole_names() {
     for (glob, text) in [("a", "a"), ("*", ""), ("t*-3.?2*", "tests-3.12(x)"), ("**a*b", "xab-ab"), ("ü?", "üß")] {
         assert!(glob_matches(glob, text), "{glob} {text}");
     }
     for (glob, text) in [("a", "ab"), ("a", ""), ("?", ""), ("a*b", "abc"), ("[ab]", "a"), ("*b", "bc")] {
         assert!(!glob_matches(glob, text), "{glob} {text}");
     }
-    // A name that looks like a glob still means itself.
+    // A name that looks like a glob still matches itself.
     assert!(pattern_matches("t(x='?*')", "t", &["t(x='?*')".to_owned()]));
 }
 
 #[test]
-fn waits_between_attempts() {
+fn delays_between_attempts() {
     let seconds =
-        |policy: RetryPolicy| (0..6).map(|n| policy.delay_before(n).map(|wait| wait.as_secs())).collect::<Vec<_>>();
+        |policy: RetryPolicy| (0..6).map(|n| policy.delay_before(n).map(|delay| delay.as_secs())).collect::<Vec<_>>();
     let delay = Duration::from_secs(100);
     let fixed = RetryPolicy { count: 2, delay, backoff: RetryBackoff::Fixed };
     assert_eq!(seconds(fixed), [None, Some(100), Some(100), None, None, None]);
@@ -28,7 +28,7 @@ fn waits_between_attempts() {
 }
 
 #[test]
-fn words_name_choices() {
+fn choices_have_names() {
     assert_eq!(OutputStyle::from_name("labelled"), Some(OutputStyle::Labelled));
     assert_eq!(FlakyMode::from_name("fail"), Some(FlakyMode::Fail));
     assert_eq!(RetryBackoff::from_name("wild"), None);

@@ -1,4 +1,4 @@
-//! Keys pressed while a run goes on: they ask what runs now. Nothing else is ever taken from the user's terminal.
+//! Keys that ask for the status of a run. Nothing else is read from the user's terminal.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,19 +9,19 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-/// How often a process in the background looks whether it is in front again.
+/// How often a background process checks whether it is in the foreground again.
 const FOREGROUND_CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// The terminal that keys come from. While it is quiet, keys arrive at once and are not echoed.
+/// The terminal that keys are read from. Without echo, keys arrive at once and are not shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyboard {
     terminal: Arc<OwnedFd>,
-    /// The modes to give back, while ours are in force.
+    /// The modes to restore, while ours are in force.
     saved_modes: Arc<Mutex<Option<Termios>>>,
 }
 
 impl Keyboard {
-    /// The standard input, where that is a terminal.
+    /// The standard input, if it is a terminal.
     pub(crate) fn from_stdin() -> Option<Self> {
         let stdin = io::stdin();
         stdin.is_terminal().then(|| stdin.as_fd().try_clone_to_owned().ok()).flatten().map(Self::from_terminal)
@@ -31,37 +31,37 @@ impl Keyboard {
         Self { terminal: Arc::new(terminal), saved_modes: Arc::default() }
     }
 
-    /// Makes it quiet, unless it is another's now: who changes modes from the background is stopped by the kernel.
+    /// Disables echo, unless the process is in the background: the kernel would stop it for changing modes.
     pub(crate) fn disable_echo(&self) {
-        let mut usual = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_foreground() {
             return;
         }
         let Ok(modes) = tcgetattr(&self.terminal) else { return };
         let mut quiet = modes.clone();
-        // Signals by keys stay: Ctrl-C and Ctrl-Z mean what they always mean.
+        // Ctrl-C and Ctrl-Z keep sending signals.
         quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         if tcsetattr(&self.terminal, OptionalActions::Now, &quiet).is_ok() {
-            usual.get_or_insert(modes);
+            saved.get_or_insert(modes);
         }
     }
 
-    /// Gives back the modes it had.
+    /// Restores the modes it had.
     pub(crate) fn restore_modes(&self) {
         let modes = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(modes) = modes.filter(|_| self.is_foreground()) {
-            // A terminal that is gone needs no modes.
+            // Fails only for a terminal that is gone.
             let _ = tcsetattr(&self.terminal, OptionalActions::Now, &modes);
         }
     }
 
-    /// Whether this process is in front on it.
+    /// Whether this process is in the foreground.
     fn is_foreground(&self) -> bool {
         tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp())
     }
 }
 
-/// A thread that listens to keys, until dropped; the keyboard is quiet as long.
+/// A thread that reads keys, until dropped; echo is off meanwhile.
 #[derive(Debug)]
 pub(crate) struct KeyListener {
     keyboard: Keyboard,
@@ -70,16 +70,16 @@ pub(crate) struct KeyListener {
 }
 
 impl KeyListener {
-    /// Calls `tell` when somebody presses `t` or Enter.
+    /// Calls `on_key` when `t` or Enter is pressed.
     ///
     /// # Errors
-    /// When no thread or pipe can be had.
-    pub(crate) fn start(keyboard: Keyboard, tell: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    /// When no thread or pipe can be created.
+    pub(crate) fn start(keyboard: Keyboard, on_key: impl FnMut() + Send + 'static) -> io::Result<Self> {
         let (wake, stop) = io::pipe()?;
         let listening = keyboard.clone();
         let thread = std::thread::Builder::new()
             .name("keys".to_owned())
-            .spawn(move || watch_keys(&listening, wake.as_fd(), tell))?;
+            .spawn(move || watch_keys(&listening, wake.as_fd(), on_key))?;
         keyboard.disable_echo();
         Ok(Self { keyboard, stop: Some(stop.into()), thread: Some(thread) })
     }
@@ -89,19 +89,19 @@ impl Drop for KeyListener {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported by the thread itself.
+            // A panic was reported by the thread itself.
             let _ = thread.join();
         }
         self.keyboard.restore_modes();
     }
 }
 
-fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut tell: impl FnMut()) {
+fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut on_key: impl FnMut()) {
     loop {
-        let ours = keyboard.is_foreground();
+        let is_foreground = keyboard.is_foreground();
         let mut ends = [PollFd::from_borrowed_fd(wake, PollFlags::IN), PollFd::new(&keyboard.terminal, PollFlags::IN)];
-        // In the background keys are for somebody else; who reads them is stopped by the kernel.
-        let watched = if ours { &mut ends[..] } else { &mut ends[..1] };
+        // In the background keys are for another process, and the kernel would stop us for reading them.
+        let watched = if is_foreground { &mut ends[..] } else { &mut ends[..1] };
         match poll(watched, Some(&FOREGROUND_CHECK_INTERVAL)) {
             Err(rustix::io::Errno::INTR) | Ok(0) => continue,
             Err(_) => return,
@@ -111,14 +111,14 @@ fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut tell: impl FnMut())
             return;
         }
         let mut keys = [0; 64];
-        // In front still: it may have been sent to the background meanwhile.
+        // It may have been sent to the background meanwhile.
         if ends[1].revents().is_empty() || !keyboard.is_foreground() {
             continue;
         }
         match rustix::io::read(&keyboard.terminal, &mut keys) {
             // The terminal is gone.
             Ok(0) => return,
-            Ok(count) if keys[..count].iter().any(|key| matches!(key, b't' | b'T' | b'\r' | b'\n')) => tell(),
+            Ok(count) if keys[..count].iter().any(|key| matches!(key, b't' | b'T' | b'\r' | b'\n')) => on_key(),
             Ok(_) | Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(_) => return,
         }
@@ -132,7 +132,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn a_terminal_of_another_is_left_alone() {
+    fn a_terminal_of_another_process_is_left_alone() {
         let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&user).unwrap();
         unlockpt(&user).unwrap();
@@ -141,15 +141,15 @@ mod tests {
         let terminal = rustix::fs::open(name.as_c_str(), flags, rustix::fs::Mode::empty()).unwrap();
         let modes = |terminal: &OwnedFd| tcgetattr(terminal).unwrap().local_modes;
         let before = modes(&terminal);
-        let (keyboard, told) = (Keyboard::from_terminal(terminal), Arc::new(AtomicBool::new(false)));
-        let tell = Arc::clone(&told);
-        let keys = KeyListener::start(keyboard.clone(), move || tell.store(true, Ordering::Relaxed)).unwrap();
+        let (keyboard, pressed) = (Keyboard::from_terminal(terminal), Arc::new(AtomicBool::new(false)));
+        let set_pressed = Arc::clone(&pressed);
+        let keys = KeyListener::start(keyboard.clone(), move || set_pressed.store(true, Ordering::Relaxed)).unwrap();
         rustix::io::write(&user, b"t\n").unwrap();
         keyboard.disable_echo();
         assert_eq!(modes(&keyboard.terminal), before);
         drop(keys);
-        assert!(!told.load(Ordering::Relaxed));
+        assert!(!pressed.load(Ordering::Relaxed));
         let mut left = [0; 8];
-        assert_eq!(rustix::io::read(&keyboard.terminal, &mut left), Ok(2), "nobody took the keys");
+        assert_eq!(rustix::io::read(&keyboard.terminal, &mut left), Ok(2), "the keys were not read");
     }
 }

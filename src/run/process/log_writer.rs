@@ -1,4 +1,4 @@
-//! A session's log: bytes go from its output to disk as they come, in bounded memory.
+//! Session logs: output goes to disk as it comes, in bounded memory.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,13 +13,13 @@ use rustix::io::Errno;
 
 use super::SecretRedactor;
 
-/// How much is read at once.
+/// Bytes read at once.
 const READ_CHUNK_BYTES: usize = 64 * 1024;
 
-/// How many chunks are read at most once told to stop: more than a pipe holds.
+/// Most chunks read after a stop was requested: more than a pipe holds.
 const MAX_CHUNKS_AFTER_STOP: usize = 32;
 
-/// A thread that carries one attempt's output to its log file.
+/// A thread that writes one attempt's output to its log file.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
     written: Arc<AtomicU64>,
@@ -29,45 +29,45 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Follows `source` into a new file at `path`, and into `copy` as well where one is asked for.
+    /// Writes `source` to a new file at `path`, and to `copy` if given.
     ///
-    /// `closed` is called once, when the last process that held the output is gone or [`Log::finish`] said stop.
+    /// `closed` is called once, when the last process that held the output is gone or [`LogWriter::finish`] was called.
     ///
-    /// A file that cannot be made (disk full, its folder swept away) is told of at the end: no reason not to run.
+    /// A file that cannot be created (disk full, directory deleted) is reported at the end and does not stop the session.
     ///
     /// # Errors
-    /// When no thread or pipe can be had.
+    /// When no thread or pipe can be created.
     pub(crate) fn spawn_writer(
         source: OwnedFd,
         path: &Path,
         copy: Option<&Path>,
-        mask: SecretRedactor,
+        redactor: SecretRedactor,
         closed: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let mut trouble = None;
-        let mut open = |path: &Path| create_log_file(path).map_err(|error| trouble.get_or_insert(error)).ok();
+        let mut first_error = None;
+        let mut open = |path: &Path| create_log_file(path).map_err(|error| first_error.get_or_insert(error)).ok();
         let (log, copy) = (open(path), copy.and_then(open));
         let (wake, stop) = io::pipe()?;
-        let (bytes, heard) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let mut carrier = LogCopier {
+        let (written, received) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let mut copier = LogCopier {
             source,
             wake: wake.into(),
             log,
             copy,
-            redactor: mask,
+            redactor,
             held_back: Vec::new(),
-            written: Arc::clone(&bytes),
-            received: Arc::clone(&heard),
-            first_error: trouble,
+            written: Arc::clone(&written),
+            received: Arc::clone(&received),
+            first_error,
         };
-        let (tell, ended) = channel();
+        let (report, ended) = channel();
         run_on_thread(Box::new(move || {
-            carrier.copy_output();
+            copier.copy_output();
             closed();
-            // Whoever dropped the log does not ask.
-            let _ = tell.send(carrier.first_error);
+            // The receiver is gone when the writer was dropped.
+            let _ = report.send(copier.first_error);
         }))?;
-        Ok(Self { written: bytes, received: heard, stop: Some(stop.into()), ended })
+        Ok(Self { written, received, stop: Some(stop.into()), ended })
     }
 
     /// Bytes in the log file so far.
@@ -75,38 +75,38 @@ impl LogWriter {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Bytes that came so far, whether the disk took them or not.
+    /// Bytes received so far, written to disk or not.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received.load(Ordering::Acquire)
     }
 
-    /// Takes what is there, stops reading even where a process still holds the output, and gives the log's size.
+    /// Reads what is there and stops, even where a process still holds the output; returns the size of the log.
     ///
     /// # Errors
-    /// The first thing that went wrong on disk; the session itself was never stopped by it.
+    /// The first error of writing; it did not stop the session.
     pub(crate) fn finish(mut self) -> (u64, io::Result<()>) {
         drop(self.stop.take());
-        let trouble = self.ended.recv().ok().flatten();
-        (self.written_bytes(), trouble.map_or(Ok(()), Err))
+        let first_error = self.ended.recv().ok().flatten();
+        (self.written_bytes(), first_error.map_or(Ok(()), Err))
     }
 }
 
 type LogTask = Box<dyn FnOnce() + Send>;
 
-/// Threads that carried a log and wait for the next: new ones would be a sixth of what noxide spends on a session.
+/// Threads that wait for the next log: starting new ones would be a sixth of noxide's cost per session.
 static IDLE_THREADS: Mutex<Vec<Sender<LogTask>>> = Mutex::new(Vec::new());
 
-/// Has a thread do this, one that waits or a new one.
-fn run_on_thread(job: LogTask) -> io::Result<()> {
-    let gone = |_| io::Error::other("a thread that waited is gone");
+/// Runs a task on an idle thread or a new one.
+fn run_on_thread(task: LogTask) -> io::Result<()> {
+    let gone = |_| io::Error::other("an idle log thread is gone");
     if let Some(idle) = { IDLE_THREADS.lock().unwrap_or_else(PoisonError::into_inner).pop() } {
-        return idle.send(job).map_err(gone);
+        return idle.send(task).map_err(gone);
     }
-    let (sender, jobs) = channel::<LogTask>();
-    sender.send(job).map_err(gone)?;
+    let (sender, tasks) = channel::<LogTask>();
+    sender.send(task).map_err(gone)?;
     let work = move || {
-        for job in jobs {
-            job();
+        for task in tasks {
+            task();
             IDLE_THREADS.lock().unwrap_or_else(PoisonError::into_inner).push(sender.clone());
         }
     };
@@ -114,14 +114,14 @@ fn run_on_thread(job: LogTask) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file; its folder is made again where a session swept it away (`git clean`).
+/// Creates a file, and its directory where a session deleted it (`git clean`).
 fn create_log_file(path: &Path) -> io::Result<File> {
     match fs_err::File::create(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs_err::create_dir_all(path.parent().unwrap_or(path))?;
             Ok(fs_err::File::create(path)?.into())
         }
-        made => Ok(made?.into()),
+        created => Ok(created?.into()),
     }
 }
 
@@ -140,17 +140,17 @@ struct LogCopier {
 impl LogCopier {
     fn copy_output(&mut self) {
         let mut chunk = vec![0; READ_CHUNK_BYTES];
-        // How much more is read once told to stop: a process that writes without end must not keep us here.
-        let mut left: Option<usize> = None;
+        // Chunks left to read after a stop was requested: a process that writes without end must not delay the stop.
+        let mut chunks_left: Option<usize> = None;
         loop {
             let mut ends = [PollFd::new(&self.source, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
             let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            match poll(&mut ends, left.map(|_| &at_once)) {
+            match poll(&mut ends, chunks_left.map(|_| &at_once)) {
                 Err(Errno::INTR) => continue,
                 Err(_) => break,
                 Ok(_) => {}
             }
-            let (readable, told) = (!ends[0].revents().is_empty(), !ends[1].revents().is_empty());
+            let (readable, stop_requested) = (!ends[0].revents().is_empty(), !ends[1].revents().is_empty());
             if readable {
                 match rustix::io::read(&self.source, &mut chunk) {
                     Ok(0) => break,
@@ -159,22 +159,22 @@ impl LogCopier {
                         self.write_redacted(&chunk[..count], false);
                     }
                     Err(Errno::INTR | Errno::AGAIN) => {}
-                    // A pseudo-terminal whose last holder is gone says EIO where a pipe says end.
+                    // A pseudo-terminal gives EIO where a pipe gives the end of file.
                     Err(_) => break,
                 }
             }
-            match &mut left {
-                None if told => left = Some(MAX_CHUNKS_AFTER_STOP),
+            match &mut chunks_left {
+                None if stop_requested => chunks_left = Some(MAX_CHUNKS_AFTER_STOP),
                 None => {}
                 Some(0) => break,
                 Some(_) if !readable => break,
-                Some(left) => *left -= 1,
+                Some(chunks) => *chunks -= 1,
             }
         }
         self.write_redacted(&[], true);
     }
 
-    /// Writes to log and copy. One that refuses (disk full) is given up; the session goes on.
+    /// Writes to log and copy. One that fails (disk full) is closed; the session goes on.
     fn write_redacted(&mut self, bytes: &[u8], last: bool) {
         let bytes = self.redactor.redact_chunk(&mut self.held_back, bytes, last);
         for file in [&mut self.log, &mut self.copy] {
@@ -196,25 +196,25 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn bytes_reach_log_and_copy_and_the_end_is_told() {
+    fn bytes_reach_log_and_copy_and_the_end_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (path, copy) = (folder.path().join("a.log"), folder.path().join("b.log"));
         let channel = open_output_channel(None).unwrap();
-        let (tell, told) = mpsc::channel();
-        let closed = move || tell.send(()).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let closed = move || sender.send(()).unwrap();
         let log = LogWriter::spawn_writer(channel.read, &path, Some(&copy), SecretRedactor::default(), closed).unwrap();
         rustix::io::write(&channel.write, b"one\xfftwo").unwrap();
         drop(channel.write);
-        told.recv().unwrap();
-        let (bytes, trouble) = log.finish();
-        assert!(trouble.is_ok());
+        receiver.recv().unwrap();
+        let (bytes, result) = log.finish();
+        assert!(result.is_ok());
         assert_eq!(bytes, 7);
         assert_eq!(fs_err::read(&path).unwrap(), b"one\xfftwo");
         assert_eq!(fs_err::read(&copy).unwrap(), b"one\xfftwo");
     }
 
     #[test]
-    fn stops_though_a_process_holds_the_output_and_writes_on() {
+    fn stops_while_a_process_still_writes() {
         let folder = tempfile::tempdir().unwrap();
         let channel = open_output_channel(None).unwrap();
         let mut child = std::process::Command::new("yes").stdout(channel.write).spawn().unwrap();
@@ -224,14 +224,14 @@ mod tests {
         while log.written_bytes() == 0 {
             std::thread::yield_now();
         }
-        let (bytes, trouble) = log.finish();
+        let (bytes, result) = log.finish();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(bytes > 0 && trouble.is_ok());
+        assert!(bytes > 0 && result.is_ok());
     }
 
     #[test]
-    fn a_full_disk_is_told_and_never_blocks_the_session() {
+    fn a_full_disk_is_reported_and_never_blocks_the_session() {
         let channel = open_output_channel(None).unwrap();
         let full = Path::new("/dev/full");
         if !full.exists() {
@@ -247,8 +247,8 @@ mod tests {
         while !rest.is_empty() {
             rest = &rest[rustix::io::write(&channel.write, rest).unwrap()..];
         }
-        let (bytes, trouble) = log.finish();
+        let (bytes, result) = log.finish();
         assert_eq!(bytes, 0);
-        assert_eq!(trouble.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

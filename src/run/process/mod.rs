@@ -1,10 +1,11 @@
-//! A session's processes: its output, its tree, and the signals that reach noxide.
+//! Processes: session output and process trees, signals and keys that reach noxide.
 
 mod keyboard;
 mod log_writer;
 mod output_channel;
 mod process_tree;
 mod redact;
+mod signal_guard;
 mod signals;
 
 pub(crate) use keyboard::{KeyListener, Keyboard};
@@ -16,5 +17,6 @@ pub(crate) use process_tree::{
     suspend_all,
 };
 pub use redact::SecretRedactor;
+pub(crate) use signal_guard::SignalGuard;
 pub use signals::SignalEvent;
 pub(crate) use signals::SignalListener;

@@ -1,4 +1,4 @@
-//! Where a session's output goes: a pipe, or a terminal where the user has one.
+//! Output channel of a session: a pipe, or a pseudo-terminal where the user has a terminal.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetatt
 /// Both ends of a session's output.
 #[derive(Debug)]
 pub struct OutputChannel {
-    /// The end noxide reads.
+    /// The end that noxide reads.
     pub read: OwnedFd,
     /// The end that becomes the session's stdout and stderr.
     pub write: OwnedFd,
@@ -31,7 +31,7 @@ pub(crate) fn open_output_channel(terminal: Option<(u16, u16)>) -> io::Result<Ou
     let name = ptsname(&read, Vec::new())?;
     let write = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     let mut modes = tcgetattr(&write)?;
-    // Without this the kernel turns each \n into \r\n, and logs would differ from those of a pipe.
+    // Otherwise the kernel turns each \n into \r\n, and logs would differ from those of a pipe.
     modes.output_modes.remove(OutputModes::OPOST);
     tcsetattr(&write, OptionalActions::Now, &modes)?;
     tcsetwinsize(&read, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })?;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_one_and_keeps_bytes() {
+    fn a_terminal_is_one_and_passes_bytes_unchanged() {
         let channel = open_output_channel(Some((100, 30))).unwrap();
         assert!(rustix::termios::isatty(&channel.write));
         assert_eq!(rustix::termios::tcgetwinsize(&channel.write).unwrap().ws_col, 100);
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_no_terminal() {
+    fn a_pipe_is_not_a_terminal() {
         let channel = open_output_channel(None).unwrap();
         assert!(!rustix::termios::isatty(&channel.write));
     }

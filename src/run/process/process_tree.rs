@@ -1,25 +1,25 @@
-//! A session's processes: found by group, by the mark in their environment and by descent; ended without survivors.
+//! Process tree of a session: found by group, by a tag in the environment and by descent; killed without survivors.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, test_kill_process_group};
 
-/// How long all that is left gets to die of SIGKILL before we give up on it (a process stuck in the kernel).
+/// How long killed processes get to die before noxide stops waiting for them (a process stuck in the kernel).
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes orphans of this process's descendants its own children, so that none escapes by a double fork.
+/// Makes this process the parent of its orphaned descendants, so that none escapes by a double fork.
 ///
-/// Only Linux has this; elsewhere process groups alone are ended.
+/// Only Linux has this; on other systems only process groups are ended.
 pub(crate) fn become_subreaper() {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     {
-        // Refused only by kernels older than 3.4; then groups alone are ended.
+        // Fails only on kernels older than 3.4; then only groups are ended.
         let _ = rustix::process::set_child_subreaper(Some(getpid()));
     }
 }
 
-/// Sends a signal to a process group; a group that is gone is fine.
+/// Sends a signal to a process group; one that is gone is ignored.
 pub(crate) fn signal_group(group: u32, signal: Signal) {
     if let Some(group) = to_pid(group) {
         let _ = kill_process_group(group, signal);
@@ -29,14 +29,14 @@ pub(crate) fn signal_group(group: u32, signal: Signal) {
 /// The processes of one attempt of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessTree {
-    /// Its process group, which is also its session's leader.
+    /// Its process group, which is also the pid of its leader.
     pub(crate) group: u32,
-    /// The text that stands in the environment of each of its processes, unless one cleared it.
+    /// The `NAME=value` in the environment of each of its processes, unless one cleared it.
     pub(crate) tag: String,
 }
 
 impl ProcessTree {
-    /// Sends a signal to the group and to all that left it but kept the mark or their descent.
+    /// Sends a signal to the group, and to processes that left it but have the tag or descend from it.
     pub(crate) fn send_signal(&self, signal: Signal) {
         let members = self.live_members();
         signal_group(self.group, signal);
@@ -45,10 +45,10 @@ impl ProcessTree {
         }
     }
 
-    /// Kills all of it, and again what forked meanwhile.
+    /// Kills all of it, repeatedly, because processes may fork meanwhile.
     pub(crate) fn kill_all(&self) {
         let deadline = Instant::now() + KILL_TIMEOUT;
-        // One that lost its parent by this and bears no mark is still known from before.
+        // A process without tag whose parent was killed is still known from before.
         let mut known = HashSet::new();
         loop {
             known.extend(self.live_members().into_iter().map(|listed| listed.pid));
@@ -64,14 +64,14 @@ impl ProcessTree {
         }
     }
 
-    /// Whether none of it lives.
+    /// Whether none of it is alive.
     pub(crate) fn is_gone(&self) -> bool {
-        // Where the system lists no processes its group alone can be asked for.
+        // Where the system does not list processes, only its group can be checked.
         self.live_members().is_empty()
             && (can_list_processes() || to_pid(self.group).is_none_or(|group| test_kill_process_group(group).is_err()))
     }
 
-    /// The command lines of those that have no children: what it is at, not what waits for it.
+    /// Command lines of its processes without children: what works, not what waits for it.
     pub(crate) fn leaf_commands(&self) -> Vec<String> {
         let members = self.live_members();
         let parents: BTreeSet<i32> = members.iter().map(|listed| listed.parent).collect();
@@ -83,13 +83,13 @@ impl ProcessTree {
         to_pid(self.group).map(|group| group.as_raw_nonzero().get())
     }
 
-    /// The living: by group, by descent from its leader, by mark.
+    /// Its live processes: by group, by descent from its leader, by tag.
     fn live_members(&self) -> Vec<ProcessEntry> {
         let all = list_processes();
-        let below = to_pid(self.group).map_or_else(HashSet::new, |leader| descendants_among(leader, &all));
+        let descendants = to_pid(self.group).map_or_else(HashSet::new, |leader| descendants_among(leader, &all));
         let belongs = |listed: &ProcessEntry| {
             Some(listed.group) == self.leader_pid()
-                || below.contains(&listed.pid)
+                || descendants.contains(&listed.pid)
                 || has_tag(listed.pid, self.tag.as_bytes())
         };
         all.into_iter().filter(|listed| !listed.zombie && listed.pid != getpid()).filter(belongs).collect()
@@ -103,13 +103,13 @@ pub(crate) fn interrupt_descendants() {
     }
 }
 
-/// Stops every descendant of this process, then itself until somebody continues it; they go on with it.
+/// Stops every descendant of this process, then itself; when it is continued, it continues them.
 ///
-/// Where the system lists no processes it stops alone.
+/// Where the system does not list processes, only this process stops.
 pub(crate) fn suspend_all() {
     let mut stopped = HashSet::new();
     loop {
-        // Again for what forked meanwhile: who is stopped forks no more.
+        // Repeat for what forked meanwhile: stopped processes do not fork.
         let more: Vec<Pid> =
             descendant_pids(getpid()).into_iter().filter(|process| !stopped.contains(process)).collect();
         if more.is_empty() {
@@ -126,16 +126,16 @@ pub(crate) fn suspend_all() {
     }
 }
 
-/// Kills every descendant of this process but `keep`, and whatever bears the run's mark, until none is left.
-pub(crate) fn kill_run_processes(mark: Option<&str>, keep: Option<u32>) {
+/// Kills every descendant of this process but `keep`, and every process with the run's tag, until none is left.
+pub(crate) fn kill_run_processes(tag: Option<&str>, keep: Option<u32>) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     let keep = keep.and_then(to_pid);
     loop {
         let mut left = descendant_pids(getpid());
-        left.extend(mark.map(tagged_pids).unwrap_or_default());
+        left.extend(tag.map(tagged_pids).unwrap_or_default());
         left.retain(|process| Some(*process) != keep);
         for process in &left {
-            // Its end is for whoever started it to ask for, and for the system once noxide is gone.
+            // Its parent reaps it, or the system once noxide is gone.
             let _ = kill_process(*process, Signal::KILL);
         }
         let alive = left.into_iter().any(is_alive);
@@ -146,24 +146,24 @@ pub(crate) fn kill_run_processes(mark: Option<&str>, keep: Option<u32>) {
     }
 }
 
-/// Whether this process has no living child but `keep`, and so nothing below it but what is below that one.
+/// Whether this process has no live child but `keep`, and so no descendants but those of `keep`.
 ///
-/// A walk over all descendants may miss one whose parent ends meanwhile. The kernel's list of children does not: who
-/// loses its parent is put at its end. Where there is no such list the walk has to do.
+/// A walk over all descendants may miss one whose parent exits meanwhile. The kernel's list of children does not: an
+/// orphan is appended to it. Where there is no such list, the walk has to suffice.
 fn has_no_live_child(keep: Option<Pid>) -> bool {
     let Some(before) = child_pids(getpid()) else { return true };
     !before.iter().any(|child| Some(*child) != keep && is_alive(*child)) && child_pids(getpid()) == Some(before)
 }
 
-/// Kills whatever bears a mark, until none is left: what a run left alive whose noxide was killed.
-pub(crate) fn kill_tagged_processes(mark: &str) {
+/// Kills every process with a tag, until none is left: those of a run whose noxide was killed.
+pub(crate) fn kill_tagged_processes(tag: &str) {
     let deadline = Instant::now() + KILL_TIMEOUT;
-    // A process that is just becoming another program has no environment to read: one look is not enough.
-    let mut without = 0;
+    // A process in `execve` has no environment to read: one empty result is not enough.
+    let mut empty_results = 0;
     loop {
-        let left = tagged_pids(mark);
-        without = if left.is_empty() { without + 1 } else { 0 };
-        if without == 2 || Instant::now() > deadline {
+        let left = tagged_pids(tag);
+        empty_results = if left.is_empty() { empty_results + 1 } else { 0 };
+        if empty_results == 2 || Instant::now() > deadline {
             return;
         }
         for process in left {
@@ -191,7 +191,7 @@ fn can_list_processes() -> bool {
     cfg!(target_os = "linux")
 }
 
-/// Numbers of all processes; empty where the system does not list them.
+/// Pids of all processes; empty where the system does not list them.
 fn all_pids() -> Vec<Pid> {
     let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -204,10 +204,10 @@ fn list_processes() -> Vec<ProcessEntry> {
 }
 
 fn read_process(process: Pid) -> Option<ProcessEntry> {
-    // The name may hold any bytes.
+    // The name may contain any bytes.
     let stat = fs_err::read(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The name in parentheses may hold parentheses and spaces too: take what follows the last one.
+    // The name in parentheses may contain parentheses and spaces: take what follows the last one.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
@@ -223,13 +223,13 @@ fn descendant_pids(root: Pid) -> HashSet<Pid> {
     kernel_descendants(root).unwrap_or_else(|| descendants_among(root, &list_processes()))
 }
 
-/// The descendants of `root` by the kernel's own lists of children, without looking at every process of the machine;
-/// none where the kernel keeps no such lists.
+/// The descendants of `root` by the kernel's lists of children, without reading every process of the machine; none
+/// where the kernel has no such lists.
 fn kernel_descendants(root: Pid) -> Option<HashSet<Pid>> {
     let mut found = HashSet::new();
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
-        // A process that ended meanwhile has no children any more: they are ours by now.
+        // A process that exited meanwhile has no children any more: they are ours by now.
         match child_pids(parent) {
             None if parent == root => return None,
             more => open.extend(more.into_iter().flatten().filter(|child| found.insert(*child))),
@@ -238,8 +238,8 @@ fn kernel_descendants(root: Pid) -> Option<HashSet<Pid>> {
     Some(found)
 }
 
-/// The children of a process, ended ones too, in the order in which they came to each of its threads; none where it
-/// is gone or the kernel keeps no such lists.
+/// The children of a process, zombies too, in the order in which each of its threads got them; none where it is gone
+/// or the kernel has no such lists.
 fn child_pids(parent: Pid) -> Option<Vec<Pid>> {
     let mut found = Vec::new();
     for thread in fs_err::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).ok()?.flatten() {
@@ -247,7 +247,7 @@ fn child_pids(parent: Pid) -> Option<Vec<Pid>> {
             Ok(children) => {
                 found.extend(children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)));
             }
-            // A thread that ended has none; a kernel without these lists has them nowhere.
+            // A thread that exited has none; a kernel without these lists has none for any thread.
             Err(_) if thread.path().exists() => return None,
             Err(_) => {}
         }
@@ -269,15 +269,15 @@ fn descendants_among(root: Pid, all: &[ProcessEntry]) -> HashSet<Pid> {
     found
 }
 
-/// Living processes whose environment at their start held `mark`.
-fn tagged_pids(mark: &str) -> Vec<Pid> {
-    // Of one that has ended no environment is left to read.
-    all_pids().into_iter().filter(|process| *process != getpid() && has_tag(*process, mark.as_bytes())).collect()
+/// Live processes whose environment at their start held `tag`.
+fn tagged_pids(tag: &str) -> Vec<Pid> {
+    // A zombie has no environment to read.
+    all_pids().into_iter().filter(|process| *process != getpid() && has_tag(*process, tag.as_bytes())).collect()
 }
 
-fn has_tag(process: Pid, mark: &[u8]) -> bool {
+fn has_tag(process: Pid, tag: &[u8]) -> bool {
     let environment = fs_err::read(format!("/proc/{}/environ", process.as_raw_nonzero())).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+    environment.split(|byte| *byte == 0).any(|variable| variable == tag)
 }
 
 /// A process's command line on one line; none for one that is gone.
@@ -295,9 +295,9 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
-    /// A shell in a group of its own that runs `script` and prints a line once it is set up.
-    fn shell(script: &str, mark: &str) -> std::process::Child {
-        let (name, value) = mark.split_once('=').unwrap();
+    /// Starts a shell in a group of its own; `script` prints a line once it is set up.
+    fn shell(script: &str, tag: &str) -> std::process::Child {
+        let (name, value) = tag.split_once('=').unwrap();
         let mut child = Command::new("sh")
             .args(["-c", script])
             .env(name, value)
@@ -312,30 +312,30 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_dies_with_those_that_left_the_group_and_those_that_ignore_signals() {
-        let mark = format!("NOXIDE_TEST_TREE={}", std::process::id());
+    fn a_tree_is_killed_with_processes_that_left_the_group_or_ignore_signals() {
+        let tag = format!("NOXIDE_TEST_TREE={}", std::process::id());
         let script = "trap '' TERM INT; setsid sh -c 'trap \"\" TERM; sleep 61 & echo ready; wait' & wait";
-        let mut child = shell(script, &mark);
-        let tree = ProcessTree { group: child.id(), tag: mark.clone() };
-        // One that is about to become `sleep` has, for that moment, no environment to read.
+        let mut child = shell(script, &tag);
+        let tree = ProcessTree { group: child.id(), tag: tag.clone() };
+        // A process in `execve` of `sleep` has no environment to read.
         let deadline = Instant::now() + KILL_TIMEOUT;
-        while tagged_pids(&mark).len() < 3 {
+        while tagged_pids(&tag).len() < 3 {
             assert!(Instant::now() < deadline, "shell, setsid's shell and sleep");
             std::thread::sleep(Duration::from_millis(1));
         }
         tree.send_signal(Signal::TERM);
-        assert!(!tagged_pids(&mark).is_empty(), "they ignore it");
+        assert!(!tagged_pids(&tag).is_empty(), "they ignore it");
         tree.kill_all();
-        assert_eq!(tagged_pids(&mark), []);
+        assert_eq!(tagged_pids(&tag), []);
         child.wait().unwrap();
     }
 
     #[test]
-    fn descent_finds_those_without_a_mark() {
+    fn descent_finds_processes_without_a_tag() {
         let mut child = shell("env -i sleep 62 & echo ready; wait", "NOXIDE_TEST_NONE=1");
-        let below = descendant_pids(Pid::from_child(&child));
-        assert_eq!(below.len(), 1);
-        assert!(below.iter().all(|process| is_alive(*process)));
+        let descendants = descendant_pids(Pid::from_child(&child));
+        assert_eq!(descendants.len(), 1);
+        assert!(descendants.iter().all(|process| is_alive(*process)));
         signal_group(child.id(), Signal::KILL);
         child.wait().unwrap();
     }

@@ -1,16 +1,16 @@
-//! Secrets: values that never reach a log or a screen.
+//! Redaction of secrets in logs and messages.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::run::options::glob_matches;
 
-/// What stands in the place of a secret.
+/// Text that replaces a secret.
 const REPLACEMENT: &[u8] = b"***";
 
 /// Shorter values are too common in ordinary output to be masked (`1`, `true`, `main`).
 const MIN_SECRET_LEN: usize = 6;
 
-/// Parts of variable names that speak of credentials.
+/// Parts of variable names that suggest a credential.
 const SECRET_NAME_PARTS: [&str; 12] = [
     "TOKEN",
     "SECRET",
@@ -26,7 +26,7 @@ const SECRET_NAME_PARTS: [&str; 12] = [
     "COOKIE",
 ];
 
-/// The secrets of a run, found in its environment.
+/// Masks the secrets found in a run's environment.
 #[derive(Clone, Debug, Default)]
 pub struct SecretRedactor {
     matcher: Option<AhoCorasick>,
@@ -34,15 +34,15 @@ pub struct SecretRedactor {
 }
 
 impl SecretRedactor {
-    /// Takes the values of variables whose names look like credentials or match one of `named` (names or globs).
+    /// Collects the values of variables whose names suggest a credential or match one of `patterns` (names or globs).
     ///
     /// A value of several lines is masked line by line too, since tools print keys line by line.
-    pub fn new(variables: impl IntoIterator<Item = (String, String)>, named: &[String]) -> Self {
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>, patterns: &[String]) -> Self {
         let mut secrets: Vec<Vec<u8>> = Vec::new();
         for (name, value) in variables {
             let upper = name.to_uppercase();
-            let telling = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part)) && !is_path_or_url(&value);
-            if telling || named.iter().any(|glob| glob_matches(glob, &name)) {
+            let is_credential = SECRET_NAME_PARTS.iter().any(|part| upper.contains(part)) && !is_path_or_url(&value);
+            if is_credential || patterns.iter().any(|glob| glob_matches(glob, &name)) {
                 let lines = value.lines().map(str::trim);
                 secrets.extend(
                     lines.chain([value.trim()]).filter(|s| s.len() >= MIN_SECRET_LEN).map(|s| s.as_bytes().to_vec()),
@@ -52,23 +52,23 @@ impl SecretRedactor {
         secrets.sort_unstable();
         secrets.dedup();
         // Building fails only where the automaton would be too large: gigabytes of secrets.
-        let finder = (!secrets.is_empty())
+        let matcher = (!secrets.is_empty())
             .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets).ok())
             .flatten();
-        Self { matcher: finder, secrets }
+        Self { matcher, secrets }
     }
 
-    /// Appends `bytes` to what is held back, gives what may be written, and holds back what may be a secret's start.
+    /// Appends `bytes` to `held` and returns what may be written; what may be the start of a secret stays in `held`.
     ///
     /// With `last` nothing is held back.
     pub(crate) fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
-        let Some(finder) = &self.matcher else { return bytes.to_vec() };
+        let Some(matcher) = &self.matcher else { return bytes.to_vec() };
         held.extend_from_slice(bytes);
         let mut out = Vec::with_capacity(held.len());
         let keep_from = if last { held.len() } else { held.len() - self.partial_secret_len(held) };
         let mut done = 0;
-        for found in finder.find_iter(held.as_slice()) {
-            // A match that reaches into the open end may grow into a longer secret with the next bytes.
+        for found in matcher.find_iter(held.as_slice()) {
+            // This match may become a longer secret with the next bytes.
             if found.start() >= keep_from {
                 break;
             }
@@ -87,7 +87,7 @@ impl SecretRedactor {
         String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
     }
 
-    /// Length of the longest end of `bytes` that is the start of a secret, but not all of it.
+    /// Length of the longest end of `bytes` that is a proper prefix of a secret.
     fn partial_secret_len(&self, bytes: &[u8]) -> usize {
         let longest = |secret: &Vec<u8>| {
             let most = (secret.len() - 1).min(bytes.len());
@@ -97,7 +97,7 @@ impl SecretRedactor {
     }
 }
 
-/// Paths and addresses under a telling name (`GIT_SSH_AUTH_SOCK`, `TOKEN_URL`, `..._CREDENTIALS=/path`) are no secrets.
+/// Whether a value is a path or URL: not a secret even under names such as `GIT_SSH_AUTH_SOCK` or `TOKEN_URL`.
 fn is_path_or_url(value: &str) -> bool {
     value.starts_with('/') || value.starts_with("./") || (value.contains("://") && !value.contains('@'))
 }
@@ -106,14 +106,14 @@ fn is_path_or_url(value: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn mask(pairs: &[(&str, &str)], named: &[&str]) -> SecretRedactor {
-        let named: Vec<String> = named.iter().map(ToString::to_string).collect();
-        SecretRedactor::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())), &named)
+    fn redactor(pairs: &[(&str, &str)], patterns: &[&str]) -> SecretRedactor {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        SecretRedactor::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())), &patterns)
     }
 
     #[test]
     fn credentials_by_name_and_by_settings() {
-        let mask = mask(
+        let redactor = redactor(
             &[
                 ("GITHUB_TOKEN", "ghs_abcdef"),
                 ("SSH_AUTH_SOCK", "/tmp/agent"),
@@ -123,22 +123,22 @@ mod tests {
             ],
             &["MY_*"],
         );
-        assert_eq!(mask.redact_text("a ghs_abcdef b /tmp/agent harbour abc"), "a *** b /tmp/agent *** abc");
-        assert_eq!(mask.redact_text("x line-two y"), "x *** y");
+        assert_eq!(redactor.redact_text("a ghs_abcdef b /tmp/agent harbour abc"), "a *** b /tmp/agent *** abc");
+        assert_eq!(redactor.redact_text("x line-two y"), "x *** y");
         assert_eq!(SecretRedactor::default().redact_text("ghs_abcdef"), "ghs_abcdef");
     }
 
     #[test]
-    fn a_secret_in_pieces_is_masked_and_nothing_is_lost() {
-        let mask = mask(&[("A_TOKEN", "secret-1"), ("B_TOKEN", "secret-1-long")], &[]);
+    fn a_secret_in_chunks_is_masked_and_nothing_is_lost() {
+        let redactor = redactor(&[("A_TOKEN", "secret-1"), ("B_TOKEN", "secret-1-long")], &[]);
         let text = b"xx secret-1-long yy secret-1 zz secret secret-1";
         for size in 1..text.len() {
             let (mut held, mut out) = (Vec::new(), Vec::new());
             for chunk in text.chunks(size) {
-                out.extend(mask.redact_chunk(&mut held, chunk, false));
+                out.extend(redactor.redact_chunk(&mut held, chunk, false));
             }
-            out.extend(mask.redact_chunk(&mut held, b"", true));
-            assert_eq!(String::from_utf8(out).unwrap(), "xx *** yy *** zz secret ***", "in pieces of {size}");
+            out.extend(redactor.redact_chunk(&mut held, b"", true));
+            assert_eq!(String::from_utf8(out).unwrap(), "xx *** yy *** zz secret ***", "in chunks of {size}");
         }
     }
 }

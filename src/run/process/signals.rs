@@ -1,4 +1,4 @@
-//! Signals that reach noxide, as messages.
+//! Signals to noxide, as messages.
 
 use std::io;
 use std::thread::JoinHandle;
@@ -6,28 +6,28 @@ use std::thread::JoinHandle;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
-/// What a signal asks of a run.
+/// Request of a signal to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalEvent {
     /// End: SIGINT, SIGTERM or SIGHUP, by number.
     Terminate(i32),
-    /// Stop for a while (Ctrl-Z).
+    /// Pause (SIGTSTP, Ctrl-Z).
     Pause,
-    /// Go on after a stop.
+    /// Continue after a pause (SIGCONT).
     Resume,
-    /// Say what runs now (SIGUSR1).
+    /// Print what runs now (SIGUSR1).
     ShowStatus,
-    /// The terminal has another size.
+    /// The terminal was resized (SIGWINCH).
     Resize,
 }
 
 impl SignalEvent {
-    /// The exit code a run ends with by this signal: 128 and its number.
+    /// Exit code of a run ended by this signal: 128 plus its number.
     pub(crate) fn exit_code(signal: i32) -> u8 {
         u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
-    /// A signal's name.
+    /// Name of a signal, such as `SIGTERM`.
     pub(crate) fn signal_name(signal: i32) -> String {
         signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
     }
@@ -41,11 +41,11 @@ pub(crate) struct SignalListener {
 }
 
 impl SignalListener {
-    /// Catches what a run answers to; `tell` is called for each. A SIGHUP that is ignored (`nohup`) stays so.
+    /// Calls `on_signal` for each signal that a run handles. An ignored SIGHUP (`nohup`) stays ignored.
     ///
     /// # Errors
-    /// When no handler or thread can be had.
-    pub(crate) fn start(mut tell: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
+    /// When no handler or thread can be installed.
+    pub(crate) fn start(mut on_signal: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
         let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
         if !is_signal_ignored(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
             signals.add_signal(SIGHUP)?;
@@ -53,14 +53,14 @@ impl SignalListener {
         let handle = signals.handle();
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
-                tell(match signal {
+                on_signal(match signal {
                     SIGTSTP => SignalEvent::Pause,
                     SIGCONT => SignalEvent::Resume,
                     SIGUSR1 => SignalEvent::ShowStatus,
                     SIGWINCH => SignalEvent::Resize,
-                    // A file at its limit (`ulimit -f`): whoever writes gets an error, like that of a full disk.
+                    // A file at its size limit (`ulimit -f`): writing fails, as on a full disk.
                     SIGXFSZ => continue,
-                    end => SignalEvent::Terminate(end),
+                    number => SignalEvent::Terminate(number),
                 });
             }
         })?;
@@ -68,7 +68,7 @@ impl SignalListener {
     }
 }
 
-/// Whether a process ignores a signal, by its status as the system shows it.
+/// Whether a process ignores a signal, by the text of its `/proc/PID/status`.
 fn is_signal_ignored(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
@@ -78,7 +78,7 @@ impl Drop for SignalListener {
     fn drop(&mut self) {
         self.handle.close();
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported by the thread itself.
+            // A panic was reported by the thread itself.
             let _ = thread.join();
         }
     }
@@ -93,18 +93,18 @@ mod tests {
 
     #[test]
     fn signals_become_messages() {
-        // A handler that does nothing: under `nohup` SIGHUP is ignored, and the listener leaves it so.
+        // A handler that does nothing: under `nohup` SIGHUP is ignored, and the listener leaves it ignored.
         signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false))).unwrap();
-        let (tell, told) = mpsc::channel();
-        let signals = SignalListener::start(move |caught| tell.send(caught).unwrap_or(())).unwrap();
-        for (signal, caught) in [
+        let (sender, receiver) = mpsc::channel();
+        let signals = SignalListener::start(move |event| sender.send(event).unwrap_or(())).unwrap();
+        for (signal, event) in [
             (SIGUSR1, SignalEvent::ShowStatus),
             (SIGWINCH, SignalEvent::Resize),
             (SIGCONT, SignalEvent::Resume),
             (SIGHUP, SignalEvent::Terminate(1)),
         ] {
             signal_hook::low_level::raise(signal).unwrap();
-            assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(caught));
+            assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(event));
         }
         drop(signals);
         assert_eq!((SignalEvent::exit_code(2), SignalEvent::signal_name(15).as_str()), (130, "SIGTERM"));

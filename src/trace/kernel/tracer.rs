@@ -53,7 +53,7 @@ impl SessionTracer {
         let filter = encode_hex(&build_filter(self.cookie));
         SeccompSetup {
             filter,
-            call: libc::SYS_seccomp,
+            syscall: libc::SYS_seccomp,
             flags: vec![FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE, FLAG_NEW_LISTENER],
         }
     }

@@ -33,7 +33,11 @@ pub(super) const ROOMS: &[Room] = &[
     Room { name: "trace", imports: &[all("text"), all("fs"), all("project")] },
     Room { name: "cache", imports: &[all("text"), all("fs"), all("project")] },
     Room { name: "audit", imports: &[all("text"), all("fs"), all("project")] },
-    Room { name: "run", imports: &[all("text"), all("fs"), all("project"), all("record"), all("trace"), all("cache")] },
+    Room { name: "provision", imports: &[all("text"), all("fs"), all("project"), all("record"), all("cache")] },
+    Room {
+        name: "run",
+        imports: &[all("text"), all("fs"), all("project"), all("record"), all("trace"), all("cache"), all("provision")],
+    },
     Room { name: "report", imports: &[all("text"), all("fs"), all("record")] },
     Room {
         name: "output",
@@ -50,6 +54,7 @@ pub(super) const ROOMS: &[Room] = &[
         imports: &[
             all("text"),
             only("run", &["options"]),
+            only("provision", &["options"]),
             only("cache", &["options"]),
             only("audit", &["options"]),
             only("trace", &["options"]),
@@ -64,6 +69,7 @@ pub(super) const ROOMS: &[Room] = &[
             all("record"),
             all("trace"),
             all("cache"),
+            all("provision"),
             all("audit"),
             all("run"),
             all("report"),

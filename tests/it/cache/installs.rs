@@ -58,8 +58,7 @@ fn what_built_the_environment_is_skipped_and_said() {
     assert!(text.contains("found 1.0") && !text.contains("Skipped"));
     let (text, install) = run(&project, "");
     assert_eq!(install.map(|install| (install.commands, install.skipped)), Some((0, 1)));
-    let said =
-        "Skipped the install of --no-index --find-links wheels nxdemo: this environment was built by it already.";
+    let said = "Skipped the install of --no-index --find-links wheels nxdemo: this environment is up to date.";
     assert!(text.contains(said) && text.contains("found 1.0"), "{text}");
     assert_eq!(counts(&project, "--cache off"), (1, 0), "as under nox");
     assert_eq!(counts(&project, "--cache off -R"), (1, 0), "nox's own -R is nox's own");
@@ -276,7 +275,7 @@ fn an_answer_of_the_index_may_be_as_old_as_the_user_says() {
     let fresh = "--no-reuse-existing-virtualenvs --max-age 1h";
     assert!(!run(&project, fresh).0.contains("offline"), "nobody asked before");
     let (text, install) = run(&project, fresh);
-    assert!(text.contains("Installing --no-index --find-links wheels nxdemo offline: the index was asked"), "{text}");
+    assert!(text.contains("Installing --no-index --find-links wheels nxdemo offline: the index was queried"), "{text}");
     assert_eq!(install.unwrap().commands, 1);
     // What uv lost is had again online.
     project.write(
@@ -291,7 +290,7 @@ fn an_answer_of_the_index_may_be_as_old_as_the_user_says() {
     fs_err::remove_dir_all(project.beside().join("uv")).unwrap();
     let (text, _) = run(&project, fresh);
     assert!(
-        text.contains("Installing iniconfig offline") && text.contains("That failed offline: tried again online."),
+        text.contains("Installing iniconfig offline") && text.contains("The offline install failed; retrying online."),
         "{text}"
     );
     assert!(!run(&project, "--no-reuse-existing-virtualenvs").0.contains("offline"), "without max-age it is asked");

@@ -152,5 +152,5 @@ fn an_interpreter_tells_of_itself() {
     let missing = Interpreter::probe(Path::new("/nowhere/python")).unwrap_err();
     assert_eq!(missing.to_string(), "cannot start /nowhere/python");
     let other = Interpreter::probe(Path::new("/bin/true")).unwrap_err();
-    assert_eq!(other.to_string(), "/bin/true does not tell what kind of Python it is: nothing was said");
+    assert_eq!(other.to_string(), "/bin/true did not answer the interpreter probe: it printed nothing");
 }

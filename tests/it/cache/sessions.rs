@@ -128,7 +128,7 @@ fn sessions_are_restored_and_saved_by_name() {
 
     // One that was never saved, and one whose wheel is gone.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
-    let said = "later  0 of 1 package here; never installed here; not had: source 0.3 (not in the store)\n";
+    let said = "later  0 of 1 package here; never installed here; missing: source 0.3 (not in the store)\n";
     assert_eq!((code, out.as_str()), (1, said));
     let store = fixture.store();
     let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();
@@ -136,7 +136,7 @@ fn sessions_are_restored_and_saved_by_name() {
     let kept = kept.into_iter().find(|entry| entry.path().ends_with(many.id())).unwrap();
     std::fs::remove_dir_all(kept.path()).unwrap();
     let (code, out, _) = cache("third", &["restore", "-s", "two", "--require"]);
-    assert!(code == 1 && out.contains("0 of 1 package here; not had: many 1.5 (not in the store)"), "{out}");
+    assert!(code == 1 && out.contains("0 of 1 package here; missing: many 1.5 (not in the store)"), "{out}");
     let (code, out, _) = cache("third", &["restore", "-s", "plain"]);
     assert!(code == 0 && out.starts_with("nothing to restore"), "{out}");
     assert_eq!(cache("third", &["restore", "-s", "unknown"]).0, 2);

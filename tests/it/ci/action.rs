@@ -53,8 +53,8 @@ fn two_machines_one_cache() {
         log
     };
     let cold = run(&["--cold"]);
-    assert!(cold.contains("cache: sent 2 packages") && cold.contains("two ran"), "{cold}");
+    assert!(cold.contains("cache: uploaded 2 packages") && cold.contains("two ran"), "{cold}");
     let warm = run(&["--fresh-home"]);
-    assert!(warm.contains("cache: brought 2 of 2 packages") && warm.contains("the forge's cache (v1)"), "{warm}");
-    assert!(warm.contains("cache: sent nothing: nothing is new"), "{warm}");
+    assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the forge's cache (v1)"), "{warm}");
+    assert!(warm.contains("cache: uploaded nothing: nothing is new"), "{warm}");
 }

@@ -28,13 +28,16 @@ fn what_the_lock_names_is_kept_by_a_uv_that_notes_no_digests() {
         (ran.text, cache)
     };
     let (said, cache) = run("first-machine", &[]);
-    assert!(said.contains("2 packages that sessions fetched cannot be kept: uv 0.8.0 notes no digest"), "{said}");
-    assert_eq!(names(&cache["pushed"]["entries"]), [""; 0], "{cache:#}");
+    assert!(
+        said.contains("2 packages downloaded by sessions cannot be saved: uv 0.8.0 records digests only"),
+        "{said}"
+    );
+    assert_eq!(names(&cache["uploaded"]["packages"]), [""; 0], "{cache:#}");
 
     let (said, cache) = run("second-machine", &["--locked"]);
     assert!(!said.contains("cannot be kept"), "{said}");
-    assert_eq!(names(&cache["pushed"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    assert_eq!(names(&cache["uploaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
     let (_, cache) = run("third-machine", &["--locked"]);
-    assert_eq!(names(&cache["brought"]["entries"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
-    assert_eq!(cache["pushed"]["bytes"], 0, "{cache:#}");
+    assert_eq!(names(&cache["downloaded"]["packages"]), ["alpha 1.0", "beta 2.0"], "{cache:#}");
+    assert_eq!(cache["uploaded"]["bytes"], 0, "{cache:#}");
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use noxide::cli::settings_diagnostics;
 use noxide::config::{JobCount, SettingOrigin, Settings, SettingsError, SettingsFile, SettingsFlags, load_settings};
 use noxide::output::OutputTheme;
-use noxide::run::{CacheMode, FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions};
+use noxide::provision::CacheMode;
+use noxide::run::{FlakyMode, OutputStyle, RetryBackoff, RetryPolicy, RunOptions};
 use tempfile::TempDir;
 
 /// A project with settings files of these texts.

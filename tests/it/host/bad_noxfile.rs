@@ -24,7 +24,7 @@ const TWO: &str = "import nox\nnox.options.default_venv_backend = 'none'\n\
 fn a_missing_one_is_named() {
     let project = Project::empty();
     let Err(HostError::Load(failure)) = HostArgs::args(&[]).start(&project) else { panic!() };
-    assert_eq!((failure.stage, failure.code), (LoadStage::Noxfile, Some(2)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
     let path = project.root().join("noxfile.py");
     assert_eq!(failure.message, format!("Failed to load Noxfile {}, no such file exists.", path.display()));
     let Err(HostError::Load(failure)) = HostArgs::args(&["-f", "other.py"]).start(&project) else { panic!() };
@@ -34,8 +34,8 @@ fn a_missing_one_is_named() {
 #[test]
 fn an_unparsable_one_shows_the_line() {
     let (project, failure) = refused("import nox\n\ndef lint(session:\n    pass\n", &[]);
-    assert_eq!((failure.stage, failure.code), (LoadStage::Noxfile, Some(2)));
-    assert_eq!(failure.message, "the noxfile is no valid Python");
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
+    assert_eq!(failure.message, "the noxfile is not valid Python");
     let exception = failure.exception.unwrap();
     assert!(exception.contains("def lint(session:") && exception.contains('^'), "{exception}");
     assert!(exception.contains("SyntaxError"), "{exception}");
@@ -49,7 +49,7 @@ fn one_that_raises_shows_the_users_frames() {
     let project = Project::new(noxfile);
     project.write("mine.py", "def check(json):\n    return json.loads('{')\n");
     let Err(HostError::Load(failure)) = HostArgs::args(&[]).start(&project) else { panic!() };
-    assert_eq!((failure.stage, failure.message.as_str()), (LoadStage::Noxfile, "the noxfile raised"));
+    assert_eq!((failure.stage, failure.message.as_str()), (LoadStage::Noxfile, "the noxfile raised an exception"));
     let frames: Vec<_> =
         failure.frames.iter().map(|f| (f.file.file_name().unwrap().to_str().unwrap(), f.line)).collect();
     assert_eq!(frames, [("noxfile.py", 5), ("mine.py", 2)]);
@@ -84,7 +84,7 @@ fn one_that_hangs_is_ended_and_shows_where() {
     let Err(error @ HostError::LoadTimeout { .. }) = ask.start(&project) else { panic!() };
     assert!(since.elapsed() < Duration::from_secs(20));
     let noxfile = project.root().join("other.py");
-    assert!(error.to_string().starts_with("other.py has not loaded after 1.5 s"), "{error}");
+    assert!(error.to_string().starts_with("other.py did not load within 1.5 s"), "{error}");
     assert!(error.to_string().ends_with(&format!("it hangs at {}, line 5", noxfile.display())), "{error}");
     assert_eq!(error.frames().iter().map(|frame| frame.line).collect::<Vec<_>>(), [6, 5]);
     assert_eq!(error.frames()[1].text, "time.sleep(1000)");
@@ -109,7 +109,7 @@ fn two_sessions_of_one_name_are_noticed() {
     let ran = run_host(&project, &HostArgs::args(&["-s", "tests"]));
     assert!(ran.log("tests").contains("again"));
     let notices: Vec<_> = ran.manifest.notices.iter().filter(|text| text.contains("lines 5 and 8")).collect();
-    assert_eq!(notices, ["two sessions are called tests (lines 5 and 8 of noxfile.py): nox keeps the last"]);
+    assert_eq!(notices, ["two sessions are named tests (lines 5 and 8 of noxfile.py): nox uses the last"]);
     let quiet = run_host(&Project::new(TWO), &HostArgs::args(&[]));
     assert!(quiet.manifest.notices.is_empty());
 }
@@ -117,16 +117,16 @@ fn two_sessions_of_one_name_are_noticed() {
 #[test]
 fn an_unknown_session_comes_with_the_known_ones() {
     let (_kept, failure) = refused(TWO, &["-s", "test"]);
-    assert_eq!((failure.stage, failure.code), (LoadStage::Select, Some(3)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Selection, Some(3)));
     assert_eq!(failure.message, "Error while collecting sessions.\nSessions not found: test");
-    assert_eq!(failure.names, ["lint", "tests"]);
+    assert_eq!(failure.session_names, ["lint", "tests"]);
 }
 
 #[test]
 fn no_session_at_all_is_an_error_and_none_selected_is_not() {
     let (project, failure) = refused("import nox\n", &[]);
     let path = project.root().join("noxfile.py");
-    assert_eq!((failure.stage, failure.code), (LoadStage::Select, Some(3)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Selection, Some(3)));
     assert_eq!(failure.message, format!("No sessions found in {}.", path.display()));
     let project = Project::new(&format!("{TWO}nox.options.sessions = []\n"));
     let (host, manifest) = HostArgs::args(&[]).start(&project).unwrap();
@@ -139,14 +139,14 @@ fn a_cycle_is_told_in_noxs_words() {
     let cycle = "import nox\n@nox.session(requires=['b'])\ndef a(session): pass\n\
                  @nox.session(requires=['a'])\ndef b(session): pass\n";
     let (_kept, failure) = refused(cycle, &[]);
-    assert_eq!((failure.stage, failure.code), (LoadStage::Select, Some(3)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Selection, Some(3)));
     assert!(failure.message.contains("Sessions are in a dependency cycle: a -> b -> a"), "{}", failure.message);
 }
 
 #[test]
 fn wrong_arguments_are_told_in_noxs_words() {
     let (_kept, failure) = refused(TWO, &["--nonsense"]);
-    assert_eq!((failure.stage, failure.code), (LoadStage::Options, Some(2)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Options, Some(2)));
     assert!(failure.message.to_lowercase().contains("--nonsense"), "{}", failure.message);
     let (_kept, failure) = refused(TWO, &["-R", "--reuse-venv", "maybe"]);
     assert!(failure.message.contains("maybe"), "{}", failure.message);
@@ -155,7 +155,7 @@ fn wrong_arguments_are_told_in_noxs_words() {
 #[test]
 fn a_version_of_nox_that_is_too_old_is_refused() {
     let (_kept, failure) = refused(&format!("{TWO}nox.needs_version = '>=2099'\n"), &[]);
-    assert_eq!((failure.stage, failure.code), (LoadStage::Noxfile, Some(2)));
+    assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
     assert!(failure.message.contains(">=2099"), "{}", failure.message);
 }
 
@@ -225,5 +225,8 @@ fn what_is_no_python_is_told_from_one() {
 fn errors_lend_their_frames_and_output() {
     let project = Project::new("print('said')\n1 / 0\n");
     let Err(error) = HostArgs::args(&[]).start(&project) else { panic!() };
-    assert_eq!((error.output(), error.frames().len(), error.to_string().as_str()), ("said\n", 1, "the noxfile raised"));
+    assert_eq!(
+        (error.output(), error.frames().len(), error.to_string().as_str()),
+        ("said\n", 1, "the noxfile raised an exception")
+    );
 }

@@ -38,7 +38,7 @@ impl Sessions {
     fn start(&mut self, id: usize, more: usize) -> u32 {
         let log = File::create(self.project.beside().join(format!("log-{id}"))).unwrap();
         let env = vec![("MINE".to_owned(), format!("m{id}"))];
-        let order = HostRunRequest { env, more, ..HostRunRequest::new(SessionId(id)) };
+        let order = HostRunRequest { env, remaining_sessions: more, ..HostRunRequest::new(SessionId(id)) };
         self.host.run_session(&order, log.as_fd(), log.as_fd()).unwrap();
         match next_message(&self.host, &mut self.events) {
             Some(HostMessage::Started { id: started, pid }) if started == SessionId(id) => pid,

@@ -75,7 +75,7 @@ fn an_interrupt_lets_the_session_tear_down() {
     started.wait_for("\nup\n");
     started.signal("INT");
     let finished = started.finished();
-    assert_eq!((finished.status, finished.exit), (NoxStatus::Interrupted, Some(0)));
+    assert_eq!((finished.status, finished.exit_code), (NoxStatus::Interrupted, Some(0)));
     let log = started.log();
     assert!(log.contains("torn down") && log.contains("Session one interrupted."), "{log}");
 }

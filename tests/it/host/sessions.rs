@@ -185,7 +185,7 @@ fn check_release(version: Option<&str>) {
     assert_eq!(ran.status("exits"), NoxStatus::Failed);
     assert_eq!(ran.finished["exits"].reason, "the session called sys.exit(3)");
     assert_eq!(ran.status("exits_well"), NoxStatus::Success);
-    assert_eq!((ran.status("dies"), ran.finished["dies"].exit), (NoxStatus::Crashed, Some(5)));
+    assert_eq!((ran.status("dies"), ran.finished["dies"].exit_code), (NoxStatus::Crashed, Some(5)));
     assert_eq!((ran.status("killed"), ran.finished["killed"].signal), (NoxStatus::Crashed, Some(9)));
     assert!(ran.finished["killed"].reason.contains("SIGKILL"));
 }
@@ -215,7 +215,7 @@ fn a_noxfile_with_threads_gets_a_process_a_session() {
     assert_eq!(ran.status("built"), NoxStatus::Success);
     assert_eq!(ran.status("blocked"), NoxStatus::Aborted);
     assert_eq!(ran.status("withpath(path=PosixPath('a'))"), NoxStatus::Success);
-    assert_eq!((ran.status("dies"), ran.finished["dies"].exit), (NoxStatus::Crashed, Some(5)));
+    assert_eq!((ran.status("dies"), ran.finished["dies"].exit_code), (NoxStatus::Crashed, Some(5)));
     assert_eq!(ran.status("lost"), NoxStatus::Failed);
     assert!(ran.log("late").contains("late with ['of"), "{}", ran.log("late"));
     assert!(ran.log("good").contains("posargs ['one']"));
@@ -256,6 +256,6 @@ fn a_nox_with_another_inside_is_used_from_outside() {
     assert!(ran.log("good").contains("posargs ['one']"));
     let refused = HostArgs::args(&["-s", "nothing"]).env("PYTHONPATH", other.to_str().unwrap()).start(&project);
     let Err(HostError::Load(failure)) = refused else { panic!() };
-    assert_eq!(failure.code, Some(3));
+    assert_eq!(failure.exit_code, Some(3));
     assert!(failure.message.contains("Sessions not found: nothing"), "{}", failure.message);
 }

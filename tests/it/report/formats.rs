@@ -100,7 +100,14 @@ fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
     // 2 and 3 stand on one commit, 4 on the next.
     let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
     let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
-    assert_eq!((report.flaky_sessions[0].retried_runs, report.flaky_sessions[0].mixed_commits.len(), report.flaky_sessions[0].runs), (0, 1, 2));
+    assert_eq!(
+        (
+            report.flaky_sessions[0].retried_runs,
+            report.flaky_sessions[0].mixed_commits.len(),
+            report.flaky_sessions[0].runs
+        ),
+        (0, 1, 2)
+    );
     assert!(RunReport::from_record(&run(4, Outcome::Failed), std::slice::from_ref(&pass)).flaky_sessions.is_empty());
     assert!(
         RunReport::from_record(&run(3, Outcome::Cancelled), std::slice::from_ref(&pass)).flaky_sessions.is_empty(),

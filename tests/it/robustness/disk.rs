@@ -63,7 +63,7 @@ fn a_file_at_its_limit_loses_the_log_and_not_the_session() {
     let over = RunningNoxide::from_command(&project, command).finish();
     assert_eq!(over.code(), 1, "{}", over.text);
     assert_eq!((over.outcome("loud"), over.outcome("fails")), (Outcome::Passed, Outcome::Failed), "{}", over.text);
-    assert!(over.text.contains("the log of loud is not whole"), "{}", over.text);
+    assert!(over.text.contains("the log of loud is incomplete"), "{}", over.text);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_full_disk_fails_no_session() {
     let Some(_mounted) = Mounted::new(&place, "300k") else { return };
     let over = with_tmp(&project, &["-j2"]);
     assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is not whole"), "{}", over.text);
+    assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is incomplete"), "{}", over.text);
     // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
     fs_err::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
     let over = with_tmp(&project, &["-j2"]);

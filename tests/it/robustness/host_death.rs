@@ -31,11 +31,11 @@ fn died(signal: Signal, how: &str, mark: &str) {
         let session = over.session(session);
         assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", over.text);
         // Where cores are kept, that is told too.
-        assert!(session.reason.starts_with(&format!("the process that holds nox and the noxfile died ({how})")));
+        assert!(session.reason.starts_with(&format!("the nox host process died ({how})")));
     }
     let later = over.session("later");
     assert_eq!(later.outcome, Outcome::Aborted);
-    assert!(later.reason.contains("the process that holds nox and the noxfile died"), "{later:?}");
+    assert!(later.reason.contains("the nox host process died"), "{later:?}");
     let record = over.record();
     assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
     assert!(

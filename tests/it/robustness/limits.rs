@@ -16,8 +16,8 @@ fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
     assert_eq!(over.code(), 1, "{}", over.text);
     let hangs = over.session("hangs");
     assert_eq!((hangs.outcome, over.outcome("fine")), (Outcome::TimedOut, Outcome::Passed));
-    assert!(hangs.reason.starts_with("still running after its timeout of 700ms; it ran sleep 621.21"), "{hangs:?}");
-    assert!(hangs.reason.ends_with("it said last: step two of 3"), "{hangs:?}");
+    assert!(hangs.reason.starts_with("still running after its timeout of 700ms; running: sleep 621.21"), "{hangs:?}");
+    assert!(hangs.reason.ends_with("last output: step two of 3"), "{hangs:?}");
     assert!(over.text.contains("still running after its timeout"), "{}", over.text);
     assert_eq!(living_processes("621.21"), [""; 0]);
 }
@@ -34,8 +34,8 @@ fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
     let over = RunningNoxide::from_command(&project, command).finish();
     assert_eq!((over.outcome("chatty"), over.outcome("silent")), (Outcome::Passed, Outcome::TimedOut), "{}", over.text);
     let reason = &over.session("silent").reason;
-    assert!(reason.starts_with("silent for longer than its idle timeout of 1s; it ran sleep 622.22"), "{reason}");
-    assert!(reason.ends_with("it said last: ***"), "secrets stay masked: {reason}");
+    assert!(reason.starts_with("no output for its idle timeout of 1s; running: sleep 622.22"), "{reason}");
+    assert!(reason.ends_with("last output: ***"), "secrets stay masked: {reason}");
     assert_eq!(living_processes("622.22"), [""; 0]);
 }
 
@@ -127,7 +127,7 @@ fn fail_fast_waits_or_kills() {
         assert_eq!(over.code(), 1, "{}", over.text);
         let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed, Outcome::Aborted], "{flag}: {}", over.text);
-        assert_eq!(over.session("later").reason, "the run ended at the first failure");
+        assert_eq!(over.session("later").reason, "the run stopped at the first failure");
         assert_eq!(over.record().interrupted.as_deref(), Some("fail-fast"));
     }
     let project = Project::with_grace("300ms", &failing_fast("625.25"));

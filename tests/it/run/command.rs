@@ -76,8 +76,8 @@ fn a_failure_keeps_others_going_and_aborts_what_requires_it() {
     let record = ran.record();
     let reason = |at: usize| record.sessions[at].result.as_ref().unwrap().reason.clone();
     assert!(reason(0).contains("failed with exit code 7"), "{}", reason(0));
-    assert_eq!(reason(1), "requires bad, which is failed");
-    assert_eq!(reason(2), "requires second, which is aborted");
+    assert_eq!(reason(1), "requires bad (failed)");
+    assert_eq!(reason(2), "requires second (aborted)");
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
     let outcomes = ["runs", "done", "waits"].map(|name| ran.outcome(name));
     assert_eq!((ran.exit, outcomes), (1, [Outcome::Crashed, Outcome::Passed, Outcome::Aborted]));
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
-    let notice = "the process that holds nox and the noxfile died (signal: 11 (SIGSEGV)): nothing more can be started";
+    let notice = "the nox host process died (signal: 11 (SIGSEGV)): no more sessions can start";
     assert_eq!(ran.record.notices, ["a notice", notice]);
     assert_eq!(ran.record.interrupted.as_deref(), Some("host"));
 }
@@ -190,7 +190,7 @@ fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
     let ran = run(&manifest(vec![session("fails")]), &RunOptions { retries, ..options() }, folder.path(), script, act);
     let fails = ran.session("fails");
     assert_eq!((ran.exit, fails.outcome, fails.attempts.len()), (143, Outcome::Failed, 1));
-    assert_eq!(fails.reason, "not tried again: the run was ended by SIGTERM");
+    assert_eq!(fails.reason, "not retried: interrupted by SIGTERM");
     assert!(ran.elapsed < Duration::from_secs(60));
 }
 
@@ -254,7 +254,7 @@ fn a_log_in_trouble_is_told_and_fails_nothing() {
     };
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, nothing);
     assert_eq!((ran.exit, ran.outcome("one"), ran.session("one").attempts[0].log_bytes), (0, Outcome::Passed, 0));
-    assert!(ran.record.notices[1].starts_with("the log of one is not whole: "), "{:?}", ran.record.notices);
+    assert!(ran.record.notices[1].starts_with("the log of one is incomplete: "), "{:?}", ran.record.notices);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use noxide::project::{CoverageUse, Session, SessionId};
 use noxide::record::{NeedOrigin, SessionHistory};
-use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionRule};
+use noxide::run::{CpuCount, GraphError, RunCapacity, RunOptions, RunPlan, SessionGraph, SessionIndex, SessionRule};
 
 use crate::support::{covered_session, manifest, rule, session};
 
@@ -19,7 +19,7 @@ fn with(rules: Vec<SessionRule>) -> RunOptions {
 }
 
 fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
-    graph.nodes[at].needs.clone()
+    graph.nodes[at].needs.iter().map(|(need, origin)| (need.0, origin.clone())).collect()
 }
 
 fn settings() -> NeedOrigin {
@@ -38,7 +38,7 @@ fn requires_and_settings_make_needs() {
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
-    assert_eq!(graph.need_facts(&all, 2)[0].on.as_str(), "test");
+    assert_eq!(graph.need_facts(&all, SessionIndex(2))[0].on.as_str(), "test");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_circle_is_refused_by_name() {
     assert_eq!(steps.len(), 3);
     assert_eq!(
         error.to_string(),
-        "sessions wait for one another in a circle: first waits for second (requires in the noxfile), \
+        "sessions wait for one another in a cycle: first waits for second (requires in the noxfile), \
          second waits for third (after at noxide.toml:3), third waits for first (after at noxide.toml:3)"
     );
 }
@@ -136,8 +136,8 @@ fn a_plan_is_data() {
     assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
     let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
     assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);
-    let place = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
-    assert_eq!((place, plan.sessions[place].log_stem.as_str()), (5, "a-b-4"));
+    let index = plan.add_session(&session("a-b"), SessionId(9), &options, &SessionHistory::default());
+    assert_eq!((index, plan[index].log_stem.as_str()), (SessionIndex(5), "a-b-4"));
     let one = RunOptions { jobs: NonZeroUsize::new(1), ..RunOptions::default() };
     assert_eq!(RunPlan::new(&all, &one, &SessionHistory::default(), ROOM).unwrap().slots, 1);
 }

@@ -24,7 +24,7 @@ fn no_session_starts_while_memory_is_short() {
         Ok(())
     };
     let mut log = EventLog::new(|kind: &EventKind| {
-        if matches!(kind, EventKind::Notice { text } if text.starts_with("memory is short (1 MiB left)")) {
+        if matches!(kind, EventKind::Notice { text } if text.starts_with("low memory (1 MiB available)")) {
             sender.send(finished(SessionId(1), Outcome::Passed)).unwrap();
         }
     });

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use noxide::cache::ProgressReporter;
 use noxide::project::{NoxfileManifest, Session, SessionId};
+use noxide::provision::{FinishedSession, ProvisionReport, ProvisionResult, ProvisionWorker, Provisioner};
 use noxide::record::{CacheStats, EventKind, Outcome, RunRecord};
 use noxide::run::process::SignalEvent;
 use noxide::run::{
-    FinishedSession, LaunchEvent, LaunchRequest, ProvisionResult, ProvisionWorker, Provisioner, RunMessage, RunOptions,
+    LaunchEvent, LaunchRequest, RunMessage, RunOptions,
 };
 
 use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session};
 
 /// Longer than any test here takes.
 const LONG: Duration = Duration::from_secs(20);
+
+fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
+    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
+}
 
 /// Stores what was asked of it; may wait for a message before it provides for one session.
 struct FakeProvisioner {
@@ -79,7 +84,7 @@ fn run(
     let folder = run_dir();
     let ((sender, messages), (unblock, blocker)) = (channel(), channel());
     let provisioner = FakeProvisioner { blocked: blocked.map(SessionId), unblock: blocker, saved: Vec::new() };
-    let worker = ProvisionWorker::spawn_worker(provisioner, sender.clone()).unwrap();
+    let worker = ProvisionWorker::spawn_worker(provisioner, forward(sender.clone())).unwrap();
     let mut requests = Vec::new();
     let launch = |request: &LaunchRequest, _| {
         requests.push(request.clone());
@@ -186,7 +191,7 @@ fn sessions_run_without_a_provisioner_that_panics() {
     let (folder, options) = (run_dir(), RunOptions::default());
     let sessions = manifest(vec![installs("first"), installs("second")]);
     let (sender, messages): (Sender<RunMessage>, _) = channel();
-    let worker = ProvisionWorker::spawn_worker(Panics, sender.clone()).unwrap();
+    let worker = ProvisionWorker::spawn_worker(Panics, forward(sender.clone())).unwrap();
     let mut launched = 0;
     let launch = |request: &LaunchRequest, _| {
         launched += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use noxide::record::Outcome;
-use noxide::run::{Scheduler, SchedulerTask, SessionStart};
+use noxide::run::{Scheduler, SchedulerTask, SessionIndex, SessionStart};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -27,7 +27,11 @@ fn work(at: usize) -> impl Strategy<Value = SchedulerTask> {
     let locks = prop::collection::btree_set(prop::sample::select(vec!["db", "net", "tree"]), 0..3);
     (needs, locks, 1..5_usize, prop::bool::weighted(0.1), 0..40_u64, 0..100_u64).prop_map(
         move |(needs, locks, cpus, exclusive, memory, duration)| SchedulerTask {
-            needs: if at == 0 { Vec::new() } else { needs },
+            needs: if at == 0 {
+                Vec::new()
+            } else {
+                needs.into_iter().map(|(n, must)| (SessionIndex(n), must)).collect()
+            },
             locks: locks.into_iter().map(str::to_owned).collect(),
             cpus,
             exclusive,
@@ -50,17 +54,17 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Plays a case to its end, checking each step; gives the order of starts.
-fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
+fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
     let mut scheduler = Scheduler::new(case.work.clone(), case.slots, case.memory);
-    let mut needs: Vec<Vec<(usize, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
+    let mut needs: Vec<Vec<(SessionIndex, bool)>> = case.work.iter().map(|work| work.needs.clone()).collect();
     let mut running: Vec<SessionStart> = Vec::new();
-    let mut started: Vec<usize> = Vec::new();
-    let mut aborted: BTreeSet<usize> = BTreeSet::new();
+    let mut started: Vec<SessionIndex> = Vec::new();
+    let mut aborted: BTreeSet<SessionIndex> = BTreeSet::new();
     let mut ends = 0;
     loop {
         for start in scheduler.start_ready() {
             prop_assert!(!started.contains(&start.session), "{} started twice", start.session);
-            for (need, must_pass) in &needs[start.session] {
+            for (need, must_pass) in &needs[start.session.0] {
                 let outcome = scheduler.outcome(*need);
                 prop_assert!(outcome.is_some(), "{} before its need {need}", start.session);
                 prop_assert!(
@@ -69,7 +73,7 @@ fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
                     start.session
                 );
             }
-            let cpus = case.work[start.session].cpus.min(case.slots);
+            let cpus = case.work[start.session.0].cpus.min(case.slots);
             prop_assert_eq!(start.slots.len(), cpus);
             started.push(start.session);
             running.push(start);
@@ -81,22 +85,24 @@ fn play(case: &Case) -> Result<Vec<usize>, TestCaseError> {
         prop_assert!(!running.is_empty(), "nothing runs and nothing is over: stuck");
         let next = case.order[ends % case.order.len()] % running.len();
         let ended = running.swap_remove(next).session;
-        for abort in scheduler.finish_session(ended, case.outcomes[ended]) {
-            prop_assert!(needs[abort.session].contains(&(abort.failed_requirement, true)));
+        for abort in scheduler.finish_session(ended, case.outcomes[ended.0]) {
+            prop_assert!(needs[abort.session.0].contains(&(abort.failed_requirement, true)));
             prop_assert!(!scheduler.outcome(abort.failed_requirement).is_some_and(Outcome::allows_dependents));
             prop_assert!(aborted.insert(abort.session), "{} aborted twice", abort.session);
         }
         ends += 1;
-        if let Some((_, session)) = case.postpone.filter(|(after, _)| *after == ends) {
+        if let Some((_, index)) = case.postpone.filter(|(after, _)| *after == ends) {
+            let session = SessionIndex(index);
             let was_waiting = scheduler.is_waiting(session);
             let more = scheduler.postpone_session(session);
             prop_assert!(was_waiting || more.is_empty());
-            needs[session].extend(more.into_iter().map(|need| (need, false)));
+            needs[index].extend(more.into_iter().map(|need| (need, false)));
         }
     }
     prop_assert!(running.is_empty());
-    for (session, _) in case.work.iter().enumerate() {
-        let failed_need = needs[session]
+    for index in 0..case.work.len() {
+        let session = SessionIndex(index);
+        let failed_need = needs[index]
             .iter()
             .any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::allows_dependents));
         prop_assert_eq!(aborted.contains(&session), failed_need, "session {}", session);
@@ -110,11 +116,11 @@ fn check_room(case: &Case, running: &[SessionStart]) -> Result<(), TestCaseError
     let distinct: BTreeSet<usize> = slots.iter().copied().collect();
     prop_assert_eq!(slots.len(), distinct.len(), "a slot held twice");
     prop_assert!(distinct.iter().all(|slot| *slot < case.slots));
-    let locks: Vec<&String> = running.iter().flat_map(|start| &case.work[start.session].locks).collect();
+    let locks: Vec<&String> = running.iter().flat_map(|start| &case.work[start.session.0].locks).collect();
     prop_assert_eq!(locks.len(), locks.iter().collect::<BTreeSet<_>>().len(), "a lock held twice");
-    let exclusive = running.iter().any(|start| case.work[start.session].exclusive);
+    let exclusive = running.iter().any(|start| case.work[start.session.0].exclusive);
     prop_assert!(!exclusive || running.len() == 1, "an exclusive session is not alone");
-    let memory: u64 = running.iter().map(|start| case.work[start.session].memory).sum();
+    let memory: u64 = running.iter().map(|start| case.work[start.session.0].memory).sum();
     prop_assert!(case.memory == 0 || memory <= case.memory || running.len() == 1, "too much memory");
     Ok(())
 }
@@ -137,11 +143,11 @@ proptest! {
 fn simulate(work: &[SchedulerTask], slots: usize) -> (u64, Vec<u64>) {
     let mut scheduler = Scheduler::new(work.to_vec(), slots, 0);
     let (mut now, mut starts) = (0, vec![u64::MAX; work.len()]);
-    let mut running: Vec<(u64, usize)> = Vec::new();
+    let mut running: Vec<(u64, SessionIndex)> = Vec::new();
     loop {
         for start in scheduler.start_ready() {
-            starts[start.session] = now;
-            running.push((now + work[start.session].duration, start.session));
+            starts[start.session.0] = now;
+            running.push((now + work[start.session.0].duration, start.session));
         }
         running.sort_unstable();
         if running.is_empty() {
@@ -181,7 +187,7 @@ fn a_chain_under_one_lock_counts_as_a_path() {
 fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
     let mut work: Vec<SchedulerTask> = (0..6).map(|_| lasting(10)).collect();
     work.push(SchedulerTask { exclusive: true, ..lasting(5) });
-    work.push(SchedulerTask { needs: vec![(6, true)], ..lasting(30) });
+    work.push(SchedulerTask { needs: vec![(SessionIndex(6), true)], ..lasting(30) });
     let (total, starts) = simulate(&work, 2);
     assert_eq!(starts[6], 0, "its path of 35 is the longest, so it goes first");
     assert_eq!(total, 5 + 50);
@@ -197,7 +203,7 @@ fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
     let (_, starts) = simulate(&work, 2);
     assert_eq!(starts[20], 0, "the longest single session");
     let mut late = work.clone();
-    late[20] = SchedulerTask { cpus: 9, needs: vec![(0, false)], ..lasting(15) };
+    late[20] = SchedulerTask { cpus: 9, needs: vec![(SessionIndex(0), false)], ..lasting(15) };
     let (_, starts) = simulate(&late, 2);
     assert!(starts[20] <= 20, "it started at {}", starts[20]);
 }
@@ -205,11 +211,14 @@ fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
 #[test]
 fn what_the_run_waits_for_is_critical() {
     let mut work = vec![lasting(10), holding(7, "db"), holding(21, "db")];
-    work.push(SchedulerTask { needs: vec![(0, true)], ..lasting(5) });
+    work.push(SchedulerTask { needs: vec![(SessionIndex(0), true)], ..lasting(5) });
     let mut scheduler = Scheduler::new(work, 2, 0);
     let starts = scheduler.start_ready();
-    assert_eq!(starts.iter().map(|start| (start.session, start.critical)).collect::<Vec<_>>(), [(2, true), (0, false)]);
-    scheduler.finish_session(2, Outcome::Passed);
+    assert_eq!(
+        starts.iter().map(|start| (start.session.0, start.critical)).collect::<Vec<_>>(),
+        [(2, true), (0, false)]
+    );
+    scheduler.finish_session(SessionIndex(2), Outcome::Passed);
     assert!(!scheduler.start_ready()[0].critical, "10 and 5 behind it are longer than 7");
 }
 
@@ -233,23 +242,23 @@ fn more_memory_than_there_is_runs_alone() {
     );
     assert_eq!(scheduler.start_ready().len(), 1);
     assert!(scheduler.start_ready().is_empty());
-    scheduler.finish_session(1, Outcome::Passed);
+    scheduler.finish_session(SessionIndex(1), Outcome::Passed);
     assert_eq!(scheduler.start_ready().len(), 2);
-    assert_eq!(scheduler.abort_waiting(), Vec::<usize>::new());
+    assert_eq!(scheduler.abort_waiting(), []);
 }
 
 #[test]
 fn a_notified_session_waits_for_all_that_is_unfinished() {
     let mut scheduler = Scheduler::new(vec![lasting(1), lasting(1), lasting(1)], 1, 0);
-    assert_eq!(scheduler.start_ready(), [SessionStart { session: 0, slots: vec![0], critical: true }]);
+    assert_eq!(scheduler.start_ready(), [SessionStart { session: SessionIndex(0), slots: vec![0], critical: true }]);
     let added = scheduler.add_task(lasting(50));
-    assert_eq!(scheduler.postpone_session(added), [0, 1, 2]);
-    assert_eq!(scheduler.postpone_session(added), Vec::<usize>::new(), "known already");
-    assert_eq!(scheduler.postpone_session(0), Vec::<usize>::new(), "it runs");
+    assert_eq!(scheduler.postpone_session(added), [0, 1, 2].map(SessionIndex));
+    assert_eq!(scheduler.postpone_session(added), [], "known already");
+    assert_eq!(scheduler.postpone_session(SessionIndex(0)), [], "it runs");
     for expected in 1..=3 {
-        scheduler.finish_session(expected - 1, Outcome::Passed);
-        assert_eq!(scheduler.start_ready()[0].session, expected);
+        scheduler.finish_session(SessionIndex(expected - 1), Outcome::Passed);
+        assert_eq!(scheduler.start_ready()[0].session, SessionIndex(expected));
     }
-    scheduler.finish_session(3, Outcome::Failed);
+    scheduler.finish_session(SessionIndex(3), Outcome::Failed);
     assert!(scheduler.is_finished());
 }

@@ -146,7 +146,7 @@ fn where_no_folder_can_be_made_sessions_share_the_systems_own() {
     command.env("TMPDIR", &long);
     let ran = NoxideRun::finish(&mut command);
     assert_eq!(ran.code(), 0, "{}", ran.text);
-    assert!(ran.text.contains("sessions share one folder for temporary files"), "{}", ran.text);
+    assert!(ran.text.contains("sessions share one temporary directory"), "{}", ran.text);
     let said = project.session_log("tells");
     assert_eq!(variable(&said, "TMPDIR"), long.to_str().map(str::to_owned));
     assert_eq!(variable(&said, "MAKEFLAGS"), None);

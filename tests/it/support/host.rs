@@ -113,9 +113,10 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
             let Some(id) = ready.and_then(|at| waiting.remove(at)) else { break };
             let file = File::create(log(id)).unwrap();
             let mut order = HostRunRequest::new(id);
-            order.results = results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
+            order.required_outcomes =
+                results.iter().filter(|(done, _)| session(id).requires.contains(done)).copied().collect();
             order.posargs = posargs.remove(&id);
-            order.more = waiting.len() + notified.len();
+            order.remaining_sessions = waiting.len() + notified.len();
             host.run_session(&order, file.as_fd(), file.as_fd()).unwrap();
             running.push(id);
         }

@@ -159,7 +159,7 @@ fn a_race_is_run_again_alone_and_named() {
     let record = ran.record();
     let one = record.sessions[0].result.as_ref().unwrap();
     assert_eq!((one.outcome, one.attempts.len(), one.flaky), (Outcome::Passed, 2, true));
-    assert!(one.reason.contains("raced with two on ") && one.reason.contains("run alone"), "{}", one.reason);
+    assert!(one.reason.contains("raced with two on ") && one.reason.contains("ran alone"), "{}", one.reason);
     assert!(record.notices.iter().any(|notice| notice.contains("one failed and raced with two")), "{record:?}");
     let graph = project.noxide(&["graph"]);
     assert!(graph.stdout.contains("lock trace "), "{}", graph.stdout);

@@ -1,20 +1,20 @@
-"""Bytecode of installed packages put beside their sources, so that no session compiles what one has compiled before.
+"""Cached bytecode of installed packages, linked beside their sources so that sessions need not compile them.
 
-Part of noxide's host program. What is put there goes before the next install: Python would not look whether it fits.
+Part of noxide's host program. It is removed before the next install, because Python would not check that it is valid.
 """
 
-PLACED = ".noxide-bytecode.json"
+NOTE_FILE = ".noxide-bytecode.json"
 
 
 class Bytecode:
-    """Bytecode for one environment; `folder` tells of each package where noxide keeps what is known of it."""
+    """Bytecode for one environment; `folder` has a file for each package that lists its cached bytecode."""
 
     def __init__(self, folder):
         self.folder = folder
 
-    def remove(self, place):
-        """Takes away what was put into the environment at `place`."""
-        note = os.path.join(place, PLACED)
+    def remove(self, location):
+        """Removes what was added to the environment at `location`."""
+        note = os.path.join(location, NOTE_FILE)
         try:
             with open(note, encoding="utf-8") as file:
                 paths = json.load(file)["placed"]
@@ -22,32 +22,32 @@ class Bytecode:
             return
         for path in paths:
             with contextlib.suppress(OSError, Doubt):
-                os.unlink(inside(place, os.path.join(place, path)))
+                os.unlink(checked_path(location, os.path.join(location, path)))
         with contextlib.suppress(OSError):
             os.unlink(note)
 
-    def put(self, place):
-        """Puts what is known into the environment at `place`, unless it is there."""
-        note = os.path.join(place, PLACED)
+    def add(self, location):
+        """Adds cached bytecode to the environment at `location`, unless it was added already."""
+        note = os.path.join(location, NOTE_FILE)
         if not self.folder or os.path.exists(note) or os.environ.get("PYTHONPYCACHEPREFIX"):
             return
-        placed = []
+        added = []
         try:
-            for site in unaliased(site_folders(place)):
+            for site in unique_directories(site_directories(location)):
                 for package in sorted(os.listdir(site)):
                     if package.endswith(".dist-info"):
-                        for known in self.known(package[: -len(".dist-info")]):
-                            placed += put_modules(known, site)
+                        for cached in self.cached(package[: -len(".dist-info")]):
+                            added += link_modules(cached, site)
         finally:
-            if placed:
-                names = [os.path.relpath(path, place) for path in placed]
+            if added:
+                names = [os.path.relpath(path, location) for path in added]
                 with contextlib.suppress(OSError):
                     with open("%s.%d" % (note, os.getpid()), "w", encoding="utf-8") as file:
                         json.dump({"version": 1, "placed": names}, file)
                     os.replace("%s.%d" % (note, os.getpid()), note)
 
-    def known(self, package):
-        """What is known of a package, `Foo_bar-1.0`: of each wheel of that name and version."""
+    def cached(self, package):
+        """Cached bytecode of a package such as `Foo_bar-1.0`, for each wheel of that name and version."""
         name, _, version = package.partition("-")
         folder = os.path.join(self.folder, "%s-%s" % (re.sub(r"[-_.]+", "-", name).lower(), version))
         found = []
@@ -58,27 +58,27 @@ class Bytecode:
         return found
 
 
-def put_modules(known, site):
-    """Puts a wheel's bytecode beside those of its sources that are in `site` as the wheel has them."""
-    placed = []
-    for path, place, sha256, paths in known["modules"]:
+def link_modules(cached, site):
+    """Links a wheel's bytecode beside those of its sources that are unchanged in `site`."""
+    added = []
+    for path, location, sha256, paths in cached["modules"]:
         try:
-            if not is_source(os.path.join(site, place), os.path.join(known["wheel"], path), sha256):
+            if not is_source(os.path.join(site, location), os.path.join(cached["wheel"], path), sha256):
                 continue
             for path in paths:
                 target = os.path.join(site, path)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                if put_bytecode(os.path.join(known["bytecode"], path), target):
-                    placed.append(target)
+                if link_bytecode(os.path.join(cached["bytecode"], path), target):
+                    added.append(target)
         except OSError:
-            continue  # pruned meanwhile, or another file system: Python compiles it
-    return placed
+            continue  # pruned meanwhile, or on another file system: Python compiles it
+    return added
 
 
-def put_bytecode(source, target):
-    """A link, or where there can be none a copy; whoever writes bytecode writes another file and renames it.
+def link_bytecode(source, target):
+    """Links or copies a file; Python writes bytecode by renaming, so it never changes the linked file.
 
-    False where Python's own is there; what a session that was killed had put there counts as put.
+    Returns False if Python has written its own; a link left by a killed session counts as added.
     """
     try:
         os.link(source, target)
@@ -93,14 +93,14 @@ def put_bytecode(source, target):
 
 
 def is_source(path, kept, sha256):
-    """Whether a file is the wheel's: the very file, or the same bytes."""
+    """Whether a file is that of the wheel: the same inode or the same content."""
     state = os.stat(path)
     with contextlib.suppress(OSError):
         if os.path.samestat(state, os.stat(kept)):
             return True
-    return content(path) == sha256
+    return file_digest(path) == sha256
 
 
-def unaliased(folders):
-    """Each folder once: lib64 is lib by another name."""
+def unique_directories(folders):
+    """Each directory once: lib64 is a link to lib."""
     return list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())

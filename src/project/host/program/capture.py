@@ -1,4 +1,4 @@
-"""What nox keeps of a command's output ends with the command: part of noxide's host program."""
+"""Limits how long nox waits for captured output after a command has exited: part of noxide's host program."""
 
 import subprocess
 import time
@@ -6,30 +6,30 @@ import time
 LEAKED = []
 
 
-class Captured(subprocess.Popen):
-    """A command of nox's. What it leaves running may hold its output open for ever: nox would wait for that."""
+class CapturedCommand(subprocess.Popen):
+    """A command run by nox. Processes it leaves running may hold its output open, and nox would wait for them."""
 
-    patience = 0.0
+    leak_timeout = 0.0
 
     def communicate(self, input=None, timeout=None):
         if self.stdout is None or timeout is not None:
             return super().communicate(input, timeout)
-        over = None
+        exited_at = None
         while True:
             try:
-                return super().communicate(input, 0.2 if over is None else 0.02)
-            except subprocess.TimeoutExpired as late:
+                return super().communicate(input, 0.2 if exited_at is None else 0.02)
+            except subprocess.TimeoutExpired as error:
                 input = None
-                if over is None and self.poll() is not None:
-                    over = time.monotonic()
-                if over is not None and time.monotonic() - over >= self.patience:
+                if exited_at is None and self.poll() is not None:
+                    exited_at = time.monotonic()
+                if exited_at is not None and time.monotonic() - exited_at >= self.leak_timeout:
                     LEAKED.append(self.args)
-                    return late.output or b"", None
+                    return error.output or b"", None
 
 
-def end_captures(order):
-    """Has nox wait for its commands, and for what they leave running no longer than a leak may take."""
+def limit_capture_waits(request):
+    """Limits how long nox waits for processes that its commands leave running to the leak timeout."""
     popen = sys.modules.get("nox.popen")
     if getattr(popen, "subprocess", None) is subprocess:
-        Captured.patience = order.get("leak_ms", 0) / 1000
-        popen.subprocess = types.SimpleNamespace(**dict(vars(subprocess), Popen=Captured))
+        CapturedCommand.leak_timeout = request.get("leak_timeout_ms", 0) / 1000
+        popen.subprocess = types.SimpleNamespace(**dict(vars(subprocess), Popen=CapturedCommand))

@@ -1,4 +1,4 @@
-"""Reads from a session's source, without running it, what it does with coverage data and whom it notifies.
+"""Static analysis of a session's source: coverage data, `session.notify` and installs.
 
 Part of noxide's host program.
 """
@@ -8,14 +8,14 @@ import ast
 
 REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
 RUNNERS = ("uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye")
-TREES = {}
+PARSED_FILES = {}
 ASSIGNED = {}
 USES = {}
-CONFIGURED = []
+CONFIGURATION = []
 
 
-class Use:
-    """What one session's source shows."""
+class SourceUse:
+    """Results of the analysis of one session."""
 
     def __init__(self):
         self.writes = False
@@ -31,20 +31,20 @@ class Use:
 
 
 def source_use(function):
-    """What the source of a session shows; nothing where it cannot be read."""
+    """Analyzes the source of a session; empty if it cannot be read."""
     try:
-        code = code_of(function)
+        code = unwrapped_code(function)
         if code not in USES:
-            USES[code] = use = Use()
+            USES[code] = use = SourceUse()
             if code is not None and os.path.isfile(code.co_filename):
                 read_function(code.co_filename, code.co_firstlineno, use)
         return USES[code]
-    except Exception:  # source of any kind, down to none
-        return Use()
+    except Exception:  # any kind of source, or none
+        return SourceUse()
 
 
 def coverage_facts(use):
-    """`CoverageUse` of a session: unknown means neither reads nor writes."""
+    """`CoverageUse` of a session; unknown means neither reads nor writes."""
     if not (use.writes or use.reads or use.pytest):
         return {"writes": None, "own_file": False, "reads": False}
     configured = coverage_configuration()
@@ -53,7 +53,7 @@ def coverage_facts(use):
     data = os.environ.get("COVERAGE_FILE") or configured["data_file"]
     own = use.parallel or (configured["parallel"] and use.writes and not use.pytest)
     if use.combines and use.writes:
-        own = False  # it gathers what others wrote beside it
+        own = False  # it combines files that others wrote
     if use.file_varies:
         own = True
     elif use.file:
@@ -65,8 +65,8 @@ def coverage_facts(use):
     }
 
 
-def code_of(function):
-    """The code of the function a person wrote, below nox's and other decorators."""
+def unwrapped_code(function):
+    """The code of the function in the noxfile, without decorators of nox and others."""
     for _ in range(50):
         inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
         if inner is None:
@@ -86,72 +86,72 @@ def in_project(function):
 
 
 def read_function(path, line, use):
-    """Looks at the function at `line` and at the functions of the file that it calls."""
-    if path not in TREES:
+    """Analyzes the function at `line` and the functions of the file that it calls."""
+    if path not in PARSED_FILES:
         with open(path, "rb") as file:
             text = file.read()
         tree = ast.parse(text)
         values = {target.id: node for node in tree.body if isinstance(node, ast.Assign)
                   for target in node.targets if isinstance(target, ast.Name)}
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        begins = {}
+        first_lines = {}
         for node in ast.walk(tree):
             for begin in [node] + node.decorator_list if isinstance(node, ast.FunctionDef) else []:
-                begins.setdefault(begin.lineno, node)
-        TREES[path] = tree, functions, values, begins, text.splitlines(True)
-    tree, functions, values, begins, lines = TREES[path]
-    waiting = [begins[line]] if line in begins else []
+                first_lines.setdefault(begin.lineno, node)
+        PARSED_FILES[path] = tree, functions, values, first_lines, text.splitlines(True)
+    tree, functions, values, first_lines, lines = PARSED_FILES[path]
+    pending = [first_lines[line]] if line in first_lines else []
     seen, named = set(), set()
     source = []
-    while waiting:
-        node = waiting.pop()
+    while pending:
+        node = pending.pop()
         if node.name in seen:
             continue
         seen.add(node.name)
-        source.append(text_at(node, lines))
+        source.append(statement_source(node, lines))
         for call in ast.walk(node):
             if isinstance(call, ast.Name):
                 named.add(call.id)
             if isinstance(call, ast.Call):
-                look_at_call(call, node, tree, use)
+                analyze_call(call, node, tree, use)
                 if isinstance(call.func, ast.Name) and call.func.id in functions:
-                    waiting.append(functions[call.func.id])
+                    pending.append(functions[call.func.id])
             elif isinstance(call, ast.Assign) and isinstance(call.targets[0], ast.Subscript):
                 index = call.targets[0].slice
-                if text_of(getattr(index, "value", index)) == "COVERAGE_FILE" or text_of(index) == "COVERAGE_FILE":
-                    take_file(call.value, use)
+                if constant_string(getattr(index, "value", index)) == "COVERAGE_FILE" or constant_string(index) == "COVERAGE_FILE":
+                    set_data_file(call.value, use)
             elif isinstance(call, ast.Dict):
                 for key, value in zip(call.keys, call.values):
-                    if key is not None and text_of(key) == "COVERAGE_FILE":
-                        take_file(value, use)
-    source.extend(text_at(values[name], lines) for name in sorted(named) if name in values)
+                    if key is not None and constant_string(key) == "COVERAGE_FILE":
+                        set_data_file(value, use)
+    source.extend(statement_source(values[name], lines) for name in sorted(named) if name in values)
     use.source = _imp.source_hash(0, b"".join(source)).hex()
 
 
-def text_at(node, lines):
-    """The source of a statement with its decorators; all of the file where this Python does not say where it ends."""
+def statement_source(node, lines):
+    """The source of a statement with its decorators; up to the end of the file if this Python has no end positions."""
     first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", [])])
     return b"".join(lines[first - 1 : getattr(node, "end_lineno", None)])
 
 
-def take_file(value, use):
-    if text_of(value) is None:
+def set_data_file(value, use):
+    if constant_string(value) is None:
         use.file_varies = True
     else:
-        use.file = text_of(value)
+        use.file = constant_string(value)
 
 
-def look_at_call(call, function, tree, use):
-    """One call: `session.run("coverage", …)`, pytest with `--cov`, a glob over data files."""
+def analyze_call(call, function, tree, use):
+    """Analyzes one call: `session.run("coverage", …)`, pytest with `--cov`, a glob over data files."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    words = [word for argument in call.args for word in words_of(argument, function, tree, 0)]
+    words = [word for argument in call.args for word in constant_strings(argument, function, tree, 0)]
     if name == "notify":
         targets = call.args[:1] or [keyword.value for keyword in call.keywords if keyword.arg == "target"]
-        named = [word for target in targets for word in words_of(target, function, tree, 0)]
+        named = [word for target in targets for word in constant_strings(target, function, tree, 0)]
         use.notifies += [word for word in named if "*" not in word and word not in use.notifies]
         return
     if name in ("install", "run_install", "run_always") or (name == "run" and words[:1] == ["uv"]):
-        written = [words_of(argument, function, tree, 0) or ["*"] for argument in call.args]
+        written = [constant_strings(argument, function, tree, 0) or ["*"] for argument in call.args]
         begin = ["uv", "pip", "install"] if name == "install" else []
         use.installs.append(begin + [word for words in written for word in words])
     if name in ("glob", "rglob", "iglob"):
@@ -185,35 +185,35 @@ def look_at_call(call, function, tree, use):
             use.writes = True
 
 
-def words_of(node, function, tree, depth):
-    """The string constants an argument may hold; a `*` stands for what is not constant in an f-string."""
+def constant_strings(node, function, tree, depth):
+    """The string constants that an argument may have; `*` stands for what is not constant in an f-string."""
     if depth > 8:
         return []
-    text = text_of(node)
+    text = constant_string(node)
     if text is not None:
         return [text]
     if isinstance(node, ast.JoinedStr):
-        return ["".join(text_of(value) or "*" for value in node.values)]
-    deeper = []
+        return ["".join(constant_string(value) or "*" for value in node.values)]
+    parts = []
     if isinstance(node, (ast.List, ast.Tuple)):
-        deeper = node.elts
+        parts = node.elts
     elif isinstance(node, ast.Starred):
-        deeper = [node.value]
+        parts = [node.value]
     elif isinstance(node, ast.BinOp):
-        deeper = [node.left, node.right]
+        parts = [node.left, node.right]
     elif isinstance(node, ast.BoolOp):
-        deeper = node.values
+        parts = node.values
     elif isinstance(node, ast.IfExp):
-        deeper = [node.body, node.orelse]
+        parts = [node.body, node.orelse]
     elif isinstance(node, ast.Name):
-        deeper = assigned(function).get(node.id) or assigned(tree).get(node.id, [])
-    return [word for part in deeper for word in words_of(part, function, tree, depth + 1)]
+        parts = assigned_values(function).get(node.id) or assigned_values(tree).get(node.id, [])
+    return [word for part in parts for word in constant_strings(part, function, tree, depth + 1)]
 
 
-def assigned(scope):
-    """Values given to each name in a function or module, in the order of the file; looked for once a scope."""
+def assigned_values(scope):
+    """Values assigned_values to each name in a function or module, in source order; computed once for each scope."""
     if scope not in ASSIGNED:
-        ASSIGNED[scope] = given = {}
+        ASSIGNED[scope] = values_by_name = {}
         for node in ast.walk(scope):
             targets, values = [], []
             if isinstance(node, ast.Assign):
@@ -225,20 +225,20 @@ def assigned(scope):
             elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "insert"):
                 targets, values = [getattr(node.func, "value", None)], node.args
             for name in set(getattr(target, "id", None) for target in targets):
-                given.setdefault(name, []).extend(values)
-        for values in given.values():
+                values_by_name.setdefault(name, []).extend(values)
+        for values in values_by_name.values():
             values.sort(key=lambda value: (value.lineno, value.col_offset))
     return ASSIGNED[scope]
 
 
-def text_of(node):
+def constant_string(node):
     value = getattr(node, "value", None) if type(node).__name__ == "Constant" else getattr(node, "s", None)
     return value if isinstance(value, str) else None
 
 
 def coverage_configuration():
-    """What the project's files set for coverage.py: parallel mode, data file, `--cov` in pytest's addopts."""
-    if not CONFIGURED:
+    """Configuration of coverage.py in the project's files: parallel mode, data file, `--cov` in pytest's addopts."""
+    if not CONFIGURATION:
         pyproject = read_toml("pyproject.toml")
         run = first_section()
         if run is None:
@@ -247,16 +247,16 @@ def coverage_configuration():
         addopts = [ini if isinstance(ini, str) else " ".join(map(str, ini))]
         for path, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
             addopts.append((read_ini(path, section) or {}).get("addopts", ""))
-        CONFIGURED.append({
+        CONFIGURATION.append({
             "parallel": str(run.get("parallel", "")).strip().lower() in ("true", "1", "yes", "on"),
             "data_file": str(run.get("data_file", "") or ".coverage").strip(),
             "addopts": any(re.search(r"(^|\s)--cov(=|\s|$)", text) for text in addopts),
         })
-    return CONFIGURED[0]
+    return CONFIGURATION[0]
 
 
 def first_section():
-    """The first of coverage's own files that has a section for it, as coverage.py looks."""
+    """The first configuration section, in the search order of coverage.py."""
     for path, section in ((".coveragerc", "run"), ("setup.cfg", "coverage:run"), ("tox.ini", "coverage:run")):
         found = read_ini(path, section)
         if found is not None:
@@ -277,7 +277,7 @@ def read_ini(path, section):
 
 
 def read_toml(path):
-    """A TOML file; where Python has no parser, the plain `key = value` lines of the two tables that matter."""
+    """A TOML file; if Python has no parser, the simple `key = value` lines of the two relevant tables."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -288,13 +288,13 @@ def read_toml(path):
             return __import__(module, fromlist=["loads"]).loads(text)
         except ImportError:
             continue
-        except Exception:  # a broken pyproject.toml is for others to report
+        except Exception:  # an invalid pyproject.toml is reported by other tools
             return {}
     found = {}
     for table, body in re.findall(r"(?ms)^\[([^\[\]\n]+)\]\s*$(.*?)(?=^\[|\Z)", text):
         if table in ("tool.coverage.run", "tool.pytest.ini_options"):
-            into = found
+            target = found
             for part in table.split("."):
-                into = into.setdefault(part, {})
-            into.update((key, value.strip("\"'")) for key, value in re.findall(r"(?m)^(\w+)\s*=\s*(.+?)\s*$", body))
+                target = target.setdefault(part, {})
+            target.update((key, value.strip("\"'")) for key, value in re.findall(r"(?m)^(\w+)\s*=\s*(.+?)\s*$", body))
     return found

@@ -1,7 +1,7 @@
-"""Loads nox and the noxfile, and says what was found: the first part of noxide's host program.
+"""Loads nox and the noxfile: the first part of noxide's host program.
 
-noxide joins the parts of this folder to one program and runs it with the Python that runs nox (3.7 or newer).
-BOOT is what noxide sent with it.
+noxide joins the files of this directory to one program and runs it with the Python that runs nox (3.7 or newer).
+BOOT holds the settings that noxide sent with it.
 """
 
 import io
@@ -18,15 +18,15 @@ import types
 
 
 class HostFailure(Exception):
-    """Loading ended; `facts` is the error message for noxide."""
+    """Loading failed; `facts` is the error message for noxide."""
 
-    def __init__(self, stage, message, code=None, **facts):
+    def __init__(self, stage, message, exit_code=None, **facts):
         super().__init__(message)
-        self.facts = dict(facts, type="error", stage=stage, code=code, message=message)
+        self.facts = dict(facts, type="error", stage=stage, exit_code=exit_code, message=message)
 
 
 class Channel:
-    """The socket to noxide: JSON lines out; lines and descriptors in."""
+    """The socket to noxide: sends JSON lines, receives JSON lines and descriptors."""
 
     def __init__(self, fd):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
@@ -39,10 +39,10 @@ class Channel:
         try:
             self.socket.sendall(line)
         except OSError:
-            pass  # noxide is gone: the next receive says so
+            pass  # noxide is gone: the next receive shows it
 
     def receive(self):
-        """Messages that have come, each with the descriptors sent along; None once noxide is gone."""
+        """Received messages; None once noxide is gone. Adds received descriptors to `descriptors`."""
         try:
             data, ancillary, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
         except ConnectionError:
@@ -57,16 +57,16 @@ class Channel:
         self.rest = lines.pop()
         return [json.loads(line.decode("utf-8")) for line in lines]
 
-    def pass_on(self, order, descriptors):
-        """Sends an order and its descriptors; fails where nobody is there to take them."""
-        line = json.dumps(order).encode("utf-8") + b"\n"
+    def send_request(self, request, descriptors):
+        """Sends a request and its descriptors; fails when the receiver is gone."""
+        line = json.dumps(request).encode("utf-8") + b"\n"
         rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in descriptors)
         sent = self.socket.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         if line[sent:]:
             self.socket.sendall(line[sent:])
 
-    def receive_order(self):
-        """The other side of `pass_on`: waits for an order; none where nobody is left to give one."""
+    def receive_request(self):
+        """The other side of `send_request`: waits for a request; None when the sender is gone."""
         messages = []
         while messages == []:
             messages = self.receive()
@@ -74,7 +74,7 @@ class Channel:
 
 
 class ErrorLines(logging.Handler):
-    """Keeps what nox logs as an error, for the message noxide shows."""
+    """Collects what nox logs as errors, for noxide's message."""
 
     def __init__(self):
         super().__init__(logging.ERROR)
@@ -88,7 +88,7 @@ class ErrorLines(logging.Handler):
 
 
 class Loaded:
-    """nox with the noxfile in it."""
+    """A loaded noxfile."""
 
     def __init__(self):
         self.config = None
@@ -100,7 +100,7 @@ class Loaded:
 
 
 def import_nox():
-    """nox's modules by name; fails by stage `nox` where it is absent, lists what a probe misses else."""
+    """Imports nox; returns it and the names of the internals that this version lacks."""
     try:
         import nox
         import nox.logger
@@ -110,9 +110,9 @@ def import_nox():
         import nox.tasks
         import nox.virtualenv
         from nox import _options
-    except Exception as error:  # any broken installation, told as such
+    except Exception as error:  # any broken installation
         raise HostFailure("nox", "nox cannot be imported by %s: %s" % (sys.executable, error))
-    wanted = {
+    required = {
         "nox._options.options.parse_args": hasattr(getattr(_options, "options", None), "parse_args"),
         "nox.tasks.load_nox_module": hasattr(nox.tasks, "load_nox_module"),
         "nox.tasks.merge_noxfile_options": hasattr(nox.tasks, "merge_noxfile_options"),
@@ -123,7 +123,7 @@ def import_nox():
         "nox.sessions.Result": hasattr(nox.sessions, "Result") and hasattr(nox.sessions, "Status"),
         "nox.logger.setup_logging": hasattr(nox.logger, "setup_logging"),
     }
-    return nox, [name for name, found in sorted(wanted.items()) if not found]
+    return nox, [name for name, found in sorted(required.items()) if not found]
 
 
 def nox_version():
@@ -138,25 +138,25 @@ def nox_version():
 
 
 def parse_arguments(nox):
-    """nox's own parse of its arguments; emulates `--no-dependencies` where the release has none."""
+    """Parses the arguments as nox does; emulates `--no-dependencies` where this version has none."""
     from nox import _options
 
     known = [field.name for field in getattr(getattr(_options, "NoxConfig", None), "__attrs_attrs__", ())]
     if "no_dependencies" not in known and "--no-dependencies" in nox_flags():
         sys.argv.remove("--no-dependencies")
-        BOOT["emulate"] = True  # kept for whatever process this one hands its arguments to
-    said, sys.stderr = sys.stderr, io.StringIO()
+        BOOT["emulate"] = True  # for processes that get the same arguments
+    stderr, sys.stderr = sys.stderr, io.StringIO()
     try:
         config = _options.options.parse_args()
     except SystemExit as error:
         lines = sys.stderr.getvalue().strip().splitlines()
-        message = re.sub(r"^\S+: error: ", "", lines[-1]) if lines else "nox refuses its arguments"
+        message = re.sub(r"^\S+: error: ", "", lines[-1]) if lines else "nox rejected its arguments"
         raise HostFailure("options", message, error.code if isinstance(error.code, int) else 2)
-    except Exception as error:  # a validator of nox's, such as a bad NOX_PARALLEL
+    except Exception as error:  # a validator of nox, such as for NOX_PARALLEL
         raise HostFailure("options", "%s" % error, 2)
     finally:
-        shown, sys.stderr = sys.stderr.getvalue(), said
-        said.write(shown)
+        printed, sys.stderr = sys.stderr.getvalue(), stderr
+        stderr.write(printed)
     return config, bool(BOOT.get("emulate"))
 
 
@@ -167,43 +167,43 @@ def nox_flags():
 
 
 def enter_script_environment(nox, config, channel):
-    """Has nox itself see to a PEP 723 noxfile; where that wants another interpreter, becomes that one."""
+    """Lets nox create the environment of a PEP 723 noxfile; continues in that environment's interpreter."""
     outer = os.environ.pop("NOX_OUTER_PYTHONPATH", None)
     if outer is not None:
         os.environ["PYTHONPATH"] = outer
     try:
         from nox import _cli
     except ImportError:
-        return  # a release without script mode
+        return  # a version without script mode
     try:
         with open(os.path.expandvars(str(config.noxfile)), encoding="utf-8", errors="replace") as file:
             if not re.search(r"(?m)^# /// script\s*$", file.read()):
                 return
     except OSError:
-        return  # nox says it better when it loads
+        return  # nox reports it when it loads
     if not hasattr(_cli, "execute_workflow") or not hasattr(_cli, "run_script_mode"):
         return
     channel.send({"type": "preparing"})
-    kept = _cli.execute_workflow, _cli.setup_logging, os.execle
-    _cli.execute_workflow = lambda config: 0  # reached where this interpreter will do
+    originals = _cli.execute_workflow, _cli.setup_logging, os.execle
+    _cli.execute_workflow = lambda config: 0  # called if this interpreter fits
     _cli.setup_logging = lambda **_: None
-    os.execle = lambda command, *rest: become(command, rest[1:-1], rest[-1], channel)
+    os.execle = lambda command, *rest: exec_interpreter(command, rest[1:-1], rest[-1], channel)
     try:
         getattr(_cli, "nox_main", _cli.main)()
     except SystemExit as error:
         if isinstance(error.code, str):
             raise HostFailure("nox", error.code)
         if error.code:
-            raise HostFailure("nox", "nox ended with %s while it made the noxfile's environment" % error.code)
+            raise HostFailure("nox", "nox exited with %s while creating the noxfile's environment" % error.code)
     except Exception as error:
-        raise HostFailure("nox", "the noxfile's own environment (PEP 723) could not be made: %s" % error)
+        raise HostFailure("nox", "could not create the noxfile's own environment (PEP 723): %s" % error)
     finally:
-        _cli.execute_workflow, _cli.setup_logging, os.execle = kept
+        _cli.execute_workflow, _cli.setup_logging, os.execle = originals
     channel.send({"type": "loading"})
 
 
-def become(command, arguments, environment, channel):
-    """Replaces this process by the same program under the interpreter beside `command`."""
+def exec_interpreter(command, arguments, environment, channel):
+    """Executes this program again with the interpreter beside `command`."""
     python = os.path.join(os.path.dirname(command), "python")
     if not os.access(python, os.X_OK):
         python = sys.executable
@@ -211,14 +211,14 @@ def become(command, arguments, environment, channel):
         stream.flush()
     fd = os.dup(channel.socket.fileno())
     os.set_inheritable(fd, True)
-    forget_uv()
+    stop_uv_query()
     boot = boot_file(dict(BOOT, fd=fd))
     os.dup2(boot.fileno(), 0)
     os.execve(python, [python, "-c", BOOT["bootstrap"]] + list(arguments), environment)
 
 
 def boot_file(boot):
-    """An unlinked file with what the bootstrap reads from descriptor 0."""
+    """An unlinked file with the input of the bootstrap code."""
     file = tempfile.TemporaryFile()
     body = json.dumps(boot).encode("utf-8")
     file.write(b"%010d" % len(body) + body)
@@ -227,7 +227,7 @@ def boot_file(boot):
 
 
 def watch_duplicates(nox):
-    """Notes sessions of one name, of which nox silently keeps the last."""
+    """Collects sessions with the same name: nox silently uses the last one."""
     clashes = []
     registry = getattr(nox.registry, "_REGISTRY", None)
     if not isinstance(registry, dict):
@@ -247,7 +247,7 @@ def watch_duplicates(nox):
 
 
 def source_of(function):
-    """File and line of a session's function, below all decorators."""
+    """File and line of a session's function, without decorators."""
     seen = 0
     while seen < 50 and (hasattr(function, "func") or hasattr(function, "__wrapped__")):
         function = getattr(function, "func", None) or function.__wrapped__
@@ -257,8 +257,8 @@ def source_of(function):
 
 
 def load(channel):
-    """Everything up to a manifest; a `HostFailure` says what went wrong, and where."""
-    with uv_asked():  # releases before 2026.7 ask while they are imported
+    """Loads nox and the noxfile and selects sessions; raises `HostFailure`."""
+    with answering_uv_query():  # versions before 2026.7 query uv while they are imported
         nox, missing = import_nox()
     if missing:
         return None, missing
@@ -280,14 +280,14 @@ def load(channel):
     try:
         nox.tasks.merge_noxfile_options(module, config)
     except Exception as error:
-        raise HostFailure("noxfile", "nox refuses what the noxfile sets in nox.options: %s" % error)
+        raise HostFailure("noxfile", "nox rejected nox.options of the noxfile: %s" % error)
     try:
-        choose(nox, module, found, errors, emulate)
+        select_sessions(nox, module, found, errors, emulate)
     finally:
         logging.getLogger("nox").removeHandler(errors)
     for name, old, new in clashes:
         found.notices.append(
-            "two sessions are called %s (lines %s and %s of %s): nox keeps the last"
+            "two sessions are named %s (lines %s and %s of %s): nox uses the last"
             % (name, old[1], new[1], os.path.basename(new[0] or "the noxfile"))
         )
     if not hasattr(found.manifest, "_all_sessions"):
@@ -296,26 +296,26 @@ def load(channel):
 
 
 def load_module(nox, config, errors):
-    """Runs the noxfile; its exceptions become errors that show the user's frames only."""
+    """Runs the noxfile; its exceptions exec_interpreter errors with the user's frames only."""
     try:
         module = nox.tasks.load_nox_module(config)
     except SystemExit as error:
         raise HostFailure(
-            "noxfile", "the noxfile called sys.exit(%r)" % (error.code,), 2, **blame(nox, sys.exc_info())
+            "noxfile", "the noxfile called sys.exit(%r)" % (error.code,), 2, **exception_facts(nox, sys.exc_info())
         )
     except KeyboardInterrupt:
-        raise HostFailure("noxfile", "interrupted while the noxfile was loaded", 130, **blame(nox, sys.exc_info()))
+        raise HostFailure("noxfile", "interrupted while the noxfile was loaded", 130, **exception_facts(nox, sys.exc_info()))
     except BaseException as error:
-        facts = blame(nox, sys.exc_info())
-        message = "the noxfile is no valid Python" if isinstance(error, SyntaxError) else "the noxfile raised"
+        facts = exception_facts(nox, sys.exc_info())
+        message = "the noxfile is not valid Python" if isinstance(error, SyntaxError) else "the noxfile raised an exception"
         raise HostFailure("noxfile", message, 2, **facts)
     if isinstance(module, int):
         raise HostFailure("noxfile", errors.text("nox could not load the noxfile"), module)
     return module
 
 
-def choose(nox, module, found, errors, emulate):
-    """nox's own discovery and selection."""
+def select_sessions(nox, module, found, errors, emulate):
+    """Discovers and selects sessions as nox does."""
     names = []
     try:
         found.manifest = nox.tasks.discover_manifest(module, found.config)
@@ -325,20 +325,20 @@ def choose(nox, module, found, errors, emulate):
             found.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in found.manifest._queue]
         selected = nox.tasks.filter_manifest(found.manifest, found.config)
     except SystemExit as error:
-        raise HostFailure("select", errors.text("nox ended with %s" % error.code), 3, names=names)
+        raise HostFailure("selection", errors.text("nox exited with %s" % error.code), 3, session_names=names)
     except Exception as error:
-        raise HostFailure("select", errors.text("%s: %s" % (type(error).__name__, error)), 3, names=names,
-                          **blame(nox, sys.exc_info()))
+        raise HostFailure("selection", errors.text("%s: %s" % (type(error).__name__, error)), 3, session_names=names,
+                          **exception_facts(nox, sys.exc_info()))
     if isinstance(selected, int):
         if selected != 0:
-            raise HostFailure("select", errors.text("nox selected nothing"), selected, names=names)
+            raise HostFailure("selection", errors.text("nox selected no session"), selected, session_names=names)
     else:
         found.queue = list(getattr(selected, "_queue", ()))
     found.emulate = emulate
 
 
-def blame(nox, info):
-    """An exception as text, and the frames of it that are the user's own."""
+def exception_facts(nox, info):
+    """An exception as text, with the frames of the user's own code."""
     kind, error, trace = info
     inside = [os.path.dirname(os.path.abspath(nox.__file__)) + os.sep]
     library = os.path.dirname(os.path.abspath(os.__file__)) + os.sep

@@ -1,49 +1,49 @@
-"""Processes of this machine, and how they end, as the host sees them: part of noxide's host program."""
+"""Child processes and descendants of the host: part of noxide's host program."""
 
 
-def death(code, number):
-    """In words, how a process ended that gave no answer."""
+def describe_exit(code, number):
+    """Describes the exit of a process that reported no result."""
     if number is not None:
         try:
             return "its process was killed by %s" % signal.Signals(number).name
         except ValueError:
             return "its process was killed by signal %d" % number
-    return "its process ended with exit code %s before nox had a result" % code
+    return "its process exited with code %s before nox reported a result" % code
 
 
 def adopt_orphans():
-    """Has the kernel give this process the orphans of its sessions: they stay its own to end if noxide is killed."""
+    """Makes this process the parent of its sessions' orphans, so that it can stop them if noxide is killed."""
     prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
-def children():
-    """The processes that the noxfile started while it was loaded: its own code may still wait for them."""
+def noxfile_children():
+    """Processes that the noxfile started while it was loaded; its code may still wait for them."""
     try:
         with open("/proc/self/task/%d/children" % os.getpid()) as file:
-            # Looking at every process of the machine takes its time, and is seldom of use.
-            if set(int(pid) for pid in file.read().split()) <= asked_of_uv():
+            # Reading every process of the machine is slow and seldom needed.
+            if set(int(pid) for pid in file.read().split()) <= uv_query_pids():
                 return set()
     except (OSError, ValueError):
         pass  # a kernel without these lists
-    return descendants({os.getpid()}) - asked_of_uv()
+    return descendants({os.getpid()}) - uv_query_pids()
 
 
 def is_childless():
-    """Whether this process has no children at all, and so nothing below it."""
+    """Whether this process has no children, and so no descendants."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return True
     except (OSError, AttributeError):
-        pass  # a system without it
+        pass  # not supported by this system
     return False
 
 
 def is_alone():
-    """Whether nothing below this process lives.
+    """Whether this process has no live descendants.
 
-    `descendants` may miss one whose parent ends during the look: numbers come again, so it may be seen before its
-    parent. The kernel's list of children misses none: who loses its parent is put at its end.
+    `descendants` may miss one whose parent exits meanwhile, because pids are reused. The kernel's list of children
+    misses none: an orphan is appended to it.
     """
     try:
         before = listed_children()
@@ -53,7 +53,7 @@ def is_alone():
 
 
 def listed_children():
-    """This process's children, ended ones too, in the order in which they came."""
+    """Children of this process, zombies too, in the order in which it got them."""
     found = []
     for thread in os.listdir("/proc/self/task"):
         with open("/proc/self/task/%s/children" % thread) as file:
@@ -70,7 +70,7 @@ def is_living(pid):
 
 
 def descendants(roots):
-    """All living processes below `roots`, where /proc tells."""
+    """All live descendants of `roots`; empty without /proc."""
     parents = {}
     try:
         for name in os.listdir("/proc"):

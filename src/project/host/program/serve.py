@@ -1,28 +1,28 @@
-"""Serves noxide over the socket until it has enough: the last part of noxide's host program."""
+"""Serves noxide's commands over the socket: the last part of noxide's host program."""
 
 import select
 
 HANDLERS = {}
-GRACE = 2.0
-MOST_STANDBYS = 4
+GRACE_SECONDS = 2.0
+MAX_STANDBYS = 4
 
 
 class Host:
-    """The sessions that run, and the loop that watches over them."""
+    """The running sessions, and the loop that serves noxide."""
 
-    def __init__(self, channel, found, mode):
+    def __init__(self, channel, loaded, mode):
         self.channel = channel
-        self.found = found
+        self.loaded = loaded
         self.mode = mode
-        self.warmed = False
+        self.is_warm = False
         self.running = {}
         self.pipes = {}
         self.standbys = {}
-        self.taken = []
-        self.more = 0
+        self.received = []
+        self.remaining_sessions = 0
         self.poll = select.poll()
         self.ended = False
-        self.own = children()
+        self.noxfile_children = noxfile_children()
         adopt_orphans()
         self.wake, self.waker = os.pipe()
         os.set_blocking(self.wake, False)
@@ -39,7 +39,7 @@ class Host:
         self.ended = True
 
     def serve(self):
-        """Until noxide says `exit` or is gone, or this fails: then every session is ended."""
+        """Serves until noxide sends `exit` or is gone, or this fails; then stops every session."""
         try:
             self.watch()
         finally:
@@ -47,127 +47,127 @@ class Host:
 
     def watch(self):
         while not self.ended:
-            over = []
-            wanted = self.wants_standby()
-            events = self.poll.poll(0 if wanted else None)
-            if wanted and not events:
+            exited = []
+            standby_needed = self.needs_standby()
+            events = self.poll.poll(0 if standby_needed else None)
+            if standby_needed and not events:
                 self.prepare_standby()
             for fd, _ in events:
                 if fd == self.wake:
                     self.read_all(self.wake)
-                    over = self.reap()
+                    exited = self.reap()
                 elif fd in self.pipes:
-                    if not self.hear(self.pipes[fd]):
+                    if not self.read_messages(self.pipes[fd]):
                         self.poll.unregister(fd)
                         self.pipes[fd].quiet = True
                 else:
-                    self.obey(self.channel.receive())
-            for running in over:
-                self.forget(running)
+                    self.handle_commands(self.channel.receive())
+            for running in exited:
+                self.close_pipe(running)
 
     def read_all(self, fd):
-        """What a pipe holds now; None when it is at its end."""
+        """Reads what a pipe holds; None at its end."""
         data = b""
         while True:
             try:
                 more = os.read(fd, 65536)
             except BlockingIOError:
                 return data
-            except ConnectionResetError:  # ended before it had read what it should become
+            except ConnectionResetError:  # exited before it had read its request
                 return data or None
             if not more:
                 return data or None
             data += more
 
-    def obey(self, messages):
+    def handle_commands(self, messages):
         if messages is None:
             self.ended = True
             return
         for message in messages:
             if message["type"] == "exit":
                 self.ended = True
-            elif message["type"] == "warm":
-                self.warm()
+            elif message["type"] == "warm-up":
+                self.warm_up()
             elif message["type"] == "run":
                 count = 3 if message.get("trace") else 2
-                self.taken = self.channel.descriptors[:count]
+                self.received = self.channel.descriptors[:count]
                 del self.channel.descriptors[:count]
                 try:
-                    if len(self.taken) < count:
-                        raise OSError("no room for more descriptors")
-                    self.start(message, self.taken)
+                    if len(self.received) < count:
+                        raise OSError("too many open files")
+                    self.start(message, self.received)
                 except Exception as error:
-                    self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit": None,
+                    self.channel.send({"type": "finished", "id": message["id"], "status": "CRASHED", "exit_code": None,
                                        "signal": None, "cpu_ms": 0, "peak_kib": 0, "duration_ms": 0,
                                        "reason": "could not be started: %s" % error})
                 finally:
-                    while self.taken:
-                        os.close(self.taken.pop())
+                    while self.received:
+                        os.close(self.received.pop())
 
-    def start(self, order, descriptors):
+    def start(self, request, descriptors):
         if self.mode == "fork":
-            running = self.hand_over(order, descriptors)
+            running = self.assign_process(request, descriptors)
         elif self.mode == "fresh":
-            running = start_fresh(self.found, order, *descriptors)
+            running = start_fresh(self.loaded, request, *descriptors)
         else:
-            running = start_plainly(self.found, order, *descriptors)
+            running = start_nox_process(self.loaded, request, *descriptors)
         os.set_blocking(running.pipe, False)
         self.running[running.pid] = running
         self.pipes[running.pipe] = running
         self.poll.register(running.pipe, select.POLLIN)
 
-    def hand_over(self, order, descriptors):
-        """Makes a session of a process that stands by, or of a new one."""
-        self.warm()
-        self.more = order.pop("more", 0)
+    def assign_process(self, request, descriptors):
+        """Gives a session to a standby process or a new one."""
+        self.warm_up()
+        self.remaining_sessions = request.pop("remaining_sessions", 0)
         running = None
         while running is None:
-            ahead = bool(self.standbys)
-            standby = self.standbys.pop(next(iter(self.standbys))) if ahead else Standby(self.found, self.leave)
+            had_standby = bool(self.standbys)
+            standby = self.standbys.pop(next(iter(self.standbys))) if had_standby else Standby(self.loaded, self.leave)
             try:
-                running = standby.become(order, descriptors)
-            except OSError:  # one that stood by may have been killed meanwhile
+                running = standby.become(request, descriptors)
+            except OSError:  # the standby process may have been killed meanwhile
                 standby.dismiss()
-                if not ahead:
+                if not had_standby:
                     raise
-        while len(self.standbys) > self.more:
+        while len(self.standbys) > self.remaining_sessions:
             self.standbys.popitem()[1].dismiss()
         return running
 
-    def wants_standby(self):
-        """Whether a fork ahead would be of use: sessions that are to come may start at once when others end."""
-        return len(self.standbys) < min(self.more, len(self.running), MOST_STANDBYS)
+    def needs_standby(self):
+        """Whether another standby process is useful: remaining sessions may start when running ones end."""
+        return len(self.standbys) < min(self.remaining_sessions, len(self.running), MAX_STANDBYS)
 
     def prepare_standby(self):
         try:
-            standby = Standby(self.found, self.leave)
+            standby = Standby(self.loaded, self.leave)
             self.standbys[standby.pid] = standby
-        except OSError:  # no more processes: the next session tries again, and says so
-            self.more = 0
+        except OSError:  # cannot fork: the next session tries again and reports it
+            self.remaining_sessions = 0
 
-    def warm(self):
-        """Before the first fork, once."""
-        if self.mode == "fork" and not self.warmed:
-            self.warmed = True
-            warm(sys.modules["nox"], self.found.config)
+    def warm_up(self):
+        """Prepares for the first fork, once."""
+        if self.mode == "fork" and not self.is_warm:
+            self.is_warm = True
+            warm_up(sys.modules["nox"], self.loaded.config)
 
-    def forget(self, running):
+    def close_pipe(self, running):
         if not running.quiet:
             self.poll.unregister(running.pipe)
         del self.pipes[running.pipe]
         os.close(running.pipe)
 
     def leave(self):
-        """Closes, in a fork, what is the host's alone."""
+        """Closes, in a fork, the host's own descriptors."""
         signal.set_wakeup_fd(-1)
         self.channel.socket.close()
         for standby in self.standbys.values():
             standby.dismiss()
-        for fd in [self.wake, self.waker] + self.taken + [running.pipe for running in self.running.values()]:
+        for fd in [self.wake, self.waker] + self.received + [running.pipe for running in self.running.values()]:
             os.close(fd)
 
-    def hear(self, running):
-        """Passes on what a session's process says; false at the end of its pipe."""
+    def read_messages(self, running):
+        """Forwards the messages of a session's process; returns False at the end of its pipe."""
         data = self.read_all(running.pipe)
         if data is None:
             return False
@@ -186,8 +186,8 @@ class Host:
         return True
 
     def reap(self):
-        """Sessions whose own process is over, whatever may still hold their pipe."""
-        over = []
+        """Reaps and returns sessions whose process has exited, even if another process holds their pipe."""
+        exited = []
         for running in list(self.running.values()):
             try:
                 pid, status, usage = os.wait4(running.pid, os.WNOHANG)
@@ -196,69 +196,69 @@ class Host:
             if pid == 0:
                 continue
             del self.running[running.pid]
-            self.hear(running)
-            self.tell_end(running, status, usage)
-            over.append(running)
-        self.bury_orphans()
-        return over
+            self.read_messages(running)
+            self.report_exit(running, status, usage)
+            exited.append(running)
+        self.reap_orphans()
+        return exited
 
-    def bury_orphans(self):
-        """Asks for the ends of adopted processes, so that no zombies gather."""
+    def reap_orphans(self):
+        """Reaps adopted processes, so that no zombies accumulate."""
         while hasattr(os, "waitid"):
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None or ended.si_pid in self.running or ended.si_pid in self.own:
+                if ended is None or ended.si_pid in self.running or ended.si_pid in self.noxfile_children:
                     return
                 self.standbys.pop(ended.si_pid, None)
                 os.waitpid(ended.si_pid, os.WNOHANG)
             except ChildProcessError:
                 return
 
-    def tell_end(self, running, status, usage):
+    def report_exit(self, running, status, usage):
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         if running.report:
-            running.answer = answer_of_report(running.report[0], running.report[1], code)
+            running.answer = result_from_report(running.report[0], running.report[1], code)
         if not running.started:
             self.channel.send({"type": "started", "id": running.id, "pid": running.pid})
-        answer = running.answer or {"status": "CRASHED", "reason": death(code, number)}
+        answer = running.answer or {"status": "CRASHED", "reason": describe_exit(code, number)}
         peak = 0 if usage is None else usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
         self.channel.send({
             "type": "finished", "id": running.id, "status": answer["status"], "reason": answer["reason"],
-            "exit": code, "signal": number, "peak_kib": peak,
+            "exit_code": code, "signal": number, "peak_kib": peak,
             "cpu_ms": 0 if usage is None else int((usage.ru_utime + usage.ru_stime) * 1000),
-            "install": answer.get("install"),
+            "installs": answer.get("installs"),
             "leaked": answer.get("leaked", False),
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 
     def end_all(self):
-        """Ends every session and all it started: TERM, a grace, KILL; and what they start meanwhile."""
+        """Stops every session and all its processes: SIGTERM, a grace period, SIGKILL."""
         while self.standbys:
             self.standbys.popitem()[1].dismiss()
         for number in (signal.SIGTERM, signal.SIGKILL):
             if is_childless():
                 return
-            told, until = set(), time.monotonic() + GRACE
-            while time.monotonic() < until:
+            signaled, deadline = set(), time.monotonic() + GRACE_SECONDS
+            while time.monotonic() < deadline:
                 self.reap()
-                doomed = set(self.running) | descendants({os.getpid()})
-                if not doomed and is_alone():
+                targets = set(self.running) | descendants({os.getpid()})
+                if not targets and is_alone():
                     return
-                for pid in doomed - told:
+                for pid in targets - signaled:
                     for kill in (os.killpg, os.kill):
                         try:
                             kill(pid, number)
                         except OSError:
                             pass  # gone, or no group of its own
-                told |= doomed
+                signaled |= targets
                 time.sleep(0.01)
 
 
 def watch_for_hangup(fd, on):
-    """While the noxfile loads nobody reads the socket: have the kernel end this process if noxide goes away.
+    """Makes the kernel kill this process if noxide exits while the noxfile loads and nothing reads the socket.
 
-    What the noxfile started is in the same process group and ends with it.
+    Processes that the noxfile started are in the same process group and are killed with it.
     """
     import fcntl
 
@@ -269,13 +269,13 @@ def watch_for_hangup(fd, on):
         gone = select.poll()
         gone.register(fd, 0)
         if on and gone.poll(0):
-            raise SystemExit("noxide went away")  # before the kernel was told to watch
+            raise SystemExit("noxide is gone")  # before the kernel was told to watch
     except (OSError, AttributeError):
-        pass  # a system without it: noxide's own end of the host still works
+        pass  # not supported by this system: noxide still stops the host itself
 
 
 def prepare_process():
-    """The surroundings nox's own command gives a noxfile."""
+    """Sets up the process as nox's own command does."""
     BOOT["cwd"] = os.getcwd()
     fd = os.dup(BOOT["fd"]) if BOOT["role"] == "host" else None
     if BOOT["fd"] > 2:
@@ -291,7 +291,7 @@ def prepare_process():
 
 
 def leave():
-    """The end of this process, with its exit hooks."""
+    """Ends this process, with its exit hooks."""
     status = 1
     try:
         finish_interpreter()
@@ -311,24 +311,24 @@ def main():
         return
     channel = Channel(fd)
     channel.send({"type": "loading"})
-    gc.disable()  # loading makes what stays: collections on the way find nothing, for 6 ms; `warm` ends this
-    faulthandler.register(signal.SIGUSR1, all_threads=False)  # noxide asks so where a load hangs
+    gc.disable()  # objects made while loading stay: collections would find nothing and take 6 ms; `warm_up` enables it
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # noxide sends it to find where loading hangs
     watch_for_hangup(fd, True)
-    if BOOT["ahead"]:
-        ask_uv()
-    mode, found = "fork", None
+    if BOOT["preload"]:
+        start_uv_query()
+    mode, loaded = "fork", None
     try:
-        found, missing = load(channel)
+        loaded, missing = load(channel)
         if missing:
-            found, mode = list_plainly(), "plain"
-            manifest = describe_plainly(found, missing)
+            loaded, mode = list_sessions(), "plain"
+            manifest = describe_listed(loaded, missing)
         else:
             why = unforkable()
             mode = "fresh" if why else "fork"
-            with uv_asked():  # a list of backends asks
-                manifest = describe(found, {"how": "process", "why": why} if why else {"how": "fork"})
+            with answering_uv_query():  # a list of backends queries uv
+                manifest = describe(loaded, {"how": "process", "why": why} if why else {"how": "fork"})
     except HostFailure as failure:
-        forget_uv()
+        stop_uv_query()
         watch_for_hangup(fd, False)
         channel.send(failure.facts)
         return
@@ -338,9 +338,9 @@ def main():
         HANDLERS[number] = signal.getsignal(number)
     channel.send(manifest)
     if mode != "fork":
-        forget_uv()
+        stop_uv_query()
         gc.enable()
-    Host(channel, found, mode).serve()
+    Host(channel, loaded, mode).serve()
 
 
 main()

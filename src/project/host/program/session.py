@@ -1,4 +1,4 @@
-"""One session in a process of its own, forked or fresh: part of noxide's host program."""
+"""Runs one session in a process of its own, forked or new: part of noxide's host program."""
 
 import gc
 import subprocess
@@ -9,10 +9,10 @@ LIBC = []
 
 
 class Running:
-    """A session's process as the host knows it."""
+    """A session's process, as seen by the host."""
 
-    def __init__(self, order, pid, pipe):
-        self.id = order["id"]
+    def __init__(self, request, pid, pipe):
+        self.id = request["id"]
         self.pid = pid
         self.pipe = pipe
         self.rest = b""
@@ -24,31 +24,31 @@ class Running:
 
 
 def child(found, receive, answers):
-    """The forked child: becomes the session that it is told to be, answers through `answers`, and never returns."""
+    """The forked child: receives a request, runs its session, reports through `answers`, and never returns."""
     status = 1
     try:
         prepare_session()
         send(answers, {"ready": True})
-        told = receive()
-        if told is not None:
-            order, descriptors = told
-            settle(order, *descriptors[:2])
+        received = receive()
+        if received is not None:
+            request, descriptors = received
+            apply_request(request, *descriptors[:2])
             for trace in descriptors[2:]:
-                be_traced(order["trace"], trace)
-            send(answers, perform(found, order, answers))
+                install_seccomp_filter(request["trace"], trace)
+            send(answers, run_session(found, request, answers))
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             finish_interpreter()
         status = 0
-    except KeyboardInterrupt:  # before nox was asked to run it, or after
+    except KeyboardInterrupt:  # before or after nox runs it
         send(answers, {"status": "INTERRUPTED", "reason": "interrupted"})
-    except BaseException:  # whatever it is, it belongs into the session's log
+    except BaseException:  # any error goes to the session's log
         traceback.print_exc()
     finally:
         end_process(status)
 
 
 def end_process(status):
-    """Ends this process at once: what it has printed goes out, and no time goes into putting its objects away."""
+    """Flushes output and ends this process without destroying its objects."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -64,7 +64,7 @@ def send(answers, message):
 
 
 def prctl(option, value):
-    """Asks Linux for a trait of this process; elsewhere process groups and marks are what sessions are ended by."""
+    """Calls prctl on Linux; other systems stop sessions by process group and tag only."""
     if sys.platform == "linux":
         try:
             if not LIBC:
@@ -77,10 +77,10 @@ def prctl(option, value):
 
 
 def prepare_session():
-    """A session and process group of its own, with a session's signals."""
+    """Gives the process its own session and process group, and default signal handlers."""
     if os.getpgrp() != os.getpid():
         os.setsid()
-    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nobody would hear of a session whose host is gone
+    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nothing would report a session whose host is gone
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
@@ -90,43 +90,43 @@ def prepare_session():
         forget_exit_hooks()
 
 
-def settle(order, out, err):
-    """The session's descriptors, environment and priority."""
+def apply_request(request, out, err):
+    """Applies the descriptors, environment and priority of a request."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(out, 1)
     os.dup2(err, 2)
-    if order.get("tty"):
+    if request.get("tty"):
         import fcntl
         import termios
 
         try:
             fcntl.ioctl(1, termios.TIOCSCTTY, 0)
         except OSError:
-            pass  # it still is a terminal to the session's programs, only not the controlling one
+            pass  # still a terminal for the session's programs, only not the controlling one
     for fd in (out, err):
         if fd > 2:
             os.close(fd)
-    os.environ.update(order.get("env") or {})
-    if "TMPDIR" in (order.get("env") or {}):
+    os.environ.update(request.get("env") or {})
+    if "TMPDIR" in (request.get("env") or {}):
         tempfile.tempdir = None
-    if order.get("nice"):
+    if request.get("nice"):
         try:
-            os.nice(order["nice"])
+            os.nice(request["nice"])
         except OSError:
-            pass  # a lower number needs a privilege; the session runs all the same
+            pass  # a lower value needs a privilege; the session runs anyway
         try:
-            # Linux weighs whole sessions against each other first (autogroups), single processes only within one.
+            # Linux schedules between autogroups first, and between processes only within one.
             with open("/proc/self/autogroup", "w") as group:
-                group.write(str(order["nice"]))
+                group.write(str(request["nice"]))
         except OSError:
-            pass  # another system, or no autogroups
+            pass  # not supported by this system
 
 
-def be_traced(trace, fd):
-    """Puts this process, and all it will start, under a filter whose listener goes to noxide over the socket `fd`.
+def install_seccomp_filter(trace, fd):
+    """Installs a seccomp filter for this process and its noxfile_children, and sends its listener to noxide over `fd`.
 
-    Where that fails noxide hears why, and the session runs untraced. `prctl` and `seccomp` have no other door here.
+    On failure noxide gets the reason and the session runs untraced. Python has no API for `prctl` and `seccomp`.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     try:
@@ -136,16 +136,16 @@ def be_traced(trace, fd):
 
         libc = ctypes.CDLL(None, use_errno=True)
         program = bytes.fromhex(trace["filter"])
-        kept = ctypes.create_string_buffer(program, len(program))
-        described = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(kept)))
-        number = ctypes.c_long(trace["call"])
+        saved = ctypes.create_string_buffer(program, len(program))
+        described = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(saved)))
+        number = ctypes.c_long(trace["syscall"])
         for flags in trace["flags"]:
-            wanted = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
-            listener = libc.syscall(*wanted)
+            syscall_args = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
+            listener = libc.syscall(*syscall_args)
             if listener < 0 and ctypes.get_errno() == errno.EACCES:
-                # Without the right to do more: programs that would gain rights (sudo) gain none from here on.
+                # An unprivileged process must give up gaining privileges (sudo) first.
                 libc.prctl(38, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-                listener = libc.syscall(*wanted)
+                listener = libc.syscall(*syscall_args)
             if listener >= 0 or ctypes.get_errno() != errno.EINVAL:
                 break
         if listener < 0:
@@ -154,14 +154,14 @@ def be_traced(trace, fd):
             rights = struct.pack("i", listener)
             channel.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
             os.close(listener)
-    except Exception as error:  # no ctypes, no such call: whatever it is
-        channel.sendall(("this Python cannot ask the kernel: %s" % error).encode("utf-8", "replace"))
-    channel.recv(1)  # noxide listens, or knows that it cannot
+    except Exception as error:  # no ctypes, or no such system call
+        channel.sendall(("this Python cannot install the seccomp filter: %s" % error).encode("utf-8", "replace"))
+    channel.recv(1)  # until noxide listens, or knows that it cannot
     channel.close()
 
 
 def finish_interpreter():
-    """What the end of an interpreter does for the session: its own threads and exit hooks."""
+    """Joins threads and runs exit hooks, as the end of an interpreter does."""
     import atexit
     import threading
 
@@ -171,40 +171,40 @@ def finish_interpreter():
 
 
 def defer_interrupts(nox):
-    """Has an interrupt wait while nox waits for a command, and raises it once that command has ended.
+    """Delays an interrupt while nox waits for a command, until that command has exited.
 
-    nox itself kills what it waits for within half a second of an interrupt, and goes on where that ends with 0.
-    Who ends the command is noxide's to say, after its own graces. Python code of the session is interrupted at once,
-    and a second interrupt is nox's own.
+    nox kills the command within half a second of an interrupt, and continues if it exits with 0. Stopping commands is
+    noxide's task, after its own grace periods. Python code of the session is interrupted at once, and a second
+    interrupt is handled by nox.
     """
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
-    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__, Captured.communicate.__code__)
-    asked = []
+    waits = (subprocess.Popen.communicate.__code__, subprocess.Popen.wait.__code__, CapturedCommand.communicate.__code__)
+    interrupts = []
 
     def interrupt(number, frame):
         while frame is not None and frame.f_back is not None:
-            if not asked and frame.f_code in waits and frame.f_back.f_code is popen.__code__:
-                asked.append(number)
+            if not interrupts and frame.f_code in waits and frame.f_back.f_code is popen.__code__:
+                interrupts.append(number)
                 return
             frame = frame.f_back
         raise KeyboardInterrupt
 
-    def patient(*args, **kwargs):
+    def interruptible_popen(*args, **kwargs):
         try:
             return popen(*args, **kwargs)
         finally:
-            if asked:
-                asked.clear()
+            if interrupts:
+                interrupts.clear()
                 raise KeyboardInterrupt
 
-    sys.modules["nox.command"].popen = patient
+    sys.modules["nox.command"].popen = interruptible_popen
     signal.signal(signal.SIGINT, interrupt)
 
 
 def forget_exit_hooks():
-    """Leaves exit hooks and finalizers made before the fork to the host, which runs them once."""
+    """Removes exit hooks and finalizers made before the fork: the host runs them once."""
     import atexit
     import weakref
 
@@ -215,22 +215,22 @@ def forget_exit_hooks():
     weakref.finalize._registered_with_atexit = False
 
 
-def perform(found, order, answers):
-    """Runs the session through nox's own `run_manifest`, which words its log lines; says how it ended."""
+def run_session(found, request, answers):
+    """Runs the session through nox's own `run_manifest` and returns its result."""
     nox = sys.modules["nox"]
-    runner = found.runners[order["id"]]
-    give_results(nox, found, order)
-    if order.get("posargs") is not None:
-        runner.posargs = list(order["posargs"])
+    runner = found.runners[request["id"]]
+    set_required_results(nox, found, request)
+    if request.get("posargs") is not None:
+        runner.posargs = list(request["posargs"])
     found.manifest.notify = lambda target, posargs=None: notify(found, target, posargs, answers)
     config = found.config
     if hasattr(config, "parallel"):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
         config.parallel_worker = True
-    installs = watch_installs(nox, runner)
+    installs = wrap_installs(nox, runner)
     defer_interrupts(nox)
-    end_captures(order)
+    limit_capture_waits(request)
     since = time.monotonic()
     last = last_error()
     try:
@@ -247,14 +247,14 @@ def perform(found, order, answers):
     except BaseException as error:
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
-    answer["install"] = installs.facts()
+    answer["installs"] = installs.facts()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
     return answer
 
 
 class LastError(logging.Handler):
-    """Remembers nox's last error line: its result says that a command failed, only its log says which."""
+    """Stores nox's last error line: its result says that a command failed, only its log says which."""
 
     text = ""
 
@@ -278,10 +278,10 @@ def last_error():
     return LAST_ERROR
 
 
-def give_results(nox, found, order):
-    """Hands nox the results of other sessions, so that its own check of `requires` holds here."""
+def set_required_results(nox, found, request):
+    """Sets the results of required sessions, so that nox's own check of `requires` works here."""
     status, result = nox.sessions.Status, nox.sessions.Result
-    for number, word in (order.get("results") or {}).items():
+    for number, word in (request.get("required_outcomes") or {}).items():
         known = getattr(status, word, status.FAILED)
         runner = found.runners[int(number)]
         runner.result = result(runner, known)
@@ -292,7 +292,7 @@ def give_results(nox, found, order):
 
 
 def notify(found, target, posargs, answers):
-    """`session.notify`: tells the host; an unknown session is an error here and now, as in nox."""
+    """`session.notify`: reports to the host; an unknown session raises at once, as in nox."""
     matches = [number for number, runner in enumerate(found.runners)
                if runner == target or runner.name == target or target in runner.signatures]
     if not matches:
@@ -302,32 +302,32 @@ def notify(found, target, posargs, answers):
     return True
 
 
-def start_fresh(found, order, out, err, trace=None):
-    """Starts a session in a process that loads the noxfile again, for hosts that must not fork."""
+def start_fresh(found, request, out, err, trace=None):
+    """Starts a session in a process that loads the noxfile again, for hosts that cannot fork."""
     import subprocess
 
     reader, writer = os.pipe()
-    boot = dict(BOOT, role="session", order=order, name=found.runners[order["id"]].friendly_name, answers=writer, trace=trace)
+    boot = dict(BOOT, role="session", request=request, name=found.runners[request["id"]].friendly_name, answers=writer, trace=trace)
     with boot_file(boot) as stdin:
         process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
                                    stderr=err, start_new_session=True, cwd=BOOT["cwd"],
                                    pass_fds=[writer] + ([] if trace is None else [trace]))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     os.close(writer)
-    return Running(order, process.pid, reader)
+    return Running(request, process.pid, reader)
 
 
 def run_fresh_session():
-    """The other side of `start_fresh`: loads, finds the session by number and name, runs it."""
-    answers, order = BOOT["answers"], BOOT["order"]
+    """The other side of `start_fresh`: loads the noxfile, finds the session by index and name, runs it."""
+    answers, request = BOOT["answers"], BOOT["request"]
     os.set_inheritable(answers, False)
     if BOOT["trace"] is not None:
         os.set_inheritable(BOOT["trace"], False)
-    reason = "the noxfile, loaded again, has no session %s in the same place" % BOOT["name"]
+    reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
         found, missing = load(None)
-        runner = found.runners[order["id"]] if not missing and order["id"] < len(found.runners) else None
+        runner = found.runners[request["id"]] if not missing and request["id"] < len(found.runners) else None
     except HostFailure as failure:
         reason = "the noxfile could not be loaded again: %s" % failure
         sys.stderr.write("%s\n%s\n" % (reason, failure.facts.get("exception", "")))
@@ -335,18 +335,18 @@ def run_fresh_session():
         send(answers, {"status": "FAILED", "reason": reason})
         return
     traced = [] if BOOT["trace"] is None else [BOOT["trace"]]
-    child(found, lambda: (order, [os.dup(1), os.dup(2)] + traced), answers)
+    child(found, lambda: (request, [os.dup(1), os.dup(2)] + traced), answers)
 
 
 def unforkable():
-    """Why sessions cannot be forked from here; empty where they can."""
+    """The reason why the host cannot fork; empty if it can."""
     import threading
 
     return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
 
 
-def warm(nox, config):
-    """Before the first fork: imports what each session would import, looks for uv once, rehearses."""
+def warm_up(nox, config):
+    """Prepares for the first fork: imports what each session would import, finds uv once, runs an empty session."""
     import importlib
 
     for name in ("datetime", "glob", "hashlib", "humanize", "inspect", "locale", "shlex", "shutil", "subprocess",
@@ -355,20 +355,20 @@ def warm(nox, config):
             importlib.import_module(name)
         except ImportError:
             pass
-    with uv_asked():
+    with answering_uv_query():
         pin_optional_venvs(nox.virtualenv)
-    forget_uv()
+    stop_uv_query()
     last_error()
-    rehearse(nox, config)
-    # No collection first: nothing of what loading left is garbage worth a look at every object.
+    run_empty_session(nox, config)
+    # No collection first: loading leaves almost no garbage.
     getattr(gc, "freeze", gc.collect)()
     gc.enable()
 
 
 def pin_optional_venvs(virtualenv):
-    """From 2026.7 on nox looks for uv, conda and others anew in every session: once is enough for all forks.
+    """Finds uv, conda and others once for all forks: nox 2026.7 and newer search again in every session.
 
-    nox reads the module's own attribute where there is one.
+    nox uses the module's attribute if it is set.
     """
     found = getattr(virtualenv, "OPTIONAL_VENVS", None)
     getattr(virtualenv, "UV_VERSION", None)
@@ -376,10 +376,10 @@ def pin_optional_venvs(virtualenv):
         virtualenv.OPTIONAL_VENVS = found
 
 
-def rehearse(nox, config):
-    """Runs a session that does nothing, in silence: what nox compiles and caches on its way, forks then have."""
+def run_empty_session(nox, config):
+    """Runs an empty session without output, so that forks share what nox compiles and caches."""
     silence = os.open(os.devnull, os.O_RDWR)
-    kept = [os.dup(1), os.dup(2)]
+    saved = [os.dup(1), os.dup(2)]
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -388,12 +388,12 @@ def rehearse(nox, config):
         function = nox._decorators.Func(lambda session: None, python=False, venv_backend="none")
         manifest = nox.manifest.Manifest({"rehearsal": function}, config)
         nox.tasks.run_manifest(list(manifest), config)
-    except Exception:  # only a rehearsal: each session then does it for itself
+    except Exception:  # optional: each session then does it for itself
         pass
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, fd in zip((1, 2), kept):
+        for number, fd in zip((1, 2), saved):
             os.dup2(fd, number)
             os.close(fd)
         os.close(silence)

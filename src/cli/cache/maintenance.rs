@@ -1,0 +1,69 @@
+//! `noxide cache status`, `verify` and `prune`: what the store holds, whether it is damaged, and removal of old entries.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::args::{CachePruneArgs, CacheStatusArgs, CacheVerifyArgs};
+use super::store_context::{load_store_options, open_store, print_damage, print_report, transfer_progress};
+use crate::cache::store::RepairContext;
+use crate::cache::{Store, Uv};
+use crate::cli::error::CliError;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::shared_args::OutputFormat;
+use crate::output::OutputContext;
+
+/// Prints what the store holds.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub(super) fn print_status(args: &CacheStatusArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let status = open_store()?.status();
+    print_report(output, args.format, &status, || status.to_text(Timestamp::now()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Verifies every entry, and repairs damaged ones if requested. Fails where something is damaged, even if repaired.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub(super) fn verify(args: &CacheVerifyArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let store = open_store()?;
+    let report = store.verify_entries(&*transfer_progress(output));
+    let repaired = if args.repair {
+        let uv = Uv::find_in_path(std::env::var_os("PATH")).ok();
+        store.repair_entries(&report.damaged, &RepairContext { uv: uv.as_ref(), project: Path::new(".") })
+    } else {
+        Vec::new()
+    };
+    let mut document = json!(report);
+    if args.repair {
+        document["repaired"] = json!(repaired);
+    }
+    if args.format == OutputFormat::Text {
+        print_damage(output, &report.damaged);
+        report.unknown_paths.iter().for_each(|path| output.print_error(&format!("not an entry: {path}")));
+    }
+    print_report(output, args.format, &document, || report.to_text(&repaired, args.repair));
+    Ok(ExitCode::from_check(!report.is_clean()))
+}
+
+/// Removes old and unused entries, or prints what would be removed.
+///
+/// # Errors
+/// When the store cannot be opened or written to.
+pub(super) fn prune(args: &CachePruneArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
+    let mut options = load_store_options()?;
+    options.max_size = args.max_size.unwrap_or(options.max_size);
+    options.max_unused = args.max_unused.unwrap_or(options.max_unused);
+    let store = Store::open(&options)?;
+    let plan = store.plan_prune();
+    if args.dry_run {
+        print_report(output, args.format, &plan, || plan.to_text());
+    } else {
+        let report = store.prune(&plan, &*transfer_progress(output))?;
+        print_report(output, args.format, &report, || report.to_text());
+    }
+    Ok(ExitCode::SUCCESS)
+}

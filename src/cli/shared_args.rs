@@ -1,0 +1,83 @@
+//! Flags that several subcommands share: output format, host, selection of what to load, dependencies.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use super::nox_args::SelectionArgs;
+use crate::config::{SettingsFlags, parse_duration};
+use crate::provision::CacheMode;
+use crate::run::NamedChoice;
+
+/// Format of a command's result.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// Text for people.
+    #[default]
+    Text,
+    /// One JSON document with a `version` key.
+    Json,
+}
+
+/// Returns a parser that accepts the names of a choice.
+pub(super) fn choice_parser<T: NamedChoice + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(T::CHOICES.iter().map(|(name, _)| *name))
+        .try_map(|name| T::from_name(&name).ok_or("not one of the possible values"))
+}
+
+/// Flags that choose and start nox.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Environments")]
+pub struct HostArgs {
+    /// Use this nox [default: the project's own] [env: NOXIDE_NOX]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nox: Option<PathBuf>,
+    /// Stop if the noxfile takes longer to load [default: 1m] [env: NOXIDE_LOAD_TIMEOUT]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
+    pub(crate) load_timeout: Option<Duration>,
+}
+
+impl HostArgs {
+    /// Returns the settings that these flags override.
+    pub fn settings_flags(&self) -> SettingsFlags {
+        SettingsFlags { load_timeout: self.load_timeout, nox: self.nox.clone(), ..SettingsFlags::default() }
+    }
+}
+
+/// Flags of the subcommands that load a noxfile without running sessions.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadArgs {
+    /// Session selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Choice of nox.
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Flags that control how dependencies are cached and resolved.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Dependencies")]
+pub struct DependencyArgs {
+    /// Use the dependency cache: auto, off or require [default: auto] [env: NOXIDE_CACHE]
+    #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = choice_parser::<CacheMode>())]
+    pub(crate) cache: Option<CacheMode>,
+    /// Constrain installs to the versions in uv.lock [env: NOXIDE_LOCKED]
+    #[arg(long, overrides_with = "no_locked")]
+    pub(crate) locked: bool,
+    /// Do not constrain installs to uv.lock (the default)
+    #[arg(long, overrides_with = "locked", hide_short_help = true)]
+    pub(crate) no_locked: bool,
+    /// Reuse index responses up to this age, such as 1h [default: 0] [env: NOXIDE_MAX_AGE]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl DependencyArgs {
+    /// Returns whether installs are constrained to the lock, if a flag says so.
+    pub(crate) fn locked_override(&self) -> Option<bool> {
+        (self.locked || self.no_locked).then_some(self.locked)
+    }
+}

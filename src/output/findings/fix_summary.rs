@@ -1,0 +1,66 @@
+//! Summary of applied fixes: per file what was fixed and what was not, then totals.
+
+use crate::text::pluralize;
+
+/// A fix that was applied, or rejected with a reason.
+#[derive(Debug)]
+pub(crate) struct FixView<'a> {
+    /// The file.
+    pub(crate) path: &'a str,
+    /// Number of the rule.
+    pub(crate) rule_id: &'a str,
+    /// What the fix does.
+    pub(crate) title: &'a str,
+    /// Why it was rejected.
+    pub(crate) rejection: Option<String>,
+}
+
+/// Counts of a fix run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FixCounts {
+    /// Changed files.
+    pub(crate) files: usize,
+    /// Findings before the fixes.
+    pub(crate) findings_before: usize,
+    /// Findings that remain.
+    pub(crate) findings_left: usize,
+    /// Whether nothing was written.
+    pub(crate) is_dry_run: bool,
+}
+
+/// Renders the summary.
+pub(crate) fn render_fix_summary(fixes: &[FixView<'_>], counts: FixCounts) -> String {
+    let mut files: Vec<(&str, Vec<(String, usize)>)> = Vec::new();
+    for fix in fixes {
+        let line = match &fix.rejection {
+            None => format!("  {}  {}", fix.rule_id, fix.title),
+            Some(reason) => format!("  {}  not applied: {}: {reason}", fix.rule_id, fix.title),
+        };
+        let at = files.iter().position(|(path, _)| *path == fix.path).unwrap_or_else(|| {
+            files.push((fix.path, Vec::new()));
+            files.len() - 1
+        });
+        match files[at].1.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, times)) => *times += 1,
+            None => files[at].1.push((line, 1)),
+        }
+    }
+    let mut text = String::new();
+    for (path, lines) in files {
+        text.push_str(&format!("{path}\n"));
+        for (line, times) in lines {
+            let repeated = if times > 1 { format!(" ({times} times)") } else { String::new() };
+            text.push_str(&format!("{line}{repeated}\n"));
+        }
+    }
+    let applied = fixes.iter().filter(|fix| fix.rejection.is_none()).count();
+    let verb = if counts.is_dry_run { "would apply" } else { "applied" };
+    text.push_str(&format!(
+        "{verb} {} to {}: {} before, {} left\n",
+        pluralize(applied, "fix"),
+        pluralize(counts.files, "file"),
+        pluralize(counts.findings_before, "finding"),
+        counts.findings_left
+    ));
+    text
+}

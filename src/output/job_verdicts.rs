@@ -1,0 +1,40 @@
+//! Text of `noxide gate`: each job with its result and the reason why it does not pass.
+
+use super::theme::OutputTheme;
+use crate::record::Outcome;
+use crate::text::pluralize;
+
+/// A job as it is printed.
+#[derive(Debug)]
+pub(crate) struct JobVerdictView<'a> {
+    /// The job's identifier.
+    pub(crate) job: &'a str,
+    /// The forge's result; `None` if the job is missing.
+    pub(crate) result: Option<&'a str>,
+    /// Why the job does not pass.
+    pub(crate) failure_reason: Option<&'a str>,
+}
+
+/// Renders one line per job and a summary.
+pub(crate) fn render_job_verdicts(jobs: &[JobVerdictView<'_>], theme: OutputTheme) -> String {
+    let width = jobs.iter().map(|job| job.job.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for job in jobs {
+        let result = job.result.unwrap_or("missing");
+        let outcome = match (job.failure_reason, result) {
+            (Some(_), _) => Outcome::Failed,
+            (None, "skipped") => Outcome::Skipped,
+            (None, _) => Outcome::Passed,
+        };
+        let mark = theme.outcome_mark(outcome);
+        let reason = job.failure_reason.map(|reason| format!("  {reason}")).unwrap_or_default();
+        text.push_str(&format!("{mark} {:width$}  {result}{reason}\n", job.job));
+    }
+    let failed = jobs.iter().filter(|job| job.failure_reason.is_some()).count();
+    let count = pluralize(jobs.len(), "job");
+    text.push_str(&match failed {
+        0 => format!("{count} passed\n"),
+        _ => format!("{failed} of {count} failed\n"),
+    });
+    text
+}

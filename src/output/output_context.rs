@@ -1,0 +1,163 @@
+//! Standard output and standard error of a command: colors, terminal, CI, and everything printed outside a run.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::options::{
+    ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery,
+};
+use super::theme::OutputTheme;
+
+/// The streams that a command prints to.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputContext {
+    /// Colors and marks on standard output.
+    pub(crate) stdout_styles: OutputTheme,
+    /// Colors and marks on standard error.
+    pub(crate) stderr_styles: OutputTheme,
+    /// Whether standard output is a terminal.
+    pub(crate) stdout_is_terminal: bool,
+    verbose: u8,
+    quiet: u8,
+    uses_stderr: bool,
+}
+
+impl OutputContext {
+    /// Inspects streams and environment; `should_color` decides by whether a stream is a terminal, and its `TERM`.
+    pub(crate) fn detect(should_color: &dyn Fn(bool, Option<&str>) -> bool, verbose: u8, quiet: u8) -> Self {
+        let term = std::env::var("TERM").ok();
+        let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let unicode = is_unicode_locale();
+        Self {
+            stdout_styles: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
+            stderr_styles: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
+            stdout_is_terminal: stdout,
+            verbose,
+            quiet,
+            uses_stderr: false,
+        }
+    }
+
+    /// Returns a copy that shows runs on standard error, because standard output is for something else.
+    pub(crate) fn redirected_to_stderr(&self) -> Self {
+        Self {
+            stdout_styles: self.stderr_styles,
+            stdout_is_terminal: std::io::stderr().is_terminal(),
+            uses_stderr: true,
+            ..self.clone()
+        }
+    }
+
+    /// Returns whether `-v` was given.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Returns whether `-q` was given.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet > 0
+    }
+
+    /// Returns the width of the terminal that is standard output, if it is one.
+    pub(crate) fn stdout_width(&self) -> Option<usize> {
+        terminal_size().map(|(columns, _)| usize::from(columns)).filter(|_| self.stdout_is_terminal)
+    }
+
+    /// Prints text to standard output.
+    pub(crate) fn print(&self, text: &str) {
+        print_stdout(text);
+    }
+
+    /// Prints a document to standard output.
+    pub(crate) fn print_json(&self, document: &Value) {
+        print_stdout(&format!("{document:#}\n"));
+    }
+
+    /// Prints a line to standard error.
+    pub(crate) fn print_error(&self, text: &str) {
+        print_stderr(text);
+    }
+
+    /// Prints a note to standard error.
+    pub(crate) fn note(&self, text: &str) {
+        print_stderr(&format!("note: {text}"));
+    }
+
+    /// Prints a warning to standard error.
+    pub(crate) fn warn(&self, text: &str) {
+        print_stderr(&format!("warning: {text}"));
+    }
+
+    /// Prints a message to standard error, unless `-q` was given.
+    pub(crate) fn status(&self, text: &str) {
+        if !self.is_quiet() {
+            print_stderr(text);
+        }
+    }
+
+    /// Returns how a run is shown here; `token` ends log sections that a forge must not read as commands.
+    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, token: &str) -> OutputOptions {
+        let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
+        let is_ci = forge.is_some() || is_ci();
+        let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        let is_terminal = if json { std::io::stderr().is_terminal() } else { self.stdout_is_terminal };
+        OutputOptions {
+            style: style.unwrap_or_default(),
+            is_interactive: is_terminal && !is_dumb && !is_ci,
+            theme: if json { self.stderr_styles } else { self.stdout_styles },
+            is_ci,
+            actions: forge.map(|forge| ActionsContext { forge, stop_token: token.to_owned() }),
+            verbose: self.verbose,
+            quiet: self.quiet,
+            json,
+            step_summary: std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from),
+        }
+    }
+
+    /// Opens the process's own streams, and `events` for `--events`.
+    pub(crate) fn open_streams(&self, events: Option<Box<dyn Write + Send>>) -> OutputStreams {
+        let stdout: Box<dyn Write + Send> =
+            if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+        OutputStreams { stdout, stderr: Box::new(std::io::stderr()), terminal_size: terminal_size_query(), events }
+    }
+}
+
+fn terminal_size_query() -> TerminalSizeQuery {
+    Arc::new(|| terminal_size().map(|(columns, rows)| (usize::from(columns), usize::from(rows))))
+}
+
+/// Returns columns and rows of the terminal that is standard output or standard error.
+pub(crate) fn terminal_size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout())
+        .or_else(|_| rustix::termios::tcgetwinsize(std::io::stderr()))
+        .ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// Returns whether noxide runs in CI: every forge sets `CI`.
+pub(crate) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
+}
+
+/// Returns whether the locale supports marks and boxes; without a locale it is assumed to.
+fn is_unicode_locale() -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    locale.is_none_or(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8") || locale == "c" || locale == "posix"
+    })
+}
+
+/// Prints text to standard output; a closed stream is not an error.
+fn print_stdout(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line to standard error; a closed stream is not an error.
+fn print_stderr(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

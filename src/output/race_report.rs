@@ -1,0 +1,137 @@
+//! Text of `noxide trace`: races, incomplete traces, advice, summary.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::theme::{OutputTheme, TextStyle};
+use crate::text::pluralize;
+
+/// Paths of one race that are shown, unless all are requested.
+const MAX_SHOWN_PATHS: usize = 5;
+
+/// The races of traced sessions, as they are printed.
+#[derive(Debug, Default)]
+pub(crate) struct RaceReportView {
+    /// Number of traced sessions.
+    pub(crate) session_count: usize,
+    /// Pairs of sessions that race.
+    pub(crate) races: Vec<RaceView>,
+    /// Sessions whose trace is incomplete, with the reasons.
+    pub(crate) incomplete: Vec<(String, Vec<String>)>,
+    /// The advice as settings in TOML; empty if there is none.
+    pub(crate) settings: String,
+    /// Sessions that read what others create: those others, and the paths.
+    pub(crate) requires: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// Two sessions that race.
+#[derive(Debug)]
+pub(crate) struct RaceView {
+    /// The earlier session.
+    pub(crate) first: String,
+    /// The later session.
+    pub(crate) second: String,
+    /// What separates them already.
+    pub(crate) separated_by: Option<String>,
+    /// Their conflicts.
+    pub(crate) conflicts: Vec<ConflictView>,
+}
+
+/// One path that two sessions race on.
+#[derive(Debug)]
+pub(crate) struct ConflictView {
+    /// Such as `write–write`.
+    pub(crate) kind: &'static str,
+    /// The path.
+    pub(crate) path: String,
+    /// What the earlier session does.
+    pub(crate) first: String,
+    /// What the later session does.
+    pub(crate) second: String,
+}
+
+/// Renders the races; `show_all` shows every path.
+pub(crate) fn render_races(report: &RaceReportView, theme: OutputTheme, show_all: bool) -> String {
+    let mut text = String::new();
+    for race in &report.races {
+        render_race(race, theme, show_all, &mut text);
+    }
+    for (session, reasons) in &report.incomplete {
+        let warning = theme.style_text(TextStyle::Bold, "warning");
+        let _ = writeln!(text, "{warning}: the trace of {session} is incomplete");
+        for reason in reasons {
+            let _ = writeln!(text, "  {reason}");
+        }
+    }
+    if !report.incomplete.is_empty() {
+        text.push('\n');
+    }
+    render_advice(report, theme, &mut text);
+    text.push_str(&summary(report));
+    text
+}
+
+fn render_race(race: &RaceView, theme: OutputTheme, show_all: bool, text: &mut String) {
+    let RaceView { first, second, separated_by, conflicts } = race;
+    let head = theme.style_text(TextStyle::Bold, &format!("{first} and {second}"));
+    let reason = separated_by.as_ref().map_or(String::new(), |reason| format!("  ({reason})"));
+    let _ = writeln!(text, "{head}{}", theme.style_text(TextStyle::Dim, &reason));
+    let limit = match (show_all, separated_by) {
+        (true, _) => conflicts.len(),
+        (false, None) => MAX_SHOWN_PATHS,
+        (false, Some(_)) => 1,
+    };
+    for conflict in conflicts.iter().take(limit) {
+        let path = theme.style_text(TextStyle::Accent, &conflict.path);
+        let _ = writeln!(text, "  {}: {path}", conflict.kind);
+        let effects = format!("    {first} {}, {second} {}", conflict.first, conflict.second);
+        let _ = writeln!(text, "{}", theme.style_text(TextStyle::Dim, &effects));
+    }
+    let hidden = conflicts.len().saturating_sub(limit);
+    if hidden > 0 {
+        let more = format!("and {hidden} more (-v shows all)");
+        let _ = writeln!(text, "  {}", theme.style_text(TextStyle::Dim, &more));
+    }
+    text.push('\n');
+}
+
+/// The advice as lines to paste into settings and noxfile.
+fn render_advice(report: &RaceReportView, theme: OutputTheme, text: &mut String) {
+    if report.settings.is_empty() {
+        return;
+    }
+    let head = theme.style_text(TextStyle::Bold, "Add to pyproject.toml, or run `noxide trace --apply`:");
+    let _ = writeln!(text, "{head}\n");
+    for line in report.settings.lines() {
+        let _ = writeln!(text, "{}", if line.is_empty() { String::new() } else { format!("    {line}") });
+    }
+    text.push('\n');
+    if report.requires.is_empty() {
+        return;
+    }
+    let head = theme.style_text(TextStyle::Bold, "Or declare in the noxfile which sessions need the output of others:");
+    let _ = writeln!(text, "{head}\n");
+    for (session, required) in &report.requires {
+        let names: Vec<String> = required.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let paths: BTreeSet<&str> = required.iter().map(|(_, path)| path.as_str()).collect();
+        let paths: Vec<&str> = paths.into_iter().take(3).collect();
+        let _ = writeln!(text, "    {session}: requires=[{}]  # {}", names.join(", "), paths.join(", "));
+    }
+    text.push('\n');
+}
+
+fn summary(report: &RaceReportView) -> String {
+    let unresolved = report.races.iter().filter(|race| race.separated_by.is_none()).count();
+    let separated = report.races.len() - unresolved;
+    let verdict = match unresolved {
+        0 if !report.incomplete.is_empty() => "no race found, but some traces are incomplete".to_owned(),
+        0 => "no races".to_owned(),
+        _ => pluralize(unresolved, "race"),
+    };
+    let mut text = format!("{} traced: {verdict}", pluralize(report.session_count, "session"));
+    if separated > 0 {
+        let _ = write!(text, "; {} already separated", pluralize(separated, "race"));
+    }
+    text.push('\n');
+    text
+}

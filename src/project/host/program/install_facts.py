@@ -1,0 +1,209 @@
+"""Facts about the arguments of an install, with the content of files and directories they name.
+
+Part of noxide's host program.
+"""
+
+# Flags of uv and pip with which a satisfied environment is not changed; True: takes a value.
+PLAIN_FLAGS = {
+    "-e": True, "--editable": True, "-r": True, "--requirement": True, "--requirements": True, "-c": True,
+    "--constraint": True, "--constraints": True, "-i": True, "--index-url": True, "--default-index": True,
+    "--extra-index-url": True, "--index": True, "-f": True, "--find-links": True, "--no-index": False,
+    "--only-binary": True, "--no-binary": True, "--no-deps": False, "--pre": False, "--prerelease": True,
+    "--prefer-binary": False, "--resolution": True, "--exclude-newer": True, "--group": True, "--extra": True,
+    "--all-extras": False, "-q": False, "--quiet": False, "-qq": False, "-v": False, "--verbose": False,
+    "--no-input": False, "--no-color": False, "--disable-pip-version-check": False, "--progress-bar": True,
+    "--no-warn-script-location": False, "--no-python-version-warning": False, "--upgrade-strategy": True,
+    "--use-feature": True, "--compile-bytecode": False, "--no-progress": False, "--no-cache-dir": False,
+    "--link-mode": True, "--index-strategy": True, "--keyring-provider": True, "--trusted-host": True,
+}
+FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
+# Build backends whose result depends on the files only, unless one of the settings below is used.
+DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
+          "uv_build")
+DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
+            "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
+OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
+MAX_TREE_BYTES = 64 << 20
+UV_SYNC = ["uv", "sync"]
+# Flags of `uv sync` with which the result depends on lock and project only; True: takes a value.
+SYNC_FLAGS = {
+    "--frozen": False, "--locked": False, "-q": False, "--quiet": False, "-v": False, "--verbose": False,
+    "--no-progress": False, "--offline": False, "--group": True, "--no-group": True, "--only-group": True,
+    "--all-groups": False, "--no-default-groups": False, "--dev": False, "--no-dev": False, "--only-dev": False,
+    "--extra": True, "--no-extra": True, "--all-extras": False, "--no-install-project": False, "--no-editable": False,
+    "--exact": False, "--inexact": False, "--active": False, "--link-mode": True, "--compile-bytecode": False,
+}
+
+
+class Doubt(Exception):
+    """It is not known whether an install would change the environment."""
+
+
+def digest(data):
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def site_directories(location):
+    import glob
+
+    return sorted(glob.glob(os.path.join(glob.escape(location), "lib*", "*", "site-packages")))
+
+
+def argument_facts(words):
+    """Facts about the arguments of an install, with the content of named files and directories."""
+    facts, index = [], 0
+    while index < len(words):
+        word = words[index]
+        flag, _, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        if word.startswith("-"):
+            if flag not in PLAIN_FLAGS:
+                raise Doubt
+            if not PLAIN_FLAGS[flag]:
+                facts.append(flag)
+                index += 1
+                continue
+            if not value:
+                index += 1
+                value = words[index] if index < len(words) else ""
+            if flag in ("-e", "--editable"):
+                facts.append([flag, project_facts(value, True)])
+            elif flag in FILES:
+                facts.append([flag, file_facts(value, [])])
+            else:
+                facts.append([flag, value])
+            if flag in ("--group", "--extra", "--all-extras"):
+                facts.append(file_facts("pyproject.toml", []))
+        else:
+            facts.append(requirement_facts(word))
+        index += 1
+    # Settings that uv reads from the project for any install.
+    return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)] + [uv_tables()]
+
+
+def sync_facts(words, variables, location):
+    """Facts about a `uv sync` of a fixed lock into the environment at `location`.
+
+    Raises Doubt if it may update the lock or installs into another environment.
+    """
+    flags, index = set(), 0
+    while index < len(words):
+        flag, _, value = words[index].partition("=")
+        if flag not in SYNC_FLAGS:
+            raise Doubt
+        flags.add(flag)
+        index += 2 if SYNC_FLAGS[flag] and not value else 1
+    fixed_values = [str(variables.get(name)).lower() for name in ("UV_FROZEN", "UV_LOCKED")]
+    fixed = flags & {"--frozen", "--locked"} or set(fixed_values) & {"1", "true", "yes", "on", "y", "t"}
+    target = variables.get("VIRTUAL_ENV" if "--active" in flags else "UV_PROJECT_ENVIRONMENT")
+    if not fixed or not target or os.path.realpath(target) != os.path.realpath(location):
+        raise Doubt
+    with open("uv.lock", "rb") as file:
+        lock = file.read().decode("utf-8")
+    # The lock has no hashes of local directories: only the project itself is supported.
+    local = re.findall(r"source = \{ (?:editable|directory|path|virtual) = \"([^\"]*)\"", lock)
+    if set(local) - {"."}:
+        raise Doubt
+    with open("pyproject.toml", "rb") as file:
+        project = file.read().decode("utf-8")
+    facts = [words, digest(lock.encode("utf-8")), digest(project.encode("utf-8"))]
+    is_package = re.search(r"source = \{ editable = \"\.\"", lock)
+    if is_package and "--no-install-project" not in flags:
+        facts.append(project_facts(".", "--no-editable" not in flags))
+    return facts + [file_facts(name, []) for name in ("uv.toml",) if os.path.exists(name)]
+
+
+def uv_tables():
+    """The `tool.uv` tables of pyproject.toml, which uv reads for any install."""
+    try:
+        with open("pyproject.toml", "rb") as file:
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return re.findall(r"(?ms)^\[tool\.uv[^\n]*$.*?(?=^\[|\Z)", text)
+
+
+def requirement_facts(word):
+    """A requirement, or the content of a file or directory."""
+    if "://" in word or word.startswith("git+") or " @ " in word:
+        raise Doubt  # the content of a URL may change
+    path = re.sub(r"\[[^\]]*\]$", "", word)
+    if os.path.isdir(path) and (path.startswith(".") or "/" in path):
+        return project_facts(word, False)
+    if os.path.isfile(path):
+        return [os.path.basename(path), file_digest(path)]
+    if "/" in word:
+        raise Doubt
+    return word
+
+
+def file_facts(path, seen):
+    """Facts about a requirements or constraints file and the files it includes."""
+    path = os.path.abspath(path)
+    if path in seen:
+        return path
+    with open(path, "rb") as file:
+        data = file.read()
+    facts = [digest(data)]
+    for line in data.decode("utf-8", "replace").splitlines():
+        line = line.split(" #")[0].strip()
+        include = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", line)
+        if include:
+            facts.append(file_facts(os.path.join(os.path.dirname(path), include.group(1)), seen + [path]))
+        elif line.startswith(("-e", "--editable", ".", "/", "file:", "git+")) or "://" in line and " @ " in line:
+            raise Doubt
+    return facts
+
+
+def project_facts(word, editable):
+    """Facts about a project directory: its metadata files, and all sources unless it is editable."""
+    path = re.sub(r"\[[^\]]*\]$", "", word)
+    if "://" in path or not os.path.isdir(path):
+        raise Doubt
+    extras = word[len(path) :]
+    with open(os.path.join(path, "pyproject.toml"), "rb") as file:
+        text = file.read().decode("utf-8")
+    backend = re.search(r"(?m)^\s*build-backend\s*=\s*[\"']([^\"']+)[\"']", text)
+    # Comments may contain these words.
+    code = re.sub(r"(?m)#.*$", "", text)
+    if not backend or backend.group(1) not in DETERMINISTIC_BACKENDS or any(word in code for word in DYNAMIC_SETTINGS):
+        raise Doubt
+    if os.path.exists(os.path.join(path, "setup.py")):
+        raise Doubt
+    root = os.path.abspath(path)
+    if editable:
+        names = [name for name in sorted(os.listdir(root)) if os.path.splitext(name)[1] in (".toml", ".cfg", ".in", ".md",
+                 ".rst", ".txt", "") and os.path.isfile(os.path.join(root, name)) and not name.startswith(".")]
+        return [root, extras, [[name, file_digest(os.path.join(root, name))] for name in names]]
+    return [extras, tree_facts(root)]
+
+
+def tree_facts(root):
+    """Facts about all files of a project that may be part of its build."""
+    facts, size = [], 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not is_output_directory(os.path.join(folder, name), folder == root))
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            if (name.startswith(".") and name != ".gitignore") or name == "uv.lock" or os.path.islink(path):
+                continue
+            size += os.path.getsize(path)
+            if size > MAX_TREE_BYTES:
+                raise Doubt
+            facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, file_digest(path)])
+    return facts
+
+
+def is_output_directory(path, top):
+    """Whether a directory has build results and not sources."""
+    name = os.path.basename(path)
+    if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
+        return True
+    has = lambda file: os.path.exists(os.path.join(path, file))  # noqa: E731
+    return has("pyvenv.cfg") or (top and name in OUTPUT_DIRECTORIES and not has("__init__.py"))
+
+
+def file_digest(path):
+    with open(path, "rb") as file:
+        return digest(file.read())

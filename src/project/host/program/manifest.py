@@ -1,0 +1,114 @@
+"""The manifest message: what a loaded noxfile declares. Part of noxide's host program."""
+
+
+def describe(loaded, mode):
+    """The manifest, in the format of noxide's `NoxfileManifest`."""
+    nox = sys.modules["nox"]
+    numbers = {}
+    for number, runner in enumerate(loaded.runners):
+        numbers.setdefault(id(runner), number)
+    logging.disable(logging.CRITICAL)  # nox warns about hashed environment names when the session runs
+    try:
+        sessions = [describe_session(nox, loaded, runner, numbers) for runner in loaded.runners]
+    finally:
+        logging.disable(logging.NOTSET)
+    config = loaded.config
+    report = getattr(config, "report", None)
+    names = [session["name"] for session in sessions]
+    for name in sorted(set(name for name in names if names.count(name) > 1) if len(set(names)) < len(names) else ()):
+        loaded.notices.append("%d sessions share the name %s" % (names.count(name), name))
+    return {
+        "type": "manifest",
+        "nox": nox_version(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "executable": path_json(sys.executable),
+        "noxfile": path_json(os.path.abspath(str(config.noxfile))),
+        "root": path_json(os.getcwd()),
+        "mode": mode,
+        "sessions": sessions,
+        "queue": [numbers[id(runner)] for runner in loaded.queue if id(runner) in numbers],
+        "description": (loaded.docstring or "").strip(),
+        "stop_on_first_error": bool(getattr(config, "stop_on_first_error", False)),
+        "report": path_json(os.path.abspath(str(report))) if report else None,
+        "notices": loaded.notices,
+        "uv_cache": os.environ.get("UV_CACHE_DIR") or None,
+    }
+
+
+def describe_session(nox, loaded, runner, numbers):
+    function = runner.func
+    python = getattr(function, "python", None)
+    backend = resolve_backend(nox, loaded.config, function)
+    passthrough = backend == "none" or python is False
+    file, line = source_of(function)
+    use = source_use(function)
+    return {
+        "name": runner.friendly_name,
+        "base": runner.name,
+        "signatures": sorted(runner.signatures or [runner.name], key=len, reverse=True),
+        "description": runner.description or "",
+        "python": python if isinstance(python, str) else None,
+        "tags": list(getattr(function, "tags", None) or []),
+        "requires": required_sessions(loaded, runner, numbers),
+        "backend": "none" if passthrough else backend,
+        "reuse": bool(reuses_venv(loaded.config, runner)),
+        "venv_params": [str(word) for word in getattr(function, "venv_params", None) or []],
+        "envdir": None if passthrough else path_json(os.path.abspath(runner.envdir)),
+        "default": bool(getattr(function, "default", True)),
+        "allow_parallel": getattr(function, "allow_parallel", None),
+        "parameters": [[str(name), safe_repr(value)] for name, value in getattr(function, "call_spec", {}).items()],
+        "coverage": coverage_facts(use),
+        "notifies": use.notifies,
+        "installs": use.installs,
+        "file": None if file is None else path_json(file),
+        "line": line,
+        "source": use.source,
+    }
+
+
+def path_json(path):
+    """A path as text, or as bytes if it is not UTF-8."""
+    try:
+        path.encode("utf-8")
+        return path
+    except UnicodeEncodeError:
+        return list(os.fsencode(path))
+
+
+def safe_repr(value):
+    try:
+        return repr(value)[:200]
+    except Exception:  # a parameter whose repr raises is still a parameter
+        return "<%s>" % type(value).__name__
+
+
+def required_sessions(loaded, runner, numbers):
+    if not hasattr(runner, "get_direct_dependencies") or not getattr(runner.func, "requires", None):
+        return []
+    try:
+        return [numbers[id(need)] for need in runner.get_direct_dependencies() if id(need) in numbers]
+    except Exception:  # sessions that nox did not select may require one that does not exist
+        return []
+
+
+def resolve_backend(nox, config, function):
+    """The backend that nox would use: of a list such as `uv|virtualenv`, the first that is available."""
+    declared = (
+        getattr(config, "force_venv_backend", None)
+        or getattr(function, "venv_backend", None)
+        or getattr(config, "default_venv_backend", None)
+        or "virtualenv"
+    )
+    if "|" not in declared or getattr(function, "python", None) is False:
+        return declared
+    optional = getattr(nox.virtualenv, "OPTIONAL_VENVS", {})
+    return next((name for name in declared.split("|") if optional.get(name, True)), declared)
+
+
+def reuses_venv(config, runner):
+    if hasattr(runner, "reuse_existing_venv"):
+        try:
+            return runner.reuse_existing_venv()
+        except Exception:  # nox reports the error when the session runs
+            return False
+    return runner.func.reuse_venv or getattr(config, "reuse_existing_virtualenvs", False)

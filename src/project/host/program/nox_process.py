@@ -1,0 +1,150 @@
+"""Sessions through `python -m nox`, for a nox with unknown internals: part of noxide's host program."""
+
+VALUE_FLAGS = ("-k", "--keywords")
+LIST_FLAGS = ("-s", "--session", "--sessions", "-e", "-t", "--tags", "-p", "--pythons", "--python")
+
+
+class ListedNoxfile:
+    """A noxfile as listed by `nox --list --json`."""
+
+    def __init__(self, sessions):
+        self.sessions = sessions
+        self.signatures = [session["session"] for session in sessions]
+        self.no_dependencies = False
+
+
+def list_sessions():
+    """Lists the sessions with `nox --list --json`."""
+    import subprocess
+
+    command = [sys.executable, "-m", "nox"] + nox_flags() + ["--list", "--json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    err = done.stderr.decode("utf-8", "replace")
+    if done.returncode:
+        stage = {2: "noxfile", 3: "selection"}.get(done.returncode, "nox")
+        lines = [line for line in err.splitlines() if line.strip()]
+        raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", done.returncode)
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    try:
+        return ListedNoxfile(json.loads(lines[-1]) if lines else [])
+    except ValueError:
+        raise HostFailure("nox", "nox --list --json printed no list of sessions")
+
+
+def describe_listed(listed, missing):
+    """The manifest from the listing; `requires` is read from the noxfile's source."""
+    flags = nox_flags()
+    noxfile = "noxfile.py"
+    for flag, value in zip(flags, flags[1:]):
+        if flag in ("-f", "--noxfile"):
+            noxfile = value
+    noxfile = os.path.abspath(noxfile)
+    os.chdir(os.path.dirname(noxfile))
+    requires = parse_requires(noxfile)
+    sessions = []
+    for facts in listed.sessions:
+        python = facts.get("python")
+        required = [text.format(python=python, py=python) for text in requires.get(facts["name"], [])]
+        sessions.append({
+            "name": facts["session"], "base": facts["name"], "signatures": [facts["session"]],
+            "description": facts.get("description") or "", "python": python if isinstance(python, str) else None,
+            "tags": facts.get("tags") or [], "backend": "unknown", "reuse": False, "envdir": None, "default": True,
+            "allow_parallel": None, "notifies": [], "coverage": {"writes": None, "own_file": False, "reads": False},
+            "parameters": [[str(k), str(v)] for k, v in (facts.get("call_spec") or {}).items()],
+            "requires": [i for i, other in enumerate(listed.sessions)
+                         if other["session"] in required or other["name"] in required],
+            "file": path_json(noxfile), "line": None, "source": None,
+        })
+    listed.no_dependencies = any(session["requires"] for session in sessions)
+    return {
+        "type": "manifest", "nox": nox_version(), "python": "%d.%d.%d" % sys.version_info[:3],
+        "executable": path_json(sys.executable), "noxfile": path_json(noxfile), "root": path_json(os.getcwd()),
+        "mode": {"how": "process", "why": "this nox has no %s" % ", ".join(missing)},
+        "sessions": sessions, "queue": list(range(len(sessions))), "description": "",
+        "stop_on_first_error": "-x" in flags or "--stop-on-first-error" in flags, "report": None, "notices": [],
+    }
+
+
+def parse_requires(noxfile):
+    """Constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
+    found = {}
+    try:
+        with open(noxfile, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return found
+    for node in ast.walk(tree):
+        for decorator in getattr(node, "decorator_list", []):
+            keywords = {keyword.arg: keyword.value for keyword in getattr(decorator, "keywords", [])}
+            if "requires" in keywords:
+                name = constant_string(keywords.get("name")) or node.name
+                found[name] = constant_strings(keywords["requires"], node, tree, 0)
+    return found
+
+
+def start_nox_process(listed, request, out, err, trace=None):
+    """Starts one session as a nox process of its own."""
+    import subprocess
+
+    name = listed.signatures[request["id"]]
+    handle, report = tempfile.mkstemp(prefix="noxide-report-")
+    os.close(handle)
+    posargs = request.get("posargs")
+    if posargs is None:
+        posargs = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    command = [sys.executable, "-m", "nox"] + without_selection(nox_flags())
+    command += ["--no-dependencies"] if listed.no_dependencies else []
+    command += ["--forcecolor"] if BOOT["color"] and "NO_COLOR" not in os.environ else []
+    command += ["--report", report, "-s", name, "--"] + list(posargs)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+                               env=dict(os.environ, **(request.get("env") or {})), cwd=BOOT["cwd"],
+                               preexec_fn=None if trace is None else lambda: install_seccomp_filter(request["trace"], trace))
+    process.returncode = 0  # reaped by the host's own wait, not by subprocess
+    if request.get("nice"):
+        try:
+            os.setpriority(os.PRIO_PROCESS, process.pid, request["nice"])
+        except OSError:
+            pass  # gone already, or not allowed: it runs anyway
+    reader, writer = os.pipe()
+    os.write(writer, b'{"ready": true}\n')
+    os.close(writer)
+    running = Running(request, process.pid, reader)
+    running.report = report, name
+    return running
+
+
+def without_selection(flags):
+    """nox's arguments without those that select sessions."""
+    remaining, index = [], 0
+    while index < len(flags):
+        flag = flags[index].split("=")[0]
+        index += 1
+        if flag in VALUE_FLAGS:
+            index += 0 if "=" in flags[index - 1] else 1
+        elif flag in LIST_FLAGS:
+            while index < len(flags) and not flags[index].startswith("-"):
+                index += 1
+        elif flag != "--no-dependencies":
+            remaining.append(flags[index - 1])
+    return remaining
+
+
+def result_from_report(report, name, code):
+    """The result of the session, from the report of its nox process."""
+    try:
+        with open(report, encoding="utf-8") as file:
+            entries = json.load(file)["sessions"]
+    except (OSError, ValueError, KeyError):
+        entries = []
+    finally:
+        os.unlink(report)
+    for entry in entries:
+        if name in entry["signatures"] or name == entry["name"]:
+            if entry["result_code"] > 0 and code not in (0, None):
+                return {"status": "FAILED", "reason": "a session that it notified failed"}
+            return {"status": entry["result"].upper(), "reason": entry.get("reason") or ""}
+    if code == 130:
+        return {"status": "INTERRUPTED", "reason": "interrupted"}
+    if code is None or code == 0:
+        return None
+    return {"status": "FAILED", "reason": "nox exited with code %d and wrote no report" % code}

@@ -1,0 +1,158 @@
+"""Identical installs of a run: the first session builds the environment, the others link its files.
+
+Part of noxide's host program. In any doubt a session installs for itself.
+"""
+
+import contextlib
+import stat
+
+# With more bytes in files that cannot be linked, installing is faster.
+MAX_COPIED_BYTES = 16 << 20
+
+
+class SharedInstalls:
+    """A directory with a note for each install of this run into an empty environment."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def lock_install(self, fingerprint):
+        """Locks an install: the first session builds, others with the same install wait for it."""
+        import fcntl
+
+        os.makedirs(self.folder, exist_ok=True)
+        with open(os.path.join(self.folder, fingerprint + ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self.read(fingerprint)
+
+    def read(self, fingerprint):
+        try:
+            with open(os.path.join(self.folder, fingerprint), encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return None
+
+    def write(self, fingerprint, location, session, dists):
+        """Writes a note about an install into an empty environment."""
+        path = os.path.join(self.folder, fingerprint)
+        with contextlib.suppress(OSError):
+            with open("%s.%d" % (path, os.getpid()), "w", encoding="utf-8") as file:
+                json.dump({"place": location, "session": session, "dists": dists}, file)
+            os.replace("%s.%d" % (path, os.getpid()), path)
+
+
+def link_environment(note, location, list_dists):
+    """Links the install of a note into the empty environment at `location`; `list_dists` lists the distributions of one.
+
+    Raises Doubt, and leaves nothing behind, if the noted environment has changed.
+    """
+    created, directories = [], set()
+    try:
+        for path, data in link_plan(note, location, list_dists):
+            folder = os.path.dirname(path)
+            if folder not in directories:
+                os.makedirs(folder, exist_ok=True)
+                directories.add(folder)
+            created.append(path)
+            create_file(path, data)
+        if any(list_dists(note["place"]).get(name) != fact for name, fact in note["dists"].items()):
+            raise Doubt
+    except (Doubt, OSError, ValueError, IndexError):
+        for path in created:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        raise Doubt from None
+
+
+def create_file(path, data):
+    """Creates a file: a link to a path, a copy, or a file with mode and bytes."""
+    if isinstance(data, str):
+        os.link(data, path)
+    elif isinstance(data, Copied):
+        import shutil
+
+        shutil.copy2(data.path, path)
+    else:
+        mode, text = data
+        with open(path, "xb") as file:
+            file.write(text)
+        os.chmod(path, mode & 0o777)
+
+
+class Copied:
+    """A file to copy, because it is not linked from uv's cache."""
+
+    def __init__(self, path):
+        self.path = path
+
+
+def link_plan(note, location, list_dists):
+    """Each file with its content for :func:`create_file`; RECORD is last in each distribution."""
+    old, here = os.path.normpath(note["place"]), list_dists(note["place"])
+    site, *others = site_directories(old)  # lib64 is a link to lib
+    if any(os.path.realpath(other) != os.path.realpath(site) for other in others):
+        raise Doubt
+    taken, copied, plan = set(), 0, []
+    for name, fact in sorted(note["dists"].items()):
+        if here.get(name) != fact or not fact[0].endswith(".dist-info"):
+            raise Doubt
+        rows = record_rows(site, fact[0])
+        for row in rows:
+            source = checked_path(old, os.path.join(site, row[0]))
+            state = os.lstat(source)
+            target = location + source[len(old) :]
+            if not stat.S_ISREG(state.st_mode) or (row[2] and int(row[2]) != state.st_size) or os.path.lexists(target):
+                raise Doubt
+            taken.add(source)
+            if row[0] == fact[0] + "/RECORD":
+                continue
+            copied += state.st_size if state.st_nlink == 1 else 0
+            data = moved_script(source, state, old, location)
+            if data:
+                row[1], row[2] = record_digest(data[1]), str(len(data[1]))
+            plan.append((target, data or (source if state.st_nlink > 1 else Copied(source))))
+        text = "".join(",".join(csv_field(field) for field in row) + "\n" for row in rows).encode("utf-8")
+        plan.append((os.path.join(location, os.path.relpath(site, old), fact[0], "RECORD"), (0o644, text)))
+    for name in set(here) - set(note["dists"]):  # installed later, maybe over existing files
+        if taken & set(checked_path(old, os.path.join(site, row[0])) for row in record_rows(site, here[name][0])):
+            raise Doubt
+    if copied > MAX_COPIED_BYTES:
+        raise Doubt
+    return plan
+
+
+def record_rows(site, dist):
+    import csv
+
+    with open(os.path.join(site, dist, "RECORD"), encoding="utf-8", newline="") as file:
+        return [row for row in csv.reader(file) if row and not row[0].endswith(".pyc")]
+
+
+def csv_field(field):
+    return '"%s"' % field.replace('"', '""') if "," in field or '"' in field or "\n" in field else field
+
+
+def record_digest(data):
+    import base64
+    import hashlib
+
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
+
+
+def checked_path(location, path):
+    path = os.path.normpath(path)
+    if not path.startswith(os.path.join(location, "")):
+        raise Doubt
+    return path
+
+
+def moved_script(source, state, old, location):
+    """A script of bin with the path of its environment replaced; None for other files."""
+    if os.path.dirname(source) != os.path.join(old, "bin"):
+        return None
+    with open(source, "rb") as file:
+        if file.read(2) != b"#!":
+            return None
+        data = b"#!" + file.read()
+    return state.st_mode, data.replace(os.fsencode(old), os.fsencode(location))

@@ -1,0 +1,26 @@
+//! Constraints from uv.lock for sessions whose installs ignore it.
+
+use std::path::Path;
+
+use super::uv::find_uv;
+use crate::project::NoxfileManifest;
+use crate::project::lock::{ConstraintFiles, ConstraintsError, export_constraints};
+
+/// Exports the versions of uv.lock to files in `folder`; `None` where no session has an environment to install into.
+///
+/// # Errors
+/// When there is no lock, or no uv to export it.
+pub(crate) fn lock_constraints(
+    manifest: &NoxfileManifest,
+    folder: &Path,
+) -> Result<Option<ConstraintFiles>, ConstraintsError> {
+    if manifest.sessions.iter().all(|session| session.backend == "none") {
+        return Ok(None);
+    }
+    let uv = find_uv(manifest).ok_or(ConstraintsError::UvNotFound)?;
+    // UV_CONSTRAINT and PIP_CONSTRAINT separate files by spaces, so a path with one cannot be listed there.
+    let has_space = folder.to_string_lossy().contains(char::is_whitespace);
+    let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
+    let folder = if has_space { &temporary } else { folder };
+    export_constraints(&manifest.root, &uv, folder).map(Some)
+}

@@ -1,0 +1,232 @@
+//! Environments and bytecode of sessions: an environment is restored where nox would reuse it, and saved once it is built.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::session_keys::SessionKey;
+use crate::cache::keys::KeyInputKind;
+use crate::cache::store::{
+    CacheMiss, EntryId, RestoredEntry, SaveFailure, SavedEntry, StoredBytecode, VenvSpec, VersionedKey,
+};
+use crate::cache::{ProgressReporter, SelectedPackage, Store};
+use crate::fs::{blake3_hex, write_atomic};
+use crate::project::lock::normalize_name;
+use crate::project::{Session, SessionId};
+
+/// File of the host in an environment: the installs that built it.
+const INSTALLS_FILE: &str = ".noxide-installs.json";
+/// File of the host in an environment: the bytecode that it put there.
+const BYTECODE_FILE: &str = ".noxide-bytecode.json";
+/// The variable that names the directory of published bytecode to the host.
+const BYTECODE_DIR_VARIABLE: &str = "NOXIDE_INSTALLS_BYTECODE";
+
+/// Variables that change how an install proceeds but not its result.
+const IGNORED_VARIABLES: [&str; 14] = [
+    "UV_CACHE_DIR",
+    "UV_OFFLINE",
+    "UV_LINK_MODE",
+    "UV_NO_PROGRESS",
+    "UV_NO_CACHE",
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_CONCURRENT_BUILDS",
+    "UV_CONCURRENT_INSTALLS",
+    "UV_HTTP_TIMEOUT",
+    "UV_LOCK_TIMEOUT",
+    "UV_PYTHON_DOWNLOADS",
+    "PIP_CACHE_DIR",
+    "PIP_PROGRESS_BAR",
+    "PIP_DISABLE_PIP_VERSION_CHECK",
+];
+
+/// The environments that a run may restore from the store or save there.
+#[derive(Debug, Default)]
+pub(super) struct VenvCache {
+    posargs: Vec<OsString>,
+    /// Environments that nox would reuse and that did not exist: an existing one may hold more than its installs.
+    reusable: BTreeMap<SessionId, VenvSpec>,
+    restored: BTreeSet<SessionId>,
+}
+
+impl VenvCache {
+    /// Environments of sessions that get these arguments.
+    pub(super) fn for_posargs(posargs: &[OsString]) -> Self {
+        Self { posargs: posargs.to_vec(), ..Self::default() }
+    }
+
+    /// Restores the environment of a session that nox would reuse, if it does not exist. Returns `None` where the store
+    /// has none that was built since `since`.
+    ///
+    /// # Errors
+    /// Why a stored environment was not restored.
+    pub(super) fn restore(
+        &mut self,
+        (session, key): (&Session, &SessionKey),
+        since: Option<Timestamp>,
+        store: &Store,
+        progress: &dyn ProgressReporter,
+    ) -> Result<Option<RestoredEntry>, CacheMiss> {
+        let Some(spec) = self.reusable_venv(session, key) else { return Ok(None) };
+        let spec = spec.with_not_before(since);
+        let result = store.restore_venv(&spec, progress);
+        self.reusable.insert(key.id, spec);
+        match result {
+            Ok(restored) => {
+                self.restored.insert(key.id);
+                Ok(Some(restored))
+            }
+            Err(miss) if miss.reason == CacheMiss::NOT_STORED => Ok(None),
+            Err(miss) => Err(miss),
+        }
+    }
+
+    /// Returns the store key of a session's environment; `None` where nox would not reuse one.
+    pub(super) fn venv_key(&self, session: &Session, key: &SessionKey) -> Option<VersionedKey> {
+        self.reusable_venv(session, key).map(|spec| spec.versioned_key())
+    }
+
+    fn reusable_venv(&self, session: &Session, key: &SessionKey) -> Option<VenvSpec> {
+        let (envdir, python) = (session.envdir.as_deref()?, key.interpreter.as_ref()?);
+        let is_reused = session.reuse && session.backend == "uv" && !session.installs.is_empty();
+        let is_absent = std::fs::symlink_metadata(envdir).is_err();
+        let fingerprint = || venv_fingerprint(session, key, &self.posargs);
+        (is_reused && is_absent).then(|| VenvSpec::new(envdir, &python.executable, &fingerprint())).flatten()
+    }
+
+    /// Saves the environment of a session as it is now, and its bytecode for interpreters of this tag. A restored
+    /// environment without new installs is skipped.
+    pub(super) fn save(
+        &self,
+        id: SessionId,
+        envdir: &Path,
+        tag: &str,
+        installed: bool,
+        store: &Store,
+    ) -> VenvSaveResult {
+        let mut result = VenvSaveResult::default();
+        let is_new = installed || !self.restored.contains(&id);
+        // Without the host's file an install failed, or what built the environment is unknown.
+        let spec = self.reusable.get(&id).filter(|spec| is_new && spec.path().join(INSTALLS_FILE).is_file());
+        let saves_bytecode = store.options().bytecode && installed && !tag.is_empty();
+        if !store.is_writable() || (spec.is_none() && !saves_bytecode) {
+            return result;
+        }
+        let environment = match store.scan_venv(envdir) {
+            Ok(environment) => environment,
+            Err(reason) => {
+                let warning = |spec: &VenvSpec| format!("environment {} was not saved: {reason}", spec.display_name());
+                result.warnings.extend(spec.map(warning));
+                return result;
+            }
+        };
+        let mut excluded = HashSet::new();
+        if saves_bytecode {
+            for saved in store.save_bytecode(&environment, tag) {
+                result.add_saved(saved.map(Some));
+            }
+            excluded = store.stored_bytecode_paths(&environment, tag);
+            excluded.insert(BYTECODE_FILE.to_owned());
+        }
+        if let Some(spec) = spec {
+            let saved = store.save_scanned_venv(spec, &environment, &excluded);
+            let named = |failure: SaveFailure| SaveFailure { name: format!("environment {}", failure.name), ..failure };
+            result.add_saved(saved.map_err(named));
+        }
+        result
+    }
+}
+
+/// Entries that a saved environment added to the store.
+#[derive(Debug, Default)]
+pub(super) struct VenvSaveResult {
+    pub(super) new_entries: Vec<EntryId>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl VenvSaveResult {
+    fn add_saved(&mut self, saved: Result<Option<SavedEntry>, SaveFailure>) {
+        match saved {
+            Ok(saved) => self.new_entries.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
+            Err(failure) => self.warnings.push(format!("{} was not saved: {}", failure.name, failure.reason)),
+        }
+    }
+}
+
+/// What decides the content of an environment, besides its path and interpreter.
+fn venv_fingerprint(session: &Session, key: &SessionKey, posargs: &[OsString]) -> String {
+    let mut parts = vec![key.fingerprint.digest(), session.venv_params.join("\0"), installer_variables()];
+    // Where the noxfile computes what to install, the arguments may take part.
+    if key.fingerprint.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
+    {
+        parts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
+    }
+    parts.join("\n")
+}
+
+/// Variables of uv and pip, with the digests of files that they name.
+fn installer_variables() -> String {
+    let is_relevant =
+        |name: &str| (name.starts_with("UV_") || name.starts_with("PIP_")) && !IGNORED_VARIABLES.contains(&name);
+    let mut variables: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok().filter(|name| is_relevant(name))?, value)))
+        .map(|(name, value)| {
+            let value = value.to_string_lossy();
+            let files = value.split_whitespace().filter(|word| Path::new(word).is_file());
+            let digests = files.filter_map(|file| Some(blake3_hex(&std::fs::read(file).ok()?)));
+            format!("{name}={value} {}", digests.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    variables.sort();
+    variables.join("\n")
+}
+
+/// Stored bytecode that is published to the host, which puts it beside the sources it installs.
+#[derive(Debug, Default)]
+pub(super) struct PublishedBytecode {
+    /// A directory of the run; `None` publishes nothing.
+    folder: Option<PathBuf>,
+    published: BTreeSet<(String, EntryId)>,
+}
+
+impl PublishedBytecode {
+    /// Publishes to `folder`.
+    pub(super) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder: Some(folder), published: BTreeSet::new() }
+    }
+
+    /// Publishes the bytecode of these packages for interpreters of this tag. Returns the variable that names it to the
+    /// host, and the published entries.
+    pub(super) fn publish_packages<'a>(
+        &mut self,
+        packages: impl Iterator<Item = &'a SelectedPackage>,
+        tag: &str,
+        store: &Store,
+    ) -> (Option<(String, String)>, Vec<EntryId>) {
+        let Some(folder) = self.folder.as_ref().filter(|_| store.options().bytecode && !tag.is_empty()) else {
+            return (None, Vec::new());
+        };
+        let folder = folder.join(tag);
+        let mut used = Vec::new();
+        for package in packages {
+            for (id, bytecode) in package.digests.iter().flat_map(|digest| store.stored_bytecode(*digest, tag)) {
+                if self.published.contains(&(tag.to_owned(), id.clone()))
+                    || write_bytecode_entry(&folder, &package.name, &id, &bytecode)
+                {
+                    used.push(id.clone());
+                    self.published.insert((tag.to_owned(), id));
+                }
+            }
+        }
+        (Some((BYTECODE_DIR_VARIABLE.to_owned(), folder.display().to_string())), used)
+    }
+}
+
+/// Writes the bytecode of one wheel to `requests-2.32.0/<digest>`; one that cannot be written is left out.
+fn write_bytecode_entry(folder: &Path, package: &str, id: &EntryId, bytecode: &StoredBytecode) -> bool {
+    let Some((name, version)) = package.split_once(' ') else { return false };
+    let folder = folder.join(format!("{}-{version}", normalize_name(name)));
+    let text = serde_json::to_vec(bytecode).unwrap_or_default();
+    std::fs::create_dir_all(&folder).and_then(|()| write_atomic(&folder.join(id.id()), &text)).is_ok()
+}

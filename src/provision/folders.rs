@@ -1,0 +1,100 @@
+//! Directories cached as a whole: pip's cache where sessions install by pip, and those named in settings.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::session_keys::SessionKeys;
+use crate::cache::store::{CacheMiss, EntryId, FolderSpec, VersionedKey};
+use crate::cache::{ProgressReporter, Store};
+use crate::fs::Sha256Digest;
+use crate::project::{NoxfileManifest, SessionId};
+
+/// The directories of one run: restored before its first session, saved after the run.
+#[derive(Debug, Default)]
+pub(super) struct CachedFolders {
+    folders: Option<Vec<FolderSpec>>,
+    restored: bool,
+}
+
+impl CachedFolders {
+    /// Finds the directories, once.
+    pub(super) fn resolve_folders(&mut self, manifest: &NoxfileManifest, keys: &mut SessionKeys, store: &Store) {
+        self.folders.get_or_insert_with(|| {
+            let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
+            store.options().folders.iter().filter_map(absolute).chain(pip_cache_folder(manifest, keys)).collect()
+        });
+    }
+
+    /// Returns the store keys of the directories that are not restored yet.
+    pub(super) fn pending_keys(&self) -> Vec<VersionedKey> {
+        self.folders.iter().flatten().filter(|_| !self.restored).map(FolderSpec::versioned_key).collect()
+    }
+
+    /// Restores what is missing of each directory, once. Returns the entries in use, and warnings.
+    pub(super) fn restore(&mut self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
+        let (mut used, mut warnings) = (Vec::new(), Vec::new());
+        for folder in self.folders.iter().flatten().filter(|_| !self.restored) {
+            match store.restore_folder(folder, progress) {
+                Ok(restored) => used.extend(EntryId::parse(&restored.entry)),
+                Err(miss) if miss.reason == CacheMiss::NOT_STORED => {}
+                Err(miss) => warnings.push(format!("cache: {}: {}", miss.name, miss.reason)),
+            }
+        }
+        self.restored = true;
+        (used, warnings)
+    }
+
+    /// Saves each directory as it is now. Returns the new entries, and warnings.
+    pub(super) fn save(&self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
+        let (mut new, mut warnings) = (Vec::new(), Vec::new());
+        for folder in self.folders.iter().flatten() {
+            match store.save_folder(folder, progress) {
+                Ok(saved) => new.extend(saved.and_then(|saved| EntryId::parse(&saved.entry))),
+                Err(failure) => warnings.push(format!("{} was not saved: {}", failure.name, failure.reason)),
+            }
+        }
+        (new, warnings)
+    }
+}
+
+/// Whether a session installs by pip.
+pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: SessionId) -> bool {
+    let session = &manifest.sessions[id.0];
+    matches!(session.backend.as_str(), "virtualenv" | "venv") && !session.installs.is_empty()
+}
+
+/// pip's cache, under a key of all sessions that install by pip: their interpreters, and what they install.
+fn pip_cache_folder(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<FolderSpec> {
+    let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pip_session(manifest, *id));
+    let ids: Vec<SessionId> = ids.collect();
+    ids.iter().for_each(|id| keys.add_session(manifest, *id));
+    let sessions: Vec<_> = ids.iter().filter_map(|id| keys.session_key(*id)).collect();
+    let pythons: BTreeSet<String> = sessions
+        .iter()
+        .filter_map(|session| session.interpreter.as_ref())
+        .map(|python| format!("{} {} {}", python.version, python.abi, python.libc))
+        .collect();
+    let python = sessions.iter().find_map(|session| session.interpreter.as_ref())?;
+    let fingerprints: BTreeSet<String> = sessions.iter().map(|session| session.fingerprint.digest()).collect();
+    let digest =
+        |lines: BTreeSet<String>| Sha256Digest::hash_bytes(lines.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
+    let folder = pip_cache_dir(&python.executable, &manifest.root)?;
+    Some(FolderSpec::for_pip_cache(folder, &digest(pythons).to_string(), &digest(fingerprints).to_string()))
+}
+
+/// Returns pip's cache directory as pip says; without pip in the interpreter, as pip would choose it.
+fn pip_cache_dir(python: &Path, root: &Path) -> Option<PathBuf> {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "cache", "dir", "--disable-pip-version-check"]).current_dir(root);
+    let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success());
+    let answer = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    let answer = answer.map(|text| PathBuf::from(text.trim())).filter(|path| path.is_absolute());
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let default = || {
+        let is_mac = cfg!(target_os = "macos");
+        let below_home = || variable("HOME").map(|home| home.join(if is_mac { "Library/Caches" } else { ".cache" }));
+        Some(variable("XDG_CACHE_HOME").filter(|_| !is_mac).or_else(below_home)?.join("pip"))
+    };
+    answer.or_else(|| variable("PIP_CACHE_DIR")).or_else(default)
+}

@@ -1,0 +1,30 @@
+//! Options of provisioning: whether the cache is used, and which versions installs get.
+
+use std::time::Duration;
+
+use crate::project::lock::ConstraintFiles;
+
+/// How a run provides the dependencies of its sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvisionOptions {
+    /// Whether the store is used and redundant installs are skipped.
+    pub(crate) mode: CacheMode,
+    /// Whether installs that ignore the lock are constrained to its versions.
+    pub(crate) apply_lock: bool,
+    /// The maximum age of index responses to reuse; `None` asks the index every time.
+    pub(crate) index_max_age: Option<Duration>,
+    /// The constraint files of `apply_lock`, once they are exported.
+    pub(crate) constraints: Option<ConstraintFiles>,
+}
+
+/// Whether a run uses the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// Where possible; a cache that fails does not fail the run.
+    #[default]
+    Auto,
+    /// Not at all: every install runs, as under nox.
+    Off,
+    /// Always: a run whose cache cannot be opened does not start.
+    Require,
+}

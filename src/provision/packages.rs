@@ -1,0 +1,152 @@
+//! Packages a session needs: from uv.lock, or from its environment after an earlier install.
+
+use std::collections::BTreeSet;
+
+use super::session_keys::{SessionKey, SessionKeys};
+use crate::cache::keys::{InstalledPackage, StoredKey};
+use crate::cache::store::RestoreReport;
+use crate::cache::{PackageSelection, SelectedPackage};
+use crate::fs::Sha256Digest;
+use crate::project::lock::{ClosureRoot, normalize_name};
+use crate::project::{NoxfileManifest, Session};
+use crate::record::CacheStats;
+
+/// How many misses the reason of a session lists.
+const MAX_LISTED_REASONS: usize = 3;
+
+/// Packages a session needs from the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RequiredPackages {
+    /// Packages it is known to install.
+    pub(super) required: Vec<SelectedPackage>,
+    /// Packages it may need besides, such as build dependencies.
+    pub(super) optional: Vec<SelectedPackage>,
+    /// Whether it installs anything, as far as the noxfile shows.
+    pub(super) has_installs: bool,
+    /// Whether `required` is the whole lock because the install commands do not show which part is meant.
+    is_guess: bool,
+}
+
+impl RequiredPackages {
+    /// Returns the packages of the lock where a session follows it, else those its environment held last time.
+    pub(super) fn for_session(keys: &SessionKeys, key: &SessionKey, manifest: &NoxfileManifest) -> Self {
+        let session = &manifest.sessions[key.id.0];
+        let (required, is_guess) = known_packages(keys, key, session, manifest);
+        let has_installs = !session.installs.is_empty();
+        let mut packages = Self { required, optional: Vec::new(), has_installs, is_guess };
+        let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.fingerprint)?.0.installed_packages);
+        if is_guess && let Some(held) = nearest() {
+            packages.narrow_to(&held.iter().filter_map(to_selected_package).collect::<Vec<_>>());
+        }
+        packages
+    }
+
+    /// Reduces a guess to the packages that the environment held before, by name, in the versions of the lock.
+    /// Packages new in the environment are downloaded by the session.
+    pub(super) fn narrow_to(&mut self, held: &[SelectedPackage]) {
+        if self.is_guess && !held.is_empty() {
+            let name = |package: &SelectedPackage| normalize_name(package.name.split(' ').next().unwrap_or_default());
+            let names: BTreeSet<String> = held.iter().map(name).collect();
+            self.required.retain(|package| names.contains(&name(package)));
+            self.is_guess = false;
+        }
+    }
+
+    /// Returns required and optional packages without duplicates.
+    pub(super) fn iter_unique(&self) -> impl Iterator<Item = &SelectedPackage> {
+        let mut seen: BTreeSet<Sha256Digest> =
+            self.required.iter().flat_map(|package| &package.digests).copied().collect();
+        let new = move |package: &&SelectedPackage| {
+            let new = package.digests.iter().any(|digest| !seen.contains(digest));
+            seen.extend(&package.digests);
+            new
+        };
+        self.required.iter().chain(self.optional.iter().filter(new))
+    }
+
+    /// Counts hits and misses of a restore; `key_change` is why the key differs from the last one.
+    pub(super) fn cache_stats(&self, report: &RestoreReport, seconds: f64, key_change: String) -> CacheStats {
+        let names: BTreeSet<&str> = self.required.iter().map(|package| package.name.as_str()).collect();
+        let missed = report.misses.iter().filter(|miss| names.contains(miss.name.as_str()));
+        let misses: Vec<String> = missed.map(|miss| format!("{} ({})", miss.name, miss.reason)).collect();
+        let mut reasons = vec![key_change];
+        if !misses.is_empty() {
+            let listed = misses.iter().take(MAX_LISTED_REASONS).cloned().collect();
+            reasons.push(format!("missing: {}", format_truncated(listed, misses.len())));
+        }
+        reasons.retain(|reason| !reason.is_empty());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        CacheStats {
+            hits: count(names.len().saturating_sub(misses.len())),
+            misses: count(misses.len()),
+            bytes: report.bytes,
+            ms: (seconds * 1_000.0) as u64,
+            reason: reasons.join("; "),
+        }
+    }
+}
+
+/// Returns the packages a session is known to install, and whether they are a guess.
+fn known_packages(
+    keys: &SessionKeys,
+    key: &SessionKey,
+    session: &Session,
+    manifest: &NoxfileManifest,
+) -> (Vec<SelectedPackage>, bool) {
+    let index = keys.key_index.as_ref();
+    let exact = index.and_then(|index| index.find_exact(&key.fingerprint));
+    let held = |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
+    let requested = keys.key_context.requested_installs(session, &manifest.root);
+    if is_locked(keys, session) {
+        // Install commands that are not fully understood may mean a part of the lock; an earlier install with the same
+        // key shows which.
+        if let Some(stored) = exact.filter(|_| requested.has_unknown_args) {
+            return held(stored);
+        }
+    } else if let Some(stored) = exact.or_else(|| index?.find_nearest(&key.fingerprint).map(|(stored, _)| stored)) {
+        return held(stored);
+    }
+    let (Some(lock), Some(python)) = (&keys.key_context.lock, &key.interpreter) else {
+        return (Vec::new(), false);
+    };
+    let roots: Vec<ClosureRoot> = requested.closure_roots.into_iter().collect();
+    let closure = lock.resolve_closure(&roots, &python.markers);
+    match PackageSelection::from_lock_closure(&closure, &python.markers.python_version) {
+        PackageSelection::Only(packages) => (packages, requested.has_unknown_args),
+        PackageSelection::All => (Vec::new(), false),
+    }
+}
+
+/// Explains why a session's key differs from the last one; empty if it does not.
+pub(super) fn key_change_reason(keys: &SessionKeys, key: &SessionKey) -> String {
+    let Some(index) = &keys.key_index else { return String::new() };
+    if index.find_exact(&key.fingerprint).is_some() {
+        return String::new();
+    }
+    match index.find_nearest(&key.fingerprint) {
+        None => "never installed here".to_owned(),
+        Some((_, changes)) => {
+            let listed = changes.iter().take(MAX_LISTED_REASONS).map(|d| format!("{} {}", d.kind.as_str(), d.name));
+            format!("changed: {}", format_truncated(listed.collect(), changes.len()))
+        }
+    }
+}
+
+/// Whether a session gets the versions of the lock, regardless of newer releases on the index.
+pub(super) fn is_locked(keys: &SessionKeys, session: &Session) -> bool {
+    let is_sync = |words: &[String]| matches!(words, [uv, sync, ..] if uv == "uv" && sync == "sync");
+    keys.key_context.is_locked || session.installs.iter().any(|words| is_sync(words))
+}
+
+fn to_selected_package(held: &InstalledPackage) -> Option<SelectedPackage> {
+    let digests: BTreeSet<Sha256Digest> = held.sha256.iter().filter_map(|hex| Sha256Digest::from_hex(hex)).collect();
+    (!digests.is_empty()).then(|| SelectedPackage { name: format!("{} {}", held.name, held.version), digests })
+}
+
+/// Joins the first items of a list and counts the rest.
+fn format_truncated(mut listed: Vec<String>, total: usize) -> String {
+    if total > listed.len() {
+        listed.push(format!("{} more", total - listed.len()));
+    }
+    listed.join(", ")
+}

@@ -1,0 +1,403 @@
+//! Provisioner of a run: restores packages, environments and directories before a session starts.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+
+use super::environments::{PublishedBytecode, VenvCache};
+use super::folders::{CachedFolders, is_pip_session};
+use super::options::{CacheMode, ProvisionOptions};
+use super::packages::{RequiredPackages, is_locked, key_change_reason};
+use super::queue::{FinishedSession, ProvisionResult, Provisioner};
+use super::remote::{RemoteCache, RemoteCacheError};
+use super::session_keys::SessionKeys;
+use super::uv::{UvCacheError, WheelScanner, open_uv_cache};
+use crate::cache::store::{EntryId, FolderSpec, RestorePlan, RestoreReport, SaveReport, VersionedKey};
+use crate::cache::{CacheOptions, PackageSelection, ProgressReporter, SelectedPackage, Store, StoreError, UvCache};
+use crate::project::{NoxfileManifest, SessionId};
+use crate::text::format_size;
+
+/// Reasons why the dependencies of a run cannot be provisioned.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProvisionError {
+    /// The local store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// uv's cache cannot be used.
+    #[error(transparent)]
+    UvCache(#[from] UvCacheError),
+    /// The remote cache cannot be opened.
+    #[error(transparent)]
+    Remote(#[from] RemoteCacheError),
+}
+
+/// Inputs of a provisioner.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvisionInputs<'a> {
+    /// The sessions of the project.
+    pub(crate) manifest: &'a NoxfileManifest,
+    /// Cache mode and versions of installs.
+    pub(crate) options: &'a ProvisionOptions,
+    /// Options of the local store.
+    pub(crate) store: &'a CacheOptions,
+    /// The setting that names the remote cache; `None` uses the local store alone.
+    pub(crate) remote: Option<&'a str>,
+    /// uv's cache directory; `None` asks the noxfile or uv.
+    pub(crate) uv_cache: Option<&'a Path>,
+    /// The user's cache directory, where keys of earlier installs are stored.
+    pub(crate) user_cache_dir: Option<&'a Path>,
+    /// Arguments of the sessions.
+    pub(crate) posargs: &'a [OsString],
+    /// Whether records of past runs are restored and saved too.
+    pub(crate) shares_history: bool,
+}
+
+/// The provisioner of a run, or why it has none.
+pub(crate) struct OpenedProvisioner {
+    /// `None` where the sessions have nothing to provision, or the cache is off or fails.
+    pub(crate) provisioner: Option<CacheProvisioner>,
+    /// A message for the user where the cache fails.
+    pub(crate) notice: Option<String>,
+}
+
+/// Restores dependencies from the local store and a remote cache, and saves new ones.
+pub(crate) struct CacheProvisioner {
+    manifest: NoxfileManifest,
+    apply_lock: bool,
+    index_max_age: Option<Duration>,
+    user_cache_dir: Option<PathBuf>,
+    pub(super) shares_history: bool,
+    pub(super) store: Store,
+    /// uv's cache; `None` where no session uses uv.
+    pub(super) uv_cache: Option<UvCache>,
+    pub(super) folders: CachedFolders,
+    /// Records of past runs, once they were asked for.
+    pub(super) history_folder: Option<FolderSpec>,
+    /// Keys of the sessions so far; read on first use.
+    pub(super) session_keys: Option<SessionKeys>,
+    pub(super) remote: Option<RemoteCache>,
+    /// A directory of the run; without one sessions share no downloads.
+    run_dir: Option<PathBuf>,
+    pub(super) venvs: VenvCache,
+    bytecode: PublishedBytecode,
+    /// Packages that are known to be in uv's cache.
+    present_packages: BTreeSet<SelectedPackage>,
+    restore_report: RestoreReport,
+    pub(super) save_report: SaveReport,
+    /// Saved entries that belong to no finished session yet.
+    pub(super) unassigned_entries: Vec<EntryId>,
+    pub(super) wheel_scanner: WheelScanner,
+    /// Whether a session downloads packages.
+    has_downloads: bool,
+    started_at: SystemTime,
+    pub(super) warnings: Vec<String>,
+}
+
+impl CacheProvisioner {
+    /// Opens the store and uv's cache for these sessions.
+    ///
+    /// # Errors
+    /// Only in the mode `require`; otherwise a cache that fails is a notice.
+    pub(crate) fn for_sessions(
+        inputs: &ProvisionInputs<'_>,
+        ids: &[SessionId],
+    ) -> Result<OpenedProvisioner, ProvisionError> {
+        let mode = inputs.options.mode;
+        if mode == CacheMode::Off || !ids.iter().any(|id| inputs.has_provisions(*id)) {
+            return Ok(OpenedProvisioner { provisioner: None, notice: None });
+        }
+        match Self::open(inputs) {
+            Ok(provisioner) => Ok(OpenedProvisioner { provisioner: Some(provisioner), notice: None }),
+            Err(error) if mode == CacheMode::Require => Err(error),
+            Err(error) => {
+                Ok(OpenedProvisioner { provisioner: None, notice: Some(format!("the cache is not used: {error}")) })
+            }
+        }
+    }
+
+    /// Opens the store and uv's cache, whatever the mode.
+    ///
+    /// # Errors
+    /// When the store, uv's cache or the remote cache cannot be opened.
+    pub(crate) fn open(inputs: &ProvisionInputs<'_>) -> Result<Self, ProvisionError> {
+        let manifest = inputs.manifest;
+        let remote = inputs.remote.map(|setting| RemoteCache::open(setting, &manifest.root)).transpose()?;
+        let store = Store::open(inputs.store)?;
+        let uses_uv = manifest.sessions.iter().any(|session| session.backend == "uv");
+        let uv_cache = uses_uv.then(|| open_uv_cache(manifest, &store, inputs.uv_cache)).transpose()?;
+        Ok(Self {
+            manifest: manifest.clone(),
+            apply_lock: inputs.options.apply_lock,
+            index_max_age: inputs.options.index_max_age,
+            user_cache_dir: inputs.user_cache_dir.map(Path::to_path_buf),
+            shares_history: inputs.shares_history,
+            store,
+            uv_cache,
+            folders: CachedFolders::default(),
+            history_folder: None,
+            session_keys: None,
+            remote: remote.flatten(),
+            run_dir: None,
+            venvs: VenvCache::for_posargs(inputs.posargs),
+            bytecode: PublishedBytecode::default(),
+            present_packages: BTreeSet::new(),
+            restore_report: RestoreReport::default(),
+            save_report: SaveReport::default(),
+            unassigned_entries: Vec::new(),
+            wheel_scanner: WheelScanner::default(),
+            has_downloads: false,
+            started_at: SystemTime::now(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Sets the run's directory, where sessions share downloads and bytecode is published.
+    #[must_use]
+    pub(crate) fn with_run_dir(self, run_dir: &Path) -> Self {
+        let bytecode = PublishedBytecode::in_folder(run_dir.join("bytecode"));
+        Self { run_dir: Some(run_dir.to_path_buf()), bytecode, ..self }
+    }
+
+    /// Returns what was restored so far.
+    pub(crate) fn restore_report(&self) -> &RestoreReport {
+        &self.restore_report
+    }
+
+    /// Returns what was saved so far.
+    pub(crate) fn save_report(&self) -> &SaveReport {
+        &self.save_report
+    }
+
+    /// Returns the warnings since the last call.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Plans the restore of all packages that these sessions need.
+    pub(crate) fn plan_restore(&mut self, ids: &[SessionId]) -> RestorePlan {
+        let mut packages: BTreeSet<SelectedPackage> = BTreeSet::new();
+        for id in ids {
+            let Some((required, _)) = self.required_packages(*id, &mut Vec::new()) else { continue };
+            packages.extend(required.iter_unique().cloned());
+        }
+        let selection = PackageSelection::Only(packages.into_iter().collect());
+        self.uv_cache.as_ref().map(|uv| self.store.plan_restore(&selection, uv)).unwrap_or_default()
+    }
+
+    /// Warns that sessions downloaded packages that cannot be saved, because uv recorded no digest of them.
+    pub(super) fn unverifiable_warning(&self) -> Option<String> {
+        let uv = self.uv_cache.as_ref().filter(|_| self.has_downloads && !self.apply_lock)?;
+        let count = Some(uv.count_wheels_without_digest(self.started_at)).filter(|count| *count > 0)?;
+        let keys = self.session_keys.as_ref();
+        let version = keys.and_then(|keys| keys.key_context.uv_version.as_deref()).unwrap_or_default();
+        Some(format!(
+            "{} downloaded by sessions cannot be saved: uv {version} records digests only of packages it verifies; use \
+             `--locked` where there is a uv.lock, or update uv to 0.11.19 or later",
+            crate::text::pluralize(count, "package")
+        ))
+    }
+
+    /// Whether a session installs by a uv whose cache is open.
+    pub(super) fn is_uv_session(&self, id: SessionId) -> bool {
+        self.uv_cache.is_some() && self.manifest.sessions[id.0].backend == "uv"
+    }
+
+    /// Returns the directory of the project.
+    pub(super) fn root(&self) -> &Path {
+        &self.manifest.root
+    }
+
+    /// Returns the environments of all sessions.
+    pub(super) fn environment_dirs(&self) -> BTreeSet<PathBuf> {
+        (0..self.manifest.sessions.len()).filter_map(|index| self.environment_dir(SessionId(index))).collect()
+    }
+
+    /// Returns the environment of a session.
+    pub(super) fn environment_dir(&self, id: SessionId) -> Option<PathBuf> {
+        self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
+    }
+
+    /// Marks entries that the run used or made, so that the remote cache keeps or gets them.
+    pub(super) fn mark_used(&mut self, entries: Vec<EntryId>) {
+        if let Some(remote) = &mut self.remote {
+            remote.mark_used(entries);
+        }
+    }
+
+    /// Returns the session keys so far; adds a notice for each problem on first use.
+    pub(super) fn load_session_keys(&mut self, notices: &mut Vec<String>) -> &mut SessionKeys {
+        let (manifest, apply_lock, cache_dir) = (&self.manifest, self.apply_lock, self.user_cache_dir.as_deref());
+        self.session_keys.get_or_insert_with(|| {
+            let keys = SessionKeys::new(manifest, apply_lock, cache_dir, &[]);
+            notices.extend(keys.warnings.iter().map(|warning| format!("cache: {warning}")));
+            keys
+        })
+    }
+
+    /// Returns the packages a uv session needs, and why its key differs from the last one; `None` for other sessions.
+    pub(super) fn required_packages(
+        &mut self,
+        id: SessionId,
+        notices: &mut Vec<String>,
+    ) -> Option<(RequiredPackages, String)> {
+        let is_uv_session = self.is_uv_session(id);
+        self.load_session_keys(notices);
+        let keys = self.session_keys.as_mut()?;
+        self.folders.resolve_folders(&self.manifest, keys, &self.store);
+        if !is_uv_session {
+            return None;
+        }
+        keys.add_session(&self.manifest, id);
+        let key = keys.session_key(id)?;
+        Some((RequiredPackages::for_session(keys, key, &self.manifest), key_change_reason(keys, key)))
+    }
+
+    /// Returns the name of a session's environment in the remote cache.
+    fn environment_name(&self, id: SessionId) -> String {
+        let session = &self.manifest.sessions[id.0];
+        let folder = session.envdir.as_deref().and_then(|folder| Path::new(folder).file_name());
+        folder.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Restores the cached directories on the first call.
+    fn restore_folders(&mut self, progress: &dyn ProgressReporter) -> Vec<String> {
+        if let Some(remote) = &mut self.remote {
+            remote.download_versioned(&self.folders.pending_keys(), &self.store, progress);
+        }
+        let (used, warnings) = self.folders.restore(&self.store, progress);
+        self.mark_used(used);
+        warnings
+    }
+
+    /// Downloads what the remote cache has for a session.
+    fn download_for_session(
+        &mut self,
+        id: SessionId,
+        packages: &mut RequiredPackages,
+        tag: &str,
+        progress: &dyn ProgressReporter,
+    ) {
+        let environment = self.environment_name(id);
+        let states: Vec<VersionedKey> = self.venv_key(id).into_iter().collect();
+        if let (Some(remote), Some(uv)) = (&mut self.remote, &self.uv_cache) {
+            let tag = Some(tag).filter(|_| self.store.options().bytecode);
+            remote.download_for_session(&environment, packages, (tag, &states), (&self.store, uv), progress);
+        }
+    }
+
+    /// Restores the packages that are not known to be in uv's cache.
+    fn restore_packages(&mut self, packages: &RequiredPackages, progress: &dyn ProgressReporter) -> RestoreReport {
+        let missing: Vec<SelectedPackage> =
+            packages.iter_unique().filter(|package| !self.present_packages.contains(package)).cloned().collect();
+        let Some(uv) = self.uv_cache.as_ref().filter(|_| !missing.is_empty()) else { return RestoreReport::default() };
+        let report = self.store.restore_wheels(&PackageSelection::Only(missing.clone()), uv, progress);
+        let missed: BTreeSet<&str> = report.misses.iter().map(|miss| miss.name.as_str()).collect();
+        self.present_packages.extend(missing.into_iter().filter(|package| !missed.contains(package.name.as_str())));
+        self.restore_report.merge(report.clone());
+        report
+    }
+
+    /// Returns the oldest time of a stored environment that may be restored: `Some(None)` is any, `None` is none.
+    fn venv_cutoff(&self, id: SessionId) -> Option<Option<Timestamp>> {
+        // Without a lock, plain nox would build the environment again and install new releases: a stored one is
+        // restored only as far as the user accepts index responses of that age.
+        match self.index_max_age {
+            _ if is_locked(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
+            Some(age) => Timestamp::now().checked_sub(age).ok().map(Some),
+            None => None,
+        }
+    }
+
+    /// Returns the store key of a session's environment, where it may be restored.
+    fn venv_key(&self, id: SessionId) -> Option<VersionedKey> {
+        self.venv_cutoff(id)?;
+        self.venvs.venv_key(&self.manifest.sessions[id.0], self.session_keys.as_ref()?.session_key(id)?)
+    }
+
+    /// Returns the bytecode tag of a session's interpreter; empty if it is unknown.
+    pub(super) fn bytecode_tag(&self, id: SessionId) -> String {
+        self.session_keys.as_ref().map(|keys| keys.bytecode_tag(id)).unwrap_or_default()
+    }
+
+    /// Restores a session's environment where nox would reuse it, and returns its bytes.
+    fn restore_venv(&mut self, id: SessionId, progress: &dyn ProgressReporter, notices: &mut Vec<String>) -> u64 {
+        let Some(since) = self.venv_cutoff(id) else { return 0 };
+        let Some(key) = self.session_keys.as_ref().and_then(|keys| keys.session_key(id)) else { return 0 };
+        let session = &self.manifest.sessions[id.0];
+        let name = &session.name;
+        match self.venvs.restore((session, key), since, &self.store, progress) {
+            Ok(None) => 0,
+            Ok(Some(restored)) => {
+                let (files, bytes) = (restored.files, restored.bytes);
+                notices.push(format!("cache: environment of {name} restored, {files} files, {}", format_size(bytes)));
+                self.mark_used(EntryId::parse(&restored.entry).into_iter().collect());
+                bytes
+            }
+            Err(miss) => {
+                notices.push(format!("cache: environment of {name} not restored: {}", miss.reason));
+                0
+            }
+        }
+    }
+
+    /// Returns the variables by which the host finds what sessions of this run share.
+    fn session_env(&mut self, packages: &RequiredPackages, tag: &str, downloads: bool) -> Vec<(String, String)> {
+        let below_run = |name: &str| self.run_dir.as_ref().map(|run_dir| run_dir.join(name).display().to_string());
+        let fill_dir = below_run("fill").filter(|_| downloads).map(|dir| ("NOXIDE_INSTALLS_FILL".to_owned(), dir));
+        let shared_dir = below_run("shared").map(|dir| ("NOXIDE_INSTALLS_SHARED".to_owned(), dir));
+        let (bytecode_dir, used) = self.bytecode.publish_packages(packages.iter_unique(), tag, &self.store);
+        self.mark_used(used);
+        fill_dir.into_iter().chain(shared_dir).chain(bytecode_dir).collect()
+    }
+}
+
+impl Provisioner for CacheProvisioner {
+    fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult {
+        let started_at = Instant::now();
+        let mut notices = Vec::new();
+        let required = self.required_packages(id, &mut notices);
+        notices.extend(self.restore_folders(progress));
+        let Some((mut packages, key_change)) = required else {
+            return ProvisionResult { notices, ..ProvisionResult::default() };
+        };
+        let tag = self.bytecode_tag(id);
+        self.download_for_session(id, &mut packages, &tag, progress);
+        if !packages.has_installs && packages.required.is_empty() {
+            return ProvisionResult { notices, ..ProvisionResult::default() };
+        }
+        let report = self.restore_packages(&packages, progress);
+        let damaged = report.damaged.iter();
+        notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.corruption)));
+        let venv_bytes = self.restore_venv(id, progress, &mut notices);
+        let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
+        cache.bytes += venv_bytes;
+        let downloads = cache.misses > 0 || packages.required.is_empty();
+        self.has_downloads |= downloads;
+        let env = self.session_env(&packages, &tag, downloads);
+        ProvisionResult { cache: Some(cache), env, notices }
+    }
+
+    fn save_while_idle(&mut self, progress: &dyn ProgressReporter) -> Option<Duration> {
+        self.uv_cache.as_ref().filter(|_| self.has_downloads)?;
+        let saved_any = self.save_wheel_batch(progress);
+        Some(if saved_any { Duration::from_millis(1) } else { Duration::from_secs(1) })
+    }
+
+    fn save_finished(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter) {
+        self.save_finished_sessions(finished, progress);
+    }
+}
+
+impl ProvisionInputs<'_> {
+    /// Whether there is anything to provision for a session.
+    fn has_provisions(&self, id: SessionId) -> bool {
+        let session = &self.manifest.sessions[id.0];
+        // A session may install without the noxfile showing it; only a remote cache knows what it held.
+        let by_uv = session.backend == "uv" && (self.remote.is_some() || !session.installs.is_empty());
+        let has_folders = session.backend != "none" && !self.store.folders.is_empty();
+        by_uv || is_pip_session(self.manifest, id) || has_folders
+    }
+}

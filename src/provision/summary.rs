@@ -1,0 +1,134 @@
+//! Summary of what the caches did for a run: lines for people, a document for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::provisioner::CacheProvisioner;
+use super::remote::{RemoteCache, write_checksums};
+use crate::cache::remote::UploadReport;
+use crate::project::SessionName;
+use crate::record::CacheStats;
+use crate::text::{format_duration, format_size, pluralize};
+
+impl CacheProvisioner {
+    /// Uploads what is new and not uploaded yet.
+    pub(crate) fn finish_upload(&mut self) {
+        if let Some(remote) = &mut self.remote {
+            remote.finish_upload(&self.store);
+        }
+    }
+
+    /// Writes the checksums of the packages in all environments to `noxide.sums`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn write_checksums(&self) -> std::io::Result<()> {
+        write_checksums(self.root(), &self.environment_dirs(), &self.store)
+    }
+
+    /// Describes what was restored, downloaded and uploaded, one line each, then the warnings.
+    pub(crate) fn summary_lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.remote.iter().map(format_download).collect();
+        let (restored, present) = (self.restore_report().restored.len(), self.restore_report().already_present.len());
+        lines.push(format!("restored {restored} packages to uv's cache, {present} were present"));
+        let saved = self.save_report().saved.len();
+        match self.remote.as_ref().and_then(|remote| remote.upload_report.as_ref()) {
+            Some(report) if report.bytes > 0 => lines.push(format_upload(report)),
+            Some(_) => lines.push("uploaded nothing: nothing is new".to_owned()),
+            None if saved > 0 => lines.push(format!("saved {saved} new packages")),
+            None => {}
+        }
+        lines.extend(self.remote_warnings().into_iter().map(|warning| format!("warning: {warning}")));
+        lines
+    }
+
+    /// Returns the document of `cache.json`.
+    pub(crate) fn to_json(&self) -> Value {
+        let remote = self.remote.as_ref();
+        json!({
+            "version": 2,
+            "remote": remote.map(RemoteCache::title),
+            "downloaded": remote.map(|remote| &remote.download_report),
+            "restored": self.restore_report(),
+            "saved": self.save_report().saved.len(),
+            "uploaded": remote.and_then(|remote| remote.upload_report.as_ref()),
+            "warnings": self.remote_warnings(),
+        })
+    }
+
+    fn remote_warnings(&self) -> Vec<&String> {
+        self.remote.iter().flat_map(|remote| &remote.warnings).collect()
+    }
+}
+
+fn format_download(remote: &RemoteCache) -> String {
+    let report = &remote.download_report;
+    format!(
+        "downloaded {} of {} packages{}, {} in {:.1} s, from {}",
+        report.packages.len(),
+        remote.package_count(),
+        format_other_entries(report.other_entries),
+        format_size(report.bytes),
+        report.seconds,
+        remote.title(),
+    )
+}
+
+fn format_upload(report: &UploadReport) -> String {
+    let rewrite =
+        report.repack_reason.as_ref().map(|reason| format!(" (packs rewritten: {reason})")).unwrap_or_default();
+    let (others, bytes) = (format_other_entries(report.other_entries), format_size(report.bytes));
+    format!("uploaded {} packages{others}, {bytes} in {:.1} s{rewrite}", report.packages.len(), report.seconds)
+}
+
+/// Counts entries that are not packages; empty if there are none.
+fn format_other_entries(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" and {count} more of bytecode, environments and directories") }
+}
+
+/// Hits and misses of sessions that were restored one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct SessionCacheStats(Vec<(String, CacheStats)>);
+
+impl SessionCacheStats {
+    /// Adds a session; one without stats has nothing in the cache.
+    pub(crate) fn add(&mut self, session: &SessionName, stats: Option<CacheStats>) {
+        self.0.extend(stats.map(|stats| (session.as_str().to_owned(), stats)));
+    }
+
+    /// Whether a package of any session is missing.
+    pub(crate) fn has_misses(&self) -> bool {
+        self.0.iter().any(|(_, stats)| stats.misses > 0)
+    }
+
+    /// Returns one line per session.
+    pub(crate) fn to_text(&self) -> String {
+        if self.0.is_empty() {
+            return "nothing to restore: no selected session installs with uv\n".to_owned();
+        }
+        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, stats) in &self.0 {
+            let restored = match stats.bytes {
+                0 => String::new(),
+                bytes => format!(", {} restored in {}", format_size(bytes), format_duration(stats.ms)),
+            };
+            let reason = if stats.reason.is_empty() { String::new() } else { format!("; {}", stats.reason) };
+            let packages = pluralize(stats.hits + stats.misses, "package");
+            let _ = writeln!(text, "{name:width$}  {} of {packages} cached{restored}{reason}", stats.hits);
+        }
+        text
+    }
+
+    /// Returns one object per session.
+    pub(crate) fn to_json(&self) -> Value {
+        let row = |(name, stats): &(String, CacheStats)| {
+            json!({
+                "session": name, "hits": stats.hits, "misses": stats.misses,
+                "bytes": stats.bytes, "ms": stats.ms, "reason": stats.reason,
+            })
+        };
+        self.0.iter().map(row).collect()
+    }
+}

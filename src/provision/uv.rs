@@ -1,0 +1,136 @@
+//! The uv that sessions use, and its cache.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cache::store::FolderSpec;
+use crate::cache::uv::{UvCachedWheel, UvError, UvLayoutSupport};
+use crate::cache::{Store, Uv, UvCache};
+use crate::fs::Sha256Digest;
+use crate::project::NoxfileManifest;
+
+/// Number of wheels saved at once; a more urgent task waits no longer than for these.
+const WHEEL_BATCH_SIZE: usize = 4;
+
+/// How long the result of a scan is used.
+const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
+
+/// Reasons why the cache of a project's uv cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UvCacheError {
+    /// There is no uv.
+    #[error("there is no uv beside nox or on PATH")]
+    NotFound,
+    /// uv does not answer.
+    #[error(transparent)]
+    Uv(#[from] UvError),
+    /// The cache directory cannot be resolved.
+    #[error("cannot resolve uv's cache directory: {0}")]
+    Path(#[from] std::io::Error),
+    /// This uv lays out its cache in an unknown way.
+    #[error("the cache layout of {} is unknown: {reason}", uv.display())]
+    UnknownLayout {
+        /// The program.
+        uv: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+}
+
+/// uv's cache, as far as its layout is known.
+#[derive(Debug)]
+pub(crate) enum UvCacheAccess {
+    /// Wheels are restored and saved one by one.
+    PerWheel(UvCache),
+    /// The layout is unknown: the cache is restored and saved as a whole.
+    WholeFolder {
+        /// The cache.
+        folder: FolderSpec,
+        /// Why its layout is unknown.
+        reason: String,
+    },
+}
+
+impl UvCacheAccess {
+    /// Opens the cache of the uv on PATH, at `cache_dir` or where uv says.
+    ///
+    /// # Errors
+    /// When there is no uv, or it does not answer.
+    pub(crate) fn open(cache_dir: Option<&Path>, store: &Store) -> Result<Self, UvCacheError> {
+        let uv = Uv::find_in_path(std::env::var_os("PATH"))?;
+        let dir = match cache_dir {
+            Some(dir) => dir.to_path_buf(),
+            None => uv.cache_dir(Path::new("."), &|name| std::env::var_os(name))?,
+        };
+        let dir = std::path::absolute(dir)?;
+        match uv.detect_layout(store) {
+            UvLayoutSupport::Known(layout) => Ok(Self::PerWheel(UvCache::new(dir, layout))),
+            UvLayoutSupport::Unknown { reason } => {
+                Ok(Self::WholeFolder { folder: FolderSpec::for_uv_cache(dir, &uv.version()?), reason })
+            }
+        }
+    }
+}
+
+/// Returns the uv that sessions use: the one beside nox, as nox itself looks for it, else the first on PATH.
+pub(super) fn find_uv(manifest: &NoxfileManifest) -> Option<PathBuf> {
+    let beside_nox = manifest.executable.parent().map(|folder| folder.join("uv"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside_nox.into_iter().chain(std::env::split_paths(&path).map(|folder| folder.join("uv"))).find(|uv| uv.is_file())
+}
+
+/// Returns a uv's version, such as `0.13.9`.
+pub(super) fn uv_version(uv: &Path) -> Option<String> {
+    let output = Command::new(uv).arg("--version").stdin(Stdio::null()).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Opens uv's cache as sessions see it: at `cache_dir`, else where the noxfile or uv says.
+pub(super) fn open_uv_cache(
+    manifest: &NoxfileManifest,
+    store: &Store,
+    cache_dir: Option<&Path>,
+) -> Result<UvCache, UvCacheError> {
+    let uv = Uv::from_path(find_uv(manifest).ok_or(UvCacheError::NotFound)?);
+    let dir = match (cache_dir, &manifest.uv_cache) {
+        (Some(dir), _) => dir.to_path_buf(),
+        (None, Some(dir)) => manifest.root.join(dir),
+        (None, None) => uv.cache_dir(&manifest.root, &|name| std::env::var_os(name))?,
+    };
+    let dir = std::path::absolute(dir)?;
+    match uv.detect_layout(store) {
+        UvLayoutSupport::Known(layout) => Ok(UvCache::new(dir, layout)),
+        UvLayoutSupport::Unknown { reason } => Err(UvCacheError::UnknownLayout { uv: uv.path().to_path_buf(), reason }),
+    }
+}
+
+/// Finds wheels in uv's cache that sessions have downloaded while they run.
+#[derive(Debug, Default)]
+pub(super) struct WheelScanner {
+    returned: BTreeSet<Sha256Digest>,
+    pending: VecDeque<UvCachedWheel>,
+    scanned_at: Option<Instant>,
+}
+
+impl WheelScanner {
+    /// Returns the next wheels, each once; empty if there are no new ones.
+    pub(super) fn next_batch(&mut self, uv: &UvCache) -> Vec<UvCachedWheel> {
+        let is_fresh = self.scanned_at.is_some_and(|scanned_at| scanned_at.elapsed() < MAX_SCAN_AGE);
+        if self.pending.is_empty() || !is_fresh {
+            let is_new = |wheel: &UvCachedWheel| !self.returned.contains(&wheel.digest);
+            self.pending = uv.scan_wheels().0.into_iter().filter(is_new).collect();
+            self.scanned_at = Some(Instant::now());
+        }
+        let mut batch: Vec<UvCachedWheel> = Vec::new();
+        while batch.len() < WHEEL_BATCH_SIZE
+            && let Some(wheel) = self.pending.pop_front()
+        {
+            if self.returned.insert(wheel.digest) {
+                batch.push(wheel);
+            }
+        }
+        batch
+    }
+}

@@ -1,0 +1,169 @@
+//! Worker thread of provisioning: one task after another, beside the event loop of the run.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::queue::{ProvisionQueue, ProvisionResult, ProvisionTask, Provisioner};
+use crate::project::SessionId;
+
+/// How long the queue is empty before a little of what sessions have downloaded is saved.
+const IDLE_SAVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the worker reports to the owner of the run.
+#[derive(Debug)]
+pub enum ProvisionReport {
+    /// What a session installs is restored, as far as it is stored.
+    Provisioned(SessionId, ProvisionResult),
+    /// The worker has ended, by itself or by a panic.
+    WorkerExited,
+}
+
+/// The thread that works through the queue.
+#[derive(Debug)]
+pub struct ProvisionWorker<P> {
+    queue: Arc<ProvisionQueue>,
+    thread: JoinHandle<P>,
+}
+
+/// Reports the end of the worker, also while a panic unwinds.
+struct ExitNotifier<R: Fn(ProvisionReport)>(R);
+
+impl<R: Fn(ProvisionReport)> Drop for ExitNotifier<R> {
+    fn drop(&mut self) {
+        (self.0)(ProvisionReport::WorkerExited);
+    }
+}
+
+impl<P: Provisioner + 'static> ProvisionWorker<P> {
+    /// Starts a thread that works through a queue with `provisioner` and calls `report` for each result.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn_worker(mut provisioner: P, report: impl Fn(ProvisionReport) + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(ProvisionQueue::default());
+        let tasks = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name("provision".to_owned()).spawn(move || {
+            let notifier = ExitNotifier(report);
+            let mut idle = None;
+            while let Some(task) = tasks.next_task(idle) {
+                match task {
+                    ProvisionTask::Provision(id) => {
+                        tasks.progress.set_session(Some(id));
+                        let result = provisioner.provision_session(id, &tasks.progress);
+                        tasks.progress.set_session(None);
+                        (notifier.0)(ProvisionReport::Provisioned(id, result));
+                        idle = Some(IDLE_SAVE_INTERVAL);
+                    }
+                    ProvisionTask::Save(finished) => provisioner.save_finished(&finished, &tasks.progress),
+                    ProvisionTask::IdleSave => idle = provisioner.save_while_idle(&tasks.progress),
+                }
+            }
+            provisioner
+        })?;
+        Ok(Self { queue, thread })
+    }
+
+    /// Returns the queue of this worker.
+    pub fn queue(&self) -> &ProvisionQueue {
+        &self.queue
+    }
+
+    /// Waits until the queue is empty and returns the provisioner; `None` if it panicked.
+    pub fn join_worker(self) -> Option<P> {
+        self.queue.close();
+        self.thread.join().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::cache::{CachePhase, ProgressReporter, WorkAmount};
+    use crate::provision::FinishedSession;
+
+    /// Notes its calls; the first task lasts until it receives a message.
+    struct NotingProvisioner(Vec<String>, Receiver<()>);
+
+    impl Provisioner for NotingProvisioner {
+        fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult {
+            progress.start_phase(CachePhase::Restore, WorkAmount { entries: 2, files: 4, bytes: 8 });
+            progress.advance(WorkAmount { entries: 1, files: 2, bytes: 3 });
+            if self.0.is_empty() {
+                self.1.recv().unwrap();
+            }
+            progress.finish_phase();
+            self.0.push(format!("provision {}", id.0));
+            ProvisionResult::default()
+        }
+
+        fn save_finished(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter) {
+            progress.start_phase(CachePhase::Save, WorkAmount::default());
+            progress.advance(WorkAmount::default());
+            progress.finish_phase();
+            self.0.push(format!("save {}", finished.len()));
+        }
+
+        fn save_while_idle(&mut self, _: &dyn ProgressReporter) -> Option<Duration> {
+            self.0.push("idle save".to_owned());
+            (self.0.len() < 3).then_some(Duration::ZERO)
+        }
+    }
+
+    fn spawn(proceed: Receiver<()>, sender: Sender<ProvisionReport>) -> ProvisionWorker<NotingProvisioner> {
+        let provisioner = NotingProvisioner(Vec::new(), proceed);
+        ProvisionWorker::spawn_worker(provisioner, move |report| sender.send(report).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn sessions_that_wait_come_first_and_saves_last() {
+        let ((sender, reports), (proceed, wait)) = (channel(), channel());
+        let worker = spawn(wait, sender);
+        let queue = worker.queue();
+        queue.enqueue_session(SessionId(0));
+        while queue.restore_progress().is_none() {
+            std::thread::yield_now();
+        }
+        let (session, progress) = queue.restore_progress().unwrap();
+        assert_eq!((session, progress.packages, progress.all_bytes), (SessionId(0), 1, 8));
+        for id in 1..4 {
+            queue.enqueue_session(SessionId(id));
+        }
+        queue.enqueue_save(FinishedSession { id: SessionId(9), install: None });
+        queue.enqueue_save(FinishedSession { id: SessionId(8), install: None });
+        queue.prioritize_session(SessionId(3));
+        queue.prioritize_session(SessionId(0));
+        proceed.send(()).unwrap();
+        let notes = worker.join_worker().unwrap().0;
+        assert_eq!(notes, ["provision 0", "provision 3", "provision 1", "provision 2", "save 2"]);
+        assert_eq!(reports.iter().count(), 5, "four provisioned sessions and the exit");
+    }
+
+    #[test]
+    fn a_little_is_saved_while_the_queue_is_empty() {
+        let ((sender, reports), (proceed, wait)) = (channel(), channel());
+        let worker = spawn(wait, sender);
+        proceed.send(()).unwrap();
+        worker.queue().enqueue_session(SessionId(0));
+        assert!(matches!(reports.recv(), Ok(ProvisionReport::Provisioned(..))));
+        std::thread::sleep(IDLE_SAVE_INTERVAL * 3);
+        worker.queue().enqueue_save(FinishedSession { id: SessionId(0), install: None });
+        let notes = worker.join_worker().unwrap().0;
+        assert_eq!(notes, ["provision 0", "idle save", "idle save", "save 1"], "as often as it asks for");
+    }
+
+    #[test]
+    fn a_panic_of_the_provisioner_is_reported() {
+        let ((sender, reports), (proceed, wait)) = (channel(), channel());
+        let worker = spawn(wait, sender);
+        drop(proceed);
+        worker.queue().enqueue_session(SessionId(0));
+        worker.queue().enqueue_session(SessionId(1));
+        assert!(matches!(reports.recv(), Ok(ProvisionReport::WorkerExited)));
+        worker.queue().clear_pending();
+        assert!(worker.join_worker().is_none());
+    }
+}

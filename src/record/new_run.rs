@@ -1,0 +1,52 @@
+//! Start of a record: where runs are stored, and the identifier and directory of a new run.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::Path;
+
+use super::recorder::RunRecorder;
+use super::run_store::RunStore;
+
+impl RunStore {
+    /// Opens `.noxide` below `root`, else below the temporary directory, with a notice that says so.
+    ///
+    /// # Errors
+    /// When neither can be written to.
+    pub(crate) fn open_or_temporary(root: &Path) -> io::Result<(Self, Option<String>)> {
+        let error = match Self::open(root) {
+            Ok(store) => return Ok((store, None)),
+            Err(error) => error,
+        };
+        let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
+        fs_err::create_dir_all(&temporary)?;
+        let store = Self::open(&temporary)?;
+        Ok((store, Some(format!("records go to {}, because {error}", temporary.display()))))
+    }
+
+    /// Creates the directory and the recorder of a new run.
+    ///
+    /// # Errors
+    /// When the directory cannot be created.
+    pub(crate) fn create_run(&self) -> io::Result<(String, RunRecorder)> {
+        loop {
+            let run_id = new_run_id();
+            match RunRecorder::create(self.run_dir(&run_id)) {
+                Ok(recorder) => return Ok((run_id, recorder)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Returns an identifier for a new run: the time to the millisecond, so that identifiers sort, and random digits,
+/// because it marks the processes of the run and must be unique on the machine.
+pub(crate) fn new_run_id() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
+    format!("{now}-{:06x}", random_u64() & 0xff_ffff)
+}
+
+/// Returns an unpredictable number: the standard library seeds its hashers from the system.
+pub(crate) fn random_u64() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,125 @@
+//! Lookup of recorded runs: by the start of their identifier, by file, and below directories of artifacts.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::run_record::RunRecord;
+use super::run_store::RunStore;
+
+/// Depth to which directories of artifacts are searched for runs.
+const MAX_SEARCH_DEPTH: usize = 8;
+
+/// Directories that are not searched: they have many files, but no runs and no coverage data.
+const SKIPPED_FOLDERS: [&str; 4] = [".git", ".nox", ".venv", "node_modules"];
+
+/// Why a run cannot be found or read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunLookupError {
+    /// No run is recorded.
+    #[error("no run is recorded in {}", folder.display())]
+    NoRuns {
+        /// The directory that was searched.
+        folder: PathBuf,
+    },
+    /// No identifier starts with the given text.
+    #[error("'{prefix}' matches no run; the last run is {last}")]
+    NotFound {
+        /// The text.
+        prefix: String,
+        /// Identifier of the last run.
+        last: String,
+    },
+    /// Several identifiers start with the given text.
+    #[error("'{prefix}' matches {count} runs; use a longer prefix")]
+    Ambiguous {
+        /// The text.
+        prefix: String,
+        /// Number of matching runs.
+        count: usize,
+    },
+    /// A record cannot be read.
+    #[error("cannot read the record of a run: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
+impl RunStore {
+    /// Finds the run whose identifier is, or starts with, `prefix`; `last` is the newest run, finished or not.
+    ///
+    /// # Errors
+    /// When no run matches, or several do.
+    pub(crate) fn find_run(&self, prefix: &str) -> Result<String, RunLookupError> {
+        let runs = self.run_ids();
+        let Some(last) = runs.last() else { return Err(self.no_runs()) };
+        if prefix == "last" {
+            return Ok(last.clone());
+        }
+        if runs.iter().any(|run| run == prefix) {
+            return Ok(prefix.to_owned());
+        }
+        let matches: Vec<&String> = runs.iter().filter(|run| run.starts_with(prefix)).collect();
+        match matches.as_slice() {
+            [run] => Ok((*run).clone()),
+            [] => Err(RunLookupError::NotFound { prefix: prefix.to_owned(), last: last.clone() }),
+            several => Err(RunLookupError::Ambiguous { prefix: prefix.to_owned(), count: several.len() }),
+        }
+    }
+
+    /// Reads the record of a run, given by the start of its identifier, as `last` (the newest that is finished), or as a
+    /// record file, and returns it with the directory of its logs.
+    ///
+    /// # Errors
+    /// When no run matches, several do, or the record cannot be read.
+    pub(crate) fn load_run(store: Option<&Self>, name: &str) -> Result<(RunRecord, PathBuf), RunLookupError> {
+        let path = Path::new(name);
+        if path.is_file() {
+            return Ok((RunRecord::read(path)?, path.parent().unwrap_or(Path::new(".")).to_path_buf()));
+        }
+        let store = store.ok_or_else(|| RunLookupError::NoRuns { folder: PathBuf::from(".") })?;
+        let run = if name == "last" {
+            let is_finished = |run: &String| store.run_dir(run).join("record.json").exists();
+            store.run_ids().into_iter().rev().find(is_finished).ok_or_else(|| store.no_runs())?
+        } else {
+            store.find_run(name)?
+        };
+        Ok((store.read_record(&run)?, store.run_dir(&run)))
+    }
+
+    fn no_runs(&self) -> RunLookupError {
+        RunLookupError::NoRuns { folder: self.path().to_path_buf() }
+    }
+}
+
+/// Finds the runs below directories, such as downloaded artifacts; of the runs in one `.noxide` only the newest.
+///
+/// # Errors
+/// When a directory does not exist, or a record cannot be read or has another version.
+pub(crate) fn find_runs_below(folders: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecord)>, RunLookupError> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        // Fails where there is no directory: an artifact that is missing must not be overlooked.
+        fs_err::read_dir(folder)?;
+        let walk = WalkDir::new(folder).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
+        let records = walk.filter_entry(should_search).flatten().filter(|entry| entry.file_name() == "record.json");
+        let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
+        runs.sort();
+        runs.dedup();
+        let is_newest = |run: &&PathBuf| {
+            let store = run.parent().filter(|parent| parent.ends_with(".noxide/runs"));
+            store.is_none_or(|store| runs.iter().filter(|other| other.parent() == Some(store)).max() == Some(*run))
+        };
+        for run in runs.iter().filter(is_newest) {
+            if !found.contains(run) {
+                found.push(run.clone());
+            }
+        }
+    }
+    found.into_iter().map(|run| Ok((run.clone(), RunRecord::read(&run.join("record.json"))?))).collect()
+}
+
+/// Returns whether a walk for runs or coverage data enters a directory.
+pub(crate) fn should_search(entry: &DirEntry) -> bool {
+    let is_inner_folder = entry.depth() > 0 && entry.file_type().is_dir();
+    !(is_inner_folder && SKIPPED_FOLDERS.iter().any(|skipped| entry.file_name() == *skipped))
+}

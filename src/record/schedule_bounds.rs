@@ -1,0 +1,69 @@
+//! Lower bounds of a schedule: chains of needs, sessions under one lock, work per slot.
+//!
+//! The scheduler, the worker shares, the remaining-time estimate and the critical path of a report all use these.
+
+use std::collections::BTreeMap;
+
+/// Returns for each node the length of the longest chain that ends with it, at least its `minimums` entry.
+///
+/// `next[n]` lists the nodes that follow `n`. Nodes on a cycle, which only a damaged record can hold, are not followed.
+pub(crate) fn longest_chains(durations: &[u64], minimums: &[u64], next: &[Vec<usize>]) -> Vec<u64> {
+    let mut unfinished_before = vec![0_usize; durations.len()];
+    for &follower in next.iter().flatten() {
+        unfinished_before[follower] += 1;
+    }
+    let mut lengths: Vec<u64> = durations.iter().zip(minimums).map(|(own, minimum)| *own.max(minimum)).collect();
+    let mut ready: Vec<usize> = (0..durations.len()).filter(|&node| unfinished_before[node] == 0).collect();
+    while let Some(node) = ready.pop() {
+        for &follower in &next[node] {
+            lengths[follower] = lengths[follower].max(lengths[node].saturating_add(durations[follower]));
+            unfinished_before[follower] -= 1;
+            if unfinished_before[follower] == 0 {
+                ready.push(follower);
+            }
+        }
+    }
+    lengths
+}
+
+/// Returns for each lock the sum of the durations of the sessions that hold it: they run one after another.
+pub(crate) fn lock_totals<'a>(sessions: impl IntoIterator<Item = (&'a [String], u64)>) -> BTreeMap<&'a str, u64> {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for (locks, duration) in sessions {
+        for lock in locks {
+            let total = totals.entry(lock).or_default();
+            *total = total.saturating_add(duration);
+        }
+    }
+    totals
+}
+
+/// Returns the work of sessions given as duration and number of slots: divided by `slots`, no run is shorter.
+pub(crate) fn slot_work(sessions: impl IntoIterator<Item = (u64, usize)>, slots: usize) -> u64 {
+    let work = |(duration, cpus): (u64, usize)| duration.saturating_mul(cpus.clamp(1, slots.max(1)) as u64);
+    sessions.into_iter().map(work).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_follow_needs_and_respect_minimums() {
+        let next = [vec![1, 2], vec![3], vec![3], vec![]];
+        assert_eq!(longest_chains(&[1, 2, 5, 1], &[0; 4], &next), [1, 3, 6, 7]);
+        assert_eq!(longest_chains(&[1, 2, 5, 1], &[0, 9, 0, 0], &next), [1, 9, 6, 10]);
+        assert_eq!(longest_chains(&[4, 4, 9], &[0; 3], &[vec![1], vec![0], vec![]]), [4, 4, 9], "a cycle ends");
+        assert_eq!(longest_chains(&[], &[], &[]), [0; 0]);
+    }
+
+    #[test]
+    fn locks_and_slots_bound_a_run() {
+        let (db, none) = (["db".to_owned()], []);
+        let totals = lock_totals([(&db[..], 2), (&none[..], 9), (&db[..], 3)]);
+        assert_eq!(totals.into_iter().collect::<Vec<_>>(), [("db", 5)]);
+        assert_eq!(slot_work([(10, 1), (10, 99)], 2), 30);
+        assert_eq!(slot_work([(10, 0), (1, 1)], 2), 11);
+        assert_eq!(slot_work([(7, 1)], 0), 7);
+    }
+}

@@ -1,0 +1,247 @@
+//! Combined coverage data: slipcover's files merged here, coverage.py's by the project's own coverage.py.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::str::FromStr;
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::slipcover::{CoverageError, SlipcoverCoverage};
+use crate::fs::write_atomic;
+use crate::record::should_search;
+use crate::text::pluralize;
+
+/// Largest data file of slipcover that is read.
+const MAX_SLIPCOVER_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The coverage of one tool's combined data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CombinedCoverage {
+    /// `slipcover` or `coverage.py`.
+    pub(crate) tool: &'static str,
+    /// Covered lines (and branches), in percent.
+    pub(crate) percent: f64,
+    /// Number of data files combined.
+    pub(crate) files: usize,
+    /// File of the combined data.
+    pub(crate) path: PathBuf,
+}
+
+impl CombinedCoverage {
+    /// Returns whether the coverage reaches the floor; 96.999 % does not reach 97 %.
+    pub(crate) fn reaches(&self, floor: Option<CoverageFloor>) -> bool {
+        floor.is_none_or(|floor| (self.percent * 100.0 + 1e-6) as u32 >= floor.hundredths)
+    }
+
+    /// Returns the figures as text: `97.20 % (slipcover, 2 data files), below the required 98 %`.
+    pub(crate) fn describe(&self, floor: Option<CoverageFloor>) -> String {
+        let files = pluralize(self.files, "data file");
+        let verdict = match floor {
+            Some(floor) if self.reaches(Some(floor)) => format!(", required {} %", floor.percent()),
+            Some(floor) => format!(", below the required {} %", floor.percent()),
+            None => String::new(),
+        };
+        format!("{:.2} % ({}, {files}){verdict}", self.percent, self.tool)
+    }
+}
+
+/// The least coverage that passes, in hundredths of a percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CoverageFloor {
+    hundredths: u32,
+}
+
+impl CoverageFloor {
+    /// Returns the floor in percent.
+    pub(crate) fn percent(self) -> f64 {
+        f64::from(self.hundredths) / 100.0
+    }
+}
+
+impl FromStr for CoverageFloor {
+    type Err = CoverageFloorError;
+
+    fn from_str(text: &str) -> Result<Self, CoverageFloorError> {
+        let percent: f64 = text.trim_end_matches('%').parse().map_err(|_| CoverageFloorError)?;
+        if !(0.0..=100.0).contains(&percent) {
+            return Err(CoverageFloorError);
+        }
+        Ok(Self { hundredths: (percent * 100.0).round() as u32 })
+    }
+}
+
+/// A coverage floor that is not a percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a number from 0 to 100")]
+pub(crate) struct CoverageFloorError;
+
+/// Why coverage data cannot be combined.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CombineCoverageError {
+    /// No data file was found.
+    #[error("no coverage data found: there are no .coverage files and no JSON files of slipcover")]
+    NoData,
+    /// There are coverage.py files, but no coverage.py.
+    #[error("cannot combine .coverage files: coverage.py is not installed in .venv, in .nox or on PATH")]
+    NoCoveragePy,
+    /// coverage.py failed.
+    #[error("`coverage {command}` failed: {message}")]
+    CoveragePy {
+        /// Its subcommand.
+        command: &'static str,
+        /// Its output.
+        message: String,
+    },
+    /// Data files contradict each other.
+    #[error("cannot merge {}: {source}", path.display())]
+    Mismatch {
+        /// The file that does not fit the others.
+        path: PathBuf,
+        /// What differs.
+        source: CoverageError,
+    },
+    /// A file cannot be written, or coverage.py not be started.
+    #[error("cannot combine coverage data: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Combines the coverage data below `folders` into the directory `target`; `roots` are the directories in which it may
+/// have been measured.
+///
+/// # Errors
+/// When there is no data, files contradict each other, or coverage.py is missing or fails.
+pub(crate) fn combine_coverage(
+    folders: &[PathBuf],
+    roots: &[&Path],
+    target: &Path,
+) -> Result<Vec<CombinedCoverage>, CombineCoverageError> {
+    let mut databases = Vec::new();
+    let mut slipcover: Vec<(PathBuf, SlipcoverCoverage)> = Vec::new();
+    let current_dir = std::env::current_dir().unwrap_or_default();
+    for path in find_coverage_files(folders, target) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.ends_with(".json") {
+            databases.extend(is_sqlite_database(&path).then_some(path));
+        } else if fs_err::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_SLIPCOVER_BYTES) {
+            let coverage = fs_err::read(&path).ok().and_then(|bytes| {
+                let mut candidates = roots.iter().copied().chain([current_dir.as_path()]);
+                SlipcoverCoverage::parse(&bytes, candidates.find(|root| has_paths_below(&bytes, root)))
+            });
+            slipcover.extend(coverage.map(|coverage| (path, coverage)));
+        }
+    }
+    if databases.is_empty() && slipcover.is_empty() {
+        return Err(CombineCoverageError::NoData);
+    }
+    fs_err::create_dir_all(target)?;
+    let mut combined = Vec::new();
+    combined.extend(combine_with_coverage_py(&databases, target)?);
+    let files = slipcover.len();
+    let mut parts = slipcover.into_iter();
+    if let Some((_, mut total)) = parts.next() {
+        for (path, coverage) in parts {
+            total.merge(coverage).map_err(|source| CombineCoverageError::Mismatch { path, source })?;
+        }
+        let path = target.join("coverage.json");
+        write_atomic(&path, format!("{}\n", total.to_json()).as_bytes())?;
+        combined.push(CombinedCoverage { tool: "slipcover", percent: total.percent_covered(), files, path });
+    }
+    Ok(combined)
+}
+
+/// Finds files that may be coverage data by their names, each once.
+///
+/// What an earlier merge wrote into `target` is skipped. `.noxide` stores other runs too: it is searched only if a
+/// directory of `folders` is inside it.
+fn find_coverage_files(folders: &[PathBuf], target: &Path) -> Vec<PathBuf> {
+    let target = fs_err::canonicalize(target).ok();
+    let mut found = Vec::new();
+    let is_data_name = |name: &str| {
+        name == ".coverage" || name.starts_with(".coverage.") || (name.ends_with(".json") && name.contains("cov"))
+    };
+    for folder in folders.iter().filter(|folder| !folder.ends_with(".noxide")) {
+        let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
+        let is_searched =
+            |entry: &DirEntry| should_search(entry) && (entry.depth() == 0 || entry.file_name() != ".noxide");
+        for entry in walk.filter_entry(is_searched).flatten().filter(|entry| entry.file_type().is_file()) {
+            let Ok(path) = fs_err::canonicalize(entry.path()) else { continue };
+            let is_output = path.parent() == target.as_deref();
+            if is_data_name(&entry.file_name().to_string_lossy()) && !is_output && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Returns whether a document mentions files below a directory.
+fn has_paths_below(bytes: &[u8], root: &Path) -> bool {
+    let root = format!("\"{}/", root.display());
+    bytes.windows(root.len()).any(|part| part == root.as_bytes())
+}
+
+/// Returns whether a file is an SQLite database, the format of coverage.py's data.
+fn is_sqlite_database(path: &Path) -> bool {
+    let mut head = [0; 16];
+    let read = fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && &head == b"SQLite format 3\0"
+}
+
+/// Combines coverage.py's data files with coverage.py; returns `None` if there are none.
+fn combine_with_coverage_py(
+    databases: &[PathBuf],
+    target: &Path,
+) -> Result<Option<CombinedCoverage>, CombineCoverageError> {
+    if databases.is_empty() {
+        return Ok(None);
+    }
+    let program = find_coverage_py().ok_or(CombineCoverageError::NoCoveragePy)?;
+    let path = target.join(".coverage");
+    // `combine` would add to what an earlier merge wrote.
+    let _ = fs_err::remove_file(&path);
+    let run = |arguments: &[&OsStr]| {
+        let output = Command::new(&program).args(arguments).output();
+        output.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
+    };
+    let text = |output: &Output| {
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        text.trim().to_owned()
+    };
+    let data_file = OsString::from(format!("--data-file={}", path.display()));
+    let mut arguments: Vec<&OsStr> = vec!["combine".as_ref(), "--keep".as_ref(), "--quiet".as_ref(), &data_file];
+    arguments.extend(databases.iter().map(|path| path.as_os_str()));
+    let output = run(&arguments)?;
+    if !output.status.success() {
+        return Err(CombineCoverageError::CoveragePy { command: "combine", message: text(&output) });
+    }
+    // Its exit code says whether the project's own floor is met; the number is on the last line in either case.
+    let output = run(&[
+        "report".as_ref(),
+        &data_file,
+        "--format=total".as_ref(),
+        "--precision=2".as_ref(),
+        "--ignore-errors".as_ref(),
+    ])?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let percent = stdout.lines().find_map(|line| line.trim().parse::<f64>().ok());
+    let percent =
+        percent.ok_or_else(|| CombineCoverageError::CoveragePy { command: "report", message: text(&output) })?;
+    Ok(Some(CombinedCoverage { tool: "coverage.py", percent, files: databases.len(), path }))
+}
+
+/// Finds the project's own coverage.py: in the active environment, `.venv`, a session's environment, or on PATH.
+fn find_coverage_py() -> Option<PathBuf> {
+    let program = |environment: &Path| environment.join("bin/coverage");
+    let mut candidates: Vec<PathBuf> = Vec::new();
+    candidates.extend(std::env::var_os("VIRTUAL_ENV").map(|environment| program(Path::new(&environment))));
+    candidates.push(program(Path::new(".venv")));
+    let sessions = fs_err::read_dir(".nox").into_iter().flatten().flatten().map(|entry| program(&entry.path()));
+    let mut sessions: Vec<PathBuf> = sessions.collect();
+    sessions.sort_unstable();
+    candidates.extend(sessions);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    candidates.extend(std::env::split_paths(&path).map(|folder| folder.join("coverage")));
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,221 @@
+//! Ending sessions: exit reports, logs, retries, cleanup, and the effect of a failure on the rest of the run.
+
+use super::{Dispatcher, RunMessage};
+use crate::provision::FinishedSession;
+use crate::record::{ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
+use crate::run::artifact_collector::ArtifactCollector;
+use crate::run::attempt::{ConcludedAttempt, DeadlineStep, StopReason, StopSignal};
+use crate::run::deadlines::to_millis;
+use crate::run::graph::SessionIndex;
+use crate::run::launcher::{ExitReport, LaunchEvent};
+use crate::run::options::{FailFast, FlakyMode};
+use crate::run::session_cleanup::{SessionCleanup, log_copy_path};
+
+impl Dispatcher<'_> {
+    pub(super) fn handle_finished(&mut self, report: ExitReport) {
+        let Some(session) = self.session_index(report.id) else { return };
+        let (now, leak_timeout_ms) = (self.clock.now(), to_millis(self.context.options.leak_timeout));
+        let Some(attempt) = self.running.get_mut(&session) else { return };
+        if attempt.set_exited(report, now, leak_timeout_ms) {
+            self.drain_attempt(session, now);
+        }
+    }
+
+    pub(super) fn handle_output_closed(&mut self, session: SessionIndex, number: u32) {
+        let Some(attempt) = self.running.get_mut(&session).filter(|attempt| attempt.number() == number) else { return };
+        attempt.set_output_closed();
+        self.drain_attempt(session, self.clock.now());
+    }
+
+    fn drain_attempt(&mut self, session: SessionIndex, now: u64) {
+        let grace_ms = to_millis(self.context.options.grace_period);
+        let step = self.running.get_mut(&session).map(|attempt| attempt.drain(now, grace_ms));
+        if step == Some(DeadlineStep::Conclude) {
+            self.conclude_attempt(session);
+        }
+    }
+
+    /// The attempt is over: reports it, then retries the session or cleans up after it.
+    pub(super) fn conclude_attempt(&mut self, session: SessionIndex) {
+        let Some(concluded) = self.running.remove(&session).and_then(|attempt| attempt.conclude()) else { return };
+        let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, slots } = concluded;
+        let name = self.session_name(session);
+        if let Some(error) = log_error {
+            self.emit_event(EventKind::Notice { text: format!("the log of {name} is incomplete: {error}") });
+        }
+        self.report_log_growth(session, attempt.number, log_growth);
+        let progress = self.progress.entry(session).or_default();
+        if let Some(install) = install {
+            add_install(progress.install.get_or_insert_default(), install);
+        }
+        progress.attempts.push(attempt.clone());
+        self.launcher.attempt_over(self.session_id(session));
+        let can_retry = can_retry && !self.stopping;
+        let race = can_retry.then(|| self.find_race(session, &attempt)).flatten();
+        self.races.record_attempt(session, &attempt);
+        let delay = self.context.plan[session].retries.delay_before(attempt.number).filter(|_| can_retry);
+        match (delay, race) {
+            (_, Some(race)) => {
+                let text = format!("{name} failed and {race}; retrying it alone");
+                self.emit_event(EventKind::Notice { text });
+                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay: 0 });
+                self.races.schedule(session, slots, race);
+            }
+            (Some(delay), None) => {
+                let delay = to_millis(delay);
+                self.retries.schedule(session, self.clock.now().saturating_add(delay), slots);
+                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay });
+            }
+            (None, None) => self.clean_up_session(session, attempt),
+        }
+    }
+
+    /// Describes the conflict of a failed attempt with a session that ran beside it, if there is one.
+    fn find_race(&self, session: SessionIndex, attempt: &AttemptResult) -> Option<String> {
+        let rivals = self.races.possible_rivals(session, attempt, self.running.keys().copied());
+        rivals.into_iter().find_map(|rival| {
+            let race = self.launcher.find_race(self.session_id(session), self.session_id(rival))?;
+            let rival = self.session_name(rival);
+            Some(format!(
+                "raced with {rival} on {}: it {}, {rival} {}",
+                race.path, race.failed_action, race.other_action
+            ))
+        })
+    }
+
+    /// A session's last attempt is over: cleans up, then settles it.
+    fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
+        let planned = &self.context.plan[session];
+        let has_artifacts = !planned.outputs.is_empty() && attempt.outcome != Outcome::Skipped;
+        let artifacts = has_artifacts.then(|| ArtifactCollector {
+            session: planned.facts.name.as_str().to_owned(),
+            root: self.context.manifest.root.clone(),
+            globs: planned.outputs.clone(),
+            folder: ArtifactManifest::session_dir(self.context.folder, &planned.log_stem),
+        });
+        let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
+        let resources = self.context.resources;
+        let mut temp_dir = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
+        // A process that the session left running may still use its directory: no other session gets it then.
+        temp_dir.take_if(|directory| !attempt.leaky && resources.reclaim_temp_dir(directory));
+        let log_copy = copy.map(|copy| (self.context.folder.join(&attempt.log), copy));
+        let sender = self.sender.clone();
+        let report = move |notices| sender.send(RunMessage::CleanupDone(session, notices)).unwrap_or(());
+        let cleanup = SessionCleanup { artifacts, log_copy, temp_dir };
+        if let Some(notices) = self.cleanups.start(session, attempt, cleanup, report) {
+            self.handle_cleanup_done(session, notices);
+        }
+    }
+
+    pub(super) fn handle_cleanup_done(&mut self, session: SessionIndex, notices: Vec<String>) {
+        self.emit_notices(notices);
+        if let Some(attempt) = self.cleanups.finish(session) {
+            self.settle_session(session, attempt.outcome, attempt.reason);
+        }
+    }
+
+    /// The session is over for good: reports its outcome and aborts what required it.
+    fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
+        let progress = self.progress.remove(&session).unwrap_or_default();
+        let (attempts, install) = (progress.attempts, progress.install);
+        let flaky = outcome == Outcome::Passed && attempts.len() > 1;
+        let race = self.races.description(session).filter(|_| flaky);
+        let (outcome, reason) = match (race, self.context.options.flaky_mode) {
+            (Some(race), _) => (outcome, format!("{race}; it passed when it ran alone")),
+            (None, FlakyMode::Fail) if flaky => {
+                let attempts = attempts.len();
+                (Outcome::Failed, format!("flaky: passed at attempt {attempts}, which counts as failed here"))
+            }
+            _ => (outcome, reason),
+        };
+        self.failed |= outcome.is_failure();
+        if self.has_environment(session) {
+            self.provision.enqueue_save(FinishedSession { id: self.session_id(session), install });
+        }
+        self.emit_event(EventKind::SessionFinished(SessionResult {
+            session: self.session_name(session),
+            outcome,
+            reason,
+            flaky,
+            attempts,
+            install,
+            cache: self.context.plan[session].cache.clone(),
+        }));
+        for abort in self.scheduler.finish_session(session, outcome) {
+            let outcome = self.scheduler.outcome(abort.failed_requirement).unwrap_or(Outcome::Aborted);
+            let required = self.session_name(abort.failed_requirement);
+            self.report_never_started(abort.session, format!("requires {required} ({outcome})"));
+        }
+        if let Some(fail_fast) = self.context.options.fail_fast.filter(|_| outcome.is_failure() && !self.stopping) {
+            self.stop_scheduling("fail-fast", "the run stopped at the first failure");
+            if fail_fast == FailFast::Kill {
+                self.stop_all_attempts("another session failed (--fail-fast=kill)");
+            }
+        }
+    }
+
+    fn report_never_started(&mut self, session: SessionIndex, reason: String) {
+        self.failed = true;
+        let attempts = self.progress.remove(&session).unwrap_or_default().attempts;
+        self.emit_event(EventKind::SessionFinished(SessionResult {
+            session: self.session_name(session),
+            outcome: Outcome::Aborted,
+            reason,
+            flaky: false,
+            attempts,
+            install: None,
+            cache: None,
+        }));
+    }
+
+    /// Starts nothing more; aborts what waits.
+    pub(super) fn stop_scheduling(&mut self, cause: &str, reason: &str) {
+        self.stopping = true;
+        self.emit_event(EventKind::RunInterrupted { cause: cause.to_owned() });
+        let raced = self.races.cancel_all();
+        for session in self.retries.cancel_all().into_iter().chain(raced) {
+            let last = self.progress.get(&session).and_then(|progress| progress.attempts.last());
+            let outcome = last.map_or(Outcome::Cancelled, |attempt| attempt.outcome);
+            self.settle_session(session, outcome, format!("not retried: {reason}"));
+        }
+        for session in self.provision.cancel_all() {
+            self.report_never_started(session, reason.to_owned());
+            for abort in self.scheduler.finish_session(session, Outcome::Aborted) {
+                self.report_never_started(abort.session, reason.to_owned());
+            }
+        }
+        for session in self.scheduler.abort_waiting() {
+            self.report_never_started(session, reason.to_owned());
+        }
+    }
+
+    /// Sends SIGINT to all running attempts.
+    pub(super) fn stop_all_attempts(&mut self, reason: &str) {
+        let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
+        for attempt in self.running.values_mut() {
+            let reason = StopReason { outcome: Outcome::Cancelled, reason: reason.to_owned() };
+            attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
+        }
+    }
+
+    pub(super) fn handle_host_exit(&mut self) {
+        let status = self.launcher.exit_description().map_or(String::new(), |status| format!(" ({status})"));
+        let reason = format!("the nox host process died{status}");
+        for (session, attempt) in &self.running {
+            if !attempt.has_exited() {
+                let report = ExitReport::crashed(self.session_id(*session), reason.clone());
+                self.sender.send(RunMessage::Launch(LaunchEvent::Finished(report))).unwrap_or(());
+            }
+        }
+        if !self.stopping {
+            self.emit_event(EventKind::Notice { text: format!("{reason}: no more sessions can start") });
+            self.stop_scheduling("host", &reason);
+        }
+    }
+}
+
+fn add_install(sum: &mut InstallStats, install: InstallStats) {
+    sum.ms += install.ms;
+    sum.commands += install.commands;
+    sum.skipped += install.skipped;
+}

@@ -1,0 +1,98 @@
+//! Signals and time: interruptions, pauses, deadlines, growing logs.
+
+use rustix::process::Signal;
+
+use super::{Dispatcher, TICK_INTERVAL};
+use crate::record::{EventKind, Outcome};
+use crate::run::attempt::{AttemptLimits, DeadlineStep, StopReason, StopSignal};
+use crate::run::deadlines::to_millis;
+use crate::run::graph::SessionIndex;
+use crate::run::process::{SignalEvent, signal_group, suspend_all};
+
+impl Dispatcher<'_> {
+    pub(super) fn handle_signal(&mut self, signal: SignalEvent) {
+        match signal {
+            SignalEvent::Terminate(signal) => self.handle_interrupt(signal),
+            SignalEvent::Pause => self.pause_run(),
+            SignalEvent::ShowStatus => self.subscriber.on_status_request(),
+            SignalEvent::Resume | SignalEvent::Resize => {}
+        }
+    }
+
+    /// The first signal sends SIGINT to all sessions; each further one sends the next stronger signal at once.
+    fn handle_interrupt(&mut self, signal: i32) {
+        if self.ending_signal.is_none() {
+            self.ending_signal = Some(signal);
+            let name = SignalEvent::signal_name(signal);
+            let reason = format!("interrupted by {name}");
+            self.stop_scheduling(&name, &reason);
+            return self.stop_all_attempts(&reason);
+        }
+        self.cleanups.cancel();
+        let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
+        for attempt in self.running.values_mut() {
+            attempt.escalate_stop(now, grace_ms);
+        }
+    }
+
+    fn pause_run(&mut self) {
+        let groups: Vec<u32> = self.running.values().filter_map(|attempt| attempt.process_group()).collect();
+        for group in &groups {
+            signal_group(*group, Signal::STOP);
+        }
+        self.clock.exclude_pause(suspend_all);
+        for group in groups {
+            signal_group(group, Signal::CONT);
+        }
+    }
+
+    pub(super) fn handle_tick(&mut self) {
+        let now = self.clock.now();
+        let sessions: Vec<SessionIndex> = self.running.keys().copied().collect();
+        if now.saturating_sub(self.last_tick) >= to_millis(TICK_INTERVAL) {
+            self.last_tick = now;
+            for session in &sessions {
+                let Some(attempt) = self.running.get_mut(session) else { continue };
+                attempt.note_output(self.clock.now());
+                let (number, growth) = (attempt.number(), attempt.take_log_growth());
+                self.report_log_growth(*session, number, growth);
+            }
+            self.report_restore_progress();
+            self.subscriber.on_tick(now);
+        }
+        // After the output is noted: a session does not count as silent because the loop was delayed.
+        for session in sessions {
+            self.check_deadlines(session, now);
+        }
+    }
+
+    pub(super) fn report_log_growth(&mut self, session: SessionIndex, attempt: u32, growth: Option<(u64, u64)>) {
+        if let Some((from, to)) = growth {
+            self.emit_event(EventKind::OutputGrew { session: self.session_name(session), attempt, from, to });
+        }
+    }
+
+    /// Reports the progress of a restore that takes its time.
+    fn report_restore_progress(&mut self) {
+        let Some((id, done)) = self.provision.slow_restore() else { return };
+        if let Some(session) = self.session_index(id) {
+            self.emit_event(EventKind::SessionRestoring { session: self.session_name(session), done });
+        }
+    }
+
+    fn check_deadlines(&mut self, session: SessionIndex, now: u64) {
+        let planned = &self.context.plan[session];
+        let grace_ms = to_millis(self.context.options.grace_period);
+        let limits = AttemptLimits { timeout: planned.timeout, idle_timeout: planned.idle_timeout, grace_ms };
+        let Some(attempt) = self.running.get_mut(&session) else { return };
+        match attempt.check_deadlines(now, &limits) {
+            DeadlineStep::Wait => {}
+            DeadlineStep::Conclude => self.conclude_attempt(session),
+            DeadlineStep::TimedOut(limit) => {
+                let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.folder));
+                let reason = StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}") };
+                attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Starting sessions: those that are due, those that were notified, and their provisioning.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Dispatcher, RunMessage};
+use crate::project::SessionId;
+use crate::provision::ProvisionResult;
+use crate::record::{EventKind, NeedOrigin, SessionNeed};
+use crate::run::attempt::RunningAttempt;
+use crate::run::deadlines::to_millis;
+use crate::run::graph::SessionIndex;
+use crate::run::launcher::{ExitReport, LaunchRequest};
+use crate::run::plan::PlannedSession;
+use crate::run::process::{LogWriter, open_output_channel};
+use crate::run::race_retries::ExclusiveStep;
+use crate::run::scheduler::SessionStart;
+use crate::run::session_cleanup::log_copy_path;
+
+/// Niceness of sessions that are not on the longest path. Slots bound sessions, not processes: where several sessions
+/// want more CPUs than there are, the longest path goes first and the others fill the gaps. At 15 they take 3 % of a
+/// CPU that it wants too (at 5 it was a quarter, by which the example's longest path took 13 % longer than alone).
+const BACKGROUND_NICE: i32 = 15;
+
+/// Shorter sessions are not made nice: they are over before they delay anything.
+const MIN_DURATION_FOR_NICE_MS: u64 = 1_000;
+
+impl Dispatcher<'_> {
+    pub(super) fn start_sessions(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let idle = self.running.is_empty() && self.cleanups.is_idle();
+        match self.races.next_step(|session| self.running.contains_key(&session), idle) {
+            ExclusiveStep::None => {}
+            ExclusiveStep::Hold => return,
+            ExclusiveStep::Start(session, slots) => return self.launch_attempt(session, slots),
+        }
+        for (session, slots) in self.provision.take_ready() {
+            self.launch_attempt(session, slots);
+        }
+        for (session, slots) in self.retries.take_due(self.clock.now()) {
+            self.launch_attempt(session, slots);
+        }
+        if self.running.is_empty() && self.cleanups.is_idle() {
+            self.context.resources.refill_jobserver();
+        }
+        if self.is_memory_short() {
+            return;
+        }
+        for SessionStart { session, slots, critical } in self.scheduler.start_ready() {
+            let planned = &self.context.plan[session];
+            let is_background = !critical && self.context.plan.slots > 1 && can_lower_priority(planned);
+            self.progress.entry(session).or_default().nice = if is_background { BACKGROUND_NICE } else { 0 };
+            let slots = match self.has_environment(session) {
+                true => self.provision.start_or_wait(session, self.session_id(session), slots),
+                false => Some(slots),
+            };
+            if let Some(slots) = slots {
+                self.launch_attempt(session, slots);
+            }
+        }
+    }
+
+    /// Whether low memory holds starts back now; reported once in a run, where something could have started.
+    fn is_memory_short(&mut self) -> bool {
+        let (now, running) = (self.clock.now(), self.scheduler.count_running());
+        if !self.scheduler.has_waiting() || !self.memory_pressure.should_hold_start(now, running) {
+            return false;
+        }
+        let holds_back = !self.scheduler.clone().start_ready().is_empty();
+        if holds_back {
+            let notice = self.memory_pressure.first_notice();
+            self.emit_notices(notice);
+        }
+        holds_back
+    }
+
+    fn launch_attempt(&mut self, session: SessionIndex, slots: Vec<usize>) {
+        let number = self.progress.get(&session).map_or(0, |progress| progress.attempts.len()) as u32 + 1;
+        let planned = &self.context.plan[session];
+        let (id, session_name) = (planned.id, planned.facts.name.clone());
+        let log_path = PathBuf::from("logs").join(match number {
+            1 => format!("{}.log", planned.log_stem),
+            _ => format!("{}.{number}.log", planned.log_stem),
+        });
+        let tag = format!("NOXIDE_ATTEMPT={}:{session}:{number}", self.context.process_tag);
+        let start = self.clock.now();
+        let mut attempt = RunningAttempt::new(id, number, start, slots.clone(), log_path.clone(), tag);
+        self.emit_event(EventKind::SessionStarted { session: session_name, attempt: number, slots, log: log_path });
+        let launched = self.open_and_launch(session, &mut attempt);
+        self.running.insert(session, attempt);
+        if let Err(error) = launched {
+            self.handle_finished(ExitReport::crashed(id, format!("could not be started: {error}")));
+            self.handle_output_closed(session, number);
+        }
+    }
+
+    /// Opens the attempt's log and output, and launches it.
+    fn open_and_launch(&mut self, session: SessionIndex, attempt: &mut RunningAttempt) -> std::io::Result<()> {
+        let planned = &self.context.plan[session];
+        let channel = open_output_channel(self.context.terminal)?;
+        let (sender, number) = (self.sender.clone(), attempt.number());
+        let closed = move || sender.send(RunMessage::OutputClosed(session, number)).unwrap_or(());
+        // An earlier session may have deleted the directory, as `rm -r build` does.
+        let copy =
+            log_copy_path(self.context.options, &planned.log_stem).filter(|copy| create_empty_file(copy).is_ok());
+        let path = self.context.folder.join(attempt.log_path());
+        let redactor = self.context.redactor.clone();
+        attempt.set_log(LogWriter::spawn_writer(channel.read, &path, copy.as_deref(), redactor, closed)?);
+        let mut env = self.context.env.clone();
+        env.extend(attempt.process_tag());
+        env.extend(self.context.resources.session_env(session, planned, attempt.slots()));
+        env.extend(self.provision.session_env(session));
+        env.extend(planned.env.iter().cloned());
+        let required_outcomes = planned
+            .task
+            .needs
+            .iter()
+            .filter_map(|(need, _)| Some((self.session_id(*need), self.scheduler.outcome(*need)?)));
+        let progress = self.progress.get(&session);
+        let request = LaunchRequest {
+            id: planned.id,
+            required_outcomes: required_outcomes.collect(),
+            posargs: progress.and_then(|progress| progress.posargs.clone()),
+            env,
+            nice: progress.map_or(0, |progress| progress.nice),
+            terminal: self.context.terminal.is_some(),
+            leak_timeout_ms: to_millis(self.context.options.leak_timeout),
+            remaining_sessions: self.scheduler.count_waiting() + self.retries.len(),
+        };
+        self.launcher.launch(&request, channel.write)
+    }
+
+    pub(super) fn handle_started(&mut self, id: SessionId, pid: u32) {
+        let Some(session) = self.session_index(id) else { return };
+        let (now, grace_ms) = (self.clock.now(), to_millis(self.context.options.grace_period));
+        if let Some(attempt) = self.running.get_mut(&session) {
+            attempt.set_process_group(pid, now, grace_ms);
+        }
+    }
+
+    /// `session.notify`: a session that is neither queued nor over is added; one that waits goes to the end.
+    pub(super) fn handle_notify(
+        &mut self,
+        by: SessionId,
+        target: SessionId,
+        matches: &[SessionId],
+        posargs: Option<Vec<String>>,
+    ) {
+        let planned: Vec<SessionIndex> = matches.iter().filter_map(|id| self.session_index(*id)).collect();
+        if !planned.is_empty() {
+            // nox does nothing where one of that name is queued, runs or is over. In a parallel run one that is queued
+            // has to wait, or it would start before its notifier has made what it needs.
+            for session in planned {
+                self.postpone_session(session);
+            }
+        } else if !self.stopping {
+            let declared = &self.context.manifest.sessions[target.0];
+            let session = self.context.plan.add_session(declared, target, self.context.options, self.context.history);
+            self.scheduler.add_task(self.context.plan[session].task.clone());
+            self.progress.entry(session).or_default().posargs = posargs;
+            self.postpone_session(session);
+            if self.has_environment(session) {
+                self.provision.enqueue(target);
+            }
+            let by = self.context.manifest.sessions[by.0].name.clone();
+            let session = self.context.plan[session].facts.clone();
+            self.emit_event(EventKind::SessionAdded { session, by });
+        }
+    }
+
+    /// Makes a session wait for all that is unfinished.
+    fn postpone_session(&mut self, session: SessionIndex) {
+        for need in self.scheduler.postpone_session(session) {
+            let on = self.session_name(need);
+            let planned = &mut self.context.plan[session];
+            planned.facts.needs.push(SessionNeed { on, origin: NeedOrigin::Notify });
+            planned.task.needs.push((need, false));
+        }
+    }
+
+    /// Requests the dependencies of all planned sessions, in the order they will start.
+    pub(super) fn enqueue_planned_sessions(&mut self) {
+        if self.context.provision_queue.is_none() {
+            return;
+        }
+        let mut forecast = self.context.plan.forecast();
+        forecast.sort_by_key(|forecast| (forecast.start, forecast.session));
+        for forecast in forecast.into_iter().filter(|forecast| self.has_environment(forecast.session)) {
+            self.provision.enqueue(self.session_id(forecast.session));
+        }
+    }
+
+    pub(super) fn handle_provisioned(&mut self, id: SessionId, result: ProvisionResult) {
+        let Some(session) = self.session_index(id) else { return };
+        self.emit_notices(result.notices);
+        if let Some(cache) = &result.cache {
+            self.emit_event(EventKind::SessionRestored { session: self.session_name(session), cache: cache.clone() });
+        }
+        self.context.plan[session].cache = result.cache;
+        self.provision.set_provisioned(session, result.env);
+    }
+
+    /// Whether a session has an environment that could be provisioned.
+    pub(super) fn has_environment(&self, session: SessionIndex) -> bool {
+        self.context.manifest.sessions[self.session_id(session).0].backend != "none"
+    }
+}
+
+/// Whether a session may be delayed: not one that a limit of its own would end then.
+fn can_lower_priority(session: &PlannedSession) -> bool {
+    let is_long = |usual: u64| {
+        let could_take = Duration::from_millis(usual.saturating_mul(4));
+        usual >= MIN_DURATION_FOR_NICE_MS && session.timeout.is_none_or(|timeout| timeout >= could_take)
+    };
+    session.idle_timeout.is_none() && session.facts.usual.is_some_and(is_long)
+}
+
+/// Creates an empty file and its parent directories.
+fn create_empty_file(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+    fs_err::File::create(path).map(drop)
+}

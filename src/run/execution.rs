@@ -1,0 +1,166 @@
+//! Execution of a prepared run: launcher, session resources, provision worker and dispatcher, from start to end.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
+
+use super::crash_recovery::ProcessMark;
+use super::dispatcher::{Dispatcher, RunContext, RunMessage};
+use super::host_launcher::HostLauncher;
+use super::options::RunOptions;
+use super::plan::RunPlan;
+use super::prepared_run::PreparedRun;
+use super::process::{SecretRedactor, kill_run_processes};
+use super::session_cleanup::restore_log_copies;
+use super::session_resources::SessionResources;
+use crate::cache::NoProgress;
+use crate::project::{Host, NoxfileManifest, SessionId};
+use crate::provision::{CacheProvisioner, ProvisionWorker};
+use crate::record::{EventSubscriber, RunRecord, RunStore, SessionHistory};
+use crate::trace::SessionAccesses;
+
+/// Exit codes above this are signals: their sender waits for noxide to end.
+const EXIT_SIGNAL_BASE: u8 = 128;
+
+/// Whether an exit code says that a signal ended the run.
+pub(crate) fn is_signal_exit(exit_code: u8) -> bool {
+    exit_code > EXIT_SIGNAL_BASE
+}
+
+/// Where a run is executed.
+pub(crate) struct RunTarget<'a> {
+    /// The host that has loaded the noxfile.
+    pub(crate) host: &'a mut Host,
+    /// What the noxfile declares.
+    pub(crate) manifest: &'a NoxfileManifest,
+    /// Identifier of the run.
+    pub(crate) run_id: &'a str,
+    /// Directory of the run.
+    pub(crate) run_dir: &'a Path,
+    /// Columns and rows of the terminal that sessions write to; `None` gives them pipes.
+    pub(crate) terminal: Option<(u16, u16)>,
+}
+
+/// A run that cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}: {source}")]
+pub(crate) struct RunStartError {
+    /// What failed.
+    pub(crate) action: &'static str,
+    /// The error of the system.
+    pub(crate) source: io::Error,
+}
+
+/// A run whose sessions are over, before its dependencies are saved.
+pub(crate) struct ExecutedRun {
+    /// The exit code.
+    pub(crate) exit_code: u8,
+    accesses: BTreeMap<SessionId, SessionAccesses>,
+    worker: Option<ProvisionWorker<CacheProvisioner>>,
+    options: RunOptions,
+    history: SessionHistory,
+    run_dir: PathBuf,
+}
+
+/// The result of a run.
+pub(crate) struct RunResult {
+    /// The exit code.
+    pub(crate) exit_code: u8,
+    /// Directory of the run.
+    pub(crate) run_dir: PathBuf,
+    /// Files and sockets that traced sessions accessed.
+    pub(crate) accesses: BTreeMap<SessionId, SessionAccesses>,
+    /// The provisioner of the run; `None` after a signal.
+    pub(crate) provisioner: Option<CacheProvisioner>,
+}
+
+/// Executes a prepared run until all its sessions are over and their processes are gone.
+///
+/// # Errors
+/// When a thread or a directory cannot be created.
+pub(crate) fn execute_run(
+    prepared: PreparedRun,
+    target: RunTarget<'_>,
+    subscriber: &mut dyn EventSubscriber,
+    (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
+) -> Result<ExecutedRun, RunStartError> {
+    let failed = |action| move |source| RunStartError { action, source };
+    let facts = prepared.metadata(target.run_id, target.manifest);
+    let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;
+    let mark = ProcessMark::for_run(target.run_dir).map_err(failed("cannot record this run"))?;
+    let host_pid = target.host.pid();
+    let mut launcher =
+        HostLauncher::new(target.host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
+    if let Some(folder) = &options.log_folder {
+        fs_err::create_dir_all(folder).map_err(failed("cannot create the directory of --logs"))?;
+    }
+    let (resources, missing) = SessionResources::new(target.run_dir, plan.slots);
+    notices.extend(missing);
+    let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(target.run_dir), sender.clone()));
+    let worker = worker.transpose().map_err(failed("cannot start the provision worker"))?;
+    let context = RunContext {
+        redactor: run_redactor(&plan, &options),
+        plan,
+        manifest: target.manifest,
+        options: &options,
+        history: &history,
+        folder: target.run_dir,
+        facts,
+        terminal: target.terminal,
+        env: vec![
+            ("NOXIDE_RUN".to_owned(), target.run_id.to_owned()),
+            ("NOXIDE_MARK".to_owned(), mark.as_str().to_owned()),
+        ],
+        process_tag: mark.as_str().to_owned(),
+        notices,
+        resources: &resources,
+        provision_queue: worker.as_ref().map(ProvisionWorker::queue),
+    };
+    let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
+    let accesses = launcher.into_accesses();
+    kill_run_processes(Some(&mark.env_entry()), Some(host_pid));
+    // It exits while the record is written.
+    target.host.request_exit();
+    resources.clean_up();
+    Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: target.run_dir.to_path_buf() })
+}
+
+impl ExecutedRun {
+    /// Restores deleted log copies and saves dependencies and durations; after a signal nothing is saved. Returns
+    /// warnings beside the result.
+    pub(crate) fn save(self, store: &RunStore, record: Option<&RunRecord>) -> (RunResult, Vec<String>) {
+        let mut warnings = Vec::new();
+        if let Some(record) = record {
+            warnings.extend(restore_log_copies(&self.options, &self.run_dir, record));
+        }
+        let worker = self.worker.filter(|_| !is_signal_exit(self.exit_code));
+        let mut provisioner = worker.and_then(ProvisionWorker::join_worker);
+        if let Some(provisioner) = &mut provisioner {
+            provisioner.save_folders(&NoProgress);
+            if let Some(record) = record {
+                provisioner.save_history(store, &self.history, record);
+            }
+            warnings.extend(provisioner.take_warnings());
+        }
+        let Self { exit_code, accesses, run_dir, .. } = self;
+        (RunResult { exit_code, run_dir, accesses, provisioner }, warnings)
+    }
+}
+
+fn spawn_worker(
+    provisioner: CacheProvisioner,
+    sender: Sender<RunMessage>,
+) -> io::Result<ProvisionWorker<CacheProvisioner>> {
+    // After the run nobody receives.
+    let report = move |report| sender.send(RunMessage::Provision(report)).unwrap_or(());
+    ProvisionWorker::spawn_worker(provisioner, report)
+}
+
+/// Redacts secrets of noxide's own environment and of the sessions' settings.
+fn run_redactor(plan: &RunPlan, options: &RunOptions) -> SecretRedactor {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = plan.sessions.iter().flat_map(|session| session.env.iter().cloned());
+    SecretRedactor::new(environment.chain(settings), &options.secret_patterns)
+}

@@ -1,0 +1,95 @@
+//! Sessions whose turn has come and whose dependencies are not there yet; they hold their slots meanwhile.
+
+use std::collections::BTreeMap;
+
+use super::graph::SessionIndex;
+use crate::project::SessionId;
+use crate::provision::{FinishedSession, ProvisionQueue};
+use crate::record::RestoreProgress;
+
+/// Shorter restores are not reported.
+const MIN_REPORTED_RESTORE_MS: u64 = 200;
+
+/// What was requested of the provision worker and what it has answered.
+#[derive(Debug)]
+pub(super) struct PendingProvision<'a> {
+    /// None where sessions install everything themselves.
+    queue: Option<&'a ProvisionQueue>,
+    /// Slots of sessions that wait.
+    waiting: BTreeMap<SessionIndex, Vec<usize>>,
+    /// Environment variables of sessions that are provisioned.
+    provisioned: BTreeMap<SessionIndex, Vec<(String, String)>>,
+    worker_exited: bool,
+}
+
+impl<'a> PendingProvision<'a> {
+    /// Creates the state for a run that begins.
+    pub(super) fn new(queue: Option<&'a ProvisionQueue>) -> Self {
+        Self { queue, waiting: BTreeMap::new(), provisioned: BTreeMap::new(), worker_exited: false }
+    }
+
+    /// Requests the dependencies of a session that will start later.
+    pub(super) fn enqueue(&self, id: SessionId) {
+        if let Some(queue) = self.queue {
+            queue.enqueue_session(id);
+        }
+    }
+
+    /// Returns the slots when the session may start now; otherwise it waits, ahead of sessions that are not due.
+    pub(super) fn start_or_wait(
+        &mut self,
+        session: SessionIndex,
+        id: SessionId,
+        slots: Vec<usize>,
+    ) -> Option<Vec<usize>> {
+        match self.queue {
+            Some(queue) if !self.worker_exited && !self.provisioned.contains_key(&session) => {
+                queue.prioritize_session(id);
+                self.waiting.insert(session, slots);
+                None
+            }
+            _ => Some(slots),
+        }
+    }
+
+    /// Removes and returns the sessions that may start now, with their slots.
+    pub(super) fn take_ready(&mut self) -> Vec<(SessionIndex, Vec<usize>)> {
+        let Self { waiting, provisioned, worker_exited, .. } = self;
+        waiting.extract_if(.., |session, _| *worker_exited || provisioned.contains_key(session)).collect()
+    }
+
+    /// A session's dependencies are there, as far as possible.
+    pub(super) fn set_provisioned(&mut self, session: SessionIndex, env: Vec<(String, String)>) {
+        self.provisioned.insert(session, env);
+    }
+
+    /// The worker is gone: sessions start without it.
+    pub(super) fn set_worker_exited(&mut self) {
+        self.worker_exited = true;
+    }
+
+    /// Environment variables that a session gets from its provisioning.
+    pub(super) fn session_env(&self, session: SessionIndex) -> Vec<(String, String)> {
+        self.provisioned.get(&session).cloned().unwrap_or_default()
+    }
+
+    /// Returns the progress of a restore that is slow enough to report.
+    pub(super) fn slow_restore(&self) -> Option<(SessionId, RestoreProgress)> {
+        self.queue?.restore_progress().filter(|(_, progress)| progress.ms >= MIN_REPORTED_RESTORE_MS)
+    }
+
+    /// Offers what a finished session has installed to the cache.
+    pub(super) fn enqueue_save(&self, finished: FinishedSession) {
+        if let Some(queue) = self.queue {
+            queue.enqueue_save(finished);
+        }
+    }
+
+    /// Removes and returns the sessions that wait: nothing starts any more.
+    pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
+        if let Some(queue) = self.queue {
+            queue.clear_pending();
+        }
+        std::mem::take(&mut self.waiting).into_keys().collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! A run that is ready to start: history, plan, provisioner and tracing, each made once.
+
+use std::path::Path;
+
+use super::capacity::detect_capacity;
+use super::graph::GraphError;
+use super::options::RunOptions;
+use super::plan::RunPlan;
+use super::run_tracing::RunTracing;
+use crate::project::lock::ConstraintsError;
+use crate::project::{NoxfileManifest, SessionName};
+use crate::provision::{CacheProvisioner, ProvisionError, ProvisionInputs, lock_constraints};
+use crate::record::{RunMetadata, RunStore, SessionHistory, ShardMetadata};
+
+/// A run that is ready to start.
+pub(crate) struct PreparedRun {
+    /// Options of the run.
+    pub(crate) options: RunOptions,
+    /// Durations of past runs.
+    pub(crate) history: SessionHistory,
+    /// What will be done.
+    pub(crate) plan: RunPlan,
+    /// Provisioner of dependencies; `None` where sessions install everything themselves.
+    pub(crate) provisioner: Option<CacheProvisioner>,
+    /// Sessions that are traced.
+    pub(crate) tracing: RunTracing,
+    /// What the run is a run of.
+    pub(crate) origin: RunOrigin,
+    /// Messages for the user from the preparation.
+    pub(crate) notices: Vec<String>,
+}
+
+/// What a run is a run of: a commit, and a part of a larger run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunOrigin {
+    /// The commit that is checked out.
+    pub(crate) commit: Option<String>,
+    /// The shard that is run.
+    pub(crate) shard: Option<ShardMetadata>,
+}
+
+/// Reasons why a run cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
+    /// Sessions require each other.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// uv.lock cannot be exported.
+    #[error(transparent)]
+    Constraints(#[from] ConstraintsError),
+    /// Dependencies cannot be provisioned, and must be.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+}
+
+/// Inputs of a preparation.
+pub(crate) struct PrepareInputs<'a> {
+    /// Options of the run, from settings and the noxfile.
+    pub(crate) options: &'a RunOptions,
+    /// Inputs of the provisioner, among them the sessions.
+    pub(crate) provision: ProvisionInputs<'a>,
+    /// Sessions that are traced.
+    pub(crate) tracing: RunTracing,
+    /// What the run is a run of.
+    pub(crate) origin: RunOrigin,
+    /// Messages for the user so far.
+    pub(crate) notices: Vec<String>,
+}
+
+impl PreparedRun {
+    /// Prepares a run: restores the history first, then makes one plan.
+    ///
+    /// # Errors
+    /// When sessions require each other, or dependencies must be locked or cached and cannot be.
+    pub(crate) fn prepare(inputs: PrepareInputs<'_>, store: &RunStore) -> Result<Self, PrepareError> {
+        let PrepareInputs { options, provision, tracing, origin, mut notices } = inputs;
+        let manifest = provision.manifest;
+        let options = constrain_installs(options, manifest, store.path())?;
+        let opened = CacheProvisioner::for_sessions(&provision, &manifest.queue)?;
+        notices.extend(opened.notice);
+        let mut provisioner = opened.provisioner;
+        let history = load_history(store, manifest, provisioner.as_mut());
+        let plan = RunPlan::new(manifest, &options, &history, detect_capacity())?;
+        Ok(Self { options, history, plan, provisioner, tracing, origin, notices })
+    }
+
+    /// Returns what a record says of the run at its start.
+    pub(crate) fn metadata(&self, run_id: &str, manifest: &NoxfileManifest) -> RunMetadata {
+        let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
+        RunMetadata {
+            run: run_id.to_owned(),
+            time: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            root: manifest.root.clone(),
+            slots: self.plan.slots,
+            sessions: self.plan.sessions.iter().map(|session| session.facts.clone()).collect(),
+            commit: self.origin.commit.clone(),
+            versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
+            shard: self.origin.shard.clone(),
+        }
+    }
+}
+
+/// Returns the options with the constraints of uv.lock, where installs are constrained to it.
+fn constrain_installs(
+    options: &RunOptions,
+    manifest: &NoxfileManifest,
+    folder: &Path,
+) -> Result<RunOptions, ConstraintsError> {
+    let mut options = options.clone();
+    if options.provision.apply_lock {
+        options.provision.constraints = lock_constraints(manifest, folder)?;
+    }
+    Ok(options)
+}
+
+/// Loads the durations of past runs; where a session has none, those in the cache are restored first.
+fn load_history(
+    store: &RunStore,
+    manifest: &NoxfileManifest,
+    provisioner: Option<&mut CacheProvisioner>,
+) -> SessionHistory {
+    let history = store.load_history();
+    let names: Vec<&SessionName> = manifest.queue.iter().map(|id| &manifest.sessions[id.0].name).collect();
+    let Some(provisioner) = provisioner else { return history };
+    if names.iter().all(|name| history.usual_stats(name).is_some()) {
+        return history;
+    }
+    let mut names: Vec<&str> = names.into_iter().map(SessionName::as_str).collect();
+    names.sort_unstable();
+    if provisioner.restore_history(store, &names) { store.load_history() } else { history }
+}

@@ -1,0 +1,302 @@
+//! Races between traced sessions: the pairs that conflict, what separates them, and what to remember of it.
+
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::access_file::{AccessFile, AccessFileError};
+use super::advice::{ConflictingPair, SeparationAdvice, advise_separation};
+use super::conflict::find_conflicts;
+use super::scope::TraceContext;
+use super::session_accesses::{EffectKind, SessionAccesses};
+use super::trace_cache::{LearnedConflict, TraceCache, session_fingerprint};
+use super::tree_scan::ProjectTree;
+use crate::project::{NoxfileManifest, Session, SessionId, find_ignored_paths};
+
+/// What a plan already says of each two sessions, by their indexes in the plan.
+#[derive(Debug, Default)]
+pub(crate) struct KnownOrdering {
+    /// Pairs of which the first waits for the second.
+    pub(crate) ordered: BTreeSet<(usize, usize)>,
+    /// Pairs that never overlap, with the reason.
+    pub(crate) separated: BTreeMap<(usize, usize), String>,
+    /// Sessions that run exclusively.
+    pub(crate) exclusive: BTreeSet<usize>,
+}
+
+/// Two sessions that conflict and that no dependency orders.
+#[derive(Debug)]
+pub(crate) struct Race {
+    /// The sessions, by their position in the report, and their conflicts.
+    pub(crate) pair: ConflictingPair,
+    /// What keeps them from overlapping already, such as a lock.
+    pub(crate) separated_by: Option<String>,
+}
+
+/// The races between traced sessions.
+#[derive(Debug)]
+pub(crate) struct RaceReport {
+    /// The sessions in the order they were traced.
+    pub(crate) sessions: Vec<(Session, SessionAccesses)>,
+    /// Their races.
+    pub(crate) races: Vec<Race>,
+    /// What would separate the races that nothing separates yet.
+    pub(crate) advice: Vec<SeparationAdvice>,
+    /// Sessions that measure time and do not run exclusively yet.
+    pub(crate) timing_sensitive: Vec<usize>,
+}
+
+impl RaceReport {
+    /// Compares each two sessions, given in the order they were traced; `order` holds their indexes in the plan.
+    pub(crate) fn new(
+        sessions: Vec<(Session, SessionAccesses)>,
+        known: &KnownOrdering,
+        order: &[usize],
+        root: &Path,
+    ) -> Self {
+        // Lazy: git takes 1 to 3 ms, and most runs have nothing to compare.
+        let tree_scan = LazyCell::new(|| GitTreeScan::for_sessions(&sessions, root));
+        let mut races = Vec::new();
+        for second in 0..sessions.len() {
+            for first in 0..second {
+                let (one, two) = (order[first], order[second]);
+                if known.ordered.contains(&(two, one)) || known.ordered.contains(&(one, two)) {
+                    continue;
+                }
+                let tree = ProjectTree {
+                    is_ignored: &|path| tree_scan.ignored.contains(path),
+                    top_level_folders: &tree_scan.folders,
+                };
+                let conflicts = find_conflicts(&sessions[first].1, &sessions[second].1, tree);
+                if !conflicts.is_empty() {
+                    let separated_by = known.separated.get(&(one, two)).cloned();
+                    races.push(Race { pair: ConflictingPair { first, second, conflicts }, separated_by });
+                }
+            }
+        }
+        let unresolved: Vec<ConflictingPair> =
+            races.iter().filter(|race| race.separated_by.is_none()).map(|race| race.pair.clone()).collect();
+        let measures_time = |at: &usize| {
+            let name = sessions[*at].0.base.to_lowercase();
+            (name.contains("bench") || name == "asv" || name == "perf") && !known.exclusive.contains(&order[*at])
+        };
+        let timing_sensitive = (0..sessions.len()).filter(measures_time).collect();
+        Self { advice: advise_separation(&unresolved), races, timing_sensitive, sessions }
+    }
+
+    /// Returns whether sessions race that nothing separates.
+    pub(crate) fn has_unresolved(&self) -> bool {
+        self.races.iter().any(|race| race.separated_by.is_none())
+    }
+
+    /// Returns whether a trace may have missed something.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.sessions.iter().any(|(_, accesses)| !accesses.is_complete())
+    }
+
+    /// Returns the name of a session, given by its position in the report.
+    pub(crate) fn session_name(&self, at: usize) -> String {
+        self.sessions[at].0.name.to_string()
+    }
+
+    /// Stores which sessions were traced and which must be separated, for later runs.
+    ///
+    /// Sessions that were not traced now are compared by their last trace.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn update_trace_cache(
+        &self,
+        manifest: &NoxfileManifest,
+        noxide_dir: &Path,
+        posargs: &[String],
+    ) -> Result<(), AccessFileError> {
+        let mut cache = TraceCache::load(noxide_dir);
+        cache.retain_sessions(manifest);
+        // Traces of the same session differ: a file that exists already is rewritten with the same bytes.
+        let is_new = |name: &str| {
+            let traced = self.sessions.iter().find(|(session, _)| session.name.as_str() == name);
+            traced.is_some_and(|(session, _)| {
+                cache.fingerprints.get(name) != Some(&session_fingerprint(session, posargs))
+            })
+        };
+        let still_holds = |learned: &&LearnedConflict| !is_new(&learned.first) && !is_new(&learned.second);
+        let earlier: Vec<LearnedConflict> = cache.conflicts.iter().filter(still_holds).cloned().collect();
+        for (session, _) in &self.sessions {
+            cache.fingerprints.insert(session.name.to_string(), session_fingerprint(session, posargs));
+        }
+        let mut all: Vec<(Session, SessionAccesses)> = Vec::new();
+        for session in &manifest.sessions {
+            let traced = self.sessions.iter().find(|(traced, _)| traced.name == session.name);
+            let stored = || TraceCache::load_accesses(noxide_dir, &session.name).map(|file| file.accesses);
+            if let Some(accesses) = traced.map(|(_, accesses)| accesses.clone()).or_else(stored) {
+                all.push((session.clone(), accesses));
+            }
+        }
+        let order: Vec<usize> = (0..all.len()).collect();
+        let report = Self::new(all, &KnownOrdering::default(), &order, &manifest.root);
+        let names: Vec<String> = report.sessions.iter().map(|(session, _)| session.name.to_string()).collect();
+        cache.conflicts = report.advice.iter().flat_map(|advice| advice.to_learned_conflicts(&names)).collect();
+        for learned in earlier {
+            let is_same = |new: &LearnedConflict| new.first == learned.first && new.second == learned.second;
+            if !cache.conflicts.iter().any(is_same) {
+                cache.conflicts.push(learned);
+            }
+        }
+        cache.save(noxide_dir)
+    }
+
+    /// Returns the document of `noxide trace --format json`; `settings` is the advice as TOML.
+    pub(crate) fn to_json(&self, settings: &str) -> Value {
+        let effects = |accesses: &SessionAccesses, kinds: &[EffectKind]| -> Vec<String> {
+            let of_kind = accesses.changes.iter().filter(|(_, effect)| kinds.contains(&effect.kind));
+            of_kind.map(|(path, _)| path.clone()).collect()
+        };
+        let sessions = self.sessions.iter().map(|(session, accesses)| {
+            json!({
+                "session": session.name,
+                "complete": accesses.is_complete(),
+                "incomplete_reasons": accesses.incomplete_reasons,
+                "network": accesses.uses_network,
+                "calls": accesses.traced_calls,
+                "read": accesses.read.len(),
+                "written": effects(accesses, &[EffectKind::Written, EffectKind::Replaced]),
+                "created": effects(accesses, &[EffectKind::Created]),
+                "deleted": effects(accesses, &[EffectKind::Deleted]),
+                "bound": accesses.bound,
+            })
+        });
+        let conflicts = self.races.iter().flat_map(|race| {
+            race.pair.conflicts.iter().map(move |conflict| {
+                json!({
+                    "sessions": [self.session_name(race.pair.first), self.session_name(race.pair.second)],
+                    "path": conflict.path,
+                    "kind": conflict.kind,
+                    "effects": [conflict.first, conflict.second],
+                    "separated_by": race.separated_by,
+                })
+            })
+        });
+        let advice = self.advice.iter().map(|advice| match advice {
+            SeparationAdvice::After { session, waits_for, path, reads_output } => json!({
+                "kind": "after",
+                "session": self.session_name(*session),
+                "after": self.session_name(*waits_for),
+                "path": path,
+                "requires": reads_output,
+            }),
+            SeparationAdvice::Lock { name, sessions, path } => {
+                let sessions: Vec<String> = sessions.iter().map(|at| self.session_name(*at)).collect();
+                json!({ "kind": "lock", "lock": name, "sessions": sessions, "path": path })
+            }
+        });
+        json!({
+            "version": 2,
+            "sessions": sessions.collect::<Vec<_>>(),
+            "conflicts": conflicts.collect::<Vec<_>>(),
+            "advice": advice.collect::<Vec<_>>(),
+            "exclusive": self.timing_sensitive.iter().map(|&at| self.session_name(at)).collect::<Vec<_>>(),
+            "settings": settings,
+        })
+    }
+}
+
+/// Stores the accesses of a run's traced sessions, and the races that follow from them; returns warnings.
+pub(crate) fn save_trace_results(
+    manifest: &NoxfileManifest,
+    accesses: &BTreeMap<SessionId, SessionAccesses>,
+    run_dir: &Path,
+    noxide_dir: &Path,
+    posargs: &[String],
+) -> Vec<String> {
+    let mut warnings = save_accesses(manifest, accesses, run_dir, noxide_dir, posargs);
+    let ids: Vec<SessionId> = accesses.keys().copied().collect();
+    let order: Vec<usize> = (0..ids.len()).collect();
+    let sessions = with_accesses(manifest, accesses, &ids);
+    let report = RaceReport::new(sessions, &KnownOrdering::default(), &order, &manifest.root);
+    if let Err(error) = report.update_trace_cache(manifest, noxide_dir, posargs) {
+        warnings.push(format!("cannot store the learned conflicts: {error}"));
+    }
+    warnings
+}
+
+/// Stores the accesses of each session with the run's record and for later comparisons; returns warnings.
+pub(crate) fn save_accesses(
+    manifest: &NoxfileManifest,
+    accesses: &BTreeMap<SessionId, SessionAccesses>,
+    run_dir: &Path,
+    noxide_dir: &Path,
+    posargs: &[String],
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (id, accesses) in accesses {
+        let session = &manifest.sessions[id.0];
+        let file = AccessFile::new(session.name.clone(), session_fingerprint(session, posargs), accesses.clone());
+        let path = run_dir.join("accesses").join(format!("{}.json", session.name.slug()));
+        let saved = file
+            .write(&path)
+            .and_then(|()| TraceCache::save_accesses(noxide_dir, session, posargs, accesses).map(drop));
+        if let Err(error) = saved {
+            warnings.push(format!("cannot store the accesses of {}: {error}", session.name));
+        }
+    }
+    warnings
+}
+
+/// Returns these sessions with their accesses; a session that did not run has an incomplete trace.
+pub(crate) fn with_accesses(
+    manifest: &NoxfileManifest,
+    accesses: &BTreeMap<SessionId, SessionAccesses>,
+    ids: &[SessionId],
+) -> Vec<(Session, SessionAccesses)> {
+    let missing = || SessionAccesses::for_untraced("it did not run".to_owned());
+    let with = |id: &SessionId| (manifest.sessions[id.0].clone(), accesses.get(id).cloned().unwrap_or_else(missing));
+    ids.iter().map(with).collect()
+}
+
+/// Returns what is left out of traces: environments, caches and `.noxide`, which sessions own or share safely.
+pub(crate) fn trace_context(manifest: &NoxfileManifest) -> TraceContext {
+    let from_env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let mut excluded: Vec<PathBuf> = manifest.sessions.iter().filter_map(|session| session.envdir.clone()).collect();
+    excluded.push(manifest.root.join(".nox"));
+    excluded.push(manifest.root.join(".noxide"));
+    excluded.extend(from_env("XDG_CACHE_HOME"));
+    excluded.extend(from_env("HOME").map(|home| home.join(".cache")));
+    excluded.extend(["UV_CACHE_DIR", "PIP_CACHE_DIR", "PRE_COMMIT_HOME"].into_iter().filter_map(from_env));
+    // Environments that nox creates without naming them are next to those it names.
+    let nox_dir = |folder: &PathBuf| {
+        folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == ".nox")).map(Path::to_path_buf)
+    };
+    let nox_dirs: BTreeSet<PathBuf> = excluded.iter().filter_map(nox_dir).collect();
+    excluded.extend(nox_dirs);
+    let root = fs_err::canonicalize(&manifest.root).unwrap_or_else(|_| manifest.root.clone());
+    TraceContext { root, excluded }
+}
+
+/// What Git says of a project's tree.
+struct GitTreeScan {
+    /// Ignored paths among those that sessions created, and among their parent directories.
+    ignored: BTreeSet<String>,
+    /// Directories at the root that a walk over the whole tree enters.
+    folders: Vec<String>,
+}
+
+impl GitTreeScan {
+    fn for_sessions(sessions: &[(Session, SessionAccesses)], root: &Path) -> Self {
+        let entries = fs_err::read_dir(root).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut folders: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        let mut paths: BTreeSet<String> = folders.iter().cloned().collect();
+        let changed = sessions.iter().flat_map(|(_, accesses)| accesses.changes.keys());
+        for path in changed.filter(|path| !path.starts_with('/')) {
+            paths.insert(path.clone());
+            paths.extend(path.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+        }
+        let ignored = find_ignored_paths(root, &paths);
+        folders.retain(|folder| !ignored.contains(folder));
+        Self { ignored, folders }
+    }
+}
