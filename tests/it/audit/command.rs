@@ -135,7 +135,7 @@ fn check_fails_at_the_requested_severity() {
 fn a_baseline_ignores_known_findings() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
-    assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings written"));
+    assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings to"));
     let output = noxide(root.path(), "audit --check --baseline known.json");
     assert_eq!((output.status.code(), out(&output).contains("in the baseline")), (Some(0), true));
     fs_err::write(&path, SMALL.replace("steps:", "needs: b\n    steps:")).unwrap();
@@ -153,7 +153,7 @@ fn fixes_are_shown_or_written() {
     assert!(
         out(&shown).contains("+++ b/.forgejo/workflows/ci.yml") && out(&shown).contains("+    timeout-minutes: 60")
     );
-    assert!(err(&shown).contains("would mend"));
+    assert!(err(&shown).contains("would apply"));
     assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     let safe = noxide(root.path(), "audit --fix");
     assert!(err(&safe).contains(".forgejo/workflows/ci.yml\n  NX301  set a timeout\n"), "{}", err(&safe));
@@ -166,7 +166,7 @@ fn fixes_are_shown_or_written() {
         "{text}"
     );
     let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
-    assert!(err(&again).starts_with("mended 0 files by 0 fixes: "), "{}", err(&again));
+    assert!(err(&again).starts_with("applied 0 fixes to 0 files: "), "{}", err(&again));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn init_creates_a_workflow_once() {
         fs_err::read_to_string(root.path().join(".gitea/workflows/noxide.yml")).unwrap().contains("branches: [trunk]")
     );
     let again = noxide(root.path(), "init");
-    assert!(again.status.code() == Some(2) && err(&again).contains("is there already"));
+    assert!(again.status.code() == Some(2) && err(&again).contains("already exists"));
     let github = folder(&[(".github/x", "")]);
     assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
     let blocked = folder(&[(".forgejo", "a file")]);
@@ -233,7 +233,7 @@ fn init_rewrites_existing_workflows_to_run_in_parallel() {
         err(&shown)
     );
     let last = err(&shown).lines().last().map(str::to_owned);
-    assert_eq!(last.as_deref(), Some("would mend 4 files by 38 fixes: 120 findings before, 0 left"));
+    assert_eq!(last.as_deref(), Some("would apply 38 fixes to 4 files: 120 findings before, 0 left"));
     assert!(noxide(root.path(), "init").status.success());
     let text = fs_err::read_to_string(root.path().join(".forgejo/workflows/ci.yml")).unwrap();
     assert!(text.contains("noxide run -s lint typecheck"), "{text}");
@@ -256,12 +256,12 @@ fn audit_settings_come_from_flags_variables_and_files() {
     say("");
     assert_eq!(noxide(root.path(), "audit --write-baseline").status.code(), Some(2));
     for (toml, expected) in [
-        ("[audit.rules.NX999]\ndisable = true\n", "no rule is called `NX999`"),
+        ("[audit.rules.NX999]\ndisable = true\n", "unknown rule `NX999`"),
         ("[audit.rules.no-timeot]\n", "no-timeout"),
         ("[audit]\nforge-version = 'new'\n", "must be a version such as 14 or 1.26"),
         ("[audit]\nrunner-capacty = 1\n", "runner-capacity"),
         ("[audit.rules.NX301]\nseverty = 'low'\n", "severity"),
-        ("audit = 1\n", "takes a table"),
+        ("audit = 1\n", "must be a table"),
     ] {
         say(toml);
         let wrong = noxide(root.path(), "audit");
