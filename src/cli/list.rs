@@ -122,11 +122,7 @@ pub(super) fn print_dry_run(project: &LoadedProject, plan: &RunPlan, output: &Ou
     let forecast = plan.forecast();
     let simulated: Vec<SimulatedSession<'_>> = forecast
         .iter()
-        .map(|entry| SimulatedSession {
-            facts: &plan[entry.session].facts,
-            start_ms: entry.start,
-            end_ms: entry.end,
-        })
+        .map(|entry| SimulatedSession { facts: &plan[entry.session].facts, start_ms: entry.start, end_ms: entry.end })
         .collect();
     project.notices.iter().for_each(|notice| output.note(notice));
     match format {

@@ -8,9 +8,7 @@ use noxide::project::{NoxfileManifest, Session, SessionId};
 use noxide::provision::{FinishedSession, ProvisionReport, ProvisionResult, ProvisionWorker, Provisioner};
 use noxide::record::{CacheStats, EventKind, Outcome, RunRecord};
 use noxide::run::process::SignalEvent;
-use noxide::run::{
-    LaunchEvent, LaunchRequest, RunMessage, RunOptions,
-};
+use noxide::run::{LaunchEvent, LaunchRequest, RunMessage, RunOptions};
 
 use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session};
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender};
 
 use noxide::project::{NoxfileManifest, SessionId};
+use noxide::provision::ProvisionQueue;
 use noxide::record::{EventKind, EventSubscriber, Machine, Outcome, RunEvent, RunMetadata, RunRecord, SessionHistory};
 use noxide::run::process::SecretRedactor;
 use noxide::run::{
-    Dispatcher, ExitReport, LaunchEvent, LaunchRequest, ProvisionQueue, RunCapacity, RunContext, RunMessage,
-    RunOptions, RunPlan, SessionLauncher, SessionResources,
+    Dispatcher, ExitReport, LaunchEvent, LaunchRequest, RunCapacity, RunContext, RunMessage, RunOptions, RunPlan,
+    SessionLauncher, SessionResources,
 };
 
 use super::Deadline;
