@@ -238,7 +238,7 @@ def main() -> None:
             saved = bench.cache("save")
             texts = [
                 f"load {os.getloadavg()[0]:.1f}, {len(os.sched_getaffinity(0))} CPUs, {len(saved['saved'])} wheels, "
-                f"{saved['files']} files, {saved['bytes'] / 1e6:.0f} MB, put by {saved['link']}\n",
+                f"{saved['files']} files, {saved['bytes'] / 1e6:.0f} MB, put by {saved['link_mode']}\n",
                 restoring(bench, options.rounds, held),
                 closure(bench, held),
                 saving(bench, options.rounds, held),

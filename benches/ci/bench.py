@@ -130,10 +130,10 @@ def restore(place: pathlib.Path, noxide: pathlib.Path, rounds: int) -> bool:
         ours, theirs, moved = [], [], 0
         for number in range(1, rounds + 1):
             told = ci(f"{number}", place / f"uv-{number}", "lint", variables)
-            if not told["brought"]["entries"]:
+            if not told["brought"]["packages"]:
                 sys.exit(f"not brought: {told}")
             ours.append(told["brought"]["seconds"] + told["restored"]["seconds"])
-            moved, count = told["brought"]["bytes"], len(told["brought"]["entries"])
+            moved, count = told["brought"]["bytes"], len(told["brought"]["packages"])
             shutil.rmtree(cache)
             theirs.append(run([*client, "restore", "whole-uv-cache", "uv-cache"], project, official))
     packed = own["pushed"]["bytes"]

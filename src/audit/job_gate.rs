@@ -96,7 +96,7 @@ pub(crate) fn judge_jobs(needs: &str, expected: &[String]) -> Result<Vec<JobVerd
 /// When the workflow cannot be read or lacks the gate job.
 pub(crate) fn jobs_to_expect(path: &Path, gate_job: Option<&str>) -> Result<Vec<String>, GateError> {
     let invalid = |message: String| GateError::Workflow { path: path.to_path_buf(), message };
-    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
     let source = SourceFile::new(path.display().to_string(), text);
     let workflow = Workflow::parse(source, WorkflowFileKind::Workflow, Dialect::Forgejo)
         .map_err(|error| invalid(error.to_string()))?;

@@ -9,8 +9,7 @@ use super::project_files::{ProjectFiles, find_project_files};
 use crate::fs::write_atomic;
 
 /// Advice that is printed with a new workflow.
-pub(crate) const REVIEW_NOTE: &str =
-    "check its runner label (`runs-on`), image and time limit: they cannot be derived from the project";
+pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-minutes`: they are defaults";
 
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Folders kept under keys: the store on disk, what it knows of uv, and stores elsewhere.
+//! The dependency cache: wheels, environments and bytecode in a local store and in remote caches.
 
 mod backend;
 mod backends;

@@ -1,4 +1,4 @@
-//! What a caller chooses of the store.
+//! Options of the store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 /// Options of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// The store's folder; without one the store is off.
+    /// Directory of the store; `None` disables the store.
     pub dir: Option<PathBuf>,
-    /// Bytes that a prune leaves at most.
+    /// Size limit in bytes, enforced by pruning.
     pub max_size: u64,
-    /// A prune removes what was not used for so long.
+    /// Age limit for unused entries, enforced by pruning.
     pub max_unused: Duration,
-    /// The most that one entry may hold, in bytes; more is refused.
+    /// Size limit of one entry in bytes; larger entries are refused.
     pub max_entry_size: u64,
-    /// Further folders to keep, such as a tool's own downloads.
+    /// Further directories to store, such as a tool's own downloads.
     pub folders: Vec<PathBuf>,
-    /// Whether bytecode is kept and put beside its sources. Python does not look whether such a source was changed since.
+    /// Whether to store and restore bytecode. Python does not notice when the source of restored bytecode changes.
     pub bytecode: bool,
 }
 
 impl CacheOptions {
-    /// 20 GB.
+    /// Default of `max_size`: 20 GB.
     pub(crate) const DEFAULT_MAX_SIZE: u64 = 20_000_000_000;
-    /// Sixty days.
+    /// Default of `max_unused`: 60 days.
     pub(crate) const DEFAULT_MAX_UNUSED: Duration = Duration::from_secs(60 * 24 * 3_600);
-    /// 16 GB: twice the largest wheels there are.
+    /// Default of `max_entry_size`: 16 GB, twice the size of the largest known wheels.
     pub(crate) const DEFAULT_MAX_ENTRY_SIZE: u64 = 16_000_000_000;
-    /// The most files that one entry may hold.
+    /// Maximum number of files in an entry.
     pub(crate) const MAX_ENTRY_FILES: usize = 1_000_000;
 }
 

@@ -1,39 +1,39 @@
-//! What somebody wants out of the store, or in it.
+//! Selections of packages to save or restore.
 
 use std::collections::BTreeSet;
 
 use crate::fs::Sha256Digest;
 use crate::project::lock::{DependencyClosure, LockedPackage};
 
-/// Which packages.
+/// The packages to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackageSelection {
-    /// All there are.
+    /// All packages.
     All,
-    /// These.
+    /// Only these packages.
     Only(Vec<SelectedPackage>),
 }
 
-/// One package and the files any of which will do: a lock names one for each platform.
+/// A package and the digests of its files. A lock names several, of which any will do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SelectedPackage {
-    /// Its name and version, for people: `numpy 2.4.5`.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// The digests of its wheels and source archives.
+    /// SHA-256 digests of its wheels and source archives.
     pub digests: BTreeSet<Sha256Digest>,
 }
 
 impl PackageSelection {
-    /// Every `sha256:` of a `uv.lock`, each package with its own; read without knowing more of the format.
+    /// Selects every package of a `uv.lock` by its `sha256:` values, without parsing the rest of the format.
     pub fn from_uv_lock(text: &str) -> Self {
         let mut packages = Vec::new();
-        for part in text.split("[[package]]").skip(1) {
+        for section in text.split("[[package]]").skip(1) {
             let value = |key: &str| {
-                let line = part.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+                let line = section.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
                 line.map(|value| value.trim().trim_matches('"')).unwrap_or_default()
             };
             let digests: BTreeSet<Sha256Digest> =
-                part.split("sha256:").skip(1).filter_map(|rest| Sha256Digest::from_hex(rest.get(..64)?)).collect();
+                section.split("sha256:").skip(1).filter_map(|rest| Sha256Digest::from_hex(rest.get(..64)?)).collect();
             if !digests.is_empty() {
                 packages.push(SelectedPackage { name: format!("{} {}", value("name"), value("version")), digests });
             }
@@ -43,7 +43,7 @@ impl PackageSelection {
 }
 
 impl PackageSelection {
-    /// What a closure of a lock needs in an environment of this Python (`3.13`): the wheels that fit it, and the source.
+    /// Selects a closure of a lock for a Python version (`3.13`): the wheels that fit it, and the source archives.
     pub(crate) fn from_lock_closure(closure: &DependencyClosure<'_>, python: &str) -> Self {
         Self::Only(closure.remote_packages().filter_map(|package| select_package(package, python)).collect())
     }
@@ -51,23 +51,23 @@ impl PackageSelection {
 
 fn select_package(package: &LockedPackage, python: &str) -> Option<SelectedPackage> {
     let digest = |sha256: &Option<String>| sha256.as_deref().and_then(Sha256Digest::from_hex);
-    let fitting = package.wheels.iter().filter(|wheel| is_wheel_compatible(&wheel.name, python));
-    let wheels: Vec<Sha256Digest> = fitting.filter_map(|wheel| digest(&wheel.sha256)).collect();
+    let compatible = package.wheels.iter().filter(|wheel| is_wheel_compatible(&wheel.name, python));
+    let wheels: Vec<Sha256Digest> = compatible.filter_map(|wheel| digest(&wheel.sha256)).collect();
     let source = package.sdist.as_ref().and_then(|sdist| digest(&sdist.sha256));
     let digests: BTreeSet<Sha256Digest> = wheels.into_iter().chain(source).collect();
     let name = format!("{} {}", package.name, package.version.as_deref().unwrap_or_default());
     (!digests.is_empty()).then_some(SelectedPackage { name, digests })
 }
 
-/// Whether a wheel may be for a Python by its name; one whose name tells nothing may.
+/// Returns whether a wheel may fit a Python version, judged by its file name. If in doubt, it does.
 fn is_wheel_compatible(name: &str, python: &str) -> bool {
     let mut parts = name.trim_end_matches(".whl").rsplit('-').skip(1);
     let (Some(abi), Some(tags)) = (parts.next(), parts.next()) else { return true };
     let Some(minor) = python.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok()) else { return true };
     tags.split('.').any(|tag| match tag.strip_prefix("cp3").map(str::parse::<u32>) {
-        Some(Ok(least)) if abi.split('.').any(|abi| abi == "abi3" || abi == "none") => least <= minor,
+        Some(Ok(minimum)) if abi.split('.').any(|abi| abi == "abi3" || abi == "none") => minimum <= minor,
         Some(Ok(exact)) => exact == minor,
-        // `py3`, `py2.py3`, another implementation's, or `cp3` alone: uv knows better.
+        // `py3`, `py2.py3`, `cp3`, or another implementation: leave the decision to uv.
         _ => !tag.starts_with("py2"),
     })
 }
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wheels_are_told_by_their_python() {
-        for (name, fitting) in [
+    fn wheels_are_selected_by_their_python_tag() {
+        for (name, compatible) in [
             ("numpy-2.4.5-cp313-cp313-manylinux_2_27_x86_64.whl", true),
             ("numpy-2.4.5-cp313-cp313t-manylinux_2_27_x86_64.whl", true),
             ("numpy-2.4.5-cp311-cp311-manylinux_2_27_x86_64.whl", false),
@@ -89,13 +89,13 @@ mod tests {
             ("old-1.0-py2-none-any.whl", false),
             ("strange", true),
         ] {
-            assert_eq!(is_wheel_compatible(name, "3.13"), fitting, "{name}");
+            assert_eq!(is_wheel_compatible(name, "3.13"), compatible, "{name}");
         }
         assert!(is_wheel_compatible("numpy-2.4.5-cp311-cp311-linux_x86_64.whl", "unknown"));
     }
 
     #[test]
-    fn a_lock_names_each_packages_files() {
+    fn a_lock_selects_the_files_of_each_package() {
         let (a, b) = ("a".repeat(64), "b".repeat(64));
         let lock = format!(
             "version = 1\n\n[[package]]\nname = \"rich\"\nversion = \"15.0.0\"\nsdist = {{ hash = \"sha256:{a}\" }}\nwheels = [\n    {{ hash = \"sha256:{b}\" }},\n    {{ hash = \"sha256:short\" }},\n]\n\n[[package]]\nname = \"own\"\nsource = {{ editable = \".\" }}\n"

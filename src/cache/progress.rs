@@ -1,20 +1,20 @@
-//! How far the work on a store has come, for whoever shows it.
+//! Progress of work on a store, for display.
 
-/// What is being done.
+/// A phase of work on a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachePhase {
-    /// Entries are put to where they are used.
+    /// Entries are restored or downloaded.
     Restore,
-    /// Entries are taken into the store.
+    /// Entries are added to the store.
     Save,
-    /// Every byte is read and compared.
+    /// Every file is read and compared.
     Verify,
     /// Entries are removed.
     Prune,
 }
 
 impl CachePhase {
-    /// The word for it.
+    /// Returns the name of the phase.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Restore => "restore",
@@ -25,14 +25,14 @@ impl CachePhase {
     }
 }
 
-/// So much of it.
+/// An amount of work, done or to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkAmount {
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Bytes.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
@@ -53,17 +53,17 @@ impl std::iter::Sum for WorkAmount {
     }
 }
 
-/// Whoever wants to know how far the work has come; told from many threads.
+/// Receives progress, from any thread.
 pub trait ProgressReporter: Sync {
-    /// Work begins; `total` is all there is to do.
+    /// Called when a phase starts, with the total amount of work.
     fn start_phase(&self, phase: CachePhase, total: WorkAmount);
-    /// So much more is done.
+    /// Called when more work is done.
     fn advance(&self, more: WorkAmount);
-    /// It is over, however it went.
+    /// Called when the phase ends, successful or not.
     fn finish_phase(&self);
 }
 
-/// Nobody wants to know.
+/// Ignores progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 

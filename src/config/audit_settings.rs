@@ -1,4 +1,4 @@
-//! What flags, environment and the table `audit` make of the settings of an audit.
+//! Settings of an audit, resolved from flags, environment and the table `audit`.
 
 use std::num::NonZeroUsize;
 
@@ -10,7 +10,7 @@ use super::settings_file::SettingsFile;
 use crate::audit::options::{AuditOptions, Dialect, ForgeVersion, Persona};
 use crate::text::did_you_mean;
 
-/// What flags of an audit say.
+/// Flags of an audit that override settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFlags {
     /// `--dialect`.
@@ -25,27 +25,27 @@ pub struct AuditFlags {
     pub baseline: Option<String>,
 }
 
-/// All settings of an audit, resolved once.
+/// All settings of an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
-    /// The dialect of every file.
+    /// Dialect of every file, instead of by directory.
     pub dialect: Setting<Option<Dialect>>,
-    /// How many jobs the runners take at once.
+    /// Number of jobs that the runners run at once.
     pub runner_capacity: Setting<Option<NonZeroUsize>>,
-    /// The forge's version.
+    /// Version of the forge.
     pub forge_version: Setting<Option<ForgeVersion>>,
-    /// Who reads the findings.
+    /// Whether pedantic findings are included.
     pub persona: Setting<Persona>,
-    /// The file of known findings.
+    /// File of known findings.
     pub baseline: Setting<Option<String>>,
     rules: Vec<RuleTable>,
 }
 
 impl AuditSettings {
-    /// Resolves what flags, environment (`NOXIDE_AUDIT_…`) and file say.
+    /// Resolves flags, environment (`NOXIDE_AUDIT_…`) and file.
     ///
     /// # Errors
-    /// What is wrong in the environment.
+    /// All invalid variables.
     pub(crate) fn resolve(
         flags: &AuditFlags,
         variables: OsEnvLookup<'_>,
@@ -92,7 +92,7 @@ impl AuditSettings {
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
-    /// The settings as an audit takes them.
+    /// Returns the options of the audit.
     pub(crate) fn audit_options(&self) -> AuditOptions {
         AuditOptions {
             dialect: self.dialect.value,
@@ -104,7 +104,7 @@ impl AuditSettings {
         }
     }
 
-    /// What settings call rules that none of the numbers and names answers to.
+    /// Returns an error for each rule in the settings whose number or name is unknown.
     pub(crate) fn validate_rules(&self, known: &[&str]) -> Vec<SettingsError> {
         let tables = self.rules.iter().filter(|table| !known.contains(&table.rule.value.as_str()));
         tables
@@ -117,7 +117,7 @@ impl AuditSettings {
     }
 }
 
-/// The value that counts: flag, variable `NOXIDE_AUDIT_…`, file.
+/// Resolves a setting: flag over variable `NOXIDE_AUDIT_…` over file.
 fn resolve_audit_setting<T>(
     resolver: &mut SettingResolver<'_>,
     (key, flag_name): (&str, &str),
@@ -130,8 +130,8 @@ fn resolve_audit_setting<T>(
     match (flag, variable, file) {
         (Some(value), ..) => Setting { value: Some(value), origin: SettingOrigin::Flag(format!("--{flag_name}")) },
         (None, Some(setting), _) => Setting { value: Some(setting.value), origin: setting.origin },
-        (None, None, Some(placed)) => {
-            Setting { value: Some(placed.value), origin: SettingOrigin::File(placed.location.file_and_line()) }
+        (None, None, Some(located)) => {
+            Setting { value: Some(located.value), origin: SettingOrigin::File(located.location.file_and_line()) }
         }
         (None, None, None) => Setting { value: None, origin: SettingOrigin::Default },
     }

@@ -1,4 +1,4 @@
-//! The table `audit` of a settings file.
+//! Table `audit` of a settings file.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::LocatedValue;
 use super::parse::ValueParseError;
-use super::schema_types::{WordText, nothing_required, schema_keys};
+use super::schema::{ChoiceSchema, remove_required, schema_keys};
 use super::toml_reader::{TomlNode, TomlReader};
 use crate::audit::options::{Dialect, ForgeVersion, Persona, RuleSettings, Severity};
 use crate::run::NamedChoice;
@@ -27,53 +27,53 @@ impl NamedChoice for Severity {
         &[("info", Self::Info), ("low", Self::Low), ("medium", Self::Medium), ("high", Self::High)];
 }
 
-/// How workflows are looked at.
+/// Settings of `noxide audit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(rename = "audit", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+#[schemars(rename = "audit", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct AuditTable {
-    /// The dialect of every file, whatever folder it lies in.
-    #[schemars(with = "WordText<Dialect>")]
+    /// Dialect of every file, instead of by directory.
+    #[schemars(with = "ChoiceSchema<Dialect>")]
     pub dialect: Option<LocatedValue<Dialect>>,
-    /// How many jobs the project's runners take at once.
+    /// Number of jobs that the project's runners run at once.
     #[schemars(with = "NonZeroUsize")]
     pub runner_capacity: Option<LocatedValue<NonZeroUsize>>,
-    /// The forge's version, such as "14" for Forgejo or "1.26" for Gitea.
+    /// Version of the forge, such as "14" for Forgejo or "1.26" for Gitea.
     #[schemars(with = "String")]
     pub forge_version: Option<LocatedValue<ForgeVersion>>,
-    /// Who reads the findings: everyone, or those who want all that can be said.
-    #[schemars(with = "WordText<Persona>", extend("default" = "regular"))]
+    /// "pedantic" includes findings that few projects want.
+    #[schemars(with = "ChoiceSchema<Persona>", extend("default" = "regular"))]
     pub persona: Option<LocatedValue<Persona>>,
-    /// A file of findings to pass over, relative to the project.
+    /// File of findings to ignore, relative to the project.
     #[schemars(with = "String")]
     pub baseline: Option<LocatedValue<String>>,
-    /// Settings of single rules, by number or name.
+    /// Settings of rules, by number or name.
     #[schemars(with = "BTreeMap<String, RuleTable>")]
     pub rules: Vec<RuleTable>,
 }
 
 /// Settings of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(rename = "rule", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+#[schemars(rename = "rule", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct RuleTable {
-    /// The rule's number or name: the name of the table.
+    /// Number or name of the rule: the name of the table.
     #[schemars(skip)]
     pub rule: LocatedValue<String>,
-    /// Whether the rule is left out.
+    /// Whether the rule is disabled.
     #[schemars(with = "bool", extend("default" = false))]
     pub disable: Option<LocatedValue<bool>>,
-    /// How bad its findings are, instead of what the rule says.
-    #[schemars(with = "WordText<Severity>")]
+    /// Severity of its findings, instead of the rule's own.
+    #[schemars(with = "ChoiceSchema<Severity>")]
     pub severity: Option<LocatedValue<Severity>>,
-    /// Who wants to hear of them, instead of what the rule says.
-    #[schemars(with = "WordText<Persona>")]
+    /// Persona of its findings, instead of the rule's own.
+    #[schemars(with = "ChoiceSchema<Persona>")]
     pub persona: Option<LocatedValue<Persona>>,
-    /// Places to pass over: "ci.yml", "ci.yml:12".
+    /// Locations to ignore: "ci.yml", "ci.yml:12".
     #[schemars(with = "Vec<String>", extend("default" = []))]
     pub ignore: Vec<LocatedValue<String>>,
 }
 
 impl AuditTable {
-    /// Reads the table; what is wrong is left with the reader.
+    /// Reads the table; errors are added to the reader.
     pub(super) fn read(reader: &mut TomlReader, table: &DeTable<'_>) -> Self {
         let mut audit = Self::default();
         for (key, node) in table {
@@ -118,13 +118,13 @@ impl RuleTable {
         read
     }
 
-    /// The settings as an audit takes them.
+    /// Returns the options of the rule.
     pub(super) fn to_rule_settings(&self) -> RuleSettings {
         RuleSettings {
             disable: self.disable.as_ref().is_some_and(|disable| disable.value),
             severity: self.severity.as_ref().map(|severity| severity.value),
             persona: self.persona.as_ref().map(|persona| persona.value),
-            ignore: self.ignore.iter().map(|place| place.value.clone()).collect(),
+            ignore: self.ignore.iter().map(|location| location.value.clone()).collect(),
         }
     }
 }

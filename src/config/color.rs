@@ -1,16 +1,16 @@
-//! Whether to colour: the flag, then the variables that other tools heed too.
+//! Color mode from the flag and the variables that other tools use too.
 
 use crate::run::NamedChoice;
 
-/// When to colour.
+/// When to color output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorMode {
-    /// Where people look: on a terminal that can.
+    /// On terminals that support it.
     #[default]
     Auto,
-    /// Everywhere.
+    /// Always.
     Always,
-    /// Nowhere.
+    /// Never.
     Never,
 }
 
@@ -20,17 +20,17 @@ impl NamedChoice for ColorMode {
 }
 
 impl ColorMode {
-    /// The choice that counts: the flag, else `NOXIDE_COLOR`, `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`.
+    /// Returns the mode of the flag, else of `NOXIDE_COLOR`, `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`.
     ///
-    /// A variable that is empty says nothing; a word that `NOXIDE_COLOR` does not know says nothing either.
+    /// An empty variable is ignored, and so is an unknown value of `NOXIDE_COLOR`.
     pub(crate) fn from_environment(flag: Option<Self>, variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let said = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let on =
-            |name: &str| said(name).map(|value| !matches!(&*value.to_ascii_lowercase(), "0" | "false" | "no" | "off"));
-        if let Some(choice) = flag.or_else(|| said("NOXIDE_COLOR").and_then(|word| Self::from_name(&word))) {
+            |name: &str| get(name).map(|value| !matches!(&*value.to_ascii_lowercase(), "0" | "false" | "no" | "off"));
+        if let Some(choice) = flag.or_else(|| get("NOXIDE_COLOR").and_then(|word| Self::from_name(&word))) {
             return choice;
         }
-        if said("NO_COLOR").is_some() {
+        if get("NO_COLOR").is_some() {
             return Self::Never;
         }
         if on("FORCE_COLOR").or(on("CLICOLOR_FORCE")) == Some(true) {
@@ -39,7 +39,7 @@ impl ColorMode {
         if on("FORCE_COLOR") == Some(false) || on("CLICOLOR") == Some(false) { Self::Never } else { Self::Auto }
     }
 
-    /// Whether to colour what goes to a stream; a terminal that calls itself `dumb` gets colours only by force.
+    /// Returns whether to color a stream; a `dumb` terminal is colored only with `Always`.
     pub(crate) fn should_color(self, is_terminal: bool, term: Option<&str>) -> bool {
         match self {
             Self::Always => true,
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_wins_then_the_variables_in_turn() {
+    fn the_flag_wins_over_the_variables() {
         use ColorMode::{Always, Auto, Never};
         assert_eq!(choose(Some(Auto), &[("NO_COLOR", "1")]), Auto);
         assert_eq!(choose(None, &[("NOXIDE_COLOR", "always"), ("NO_COLOR", "1")]), Always);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_looks_at_the_terminal() {
+    fn auto_colors_terminals_only() {
         assert!(ColorMode::Auto.should_color(true, Some("xterm")));
         assert!(ColorMode::Auto.should_color(true, None));
         assert!(!ColorMode::Auto.should_color(true, Some("dumb")));

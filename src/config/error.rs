@@ -1,4 +1,4 @@
-//! Places in settings files, and what is wrong there.
+//! Errors in settings, with their location in the file.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,43 +10,43 @@ use thiserror::Error;
 
 use super::parse::ValueParseError;
 
-/// A settings file as it was read.
+/// A settings file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettingsSource {
-    /// Its name for people: `pyproject.toml`.
+    /// Name for messages, such as `pyproject.toml`.
     pub name: String,
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its text.
+    /// Content of the file.
     pub text: String,
 }
 
-/// A stretch of a settings file.
+/// A range of bytes in a settings file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsLocation {
     /// The file.
     pub source: Arc<SettingsSource>,
-    /// The bytes meant.
+    /// The byte range.
     pub span: Range<usize>,
 }
 
 impl SettingsLocation {
-    /// Line of its first byte, from 1.
+    /// Returns the line of the first byte, from 1.
     pub fn line(&self) -> usize {
         self.text_before().matches('\n').count() + 1
     }
 
-    /// Column of its first character, from 1.
+    /// Returns the column of the first character, from 1.
     pub fn column(&self) -> usize {
         self.text_before().rsplit('\n').next().unwrap_or_default().chars().count() + 1
     }
 
-    /// The text meant.
+    /// Returns the text of the range.
     pub fn text(&self) -> &str {
         self.source.text.get(self.span.clone()).unwrap_or_default()
     }
 
-    /// File and line, such as `pyproject.toml:41`.
+    /// Returns file and line, such as `pyproject.toml:41`.
     pub(crate) fn file_and_line(&self) -> String {
         format!("{}:{}", self.source.name, self.line())
     }
@@ -62,120 +62,120 @@ impl fmt::Display for SettingsLocation {
     }
 }
 
-/// A value and where it stands.
+/// A value with its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatedValue<T> {
     /// The value.
     pub(crate) value: T,
-    /// Where it stands.
+    /// Its location.
     pub(crate) location: SettingsLocation,
 }
 
-/// What is wrong with settings.
+/// An error in the settings.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SettingsError {
-    /// Something in a file.
+    /// An error in a file.
     #[error("{location}: {problem}")]
     InFile {
-        /// Where.
+        /// The location.
         location: SettingsLocation,
-        /// What.
+        /// The problem.
         problem: SettingsProblem,
-        /// What may have been meant.
+        /// A suggestion.
         hint: Option<String>,
     },
-    /// An environment variable.
+    /// An invalid environment variable.
     #[error("{name}={value}: {problem}")]
     InVariable {
         /// Its name.
         name: String,
-        /// Its value, as far as it is text.
+        /// Its value, lossily decoded.
         value: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: ValueParseError,
     },
-    /// Settings in two files, and no telling which counts.
-    #[error("settings stand in both {file} and {table} ([tool.noxide]): keep one of them")]
+    /// Settings in two files.
+    #[error("both {file} and {table} ([tool.noxide]) contain settings; remove one of them")]
     TwoFiles {
-        /// The file of its own, `noxide.toml`.
+        /// The file `noxide.toml`.
         file: String,
         /// The table in `pyproject.toml`, with its line.
         table: String,
     },
-    /// A file that is there but cannot be read.
-    #[error("{path}: {reason}")]
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {reason}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         reason: String,
     },
 }
 
-/// What can be wrong in a settings file.
+/// A problem in a settings file.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SettingsProblem {
-    /// No TOML.
+    /// Invalid TOML.
     #[error("{0}")]
     Syntax(String),
-    /// A key nobody knows.
+    /// An unknown key.
     #[error("unknown key `{0}`")]
     UnknownKey(String),
-    /// A value of another kind.
-    #[error("`{key}` takes {expected}, not {found}")]
+    /// A value of the wrong type.
+    #[error("`{key}` must be {expected}, not {found}")]
     WrongType {
         /// The key.
         key: String,
-        /// What it takes.
+        /// The expected type.
         expected: Cow<'static, str>,
-        /// What it got.
+        /// The actual type.
         found: &'static str,
     },
-    /// A value of the right kind that will not do.
+    /// An invalid value of the right type.
     #[error("`{key}`: {reason}")]
     InvalidValue {
         /// The key.
         key: String,
-        /// Why not.
+        /// Why it is invalid.
         reason: ValueParseError,
     },
-    /// A table without a key that it must have.
-    #[error("`{table}` lacks `{key}`")]
+    /// A missing key.
+    #[error("`{table}` has no `{key}`; add it")]
     MissingKey {
         /// The table.
         table: String,
         /// The key.
         key: &'static str,
     },
-    /// A name that is no session's.
-    #[error("no session is called `{0}`")]
+    /// An unknown session.
+    #[error("unknown session `{0}`")]
     UnknownSession(String),
-    /// A name that is no rule's.
-    #[error("no rule is called `{0}`")]
+    /// An unknown audit rule.
+    #[error("unknown rule `{0}`")]
     UnknownRule(String),
-    /// A glob that fits no session.
-    #[error("no session fits `{0}`")]
+    /// A glob that matches no session.
+    #[error("`{0}` matches no session")]
     UnmatchedGlob(String),
 }
 
 impl SettingsError {
-    /// The place in a file, where there is one.
+    /// Returns the location in a file, if the error is in one.
     pub fn location(&self) -> Option<&SettingsLocation> {
         match self {
-            Self::InFile { location: spot, .. } => Some(spot),
+            Self::InFile { location, .. } => Some(location),
             Self::InVariable { .. } | Self::TwoFiles { .. } | Self::Unreadable { .. } => None,
         }
     }
 
-    /// What is wrong, without the place.
+    /// Returns the message without the location.
     pub fn message(&self) -> String {
         match self {
-            Self::InFile { problem: wrong, .. } => wrong.to_string(),
+            Self::InFile { problem, .. } => problem.to_string(),
             other => other.to_string(),
         }
     }
 
-    /// What may have been meant, as a phrase that can follow the message.
+    /// Returns a suggestion.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::InFile { hint, .. } => hint.as_deref(),

@@ -1,4 +1,4 @@
-//! Values as people write them in files, variables and flags: durations, sizes, counts, words.
+//! Parsers of the values in files, variables and flags: durations, sizes, counts, choices.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::run::{CpuCount, FailFast, NamedChoice};
 use crate::text::join_quoted;
 
-/// Units of memory, longest first so that the first that fits is meant.
+/// Units of memory, longest suffix first.
 const MEMORY_UNITS: &[(&str, u64)] = &[
     ("kib", 1 << 10),
     ("mib", 1 << 20),
@@ -22,67 +22,67 @@ const MEMORY_UNITS: &[(&str, u64)] = &[
     ("b", 1),
 ];
 
-/// Why a text is not the value it should be.
+/// Why a value is invalid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ValueParseError {
     /// Not a duration.
-    #[error("not a duration: write it like `90s`, `10m` or `1h 30m`, or as a number of seconds")]
+    #[error("not a duration; use a value such as `90s`, `10m` or `1h 30m`, or a number of seconds")]
     Duration,
-    /// Less than nothing.
+    /// A negative value.
     #[error("must not be negative")]
     Negative,
     /// Not a size.
-    #[error("not a size: write it like `800MiB` or `1.5GB`")]
+    #[error("not a size; use a value such as `800MiB` or `1.5GB`")]
     Memory,
-    /// A size of nothing.
-    #[error("must be more than nothing")]
+    /// Zero.
+    #[error("must be greater than 0")]
     Zero,
     /// Not a number of sessions.
-    #[error("must be a number from 1 up, or `auto`")]
+    #[error("must be a number of at least 1, or `auto`")]
     Jobs,
     /// Not a number of slots.
-    #[error("must be a number from 1 up, or `all`")]
+    #[error("must be a number of at least 1, or `all`")]
     Cpus,
     /// Not a count.
-    #[error("must be a number from {minimum} up")]
+    #[error("must be a number of at least {minimum}")]
     Count {
-        /// The least that is allowed.
+        /// The minimum.
         minimum: u32,
     },
-    /// None of the words allowed.
+    /// None of the choices.
     #[error("must be {}", join_quoted(.0))]
     UnknownChoice(Vec<&'static str>),
-    /// A log name that would give every session the same file.
-    #[error("must contain `{{session}}`, which becomes the session's name")]
+    /// A log name without placeholder, which would be the same file for every session.
+    #[error("must contain `{{session}}`, the placeholder for the session's name")]
     MissingSessionPlaceholder,
-    /// A log name that is more than a name.
-    #[error("must be a file name, without folders")]
+    /// A log name with a directory.
+    #[error("must be a file name without directories")]
     NotFileName,
-    /// A path that leads out of the project.
-    #[error("must stay inside the project: no leading `/` and no `..`")]
+    /// A path outside the project.
+    #[error("must be inside the project, without a leading `/` and without `..`")]
     OutsideProject,
-    /// Bytes that are no text.
-    #[error("is not UTF-8")]
+    /// Bytes that are not UTF-8.
+    #[error("must be UTF-8")]
     NotUtf8,
     /// Not a forge's version.
     #[error("must be a version such as 14 or 1.26")]
     Version,
-    /// A variable name that no system takes.
-    #[error("is no name for an environment variable")]
+    /// An invalid name of an environment variable.
+    #[error("must be the name of an environment variable")]
     VariableName,
 }
 
-/// How many sessions may run side by side.
+/// Number of slots for sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobCount {
-    /// What the machine gives.
+    /// As many as the machine has CPUs.
     Auto,
-    /// So many slots.
+    /// A fixed number.
     Count(NonZeroUsize),
 }
 
 impl JobCount {
-    /// The number, where one was named.
+    /// Returns the number, unless it is automatic.
     pub fn count(self) -> Option<NonZeroUsize> {
         match self {
             Self::Auto => None,
@@ -91,13 +91,13 @@ impl JobCount {
     }
 }
 
-/// Reads a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
+/// Parses a duration: `90s`, `10m`, `1h 30m`, or a bare number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
-    // `-5` is a bare number too, only a wrong one.
+    // `-5` is a number of seconds too, but negative.
     if text.parse::<i64>().is_ok() {
         return Err(ValueParseError::Negative);
     }
@@ -105,7 +105,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueParseError> {
     Duration::try_from(duration).map_err(|_| ValueParseError::Negative)
 }
 
-/// Reads an age: a duration, or a number of days or weeks such as `30d` or `8w`.
+/// Parses an age: a duration, or a number of days or weeks such as `30d` or `8w`.
 pub(crate) fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
     let text = text.trim();
     for (unit, days) in [("d", 1), ("w", 7)] {
@@ -116,7 +116,7 @@ pub(crate) fn parse_age(text: &str) -> Result<Duration, ValueParseError> {
     parse_duration(text)
 }
 
-/// Reads a size in bytes: `1.5GB`, `800MiB`.
+/// Parses a size in bytes: `1.5GB`, `800MiB`.
 pub(crate) fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
     let text = text.trim().to_ascii_lowercase();
     let (number, factor) = MEMORY_UNITS
@@ -130,14 +130,14 @@ pub(crate) fn parse_memory(text: &str) -> Result<u64, ValueParseError> {
         return Err(ValueParseError::Memory);
     }
     let bytes = number.parse::<f64>().map_err(|_| ValueParseError::Memory)? * factor as f64;
-    // A float becomes the nearest `u64` there is, so nothing overflows here.
+    // Casting a float saturates, so this cannot overflow.
     match bytes as u64 {
         0 => Err(ValueParseError::Zero),
         bytes => Ok(bytes),
     }
 }
 
-/// Reads `-j`'s value: `auto` or a number from 1 up.
+/// Parses the value of `-j`: `auto` or a number of at least 1.
 pub(crate) fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
     match text.trim() {
         auto if auto.eq_ignore_ascii_case("auto") => Ok(JobCount::Auto),
@@ -145,7 +145,7 @@ pub(crate) fn parse_jobs(text: &str) -> Result<JobCount, ValueParseError> {
     }
 }
 
-/// Reads slots: `all` or a number from 1 up.
+/// Parses slots: `all` or a number of at least 1.
 pub(crate) fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
     match text.trim() {
         "all" => Ok(CpuCount::All),
@@ -153,17 +153,17 @@ pub(crate) fn parse_cpus(text: &str) -> Result<CpuCount, ValueParseError> {
     }
 }
 
-/// Reads a count from 0 up.
+/// Parses a count of at least 0.
 pub(crate) fn parse_count(text: &str) -> Result<u32, ValueParseError> {
     text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 0 })
 }
 
-/// Reads a number from 1 up.
+/// Parses a number of at least 1.
 pub(crate) fn parse_positive(text: &str) -> Result<NonZeroUsize, ValueParseError> {
     text.trim().parse().map_err(|_| ValueParseError::Count { minimum: 1 })
 }
 
-/// Reads what a failure does: `wait`, `kill`, or `true` (that is `wait`) or `false` (the rest goes on).
+/// Parses the reaction to a failure: `wait`, `kill`, `true` (same as `wait`) or `false` (keep going).
 pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParseError> {
     match text.trim() {
         "false" => Ok(None),
@@ -174,13 +174,13 @@ pub(crate) fn parse_fail_fast(text: &str) -> Result<Option<FailFast>, ValueParse
     }
 }
 
-/// Reads one of a few words.
+/// Parses one of the choices.
 pub(crate) fn parse_choice<T: NamedChoice>(text: &str) -> Result<T, ValueParseError> {
     T::from_name(text.trim())
         .ok_or_else(|| ValueParseError::UnknownChoice(T::CHOICES.iter().map(|(word, _)| *word).collect()))
 }
 
-/// Reads a pattern for names of log files.
+/// Parses a pattern for names of log files.
 pub(crate) fn parse_log_name(text: &str) -> Result<String, ValueParseError> {
     if text.contains(['/', '\\', '\0']) {
         Err(ValueParseError::NotFileName)
@@ -191,7 +191,7 @@ pub(crate) fn parse_log_name(text: &str) -> Result<String, ValueParseError> {
     }
 }
 
-/// Reads a glob that must stay below the project's root.
+/// Parses a glob that must stay inside the project.
 pub(super) fn parse_project_glob(text: &str) -> Result<String, ValueParseError> {
     if text.is_empty() || text.starts_with('/') || text.split('/').any(|part| part == "..") {
         Err(ValueParseError::OutsideProject)
@@ -200,7 +200,7 @@ pub(super) fn parse_project_glob(text: &str) -> Result<String, ValueParseError> 
     }
 }
 
-/// Reads the name of an environment variable.
+/// Parses the name of an environment variable.
 pub(super) fn parse_variable_name(text: &str) -> Result<String, ValueParseError> {
     if text.is_empty() || text.contains(['=', '\0']) { Err(ValueParseError::VariableName) } else { Ok(text.to_owned()) }
 }
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(parse_count("0"), Ok(0));
         assert_eq!(parse_count("-1"), Err(ValueParseError::Count { minimum: 0 }));
         assert_eq!(parse_positive("2"), Ok(two));
-        assert_eq!(parse_positive("0").map_err(|e| e.to_string()), Err("must be a number from 1 up".into()));
+        assert_eq!(parse_positive("0").map_err(|e| e.to_string()), Err("must be a number of at least 1".into()));
         assert_eq!(parse_fail_fast("kill"), Ok(Some(FailFast::Kill)));
         assert_eq!(parse_fail_fast("true"), Ok(Some(FailFast::Wait)));
         assert_eq!(parse_fail_fast("false"), Ok(None));

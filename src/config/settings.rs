@@ -1,4 +1,4 @@
-//! Settings resolved: flag over environment over file over default, each value with its origin.
+//! Settings of a run, resolved: flag over environment over file over default, each with its origin.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::provision::{CacheMode, ProvisionOptions};
 use crate::run::{FailFast, FlakyMode, OutputStyle, RetryPolicy, RunOptions, SessionRule, glob_matches, nonzero_limit};
 use crate::text::did_you_mean;
 
-/// What flags say of settings; none where no flag was given.
+/// Flags that override settings; `None` if not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingsFlags {
     /// `--jobs`.
@@ -53,7 +53,7 @@ pub struct SettingsFlags {
     pub max_age: Option<Duration>,
 }
 
-/// Where a setting's value comes from.
+/// Origin of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
     /// A flag, such as `--timeout`.
@@ -62,12 +62,12 @@ pub enum SettingOrigin {
     Variable(String),
     /// A settings file: file and line, such as `pyproject.toml:41`.
     File(String),
-    /// Nobody said anything.
+    /// No flag, variable or file.
     Default,
 }
 
 impl SettingOrigin {
-    /// Whether it outdoes a rule for a single session, which only stands in a file.
+    /// Returns whether the setting overrides the rules for sessions, which are in a file.
     fn should_override_rules(&self) -> bool {
         matches!(self, Self::Flag(_) | Self::Variable(_))
     }
@@ -82,12 +82,12 @@ impl fmt::Display for SettingOrigin {
     }
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// The value that counts.
+    /// The resolved value.
     pub value: T,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: SettingOrigin,
 }
 
@@ -97,51 +97,54 @@ impl<T> Setting<T> {
     }
 }
 
-/// All settings of a run, resolved once.
+/// All settings of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// CPUs to fill.
+    /// Number of slots.
     pub jobs: Setting<JobCount>,
-    /// What a failure does.
+    /// Reaction to a failure.
     pub fail_fast: Setting<Option<FailFast>>,
-    /// Limit of a session's time.
+    /// Time limit of a session.
     pub timeout: Setting<Option<Duration>>,
-    /// Limit of a session's silence.
+    /// Limit of time without output.
     pub idle_timeout: Setting<Option<Duration>>,
-    /// Wait for what a session left behind.
+    /// Time to wait for processes left running.
     pub leak_timeout: Setting<Duration>,
-    /// Wait between signals.
+    /// Time between signals.
     pub grace: Setting<Duration>,
-    /// Limit of the noxfile's loading.
+    /// Time limit for loading the noxfile.
     pub load_timeout: Setting<Duration>,
-    /// Further attempts.
+    /// Retries.
     pub retries: Setting<RetryPolicy>,
-    /// What a flaky pass is.
+    /// Result of a session that passes on retry.
     pub flaky: Setting<FlakyMode>,
-    /// How output is shown.
+    /// How session output is shown.
     pub output: Setting<Option<OutputStyle>>,
-    /// Runs kept.
+    /// Number of runs to keep.
     pub history: Setting<NonZeroUsize>,
-    /// Folder of further logs.
+    /// Directory for copies of logs.
     pub logs: Setting<Option<PathBuf>>,
-    /// Their names.
+    /// Name pattern of those copies.
     pub log_name: Setting<String>,
     /// The nox to use.
     pub nox: Setting<Option<PathBuf>>,
     /// Whether the cache is used.
     pub cache: Setting<CacheMode>,
-    /// Whether installs are held to the lock.
+    /// Whether installs are constrained to uv.lock.
     pub locked: Setting<bool>,
-    /// How old an index's answer may be.
+    /// Age up to which index responses are reused.
     pub max_age: Setting<Option<Duration>>,
     file: SettingsFile,
 }
 
-/// A look into the environment, as `std::env::var_os` gives it.
+/// Looks up an environment variable, like `std::env::var_os`.
 pub type OsEnvLookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 impl Settings {
-    /// Resolves what flags, environment and file say; all that is wrong in the environment is told at once.
+    /// Resolves flags, environment and file.
+    ///
+    /// # Errors
+    /// All invalid variables.
     pub fn resolve(
         flags: &SettingsFlags,
         variables: OsEnvLookup<'_>,
@@ -223,7 +226,7 @@ impl Settings {
         if resolver.errors.is_empty() { Ok(settings) } else { Err(resolver.errors) }
     }
 
-    /// The rules for single sessions, in file order, less what a flag or a variable outdoes.
+    /// Returns the rules for sessions in file order, without what a flag or a variable overrides.
     pub fn session_rules(&self) -> Vec<SessionRule> {
         let mut rules: Vec<SessionRule> =
             self.file.sessions.iter().map(super::settings_file::SessionTable::to_session_rule).collect();
@@ -242,7 +245,7 @@ impl Settings {
         rules
     }
 
-    /// The settings as a run takes them.
+    /// Returns the options of the run.
     pub fn run_options(&self) -> RunOptions {
         RunOptions {
             jobs: self.jobs.value.count(),
@@ -270,9 +273,8 @@ impl Settings {
         }
     }
 
-    /// What settings say of the store, which lies in `dir`; `home` is what `~` stands for, and `ci` whether nobody works
-    /// here but machines.
-    pub(crate) fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, ci: bool) -> CacheOptions {
+    /// Returns the options of the store in `dir`; `home` replaces `~`, and `is_ci` is the default of `bytecode`.
+    pub(crate) fn cache_options(&self, dir: Option<PathBuf>, home: Option<&Path>, is_ci: bool) -> CacheOptions {
         let table = &self.file.cache;
         let default = CacheOptions::default();
         let expanded = |text: &LocatedValue<String>| match (text.value.strip_prefix("~/"), home) {
@@ -284,33 +286,33 @@ impl Settings {
             max_size: table.max_size.as_ref().map_or(default.max_size, |size| size.value),
             max_unused: table.max_unused.as_ref().map_or(default.max_unused, |age| age.value),
             folders: table.folders.iter().map(expanded).collect(),
-            bytecode: table.bytecode.as_ref().map_or(ci, |bytecode| bytecode.value),
+            bytecode: table.bytecode.as_ref().map_or(is_ci, |bytecode| bytecode.value),
             ..default
         }
     }
 
-    /// What settings call sessions that none of the names (base names and signatures) answers to.
+    /// Returns an error for each name in the settings that matches none of `names` (base names and signatures).
     pub fn validate_session_names<N: AsRef<str>>(&self, names: &[N]) -> Vec<SettingsError> {
         let tables = &self.file.sessions;
-        let called = tables.iter().flat_map(|table| std::iter::once(&table.pattern).chain(&table.after));
-        called
-            .filter(|called| {
-                let pattern = called.value.as_str();
+        let references = tables.iter().flat_map(|table| std::iter::once(&table.pattern).chain(&table.after));
+        references
+            .filter(|reference| {
+                let pattern = reference.value.as_str();
                 !names.iter().any(|name| name.as_ref() == pattern || glob_matches(pattern, name.as_ref()))
             })
-            .map(|called| {
-                let name = called.value.clone();
+            .map(|reference| {
+                let name = reference.value.clone();
                 let hint = did_you_mean(&name, names.iter().map(AsRef::as_ref));
                 let is_glob = name.contains(['*', '?']);
-                let wrong =
+                let problem =
                     if is_glob { SettingsProblem::UnmatchedGlob(name) } else { SettingsProblem::UnknownSession(name) };
-                SettingsError::InFile { location: called.location.clone(), problem: wrong, hint }
+                SettingsError::InFile { location: reference.location.clone(), problem, hint }
             })
             .collect()
     }
 }
 
-/// Reads variables and picks the value that counts.
+/// Reads variables and picks the value by precedence.
 pub(super) struct SettingResolver<'a> {
     pub(super) variables: OsEnvLookup<'a>,
     pub(super) errors: Vec<SettingsError>,
@@ -325,21 +327,21 @@ impl SettingResolver<'_> {
         file: Option<LocatedValue<T>>,
         default: T,
     ) -> Setting<T> {
-        // Read in any case: a wrong variable is worth a word even where a flag outdoes it.
+        // Always read: an invalid variable is an error even if a flag overrides it.
         let variable = self.read_variable(&format!("NOXIDE_{}", key.to_uppercase().replace('-', "_")), read);
         if let Some(value) = flag {
             return Setting { value, origin: SettingOrigin::Flag(format!("--{key}")) };
         }
         match (variable, file) {
             (Some(setting), _) => setting,
-            (None, Some(placed)) => {
-                Setting { value: placed.value, origin: SettingOrigin::File(placed.location.file_and_line()) }
+            (None, Some(located)) => {
+                Setting { value: located.value, origin: SettingOrigin::File(located.location.file_and_line()) }
             }
             (None, None) => Setting { value: default, origin: SettingOrigin::Default },
         }
     }
 
-    /// A variable's value; one that is empty says nothing.
+    /// Returns the value of a variable; an empty one is ignored.
     pub(super) fn read_variable<T>(
         &mut self,
         name: &str,
@@ -348,9 +350,9 @@ impl SettingResolver<'_> {
         let raw = (self.variables)(name).filter(|value| !value.is_empty())?;
         match raw.to_str().ok_or(ValueParseError::NotUtf8).and_then(read) {
             Ok(value) => Some(Setting { value, origin: SettingOrigin::Variable(name.to_owned()) }),
-            Err(wrong) => {
+            Err(problem) => {
                 let value = raw.to_string_lossy().into_owned();
-                self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, problem: wrong });
+                self.errors.push(SettingsError::InVariable { name: name.to_owned(), value, problem });
                 None
             }
         }
@@ -374,9 +376,9 @@ impl SettingResolver<'_> {
         self.resolve_setting(key, flag, parse_duration, file, Duration::ZERO).map(nonzero_limit)
     }
 
-    /// A flag or a variable says only how often; how long to wait stays with the file.
+    /// A flag or a variable sets only the count; the delay is from the file.
     fn resolve_retries(&mut self, flag: Option<u32>, file: Option<LocatedValue<RetryPolicy>>) -> Setting<RetryPolicy> {
-        let known = file.as_ref().map_or_else(RetryPolicy::default, |placed| placed.value);
+        let known = file.as_ref().map_or_else(RetryPolicy::default, |located| located.value);
         let with = |count| RetryPolicy { count, ..known };
         self.resolve_setting(
             "retries",
@@ -387,16 +389,16 @@ impl SettingResolver<'_> {
         )
     }
 
-    /// The choice of colours is made apart, before anything is printed; here its variable is only checked.
+    /// Only validates: the color mode is resolved earlier, before anything is printed.
     fn check_color_variable(&mut self) {
         self.read_variable("NOXIDE_COLOR", parse_choice::<ColorMode>);
     }
 }
 
-fn wrap_some<T>(placed: Option<LocatedValue<T>>) -> Option<LocatedValue<Option<T>>> {
-    placed.map(|placed| LocatedValue { value: Some(placed.value), location: placed.location })
+fn wrap_some<T>(located: Option<LocatedValue<T>>) -> Option<LocatedValue<Option<T>>> {
+    located.map(|located| LocatedValue { value: Some(located.value), location: located.location })
 }
 
-fn wrap_some_path(placed: Option<LocatedValue<String>>) -> Option<LocatedValue<Option<PathBuf>>> {
-    placed.map(|placed| LocatedValue { value: Some(placed.value.into()), location: placed.location })
+fn wrap_some_path(located: Option<LocatedValue<String>>) -> Option<LocatedValue<Option<PathBuf>>> {
+    located.map(|located| LocatedValue { value: Some(located.value.into()), location: located.location })
 }

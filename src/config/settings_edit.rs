@@ -1,25 +1,25 @@
-//! Settings written into a file whose formatting stays.
+//! Edits of a settings file that preserve its formatting.
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-/// One thing to be said of a session.
+/// A setting of a session to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SettingsEdit {
-    /// It holds a lock.
+    /// The session holds a lock.
     Lock {
-        /// The session, or a pattern for several.
+        /// The session, or a pattern.
         session: String,
         /// The lock's name.
         lock: String,
     },
-    /// It waits for another.
+    /// The session waits for another.
     After {
         /// The session.
         session: String,
         /// The one it waits for.
         prerequisite: String,
     },
-    /// It runs alone.
+    /// The session runs exclusively.
     Exclusive {
         /// The session.
         session: String,
@@ -29,22 +29,22 @@ pub(crate) enum SettingsEdit {
 /// Why a settings file cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsEditError {
-    /// It is no TOML.
-    #[error("it cannot be read: {0}")]
+    /// Invalid TOML.
+    #[error("invalid TOML: {0}")]
     Syntax(#[from] toml_edit::TomlError),
-    /// Something else stands where a table should be.
-    #[error("{0} is no table")]
+    /// A value that must be a table is not.
+    #[error("{0} must be a table")]
     NotTable(String),
-    /// Something else stands where a list should be.
-    #[error("{0} is no list")]
+    /// A value that must be a list is not.
+    #[error("{0} must be a list")]
     NotList(String),
 }
 
-/// Says these things in a settings file; `below` are the tables that settings stand in. What is said already stays.
+/// Adds settings to the text of a settings file, in which `tables` hold the settings; existing ones stay.
 ///
 /// # Errors
-/// When the file is no TOML or has something else in these places.
-pub(crate) fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
+/// When the text is not TOML, or has values of another type there.
+pub(crate) fn edit_settings(text: &str, tables: &[&str], edits: &[SettingsEdit]) -> Result<String, SettingsEditError> {
     let mut document: DocumentMut = text.parse()?;
     for edit in edits {
         let (session, key) = match edit {
@@ -53,14 +53,14 @@ pub(crate) fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) 
             SettingsEdit::Exclusive { session } => (session, "exclusive"),
         };
         let mut table: &mut Item = document.as_item_mut();
-        for name in below.iter().copied().chain(["sessions"]) {
+        for name in tables.iter().copied().chain(["sessions"]) {
             table = ensure_table(table, name, true)?;
         }
         let table = ensure_table(table, session, false)?;
         let named = || format!("{key} of {session}");
         match edit {
-            SettingsEdit::Lock { lock: word, .. } | SettingsEdit::After { prerequisite: word, .. } => {
-                append_to_list(table, key, word, named)?;
+            SettingsEdit::Lock { lock: value, .. } | SettingsEdit::After { prerequisite: value, .. } => {
+                append_to_list(table, key, value, named)?;
             }
             SettingsEdit::Exclusive { .. } => {
                 if table.get(key).and_then(Item::as_bool) != Some(true) {
@@ -72,39 +72,39 @@ pub(crate) fn edit_settings(text: &str, below: &[&str], edits: &[SettingsEdit]) 
     Ok(document.to_string())
 }
 
-/// The table of this name, made where it is not there; one that only holds tables gets no head of its own.
+/// Returns the table of this name and creates it if needed; an implicit table gets no header.
 fn ensure_table<'t>(table: &'t mut Item, name: &str, implicit: bool) -> Result<&'t mut Item, SettingsEditError> {
-    let no_table = || SettingsEditError::NotTable(name.to_owned());
-    let known = table.as_table_like_mut().ok_or_else(no_table)?;
+    let not_table = || SettingsEditError::NotTable(name.to_owned());
+    let known = table.as_table_like_mut().ok_or_else(not_table)?;
     if known.get(name).is_none() {
         let mut new = Table::new();
         new.set_implicit(implicit);
         known.insert(name, Item::Table(new));
     }
-    let found = known.get_mut(name).ok_or_else(no_table)?;
-    if found.is_table_like() { Ok(found) } else { Err(no_table()) }
+    let found = known.get_mut(name).ok_or_else(not_table)?;
+    if found.is_table_like() { Ok(found) } else { Err(not_table()) }
 }
 
-/// Adds a word to a list, in the list's own style.
+/// Appends a string to a list, in the list's own style.
 fn append_to_list(
     table: &mut Item,
     key: &str,
-    word: &str,
+    item: &str,
     named: impl Fn() -> String,
 ) -> Result<(), SettingsEditError> {
     let entry = table.as_table_like_mut().ok_or_else(|| SettingsEditError::NotTable(named()))?.entry(key);
     let list = entry.or_insert_with(|| Item::Value(Value::Array(Array::new())));
     let list = list.as_array_mut().ok_or_else(|| SettingsEditError::NotList(named()))?;
-    if list.iter().any(|known| known.as_str() == Some(word)) {
+    if list.iter().any(|known| known.as_str() == Some(item)) {
         return Ok(());
     }
-    let mut value = Value::from(word);
-    // Where each stands on a line of its own so does this one, behind the comment of the last.
+    let mut value = Value::from(item);
+    // If each item is on its own line, so is this one, after the comment of the last.
     let prefix = list.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str());
     match prefix.filter(|prefix| prefix.contains('\n')).map(str::to_owned) {
         Some(prefix) => {
-            let behind = list.trailing().as_str().unwrap_or_default().to_owned();
-            let (comment, end) = behind.split_at(behind.rfind('\n').unwrap_or(0));
+            let trailing = list.trailing().as_str().unwrap_or_default().to_owned();
+            let (comment, end) = trailing.split_at(trailing.rfind('\n').unwrap_or(0));
             *value.decor_mut() = toml_edit::Decor::new(format!("{comment}{prefix}"), "");
             list.set_trailing(end.to_owned());
             list.push_formatted(value);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_there_stays() {
+    fn existing_text_is_preserved() {
         let text = "# head\n[project]\nname = 'x'   # odd\n\n[tool.noxide]\njobs=2\n\n[tool.noxide.sessions.a]\n\
                     locks = [\n  \"x\",  # why\n]\n\n[tool.ruff]\nline-length = 100\n";
         let edits = [
@@ -160,17 +160,21 @@ mod tests {
         [tool.ruff]
         line-length = 100
         "#);
-        assert_eq!(edit_settings(&edited, &["tool", "noxide"], &edits).unwrap(), edited, "once is enough");
+        assert_eq!(
+            edit_settings(&edited, &["tool", "noxide"], &edits).unwrap(),
+            edited,
+            "a second edit changes nothing"
+        );
         let own = edit_settings("", &[], &[lock("a", "db")]).unwrap();
         assert_eq!(own, "[sessions.a]\nlocks = [\"db\"]\n");
     }
 
     #[test]
-    fn what_is_no_table_is_left_alone() {
+    fn a_value_of_another_type_is_an_error() {
         let wrong = |text| edit_settings(text, &["tool", "noxide"], &[lock("a", "db")]).unwrap_err().to_string();
-        assert!(wrong("tool = 1").contains("tool is no table"));
-        assert!(wrong("[tool.noxide.sessions]\na = 1").contains("a is no table"));
-        assert!(wrong("[tool.noxide.sessions.a]\nlocks = 1").contains("locks of a is no list"));
-        assert!(wrong("[").contains("cannot be read"));
+        assert!(wrong("tool = 1").contains("tool must be a table"));
+        assert!(wrong("[tool.noxide.sessions]\na = 1").contains("a must be a table"));
+        assert!(wrong("[tool.noxide.sessions.a]\nlocks = 1").contains("locks of a must be a list"));
+        assert!(wrong("[").contains("invalid TOML"));
     }
 }

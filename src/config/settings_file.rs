@@ -1,7 +1,9 @@
-//! What may stand in a settings file: the type that is read and that the JSON schema is made from.
+//! Settings files: location, keys and tables, and their JSON schema.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,115 +11,161 @@ use schemars::JsonSchema;
 use toml::de::DeTable;
 
 use super::audit_table::AuditTable;
-use super::cache_table::CacheTable;
-use super::error::{LocatedValue, SettingsProblem, SettingsSource};
+use super::error::{LocatedValue, SettingsError, SettingsProblem, SettingsSource};
 use super::parse::{JobCount, ValueParseError, parse_log_name, parse_project_glob};
-use super::schema_types::{
-    CountOrAll, CountOrAuto, DurationText, FailFastText, MemoryText, RetriesText, WordText, nothing_required,
-    schema_keys,
+use super::schema::{
+    AgeSchema, ChoiceSchema, CpusSchema, DurationSchema, FailFastSchema, JobsSchema, MemorySchema, RetriesSchema,
+    remove_required, schema_generator, schema_keys,
 };
 use super::toml_reader::{TomlNode, TomlReader};
+use crate::provision::CacheMode;
 use crate::run::{CpuCount, FailFast, FlakyMode, OutputStyle, RetryPolicy, SessionRule};
 
 /// Settings of noxide: `noxide.toml`, or `[tool.noxide]` in `pyproject.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(title = "noxide settings", rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(transform = nothing_required)]
+#[schemars(transform = remove_required)]
 pub struct SettingsFile {
     /// CPUs to fill with sessions.
-    #[schemars(with = "CountOrAuto", extend("default" = "auto"))]
+    #[schemars(with = "JobsSchema", extend("default" = "auto"))]
     pub jobs: Option<LocatedValue<JobCount>>,
-    /// What a failure does to the rest of the run: "wait" starts nothing more, "kill" also ends what runs.
-    #[schemars(with = "FailFastText", extend("default" = false))]
+    /// Reaction to a failure: "wait" starts no further session, "kill" also ends running ones.
+    #[schemars(with = "FailFastSchema", extend("default" = false))]
     pub fail_fast: Option<LocatedValue<Option<FailFast>>>,
-    /// How long a session may run; 0 means as long as it likes.
-    #[schemars(with = "DurationText", extend("default" = 0))]
+    /// Time limit of a session; 0 means none.
+    #[schemars(with = "DurationSchema", extend("default" = 0))]
     pub timeout: Option<LocatedValue<Duration>>,
-    /// How long a session may be silent; 0 means as long as it likes.
-    #[schemars(with = "DurationText", extend("default" = 0))]
+    /// Time that a session may print nothing; 0 means no limit.
+    #[schemars(with = "DurationSchema", extend("default" = 0))]
     pub idle_timeout: Option<LocatedValue<Duration>>,
-    /// How long to wait for processes that a finished session left behind with its output open.
-    #[schemars(with = "DurationText", extend("default" = "200ms"))]
+    /// Time to wait for processes that a finished session left running with its output open.
+    #[schemars(with = "DurationSchema", extend("default" = "200ms"))]
     pub leak_timeout: Option<LocatedValue<Duration>>,
-    /// How long sessions get between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
-    #[schemars(with = "DurationText", extend("default" = "10s"))]
+    /// Time between SIGINT and SIGTERM, and between SIGTERM and SIGKILL, when a session is ended.
+    #[schemars(with = "DurationSchema", extend("default" = "10s"))]
     pub grace: Option<LocatedValue<Duration>>,
-    /// How long nox may take to load the noxfile.
-    #[schemars(with = "DurationText", extend("default" = "1m"))]
+    /// Time limit for loading the noxfile.
+    #[schemars(with = "DurationSchema", extend("default" = "1m"))]
     pub load_timeout: Option<LocatedValue<Duration>>,
-    /// How often a failed session is tried again.
-    #[schemars(with = "RetriesText", extend("default" = 0))]
+    /// Number of retries of a failed session.
+    #[schemars(with = "RetriesSchema", extend("default" = 0))]
     pub retries: Option<LocatedValue<RetryPolicy>>,
-    /// What a pass after a failed attempt counts as.
-    #[schemars(with = "WordText<FlakyMode>", extend("default" = "pass"))]
+    /// Result of a session that passes on retry.
+    #[schemars(with = "ChoiceSchema<FlakyMode>", extend("default" = "pass"))]
     pub flaky: Option<LocatedValue<FlakyMode>>,
-    /// How sessions' output reaches the screen; by default what suits the screen.
-    #[schemars(with = "WordText<OutputStyle>")]
+    /// How session output is shown; by default as suits the terminal.
+    #[schemars(with = "ChoiceSchema<OutputStyle>")]
     pub output: Option<LocatedValue<OutputStyle>>,
-    /// How many runs are kept.
+    /// Number of runs to keep.
     #[schemars(with = "NonZeroUsize", extend("default" = 100))]
     pub history: Option<LocatedValue<NonZeroUsize>>,
-    /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
+    /// Names or globs of environment variables whose values are masked, in addition to those that look like credentials.
     #[schemars(with = "Vec<String>", extend("default" = []))]
     pub secrets: Vec<LocatedValue<String>>,
-    /// A folder that gets one log a session besides the run's own.
+    /// Directory for copies of the sessions' logs.
     #[schemars(with = "String")]
     pub logs: Option<LocatedValue<String>>,
-    /// File names in `logs`; `{session}` stands for the session's name, made fit for a file name.
+    /// File names in `logs`; `{session}` is the session's name, adapted to file names.
     #[schemars(with = "String", extend("default" = "{session}.log"), regex(pattern = r"^[^/\\]*\{session\}[^/\\]*$"))]
     pub log_name: Option<LocatedValue<String>>,
-    /// How dependencies are kept and had.
+    /// Settings of the dependency cache.
     #[schemars(with = "CacheTable")]
     pub cache: CacheTable,
-    /// How workflows are looked at.
+    /// Settings of `noxide audit`.
     #[schemars(with = "AuditTable")]
     pub audit: AuditTable,
-    /// Rules for single sessions, by base name, signature or glob; where several speak of one session, all count.
+    /// Rules for sessions, by base name, signature or glob; all that match a session apply.
     #[schemars(with = "BTreeMap<String, SessionTable>")]
     pub sessions: Vec<SessionTable>,
 }
 
-/// A rule for the sessions that its name, signature or glob fits.
+/// A rule for the sessions that match its name, signature or glob.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(rename = "session", rename_all = "kebab-case", deny_unknown_fields, transform = nothing_required)]
+#[schemars(rename = "session", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
 pub struct SessionTable {
-    /// The name of the table.
+    /// Name, signature or glob: the name of the table.
     #[schemars(skip)]
     pub(crate) pattern: LocatedValue<String>,
-    /// Sessions (names, signatures or globs) that must be over before these start.
+    /// Sessions (names, signatures or globs) that must end before these start.
     #[schemars(with = "Vec<String>")]
     pub(crate) after: Vec<LocatedValue<String>>,
-    /// Named locks: two sessions with a lock in common do not overlap.
+    /// Named locks: sessions that share a lock do not overlap.
     #[schemars(with = "Vec<String>")]
     pub(crate) locks: Vec<LocatedValue<String>>,
-    /// Whether nothing else may run beside them; by default what nox's allow_parallel says.
+    /// Whether no other session may run at the same time; by default as nox's allow_parallel says.
     #[schemars(with = "bool")]
     pub(crate) exclusive: Option<LocatedValue<bool>>,
-    /// Slots each takes.
-    #[schemars(with = "CountOrAll")]
+    /// Slots that each session occupies.
+    #[schemars(with = "CpusSchema")]
     pub(crate) cpus: Option<LocatedValue<CpuCount>>,
-    /// Memory each is expected to need.
-    #[schemars(with = "MemoryText")]
+    /// Memory that each session is expected to need.
+    #[schemars(with = "MemorySchema")]
     pub(crate) memory: Option<LocatedValue<u64>>,
-    /// How long each may run; 0 means as long as it likes.
-    #[schemars(with = "DurationText")]
+    /// Time limit; 0 means none.
+    #[schemars(with = "DurationSchema")]
     pub(crate) timeout: Option<LocatedValue<Duration>>,
-    /// How long each may be silent; 0 means as long as it likes.
-    #[schemars(with = "DurationText")]
+    /// Time without output; 0 means no limit.
+    #[schemars(with = "DurationSchema")]
     pub(crate) idle_timeout: Option<LocatedValue<Duration>>,
-    /// How often each is tried again.
-    #[schemars(with = "RetriesText")]
+    /// Number of retries.
+    #[schemars(with = "RetriesSchema")]
     pub(crate) retries: Option<LocatedValue<RetryPolicy>>,
-    /// Environment variables each gets.
+    /// Environment variables to set.
     #[schemars(with = "BTreeMap<String, String>")]
     pub(crate) env: Vec<(String, String)>,
-    /// Globs of files to keep with the run's record, relative to the project.
+    /// Globs of artifacts to store with the run's record, relative to the project.
     #[schemars(with = "Vec<String>")]
     pub(crate) outputs: Vec<LocatedValue<String>>,
 }
 
+/// Settings of the dependency cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "cache", rename_all = "kebab-case", deny_unknown_fields, transform = remove_required)]
+pub struct CacheTable {
+    /// Whether the cache is used; "require" fails the run if the cache cannot be used.
+    #[schemars(with = "ChoiceSchema<CacheMode>", extend("default" = "auto"))]
+    pub(crate) mode: Option<LocatedValue<CacheMode>>,
+    /// Whether installs are constrained to the versions in uv.lock.
+    #[schemars(with = "bool", extend("default" = false))]
+    pub(crate) locked: Option<LocatedValue<bool>>,
+    /// Age up to which responses of the package index are reused; 0 asks it each time.
+    #[schemars(with = "DurationSchema", extend("default" = 0))]
+    pub(crate) max_age: Option<LocatedValue<Duration>>,
+    /// Maximum size of the store; the least recently used entries are pruned.
+    #[schemars(with = "MemorySchema", extend("default" = "20GB"))]
+    pub(crate) max_size: Option<LocatedValue<u64>>,
+    /// Time after which unused entries of the store are pruned.
+    #[schemars(with = "AgeSchema", extend("default" = "60d"))]
+    pub(crate) max_unused: Option<LocatedValue<Duration>>,
+    /// Further directories to cache; `~` is the home directory.
+    #[schemars(with = "Vec<String>", extend("default" = []))]
+    pub(crate) folders: Vec<LocatedValue<String>>,
+    /// Whether bytecode of installed packages is cached; by default if `CI` is set.
+    #[schemars(with = "bool")]
+    pub(crate) bytecode: Option<LocatedValue<bool>>,
+}
+
+impl CacheTable {
+    pub(super) fn read(reader: &mut TomlReader, table: &DeTable<'_>) -> Self {
+        let mut cache = Self::default();
+        for (key, node) in table {
+            match key.get_ref().as_ref() {
+                key @ "mode" => cache.mode = reader.read_choice(key, node),
+                key @ "locked" => cache.locked = reader.read_bool(key, node),
+                key @ "max-age" => cache.max_age = reader.read_duration(key, node),
+                key @ "max-size" => cache.max_size = reader.read_memory(key, node),
+                key @ "max-unused" => cache.max_unused = reader.read_age(key, node),
+                key @ "folders" => cache.folders = reader.read_strings(key, node, |text| Ok(text.to_owned())),
+                key @ "bytecode" => cache.bytecode = reader.read_bool(key, node),
+                unknown => reader.report_unknown_key(unknown, key.span(), &schema_keys::<Self>()),
+            }
+        }
+        cache
+    }
+}
+
 impl SettingsFile {
-    /// Reads the settings out of a table; what is wrong is left with the reader.
+    /// Reads the settings from a table; errors are added to the reader.
     pub(super) fn read(reader: &mut TomlReader, table: &DeTable<'_>) -> Self {
         let mut file = Self::default();
         for (key, node) in table {
@@ -129,7 +177,7 @@ impl SettingsFile {
                 key @ "leak-timeout" => file.leak_timeout = reader.read_duration(key, node),
                 key @ "grace" => file.grace = reader.read_duration(key, node),
                 key @ "load-timeout" => file.load_timeout = reader.read_duration(key, node),
-                key @ "retries" => file.retries = reader.read_retries(key, node, &schema_keys::<RetriesText>()),
+                key @ "retries" => file.retries = reader.read_retries(key, node, &schema_keys::<RetriesSchema>()),
                 key @ "flaky" => file.flaky = reader.read_choice(key, node),
                 key @ "output" => file.output = reader.read_choice(key, node),
                 key @ "history" => file.history = reader.read_positive(key, node),
@@ -161,11 +209,11 @@ fn read_sessions(reader: &mut TomlReader, key: &str, node: &TomlNode<'_>) -> Vec
     let Some(table) = reader.read_table(key, node) else { return Vec::new() };
     let mut sessions = Vec::new();
     for (name, node) in table {
-        let spot = reader.location(name.span());
+        let location = reader.location(name.span());
         if let Some(table) = reader.read_table(name.get_ref(), node) {
             sessions.push(SessionTable::read(
                 reader,
-                LocatedValue { value: name.get_ref().to_string(), location: spot },
+                LocatedValue { value: name.get_ref().to_string(), location },
                 table,
             ));
         }
@@ -201,7 +249,7 @@ impl SessionTable {
                 key @ "memory" => session.memory = reader.read_memory(key, node),
                 key @ "timeout" => session.timeout = reader.read_duration(key, node),
                 key @ "idle-timeout" => session.idle_timeout = reader.read_duration(key, node),
-                key @ "retries" => session.retries = reader.read_retries(key, node, &schema_keys::<RetriesText>()),
+                key @ "retries" => session.retries = reader.read_retries(key, node, &schema_keys::<RetriesSchema>()),
                 key @ "env" => session.env = reader.read_env_table(key, node),
                 key @ "outputs" => session.outputs = reader.read_strings(key, node, parse_project_glob),
                 misplaced if schema_keys::<SettingsFile>().iter().any(|known| known == misplaced) => {
@@ -213,7 +261,7 @@ impl SessionTable {
         session
     }
 
-    /// The rule as a run takes it.
+    /// Returns the rule of the run.
     pub(crate) fn to_session_rule(&self) -> SessionRule {
         SessionRule {
             pattern: self.pattern.value.clone(),
@@ -232,38 +280,76 @@ impl SessionTable {
     }
 }
 
-/// The values without their places.
-pub(super) fn plain_values(placed: &[LocatedValue<String>]) -> Vec<String> {
-    placed.iter().map(|placed| placed.value.clone()).collect()
+/// Returns the values without their locations.
+pub(super) fn plain_values(located: &[LocatedValue<String>]) -> Vec<String> {
+    located.iter().map(|located| located.value.clone()).collect()
 }
 
 fn parse_any_text(text: &str) -> Result<String, ValueParseError> {
     Ok(text.to_owned())
 }
 
-/// Reads settings from TOML whose settings stand at the top or in a table below it.
+/// Reads settings from TOML, at the top or in the given tables.
 pub(super) fn read_toml(
     source: &Arc<SettingsSource>,
-    below: &[&str],
+    tables: &[&str],
 ) -> (Option<LocatedValue<SettingsFile>>, TomlReader) {
-    let mut reader = TomlReader::new(Arc::clone(source), below);
-    let (root, faults) = DeTable::parse_recoverable(&source.text);
-    for fault in &faults {
-        let wrong = SettingsProblem::Syntax(fault.message().trim().to_owned());
-        reader.add_error(fault.span().unwrap_or_default(), wrong, None);
+    let mut reader = TomlReader::new(Arc::clone(source), tables);
+    let (root, syntax_errors) = DeTable::parse_recoverable(&source.text);
+    for error in &syntax_errors {
+        let problem = SettingsProblem::Syntax(error.message().trim().to_owned());
+        reader.add_error(error.span().unwrap_or_default(), problem, None);
     }
-    if !faults.is_empty() {
+    if !syntax_errors.is_empty() {
         return (None, reader);
     }
     let mut span = 0..0;
     let mut table = root.get_ref();
-    for name in below {
+    for name in tables {
         let Some((key, node)) = table.get_key_value(*name) else { return (None, reader) };
         span = key.span();
         let Some(inner) = reader.read_table(name, node) else { return (None, reader) };
         table = inner;
     }
     let value = SettingsFile::read(&mut reader, table);
-    let spot = reader.location(span);
-    (Some(LocatedValue { value, location: spot }), reader)
+    let location = reader.location(span);
+    (Some(LocatedValue { value, location }), reader)
+}
+
+/// Returns the JSON schema of a settings file, with a line break at its end.
+pub fn schema_json() -> String {
+    let schema = schema_generator().into_root_schema_for::<SettingsFile>();
+    format!("{:#}\n", schema.to_value())
+}
+
+/// Reads the settings of a project from `noxide.toml` or from `[tool.noxide]` in `pyproject.toml`; without either they are
+/// empty.
+///
+/// # Errors
+/// All errors in the files, or settings in both.
+pub fn load_settings(root: &Path) -> Result<SettingsFile, Vec<SettingsError>> {
+    let own = read_source(root, "noxide.toml")?.map(|source| read_toml(&source, &[]));
+    let pyproject = read_source(root, "pyproject.toml")?.map(|source| read_toml(&source, &["tool", "noxide"]));
+    if let (Some(_), Some((Some(table), _))) = (&own, &pyproject) {
+        let (file, table) = ("noxide.toml".to_owned(), table.location.file_and_line());
+        return Err(vec![SettingsError::TwoFiles { file, table }]);
+    }
+    let mut settings = SettingsFile::default();
+    let mut errors = Vec::new();
+    for (file, mut reader) in [own, pyproject].into_iter().flatten() {
+        // The order of the file, which differs from the order of parsing if a table is written in parts.
+        reader.errors.sort_by_key(|error| error.location().map(|location| location.span.start));
+        errors.extend(reader.errors);
+        settings = file.map_or(settings, |file| file.value);
+    }
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+fn read_source(root: &Path, name: &str) -> Result<Option<Arc<SettingsSource>>, Vec<SettingsError>> {
+    let path = root.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(Arc::new(SettingsSource { name: name.to_owned(), path, text }))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(vec![SettingsError::Unreadable { path, reason: error.to_string() }]),
+    }
 }

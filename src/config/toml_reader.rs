@@ -1,4 +1,4 @@
-//! Reads values out of TOML with their places, gathering everything that is wrong.
+//! Reader of TOML values with their locations, which collects all errors.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -20,52 +20,52 @@ use crate::text::{did_you_mean, join_quoted};
 /// A value with its span.
 pub(super) type TomlNode<'i> = Spanned<DeValue<'i>>;
 
-/// What lists take.
+/// Expected type of lists.
 const STRING_LIST: &str = "a list of strings";
 
-/// Reads one file and keeps what is wrong with it.
+/// Reads one file and collects its errors.
 pub(super) struct TomlReader {
     source: Arc<SettingsSource>,
-    /// The table that settings stand in, such as `tool.noxide.`; empty where they stand at the top.
+    /// The table of the settings, such as `tool.noxide.`; empty if they are at the top.
     table_prefix: String,
     pub(super) errors: Vec<SettingsError>,
 }
 
 impl TomlReader {
-    pub(super) fn new(source: Arc<SettingsSource>, below: &[&str]) -> Self {
-        let below = below.iter().map(|table| format!("{table}.")).collect();
-        Self { source, table_prefix: below, errors: Vec::new() }
+    pub(super) fn new(source: Arc<SettingsSource>, tables: &[&str]) -> Self {
+        let table_prefix = tables.iter().map(|table| format!("{table}.")).collect();
+        Self { source, table_prefix, errors: Vec::new() }
     }
 
     pub(super) fn location(&self, span: Range<usize>) -> SettingsLocation {
         SettingsLocation { source: Arc::clone(&self.source), span }
     }
 
-    pub(super) fn add_error(&mut self, span: Range<usize>, wrong: SettingsProblem, hint: Option<String>) {
-        let spot = self.location(span);
-        self.errors.push(SettingsError::InFile { location: spot, problem: wrong, hint });
+    pub(super) fn add_error(&mut self, span: Range<usize>, problem: SettingsProblem, hint: Option<String>) {
+        let location = self.location(span);
+        self.errors.push(SettingsError::InFile { location, problem, hint });
     }
 
-    /// A key that is none of the known.
+    /// Reports an unknown key.
     pub(super) fn report_unknown_key(&mut self, key: &str, span: Range<usize>, known: &[String]) {
         let hint = did_you_mean(key, known.iter().map(String::as_str));
         self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), hint);
     }
 
-    /// A key of a session that stands among those of the run.
+    /// Reports a key of sessions among those of the run.
     pub(super) fn report_session_key(&mut self, key: &str, span: Range<usize>) {
-        let hint = format!("it is said of sessions, as in [{}sessions.NAME]", self.table_prefix);
+        let hint = format!("set it for sessions, in [{}sessions.NAME]", self.table_prefix);
         self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), Some(hint));
     }
 
-    /// A key of the run that stands among those of a session.
+    /// Reports a key of the run among those of a session.
     pub(super) fn report_run_key(&mut self, key: &str, span: Range<usize>) {
-        let place = if self.table_prefix.is_empty() {
-            "the top".to_owned()
+        let table = if self.table_prefix.is_empty() {
+            "at the top of the file".to_owned()
         } else {
-            format!("[{}]", self.table_prefix.trim_end_matches('.'))
+            format!("in [{}]", self.table_prefix.trim_end_matches('.'))
         };
-        let hint = format!("it is said of the whole run, so it goes to {place}");
+        let hint = format!("set it for the whole run, {table}");
         self.add_error(span, SettingsProblem::UnknownKey(key.to_owned()), Some(hint));
     }
 
@@ -77,30 +77,30 @@ impl TomlReader {
         table
     }
 
-    /// A value that `read` takes: none from it means the wrong kind.
+    /// Reads a value; `None` from `read` means the wrong type.
     fn read_value<T>(
         &mut self,
         key: &str,
-        wants: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
         node: &TomlNode<'_>,
         read: impl Fn(&DeValue<'_>) -> Option<Result<T, ValueParseError>>,
     ) -> Option<LocatedValue<T>> {
         match read(node.get_ref()) {
             Some(Ok(value)) => Some(LocatedValue { value, location: self.location(node.span()) }),
-            Some(Err(why)) => {
+            Some(Err(reason)) => {
                 let quoted_number = node.get_ref().as_str().filter(|text| text.parse::<i64>().is_ok());
-                let hint = quoted_number.map(|text| format!("write {text} without quotes"));
-                self.add_error(node.span(), SettingsProblem::InvalidValue { key: key.to_owned(), reason: why }, hint);
+                let hint = quoted_number.map(|text| format!("remove the quotes: {text}"));
+                self.add_error(node.span(), SettingsProblem::InvalidValue { key: key.to_owned(), reason }, hint);
                 None
             }
             None => {
-                self.report_wrong_type(key, wants, node);
+                self.report_wrong_type(key, expected, node);
                 None
             }
         }
     }
 
-    fn report_wrong_type(&mut self, key: &str, wants: impl Into<Cow<'static, str>>, node: &TomlNode<'_>) {
+    fn report_wrong_type(&mut self, key: &str, expected: impl Into<Cow<'static, str>>, node: &TomlNode<'_>) {
         let found = match node.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -110,18 +110,18 @@ impl TomlReader {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        let wants = wants.into();
+        let expected = expected.into();
         let text = self.source.text.get(node.span()).unwrap_or_default();
         let hint = match node.get_ref() {
-            DeValue::String(_) if wants == STRING_LIST => Some(format!("put it in brackets: [{text}]")),
+            DeValue::String(_) if expected == STRING_LIST => Some(format!("write a list: [{text}]")),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
-                if wants == "a string" || wants == STRING_LIST =>
+                if expected == "a string" || expected == STRING_LIST =>
             {
-                Some(format!("put it in quotes: \"{text}\""))
+                Some(format!("add quotes: \"{text}\""))
             }
             _ => None,
         };
-        self.add_error(node.span(), SettingsProblem::WrongType { key: key.to_owned(), expected: wants, found }, hint);
+        self.add_error(node.span(), SettingsProblem::WrongType { key: key.to_owned(), expected, found }, hint);
     }
 
     pub(super) fn read_duration(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<Duration>> {
@@ -137,7 +137,7 @@ impl TomlReader {
     }
 
     pub(super) fn read_jobs(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<JobCount>> {
-        self.read_value(key, "a number from 1 up or \"auto\"", node, |value| match string_value(value) {
+        self.read_value(key, "a number of at least 1 or \"auto\"", node, |value| match string_value(value) {
             Some(text) => Some(parse_jobs(&text).and_then(|jobs| match jobs {
                 JobCount::Auto => Ok(jobs),
                 JobCount::Count(_) => Err(ValueParseError::Jobs),
@@ -147,7 +147,7 @@ impl TomlReader {
     }
 
     pub(super) fn read_cpus(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<CpuCount>> {
-        self.read_value(key, "a number from 1 up or \"all\"", node, |value| match string_value(value) {
+        self.read_value(key, "a number of at least 1 or \"all\"", node, |value| match string_value(value) {
             Some(text) => Some(if text == "all" { Ok(CpuCount::All) } else { Err(ValueParseError::Cpus) }),
             None => integer_digits(value).map(|text| parse_cpus(&text)),
         })
@@ -160,7 +160,7 @@ impl TomlReader {
     }
 
     pub(super) fn read_positive(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<NonZeroUsize>> {
-        self.read_value(key, "a number from 1 up", node, |value| {
+        self.read_value(key, "a number of at least 1", node, |value| {
             integer_digits(value).map(|text| parse_positive(&text))
         })
     }
@@ -176,11 +176,11 @@ impl TomlReader {
     }
 
     pub(super) fn read_choice<T: NamedChoice>(&mut self, key: &str, node: &TomlNode<'_>) -> Option<LocatedValue<T>> {
-        let words: Vec<&str> = T::CHOICES.iter().map(|(word, _)| *word).collect();
-        self.read_value(key, join_quoted(&words), node, |value| string_value(value).map(|text| parse_choice(&text)))
+        let names: Vec<&str> = T::CHOICES.iter().map(|(name, _)| *name).collect();
+        self.read_value(key, join_quoted(&names), node, |value| string_value(value).map(|text| parse_choice(&text)))
     }
 
-    /// A string that `read` takes.
+    /// Reads a string.
     pub(super) fn read_string<T>(
         &mut self,
         key: &str,
@@ -190,7 +190,7 @@ impl TomlReader {
         self.read_value(key, "a string", node, |value| string_value(value).map(|text| read(&text)))
     }
 
-    /// A list of strings, each of which `read` takes.
+    /// Reads a list of strings.
     pub(super) fn read_strings(
         &mut self,
         key: &str,
@@ -206,15 +206,15 @@ impl TomlReader {
         }
     }
 
-    /// A table of environment variables.
+    /// Reads a table of environment variables.
     pub(super) fn read_env_table(&mut self, key: &str, node: &TomlNode<'_>) -> Vec<(String, String)> {
         let Some(table) = self.read_table(key, node) else { return Vec::new() };
         let mut variables = Vec::new();
         for (name, node) in table {
-            if let Err(why) = parse_variable_name(name.get_ref()) {
+            if let Err(reason) = parse_variable_name(name.get_ref()) {
                 self.add_error(
                     name.span(),
-                    SettingsProblem::InvalidValue { key: name.get_ref().to_string(), reason: why },
+                    SettingsProblem::InvalidValue { key: name.get_ref().to_string(), reason },
                     None,
                 );
             } else if let Some(text) = self.read_string(name.get_ref(), node, |text| Ok(text.to_owned())) {
@@ -224,7 +224,7 @@ impl TomlReader {
         variables
     }
 
-    /// Retries: a count, or a table of `count`, `delay`, `backoff`.
+    /// Reads retries: a count, or a table of `count`, `delay`, `backoff`.
     pub(super) fn read_retries(
         &mut self,
         key: &str,
@@ -232,18 +232,18 @@ impl TomlReader {
         known: &[String],
     ) -> Option<LocatedValue<RetryPolicy>> {
         let Some(table) = node.get_ref().as_table() else {
-            return self.read_value(key, "a number from 0 up or a table", node, |value| {
+            return self.read_value(key, "a number of at least 0 or a table", node, |value| {
                 integer_digits(value)
                     .map(|text| Ok(RetryPolicy { count: parse_count(&text)?, ..RetryPolicy::default() }))
             });
         };
         let mut policy = RetryPolicy::default();
-        let (mut delay, mut counted) = (None, false);
+        let (mut delay, mut has_count) = (None, false);
         for (name, node) in table {
             match name.get_ref().as_ref() {
                 name @ "count" => {
-                    counted = true;
-                    let count = self.read_value(name, "a number from 0 up", node, |value| {
+                    has_count = true;
+                    let count = self.read_value(name, "a number of at least 0", node, |value| {
                         integer_digits(value).map(|text| parse_count(&text))
                     });
                     policy.count = count.map_or(0, |count| count.value);
@@ -256,12 +256,13 @@ impl TomlReader {
                 unknown => self.report_unknown_key(unknown, name.span(), known),
             }
         }
-        if !counted {
+        if !has_count {
             self.add_error(node.span(), SettingsProblem::MissingKey { table: key.to_owned(), key: "count" }, None);
         }
-        // Doubling nothing gives nothing, so growing waits begin with a second.
-        let first = if policy.backoff == RetryBackoff::Exponential { Duration::from_secs(1) } else { Duration::ZERO };
-        policy.delay = delay.map_or(first, |delay| delay.value);
+        // An exponential delay cannot grow from 0, so it starts at one second.
+        let default_delay =
+            if policy.backoff == RetryBackoff::Exponential { Duration::from_secs(1) } else { Duration::ZERO };
+        policy.delay = delay.map_or(default_delay, |delay| delay.value);
         Some(LocatedValue { value: policy, location: self.location(node.span()) })
     }
 }
@@ -270,7 +271,7 @@ fn string_value(value: &DeValue<'_>) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// An integer in decimal digits, whatever base it was written in; one that no program could mean stays as written.
+/// Returns an integer in decimal digits, whatever its base; one that overflows is returned as written.
 fn integer_digits(value: &DeValue<'_>) -> Option<String> {
     let integer = value.as_integer()?;
     let number = i128::from_str_radix(integer.as_str(), integer.radix());

@@ -1,27 +1,27 @@
-//! Files that appear whole or not at all.
+//! Atomic file writes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes `bytes` to `path` so that a reader sees the old content or the new, never a part.
+/// Writes `bytes` to `path` so that a reader sees either the old content or the new one.
 ///
-/// The bytes go to a temporary file in the same folder, are synced, and take the name by rename.
+/// The bytes are written to a temporary file in the same directory, synced, and renamed to `path`.
 ///
 /// # Errors
-/// Whatever the file system says, naming the path; the old content is then untouched and no temporary is left.
+/// An I/O error that names the path. The old content is then unchanged and no temporary file remains.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
+    let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let mut file = tempfile::Builder::new().prefix(".noxide-").tempfile_in(&folder).map_err(named)?;
-    file.write_all(bytes).map_err(named)?;
-    // Others of the same machine read records and settings: the mode of an ordinary file, not the temporary's 0600.
+    let add_path = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
+    let mut file = tempfile::Builder::new().prefix(".noxide-").tempfile_in(&directory).map_err(add_path)?;
+    file.write_all(bytes).map_err(add_path)?;
+    // Other users may read records and settings, so use the mode of an ordinary file, not 0600.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(mode).map_err(named)?;
-    file.as_file().sync_all().map_err(named)?;
-    file.persist(path).map_err(|error| named(error.error))?;
+    file.as_file().set_permissions(mode).map_err(add_path)?;
+    file.as_file().sync_all().map_err(add_path)?;
+    file.persist(path).map_err(|error| add_path(error.error))?;
     Ok(())
 }
 
@@ -30,13 +30,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replaces_and_leaves_no_temporary() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.json");
+    fn a_write_replaces_the_content_and_leaves_no_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.json");
         write_atomic(&path, b"one").unwrap();
         write_atomic(&path, b"two").unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), b"two");
-        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs_err::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

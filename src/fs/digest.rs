@@ -1,4 +1,4 @@
-//! Digests of files: SHA-256, by which wheels name theirs, and BLAKE3 for what noxide names itself.
+//! Digests and their text forms: SHA-256 as used by wheels, BLAKE3 for noxide's own data.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,7 +11,7 @@ use sha2::Digest;
 use super::stat::FileStat;
 use crate::text::encode_hex;
 
-/// How much of a file is read at once: large enough for few calls, small enough for the processor's cache.
+/// Size of a read: large enough for few system calls, small enough for the CPU cache.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A SHA-256 digest.
@@ -19,12 +19,12 @@ const READ_BUFFER_BYTES: usize = 256 * 1024;
 pub struct Sha256Digest(pub [u8; 32]);
 
 impl Sha256Digest {
-    /// The digest of bytes.
+    /// Computes the digest of `bytes`.
     pub fn hash_bytes(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
         let text = text.as_bytes();
         if text.len() != 64 {
@@ -38,16 +38,16 @@ impl Sha256Digest {
         Some(Self(bytes))
     }
 
-    /// Reads what `RECORD` writes: base64 for URLs, without padding.
+    /// Parses URL-safe base64 without padding, the form used in `RECORD`.
     pub(crate) fn from_base64_url(text: &str) -> Option<Self> {
         let mut bytes = Vec::with_capacity(33);
-        let (mut held, mut bits) = (0_u32, 0);
+        let (mut accumulator, mut bits) = (0_u32, 0);
         for byte in text.trim_end_matches('=').bytes() {
-            held = held << 6 | u32::from(base64_value(byte)?);
+            accumulator = accumulator << 6 | u32::from(base64_value(byte)?);
             bits += 6;
             if bits >= 8 {
                 bits -= 8;
-                bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
+                bytes.push(u8::try_from(accumulator >> bits & 0xff).ok()?);
             }
         }
         bytes.try_into().ok().map(Self)
@@ -66,12 +66,12 @@ impl fmt::Debug for Sha256Digest {
     }
 }
 
-/// What a sign of [`BASE64_URL_ALPHABET`] stands for.
-fn base64_value(sign: u8) -> Option<u8> {
-    match sign {
-        b'A'..=b'Z' => Some(sign - b'A'),
-        b'a'..=b'z' => Some(sign - b'a' + 26),
-        b'0'..=b'9' => Some(sign - b'0' + 52),
+/// Returns the value of a character of [`BASE64_URL_ALPHABET`].
+fn base64_value(character: u8) -> Option<u8> {
+    match character {
+        b'A'..=b'Z' => Some(character - b'A'),
+        b'a'..=b'z' => Some(character - b'a' + 26),
+        b'0'..=b'9' => Some(character - b'0' + 52),
         b'-' => Some(62),
         b'_' => Some(63),
         _ => None,
@@ -80,54 +80,55 @@ fn base64_value(sign: u8) -> Option<u8> {
 
 const BASE64_URL_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Bytes in base64 for URLs, without padding.
+/// Encodes bytes as URL-safe base64 without padding.
 pub fn encode_base64_url(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let held = group.iter().fold(0_u32, |held, byte| held << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..=group.len() {
-            text.push(char::from(BASE64_URL_ALPHABET[(held >> (18 - 6 * place) & 63) as usize]));
+        let accumulator = group.iter().fold(0_u32, |accumulator, byte| accumulator << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for position in 0..=group.len() {
+            text.push(char::from(BASE64_URL_ALPHABET[(accumulator >> (18 - 6 * position) & 63) as usize]));
         }
     }
     text
 }
 
-/// The BLAKE3 digest of bytes, as hexadecimal digits.
+/// Computes the BLAKE3 digest of bytes, as hexadecimal digits.
 pub(crate) fn blake3_hex(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// The digest and length of a file, which must not be a link.
+/// Computes the digest and length of a file, which must not be a symbolic link.
 ///
 /// # Errors
-/// When it cannot be opened or read, or is a link.
+/// If the file cannot be opened or read, or is a symbolic link.
 pub fn sha256_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
-    let (mut file, stamp) = open_no_follow(path)?;
-    sha256_open_file(&mut file, stamp)
+    let (mut file, stat) = open_no_follow(path)?;
+    sha256_open_file(&mut file, stat)
 }
 
-/// Opens a file to read it, and says what it is: never what a link leads to, and without waiting for a pipe's writer.
+/// Opens a file for reading without following a symbolic link or waiting for the writer of a pipe.
 ///
 /// # Errors
-/// When it cannot be opened, or is a link.
+/// If the file cannot be opened, or is a symbolic link.
 pub(crate) fn open_no_follow(path: &Path) -> io::Result<(File, FileStat)> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let stamp = FileStat::from(&file.metadata()?);
-    Ok((file, stamp))
+    let stat = FileStat::from(&file.metadata()?);
+    Ok((file, stat))
 }
 
 thread_local! {
-    /// Files are many and small: a buffer for each would be cleared for each, ten times what is read into it.
+    /// Most files are small: zeroing a new buffer for each would write ten times what is read into it.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
-/// The digest and length of a file that was opened as `stamp` says.
+/// Computes the digest and length of an open file; `stat` must be the result of opening it.
 ///
 /// # Errors
-/// When it cannot be read.
-pub(crate) fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(Sha256Digest, u64)> {
+/// If the file cannot be read.
+pub(crate) fn sha256_open_file(file: &mut File, stat: FileStat) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
         let mut length = 0;
@@ -139,18 +140,18 @@ pub(crate) fn sha256_open_file(file: &mut File, stamp: FileStat) -> io::Result<(
             };
             hasher.update(&buffer[..read]);
             length += read as u64;
-            // Of a regular file less is read than asked for only at its end: that saves the call that finds nothing.
-            if read == 0 || (read < buffer.len() && length == stamp.size) {
+            // A short read of a regular file is at its end: this saves one call that reads nothing.
+            if read == 0 || (read < buffer.len() && length == stat.size) {
                 return Ok((Sha256Digest(hasher.finalize().into()), length));
             }
         }
     })
 }
 
-/// Copies all that can be read to a file; gives the digest and length of it.
+/// Copies a reader to a file and returns the digest and length of what was copied.
 ///
 /// # Errors
-/// When either refuses.
+/// If reading or writing fails.
 pub(crate) fn copy_with_sha256(from: &mut dyn Read, to: &mut File) -> io::Result<(Sha256Digest, u64)> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut hasher = sha2::Sha256::new();
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_written_and_read() {
+    fn digests_round_trip_through_hex_and_base64() {
         let empty = Sha256Digest::hash_bytes(b"");
         assert_eq!(empty.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(Sha256Digest::from_hex(&empty.to_string()), Some(empty));
@@ -183,28 +184,28 @@ mod tests {
             [encode_base64_url(b"M"), encode_base64_url(b"Ma"), encode_base64_url(b"Man")],
             ["TQ", "TWE", "TWFu"]
         );
-        for wrong in ["", "e3", &"g".repeat(64)] {
-            assert_eq!(Sha256Digest::from_hex(wrong), None);
-            assert_eq!(Sha256Digest::from_base64_url(wrong), None);
+        for invalid in ["", "e3", &"g".repeat(64)] {
+            assert_eq!(Sha256Digest::from_hex(invalid), None);
+            assert_eq!(Sha256Digest::from_base64_url(invalid), None);
         }
         assert_eq!(Sha256Digest::from_base64_url("*"), None);
-        for sign in 0..=u8::MAX {
-            let place = BASE64_URL_ALPHABET.iter().position(|known| *known == sign);
-            assert_eq!(base64_value(sign).map(usize::from), place, "{sign}");
+        for character in 0..=u8::MAX {
+            let position = BASE64_URL_ALPHABET.iter().position(|known| *known == character);
+            assert_eq!(base64_value(character).map(usize::from), position, "{character}");
         }
     }
 
     #[test]
-    fn of_a_file_but_not_through_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+    fn a_file_is_hashed_but_a_symlink_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs_err::write(&path, vec![7; READ_BUFFER_BYTES + 1]).unwrap();
         assert_eq!(
             sha256_file(&path).unwrap(),
             (Sha256Digest::hash_bytes(&vec![7; READ_BUFFER_BYTES + 1]), READ_BUFFER_BYTES as u64 + 1)
         );
-        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
-        assert!(sha256_file(&folder.path().join("link")).is_err());
-        assert!(sha256_file(folder.path()).is_err());
+        std::os::unix::fs::symlink(&path, directory.path().join("link")).unwrap();
+        assert!(sha256_file(&directory.path().join("link")).is_err());
+        assert!(sha256_file(directory.path()).is_err());
     }
 }

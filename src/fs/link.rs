@@ -1,24 +1,24 @@
-//! A file put to a second place as cheaply as the two file systems allow: clone, else hard link, else copy.
+//! Placing a file at a second path as cheaply as the file systems allow: clone, else hard link, else copy.
 
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How a file gets to a second place.
+/// How a file is placed at a second path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkMode {
-    /// A file of its own that shares its blocks until one is written to.
+    /// A separate file that shares its blocks until one of the two is written to.
     Clone,
-    /// The same file under a second name: a write through one is seen through the other.
+    /// The same file under a second name: a write through one name is visible through the other.
     Hardlink,
-    /// A file of its own, with all its bytes written again.
+    /// A separate file with its own bytes.
     Copy,
 }
 
 impl LinkMode {
     const ALL: [Self; 3] = [Self::Clone, Self::Hardlink, Self::Copy];
 
-    /// uv's word for it (`--link-mode`).
+    /// Returns the name that uv uses (`--link-mode`).
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Clone => "clone",
@@ -28,7 +28,7 @@ impl LinkMode {
     }
 }
 
-/// Puts files from one folder tree to another; the first file finds out how, for all that follow.
+/// Places files of one directory tree into another; the first file determines the mode for all that follow.
 #[derive(Debug)]
 pub struct FileLinker {
     mode: AtomicU8,
@@ -36,39 +36,39 @@ pub struct FileLinker {
 }
 
 impl FileLinker {
-    /// One that begins with the cheapest way.
+    /// Creates a linker that starts with the cheapest mode.
     pub fn new() -> Self {
         Self::with_mode(LinkMode::Clone)
     }
 
-    /// One that begins with `mode` and falls back from there.
+    /// Creates a linker that starts with `mode` and falls back from there.
     pub(crate) fn with_mode(mode: LinkMode) -> Self {
         Self { mode: AtomicU8::new(mode as u8), allow_hardlinks: true }
     }
 
-    /// One for files that somebody may write to: each gets a file of its own, never a second name.
+    /// Creates a linker for files that may be written to: it never creates hard links.
     pub(crate) fn without_hardlinks() -> Self {
         Self { mode: AtomicU8::new(LinkMode::Clone as u8), allow_hardlinks: false }
     }
 
-    /// The way in use now.
+    /// Returns the mode in use.
     pub fn current_mode(&self) -> LinkMode {
         LinkMode::ALL[usize::from(self.mode.load(Ordering::Relaxed)).min(2)]
     }
 
-    /// Puts the regular file `from` to `to`, where nothing may be yet.
+    /// Places the regular file `from` at `to`, which must not exist.
     ///
     /// # Errors
-    /// When even a copy fails; nothing is then left at `to`.
+    /// If even a copy fails; `to` then does not exist.
     pub fn link_file(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut mode = self.current_mode();
         loop {
-            let done = match mode {
+            let result = match mode {
                 LinkMode::Clone => reflink_file(from, to),
                 LinkMode::Hardlink => std::fs::hard_link(from, to),
                 LinkMode::Copy => return copy_file(from, to),
             };
-            let error = match done {
+            let error = match result {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -80,7 +80,7 @@ impl FileLinker {
             }
             let next =
                 if mode == LinkMode::Clone && self.allow_hardlinks { LinkMode::Hardlink } else { LinkMode::Copy };
-            // One file may have as many names as it can; that says nothing of the next one.
+            // One file has reached its maximum number of links; the next file may not.
             if error.raw_os_error() != Some(rustix::io::Errno::MLINK.raw_os_error()) {
                 self.mode.fetch_max(next as u8, Ordering::Relaxed);
             }
@@ -102,22 +102,22 @@ fn reflink_file(from: &Path, to: &Path) -> io::Result<()> {
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut target = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
-    let done = std::fs::File::open(from)
+    let result = std::fs::File::open(from)
         .and_then(|mut source| io::copy(&mut source, &mut target))
         .and_then(|_| copy_metadata(from, to));
-    if done.is_err() {
-        // What is left of a failed copy is no file that anybody asked for.
+    if result.is_err() {
+        // Do not leave a partial copy.
         let _ = std::fs::remove_file(to);
     }
-    done
+    result
 }
 
-/// Mode and time of the original: tools that compare times (Python's bytecode) see the same file.
+/// Copies permissions and modification time, because Python compares the time of a source with its bytecode.
 fn copy_metadata(from: &Path, to: &Path) -> io::Result<()> {
-    let facts = std::fs::metadata(from)?;
-    std::fs::set_permissions(to, facts.permissions())?;
+    let metadata = std::fs::metadata(from)?;
+    std::fs::set_permissions(to, metadata.permissions())?;
     let file = std::fs::File::open(to)?;
-    file.set_times(std::fs::FileTimes::new().set_modified(facts.modified()?))
+    file.set_times(std::fs::FileTimes::new().set_modified(metadata.modified()?))
 }
 
 #[cfg(test)]
@@ -127,9 +127,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_puts_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = folder.path().join("from");
+    fn every_mode_produces_the_same_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let from = directory.path().join("from");
         fs_err::write(&from, "text").unwrap();
         fs_err::set_permissions(&from, std::fs::Permissions::from_mode(0o750)).unwrap();
         for (number, linker) in [
@@ -141,7 +141,7 @@ mod tests {
         .iter()
         .enumerate()
         {
-            let to = folder.path().join(number.to_string());
+            let to = directory.path().join(number.to_string());
             linker.link_file(&from, &to).unwrap();
             let (old, new) = (fs_err::metadata(&from).unwrap(), fs_err::metadata(&to).unwrap());
             assert_eq!(fs_err::read(&to).unwrap(), b"text");

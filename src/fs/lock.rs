@@ -1,21 +1,19 @@
-//! A claim on a file that the kernel gives up for us when the process dies, however it dies.
-
-use std::fs::File;
-use std::io;
-use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
+//! Advisory locks that the kernel releases when the process exits, and temporary directories held by such a lock.
 
 use super::FileStat;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
-/// A file or folder with a lock on it, given up when dropped.
+/// A locked file or directory, unlocked when dropped.
 ///
-/// Closing alone does not do: a child of ours has the descriptor too from its fork until it runs its program.
+/// Closing is not enough: a child process shares the descriptor from its fork until it executes its program.
 #[derive(Debug)]
 pub(crate) struct FlockGuard(File);
 
 impl FlockGuard {
-    /// Takes over an open file on which the caller has just taken a lock.
+    /// Wraps an open file that the caller has just locked.
     pub(crate) fn new(file: File) -> Self {
         Self(file)
     }
@@ -23,7 +21,7 @@ impl FlockGuard {
 
 impl Drop for FlockGuard {
     fn drop(&mut self) {
-        // Where it fails, closing does it.
+        // If this fails, closing the file unlocks it.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
@@ -35,10 +33,10 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the claim if nobody living holds it; `None` where somebody does.
+    /// Acquires the lock, or returns `None` if a running process holds it.
     ///
     /// # Errors
-    /// When the file cannot be opened or created, or the file system has no locks.
+    /// If the file cannot be opened or created, or the file system does not support locks.
     pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
         let file: File = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.into();
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -49,22 +47,22 @@ impl FileLock {
     }
 }
 
-/// A folder held so that nobody takes it away: many may hold it, and who wants it gone waits or lets it be.
+/// A lock on a directory: shared by its users, exclusive for removing it.
 #[derive(Debug)]
 pub(crate) struct DirLock {
     guard: FlockGuard,
 }
 
 impl DirLock {
-    /// Holds a folder together with others; `None` where there is none (any more).
+    /// Acquires a shared lock, or returns `None` if the directory does not exist (any more).
     ///
     /// # Errors
-    /// When it cannot be opened, or the file system has no locks.
+    /// If the directory cannot be opened, or the file system does not support locks.
     pub(crate) fn acquire_shared(path: &Path) -> io::Result<Option<Self>> {
         Self::lock_dir(path, FlockOperation::LockShared)
     }
 
-    /// Holds a folder alone; `None` where there is none, or others hold it.
+    /// Acquires an exclusive lock, or returns `None` if the directory does not exist or is locked.
     ///
     /// # Errors
     /// As [`DirLock::acquire_shared`].
@@ -72,26 +70,92 @@ impl DirLock {
         Self::lock_dir(path, FlockOperation::NonBlockingLockExclusive)
     }
 
-    fn lock_dir(path: &Path, how: FlockOperation) -> io::Result<Option<Self>> {
-        let folder = match File::open(path) {
-            Ok(folder) => folder,
+    fn lock_dir(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
+        let directory = match File::open(path) {
+            Ok(directory) => directory,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         loop {
-            match flock(&folder, how) {
+            match flock(&directory, operation) {
                 Ok(()) => break,
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let held = Self { guard: FlockGuard::new(folder) };
-        // It may have been taken away, or replaced, while we waited for it.
-        let inode = FileStat::from(&held.guard.0.metadata()?).inode;
-        let still = FileStat::from_path(path).is_ok_and(|found| found.inode == inode);
-        Ok(still.then_some(held))
+        let lock = Self { guard: FlockGuard::new(directory) };
+        // The directory may have been removed or replaced while waiting.
+        let inode = FileStat::from(&lock.guard.0.metadata()?).inode;
+        let is_same = FileStat::from_path(path).is_ok_and(|found| found.inode == inode);
+        Ok(is_same.then_some(lock))
     }
+}
+
+/// Name prefix of these directories; no others are ever removed.
+const DIR_PREFIX: &str = ".noxide-work-";
+
+/// A locked temporary directory, removed when dropped; if the process is killed, the next one removes it.
+#[derive(Debug)]
+pub(crate) struct LockedTempDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl LockedTempDir {
+    /// Creates one in `directory`, which should be on the file system that the result is renamed to.
+    ///
+    /// # Errors
+    /// If the directory cannot be created, or the file system does not support locks.
+    pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
+        fs_err::create_dir_all(directory)?;
+        loop {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            let path = tempfile::Builder::new()
+                .prefix(DIR_PREFIX)
+                .rand_bytes(12)
+                .permissions(permissions)
+                .tempdir_in(directory)?
+                .keep();
+            // Another process may consider it stale and remove it before it is locked: try again.
+            let Ok(lock) = File::open(&path) else { continue };
+            flock(&lock, FlockOperation::LockExclusive)?;
+            if FileStat::from_path(&path)
+                .is_ok_and(|found| lock.metadata().is_ok_and(|own| FileStat::from(&own).inode == found.inode))
+            {
+                return Ok(Self { path, _lock: lock });
+            }
+        }
+    }
+
+    /// Returns the path of the directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the directories that killed processes left in `directory`, and returns their number.
+    pub(crate) fn remove_stale(directory: &Path) -> usize {
+        let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+        let has_prefix = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes());
+        let stale = entries.flatten().filter(|entry| has_prefix(&entry.file_name())).filter(|entry| {
+            let Ok(lock) = File::open(entry.path()) else { return false };
+            let free = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            // Removed while locked, so that a process that has just created it notices.
+            free && remove_tree(&entry.path())
+        });
+        stale.count()
+    }
+}
+
+impl Drop for LockedTempDir {
+    fn drop(&mut self) {
+        remove_tree(&self.path);
+    }
+}
+
+fn remove_tree(path: &Path) -> bool {
+    // If this fails, the next process removes it.
+    std::fs::remove_dir_all(path).is_ok()
 }
 
 #[cfg(test)]
@@ -99,30 +163,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holder_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("claim");
-        let held = FileLock::try_acquire(&path).unwrap();
+    fn a_file_lock_has_one_holder_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claim");
+        let lock = FileLock::try_acquire(&path).unwrap();
         assert!(FileLock::try_acquire(&path).unwrap().is_none());
-        drop(held);
+        drop(lock);
         assert!(FileLock::try_acquire(&path).unwrap().is_some());
-        assert!(FileLock::try_acquire(folder.path()).is_err());
+        assert!(FileLock::try_acquire(directory.path()).is_err());
     }
 
     #[test]
-    fn what_is_given_up_is_free_whoever_has_its_descriptor_still() {
-        let folder = tempfile::tempdir().unwrap();
-        let lease = DirLock::acquire_shared(folder.path()).unwrap().unwrap();
-        // As a child has it that was forked just now.
-        let _of_child = lease.guard.0.try_clone().unwrap();
-        drop(lease);
-        assert!(DirLock::try_acquire_exclusive(folder.path()).unwrap().is_some());
+    fn a_released_lock_is_free_even_if_a_child_has_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = DirLock::acquire_shared(directory.path()).unwrap().unwrap();
+        // Like a child that has just been forked.
+        let _of_child = lock.guard.0.try_clone().unwrap();
+        drop(lock);
+        assert!(DirLock::try_acquire_exclusive(directory.path()).unwrap().is_some());
     }
 
     #[test]
-    fn a_folder_is_held_by_many_or_by_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("entry");
+    fn a_directory_lock_is_shared_or_exclusive() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("entry");
         assert!(DirLock::acquire_shared(&path).unwrap().is_none());
         fs_err::create_dir(&path).unwrap();
         let (first, second) = (DirLock::acquire_shared(&path).unwrap(), DirLock::acquire_shared(&path).unwrap());
@@ -134,8 +198,26 @@ mod tests {
             let path = path.clone();
             move || DirLock::acquire_shared(&path).unwrap().is_some()
         });
-        fs_err::rename(&path, folder.path().join("gone")).unwrap();
+        fs_err::rename(&path, directory.path().join("gone")).unwrap();
         drop(alone);
-        assert!(!waiting.join().unwrap(), "what was taken away meanwhile is not held");
+        assert!(!waiting.join().unwrap(), "a directory removed while waiting is not locked");
+    }
+
+    #[test]
+    fn only_stale_directories_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let live = LockedTempDir::create_in(directory.path()).unwrap();
+        fs_err::write(live.path().join("file"), "x").unwrap();
+        fs_err::create_dir(directory.path().join(".noxide-work-stale")).unwrap();
+        fs_err::write(directory.path().join(".noxide-work-stale/file"), "x").unwrap();
+        fs_err::create_dir(directory.path().join("other")).unwrap();
+        assert_eq!(LockedTempDir::remove_stale(directory.path()), 1);
+        assert!(live.path().join("file").exists() && directory.path().join("other").exists());
+        let path = live.path().to_path_buf();
+        drop(live);
+        assert!(!path.exists());
+        assert_eq!(LockedTempDir::remove_stale(&directory.path().join("missing")), 0);
+        fs_err::write(directory.path().join("file"), "x").unwrap();
+        assert!(LockedTempDir::create_in(&directory.path().join("file")).is_err());
     }
 }

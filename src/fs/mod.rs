@@ -1,4 +1,4 @@
-//! Files handled with care: atomic writes, claims, digests, links, trees.
+//! File system primitives: atomic writes, locks, digests, links, and paths that cannot leave their root.
 
 mod atomic;
 mod digest;
@@ -7,15 +7,13 @@ mod lock;
 mod parallel;
 mod path;
 mod stat;
-mod temp_dir;
 
 pub(crate) use atomic::write_atomic;
 pub use digest::{Sha256Digest, encode_base64_url, sha256_file};
 pub(crate) use digest::{blake3_hex, copy_with_sha256, open_no_follow, sha256_open_file};
 pub use link::{FileLinker, LinkMode};
 pub use lock::FileLock;
-pub(crate) use lock::{DirLock, FlockGuard};
+pub(crate) use lock::{DirLock, FlockGuard, LockedTempDir};
 pub(crate) use parallel::{parallel_map, worker_count};
 pub(crate) use path::{is_symlink_contained, safe_relative_path};
 pub(crate) use stat::{FileStat, walk_tree};
-pub(crate) use temp_dir::LockedTempDir;

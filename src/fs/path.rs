@@ -1,28 +1,28 @@
-//! Paths that others wrote: which of them stay inside a folder.
+//! Validation of untrusted paths: whether they stay inside a directory.
 
 use std::path::{Component, Path};
 
-/// The longest path that is taken from others, in bytes: what Linux takes.
+/// Maximum length of an untrusted path in bytes: the limit of Linux.
 const MAX_PATH_LEN: usize = 4_095;
 
-/// The path, if it is relative, plain (`a/b`: no `.`, no `..`, nothing empty) and no longer than systems take.
+/// Returns the path if it is relative, has no `.`, `..` or empty components, and is not too long.
 pub(crate) fn safe_relative_path(text: &str) -> Option<&Path> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
     let fits = text.len() <= MAX_PATH_LEN && !text.contains('\0') && text.split('/').all(plain);
     fits.then_some(Path::new(text))
 }
 
-/// Whether a link at `place` (itself inside a root, not below a link) leads to somewhere inside the same root.
+/// Returns whether a link at `path` (inside a root, not below a link) points to a path inside the same root.
 ///
-/// `..` may only stand first: after another link it would mean another folder than it says.
-pub(crate) fn is_symlink_contained(place: &Path, target: &Path) -> bool {
-    let mut depth = place.components().count().saturating_sub(1);
-    let mut begun = false;
+/// `..` is allowed only at the beginning: after another link it would refer to another directory.
+pub(crate) fn is_symlink_contained(path: &Path, target: &Path) -> bool {
+    let mut depth = path.components().count().saturating_sub(1);
+    let mut has_name = false;
     for part in target.components() {
         match part {
-            Component::Normal(_) => begun = true,
+            Component::Normal(_) => has_name = true,
             Component::CurDir => {}
-            Component::ParentDir if depth > 0 && !begun => depth -= 1,
+            Component::ParentDir if depth > 0 && !has_name => depth -= 1,
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
         }
     }
@@ -34,22 +34,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_paths_are_taken() {
+    fn only_plain_relative_paths_are_accepted() {
         for good in ["a", "a/b.py", "..a/b..", "a b", "ä"] {
             assert_eq!(safe_relative_path(good), Some(Path::new(good)));
         }
         let long = "a/".repeat(3_000) + "a";
-        for wrong in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
-            assert_eq!(safe_relative_path(wrong), None, "{wrong}");
+        for invalid in ["", "/a", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", &long, &"a".repeat(256)] {
+            assert_eq!(safe_relative_path(invalid), None, "{invalid}");
         }
     }
 
     #[test]
-    fn links_are_followed_on_paper() {
-        let inside = |place: &str, target: &str| is_symlink_contained(Path::new(place), Path::new(target));
-        assert!(inside("lib64", "lib"));
-        assert!(inside("a/b/c", "../../d") && inside("a/b", "./c"));
-        assert!(!inside("a", "b/../c"), "b may be a link");
-        assert!(!inside("a", "../b") && !inside("a/b", "../../c") && !inside("a", "/etc/passwd") && !inside("a", ""));
+    fn link_targets_are_checked_without_following_them() {
+        let is_inside = |path: &str, target: &str| is_symlink_contained(Path::new(path), Path::new(target));
+        assert!(is_inside("lib64", "lib"));
+        assert!(is_inside("a/b/c", "../../d") && is_inside("a/b", "./c"));
+        assert!(!is_inside("a", "b/../c"), "b may be a link");
+        assert!(
+            !is_inside("a", "../b")
+                && !is_inside("a/b", "../../c")
+                && !is_inside("a", "/etc/passwd")
+                && !is_inside("a", "")
+        );
     }
 }

@@ -1,57 +1,57 @@
-//! What a file system says of a file, and walks through trees that follow no link.
+//! File metadata, and directory walks that follow no links.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What tells one state of a file from another without reading it.
+/// Metadata that identifies one state of a file without reading it.
 ///
-/// A change of the bytes changes `modified` (unless somebody sets it back); `changed` moves also when a name is added
-/// or removed, so among hard links it only says that a file is surely untouched.
+/// Writing to the file changes `mtime_ns` (unless it is reset); `ctime_ns` also changes when a hard link is added or
+/// removed, so for hard links it can only prove that the file is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileStat {
-    /// Kind and permissions, as `stat` gives them.
+    /// File type and permissions, as returned by `stat`.
     pub(crate) mode: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
-    /// Number of the file in its file system.
+    /// Inode number.
     pub(crate) inode: u64,
-    /// Last write, nanoseconds since 1970.
+    /// Last write, in nanoseconds since 1970.
     pub(crate) mtime_ns: i64,
-    /// Last change of anything, nanoseconds since 1970.
+    /// Last change of content or metadata, in nanoseconds since 1970.
     pub(crate) ctime_ns: i64,
 }
 
 impl FileStat {
-    /// Of the file at a path, without following it.
+    /// Reads the metadata of a path without following a link.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the path does not exist or cannot be read.
     pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
-        std::fs::symlink_metadata(path).map(|facts| Self::from(&facts))
+        std::fs::symlink_metadata(path).map(|metadata| Self::from(&metadata))
     }
 
-    /// Whether it is a regular file.
+    /// Returns whether this is a regular file.
     pub(crate) fn is_file(&self) -> bool {
         self.file_type() == 0o100_000
     }
 
-    /// Whether it is a folder.
+    /// Returns whether this is a directory.
     pub(crate) fn is_dir(&self) -> bool {
         self.file_type() == 0o040_000
     }
 
-    /// Whether it is a symbolic link.
+    /// Returns whether this is a symbolic link.
     pub(crate) fn is_symlink(&self) -> bool {
         self.file_type() == 0o120_000
     }
 
-    /// Whether its owner may run it.
+    /// Returns whether the owner may execute the file.
     pub(crate) fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
     }
 
-    /// Whether it runs with another's rights, or is sticky.
+    /// Returns whether the setuid, setgid or sticky bit is set.
     pub(crate) fn has_special_bits(&self) -> bool {
         self.mode & 0o7_000 != 0
     }
@@ -62,22 +62,22 @@ impl FileStat {
 }
 
 impl From<&std::fs::Metadata> for FileStat {
-    fn from(facts: &std::fs::Metadata) -> Self {
+    fn from(metadata: &std::fs::Metadata) -> Self {
         let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         Self {
-            mode: facts.mode(),
-            size: facts.size(),
-            inode: facts.ino(),
-            mtime_ns: nanoseconds(facts.mtime(), facts.mtime_nsec()),
-            ctime_ns: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+            mode: metadata.mode(),
+            size: metadata.size(),
+            inode: metadata.ino(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
 
-/// Everything below a folder, sorted by path, each with its stamp; folders stand before what they hold.
+/// Lists everything below a directory, sorted by path; a directory precedes its content.
 ///
 /// # Errors
-/// When a folder cannot be read; it does not follow links, and a file that goes while it looks is left out.
+/// If a directory cannot be read. Links are not followed, and files that disappear during the walk are skipped.
 pub(crate) fn walk_tree(root: &Path) -> io::Result<Vec<(PathBuf, FileStat)>> {
     let mut found = Vec::new();
     let walk = walkdir::WalkDir::new(root).min_depth(1).follow_links(false).sort_by_file_name();
@@ -93,8 +93,8 @@ pub(crate) fn walk_tree(root: &Path) -> io::Result<Vec<(PathBuf, FileStat)>> {
             Err(error) => return Err(error.into()),
         };
         let Ok(inner) = entry.path().strip_prefix(root) else { continue };
-        if let Ok(facts) = entry.metadata() {
-            found.push((inner.to_path_buf(), FileStat::from(&facts)));
+        if let Ok(metadata) = entry.metadata() {
+            found.push((inner.to_path_buf(), FileStat::from(&metadata)));
         }
     }
     Ok(found)
@@ -105,9 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_sees_all_and_follows_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+    fn a_walk_lists_everything_and_follows_no_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         fs_err::create_dir_all(root.join("b/c")).unwrap();
         fs_err::write(root.join("b/c/file"), "x").unwrap();
         fs_err::write(root.join("a"), "").unwrap();

@@ -22,7 +22,7 @@ fn cache_step_comment() -> [String; 2] {
             "{COMMENT_PREFIX}downloads of uv and pip, keyed by job group, platform, Python and uv version, and the files that"
         ),
         format!(
-            "{COMMENT_PREFIX}decide what is job_install; without an exact hit, the latest entry of the same platform is restored."
+            "{COMMENT_PREFIX}decide what is installed; without an exact hit, the latest entry of the same platform is restored."
         ),
     ]
 }

@@ -194,11 +194,11 @@ fn has_only_session_flags(command: &ShellCommand) -> bool {
 /// The install command to which noxide is added: the install, the offset in its script, and the inserted text.
 pub(super) fn find_noxide_insertion<'a>(view: &JobView<'a>) -> Option<(&'a JobInstall, usize, String)> {
     let installs = &view.analysis.installs;
-    let known = |installed: &&JobInstall| {
-        installed.install.installer == PackageInstaller::Pip
-            || (installed.install.installer == PackageInstaller::Uv && installed.install.subcommand == "pip")
+    let known = |job_install: &&JobInstall| {
+        job_install.install.installer == PackageInstaller::Pip
+            || (job_install.install.installer == PackageInstaller::Uv && job_install.install.subcommand == "pip")
     };
-    let found = installs.iter().filter(known).find(|installed| installed.install.find_package("nox").is_some())?;
+    let found = installs.iter().filter(known).find(|job_install| job_install.install.find_package("nox").is_some())?;
     if found.install.find_package("noxide").is_some() {
         return None;
     }
@@ -231,7 +231,7 @@ pub(crate) fn with_noxide_installed(view: &JobView, mut fix: Fix) -> Fix {
 }
 
 fn is_noxide_installed(view: &JobView) -> bool {
-    view.analysis.installs.iter().any(|installed| installed.install.find_package("noxide").is_some())
+    view.analysis.installs.iter().any(|job_install| job_install.install.find_package("noxide").is_some())
 }
 
 /// Joins all calls of a step into one command, and uploads the new logs.

@@ -76,7 +76,7 @@ pub(crate) fn pin_tool_version(view: &JobView, step: &WorkflowStep, word: &Shell
         let words = view
             .project
             .job_views()
-            .flat_map(|view| view.analysis.installs.iter().flat_map(|installed| &installed.install.packages));
+            .flat_map(|view| view.analysis.installs.iter().flat_map(|job_install| &job_install.install.packages));
         let prefix = format!("{tool}==");
         words
             .filter_map(|word| word.text.strip_prefix(&prefix))

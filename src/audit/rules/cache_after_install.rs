@@ -66,7 +66,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                 }
                 continue;
             }
-            let first = view.analysis.installs.iter().find(|installed| installed.step_index < cache.step_index);
+            let first = view.analysis.installs.iter().find(|job_install| job_install.step_index < cache.step_index);
             if let Some(first) = first {
                 let pip_is_uncached = first.install.installer == PackageInstaller::Pip && !cache.has_pip_path();
                 let message = if pip_is_uncached {

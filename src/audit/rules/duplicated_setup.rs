@@ -108,8 +108,8 @@ fn setup_signature(view: &JobView) -> Option<(Vec<String>, Span)> {
         {
             setup.push(action.name.clone());
         }
-        for installed in view.analysis.installs.iter().filter(|installed| installed.step_index == step.index) {
-            let names = installed.install.packages.iter().map(|word| {
+        for job_install in view.analysis.installs.iter().filter(|job_install| job_install.step_index == step.index) {
+            let names = job_install.install.packages.iter().map(|word| {
                 let end = word.text.find(['=', '<', '>', '[', '~', '@']).unwrap_or(word.text.len());
                 word.text.get(..end).unwrap_or_default().to_owned()
             });

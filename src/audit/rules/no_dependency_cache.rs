@@ -58,9 +58,9 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         let is_relevant = |words: &[crate::audit::shell::ShellWord]| {
             words.is_empty() || words.iter().any(|word| !matches!(word.text.as_str(), "pip" | "setuptools" | "wheel"))
         };
-        let first = view.analysis.installs.iter().find(|installed| is_relevant(&installed.install.packages));
+        let first = view.analysis.installs.iter().find(|job_install| is_relevant(&job_install.install.packages));
         let (span, installer) = match (first, view.analysis.nox_calls.first()) {
-            (Some(installed), _) => (installed.span, installed.install.installer.as_str()),
+            (Some(job_install), _) => (job_install.span, job_install.install.installer.as_str()),
             (None, Some(call)) => (call.span, "nox"),
             (None, None) => continue,
         };

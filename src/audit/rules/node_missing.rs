@@ -52,12 +52,12 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         };
         let first = view.job.steps.iter().find(|step| step.action.as_ref().is_some_and(ActionRef::needs_node));
         let Some((step, uses)) = first.and_then(|step| Some((step, step.uses.as_ref()?))) else { continue };
-        let installed = view
+        let has_node = view
             .analysis
             .network_fetches
             .iter()
             .any(|(at, fetch, _)| *at < step.index && fetch.resource.contains("node"));
-        if !installed {
+        if !has_node {
             let finding = findings.report(
                 view.source(),
                 uses.span,

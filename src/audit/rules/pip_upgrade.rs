@@ -36,14 +36,14 @@ jobs:
 
 fn check_project(project: &AuditProject, findings: &mut FindingSink) {
     for view in project.job_views() {
-        for installed in
-            view.analysis.installs.iter().filter(|installed| installed.install.installer == PackageInstaller::Pip)
+        for job_install in
+            view.analysis.installs.iter().filter(|job_install| job_install.install.installer == PackageInstaller::Pip)
         {
-            let Some(step) = view.step(installed.step_index) else { continue };
+            let Some(step) = view.step(job_install.step_index) else { continue };
             let upgrades = step.commands.iter().any(|command| {
-                command.span == installed.install.span && (command.has_word("--upgrade") || command.has_word("-U"))
+                command.span == job_install.install.span && (command.has_word("--upgrade") || command.has_word("-U"))
             });
-            if let Some(word) = installed.install.find_package("pip").filter(|_| upgrades) {
+            if let Some(word) = job_install.install.find_package("pip").filter(|_| upgrades) {
                 findings.report(view.source(), step.file_span(word.span), "pip is upgraded in every run");
             }
         }

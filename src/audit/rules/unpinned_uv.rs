@@ -60,17 +60,17 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
 /// Reports each install of a tool without a pinned version.
 pub(super) fn report_unpinned_installs(project: &AuditProject, findings: &mut FindingSink, tool: &str) {
     for view in project.job_views() {
-        for installed in view
+        for job_install in view
             .analysis
             .installs
             .iter()
-            .filter(|installed| installed.install.subcommand != "run" && !installed.install.has_constraints)
+            .filter(|job_install| job_install.install.subcommand != "run" && !job_install.install.has_constraints)
         {
-            let word = installed
+            let word = job_install
                 .install
                 .find_package(tool)
                 .filter(|word| !word.text.contains("==") && !word.text.contains('@'));
-            if let (Some(word), Some(step)) = (word, view.step(installed.step_index)) {
+            if let (Some(word), Some(step)) = (word, view.step(job_install.step_index)) {
                 let span = step.file_span(word.span);
                 let fix = fixes::run_script::pin_tool_version(&view, step, word, tool);
                 findings.report(view.source(), span, format!("{tool} is not pinned")).set_fix(fix);

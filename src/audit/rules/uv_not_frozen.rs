@@ -57,21 +57,21 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
         return;
     }
     for view in project.job_views() {
-        for installed in view
+        for job_install in view
             .analysis
             .installs
             .iter()
-            .filter(|installed| matches!(installed.install.subcommand.as_str(), "sync" | "run"))
+            .filter(|job_install| matches!(job_install.install.subcommand.as_str(), "sync" | "run"))
         {
             let Some(step) =
-                view.step(installed.step_index).filter(|_| installed.install.installer == PackageInstaller::Uv)
+                view.step(job_install.step_index).filter(|_| job_install.install.installer == PackageInstaller::Uv)
             else {
                 continue;
             };
             let is_configured = ["UV_LOCKED", "UV_FROZEN"]
                 .iter()
                 .any(|name| view.workflow.resolve_variable(view.job, Some(step), name).is_some());
-            let Some(command) = step.commands.iter().find(|command| command.span == installed.install.span) else {
+            let Some(command) = step.commands.iter().find(|command| command.span == job_install.install.span) else {
                 continue;
             };
             let is_exempt = ["--locked", "--frozen", "--no-project", "--isolated", "--no-sync", "--script"]
@@ -82,7 +82,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     fixes::run_script::insert_script_word(&view, step, word.span.end, " --locked", "add `--locked`")
                 });
                 findings
-                    .report(view.source(), installed.span, "this can resolve again instead of using the lock file")
+                    .report(view.source(), job_install.span, "this can resolve again instead of using the lock file")
                     .set_fix(fix);
             }
         }

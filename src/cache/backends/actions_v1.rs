@@ -1,24 +1,23 @@
-//! The Actions cache service, version 1: Forgejo's runner, Gitea's, act.
+//! The Actions cache service, version 1: Forgejo, Gitea, act.
 //!
-//! Entries are found by key prefixes, so every answer's key is compared; keys come back in lower case; the length of an
-//! archive is learnt from `Content-Range`, since `HEAD` is refused. Seen on act 0.2.89 and in the Forgejo runner's code.
+//! The service matches key prefixes, so the key in every response is compared. Keys are returned in lower case. The
+//! length of an archive is taken from `Content-Range`, because `HEAD` is refused. Verified with act 0.2.89 and the code
+//! of the Forgejo runner.
 
 use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::access_mode::AccessMode;
+use super::actions::{AccessMode, UPLOAD_CHUNK_BYTES, cache_version, invalid_json_error};
 use super::ranged_read::{UrlCache, check_success, unexpected_status};
 use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject, validate_key};
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 
-/// How much is sent at once: what a slow connection still carries in good time.
-pub(super) const UPLOAD_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
-/// The most bytes of an answer that is no archive.
+/// Maximum size of a response that is not an archive, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 1 << 20;
 
-/// The service at one address.
+/// A client of the service at one URL.
 #[derive(Debug)]
 pub struct ActionsCacheV1 {
     client: HttpClient,
@@ -43,10 +42,10 @@ struct ReserveCacheResponse {
 }
 
 impl ActionsCacheV1 {
-    /// The service at `base`, which ends with a slash.
-    pub fn new(client: HttpClient, base: &str, token: &str, mode: AccessMode) -> Self {
+    /// Creates a client; `base` is the value of `ACTIONS_CACHE_URL`.
+    pub fn new(client: HttpClient, base: &str, token: &str, access: AccessMode) -> Self {
         let base = format!("{}/_apis/artifactcache/", base.trim_end_matches('/'));
-        Self { client, base_url: base, token: token.to_owned(), access: mode, url_cache: UrlCache::default() }
+        Self { client, base_url: base, token: token.to_owned(), access, url_cache: UrlCache::default() }
     }
 
     fn default_headers(&self) -> Vec<(String, String)> {
@@ -62,46 +61,48 @@ impl ActionsCacheV1 {
         method: &'static str,
         path: &str,
         headers: &[(&str, &str)],
-        payload: RequestBody<'_>,
+        body: RequestBody<'_>,
     ) -> Result<HttpResponse, BackendError> {
         let url = format!("{}{path}", self.base_url);
-        let mut all = self.default_headers();
-        all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let answer = self.client.send_with_retries(&HttpRequest {
+        let mut all_headers = self.default_headers();
+        all_headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let response = self.client.send_with_retries(&HttpRequest {
             method,
             url: &url,
-            headers: all,
-            body: payload,
+            headers: all_headers,
+            body,
             max_response_bytes: MAX_RESPONSE_BYTES,
             skip_bytes: 0,
         })?;
-        match answer.status {
+        match response.status {
             401 | 403 => {
-                let why = format!("{} ({})", answer.body_summary(), answer.status);
-                self.client.retry_budget().give_up(&format!("refused: {why}"));
-                Err(BackendError::Refused(why))
+                let reason = format!("{} ({})", response.body_summary(), response.status);
+                self.client.retry_budget().give_up(&format!("refused: {reason}"));
+                Err(BackendError::Refused(reason))
             }
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 
-    /// The newest entry whose key is, or else begins with, this.
+    /// Finds the entry with this key, or else the newest whose key begins with it.
     fn find_entry(&self, key: &str) -> Result<Option<CacheEntryResponse>, BackendError> {
-        // An empty key would match any entry.
+        // The service would match any entry with an empty key.
         validate_key(key)?;
         let path = format!("cache?keys={}&version={}", key.replace('/', "%2F"), cache_version());
-        let answer = self.send_request("GET", &path, &[], RequestBody::None)?;
-        match answer.status {
+        let response = self.send_request("GET", &path, &[], RequestBody::None)?;
+        match response.status {
             204 | 404 => Ok(None),
-            200 => serde_json::from_slice(&answer.body).map(Some).map_err(|error| invalid_json_error(&answer, &error)),
-            _ => Err(unexpected_status(&answer)),
+            200 => {
+                serde_json::from_slice(&response.body).map(Some).map_err(|error| invalid_json_error(&response, &error))
+            }
+            _ => Err(unexpected_status(&response)),
         }
     }
 }
 
 impl CacheBackend for ActionsCacheV1 {
     fn display_name(&self) -> String {
-        "the forge's cache (v1)".to_owned()
+        "the Actions cache (v1)".to_owned()
     }
 
     fn capabilities(&self) -> BackendCapabilities {
@@ -116,64 +117,55 @@ impl CacheBackend for ActionsCacheV1 {
     fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, BackendError> {
         self.access.check_read()?;
         let find =
-            || Ok(self.find_entry(key)?.map(|found| (found.cache_key.to_ascii_lowercase(), found.archive_location)));
+            || Ok(self.find_entry(key)?.map(|entry| (entry.cache_key.to_ascii_lowercase(), entry.archive_location)));
         self.url_cache.read_range(&self.client, key, range, &find)
     }
 
-    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
+    fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
         self.access.check_write()?;
         validate_key(key)?;
-        let size = payload.len();
-        let body = json!({ "key": key, "version": cache_version(), "cacheSize": size }).to_string();
+        let size = body.len();
+        let reserve = json!({ "key": key, "version": cache_version(), "cacheSize": size }).to_string();
         let json = [("content-type", "application/json")];
-        let answer = self.send_request("POST", "caches", &json, RequestBody::Bytes(body.as_bytes()))?;
-        let id = match answer.status {
+        let response = self.send_request("POST", "caches", &json, RequestBody::Bytes(reserve.as_bytes()))?;
+        let id = match response.status {
             409 => return Ok(()),
             200 | 201 => {
                 let reserved: ReserveCacheResponse =
-                    serde_json::from_slice(&answer.body).map_err(|error| invalid_json_error(&answer, &error))?;
+                    serde_json::from_slice(&response.body).map_err(|error| invalid_json_error(&response, &error))?;
                 reserved.cache_id
             }
-            _ => return Err(unexpected_status(&answer)),
+            _ => return Err(unexpected_status(&response)),
         };
         let path = format!("caches/{id}");
-        let mut from = 0;
-        while from < size {
-            let len = UPLOAD_CHUNK_BYTES.min(size - from);
-            let range = format!("bytes {from}-{}/*", from + len - 1);
+        let mut offset = 0;
+        while offset < size {
+            let len = UPLOAD_CHUNK_BYTES.min(size - offset);
+            let range = format!("bytes {offset}-{}/*", offset + len - 1);
             let headers = [("content-type", "application/octet-stream"), ("content-range", range.as_str())];
-            let answer = self.send_request("PATCH", &path, &headers, payload.slice_range(from, len))?;
-            check_success(&answer)?;
-            from += len;
+            let response = self.send_request("PATCH", &path, &headers, body.slice_range(offset, len))?;
+            check_success(&response)?;
+            offset += len;
         }
-        let body = json!({ "size": size }).to_string();
-        let answer = self.send_request("POST", &path, &json, RequestBody::Bytes(body.as_bytes()))?;
-        // A commit that was sent twice was done the first time.
-        let done = answer.status == 400 && String::from_utf8_lossy(&answer.body).contains("already complete");
-        if done { Ok(()) } else { check_success(&answer) }
+        let commit = json!({ "size": size }).to_string();
+        let response = self.send_request("POST", &path, &json, RequestBody::Bytes(commit.as_bytes()))?;
+        // The service committed the first of two identical requests.
+        let done = response.status == 400 && String::from_utf8_lossy(&response.body).contains("already complete");
+        if done { Ok(()) } else { check_success(&response) }
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
         self.access.check_read()?;
-        let Some(found) = self.find_entry(prefix)? else { return Ok(Vec::new()) };
-        let key = found.cache_key.to_ascii_lowercase();
+        let Some(entry) = self.find_entry(prefix)? else { return Ok(Vec::new()) };
+        let key = entry.cache_key.to_ascii_lowercase();
         if !key.starts_with(prefix) {
             return Ok(Vec::new());
         }
-        self.url_cache.insert(&key, &found.archive_location);
+        self.url_cache.insert(&key, &entry.archive_location);
         Ok(vec![StoredObject { key, written_at: None }])
     }
 
     fn delete_object(&self, _: &str) -> Result<(), BackendError> {
-        Err(BackendError::Unsupported("the forge's cache removes entries itself"))
+        Err(BackendError::Unsupported("the Actions cache does not support deletion"))
     }
-}
-
-/// Entries of ours have this version, whatever their paths: what the official client has there is a digest too.
-pub(super) fn cache_version() -> String {
-    blake3::hash(b"noxide pack 2").to_hex().to_string()
-}
-
-pub(super) fn invalid_json_error(answer: &HttpResponse, error: &serde_json::Error) -> BackendError {
-    BackendError::UnexpectedResponse(format!("{error} in `{}`", answer.body_summary()))
 }

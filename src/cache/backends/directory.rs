@@ -1,4 +1,4 @@
-//! A folder as a backend: on a mounted volume, or any path.
+//! A directory as a backend, for example on a mounted volume.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -11,19 +11,19 @@ use crate::cache::backend::{
 };
 use crate::cache::http::RequestBody;
 
-/// How long a temporary file of a killed writer stays.
+/// Age after which the temporary file of a killed writer is deleted.
 const MAX_PARTIAL_AGE: std::time::Duration = std::time::Duration::from_hours(24);
-/// How names of files begin that are not yet whole.
+/// Name prefix of incomplete files.
 const PARTIAL_PREFIX: &str = ".partial-";
 
-/// A folder as a backend.
+/// A directory as a backend.
 #[derive(Debug)]
 pub struct DirectoryBackend {
     root: PathBuf,
 }
 
 impl DirectoryBackend {
-    /// A folder; it is made when the first object is written.
+    /// Uses a directory, which is created when the first object is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -55,31 +55,31 @@ impl CacheBackend for DirectoryBackend {
         Ok(Some(bytes))
     }
 
-    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
-        let place = self.object_path(key)?;
-        let folder = place.parent().unwrap_or(&self.root);
-        fs_err::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(folder)?;
-        io::copy(&mut payload.into_reader(), &mut file)?;
-        // Other users of a shared volume may read it.
+    fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
+        let path = self.object_path(key)?;
+        let directory = path.parent().unwrap_or(&self.root);
+        fs_err::create_dir_all(directory)?;
+        let mut file = tempfile::Builder::new().prefix(PARTIAL_PREFIX).tempfile_in(directory)?;
+        io::copy(&mut body.into_reader(), &mut file)?;
+        // Other users of a shared volume may read the object.
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        file.persist(&place).map_err(|error| error.error)?;
+        file.persist(&path).map_err(|error| error.error)?;
         Ok(())
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
-        let folder = match prefix.rsplit_once('/') {
-            Some((folder, _)) => self.object_path(folder)?,
+        let directory = match prefix.rsplit_once('/') {
+            Some((directory, _)) => self.object_path(directory)?,
             None => self.root.clone(),
         };
-        if !folder.is_dir() {
+        if !directory.is_dir() {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        for entry in WalkDir::new(folder).sort_by_file_name() {
+        for entry in WalkDir::new(directory).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
-                // Removed by somebody else while we look.
+                // Deleted by another process during the walk.
                 Err(error) if error.io_error().is_some_and(is_not_found) => continue,
                 Err(error) => return Err(io::Error::from(error).into()),
             };
@@ -89,10 +89,10 @@ impl CacheBackend for DirectoryBackend {
             }
             let key = entry.path().strip_prefix(&self.root).ok().and_then(Path::to_str).unwrap_or_default();
             if key.starts_with(prefix) && is_valid_key(key) {
-                let changed = entry.metadata().ok().and_then(|facts| facts.modified().ok());
-                let since = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-                let time = since.and_then(|since| i64::try_from(since.as_secs()).ok());
-                found.push(StoredObject { key: key.to_owned(), written_at: time });
+                let modified = entry.metadata().ok().and_then(|metadata| metadata.modified().ok());
+                let since_epoch = modified.and_then(|written_at| written_at.duration_since(std::time::UNIX_EPOCH).ok());
+                let written_at = since_epoch.and_then(|since_epoch| i64::try_from(since_epoch.as_secs()).ok());
+                found.push(StoredObject { key: key.to_owned(), written_at });
             }
         }
         found.sort_by(|one, other| (other.written_at, &other.key).cmp(&(one.written_at, &one.key)));
@@ -108,12 +108,16 @@ impl CacheBackend for DirectoryBackend {
 }
 
 impl DirectoryBackend {
-    /// Removes what a killed writer left long ago.
+    /// Deletes an old incomplete file.
     fn remove_stale_partial(&self, path: &Path) {
-        let partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
-        let old =
-            || fs_err::metadata(path).and_then(|facts| facts.modified()).ok().and_then(|time| time.elapsed().ok());
-        if partial && path.is_file() && old().is_some_and(|age| age > MAX_PARTIAL_AGE) {
+        let is_partial = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
+        let age = || {
+            fs_err::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|written_at| written_at.elapsed().ok())
+        };
+        if is_partial && path.is_file() && age().is_some_and(|age| age > MAX_PARTIAL_AGE) {
             let _ = fs_err::remove_file(path);
         }
     }

@@ -1,6 +1,6 @@
-//! The kinds of backends: a new kind is a new file and one line in `open.rs`.
+//! Remote cache backends. A new backend is a new file and a line in `open.rs`.
 
-mod access_mode;
+mod actions;
 mod actions_v1;
 mod actions_v2;
 mod directory;
@@ -10,7 +10,7 @@ mod s3;
 mod sigv4;
 mod tiered;
 
-pub use access_mode::AccessMode;
+pub use actions::AccessMode;
 pub use actions_v1::ActionsCacheV1;
 pub use actions_v2::ActionsCacheV2;
 pub use directory::DirectoryBackend;

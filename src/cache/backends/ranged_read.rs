@@ -1,4 +1,4 @@
-//! Ranged reads, and where the Actions services say that entries lie: each address is asked for once.
+//! Ranged reads, and a cache of download URLs so that each is requested once.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,20 +7,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::cache::backend::BackendError;
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 
-/// Addresses by key.
+/// Download URLs by key.
 #[derive(Debug, Default)]
 pub(super) struct UrlCache(Mutex<HashMap<String, String>>);
 
-/// A key that was found, and where its bytes lie.
+/// A key found by the service and its download URL.
 type FindEntryResult = Result<Option<(String, String)>, BackendError>;
 
 impl UrlCache {
-    /// Remembers where an entry lies.
+    /// Stores the URL of an entry.
     pub(super) fn insert(&self, key: &str, url: &str) {
         self.lock_urls().insert(key.to_owned(), url.to_owned());
     }
 
-    /// Reads part of the entry of exactly this key; `find` asks the service, which may answer with another one.
+    /// Reads a range of the entry with exactly this key; `find` queries the service, which may return another key.
     pub(super) fn read_range(
         &self,
         client: &HttpClient,
@@ -28,9 +28,9 @@ impl UrlCache {
         range: Range<u64>,
         find: &dyn Fn() -> FindEntryResult,
     ) -> Result<Option<Vec<u8>>, BackendError> {
-        for anew in [false, true] {
-            let known = self.lock_urls().get(key).filter(|_| !anew).cloned();
-            let url = match known {
+        for refresh in [false, true] {
+            let cached = self.lock_urls().get(key).filter(|_| !refresh).cloned();
+            let url = match cached {
                 Some(url) => url,
                 None => match find()?.filter(|(found, _)| found == key) {
                     Some((_, url)) => url,
@@ -38,7 +38,7 @@ impl UrlCache {
                 },
             };
             self.insert(key, &url);
-            // An address may have run out, or the entry may have been swept: asked for once more.
+            // The URL may have expired, or the entry may have been deleted: query the service once more.
             if let RangeRead::Bytes(bytes) = fetch_range(client, &url, range.clone())? {
                 return Ok(Some(bytes));
             }
@@ -51,18 +51,18 @@ impl UrlCache {
     }
 }
 
-/// What a ranged read gave.
+/// Result of a ranged read.
 enum RangeRead {
-    /// The bytes; fewer where the object ends before.
+    /// The bytes; fewer if the object ends before.
     Bytes(Vec<u8>),
-    /// The address leads nowhere any more.
+    /// The URL is no longer valid.
     Gone,
 }
 
-/// Reads a range of what lies at an address.
+/// Reads a range of a URL.
 fn fetch_range(client: &HttpClient, url: &str, range: Range<u64>) -> Result<RangeRead, BackendError> {
-    let most = range.end.saturating_sub(range.start);
-    if most == 0 {
+    let max_bytes = range.end.saturating_sub(range.start);
+    if max_bytes == 0 {
         return Ok(RangeRead::Bytes(Vec::new()));
     }
     let headers = vec![("range".to_owned(), format!("bytes={}-{}", range.start, range.end - 1))];
@@ -71,48 +71,48 @@ fn fetch_range(client: &HttpClient, url: &str, range: Range<u64>) -> Result<Rang
         url,
         headers,
         body: RequestBody::None,
-        max_response_bytes: most,
+        max_response_bytes: max_bytes,
         skip_bytes: range.start,
     };
-    let answer = client.send_with_retries(&request)?;
-    match answer.status {
+    let response = client.send_with_retries(&request)?;
+    match response.status {
         401 | 403 | 404 | 410 => Ok(RangeRead::Gone),
-        _ => into_range_bytes(answer, &range).map(RangeRead::Bytes),
+        _ => into_range_bytes(response, &range).map(RangeRead::Bytes),
     }
 }
 
-/// The bytes of an answer to a ranged request.
-pub(super) fn into_range_bytes(answer: HttpResponse, range: &Range<u64>) -> Result<Vec<u8>, BackendError> {
-    match answer.status {
-        200 | 206 => check_content_range(&answer, range).map(|()| answer.body),
-        // Behind its end there is nothing.
+/// Returns the body of a response to a ranged request.
+pub(super) fn into_range_bytes(response: HttpResponse, range: &Range<u64>) -> Result<Vec<u8>, BackendError> {
+    match response.status {
+        200 | 206 => check_content_range(&response, range).map(|()| response.body),
+        // The range begins after the end of the object.
         416 => Ok(Vec::new()),
-        _ => Err(unexpected_status(&answer)),
+        _ => Err(unexpected_status(&response)),
     }
 }
 
-/// The part must be the one asked for, and as long as the server itself says.
-fn check_content_range(answer: &HttpResponse, range: &Range<u64>) -> Result<(), BackendError> {
-    // A whole object was cut to the range as it came.
-    let Some(total) = answer.total_length() else { return Ok(()) };
-    let want = total.min(range.end).saturating_sub(range.start);
-    let starts = answer.header_value("content-range").is_none_or(|value| {
+/// Checks that the response has the requested range and the length that the server states.
+fn check_content_range(response: &HttpResponse, range: &Range<u64>) -> Result<(), BackendError> {
+    // A response with the whole object was cut to the range by the client.
+    let Some(total) = response.total_length() else { return Ok(()) };
+    let expected = total.min(range.end).saturating_sub(range.start);
+    let has_start = response.header_value("content-range").is_none_or(|value| {
         value.trim_start_matches("bytes").trim().split('-').next().and_then(|first| first.parse().ok())
             == Some(range.start)
     });
-    if starts && answer.body.len() as u64 == want {
+    if has_start && response.body.len() as u64 == expected {
         Ok(())
     } else {
-        Err(BackendError::UnexpectedResponse(format!("{} bytes of a range of {want}", answer.body.len())))
+        Err(BackendError::UnexpectedResponse(format!("{} bytes for a range of {expected}", response.body.len())))
     }
 }
 
-/// Whether what was sent was taken.
-pub(super) fn check_success(answer: &HttpResponse) -> Result<(), BackendError> {
-    if (200..300).contains(&answer.status) { Ok(()) } else { Err(unexpected_status(answer)) }
+/// Checks that an upload succeeded.
+pub(super) fn check_success(response: &HttpResponse) -> Result<(), BackendError> {
+    if (200..300).contains(&response.status) { Ok(()) } else { Err(unexpected_status(response)) }
 }
 
-/// An answer that this protocol does not have.
-pub(super) fn unexpected_status(answer: &HttpResponse) -> BackendError {
-    BackendError::UnexpectedResponse(format!("status {}: {}", answer.status, answer.body_summary()))
+/// Returns the error for an unexpected status code.
+pub(super) fn unexpected_status(response: &HttpResponse) -> BackendError {
+    BackendError::UnexpectedResponse(format!("status {}: {}", response.status, response.body_summary()))
 }

@@ -1,4 +1,4 @@
-//! An S3-compatible store as a backend.
+//! An S3-compatible object store as a backend.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,36 +15,36 @@ use crate::cache::backend::{
 use crate::cache::http::{HttpClient, HttpRequest, HttpResponse, RequestBody};
 use crate::text::encode_hex;
 
-/// The most bytes of a list or a message.
+/// Maximum size of a list or an error response, in bytes.
 const MAX_RESPONSE_BYTES: u64 = 16 << 20;
-/// Pages of a list, each of a thousand objects, before somebody is taken to play a trick.
+/// Maximum number of pages of a list, each with a thousand objects: guards against an endless list.
 const MAX_LIST_PAGES: usize = 200;
 
-/// Where the objects lie.
+/// Location of the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Location {
-    /// The service, such as `https://s3.example.org`.
+    /// URL of the service, such as `https://s3.example.org`.
     pub endpoint: String,
-    /// The bucket.
+    /// Name of the bucket.
     pub bucket: String,
-    /// What all keys begin with; empty or without a slash at its end.
+    /// Prefix of all keys; empty, or without a slash at its end.
     pub prefix: String,
 }
 
-/// A bucket, or a part of one.
+/// A bucket, or the objects in it that have a common prefix.
 #[derive(Debug)]
 pub struct S3Backend {
     client: HttpClient,
     location: S3Location,
     credentials: S3Credentials,
-    /// Seconds that the server's clock is ahead of ours; learnt when it says so.
+    /// Seconds by which the server's clock is ahead, learnt from its responses.
     clock_offset: AtomicI64,
 }
 
 impl S3Backend {
-    /// A bucket at an endpoint; its name stands in the path, which every server takes.
-    pub fn new(client: HttpClient, place: S3Location, credentials: S3Credentials) -> Self {
-        Self { client, location: place, credentials, clock_offset: AtomicI64::new(0) }
+    /// Uses a bucket with path-style URLs, which every server supports.
+    pub fn new(client: HttpClient, location: S3Location, credentials: S3Credentials) -> Self {
+        Self { client, location, credentials, clock_offset: AtomicI64::new(0) }
     }
 
     fn object_key(&self, key: &str) -> Result<String, BackendError> {
@@ -52,32 +52,33 @@ impl S3Backend {
         Ok(if self.location.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.location.prefix) })
     }
 
-    /// Sends a signed request, of whose answer `room` is wanted; once more with the server's time where the clocks differ.
+    /// Sends a signed request and reads `range` of the response; if the clocks differ, retries with the server's time.
     fn send_request(
         &self,
         method: &'static str,
         key: &str,
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
-        payload: RequestBody<'_>,
-        room: Range<u64>,
+        body: RequestBody<'_>,
+        response_range: Range<u64>,
     ) -> Result<HttpResponse, BackendError> {
-        for last in [false, true] {
-            let answer = self.send_signed(method, key, query, headers, payload, room.clone())?;
-            let skewed = answer.status == 403 && String::from_utf8_lossy(&answer.body).contains("RequestTimeTooSkewed");
-            let date = answer.header_value("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-            match date.filter(|_| skewed && !last) {
+        for is_last in [false, true] {
+            let response = self.send_signed(method, key, query, headers, body, response_range.clone())?;
+            let is_skewed =
+                response.status == 403 && String::from_utf8_lossy(&response.body).contains("RequestTimeTooSkewed");
+            let date = response.header_value("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+            match date.filter(|_| is_skewed && !is_last) {
                 Some(date) => {
                     let ahead = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
                     self.clock_offset.store(ahead, Ordering::Relaxed);
                 }
-                None if matches!(answer.status, 401 | 403) => {
-                    let code = xml_element_text(&answer.body, b"Code").unwrap_or_else(|| answer.body_summary());
-                    let why = format!("{code} ({})", answer.status);
-                    self.client.retry_budget().give_up(&format!("refused: {why}"));
-                    return Err(BackendError::Refused(why));
+                None if matches!(response.status, 401 | 403) => {
+                    let code = xml_element_text(&response.body, b"Code").unwrap_or_else(|| response.body_summary());
+                    let reason = format!("{code} ({})", response.status);
+                    self.client.retry_budget().give_up(&format!("refused: {reason}"));
+                    return Err(BackendError::Refused(reason));
                 }
-                None => return Ok(answer),
+                None => return Ok(response),
             }
         }
         Err(BackendError::Refused("the clocks differ".to_owned()))
@@ -89,8 +90,8 @@ impl S3Backend {
         key: &str,
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
-        payload: RequestBody<'_>,
-        room: Range<u64>,
+        body: RequestBody<'_>,
+        response_range: Range<u64>,
     ) -> Result<HttpResponse, BackendError> {
         let path =
             percent_encode(&format!("/{}{}{key}", self.location.bucket, if key.is_empty() { "" } else { "/" }), true);
@@ -99,25 +100,25 @@ impl S3Backend {
         let now = jiff::Timestamp::now();
         let seconds = now.as_second().saturating_add(self.clock_offset.load(Ordering::Relaxed));
         let time = jiff::Timestamp::from_second(seconds).unwrap_or(now).strftime("%Y%m%dT%H%M%SZ").to_string();
-        let digest = match payload {
+        let digest = match body {
             RequestBody::None => encode_hex(&Sha256::digest(b"")),
             RequestBody::Bytes(bytes) => encode_hex(&Sha256::digest(bytes)),
-            // What is sent is checked by its own digest when it is read back.
+            // The digest of a pack is checked when it is read.
             RequestBody::File { .. } => "UNSIGNED-PAYLOAD".to_owned(),
         };
         let request =
             SigningRequest { method, host, path: &path, query, headers, payload_digest: &digest, timestamp: &time };
-        let signed = self.credentials.sign_request(&request);
+        let signed_headers = self.credentials.sign_request(&request);
         let query = canonical_query(query);
         let url = format!("{endpoint}{path}{}{query}", if query.is_empty() { "" } else { "?" });
-        let (most, skip) = (room.end.saturating_sub(room.start), room.start);
+        let (max_bytes, skip_bytes) = (response_range.end.saturating_sub(response_range.start), response_range.start);
         Ok(self.client.send_with_retries(&HttpRequest {
             method,
             url: &url,
-            headers: signed,
-            body: payload,
-            max_response_bytes: most,
-            skip_bytes: skip,
+            headers: signed_headers,
+            body,
+            max_response_bytes: max_bytes,
+            skip_bytes,
         })?)
     }
 }
@@ -137,26 +138,26 @@ impl CacheBackend for S3Backend {
             return Ok(Some(Vec::new()));
         }
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
-        let answer = self.send_request("GET", &key, &[], &[("range", &bytes)], RequestBody::None, range.clone())?;
-        match answer.status {
+        let response = self.send_request("GET", &key, &[], &[("range", &bytes)], RequestBody::None, range.clone())?;
+        match response.status {
             404 => Ok(None),
-            _ => into_range_bytes(answer, &range).map(Some),
+            _ => into_range_bytes(response, &range).map(Some),
         }
     }
 
-    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
+    fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
         let key = self.object_key(key)?;
-        // Where the server knows conditions, what is there stays; where it does not, the same bytes are written again.
-        let answer = self.send_request("PUT", &key, &[], &[("if-none-match", "*")], payload, 0..MAX_RESPONSE_BYTES)?;
-        match answer.status {
+        // An existing object has the same content; servers without conditional requests overwrite it.
+        let response = self.send_request("PUT", &key, &[], &[("if-none-match", "*")], body, 0..MAX_RESPONSE_BYTES)?;
+        match response.status {
             409 | 412 => Ok(()),
-            501 => check_success(&self.send_request("PUT", &key, &[], &[], payload, 0..MAX_RESPONSE_BYTES)?),
-            _ => check_success(&answer),
+            501 => check_success(&self.send_request("PUT", &key, &[], &[], body, 0..MAX_RESPONSE_BYTES)?),
+            _ => check_success(&response),
         }
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
-        let whole = if self.location.prefix.is_empty() {
+        let full_prefix = if self.location.prefix.is_empty() {
             prefix.to_owned()
         } else {
             format!("{}/{prefix}", self.location.prefix)
@@ -164,41 +165,42 @@ impl CacheBackend for S3Backend {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..MAX_LIST_PAGES {
-            let mut query = vec![("list-type", "2"), ("prefix", whole.as_str())];
+            let mut query = vec![("list-type", "2"), ("prefix", full_prefix.as_str())];
             query.extend(token.as_deref().map(|token| ("continuation-token", token)));
-            let answer = self.send_request("GET", "", &query, &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
-            if answer.status == 404 {
+            let response = self.send_request("GET", "", &query, &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
+            if response.status == 404 {
                 break;
             }
-            if answer.status != 200 {
-                return Err(unexpected_status(&answer));
+            if response.status != 200 {
+                return Err(unexpected_status(&response));
             }
-            let page = ListPage::parse_xml(&answer.body)?;
+            let page = ListPage::parse_xml(&response.body)?;
             found.extend(page.objects);
             token = page.next_token;
             if token.is_none() {
                 break;
             }
         }
-        let strip = if self.location.prefix.is_empty() { 0 } else { self.location.prefix.len() + 1 };
-        let ours = |mut object: StoredObject| {
-            let key = object.key.get(strip..).filter(|key| key.starts_with(prefix) && is_valid_key(key))?.to_owned();
+        let prefix_len = if self.location.prefix.is_empty() { 0 } else { self.location.prefix.len() + 1 };
+        let to_own_key = |mut object: StoredObject| {
+            let key =
+                object.key.get(prefix_len..).filter(|key| key.starts_with(prefix) && is_valid_key(key))?.to_owned();
             object.key = key;
             Some(object)
         };
-        let mut found: Vec<StoredObject> = found.into_iter().filter_map(ours).collect();
+        let mut found: Vec<StoredObject> = found.into_iter().filter_map(to_own_key).collect();
         found.sort_by(|one, other| (other.written_at, &other.key).cmp(&(one.written_at, &one.key)));
         Ok(found)
     }
 
     fn delete_object(&self, key: &str) -> Result<(), BackendError> {
         let key = self.object_key(key)?;
-        let answer = self.send_request("DELETE", &key, &[], &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
-        if answer.status == 404 { Ok(()) } else { check_success(&answer) }
+        let response = self.send_request("DELETE", &key, &[], &[], RequestBody::None, 0..MAX_RESPONSE_BYTES)?;
+        if response.status == 404 { Ok(()) } else { check_success(&response) }
     }
 }
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Default)]
 struct ListPage {
     objects: Vec<StoredObject>,
@@ -207,7 +209,7 @@ struct ListPage {
 
 impl ListPage {
     fn parse_xml(xml: &[u8]) -> Result<Self, BackendError> {
-        let damaged = |why: String| BackendError::UnexpectedResponse(format!("a list: {why}"));
+        let damaged = |reason: String| BackendError::UnexpectedResponse(format!("malformed list: {reason}"));
         let mut reader = Reader::from_reader(xml);
         let mut page = Self::default();
         let (mut path, mut text): (Vec<Vec<u8>>, String) = (Vec::new(), String::new());
@@ -249,7 +251,7 @@ impl ListPage {
     }
 }
 
-/// The text of the first element of that name.
+/// Returns the text of the first element with this name.
 fn xml_element_text(xml: &[u8], name: &[u8]) -> Option<String> {
     let mut reader = Reader::from_reader(xml);
     loop {
@@ -269,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_as_servers_write_them() {
+    fn lists_of_real_servers_are_parsed() {
         let xml = br#"<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>
             <Contents><Key>p/a&amp;b</Key><LastModified>2026-11-25T10:00:00.000Z</LastModified><Size>3</Size></Contents>
             <Contents><Key>p/c</Key></Contents><NextContinuationToken>t&quot;</NextContinuationToken></ListBucketResult>"#;

@@ -1,20 +1,20 @@
-//! AWS Signature Version 4 in the `Authorization` header: what every S3 server checks alike.
+//! AWS Signature Version 4 in the `Authorization` header.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::text::encode_hex;
 
-/// Who signs, for which region.
+/// Credentials for signing S3 requests.
 #[derive(Clone)]
 pub struct S3Credentials {
-    /// The key's name.
+    /// ID of the access key.
     pub access_key_id: String,
-    /// The key.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// A session's token, where there is one.
+    /// Session token of temporary credentials.
     pub session_token: Option<String>,
-    /// The region, such as `us-east-1`.
+    /// Region, such as `us-east-1`.
     pub region: String,
 }
 
@@ -27,26 +27,26 @@ impl std::fmt::Debug for S3Credentials {
     }
 }
 
-/// What is signed.
+/// The parts of a request that are signed.
 pub(super) struct SigningRequest<'a> {
-    /// The method.
+    /// Method, such as `GET`.
     pub(super) method: &'a str,
-    /// The host, with its port where that is not the scheme's own.
+    /// Host, with the port unless it is the default.
     pub(super) host: &'a str,
-    /// The path, percent-encoded.
+    /// Percent-encoded path.
     pub(super) path: &'a str,
-    /// The query: names and values, not encoded.
+    /// Query parameters, not encoded.
     pub(super) query: &'a [(&'a str, &'a str)],
-    /// Further headers, names in lower case.
+    /// Further headers with names in lower case.
     pub(super) headers: &'a [(&'a str, &'a str)],
-    /// The digest of the payload, or `UNSIGNED-PAYLOAD`.
+    /// SHA-256 of the body, or `UNSIGNED-PAYLOAD`.
     pub(super) payload_digest: &'a str,
-    /// The time, such as `20130524T000000Z`.
+    /// Time, such as `20130524T000000Z`.
     pub(super) timestamp: &'a str,
 }
 
 impl S3Credentials {
-    /// The headers that sign a request, to be sent with it.
+    /// Returns the headers to send with a request, including the signature.
     pub(super) fn sign_request(&self, request: &SigningRequest<'_>) -> Vec<(String, String)> {
         let mut headers: Vec<(&str, &str)> = request.headers.to_vec();
         headers.extend([
@@ -82,7 +82,7 @@ impl S3Credentials {
     }
 }
 
-/// The query in the order and encoding that are signed.
+/// Encodes and sorts query parameters as required for the signature.
 pub(super) fn canonical_query(query: &[(&str, &str)]) -> String {
     let mut parts: Vec<String> = query
         .iter()
@@ -92,14 +92,16 @@ pub(super) fn canonical_query(query: &[(&str, &str)]) -> String {
     parts.join("&")
 }
 
-/// Text percent-encoded; slashes stay in paths.
+/// Percent-encodes text; slashes are kept in paths.
 pub(super) fn percent_encode(text: &str, path: bool) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/');
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/');
+    text.bytes()
+        .map(|byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
-    // A key of any length will do.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
@@ -122,9 +124,9 @@ mod tests {
         headers.iter().find(|(name, _)| name == "authorization").unwrap().1.rsplit('=').next().unwrap()
     }
 
-    /// The examples of Amazon's own page on this signature.
+    /// The examples in Amazon's documentation of the signature.
     #[test]
-    fn the_published_examples() {
+    fn published_examples_have_the_documented_signatures() {
         let empty = encode_hex(&Sha256::digest(b""));
         let mut request = SigningRequest {
             method: "GET",
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_signed_and_nothing_secret_is_shown() {
+    fn a_session_token_is_signed_and_secrets_are_not_printed() {
         let with = S3Credentials { session_token: Some("tok".to_owned()), ..example() };
         let request = SigningRequest {
             method: "GET",

@@ -1,53 +1,53 @@
-//! Several backends as one: the near one is asked first, and all are written.
+//! Several backends as one: reads try the nearest first, writes go to all.
 
 use std::ops::Range;
 
 use crate::cache::backend::{BackendCapabilities, BackendError, CacheBackend, StoredObject};
 use crate::cache::http::RequestBody;
 
-/// Backends, the nearest first.
+/// Several backends, the nearest first.
 #[derive(Debug)]
 pub struct TieredBackend {
     tiers: Vec<Box<dyn CacheBackend>>,
 }
 
 impl TieredBackend {
-    /// These, the nearest first.
+    /// Combines backends, the nearest first.
     pub fn new(tiers: Vec<Box<dyn CacheBackend>>) -> Self {
         Self { tiers }
     }
 
-    /// The first answer that is one; an error only where none has an answer.
+    /// Returns the first result; an error only if no backend has one.
     fn first_found<T>(
         &self,
-        mut ask: impl FnMut(&dyn CacheBackend) -> Result<Option<T>, BackendError>,
+        mut read: impl FnMut(&dyn CacheBackend) -> Result<Option<T>, BackendError>,
     ) -> Result<Option<T>, BackendError> {
-        let mut failed = None;
+        let mut last_error = None;
         for tier in self.tiers.iter().filter(|tier| tier.capabilities().can_read) {
-            match ask(tier.as_ref()) {
-                Ok(Some(answer)) => return Ok(Some(answer)),
+            match read(tier.as_ref()) {
+                Ok(Some(result)) => return Ok(Some(result)),
                 Ok(None) => {}
-                Err(error) => failed = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        failed.map_or(Ok(None), Err)
+        last_error.map_or(Ok(None), Err)
     }
 
-    /// Does the same to all that can; an error only where none could.
+    /// Applies an operation to all backends that support it; an error only if none succeeds.
     fn apply_to_all(
         &self,
-        can: impl Fn(BackendCapabilities) -> bool,
-        act: impl Fn(&dyn CacheBackend) -> Result<(), BackendError>,
+        is_supported: impl Fn(BackendCapabilities) -> bool,
+        operation: impl Fn(&dyn CacheBackend) -> Result<(), BackendError>,
     ) -> Result<(), BackendError> {
-        let mut done = false;
-        let mut failed = BackendError::Unsupported("none of the tiers takes that");
-        for tier in self.tiers.iter().filter(|tier| can(tier.capabilities())) {
-            match act(tier.as_ref()) {
-                Ok(()) => done = true,
-                Err(error) => failed = error,
+        let mut any_succeeded = false;
+        let mut last_error = BackendError::Unsupported("no backend supports this operation");
+        for tier in self.tiers.iter().filter(|tier| is_supported(tier.capabilities())) {
+            match operation(tier.as_ref()) {
+                Ok(()) => any_succeeded = true,
+                Err(error) => last_error = error,
             }
         }
-        if done { Ok(()) } else { Err(failed) }
+        if any_succeeded { Ok(()) } else { Err(last_error) }
     }
 }
 
@@ -57,7 +57,9 @@ impl CacheBackend for TieredBackend {
     }
 
     fn capabilities(&self) -> BackendCapabilities {
-        let any = |can: fn(BackendCapabilities) -> bool| self.tiers.iter().any(|tier| can(tier.capabilities()));
+        let any = |is_supported: fn(BackendCapabilities) -> bool| {
+            self.tiers.iter().any(|tier| is_supported(tier.capabilities()))
+        };
         BackendCapabilities {
             can_read: any(|tier| tier.can_read),
             can_write: any(|tier| tier.can_write),
@@ -70,13 +72,13 @@ impl CacheBackend for TieredBackend {
         self.first_found(|tier| tier.get_range(key, range.clone()))
     }
 
-    fn put_object(&self, key: &str, payload: RequestBody<'_>) -> Result<(), BackendError> {
-        self.apply_to_all(|tier| tier.can_write, |tier| tier.put_object(key, payload))
+    fn put_object(&self, key: &str, body: RequestBody<'_>) -> Result<(), BackendError> {
+        self.apply_to_all(|tier| tier.can_write, |tier| tier.put_object(key, body))
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<StoredObject>, BackendError> {
         let mut found: Vec<StoredObject> = Vec::new();
-        let mut failed = None;
+        let mut last_error = None;
         for tier in self.tiers.iter().filter(|tier| tier.capabilities().can_read) {
             match tier.list_objects(prefix) {
                 Ok(objects) => {
@@ -86,10 +88,10 @@ impl CacheBackend for TieredBackend {
                         }
                     }
                 }
-                Err(error) => failed = Some(error),
+                Err(error) => last_error = Some(error),
             }
         }
-        if found.is_empty() { failed.map_or(Ok(found), Err) } else { Ok(found) }
+        if found.is_empty() { last_error.map_or(Ok(found), Err) } else { Ok(found) }
     }
 
     fn delete_object(&self, key: &str) -> Result<(), BackendError> {

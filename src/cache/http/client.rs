@@ -1,103 +1,101 @@
-//! Requests and their answers: each bounded in time and size, tried again where that may help.
-
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use ureq::http;
-use ureq::{Agent, SendBody};
+//! HTTP requests with bounded time and size, and retries where they can help.
 
 use super::request_body::{BodyReader, RequestBody};
 use super::retry_budget::RetryBudget;
-use super::tls_roots::load_root_certs;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use ureq::http;
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use ureq::{Agent, SendBody};
 
-/// The least that a connection must carry, in bytes a second: what is slower is no help.
+/// Minimum transfer rate in bytes per second: a slower cache is of no use.
 const MIN_BYTES_PER_SECOND: u64 = 512 * 1024;
-/// Time for a server to answer at all.
+/// Timeout for the response headers.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Tries of one request.
+/// Maximum number of attempts for one request.
 const MAX_ATTEMPTS: u32 = 3;
-/// The first pause between tries; it doubles.
+/// First pause between attempts; it doubles each time.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 
-/// One request.
+/// An HTTP request.
 #[derive(Debug)]
 pub(crate) struct HttpRequest<'a> {
-    /// Its method, such as `GET`.
+    /// Method, such as `GET`.
     pub(crate) method: &'static str,
-    /// Where to.
+    /// URL.
     pub(crate) url: &'a str,
-    /// Its headers.
+    /// Headers.
     pub(crate) headers: Vec<(String, String)>,
-    /// What is sent.
+    /// Body.
     pub(crate) body: RequestBody<'a>,
-    /// The most bytes of an answer that are taken.
+    /// Maximum number of bytes to read from the response body.
     pub(crate) max_response_bytes: u64,
-    /// Skip so many bytes of a whole object: what a server sends that knows no ranges.
+    /// Number of bytes to skip if a server ignores the range and sends the whole object.
     pub(crate) skip_bytes: u64,
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpResponse {
-    /// Its status.
+    /// Status code.
     pub(crate) status: u16,
-    /// Its headers that matter: names in lower case.
+    /// Headers with names in lower case.
     headers: Vec<(String, String)>,
-    /// Its body, at most as long as asked for.
+    /// Body, up to the requested length.
     pub(crate) body: Vec<u8>,
-    /// Whether the body was longer than asked for.
+    /// Whether the body was longer than requested.
     pub(crate) truncated: bool,
 }
 
 impl HttpResponse {
-    /// A header's value.
+    /// Returns the value of a header.
     pub(crate) fn header_value(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text for a message: its first line, shortened.
+    /// Returns the first line of the body, shortened, for use in messages.
     pub(crate) fn body_summary(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(160).collect()
     }
 
-    /// The length of the whole object, by `Content-Range`.
+    /// Returns the length of the whole object, from `Content-Range`.
     pub(crate) fn total_length(&self) -> Option<u64> {
         self.header_value("content-range")?.rsplit('/').next()?.parse().ok()
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Nobody asks any more.
+    /// The service is no longer used in this run.
     #[error("{0}")]
     GaveUp(String),
-    /// The connection failed, or took too long.
+    /// The connection failed or timed out.
     #[error("{host}: {reason}")]
     Connection {
-        /// Whom it was to.
+        /// Host.
         host: String,
-        /// What happened.
+        /// Error message.
         reason: String,
     },
-    /// The server could not, in all tries.
+    /// The server failed in all attempts.
     #[error("{host} answered {status}{message}")]
     Server {
-        /// Which server.
+        /// Host.
         host: String,
-        /// Its last answer.
+        /// Status code of the last response.
         status: u16,
-        /// What it said, behind a colon, or nothing.
+        /// First line of its body after a colon, or empty.
         message: String,
     },
-    /// A file that is sent cannot be read.
+    /// The file to upload cannot be read.
     #[error("{0}")]
     ReadBody(io::Error),
 }
 
-/// A client with its patience. Headers that are the same for all requests are given to each.
+/// An HTTP client with a retry budget.
 #[derive(Debug)]
 pub struct HttpClient {
     agent: Agent,
@@ -105,10 +103,10 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client whose waits end when its patience does.
-    pub fn new(patience: RetryBudget) -> Self {
-        let told = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let tls = ureq::tls::TlsConfig::builder().root_certs(load_root_certs(told)).build();
+    /// Creates a client that stops sending requests when the budget is exhausted.
+    pub fn new(retry_budget: RetryBudget) -> Self {
+        let custom_bundle = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let tls = ureq::tls::TlsConfig::builder().root_certs(load_root_certs(custom_bundle)).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("noxide/", env!("CARGO_PKG_VERSION")))
@@ -120,54 +118,54 @@ impl HttpClient {
             .timeout_per_read(Some(Duration::from_secs(6)))
             .timeout_per_write(Some(Duration::from_secs(6)))
             .build();
-        Self { agent: agent.into(), retry_budget: patience }
+        Self { agent: agent.into(), retry_budget }
     }
 
-    /// What is left of it.
+    /// Returns the retry budget.
     pub(crate) fn retry_budget(&self) -> &RetryBudget {
         &self.retry_budget
     }
 
-    /// Sends a request; tries again on 429 (after what `Retry-After` says), 5xx and broken connections.
+    /// Sends a request, and retries on 429 (after `Retry-After`), 5xx and connection errors.
     ///
-    /// Every request here may be sent twice: services take the second for the first.
+    /// Requests must be idempotent, because they may be sent twice.
     ///
     /// # Errors
-    /// When there is no answer, or none but that the server cannot.
+    /// If there is no response, or the server fails in all attempts.
     pub(crate) fn send_with_retries(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
         let host = url_host(request.url);
-        let mut pause = INITIAL_BACKOFF;
-        for number in 1.. {
-            let Some(left) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
-            let begun = Instant::now();
-            let wait = match self.send_once(request, left) {
-                Ok(answer) if answer.status == 429 || answer.status >= 500 => {
-                    let said = Some(answer.body_summary()).filter(|said| !said.is_empty());
-                    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-                    let why = format!("{host} answered {}{said}", answer.status);
-                    self.retry_budget.record_failure(begun.elapsed(), &why);
-                    if number >= MAX_ATTEMPTS {
-                        return Err(HttpError::Server { host, status: answer.status, message: said });
+        let mut backoff = INITIAL_BACKOFF;
+        for attempt in 1.. {
+            let Some(remaining) = self.retry_budget.remaining() else { return Err(self.gave_up_error()) };
+            let started = Instant::now();
+            let delay = match self.send_once(request, remaining) {
+                Ok(response) if response.status == 429 || response.status >= 500 => {
+                    let message = Some(response.body_summary()).filter(|message| !message.is_empty());
+                    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+                    let reason = format!("{host} answered {}{message}", response.status);
+                    self.retry_budget.record_failure(started.elapsed(), &reason);
+                    if attempt >= MAX_ATTEMPTS {
+                        return Err(HttpError::Server { host, status: response.status, message });
                     }
-                    (answer.header_value("retry-after").and_then(parse_retry_after).unwrap_or(pause), why)
+                    (response.header_value("retry-after").and_then(parse_retry_after).unwrap_or(backoff), reason)
                 }
-                Ok(answer) => {
+                Ok(response) => {
                     self.retry_budget.record_success();
-                    return Ok(answer);
+                    return Ok(response);
                 }
                 Err(AttemptError::ReadBody(error)) => return Err(HttpError::ReadBody(error)),
-                Err(AttemptError::Connection(why)) => {
-                    self.retry_budget.record_failure(begun.elapsed(), &format!("{host}: {why}"));
-                    if number >= MAX_ATTEMPTS {
-                        return Err(HttpError::Connection { host, reason: why });
+                Err(AttemptError::Connection(reason)) => {
+                    self.retry_budget.record_failure(started.elapsed(), &format!("{host}: {reason}"));
+                    if attempt >= MAX_ATTEMPTS {
+                        return Err(HttpError::Connection { host, reason });
                     }
-                    (pause, format!("{host}: {why}"))
+                    (backoff, format!("{host}: {reason}"))
                 }
             };
-            if !self.retry_budget.try_sleep(wait.0, &wait.1) {
+            if !self.retry_budget.try_sleep(delay.0, &delay.1) {
                 return Err(self.gave_up_error());
             }
-            pause *= 2;
+            backoff *= 2;
         }
         Err(self.gave_up_error())
     }
@@ -176,52 +174,52 @@ impl HttpClient {
         HttpError::GaveUp(self.retry_budget.gave_up_reason().unwrap_or_else(|| "no patience is left".to_owned()))
     }
 
-    fn send_once(&self, request: &HttpRequest<'_>, left: Duration) -> Result<HttpResponse, AttemptError> {
-        let carried = |bytes: u64| Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
-        let limit = |bytes: u64| (Duration::from_secs(4) + carried(bytes)).min(left);
+    fn send_once(&self, request: &HttpRequest<'_>, remaining: Duration) -> Result<HttpResponse, AttemptError> {
+        let transfer_time = |bytes: u64| Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
+        let limit = |bytes: u64| (Duration::from_secs(4) + transfer_time(bytes)).min(remaining);
         let mut builder = http::Request::builder().method(request.method).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        let times = AttemptTimeouts {
-            // Sending is no waiting while the connection carries what it must.
-            send_body: Duration::from_secs(4) + carried(request.body.len()),
-            response: RESPONSE_TIMEOUT.min(left),
+        let timeouts = AttemptTimeouts {
+            // A long upload is not a timeout as long as the connection is fast enough.
+            send_body: Duration::from_secs(4) + transfer_time(request.body.len()),
+            response: RESPONSE_TIMEOUT.min(remaining),
             receive_body: limit(request.max_response_bytes.saturating_add(request.skip_bytes)),
         };
-        let answer = if matches!(request.body, RequestBody::None) {
-            self.run_request(builder, SendBody::none(), times)
+        let response = if matches!(request.body, RequestBody::None) {
+            self.run_request(builder, SendBody::none(), timeouts)
         } else {
             builder = builder.header("content-length", request.body.len());
             let mut part = BodyReader::new(request.body);
-            let answer = self.run_request(builder, SendBody::from_reader(&mut part), times);
+            let response = self.run_request(builder, SendBody::from_reader(&mut part), timeouts);
             match part.read_error {
                 Some(broken) => Err(AttemptError::ReadBody(broken)),
-                None => answer,
+                None => response,
             }
         };
-        read_response(answer?, request)
+        read_response(response?, request)
     }
 
     fn run_request(
         &self,
         builder: http::request::Builder,
         body: SendBody<'_>,
-        times: AttemptTimeouts,
+        timeouts: AttemptTimeouts,
     ) -> Result<http::Response<ureq::Body>, AttemptError> {
         let sent = builder.body(body).map_err(|error| AttemptError::Connection(error.to_string()))?;
         let configured = self
             .agent
             .configure_request(sent)
-            .timeout_send_body(Some(times.send_body))
-            .timeout_recv_response(Some(times.response))
-            .timeout_recv_body(Some(times.receive_body))
+            .timeout_send_body(Some(timeouts.send_body))
+            .timeout_recv_response(Some(timeouts.response))
+            .timeout_recv_body(Some(timeouts.receive_body))
             .build();
         self.agent.run(configured).map_err(|error| AttemptError::Connection(describe_error(&error)))
     }
 }
 
-/// How long the parts of one try may take.
+/// Timeouts of the parts of one attempt.
 #[derive(Clone, Copy)]
 struct AttemptTimeouts {
     send_body: Duration,
@@ -229,59 +227,86 @@ struct AttemptTimeouts {
     receive_body: Duration,
 }
 
-/// Why one try gave no answer.
+/// Why an attempt has no response.
 enum AttemptError {
     Connection(String),
     ReadBody(io::Error),
 }
 
-fn read_response(answer: http::Response<ureq::Body>, request: &HttpRequest<'_>) -> Result<HttpResponse, AttemptError> {
-    let status = answer.status().as_u16();
-    let headers = answer.headers().iter();
+fn read_response(
+    response: http::Response<ureq::Body>,
+    request: &HttpRequest<'_>,
+) -> Result<HttpResponse, AttemptError> {
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
     let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
     let headers: Vec<(String, String)> = headers.filter_map(text).collect();
-    let mut reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
-    let failed = |error: io::Error| AttemptError::Connection(format!("the answer broke off: {error}"));
-    let whole = status == 200 && !headers.iter().any(|(name, _)| name == "content-range");
-    if whole && request.skip_bytes > 0 {
+    let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
+    let failed = |error: io::Error| AttemptError::Connection(format!("the response ended early: {error}"));
+    let is_whole_object = status == 200 && !headers.iter().any(|(name, _)| name == "content-range");
+    if is_whole_object && request.skip_bytes > 0 {
         io::copy(&mut (&mut reader).take(request.skip_bytes), &mut io::sink()).map_err(failed)?;
     }
     let mut body = Vec::new();
-    // What is wrong is told in full, whatever part of an object was asked for.
-    let most =
+    // Read error messages in full, whatever range was requested.
+    let max_bytes =
         if (200..300).contains(&status) { request.max_response_bytes } else { request.max_response_bytes.max(4096) };
-    (&mut reader).take(most).read_to_end(&mut body).map_err(failed)?;
-    let cut = body.len() as u64 == most && reader.read(&mut [0]).map_err(failed)? > 0;
-    Ok(HttpResponse { status, headers, body, truncated: cut })
+    (&mut reader).take(max_bytes).read_to_end(&mut body).map_err(failed)?;
+    let truncated = body.len() as u64 == max_bytes && reader.read(&mut [0]).map_err(failed)? > 0;
+    Ok(HttpResponse { status, headers, body, truncated })
 }
 
 fn url_host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?']).next().unwrap_or_default();
-    // Never what stands before it: it may be a password.
+    // User information before the host may contain a password.
     host.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-/// What went wrong, without the address, which may hold a signature.
+/// Describes an error without the URL, which may contain a signature.
 fn describe_error(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "it took too long".to_owned(),
-        ureq::Error::HostNotFound => "there is no such host".to_owned(),
-        ureq::Error::BadUri(_) => "the address is no URL".to_owned(),
+        ureq::Error::Timeout(_) => "timed out".to_owned(),
+        ureq::Error::HostNotFound => "host not found".to_owned(),
+        ureq::Error::BadUri(_) => "invalid URL".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// `Retry-After` in seconds, or as a date.
+/// Parses `Retry-After`, in seconds or as a date.
 fn parse_retry_after(value: &str) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?;
-    let left = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
-    Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+    let remaining = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
+    Some(Duration::from_secs(u64::try_from(remaining).unwrap_or(0)))
+}
+
+/// CA bundles of operating systems.
+const SYSTEM_CA_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Loads the certificates in `SSL_CERT_FILE`, else those of the system, else the built-in ones of Mozilla.
+pub(super) fn load_root_certs(custom_bundle: Option<PathBuf>) -> RootCerts {
+    let system = SYSTEM_CA_BUNDLES.iter().map(PathBuf::from);
+    let read = |path: PathBuf| {
+        let text = fs_err::read(path).ok()?;
+        let certificate = |item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        };
+        let found: Vec<Certificate<'static>> = parse_pem(&text).filter_map(certificate).collect();
+        (!found.is_empty()).then_some(found)
+    };
+    let found = custom_bundle.into_iter().chain(system).find_map(read);
+    found.map_or(RootCerts::WebPki, |found| RootCerts::new_with_certs(&found))
 }
 
 #[cfg(test)]
@@ -289,15 +314,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_that_servers_ask_for() {
+    fn retry_after_is_parsed_in_seconds_and_as_a_date() {
         assert_eq!(parse_retry_after("7"), Some(Duration::from_secs(7)));
         assert_eq!(parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(parse_retry_after("soon"), None);
     }
 
     #[test]
-    fn hosts_without_secrets() {
+    fn hosts_are_shown_without_credentials() {
         assert_eq!(url_host("https://me:secret@cache.example.org:81/a?sig=b"), "cache.example.org:81");
         assert_eq!(url_host("odd"), "odd");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_ignored() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let there = SYSTEM_CA_BUNDLES.iter().any(|place| std::path::Path::new(place).exists());
+        let system = load_root_certs(Some(file.path().to_path_buf()));
+        assert_eq!(matches!(system, RootCerts::Specific(_)), there);
     }
 }

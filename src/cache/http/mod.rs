@@ -1,9 +1,8 @@
-//! A small blocking HTTP client that never waits long: bounded answers, few retries, one budget of patience.
+//! A small blocking HTTP client with size limits, timeouts, retries, and a limit on the total waiting time.
 
 mod client;
 mod request_body;
 mod retry_budget;
-mod tls_roots;
 
 pub use client::{HttpClient, HttpError};
 pub(crate) use client::{HttpRequest, HttpResponse};

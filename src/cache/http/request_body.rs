@@ -1,29 +1,29 @@
-//! What a request sends: bytes, or part of a file, read by place so that several may be sent from one at once.
+//! Request bodies: bytes, or part of a file, which several requests can read concurrently.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-/// What is sent.
+/// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum RequestBody<'a> {
-    /// Nothing.
+    /// No body.
     None,
-    /// These bytes.
+    /// Bytes in memory.
     Bytes(&'a [u8]),
-    /// Part of a file.
+    /// A range of a file.
     File {
         /// The file.
         file: &'a File,
-        /// The first byte.
+        /// Offset of the first byte.
         offset: u64,
-        /// How many.
+        /// Number of bytes.
         len: u64,
     },
 }
 
 impl<'a> RequestBody<'a> {
-    /// How many bytes it has.
+    /// Returns the number of bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::None => 0,
@@ -32,17 +32,17 @@ impl<'a> RequestBody<'a> {
         }
     }
 
-    /// Whether it has none.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A reader of it.
+    /// Returns a reader of the body.
     pub(crate) fn into_reader(self) -> impl Read + 'a {
         BodyReader::new(self)
     }
 
-    /// A part of it.
+    /// Returns a range of the body.
     pub(crate) fn slice_range(&self, from: u64, len: u64) -> RequestBody<'_> {
         match self {
             Self::None => RequestBody::None,
@@ -55,33 +55,33 @@ impl<'a> RequestBody<'a> {
     }
 }
 
-/// A payload as it is read; files by place, so that several may be sent from one at once.
+/// A reader of a body. Files are read at explicit offsets, so that several requests can share one.
 pub(super) struct BodyReader<'a> {
     body: RequestBody<'a>,
     position: u64,
-    /// Why its file could not be read.
+    /// The error of reading the file.
     pub(super) read_error: Option<io::Error>,
 }
 
 impl<'a> BodyReader<'a> {
-    /// A payload from its beginning.
-    pub(super) fn new(payload: RequestBody<'a>) -> Self {
-        Self { body: payload, position: 0, read_error: None }
+    /// Starts at the beginning of a body.
+    pub(super) fn new(body: RequestBody<'a>) -> Self {
+        Self { body, position: 0, read_error: None }
     }
 }
 
 impl Read for BodyReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.body.len() - self.position).unwrap_or(usize::MAX);
-        let room = buffer.len().min(left);
+        let remaining = usize::try_from(self.body.len() - self.position).unwrap_or(usize::MAX);
+        let limit = buffer.len().min(remaining);
         let read = match self.body {
             RequestBody::None => Ok(0),
             RequestBody::Bytes(bytes) => {
-                let at = self.position as usize;
-                buffer[..room].copy_from_slice(&bytes[at..at + room]);
-                Ok(room)
+                let start = self.position as usize;
+                buffer[..limit].copy_from_slice(&bytes[start..start + limit]);
+                Ok(limit)
             }
-            RequestBody::File { file, offset: from, .. } => file.read_at(&mut buffer[..room], from + self.position),
+            RequestBody::File { file, offset: from, .. } => file.read_at(&mut buffer[..limit], from + self.position),
         };
         match read {
             Ok(read) => {
@@ -89,9 +89,9 @@ impl Read for BodyReader<'_> {
                 Ok(read)
             }
             Err(error) => {
-                let told = io::Error::new(error.kind(), error.to_string());
+                let copy = io::Error::new(error.kind(), error.to_string());
                 self.read_error = Some(error);
-                Err(told)
+                Err(copy)
             }
         }
     }
@@ -102,16 +102,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_in_parts() {
+    fn bodies_can_be_sliced() {
         use std::io::Write;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let whole = RequestBody::File { file: &file, offset: 2, len: 6 };
-        for (payload, want) in
-            [(whole.slice_range(1, 3), "345"), (RequestBody::Bytes(b"abcdef").slice_range(4, 9), "ef")]
+        let file_body = RequestBody::File { file: &file, offset: 2, len: 6 };
+        for (body, want) in
+            [(file_body.slice_range(1, 3), "345"), (RequestBody::Bytes(b"abcdef").slice_range(4, 9), "ef")]
         {
             let mut text = String::new();
-            BodyReader::new(payload).read_to_string(&mut text).unwrap();
+            BodyReader::new(body).read_to_string(&mut text).unwrap();
             assert_eq!(text, want);
         }
         assert!(RequestBody::None.is_empty() && RequestBody::None.slice_range(0, 1).is_empty());

@@ -1,13 +1,13 @@
-//! How long a run waits for a cache in all, and when it asks no more.
+//! Retry budget: limits the time that a run waits for a service in total.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Failures in a row after which nobody asks any more.
+/// Failures in a row after which the service is no longer used.
 const MAX_CONSECUTIVE_FAILURES: u32 = 8;
 
-/// One budget for all waiting on one service: failed requests and pauses between tries take from it; when it is spent,
-/// or nothing but failures came, the service is left alone for the rest of the run.
+/// Budget of waiting time for one service. Failed requests and pauses between attempts reduce it. When it is exhausted,
+/// or too many requests fail in a row, the service is not used for the rest of the run.
 #[derive(Debug)]
 pub struct RetryBudget {
     limit: Duration,
@@ -22,56 +22,60 @@ struct BudgetState {
 }
 
 impl RetryBudget {
-    /// A budget.
+    /// Creates a budget.
     pub fn new(limit: Duration) -> Self {
         Self { limit, state: Mutex::new(BudgetState::default()) }
     }
 
-    /// What is left; none once it is over.
+    /// Returns the remaining time; `None` if the budget is exhausted.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let state = self.lock_state();
-        state.gave_up_reason.is_none().then(|| self.limit.saturating_sub(state.waited)).filter(|left| !left.is_zero())
+        state
+            .gave_up_reason
+            .is_none()
+            .then(|| self.limit.saturating_sub(state.waited))
+            .filter(|remaining| !remaining.is_zero())
     }
 
-    /// Why nobody asks any more.
+    /// Returns why the service is no longer used.
     pub(crate) fn gave_up_reason(&self) -> Option<String> {
         self.lock_state().gave_up_reason.clone()
     }
 
-    /// A request went well: what failed before it is forgotten, what was waited is not.
+    /// Records a successful request, which resets the count of failures but not the time.
     pub(crate) fn record_success(&self) {
         self.lock_state().consecutive_failures = 0;
     }
 
-    /// A request took so long for nothing; `why` is told when that was the last straw.
-    pub(crate) fn record_failure(&self, took: Duration, why: &str) {
+    /// Records a failed request and its duration; `reason` is reported if this exhausts the budget.
+    pub(crate) fn record_failure(&self, took: Duration, reason: &str) {
         let mut state = self.lock_state();
         state.waited += took;
         state.consecutive_failures += 1;
         if state.waited >= self.limit {
             let limit = self.limit.as_secs();
-            state.gave_up_reason.get_or_insert_with(|| format!("{why}; given up after waiting {limit} s in all"));
+            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after waiting {limit} s in total"));
         } else if state.consecutive_failures >= MAX_CONSECUTIVE_FAILURES {
             let failures = state.consecutive_failures;
-            state.gave_up_reason.get_or_insert_with(|| format!("{why}; given up after {failures} failures in a row"));
+            state.gave_up_reason.get_or_insert_with(|| format!("{reason}; gave up after {failures} failures in a row"));
         }
     }
 
-    /// Gives up at once, as where a token is refused.
-    pub(crate) fn give_up(&self, why: &str) {
-        self.lock_state().gave_up_reason.get_or_insert_with(|| why.to_owned());
+    /// Stops using the service immediately, for example because a token was refused.
+    pub(crate) fn give_up(&self, reason: &str) {
+        self.lock_state().gave_up_reason.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Sleeps, if the budget has room for it.
-    pub(crate) fn try_sleep(&self, pause: Duration, why: &str) -> bool {
+    /// Sleeps if the budget allows it, and returns whether it did.
+    pub(crate) fn try_sleep(&self, pause: Duration, reason: &str) -> bool {
         match self.remaining() {
-            Some(left) if pause < left => {
+            Some(remaining) if pause < remaining => {
                 std::thread::sleep(pause);
                 self.lock_state().waited += pause;
                 true
             }
             Some(_) => {
-                self.give_up(&format!("{why}; it asks for a pause of {} s", pause.as_secs()));
+                self.give_up(&format!("{reason}; the server requests a pause of {} s", pause.as_secs()));
                 false
             }
             None => false,
@@ -88,39 +92,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_when_it_is_spent() {
-        let patience = RetryBudget::new(Duration::from_secs(3));
-        patience.record_failure(Duration::from_secs(2), "slow");
-        assert_eq!(patience.remaining(), Some(Duration::from_secs(1)));
-        patience.record_failure(Duration::from_secs(2), "slow");
+    fn the_budget_is_exhausted_after_its_limit() {
+        let budget = RetryBudget::new(Duration::from_secs(3));
+        budget.record_failure(Duration::from_secs(2), "slow");
+        assert_eq!(budget.remaining(), Some(Duration::from_secs(1)));
+        budget.record_failure(Duration::from_secs(2), "slow");
         assert_eq!(
-            (patience.remaining(), patience.gave_up_reason()),
-            (None, Some("slow; given up after waiting 3 s in all".into()))
+            (budget.remaining(), budget.gave_up_reason()),
+            (None, Some("slow; gave up after waiting 3 s in total".into()))
         );
-        patience.give_up("other");
-        assert!(patience.gave_up_reason().unwrap().starts_with("slow") && !patience.try_sleep(Duration::ZERO, "x"));
+        budget.give_up("other");
+        assert!(budget.gave_up_reason().unwrap().starts_with("slow") && !budget.try_sleep(Duration::ZERO, "x"));
     }
 
     #[test]
-    fn failures_in_a_row_end_it_and_a_success_starts_again() {
-        let patience = RetryBudget::new(Duration::from_secs(30));
+    fn failures_in_a_row_exhaust_the_budget_and_a_success_resets_the_count() {
+        let budget = RetryBudget::new(Duration::from_secs(30));
         for _ in 1..MAX_CONSECUTIVE_FAILURES {
-            patience.record_failure(Duration::ZERO, "down");
+            budget.record_failure(Duration::ZERO, "down");
         }
-        patience.record_success();
-        patience.record_failure(Duration::ZERO, "down");
-        assert_eq!(patience.gave_up_reason(), None);
+        budget.record_success();
+        budget.record_failure(Duration::ZERO, "down");
+        assert_eq!(budget.gave_up_reason(), None);
         for _ in 1..MAX_CONSECUTIVE_FAILURES {
-            patience.record_failure(Duration::ZERO, "down");
+            budget.record_failure(Duration::ZERO, "down");
         }
-        assert!(patience.gave_up_reason().unwrap().contains("8 failures in a row"));
+        assert!(budget.gave_up_reason().unwrap().contains("8 failures in a row"));
     }
 
     #[test]
-    fn a_pause_that_does_not_fit_is_not_made() {
-        let patience = RetryBudget::new(Duration::from_secs(30));
-        assert!(patience.try_sleep(Duration::from_millis(1), "busy"));
-        assert!(!patience.try_sleep(Duration::from_secs(60), "429"));
-        assert!(patience.gave_up_reason().unwrap().contains("pause of 60 s"));
+    fn a_pause_longer_than_the_budget_is_refused() {
+        let budget = RetryBudget::new(Duration::from_secs(30));
+        assert!(budget.try_sleep(Duration::from_millis(1), "busy"));
+        assert!(!budget.try_sleep(Duration::from_secs(60), "429"));
+        assert!(budget.gave_up_reason().unwrap().contains("pause of 60 s"));
     }
 }

@@ -1,18 +1,55 @@
-//! The key: one line, lower case, its parts from the general to the special, so that prefixes fall back.
+//! Dependency fingerprints, and the cache keys made of them.
 
+use super::inputs::KeyInput;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use super::fingerprint::DependencyFingerprint;
+/// Version of the fingerprint: changing the inputs changes all keys.
+pub(crate) const FINGERPRINT_VERSION: u32 = 2;
 
-/// The longest key that the caches of forges take.
+/// The inputs that determine what a session installs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependencyFingerprint {
+    /// Version of the fingerprint.
+    pub(crate) version: u32,
+    /// Friendly name of the session in nox.
+    pub(crate) session: String,
+    /// The inputs, sorted and without duplicates.
+    pub(crate) inputs: Vec<KeyInput>,
+}
+
+impl DependencyFingerprint {
+    /// Creates a fingerprint; sorts the inputs and removes duplicates.
+    pub fn new(session: &str, mut inputs: Vec<KeyInput>) -> Self {
+        inputs.sort();
+        inputs.dedup();
+        Self { version: FINGERPRINT_VERSION, session: session.to_owned(), inputs }
+    }
+
+    /// Computes the digest of the inputs: 32 hexadecimal digits. The name of the session does not count, because sessions
+    /// with equal inputs install the same packages.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.version.to_le_bytes());
+        for input in &self.inputs {
+            for part in [input.kind.as_str(), &input.name, &input.value] {
+                // Each part is preceded by its length, so that the boundaries count.
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+            }
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// Maximum length of a key in the caches of CI services.
 const MAX_KEY_LEN: usize = 512;
-/// The longest part of it.
+/// Maximum length of one part of a key.
 const MAX_PART_LEN: usize = 60;
 
-/// What stands before the digest.
+/// The parts of a key before the digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheKeyParts {
-    /// The repository, or the project's name.
+    /// Repository, or name of the project.
     pub(crate) project: String,
     /// Operating system.
     pub(crate) os: String,
@@ -20,13 +57,13 @@ pub struct CacheKeyParts {
     pub(crate) arch: String,
     /// C library.
     pub(crate) libc: String,
-    /// Tags of the interpreters.
+    /// Tags of the interpreters, such as `cpython-311`.
     pub(crate) pythons: Vec<String>,
-    /// Version of uv, or the name of the backend.
+    /// Version of uv, or name of the venv backend.
     pub(crate) tool: String,
 }
 
-/// A key.
+/// A cache key: a prefix that all states of the same sessions share, and a digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CacheKey {
     prefix: String,
@@ -34,20 +71,21 @@ pub(crate) struct CacheKey {
 }
 
 impl CacheKey {
-    /// The key of some sessions together, whatever their order.
-    pub(crate) fn new(parts: &CacheKeyParts, recipes: &[DependencyFingerprint]) -> Self {
-        let mut named: Vec<(&str, String)> = recipes.iter().map(|recipe| (&*recipe.session, recipe.digest())).collect();
-        named.sort();
+    /// Computes the key of a set of sessions, independent of their order.
+    pub(crate) fn new(parts: &CacheKeyParts, fingerprints: &[DependencyFingerprint]) -> Self {
+        let mut digests_by_session: Vec<(&str, String)> =
+            fingerprints.iter().map(|fingerprint| (&*fingerprint.session, fingerprint.digest())).collect();
+        digests_by_session.sort();
         let mut hasher = blake3::Hasher::new();
-        for (session, digest) in &named {
+        for (session, digest) in &digests_by_session {
             hasher.update(&(session.len() as u64).to_le_bytes()).update(session.as_bytes()).update(digest.as_bytes());
         }
-        // One session's key is its recipe's digest: sessions that install the same are told by it.
-        let digest = match named.as_slice() {
+        // The digest of a single session is that of its fingerprint, equal for sessions that install the same.
+        let digest = match digests_by_session.as_slice() {
             [(_, only)] => only.clone(),
             _ => hasher.finalize().to_hex()[..32].to_owned(),
         };
-        let names: Vec<&str> = named.iter().map(|(session, _)| *session).collect();
+        let names: Vec<&str> = digests_by_session.iter().map(|(session, _)| *session).collect();
         let scope = match names.as_slice() {
             [only] => (*only).to_owned(),
             several => {
@@ -60,13 +98,14 @@ impl CacheKey {
         pythons.dedup();
         let parts =
             ["nx2", &parts.project, &parts.os, &parts.arch, &parts.libc, &pythons.join("."), &parts.tool, &scope];
-        let plain: Vec<String> = parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
-        let mut prefix = plain.join("-");
+        let result: Vec<String> =
+            parts.iter().map(|part| sanitize_part(part)).filter(|part| !part.is_empty()).collect();
+        let mut prefix = result.join("-");
         prefix.truncate(MAX_KEY_LEN - 34);
         Self { prefix: format!("{prefix}-"), digest }
     }
 
-    /// What the keys of other states of the same sessions begin with too.
+    /// Returns the prefix that the keys of all states of the same sessions share.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -78,17 +117,17 @@ impl fmt::Display for CacheKey {
     }
 }
 
-/// A part of a key: lower case, letters, digits, `.`, `_` and `-` alone.
+/// Converts text to a part of a key: lower case, with other characters than letters, digits, `.` and `_` replaced.
 pub(super) fn sanitize_part(text: &str) -> String {
-    let mut plain = String::new();
-    for sign in text.to_lowercase().chars() {
-        let kept = sign.is_ascii_alphanumeric() || "._".contains(sign);
-        if kept || !plain.ends_with('-') {
-            plain.push(if kept { sign } else { '-' });
+    let mut result = String::new();
+    for character in text.to_lowercase().chars() {
+        let is_allowed = character.is_ascii_alphanumeric() || "._".contains(character);
+        if is_allowed || !result.ends_with('-') {
+            result.push(if is_allowed { character } else { '-' });
         }
     }
-    plain.truncate(MAX_PART_LEN);
-    plain.trim_matches('-').to_owned()
+    result.truncate(MAX_PART_LEN);
+    result.trim_matches('-').to_owned()
 }
 
 #[cfg(test)]
@@ -96,9 +135,9 @@ mod tests {
     use super::*;
     use crate::cache::keys::{KeyInput, KeyInputKind};
 
-    fn recipe(session: &str, value: &str) -> DependencyFingerprint {
-        let fact = KeyInput { kind: KeyInputKind::LockedPackage, name: "ruff".to_owned(), value: value.to_owned() };
-        DependencyFingerprint::new(session, vec![fact.clone(), fact])
+    fn fingerprint(session: &str, value: &str) -> DependencyFingerprint {
+        let input = KeyInput { kind: KeyInputKind::LockedPackage, name: "ruff".to_owned(), value: value.to_owned() };
+        DependencyFingerprint::new(session, vec![input.clone(), input])
     }
 
     fn parts() -> CacheKeyParts {
@@ -113,26 +152,26 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_one_line_that_all_caches_take() {
-        let key = CacheKey::new(&parts(), &[recipe("lint", "1")]);
+    fn a_key_is_one_line_that_all_caches_accept() {
+        let key = CacheKey::new(&parts(), &[fingerprint("lint", "1")]);
         let start = "nx2-acme-parcel-book-linux-x86_64-glibc-2.36-cpython-311.cpython-313-uv0.13.9-lint-";
         assert_eq!(key.prefix(), start);
-        assert_eq!(key.to_string(), format!("{start}{}", recipe("x", "1").digest()), "{key}");
+        assert_eq!(key.to_string(), format!("{start}{}", fingerprint("x", "1").digest()), "{key}");
         assert_eq!(key.digest.len(), 32);
         let long = CacheKeyParts { project: "x".repeat(900), ..parts() };
-        let many: Vec<DependencyFingerprint> = (0..90).map(|n| recipe(&format!("Tests({n}, 'ü')"), "1")).collect();
+        let many: Vec<DependencyFingerprint> = (0..90).map(|n| fingerprint(&format!("Tests({n}, 'ü')"), "1")).collect();
         let key = CacheKey::new(&long, &many).to_string();
         assert!(key.len() <= MAX_KEY_LEN && key == key.to_lowercase() && !key.contains(','), "{key}");
         assert!(key.is_ascii() && key.contains("90sessions-"));
     }
 
     #[test]
-    fn the_digest_tells_states_apart_and_nothing_else() {
-        let of = |recipes: &[DependencyFingerprint]| CacheKey::new(&parts(), recipes).digest.to_owned();
-        assert_ne!(of(&[recipe("lint", "1")]), of(&[recipe("lint", "2")]));
-        assert_eq!(of(&[recipe("lint", "1")]), of(&[recipe("format", "1")]), "equal facts, equal packages");
-        let (a, b) = (recipe("a", "1"), recipe("b", "2"));
+    fn the_digest_depends_on_the_inputs_and_nothing_else() {
+        let of = |fingerprints: &[DependencyFingerprint]| CacheKey::new(&parts(), fingerprints).digest.to_owned();
+        assert_ne!(of(&[fingerprint("lint", "1")]), of(&[fingerprint("lint", "2")]));
+        assert_eq!(of(&[fingerprint("lint", "1")]), of(&[fingerprint("format", "1")]), "equal inputs, equal packages");
+        let (a, b) = (fingerprint("a", "1"), fingerprint("b", "2"));
         assert_eq!(of(&[a.clone(), b.clone()]), of(&[b.clone(), a.clone()]));
-        assert_ne!(of(&[a, b]), of(&[recipe("a", "2"), recipe("b", "1")]));
+        assert_ne!(of(&[a, b]), of(&[fingerprint("a", "2"), fingerprint("b", "1")]));
     }
 }

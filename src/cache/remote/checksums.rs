@@ -1,4 +1,4 @@
-//! `noxide.sums`: the digest of each wheel's tree, committed beside the lock; it makes a hostile store harmless.
+//! `noxide.sums`: tree digests of wheels, committed next to the lock, so that a remote cache need not be trusted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,28 +6,28 @@ use std::path::Path;
 use crate::cache::store::{EntryId, EntryMeta};
 use crate::text::is_hex;
 
-/// What a project says its wheels unpack to, by wheel.
+/// The expected tree digest of each wheel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WheelChecksums {
     trees: BTreeMap<String, (String, String)>,
 }
 
-/// Why a file is none of that kind.
+/// Why `noxide.sums` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WheelChecksumsError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A line is none.
-    #[error("noxide.sums:{0}: a line is the sha256 of a wheel, the digest of its tree, and its name")]
+    /// A line is malformed.
+    #[error("noxide.sums:{0}: expected the SHA-256 of a wheel, the digest of its tree, and its name")]
     InvalidLine(usize),
 }
 
 impl WheelChecksums {
-    /// Reads the file of a project; none where there is none.
+    /// Reads the file of a project; returns `None` if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be read, or a line is wrong: a list that is half understood protects from nothing.
+    /// If the file cannot be read, or a line is malformed: a partly read file would not protect.
     pub fn load(root: &Path) -> Result<Option<Self>, WheelChecksumsError> {
         match fs_err::read_to_string(root.join("noxide.sums")) {
             Ok(text) => Self::parse(&text).map(Some),
@@ -37,42 +37,43 @@ impl WheelChecksums {
     }
 
     fn parse(text: &str) -> Result<Self, WheelChecksumsError> {
-        let mut sums = Self::default();
-        for (number, line) in text.lines().enumerate() {
+        let mut checksums = Self::default();
+        for (index, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
-            let mut words = line.splitn(3, ' ');
-            let hex = |word: &&str| is_hex(word, 64);
-            let (wheel, tree) = (words.next().filter(hex), words.next().filter(hex));
+            let mut fields = line.splitn(3, ' ');
+            let is_digest = |word: &&str| is_hex(word, 64);
+            let (wheel, tree) = (fields.next().filter(is_digest), fields.next().filter(is_digest));
             let (Some(wheel), Some(tree)) = (wheel, tree) else {
-                return Err(WheelChecksumsError::InvalidLine(number + 1));
+                return Err(WheelChecksumsError::InvalidLine(index + 1));
             };
-            let name = words.next().unwrap_or_default().to_owned();
-            sums.trees.insert(wheel.to_owned(), (tree.to_owned(), name));
+            let name = fields.next().unwrap_or_default().to_owned();
+            checksums.trees.insert(wheel.to_owned(), (tree.to_owned(), name));
         }
-        Ok(sums)
+        Ok(checksums)
     }
 
-    /// Adds what is known of entries; wheels only, since only those are the same everywhere.
-    pub fn add_entries<'a>(&mut self, heads: impl IntoIterator<Item = &'a EntryMeta>) {
-        for head in heads {
-            if let Some(id) = head.entry_id().filter(|id| id.kind == crate::cache::store::EntryKind::Wheel) {
-                self.trees.insert(id.id().to_owned(), (head.tree_digest.clone(), head.name.clone()));
+    /// Adds the wheels among some entries; other entries differ between machines.
+    pub fn add_entries<'a>(&mut self, metas: impl IntoIterator<Item = &'a EntryMeta>) {
+        for meta in metas {
+            if let Some(id) = meta.entry_id().filter(|id| id.kind == crate::cache::store::EntryKind::Wheel) {
+                self.trees.insert(id.id().to_owned(), (meta.tree_digest.clone(), meta.name.clone()));
             }
         }
     }
 
-    /// The text of the file.
+    /// Formats the file.
     pub fn to_text(&self) -> String {
-        let head = "# Made by `noxide ci --write-sums`: sha256 of a wheel, BLAKE3 of the tree it unpacks to, name. Commit it.\n";
+        let header =
+            "# Created by `noxide ci --write-sums`: SHA-256 of a wheel, BLAKE3 of its tree, name. Commit this file.\n";
         let mut lines: Vec<String> =
             self.trees.iter().map(|(wheel, (tree, name))| format!("{wheel} {tree} {name}\n")).collect();
         lines.sort_by(|one, other| one.get(130..).cmp(&other.get(130..)).then(one.cmp(other)));
-        lines.into_iter().fold(head.to_owned(), |text, line| text + &line)
+        lines.into_iter().fold(header.to_owned(), |text, line| text + &line)
     }
 
-    /// The tree that an entry must have.
+    /// Returns the tree digest that an entry must have.
     pub fn expected_tree(&self, id: &EntryId) -> Option<&str> {
         self.trees.get(id.id()).map(|(tree, _)| tree.as_str())
     }
@@ -85,28 +86,31 @@ mod tests {
     use crate::fs::Sha256Digest;
 
     #[test]
-    fn it_is_read_as_it_was_written() {
+    fn checksums_round_trip_through_their_text() {
         let wheel = EntryId::for_wheel(Sha256Digest::hash_bytes(b"a"));
-        let mut head = EntryMeta::new(&wheel, "zeta 1");
-        head.tree_digest = "d".repeat(64);
-        let mut sums = WheelChecksums::default();
+        let mut meta = EntryMeta::new(&wheel, "zeta 1");
+        meta.tree_digest = "d".repeat(64);
+        let mut checksums = WheelChecksums::default();
         let venv = EntryId::new(EntryKind::Venv, "e".repeat(64)).unwrap();
-        sums.add_entries([
-            &head,
+        checksums.add_entries([
+            &meta,
             &EntryMeta::new(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"b")), "alpha"),
             &EntryMeta::new(&venv, "v"),
         ]);
-        assert!(WheelChecksums::parse(&sums.to_text()).is_err(), "a head without a tree makes no line that is read");
+        assert!(
+            WheelChecksums::parse(&checksums.to_text()).is_err(),
+            "an entry without a tree digest makes a malformed line"
+        );
         let mut alpha = EntryMeta::new(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"b")), "alpha 2");
         alpha.tree_digest = "e".repeat(64);
-        sums.add_entries([&alpha]);
-        assert_eq!(WheelChecksums::parse(&sums.to_text()).unwrap(), sums);
-        assert!(sums.to_text().find("alpha 2").unwrap() < sums.to_text().find("zeta 1").unwrap());
-        assert_eq!(sums.expected_tree(&wheel), Some(head.tree_digest.as_str()));
-        assert_eq!(sums.expected_tree(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"c"))), None);
-        let folder = tempfile::tempdir().unwrap();
-        assert!(WheelChecksums::load(folder.path()).unwrap().is_none());
-        fs_err::write(folder.path().join("noxide.sums"), "ab cd\n").unwrap();
-        assert!(WheelChecksums::load(folder.path()).unwrap_err().to_string().starts_with("noxide.sums:1:"));
+        checksums.add_entries([&alpha]);
+        assert_eq!(WheelChecksums::parse(&checksums.to_text()).unwrap(), checksums);
+        assert!(checksums.to_text().find("alpha 2").unwrap() < checksums.to_text().find("zeta 1").unwrap());
+        assert_eq!(checksums.expected_tree(&wheel), Some(meta.tree_digest.as_str()));
+        assert_eq!(checksums.expected_tree(&EntryId::for_wheel(Sha256Digest::hash_bytes(b"c"))), None);
+        let directory = tempfile::tempdir().unwrap();
+        assert!(WheelChecksums::load(directory.path()).unwrap().is_none());
+        fs_err::write(directory.path().join("noxide.sums"), "ab cd\n").unwrap();
+        assert!(WheelChecksums::load(directory.path()).unwrap_err().to_string().starts_with("noxide.sums:1:"));
     }
 }

@@ -1,50 +1,148 @@
-//! Entries brought from elsewhere into the store: read in parts, each frame checked before a byte of it is used.
+//! Downloads from the remote cache: planned as few ranged reads, each frame checked before it is used.
 
-use std::io::{Cursor, Read, Seek, SeekFrom, Write};
-use std::sync::Mutex;
-use std::time::Instant;
-
-use serde::Serialize;
-
-use super::download_plan::{DownloadPlan, PackSegment};
-use super::frame;
 use super::manifest::PackFrame;
+use super::pack::{FrameError, read_frame};
 use super::snapshot::RemoteStore;
+use crate::cache::backend::BackendError;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::cache::store::{PublishOutcome, Store};
 use crate::fs::parallel_map;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::Mutex;
+use std::time::Instant;
+use thiserror::Error;
 
-/// The most that one request asks for.
+/// Maximum size of a segment in bytes, unless a single frame is longer.
+const MAX_SEGMENT_BYTES: u64 = 8 << 20;
+/// Maximum gap in bytes that is read along with its neighbours; also at most a twentieth of their size.
+const MAX_GAP_BYTES: u64 = 256 << 10;
+
+/// What is going to be read from a remote cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DownloadPlan {
+    /// Ranges to read, the longest first.
+    pub(crate) segments: Vec<PackSegment>,
+}
+
+/// A range of a pack, and the frames in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PackSegment {
+    /// Key of the pack.
+    pub(crate) pack_key: String,
+    /// Range in bytes.
+    pub(crate) range: Range<u64>,
+    /// The frames in the range, by offset.
+    pub(crate) frames: Vec<PackFrame>,
+}
+
+impl DownloadPlan {
+    /// Plans to read these frames: neighbours in one request, with small gaps between them.
+    pub fn new(frames: impl IntoIterator<Item = PackFrame>) -> Self {
+        let mut packs: BTreeMap<String, Vec<PackFrame>> = BTreeMap::new();
+        for frame in frames {
+            packs.entry(frame.pack.clone()).or_default().push(frame);
+        }
+        let mut segments: Vec<PackSegment> = Vec::new();
+        for (pack, mut frames) in packs {
+            frames.sort_by_key(|frame| frame.offset);
+            frames.dedup_by_key(|frame| frame.offset);
+            let mut current: Option<(PackSegment, u64)> = None;
+            for frame in frames {
+                let end = frame.offset + frame.length;
+                if let Some((segment, requested)) = &mut current {
+                    let gap = frame.offset.saturating_sub(segment.range.end);
+                    let is_small = gap <= MAX_GAP_BYTES.min((*requested + frame.length) / 20);
+                    if is_small && end - segment.range.start <= MAX_SEGMENT_BYTES && frame.offset >= segment.range.end {
+                        segment.range.end = end;
+                        *requested += frame.length;
+                        segment.frames.push(frame);
+                        continue;
+                    }
+                }
+                let length = frame.length;
+                let segment = PackSegment { pack_key: pack.clone(), range: frame.offset..end, frames: vec![frame] };
+                segments.extend(current.replace((segment, length)).map(|(segment, _)| segment));
+            }
+            segments.extend(current.map(|(segment, _)| segment));
+        }
+        segments.sort_by_key(|segment| std::cmp::Reverse(segment.range.end - segment.range.start));
+        Self { segments }
+    }
+
+    /// Returns the number of bytes to read.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.range.end - segment.range.start).sum()
+    }
+
+    /// Returns the requested frames.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &PackFrame> {
+        self.segments.iter().flat_map(|segment| &segment.frames)
+    }
+}
+
+/// Maximum size of one request in bytes.
 const MAX_REQUEST_BYTES: u64 = 8 << 20;
-/// What is larger is kept in a file until it is checked.
+/// Larger segments are buffered in a file until they are checked.
 const MAX_BUFFERED_BYTES: usize = 32 << 20;
 
-/// What was brought.
+/// Result of a download.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DownloadReport {
-    /// Names of the packages that are new in the store.
+    /// Names of the downloaded packages that are new in the store.
     pub packages: Vec<String>,
-    /// How many others are: bytecode, environments, folders.
+    /// Number of other new entries: bytecode, environments, directories.
     pub other_entries: usize,
-    /// Bytes that were read from elsewhere.
+    /// Bytes read from the remote cache.
     pub bytes: u64,
-    /// What was planned and not brought.
+    /// Entries that could not be downloaded.
     pub failures: Vec<DownloadFailure>,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// One entry that was not brought.
+/// An entry that could not be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DownloadFailure {
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Why.
+    /// The error message.
     pub reason: String,
 }
 
+/// Why an entry cannot be downloaded.
+#[derive(Debug, Error)]
+pub(super) enum DownloadError {
+    /// The pack was deleted.
+    #[error("its pack no longer exists")]
+    MissingPack,
+    /// The pack ends before the frame does.
+    #[error("its pack is shorter than the manifest states")]
+    TruncatedPack,
+    /// The frame was changed or corrupted.
+    #[error("its digest differs from the manifest")]
+    DigestMismatch,
+    /// The manifest contains an invalid entry ID.
+    #[error("it has no valid entry ID")]
+    InvalidId,
+    /// The project has a `noxide.sums` without this wheel.
+    #[error("it is not in noxide.sums")]
+    NotInChecksums,
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The content of the frame was refused.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
 impl DownloadReport {
-    /// Adds what was brought for another session of the same run.
+    /// Adds the result of another download of the same run.
     pub(crate) fn merge(&mut self, other: Self) {
         self.packages.extend(other.packages);
         self.packages.sort();
@@ -55,63 +153,71 @@ impl DownloadReport {
 }
 
 impl RemoteStore {
-    /// Brings what is planned into the store. What fails is named and left: whoever needs it fetches it as without us.
+    /// Downloads the planned entries into the store. An entry that fails is reported and skipped; uv downloads the package.
     pub fn download(&self, plan: &DownloadPlan, store: &Store, progress: &dyn ProgressReporter) -> DownloadReport {
-        let begun = Instant::now();
+        let started = Instant::now();
         let total =
             WorkAmount { entries: plan.frames().count() as u64, bytes: plan.total_bytes(), ..WorkAmount::default() };
         progress.start_phase(CachePhase::Restore, total);
-        let brought = Mutex::new(DownloadReport::default());
+        let report = Mutex::new(DownloadReport::default());
         parallel_map(&plan.segments, |segment| {
             let (bytes, results) = self.download_segment(segment, store);
             progress.advance(WorkAmount { entries: results.len() as u64, bytes, ..WorkAmount::default() });
-            let mut brought = brought.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            brought.bytes += bytes;
+            let mut report = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            report.bytes += bytes;
             for (frame, result) in segment.frames.iter().zip(results) {
                 match result {
                     Ok(PublishOutcome::New(_)) if frame.entry_id().is_some_and(|id| id.kind.is_versioned()) => {
-                        brought.other_entries += 1;
+                        report.other_entries += 1;
                     }
-                    Ok(PublishOutcome::New(_)) => brought.packages.push(frame.name.clone()),
+                    Ok(PublishOutcome::New(_)) => report.packages.push(frame.name.clone()),
                     Ok(PublishOutcome::AlreadyExists) => {}
-                    Err(reason) => brought.failures.push(DownloadFailure { name: frame.name.clone(), reason }),
+                    Err(failure) => report.failures.push(failure),
                 }
             }
         });
         progress.finish_phase();
-        let mut brought = brought.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        brought.packages.sort();
-        brought.failures.sort_by(|one, other| one.name.cmp(&other.name));
-        brought.seconds = begun.elapsed().as_secs_f64();
-        brought
+        let mut report = report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        report.packages.sort();
+        report.failures.sort_by(|one, other| one.name.cmp(&other.name));
+        report.seconds = started.elapsed().as_secs_f64();
+        report
     }
 
-    /// Reads one part of a pack and takes its frames; gives the bytes read and each frame's result.
-    fn download_segment(&self, segment: &PackSegment, store: &Store) -> (u64, Vec<Result<PublishOutcome, String>>) {
+    /// Reads one segment and imports its frames; returns the bytes read and the result for each frame.
+    fn download_segment(
+        &self,
+        segment: &PackSegment,
+        store: &Store,
+    ) -> (u64, Vec<Result<PublishOutcome, DownloadFailure>>) {
+        let failure = |frame: &PackFrame, error: &DownloadError| DownloadFailure {
+            name: frame.name.clone(),
+            reason: error.to_string(),
+        };
         let mut bytes = tempfile::SpooledTempFile::new(MAX_BUFFERED_BYTES);
         let read = match self.read_segment(segment, &mut bytes) {
             Ok(read) => read,
-            Err(why) => return (0, segment.frames.iter().map(|_| Err(why.clone())).collect()),
+            Err(error) => return (0, segment.frames.iter().map(|frame| Err(failure(frame, &error))).collect()),
         };
-        let take = |frame: &PackFrame| self.import_frame(frame, segment.range.start, &mut bytes, store);
-        (read, segment.frames.iter().map(take).collect())
+        let import = |frame: &PackFrame| {
+            let imported = self.import_frame(frame, segment.range.start, &mut bytes, store);
+            imported.map_err(|error| failure(frame, &error))
+        };
+        (read, segment.frames.iter().map(import).collect())
     }
 
-    /// The bytes of a range, piece by piece.
-    pub(super) fn read_segment(&self, segment: &PackSegment, to: &mut dyn Write) -> Result<u64, String> {
-        let mut at = segment.range.start;
-        while at < segment.range.end {
-            let piece = at..segment.range.end.min(at + MAX_REQUEST_BYTES);
-            let bytes = match self.backend.get_range(&segment.pack_key, piece.clone()) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => return Err("its pack is gone".to_owned()),
-                Err(error) => return Err(error.to_string()),
-            };
-            if bytes.len() as u64 != piece.end - piece.start {
-                return Err("its pack is shorter than the manifest says".to_owned());
+    /// Reads a segment in requests of limited size.
+    pub(super) fn read_segment(&self, segment: &PackSegment, to: &mut dyn Write) -> Result<u64, DownloadError> {
+        let mut position = segment.range.start;
+        while position < segment.range.end {
+            let request = position..segment.range.end.min(position + MAX_REQUEST_BYTES);
+            let bytes = self.backend.get_range(&segment.pack_key, request.clone())?;
+            let bytes = bytes.ok_or(DownloadError::MissingPack)?;
+            if bytes.len() as u64 != request.end - request.start {
+                return Err(DownloadError::TruncatedPack);
             }
-            to.write_all(&bytes).map_err(|error| error.to_string())?;
-            at = piece.end;
+            to.write_all(&bytes)?;
+            position = request.end;
         }
         Ok(segment.range.end - segment.range.start)
     }
@@ -122,28 +228,89 @@ impl RemoteStore {
         start: u64,
         bytes: &mut tempfile::SpooledTempFile,
         store: &Store,
-    ) -> Result<PublishOutcome, String> {
-        let id = frame.entry_id().ok_or("its name is none")?;
+    ) -> Result<PublishOutcome, DownloadError> {
+        let id = frame.entry_id().ok_or(DownloadError::InvalidId)?;
         let from = SeekFrom::Start(frame.offset - start);
-        let told = |error: std::io::Error| error.to_string();
-        bytes.seek(from).map_err(told)?;
+        bytes.seek(from)?;
         let mut hasher = blake3::Hasher::new();
-        std::io::copy(&mut bytes.take(frame.length), &mut hasher).map_err(told)?;
+        io::copy(&mut bytes.take(frame.length), &mut hasher)?;
         if hasher.finalize().to_hex().as_str() != frame.frame_digest {
-            return Err("its bytes are not those that the manifest names".to_owned());
+            return Err(DownloadError::DigestMismatch);
         }
-        bytes.seek(from).map_err(told)?;
-        let tree = self.checksums.as_ref().map_or(Some(frame.tree_digest.as_str()), |sums| sums.expected_tree(&id));
-        let tree = tree.ok_or("it is not in noxide.sums")?;
-        let decoder = zstd::Decoder::new(bytes.take(frame.length)).map_err(told)?;
-        frame::read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), Some(tree))
-            .map_err(|error| error.to_string())
+        bytes.seek(from)?;
+        let expected_tree =
+            self.checksums.as_ref().map_or(Some(frame.tree_digest.as_str()), |checksums| checksums.expected_tree(&id));
+        let expected_tree = expected_tree.ok_or(DownloadError::NotInChecksums)?;
+        let decoder = zstd::Decoder::new(bytes.take(frame.length))?;
+        Ok(read_frame(store, &id, &mut decoder.take(frame.uncompressed_length), Some(expected_tree))?)
     }
 }
 
-/// The content of a frame whose bytes are in memory, checked; for packs that are rewritten.
+/// Returns whether the bytes of a frame have the digest in the manifest.
 pub(super) fn is_frame_intact(frame: &PackFrame, bytes: &[u8]) -> bool {
     let mut hasher = blake3::Hasher::new();
     let copied = std::io::copy(&mut Cursor::new(bytes), &mut hasher);
     copied.is_ok() && hasher.finalize().to_hex().as_str() == frame.frame_digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(pack: &str, offset: u64, length: u64) -> PackFrame {
+        PackFrame {
+            entry: format!("wheel/{pack}{offset}"),
+            name: String::new(),
+            pack: pack.to_owned(),
+            offset,
+            length,
+            uncompressed_length: 0,
+            frame_digest: String::new(),
+            tree_digest: String::new(),
+            buckets: Vec::new(),
+            last_used_day: 0,
+        }
+    }
+
+    #[test]
+    fn neighbours_and_small_gaps_are_read_in_one_request() {
+        let plan =
+            DownloadPlan::new([frame("a", 0, 1_000), frame("a", 1_000, 500), frame("a", 1_550, 100), frame("b", 7, 3)]);
+        assert_eq!(
+            plan.segments.iter().map(|s| (s.pack_key.as_str(), s.range.clone())).collect::<Vec<_>>(),
+            [("a", 0..1_650), ("b", 7..10)]
+        );
+        assert_eq!((plan.total_bytes(), plan.frames().count()), (1_653, 4));
+        let plan = DownloadPlan::new([
+            frame("a", 0, 100),
+            frame("a", 5_000, 100),
+            frame("a", 6_000, MAX_SEGMENT_BYTES),
+            frame("a", 0, 100),
+        ]);
+        assert_eq!(plan.segments.len(), 3);
+    }
+
+    proptest! {
+        /// Each frame is read once, with at most a tenth more than the requested bytes.
+        #[test]
+        fn little_more_than_requested_is_read(parts in prop::collection::vec((1..3_000_000_u64, any::<bool>()), 1..60)) {
+            let mut position = 0;
+            let mut requested = Vec::new();
+            for (length, want) in parts {
+                requested.extend(want.then(|| frame("p", position, length)));
+                position += length;
+            }
+            let requested_bytes: u64 = requested.iter().map(|frame| frame.length).sum();
+            let plan = DownloadPlan::new(requested.clone());
+            let mut read: Vec<PackFrame> = plan.frames().cloned().collect();
+            read.sort_by_key(|frame| frame.offset);
+            prop_assert_eq!(&read, &requested);
+            prop_assert!(plan.total_bytes() <= requested_bytes + requested_bytes / 10);
+            for segment in &plan.segments {
+                prop_assert!(segment.frames.iter().all(|f| f.offset >= segment.range.start && f.offset + f.length <= segment.range.end));
+                prop_assert!(segment.frames.len() == 1 || segment.range.end - segment.range.start <= MAX_SEGMENT_BYTES);
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What lies in which pack: a manifest, version 1, as it stands in a store elsewhere.
+//! Manifests of a remote cache: which entry is in which pack.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -9,103 +9,103 @@ use crate::cache::backend::is_valid_key;
 use crate::cache::store::EntryId;
 use crate::text::is_hex;
 
-/// The version of the document.
+/// Version of the manifest and of packs.
 pub(super) const MANIFEST_VERSION: u32 = 2;
-/// What every manifest begins with.
+/// First bytes of every manifest.
 const MANIFEST_MAGIC: &str = "nxm2 ";
-/// The most that a manifest may unfold to.
+/// Maximum size of a manifest after decompression, in bytes.
 const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 
-/// What lies in which pack.
+/// Index of the packs of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteManifest {
     version: u32,
-    /// Every frame, by entry.
+    /// The frames, sorted by entry.
     pub frames: Vec<PackFrame>,
-    /// When each pack was written, in seconds since 1970, by its key.
+    /// When each pack was written, in seconds since 1970, by key.
     pub packs: BTreeMap<String, i64>,
-    /// Keys of the manifests that this one holds all of.
+    /// Keys of the manifests whose content this one includes.
     #[serde(default)]
     pub replaces: Vec<String>,
-    /// What sessions' environments held, by the name of the environment's folder: entries.
+    /// Entries in each session's environment, by the name of its directory.
     #[serde(default)]
     pub environments: BTreeMap<String, BTreeSet<String>>,
-    /// Where the project lay in the run that wrote it.
+    /// Location of the project in the run that wrote the manifest.
     #[serde(default)]
     pub checkout: CheckoutLocation,
 }
 
-/// Where a project lay in a run. An environment serves at its own place alone: where each run gets another, none that is
-/// sent is ever put back.
+/// Location of a project in a run. An environment is valid for one path only, so uploading environments is useless if
+/// every run uses another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutLocation {
-    /// What its folder is known by; empty where nobody said.
+    /// Digest of the path; empty if unknown.
     pub checkout_id: String,
-    /// The forge's name for the run; empty where there is no forge.
+    /// Identifier of the run on the CI server; empty outside CI.
     pub run_id: String,
-    /// Whether it lay there in the run before too, as far as was known.
+    /// Whether the path was the same in the previous run, as far as known.
     pub is_stable: bool,
 }
 
 impl CheckoutLocation {
-    /// The same for a run of now, with `self` of an earlier run, or of an earlier command of the same.
+    /// Returns the location for the current run; `self` is that of an earlier run, or of an earlier command of this run.
     #[must_use]
     pub(crate) fn for_run(&self, place: &str, run: &str) -> Self {
-        // act gives every run the same number.
+        // act gives every run the same identifier.
         let same = !run.is_empty() && self.run_id == run && self.checkout_id == place;
         let stays = if same { self.is_stable } else { self.checkout_id.is_empty() || self.checkout_id == place };
         Self { checkout_id: place.to_owned(), run_id: run.to_owned(), is_stable: stays }
     }
 }
 
-/// One entry in a pack.
+/// An entry in a pack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackFrame {
-    /// The entry, such as `wheel/ab12…`.
+    /// The entry ID as text, such as `wheel/ab12…`.
     pub entry: String,
-    /// Its name for people.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// The key of its pack.
+    /// Key of the pack.
     pub pack: String,
-    /// Where it begins there.
+    /// Offset in the pack, in bytes.
     pub offset: u64,
-    /// How long it is there.
+    /// Length in the pack, in bytes.
     pub length: u64,
-    /// How long its content is.
+    /// Length after decompression, in bytes.
     pub uncompressed_length: u64,
-    /// BLAKE3 digest of its bytes in the pack.
+    /// BLAKE3 digest of the bytes in the pack.
     pub frame_digest: String,
-    /// BLAKE3 digest of the entry's tree.
+    /// Tree digest of the entry.
     pub tree_digest: String,
-    /// Buckets of uv's cache that it fits.
+    /// Buckets of uv's cache that the entry fits.
     pub buckets: Vec<String>,
-    /// The day it was last wanted, counted from 1970.
+    /// Day of the last use, counted from 1970.
     pub last_used_day: i64,
 }
 
-/// Why bytes are no manifest to use.
+/// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RemoteManifestError {
-    /// They are none.
+    /// The manifest is malformed.
     #[error("the manifest is damaged: {0}")]
     Damaged(String),
-    /// It is of another version.
-    #[error("the manifest is of version {0}, this noxide knows {MANIFEST_VERSION}")]
+    /// The manifest has another version.
+    #[error("the manifest has version {0}, but this noxide uses version {MANIFEST_VERSION}")]
     UnsupportedVersion(u32),
-    /// A key is given, and it is not signed by it.
-    #[error("the manifest is not signed by the key of NOXIDE_CACHE_KEY")]
+    /// A key is configured, and the manifest is not signed with it.
+    #[error("the manifest is not signed with NOXIDE_CACHE_KEY")]
     Unsigned,
 }
 
 impl PackFrame {
-    /// The entry's name, if it is one.
+    /// Parses the entry ID.
     pub(crate) fn entry_id(&self) -> Option<EntryId> {
         EntryId::parse(&self.entry)
     }
 }
 
 impl RemoteManifest {
-    /// A manifest of these.
+    /// Creates a manifest; packs without frames are dropped.
     pub fn new(frames: Vec<PackFrame>, packs: BTreeMap<String, i64>, replaces: Vec<String>) -> Self {
         let used: BTreeSet<&str> = frames.iter().map(|frame| frame.pack.as_str()).collect();
         let packs = packs.into_iter().filter(|(key, _)| used.contains(key.as_str())).collect();
@@ -121,38 +121,38 @@ impl RemoteManifest {
         }
     }
 
-    /// The bytes that are stored: signed where there is a key.
+    /// Serializes the manifest, signed if there is a key.
     ///
     /// # Errors
-    /// When memory fails.
+    /// If compression fails.
     pub fn to_bytes(&self, key: Option<&str>) -> std::io::Result<Vec<u8>> {
-        let packed = zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 9)?;
-        let signature = key.map_or_else(|| "-".to_owned(), |key| manifest_signature(key, &packed));
+        let compressed = zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 9)?;
+        let signature = key.map_or_else(|| "-".to_owned(), |key| manifest_signature(key, &compressed));
         let mut bytes = format!("{MANIFEST_MAGIC}{signature}\n").into_bytes();
-        bytes.extend(packed);
+        bytes.extend(compressed);
         Ok(bytes)
     }
 
-    /// Reads stored bytes; with a key only what that has signed.
+    /// Parses a manifest; with a key, it must be signed with it.
     ///
     /// # Errors
-    /// When they are no manifest, of another version, or not signed.
+    /// If the manifest is malformed, has another version, or is not signed.
     pub fn from_bytes(bytes: &[u8], key: Option<&str>) -> Result<Self, RemoteManifestError> {
-        let damaged = |why: &str| RemoteManifestError::Damaged(why.to_owned());
+        let damaged = |reason: &str| RemoteManifestError::Damaged(reason.to_owned());
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("no first line"))?;
-        let head = std::str::from_utf8(&bytes[..end]).ok().and_then(|head| head.strip_prefix(MANIFEST_MAGIC));
-        let said = head.ok_or_else(|| damaged("another first line"))?;
-        let packed = &bytes[end + 1..];
+        let header = std::str::from_utf8(&bytes[..end]).ok().and_then(|header| header.strip_prefix(MANIFEST_MAGIC));
+        let signature = header.ok_or_else(|| damaged("another first line"))?;
+        let compressed = &bytes[end + 1..];
         if let Some(key) = key {
-            let wanted = blake3::Hash::from_hex(manifest_signature(key, packed));
-            // Compared in a time that tells nothing.
-            if wanted.is_err() || blake3::Hash::from_hex(said).ok() != wanted.ok() {
+            let expected = blake3::Hash::from_hex(manifest_signature(key, compressed));
+            // This comparison takes constant time.
+            if expected.is_err() || blake3::Hash::from_hex(signature).ok() != expected.ok() {
                 return Err(RemoteManifestError::Unsigned);
             }
         }
         let error = |error: std::io::Error| RemoteManifestError::Damaged(error.to_string());
         let mut text = Vec::new();
-        zstd::Decoder::new(packed)
+        zstd::Decoder::new(compressed)
             .map_err(error)?
             .take(MAX_DECOMPRESSED_BYTES)
             .read_to_end(&mut text)
@@ -168,24 +168,24 @@ impl RemoteManifest {
         }
         let manifest: Self = serde_json::from_slice(&text).map_err(parsed)?;
         match manifest.frames.iter().find(|frame| !is_valid_frame(frame)) {
-            Some(frame) => Err(RemoteManifestError::Damaged(format!("the frame of {} is none", frame.entry))),
+            Some(frame) => Err(RemoteManifestError::Damaged(format!("the frame of {} is invalid", frame.entry))),
             None => Ok(manifest),
         }
     }
 }
 
-/// Whether a frame could be one: names and keys are plain, its place does not overflow.
+/// Returns whether the ID, key, digests and range of a frame are valid.
 fn is_valid_frame(frame: &PackFrame) -> bool {
     let hex = |text: &str| is_hex(text, 64);
-    let ends = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
+    let has_range = frame.offset.checked_add(frame.length).is_some() && frame.length > 0;
     frame.entry_id().is_some()
         && is_valid_key(&frame.pack)
         && hex(&frame.frame_digest)
         && hex(&frame.tree_digest)
-        && ends
+        && has_range
 }
 
-/// A keyed BLAKE3 digest; the key is made of the text of the variable.
+/// Computes the signature: a BLAKE3 digest with a key derived from `NOXIDE_CACHE_KEY`.
 fn manifest_signature(key: &str, bytes: &[u8]) -> String {
     let key = blake3::derive_key("noxide 2026 signature of cache manifests", key.as_bytes());
     blake3::keyed_hash(&key, bytes).to_hex().to_string()
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_signatures_count() {
+    fn manifests_round_trip_and_signatures_are_checked() {
         let packs = [("nx2/r/p-1".to_owned(), 5), ("unused".to_owned(), 6)].into();
         let manifest = RemoteManifest::new(vec![frame()], packs, vec!["old".to_owned()]);
         assert_eq!(manifest.packs.len(), 1);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_is_refused() {
+    fn malformed_manifests_are_refused() {
         let with = |change: &dyn Fn(&mut PackFrame)| {
             let mut frame = frame();
             change(&mut frame);
@@ -245,21 +245,24 @@ mod tests {
         let next = zstd::encode_all(b"{\"version\": 3}".as_slice(), 1).unwrap();
         let next = [b"nxm2 -\n".as_slice(), &next].concat();
         assert_eq!(RemoteManifest::from_bytes(&next, None), Err(RemoteManifestError::UnsupportedVersion(3)));
-        for wrong in [b"".as_slice(), b"nxm2 -", b"nxm9 -\n", b"nxm2 -\nzzz"] {
-            assert!(matches!(RemoteManifest::from_bytes(wrong, None), Err(RemoteManifestError::Damaged(_))));
+        for malformed in [b"".as_slice(), b"nxm2 -", b"nxm9 -\n", b"nxm2 -\nzzz"] {
+            assert!(matches!(RemoteManifest::from_bytes(malformed, None), Err(RemoteManifestError::Damaged(_))));
         }
     }
 
     #[test]
-    fn a_project_stays_where_the_run_before_found_it() {
+    fn a_checkout_is_stable_if_the_previous_run_had_the_same_path() {
         let first = CheckoutLocation::default().for_run("here", "1");
-        assert!(first.is_stable, "nobody knows otherwise");
+        assert!(first.is_stable, "there is no earlier run");
         assert!(first.for_run("here", "2").is_stable && !first.for_run("there", "2").is_stable);
         let moved = first.for_run("there", "2");
-        assert!(!moved.for_run("there", "2").is_stable, "another command of that run");
-        assert!(!moved.for_run("elsewhere", "2").is_stable, "another job of it, or a runner that numbers none");
+        assert!(!moved.for_run("there", "2").is_stable, "another command of the same run");
+        assert!(!moved.for_run("third", "2").is_stable, "another job of the run, or a runner without run identifiers");
         assert!(moved.for_run("there", "3").is_stable);
-        let desk = CheckoutLocation::default().for_run("here", "");
-        assert!(desk.for_run("here", "").is_stable && !desk.for_run("there", "").is_stable, "each command is a run");
+        let local = CheckoutLocation::default().for_run("here", "");
+        assert!(
+            local.for_run("here", "").is_stable && !local.for_run("there", "").is_stable,
+            "outside CI each command is a run"
+        );
     }
 }

@@ -1,20 +1,17 @@
-//! The store elsewhere: packs of frames, manifests that say what lies where, scopes, and trust.
+//! Remote caches: packs of entries, manifests that index them, scopes, and signatures.
 
 mod checksums;
 mod download;
-mod download_plan;
 mod environment_entries;
-mod frame;
 mod manifest;
-mod pack_writer;
+mod pack;
 mod repack;
 mod scope;
 mod snapshot;
 mod upload;
 
 pub use checksums::{WheelChecksums, WheelChecksumsError};
-pub use download::{DownloadFailure, DownloadReport};
-pub use download_plan::DownloadPlan;
+pub use download::{DownloadFailure, DownloadPlan, DownloadReport};
 pub use environment_entries::EnvironmentEntries;
 pub(crate) use environment_entries::StorePackageIndex;
 pub use manifest::{PackFrame, RemoteManifest, RemoteManifestError};

@@ -1,38 +1,39 @@
-//! When packs are written anew, and what is not wanted any more.
+//! Repacking: when packs are rewritten, and which frames are dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::manifest::{PackFrame, RemoteManifest};
 
-/// More packs than that are written anew as few.
+/// Maximum number of packs before they are merged.
 const MAX_PACKS: usize = 8;
-/// Days after which a pack is written anew: Forgejo's and act's caches drop what is thirty days old, used or not.
+/// Days after which a pack is rewritten: the caches of Forgejo and act delete entries after thirty days, used or not.
 const MAX_PACK_AGE_DAYS: i64 = 20;
-/// Days after which what nobody wanted goes.
+/// Days after which an unused frame is dropped.
 const MAX_UNUSED_DAYS: i64 = 14;
-/// Seconds of a day.
+/// Seconds in a day.
 pub(super) const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
-/// Which packs are written anew, and why.
+/// Packs to rewrite, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RepackPlan {
-    /// In words for people.
+    /// The reason, as a message.
     pub(crate) reason: String,
-    /// The packs that go.
+    /// Keys of the packs to replace.
     pub(crate) packs: BTreeSet<String>,
 }
 
 impl RepackPlan {
-    /// The rule: more than eight packs, or more than two fifths of their bytes unwanted, or one about to be dropped.
+    /// Plans a repack if there are more than eight packs, more than two fifths of their bytes are unused, or one is about to
+    /// be deleted by the cache service.
     ///
-    /// What is `wanted` now is not unwanted, however long ago it was written down.
-    pub(crate) fn for_manifest(manifest: &RemoteManifest, wanted: &BTreeSet<String>, now: i64) -> Option<Self> {
+    /// Entries in `in_use` count as used, whatever the manifest states.
+    pub(crate) fn for_manifest(manifest: &RemoteManifest, in_use: &BTreeSet<String>, now: i64) -> Option<Self> {
         let today = now / SECONDS_PER_DAY;
         let all: BTreeSet<String> = manifest.packs.keys().cloned().collect();
-        let (mut dead, mut bytes) = (0, 0);
+        let (mut unused, mut bytes) = (0, 0);
         for frame in &manifest.frames {
             bytes += frame.length;
-            dead += if is_unused(frame, today) && !wanted.contains(&frame.entry) { frame.length } else { 0 };
+            unused += if is_unused(frame, today) && !in_use.contains(&frame.entry) { frame.length } else { 0 };
         }
         let old: BTreeSet<String> = manifest
             .packs
@@ -42,8 +43,8 @@ impl RepackPlan {
             .collect();
         if all.len() > MAX_PACKS {
             Some(Self { reason: format!("{} packs", all.len()), packs: all })
-        } else if dead * 5 > bytes * 2 {
-            Some(Self { reason: format!("{} % of their bytes unwanted", dead * 100 / bytes.max(1)), packs: all })
+        } else if unused * 5 > bytes * 2 {
+            Some(Self { reason: format!("{} % of their bytes unused", unused * 100 / bytes.max(1)), packs: all })
         } else if !old.is_empty() {
             Some(Self { reason: format!("{} packs older than {MAX_PACK_AGE_DAYS} days", old.len()), packs: old })
         } else {
@@ -52,12 +53,12 @@ impl RepackPlan {
     }
 }
 
-/// Whether nobody has wanted a frame for long.
+/// Returns whether a frame has been unused for more than [`MAX_UNUSED_DAYS`].
 pub(super) fn is_unused(frame: &PackFrame, today: i64) -> bool {
     today - frame.last_used_day > MAX_UNUSED_DAYS
 }
 
-/// Of the states of one thing only the newest is wanted.
+/// Marks all states but the newest of each key as unused.
 pub(super) fn mark_superseded_states(frames: &mut [PackFrame]) {
     let state = |frame: &PackFrame| {
         let id = frame.entry_id()?;
@@ -96,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn of_states_the_newest_is_wanted() {
+    fn all_states_but_the_newest_are_marked_unused() {
         let of = |entry: &str| PackFrame { entry: entry.to_owned(), ..frame("p", 1, 9) };
         let mut frames = vec![of("venv/abc.5"), of("venv/abc.40"), of("venv/abd.1"), frame("p", 1, 9)];
         mark_superseded_states(&mut frames);
         assert_eq!(frames.iter().map(|frame| frame.last_used_day).collect::<Vec<_>>(), [0, 9, 9, 9]);
     }
 
-    fn why(frames: Vec<PackFrame>, age: i64) -> Option<String> {
+    fn repack_reason(frames: Vec<PackFrame>, age: i64) -> Option<String> {
         let now = 20_000 * SECONDS_PER_DAY;
         let packs = frames.iter().map(|frame| (frame.pack.clone(), now - age * SECONDS_PER_DAY)).collect();
         RepackPlan::for_manifest(&RemoteManifest::new(frames, packs, Vec::new()), &BTreeSet::new(), now)
@@ -111,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn packs_are_written_anew_by_rule() {
+    fn packs_are_rewritten_by_rule() {
         let many = |count: usize| (0..count).map(|number| frame(&number.to_string(), 1, 20_000)).collect::<Vec<_>>();
-        assert_eq!(why(many(8), 1), None);
-        assert_eq!(why(many(9), 1).as_deref(), Some("9 packs"));
-        assert_eq!(why(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
-        let dead = why(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
-        assert_eq!(dead.as_deref(), Some("50 % of their bytes unwanted"));
-        assert_eq!(why(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
-        assert_eq!(why(Vec::new(), 0), None);
+        assert_eq!(repack_reason(many(8), 1), None);
+        assert_eq!(repack_reason(many(9), 1).as_deref(), Some("9 packs"));
+        assert_eq!(repack_reason(vec![frame("a", 60, 20_000), frame("b", 40, 19_000)], 1), None);
+        let unused = repack_reason(vec![frame("a", 50, 20_000), frame("b", 50, 19_985)], 1);
+        assert_eq!(unused.as_deref(), Some("50 % of their bytes unused"));
+        assert_eq!(repack_reason(many(2), 21).as_deref(), Some("2 packs older than 20 days"));
+        assert_eq!(repack_reason(Vec::new(), 0), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A store elsewhere as one run sees it: what the manifests of its scopes say.
+//! Snapshot of a remote cache: the manifests visible to this run's scopes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,87 +11,87 @@ use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::store::{CacheMiss, EntryId, EntryKind, VersionedKey};
 use crate::fs::Sha256Digest;
 
-/// The longest manifest that is read, in bytes.
+/// Maximum size of a manifest in bytes.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
-/// How many manifests of one scope are read: what several runs wrote at once, until one of them is read by another.
+/// Maximum number of manifests read in one scope: concurrent runs write several, until a later run merges them.
 const MAX_MANIFESTS_PER_SCOPE: usize = 8;
 
-/// A store elsewhere.
+/// A remote cache.
 #[derive(Debug)]
 pub struct RemoteStore {
-    /// Where it is.
+    /// The backend.
     pub backend: Box<dyn CacheBackend>,
-    /// Whose manifests are read and written.
+    /// The scopes to read and write.
     pub scope: CacheScope,
-    /// The key that manifests are signed with; with one, only what it signed is used.
+    /// Key that manifests are signed with; if set, other manifests are ignored.
     pub signing_key: Option<String>,
-    /// What the project says its wheels unpack to; with it, nothing else is used.
+    /// `noxide.sums` of the project; if set, only the wheels in it are used.
     pub checksums: Option<WheelChecksums>,
 }
 
-/// What the manifests say.
+/// Content of the manifests of all scopes.
 #[derive(Debug, Default)]
 pub struct RemoteSnapshot {
-    /// Frames of all scopes, nearest first, by entry.
+    /// Frames by entry, in the order of the scopes.
     pub(super) frames: BTreeMap<String, Vec<PackFrame>>,
-    /// What the scope that is written has, all its manifests as one.
+    /// The manifests of the written scope, merged.
     pub(super) own_manifest: RemoteManifest,
-    /// Their keys.
+    /// Keys of the manifests of the written scope.
     pub(super) own_manifest_keys: Vec<String>,
-    /// What sessions' environments held, by the name of their folder; the nearest scope's word counts.
+    /// Entries in each session's environment, by the name of its directory; the first scope wins.
     pub(super) environments: BTreeMap<String, BTreeSet<String>>,
-    /// Where the project lay when the nearest of them was written.
+    /// Location of the project when the newest manifest of the first scope was written.
     checkout: CheckoutLocation,
-    /// What went wrong while looking, in sentences.
+    /// Warnings about manifests that could not be read.
     pub warnings: Vec<String>,
 }
 
 impl RemoteStore {
-    /// Reads the manifests of every scope. What cannot be read is told and is not there.
+    /// Reads the manifests of every scope. Unreadable manifests are reported and skipped.
     pub fn load_snapshot(&self) -> RemoteSnapshot {
-        let mut view = RemoteSnapshot::default();
+        let mut snapshot = RemoteSnapshot::default();
         if !self.backend.capabilities().can_read {
-            return view;
+            return snapshot;
         }
         for scope in &self.scope.read_scopes {
-            match self.load_manifests(scope, &mut view.warnings) {
+            match self.load_manifests(scope, &mut snapshot.warnings) {
                 Ok(manifests) => {
                     if *scope == self.scope.write_scope {
-                        view.own_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
-                        view.own_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
+                        snapshot.own_manifest_keys = manifests.iter().map(|(key, _)| key.clone()).collect();
+                        snapshot.own_manifest = merge_manifests(manifests.iter().map(|(_, manifest)| manifest));
                     }
-                    if view.checkout == CheckoutLocation::default() {
-                        view.checkout =
+                    if snapshot.checkout == CheckoutLocation::default() {
+                        snapshot.checkout =
                             manifests.first().map(|(_, newest)| newest.checkout.clone()).unwrap_or_default();
                     }
-                    for (name, held) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
-                        view.environments.entry(name.clone()).or_insert_with(|| held.clone());
+                    for (name, entries) in manifests.iter().flat_map(|(_, manifest)| &manifest.environments) {
+                        snapshot.environments.entry(name.clone()).or_insert_with(|| entries.clone());
                     }
                     let frames = manifests.into_iter().flat_map(|(_, manifest)| manifest.frames);
                     for frame in frames.filter(|frame| self.scope.is_own_key(&frame.pack)) {
-                        view.frames.entry(frame.entry.clone()).or_default().push(frame);
+                        snapshot.frames.entry(frame.entry.clone()).or_default().push(frame);
                     }
                 }
                 Err(error) => {
-                    view.warnings.push(error.to_string());
+                    snapshot.warnings.push(error.to_string());
                     break;
                 }
             }
         }
-        view
+        snapshot
     }
 
-    /// The manifests of one scope that no other one replaces, newest first.
+    /// Reads the manifests of one scope that no other replaces, the newest first.
     pub(super) fn load_manifests(
         &self,
         scope: &str,
-        troubles: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<Vec<(String, RemoteManifest)>, BackendError> {
         let prefix = self.scope.manifest_prefix(scope);
         let mut found: Vec<(String, RemoteManifest)> = Vec::new();
         let mut replaced: BTreeSet<String> = BTreeSet::new();
         let mut listed = self.backend.list_objects(&prefix)?;
-        // Keys hold the time of their writing.
+        // Keys contain the time of writing.
         listed.sort_by(|one, other| other.key.cmp(&one.key));
         for object in listed.into_iter().take(2 * MAX_MANIFESTS_PER_SCOPE) {
             if replaced.contains(&object.key) || found.len() >= MAX_MANIFESTS_PER_SCOPE {
@@ -103,7 +103,7 @@ impl RemoteStore {
                     replaced.extend(manifest.replaces.iter().cloned());
                     found.push((object.key, manifest));
                 }
-                Err(error) => troubles.push(format!("{}: {error}", object.key)),
+                Err(error) => warnings.push(format!("{}: {error}", object.key)),
             }
         }
         found.retain(|(key, _)| !replaced.contains(key));
@@ -111,14 +111,14 @@ impl RemoteStore {
     }
 }
 
-/// Several manifests as one: of two frames alike the first counts.
+/// Merges manifests; of two equal frames the first wins.
 pub(super) fn merge_manifests<'a>(manifests: impl IntoIterator<Item = &'a RemoteManifest>) -> RemoteManifest {
     let mut frames: BTreeMap<(String, Vec<String>), PackFrame> = BTreeMap::new();
     let mut packs = BTreeMap::new();
     let mut environments: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for manifest in manifests {
-        for (name, held) in &manifest.environments {
-            environments.entry(name.clone()).or_insert_with(|| held.clone());
+        for (name, entries) in &manifest.environments {
+            environments.entry(name.clone()).or_insert_with(|| entries.clone());
         }
         packs.extend(manifest.packs.clone());
         for frame in &manifest.frames {
@@ -126,42 +126,42 @@ pub(super) fn merge_manifests<'a>(manifests: impl IntoIterator<Item = &'a Remote
             known.last_used_day = known.last_used_day.max(frame.last_used_day);
         }
     }
-    let mut whole = RemoteManifest::new(frames.into_values().collect(), packs, Vec::new());
-    whole.environments = environments;
-    whole
+    let mut merged = RemoteManifest::new(frames.into_values().collect(), packs, Vec::new());
+    merged.environments = environments;
+    merged
 }
 
 impl RemoteSnapshot {
-    /// How many packages it has.
+    /// Returns the number of packages.
     pub fn package_count(&self) -> usize {
         self.frames.keys().filter(|entry| is_package_entry(entry)).count()
     }
 
-    /// Whether it has none.
+    /// Returns whether there are no packages.
     pub fn is_empty(&self) -> bool {
         self.package_count() == 0
     }
 
-    /// What an environment of this name held; none where nobody knows.
+    /// Returns the packages that an environment contained, if that is known.
     pub(crate) fn environment_packages(&self, environment: &str) -> Option<Vec<SelectedPackage>> {
         let name = normalize_environment_name(environment);
-        let held = self.environments.get(&name)?;
-        Some(held.iter().filter_map(|entry| self.package_for_entry(entry)).collect())
+        let entries = self.environments.get(&name)?;
+        Some(entries.iter().filter_map(|entry| self.package_for_entry(entry)).collect())
     }
 
-    /// Where the project lies in the run of this scope.
+    /// Returns the location of the project in this run.
     pub(crate) fn checkout_location(&self, scope: &CacheScope) -> CheckoutLocation {
         self.checkout.for_run(&scope.checkout_id, &scope.run_id)
     }
 
-    /// What belongs to no environment, such as what builds packages.
+    /// Returns the packages that belong to no environment, such as build requirements.
     pub(crate) fn unassigned_packages(&self) -> Vec<SelectedPackage> {
-        let held: BTreeSet<&String> = self.environments.values().flatten().collect();
-        let others = self.frames.keys().filter(|entry| !held.contains(entry));
+        let entries: BTreeSet<&String> = self.environments.values().flatten().collect();
+        let others = self.frames.keys().filter(|entry| !entries.contains(entry));
         others.filter_map(|entry| self.package_for_entry(entry)).collect()
     }
 
-    /// All it has.
+    /// Returns all packages.
     pub(crate) fn all_packages(&self) -> Vec<SelectedPackage> {
         self.frames.keys().filter_map(|entry| self.package_for_entry(entry)).collect()
     }
@@ -173,47 +173,46 @@ impl RemoteSnapshot {
         Some(SelectedPackage { name, digests: BTreeSet::from([digest]) })
     }
 
-    /// The newest states there of what has none here.
-    pub(crate) fn newest_states(&self, names: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
-        names
-            .iter()
+    /// Returns the newest state of each key for which `has` returns false.
+    pub(crate) fn newest_states(&self, keys: &[VersionedKey], has: &dyn Fn(&VersionedKey) -> bool) -> Vec<PackFrame> {
+        keys.iter()
             .filter(|name| !has(name))
-            .filter_map(|name| name.entry_prefixes().find_map(|start| self.newest_state(&start)))
+            .filter_map(|name| name.entry_prefixes().find_map(|prefix| self.newest_state(&prefix)))
             .collect()
     }
 
-    fn newest_state(&self, start: &str) -> Option<PackFrame> {
-        let from = self.frames.range(start.to_owned()..);
-        let all = from.take_while(|(entry, _)| entry.starts_with(start)).filter_map(|(_, frames)| frames.first());
+    fn newest_state(&self, prefix: &str) -> Option<PackFrame> {
+        let from = self.frames.range(prefix.to_owned()..);
+        let all = from.take_while(|(entry, _)| entry.starts_with(prefix)).filter_map(|(_, frames)| frames.first());
         let time = |frame: &&PackFrame| frame.entry_id().and_then(|id| id.split_version().map(|(_, time)| time));
         all.max_by_key(time).cloned()
     }
 
-    /// The bytecode of wanted packages, for interpreters of this tag.
-    pub(crate) fn bytecode_states(&self, wanted: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
-        let digests = wanted.iter().flat_map(|package| &package.digests);
-        let starts = digests
+    /// Returns the keys of the bytecode of packages, for interpreters with this tag.
+    pub(crate) fn bytecode_states(&self, selection: &[SelectedPackage], tag: &str) -> Vec<VersionedKey> {
+        let digests = selection.iter().flat_map(|package| &package.digests);
+        let prefixes = digests
             .flat_map(|digest| [format!("wheel/{digest}"), format!("{}/{digest}.", EntryKind::BuiltWheel.as_str())]);
-        let frames = starts.flat_map(|start| {
-            self.frames.range(start.clone()..).take_while(move |(entry, _)| entry.starts_with(&start))
+        let frames = prefixes.flat_map(|prefix| {
+            self.frames.range(prefix.clone()..).take_while(move |(entry, _)| entry.starts_with(&prefix))
         });
         let trees: BTreeSet<&str> =
             frames.flat_map(|(_, frames)| frames).map(|frame| frame.tree_digest.as_str()).collect();
         trees.into_iter().map(|tree| VersionedKey::for_bytecode(tree, tag)).collect()
     }
 
-    /// What of the wanted is to be brought: what `has` says no to, for a uv cache with these buckets. Names what is there
-    /// but not to be trusted.
+    /// Selects the frames to download: selected packages for which `has` returns false, for a uv cache with these buckets.
+    /// Also returns the packages that `noxide.sums` excludes.
     pub fn select_frames(
         &self,
-        wanted: &PackageSelection,
+        selection: &PackageSelection,
         buckets: &[&str],
-        sums: Option<&WheelChecksums>,
+        checksums: Option<&WheelChecksums>,
         has: &dyn Fn(&EntryId) -> bool,
     ) -> (Vec<PackFrame>, Vec<CacheMiss>) {
         let mut frames = Vec::new();
         let mut misses = Vec::new();
-        let digests: Option<BTreeSet<String>> = match wanted {
+        let digests: Option<BTreeSet<String>> = match selection {
             PackageSelection::All => None,
             PackageSelection::Only(packages) => {
                 Some(packages.iter().flat_map(|package| &package.digests).map(ToString::to_string).collect())
@@ -231,13 +230,13 @@ impl RemoteSnapshot {
             if !is_wanted || has(&id) {
                 continue;
             }
-            match sums.map(|sums| sums.expected_tree(&id)) {
+            match checksums.map(|checksums| checksums.expected_tree(&id)) {
                 None => frames.push(frame.clone()),
                 Some(Some(tree)) if tree == frame.tree_digest => frames.push(frame.clone()),
                 Some(Some(_)) => {
                     misses.push(CacheMiss {
                         name: frame.name.clone(),
-                        reason: "its tree is not that of noxide.sums".into(),
+                        reason: "its tree digest differs from noxide.sums".into(),
                     });
                 }
                 Some(None) => {
@@ -249,7 +248,7 @@ impl RemoteSnapshot {
     }
 }
 
-/// Whether a name of an entry is that of a package; the others are states.
+/// Returns whether an entry is a package; other entries are states.
 fn is_package_entry(entry: &str) -> bool {
     EntryId::parse(entry).is_some_and(|id| id.kind.has_record())
 }

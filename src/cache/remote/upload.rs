@@ -1,59 +1,75 @@
-//! What is new here, sent elsewhere: packs first, then one manifest; old packs are written anew by rule.
+//! Uploads to the remote cache: packs first, then one manifest; old packs are repacked by rule.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::Instant;
 
 use serde::Serialize;
+use thiserror::Error;
 
+use super::download::PackSegment;
 use super::download::is_frame_intact;
-use super::download_plan::PackSegment;
 use super::environment_entries::EnvironmentEntries;
 use super::manifest::{CheckoutLocation, PackFrame, RemoteManifest};
-use super::pack_writer::PackWriter;
+use super::pack::PackWriter;
 use super::repack::{RepackPlan, SECONDS_PER_DAY, is_unused, mark_superseded_states};
 use super::snapshot::{RemoteSnapshot, RemoteStore, merge_manifests};
+use crate::cache::backend::BackendError;
 use crate::cache::http::RequestBody;
-use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry};
+use crate::cache::store::{EntryId, EntryKind, Store, StoreEntry, StoreError};
 
-/// So many bytes, unpacked, are sent while the run goes on: few packs, and little left for its end.
+/// Uncompressed bytes that are uploaded during the run, so that packs are few and little is left for its end.
 const EARLY_UPLOAD_BYTES: u64 = 96 << 20;
-/// A pack is closed when it is longer.
+/// Length at which a pack is finished, in bytes.
 const TARGET_PACK_BYTES: u64 = 64 << 20;
-/// Days after which it is written down that something is still wanted.
+/// Days after which the last use of a frame is updated.
 const LAST_USED_REFRESH_DAYS: i64 = 5;
 
-/// What was sent.
+/// Result of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct UploadReport {
-    /// Names of the packages that are new there.
+    /// Names of the uploaded packages.
     pub packages: Vec<String>,
-    /// How many others are: bytecode, environments, folders.
+    /// Number of other uploaded entries: bytecode, environments, directories.
     pub other_entries: usize,
-    /// Bytes that were sent.
+    /// Bytes uploaded.
     pub bytes: u64,
-    /// Packs that were written.
+    /// Number of packs written.
     pub packs: usize,
-    /// Why packs were written anew, where some were.
+    /// Why packs were rewritten, if some were.
     pub repack_reason: Option<String>,
-    /// Why nothing, or not all, was sent; in sentences.
+    /// Why not everything was uploaded.
     pub warnings: Vec<String>,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// What is sent piece by piece while a run goes on. Nobody sees it before its manifest, which is written at the end.
+/// Why an upload stopped.
+#[derive(Debug, Error)]
+enum UploadError {
+    #[error("{0} is read-only")]
+    ReadOnly(String),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// An upload in several steps during a run. It becomes visible with the manifest, which is written at the end.
 #[derive(Debug, Default)]
 pub(crate) struct IncrementalUpload {
-    /// What is new and not yet sent.
+    /// New entries that are not uploaded yet.
     pending: BTreeSet<EntryId>,
-    /// Bytes of it, unpacked.
+    /// Their uncompressed size in bytes.
     pending_bytes: u64,
     frames: Vec<PackFrame>,
     packs: BTreeMap<String, i64>,
     report: UploadReport,
 }
 
-/// A push with all it works on.
+/// An upload and its environment.
 struct Uploader<'a> {
     remote: &'a RemoteStore,
     store: &'a Store,
@@ -63,172 +79,180 @@ struct Uploader<'a> {
 }
 
 impl IncrementalUpload {
-    /// Takes what is new to a store elsewhere, and sends it once it is much.
+    /// Adds new entries, and uploads them once there are enough.
     pub(crate) fn add_entries(
         self,
         remote: &RemoteStore,
-        view: &RemoteSnapshot,
+        snapshot: &RemoteSnapshot,
         store: &Store,
-        wanted: &[EntryId],
+        ids: &[EntryId],
         now: i64,
     ) -> Self {
         if !remote.backend.capabilities().can_write {
             return self;
         }
-        let begun = Instant::now();
-        let mut pushing = Uploader { remote, store, now, upload: self, environments: BTreeMap::new() };
-        for entry in pushing.unsent_entries(view, wanted) {
-            if pushing.upload.pending.insert(entry.id.clone()) {
-                pushing.upload.pending_bytes += entry.meta.bytes;
+        let started = Instant::now();
+        let mut uploader = Uploader { remote, store, now, upload: self, environments: BTreeMap::new() };
+        for entry in uploader.new_entries(snapshot, ids) {
+            if uploader.upload.pending.insert(entry.id.clone()) {
+                uploader.upload.pending_bytes += entry.meta.bytes;
             }
         }
-        if pushing.upload.pending_bytes >= EARLY_UPLOAD_BYTES && pushing.upload.report.warnings.is_empty() {
-            let ids: Vec<EntryId> = pushing.upload.pending.iter().cloned().collect();
-            let mut entries = pushing.unsent_entries(view, &ids);
-            match pushing.upload_entries(&mut entries, now / SECONDS_PER_DAY) {
-                Ok(()) => (pushing.upload.pending, pushing.upload.pending_bytes) = (BTreeSet::new(), 0),
-                Err(why) => pushing.upload.report.warnings.push(why),
+        if uploader.upload.pending_bytes >= EARLY_UPLOAD_BYTES && uploader.upload.report.warnings.is_empty() {
+            let ids: Vec<EntryId> = uploader.upload.pending.iter().cloned().collect();
+            let mut entries = uploader.new_entries(snapshot, &ids);
+            match uploader.upload_entries(&mut entries, now / SECONDS_PER_DAY) {
+                Ok(()) => (uploader.upload.pending, uploader.upload.pending_bytes) = (BTreeSet::new(), 0),
+                Err(error) => uploader.upload.report.warnings.push(error.to_string()),
             }
         }
-        let mut push = pushing.upload;
-        push.report.seconds += begun.elapsed().as_secs_f64();
-        push
+        let mut upload = uploader.upload;
+        upload.report.seconds += started.elapsed().as_secs_f64();
+        upload
     }
 
-    /// Sends the rest of what is new, and of `wanted`, and says in a manifest what lies where and what environments held.
-    /// Nothing is written where nothing is new. `now` is in seconds since 1970.
+    /// Uploads the remaining new entries among `ids`, and writes the manifest with all frames and environments. Writes
+    /// nothing if nothing is new. `now` is in seconds since 1970.
     ///
-    /// A failure is told in the report and costs no more than that nothing was sent.
+    /// An error is reported as a warning.
     pub(crate) fn finish(
         self,
         remote: &RemoteStore,
-        view: &RemoteSnapshot,
+        snapshot: &RemoteSnapshot,
         store: &Store,
-        wanted: &[EntryId],
-        held: &EnvironmentEntries,
+        ids: &[EntryId],
+        environments: &EnvironmentEntries,
         now: i64,
     ) -> UploadReport {
-        let begun = Instant::now();
-        let mut pushing = Uploader { remote, store, now, upload: self, environments: held.to_manifest_map() };
-        if let Err(why) = pushing.upload_remaining(view, wanted) {
-            let report = &mut pushing.upload.report;
+        let started = Instant::now();
+        let mut uploader = Uploader { remote, store, now, upload: self, environments: environments.to_manifest_map() };
+        if let Err(error) = uploader.upload_remaining(snapshot, ids) {
+            let report = &mut uploader.upload.report;
             report.packages.clear();
-            if !report.warnings.contains(&why) {
-                report.warnings.push(why);
+            let warning = error.to_string();
+            if !report.warnings.contains(&warning) {
+                report.warnings.push(warning);
             }
         }
-        let mut report = pushing.upload.report;
+        let mut report = uploader.upload.report;
         report.packages.sort();
-        report.seconds += begun.elapsed().as_secs_f64();
+        report.seconds += started.elapsed().as_secs_f64();
         report
     }
 }
 
 impl RemoteStore {
-    /// Sends at once what of `wanted` is in the store and not there.
+    /// Uploads the entries among `ids` that are in the store and not in the remote cache.
     pub fn upload(
         &self,
-        view: &RemoteSnapshot,
+        snapshot: &RemoteSnapshot,
         store: &Store,
-        wanted: &[EntryId],
-        held: &EnvironmentEntries,
+        ids: &[EntryId],
+        environments: &EnvironmentEntries,
         now: i64,
     ) -> UploadReport {
-        IncrementalUpload::default().finish(self, view, store, wanted, held, now)
+        IncrementalUpload::default().finish(self, snapshot, store, ids, environments, now)
     }
 }
 
 impl Uploader<'_> {
-    /// Those that neither the store elsewhere has, nor this push has sent.
-    fn unsent_entries(&mut self, view: &RemoteSnapshot, wanted: &[EntryId]) -> Vec<StoreEntry> {
+    /// Returns the entries that are neither in the remote cache nor uploaded by this run.
+    fn new_entries(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Vec<StoreEntry> {
         let mut entries: Vec<StoreEntry> = Vec::new();
-        for id in wanted.iter().filter(|id| id.kind != EntryKind::UvCache) {
+        for id in ids.iter().filter(|id| id.kind != EntryKind::UvCache) {
             match self.store.open_entry(id) {
                 Ok(Some(entry))
-                    if is_new_entry(view, &entry) && !is_entry_covered(self.upload.frames.iter(), &entry) =>
+                    if is_new_entry(snapshot, &entry) && !is_entry_covered(self.upload.frames.iter(), &entry) =>
                 {
                     entries.push(entry);
                 }
                 Ok(_) => {}
-                Err(wrong) => self.upload.report.warnings.push(format!("{id}: {wrong}")),
+                Err(corruption) => self.upload.report.warnings.push(format!("{id}: {corruption}")),
             }
         }
         entries
     }
 
-    fn upload_remaining(&mut self, view: &RemoteSnapshot, wanted: &[EntryId]) -> Result<(), String> {
+    fn upload_remaining(&mut self, snapshot: &RemoteSnapshot, ids: &[EntryId]) -> Result<(), UploadError> {
         if !self.remote.backend.capabilities().can_write {
-            return Err(format!("{} may not be written", self.remote.backend.display_name()));
+            return Err(UploadError::ReadOnly(self.remote.backend.display_name()));
         }
         let today = self.now / SECONDS_PER_DAY;
-        let mut ids: BTreeSet<EntryId> = wanted.iter().cloned().collect();
+        let mut ids: BTreeSet<EntryId> = ids.iter().cloned().collect();
         ids.append(&mut self.upload.pending);
         let ids: Vec<EntryId> = ids.into_iter().collect();
-        let mut entries = self.unsent_entries(view, &ids);
+        let mut entries = self.new_entries(snapshot, &ids);
         let names: BTreeSet<String> = ids.iter().map(ToString::to_string).collect();
-        let stale =
+        let needs_refresh =
             |frame: &PackFrame| names.contains(&frame.entry) && today - frame.last_used_day > LAST_USED_REFRESH_DAYS;
-        let rewrite = RepackPlan::for_manifest(&view.own_manifest, &names, self.now);
-        let known = |(name, held): (&String, &BTreeSet<String>)| view.environments.get(name) == Some(held);
-        let same = self.environments.iter().all(known) && self.upload.frames.is_empty();
-        if entries.is_empty() && rewrite.is_none() && same && !view.own_manifest.frames.iter().any(stale) {
+        let repack = RepackPlan::for_manifest(&snapshot.own_manifest, &names, self.now);
+        let is_known = |(name, entries): (&String, &BTreeSet<String>)| snapshot.environments.get(name) == Some(entries);
+        let is_unchanged = self.environments.iter().all(is_known) && self.upload.frames.is_empty();
+        if entries.is_empty()
+            && repack.is_none()
+            && is_unchanged
+            && !snapshot.own_manifest.frames.iter().any(needs_refresh)
+        {
             return Ok(());
         }
-        // What a run beside us has written since we looked counts too.
-        let mut troubles = Vec::new();
-        let manifests = self.remote.load_manifests(&self.remote.scope.write_scope, &mut troubles);
-        let manifests = manifests.map_err(|error| error.to_string())?;
-        let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&view.own_manifest]));
+        // Include what concurrent runs have written since the snapshot.
+        let mut warnings = Vec::new();
+        let manifests = self.remote.load_manifests(&self.remote.scope.write_scope, &mut warnings)?;
+        let own = merge_manifests(manifests.iter().map(|(_, manifest)| manifest).chain([&snapshot.own_manifest]));
         entries.retain(|entry| !is_entry_covered(own.frames.iter(), entry));
-        for (name, held) in &own.environments {
-            self.environments.entry(name.clone()).or_insert_with(|| held.clone());
+        for (name, contained) in &own.environments {
+            self.environments.entry(name.clone()).or_insert_with(|| contained.clone());
         }
-        let dropped = rewrite.as_ref().map(|rewrite| rewrite.packs.clone()).unwrap_or_default();
-        let (moved, kept): (Vec<PackFrame>, Vec<PackFrame>) =
-            own.frames.iter().cloned().partition(|frame| dropped.contains(&frame.pack));
-        self.upload.packs.extend(own.packs.into_iter().filter(|(key, _)| !dropped.contains(key)));
-        self.upload.frames.extend(kept);
-        self.repack_frames(moved.into_iter().filter(|frame| !is_unused(frame, today) || names.contains(&frame.entry)))?;
+        let replaced_packs = repack.as_ref().map(|repack| repack.packs.clone()).unwrap_or_default();
+        let (moved_frames, kept_frames): (Vec<PackFrame>, Vec<PackFrame>) =
+            own.frames.iter().cloned().partition(|frame| replaced_packs.contains(&frame.pack));
+        self.upload.packs.extend(own.packs.into_iter().filter(|(key, _)| !replaced_packs.contains(key)));
+        self.upload.frames.extend(kept_frames);
+        self.repack_frames(
+            moved_frames.into_iter().filter(|frame| !is_unused(frame, today) || names.contains(&frame.entry)),
+        )?;
         self.upload_entries(&mut entries, today)?;
         for frame in self.upload.frames.iter_mut().filter(|frame| names.contains(&frame.entry)) {
             frame.last_used_day = today;
         }
         mark_superseded_states(&mut self.upload.frames);
-        self.upload.report.repack_reason = rewrite.map(|rewrite| rewrite.reason);
-        let replaces = manifests.into_iter().map(|(key, _)| key).chain(view.own_manifest_keys.iter().cloned());
-        self.write_manifest(replaces.collect(), view.checkout_location(&self.remote.scope))?;
-        self.delete_packs(&dropped);
+        self.upload.report.repack_reason = repack.map(|repack| repack.reason);
+        let replaces = manifests.into_iter().map(|(key, _)| key).chain(snapshot.own_manifest_keys.iter().cloned());
+        self.write_manifest(replaces.collect(), snapshot.checkout_location(&self.remote.scope))?;
+        self.delete_packs(&replaced_packs);
         Ok(())
     }
 
-    /// Sends entries in packs of a moderate size.
-    fn upload_entries(&mut self, entries: &mut Vec<StoreEntry>, today: i64) -> Result<(), String> {
+    /// Uploads entries in packs of moderate size.
+    fn upload_entries(&mut self, entries: &mut Vec<StoreEntry>, today: i64) -> Result<(), UploadError> {
         entries.sort_by(|one, other| one.id.cmp(&other.id));
-        let mut rest = entries.as_slice();
-        while !rest.is_empty() {
-            // Content shrinks to about a third.
+        let mut remaining = entries.as_slice();
+        while !remaining.is_empty() {
+            // Entries are compressed to about a third.
             let mut count = 0;
             let mut bytes = 0;
-            while count < rest.len() && (count == 0 || bytes + rest[count].meta.bytes <= TARGET_PACK_BYTES * 3) {
-                bytes += rest[count].meta.bytes;
+            while count < remaining.len()
+                && (count == 0 || bytes + remaining[count].meta.bytes <= TARGET_PACK_BYTES * 3)
+            {
+                bytes += remaining[count].meta.bytes;
                 count += 1;
             }
-            let (now, later) = rest.split_at(count);
-            let mut pack = PackWriter::new(self.store).map_err(|error| error.to_string())?;
-            let left_out = pack.add_entries(now, today).map_err(|error| error.to_string())?;
-            self.upload.report.warnings.extend(left_out);
+            let (batch, later) = remaining.split_at(count);
+            let mut pack = PackWriter::new(self.store)?;
+            let unreadable = pack.add_entries(batch, today)?;
+            self.upload.report.warnings.extend(unreadable);
             let is_state = |frame: &&PackFrame| frame.entry_id().is_some_and(|id| id.kind.is_versioned());
             let (states, packages): (Vec<&PackFrame>, Vec<&PackFrame>) = pack.frames.iter().partition(is_state);
             self.upload.report.other_entries += states.len();
             self.upload.report.packages.extend(packages.into_iter().map(|frame| frame.name.clone()));
             self.upload_pack(pack)?;
-            rest = later;
+            remaining = later;
         }
         Ok(())
     }
 
-    /// Frames of packs that go, into new packs. One that cannot be read any more is let go.
-    fn repack_frames(&mut self, frames: impl Iterator<Item = PackFrame>) -> Result<(), String> {
+    /// Copies frames of replaced packs into new packs. Unreadable frames are dropped.
+    fn repack_frames(&mut self, frames: impl Iterator<Item = PackFrame>) -> Result<(), UploadError> {
         let mut pack: Option<PackWriter> = None;
         for frame in frames {
             let range = frame.offset..frame.offset + frame.length;
@@ -237,17 +261,17 @@ impl Uploader<'_> {
             match self.remote.read_segment(&segment, &mut bytes) {
                 Ok(_) if is_frame_intact(&frame, &bytes) => {}
                 Ok(_) => continue,
-                Err(why) => {
-                    self.upload.report.warnings.push(format!("{}: {why}", frame.name));
+                Err(error) => {
+                    self.upload.report.warnings.push(format!("{}: {error}", frame.name));
                     continue;
                 }
             }
-            let open = match &mut pack {
-                Some(open) => open,
-                None => pack.insert(PackWriter::new(self.store).map_err(|error| error.to_string())?),
+            let current_pack = match &mut pack {
+                Some(current_pack) => current_pack,
+                None => pack.insert(PackWriter::new(self.store)?),
             };
-            open.append_frame(frame, &mut bytes.as_slice()).map_err(|error| error.to_string())?;
-            if open.length > TARGET_PACK_BYTES
+            current_pack.append_frame(frame, &mut bytes.as_slice())?;
+            if current_pack.length > TARGET_PACK_BYTES
                 && let Some(full) = pack.take()
             {
                 self.upload_pack(full)?;
@@ -256,14 +280,14 @@ impl Uploader<'_> {
         pack.map_or(Ok(()), |pack| self.upload_pack(pack))
     }
 
-    fn upload_pack(&mut self, mut pack: PackWriter) -> Result<(), String> {
+    fn upload_pack(&mut self, mut pack: PackWriter) -> Result<(), UploadError> {
         if pack.frames.is_empty() {
             return Ok(());
         }
-        let digest = pack.finish().map_err(|error| error.to_string())?;
+        let digest = pack.finish()?;
         let key = self.remote.scope.pack_key(&digest);
-        let payload = RequestBody::File { file: &pack.file, offset: 0, len: pack.length };
-        self.remote.backend.put_object(&key, payload).map_err(|error| error.to_string())?;
+        let body = RequestBody::File { file: &pack.file, offset: 0, len: pack.length };
+        self.remote.backend.put_object(&key, body)?;
         self.upload.report.bytes += pack.length;
         self.upload.report.packs += 1;
         self.upload.packs.insert(key.clone(), self.now);
@@ -271,27 +295,27 @@ impl Uploader<'_> {
         Ok(())
     }
 
-    fn write_manifest(&mut self, mut replaces: Vec<String>, lay: CheckoutLocation) -> Result<(), String> {
+    fn write_manifest(&mut self, mut replaces: Vec<String>, checkout: CheckoutLocation) -> Result<(), UploadError> {
         replaces.sort();
         replaces.dedup();
         let frames = std::mem::take(&mut self.upload.frames);
         let mut manifest = RemoteManifest::new(frames, std::mem::take(&mut self.upload.packs), replaces.clone());
         manifest.environments = std::mem::take(&mut self.environments);
-        manifest.checkout = lay;
-        let bytes = manifest.to_bytes(self.remote.signing_key.as_deref()).map_err(|error| error.to_string())?;
+        manifest.checkout = checkout;
+        let bytes = manifest.to_bytes(self.remote.signing_key.as_deref())?;
         let key = self.remote.scope.manifest_key(self.now, blake3::hash(&bytes).to_hex().as_str());
-        self.remote.backend.put_object(&key, RequestBody::Bytes(&bytes)).map_err(|error| error.to_string())?;
+        self.remote.backend.put_object(&key, RequestBody::Bytes(&bytes))?;
         self.upload.report.bytes += bytes.len() as u64;
         if self.remote.backend.capabilities().can_delete {
             for old in replaces.iter().filter(|old| **old != key) {
-                // One that stays is replaced all the same.
+                // A replaced manifest that cannot be deleted is ignored by readers.
                 let _ = self.remote.backend.delete_object(old);
             }
         }
         Ok(())
     }
 
-    /// Removes packs that were written anew, where that can be done.
+    /// Deletes rewritten packs, if the backend supports deletion.
     fn delete_packs(&self, packs: &BTreeSet<String>) {
         if self.remote.backend.capabilities().can_delete {
             for pack in packs {
@@ -301,18 +325,18 @@ impl Uploader<'_> {
     }
 }
 
-fn is_new_entry(view: &RemoteSnapshot, entry: &StoreEntry) -> bool {
-    !is_entry_covered(view.frames.get(&entry.id.to_string()).into_iter().flatten(), entry)
+fn is_new_entry(snapshot: &RemoteSnapshot, entry: &StoreEntry) -> bool {
+    !is_entry_covered(snapshot.frames.get(&entry.id.to_string()).into_iter().flatten(), entry)
 }
 
-/// Whether frames have an entry for every bucket that it fits.
+/// Returns whether the frames contain an entry for every bucket that it fits.
 fn is_entry_covered<'a>(mut frames: impl Iterator<Item = &'a PackFrame>, entry: &StoreEntry) -> bool {
     let name = entry.id.to_string();
     if entry.id.kind.is_versioned() {
         return frames.any(|frame| frame.entry == name);
     }
-    let known: BTreeSet<&str> =
+    let is_known: BTreeSet<&str> =
         frames.filter(|frame| frame.entry == name).flat_map(|frame| &frame.buckets).map(String::as_str).collect();
-    let placings = entry.placements();
-    placings.iter().all(|(placing, _)| known.contains(placing.bucket.as_str())) && !known.is_empty()
+    let placements = entry.placements();
+    placements.iter().all(|(placement, _)| is_known.contains(placement.bucket.as_str())) && !is_known.is_empty()
 }

@@ -1,72 +1,74 @@
-//! What can be wrong with a file or an entry, in words.
+//! Corruption kinds found by verification, and the damaged paths they were found at.
+
+use std::fmt;
 
 use serde::Serialize;
 use thiserror::Error;
 
 use super::entry_id::EntryId;
 
-/// What is wrong.
+/// What is wrong with a path in an entry, or with an entry as a whole.
 #[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Corruption {
-    /// It is listed and not there.
+    /// A listed path does not exist.
     #[error("missing")]
     Missing,
-    /// It is there and not listed.
+    /// An existing path is not listed.
     #[error("not listed")]
     Unlisted,
-    /// Its bytes are others.
-    #[error("other content than listed")]
+    /// The bytes differ from the listed digest.
+    #[error("content differs from the manifest")]
     ContentMismatch,
-    /// Its length is another.
+    /// The size differs from the listed size.
     #[error("{found} bytes instead of {listed}")]
     SizeMismatch {
-        /// As listed.
+        /// Size in the manifest, in bytes.
         listed: u64,
-        /// As found.
+        /// Size of the file, in bytes.
         found: u64,
     },
-    /// It may be run and should not, or the other way round.
-    #[error("other permissions than listed")]
+    /// The file is executable and should not be, or the other way round.
+    #[error("permissions differ from the manifest")]
     PermissionMismatch,
-    /// It is neither file nor folder nor link: a device, a pipe, a socket; or another of these than listed.
-    #[error("not the kind of file it should be")]
+    /// A device, pipe or socket, or a file where a directory is listed, and so on.
+    #[error("wrong file type")]
     FileTypeMismatch,
-    /// It would run with another's rights.
-    #[error("setuid, setgid or sticky")]
+    /// The setuid, setgid or sticky bit is set.
+    #[error("setuid, setgid or sticky bit is set")]
     SpecialMode,
-    /// It leads out of its entry.
-    #[error("a link out of its entry, to {0}")]
+    /// The target of a symbolic link is outside the entry.
+    #[error("symbolic link out of the entry, to {0}")]
     EscapingSymlink(String),
-    /// A path that leads out of its entry, or is none.
-    #[error("no path inside an entry")]
+    /// The path is outside the entry, or not a valid path.
+    #[error("not a path inside the entry")]
     InvalidPath,
-    /// The same path twice.
+    /// The path occurs more than once.
     #[error("listed twice")]
     DuplicatePath,
-    /// More than an entry may hold.
+    /// The entry exceeds a limit.
     #[error("more than {limit} {unit}")]
     TooLarge {
-        /// The most there may be.
+        /// The maximum.
         limit: u64,
-        /// Of what.
+        /// What is counted: `bytes` or `files`.
         unit: &'static str,
     },
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),
-    /// The wheel's own `RECORD` is missing or no RECORD.
-    #[error("no usable RECORD: {0}")]
+    /// The `RECORD` of the wheel is missing or malformed.
+    #[error("unusable RECORD: {0}")]
     InvalidRecord(String),
-    /// It is among bytecode and is none, or not of the form that is kept.
-    #[error("no bytecode of a package's module, in unchecked-hash form")]
+    /// A file in a bytecode entry is not bytecode in the stored form.
+    #[error("not unchecked-hash bytecode of a module in a package")]
     InvalidBytecode,
-    /// The entry's facts are missing, torn, or speak of another entry.
-    #[error("no usable facts: {0}")]
+    /// The metadata of the entry are missing, truncated, or belong to another entry.
+    #[error("invalid metadata: {0}")]
     InvalidMeta(String),
 }
 
 impl Corruption {
-    /// Whether it may be the system that refused (a full disk, missing rights) and not the file that is at fault.
+    /// Returns whether the system may be at fault (a full disk, missing permissions) and not the file.
     pub(crate) fn is_io_error(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
@@ -81,17 +83,26 @@ impl From<std::io::Error> for Corruption {
     }
 }
 
-/// One fault of one entry.
+/// A path of an entry and what is wrong with it. Displayed without the entry: `path: corruption`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryDamage {
-    /// The entry.
+    /// The damaged entry.
     pub entry: EntryId,
-    /// Its name for people: `numpy 2.4.5`; empty where even that is lost.
+    /// Display name, such as `numpy 2.4.5`; empty if it cannot be read.
     pub name: String,
-    /// The file in it; empty for the entry as a whole.
+    /// Path inside the entry; empty for the entry as a whole.
     pub path: String,
     /// What is wrong.
     pub corruption: Corruption,
+}
+
+impl fmt::Display for EntryDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        self.corruption.fmt(f)
+    }
 }
 
 impl Serialize for EntryDamage {

@@ -1,149 +1,240 @@
-//! An entry that is held: its facts, its tree, and the files by which uv finds it.
+//! A store entry: its metadata, its tree, and the files by which uv finds it.
 
+use super::corruption::Corruption;
+use super::entry_id::{EntryId, EntryKind};
+use super::tree_manifest::TreeManifest;
+use crate::fs::{DirLock, blake3_hex, safe_relative_path};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+/// Version of the manifest of an entry.
+const VERSION: u32 = 2;
 
-use crate::fs::{DirLock, blake3_hex, safe_relative_path};
+/// Metadata of an entry: the first line of its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryMeta {
+    version: u32,
+    kind: EntryKind,
+    id: String,
+    /// Display name, such as `numpy 2.4.5`.
+    pub name: String,
+    /// `Requires-Dist` of a wheel, or the entries that an environment consists of.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Number of files.
+    pub files: u64,
+    /// Total size of the files, in bytes.
+    pub bytes: u64,
+    /// BLAKE3 digest of the tree, the same on every machine.
+    pub tree_digest: String,
+    /// BLAKE3 digest of the rest of the manifest.
+    pub manifest_digest: String,
+    /// When the entry was added to this store.
+    pub saved_at: Timestamp,
+}
 
-use super::corruption::Corruption;
-use super::entry_id::EntryId;
-use super::entry_meta::EntryMeta;
-use super::tree_manifest::TreeManifest;
+impl EntryMeta {
+    /// Creates metadata without sizes and digests.
+    pub fn new(id: &EntryId, name: impl Into<String>) -> Self {
+        Self {
+            version: VERSION,
+            kind: id.kind,
+            id: id.id().to_owned(),
+            name: name.into(),
+            requires: Vec::new(),
+            files: 0,
+            bytes: 0,
+            tree_digest: String::new(),
+            manifest_digest: String::new(),
+            saved_at: Timestamp::now(),
+        }
+    }
 
-/// The version of what is kept of uv's own files.
+    /// Parses the first line of a manifest, which must belong to `id`.
+    ///
+    /// # Errors
+    /// [`Corruption::InvalidMeta`].
+    pub(crate) fn parse(line: &str, id: &EntryId) -> Result<Self, Corruption> {
+        let invalid = |reason: String| Corruption::InvalidMeta(reason);
+        let meta: Self = serde_json::from_str(line).map_err(|error| invalid(format!("first line: {error}")))?;
+        if meta.version != VERSION {
+            return Err(invalid(format!("version {}, but this noxide uses version {VERSION}", meta.version)));
+        }
+        if meta.kind != id.kind || meta.id != id.id() {
+            return Err(invalid(format!("of another entry, {}/{}", meta.kind.as_str(), meta.id)));
+        }
+        Ok(meta)
+    }
+
+    /// Returns the ID of the entry.
+    pub(crate) fn entry_id(&self) -> Option<EntryId> {
+        EntryId::new(self.kind, self.id.clone())
+    }
+}
+
+/// Version of `placement.json`.
 const PLACEMENT_VERSION: u32 = 2;
 
-/// How a tree is put into a uv cache: files of uv's own, copied as they were, the pointer last.
+/// How a tree is placed in a uv cache: uv's own files, unmodified, the pointer last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvPlacement {
     version: u32,
-    /// The bucket they are of, such as `wheels-v8`: only a uv with a bucket of that name reads them.
+    /// Bucket of the uv cache, such as `wheels-v8`: only a uv with a bucket of that name reads the files.
     pub bucket: String,
-    /// Where the tree goes: `archive-v0/<id>`.
+    /// Path of the tree in the uv cache: `archive-v0/<id>`.
     pub tree_path: String,
-    /// The link to it that stands beside the pointer.
+    /// Path of the symbolic link to the tree, next to the pointer.
     pub link: String,
-    /// uv's files in the order they are put down.
+    /// uv's files, in the order in which they are written.
     pub files: Vec<UvPlacementFile>,
 }
 
-/// One file of uv's own.
+/// One of uv's own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvPlacementFile {
-    /// Its path in the uv cache.
+    /// Path in the uv cache.
     pub(crate) path: String,
-    /// BLAKE3 digest of its bytes.
+    /// BLAKE3 digest of the file.
     pub(crate) digest: String,
 }
 
 impl UvPlacement {
-    /// Describes files of uv's own: their paths in the cache and their bytes.
-    pub fn new(bucket: String, archive: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
+    /// Describes uv's own files, given as paths in the cache and bytes.
+    pub fn new(bucket: String, has_tree_path: String, link: String, files: &[(String, Vec<u8>)]) -> Self {
         let file =
             |(path, bytes): &(String, Vec<u8>)| UvPlacementFile { path: path.clone(), digest: blake3_hex(bytes) };
-        Self { version: PLACEMENT_VERSION, bucket, tree_path: archive, link, files: files.iter().map(file).collect() }
+        Self {
+            version: PLACEMENT_VERSION,
+            bucket,
+            tree_path: has_tree_path,
+            link,
+            files: files.iter().map(file).collect(),
+        }
     }
 
-    /// The name of its folder in the entry: by bucket and place, so that the same is known again.
+    /// Returns the name of its directory in the entry, derived from bucket and link.
     pub(super) fn folder_name(bucket: &str, link: &str) -> String {
         format!("{bucket}.{}", &blake3_hex(link.as_bytes())[..16])
     }
 
-    /// Whether every path in it stays inside the cache, and below the bucket it names.
+    /// Returns whether every path is inside the cache and below the bucket.
     fn is_valid(&self) -> bool {
-        let plain = |name: &str| !name.contains('/') && safe_relative_path(name).is_some();
+        let is_name = |name: &str| !name.contains('/') && safe_relative_path(name).is_some();
         let in_bucket = |path: &str| safe_relative_path(path).is_some_and(|path| path.starts_with(&self.bucket));
-        let archive = self.tree_path.split_once('/').is_some_and(|(bucket, id)| plain(bucket) && plain(id));
+        let has_tree_path = self.tree_path.split_once('/').is_some_and(|(bucket, id)| is_name(bucket) && is_name(id));
         self.version == PLACEMENT_VERSION
-            && plain(&self.bucket)
-            && archive
+            && is_name(&self.bucket)
+            && has_tree_path
             && in_bucket(&self.link)
             && !self.files.is_empty()
             && self.files.iter().all(|file| in_bucket(&file.path))
     }
 }
 
-/// An entry, held so that nobody removes it meanwhile.
+/// An entry that is locked against removal.
 #[derive(Debug)]
 pub struct StoreEntry {
-    /// Its name.
+    /// ID of the entry.
     pub id: EntryId,
-    /// What is known of it.
+    /// Metadata of the entry.
     pub meta: EntryMeta,
-    /// What its tree holds.
+    /// Files of the entry.
     pub manifest: TreeManifest,
     pub(super) path: PathBuf,
-    _lease: DirLock,
+    _lock: DirLock,
 }
 
 impl StoreEntry {
-    /// Holds the entry at a place; `None` where there is none.
-    pub(super) fn open(id: &EntryId, place: PathBuf) -> Result<Option<Self>, Corruption> {
+    /// Opens and locks the entry at a path; returns `None` if it does not exist.
+    pub(super) fn open(id: &EntryId, path: PathBuf) -> Result<Option<Self>, Corruption> {
         let unreadable = |error: std::io::Error| Corruption::Unreadable(error.to_string());
-        let Some(lease) = DirLock::acquire_shared(&place).map_err(unreadable)? else { return Ok(None) };
-        let facts = std::fs::read_to_string(place.join("manifest"))
+        let Some(lock) = DirLock::acquire_shared(&path).map_err(unreadable)? else { return Ok(None) };
+        let text = std::fs::read_to_string(path.join("manifest"))
             .map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        let (first, rest) = facts.split_once('\n').unwrap_or((&facts, ""));
-        let head = EntryMeta::parse(first, id).map_err(Corruption::InvalidMeta)?;
-        if blake3_hex(rest.as_bytes()) != head.manifest_digest {
-            return Err(Corruption::InvalidMeta("the listing is not the one they name".to_owned()));
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let meta = EntryMeta::parse(first, id)?;
+        if blake3_hex(rest.as_bytes()) != meta.manifest_digest {
+            return Err(Corruption::InvalidMeta("the list of files has another digest".to_owned()));
         }
-        let listing = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        Ok(Some(Self { id: id.clone(), meta: head, manifest: listing, path: place, _lease: lease }))
+        let manifest = TreeManifest::parse(rest).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        Ok(Some(Self { id: id.clone(), meta, manifest, path, _lock: lock }))
     }
 
-    /// Reads only the head of the entry at a place.
-    pub(super) fn read_meta(id: &EntryId, place: &Path) -> Result<EntryMeta, Corruption> {
+    /// Reads only the metadata of the entry at a path.
+    pub(super) fn read_meta(id: &EntryId, path: &Path) -> Result<EntryMeta, Corruption> {
         let mut line = String::new();
-        let file = File::open(place.join("manifest")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        // A head is a few hundred bytes; what is longer is none.
+        let file = File::open(path.join("manifest")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        // The first line has a few hundred bytes; do not read an endless one.
         let read = BufReader::new(file.take(1 << 20)).read_line(&mut line);
         read.map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        EntryMeta::parse(&line, id).map_err(Corruption::InvalidMeta)
+        EntryMeta::parse(&line, id)
     }
 
-    /// The root of its tree.
+    /// Returns the root of the tree.
     pub fn tree_path(&self) -> PathBuf {
         self.path.join("tree")
     }
 
-    /// How it is put into a uv cache: one for each place that uv had it at; what is unsound among them is left out.
+    /// Returns the placements in uv caches with the content of uv's files; damaged placements are skipped.
     pub fn placements(&self) -> Vec<(UvPlacement, Vec<Vec<u8>>)> {
-        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
-        let mut folders: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).collect();
-        folders.sort();
-        folders.iter().filter_map(|folder| read_placement(folder).ok()).collect()
+        let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
+        let mut directories: Vec<PathBuf> = directories.flatten().map(|entry| entry.path()).collect();
+        directories.sort();
+        directories.iter().filter_map(|directory| read_placement(directory).ok()).collect()
     }
 
-    /// What is wrong with uv's files in it.
+    /// Returns the faults of uv's files in the entry.
     pub(super) fn find_placement_faults(&self) -> Vec<(String, Corruption)> {
-        let Ok(folders) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
-        let faults = folders.flatten().filter_map(|entry| {
+        let Ok(directories) = std::fs::read_dir(self.path.join("uv")) else { return Vec::new() };
+        let faults = directories.flatten().filter_map(|entry| {
             let name = format!("uv/{}", entry.file_name().to_string_lossy());
-            read_placement(&entry.path()).err().map(|wrong| (name, wrong))
+            read_placement(&entry.path()).err().map(|corruption| (name, corruption))
         });
         faults.collect()
     }
 }
 
-fn read_placement(folder: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
+fn read_placement(directory: &Path) -> Result<(UvPlacement, Vec<Vec<u8>>), Corruption> {
     let text =
-        std::fs::read(folder.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-    let placing: UvPlacement =
+        std::fs::read(directory.join("placement.json")).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+    let placement: UvPlacement =
         serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-    if !placing.is_valid() {
+    if !placement.is_valid() {
         return Err(Corruption::InvalidPath);
     }
     let mut files = Vec::new();
-    for (number, file) in placing.files.iter().enumerate() {
-        let bytes = std::fs::read(folder.join(number.to_string())).map_err(|_| Corruption::Missing)?;
+    for (index, file) in placement.files.iter().enumerate() {
+        let bytes = std::fs::read(directory.join(index.to_string())).map_err(|_| Corruption::Missing)?;
         if blake3_hex(&bytes) != file.digest {
             return Err(Corruption::ContentMismatch);
         }
         files.push(bytes);
     }
-    Ok((placing, files))
+    Ok((placement, files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_of_another_entry_or_version_are_refused() {
+        let id = EntryId::new(EntryKind::Wheel, "abc").unwrap();
+        let meta = EntryMeta::new(&id, "a 1");
+        let line = serde_json::to_string(&meta).unwrap();
+        assert_eq!(EntryMeta::parse(&line, &id), Ok(meta.clone()));
+        assert_eq!(meta.entry_id(), Some(id.clone()));
+        let other = EntryId::new(EntryKind::Wheel, "abx").unwrap();
+        assert!(EntryMeta::parse(&line, &other).unwrap_err().to_string().contains("wheel/abc"));
+        assert!(
+            EntryMeta::parse(&line.replace("\"version\":2", "\"version\":3"), &id)
+                .unwrap_err()
+                .to_string()
+                .contains("version 3")
+        );
+        assert!(EntryMeta::parse("{", &id).is_err());
+    }
 }

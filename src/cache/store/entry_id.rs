@@ -1,4 +1,4 @@
-//! Names of entries.
+//! Entry IDs, and keys of entries that have several states.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,30 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::Sha256Digest;
 
-/// What an entry holds.
+/// What an entry contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind {
-    /// A wheel as uv unpacked it; its id is the SHA-256 of the wheel.
+    /// A wheel unpacked by uv. ID: the SHA-256 of the wheel.
     Wheel,
-    /// A wheel that uv built from a source archive; its id is the archive's SHA-256 and the wheel's name.
+    /// A wheel that uv built from a source archive. ID: the SHA-256 of the archive and the name of the wheel.
     BuiltWheel,
-    /// Bytecode of a wheel's modules; its id is the digest of the wheel's tree and the tag of the interpreter.
+    /// Bytecode of the modules of a wheel. ID: the tree digest of the wheel and the tag of the interpreter.
     Bytecode,
-    /// All of a uv cache whose layout is not known; its id is uv's version.
+    /// A uv cache with unknown layout. ID: a digest of uv's version.
     UvCache,
-    /// An environment of a session; its id is the digest of its path and interpreter.
+    /// An environment of a session. ID: a digest of its path, interpreter and inputs.
     Venv,
-    /// Any other folder that settings name; its id is the digest of its path.
+    /// A directory from the settings. ID: a digest of its path.
     Folder,
 }
 
 impl EntryKind {
-    /// All kinds.
+    /// All kinds, in display order.
     pub(crate) const ALL: [Self; 6] =
         [Self::Wheel, Self::BuiltWheel, Self::Bytecode, Self::UvCache, Self::Venv, Self::Folder];
 
-    /// Its word, also the name of its folder in the store.
+    /// Returns its name, which is also the name of its directory in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wheel => "wheel",
@@ -42,51 +42,51 @@ impl EntryKind {
         }
     }
 
-    /// Whether it is one of the states of something, of which the newest counts.
+    /// Returns whether entries of this kind are states, of which the newest is used.
     pub(crate) fn is_versioned(self) -> bool {
         !self.has_record()
     }
 
-    /// Whether its tree carries a `RECORD` with the digest of every file.
+    /// Returns whether its tree contains a `RECORD` with the digest of every file.
     pub(crate) fn has_record(self) -> bool {
         matches!(self, Self::Wheel | Self::BuiltWheel)
     }
 }
 
-/// The name of an entry: what it is, and an id fit for a file name.
+/// The ID of an entry: its kind, and text that is valid as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId {
-    /// What it holds.
+    /// What the entry contains.
     pub kind: EntryKind,
     id: String,
 }
 
 impl EntryId {
-    /// A name, if the id is one: 3 to 200 of letters, digits, `.`, `_`, `-`, `+` and `!`, not beginning with a dot.
+    /// Creates an ID if `id` consists of 3 to 200 letters, digits, `.`, `_`, `-`, `+` and `!` and does not begin with a dot.
     pub fn new(kind: EntryKind, id: impl Into<String>) -> Option<Self> {
         let id = id.into();
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+!".contains(&byte);
-        let good = (3..=200).contains(&id.len()) && id.bytes().all(fits) && !id.starts_with('.');
-        good.then_some(Self { kind, id })
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+!".contains(&byte);
+        let is_valid = (3..=200).contains(&id.len()) && id.bytes().all(is_allowed) && !id.starts_with('.');
+        is_valid.then_some(Self { kind, id })
     }
 
-    /// The entry of a wheel.
+    /// Returns the ID of a wheel.
     pub fn for_wheel(digest: Sha256Digest) -> Self {
         Self { kind: EntryKind::Wheel, id: digest.to_string() }
     }
 
-    /// The id without the kind.
+    /// Returns the text without the kind.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Reads `wheel/ab12…`, as it is shown.
+    /// Parses the display form, such as `wheel/ab12…`.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('/')?;
         Self::new(EntryKind::ALL.into_iter().find(|known| known.as_str() == kind)?, id)
     }
 
-    /// Its folder below the store's.
+    /// Returns its directory relative to the store.
     pub(super) fn relative_path(&self) -> PathBuf {
         ["entries", self.kind.as_str(), &self.id[..2], &self.id].iter().collect()
     }
@@ -98,17 +98,56 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// Identifies something that the store has several states of, to find the newest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionedKey {
+    pub(super) kind: EntryKind,
+    /// ID prefixes of its states, in order of preference.
+    pub(super) id_prefixes: Vec<String>,
+}
+
+impl VersionedKey {
+    pub(super) fn new(kind: EntryKind, key: &str) -> Self {
+        Self { kind, id_prefixes: vec![format!("{key}.")] }
+    }
+
+    /// Adds a less preferred ID prefix; an empty one is ignored.
+    #[must_use]
+    pub(super) fn or_prefix(mut self, prefix: &str) -> Self {
+        self.id_prefixes.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
+        self
+    }
+
+    /// Returns the prefixes of its states in display form, in order of preference: `venv/0a1b….`.
+    pub(crate) fn entry_prefixes(&self) -> impl Iterator<Item = String> {
+        self.id_prefixes.iter().map(|prefix| format!("{}/{prefix}", self.kind.as_str()))
+    }
+}
+
+impl EntryId {
+    /// Splits the ID of a state into its key and the time of saving, in nanoseconds since 1970.
+    pub(crate) fn split_version(&self) -> Option<(&str, i128)> {
+        let (key, time) = self.id().rsplit_once('.').filter(|_| self.kind.is_versioned())?;
+        Some((key, time.parse().ok()?))
+    }
+
+    /// Creates an ID for the current state of a key, with the current time in nanoseconds.
+    pub(super) fn new_version(kind: EntryKind, key: &str) -> Option<Self> {
+        Self::new(kind, format!("{key}.{}", jiff::Timestamp::now().as_nanosecond()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_names_are_ids() {
+    fn only_plain_names_are_valid_ids() {
         let id = EntryId::for_wheel(Sha256Digest::hash_bytes(b"x"));
         assert_eq!(EntryId::parse(&id.to_string()), Some(id.clone()));
         assert!(id.relative_path().starts_with("entries/wheel/2d"));
-        for wrong in ["wheel/..", "wheel/../../x", "wheel/a b c", "wheel/ab", "other/abc", "abc", "wheel/.abc"] {
-            assert_eq!(EntryId::parse(wrong), None, "{wrong}");
+        for invalid in ["wheel/..", "wheel/../../x", "wheel/a b c", "wheel/ab", "other/abc", "abc", "wheel/.abc"] {
+            assert_eq!(EntryId::parse(invalid), None, "{invalid}");
         }
         assert!(EntryId::parse("built-wheel/abc.docopt-0.6.2-py2.py3-none-any").is_some());
         assert!(EntryKind::BuiltWheel.has_record() && !EntryKind::Venv.has_record());

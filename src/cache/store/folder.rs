@@ -1,4 +1,4 @@
-//! Folders kept as they are: a tool's own downloads, or all of a uv cache whose layout is not known.
+//! Whole directories in the store: a tool's own downloads, pip's cache, run history, uv caches of unknown layout.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,32 +6,30 @@ use std::path::{Path, PathBuf};
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
 use crate::fs::{FileLinker, FileStat, LockedTempDir, blake3_hex, walk_tree};
 
-use super::corruption::EntryDamage;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind};
-use super::restore::{RestoredEntry, verify_stored_file};
+use super::entry_id::{EntryId, EntryKind, VersionedKey};
+use super::restore::{RestoreError, RestoredEntry, verify_stored_file};
 use super::restore_plan::CacheMiss;
-use super::save::{SaveFailure, SavedEntry};
+use super::save::{SaveError, SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
 use super::tree_manifest::TreeNodeKind;
-use super::versioned_key::VersionedKey;
 
-/// A folder that is kept.
+/// A directory to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FolderSpec {
     kind: EntryKind,
     key: String,
-    /// What keys of like folders begin with, any of which will do where this one is not kept; empty where none will.
+    /// Prefix of keys whose newest state is used if this key is not stored; empty for none.
     fallback_prefix: String,
     name: String,
     path: PathBuf,
-    /// Beginnings of names at its top; empty for all.
+    /// Name prefixes of the top-level paths to include; empty for all.
     top_level_prefixes: &'static [&'static str],
 }
 
 impl FolderSpec {
-    /// A folder that settings name. Its files are never shared: whoever owns it may write to them.
+    /// Describes a directory from the settings. Its owner may write to the files, so they are never hard-linked.
     pub(crate) fn from_settings(path: PathBuf) -> Self {
         let key = blake3_hex(path.as_os_str().as_encoded_bytes())[..32].to_owned();
         Self {
@@ -44,10 +42,10 @@ impl FolderSpec {
         }
     }
 
-    /// The wheels of a uv cache, as a whole: for this version of uv alone.
+    /// Describes the wheels of a uv cache as a whole, valid for one version of uv.
     pub(crate) fn for_uv_cache(path: PathBuf, version: &str) -> Self {
         let key = blake3_hex(version.as_bytes())[..32].to_owned();
-        let name = format!("the cache of {version}");
+        let name = format!("cache of {version}");
         Self {
             kind: EntryKind::UvCache,
             key,
@@ -58,23 +56,16 @@ impl FolderSpec {
         }
     }
 
-    /// pip's cache: what it fetched and the wheels it built, for these interpreters and what is installed; a state for
-    /// the same interpreters serves where there is none for the same installs. Both are digests.
+    /// Describes pip's cache (downloads and built wheels) for digests of the interpreters and of the installs. If it is
+    /// not stored for these installs, the newest state for the same interpreters is used.
     pub(crate) fn for_pip_cache(path: PathBuf, pythons: &str, installs: &str) -> Self {
         let short = |digest: &str| digest.get(..16).unwrap_or(digest).to_owned();
-        let like = format!("pip-{}-", short(pythons));
-        let (key, name) = (format!("{like}{}", short(installs)), "pip's cache".to_owned());
-        Self {
-            kind: EntryKind::Folder,
-            key,
-            fallback_prefix: like,
-            name,
-            path,
-            top_level_prefixes: &["http", "wheels"],
-        }
+        let fallback_prefix = format!("pip-{}-", short(pythons));
+        let (key, name) = (format!("{fallback_prefix}{}", short(installs)), "pip's cache".to_owned());
+        Self { kind: EntryKind::Folder, key, fallback_prefix, name, path, top_level_prefixes: &["http", "wheels"] }
     }
 
-    /// Records of past runs of these sessions of a project.
+    /// Describes the records of past runs of these sessions of a project.
     pub(crate) fn for_run_history(path: PathBuf, project: &str, sessions: &[&str]) -> Self {
         let short = |text: &str| blake3_hex(text.as_bytes())[..16].to_owned();
         let key = format!("history-{}-{}", short(project), short(&sessions.join("\n")));
@@ -82,7 +73,7 @@ impl FolderSpec {
         Self { kind: EntryKind::Folder, key, fallback_prefix: String::new(), name, path, top_level_prefixes: &[] }
     }
 
-    /// What it is called in the store.
+    /// Returns the key of its states in the store.
     pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(self.kind, &self.key).or_prefix(&self.fallback_prefix)
     }
@@ -90,7 +81,7 @@ impl FolderSpec {
     fn should_include(&self, path: &Path) -> bool {
         let top = path.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
         self.top_level_prefixes.is_empty()
-            || top.is_some_and(|top| self.top_level_prefixes.iter().any(|start| top.starts_with(start)))
+            || top.is_some_and(|top| self.top_level_prefixes.iter().any(|prefix| top.starts_with(prefix)))
     }
 
     fn file_linker(&self) -> FileLinker {
@@ -99,150 +90,139 @@ impl FolderSpec {
 }
 
 impl Store {
-    /// Keeps a folder as it is now; none where it is known as it is, or is not there.
+    /// Saves a directory, or returns `None` if its current state is stored already or it does not exist.
     ///
     /// # Errors
-    /// Why it is not kept.
+    /// The reason why it is not saved.
     pub(crate) fn save_folder(
         &self,
-        kept: &FolderSpec,
+        spec: &FolderSpec,
         progress: &dyn ProgressReporter,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
-        let not = |reason: String| SaveFailure { name: kept.name.clone(), reason };
-        if !kept.path.is_dir() {
+        if !spec.path.is_dir() {
             return Ok(None);
         }
-        let found = walk_tree(&kept.path).map_err(|error| not(error.to_string()))?;
-        let found: Vec<(PathBuf, FileStat)> = found.into_iter().filter(|(path, _)| kept.should_include(path)).collect();
-        let newest = self.latest_version(kept.kind, &kept.key);
+        let found = walk_tree(&spec.path).map_err(|error| SaveError::from(error).for_name(&spec.name))?;
+        let found: Vec<(PathBuf, FileStat)> = found.into_iter().filter(|(path, _)| spec.should_include(path)).collect();
+        let newest = self.latest_version(spec.kind, &spec.key);
         if newest.as_ref().is_some_and(|entry| is_folder_unchanged(entry, &found)) {
             newest.iter().for_each(|entry| self.mark_used(&entry.id));
             return Ok(None);
         }
-        let files = found.iter().filter(|(_, stamp)| stamp.is_file());
-        let total = files.map(|(_, stamp)| WorkAmount { entries: 0, files: 1, bytes: stamp.size }).sum();
+        let files = found.iter().filter(|(_, stat)| stat.is_file());
+        let total = files.map(|(_, stat)| WorkAmount { entries: 0, files: 1, bytes: stat.size }).sum();
         progress.start_phase(CachePhase::Save, total);
-        let saved = self.publish_folder(kept, &found);
+        let saved = self.publish_folder(spec);
         progress.advance(total);
         progress.finish_phase();
-        let saved = saved.map_err(not)?;
-        // What it replaces goes, unless somebody reads it just now.
+        let saved = saved.map_err(|error| error.for_name(&spec.name))?;
+        // Release the lock on the previous state, so that it can be removed.
         drop(newest);
-        self.remove_older_versions(kept.kind, &kept.key, &saved.entry);
+        self.remove_older_versions(spec.kind, &spec.key, &saved.entry);
         Ok(Some(saved))
     }
 
-    fn publish_folder(&self, kept: &FolderSpec, found: &[(PathBuf, FileStat)]) -> Result<SavedEntry, String> {
-        let words = |damage: &EntryDamage| format!("{}: {}", damage.path, damage.corruption);
-        let id = EntryId::new_version(kept.kind, &kept.key).ok_or("its name is none")?;
-        let mut incoming = self.stage_entry(&id, &kept.name).map_err(|error| error.to_string())?;
-        incoming
-            .import_matching(&kept.path, &kept.file_linker(), &|path| kept.should_include(path))
-            .map_err(|damage| words(&damage))?;
-        match incoming.publish(None) {
-            Ok(PublishOutcome::New(head)) => {
-                let (files, bytes) = (head.files, head.bytes);
-                Ok(SavedEntry { entry: id.to_string(), name: head.name, files, bytes })
-            }
-            Ok(PublishOutcome::AlreadyExists) => Err(format!("{} things were kept by another process", found.len())),
-            Err(damaged) => Err(damaged.first().map(words).unwrap_or_default()),
+    fn publish_folder(&self, spec: &FolderSpec) -> Result<SavedEntry, SaveError> {
+        let id = EntryId::new_version(spec.kind, &spec.key).ok_or(SaveError::InvalidId)?;
+        let mut staged = self.stage_entry(&id, &spec.name)?;
+        staged.import_matching(&spec.path, &spec.file_linker(), &|path| spec.should_include(path))?;
+        match staged.publish(None)? {
+            PublishOutcome::New(meta) => Ok(SavedEntry::new(&id, *meta)),
+            PublishOutcome::AlreadyExists => Err(SaveError::AlreadySaved),
         }
     }
 
-    /// Puts what is missing of a folder to its place; what is there stays as it is.
+    /// Restores the files of a directory that are missing; existing files are not changed.
     ///
     /// # Errors
-    /// Why it cannot be had.
+    /// The reason why it cannot be restored. A damaged entry is quarantined.
     pub(crate) fn restore_folder(
         &self,
-        kept: &FolderSpec,
+        spec: &FolderSpec,
         progress: &dyn ProgressReporter,
     ) -> Result<RestoredEntry, CacheMiss> {
-        let miss = |reason: String| CacheMiss { name: kept.name.clone(), reason };
-        let like = || {
-            Some(&kept.fallback_prefix)
-                .filter(|like| !like.is_empty())
-                .and_then(|like| self.latest_with_prefix(kept.kind, like))
+        let miss = |reason: String| CacheMiss { name: spec.name.clone(), reason };
+        let fallback = || {
+            let prefix = Some(&spec.fallback_prefix).filter(|prefix| !prefix.is_empty())?;
+            self.latest_with_prefix(spec.kind, prefix)
         };
-        let Some(entry) = self.latest_version(kept.kind, &kept.key).or_else(like) else {
+        let Some(entry) = self.latest_version(spec.kind, &spec.key).or_else(fallback) else {
             return Err(miss(CacheMiss::NOT_STORED.to_owned()));
         };
         let total = WorkAmount { entries: 1, files: entry.meta.files, bytes: entry.meta.bytes };
         progress.start_phase(CachePhase::Restore, total);
-        let done = restore_missing_files(&entry, kept);
+        let result = restore_missing_files(&entry, spec);
         progress.advance(total);
         progress.finish_phase();
-        match done {
+        match result {
             Ok((files, bytes)) => {
                 self.mark_used(&entry.id);
-                Ok(RestoredEntry { entry: entry.id.to_string(), name: kept.name.clone(), files, bytes })
+                Ok(RestoredEntry { entry: entry.id.to_string(), name: spec.name.clone(), files, bytes })
             }
-            Err((reason, damaged)) => {
-                if damaged {
-                    self.quarantine_entry(&entry.id);
-                }
-                Err(miss(reason))
-            }
+            Err(error) => Err(miss(self.quarantine_damaged(&error))),
         }
     }
 }
 
-/// Whether a folder is as it was kept: the same names, sizes and times.
+/// Returns whether a directory has the stored names, sizes and modification times.
 fn is_folder_unchanged(entry: &StoreEntry, found: &[(PathBuf, FileStat)]) -> bool {
     let listed: HashMap<&Path, &TreeNodeKind> =
-        entry.manifest.nodes.iter().map(|item| (Path::new(&item.path), &item.kind)).collect();
-    let mut seen = 0;
-    for (path, stamp) in found {
+        entry.manifest.nodes.iter().map(|node| (Path::new(&node.path), &node.kind)).collect();
+    let mut matched = 0;
+    for (path, stat) in found {
         match listed.get(path.as_path()) {
             Some(TreeNodeKind::File { size, modified, executable, .. }) => {
-                if !stamp.is_file()
-                    || stamp.size != *size
-                    || stamp.mtime_ns != *modified
-                    || stamp.is_executable() != *executable
+                if !stat.is_file()
+                    || stat.size != *size
+                    || stat.mtime_ns != *modified
+                    || stat.is_executable() != *executable
                 {
                     return false;
                 }
             }
-            Some(TreeNodeKind::Symlink { .. }) if stamp.is_symlink() => {}
-            Some(TreeNodeKind::EmptyFolder) if stamp.is_dir() => {}
-            None if stamp.is_dir() => continue,
+            Some(TreeNodeKind::Symlink { .. }) if stat.is_symlink() => {}
+            Some(TreeNodeKind::EmptyFolder) if stat.is_dir() => {}
+            None if stat.is_dir() => continue,
             _ => return false,
         }
-        seen += 1;
+        matched += 1;
     }
-    seen == listed.len()
+    matched == listed.len()
 }
 
-/// Puts each missing thing down by a rename, so that nobody sees a part of it; gives files and bytes, or why not, and
-/// whether the entry is damaged.
-fn restore_missing_files(entry: &StoreEntry, kept: &FolderSpec) -> Result<(u64, u64), (String, bool)> {
-    let system = |error: std::io::Error| (error.to_string(), false);
-    fs_err::create_dir_all(&kept.path).map_err(system)?;
-    let beside = kept.path.parent().unwrap_or(&kept.path);
-    LockedTempDir::remove_stale(beside);
-    let workspace = LockedTempDir::create_in(beside).map_err(system)?;
-    let linker = kept.file_linker();
-    let (tree, new) = (entry.tree_path(), workspace.path().join("new"));
+/// Moves each missing file into place with a rename, and returns the number and total size of the files.
+fn restore_missing_files(entry: &StoreEntry, spec: &FolderSpec) -> Result<(u64, u64), RestoreError> {
+    fs_err::create_dir_all(&spec.path)?;
+    let parent = spec.path.parent().unwrap_or(&spec.path);
+    LockedTempDir::remove_stale(parent);
+    let workspace = LockedTempDir::create_in(parent)?;
+    let linker = spec.file_linker();
+    let (tree, staged) = (entry.tree_path(), workspace.path().join("new"));
     let (mut files, mut bytes) = (0, 0);
-    for item in &entry.manifest.nodes {
-        let target = kept.path.join(&item.path);
+    for node in &entry.manifest.nodes {
+        let target = spec.path.join(&node.path);
         if FileStat::from_path(&target).is_ok() {
             continue;
         }
-        let made = if item.kind == TreeNodeKind::EmptyFolder { Some(target.as_path()) } else { target.parent() };
-        if let Some(made) = made {
-            fs_err::create_dir_all(made).map_err(system)?;
+        let directory = if node.kind == TreeNodeKind::EmptyFolder { Some(target.as_path()) } else { target.parent() };
+        if let Some(directory) = directory {
+            fs_err::create_dir_all(directory)?;
         }
-        match &item.kind {
+        match &node.kind {
             TreeNodeKind::EmptyFolder => {}
-            TreeNodeKind::Symlink { target: to } => {
-                std::os::unix::fs::symlink(to, &new).and_then(|()| std::fs::rename(&new, &target)).map_err(system)?;
+            TreeNodeKind::Symlink { target: link_target } => {
+                std::os::unix::fs::symlink(link_target, &staged)?;
+                std::fs::rename(&staged, &target)?;
             }
             TreeNodeKind::File { size, .. } => {
-                let from = tree.join(&item.path);
-                verify_stored_file(item, &from, &linker)
-                    .map_err(|wrong| (format!("damaged, put aside: {}: {wrong}", item.path), !wrong.is_io_error()))?;
-                linker.link_file(&from, &new).and_then(|()| std::fs::rename(&new, &target)).map_err(system)?;
+                let source = tree.join(&node.path);
+                verify_stored_file(node, &source, &linker).map_err(|corruption| RestoreError::Damaged {
+                    entry: entry.id.clone(),
+                    path: node.path.clone(),
+                    corruption,
+                })?;
+                linker.link_file(&source, &staged)?;
+                std::fs::rename(&staged, &target)?;
                 (files, bytes) = (files + 1, bytes + size);
             }
         }

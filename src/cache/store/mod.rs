@@ -1,10 +1,9 @@
-//! The store on disk: entries, each whole or not at all, each verified before it is used.
+//! The store on disk: entries that appear atomically and are verified before use.
 
 mod bytecode;
 mod corruption;
 mod entry;
 mod entry_id;
-mod entry_meta;
 mod folder;
 mod prune;
 mod pyc_format;
@@ -22,14 +21,12 @@ mod venv_restore;
 mod venv_save;
 mod venv_scan;
 mod verify;
-mod versioned_key;
 mod wheel_record;
 
 pub(crate) use bytecode::StoredBytecode;
 pub use corruption::{Corruption, EntryDamage};
-pub use entry::{StoreEntry, UvPlacement, UvPlacementFile};
-pub use entry_id::{EntryId, EntryKind};
-pub use entry_meta::EntryMeta;
+pub use entry::{EntryMeta, StoreEntry, UvPlacement, UvPlacementFile};
+pub use entry_id::{EntryId, EntryKind, VersionedKey};
 pub(crate) use folder::FolderSpec;
 pub use prune::{PrunePlan, PruneReason, PruneReport, PrunedEntry};
 pub use repair::{RepairContext, RepairOutcome};
@@ -43,4 +40,3 @@ pub use store_dir::{Store, StoreError};
 pub use tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 pub use venv_save::VenvSpec;
 pub use verify::VerifyReport;
-pub use versioned_key::VersionedKey;

@@ -1,4 +1,4 @@
-//! Entries removed by age and size: a plan first, and nothing that somebody holds.
+//! Pruning by age and size: a plan first, and no entry that is in use.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -12,21 +12,21 @@ use crate::fs::{DirLock, parallel_map};
 use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::{Store, StoreError};
 
-/// How long what was put aside is kept for people to look at.
+/// How long quarantined entries are kept for inspection.
 const QUARANTINE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Why an entry goes.
+/// Why an entry is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PruneReason {
-    /// It was not used for longer than the bound.
+    /// It was unused for longer than `max-unused`.
     Unused,
-    /// The store holds more than its bound, and this was used longest ago.
+    /// The store exceeds `max-size`, and the entry is the least recently used.
     OverMaxSize,
 }
 
 impl PruneReason {
-    /// In words.
+    /// Returns the reason as text.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unused => "unused",
@@ -35,61 +35,61 @@ impl PruneReason {
     }
 }
 
-/// One entry that goes.
+/// An entry that is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrunedEntry {
-    /// The entry.
+    /// ID of the entry.
     #[serde(serialize_with = "serialize_entry_id")]
     pub entry: EntryId,
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Its files.
+    /// Number of files.
     pub files: u64,
-    /// Their bytes.
+    /// Total size in bytes.
     pub bytes: u64,
-    /// When it was last used.
+    /// When it was last used, if that is known.
     pub last_used: Option<Timestamp>,
-    /// Why it goes.
+    /// Why it is removed.
     pub reason: PruneReason,
 }
 
-/// What a prune will do.
+/// What a prune is going to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PrunePlan {
-    /// What goes, in this order.
+    /// Entries to remove, in this order.
     pub remove: Vec<PrunedEntry>,
-    /// Entries that stay.
+    /// Number of entries that remain.
     pub remaining: usize,
-    /// Their bytes.
+    /// Total size in bytes.
     pub remaining_bytes: u64,
-    /// Damaged entries put aside long ago, which go too.
+    /// Names of expired quarantined entries, which are removed too.
     pub quarantined: Vec<String>,
 }
 
-/// What a prune did.
+/// Result of a prune.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PruneReport {
-    /// What went.
+    /// Entries removed.
     pub removed: Vec<PrunedEntry>,
-    /// What stays since somebody holds it.
+    /// Entries that were not removed because they are in use.
     pub in_use: Vec<PrunedEntry>,
-    /// Bytes of what went.
+    /// Total size of the removed entries, in bytes.
     pub bytes: u64,
-    /// Entries that stay.
+    /// Number of entries that remain.
     pub remaining: usize,
-    /// Their bytes.
+    /// Total size in bytes.
     pub remaining_bytes: u64,
 }
 
 impl Store {
-    /// Says what goes for the store to be within its bounds.
+    /// Determines which entries to remove for the store to be within its limits.
     pub fn plan_prune(&self) -> PrunePlan {
         let now = SystemTime::now();
         let ids = self.entry_ids();
-        let mut known = parallel_map(&ids, |id| {
-            let head = self.entry_meta(id).ok();
-            let (files, bytes) = head.as_ref().map_or((0, 0), |head| (head.files, head.bytes));
-            let name = head.map(|head| head.name).unwrap_or_default();
+        let mut candidates = parallel_map(&ids, |id| {
+            let meta = self.entry_meta(id).ok();
+            let (files, bytes) = meta.as_ref().map_or((0, 0), |meta| (meta.files, meta.bytes));
+            let name = meta.map(|meta| meta.name).unwrap_or_default();
             (
                 self.last_used(id).unwrap_or(now),
                 PrunedEntry {
@@ -97,27 +97,27 @@ impl Store {
                     name,
                     files,
                     bytes,
-                    last_used: self.last_used(id).and_then(|used| Timestamp::try_from(used).ok()),
+                    last_used: self.last_used(id).and_then(|last_used| Timestamp::try_from(last_used).ok()),
                     reason: PruneReason::Unused,
                 },
             )
         });
-        // A wheel is in use as long as an environment that it is in; of both the environment goes first.
+        // A wheel counts as used for as long as an environment that contains it; the environment is removed first.
         for id in ids.iter().filter(|id| id.kind == EntryKind::Venv) {
-            let (Ok(head), Some(used)) = (self.entry_meta(id), self.last_used(id)) else { continue };
-            let parts: HashSet<&str> = head.requires.iter().map(String::as_str).collect();
-            for (time, entry) in &mut known {
-                if *time < used && parts.contains(entry.entry.to_string().as_str()) {
-                    *time = used;
+            let (Ok(meta), Some(last_used)) = (self.entry_meta(id), self.last_used(id)) else { continue };
+            let wheels: HashSet<&str> = meta.requires.iter().map(String::as_str).collect();
+            for (time, entry) in &mut candidates {
+                if *time < last_used && wheels.contains(entry.entry.to_string().as_str()) {
+                    *time = last_used;
                 }
             }
         }
-        let order = |entry: &PrunedEntry| (entry.entry.kind != EntryKind::Venv, entry.entry.clone());
-        known.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| order(x).cmp(&order(y))));
+        let sort_key = |entry: &PrunedEntry| (entry.entry.kind != EntryKind::Venv, entry.entry.clone());
+        candidates.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| sort_key(x).cmp(&sort_key(y))));
         let mut plan = PrunePlan::default();
-        let mut total: u64 = known.iter().map(|(_, entry)| entry.bytes).sum();
-        for (used, mut entry) in known {
-            let age = now.duration_since(used).unwrap_or_default();
+        let mut total: u64 = candidates.iter().map(|(_, entry)| entry.bytes).sum();
+        for (last_used, mut entry) in candidates {
+            let age = now.duration_since(last_used).unwrap_or_default();
             if age > self.options.max_unused {
                 entry.reason = PruneReason::Unused;
             } else if total > self.options.max_size {
@@ -134,10 +134,10 @@ impl Store {
         plan
     }
 
-    /// Carries a plan out. What somebody holds stays; what goes is out of sight at once and removed after.
+    /// Applies a plan. Entries in use remain. Other entries are moved out of the store first and then deleted.
     ///
     /// # Errors
-    /// When the store cannot be written to.
+    /// If the store cannot be written to.
     pub fn prune(&self, plan: &PrunePlan, progress: &dyn ProgressReporter) -> Result<PruneReport, StoreError> {
         let mut report =
             PruneReport { remaining: plan.remaining, remaining_bytes: plan.remaining_bytes, ..PruneReport::default() };
@@ -147,56 +147,59 @@ impl Store {
         let workspace = self.create_workspace()?;
         let amount = |entry: &PrunedEntry| WorkAmount { entries: 1, files: entry.files, bytes: entry.bytes };
         progress.start_phase(CachePhase::Prune, plan.remove.iter().map(amount).sum());
-        for (number, entry) in plan.remove.iter().enumerate() {
-            let place = self.entry_path(&entry.entry);
-            let used = self.last_used(&entry.entry).and_then(|used| Timestamp::try_from(used).ok());
-            // Used since the plan was made, or held by somebody: it stays.
-            let lease =
-                if used == entry.last_used { DirLock::try_acquire_exclusive(&place).ok().flatten() } else { None };
-            let gone = workspace.path().join(number.to_string());
-            if lease.is_some() && std::fs::rename(&place, &gone).is_ok() {
-                // Removed one by one: a prune of much must not need as much time at its end.
-                let _ = std::fs::remove_dir_all(&gone);
+        for (index, entry) in plan.remove.iter().enumerate() {
+            let path = self.entry_path(&entry.entry);
+            let last_used = self.last_used(&entry.entry).and_then(|last_used| Timestamp::try_from(last_used).ok());
+            // Keep an entry that was used since the plan was made, or is locked.
+            let lock =
+                if last_used == entry.last_used { DirLock::try_acquire_exclusive(&path).ok().flatten() } else { None };
+            let removed = workspace.path().join(index.to_string());
+            if lock.is_some() && std::fs::rename(&path, &removed).is_ok() {
+                // Delete each entry now, not all of them at the end.
+                let _ = std::fs::remove_dir_all(&removed);
                 report.bytes += entry.bytes;
                 report.removed.push(entry.clone());
-            } else if place.exists() {
+            } else if path.exists() {
                 report.remaining += 1;
                 report.remaining_bytes += entry.bytes;
                 report.in_use.push(entry.clone());
             }
             progress.advance(amount(entry));
         }
-        for (number, name) in plan.quarantined.iter().enumerate() {
-            // What is left of them is tried again by the next prune.
-            let _ = std::fs::rename(self.quarantine_dir().join(name), workspace.path().join(format!("aside-{number}")));
+        for (index, name) in plan.quarantined.iter().enumerate() {
+            // If this fails, the next prune tries again.
+            let _ = std::fs::rename(
+                self.quarantine_dir().join(name),
+                workspace.path().join(format!("quarantined-{index}")),
+            );
         }
         drop(workspace);
         progress.finish_phase();
         Ok(report)
     }
 
-    /// Prunes when the store is over its bounds; a prune that cannot be done now is done later.
+    /// Prunes the store if it exceeds its limits. If that fails, a later save tries again.
     pub(crate) fn prune_if_over_limits(&self) -> Option<PruneReport> {
         let plan = self.plan_prune();
         if plan.remove.is_empty() { None } else { self.prune(&plan, &NoProgress).ok() }
     }
 
     fn expired_quarantine(&self, now: SystemTime) -> Vec<String> {
-        let old = |entry: &std::fs::DirEntry| {
-            let changed = entry.metadata().and_then(|facts| changed_time(&facts));
+        let is_expired = |entry: &std::fs::DirEntry| {
+            let changed = entry.metadata().and_then(|metadata| changed_time(&metadata));
             changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > QUARANTINE_RETENTION))
         };
-        let entries = std::fs::read_dir(self.quarantine_dir()).into_iter().flatten().flatten().filter(old);
+        let entries = std::fs::read_dir(self.quarantine_dir()).into_iter().flatten().flatten().filter(is_expired);
         let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names
     }
 }
 
-/// When a folder was last changed or moved: its own time of change, which a rename sets.
-fn changed_time(facts: &std::fs::Metadata) -> std::io::Result<SystemTime> {
+/// Returns when a directory was last changed or moved: its change time, which a rename updates.
+fn changed_time(metadata: &std::fs::Metadata) -> std::io::Result<SystemTime> {
     use std::os::unix::fs::MetadataExt;
-    let seconds = u64::try_from(facts.ctime()).map_err(std::io::Error::other)?;
+    let seconds = u64::try_from(metadata.ctime()).map_err(std::io::Error::other)?;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 

@@ -1,46 +1,46 @@
-//! The form in which bytecode is kept: unchecked-hash (PEP 552), of modules in packages.
+//! The `.pyc` format: paths of bytecode, and conversion to the unchecked-hash form of PEP 552.
 
 use std::path::Path;
 
 use super::corruption::Corruption;
 use super::tree_manifest::{TreeManifest, TreeNodeKind};
 
-/// Bytes before the code: magic number, flags, and the source's time and size or its hash.
+/// Size of the header: magic number, flags, and the time and size or the hash of the source.
 const HEADER_LEN: usize = 16;
-/// Flags of bytecode that Python takes without a look at the source.
+/// Flags of bytecode that Python loads without checking the source.
 const UNCHECKED_HASH_FLAGS: [u8; 4] = [1, 0, 0, 0];
-/// Flags of bytecode that Python takes where its source has this time and size.
+/// Flags of bytecode that Python loads if the source has the recorded time and size.
 const TIMESTAMP_FLAGS: [u8; 4] = [0; 4];
 
-/// Where Python keeps the bytecode of a module in a package, at every level of optimisation. None of a module beside
-/// packages: installers leave its bytecode where they remove it, and it would outlive its source.
+/// Returns the paths of the bytecode of a module in a package, for each optimization level. Returns `None` for a
+/// top-level module: installers do not remove its bytecode, which would outlive the source.
 pub(super) fn pyc_paths(source: &str, tag: &str) -> Option<[String; 3]> {
-    let (folder, file) = source.rsplit_once('/')?;
+    let (directory, file) = source.rsplit_once('/')?;
     let stem = file.strip_suffix(".py")?;
-    Some(["", ".opt-1", ".opt-2"].map(|level| format!("{folder}/__pycache__/{stem}.{tag}{level}.pyc")))
+    Some(["", ".opt-1", ".opt-2"].map(|suffix| format!("{directory}/__pycache__/{stem}.{tag}{suffix}.pyc")))
 }
 
-/// Bytecode as Python wrote it, in the form that is kept; none where it is not of a source of this time (whole seconds
-/// since 1970) and size, or not of that form.
+/// Converts timestamp-based bytecode to unchecked-hash bytecode. Returns `None` if it does not belong to a source with
+/// this modification time (in seconds since 1970) and size, or has another form.
 ///
-/// The hash is left zero: a Python that is told to check all the same (`--check-hash-based-pycs always`) compiles anew.
+/// The hash is zero: with `--check-hash-based-pycs always`, Python compiles the source again.
 pub(super) fn to_unchecked_hash(bytes: &[u8], modified: i64, size: u64) -> Option<Vec<u8>> {
-    let head = bytes.get(..HEADER_LEN)?;
-    // Both are kept modulo 2^32.
-    let known = [modified as u32, size as u32].map(u32::to_le_bytes).concat();
-    if !has_pyc_magic(head) || head[4..8] != TIMESTAMP_FLAGS || head[8..] != known {
+    let header = bytes.get(..HEADER_LEN)?;
+    // Both are stored modulo 2^32.
+    let expected = [modified as u32, size as u32].map(u32::to_le_bytes).concat();
+    if !has_pyc_magic(header) || header[4..8] != TIMESTAMP_FLAGS || header[8..] != expected {
         return None;
     }
-    Some([&head[..4], &UNCHECKED_HASH_FLAGS, &[0; 8], &bytes[HEADER_LEN..]].concat())
+    Some([&header[..4], &UNCHECKED_HASH_FLAGS, &[0; 8], &bytes[HEADER_LEN..]].concat())
 }
 
-/// What in a tree is no bytecode in the form that is kept, at a place where Python looks for it.
-pub(super) fn find_bytecode_faults(listing: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
-    let faults = listing.nodes.iter().filter(|item| {
-        let plain = matches!(item.kind, TreeNodeKind::File { executable: false, .. });
-        !(plain && is_pyc_path(&item.path) && has_unchecked_hash(&tree.join(&item.path)))
+/// Returns the files of a tree that are not unchecked-hash bytecode at a path where Python looks for it.
+pub(super) fn find_bytecode_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
+    let faults = manifest.nodes.iter().filter(|node| {
+        let is_plain_file = matches!(node.kind, TreeNodeKind::File { executable: false, .. });
+        !(is_plain_file && is_pyc_path(&node.path) && has_unchecked_hash(&tree.join(&node.path)))
     });
-    faults.map(|item| (item.path.clone(), Corruption::InvalidBytecode)).collect()
+    faults.map(|node| (node.path.clone(), Corruption::InvalidBytecode)).collect()
 }
 
 fn is_pyc_path(path: &str) -> bool {
@@ -51,13 +51,13 @@ fn is_pyc_path(path: &str) -> bool {
 
 fn has_unchecked_hash(path: &Path) -> bool {
     use std::io::Read;
-    let mut head = [0; HEADER_LEN];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && has_pyc_magic(&head) && head[4..8] == UNCHECKED_HASH_FLAGS
+    let mut header = [0; HEADER_LEN];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && has_pyc_magic(&header) && header[4..8] == UNCHECKED_HASH_FLAGS
 }
 
-fn has_pyc_magic(head: &[u8]) -> bool {
-    head[2..4] == *b"\r\n"
+fn has_pyc_magic(header: &[u8]) -> bool {
+    header[2..4] == *b"\r\n"
 }
 
 #[cfg(test)]
@@ -65,27 +65,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_modules_in_packages_have_a_place() {
-        let [plain, one, two] = pyc_paths("a/b.py", "cpython-311").unwrap();
-        assert_eq!(plain, "a/__pycache__/b.cpython-311.pyc");
+    fn only_modules_in_packages_have_bytecode_paths() {
+        let [is_plain_file, one, two] = pyc_paths("a/b.py", "cpython-311").unwrap();
+        assert_eq!(is_plain_file, "a/__pycache__/b.cpython-311.pyc");
         assert_eq!((one.contains(".opt-1."), two.contains(".opt-2.")), (true, true));
-        assert!(is_pyc_path(&plain));
+        assert!(is_pyc_path(&is_plain_file));
         assert_eq!((pyc_paths("six.py", "cpython-311"), pyc_paths("a/b.pyi", "cpython-311")), (None, None));
-        for wrong in ["__pycache__/six.cpython-311.pyc", "a/b.pyc", "a/__pycache__/b.pth", "b.pyc"] {
-            assert!(!is_pyc_path(wrong), "{wrong}");
+        for invalid in ["__pycache__/six.cpython-311.pyc", "a/b.pyc", "a/__pycache__/b.pth", "b.pyc"] {
+            assert!(!is_pyc_path(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn only_what_fits_its_source_changes_its_form() {
+    fn only_bytecode_of_the_same_source_is_converted() {
         let time = (1_i64 << 32) + 7;
-        let head = [b"\xa7\x0d\r\n".as_slice(), &TIMESTAMP_FLAGS, &7_u32.to_le_bytes(), &9_u32.to_le_bytes()].concat();
-        let bytes = [&head, b"code".as_slice()].concat();
+        let header =
+            [b"\xa7\x0d\r\n".as_slice(), &TIMESTAMP_FLAGS, &7_u32.to_le_bytes(), &9_u32.to_le_bytes()].concat();
+        let bytes = [&header, b"code".as_slice()].concat();
         let made = to_unchecked_hash(&bytes, time, 9).unwrap();
         assert_eq!(made, [b"\xa7\x0d\r\n".as_slice(), &UNCHECKED_HASH_FLAGS, &[0; 8], b"code"].concat());
-        assert_eq!(to_unchecked_hash(&bytes, time + 1, 9), None, "its source is newer");
-        assert_eq!(to_unchecked_hash(&bytes, time, 8), None, "its source is shorter");
-        assert_eq!(to_unchecked_hash(&made, time, 9), None, "it has that form already");
+        assert_eq!(to_unchecked_hash(&bytes, time + 1, 9), None, "the source is newer");
+        assert_eq!(to_unchecked_hash(&bytes, time, 8), None, "the source is shorter");
+        assert_eq!(to_unchecked_hash(&made, time, 9), None, "it is converted already");
         assert_eq!(to_unchecked_hash(&bytes[..15], time, 9), None);
         assert_eq!(to_unchecked_hash(&[b"PK12".as_slice(), &bytes[4..]].concat(), time, 9), None);
     }

@@ -1,11 +1,13 @@
-//! Entries put to where they are used: linked file by file, each looked at, the tree renamed into place at the end.
+//! Restoring wheels into a uv cache: each file checked and linked, then the tree renamed into place.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::cache::package_selection::PackageSelection;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
@@ -19,47 +21,47 @@ use super::restore_plan::{CacheMiss, PlannedRestore, RestorePlan};
 use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 
-/// So many files are put down by one thread before it takes the next.
+/// Number of files that a thread restores before it takes the next chunk.
 const FILES_PER_CHUNK: usize = 512;
 
-/// What a restore did.
+/// Result of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RestoreReport {
-    /// What was put down.
+    /// Entries restored.
     pub restored: Vec<RestoredEntry>,
-    /// What was there already and whole.
+    /// Names of packages that were already present and intact.
     pub already_present: Vec<String>,
-    /// What could not be had, and why.
+    /// Packages that could not be restored, and why.
     pub misses: Vec<CacheMiss>,
-    /// What was damaged and is put aside; each of it is a miss too, unless it could be put right.
+    /// Damage found. Each damaged entry is quarantined and is also a miss, unless it could be repaired.
     pub damaged: Vec<EntryDamage>,
-    /// Files put down.
+    /// Number of files restored.
     pub files: u64,
-    /// Bytes of them.
+    /// Total size of these files, in bytes.
     pub bytes: u64,
-    /// How files were put down: `clone`, `hardlink` or `copy`; none where there were none.
+    /// How files were placed: `clone`, `hardlink` or `copy`; `None` if there were none.
     pub link_mode: Option<&'static str>,
-    /// How much of the time went into looking at files before they were put down, by all threads together over their number.
+    /// Time spent on checking files, in seconds: the sum of all threads, divided by their number.
     pub check_seconds: f64,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// One entry that was put down.
+/// An entry that was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestoredEntry {
-    /// The entry, such as `wheel/ab12…`.
+    /// The entry ID as text, such as `wheel/ab12…`.
     pub entry: String,
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Its files.
+    /// Number of files.
     pub files: u64,
-    /// Their bytes.
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
 impl RestoreReport {
-    /// Adds what another restore of the same run did.
+    /// Adds the result of another restore of the same run.
     pub(crate) fn merge(&mut self, other: Self) {
         self.restored.extend(other.restored);
         self.already_present.extend(other.already_present);
@@ -71,14 +73,14 @@ impl RestoreReport {
         self.seconds += other.seconds;
     }
 
-    /// Whether everything wanted is here now.
+    /// Returns whether every requested package is present.
     pub(crate) fn is_complete(&self) -> bool {
         self.misses.is_empty()
     }
 
-    /// Adds what became of a folder.
-    pub(crate) fn add_folder(&mut self, done: Result<RestoredEntry, CacheMiss>) {
-        match done {
+    /// Adds the result of restoring a directory.
+    pub(crate) fn add_folder(&mut self, result: Result<RestoredEntry, CacheMiss>) {
+        match result {
             Ok(restored) if restored.files == 0 => self.already_present.push(restored.name),
             Ok(restored) => {
                 self.files += restored.files;
@@ -90,30 +92,54 @@ impl RestoreReport {
     }
 }
 
-/// Some files of one tree.
+/// Why an environment or directory cannot be restored.
+#[derive(Debug, Error)]
+pub(super) enum RestoreError {
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// An environment refers to something that is not a wheel.
+    #[error("{0} is not a wheel")]
+    NotAWheel(String),
+    /// A wheel of an environment was pruned.
+    #[error("its wheel {0} is not in the store")]
+    MissingWheel(EntryId),
+    /// A file of an entry is not the one that was saved, or cannot be read.
+    #[error("{path}: {corruption}")]
+    Damaged {
+        /// The entry at fault.
+        entry: EntryId,
+        /// Path of the file.
+        path: String,
+        /// What is wrong.
+        corruption: Corruption,
+    },
+}
+
+/// Consecutive nodes of one tree.
 struct TreeChunk<'a> {
     tree_index: usize,
     nodes: &'a [TreeNode],
 }
 
 impl Store {
-    /// Puts what is wanted into a uv cache: the part that is not here yet, verified as it goes.
+    /// Restores the selected wheels that a uv cache does not contain, and verifies them.
     ///
-    /// It does not fail: what cannot be had is a miss with its reason, and uv fetches that.
+    /// This never fails: a wheel that cannot be restored is a miss with a reason, and uv downloads it.
     pub fn restore_wheels(
         &self,
-        wanted: &PackageSelection,
+        selection: &PackageSelection,
         cache: &UvCache,
         progress: &dyn ProgressReporter,
     ) -> RestoreReport {
-        let begun = Instant::now();
-        let plan = self.plan_restore(wanted, cache);
+        let started = Instant::now();
+        let plan = self.plan_restore(selection, cache);
         let mut report = self.apply_restore(plan, cache, progress);
-        report.seconds = begun.elapsed().as_secs_f64();
+        report.seconds = started.elapsed().as_secs_f64();
         report
     }
 
-    /// Carries a plan out.
+    /// Applies a plan.
     pub(crate) fn apply_restore(
         &self,
         mut plan: RestorePlan,
@@ -132,37 +158,38 @@ impl Store {
         if plan.pending.is_empty() {
             return report;
         }
-        let held = cache.lock_shared().and_then(|lease| Ok((lease, cache.create_workspace()?)));
-        let (_lease, workspace) = match held {
-            Ok(held) => held,
+        let locked = cache.lock_shared().and_then(|lock| Ok((lock, cache.create_workspace()?)));
+        let (_lease, workspace) = match locked {
+            Ok(locked) => locked,
             Err(error) => {
                 let reason = format!("the uv cache cannot be written to: {error}");
-                report.misses.extend(plan.pending.iter().map(|to| entry_miss(&to.entry, &reason)));
+                report.misses.extend(plan.pending.iter().map(|planned| entry_miss(&planned.entry, &reason)));
                 return report;
             }
         };
         progress.start_phase(CachePhase::Restore, plan.total_amount());
         let linker = FileLinker::new();
-        let checked = AtomicU64::new(0);
-        let faults = stage_trees(&plan.pending, workspace.path(), &linker, &checked, progress);
-        report.check_seconds = checked.into_inner() as f64 / 1e9 / crate::fs::worker_count() as f64;
-        for (number, to) in plan.pending.iter().enumerate() {
-            let faults = faults.get(&number).map_or(&[][..], Vec::as_slice);
-            let published = if faults.is_empty() { publish_staged_tree(to, number, cache, &workspace) } else { Ok(()) };
+        let check_nanoseconds = AtomicU64::new(0);
+        let faults = stage_trees(&plan.pending, workspace.path(), &linker, &check_nanoseconds, progress);
+        report.check_seconds = check_nanoseconds.into_inner() as f64 / 1e9 / crate::fs::worker_count() as f64;
+        for (index, planned) in plan.pending.iter().enumerate() {
+            let faults = faults.get(&index).map_or(&[][..], Vec::as_slice);
+            let published =
+                if faults.is_empty() { publish_staged_tree(planned, index, cache, &workspace) } else { Ok(()) };
             match (faults, published) {
                 ([], Ok(())) => {
-                    self.mark_used(&to.entry.id);
-                    report.files += to.entry.meta.files;
-                    report.bytes += to.entry.meta.bytes;
+                    self.mark_used(&planned.entry.id);
+                    report.files += planned.entry.meta.files;
+                    report.bytes += planned.entry.meta.bytes;
                     report.restored.push(RestoredEntry {
-                        entry: to.entry.id.to_string(),
-                        name: to.entry.meta.name.clone(),
-                        files: to.entry.meta.files,
-                        bytes: to.entry.meta.bytes,
+                        entry: planned.entry.id.to_string(),
+                        name: planned.entry.meta.name.clone(),
+                        files: planned.entry.meta.files,
+                        bytes: planned.entry.meta.bytes,
                     });
                 }
-                ([], Err(error)) => report.misses.push(entry_miss(&to.entry, &error.to_string())),
-                (faults, _) => self.reject_damaged(to, faults, cache, &workspace, &mut report),
+                ([], Err(error)) => report.misses.push(entry_miss(&planned.entry, &error.to_string())),
+                (faults, _) => self.reject_damaged(planned, faults, cache, &workspace, &mut report),
             }
         }
         report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
@@ -170,60 +197,71 @@ impl Store {
         report
     }
 
-    /// Puts a damaged entry aside and names it; what the uv cache has of it goes too, so that uv fetches it anew.
+    /// Quarantines and reports a damaged entry, and removes its tree from the uv cache so that uv downloads it again.
     fn reject_damaged(
         &self,
-        to: &PlannedRestore,
+        planned: &PlannedRestore,
         faults: &[(String, Corruption)],
         cache: &UvCache,
         workspace: &LockedTempDir,
         report: &mut RestoreReport,
     ) {
-        let mut reason = "damaged, put aside".to_owned();
-        let hurts = |wrong: &Corruption| !wrong.is_io_error();
-        if faults.iter().any(|(_, wrong)| hurts(wrong)) {
-            self.quarantine_entry(&to.entry.id);
-        } else if let Some((path, wrong)) = faults.first() {
-            // The store may be sound and only the way to the uv cache blocked: a full disk, say.
-            reason = format!("{path}: {wrong}");
+        let mut reason = "damaged and quarantined".to_owned();
+        let is_damage = |corruption: &Corruption| !corruption.is_io_error();
+        if faults.iter().any(|(_, corruption)| is_damage(corruption)) {
+            self.quarantine_entry(&planned.entry.id);
+        } else if let Some((path, corruption)) = faults.first() {
+            // The entry may be intact, and only writing to the uv cache failed, for example on a full disk.
+            reason = format!("{path}: {corruption}");
         }
-        if let Some(tree) = &to.existing_tree
-            && let Err(error) = cache.remove_tree(tree, Some(&to.placement), workspace)
+        if let Some(tree) = &planned.existing_tree
+            && let Err(error) = cache.remove_tree(tree, Some(&planned.placement), workspace)
         {
-            reason = format!("damaged in the uv cache too, and it cannot be removed there: {error}");
+            reason = format!("damaged in the uv cache too, and cannot be removed there: {error}");
         }
-        report.misses.push(entry_miss(&to.entry, &reason));
-        let damage = |(path, wrong): &(String, Corruption)| EntryDamage {
-            entry: to.entry.id.clone(),
-            name: to.entry.meta.name.clone(),
+        report.misses.push(entry_miss(&planned.entry, &reason));
+        let damage = |(path, corruption): &(String, Corruption)| EntryDamage {
+            entry: planned.entry.id.clone(),
+            name: planned.entry.meta.name.clone(),
             path: path.clone(),
-            corruption: wrong.clone(),
+            corruption: corruption.clone(),
         };
-        report.damaged.extend(faults.iter().filter(|(_, wrong)| hurts(wrong)).map(damage));
+        report.damaged.extend(faults.iter().filter(|(_, corruption)| is_damage(corruption)).map(damage));
     }
 
-    /// Moves an entry out of the way, to where people can look at it.
+    /// Quarantines the entry that an error names as damaged, and returns the message for the miss.
+    pub(super) fn quarantine_damaged(&self, error: &RestoreError) -> String {
+        match error {
+            RestoreError::Damaged { entry, corruption, .. } if !corruption.is_io_error() => {
+                self.quarantine_entry(entry);
+                format!("damaged and quarantined: {error}")
+            }
+            _ => error.to_string(),
+        }
+    }
+
+    /// Moves an entry to the quarantine, where it can be inspected.
     pub(super) fn quarantine_entry(&self, id: &EntryId) -> Option<PathBuf> {
         if !self.is_writable() {
             return None;
         }
         std::fs::create_dir_all(self.quarantine_dir()).ok()?;
         let name = format!("{}-{}", id.kind.as_str(), id.id());
-        (0..100).find_map(|number| {
-            let place = self.quarantine_dir().join(format!("{name}.{number}"));
-            // Onto a folder that is there a rename fails, so nothing put aside is lost.
-            std::fs::rename(self.entry_path(id), &place).ok().map(|()| place)
+        (0..100).find_map(|index| {
+            let target = self.quarantine_dir().join(format!("{name}.{index}"));
+            // Renaming onto an existing directory fails, so no quarantined entry is overwritten.
+            std::fs::rename(self.entry_path(id), &target).ok().map(|()| target)
         })
     }
 
-    /// Notes that an entry was used; to the hour, so that restoring writes next to nothing.
+    /// Records that an entry was used, at most once an hour to avoid writes.
     pub(super) fn mark_used(&self, id: &EntryId) {
         let recently = |used: std::time::SystemTime| used.elapsed().is_ok_and(|age| age.as_secs() < 3_600);
         if !self.is_writable() || self.last_used(id).is_some_and(recently) {
             return;
         }
         if let Ok(file) = std::fs::OpenOptions::new().append(true).open(self.entry_path(id).join("manifest")) {
-            // A use that is not noted only makes the entry look older than it is.
+            // If this fails, the entry only appears older than it is.
             let _ = file.set_modified(std::time::SystemTime::now());
         }
     }
@@ -233,52 +271,51 @@ fn entry_miss(entry: &StoreEntry, reason: &str) -> CacheMiss {
     CacheMiss { name: entry.meta.name.clone(), reason: reason.to_owned() }
 }
 
-/// Puts every file of the plan below `folder`, tree by tree; gives what was wrong, by the number of the tree.
+/// Writes the trees of a plan below `directory`, and returns the faults by index of the tree.
 fn stage_trees(
     planned: &[PlannedRestore],
-    folder: &Path,
+    directory: &Path,
     linker: &FileLinker,
-    checked: &AtomicU64,
+    check_nanoseconds: &AtomicU64,
     progress: &dyn ProgressReporter,
 ) -> BTreeMap<usize, Vec<(String, Corruption)>> {
     let mut faults: BTreeMap<usize, Vec<(String, Corruption)>> = BTreeMap::new();
     let numbers: Vec<usize> = (0..planned.len()).collect();
-    let items = |number: usize| &planned[number].entry.manifest.nodes;
-    let made = parallel_map(&numbers, |number| create_folders(items(*number), &folder.join(number.to_string())));
-    let mut chunks = Vec::new();
-    for (number, made) in made.into_iter().enumerate() {
+    let nodes = |index: usize| &planned[index].entry.manifest.nodes;
+    let made = parallel_map(&numbers, |index| create_folders(nodes(*index), &directory.join(index.to_string())));
+    let mut tree_chunks = Vec::new();
+    for (index, made) in made.into_iter().enumerate() {
         match made {
-            Ok(()) => chunks.extend(
-                items(number).chunks(FILES_PER_CHUNK).map(|items| TreeChunk { tree_index: number, nodes: items }),
-            ),
+            Ok(()) => tree_chunks
+                .extend(nodes(index).chunks(FILES_PER_CHUNK).map(|nodes| TreeChunk { tree_index: index, nodes })),
             Err(error) => {
-                faults.entry(number).or_default().push((String::new(), Corruption::Unreadable(error.to_string())));
+                faults.entry(index).or_default().push((String::new(), Corruption::Unreadable(error.to_string())));
             }
         }
         progress.advance(WorkAmount { entries: 1, files: 0, bytes: 0 });
     }
-    let found = parallel_map(&chunks, |chunk| {
-        let (from, to) = (planned[chunk.tree_index].entry.tree_path(), folder.join(chunk.tree_index.to_string()));
+    let found = parallel_map(&tree_chunks, |chunk| {
+        let (from, to) = (planned[chunk.tree_index].entry.tree_path(), directory.join(chunk.tree_index.to_string()));
         let mut found = Vec::new();
         let mut amount = WorkAmount::default();
-        let mut looking = Duration::ZERO;
-        for item in chunk.nodes {
-            let place = from.join(&item.path);
-            let begun = Instant::now();
-            let looked = verify_stored_file(item, &place, linker);
-            looking += begun.elapsed();
-            if let Err(wrong) = looked.and_then(|()| link_node(item, &place, &to.join(&item.path), linker)) {
-                found.push((item.path.clone(), wrong));
+        let mut check_time = Duration::ZERO;
+        for node in chunk.nodes {
+            let source = from.join(&node.path);
+            let started = Instant::now();
+            let verified = verify_stored_file(node, &source, linker);
+            check_time += started.elapsed();
+            if let Err(corruption) = verified.and_then(|()| link_node(node, &source, &to.join(&node.path), linker)) {
+                found.push((node.path.clone(), corruption));
             }
-            if let TreeNodeKind::File { size, .. } = item.kind {
+            if let TreeNodeKind::File { size, .. } = node.kind {
                 amount += WorkAmount { entries: 0, files: 1, bytes: size };
             }
         }
-        checked.fetch_add(u64::try_from(looking.as_nanos()).unwrap_or(0), Ordering::Relaxed);
+        check_nanoseconds.fetch_add(u64::try_from(check_time.as_nanos()).unwrap_or(0), Ordering::Relaxed);
         progress.advance(amount);
         found
     });
-    for (chunk, found) in chunks.iter().zip(found) {
+    for (chunk, found) in tree_chunks.iter().zip(found) {
         if !found.is_empty() {
             faults.entry(chunk.tree_index).or_default().extend(found);
         }
@@ -286,50 +323,50 @@ fn stage_trees(
     faults
 }
 
-/// Makes the folders of a tree, each once: a sorted listing names a folder's files together.
-fn create_folders(items: &[TreeNode], root: &Path) -> std::io::Result<()> {
+/// Creates the directories of a tree, each once: in a sorted manifest the files of a directory are adjacent.
+fn create_folders(nodes: &[TreeNode], root: &Path) -> io::Result<()> {
     std::fs::create_dir_all(root)?;
     let mut last: Option<&Path> = None;
-    for item in items {
-        let path = Path::new(&item.path);
-        let folder = if item.kind == TreeNodeKind::EmptyFolder { Some(path) } else { path.parent() };
-        let Some(folder) = folder.filter(|folder| Some(*folder) != last) else { continue };
-        last = Some(folder);
-        match std::fs::create_dir(root.join(folder)) {
+    for node in nodes {
+        let path = Path::new(&node.path);
+        let directory = if node.kind == TreeNodeKind::EmptyFolder { Some(path) } else { path.parent() };
+        let Some(directory) = directory.filter(|directory| Some(*directory) != last) else { continue };
+        last = Some(directory);
+        match std::fs::create_dir(root.join(directory)) {
             Ok(()) => {}
-            Err(_) => std::fs::create_dir_all(root.join(folder))?,
+            Err(_) => std::fs::create_dir_all(root.join(directory))?,
         }
     }
     Ok(())
 }
 
-/// Whether what the store has is still what was verified.
-pub(super) fn verify_stored_file(item: &TreeNode, from: &Path, linker: &FileLinker) -> Result<(), Corruption> {
-    let TreeNodeKind::File { sha256, size, executable, inode, modified, changed } = &item.kind else { return Ok(()) };
-    let stamp = FileStat::from_path(from)?;
-    if !stamp.is_file() {
+/// Checks that a file in the store is still the one that was verified.
+pub(super) fn verify_stored_file(node: &TreeNode, from: &Path, linker: &FileLinker) -> Result<(), Corruption> {
+    let TreeNodeKind::File { sha256, size, executable, inode, modified, changed } = &node.kind else { return Ok(()) };
+    let stat = FileStat::from_path(from)?;
+    if !stat.is_file() {
         return Err(Corruption::FileTypeMismatch);
     }
-    if stamp.has_special_bits() {
+    if stat.has_special_bits() {
         return Err(Corruption::SpecialMode);
     }
-    if stamp.size != *size {
-        return Err(Corruption::SizeMismatch { listed: *size, found: stamp.size });
+    if stat.size != *size {
+        return Err(Corruption::SizeMismatch { listed: *size, found: stat.size });
     }
-    if stamp.is_executable() != *executable {
+    if stat.is_executable() != *executable {
         return Err(Corruption::PermissionMismatch);
     }
-    // A hard link moves the time of change, so among these only the time of the last write tells.
-    let untouched = stamp.inode == *inode && stamp.mtime_ns == *modified;
-    let touched = linker.current_mode() == LinkMode::Clone && stamp.ctime_ns != *changed;
+    // Creating a hard link changes the inode's change time, so with hard links only the modification time is compared.
+    let untouched = stat.inode == *inode && stat.mtime_ns == *modified;
+    let touched = linker.current_mode() == LinkMode::Clone && stat.ctime_ns != *changed;
     if (!untouched || touched) && sha256_file(from)?.0 != *sha256 {
         return Err(Corruption::ContentMismatch);
     }
     Ok(())
 }
 
-fn link_node(item: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Result<(), Corruption> {
-    match &item.kind {
+fn link_node(node: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Result<(), Corruption> {
+    match &node.kind {
         TreeNodeKind::EmptyFolder => Ok(()),
         TreeNodeKind::Symlink { target } => Ok(std::os::unix::fs::symlink(target, to)?),
         TreeNodeKind::File { .. } => Ok(linker.link_file(from, to)?),
@@ -337,14 +374,14 @@ fn link_node(item: &TreeNode, from: &Path, to: &Path, linker: &FileLinker) -> Re
 }
 
 fn publish_staged_tree(
-    to: &PlannedRestore,
-    number: usize,
+    planned: &PlannedRestore,
+    index: usize,
     cache: &UvCache,
     workspace: &LockedTempDir,
-) -> std::io::Result<()> {
-    let staged = workspace.path().join(number.to_string());
-    match &to.existing_tree {
-        None => cache.publish_tree(&staged, &to.placement, &to.placement_files, workspace),
+) -> io::Result<()> {
+    let staged = workspace.path().join(index.to_string());
+    match &planned.existing_tree {
+        None => cache.publish_tree(&staged, &planned.placement, &planned.placement_files, workspace),
         Some(tree) => {
             cache.remove_tree(tree, None, workspace)?;
             std::fs::rename(&staged, tree)

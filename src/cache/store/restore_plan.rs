@@ -1,9 +1,10 @@
-//! What a restore will do, as data: what is put down, what is there already, what is missing and why.
+//! Restore plans: which wheels to restore, which are present, and which are missing and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::cache::package_selection::{PackageSelection, SelectedPackage};
 use crate::cache::progress::WorkAmount;
@@ -16,66 +17,78 @@ use super::entry_id::{EntryId, EntryKind};
 use super::store_dir::Store;
 use super::tree_manifest::{TreeNode, TreeNodeKind};
 
-/// A wanted package that cannot be had from the store.
+/// A requested package that cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CacheMiss {
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Why, in words for people.
+    /// The reason, as a message.
     pub reason: String,
 }
 
 impl CacheMiss {
-    /// The reason of a miss of what was never kept.
+    /// The reason if the store has no such entry.
     pub const NOT_STORED: &str = "not in the store";
 }
 
-/// What a restore will do.
+/// Why an entry of the store cannot be restored into a uv cache.
+#[derive(Debug, Error)]
+enum UnusableEntry {
+    #[error("stored for {stored_for}, but this uv uses {current}")]
+    OtherBucket { stored_for: String, current: String },
+    #[error("the uv cache contains another build of it")]
+    OtherBuild,
+}
+
+/// What a restore is going to do.
 #[derive(Debug, Default)]
 pub(crate) struct RestorePlan {
-    /// What is put down.
+    /// Entries to restore.
     pub(super) pending: Vec<PlannedRestore>,
-    /// What is there and whole.
+    /// Names of packages that are present and intact.
     pub(crate) present: Vec<String>,
-    /// What is not to be had.
+    /// Packages that cannot be restored.
     pub(crate) misses: Vec<CacheMiss>,
-    /// What was found damaged while looking: trees in the uv cache, facts in the store.
+    /// Damage found while planning: trees in the uv cache, metadata in the store.
     pub(crate) damaged: Vec<EntryDamage>,
 }
 
-/// An entry and where it goes.
+/// An entry and where it is restored to.
 #[derive(Debug)]
 pub(super) struct PlannedRestore {
     pub(super) entry: StoreEntry,
     pub(super) placement: UvPlacement,
     pub(super) placement_files: Vec<Vec<u8>>,
-    /// Whether uv's pointer is there already and only the tree is put back.
+    /// The tree to replace, if uv's pointer exists already.
     pub(super) existing_tree: Option<PathBuf>,
 }
 
 impl RestorePlan {
-    /// All that will be put down.
+    /// Returns the amount of work.
     pub(crate) fn total_amount(&self) -> WorkAmount {
-        let amount =
-            |to: &PlannedRestore| WorkAmount { entries: 1, files: to.entry.meta.files, bytes: to.entry.meta.bytes };
+        let amount = |planned_restore: &PlannedRestore| WorkAmount {
+            entries: 1,
+            files: planned_restore.entry.meta.files,
+            bytes: planned_restore.entry.meta.bytes,
+        };
         self.pending.iter().map(amount).sum()
     }
 }
 
-/// What the plan knows while it is made.
+/// State of planning.
 struct RestorePlanner<'a> {
     store: &'a Store,
     cache: &'a UvCache,
-    /// What lies in the uv cache, read when first asked for.
+    /// Content of the uv cache, read at the first use.
     wheels_by_digest: std::cell::OnceCell<BTreeMap<Sha256Digest, Vec<UvCachedWheel>>>,
     plan: RestorePlan,
 }
 
 impl Store {
-    /// Looks what of the wanted is here, what can be put here, and what cannot; changes nothing.
-    pub(crate) fn plan_restore(&self, wanted: &PackageSelection, cache: &UvCache) -> RestorePlan {
+    /// Determines which selected packages are present, which can be restored, and which cannot. Changes nothing.
+    pub(crate) fn plan_restore(&self, selection: &PackageSelection, cache: &UvCache) -> RestorePlan {
         let everything;
-        let packages = match wanted {
+        let packages = match selection {
             PackageSelection::Only(packages) => packages,
             PackageSelection::All => {
                 everything = self.all_wheel_packages();
@@ -90,7 +103,7 @@ impl Store {
         planner.check_present_trees()
     }
 
-    /// Every wheel of the store as a package of its own.
+    /// Returns every wheel of the store as a separate package.
     fn all_wheel_packages(&self) -> Vec<SelectedPackage> {
         let ids =
             [EntryKind::Wheel, EntryKind::BuiltWheel].into_iter().flat_map(|kind| self.entry_ids_with_prefix(kind, ""));
@@ -115,12 +128,12 @@ impl RestorePlanner<'_> {
                     Ok(None) => {}
                     Ok(Some(entry)) => match self.plan_entry(entry) {
                         Ok(()) => found = true,
-                        Err(why) => reason = why,
+                        Err(error) => reason = error.to_string(),
                     },
-                    Err(wrong) => {
-                        reason = format!("its entry is damaged: {wrong}");
+                    Err(corruption) => {
+                        reason = format!("its entry is damaged: {corruption}");
                         let name = package.name.clone();
-                        self.plan.damaged.push(EntryDamage { entry: id, name, path: String::new(), corruption: wrong });
+                        self.plan.damaged.push(EntryDamage { entry: id, name, path: String::new(), corruption });
                     }
                 }
             }
@@ -135,54 +148,48 @@ impl RestorePlanner<'_> {
         }
     }
 
-    /// Plans one entry for every place that this uv had it at.
-    fn plan_entry(&mut self, entry: StoreEntry) -> Result<(), String> {
-        let placings = entry.placements();
+    /// Plans one entry for each of its placements that fits this uv.
+    fn plan_entry(&mut self, entry: StoreEntry) -> Result<(), UnusableEntry> {
+        let placements = entry.placements();
         let mut fitting: Vec<(UvPlacement, Vec<Vec<u8>>)> = Vec::new();
         let mut other = BTreeSet::new();
-        for (placing, files) in placings {
-            if self.cache.can_hold_placement(&placing) {
-                fitting.push((placing, files));
+        for (placement, files) in placements {
+            if self.cache.can_hold_placement(&placement) {
+                fitting.push((placement, files));
             } else {
-                other.insert(placing.bucket);
+                other.insert(placement.bucket);
             }
         }
         if fitting.is_empty() {
-            let layout = &self.cache.layout().wheels;
-            let kept =
+            let stored_for =
                 if other.is_empty() { "no uv".to_owned() } else { other.into_iter().collect::<Vec<_>>().join(", ") };
-            return Err(format!("kept for {kept}, and this uv has {layout}"));
+            return Err(UnusableEntry::OtherBucket { stored_for, current: self.cache.layout().wheels.clone() });
         }
         let id = entry.id.clone();
-        let mut held = Some(entry);
-        for (placing, files) in fitting {
-            let entry = match held.take() {
+        let mut first_entry = Some(entry);
+        for (placement, files) in fitting {
+            let entry = match first_entry.take() {
                 Some(entry) => entry,
                 None => match self.store.open_entry(&id) {
                     Ok(Some(entry)) => entry,
                     _ => return Ok(()),
                 },
             };
-            if id.kind == EntryKind::BuiltWheel && self.has_other_build(&placing) {
-                return Err("another build of it is in the uv cache".to_owned());
+            if id.kind == EntryKind::BuiltWheel && self.has_other_build(&placement) {
+                return Err(UnusableEntry::OtherBuild);
             }
-            let only_tree = self.cache.find_tree(&placing);
-            self.plan.pending.push(PlannedRestore {
-                entry,
-                placement: placing,
-                placement_files: files,
-                existing_tree: only_tree,
-            });
+            let existing_tree = self.cache.find_tree(&placement);
+            self.plan.pending.push(PlannedRestore { entry, placement, placement_files: files, existing_tree });
         }
         Ok(())
     }
 
-    /// Whether the cache has a revision of the same source archive that is not ours.
-    fn has_other_build(&self, placing: &UvPlacement) -> bool {
-        let revision = placing.files.last();
+    /// Returns whether the cache has another revision of the same source archive.
+    fn has_other_build(&self, placement: &UvPlacement) -> bool {
+        let revision = placement.files.last();
         revision.is_some_and(|revision| {
-            let there = std::fs::read(self.cache.dir().join(&revision.path));
-            there.is_ok_and(|bytes| blake3_hex(&bytes) != revision.digest)
+            let current = std::fs::read(self.cache.dir().join(&revision.path));
+            current.is_ok_and(|bytes| blake3_hex(&bytes) != revision.digest)
         })
     }
 
@@ -196,27 +203,27 @@ impl RestorePlanner<'_> {
         })
     }
 
-    /// Looks at the trees that are here already, all at once: those that are whole need nothing.
+    /// Checks the trees that are present, in parallel; intact ones are not restored.
     fn check_present_trees(mut self) -> RestorePlan {
         let planned = std::mem::take(&mut self.plan.pending);
-        let faults = parallel_map(&planned, |to| match &to.existing_tree {
-            Some(tree) => find_present_tree_faults(&to.entry, tree),
+        let faults = parallel_map(&planned, |planned_restore| match &planned_restore.existing_tree {
+            Some(tree) => find_present_tree_faults(&planned_restore.entry, tree),
             None => Vec::new(),
         });
-        for (mut to, faults) in planned.into_iter().zip(faults) {
-            match (to.existing_tree.take(), faults.is_empty()) {
-                (Some(_), true) => self.plan.present.push(to.entry.meta.name.clone()),
-                (None, _) => self.plan.pending.push(to),
+        for (mut planned_restore, faults) in planned.into_iter().zip(faults) {
+            match (planned_restore.existing_tree.take(), faults.is_empty()) {
+                (Some(_), true) => self.plan.present.push(planned_restore.entry.meta.name.clone()),
+                (None, _) => self.plan.pending.push(planned_restore),
                 (Some(tree), false) => {
-                    to.existing_tree = Some(tree);
-                    let damage = |(path, wrong): (String, Corruption)| EntryDamage {
-                        entry: to.entry.id.clone(),
-                        name: to.entry.meta.name.clone(),
+                    planned_restore.existing_tree = Some(tree);
+                    let damage = |(path, corruption): (String, Corruption)| EntryDamage {
+                        entry: planned_restore.entry.id.clone(),
+                        name: planned_restore.entry.meta.name.clone(),
                         path: format!("in the uv cache: {path}"),
-                        corruption: wrong,
+                        corruption,
                     };
                     self.plan.damaged.extend(faults.into_iter().map(damage));
-                    self.plan.pending.push(to);
+                    self.plan.pending.push(planned_restore);
                 }
             }
         }
@@ -224,39 +231,39 @@ impl RestorePlanner<'_> {
     }
 }
 
-/// What can be seen of a tree in the uv cache without reading it all: files that are missing, of another length, or that
-/// are the store's own files and were written to. What looks written to is read.
+/// Checks a tree in the uv cache without reading all of it: files that are missing, have another size, or are hard links
+/// to the store and were modified. Only modified files are read.
 fn find_present_tree_faults(entry: &StoreEntry, tree: &Path) -> Vec<(String, Corruption)> {
     let mut found = Vec::new();
-    for item in &entry.manifest.nodes {
-        let path = tree.join(&item.path);
-        let wrong = match (FileStat::from_path(&path), &item.kind) {
+    for node in &entry.manifest.nodes {
+        let path = tree.join(&node.path);
+        let corruption = match (FileStat::from_path(&path), &node.kind) {
             (Err(_), _) => Some(Corruption::Missing),
-            (Ok(stamp), TreeNodeKind::File { .. }) => find_file_fault(item, &path, &stamp),
-            (Ok(stamp), TreeNodeKind::Symlink { .. }) => (!stamp.is_symlink()).then_some(Corruption::FileTypeMismatch),
-            (Ok(stamp), TreeNodeKind::EmptyFolder) => (!stamp.is_dir()).then_some(Corruption::FileTypeMismatch),
+            (Ok(stat), TreeNodeKind::File { .. }) => find_file_fault(node, &path, &stat),
+            (Ok(stat), TreeNodeKind::Symlink { .. }) => (!stat.is_symlink()).then_some(Corruption::FileTypeMismatch),
+            (Ok(stat), TreeNodeKind::EmptyFolder) => (!stat.is_dir()).then_some(Corruption::FileTypeMismatch),
         };
-        found.extend(wrong.map(|wrong| (item.path.clone(), wrong)));
+        found.extend(corruption.map(|corruption| (node.path.clone(), corruption)));
     }
     found
 }
 
-fn find_file_fault(item: &TreeNode, path: &Path, stamp: &FileStat) -> Option<Corruption> {
-    let TreeNodeKind::File { sha256, size, executable, inode, modified, .. } = item.kind else { return None };
-    if !stamp.is_file() {
+fn find_file_fault(node: &TreeNode, path: &Path, stat: &FileStat) -> Option<Corruption> {
+    let TreeNodeKind::File { sha256, size, executable, inode, modified, .. } = node.kind else { return None };
+    if !stat.is_file() {
         return Some(Corruption::FileTypeMismatch);
     }
-    if stamp.has_special_bits() {
+    if stat.has_special_bits() {
         return Some(Corruption::SpecialMode);
     }
-    if stamp.size != size {
-        return Some(Corruption::SizeMismatch { listed: size, found: stamp.size });
+    if stat.size != size {
+        return Some(Corruption::SizeMismatch { listed: size, found: stat.size });
     }
-    if stamp.is_executable() != executable {
+    if stat.is_executable() != executable {
         return Some(Corruption::PermissionMismatch);
     }
-    // A file of uv's own making has a time of its own; only of the store's files do we know when they were written.
-    if stamp.inode == inode && stamp.mtime_ns != modified {
+    // The modification time is known only of files hard-linked to the store, not of those that uv unpacked itself.
+    if stat.inode == inode && stat.mtime_ns != modified {
         return match crate::fs::sha256_file(path) {
             Ok((found, _)) if found == sha256 => None,
             Ok(_) => Some(Corruption::ContentMismatch),

@@ -1,10 +1,12 @@
-//! What a uv cache holds and the store does not, taken in: verified, a union, nothing written where nothing is new.
+//! Saving wheels: adds what a uv cache holds and the store does not, and writes nothing if nothing is new.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::cache::package_selection::PackageSelection;
 use crate::cache::progress::{CachePhase, ProgressReporter, WorkAmount};
@@ -12,113 +14,179 @@ use crate::cache::uv::{UvCache, UvCachedWheel};
 use crate::fs::{FileLinker, parallel_map};
 
 use super::corruption::EntryDamage;
-use super::entry::UvPlacement;
+use super::entry::{EntryMeta, UvPlacement};
 use super::entry_id::EntryId;
 use super::prune::PruneReport;
 use super::staging::PublishOutcome;
 use super::store_dir::{Store, StoreError};
 
-/// What a save did.
+/// Result of a save.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SaveReport {
-    /// What is new in the store.
+    /// Entries added to the store.
     pub saved: Vec<SavedEntry>,
-    /// How many wheels it knew.
+    /// Number of wheels that the store already contained.
     pub already_stored: usize,
-    /// What could not be taken, and why.
+    /// What could not be saved, and why.
     pub failures: Vec<SaveFailure>,
-    /// What was damaged in the uv cache, and so was not taken.
+    /// Damage found in the uv cache.
     pub damaged: Vec<EntryDamage>,
-    /// Pointers of the uv cache that are not as this uv's layout has them.
+    /// Number of pointers in the uv cache that do not match its layout.
     pub malformed_pointers: usize,
-    /// Files taken.
+    /// Number of files saved.
     pub files: u64,
-    /// Bytes of them.
+    /// Total size of these files, in bytes.
     pub bytes: u64,
-    /// How files were taken: `clone`, `hardlink` or `copy`; none where there were none.
+    /// How files were stored: `clone`, `hardlink` or `copy`; `None` if there were none.
     pub link_mode: Option<&'static str>,
-    /// What had to go, since the store was over its bounds.
+    /// Entries removed because the store exceeded its limits.
     pub pruned: Option<PruneReport>,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// One entry that is new.
+/// An entry added to the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SavedEntry {
-    /// The entry, such as `wheel/ab12…`.
+    /// The entry ID as text, such as `wheel/ab12…`.
     pub entry: String,
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// Its files.
+    /// Number of files.
     pub files: u64,
-    /// Their bytes.
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
-/// One wheel that was not taken.
+impl SavedEntry {
+    pub(super) fn new(id: &EntryId, meta: EntryMeta) -> Self {
+        Self { entry: id.to_string(), name: meta.name, files: meta.files, bytes: meta.bytes }
+    }
+}
+
+/// Something that was not saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SaveFailure {
-    /// Its name and version.
+    /// Display name, such as `numpy 2.4.5` or the path of an environment.
     pub name: String,
-    /// Why, in words for people.
+    /// The error message.
     pub reason: String,
 }
 
+/// Why something is not saved.
+#[derive(Debug, Error)]
+pub(crate) enum SaveError {
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The store cannot be written to.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content is damaged.
+    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Damaged(Vec<EntryDamage>),
+    /// The key cannot be part of an entry ID.
+    #[error("its key is not a valid entry ID")]
+    InvalidId,
+    /// Another process saved the same state.
+    #[error("another process saved it first")]
+    AlreadySaved,
+    /// An environment was not created by uv.
+    #[error("it was not created by uv")]
+    NotCreatedByUv,
+    /// An environment was created for another interpreter.
+    #[error("it was created for another interpreter")]
+    OtherInterpreter,
+    /// A directory is not an environment.
+    #[error("it has no site-packages")]
+    NoSitePackages,
+    /// A path or link target in an environment is not UTF-8.
+    #[error("{0} is not valid UTF-8")]
+    NotUtf8(String),
+    /// An environment contains a device, pipe or socket.
+    #[error("{0} is not a regular file")]
+    NotAFile(String),
+    /// A file of an environment is hard-linked to the store and was modified.
+    #[error("{0} was modified, and it is also a file of the store")]
+    SharedFileModified(String),
+    /// The layout of an environment is one that a restore would refuse.
+    #[error("it cannot be restored: {0}")]
+    InvalidLayout(super::corruption::Corruption),
+}
+
+impl SaveError {
+    /// Adds the name of what was not saved.
+    pub(super) fn for_name(self, name: impl Into<String>) -> SaveFailure {
+        SaveFailure { name: name.into(), reason: self.to_string() }
+    }
+}
+
+impl From<EntryDamage> for SaveError {
+    fn from(damage: EntryDamage) -> Self {
+        Self::Damaged(vec![damage])
+    }
+}
+
+impl From<Vec<EntryDamage>> for SaveError {
+    fn from(damaged: Vec<EntryDamage>) -> Self {
+        Self::Damaged(damaged)
+    }
+}
+
 impl Store {
-    /// Takes in what a uv cache holds and the store does not. What is damaged there is named and left.
+    /// Saves the selected wheels of a uv cache that the store does not contain. Damaged wheels are reported and skipped.
     ///
     /// # Errors
-    /// When there is something new and the store cannot be written to at all.
+    /// If there is something new and the store cannot be written to.
     pub fn save_wheels(
         &self,
-        wanted: &PackageSelection,
+        selection: &PackageSelection,
         cache: &UvCache,
         progress: &dyn ProgressReporter,
     ) -> Result<SaveReport, StoreError> {
-        let begun = Instant::now();
-        let (pointers, strange) = cache.scan_wheels();
-        let pointers = pointers.into_iter().filter(|pointer| is_selected(wanted, pointer)).collect();
-        let mut report = self.save_scanned_wheels(pointers, cache, progress)?;
-        report.malformed_pointers = strange;
+        let started = Instant::now();
+        let (wheels, malformed_pointers) = cache.scan_wheels();
+        let wheels = wheels.into_iter().filter(|wheel| is_selected(selection, wheel)).collect();
+        let mut report = self.save_scanned_wheels(wheels, cache, progress)?;
+        report.malformed_pointers = malformed_pointers;
         if !report.saved.is_empty() {
             report.pruned = self.prune_if_over_limits();
         }
-        report.seconds = begun.elapsed().as_secs_f64();
+        report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     }
 
-    /// The same of what a scan found of late; whether the store is over its bounds then is not asked.
+    /// Saves wheels found by an earlier scan, without pruning the store afterwards.
     ///
     /// # Errors
-    /// When there is something new and the store cannot be written to at all.
+    /// If there is something new and the store cannot be written to.
     pub(crate) fn save_scanned_wheels(
         &self,
-        pointers: Vec<UvCachedWheel>,
+        wheels: Vec<UvCachedWheel>,
         cache: &UvCache,
         progress: &dyn ProgressReporter,
     ) -> Result<SaveReport, StoreError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut report = SaveReport::default();
         let mut new: BTreeMap<EntryId, Vec<UvCachedWheel>> = BTreeMap::new();
-        for pointer in pointers {
-            if self.is_wheel_stored(&pointer) {
-                self.mark_used(&pointer.id);
+        for wheel in wheels {
+            if self.is_wheel_stored(&wheel) {
+                self.mark_used(&wheel.id);
                 report.already_stored += 1;
             } else {
-                new.entry(pointer.id.clone()).or_default().push(pointer);
+                new.entry(wheel.id.clone()).or_default().push(wheel);
             }
         }
         if !new.is_empty() {
             self.save_new_wheels(&new, cache, progress, &mut report)?;
         }
-        report.seconds = begun.elapsed().as_secs_f64();
+        report.seconds = started.elapsed().as_secs_f64();
         Ok(report)
     }
 
-    fn is_wheel_stored(&self, pointer: &UvCachedWheel) -> bool {
-        let placing = UvPlacement::folder_name(&pointer.bucket, &pointer.link);
-        self.has_entry(&pointer.id) && self.entry_path(&pointer.id).join("uv").join(placing).is_dir()
+    fn is_wheel_stored(&self, wheel: &UvCachedWheel) -> bool {
+        let placement = UvPlacement::folder_name(&wheel.bucket, &wheel.link);
+        self.has_entry(&wheel.id) && self.entry_path(&wheel.id).join("uv").join(placement).is_dir()
     }
 
     fn save_new_wheels(
@@ -128,25 +196,26 @@ impl Store {
         progress: &dyn ProgressReporter,
         report: &mut SaveReport,
     ) -> Result<(), StoreError> {
-        drop(self.create_workspace()?); // a store that takes nothing at all is told once, not for each wheel
-        let lease = cache.lock_shared();
-        if let Err(error) = &lease {
-            let reason = format!("the uv cache cannot be held: {error}");
-            let names = new.values().flatten().map(|pointer| pointer.name.clone());
+        // Report a store that cannot be written to once, not for each wheel.
+        drop(self.create_workspace()?);
+        let lock = cache.lock_shared();
+        if let Err(error) = &lock {
+            let reason = format!("the uv cache cannot be locked: {error}");
+            let names = new.values().flatten().map(|wheel| wheel.name.clone());
             report.failures.extend(names.map(|name| SaveFailure { name, reason: reason.clone() }));
             return Ok(());
         }
         progress.start_phase(CachePhase::Save, WorkAmount { entries: new.len() as u64, ..WorkAmount::default() });
         let linker = FileLinker::new();
-        let all: Vec<&Vec<UvCachedWheel>> = new.values().collect();
-        let shared = Mutex::new(report);
-        parallel_map(&all, |pointers| {
-            let taken = self.save_wheel(pointers, cache, &linker);
-            let mut report = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let amount = record_outcome(&mut report, &pointers[0], taken);
+        let groups: Vec<&Vec<UvCachedWheel>> = new.values().collect();
+        let shared_report = Mutex::new(report);
+        parallel_map(&groups, |wheels| {
+            let result = self.save_wheel(wheels, cache, &linker);
+            let mut report = shared_report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let amount = record_outcome(&mut report, &wheels[0], result);
             progress.advance(WorkAmount { entries: 1, ..amount });
         });
-        let report = shared.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let report = shared_report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report.saved.sort_by(|a, b| a.name.cmp(&b.name));
         report.failures.sort_by(|a, b| a.name.cmp(&b.name));
         report.link_mode = (report.files > 0).then(|| linker.current_mode().as_str());
@@ -154,40 +223,33 @@ impl Store {
         Ok(())
     }
 
-    /// Takes one wheel with all its places in the cache.
+    /// Saves one wheel with all its placements in the uv cache.
     fn save_wheel(
         &self,
-        pointers: &[UvCachedWheel],
+        wheels: &[UvCachedWheel],
         cache: &UvCache,
         linker: &FileLinker,
-    ) -> Result<PublishOutcome, WheelSaveError> {
-        let first = &pointers[0];
-        let placings: Vec<(UvPlacement, Vec<Vec<u8>>)> = pointers
-            .iter()
-            .map(|pointer| pointer.read_placement(cache.dir()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| WheelSaveError::Failed(error.to_string()))?;
+    ) -> Result<PublishOutcome, SaveError> {
+        let first = &wheels[0];
+        let placements: Vec<(UvPlacement, Vec<Vec<u8>>)> =
+            wheels.iter().map(|wheel| wheel.read_placement(cache.dir())).collect::<Result<_, _>>()?;
         if self.has_entry(&first.id) {
-            for (placing, files) in &placings {
-                self.add_placement(&first.id, placing, files)
-                    .map_err(|error| WheelSaveError::Failed(error.to_string()))?;
+            for (placement, files) in &placements {
+                self.add_placement(&first.id, placement, files)?;
             }
             return Ok(PublishOutcome::AlreadyExists);
         }
-        let mut incoming =
-            self.stage_entry(&first.id, &first.name).map_err(|error| WheelSaveError::Failed(error.to_string()))?;
-        incoming
-            .import_tree(&cache.dir().join(&first.tree_path), linker)
-            .map_err(|damage| WheelSaveError::Damaged(vec![damage]))?;
-        for (placing, files) in placings {
-            incoming.add_placement(placing, files);
+        let mut staged = self.stage_entry(&first.id, &first.name)?;
+        staged.import_tree(&cache.dir().join(&first.tree_path), linker)?;
+        for (placement, files) in placements {
+            staged.add_placement(placement, files);
         }
-        incoming.publish(None).map_err(WheelSaveError::Damaged)
+        Ok(staged.publish(None)?)
     }
 }
 
 impl SaveReport {
-    /// Adds what another save of the same run did.
+    /// Adds the result of another save of the same run.
     pub(crate) fn merge(&mut self, other: Self) {
         self.saved.extend(other.saved);
         self.already_stored = other.already_stored;
@@ -200,64 +262,54 @@ impl SaveReport {
         self.seconds += other.seconds;
     }
 
-    /// Adds what had to go.
+    /// Adds the result of a prune.
     pub(crate) fn add_pruned(&mut self, pruned: Option<PruneReport>) {
         self.pruned = pruned.or(self.pruned.take());
     }
 
-    /// Adds what became of a folder.
-    pub(crate) fn add_folder(&mut self, done: Result<Option<SavedEntry>, SaveFailure>) {
-        match done {
+    /// Adds the result of saving a directory.
+    pub(crate) fn add_folder(&mut self, result: Result<Option<SavedEntry>, SaveFailure>) {
+        match result {
             Ok(None) => {}
             Ok(Some(saved)) => {
                 self.files += saved.files;
                 self.bytes += saved.bytes;
                 self.saved.push(saved);
             }
-            Err(not) => self.failures.push(not),
+            Err(failure) => self.failures.push(failure),
         }
     }
 }
 
-/// Why a wheel was not taken.
-enum WheelSaveError {
-    Failed(String),
-    Damaged(Vec<EntryDamage>),
-}
-
-fn is_selected(wanted: &PackageSelection, pointer: &UvCachedWheel) -> bool {
-    match wanted {
+fn is_selected(selection: &PackageSelection, wheel: &UvCachedWheel) -> bool {
+    match selection {
         PackageSelection::All => true,
-        PackageSelection::Only(packages) => packages.iter().any(|package| package.digests.contains(&pointer.digest)),
+        PackageSelection::Only(packages) => packages.iter().any(|package| package.digests.contains(&wheel.digest)),
     }
 }
 
 fn record_outcome(
     report: &mut SaveReport,
-    pointer: &UvCachedWheel,
-    taken: Result<PublishOutcome, WheelSaveError>,
+    wheel: &UvCachedWheel,
+    result: Result<PublishOutcome, SaveError>,
 ) -> WorkAmount {
-    match taken {
-        Ok(PublishOutcome::New(head)) => {
-            report.files += head.files;
-            report.bytes += head.bytes;
-            let (entry, name) = (pointer.id.to_string(), head.name.clone());
-            report.saved.push(SavedEntry { entry, name, files: head.files, bytes: head.bytes });
-            WorkAmount { entries: 1, files: head.files, bytes: head.bytes }
+    match result {
+        Ok(PublishOutcome::New(meta)) => {
+            let amount = WorkAmount { entries: 1, files: meta.files, bytes: meta.bytes };
+            report.files += meta.files;
+            report.bytes += meta.bytes;
+            report.saved.push(SavedEntry::new(&wheel.id, *meta));
+            amount
         }
         Ok(PublishOutcome::AlreadyExists) => {
             report.already_stored += 1;
             WorkAmount::default()
         }
-        Err(WheelSaveError::Failed(reason)) => {
-            report.failures.push(SaveFailure { name: pointer.name.clone(), reason });
-            WorkAmount::default()
-        }
-        Err(WheelSaveError::Damaged(damaged)) => {
-            let reason =
-                damaged.first().map(|damage| format!("{}: {}", damage.path, damage.corruption)).unwrap_or_default();
-            report.failures.push(SaveFailure { name: pointer.name.clone(), reason });
-            report.damaged.extend(damaged.into_iter().filter(|damage| !damage.corruption.is_io_error()));
+        Err(error) => {
+            report.failures.push(SaveFailure { name: wheel.name.clone(), reason: error.to_string() });
+            if let SaveError::Damaged(damaged) = error {
+                report.damaged.extend(damaged.into_iter().filter(|damage| !damage.corruption.is_io_error()));
+            }
             WorkAmount::default()
         }
     }

@@ -1,4 +1,4 @@
-//! What a store holds, in figures.
+//! Statistics of a store.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,48 +8,48 @@ use crate::fs::parallel_map;
 use super::entry_id::EntryKind;
 use super::store_dir::Store;
 
-/// What a store holds.
+/// Content of a store in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreStatus {
-    /// Its folder.
+    /// Directory of the store.
     pub path: String,
-    /// Whether it can be written to.
+    /// Whether the store can be written to.
     pub writable: bool,
-    /// What it holds, by kind.
+    /// Content by kind of entry.
     pub kinds: Vec<EntryKindStatus>,
-    /// Entries in all.
+    /// Number of entries.
     pub entries: u64,
-    /// Files in all.
+    /// Number of files.
     pub files: u64,
-    /// Bytes in all: of the files, each entry's counted, whether or not they are shared with a uv cache.
+    /// Total size of the files in bytes, including files shared with a uv cache.
     pub bytes: u64,
-    /// The most bytes that a prune leaves.
+    /// Size limit in bytes.
     pub max_size: u64,
-    /// A prune removes what was unused for so many seconds.
+    /// Age limit for unused entries, in seconds.
     pub max_unused_seconds: u64,
-    /// Entries whose facts cannot be read; `verify` names them.
+    /// Number of entries with unreadable metadata; `verify` names them.
     pub unreadable: u64,
-    /// Damaged entries that were put aside.
+    /// Names of quarantined entries.
     pub quarantined: Vec<String>,
 }
 
-/// What it holds of one kind.
+/// Content of one kind in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EntryKindStatus {
-    /// The kind.
+    /// Kind of entry.
     pub kind: EntryKind,
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Bytes.
+    /// Total size in bytes.
     pub bytes: u64,
-    /// When one was last used.
+    /// Latest use of an entry of this kind.
     pub last_used: Option<Timestamp>,
 }
 
 impl Store {
-    /// Counts what the store holds; reads the heads of all entries and no more.
+    /// Counts entries, files and bytes. Reads only the metadata of the entries.
     pub fn status(&self) -> StoreStatus {
         let mut kinds = Vec::new();
         let mut unreadable = 0;
@@ -58,26 +58,27 @@ impl Store {
             if ids.is_empty() {
                 continue;
             }
-            let mut sum = EntryKindStatus { kind, entries: 0, files: 0, bytes: 0, last_used: None };
-            for (head, used) in parallel_map(&ids, |id| (self.entry_meta(id), self.last_used(id))) {
-                let Ok(head) = head else {
+            let mut status = EntryKindStatus { kind, entries: 0, files: 0, bytes: 0, last_used: None };
+            for (meta, last_used) in parallel_map(&ids, |id| (self.entry_meta(id), self.last_used(id))) {
+                let Ok(meta) = meta else {
                     unreadable += 1;
                     continue;
                 };
-                sum.entries += 1;
-                sum.files += head.files;
-                sum.bytes += head.bytes;
-                sum.last_used = sum.last_used.max(used.and_then(|used| Timestamp::try_from(used).ok()));
+                status.entries += 1;
+                status.files += meta.files;
+                status.bytes += meta.bytes;
+                status.last_used =
+                    status.last_used.max(last_used.and_then(|last_used| Timestamp::try_from(last_used).ok()));
             }
-            kinds.push(sum);
+            kinds.push(status);
         }
-        let mut aside: Vec<String> = std::fs::read_dir(self.quarantine_dir())
+        let mut quarantined: Vec<String> = std::fs::read_dir(self.quarantine_dir())
             .into_iter()
             .flatten()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
-        aside.sort();
+        quarantined.sort();
         StoreStatus {
             path: self.root().display().to_string(),
             writable: self.is_writable(),
@@ -88,7 +89,7 @@ impl Store {
             max_size: self.options.max_size,
             max_unused_seconds: self.options.max_unused.as_secs(),
             unreadable,
-            quarantined: aside,
+            quarantined,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store's own folder: opened, made, and its entries found.
+//! The directory of the store: opening it, and finding its entries.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,53 +7,53 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::cache::options::CacheOptions;
-use crate::fs::{LockedTempDir, write_atomic};
+use crate::fs::{DirLock, LockedTempDir, write_atomic};
 
 use super::corruption::Corruption;
+use super::entry::EntryMeta;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind};
-use super::entry_meta::EntryMeta;
+use super::entry_id::{EntryId, EntryKind, VersionedKey};
 
-/// The version of the store's folder.
+/// Version of the store format.
 const VERSION: u32 = 2;
 
-/// Tells backup programs that all in here can be made again (the convention of cache directories).
+/// Tells backup programs that the directory can be recreated (the CACHEDIR.TAG convention).
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
 
 /// Why a store cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Nobody says where it lies.
-    #[error("no folder for the store: neither NOXIDE_CACHE_DIR nor HOME is set")]
+    /// No location is configured.
+    #[error("the location of the store is unknown; set NOXIDE_CACHE_DIR or HOME")]
     NoLocation,
-    /// Its folder cannot be made or read.
+    /// The directory cannot be created, read or written.
     #[error("the store at {} cannot be used: {source}", path.display())]
     Unusable {
-        /// The folder.
+        /// The directory of the store.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: io::Error,
     },
-    /// It is of a noxide that keeps other things there.
-    #[error("the store at {} is of version {found_version}, this noxide knows {VERSION}; name another by NOXIDE_CACHE_DIR", path.display())]
+    /// The store was created by a noxide with another store format.
+    #[error("the store at {} has version {found_version}, but this noxide uses version {VERSION}; remove it or set NOXIDE_CACHE_DIR to another directory", path.display())]
     UnsupportedVersion {
-        /// The folder.
+        /// The directory of the store.
         path: PathBuf,
-        /// Its version.
+        /// The version of the store.
         found_version: u32,
     },
-    /// It can be read, not written.
+    /// The store is not writable.
     #[error("the store at {} is read-only", .0.display())]
     ReadOnly(PathBuf),
 }
 
-/// What `store.json` says.
+/// Content of `store.json`.
 #[derive(Serialize, Deserialize)]
 struct StoreFile {
     version: u32,
 }
 
-/// A store that is open. Nothing is locked as a whole: processes meet at single entries.
+/// An open store. It is not locked as a whole: concurrent processes lock single entries.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -62,12 +62,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store, making it where there is none, and removes what killed processes left in it.
+    /// Opens the store, creates it if it does not exist, and removes what killed processes left in it.
     ///
-    /// One that can be read and not written is opened too: restoring from it works.
+    /// A read-only store can be opened and restored from.
     ///
     /// # Errors
-    /// When its folder cannot be had, or is another version's.
+    /// If the directory cannot be used, or has another version.
     pub fn open(options: &CacheOptions) -> Result<Self, StoreError> {
         let root = options.dir.clone().ok_or(StoreError::NoLocation)?;
         let unusable = |source| StoreError::Unusable { path: root.clone(), source };
@@ -93,25 +93,25 @@ impl Store {
         Ok(store)
     }
 
-    /// Its folder.
+    /// Returns the directory of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What its caller chose.
+    /// Returns the options that the store was opened with.
     pub fn options(&self) -> &CacheOptions {
         &self.options
     }
 
-    /// Whether entries can be added to it.
+    /// Returns whether entries can be added.
     pub fn is_writable(&self) -> bool {
         self.writable
     }
 
-    /// A folder for work in progress on the store's own file system.
+    /// Creates a temporary directory on the file system of the store.
     ///
     /// # Errors
-    /// When the store is read-only, or the folder cannot be made.
+    /// If the store is read-only, or the directory cannot be created.
     pub(in crate::cache) fn create_workspace(&self) -> Result<LockedTempDir, StoreError> {
         if !self.writable {
             return Err(StoreError::ReadOnly(self.root.clone()));
@@ -120,12 +120,12 @@ impl Store {
             .map_err(|source| StoreError::Unusable { path: self.root.clone(), source })
     }
 
-    /// Where damaged entries are put aside.
+    /// Returns the directory of damaged entries.
     pub(super) fn quarantine_dir(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// Where facts are kept that cost time to find again, such as a uv's layout.
+    /// Returns the directory of probe results, such as the cache layout of a uv.
     pub(in crate::cache) fn probe_results_dir(&self) -> PathBuf {
         self.root.join("probes")
     }
@@ -134,28 +134,28 @@ impl Store {
         self.root.join(id.relative_path())
     }
 
-    /// Whether there is an entry of that name.
+    /// Returns whether an entry exists.
     pub fn has_entry(&self, id: &EntryId) -> bool {
         self.entry_path(id).join("manifest").is_file()
     }
 
-    /// Holds an entry for as long as the value lives; `None` where there is none.
+    /// Opens an entry and locks it until the value is dropped; returns `None` if it does not exist.
     ///
     /// # Errors
-    /// What is wrong with its facts. Its files are not looked at: [`Store::verify_entries`] does.
+    /// If the metadata are damaged. Files are not checked, see [`Store::verify_entries`].
     pub fn open_entry(&self, id: &EntryId) -> Result<Option<StoreEntry>, Corruption> {
         StoreEntry::open(id, self.entry_path(id))
     }
 
-    /// What is known of an entry as a whole.
+    /// Reads the metadata of an entry.
     ///
     /// # Errors
-    /// What is wrong with its facts.
+    /// If the metadata are damaged.
     pub fn entry_meta(&self, id: &EntryId) -> Result<EntryMeta, Corruption> {
         StoreEntry::read_meta(id, &self.entry_path(id))
     }
 
-    /// The names of all entries, sorted.
+    /// Returns the IDs of all entries, sorted.
     pub fn entry_ids(&self) -> Vec<EntryId> {
         let mut found: Vec<EntryId> =
             EntryKind::ALL.into_iter().flat_map(|kind| self.entry_ids_with_prefix(kind, "")).collect();
@@ -163,28 +163,61 @@ impl Store {
         found
     }
 
-    /// The names of all entries of a kind whose id begins so.
-    pub(super) fn entry_ids_with_prefix(&self, kind: EntryKind, start: &str) -> Vec<EntryId> {
-        let folder = self.root.join("entries").join(kind.as_str());
-        let names = |folder: &Path| -> Vec<String> {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    /// Returns the IDs of one kind that begin with `prefix`.
+    pub(super) fn entry_ids_with_prefix(&self, kind: EntryKind, prefix: &str) -> Vec<EntryId> {
+        let directory = self.root.join("entries").join(kind.as_str());
+        let names = |directory: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
             entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
         };
-        let shelves = match start.get(..2) {
-            Some(shelf) => vec![shelf.to_owned()],
-            None => names(&folder),
+        let shards = match prefix.get(..2) {
+            Some(shard) => vec![shard.to_owned()],
+            None => names(&directory),
         };
-        let ids = shelves.iter().flat_map(|shelf| names(&folder.join(shelf)));
-        ids.filter(|id| id.starts_with(start)).filter_map(|id| EntryId::new(kind, id)).collect()
+        let ids = shards.iter().flat_map(|shard| names(&directory.join(shard)));
+        ids.filter(|id| id.starts_with(prefix)).filter_map(|id| EntryId::new(kind, id)).collect()
     }
 
-    /// When an entry was last used, if that is known.
+    /// Returns when an entry was last used, if that is known.
     pub(crate) fn last_used(&self, id: &EntryId) -> Option<std::time::SystemTime> {
-        std::fs::metadata(self.entry_path(id).join("manifest")).and_then(|facts| facts.modified()).ok()
+        std::fs::metadata(self.entry_path(id).join("manifest")).and_then(|metadata| metadata.modified()).ok()
     }
 
     fn work_dir(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+}
+
+impl Store {
+    /// Opens the newest readable state of a key.
+    pub(super) fn latest_version(&self, kind: EntryKind, key: &str) -> Option<StoreEntry> {
+        self.latest_with_prefix(kind, &format!("{key}."))
+    }
+
+    /// Opens the newest readable state whose ID begins with `prefix`.
+    pub(super) fn latest_with_prefix(&self, kind: EntryKind, prefix: &str) -> Option<StoreEntry> {
+        let mut ids = self.entry_ids_with_prefix(kind, prefix);
+        ids.sort_by_key(|id| std::cmp::Reverse(id.split_version().map(|(_, time)| time)));
+        ids.iter().find_map(|id| self.open_entry(id).ok().flatten())
+    }
+
+    /// Returns whether there is a state of `key`.
+    pub fn has_version(&self, key: &VersionedKey) -> bool {
+        key.id_prefixes
+            .iter()
+            .any(|prefix| self.entry_ids_with_prefix(key.kind, prefix).iter().any(|id| self.has_entry(id)))
+    }
+
+    /// Removes the states older than `new`, except for those in use.
+    pub(super) fn remove_older_versions(&self, kind: EntryKind, key: &str, new: &str) {
+        let Ok(workspace) = self.create_workspace() else { return };
+        let ids = self.entry_ids_with_prefix(kind, &format!("{key}."));
+        for (index, id) in ids.iter().filter(|id| id.to_string().as_str() < new).enumerate() {
+            if let Ok(Some(_lock)) = DirLock::try_acquire_exclusive(&self.entry_path(id)) {
+                // If this fails, the entry is pruned when it is old.
+                let _ = std::fs::rename(self.entry_path(id), workspace.path().join(index.to_string()));
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an entry's tree holds, a line each: the text kept in its facts.
+//! The list of files of an entry, and its text form in the manifest.
 
 use std::path::Path;
 
@@ -8,86 +8,86 @@ use crate::fs::{Sha256Digest, is_symlink_contained, safe_relative_path};
 
 use super::corruption::Corruption;
 
-/// One thing in a tree.
+/// A path in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeNode {
-    /// Where, from the root of the tree on.
+    /// Path relative to the root of the tree.
     pub path: String,
-    /// What.
+    /// What is at the path.
     pub kind: TreeNodeKind,
 }
 
-/// What stands at a path.
+/// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeNodeKind {
     /// A regular file.
     File {
-        /// Digest of its bytes.
+        /// Digest of the content.
         sha256: Sha256Digest,
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
-        /// Whether its owner may run it.
+        /// Whether the owner may execute the file.
         executable: bool,
-        /// Its number in the store's file system when it was last verified.
+        /// Inode number when the file was last verified.
         inode: u64,
-        /// Its last write then, nanoseconds since 1970.
+        /// Modification time at that time, in nanoseconds since 1970.
         modified: i64,
-        /// Its last change of any kind then, nanoseconds since 1970.
+        /// Change time of the inode at that time, in nanoseconds since 1970.
         changed: i64,
     },
     /// A symbolic link.
     Symlink {
-        /// What it says.
+        /// Target of the link.
         target: String,
     },
-    /// A folder with nothing in it; others show in the paths of what they hold.
+    /// An empty directory; others are implied by the paths of their files.
     EmptyFolder,
 }
 
-/// All of a tree, sorted by path.
+/// All paths of a tree, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeManifest {
-    /// What there is.
+    /// The paths.
     pub nodes: Vec<TreeNode>,
 }
 
-/// Why a text is no listing.
+/// Why a text is not a list of files.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("line {line} of the listing: {corruption}")]
+#[error("line {line} of the list of files: {corruption}")]
 pub(crate) struct TreeManifestError {
-    /// The line, from 1 on.
+    /// Line number, from 1.
     pub(crate) line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub(crate) corruption: Corruption,
 }
 
 impl TreeManifest {
-    /// Sorts what was found.
-    pub fn new(mut items: Vec<TreeNode>) -> Self {
-        items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Self { nodes: items }
+    /// Creates a manifest; sorts the nodes.
+    pub fn new(mut nodes: Vec<TreeNode>) -> Self {
+        nodes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Self { nodes }
     }
 
-    /// The files.
+    /// Returns the files.
     pub fn files(&self) -> impl Iterator<Item = &TreeNode> {
-        self.nodes.iter().filter(|item| matches!(item.kind, TreeNodeKind::File { .. }))
+        self.nodes.iter().filter(|node| matches!(node.kind, TreeNodeKind::File { .. }))
     }
 
-    /// Bytes of all files.
+    /// Returns the total size of the files, in bytes.
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.nodes.iter().map(|item| if let TreeNodeKind::File { size, .. } = item.kind { size } else { 0 }).sum()
+        self.nodes.iter().map(|node| if let TreeNodeKind::File { size, .. } = node.kind { size } else { 0 }).sum()
     }
 
-    /// The digest of the tree: of what every machine agrees on, and nothing else.
+    /// Computes the digest of the tree from what is the same on every machine.
     pub(crate) fn tree_digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        for item in &self.nodes {
-            let line = match &item.kind {
+        for node in &self.nodes {
+            let line = match &node.kind {
                 TreeNodeKind::File { sha256, size, executable, .. } => {
-                    format!("f {} {size} {} {}\n", if *executable { "x" } else { "-" }, sha256, item.path)
+                    format!("f {} {size} {} {}\n", if *executable { "x" } else { "-" }, sha256, node.path)
                 }
-                TreeNodeKind::Symlink { target } => format!("l {target} {}\n", item.path),
-                TreeNodeKind::EmptyFolder => format!("d {}\n", item.path),
+                TreeNodeKind::Symlink { target } => format!("l {target} {}\n", node.path),
+                TreeNodeKind::EmptyFolder => format!("d {}\n", node.path),
             };
             hasher.update(&(line.len() as u64).to_le_bytes());
             hasher.update(line.as_bytes());
@@ -95,87 +95,87 @@ impl TreeManifest {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The text: `f`, `x` (a file that may be run), `l` or `d`, then what is known, then the path, between tabs.
+    /// Formats the manifest: `f`, `x` (an executable file), `l` or `d`, then the details and the path, separated by tabs.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.nodes.len() * 160);
-        for item in &self.nodes {
-            match &item.kind {
+        for node in &self.nodes {
+            match &node.kind {
                 TreeNodeKind::File { sha256, size, executable, inode, modified, changed } => {
-                    let letter = if *executable { 'x' } else { 'f' };
-                    text.push_str(&format!("{letter}\t{sha256}\t{size}\t{inode}\t{modified}\t{changed}\t"));
+                    let type_letter = if *executable { 'x' } else { 'f' };
+                    text.push_str(&format!("{type_letter}\t{sha256}\t{size}\t{inode}\t{modified}\t{changed}\t"));
                 }
                 TreeNodeKind::Symlink { target } => text.push_str(&format!("l\t{}\t", escape_field(target))),
                 TreeNodeKind::EmptyFolder => text.push_str("d\t"),
             }
-            text.push_str(&escape_field(&item.path));
+            text.push_str(&escape_field(&node.path));
             text.push('\n');
         }
         text
     }
 
-    /// Reads the text again. Every path in it stays inside the tree, or it is no listing.
+    /// Parses the text form. Every path must be inside the tree.
     ///
     /// # Errors
-    /// At the first line that is wrong.
+    /// If a line is malformed; the error names the first one.
     pub(crate) fn parse(text: &str) -> Result<Self, TreeManifestError> {
-        let mut items: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
-        let mut links: Vec<usize> = Vec::new();
+        let mut nodes: Vec<TreeNode> = Vec::with_capacity(text.len() / 140);
+        let mut link_indices: Vec<usize> = Vec::new();
         for (number, line) in text.lines().enumerate() {
-            let at = |wrong| TreeManifestError { line: number + 1, corruption: wrong };
-            let item = parse_node(line).map_err(at)?;
-            match items.last().map(|last| last.path.cmp(&item.path)) {
-                Some(std::cmp::Ordering::Equal) => return Err(at(Corruption::DuplicatePath)),
+            let error_at = |corruption| TreeManifestError { line: number + 1, corruption };
+            let node = parse_node(line).map_err(error_at)?;
+            match nodes.last().map(|last| last.path.cmp(&node.path)) {
+                Some(std::cmp::Ordering::Equal) => return Err(error_at(Corruption::DuplicatePath)),
                 Some(std::cmp::Ordering::Greater) => {
-                    return Err(at(Corruption::InvalidMeta("not in order".to_owned())));
+                    return Err(error_at(Corruption::InvalidMeta("not in order".to_owned())));
                 }
                 _ => {}
             }
-            if is_through_symlink(&items, &links, &item.path) {
-                return Err(at(Corruption::InvalidPath));
+            if is_through_symlink(&nodes, &link_indices, &node.path) {
+                return Err(error_at(Corruption::InvalidPath));
             }
-            if matches!(item.kind, TreeNodeKind::Symlink { .. }) {
-                links.push(items.len());
+            if matches!(node.kind, TreeNodeKind::Symlink { .. }) {
+                link_indices.push(nodes.len());
             }
-            items.push(item);
+            nodes.push(node);
         }
-        Ok(Self { nodes: items })
+        Ok(Self { nodes })
     }
 }
 
-/// Whether a path goes through one of the links before it.
-fn is_through_symlink(items: &[TreeNode], links: &[usize], path: &str) -> bool {
-    links.iter().any(|link| path.strip_prefix(&items[*link].path).is_some_and(|rest| rest.starts_with('/')))
+/// Returns whether a path passes through one of the preceding links.
+fn is_through_symlink(nodes: &[TreeNode], link_indices: &[usize], path: &str) -> bool {
+    link_indices.iter().any(|link| path.strip_prefix(&nodes[*link].path).is_some_and(|rest| rest.starts_with('/')))
 }
 
 fn parse_node(line: &str) -> Result<TreeNode, Corruption> {
-    let facts = || Corruption::InvalidMeta("a line that is no line of a listing".to_owned());
+    let malformed = || Corruption::InvalidMeta("malformed line".to_owned());
     let mut fields = line.split('\t');
-    let letter = fields.next().unwrap_or_default();
-    let mut field = || fields.next().ok_or_else(facts);
-    let what = match letter {
+    let type_letter = fields.next().unwrap_or_default();
+    let mut field = || fields.next().ok_or_else(malformed);
+    let kind = match type_letter {
         "f" | "x" => TreeNodeKind::File {
-            sha256: Sha256Digest::from_hex(field()?).ok_or_else(facts)?,
-            size: field()?.parse().map_err(|_| facts())?,
-            executable: letter == "x",
-            inode: field()?.parse().map_err(|_| facts())?,
-            modified: field()?.parse().map_err(|_| facts())?,
-            changed: field()?.parse().map_err(|_| facts())?,
+            sha256: Sha256Digest::from_hex(field()?).ok_or_else(malformed)?,
+            size: field()?.parse().map_err(|_| malformed())?,
+            executable: type_letter == "x",
+            inode: field()?.parse().map_err(|_| malformed())?,
+            modified: field()?.parse().map_err(|_| malformed())?,
+            changed: field()?.parse().map_err(|_| malformed())?,
         },
         "l" => TreeNodeKind::Symlink { target: unescape_field(field()?) },
         "d" => TreeNodeKind::EmptyFolder,
-        _ => return Err(facts()),
+        _ => return Err(malformed()),
     };
     let path = unescape_field(field()?);
     if fields.next().is_some() {
-        return Err(facts());
+        return Err(malformed());
     }
     let inner = safe_relative_path(&path).ok_or(Corruption::InvalidPath)?;
-    if let TreeNodeKind::Symlink { target } = &what
+    if let TreeNodeKind::Symlink { target } = &kind
         && !is_symlink_contained(inner, Path::new(target))
     {
         return Err(Corruption::EscapingSymlink(target.clone()));
     }
-    Ok(TreeNode { path, kind: what })
+    Ok(TreeNode { path, kind })
 }
 
 fn escape_field(text: &str) -> std::borrow::Cow<'_, str> {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> TreeNode {
-        let what = TreeNodeKind::File {
+        let kind = TreeNodeKind::File {
             sha256: Sha256Digest::hash_bytes(path.as_bytes()),
             size: 3,
             executable: path.ends_with('x'),
@@ -219,7 +219,7 @@ mod tests {
             modified: -1,
             changed: 2,
         };
-        TreeNode { path: path.to_owned(), kind: what }
+        TreeNode { path: path.to_owned(), kind }
     }
 
     fn link(path: &str, target: &str) -> TreeNode {
@@ -227,29 +227,29 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_read_as_it_was_written() {
-        let folder = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
-        let strange = ["z\\t\ttab", "new\nline\r", "a/b", "bin/x", "ä"];
-        let listing = TreeManifest::new(
-            strange.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), folder]).collect(),
+    fn a_manifest_round_trips_through_its_text() {
+        let directory = TreeNode { path: "empty".to_owned(), kind: TreeNodeKind::EmptyFolder };
+        let paths = ["z\\t\ttab", "new\nline\r", "a/b", "bin/x", "ä"];
+        let manifest = TreeManifest::new(
+            paths.iter().map(|path| file(path)).chain([link("lib64", "a/b\t\\"), directory]).collect(),
         );
-        assert_eq!(TreeManifest::parse(&listing.to_text()), Ok(listing.clone()));
-        assert_eq!((listing.files().count(), listing.total_bytes()), (5, 15));
-        let mut elsewhere = listing.clone();
-        if let TreeNodeKind::File { inode, modified, changed, .. } = &mut elsewhere.nodes[0].kind {
+        assert_eq!(TreeManifest::parse(&manifest.to_text()), Ok(manifest.clone()));
+        assert_eq!((manifest.files().count(), manifest.total_bytes()), (5, 15));
+        let mut other_machine = manifest.clone();
+        if let TreeNodeKind::File { inode, modified, changed, .. } = &mut other_machine.nodes[0].kind {
             (*inode, *modified, *changed) = (1, 2, 3);
         }
-        assert_eq!(elsewhere.tree_digest(), listing.tree_digest(), "numbers of one machine do not count");
-        if let TreeNodeKind::File { executable, .. } = &mut elsewhere.nodes[0].kind {
+        assert_eq!(other_machine.tree_digest(), manifest.tree_digest(), "inodes and times do not count");
+        if let TreeNodeKind::File { executable, .. } = &mut other_machine.nodes[0].kind {
             *executable = true;
         }
-        assert_ne!(elsewhere.tree_digest(), listing.tree_digest());
+        assert_ne!(other_machine.tree_digest(), manifest.tree_digest());
     }
 
     #[test]
-    fn what_leads_out_is_no_listing() {
-        let text = |items: Vec<TreeNode>| TreeManifest { nodes: items }.to_text();
-        for (wrong, line) in [
+    fn paths_and_links_out_of_the_tree_are_refused() {
+        let text = |nodes: Vec<TreeNode>| TreeManifest { nodes }.to_text();
+        for (corruption, line) in [
             (text(vec![file("../a")]), 1),
             (text(vec![file("a"), file("/etc/passwd")]), 2),
             (text(vec![link("a", "/etc")]), 1),
@@ -262,8 +262,8 @@ mod tests {
             ("q".to_owned(), 1),
             ("d".to_owned(), 1),
         ] {
-            let error = TreeManifest::parse(&wrong).unwrap_err();
-            assert_eq!(error.line, line, "{wrong}: {error}");
+            let error = TreeManifest::parse(&corruption).unwrap_err();
+            assert_eq!(error.line, line, "{corruption}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an environment is made of: wheels of the store, links, and files of its own.
+//! Layout of an environment: wheels of the store, links, and files of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -11,63 +11,63 @@ use super::corruption::Corruption;
 use super::entry::StoreEntry;
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 
-/// The version of the text.
+/// Version of `.noxide-venv.json`.
 const VERSION: u32 = 2;
 
-/// What an environment is made of, as it is kept beside its own files.
+/// What an environment consists of, stored next to its own files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VenvLayout {
     version: u32,
-    /// Where the environment lies, and nowhere else.
+    /// Path of the environment; the layout is valid for no other.
     pub(super) path: String,
-    /// The interpreter it was made for, and the only place that a link in it may lead out to.
+    /// The interpreter of the environment, the only target outside it that a link may have.
     pub(super) python: String,
-    /// Its `site-packages`, from its root on.
+    /// `site-packages`, relative to the root.
     pub(super) site_packages: String,
-    /// The wheels in it.
+    /// Installed wheels.
     pub(super) wheels: Vec<VenvWheel>,
-    /// Its links, by path.
+    /// Targets of symbolic links, by path.
     pub(super) links: BTreeMap<String, String>,
-    /// Folders with nothing in them.
+    /// Empty directories.
     pub(super) empty_folders: BTreeSet<String>,
-    /// When its own files, and folders whose time tells what was installed, were last written to.
+    /// Modification times of its own files and of `.dist-info` directories, in nanoseconds since 1970.
     pub(super) modified_times: BTreeMap<String, i64>,
 }
 
-/// A wheel in an environment.
+/// A wheel installed in an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VenvWheel {
-    /// Its entry in the store.
+    /// The entry ID as text.
     pub(super) entry: String,
-    /// Places of its files that are not there, or are the environment's own.
+    /// Paths of its files that are absent, or are the environment's own.
     pub(super) excluded: BTreeSet<String>,
 }
 
-/// One thing of an environment and where it comes from.
+/// A path in an environment and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct VenvNode<'a> {
     pub(super) path: String,
     pub(super) source: VenvNodeSource<'a>,
 }
 
-/// Where a thing of an environment comes from.
+/// Source of a path in an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum VenvNodeSource<'a> {
-    /// A file of its own.
+    /// A file of the environment's own entry.
     OwnFile(&'a TreeNode),
-    /// A file of the wheel of that number.
+    /// A file of the wheel with this index.
     WheelFile(usize, &'a TreeNode),
-    /// A link.
+    /// A symbolic link with this target.
     Symlink(&'a str),
-    /// A folder with nothing in it.
+    /// An empty directory.
     EmptyFolder,
 }
 
 impl VenvLayout {
-    /// The name of the text among an environment's own files.
+    /// Name of the layout file in the environment's entry.
     pub(super) const FILE_NAME: &str = ".noxide-venv.json";
 
-    /// Parts of an environment in which nothing was found yet.
+    /// Creates an empty layout.
     pub(super) fn new(path: &Path, python: &Path, site: &str) -> Self {
         Self {
             version: VERSION,
@@ -81,79 +81,84 @@ impl VenvLayout {
         }
     }
 
-    /// The parts of an environment's entry. What they say of paths is looked at by [`VenvLayout::resolve_nodes`].
+    /// Reads the layout of an environment's entry. Paths are checked by [`VenvLayout::resolve_nodes`].
     pub(super) fn from_entry(entry: &StoreEntry) -> Result<Self, Corruption> {
         let text = std::fs::read(entry.tree_path().join(Self::FILE_NAME))?;
-        let parts: Self = serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
-        if parts.version != VERSION {
+        let layout: Self = serde_json::from_slice(&text).map_err(|error| Corruption::InvalidMeta(error.to_string()))?;
+        if layout.version != VERSION {
             return Err(Corruption::InvalidMeta(format!(
-                "version {} of parts, this noxide knows {VERSION}",
-                parts.version
+                "layout version {}, but this noxide uses version {VERSION}",
+                layout.version
             )));
         }
-        Ok(parts)
+        Ok(layout)
     }
 
-    /// The text.
+    /// Serializes the layout.
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Everything that stands in the environment, sorted by path: each once, inside it, and none below a link.
+    /// Returns everything in the environment, sorted by path. Each path is unique, inside the environment, and not below a
+    /// link.
     pub(super) fn resolve_nodes<'a>(
         &'a self,
-        own: &'a TreeManifest,
+        own_files: &'a TreeManifest,
         wheels: &'a [StoreEntry],
     ) -> Result<Vec<VenvNode<'a>>, Corruption> {
-        let mut placed: Vec<VenvNode<'_>> = Vec::new();
-        for item in own.nodes.iter().filter(|item| item.path != Self::FILE_NAME) {
-            let source = match item.kind {
-                TreeNodeKind::File { .. } => VenvNodeSource::OwnFile(item),
+        let mut nodes: Vec<VenvNode<'_>> = Vec::new();
+        for node in own_files.nodes.iter().filter(|node| node.path != Self::FILE_NAME) {
+            let source = match node.kind {
+                TreeNodeKind::File { .. } => VenvNodeSource::OwnFile(node),
                 TreeNodeKind::EmptyFolder => VenvNodeSource::EmptyFolder,
                 TreeNodeKind::Symlink { .. } => return Err(Corruption::FileTypeMismatch),
             };
-            placed.push(VenvNode { path: item.path.clone(), source });
+            nodes.push(VenvNode { path: node.path.clone(), source });
         }
-        for (number, (wheel, part)) in wheels.iter().zip(&self.wheels).enumerate() {
+        for (wheel_index, (wheel, wheel_layout)) in wheels.iter().zip(&self.wheels).enumerate() {
             let files =
-                wheel.manifest.files().filter_map(|item| Some((install_path(&self.site_packages, &item.path)?, item)));
-            let there = files.filter(|(path, _)| !part.excluded.contains(path));
-            placed.extend(there.map(|(path, item)| VenvNode { path, source: VenvNodeSource::WheelFile(number, item) }));
+                wheel.manifest.files().filter_map(|node| Some((install_path(&self.site_packages, &node.path)?, node)));
+            let installed = files.filter(|(path, _)| !wheel_layout.excluded.contains(path));
+            nodes.extend(
+                installed.map(|(path, node)| VenvNode { path, source: VenvNodeSource::WheelFile(wheel_index, node) }),
+            );
         }
-        placed.extend(
+        nodes.extend(
             self.empty_folders
                 .iter()
-                .map(|folder| VenvNode { path: folder.clone(), source: VenvNodeSource::EmptyFolder }),
+                .map(|directory| VenvNode { path: directory.clone(), source: VenvNodeSource::EmptyFolder }),
         );
         for (path, target) in &self.links {
-            let (path, to) = (Path::new(path), Path::new(target));
-            // Links to the interpreter may go by another of its names.
-            let python =
-                || to.is_absolute() && std::fs::canonicalize(to).is_ok_and(|real| real == Path::new(&self.python));
-            if !is_symlink_contained(path, to) && !python() {
+            let (path, target_path) = (Path::new(path), Path::new(target));
+            // A link to the interpreter may use another of its names.
+            let is_python = || {
+                target_path.is_absolute()
+                    && std::fs::canonicalize(target_path).is_ok_and(|real| real == Path::new(&self.python))
+            };
+            if !is_symlink_contained(path, target_path) && !is_python() {
                 return Err(Corruption::EscapingSymlink(target.clone()));
             }
-            placed.push(VenvNode { path: path.display().to_string(), source: VenvNodeSource::Symlink(target) });
+            nodes.push(VenvNode { path: path.display().to_string(), source: VenvNodeSource::Symlink(target) });
         }
-        placed.sort_by(|a, b| a.path.cmp(&b.path));
-        self.check_paths(&placed)?;
-        Ok(placed)
+        nodes.sort_by(|a, b| a.path.cmp(&b.path));
+        self.check_paths(&nodes)?;
+        Ok(nodes)
     }
 
-    fn check_paths(&self, placed: &[VenvNode<'_>]) -> Result<(), Corruption> {
-        let folders = self.modified_times.keys().chain([&self.site_packages]);
-        if folders.into_iter().any(|path| safe_relative_path(path).is_none()) {
+    fn check_paths(&self, nodes: &[VenvNode<'_>]) -> Result<(), Corruption> {
+        let directories = self.modified_times.keys().chain([&self.site_packages]);
+        if directories.into_iter().any(|path| safe_relative_path(path).is_none()) {
             return Err(Corruption::InvalidPath);
         }
         let links: HashSet<&Path> = self.links.keys().map(Path::new).collect();
-        for pair in placed.windows(2) {
-            let folders = pair.iter().all(|thing| thing.source == VenvNodeSource::EmptyFolder);
-            if pair[0].path == pair[1].path && !folders {
+        for pair in nodes.windows(2) {
+            let directories = pair.iter().all(|node| node.source == VenvNodeSource::EmptyFolder);
+            if pair[0].path == pair[1].path && !directories {
                 return Err(Corruption::DuplicatePath);
             }
         }
-        for thing in placed {
-            let inner = safe_relative_path(&thing.path).ok_or(Corruption::InvalidPath)?;
+        for node in nodes {
+            let inner = safe_relative_path(&node.path).ok_or(Corruption::InvalidPath)?;
             if inner.ancestors().skip(1).any(|parent| links.contains(parent)) {
                 return Err(Corruption::InvalidPath);
             }
@@ -163,7 +168,7 @@ impl VenvLayout {
     }
 }
 
-/// Where an installer puts a file of a wheel, from the environment's root on; none where that is not known here.
+/// Returns where an installer places a file of a wheel, relative to the environment; `None` if that is unknown.
 pub(super) fn install_path(site: &str, path: &str) -> Option<String> {
     let (top, rest) = path.split_once('/').unwrap_or((path, ""));
     if !top.ends_with(".data") {
@@ -188,15 +193,15 @@ mod tests {
         TreeNode { path: path.to_owned(), kind: what }
     }
 
-    fn parts() -> VenvLayout {
-        let mut parts = VenvLayout::new(Path::new("/p/.nox/lint"), Path::new("/usr"), "lib/python3.11/site");
-        parts.links.insert("bin/python".to_owned(), "/usr/../usr".to_owned());
-        parts.links.insert("lib64".to_owned(), "lib".to_owned());
-        parts
+    fn layout() -> VenvLayout {
+        let mut layout = VenvLayout::new(Path::new("/p/.nox/lint"), Path::new("/usr"), "lib/python3.11/site");
+        layout.links.insert("bin/python".to_owned(), "/usr/../usr".to_owned());
+        layout.links.insert("lib64".to_owned(), "lib".to_owned());
+        layout
     }
 
     #[test]
-    fn wheels_are_placed_as_installers_do() {
+    fn files_of_wheels_have_the_paths_that_installers_use() {
         let at = |path: &str| install_path("lib/site", path);
         assert_eq!(at("a/b.py").as_deref(), Some("lib/site/a/b.py"));
         assert_eq!(at("one.py").as_deref(), Some("lib/site/one.py"));
@@ -207,49 +212,50 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_out_of_an_environment_is_refused() {
-        let own = TreeManifest::new(vec![file("pyvenv.cfg"), file(VenvLayout::FILE_NAME)]);
-        let good = parts();
-        let paths: Vec<String> = good.resolve_nodes(&own, &[]).unwrap().into_iter().map(|placed| placed.path).collect();
+    fn paths_and_links_out_of_the_environment_are_refused() {
+        let own_files = TreeManifest::new(vec![file("pyvenv.cfg"), file(VenvLayout::FILE_NAME)]);
+        let good = layout();
+        let paths: Vec<String> =
+            good.resolve_nodes(&own_files, &[]).unwrap().into_iter().map(|nodes| nodes.path).collect();
         assert_eq!(paths, ["bin/python", "lib64", "pyvenv.cfg"]);
-        let wrong = |change: &dyn Fn(&mut VenvLayout)| {
-            let mut parts = parts();
-            change(&mut parts);
-            parts.resolve_nodes(&own, &[]).unwrap_err()
+        let resolve_error = |change: &dyn Fn(&mut VenvLayout)| {
+            let mut layout = layout();
+            change(&mut layout);
+            layout.resolve_nodes(&own_files, &[]).unwrap_err()
         };
         let link = |path: &str, target: &str| {
             let (path, target) = (path.to_owned(), target.to_owned());
-            wrong(&move |parts| drop(parts.links.insert(path.clone(), target.clone())))
+            resolve_error(&move |layout| drop(layout.links.insert(path.clone(), target.clone())))
         };
         assert_eq!(link("bin/sh", "/bin/sh"), Corruption::EscapingSymlink("/bin/sh".to_owned()));
         assert_eq!(link("bin/sh", "../../sh"), Corruption::EscapingSymlink("../../sh".to_owned()));
         assert_eq!(link("../sh", "/usr"), Corruption::InvalidPath);
         assert_eq!(link("pyvenv.cfg", "lib"), Corruption::DuplicatePath);
         assert_eq!(
-            wrong(&|parts| {
-                parts.empty_folders.insert("lib64/x".to_owned());
+            resolve_error(&|layout| {
+                layout.empty_folders.insert("lib64/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|parts| {
-                parts.empty_folders.insert("/x".to_owned());
+            resolve_error(&|layout| {
+                layout.empty_folders.insert("/x".to_owned());
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|parts| {
-                parts.modified_times.insert("../x".to_owned(), 1);
+            resolve_error(&|layout| {
+                layout.modified_times.insert("../x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
         assert_eq!(
-            wrong(&|parts| {
-                parts.modified_times.insert("lib64/x".to_owned(), 1);
+            resolve_error(&|layout| {
+                layout.modified_times.insert("lib64/x".to_owned(), 1);
             }),
             Corruption::InvalidPath
         );
-        assert_eq!(wrong(&|parts| parts.site_packages = "..".to_owned()), Corruption::InvalidPath);
+        assert_eq!(resolve_error(&|layout| layout.site_packages = "..".to_owned()), Corruption::InvalidPath);
         let link = TreeManifest::new(vec![TreeNode {
             path: "a".to_owned(),
             kind: TreeNodeKind::Symlink { target: "b".to_owned() },

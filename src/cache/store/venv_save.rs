@@ -1,4 +1,4 @@
-//! Environments of sessions, taken into the store: their wheels by name, and what is their own.
+//! Saving session environments: wheels by reference, other files by content.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,18 +7,16 @@ use jiff::Timestamp;
 
 use crate::fs::{FileLinker, FileStat, blake3_hex, parallel_map};
 
-use super::corruption::EntryDamage;
 use super::entry::StoreEntry;
-use super::entry_id::{EntryId, EntryKind};
-use super::save::{SaveFailure, SavedEntry};
+use super::entry_id::{EntryId, EntryKind, VersionedKey};
+use super::save::{SaveError, SaveFailure, SavedEntry};
 use super::staging::PublishOutcome;
 use super::store_dir::Store;
-use super::tree_manifest::{TreeNode, TreeNodeKind};
+use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 use super::venv_layout::{VenvLayout, VenvWheel, install_path};
 use super::venv_scan::{ScannedVenv, VenvContents};
-use super::versioned_key::VersionedKey;
 
-/// An environment that is kept: for this place, this interpreter and these facts alone.
+/// An environment to save or restore, valid for one path, one interpreter and one set of inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VenvSpec {
     pub(super) path: PathBuf,
@@ -28,164 +26,177 @@ pub struct VenvSpec {
 }
 
 impl VenvSpec {
-    /// The environment at an absolute path, of this interpreter; `facts` is all else that decides what it holds. None
-    /// where the interpreter cannot be told from others.
-    pub fn new(path: &Path, python: &Path, facts: &str) -> Option<Self> {
+    /// Describes the environment at an absolute path for an interpreter; `inputs` is everything else that determines its
+    /// content. Returns `None` if the interpreter cannot be identified.
+    pub fn new(path: &Path, python: &Path, inputs: &str) -> Option<Self> {
         let python = std::fs::canonicalize(python).ok()?;
-        let stamp = FileStat::from_path(&python).ok().filter(|_| path.is_absolute())?;
+        let stat = FileStat::from_path(&python).ok().filter(|_| path.is_absolute())?;
         let mut hasher = blake3::Hasher::new();
-        let build = format!("{} {}", stamp.size, stamp.mtime_ns);
-        let (place, program) = (path.as_os_str().as_encoded_bytes(), python.as_os_str().as_encoded_bytes());
-        for part in [place, program, build.as_bytes(), facts.as_bytes()] {
-            // With its length, so that no two texts run together.
+        let build = format!("{} {}", stat.size, stat.mtime_ns);
+        let (path_bytes, python_bytes) = (path.as_os_str().as_encoded_bytes(), python.as_os_str().as_encoded_bytes());
+        for part in [path_bytes, python_bytes, build.as_bytes(), inputs.as_bytes()] {
+            // Each part is preceded by its length, so that the boundaries count.
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
         let key = hasher.finalize().to_hex()[..32].to_owned();
         Some(Self { path: path.to_path_buf(), python, key, not_before: None })
     }
 
-    /// The same, of use only where it was taken in at that time or later.
+    /// Restricts restores to environments saved at `time` or later.
     #[must_use]
     pub(crate) fn with_not_before(self, time: Option<Timestamp>) -> Self {
         Self { not_before: time, ..self }
     }
 
-    /// Its place.
+    /// Returns the path of the environment.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it is called in the store.
+    /// Returns the key of its states in the store.
     pub(crate) fn versioned_key(&self) -> VersionedKey {
         VersionedKey::new(EntryKind::Venv, &self.key)
     }
 
-    /// What people call it: its place.
+    /// Returns its name for display: the path.
     pub(crate) fn display_name(&self) -> String {
         self.path.display().to_string()
     }
 }
 
 impl Store {
-    /// Keeps an environment as it is now; none where it is known as it is.
+    /// Saves an environment, or returns `None` if its current state is stored already.
     ///
     /// # Errors
-    /// Why it is not kept.
-    pub fn save_venv(&self, kept: &VenvSpec) -> Result<Option<SavedEntry>, SaveFailure> {
-        let not = |reason: String| SaveFailure { name: kept.display_name(), reason };
-        let environment = check_ownership(kept).and_then(|()| self.scan_venv(&kept.path)).map_err(not)?;
-        self.save_scanned_venv(kept, &environment, &HashSet::new())
+    /// The reason why it is not saved.
+    pub fn save_venv(&self, spec: &VenvSpec) -> Result<Option<SavedEntry>, SaveFailure> {
+        let scanned = check_ownership(spec).and_then(|()| self.scan_venv(&spec.path));
+        let environment = scanned.map_err(|error| error.for_name(spec.display_name()))?;
+        self.save_scanned_venv(spec, &environment, &HashSet::new())
     }
 
-    /// The same of an environment that was looked at, without its files at these places.
+    /// Saves a scanned environment except for the files at the `excluded` paths.
     ///
     /// # Errors
-    /// Why it is not kept.
+    /// The reason why it is not saved.
     pub(crate) fn save_scanned_venv(
         &self,
-        kept: &VenvSpec,
+        spec: &VenvSpec,
         environment: &ScannedVenv,
-        without: &HashSet<String>,
+        excluded: &HashSet<String>,
     ) -> Result<Option<SavedEntry>, SaveFailure> {
-        let not = |reason: String| SaveFailure { name: kept.display_name(), reason };
-        check_ownership(kept).map_err(not)?;
-        let (parts, own) = split_venv_files(kept, environment, without).map_err(not)?;
-        let newest = self.latest_version(EntryKind::Venv, &kept.key);
-        if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &parts, &own, &environment.contents)) {
+        self.save_changed_venv(spec, environment, excluded).map_err(|error| error.for_name(spec.display_name()))
+    }
+
+    fn save_changed_venv(
+        &self,
+        spec: &VenvSpec,
+        environment: &ScannedVenv,
+        excluded: &HashSet<String>,
+    ) -> Result<Option<SavedEntry>, SaveError> {
+        check_ownership(spec)?;
+        let (layout, own_files) = split_venv_files(spec, environment, excluded)?;
+        let newest = self.latest_version(EntryKind::Venv, &spec.key);
+        if newest.as_ref().is_some_and(|entry| is_venv_unchanged(entry, &layout, &own_files, &environment.contents)) {
             newest.iter().for_each(|entry| self.mark_used(&entry.id));
             return Ok(None);
         }
-        let saved = self.publish_venv(kept, &parts, &own).map_err(not)?;
+        let saved = self.publish_venv(spec, &layout, &own_files)?;
         drop(newest);
-        self.remove_older_versions(EntryKind::Venv, &kept.key, &saved.entry);
+        self.remove_older_versions(EntryKind::Venv, &spec.key, &saved.entry);
         self.prune_if_over_limits();
         Ok(Some(saved))
     }
 
-    fn publish_venv(&self, kept: &VenvSpec, parts: &VenvLayout, own: &HashSet<String>) -> Result<SavedEntry, String> {
-        let words = |damage: &EntryDamage| format!("{}: {}", damage.path, damage.corruption);
-        let id = EntryId::new_version(EntryKind::Venv, &kept.key).ok_or("its name is none")?;
-        let mut incoming = self.stage_entry(&id, &kept.display_name()).map_err(|error| error.to_string())?;
-        let folders: HashSet<&Path> = own.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
-        let wanted = |path: &Path| folders.contains(path) || path.to_str().is_some_and(|path| own.contains(path));
-        // Its own files may be written to, by the environment's owner and by installers: they share nothing.
-        incoming
-            .import_matching(&kept.path, &FileLinker::without_hardlinks(), &wanted)
-            .map_err(|damage| words(&damage))?;
-        let text = parts.to_json();
-        let made = incoming.add_file(VenvLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice());
-        made.map_err(|damage| words(&damage))?;
-        incoming.set_requires(parts.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
-        match incoming.publish(None) {
-            Ok(PublishOutcome::New(head)) => {
-                Ok(SavedEntry { entry: id.to_string(), name: head.name, files: head.files, bytes: head.bytes })
-            }
-            Ok(PublishOutcome::AlreadyExists) => Err("another process kept it".to_owned()),
-            Err(damaged) => Err(damaged.first().map(words).unwrap_or_default()),
+    fn publish_venv(
+        &self,
+        spec: &VenvSpec,
+        layout: &VenvLayout,
+        own_files: &HashSet<String>,
+    ) -> Result<SavedEntry, SaveError> {
+        let id = EntryId::new_version(EntryKind::Venv, &spec.key).ok_or(SaveError::InvalidId)?;
+        let mut staged = self.stage_entry(&id, &spec.display_name())?;
+        let directories: HashSet<&Path> =
+            own_files.iter().flat_map(|path| Path::new(path).ancestors().skip(1)).collect();
+        let is_own =
+            |path: &Path| directories.contains(path) || path.to_str().is_some_and(|path| own_files.contains(path));
+        // The owner of the environment and installers may write to its own files, so these are never hard-linked.
+        staged.import_matching(&spec.path, &FileLinker::without_hardlinks(), &is_own)?;
+        let text = layout.to_json();
+        staged.add_file(VenvLayout::FILE_NAME, false, text.len() as u64, &mut text.as_slice())?;
+        staged.set_requires(layout.wheels.iter().map(|wheel| wheel.entry.clone()).collect());
+        match staged.publish(None)? {
+            PublishOutcome::New(meta) => Ok(SavedEntry::new(&id, *meta)),
+            PublishOutcome::AlreadyExists => Err(SaveError::AlreadySaved),
         }
     }
 }
 
-/// Whether an environment is one that nox would take for its own and this interpreter's; else why not.
-fn check_ownership(kept: &VenvSpec) -> Result<(), String> {
-    let config = fs_err::read_to_string(kept.path.join("pyvenv.cfg")).map_err(|error| error.to_string())?;
+/// Checks that an environment is one that nox would reuse for this interpreter.
+fn check_ownership(spec: &VenvSpec) -> Result<(), SaveError> {
+    let config = fs_err::read_to_string(spec.path.join("pyvenv.cfg"))?;
     if !config.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "uv")) {
-        return Err("it was not made by uv".to_owned());
+        return Err(SaveError::NotCreatedByUv);
     }
-    if std::fs::canonicalize(kept.path.join("bin/python")).ok().as_ref() != Some(&kept.python) {
-        return Err("it was made for another interpreter".to_owned());
+    if std::fs::canonicalize(spec.path.join("bin/python")).ok().as_ref() != Some(&spec.python) {
+        return Err(SaveError::OtherInterpreter);
     }
     Ok(())
 }
 
-/// Tells what of an environment is its wheels', and gives the paths of the rest.
+/// Returns the layout of an environment, and the paths of the files that belong to no wheel.
 fn split_venv_files(
-    kept: &VenvSpec,
+    spec: &VenvSpec,
     environment: &ScannedVenv,
-    without: &HashSet<String>,
-) -> Result<(VenvLayout, HashSet<String>), String> {
-    let (seen, wheels) = (&environment.contents, &environment.wheels);
-    let mut parts = VenvLayout::new(&kept.path, &kept.python, &seen.site_packages);
-    let mut own: HashSet<String> = seen.files.keys().filter(|path| !without.contains(*path)).cloned().collect();
+    excluded: &HashSet<String>,
+) -> Result<(VenvLayout, HashSet<String>), SaveError> {
+    let (contents, wheels) = (&environment.contents, &environment.wheels);
+    let mut layout = VenvLayout::new(&spec.path, &spec.python, &contents.site_packages);
+    let mut own_files: HashSet<String> =
+        contents.files.keys().filter(|path| !excluded.contains(*path)).cloned().collect();
     for wheel in wheels {
         let files: Vec<(String, &TreeNode)> = wheel
             .manifest
             .files()
-            .filter_map(|item| Some((install_path(&seen.site_packages, &item.path)?, item)))
+            .filter_map(|node| Some((install_path(&contents.site_packages, &node.path)?, node)))
             .collect();
-        let shared = parallel_map(&files, |(path, item)| environment.matches_wheel_file(item, path));
-        let mut except = BTreeSet::new();
-        for ((path, _), shared) in files.into_iter().zip(shared) {
-            // Of two wheels that have a file at one place the first gives it.
-            if !shared.ok_or_else(|| format!("{path} was written to, and it is a file of the store too"))?
-                || !own.remove(&path)
-            {
-                except.insert(path);
+        let matches = parallel_map(&files, |(path, node)| environment.matches_wheel_file(node, path));
+        let mut absent = BTreeSet::new();
+        for ((path, _), matches) in files.into_iter().zip(matches) {
+            let matches = matches.ok_or_else(|| SaveError::SharedFileModified(path.clone()))?;
+            // If two wheels have a file at the same path, it is attributed to the first.
+            if !matches || !own_files.remove(&path) {
+                absent.insert(path);
             }
         }
-        parts.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: except });
+        layout.wheels.push(VenvWheel { entry: wheel.id.to_string(), excluded: absent });
     }
-    parts.links.clone_from(&seen.symlinks);
-    parts.empty_folders.clone_from(&seen.empty_folders);
-    parts.modified_times.clone_from(&seen.dist_info_times);
-    // Its own files come back with their times: installers and Python go by them.
-    let timed = own.iter().filter_map(|path| Some((path.clone(), seen.files.get(path)?.mtime_ns)));
-    parts.modified_times.extend(timed);
-    // What a restore would refuse is not kept.
-    parts.resolve_nodes(&super::tree_manifest::TreeManifest::default(), wheels).map_err(|wrong| wrong.to_string())?;
-    Ok((parts, own))
+    layout.links.clone_from(&contents.symlinks);
+    layout.empty_folders.clone_from(&contents.empty_folders);
+    layout.modified_times.clone_from(&contents.dist_info_times);
+    // Installers and Python rely on the modification times of these files.
+    let times = own_files.iter().filter_map(|path| Some((path.clone(), contents.files.get(path)?.mtime_ns)));
+    layout.modified_times.extend(times);
+    // Do not save what a restore would refuse.
+    layout.resolve_nodes(&TreeManifest::default(), wheels).map_err(SaveError::InvalidLayout)?;
+    Ok((layout, own_files))
 }
 
-/// Whether an environment is as it was kept: the same parts, among them the times of its own files, and those of the
-/// same sizes.
-fn is_venv_unchanged(entry: &StoreEntry, parts: &VenvLayout, own: &HashSet<String>, seen: &VenvContents) -> bool {
-    let same = |item: &TreeNode| {
-        let TreeNodeKind::File { size, executable, .. } = item.kind else { return false };
-        let stamp = own.get(&item.path).and_then(|path| seen.files.get(path));
-        stamp.is_some_and(|stamp| (stamp.size, stamp.is_executable()) == (size, executable))
+/// Returns whether a stored environment has this layout (including modification times) and files of the same sizes.
+fn is_venv_unchanged(
+    entry: &StoreEntry,
+    layout: &VenvLayout,
+    own_files: &HashSet<String>,
+    contents: &VenvContents,
+) -> bool {
+    let is_same = |node: &TreeNode| {
+        let TreeNodeKind::File { size, executable, .. } = node.kind else { return false };
+        let stat = own_files.get(&node.path).and_then(|path| contents.files.get(path));
+        stat.is_some_and(|stat| (stat.size, stat.is_executable()) == (size, executable))
     };
-    let files: Vec<&TreeNode> = entry.manifest.files().filter(|item| item.path != VenvLayout::FILE_NAME).collect();
-    files.len() == own.len()
-        && files.iter().all(|item| same(item))
-        && VenvLayout::from_entry(entry).is_ok_and(|kept| blake3_hex(&kept.to_json()) == blake3_hex(&parts.to_json()))
+    let files: Vec<&TreeNode> = entry.manifest.files().filter(|node| node.path != VenvLayout::FILE_NAME).collect();
+    files.len() == own_files.len()
+        && files.iter().all(|node| is_same(node))
+        && VenvLayout::from_entry(entry)
+            .is_ok_and(|stored| blake3_hex(&stored.to_json()) == blake3_hex(&layout.to_json()))
 }

@@ -1,4 +1,4 @@
-//! A wheel's own `RECORD`: the digest of every file in it.
+//! The `RECORD` of a wheel: the digest of every file in it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::fs::{Sha256Digest, safe_relative_path};
 use super::corruption::Corruption;
 use super::tree_manifest::{TreeManifest, TreeNode, TreeNodeKind};
 
-/// One line of a RECORD.
+/// A line of `RECORD`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RecordLine {
     path: String,
@@ -18,78 +18,81 @@ struct RecordLine {
     size: Option<u64>,
 }
 
-/// Compares a listing with the RECORD in its tree; gives each file that is wrong.
+/// Compares a manifest with the `RECORD` in its tree, and returns each file that differs.
 ///
-/// The listing's digests must be those of the bytes in `tree`: a RECORD that names its files by another digest than
-/// SHA-256 has them read again.
-pub(super) fn find_record_faults(listing: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
-    let whole = |why: String| vec![(String::new(), Corruption::InvalidRecord(why))];
-    let (path, text) = match read_record(listing, tree) {
+/// The digests in the manifest must be those of the files in `tree`. Files are read again only if `RECORD` uses another
+/// digest than SHA-256.
+pub(super) fn find_record_faults(manifest: &TreeManifest, tree: &Path) -> Vec<(String, Corruption)> {
+    let whole_entry = |corruption: Corruption| vec![(String::new(), corruption)];
+    let (path, text) = match read_record(manifest, tree) {
         Ok(found) => found,
-        Err(why) => return whole(why),
+        Err(corruption) => return whole_entry(corruption),
     };
     let lines = match parse_record(&text) {
         Some(lines) => lines,
-        None => return whole(format!("{path} is no list of files")),
+        None => return whole_entry(Corruption::InvalidRecord(format!("{path} is malformed"))),
     };
     let mut expected: HashMap<&str, &RecordLine> = lines.iter().map(|line| (line.path.as_str(), line)).collect();
     let mut found = Vec::new();
-    for item in listing.nodes.iter().filter(|item| !matches!(item.kind, TreeNodeKind::EmptyFolder)) {
-        // The record cannot hold its own digest, nor can signatures of it.
-        let own = item.path == path || item.path == format!("{path}.jws") || item.path == format!("{path}.p7s");
-        match expected.remove(item.path.as_str()) {
-            None if own => {}
-            None => found.push((item.path.clone(), Corruption::Unlisted)),
-            Some(_) if own => {}
-            Some(line) => found.extend(compare_file(item, line, tree).map(|wrong| (item.path.clone(), wrong))),
+    for node in manifest.nodes.iter().filter(|node| !matches!(node.kind, TreeNodeKind::EmptyFolder)) {
+        // RECORD cannot contain its own digest, nor those of its signatures.
+        let is_own = node.path == path || node.path == format!("{path}.jws") || node.path == format!("{path}.p7s");
+        match expected.remove(node.path.as_str()) {
+            None if is_own => {}
+            None => found.push((node.path.clone(), Corruption::Unlisted)),
+            Some(_) if is_own => {}
+            Some(line) => {
+                found.extend(compare_file(node, line, tree).map(|corruption| (node.path.clone(), corruption)));
+            }
         }
     }
     for line in lines.iter().filter(|line| expected.contains_key(line.path.as_str())) {
-        // A path that leads out is named as such: it is never followed.
-        let wrong =
+        // A path out of the entry is reported and never followed.
+        let corruption =
             if safe_relative_path(&line.path).is_some() { Corruption::Missing } else { Corruption::InvalidPath };
-        found.push((line.path.clone(), wrong));
+        found.push((line.path.clone(), corruption));
     }
     found
 }
 
-/// The RECORD of the one `.dist-info` folder: its path and text.
-fn read_record(listing: &TreeManifest, tree: &Path) -> Result<(String, String), String> {
+/// Returns the path and text of the `RECORD` in the only `.dist-info` directory.
+fn read_record(manifest: &TreeManifest, tree: &Path) -> Result<(String, String), Corruption> {
     let at_top = |path: &str| path.strip_suffix(".dist-info/RECORD").is_some_and(|name| !name.contains('/'));
-    let mut all = listing.nodes.iter().filter(|item| at_top(&item.path));
+    let mut all = manifest.nodes.iter().filter(|node| at_top(&node.path));
     match (all.next(), all.next()) {
-        (Some(item), None) => {
-            let text = std::fs::read_to_string(tree.join(&item.path)).map_err(|error| error.to_string())?;
-            Ok((item.path.clone(), text))
+        (Some(node), None) => {
+            let text = std::fs::read_to_string(tree.join(&node.path));
+            let text = text.map_err(|error| Corruption::InvalidRecord(error.to_string()))?;
+            Ok((node.path.clone(), text))
         }
-        (None, _) => Err("there is none".to_owned()),
-        _ => Err("there are several".to_owned()),
+        (None, _) => Err(Corruption::InvalidRecord("there is none".to_owned())),
+        _ => Err(Corruption::InvalidRecord("there are several".to_owned())),
     }
 }
 
-fn compare_file(item: &TreeNode, line: &RecordLine, tree: &Path) -> Option<Corruption> {
-    let TreeNodeKind::File { sha256, size, .. } = &item.kind else { return Some(Corruption::FileTypeMismatch) };
+fn compare_file(node: &TreeNode, line: &RecordLine, tree: &Path) -> Option<Corruption> {
+    let TreeNodeKind::File { sha256, size, .. } = &node.kind else { return Some(Corruption::FileTypeMismatch) };
     if let Some(listed) = line.size.filter(|listed| listed != size) {
         return Some(Corruption::SizeMismatch { listed, found: *size });
     }
-    let same = match line.digest.split_once('=') {
-        // Python allows a line without a digest; what it names is then known by our own listing alone.
+    let is_equal = match line.digest.split_once('=') {
+        // Python allows a line without a digest; the file is then covered only by the manifest.
         None if line.digest.is_empty() => true,
         Some(("sha256", digest)) => Sha256Digest::from_base64_url(digest) == Some(*sha256),
         Some((name @ ("sha384" | "sha512"), digest)) => {
-            let Ok(bytes) = std::fs::read(tree.join(&item.path)) else { return Some(Corruption::Missing) };
+            let Ok(bytes) = std::fs::read(tree.join(&node.path)) else { return Some(Corruption::Missing) };
             let found = match name {
                 "sha384" => crate::fs::encode_base64_url(&sha2::Sha384::digest(&bytes)),
                 _ => crate::fs::encode_base64_url(&sha2::Sha512::digest(&bytes)),
             };
             found == digest.trim_end_matches('=')
         }
-        _ => return Some(Corruption::InvalidRecord(format!("a digest of unknown kind: {}", line.digest))),
+        _ => return Some(Corruption::InvalidRecord(format!("unknown digest algorithm: {}", line.digest))),
     };
-    (!same).then_some(Corruption::ContentMismatch)
+    (!is_equal).then_some(Corruption::ContentMismatch)
 }
 
-/// Reads the three columns as Python's csv module writes them.
+/// Parses the three columns as Python's csv module writes them.
 fn parse_record(text: &str) -> Option<Vec<RecordLine>> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -116,7 +119,7 @@ fn parse_record(text: &str) -> Option<Vec<RecordLine>> {
     Some(lines)
 }
 
-/// One field, what follows it, and whether that is another field of the same line.
+/// Parses one field; returns it, the rest, and whether another field of the same line follows.
 fn parse_csv_field(text: &str) -> Option<(String, &str, bool)> {
     let mut value = String::new();
     let rest;
@@ -150,12 +153,12 @@ fn parse_csv_field(text: &str) -> Option<(String, &str, bool)> {
 mod tests {
     use super::*;
 
-    /// A tree with these files and this RECORD, and its listing.
+    /// Creates a tree with these files and this RECORD, and its manifest.
     fn tree(files: &[(&str, &str)], record: &str) -> (tempfile::TempDir, TreeManifest) {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut items = Vec::new();
         for (path, text) in files.iter().copied().chain([("a-1.dist-info/RECORD", record)]) {
-            let place = folder.path().join(path);
+            let place = directory.path().join(path);
             fs_err::create_dir_all(place.parent().unwrap()).unwrap();
             fs_err::write(place, text).unwrap();
             let what = TreeNodeKind::File {
@@ -168,7 +171,7 @@ mod tests {
             };
             items.push(TreeNode { path: path.to_owned(), kind: what });
         }
-        (folder, TreeManifest::new(items))
+        (directory, TreeManifest::new(items))
     }
 
     fn line(path: &str, text: &str) -> String {
@@ -179,29 +182,29 @@ mod tests {
         )
     }
 
-    fn wrongs(files: &[(&str, &str)], record: &str) -> Vec<(String, Corruption)> {
-        let (folder, listing) = tree(files, record);
-        find_record_faults(&listing, folder.path())
+    fn faults(files: &[(&str, &str)], record: &str) -> Vec<(String, Corruption)> {
+        let (directory, manifest) = tree(files, record);
+        find_record_faults(&manifest, directory.path())
     }
 
     #[test]
-    fn a_good_wheel_is_good() {
+    fn a_wheel_that_matches_its_record_has_no_faults() {
         let files =
             [("a.py", "1"), ("b,\"c.py", "2"), ("big", "3"), ("bigger", "4"), ("a-1.dist-info/RECORD.jws", "5")];
-        let own = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
+        let is_own = "a-1.dist-info/RECORD,,\r\n\nbig,sha512=";
         let record = line("a.py", "1")
             + &line("\"b,\"\"c.py\"", "2")
-            + own
+            + is_own
             + &crate::fs::encode_base64_url(&sha2::Sha512::digest(b"3"))
             + ",\nbigger,sha384="
             + &crate::fs::encode_base64_url(&sha2::Sha384::digest(b"4"))
             + ",1";
-        assert_eq!(wrongs(&files, &record), []);
+        assert_eq!(faults(&files, &record), []);
     }
 
     #[test]
-    fn each_fault_is_named() {
-        let one = |files: &[(&str, &str)], record: &str| wrongs(files, record).remove(0);
+    fn each_fault_is_reported() {
+        let one = |files: &[(&str, &str)], record: &str| faults(files, record).remove(0);
         assert_eq!(one(&[("a", "1")], ""), ("a".to_owned(), Corruption::Unlisted));
         assert_eq!(one(&[("a", "1")], &line("a", "2")), ("a".to_owned(), Corruption::ContentMismatch));
         assert_eq!(
@@ -215,21 +218,21 @@ mod tests {
         for none in ["a,b", "a,,x", "\"a", "\"a\"b,,"] {
             assert!(matches!(one(&[], none).1, Corruption::InvalidRecord(_)), "{none}");
         }
-        assert_eq!(wrongs(&[("a", "1")], "a,,\n"), [], "a line may go without a digest");
+        assert_eq!(faults(&[("a", "1")], "a,,\n"), [], "a line may have no digest");
     }
 
     #[test]
-    fn one_record_and_no_more() {
-        let (folder, mut listing) = tree(&[("b-1.dist-info/RECORD", "")], "");
+    fn a_wheel_has_exactly_one_record() {
+        let (directory, mut manifest) = tree(&[("b-1.dist-info/RECORD", "")], "");
         assert!(
-            matches!(&find_record_faults(&listing, folder.path())[0].1, Corruption::InvalidRecord(why) if why == "there are several")
+            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there are several")
         );
-        listing.nodes.clear();
+        manifest.nodes.clear();
         assert!(
-            matches!(&find_record_faults(&listing, folder.path())[0].1, Corruption::InvalidRecord(why) if why == "there is none")
+            matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(reason) if reason == "there is none")
         );
-        let (folder, listing) = tree(&[], "");
-        fs_err::remove_file(folder.path().join("a-1.dist-info/RECORD")).unwrap();
-        assert!(matches!(&find_record_faults(&listing, folder.path())[0].1, Corruption::InvalidRecord(_)));
+        let (directory, manifest) = tree(&[], "");
+        fs_err::remove_file(directory.path().join("a-1.dist-info/RECORD")).unwrap();
+        assert!(matches!(&find_record_faults(&manifest, directory.path())[0].1, Corruption::InvalidRecord(_)));
     }
 }

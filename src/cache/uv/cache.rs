@@ -1,4 +1,4 @@
-//! A uv cache: what is in it, and how a tree gets into it as if uv had put it there.
+//! A uv cache: reading its wheels, and adding trees as uv itself would.
 
 use std::fs::File;
 use std::io;
@@ -14,64 +14,65 @@ use crate::fs::{FlockGuard, LockedTempDir};
 use super::layout::UvCacheLayout;
 use super::wheel_scan::{UvCachedWheel, count_wheels_without_digest, scan_wheels};
 
-/// How long to wait for a `uv cache clean` or `prune` to end; uv itself waits five minutes.
+/// How long to wait for a running `uv cache clean` or `uv cache prune`; uv itself waits five minutes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What uv writes to the root of its cache.
+/// Content of the `CACHEDIR.TAG` that uv writes.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55";
 
-/// A uv cache whose layout is known.
+/// A uv cache with a known layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UvCache {
     dir: PathBuf,
     layout: UvCacheLayout,
 }
 
-/// Held while a uv cache is read or written, as every uv does: cleaning waits for it.
+/// The shared lock that every uv holds while it uses a cache, so that the cache is not cleaned meanwhile.
 #[derive(Debug)]
 pub(crate) struct UvCacheLock {
     _lock: FlockGuard,
 }
 
 impl UvCache {
-    /// A cache of a uv with that layout; it need not be there yet.
+    /// Describes a cache, which need not exist.
     pub fn new(dir: PathBuf, layout: UvCacheLayout) -> Self {
         Self { dir, layout }
     }
 
-    /// Its folder.
+    /// Returns the directory of the cache.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The names of its buckets.
+    /// Returns the names of its buckets.
     pub fn layout(&self) -> &UvCacheLayout {
         &self.layout
     }
 
-    /// Every wheel in it, and how many pointers were not as this layout has them.
+    /// Returns every wheel in the cache, and the number of pointers that do not match the layout.
     pub fn scan_wheels(&self) -> (Vec<UvCachedWheel>, usize) {
         scan_wheels(&self.dir, &self.layout)
     }
 
-    /// How many wheels uv has fetched since then and knows no digest of, so that no store can name them.
+    /// Returns the number of wheels that uv has downloaded since then without recording a digest. They cannot be stored.
     pub(crate) fn count_wheels_without_digest(&self, since: SystemTime) -> usize {
         count_wheels_without_digest(&self.dir, &self.layout, since)
     }
 
-    /// Holds the cache so that uv does not clean it meanwhile; made where there is none.
+    /// Locks the cache against cleaning; creates it if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be written to, or is being cleaned for five minutes.
+    /// If the cache cannot be written to, or is being cleaned for more than five minutes.
     pub(crate) fn lock_shared(&self) -> io::Result<UvCacheLock> {
         fs_err::create_dir_all(&self.dir)?;
-        let lock = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(self.dir.join(".lock"))?;
-        let lock = File::from(lock);
-        let begun = Instant::now();
+        let lock_file =
+            fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(self.dir.join(".lock"))?;
+        let lock_file = File::from(lock_file);
+        let started = Instant::now();
         loop {
-            match flock(&lock, FlockOperation::NonBlockingLockShared) {
-                Ok(()) => return Ok(UvCacheLock { _lock: FlockGuard::new(lock) }),
-                Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < LOCK_TIMEOUT => {
+            match flock(&lock_file, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => return Ok(UvCacheLock { _lock: FlockGuard::new(lock_file) }),
+                Err(rustix::io::Errno::WOULDBLOCK) if started.elapsed() < LOCK_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -80,45 +81,46 @@ impl UvCache {
         }
     }
 
-    /// A folder for work in progress on the cache's own file system; what killed processes left is removed.
+    /// Creates a temporary directory on the file system of the cache, and removes what killed processes left.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If the directory cannot be created.
     pub(crate) fn create_workspace(&self) -> io::Result<LockedTempDir> {
         LockedTempDir::remove_stale(&self.dir);
         LockedTempDir::create_in(&self.dir)
     }
 
-    /// Whether it is for this cache at all.
-    pub(crate) fn can_hold_placement(&self, placing: &UvPlacement) -> bool {
-        let bucket = placing.bucket == self.layout.wheels || Some(&placing.bucket) == self.layout.sdists.as_ref();
-        bucket && placing.tree_path.starts_with(&format!("{}/", self.layout.archives))
+    /// Returns whether a placement belongs to a bucket of this cache.
+    pub(crate) fn can_hold_placement(&self, placement: &UvPlacement) -> bool {
+        let in_bucket =
+            placement.bucket == self.layout.wheels || Some(&placement.bucket) == self.layout.sdists.as_ref();
+        in_bucket && placement.tree_path.starts_with(&format!("{}/", self.layout.archives))
     }
 
-    /// The tree that stands in the cache where this placing would put one: its pointer is there, and its link leads to it.
-    pub(crate) fn find_tree(&self, placing: &UvPlacement) -> Option<PathBuf> {
-        let pointer = placing.files.last()?;
+    /// Returns the existing tree of a placement, if its pointer exists and its link points to a tree.
+    pub(crate) fn find_tree(&self, placement: &UvPlacement) -> Option<PathBuf> {
+        let pointer = placement.files.last()?;
         if !self.dir.join(&pointer.path).is_file() {
             return None;
         }
-        let target = std::fs::read_link(self.dir.join(&placing.link)).ok()?;
+        let target = std::fs::read_link(self.dir.join(&placement.link)).ok()?;
         let id = target.file_name()?;
         let tree = self.dir.join(&self.layout.archives).join(id);
         tree.is_dir().then_some(tree)
     }
 
-    /// Puts a finished tree, and then the files that point to it, where uv looks for them; the pointer comes last.
+    /// Moves a finished tree into the cache, and then writes uv's files that refer to it, the pointer last.
     ///
     /// # Errors
-    /// When the file system refuses; whatever is there then is complete or not pointed to.
+    /// If writing fails. The cache then contains only complete trees or trees without a pointer.
     pub(crate) fn publish_tree(
         &self,
         staged: &Path,
-        placing: &UvPlacement,
+        placement: &UvPlacement,
         files: &[Vec<u8>],
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
-        let tree = self.dir.join(&placing.tree_path);
+        let tree = self.dir.join(&placement.tree_path);
         create_parent_folder(&tree)?;
         match std::fs::rename(staged, &tree) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => {
@@ -126,11 +128,13 @@ impl UvCache {
             }
             _ => {}
         }
-        let link = self.dir.join(&placing.link);
+        let link = self.dir.join(&placement.link);
         create_parent_folder(&link)?;
-        let up = placing.link.matches('/').count();
-        self.replace_path(&link, workspace, |new| symlink(format!("{}{}", "../".repeat(up), placing.tree_path), new))?;
-        for (file, bytes) in placing.files.iter().zip(files) {
+        let up = placement.link.matches('/').count();
+        self.replace_path(&link, workspace, |new| {
+            symlink(format!("{}{}", "../".repeat(up), placement.tree_path), new)
+        })?;
+        for (file, bytes) in placement.files.iter().zip(files) {
             let path = self.dir.join(&file.path);
             create_parent_folder(&path)?;
             self.replace_path(&path, workspace, |new| fs_err::write(new, bytes))?;
@@ -138,18 +142,18 @@ impl UvCache {
         self.write_cache_tags()
     }
 
-    /// Takes a damaged tree out of the cache; with `pointers` also what points to it, so that uv fetches it anew.
+    /// Removes a damaged tree from the cache; with `pointers` also the files that refer to it, so that uv downloads it again.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// If the files cannot be removed.
     pub(crate) fn remove_tree(
         &self,
         tree: &Path,
         pointers: Option<&UvPlacement>,
         workspace: &LockedTempDir,
     ) -> io::Result<()> {
-        if let Some(placing) = pointers {
-            for path in placing.files.iter().rev().map(|file| &file.path).chain([&placing.link]) {
+        if let Some(placement) = pointers {
+            for path in placement.files.iter().rev().map(|file| &file.path).chain([&placement.link]) {
                 ignore_not_found(std::fs::remove_file(self.dir.join(path)))?;
             }
         }
@@ -161,15 +165,15 @@ impl UvCache {
         &self,
         path: &Path,
         workspace: &LockedTempDir,
-        make: impl FnOnce(&Path) -> io::Result<()>,
+        create: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let number = NEXT_TEMP_NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let new = workspace.path().join(format!("new-{number}"));
-        make(&new)?;
+        create(&new)?;
         std::fs::rename(&new, path)
     }
 
-    /// What uv writes when it makes a cache.
+    /// Writes the marker files that uv writes when it creates a cache.
     fn write_cache_tags(&self) -> io::Result<()> {
         for (name, text) in [("CACHEDIR.TAG", CACHEDIR_TAG), (".gitignore", "*")] {
             if !self.dir.join(name).exists() {
@@ -186,8 +190,8 @@ fn create_parent_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs_err::create_dir_all)
 }
 
-fn ignore_not_found(done: io::Result<()>) -> io::Result<()> {
-    match done {
+fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -1,45 +1,49 @@
-//! The names of the buckets of a uv cache.
+//! Bucket names of a uv cache.
 
 use serde::{Deserialize, Serialize};
 
-/// The buckets that matter here, as one uv names them; nearly every minor release gives new numbers.
+/// The names that one uv uses for its buckets. Nearly every minor release changes their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UvCacheLayout {
-    /// Pointers to unpacked wheels: `wheels-v8`.
+    /// Bucket of pointers to unpacked wheels: `wheels-v8`.
     pub wheels: String,
-    /// The unpacked wheels: `archive-v0`.
+    /// Bucket of unpacked wheels: `archive-v0`.
     pub archives: String,
-    /// Source archives and the wheels built from them: `sdists-v11`; none where this uv made none.
+    /// Bucket of source archives and wheels built from them: `sdists-v11`; `None` if this uv has not created it.
     pub sdists: Option<String>,
 }
 
-/// Whether noxide knows how this uv keeps its cache.
+/// Whether noxide knows the cache layout of a uv.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "layout", rename_all = "kebab-case")]
 pub enum UvLayoutSupport {
-    /// It was tried: what was put there was taken.
+    /// A probe showed that uv uses what noxide adds.
     Known(UvCacheLayout),
-    /// It was tried and did not work, or could not be tried: the cache can only be kept as a whole.
+    /// The probe failed or could not run: the cache can only be stored as a whole.
     Unknown {
-        /// Why, in words for people.
+        /// The reason, as a message.
         reason: String,
     },
 }
 
 impl UvCacheLayout {
-    /// The buckets among the names in a cache; none where one that is needed is missing or there are several.
+    /// Finds the buckets among the names in a cache; returns `None` if a required one is missing or ambiguous.
     pub(crate) fn from_bucket_names(names: &[String]) -> Option<Self> {
-        let one = |start: &str| {
+        let find_bucket = |prefix: &str| {
             let mut found = names.iter().filter(|name| {
-                name.strip_prefix(start)
+                name.strip_prefix(prefix)
                     .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
             });
             found.next().filter(|_| found.next().is_none()).cloned()
         };
-        Some(Self { wheels: one("wheels-v")?, archives: one("archive-v")?, sdists: one("sdists-v") })
+        Some(Self {
+            wheels: find_bucket("wheels-v")?,
+            archives: find_bucket("archive-v")?,
+            sdists: find_bucket("sdists-v"),
+        })
     }
 
-    /// The buckets that hold pointers.
+    /// Returns the buckets that contain pointers.
     pub fn pointer_buckets(&self) -> Vec<&str> {
         std::iter::once(self.wheels.as_str()).chain(self.sdists.as_deref()).collect()
     }
@@ -50,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_found_by_their_names() {
+    fn buckets_are_found_by_name() {
         let names = |names: &[&str]| {
             UvCacheLayout::from_bucket_names(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         };

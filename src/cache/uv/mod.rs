@@ -1,4 +1,4 @@
-//! All that noxide knows of uv's inside: where its cache keeps what, and whether that is so in this uv.
+//! Knowledge of uv's internals: the layout of its cache, and whether this uv uses it.
 
 mod cache;
 mod layout;

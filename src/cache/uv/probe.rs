@@ -1,9 +1,10 @@
-//! The self-test: a wheel of one module shows how this uv keeps its cache, and whether it takes what is put there.
+//! Probe of a uv: finds its cache layout with a small wheel, and checks that uv uses what noxide adds to a cache.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::cache::store::Store;
 use crate::fs::{FileLinker, LockedTempDir, Sha256Digest, blake3_hex, write_atomic};
@@ -12,90 +13,106 @@ use super::cache::UvCache;
 use super::layout::{UvCacheLayout, UvLayoutSupport};
 use super::program::Uv;
 
-/// A wheel whose one module says `MARK = 1`.
+/// A wheel with one module, `MARK = 1`.
 const PROBE_WHEEL: &[u8] = include_bytes!("noxide_probe-1.0-py3-none-any.whl");
 const PROBE_WHEEL_NAME: &str = "noxide_probe-1.0-py3-none-any.whl";
-/// What it says in a tree that noxide put there.
+/// The module in the tree that noxide adds to the cache.
 const REPLACED_MODULE: &[u8] = b"MARK = 2\n";
 
-/// The version of the note that keeps what was found.
+/// Version of the stored probe result.
 const PROBE_RECORD_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct ProbeRecord {
     version: u32,
-    /// Which uv: where, its size, its time.
+    /// Identity of the uv executable.
     uv_binary: String,
     layout: UvCacheLayout,
 }
 
+/// Why the cache layout of a uv is unknown.
+#[derive(Debug, Error)]
+enum ProbeError {
+    #[error("its cache contains {0}")]
+    UnexpectedBuckets(String),
+    #[error("its cache contains no pointer with the digest of the wheel next to a link")]
+    NoPointer,
+    #[error("it does not use what is added to its cache")]
+    TreeIgnored,
+    #[error("it could not install a wheel: {0}")]
+    InstallFailed(String),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
 impl Uv {
-    /// Whether noxide knows how this uv keeps its cache: tried once, then remembered in the store.
+    /// Returns the cache layout of this uv: probed once, then remembered in the store.
     pub fn detect_layout(&self, store: &Store) -> UvLayoutSupport {
         let identity = match self.binary_identity() {
             Ok(identity) => identity,
             Err(error) => return UvLayoutSupport::Unknown { reason: format!("{}: {error}", self.path().display()) },
         };
-        let note = store.probe_results_dir().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
-        let kept = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
-        if let Some(kept) = kept.filter(|kept| kept.version == PROBE_RECORD_VERSION && kept.uv_binary == identity) {
-            return UvLayoutSupport::Known(kept.layout);
+        let record_path = store.probe_results_dir().join(format!("uv-{}.json", &blake3_hex(identity.as_bytes())[..16]));
+        let stored =
+            std::fs::read(&record_path).ok().and_then(|text| serde_json::from_slice::<ProbeRecord>(&text).ok());
+        if let Some(stored) =
+            stored.filter(|stored| stored.version == PROBE_RECORD_VERSION && stored.uv_binary == identity)
+        {
+            return UvLayoutSupport::Known(stored.layout);
         }
         match self.probe_layout() {
             Ok(layout) => {
-                let kept = ProbeRecord { version: PROBE_RECORD_VERSION, uv_binary: identity, layout: layout.clone() };
+                let stored = ProbeRecord { version: PROBE_RECORD_VERSION, uv_binary: identity, layout: layout.clone() };
                 if store.is_writable()
-                    && let Ok(text) = serde_json::to_vec(&kept)
+                    && let Ok(text) = serde_json::to_vec(&stored)
                     && std::fs::create_dir_all(store.probe_results_dir()).is_ok()
                 {
-                    // Only remembered: without it the next run tries again.
-                    let _ = write_atomic(&note, &text);
+                    // If this fails, the next run probes again.
+                    let _ = write_atomic(&record_path, &text);
                 }
                 UvLayoutSupport::Known(layout)
             }
-            Err(why) => UvLayoutSupport::Unknown { reason: why },
+            Err(error) => UvLayoutSupport::Unknown { reason: error.to_string() },
         }
     }
 
-    /// Lets uv install the wheel, puts another tree into a second cache as the first one was, and looks which is taken.
-    fn probe_layout(&self) -> Result<UvCacheLayout, String> {
-        let words = |error: std::io::Error| error.to_string();
-        let workspace = LockedTempDir::create_in(&std::env::temp_dir()).map_err(words)?;
-        let folder = workspace.path();
-        fs_err::create_dir(folder.join("links")).map_err(words)?;
-        fs_err::write(folder.join("links").join(PROBE_WHEEL_NAME), PROBE_WHEEL).map_err(words)?;
+    /// Has uv install the wheel, adds a modified tree to a second cache in the same way, and checks which module uv installs.
+    fn probe_layout(&self) -> Result<UvCacheLayout, ProbeError> {
+        let workspace = LockedTempDir::create_in(&std::env::temp_dir())?;
+        let directory = workspace.path();
+        fs_err::create_dir(directory.join("links"))?;
+        fs_err::write(directory.join("links").join(PROBE_WHEEL_NAME), PROBE_WHEEL)?;
         let digest = Sha256Digest::hash_bytes(PROBE_WHEEL);
-        fs_err::write(folder.join("requirements.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))
-            .map_err(words)?;
-        self.install_probe_wheel(folder, "first")?;
-        let entries = fs_err::read_dir(folder.join("first")).map_err(words)?;
+        fs_err::write(directory.join("requirements.txt"), format!("noxide-probe==1.0 --hash=sha256:{digest}\n"))?;
+        self.install_probe_wheel(directory, "first")?;
+        let entries = fs_err::read_dir(directory.join("first"))?;
         let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         let layout =
-            UvCacheLayout::from_bucket_names(&names).ok_or_else(|| format!("its cache holds {}", names.join(", ")))?;
-        let first = UvCache::new(folder.join("first"), layout.clone());
-        let (pointers, _) = first.scan_wheels();
-        let pointer = match pointers.as_slice() {
-            [pointer] if pointer.digest == digest => pointer,
-            _ => return Err("its cache holds no pointer with the wheel's digest and a link beside it".to_owned()),
+            UvCacheLayout::from_bucket_names(&names).ok_or_else(|| ProbeError::UnexpectedBuckets(names.join(", ")))?;
+        let first = UvCache::new(directory.join("first"), layout.clone());
+        let (wheels, _) = first.scan_wheels();
+        let wheel = match wheels.as_slice() {
+            [wheel] if wheel.digest == digest => wheel,
+            _ => return Err(ProbeError::NoPointer),
         };
-        let (placing, files) = pointer.read_placement(first.dir()).map_err(words)?;
-        copy_tree(&first.dir().join(&pointer.tree_path), &folder.join("tree")).map_err(words)?;
-        fs_err::remove_file(folder.join("tree/noxide_probe.py")).map_err(words)?;
-        fs_err::write(folder.join("tree/noxide_probe.py"), REPLACED_MODULE).map_err(words)?;
-        let second = UvCache::new(folder.join("second"), layout.clone());
-        let work = second.create_workspace().map_err(words)?;
-        second.publish_tree(&folder.join("tree"), &placing, &files, &work).map_err(words)?;
-        drop(work);
-        self.install_probe_wheel(folder, "second")?;
-        match std::fs::read(folder.join("second-target/noxide_probe.py")) {
-            Ok(said) if said == REPLACED_MODULE => Ok(layout),
-            _ => Err("it does not take what is put into its cache".to_owned()),
+        let (placement, files) = wheel.read_placement(first.dir())?;
+        copy_tree(&first.dir().join(&wheel.tree_path), &directory.join("tree"))?;
+        fs_err::remove_file(directory.join("tree/noxide_probe.py"))?;
+        fs_err::write(directory.join("tree/noxide_probe.py"), REPLACED_MODULE)?;
+        let second = UvCache::new(directory.join("second"), layout.clone());
+        let second_workspace = second.create_workspace()?;
+        second.publish_tree(&directory.join("tree"), &placement, &files, &second_workspace)?;
+        drop(second_workspace);
+        self.install_probe_wheel(directory, "second")?;
+        match std::fs::read(directory.join("second-target/noxide_probe.py")) {
+            Ok(stderr) if stderr == REPLACED_MODULE => Ok(layout),
+            _ => Err(ProbeError::TreeIgnored),
         }
     }
 
-    fn install_probe_wheel(&self, folder: &Path, cache: &str) -> Result<(), String> {
+    fn install_probe_wheel(&self, directory: &Path, cache: &str) -> Result<(), ProbeError> {
         let mut command = Command::new(self.path());
-        // Nothing of the caller's settings may lead it elsewhere; which Python it finds does not matter.
+        // Ignore the caller's settings of uv, except for those that select a Python.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"UV_")) {
             if name != "UV_PYTHON" && name != "UV_PYTHON_DOWNLOADS" {
                 command.env_remove(name);
@@ -104,22 +121,22 @@ impl Uv {
         command.args(["pip", "install", "--quiet", "--no-config", "--offline", "--no-index", "--find-links", "links"]);
         command.args(["--require-hashes", "--no-deps", "--requirement", "requirements.txt", "--cache-dir", cache]);
         command.arg("--target").arg(format!("{cache}-target"));
-        command.env("UV_PYTHON_DOWNLOADS", "never").current_dir(folder).stdin(Stdio::null());
-        let done = command.output().map_err(|error| error.to_string())?;
-        if done.status.success() {
+        command.env("UV_PYTHON_DOWNLOADS", "never").current_dir(directory).stdin(Stdio::null());
+        let output = command.output()?;
+        if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&done.stderr);
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
-        Err(format!("it could not install a wheel: {last}"))
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let last_line = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it printed no error");
+        Err(ProbeError::InstallFailed(last_line.to_owned()))
     }
 }
 
 fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     let linker = FileLinker::without_hardlinks();
     fs_err::create_dir_all(to)?;
-    for (path, stamp) in crate::fs::walk_tree(from)? {
-        if stamp.is_dir() {
+    for (path, stat) in crate::fs::walk_tree(from)? {
+        if stat.is_dir() {
             fs_err::create_dir_all(to.join(&path))?;
         } else {
             linker.link_file(&from.join(&path), &to.join(&path))?;

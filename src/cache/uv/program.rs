@@ -1,4 +1,4 @@
-//! The uv program: found, asked for its version and its cache.
+//! The uv executable: finding it, and querying its version and cache directory.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,105 +10,106 @@ use thiserror::Error;
 
 use crate::fs::FileStat;
 
-/// Why there is no uv to work with.
+/// Why uv cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum UvError {
-    /// None is on the path.
+    /// There is no uv on `PATH`.
     #[error("no uv on PATH")]
     NotFound,
-    /// It could not be run, or did not do what it was asked.
+    /// uv could not be started, or failed.
     #[error("{program} {arguments} failed: {reason}")]
     Failed {
-        /// The program.
+        /// Path of uv.
         program: String,
-        /// What it was asked.
+        /// Command-line arguments.
         arguments: String,
-        /// What it or the system said.
+        /// Error output of uv, or the system error.
         reason: String,
     },
 }
 
-/// A uv.
+/// A uv executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uv {
     path: PathBuf,
 }
 
 impl Uv {
-    /// The first on a path such as `PATH`.
+    /// Finds the first uv in a value of `PATH`.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub(crate) fn find_in_path(path: Option<OsString>) -> Result<Self, UvError> {
-        let folders = path.unwrap_or_default();
-        let runs = |path: &PathBuf| {
-            std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+        let search_path = path.unwrap_or_default();
+        let is_executable = |path: &PathBuf| {
+            std::fs::metadata(path)
+                .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
         };
-        let found = std::env::split_paths(&folders).map(|folder| folder.join("uv")).find(runs);
+        let found = std::env::split_paths(&search_path).map(|directory| directory.join("uv")).find(is_executable);
         found.map(|path| Self { path }).ok_or(UvError::NotFound)
     }
 
-    /// The one at a path.
+    /// Uses the executable at a path.
     pub fn from_path(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// The program.
+    /// Path of uv.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where it keeps its cache for a project there: `UV_CACHE_DIR`, its settings, or its default.
+    /// Returns the cache directory for a project: `UV_CACHE_DIR`, uv's settings, or the default.
     ///
     /// # Errors
-    /// When it cannot say.
+    /// If uv fails.
     pub(crate) fn cache_dir(
         &self,
         project: &Path,
         variables: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<PathBuf, UvError> {
-        if let Some(told) = variables("UV_CACHE_DIR").filter(|told| !told.is_empty()) {
-            return Ok(project.join(told));
+        if let Some(directory) = variables("UV_CACHE_DIR").filter(|directory| !directory.is_empty()) {
+            return Ok(project.join(directory));
         }
-        let said = self.run(&["cache", "dir", "--no-progress", "--color", "never"], project)?;
-        Ok(project.join(said.trim_end()))
+        let output = self.run(&["cache", "dir", "--no-progress", "--color", "never"], project)?;
+        Ok(project.join(output.trim_end()))
     }
 
-    /// Its version as it says it: `uv 0.13.9 (…)`.
+    /// Returns the output of `uv --version`: `uv 0.13.9 (…)`.
     ///
     /// # Errors
-    /// When it cannot say.
+    /// If uv fails.
     pub(crate) fn version(&self) -> Result<String, UvError> {
         Ok(self.run(&["--version"], Path::new("/"))?.trim().to_owned())
     }
 
-    /// What tells this uv from another without running it: where it really is, its size and its time.
+    /// Identifies the executable without running it, by real path, size and modification time.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub(crate) fn binary_identity(&self) -> io::Result<String> {
         let path = std::fs::canonicalize(&self.path)?;
-        let stamp = FileStat::from_path(&path)?;
-        Ok(format!("{} {} {}", path.display(), stamp.size, stamp.mtime_ns))
+        let stat = FileStat::from_path(&path)?;
+        Ok(format!("{} {} {}", path.display(), stat.size, stat.mtime_ns))
     }
 
-    /// Runs it in a folder and gives what it printed.
+    /// Runs uv in a directory and returns its output.
     ///
     /// # Errors
-    /// When it cannot be started or fails.
-    pub(crate) fn run(&self, arguments: &[&str], folder: &Path) -> Result<String, UvError> {
-        let failed = |why: String| UvError::Failed {
+    /// If uv cannot be started or fails.
+    pub(crate) fn run(&self, arguments: &[&str], directory: &Path) -> Result<String, UvError> {
+        let failed = |reason: String| UvError::Failed {
             program: self.path.display().to_string(),
             arguments: arguments.join(" "),
-            reason: why,
+            reason,
         };
         let mut command = Command::new(&self.path);
-        command.args(arguments).current_dir(folder).stdin(Stdio::null());
-        let done = command.output().map_err(|error| failed(error.to_string()))?;
-        if !done.status.success() {
-            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-            return Err(failed(if said.is_empty() { done.status.to_string() } else { said }));
+        command.args(arguments).current_dir(directory).stdin(Stdio::null());
+        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(failed(if stderr.is_empty() { output.status.to_string() } else { stderr }));
         }
-        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

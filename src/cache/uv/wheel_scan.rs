@@ -1,4 +1,4 @@
-//! What lies in a uv cache: a small pointer that holds the wheel's digest, and beside it a link that names the tree.
+//! Scan of a uv cache: pointer files that contain a wheel's digest, each next to a link to the unpacked tree.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,32 +9,32 @@ use crate::fs::Sha256Digest;
 
 use super::layout::UvCacheLayout;
 
-/// The largest of uv's own files that is copied: pointers and metadata have kilobytes, built wheels may have more.
+/// Size limit for uv's own files: pointers and metadata have kilobytes, built wheels may be larger.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// A wheel in a uv cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UvCachedWheel {
-    /// The entry it is of.
+    /// ID of its entry in a store.
     pub id: EntryId,
-    /// Digest of the wheel, or of the source archive it was built from.
+    /// SHA-256 of the wheel, or of the source archive it was built from.
     pub digest: Sha256Digest,
-    /// Its name and version: `numpy 2.4.5`.
+    /// Display name, such as `numpy 2.4.5`.
     pub name: String,
-    /// The bucket it lies in.
+    /// Bucket of its pointer.
     pub bucket: String,
-    /// The link beside it, from the cache on.
+    /// Link to the tree, relative to the cache.
     pub link: String,
-    /// The tree, from the cache on: `archive-v0/<id>`.
+    /// Unpacked tree, relative to the cache: `archive-v0/<id>`.
     pub tree_path: String,
     pointer_files: Vec<String>,
 }
 
 impl UvCachedWheel {
-    /// uv's own files, read as they are now.
+    /// Reads uv's own files.
     ///
     /// # Errors
-    /// When one cannot be read, or is larger than such files are.
+    /// If a file cannot be read, or is too large.
     pub(crate) fn read_placement(&self, cache: &Path) -> std::io::Result<(UvPlacement, Vec<Vec<u8>>)> {
         let mut files = Vec::new();
         for path in &self.pointer_files {
@@ -43,20 +43,20 @@ impl UvCachedWheel {
             }
             files.push((path.clone(), fs_err::read(cache.join(path))?));
         }
-        let placing = UvPlacement::new(self.bucket.clone(), self.tree_path.clone(), self.link.clone(), &files);
-        Ok((placing, files.into_iter().map(|(_, bytes)| bytes).collect()))
+        let placement = UvPlacement::new(self.bucket.clone(), self.tree_path.clone(), self.link.clone(), &files);
+        Ok((placement, files.into_iter().map(|(_, bytes)| bytes).collect()))
     }
 }
 
-/// Every wheel in a cache, sorted; and how many pointers lead to no tree as they should.
+/// Returns every wheel in a cache, sorted, and the number of malformed pointers.
 pub(super) fn scan_wheels(cache: &Path, layout: &UvCacheLayout) -> (Vec<UvCachedWheel>, usize) {
     let mut found = Vec::new();
-    let mut strange = 0;
+    let mut malformed = 0;
     let wheels = find_files(&cache.join(&layout.wheels), &|name| name.ends_with(".http") || name.ends_with(".rev"));
     for path in wheels {
         match read_wheel_pointer(cache, layout, &path) {
             PointerScan::Wheel(pointer) => found.push(*pointer),
-            PointerScan::Malformed => strange += 1,
+            PointerScan::Malformed => malformed += 1,
             PointerScan::NoWheel => {}
         }
     }
@@ -66,23 +66,24 @@ pub(super) fn scan_wheels(cache: &Path, layout: &UvCacheLayout) -> (Vec<UvCached
         }
     }
     found.sort_by(|a, b| a.link.cmp(&b.link));
-    (found, strange)
+    (found, malformed)
 }
 
-/// How many wheels were fetched since then without a digest noted beside them.
+/// Returns the number of wheels downloaded since then without a recorded digest.
 pub(super) fn count_wheels_without_digest(cache: &Path, layout: &UvCacheLayout, since: SystemTime) -> usize {
-    let fetched = find_files(&cache.join(&layout.wheels), &|name| name.ends_with(".http")).into_iter().filter(|path| {
-        let written = std::fs::metadata(path).and_then(|facts| facts.modified());
-        written.is_ok_and(|written| written >= since) && path.with_extension("").is_symlink()
-    });
-    fetched.filter(|path| std::fs::read(path).is_ok_and(|bytes| find_digest(&bytes).is_none())).count()
+    let downloaded =
+        find_files(&cache.join(&layout.wheels), &|name| name.ends_with(".http")).into_iter().filter(|path| {
+            let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+            written.is_ok_and(|written| written >= since) && path.with_extension("").is_symlink()
+        });
+    downloaded.filter(|path| std::fs::read(path).is_ok_and(|bytes| find_digest(&bytes).is_none())).count()
 }
 
 enum PointerScan {
     Wheel(Box<UvCachedWheel>),
-    /// A pointer without a digest (a wheel of this machine), or whose tree is gone: uv takes that for a miss too.
+    /// A pointer without a digest (a local wheel), or whose tree is missing: a cache miss for uv too.
     NoWheel,
-    /// A digest and a tree that do not belong together as they should.
+    /// A pointer that does not match its link or the layout.
     Malformed,
 }
 
@@ -91,15 +92,15 @@ fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> Poin
     let Some(digest) = find_digest(&bytes) else { return PointerScan::NoWheel };
     let stem = path.with_extension("");
     let Ok(target) = std::fs::read_link(&stem) else {
-        // Metadata alone, kept for a resolution, has neither link nor tree.
+        // Metadata cached for a resolution has neither link nor tree.
         return PointerScan::NoWheel;
     };
-    let Some(archive) = archive_path(layout, &target) else { return PointerScan::Malformed };
-    let Some(name) = archive.rsplit('/').next() else { return PointerScan::Malformed };
+    let Some(tree_path) = archive_path(layout, &target) else { return PointerScan::Malformed };
+    let Some(name) = tree_path.rsplit('/').next() else { return PointerScan::Malformed };
     if !bytes.windows(name.len()).any(|window| window == name.as_bytes()) {
         return PointerScan::Malformed;
     }
-    if !cache.join(&archive).is_dir() {
+    if !cache.join(&tree_path).is_dir() {
         return PointerScan::NoWheel;
     }
     let (Some(link), Some(pointer)) = (relative_path(cache, &stem), relative_path(cache, path)) else {
@@ -119,31 +120,34 @@ fn read_wheel_pointer(cache: &Path, layout: &UvCacheLayout, path: &Path) -> Poin
         name,
         bucket,
         link,
-        tree_path: archive,
+        tree_path,
         pointer_files: files,
     }))
 }
 
-/// The wheels that were built from one source archive.
+/// Returns the wheels built from one source archive.
 fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revision: &Path) -> Vec<UvCachedWheel> {
     let Ok(bytes) = std::fs::read(revision) else { return Vec::new() };
     let (Some(digest), Some(shard)) = (find_digest(&bytes), revision.parent()) else { return Vec::new() };
-    let named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
+    let is_named = |name: &OsStr| bytes.windows(name.len()).any(|window| window == name.as_encoded_bytes());
     let mut found = Vec::new();
-    for folder in std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| named(&entry.file_name())) {
-        for entry in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+    for directory in
+        std::fs::read_dir(shard).into_iter().flatten().flatten().filter(|entry| is_named(&entry.file_name()))
+    {
+        for entry in std::fs::read_dir(directory.path()).into_iter().flatten().flatten() {
             let link = entry.path();
             let Ok(target) = std::fs::read_link(&link) else { continue };
-            let Some(archive) = archive_path(layout, &target).filter(|archive| cache.join(archive).is_dir()) else {
+            let Some(tree_path) = archive_path(layout, &target).filter(|tree_path| cache.join(tree_path).is_dir())
+            else {
                 continue;
             };
             let stem = entry.file_name().to_string_lossy().into_owned();
             let Some(id) = EntryId::new(EntryKind::BuiltWheel, format!("{digest}.{stem}")) else { continue };
-            let beside = [folder.path().join("metadata.msgpack"), folder.path().join(format!("{stem}.whl"))];
+            let companions = [directory.path().join("metadata.msgpack"), directory.path().join(format!("{stem}.whl"))];
             let files: Option<Vec<String>> =
-                beside.iter().chain([&revision.to_path_buf()]).map(|path| relative_path(cache, path)).collect();
+                companions.iter().chain([&revision.to_path_buf()]).map(|path| relative_path(cache, path)).collect();
             let (Some(files), Some(link)) = (files, relative_path(cache, &link)) else { continue };
-            if beside.iter().all(|path| path.is_file()) {
+            if companions.iter().all(|path| path.is_file()) {
                 let name = stem.split('-').take(2).collect::<Vec<_>>().join(" ");
                 found.push(UvCachedWheel {
                     id,
@@ -151,7 +155,7 @@ fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revisio
                     name,
                     bucket: bucket.to_owned(),
                     link,
-                    tree_path: archive,
+                    tree_path,
                     pointer_files: files,
                 });
             }
@@ -160,15 +164,15 @@ fn find_built_wheels(cache: &Path, layout: &UvCacheLayout, bucket: &str, revisio
     found
 }
 
-/// The first run of exactly 64 hexadecimal digits.
+/// Returns the first run of exactly 64 hexadecimal digits.
 fn find_digest(bytes: &[u8]) -> Option<Sha256Digest> {
     let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     let runs = bytes.split(|byte| !is_digit(byte));
-    // `Sha256` itself ends in digits; msgpack puts the length, which is no digit, before the run.
+    // In msgpack, the length byte between `Sha256` and the digits is not a digit.
     runs.filter(|run| run.len() == 64).find_map(|run| Sha256Digest::from_hex(std::str::from_utf8(run).ok()?))
 }
 
-/// `archive-v0/<id>` out of `../../../archive-v0/<id>`.
+/// Returns `archive-v0/<id>` for `../../../archive-v0/<id>`.
 fn archive_path(layout: &UvCacheLayout, target: &Path) -> Option<String> {
     let id = target.file_name()?.to_str()?;
     let bucket = target.parent()?.file_name()?.to_str()?;
@@ -179,19 +183,19 @@ fn relative_path(cache: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(cache).ok()?.to_str().map(str::to_owned)
 }
 
-/// `numpy 2.4.5` for `…/numpy/2.4.5-cp311-…`.
+/// Returns `numpy 2.4.5` for `…/numpy/2.4.5-cp311-…`.
 fn display_name(package: Option<&Path>, stem: &Path) -> String {
     let text = |path: Option<&OsStr>| path.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let file = text(stem.file_name());
     format!("{} {}", text(package.and_then(Path::file_name)), file.split('-').next().unwrap_or_default())
 }
 
-/// Files whose names will do, below a folder but not in unpacked sources.
-fn find_files(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+/// Finds files by name below a directory, except for unpacked sources.
+fn find_files(root: &Path, accept: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let walk = walkdir::WalkDir::new(root).follow_links(false).max_depth(6).into_iter();
     let entries = walk.filter_entry(|entry| !(entry.file_type().is_dir() && entry.file_name() == "src"));
     let files = entries.flatten().filter(|entry| entry.file_type().is_file());
-    files.filter(|entry| entry.file_name().to_str().is_some_and(wanted)).map(walkdir::DirEntry::into_path).collect()
+    files.filter(|entry| entry.file_name().to_str().is_some_and(accept)).map(walkdir::DirEntry::into_path).collect()
 }
 
 #[cfg(test)]

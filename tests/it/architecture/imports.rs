@@ -1,4 +1,4 @@
-//! Breaches in the code itself: imports, circles, doors, `unsafe` and printing.
+//! Violations in the code: imports, cycles, public modules, `unsafe` and printing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The architecture law holds: who may import whom, no circles, captions, sizes, names, doors, kernel and print rules.
+//! The import rules of ARCHITECTURE.md: who may import whom, no cycles, captions, sizes, names.
 
 mod imports;
 mod law;
@@ -19,7 +19,7 @@ fn breaches(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_law_holds() {
+fn the_import_rules_hold() {
     let found = breaches(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(found.is_empty(), "{} breaches:\n{}", found.len(), found.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! The modules of `src/`: their files, tokens, and the names their doors give on.
+//! The modules of `src/`: their files, tokens, and the names they export.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ fn imports_of(module: &Module, known: &[Vec<String>]) -> Vec<Import> {
     found
 }
 
-/// Reads what follows `use`, or one branch of its braces, flat.
+/// Reads the paths after `use`, or one branch of its braces, as a flat list.
 fn read_use(tokens: &[Token], at: &mut usize, before: &[String]) -> Vec<Import> {
     let mut path = before.to_vec();
     let Some(first) = tokens.get(*at) else { return Vec::new() };

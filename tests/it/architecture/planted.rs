@@ -1,8 +1,9 @@
-//! The scanner finds what it is for: planted breaches in small trees, and nothing in a clean one.
+//! The scanner on planted violations in small trees, and on a clean one.
 
 use std::path::Path;
 
 use super::breaches;
+use super::law::MOST_LINES;
 
 const CAPTION: &str = "//! A caption of one sentence.\n";
 
@@ -28,7 +29,7 @@ fn assert_breach(files: &[(&str, &str)], expected: &str) {
 }
 
 #[test]
-fn a_clean_tree_has_none() {
+fn a_clean_tree_has_no_violations() {
     let root = tree(&[
         ("src/lib.rs", "pub mod run; pub mod record;"),
         ("src/main.rs", "fn main() { noxide::cli::main() }"),
@@ -84,7 +85,7 @@ fn imports_up_beside_and_out_of_the_law() {
 }
 
 #[test]
-fn rooms_imported_in_part() {
+fn partial_imports_between_modules() {
     let run = [
         ("src/run/mod.rs", "mod plan; mod options;\npub use plan::Plan; pub use options::Options;"),
         ("src/run/plan.rs", ""),
@@ -108,7 +109,7 @@ fn rooms_imported_in_part() {
 }
 
 #[test]
-fn circles_within_a_room() {
+fn import_cycles_within_a_module() {
     let two = [("src/run/a.rs", "use super::b::B;"), ("src/run/b.rs", "use crate::run::a::A;")];
     assert_breach(&two, "src/run/a.rs: files in a circle: src/run/a.rs → src/run/b.rs → src/run/a.rs");
     let through_doors = [
@@ -124,7 +125,7 @@ fn circles_within_a_room() {
 }
 
 #[test]
-fn doors_hold_doors_only() {
+fn public_modules_hold_only_exports() {
     assert_breach(
         &[("src/run/mod.rs", "mod a;\npub fn b() { c(); }"), ("src/run/a.rs", "")],
         "src/run/mod.rs:3: `fn` in a list of doors: only `mod` and `use` belong here",
@@ -136,7 +137,7 @@ fn doors_hold_doors_only() {
 }
 
 #[test]
-fn kernel_and_printing_have_their_places() {
+fn kernel_calls_and_printing_stay_in_their_modules() {
     assert_breach(
         &[("src/run/plan.rs", "fn a() { unsafe { b() } }")],
         "src/run/plan.rs:2: `unsafe` outside run/process/ and trace/",
@@ -158,15 +159,17 @@ fn captions_sizes_and_names() {
     put(root.path(), "src/fs/path_utils.rs", CAPTION);
     put(root.path(), "src/run/host.py", "import nox\n");
     put(root.path(), "src/run/good.py", "#!/usr/bin/env python3\n\"\"\"A caption of one sentence.\"\"\"\n");
-    put(root.path(), "tests/it/long.rs", &format!("{CAPTION}{}", "\n".repeat(400)));
-    put(root.path(), "tests/it/just.rs", &format!("{CAPTION}{}", "\n".repeat(399)));
+    put(root.path(), "tests/it/long.rs", &format!("{CAPTION}{}", "\n".repeat(MOST_LINES)));
+    put(root.path(), "tests/it/just.rs", &format!("{CAPTION}{}", "\n".repeat(MOST_LINES - 1)));
+    let tested = format!("{CAPTION}{}mod tests {{\n{}", "\n".repeat(MOST_LINES - 2), "\n".repeat(MOST_LINES));
+    put(root.path(), "src/fs/tested.rs", &tested);
     put(root.path(), "benches/misc/bench.py", "\"\"\"A caption of one sentence.\"\"\"\n");
     let expected = [
         "benches/misc/bench.py:1: `misc` names nothing",
         "src/fs/a.rs:1: the first line is the file's caption, one sentence",
         "src/fs/path_utils.rs:1: `utils` names nothing",
         "src/run/host.py:1: the first line is the file's caption, one sentence",
-        "tests/it/long.rs:401: a file has at most 400 lines",
+        "tests/it/long.rs:601: a file has at most 600 lines",
     ];
     assert_eq!(breaches(root.path()), expected);
 }

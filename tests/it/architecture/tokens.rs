@@ -1,4 +1,4 @@
-//! Rust source as a row of tokens, without comments, texts and characters.
+//! Rust source as a list of tokens, without comments, strings and characters.
 
 /// One token and the line it stands on.
 #[derive(Clone, Debug, PartialEq)]

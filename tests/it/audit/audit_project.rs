@@ -1,4 +1,4 @@
-//! Projects in temporary folders, audited through the library.
+//! Projects in temporary directories, audited through the library.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use noxide::audit::project::AuditProject;
 use noxide::audit::rule_runner::run_audit;
 use tempfile::TempDir;
 
-/// A folder with these files.
+/// Creates a directory with these files.
 pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -20,7 +20,7 @@ pub(super) fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// The example's workflows and noxfile.
+/// Copies the example's workflows and noxfile.
 pub(super) fn parcelbook() -> TempDir {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook");
     let read = |path: &str| fs_err::read_to_string(example.join(path)).unwrap();
@@ -35,36 +35,36 @@ pub(super) fn parcelbook() -> TempDir {
     folder(&texts.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
 }
 
-/// Reads a project.
+/// Loads a project.
 pub(super) fn read(root: &Path, options: AuditOptions) -> AuditProject {
     AuditProject::load(root, &[], None, options).unwrap()
 }
 
-/// Everything found, pedantic findings too where wanted.
+/// Audits a project, with pedantic findings on request.
 pub(super) fn find(root: &Path, pedantic: bool) -> Vec<Finding> {
     run_audit(&read(root, AuditOptions { pedantic, ..AuditOptions::default() })).findings
 }
 
-/// All fixes, planned and written.
-pub(super) fn mend(root: &Path, wanted: FixLevel) -> FixPlan {
-    let plan = plan_fixes(read(root, AuditOptions::default()), wanted);
+/// Plans and writes the fixes of a project.
+pub(super) fn apply_fixes(root: &Path, level: FixLevel) -> FixPlan {
+    let plan = plan_fixes(read(root, AuditOptions::default()), level);
     for changed in &plan.changed_files {
         fs_err::write(root.join(&changed.new.path), &changed.new.text).unwrap();
     }
     plan
 }
 
-/// One line a finding: place, rule, message.
+/// Formats each finding as a line: location, rule, message.
 pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| {
-        let (place, start) = (&finding.location, finding.location.start_position());
-        let file = place.source.path.rsplit('/').next().unwrap_or_default();
+        let (location, start) = (&finding.location, finding.location.start_position());
+        let file = location.source.path.rsplit('/').next().unwrap_or_default();
         format!("{file}:{}:{} {} {}", start.line, start.column, finding.rule.id, finding.message)
     };
     findings.iter().map(line).collect()
 }
 
-/// A folder of fixtures.
+/// The directory of the audit fixtures.
 pub(super) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/audit")
 }

@@ -28,26 +28,26 @@ fn small() -> tempfile::TempDir {
 }
 
 #[test]
-fn json_is_versioned_and_its_bytes_are_right() {
+fn json_is_versioned_and_its_offsets_are_correct() {
     let root = parcelbook();
     let output = noxide(root.path(), "audit --format json --pedantic");
     let document: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(
-        (document["version"].as_u64(), document["files"].as_u64(), output.status.code()),
-        (Some(1), Some(3), Some(0))
+        (document["version"].as_u64(), document["workflow_files"].as_u64(), output.status.code()),
+        (Some(2), Some(3), Some(0))
     );
     let findings = document["findings"].as_array().unwrap();
     assert!(findings.len() > 120);
     for finding in findings {
-        let place = &finding["place"];
-        let text = fs_err::read_to_string(root.path().join(place["path"].as_str().unwrap())).unwrap();
-        let start = usize::try_from(place["start"].as_u64().unwrap()).unwrap();
-        let line = usize::try_from(place["line"].as_u64().unwrap()).unwrap();
+        let location = &finding["location"];
+        let text = fs_err::read_to_string(root.path().join(location["path"].as_str().unwrap())).unwrap();
+        let start = usize::try_from(location["start"].as_u64().unwrap()).unwrap();
+        let line = usize::try_from(location["line"].as_u64().unwrap()).unwrap();
         assert_eq!(text[..start].matches('\n').count() + 1, line, "{finding}");
         if let Some(edits) = finding["fix"]["edits"].as_array() {
             for edit in edits {
                 let end = usize::try_from(edit["end"].as_u64().unwrap()).unwrap();
-                assert!(end <= text.len() || finding["fix"]["path"] != place["path"]);
+                assert!(end <= text.len() || finding["fix"]["path"] != location["path"]);
             }
         }
     }
@@ -56,7 +56,7 @@ fn json_is_versioned_and_its_bytes_are_right() {
 }
 
 #[test]
-fn every_format_names_the_place() {
+fn every_format_contains_the_location() {
     let root = small();
     for (format, expected) in [
         ("text", "ci.yml:8:21"),
@@ -83,29 +83,29 @@ fn every_format_names_the_place() {
 }
 
 #[test]
-fn people_see_source_and_suggestion() {
+fn text_shows_source_and_fix() {
     let text = out(&noxide(small().path(), "audit"));
     for part in [
         "medium[NX201]: 2 sessions run one after another: lint, tests",
         "- run: nox -s lint tests",
-        "`tests` waits for what is before it",
-        "run the sessions side by side (--fix --unsafe-fixes)",
+        "`tests` waits for the sessions before it",
+        "run the sessions in parallel (--fix --unsafe-fixes)",
         "noxide run -s lint tests",
         "in 1 workflow file:",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     let whole = out(&noxide(parcelbook().path(), "audit --pedantic"));
-    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX209]", "--fix mends"] {
+    for part in ["and 1 more", "noxfile.py:18", "see also", "high[NX114]", "info[NX209]", "fixable with --fix"] {
         assert!(whole.contains(part), "{part}:\n{whole}");
     }
     let none = folder(&[(".github/workflows/ci.yml", "on: [pull_request]\njobs: {}\n")]);
-    assert_eq!(out(&noxide(none.path(), "audit")), "nothing found in 1 workflow file\n");
-    assert!(out(&noxide(none.path(), "audit --format markdown")).contains("nothing found"));
+    assert_eq!(out(&noxide(none.path(), "audit")), "no findings in 1 workflow file\n");
+    assert!(out(&noxide(none.path(), "audit --format markdown")).contains("no findings"));
 }
 
 #[test]
-fn the_guard_fails_on_what_it_is_told() {
+fn check_fails_at_the_requested_severity() {
     let root = small();
     for (words, code) in [
         ("audit", 0),
@@ -132,10 +132,10 @@ fn the_guard_fails_on_what_it_is_told() {
 }
 
 #[test]
-fn a_baseline_passes_over_what_is_known() {
+fn a_baseline_ignores_known_findings() {
     let root = small();
     let path = root.path().join(".forgejo/workflows/ci.yml");
-    assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings written"));
+    assert!(out(&noxide(root.path(), "audit --baseline known.json --write-baseline")).contains("findings to"));
     let output = noxide(root.path(), "audit --check --baseline known.json");
     assert_eq!((output.status.code(), out(&output).contains("in the baseline")), (Some(0), true));
     fs_err::write(&path, SMALL.replace("steps:", "needs: b\n    steps:")).unwrap();
@@ -153,10 +153,10 @@ fn fixes_are_shown_or_written() {
     assert!(
         out(&shown).contains("+++ b/.forgejo/workflows/ci.yml") && out(&shown).contains("+    timeout-minutes: 60")
     );
-    assert!(err(&shown).contains("would mend"));
+    assert!(err(&shown).contains("would apply"));
     assert_eq!(fs_err::read_to_string(&path).unwrap(), SMALL);
     let safe = noxide(root.path(), "audit --fix");
-    assert!(err(&safe).contains(".forgejo/workflows/ci.yml\n  NX301  limit the job's time\n"), "{}", err(&safe));
+    assert!(err(&safe).contains(".forgejo/workflows/ci.yml\n  NX301  set a timeout\n"), "{}", err(&safe));
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(text.contains("timeout-minutes") && text.contains("nox -s lint tests") && !text.contains("noxide run"));
     noxide(root.path(), "audit --fix --unsafe-fixes");
@@ -166,23 +166,23 @@ fn fixes_are_shown_or_written() {
         "{text}"
     );
     let again = noxide(root.path(), "audit --fix --unsafe-fixes --check");
-    assert!(err(&again).starts_with("mended 0 files by 0 fixes: "), "{}", err(&again));
+    assert!(err(&again).starts_with("applied 0 fixes to 0 files: "), "{}", err(&again));
 }
 
 #[test]
-fn the_inventory_tells_who_installs_caches_and_runs_what() {
+fn the_inventory_lists_installs_caches_and_sessions() {
     let root = parcelbook();
     let text = out(&noxide(root.path(), "audit --inventory"));
     for part in [
-        "  job                line  installs  cache   runs\n",
+        "  job                line  installs  cache   sessions\n",
         "  lint                 13  pip :23   A :25   lint :35, format :36\n",
         "  docs                254  pip :264  none    docs :269\n",
         "  status-check        345  –         –       –\n",
-        "  installs   pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
-        "  cache A    ~/.cache/uv by actions/cache under uv-${{ hashFiles('pyproject.toml') }} (8 jobs)\n",
-        "  waits      coverage for lint, typecheck, security, quality\n",
-        "  in a row   lint: lint, format (one after another, and need not be)\n",
-        "  longest    lint → coverage → status-check, by the number of jobs",
+        "  installs       pip install -q uv==${{ env.UV_VERSION }} nox (10 jobs)\n",
+        "  cache A        ~/.cache/uv, actions/cache, key `uv-${{ hashFiles('pyproject.toml') }}` (8 jobs)\n",
+        "  needs          coverage needs lint, typecheck, security, quality\n",
+        "  sequential     lint: lint, format (could run in parallel)\n",
+        "  critical path  lint → coverage → status-check (by number of jobs",
         "  security_scan        73  .[security]      ci.yml:security, nightly-quality.yml:nightly\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -192,7 +192,7 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
     let long = |line: &&str| line.chars().count() > 80 && line.split(' ').all(|word| word.chars().count() < 40);
     assert_eq!(narrow.lines().find(long), None, "{narrow}");
     let table: Value = serde_json::from_str(&out(&noxide(root.path(), "audit --inventory --format json"))).unwrap();
-    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(1), Some(3)));
+    assert_eq!((table["version"].as_u64(), table["workflows"].as_array().map(Vec::len)), (Some(2), Some(3)));
     let unused = folder(&[
         (
             ".forgejo/workflows/a.yml",
@@ -202,13 +202,13 @@ fn the_inventory_tells_who_installs_caches_and_runs_what() {
     ]);
     let text = out(&noxide(unused.path(), "audit --inventory"));
     assert!(text.contains("sessions that no workflow runs: docs"), "{text}");
-    for by in ["setup-uv", "setup-python", "another action"] {
-        assert!(text.contains(&format!("by {by}")), "{by}\n{text}");
+    for action in ["setup-uv", "setup-python", "another action"] {
+        assert!(text.contains(&format!(", {action}, key ")), "{action}\n{text}");
     }
 }
 
 #[test]
-fn init_makes_a_workflow_once() {
+fn init_creates_a_workflow_once() {
     let root = folder(&[("noxfile.py", "import nox\n"), (".gitea/x", "")]);
     assert!(out(&noxide(root.path(), "init --dry-run --dialect forgejo")).contains("runs-on: docker"));
     assert_eq!(out(&noxide(root.path(), "init --branch trunk")), ".gitea/workflows/noxide.yml\n");
@@ -216,7 +216,7 @@ fn init_makes_a_workflow_once() {
         fs_err::read_to_string(root.path().join(".gitea/workflows/noxide.yml")).unwrap().contains("branches: [trunk]")
     );
     let again = noxide(root.path(), "init");
-    assert!(again.status.code() == Some(2) && err(&again).contains("is there already"));
+    assert!(again.status.code() == Some(2) && err(&again).contains("already exists"));
     let github = folder(&[(".github/x", "")]);
     assert_eq!(out(&noxide(github.path(), "init")), ".github/workflows/noxide.yml\n");
     let blocked = folder(&[(".forgejo", "a file")]);
@@ -224,16 +224,16 @@ fn init_makes_a_workflow_once() {
 }
 
 #[test]
-fn init_gives_workflows_that_are_there_their_parallel_form() {
+fn init_rewrites_existing_workflows_to_run_in_parallel() {
     let root = parcelbook();
     let shown = noxide(root.path(), "init --dry-run");
     assert!(
-        out(&shown).contains("+  sessions:") && err(&shown).contains("limit the job's time (10 times)\n"),
+        out(&shown).contains("+  sessions:") && err(&shown).contains("set a timeout (10 times)\n"),
         "{}",
         err(&shown)
     );
     let last = err(&shown).lines().last().map(str::to_owned);
-    assert_eq!(last.as_deref(), Some("would mend 4 files by 38 fixes: 120 findings before, 0 left"));
+    assert_eq!(last.as_deref(), Some("would apply 38 fixes to 4 files: 120 findings before, 0 left"));
     assert!(noxide(root.path(), "init").status.success());
     let text = fs_err::read_to_string(root.path().join(".forgejo/workflows/ci.yml")).unwrap();
     assert!(text.contains("noxide run -s lint typecheck"), "{text}");
@@ -241,7 +241,7 @@ fn init_gives_workflows_that_are_there_their_parallel_form() {
 }
 
 #[test]
-fn settings_of_an_audit_come_from_flag_variable_and_file() {
+fn audit_settings_come_from_flags_variables_and_files() {
     let root = small();
     let say = |toml: &str| fs_err::write(root.path().join("noxide.toml"), toml).unwrap();
     say(
@@ -252,20 +252,20 @@ fn settings_of_an_audit_come_from_flag_variable_and_file() {
     say("[audit]\ndialect = 'github'\nrunner-capacity = 3\nbaseline = 'known.json'\n");
     let written = noxide(root.path(), "audit --write-baseline");
     assert!(written.status.success() && root.path().join("known.json").is_file(), "{}", err(&written));
-    assert!(out(&noxide(root.path(), "audit")).contains("nothing found"));
+    assert!(out(&noxide(root.path(), "audit")).contains("no findings"));
     say("");
     assert_eq!(noxide(root.path(), "audit --write-baseline").status.code(), Some(2));
-    for (toml, told) in [
-        ("[audit.rules.NX999]\ndisable = true\n", "no rule is called `NX999`"),
+    for (toml, expected) in [
+        ("[audit.rules.NX999]\ndisable = true\n", "unknown rule `NX999`"),
         ("[audit.rules.no-timeot]\n", "no-timeout"),
         ("[audit]\nforge-version = 'new'\n", "must be a version such as 14 or 1.26"),
         ("[audit]\nrunner-capacty = 1\n", "runner-capacity"),
         ("[audit.rules.NX301]\nseverty = 'low'\n", "severity"),
-        ("audit = 1\n", "takes a table"),
+        ("audit = 1\n", "must be a table"),
     ] {
         say(toml);
         let wrong = noxide(root.path(), "audit");
-        assert!(wrong.status.code() == Some(2) && err(&wrong).contains(told), "{told}: {}", err(&wrong));
+        assert!(wrong.status.code() == Some(2) && err(&wrong).contains(expected), "{expected}: {}", err(&wrong));
     }
     say("[audit]\ndialect = 'github'\n");
     let mut command = Command::new(env!("CARGO_BIN_EXE_noxide"));
@@ -275,7 +275,7 @@ fn settings_of_an_audit_come_from_flag_variable_and_file() {
 }
 
 #[test]
-fn the_inventory_promises_only_what_was_measured() {
+fn the_inventory_states_only_measured_durations() {
     use noxide::audit::inventory::build_inventory;
     let root = parcelbook();
     let project = super::audit_project::read(root.path(), noxide::audit::options::AuditOptions::default());
@@ -294,10 +294,10 @@ fn the_inventory_promises_only_what_was_measured() {
     assert!(some.render_text(None).contains("lint → coverage → status-check"), "{}", some.render_text(None));
     let page = all.render_markdown();
     for part in [
-        "| job | installs | cached | sessions | waits for |",
-        "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**one after another, and need not be**",
-        "| docs (254) | `pip install -q uv==${{ env.UV_VERSION }} nox` (264) | **nothing** |",
-        "Longest chain: integration_tests → status-check",
+        "| job | installs | cache | sessions | needs |",
+        "lint (35, 1.0 s)<br>format (36, 1.0 s)<br>**sequential; could run in parallel**",
+        "| docs (254) | `pip install -q uv==${{ env.UV_VERSION }} nox` (264) | **none** |",
+        "Critical path: integration_tests → status-check",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }

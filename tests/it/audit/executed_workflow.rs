@@ -1,4 +1,4 @@
-//! The example's workflow executed for real, before and after its fixes: same end, as many artefacts, a cache that hits.
+//! The example's workflow executed for real, before and after its fixes: same end, as many artifacts, a cache that hits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
-use super::audit_project::mend;
+use super::audit_project::apply_fixes;
 use crate::support::{CommandDeadline as _, build_once, copy_example, run_checked, shared_dir};
 
 /// The example as a Git repository, with a lock that is committed and a cache folder of its own.
@@ -41,19 +41,19 @@ fn commit(root: &Path) {
     git(&["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"]);
 }
 
-/// What a run left: its exit status, its artefacts, and what the cache said.
+/// Result of a run: exit status, number of artifacts, and log.
 struct Ran {
     exit: i64,
-    artefacts: usize,
+    artifacts: usize,
     log: String,
 }
 
 /// Runs one job of the workflow with act and its cache server; `apt-get` is a stand-in, so that this machine stays as it is.
 fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
-    let bin = build_once("acttools-bin", |place| {
-        fs_err::create_dir_all(place).unwrap();
-        fs_err::write(place.join("apt-get"), "#!/bin/sh\nexit 0\n").unwrap();
-        run_checked(Command::new("chmod").arg("+x").arg(place.join("apt-get")));
+    let bin = build_once("acttools-bin", |dir| {
+        fs_err::create_dir_all(dir).unwrap();
+        fs_err::write(dir.join("apt-get"), "#!/bin/sh\nexit 0\n").unwrap();
+        run_checked(Command::new("chmod").arg("+x").arg(dir.join("apt-get")));
     });
     let path = std::env::join_paths(
         std::iter::once(bin).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
@@ -68,24 +68,24 @@ fn run(work: &Path, root: &Path, more: &[&str]) -> Ran {
     let summary = fs_err::read_to_string(work.join("last.json")).unwrap_or_else(|error| panic!("{error}\n{shown}"));
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let log = fs_err::read_to_string(summary["log"].as_str().unwrap()).unwrap();
-    Ran { exit: summary["exit"].as_i64().unwrap(), artefacts: summary["artifacts"].as_array().unwrap().len(), log }
+    Ran { exit: summary["exit"].as_i64().unwrap(), artifacts: summary["artifacts"].as_array().unwrap().len(), log }
 }
 
 #[test]
-fn a_mended_workflow_ends_as_before_and_its_cache_hits_until_the_lock_changes() {
+fn a_fixed_workflow_has_the_same_result_and_its_cache_hits_until_the_lock_file_changes() {
     let root = repository();
     let work: PathBuf = shared_dir().join("acttools");
     fs_err::create_dir_all(&work).unwrap();
     let before = run(&work, root.path(), &["--cold"]);
     assert!(before.log.contains("restore miss") && !before.log.contains("restore hit"));
 
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     commit(root.path());
     let cold = run(&work, root.path(), &["--cold"]);
     assert_eq!((cold.exit, before.exit), (0, 0));
     assert!(
-        cold.artefacts >= before.artefacts && cold.log.contains("restore miss") && cold.log.contains("save stored")
+        cold.artifacts >= before.artifacts && cold.log.contains("restore miss") && cold.log.contains("save stored")
     );
 
     let warm = run(&work, root.path(), &["--fresh-home"]);

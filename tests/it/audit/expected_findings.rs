@@ -1,4 +1,4 @@
-//! The example's planted mistakes, each with its file and line, and nothing else beside three true findings.
+//! Expected findings of the example: every planted mistake at its file and line, and three more.
 
 use std::collections::BTreeSet;
 
@@ -53,16 +53,16 @@ fn planted() -> Vec<(&'static str, &'static str, &'static str, Vec<usize>)> {
         ("W24", "NX203", "ci.yml", vec![18]),
         ("W24", "NX203", "nightly-quality.yml", vec![13]),
         ("W24", "NX203", "release.yml", vec![12]),
-        // Not planted, and true all the same: sessions one after another in lint and in nightly's loop.
+        // Not planted, but correct: sequential sessions in lint and in nightly's loop.
         ("T18", "NX201", "ci.yml", vec![35]),
         ("T18", "NX201", "nightly-quality.yml", vec![19]),
-        // And the loop runs the tests twice, as ci.yml does.
+        // The loop also runs the tests twice, as ci.yml does.
         ("W12", "NX205", "nightly-quality.yml", vec![19]),
     ]
 }
 
 #[test]
-fn every_planted_mistake_is_found_at_its_line_and_no_other() {
+fn every_planted_mistake_is_reported_at_its_line_and_nothing_else() {
     let project = parcelbook();
     let found: BTreeSet<(String, String, usize)> = find(project.path(), false)
         .iter()
@@ -76,27 +76,27 @@ fn every_planted_mistake_is_found_at_its_line_and_no_other() {
         .flat_map(|(_, rule, file, lines)| lines.into_iter().map(move |line| (file.to_owned(), rule.to_owned(), line)))
         .collect();
     let missing: Vec<_> = expected.difference(&found).collect();
-    let more: Vec<_> = found.difference(&expected).collect();
-    assert!(missing.is_empty() && more.is_empty(), "missing {missing:?}\nmore {more:?}");
+    let unexpected: Vec<_> = found.difference(&expected).collect();
+    assert!(missing.is_empty() && unexpected.is_empty(), "missing {missing:?}\nunexpected {unexpected:?}");
 }
 
 #[test]
-fn places_and_words_are_as_kept() {
+fn locations_and_messages_match_the_fixture() {
     let project = parcelbook();
     let text = lines(&find(project.path(), false)).join("\n") + "\n";
     let path = fixtures().join("parcelbook.txt");
     if std::env::var_os("NOXIDE_KEEP").is_some() {
         fs_err::write(&path, &text).unwrap();
     }
-    assert_eq!(text, fs_err::read_to_string(&path).unwrap(), "run with NOXIDE_KEEP=1 to keep what is found now");
+    assert_eq!(text, fs_err::read_to_string(&path).unwrap(), "run with NOXIDE_KEEP=1 to update the fixture");
 }
 
 #[test]
-fn the_page_of_rules_is_made_from_the_rules() {
+fn the_rules_page_is_generated_from_the_rules() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
-    let kept = fs_err::read_to_string(path).unwrap();
+    let page = fs_err::read_to_string(path).unwrap();
     assert!(
-        kept == noxide::audit::rule_docs::render_rules_document(),
+        page == noxide::audit::rule_docs::render_rules_document(),
         "docs/rules.md is out of date: noxide audit --rules > docs/rules.md"
     );
 }

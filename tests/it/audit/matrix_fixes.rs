@@ -12,7 +12,7 @@ const HEAD: &str = "on: push\nconcurrency: x\njobs:\n  checks:\n    runs-on: doc
 const CALLS: &str = "      - run: |\n          set -o pipefail\n          nox -s a 2>&1 | tee build/a.log\n          nox -s b 2>&1 | tee build/b.log\n";
 const UPLOAD: &str = "      - if: always()\n        uses: actions/upload-artifact@v3\n        with:\n          name: logs\n          path: |\n            build/a.log\n            build/b.log\n            report.xml\n";
 
-fn mended(text: &str, capacity: usize) -> (String, FixPlan) {
+fn fixed(text: &str, capacity: usize) -> (String, FixPlan) {
     let root = folder(&[(FILE, text), ("noxfile.py", NOXFILE)]);
     let options = AuditOptions { runner_capacity: Some(capacity), ..AuditOptions::default() };
     let plan = plan_fixes(read(root.path(), options), FixLevel::All);
@@ -21,10 +21,10 @@ fn mended(text: &str, capacity: usize) -> (String, FixPlan) {
 }
 
 #[test]
-fn a_job_for_each_session_where_the_runners_take_them() {
+fn sessions_are_split_into_a_matrix_with_enough_runners() {
     let text = format!("{HEAD}{CALLS}{UPLOAD}");
     for text in [text.clone(), text.replace('\n', "\r\n")] {
-        let (new, plan) = mended(&text, 2);
+        let (new, plan) = fixed(&text, 2);
         let lines = new.replace("\r\n", "\n");
         for part in [
             "    runs-on: docker\n    strategy:\n      fail-fast: false\n      matrix:\n        session: [a, b]\n    timeout-minutes: 3\n",
@@ -38,29 +38,29 @@ fn a_job_for_each_session_where_the_runners_take_them() {
         // Those have nothing to do with it, and no fix here.
         let left: Vec<_> = run_audit(&plan.project).findings.iter().map(|finding| finding.rule.id).collect();
         assert_eq!(left, ["NX209", "NX404"], "{new}");
-        assert!(mended(&new, 2).1.changed_files.is_empty());
+        assert!(fixed(&new, 2).1.changed_files.is_empty());
     }
-    // One runner too few: they run side by side in one job.
+    // With one runner too few, they run in parallel in one job.
     for capacity in [1, 2] {
         let other = "  more:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
         let text = if capacity == 1 { text.clone() } else { format!("{text}{other}") };
-        let (new, _) = mended(&text, capacity);
+        let (new, _) = fixed(&text, capacity);
         assert!(new.contains("noxide run -s a b") && !new.contains("matrix"), "{new}");
     }
 }
 
 #[test]
-fn loops_and_arguments_are_spread_too() {
+fn loops_and_arguments_are_split_too() {
     let looped = "      - run: |\n          for s in a b; do\n            nox -s $s\n          done\n";
-    let (new, _) = mended(&format!("{HEAD}{looped}"), 2);
+    let (new, _) = fixed(&format!("{HEAD}{looped}"), 2);
     assert!(new.contains("session: [a, b]") && new.contains("nox -s ${{ matrix.session }}"), "{new}");
     assert!(!new.contains("done") && new.contains("ci-logs-checks-${{ matrix.session }}"), "{new}");
-    let (new, _) = mended(&format!("{HEAD}      - run: nox -s a b -- -x\n"), 2);
+    let (new, _) = fixed(&format!("{HEAD}      - run: nox -s a b -- -x\n"), 2);
     assert!(new.contains("nox -s ${{ matrix.session }} -- -x"), "{new}");
 }
 
 #[test]
-fn what_belongs_to_all_sessions_keeps_them_in_one_job() {
+fn steps_shared_by_all_sessions_prevent_a_split() {
     let text = format!("{HEAD}{CALLS}{UPLOAD}");
     for (old, new) in [
         ("    timeout-minutes: 3\n", "    timeout-minutes: 3\n    outputs: {x: y}\n"),
@@ -77,10 +77,10 @@ fn what_belongs_to_all_sessions_keeps_them_in_one_job() {
         ("nox -s b 2", "nox -r -s b 2"),
     ] {
         assert!(text.contains(old), "{old}");
-        let (new, _) = mended(&text.replacen(old, new, 1), 4);
+        let (new, _) = fixed(&text.replacen(old, new, 1), 4);
         assert!(!new.contains("matrix"), "{new}");
     }
     let cached = "      - uses: actions/cache@v4\n        with:\n          path: ~/.cache/uv\n          key: uv-${{ runner.os }}-${{ hashFiles('uv.lock', 'noxfile.py') }}\n";
-    let (new, _) = mended(&format!("{HEAD}{cached}{CALLS}{UPLOAD}"), 4);
+    let (new, _) = fixed(&format!("{HEAD}{cached}{CALLS}{UPLOAD}"), 4);
     assert!(new.contains("key: uv-${{ matrix.session }}-") && new.matches("actions/cache").count() == 1, "{new}");
 }

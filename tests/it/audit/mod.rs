@@ -1,4 +1,4 @@
-//! `noxide audit` on whole projects: findings, fixes, and what other validators say of the result.
+//! `noxide audit` on whole projects: findings, fixes, and the verdicts of other validators on the result.
 
 mod audit_project;
 mod command;

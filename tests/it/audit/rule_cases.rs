@@ -1,11 +1,11 @@
-//! Smaller things that rules know: composite actions, circles, bound paths, publishing jobs, forge versions.
+//! Single cases of rules: composite actions, cycles, absolute paths, release jobs, forge versions.
 
 use noxide::audit::dialect::Dialect;
 use noxide::audit::fix::FixLevel;
 use noxide::audit::options::AuditOptions;
 use noxide::audit::rule_runner::run_audit;
 
-use super::audit_project::{find, folder, lines, mend, read};
+use super::audit_project::{apply_fixes, find, folder, lines, read};
 
 const FILE: &str = ".forgejo/workflows/ci.yml";
 
@@ -22,15 +22,15 @@ fn job(more: &str) -> String {
 }
 
 #[test]
-fn needs_in_a_circle_are_found() {
+fn cycles_of_needs_are_reported() {
     let text = "on: push\njobs:\n  a: {needs: b, runs-on: x, steps: []}\n  b: {needs: c, runs-on: x, steps: []}\n  c: {needs: [a, d], runs-on: x, steps: []}\n  d: {runs-on: x, steps: []}\n  e: {needs: a, runs-on: x, steps: []}\n";
-    let circles: Vec<String> = found(text).into_iter().filter(|line| line.contains("waits for itself")).collect();
-    assert_eq!(circles.len(), 3, "{circles:?}");
+    let cycles: Vec<String> = found(text).into_iter().filter(|line| line.contains("needs itself")).collect();
+    assert_eq!(cycles.len(), 3, "{cycles:?}");
     assert!(found(&text.replace("needs: a,", "needs: aa,")).iter().any(|line| line.contains("did you mean `a`")));
 }
 
 #[test]
-fn a_composite_action_is_read_and_its_cache_counts() {
+fn a_cache_in_a_composite_action_counts() {
     let action = "name: setup\ndescription: x\nruns:\n  using: composite\n  steps:\n    - uses: actions/cache@v4\n      with: {path: ~/.cache/uv, key: \"uv-${{ runner.os }}-${{ hashFiles('uv.lock') }}\"}\n    - run: pip install nox\n      shell: bash\n";
     let workflow = job(
         "    steps:\n      - uses: actions/checkout@v4\n      - uses: ./.forgejo/actions/setup\n      - run: nox -s a\n",
@@ -38,7 +38,7 @@ fn a_composite_action_is_read_and_its_cache_counts() {
     let root = folder(&[(FILE, &workflow), (".forgejo/actions/setup/action.yml", action)]);
     let all = find(root.path(), false);
     assert!(!all.iter().any(|finding| finding.rule.id == "NX101"), "{:?}", lines(&all));
-    let pinned = mend(root.path(), FixLevel::All);
+    let pinned = apply_fixes(root.path(), FixLevel::All);
     assert!(
         pinned
             .changed_files
@@ -51,20 +51,20 @@ fn a_composite_action_is_read_and_its_cache_counts() {
 }
 
 #[test]
-fn paths_bound_to_one_machine_are_found() {
+fn paths_valid_on_one_runner_only_are_reported() {
     for path in ["/home/runner/.cache/uv", "${{ github.workspace }}/.nox"] {
         let text = job(&format!(
             "    steps:\n      - uses: actions/cache@v4\n        with:\n          path: {path}\n          key: x-${{{{ runner.os }}}}-python-${{{{ hashFiles('a') }}}}\n      - run: nox -s a\n"
         ));
         assert!(
-            found(&text).iter().any(|line| line.contains("NX114") && line.contains("another folder on another runner")),
+            found(&text).iter().any(|line| line.contains("NX114") && line.contains("differs between runners")),
             "{path}"
         );
     }
 }
 
 #[test]
-fn jobs_that_hand_something_out_get_no_cache() {
+fn jobs_that_publish_get_no_cache() {
     for more in [
         "    environment: pypi\n    steps:\n      - uses: actions/checkout@v4\n      - run: pip install nox\n",
         "    environment: {name: release}\n    steps:\n      - uses: actions/checkout@v4\n      - run: |\n          pip install nox\n",
@@ -79,17 +79,17 @@ fn jobs_that_hand_something_out_get_no_cache() {
                 .any(|finding| finding.rule.id == "NX101" && finding.severity.as_str() == "info"),
             "{more}"
         );
-        mend(root.path(), FixLevel::All);
+        apply_fixes(root.path(), FixLevel::All);
         let text = fs_err::read_to_string(root.path().join(FILE)).unwrap();
         assert!(!text.contains("actions/cache"), "{text}");
     }
     let text = "on: push\njobs:\n  Deploy:\n    runs-on: docker\n    timeout-minutes: 3\n    steps: [{run: x}]\n";
     let root = folder(&[(FILE, text)]);
-    assert!(mend(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
+    assert!(apply_fixes(root.path(), FixLevel::Safe).changed_files[0].new.text.contains("cancel-in-progress: false"));
 }
 
 #[test]
-fn a_forge_that_cancels_by_itself_needs_no_words() {
+fn a_forge_that_cancels_superseded_runs_needs_no_concurrency() {
     let text = "on: push\njobs:\n  a: {runs-on: docker, timeout-minutes: 3, steps: [{run: x}]}\n";
     for (dialect, version, expected) in [
         (Dialect::Forgejo, Some("14"), false),
@@ -111,7 +111,7 @@ fn a_forge_that_cancels_by_itself_needs_no_words() {
 }
 
 #[test]
-fn sessions_are_known_however_they_are_named() {
+fn sessions_are_found_however_they_are_selected() {
     let noxfile = "import nox\nnox.options.sessions = ['a', 'b']\n@nox.session(tags=['ci'])\ndef a(s): s.run('x')\n@nox.session(tags=['ci'])\ndef b(s): s.run('y')\n@nox.session\ndef c(s): s.run('z')\n";
     for (step, expected) in [
         ("run: nox -t ci", "a, b"),
@@ -134,7 +134,7 @@ fn sessions_are_known_however_they_are_named() {
 }
 
 #[test]
-fn order_that_means_something_is_left_alone() {
+fn order_dependent_sessions_are_not_reported_as_sequential() {
     let git = "import nox\n@nox.session\ndef a(s): s.run('git', 'commit')\n@nox.session\ndef b(s): s.run('y')\n";
     let root = folder(&[(FILE, &job("    steps:\n      - run: nox -s a b\n")), ("noxfile.py", git)]);
     assert!(find(root.path(), true).iter().any(|finding| finding.message.contains("writes to the repository")));
@@ -148,7 +148,7 @@ fn order_that_means_something_is_left_alone() {
 }
 
 #[test]
-fn variables_that_keep_to_the_lock_are_seen() {
+fn variables_and_flags_that_keep_the_lock_file_are_recognized() {
     for (text, expected) in [
         ("    env: {UV_LOCKED: '1'}\n    steps:\n      - run: uv sync\n", false),
         ("    steps:\n      - run: uv run --no-project x\n", false),

@@ -1,4 +1,4 @@
-//! Speed: 450 workflows in one project. `NOXIDE_WORKFLOWS` names a folder of real ones to read too.
+//! Audit speed: 450 workflows in one project. `NOXIDE_WORKFLOWS` names a directory of real ones to read too.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,7 +24,7 @@ fn four_hundred_and_fifty_workflows_are_audited_in_time() {
 }
 
 #[test]
-fn real_workflows_are_read_where_a_folder_is_named() {
+fn real_workflows_of_a_given_directory_are_read() {
     let Some(folder) = std::env::var_os("NOXIDE_WORKFLOWS") else { return };
     let root = PathBuf::from(folder);
     let project = AuditProject::load(&root, std::slice::from_ref(&root), None, AuditOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Bytecode on real nox, uv and Python: compiled once for all environments, and never taken for another source's.
+//! Bytecode on real nox, uv and Python: compiled once for all environments, never used for another source.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::fixture::Fixture;
 use crate::support::{NoxideRun, noxide_command};
 
-/// One package in two versions, with a module beside packages, and one that writes over a file of it.
+/// A package in two versions with a top-level module, and another that overwrites one of its files.
 fn fixture() -> Fixture {
     // Texts of different lengths: of two that are alike in size and second Python itself takes one for the other.
     let cli = |said: &str| format!("def main(): return {said:?}\n");
@@ -58,7 +58,7 @@ fn again(fixture: &Fixture, ci: bool) -> NoxideRun {
 }
 
 /// What the session printed, in order.
-fn said(ran: &NoxideRun) -> Vec<&str> {
+fn printed_lines(ran: &NoxideRun) -> Vec<&str> {
     ran.text.lines().filter_map(|line| line.strip_prefix("said ")).collect()
 }
 
@@ -67,7 +67,7 @@ fn compiled(ran: &NoxideRun) -> bool {
     ran.text.lines().any(|line| line.starts_with("# created") && line.contains("/alpha/"))
 }
 
-fn kept(store: &Store) -> Vec<StoreEntry> {
+fn bytecode_entries(store: &Store) -> Vec<StoreEntry> {
     let ids = store.entry_ids().into_iter().filter(|id| id.kind == EntryKind::Bytecode);
     ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
@@ -81,13 +81,13 @@ fn lying(fixture: &Fixture) -> BTreeMap<String, (u8, u64)> {
 }
 
 #[test]
-fn what_one_environment_compiled_no_other_compiles_again() {
+fn bytecode_is_compiled_once_for_all_environments() {
     let fixture = fixture();
     noxfile(&fixture, &["'alpha==1.0', 'plain'"]);
     let ran = run(&fixture, true);
-    assert!(said(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
+    assert!(printed_lines(&ran) == ["one one"] && compiled(&ran), "{}", ran.text);
     let store = fixture.store();
-    let entries = kept(&store);
+    let entries = bytecode_entries(&store);
     let paths: Vec<&str> = entries[0].manifest.nodes.iter().map(|item| item.path.as_str()).collect();
     assert!(entries.len() == 1 && entries[0].meta.name == "bytecode of alpha 1.0", "only what was imported");
     let are = paths.len() == 2 && paths[0].starts_with("alpha/__pycache__/__init__.") && paths[1].contains("/cli.");
@@ -96,33 +96,33 @@ fn what_one_environment_compiled_no_other_compiles_again() {
     assert!(store.verify_entries(&noxide::cache::NoProgress).is_clean());
 
     let ran = run(&fixture, true);
-    assert!(said(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
+    assert!(printed_lines(&ran) == ["one one"] && !compiled(&ran), "{}", ran.text);
     let lying = lying(&fixture);
     let links = lying.iter().filter(|(name, _)| !name.starts_with("alone")).all(|(_, told)| *told == (1, 2));
     assert!(lying.len() == 3 && links, "{lying:?}");
     assert_eq!(lying.iter().find(|(name, _)| name.starts_with("alone")).unwrap().1.0, 0, "of a module beside packages");
-    assert_eq!(kept(&store).len(), 1);
-    // An environment that stays is left as it is, and what is there is not put there twice.
+    assert_eq!(bytecode_entries(&store).len(), 1);
+    // A reused environment is not changed, and existing bytecode is not written again.
     assert!(!compiled(&again(&fixture, true)));
 }
 
 #[test]
-fn bytecode_never_outlives_its_source() {
+fn bytecode_is_never_used_for_changed_sources() {
     let fixture = fixture();
     let all = ["'alpha==1.0'", "'alpha==2.0'", "'over', '--no-deps'"];
     noxfile(&fixture, &all);
     for _ in 0..3 {
-        assert_eq!(said(&run(&fixture, true)), ["one one", "second second", "over second"]);
+        assert_eq!(printed_lines(&run(&fixture, true)), ["one one", "second second", "over second"]);
     }
-    // The same where the environment stays from run to run: `over` is there already, and its file is not.
-    assert_eq!(said(&again(&fixture, true)), ["one one", "second second", "second second"]);
+    // The same in a reused environment: `over` is installed already, its file is not.
+    assert_eq!(printed_lines(&again(&fixture, true)), ["one one", "second second", "second second"]);
     noxfile(&fixture, &["'alpha==1.0'"]);
-    assert_eq!(said(&run(&fixture, true)), ["one one"]);
+    assert_eq!(printed_lines(&run(&fixture, true)), ["one one"]);
     noxfile(&fixture, &["'alpha==2.0'"]);
     let ran = again(&fixture, true);
-    assert_eq!(said(&ran), ["second second"], "{}", ran.text);
+    assert_eq!(printed_lines(&ran), ["second second"], "{}", ran.text);
     // A source that was written to before is not the wheel's any more.
-    assert_eq!(said(&run(&fixture, true)), ["second second"]);
+    assert_eq!(printed_lines(&run(&fixture, true)), ["second second"]);
     let source = installed(&fixture, "alpha/cli.py");
     std::fs::remove_file(&source).unwrap();
     fs_err::write(&source, "def main(): return 'mine'\n").unwrap();
@@ -131,7 +131,7 @@ fn bytecode_never_outlives_its_source() {
         std::fs::remove_file(source.with_file_name("__pycache__").join(name)).unwrap();
     }
     std::fs::remove_file(note).unwrap();
-    assert_eq!(said(&again(&fixture, true)), ["mine second"]);
+    assert_eq!(printed_lines(&again(&fixture, true)), ["mine second"]);
 }
 
 fn installed(fixture: &Fixture, path: &str) -> PathBuf {
@@ -141,12 +141,12 @@ fn installed(fixture: &Fixture, path: &str) -> PathBuf {
 }
 
 #[test]
-fn where_people_work_nothing_hides_an_edit() {
+fn bytecode_never_hides_an_edit() {
     let fixture = fixture();
     noxfile(&fixture, &["'alpha==1.0'"]);
-    assert!(compiled(&run(&fixture, false)) && kept(&fixture.store()).is_empty());
+    assert!(compiled(&run(&fixture, false)) && bytecode_entries(&fixture.store()).is_empty());
     run(&fixture, true);
-    assert!(!kept(&fixture.store()).is_empty());
+    assert!(!bytecode_entries(&fixture.store()).is_empty());
     assert!(compiled(&run(&fixture, false)), "what is kept is not put where somebody may edit");
     // Settings decide where the two are at odds.
     let settings = |word: &str| fixture.project.write("noxide.toml", format!("[cache]\nbytecode = {word}\n"));
@@ -157,7 +157,7 @@ fn where_people_work_nothing_hides_an_edit() {
 }
 
 #[test]
-fn what_is_no_bytecode_is_not_taken_for_it() {
+fn invalid_bytecode_is_rejected() {
     let fixture = fixture();
     let store = fixture.store();
     let good = [b"\xa7\r\r\n\x01\0\0\0".as_slice(), &[0; 8], b"code"].concat();
@@ -190,7 +190,7 @@ fn what_is_no_bytecode_is_not_taken_for_it() {
     assert!(store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-311")));
     assert!(!store.has_version(&VersionedKey::for_bytecode(&"a".repeat(64), "cpython-31")));
     // What is written to after is found.
-    let tree = kept(&store).remove(0).tree_path();
+    let tree = bytecode_entries(&store).remove(0).tree_path();
     fs_err::write(tree.join(place), "import evil").unwrap();
     assert!(!store.verify_entries(&noxide::cache::NoProgress).is_clean());
 }

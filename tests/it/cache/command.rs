@@ -1,4 +1,4 @@
-//! `noxide cache …` as people and programs meet it.
+//! `noxide cache …`: texts, JSON documents and exit codes.
 
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn saved_restored_counted_verified_pruned() {
 }
 
 #[test]
-fn programs_get_one_document() {
+fn json_output_is_one_document() {
     let fixture = Fixture::new();
     let run = |arguments: &[&str]| {
         let (code, out, err) = ended(fixture.noxide("first", arguments).arg("--format").arg("json"));
@@ -60,16 +60,16 @@ fn programs_get_one_document() {
     let (code, document) = run(&["verify"]);
     assert_eq!(code, 1);
     assert_eq!(document["damaged"][0]["path"], "alpha/run.sh");
-    assert_eq!(document["strays"][0], "entries/other");
+    assert_eq!(document["unknown_paths"][0], "entries/other");
     let (code, document) = run(&["verify", "--repair"]);
-    assert_eq!((code, &document["repaired"][0]["healed"]), (1, &Value::Bool(true)), "{document}");
+    assert_eq!((code, &document["repaired"][0]["repaired"]), (1, &Value::Bool(true)), "{document}");
     std::fs::remove_dir(fixture.store().root().join("entries/other")).unwrap();
     assert_eq!(run(&["verify"]).0, 0);
     assert_eq!(run(&["prune", "--max-size", "1B"]).1["removed"].as_array().unwrap().len(), 4);
 }
 
 #[test]
-fn only_the_closure_of_what_is_selected() {
+fn only_the_closure_of_selected_packages_is_restored() {
     let fixture = Fixture::new();
     ended(&mut fixture.noxide("first", &["save"]));
     let (code, out, err) = ended(&mut fixture.noxide("second", &["restore", "--package", "Alpha"]));
@@ -79,7 +79,7 @@ fn only_the_closure_of_what_is_selected() {
 }
 
 #[test]
-fn what_is_missing_is_said_with_what_to_do() {
+fn missing_tools_are_reported_with_advice() {
     let fixture = Fixture::new();
     std::fs::remove_file(fixture.project.root().join("uv.lock")).unwrap();
     let (code, _, err) = ended(&mut fixture.noxide("first", &["restore"]));
@@ -98,9 +98,9 @@ fn what_is_missing_is_said_with_what_to_do() {
     assert!(code == 3 && json(&out)["version"] == 1 && out.contains("not today"), "{out}");
 }
 
-/// A uv whose cache is not as any that is known: it is kept as a whole, and that is said.
+/// A uv cache of unknown layout: it is stored unchanged, with a message.
 #[test]
-fn a_cache_of_unknown_form_is_kept_as_a_whole() {
+fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     let fixture = Fixture::new();
     let bin = fixture.project.beside().join("bin");
     let real = crate::support::venv().join("bin/uv");
@@ -127,9 +127,9 @@ fn a_cache_of_unknown_form_is_kept_as_a_whole() {
     assert_eq!(fixture.store().entry_ids().len(), 1);
 }
 
-/// Folders that settings name: kept apart from what their owner writes to, one state at a time.
+/// Directories of the settings: stored as copies, one state at a time.
 #[test]
-fn folders_of_the_settings_are_kept_too() {
+fn directories_of_the_settings_are_cached() {
     let fixture = Fixture::new();
     let tool = fixture.project.beside().join("tool");
     fs_err::create_dir_all(tool.join("bin")).unwrap();
@@ -163,6 +163,6 @@ fn folders_of_the_settings_are_kept_too() {
     fs_err::write(kept, "harm").unwrap();
     std::fs::remove_dir_all(&tool).unwrap();
     let out = run(&["restore"]);
-    assert!(out.contains("damaged, put aside: bin/node"), "{out}");
+    assert!(out.contains("damaged and quarantined: bin/node"), "{out}");
     assert!(!tool.join("bin/node").exists());
 }

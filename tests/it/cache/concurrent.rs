@@ -1,4 +1,4 @@
-//! Eight processes at once, saving, restoring and pruning: nobody fails, nothing is half.
+//! Eight processes at once, saving, restoring and pruning: none fails, nothing is incomplete.
 
 use std::process::Stdio;
 
@@ -39,7 +39,7 @@ fn eight_processes_at_once() {
         }
         let report = fixture.store().verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
-        // Whatever made it into the uv caches is whole: uv adds the rest itself.
+        // Trees in the uv caches are complete: uv adds the rest itself.
         for cache in [&one[3..], &two[3..]] {
             std::fs::remove_dir_all(fixture.project.root().join(".venv")).ok();
             fixture.uv(cache, &["sync", "--quiet", "--frozen"]);
@@ -50,9 +50,9 @@ fn eight_processes_at_once() {
     assert_eq!(fixture.store().entry_ids().len(), 4);
 }
 
-/// An entry that somebody holds is not pruned from under them.
+/// An entry in use is not pruned.
 #[test]
-fn what_is_held_stays() {
+fn entries_in_use_are_not_pruned() {
     let mut fixture = Fixture::new();
     fixture.store().save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
     fixture.options.max_size = 1;
@@ -72,7 +72,7 @@ fn what_is_held_stays() {
 
 /// What was used since the plan was made stays too, and age alone is reason enough to go.
 #[test]
-fn a_plan_that_is_out_of_date_removes_nothing_that_was_used_since() {
+fn an_outdated_prune_plan_removes_nothing_used_since() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
@@ -80,7 +80,7 @@ fn a_plan_that_is_out_of_date_removes_nothing_that_was_used_since() {
     let facts: Vec<_> = store
         .entry_ids()
         .iter()
-        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("facts"))
+        .map(|id| store.open_entry(id).unwrap().unwrap().tree_path().with_file_name("manifest"))
         .collect();
     for path in &facts[..2] {
         std::fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();

@@ -1,4 +1,4 @@
-//! Files that were written to, cut or lost: found, named, put aside, and right again.
+//! Files that were changed, truncated or lost: found, named, quarantined and repaired.
 
 use std::io::Write;
 
@@ -7,14 +7,14 @@ use noxide::cache::{NoProgress, PackageSelection};
 
 use super::fixture::{ALL, Fixture};
 
-/// Writes to a file in place, as an editor or a careless script does: every hard link of it shows the new text.
+/// Writes to a file in place, which changes every hard link of it.
 fn poison(path: &std::path::Path) {
     let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(b"VERSION = 'poisoned'\n").unwrap();
 }
 
 #[test]
-fn what_was_written_to_through_a_link_is_found_and_healed() {
+fn files_changed_through_a_link_are_found_and_repaired() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
@@ -26,7 +26,7 @@ fn what_was_written_to_through_a_link_is_found_and_healed() {
     assert_eq!(report.misses.len(), 1, "{report:?}");
     assert_eq!(report.misses[0].name, "beta 2.0");
     assert!(report.damaged.iter().any(|damage| damage.path.ends_with("beta/__init__.py")), "{report:?}");
-    assert_eq!(std::fs::read_dir(store.root().join("aside")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(store.root().join("quarantine")).unwrap().count(), 1);
     std::fs::remove_dir_all(fixture.project.root().join(".venv")).unwrap();
     fixture.uv("first", &["sync", "--quiet", "--frozen"]);
     assert_eq!(fixture.imported(), ALL, "uv fetched it anew");
@@ -36,7 +36,7 @@ fn what_was_written_to_through_a_link_is_found_and_healed() {
 }
 
 #[test]
-fn a_file_lost_from_the_uv_cache_is_put_back() {
+fn a_file_missing_from_the_uv_cache_is_restored() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
@@ -52,11 +52,11 @@ fn a_file_lost_from_the_uv_cache_is_put_back() {
     );
     assert_eq!((report.restored.len(), report.already_present.len(), report.misses.len()), (1, 3, 0), "{report:?}");
     assert_eq!(fixture.sync_offline("second"), ALL);
-    assert!(!store.root().join("aside").exists(), "the store was sound");
+    assert!(!store.root().join("quarantine").exists(), "the store was sound");
 }
 
 #[test]
-fn a_damaged_uv_cache_is_not_taken_in() {
+fn a_corrupt_uv_cache_is_not_saved() {
     let fixture = Fixture::new();
     let store = fixture.store();
     poison(&fixture.installed("beta/__init__.py"));
@@ -68,7 +68,7 @@ fn a_damaged_uv_cache_is_not_taken_in() {
 }
 
 #[test]
-fn verify_names_each_file_and_repair_fetches_anew() {
+fn verify_names_each_file_and_repair_downloads_again() {
     let fixture = Fixture::new();
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();

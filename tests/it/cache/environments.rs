@@ -27,7 +27,7 @@ fn command(fixture: &Fixture, arguments: &str) -> Command {
     command
 }
 
-/// Runs the session; gives what was printed, and its installs that were run and skipped.
+/// Runs the session; returns the run and the numbers of installs that ran and were skipped.
 fn run(fixture: &Fixture, arguments: &str) -> (NoxideRun, (u32, u32)) {
     let ran = NoxideRun::finish(&mut command(fixture, arguments));
     assert!(ran.code() == 0 && ran.text.contains("found 1.0 1.5"), "{}", ran.text);
@@ -35,18 +35,18 @@ fn run(fixture: &Fixture, arguments: &str) -> (NoxideRun, (u32, u32)) {
     (ran, (install.commands, install.skipped))
 }
 
-fn forget(fixture: &Fixture) {
+fn remove_environments(fixture: &Fixture) {
     std::fs::remove_dir_all(fixture.project.root().join(".nox")).unwrap();
 }
 
 const RESTORED: &str = "environment of one restored";
 
 #[test]
-fn nox_finds_the_environment_that_it_would_reuse() {
+fn nox_reuses_the_restored_environment() {
     let fixture = fixture();
     let (ran, counts) = run(&fixture, "");
     assert!(counts == (1, 0) && !ran.text.contains(RESTORED), "{}", ran.text);
-    forget(&fixture);
+    remove_environments(&fixture);
     let (ran, counts) = run(&fixture, "");
     assert!(ran.text.contains(RESTORED) && ran.text.contains("Skipped the install of alpha many"), "{}", ran.text);
     assert_eq!(counts, (0, 1));
@@ -60,14 +60,14 @@ fn nox_finds_the_environment_that_it_would_reuse() {
             .is_some_and(|cache| cache.bytes > 0)
     );
     // Without the skip nox's own install finds all there.
-    forget(&fixture);
+    remove_environments(&fixture);
     let (ran, _) = run(&fixture, "-R");
     assert!(ran.text.contains(RESTORED) && ran.text.contains("Reusing existing virtual environment"), "{}", ran.text);
     assert_eq!(run(&fixture, "").1, (0, 1), "one that is there is left as it is");
 
     // Where nox would make a new one, it gets a new one.
     for (arguments, variable) in [("--reuse-venv never", None), ("--cache off", None), ("", Some("UV_PRERELEASE"))] {
-        forget(&fixture);
+        remove_environments(&fixture);
         let mut command = command(&fixture, arguments);
         if let Some(name) = variable {
             command.env(name, "allow");
@@ -76,63 +76,63 @@ fn nox_finds_the_environment_that_it_would_reuse() {
         assert!(ran.code() == 0 && !ran.text.contains(RESTORED), "{arguments}: {}", ran.text);
         assert!(ran.text.contains("Creating virtual environment"), "{arguments}: {}", ran.text);
     }
-    forget(&fixture);
+    remove_environments(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "False"));
     assert!(!run(&fixture, "").0.text.contains(RESTORED));
-    forget(&fixture);
+    remove_environments(&fixture);
     assert!(run(&fixture, "--reuse-venv always").0.text.contains(RESTORED), "nox's own rules, all of them");
-    forget(&fixture);
+    remove_environments(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True").replace("'many'", "'many>1'"));
     assert_eq!(run(&fixture, "").1, (1, 0), "another install, another environment");
-    forget(&fixture);
+    remove_environments(&fixture);
     fixture.project.write("noxfile.py", NOXFILE.replace("REUSE", "True, venv_params=['--prompt', 'x']"));
     assert!(!run(&fixture, "").0.text.contains(RESTORED), "made in another way, another environment");
 }
 
 #[test]
-fn without_a_lock_it_is_put_back_only_as_far_as_it_may_be_old() {
+fn without_a_lock_environments_are_restored_up_to_max_age() {
     let fixture = fixture();
     run(&fixture, "");
-    forget(&fixture);
+    remove_environments(&fixture);
     let mut plain = noxide_command(&fixture.project, "run --output stream");
     plain.env("UV_CACHE_DIR", fixture.cache_dir("first")).env("NOXIDE_CACHE_DIR", fixture.project.beside());
     let ran = NoxideRun::finish(&mut plain);
     assert!(ran.code() == 0 && !ran.text.contains("environment of one"), "as plain nox makes it anew: {}", ran.text);
-    forget(&fixture);
+    remove_environments(&fixture);
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     let (ran, counts) = run(&fixture, "--max-age 1s");
-    assert!(ran.text.contains("environment of one not restored: it was made longer ago than max-age"), "{}", ran.text);
+    assert!(ran.text.contains("environment of one not restored: it is older than max-age"), "{}", ran.text);
     assert_eq!(counts, (1, 0));
-    forget(&fixture);
+    remove_environments(&fixture);
     assert!(run(&fixture, "--max-age 1h").0.text.contains(RESTORED));
 }
 
 #[test]
-fn what_is_elsewhere_or_held_more_is_not_taken_for_it() {
+fn an_environment_at_another_path_or_with_more_packages_is_not_restored() {
     let fixture = fixture();
-    // An environment that was there before may hold more than is asked for: it is not kept.
+    // An environment from before may have more packages than requested: it is not saved.
     let mut wide = command(&fixture, "--cache off");
     assert_eq!(wide.finish().status.code(), Some(0));
     run(&fixture, "");
-    forget(&fixture);
+    remove_environments(&fixture);
     assert!(!run(&fixture, "").0.text.contains(RESTORED));
-    // The same project at another place has scripts that lead elsewhere: it gets an environment of its own.
+    // The same project at another path needs another environment: its scripts name their interpreter.
     let other = fixture.project.beside().join("other");
     copy(fixture.project.root(), &other);
     let mut there = command(&fixture, "");
     let text = String::from_utf8_lossy(&there.current_dir(&other).finish().stdout).into_owned();
     assert!(text.contains("found 1.0 1.5") && !text.contains(RESTORED), "{text}");
-    // What is damaged is told, and costs no more than an install.
-    forget(&fixture);
+    // A corrupt entry is reported and costs one install.
+    remove_environments(&fixture);
     let store = fixture.store();
     let ids = store.entry_ids().into_iter().filter(|id| id.kind == noxide::cache::store::EntryKind::Venv);
     for entry in ids.map(|id| store.open_entry(&id).unwrap().unwrap()) {
         fs_err::write(entry.tree_path().join("pyvenv.cfg"), "uv = 1\n").unwrap();
     }
     let (ran, counts) = run(&fixture, "");
-    let said = "environment of one not restored: damaged, put aside: pyvenv.cfg:";
+    let said = "environment of one not restored: damaged and quarantined: pyvenv.cfg:";
     assert!(ran.text.contains(said) && counts == (1, 0), "{}", ran.text);
-    forget(&fixture);
+    remove_environments(&fixture);
     assert!(run(&fixture, "").0.text.contains(RESTORED), "kept anew");
 }
 
@@ -224,7 +224,7 @@ fn syncing(fixture: &Fixture, flags: &str, first: &str) {
 }
 
 #[test]
-fn an_environment_that_was_synced_to_this_lock_is_not_synced_again() {
+fn an_environment_synced_to_the_lock_is_not_synced_again() {
     let fixture = Fixture::new();
     let counts = || {
         let ran = NoxideRun::finish(&mut command(&fixture, ""));
@@ -236,28 +236,28 @@ fn an_environment_that_was_synced_to_this_lock_is_not_synced_again() {
     };
     let frozen = "'--frozen', '--quiet'";
     syncing(&fixture, frozen, "");
-    // nox leaves `session.run` out here: what it would have installed is not there.
+    // nox skips `session.run` here, so its installs are missing.
     assert_eq!(NoxideRun::finish(&mut command(&fixture, "-s two --no-dependencies --install-only")).code(), 0);
     assert_eq!(counts().1, [(1, 0), (1, 0)]);
     let (text, found) = counts();
     assert!(text.contains("Skipped the install of uv sync --frozen --quiet: this environment is up to date"), "{text}");
     assert_eq!(found, [(0, 1), (0, 1)]);
-    // Another lock, another environment; and so where uv could write the lock anew, or does not say what it knows of it.
+    // Another lock, another environment; likewise when uv could update the lock or does not report its state.
     let lock = fixture.project.read("uv.lock");
     fixture.project.write("uv.lock", format!("{lock}\n# changed\n"));
     assert_eq!(counts().1, [(1, 0), (1, 0)]);
     for flags in ["'--quiet'", "'--frozen', '--no-build-isolation'"] {
-        forget(&fixture);
+        remove_environments(&fixture);
         syncing(&fixture, flags, "");
         assert_eq!(counts().1, [(1, 0), (1, 0)], "{flags}");
     }
-    // What was installed before is of the same lock: both were what built it.
-    forget(&fixture);
+    // The earlier install is of the same lock: both built the environment.
+    remove_environments(&fixture);
     syncing(&fixture, frozen, "session.install('many')\n    ");
     assert_eq!(counts().1, [(1, 0), (2, 0)]);
     assert_eq!(counts().1, [(0, 1), (0, 2)]);
-    // One that goes elsewhere tells nothing of the session's environment.
-    forget(&fixture);
+    // An install into another environment says nothing about that of the session.
+    remove_environments(&fixture);
     syncing(&fixture, &format!("{frozen}, '--directory', '.'"), "");
     assert_eq!(counts().1, [(1, 0), (1, 0)]);
 }

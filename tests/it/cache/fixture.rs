@@ -1,4 +1,4 @@
-//! A project whose packages come from an index of its own, and a store beside it.
+//! A project whose packages come from its own index, and a store beside it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ChildDeadline as _, CommandDeadline as _, Project, python, run_checked, test_environment, venv};
 
-/// The index: a process of its own, ended with the value.
+/// A package index: a process that is killed when dropped.
 pub(crate) struct Index {
     child: Child,
     pub(crate) url: String,
@@ -119,7 +119,7 @@ impl Fixture {
         PackageSelection::from_uv_lock(&self.project.read("uv.lock"))
     }
 
-    /// A new environment from the cache of that name, without network; gives what Python says of the packages.
+    /// Makes a new environment from the cache of that name, offline; returns the versions of its packages.
     pub(crate) fn sync_offline(&self, cache: &str) -> String {
         std::fs::remove_dir_all(self.project.root().join(".venv")).ok();
         self.uv(cache, &["sync", "--quiet", "--frozen", "--offline"]);

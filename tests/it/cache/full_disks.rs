@@ -7,15 +7,15 @@ use super::fixture::{ALL, Fixture, ended};
 use crate::robustness::disk::{Mounted, mount};
 
 #[test]
-fn a_full_disk_keeps_what_fits_and_nothing_half() {
+fn a_full_disk_stores_only_complete_entries() {
     let fixture = Fixture::new();
     let place = fixture.project.beside().join("store");
     fixture.cache("first");
-    let note = std::fs::read_dir(place.join("notes")).unwrap().next().unwrap().unwrap();
+    let note = std::fs::read_dir(place.join("probes")).unwrap().next().unwrap().unwrap();
     let (note, known) = (note.file_name(), fs_err::read(note.path()).unwrap());
     let Some(_mounted) = Mounted::new(&place, "300k") else { return };
-    std::fs::create_dir(place.join("notes")).unwrap();
-    fs_err::write(place.join("notes").join(note), known).unwrap();
+    std::fs::create_dir(place.join("probes")).unwrap();
+    fs_err::write(place.join("probes").join(note), known).unwrap();
     let (code, out, err) = ended(&mut fixture.noxide("first", &["save"]));
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("not saved: many 1.5"), "{out}{err}");
@@ -31,7 +31,7 @@ fn a_full_disk_keeps_what_fits_and_nothing_half() {
 }
 
 #[test]
-fn a_file_at_its_limit_is_a_full_disk() {
+fn a_file_size_limit_is_handled_like_a_full_disk() {
     let fixture = Fixture::with(&serde_json::json!([
         {"name": "alpha", "version": "1.0"},
         {"name": "big", "version": "1.0", "files": {"big/text.txt": "many words ".repeat(40_000)}},
@@ -62,7 +62,7 @@ fn a_file_at_its_limit_is_a_full_disk() {
 }
 
 #[test]
-fn a_read_only_store_serves_and_takes_nothing() {
+fn a_read_only_store_restores_but_saves_nothing() {
     let fixture = Fixture::new();
     let place = fixture.project.beside().join("store");
     let Some(_mounted) = Mounted::new(&place, "20m") else { return };

@@ -1,4 +1,4 @@
-//! Installs on real nox, uv and pip: what is counted, what is skipped, what never is, and that results stay nox's own.
+//! Installs on real nox, uv and pip: counted, skipped when unchanged, with the results of nox itself.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ fn uv_project(body: &str) -> Project {
     project
 }
 
-/// Runs noxide with a uv cache of the project's own; gives what the first session printed and its installs.
+/// Runs noxide with a uv cache beside the project; returns its output and the installs of the first session.
 fn run(project: &Project, arguments: &str) -> (String, Option<InstallStats>) {
     let mut command = noxide_command(project, &format!("run --output stream {arguments}"));
     command.env("UV_CACHE_DIR", project.beside().join("uv"));
@@ -50,7 +50,7 @@ const ONE: &str =
     "@nox.session\ndef one(session):\n    session.install(*LOCAL, *EXTRA, 'nxdemo')\n    tell(session, 'nxdemo')\n";
 
 #[test]
-fn what_built_the_environment_is_skipped_and_said() {
+fn installs_that_built_the_environment_are_skipped_and_reported() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let (text, install) = run(&project, "");
     let install = install.unwrap();
@@ -67,7 +67,7 @@ fn what_built_the_environment_is_skipped_and_said() {
 }
 
 #[test]
-fn whatever_changed_installs() {
+fn any_changed_input_installs_again() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     assert_eq!(counts(&project, ""), (1, 0));
     let change = |from: &str, to: &str| {
@@ -87,7 +87,7 @@ fn whatever_changed_installs() {
     project.write("limits.txt", "nxdemo<4\n");
     assert_eq!(counts(&project, ""), (1, 0));
     assert_eq!(counts(&project, ""), (0, 1));
-    // A variable that uv heeds, and the settings of uv.
+    // A variable that uv reads, and the settings of uv.
     let with = |name: &str, value: &str| {
         let mut command = noxide_command(&project, "run");
         command.env("UV_CACHE_DIR", project.beside().join("uv")).env(name, value);
@@ -104,7 +104,7 @@ fn whatever_changed_installs() {
     assert_eq!(counts(&project, ""), (1, 0));
     project.write("pyproject.toml", "[tool.uv]\nprerelease = 'allow'\n[tool.ruff]\nline-length = 100\n");
     assert_eq!(counts(&project, ""), (0, 1), "what is not uv's does not count");
-    // An environment that somebody else changed.
+    // An environment that was changed outside the session.
     let site = project.root().join(".nox/one/lib");
     let site = fs_err::read_dir(site).unwrap().next().unwrap().unwrap().path().join("site-packages");
     fs_err::remove_dir_all(site.join("nxdemo-1.0.dist-info")).unwrap();
@@ -119,14 +119,14 @@ fn whatever_changed_installs() {
         "uv sees no more than the metadata, as under nox"
     );
     assert_eq!(project.newest_record().sessions[0].result.as_ref().unwrap().install.unwrap().commands, 1);
-    // What was kept is no JSON any more.
+    // The stored state is not valid JSON.
     fs_err::write(project.root().join(".nox/one/.noxide-installs.json"), "{").unwrap();
     fs_err::write(site.join("nxdemo.py"), "VERSION = '1.0'\n").unwrap();
     assert_eq!(counts(&project, ""), (1, 0));
 }
 
 #[test]
-fn what_may_change_by_itself_is_never_skipped() {
+fn installs_with_changing_inputs_are_never_skipped() {
     let project = uv_project(
         "@nox.session\ndef one(session):\n    session.install(*LOCAL, *session.posargs, 'nxdemo')\n    tell(session, 'nxdemo')\n",
     );
@@ -153,7 +153,7 @@ fn what_may_change_by_itself_is_never_skipped() {
 }
 
 #[test]
-fn later_installs_that_replace_what_earlier_ones_put_there_void_these() {
+fn later_installs_that_replace_packages_invalidate_earlier_ones() {
     let project = uv_project(
         "@nox.session\ndef one(session):\n    session.install(*LOCAL, 'nxdemo')\n    tell(session, 'nxdemo')\n    \
          session.install(*LOCAL, 'nxdemo<2')\n    tell(session, 'nxdemo')\n    \
@@ -172,7 +172,7 @@ fn later_installs_that_replace_what_earlier_ones_put_there_void_these() {
 }
 
 #[test]
-fn projects_in_folders_count_by_their_files() {
+fn local_projects_are_fingerprinted_by_their_files() {
     let body = "import pathlib, shutil\n@nox.session\ndef one(session):\n    session.install(*session.posargs)\n    \
         session.run('python', '-c', 'import own; print(\"own is\", own.VALUE)')\n";
     let project = uv_project(body);
@@ -192,7 +192,7 @@ fn projects_in_folders_count_by_their_files() {
         assert_eq!(counts(&project, arguments), (1, 0), "{arguments}: other metadata");
         project.write("pyproject.toml", pyproject);
     }
-    // Metadata that comes from elsewhere, and a backend that is not known, leave a doubt.
+    // Dynamic metadata and an unknown build backend are never skipped.
     {
         let doubtful = pyproject.replace("version = '1'\ndescription = 'x'", "dynamic = ['version', 'description']");
         project.write("pyproject.toml", &doubtful);
@@ -200,7 +200,7 @@ fn projects_in_folders_count_by_their_files() {
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
         assert_eq!(counts(&project, "-- -e ."), (1, 0));
     }
-    // A throw-away copy elsewhere with the same files is the same thing.
+    // A temporary copy with the same files has the same fingerprint.
     project.write("pyproject.toml", pyproject);
     let body = body.replace(
         "session.install(*session.posargs)",
@@ -218,7 +218,7 @@ fn projects_in_folders_count_by_their_files() {
 }
 
 #[test]
-fn a_lock_holds_installs_that_ignore_it() {
+fn a_lock_constrains_installs_that_ignore_it() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let pyproject = "[project]\nname = 'own'\nversion = '1'\nrequires-python = '>=3.8'\ndependencies = ['nxdemo']\n\
         [tool.uv]\nno-index = true\nfind-links = ['wheels']\n";
@@ -270,14 +270,14 @@ fn installs_are_skipped_under_old_releases_with_pip_too() {
 }
 
 #[test]
-fn an_answer_of_the_index_may_be_as_old_as_the_user_says() {
+fn index_responses_are_reused_up_to_max_age() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let fresh = "--no-reuse-existing-virtualenvs --max-age 1h";
     assert!(!run(&project, fresh).0.contains("offline"), "nobody asked before");
     let (text, install) = run(&project, fresh);
     assert!(text.contains("Installing --no-index --find-links wheels nxdemo offline: the index was queried"), "{text}");
     assert_eq!(install.unwrap().commands, 1);
-    // What uv lost is had again online.
+    // Packages missing from the cache of uv are downloaded again.
     project.write(
         "noxfile.py",
         fs_err::read_to_string(project.root().join("noxfile.py"))

@@ -1,4 +1,4 @@
-//! Keys of what sessions install, on a copy of the example: a change is a miss for exactly the sessions it concerns.
+//! Session keys on a copy of the example: a change is a miss for exactly the sessions it affects.
 
 use std::io::Write as _;
 use std::process::Command;
@@ -57,7 +57,7 @@ fn change(project: &Project, file: &str, from: &str, to: &str) {
     project.write(file, text.replace(from, to));
 }
 
-/// The whole of the promise: cold, warm, one package, `[tool.ruff]`, an install line, another Python.
+/// All cases: cold, warm, one package, `[tool.ruff]`, an install line, another Python.
 fn hits_and_misses(locked: bool) {
     let project = parcelbook();
     let flags: &[&str] = if locked { &["--locked"] } else { &[] };
@@ -80,36 +80,36 @@ fn hits_and_misses(locked: bool) {
     // One package of the lock, in the closure of two sessions.
     change(&project, "uv.lock", "name = \"ruff\"\nversion = \"0.15.0\"", "name = \"ruff\"\nversion = \"0.15.99\"");
     let moved = keys(&project, flags);
-    assert_eq!(misses(&moved), ["lint: package ruff", "format: package ruff"]);
+    assert_eq!(misses(&moved), ["lint: locked-package ruff", "format: locked-package ruff"]);
     assert_ne!(moved["key"], cold["key"]);
     assert_eq!(moved["prefix"], cold["prefix"], "a prefix finds the state before");
     change(&project, "uv.lock", "0.15.99", "0.15.0");
     // An install line, of one session.
     change(&project, "noxfile.py", "radon>=6.0", "radon>=6.0.1");
-    assert_eq!(misses(&keys(&project, flags)), ["complexity: install 01"]);
+    assert_eq!(misses(&keys(&project, flags)), ["complexity: install-command 01"]);
     change(&project, "noxfile.py", "radon>=6.0.1", "radon>=6.0");
-    // What a session runs is not what it installs.
+    // Commands of a session are not part of its key.
     change(&project, "noxfile.py", "\"-a\", \"-nc\"", "\"-a\", \"-nb\"");
     assert_eq!(misses(&keys(&project, flags)), [""; 0]);
     // A table of one extra, and one of all that install the project.
     change(&project, "pyproject.toml", "\"mkdocs>=1.6\"", "\"mkdocs>=1.5\"");
-    assert_eq!(misses(&keys(&project, flags)), ["docs: table project.optional-dependencies.docs"]);
+    assert_eq!(misses(&keys(&project, flags)), ["docs: pyproject-table project.optional-dependencies.docs"]);
     change(&project, "pyproject.toml", "\"mkdocs>=1.5\"", "\"mkdocs>=1.6\"");
     change(&project, "pyproject.toml", "hatchling>=1.27", "hatchling>=1.26");
-    let table = "table build-system";
+    let table = "pyproject-table build-system";
     let all = ["lint", "format", "docs"].map(|session| format!("{session}: {table}"));
     assert_eq!(misses(&keys(&project, flags)), all, "complexity does not install the project");
     change(&project, "pyproject.toml", "hatchling>=1.26", "hatchling>=1.27");
     // With and without the lock are two states.
     let other: &[&str] = if locked { &["--no-locked"] } else { &["--locked"] };
-    assert_eq!(misses(&keys(&project, other))[0], "lint: mode locked");
+    assert_eq!(misses(&keys(&project, other))[0], "lint: lock-mode locked");
     assert_eq!(keys(&project, flags)["key"], cold["key"]);
     another_python(&project, flags, &cold);
 }
 
 /// Another Python is another state, of all sessions.
 fn another_python(project: &Project, flags: &[&str], cold: &Value) {
-    let mine = cold["sessions"][0]["facts"]
+    let mine = cold["sessions"][0]["inputs"]
         .as_array()
         .unwrap()
         .iter()
@@ -121,7 +121,7 @@ fn another_python(project: &Project, flags: &[&str], cold: &Value) {
         uv.finish().status.success()
     };
     let Some(other) = ["3.13", "3.12", "3.11", "3.10"].into_iter().find(|v| !mine.starts_with(v) && find(v)) else {
-        // Who reads the log should know what was left out.
+        // The log names what is skipped.
         let mut log = std::io::stderr();
         writeln!(log, "skipped in part: there is only one Python here").unwrap();
         return;
@@ -136,17 +136,17 @@ fn another_python(project: &Project, flags: &[&str], cold: &Value) {
 }
 
 #[test]
-fn a_change_misses_what_it_concerns() {
+fn a_change_misses_only_the_sessions_it_affects() {
     hits_and_misses(false);
 }
 
 #[test]
-fn a_change_misses_what_it_concerns_with_installs_held_to_the_lock() {
+fn a_change_misses_only_the_sessions_it_affects_with_locked_installs() {
     hits_and_misses(true);
 }
 
 #[test]
-fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
+fn a_fresh_checkout_restores_its_packages_from_the_store() {
     let project = parcelbook();
     let run = |more: &[&str]| {
         let mut arguments = vec!["run", "-s", "lint", "complexity"];
@@ -168,7 +168,7 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
     run(&["--locked"]);
     assert!(used("lint").hits == 0 && used("lint").misses > 5, "{:?}", used("lint"));
     assert!(used("complexity").reason.contains("never installed here"), "{:?}", used("complexity"));
-    // The same checkout elsewhere, so to say: neither uv's cache nor environments.
+    // Like a fresh checkout: neither uv's cache nor environments.
     clean();
     let text = run(&["--locked"]);
     assert!(text.contains("cache: ") && text.contains("restored"), "{text}");
@@ -176,7 +176,7 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
     assert!(lint.misses == 0 && lint.hits > 5 && lint.bytes > 1_000_000 && lint.reason.is_empty(), "{lint:?}");
     let version = run_checked(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
-    // Without the lock what was held last time is restored; the state is another one, and so it is said.
+    // Without the lock the packages of last time are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
     assert!(used("lint").reason.starts_with("changed: mode locked"), "{:?}", used("lint"));
@@ -190,7 +190,7 @@ fn a_fresh_checkout_gets_from_the_store_what_it_needs() {
 }
 
 #[test]
-fn a_cache_that_fails_fails_a_run_only_where_that_is_asked_for() {
+fn a_failing_cache_fails_a_run_only_when_required() {
     let project = parcelbook();
     fs_err::write(project.beside().join("file"), "").unwrap();
     let run = |mode: &str| {
@@ -216,15 +216,15 @@ fn the_key_is_one_line_and_explains_itself() {
         )
     };
     let (code, key, _) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && key.starts_with("nx1-parcelbook-linux-") && key.lines().count() == 1, "{key}");
+    assert!(code == Some(0) && key.starts_with("nx2-parcelbook-linux-") && key.lines().count() == 1, "{key}");
     assert!(key.contains("-uv0.") && key.contains("-cpython-3") && key.contains("-lint-"), "{key}");
     let (_, explained, _) = text(&["cache", "key", "-s", "lint", "--explain"]);
     assert!(explained.starts_with(&key) && explained.contains("lint  miss: never installed here"), "{explained}");
     for fact in [
-        "install   01 = uv pip install .[lint]",
-        "table     project.dependencies = ",
-        "python    version = 3.",
-        "mode      locked = no",
+        "install-command   01 = uv pip install .[lint]",
+        "pyproject-table   project.dependencies = ",
+        "python            version = 3.",
+        "lock-mode         locked = no",
     ] {
         assert!(explained.contains(fact), "{fact}: {explained}");
     }

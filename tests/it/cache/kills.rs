@@ -12,12 +12,12 @@ use super::fixture::{ALL, Fixture};
 use crate::support::{ChildDeadline as _, CommandDeadline as _, Random, rounds};
 
 #[test]
-fn killed_at_any_moment() {
+fn kills_at_random_moments_leave_a_valid_store() {
     let rounds = u64::from(rounds(30, 210));
     let fixture = Fixture::new();
     let cache = fixture.cache("first");
     let mut random = Random::new(1);
-    // How long each takes when nobody kills it.
+    // How long each takes undisturbed.
     let mut whole = [Duration::ZERO; 3];
     let verbs: [&[&str]; 3] =
         [&["save"], &["restore", "--all", "--uv-cache", "../second"], &["prune", "--max-size", "1B"]];
@@ -45,7 +45,7 @@ fn killed_at_any_moment() {
         if child.wait_for_end().signal() == Some(9) {
             killed[number] += 1;
         } else {
-            // It was over by then: what it took at first, beside other tests, is more than it takes.
+            // It had ended by then: it takes less time than at first, beside other tests.
             whole[number] = moment;
         }
         check(&fixture.store(), &fixture.cache("second"), round);
@@ -58,11 +58,11 @@ fn killed_at_any_moment() {
     assert_eq!(leftovers(&fixture.cache_dir("second")), 0);
 }
 
-/// The store, opened anew, is sound and tidy; every tree that uv's cache points to is whole.
+/// Checks that the store is valid and has no leftovers, and that trees in uv's cache are complete.
 fn check(store: &Store, second: &UvCache, round: u64) {
     let report = store.verify_entries(&NoProgress);
     assert!(report.is_clean(), "round {round}: {report:?}");
-    assert_eq!(leftovers(&store.root().join("work")), 0, "round {round}");
+    assert_eq!(leftovers(&store.root().join("tmp")), 0, "round {round}");
     let known: Vec<EntryId> = store.entry_ids();
     for pointer in second.scan_wheels().0.iter().filter(|pointer| known.contains(&pointer.id)) {
         let entry = store.open_entry(&pointer.id).unwrap().unwrap();

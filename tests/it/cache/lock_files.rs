@@ -1,4 +1,4 @@
-//! Locks, markers and interpreters against the real things: uv's own export, Python's `packaging`, a real Python.
+//! Lock files, markers and interpreters compared with uv's export, `packaging` and a real Python.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -96,7 +96,7 @@ const MARKERS: [&str; 23] = [
 ];
 
 #[test]
-fn markers_are_answered_as_by_packaging() {
+fn markers_evaluate_as_in_packaging() {
     let linux = Interpreter::probe(&python()).unwrap().markers;
     let old = MarkerEnvironment {
         python_version: "3.9".to_owned(),
@@ -142,7 +142,7 @@ fn markers_are_answered_as_by_packaging() {
 }
 
 #[test]
-fn an_interpreter_tells_of_itself() {
+fn an_interpreter_reports_its_markers() {
     let found = Interpreter::probe(&python()).unwrap();
     let version = run_checked(Command::new(python()).arg("--version"));
     assert_eq!(format!("Python {}", found.version), version.trim());

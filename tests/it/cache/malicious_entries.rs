@@ -1,4 +1,4 @@
-//! Entries that somebody made to do harm: refused and named, whether they come in or lie in the store already.
+//! Malicious entries: rejected and named, when they are saved and when they are in the store already.
 
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -30,7 +30,7 @@ impl Own {
         EntryId::for_wheel(Sha256Digest::hash_bytes(b"some wheel"))
     }
 
-    /// A small wheel comes in, with what `more` adds to it and to its RECORD.
+    /// Saves a small wheel with the additions of `more` to its files and its RECORD.
     fn comes_in(&self, more: &[(&str, &[u8])], record: &str) -> Result<PublishOutcome, Vec<EntryDamage>> {
         let mut incoming = self.store.stage_entry(&self.id(), "wheel 1").unwrap();
         let one = |damage| vec![damage];
@@ -49,13 +49,13 @@ impl Own {
     }
 
     fn is_empty(&self) -> bool {
-        let work = std::fs::read_dir(self.store.root().join("work")).into_iter().flatten().count();
+        let work = std::fs::read_dir(self.store.root().join("tmp")).into_iter().flatten().count();
         self.store.entry_ids().is_empty() && work == 0
     }
 }
 
 #[test]
-fn what_comes_in_hostile_is_refused() {
+fn malicious_entries_are_rejected_when_saved() {
     let own = Own::new();
     let wrong = |more: &[(&str, &[u8])], record: &str| {
         let damage = own.comes_in(more, record).unwrap_err().remove(0);
@@ -75,7 +75,7 @@ fn what_comes_in_hostile_is_refused() {
 }
 
 #[test]
-fn streams_shorter_or_longer_than_told_are_refused() {
+fn streams_of_another_length_than_declared_are_rejected() {
     let own = Own::new();
     let mut incoming = own.store.stage_entry(&own.id(), "wheel 1").unwrap();
     let damage = incoming.add_file("a", false, 10, &mut &b"short"[..]).unwrap_err();
@@ -99,7 +99,7 @@ impl Read for Broken {
 }
 
 #[test]
-fn links_stay_inside_and_nothing_goes_through_them() {
+fn links_stay_inside_and_nothing_is_written_through_them() {
     let own = Own::new();
     let id = EntryId::new(EntryKind::Folder, "some-folder").unwrap();
     let mut incoming = own.store.stage_entry(&id, "folder").unwrap();
@@ -128,7 +128,7 @@ fn links_stay_inside_and_nothing_goes_through_them() {
 }
 
 #[test]
-fn devices_pipes_and_setuid_are_not_taken() {
+fn devices_pipes_and_setuid_files_are_rejected() {
     let own = Own::new();
     let adopt = |make: &dyn Fn(&PathBuf)| {
         let from = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ fn devices_pipes_and_setuid_are_not_taken() {
 
 /// One after the other, entries in the store are made harmful; uv's cache gets nothing of it, and the run goes on.
 #[test]
-fn what_lies_hostile_in_the_store_is_never_put_down() {
+fn malicious_entries_in_the_store_are_never_restored() {
     let fixture = Fixture::with(&serde_json::json!([
         {"name": "alpha", "version": "1.0", "files": {"alpha/run.sh": "#!/bin/sh\n"}},
         {"name": "beta", "version": "2.0"},
@@ -171,7 +171,7 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     type Harm<'a> = (&'a str, &'a dyn Fn(&std::path::Path));
     let facts = |from: &'static str, to: &'static str| {
         move |tree: &std::path::Path| {
-            let path = tree.with_file_name("facts");
+            let path = tree.with_file_name("manifest");
             let text = fs_err::read_to_string(&path).unwrap();
             assert!(text.contains(from));
             fs_err::write(&path, text.replace(from, to)).unwrap();
@@ -179,7 +179,7 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     };
     let climbs = facts("\talpha/run.sh", "\t../../../../run.sh");
     let torn = |tree: &std::path::Path| {
-        let path = tree.with_file_name("facts");
+        let path = tree.with_file_name("manifest");
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, &text[..text.len() / 2]).unwrap();
     };
@@ -201,15 +201,15 @@ fn what_lies_hostile_in_the_store_is_never_put_down() {
     });
     let pointer = |tree: &std::path::Path| {
         let folder = std::fs::read_dir(tree.with_file_name("uv")).unwrap().next().unwrap().unwrap().path();
-        let text = fs_err::read_to_string(folder.join("facts.json")).unwrap();
-        fs_err::write(folder.join("facts.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
+        let text = fs_err::read_to_string(folder.join("placement.json")).unwrap();
+        fs_err::write(folder.join("placement.json"), text.replace("archive-v0/", "../../archive-v0/")).unwrap();
     };
     let harms: [Harm<'_>; 9] = [
-        ("facts", &climbs),
-        ("facts", &torn),
-        ("not the kind", &pipe),
-        ("not the kind", &leads_out),
-        ("other content", &other),
+        ("metadata", &climbs),
+        ("metadata", &torn),
+        ("wrong file type", &pipe),
+        ("wrong file type", &leads_out),
+        ("content differs", &other),
         ("instead of", &truncated),
         ("missing", &gone),
         ("setuid", &runnable),

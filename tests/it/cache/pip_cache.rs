@@ -1,10 +1,10 @@
-//! pip's cache, kept with the store: what one run fetched and built, the next one on another machine has.
+//! pip's cache in the store: what one run downloaded and built, the next one on another machine has.
 
 use super::fixture::{Fixture, ended};
 use crate::support::{NoxideRun, noxide_in, run_checked};
 
 /// Bytes of package files that the index has sent so far.
-fn sent(fixture: &Fixture) -> u64 {
+fn bytes_sent(fixture: &Fixture) -> u64 {
     let code = "import json, sys, urllib.request\n\
         sent = json.load(urllib.request.urlopen(sys.argv[1] + '/sent'))\n\
         print(sum(count for path, count in sent.items() if path.startswith('/files/')))\n";
@@ -28,11 +28,11 @@ fn run(fixture: &Fixture, pip: &str, arguments: &[&str]) -> (NoxideRun, String) 
 }
 
 #[test]
-fn what_pip_fetched_and_built_is_there_on_the_next_machine() {
+fn the_pip_cache_is_restored_on_the_next_machine() {
     let fixture = Fixture::new();
     let noxfile = |what: &str| {
         let index = format!("{}/simple", fixture._index.url);
-        // pip keeps nothing of a host without TLS that it is not told to trust.
+        // pip caches nothing of a host without TLS unless the host is trusted.
         let install = format!("'--trusted-host', '127.0.0.1', '--index-url', {index:?}, {what}, silent=False");
         let session =
             format!("@nox.session(venv_backend='venv')\ndef tests(session):\n    session.install({install})\n");
@@ -52,13 +52,13 @@ fn what_pip_fetched_and_built_is_there_on_the_next_machine() {
     assert_eq!(entries(), ["folder pip's cache"]);
 
     // Another machine: nothing is built again and no file is fetched.
-    let before = sent(&fixture);
+    let before = bytes_sent(&fixture);
     let (_, log) = run(&fixture, "pip-2", &[]);
     assert!(!log.contains("Building wheel for source") && log.contains("Successfully installed"), "{log}");
-    assert_eq!(sent(&fixture), before, "{log}");
+    assert_eq!(bytes_sent(&fixture), before, "{log}");
     assert_eq!(entries(), ["folder pip's cache"], "nothing new: nothing written");
 
-    // Other installs have a key of their own; what is kept for the same interpreter serves them.
+    // Other installs have another key; the cache of the same interpreter is used for them.
     noxfile("'alpha', 'source', 'many'");
     let (_, log) = run(&fixture, "pip-3", &[]);
     assert!(!log.contains("Building wheel for source"), "{log}");

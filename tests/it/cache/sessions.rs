@@ -1,4 +1,4 @@
-//! `noxide cache restore -s` and `save -s`, and what a run's record says of each session.
+//! `noxide cache restore -s` and `save -s`, and what the record of a run says of each session.
 
 use noxide::cache::NoProgress;
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> NoxideRun {
     ran
 }
 
-/// What the record says of a session: hits, misses, whether bytes were restored, and the reason.
+/// The cache figures of a session: hits, misses, whether bytes were restored, and the reason.
 fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
     let sessions = &ran.record().sessions;
     let found = sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
@@ -39,10 +39,10 @@ fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
 }
 
 #[test]
-fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
+fn each_session_restores_its_packages_and_so_does_a_notified_one() {
     let fixture = project();
     let first = run(&fixture, "first", &[]);
-    // The lock says what their installs may be, and uv's cache has it.
+    // The lock names their packages, and uv's cache has them.
     for (name, hits) in [("one", 2), ("two", 1), ("later", 1)] {
         assert_eq!(used(&first, name), Some((hits, 0, false, "never installed here".to_owned())), "{name}");
     }
@@ -54,13 +54,13 @@ fn each_session_gets_its_own_and_so_does_one_that_is_notified() {
     assert_eq!(used(&second, "two"), Some((1, 0, true, String::new())));
     assert_eq!(used(&second, "later"), Some((1, 0, true, String::new())), "notified while the run went on");
     assert!(second.stdout.contains("restored for two in "), "{}", second.stdout);
-    // Everything is there: nothing is restored, and nothing said.
+    // Nothing is missing: nothing is restored or printed.
     let third = run(&fixture, "second", &["-s", "one"]);
     assert_eq!(used(&third, "one"), Some((2, 0, false, String::new())));
     assert!(!third.stdout.contains("restored for"), "{}", third.stdout);
 }
 
-/// A session that goes on until the store holds what it has fetched.
+/// A session that runs until the store has the packages it fetched.
 const WAITS: &str = "import nox, os, pathlib, time\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    \
     entries = pathlib.Path(os.environ['NOXIDE_CACHE_DIR'], 'store', 'entries')\n    until = time.monotonic() + 60\n    \
@@ -68,7 +68,7 @@ const WAITS: &str = "import nox, os, pathlib, time\nnox.options.default_venv_bac
     assert time.monotonic() < until, 'nothing is kept'\n        time.sleep(0.05)\n";
 
 #[test]
-fn what_a_session_has_fetched_is_kept_while_it_runs() {
+fn packages_are_saved_while_the_session_runs() {
     let fixture = project();
     fixture.project.write("noxfile.py", WAITS);
     let ran = run(&fixture, "cold", &[]);
@@ -76,14 +76,14 @@ fn what_a_session_has_fetched_is_kept_while_it_runs() {
     assert_eq!(fixture.store().entry_ids().len(), 2);
 }
 
-/// A session whose install goes through a function, so that its words do not tell which group is meant.
+/// A session that installs through a function, so that its arguments name no group.
 const HELPED: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     def use(session, *what):\n    where = {'UV_PROJECT_ENVIRONMENT': session.virtualenv.location}\n    \
     session.run_install('uv', 'sync', '--frozen', *what, env=where, external=True)\n\
     @nox.session\ndef lint(session):\n    use(session, '--only-group', 'lint')\n";
 
 #[test]
-fn what_the_words_do_not_tell_the_last_install_does() {
+fn the_last_install_gives_packages_that_arguments_do_not_name() {
     let fixture = project();
     let settings = fixture.project.read("pyproject.toml");
     fixture.project.write("pyproject.toml", format!("{settings}[dependency-groups]\nlint = [\"beta\"]\n"));
@@ -126,7 +126,7 @@ fn sessions_are_restored_and_saved_by_name() {
     let (_, out, _) = cache("second", &["restore", "-s", "one", "two"]);
     assert_eq!(out, "one  2 of 2 packages here\ntwo  1 of 1 package here\n");
 
-    // One that was never saved, and one whose wheel is gone.
+    // A session that was never saved, and one whose wheel is missing.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
     let said = "later  0 of 1 package here; never installed here; missing: source 0.3 (not in the store)\n";
     assert_eq!((code, out.as_str()), (1, said));

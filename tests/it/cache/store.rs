@@ -1,4 +1,4 @@
-//! Save and restore: uv takes what comes out of the store, and what is known is not written again.
+//! Save and restore: uv installs what the store restores, and known files are not written again.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -30,7 +30,7 @@ fn uv_installs_offline_from_what_was_restored() {
 }
 
 #[test]
-fn files_are_shared_and_nothing_is_written_twice() {
+fn files_are_linked_and_nothing_is_written_twice() {
     let fixture = Fixture::new();
     let store = fixture.store();
     let saved = store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
@@ -64,7 +64,7 @@ fn files_are_shared_and_nothing_is_written_twice() {
 }
 
 #[test]
-fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
+fn only_requested_packages_are_restored_and_a_miss_has_a_reason() {
     let fixture = Fixture::new();
     let store = fixture.store();
     let PackageSelection::Only(all) = fixture.wanted() else { panic!() };
@@ -89,15 +89,15 @@ fn only_what_is_wanted_is_restored_and_a_miss_says_why() {
     layout.wheels = "wheels-v99".to_owned();
     let other = noxide::cache::UvCache::new(fixture.cache_dir("third"), layout);
     let report = store.restore_wheels(&only(&["alpha"]), &other, &NoProgress);
-    assert_eq!(report.misses[0].reason, "kept for wheels-v8, and this uv has wheels-v99");
+    assert_eq!(report.misses[0].reason, "stored for wheels-v8, but this uv uses wheels-v99");
     assert!(!fixture.cache_dir("third").exists());
 }
 
 #[test]
-fn the_layout_of_this_uv_is_tried_once() {
+fn the_layout_of_uv_is_detected_once() {
     let fixture = Fixture::new();
     let first = fixture.cache("first");
-    let notes: Vec<_> = std::fs::read_dir(fixture.store().root().join("notes")).unwrap().flatten().collect();
+    let notes: Vec<_> = std::fs::read_dir(fixture.store().root().join("probes")).unwrap().flatten().collect();
     assert_eq!(notes.len(), 1);
     assert_eq!(fixture.cache("first"), first, "read from the note");
     let names: Vec<String> = std::fs::read_dir(first.dir())
@@ -108,7 +108,7 @@ fn the_layout_of_this_uv_is_tried_once() {
 }
 
 #[test]
-fn a_store_of_another_version_or_without_a_place_is_refused() {
+fn a_store_of_another_version_or_without_a_path_is_rejected() {
     let fixture = Fixture::new();
     fs_err::write(fixture.store().root().join("store.json"), "{\"version\": 9}").unwrap();
     let error = Store::open(&fixture.options).unwrap_err();

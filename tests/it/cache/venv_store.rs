@@ -1,4 +1,4 @@
-//! Environments in the store: what is kept of them, that they come back as they were, and when they do not.
+//! Environments in the store: what is stored, that it is restored unchanged, and when it is not.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -16,7 +16,7 @@ use crate::support::ChildDeadline as _;
 use crate::support::rounds;
 
 /// The project's environment, which uv made.
-fn kept(fixture: &Fixture, facts: &str) -> VenvSpec {
+fn venv_spec(fixture: &Fixture, facts: &str) -> VenvSpec {
     let venv = fixture.project.root().join(".venv");
     VenvSpec::new(&venv, &python(fixture), facts).unwrap()
 }
@@ -36,10 +36,10 @@ fn remove(fixture: &Fixture) {
 }
 
 /// A store that has the project's wheels and its environment.
-fn filled(fixture: &Fixture) -> Store {
+fn filled_store(fixture: &Fixture) -> Store {
     let store = fixture.store();
     store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-    store.save_venv(&kept(fixture, "")).unwrap().unwrap();
+    store.save_venv(&venv_spec(fixture, "")).unwrap().unwrap();
     store
 }
 
@@ -48,7 +48,7 @@ fn entries(store: &Store, kind: EntryKind) -> Vec<StoreEntry> {
     ids.map(|id| store.open_entry(&id).unwrap().unwrap()).collect()
 }
 
-/// All that can be told of a tree: kind, permissions, bytes; times of what is no folder.
+/// The state of a tree: type, permissions and bytes of each node, and modification times of files.
 fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
     let entries = walkdir::WalkDir::new(root).min_depth(1).into_iter().map(|entry| entry.unwrap());
     let told = |entry: walkdir::DirEntry| {
@@ -67,7 +67,7 @@ fn state(root: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64)> {
 }
 
 #[test]
-fn an_environment_comes_back_as_it_was() {
+fn an_environment_is_restored_unchanged() {
     let fixture = Fixture::new();
     let venv = fixture.project.root().join(".venv");
     std::fs::create_dir(venv.join("empty")).unwrap();
@@ -75,17 +75,17 @@ fn an_environment_comes_back_as_it_was() {
     std::fs::remove_file(fixture.installed("beta/__init__.py")).unwrap();
     fs_err::write(fixture.installed("beta/__init__.py"), "VERSION = '2.0'\nPATCHED = 1\n").unwrap();
     std::fs::remove_file(fixture.installed("many/f600.py")).ok();
-    let store = filled(&fixture);
+    let store = filled_store(&fixture);
     let before = state(&venv);
     let entry = entries(&store, EntryKind::Venv).remove(0);
     assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "wheels are not stored twice");
     assert!(entry.manifest.nodes.iter().any(|item| item.path.ends_with("/beta/__init__.py")), "what differs is");
     assert_eq!(entry.meta.requires.len(), 4, "{:?}", entry.meta);
     drop(entry);
-    assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "nothing new, nothing written");
+    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "nothing new, nothing written");
 
     remove(&fixture);
-    let restored = store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
+    let restored = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert!(restored.files > 700 && restored.name == venv.display().to_string(), "{restored:?}");
     let after = state(&venv);
     let differ = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
@@ -97,9 +97,9 @@ fn an_environment_comes_back_as_it_was() {
         assert!(std::fs::metadata(fixture.installed("many/__init__.py")).unwrap().nlink() > 2, "linked");
     }
     assert_eq!(std::fs::metadata(fixture.installed("many-1.5.dist-info/RECORD")).unwrap().nlink(), 1, "its own");
-    let again = store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_err();
-    assert_eq!(again.reason, "there is one already");
-    assert_eq!(store.save_venv(&kept(&fixture, "")), Ok(None), "it is known as it is");
+    let again = store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err();
+    assert_eq!(again.reason, "it already exists");
+    assert_eq!(store.save_venv(&venv_spec(&fixture, "")), Ok(None), "it is known as it is");
     assert!(store.verify_entries(&NoProgress).is_clean());
     assert_eq!(
         store.status().kinds.iter().map(|kind| (kind.kind, kind.entries)).next_back(),
@@ -107,17 +107,17 @@ fn an_environment_comes_back_as_it_was() {
     );
 
     fs_err::write(venv.join("note"), "new").unwrap();
-    store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
+    store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
     assert_eq!(entries(&store, EntryKind::Venv).len(), 1, "the newest counts, the older one is gone");
     remove(&fixture);
-    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
+    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fs_err::read_to_string(venv.join("note")).unwrap(), "new");
 }
 
 #[test]
-fn only_for_its_place_its_interpreter_and_its_facts() {
+fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let fixture = Fixture::new();
-    let store = filled(&fixture);
+    let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
     let other = fixture.project.beside().join("other");
     std::fs::copy(python(&fixture), &other).unwrap();
@@ -125,28 +125,28 @@ fn only_for_its_place_its_interpreter_and_its_facts() {
     remove(&fixture);
     assert_eq!(missed(VenvSpec::new(&venv.with_extension("x"), &python(&fixture), "").unwrap()), CacheMiss::NOT_STORED);
     assert_eq!(missed(VenvSpec::new(&venv, &other, "").unwrap()), CacheMiss::NOT_STORED);
-    assert_eq!(missed(kept(&fixture, "other facts")), CacheMiss::NOT_STORED);
+    assert_eq!(missed(venv_spec(&fixture, "other facts")), CacheMiss::NOT_STORED);
     assert_eq!(VenvSpec::new(Path::new("relative"), &other, ""), None);
     assert_eq!(VenvSpec::new(&venv, Path::new("/missing"), ""), None);
-    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
+    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
 
     let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
-    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was made for another interpreter");
+    assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "a link out of its entry, to /etc/passwd");
+    assert_eq!(refused(venv_spec(&fixture, "")), "it cannot be restored: symbolic link out of the entry, to /etc/passwd");
     std::fs::remove_file(venv.join("out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky");
+    assert_eq!(refused(venv_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "pipe is no file");
+    assert_eq!(refused(venv_spec(&fixture, "")), "pipe is no file");
     std::fs::remove_file(venv.join("pipe")).unwrap();
     std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "it has no site-packages");
+    assert_eq!(refused(venv_spec(&fixture, "")), "it has no site-packages");
     fs_err::write(venv.join("pyvenv.cfg"), "home = /x\n").unwrap();
-    assert_eq!(refused(kept(&fixture, "")), "it was not made by uv");
+    assert_eq!(refused(venv_spec(&fixture, "")), "it was not created by uv");
     remove(&fixture);
-    assert!(refused(kept(&fixture, "")).contains("pyvenv.cfg"), "there is none");
+    assert!(refused(venv_spec(&fixture, "")).contains("pyvenv.cfg"), "there is none");
 }
 
 #[test]
@@ -160,32 +160,32 @@ fn a_file_written_to_through_a_link_is_found() {
     }
     let mut open = fs_err::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut open, b"# poison\n").unwrap();
-    let reason = store.save_venv(&kept(&fixture, "")).unwrap_err().reason;
-    assert!(reason.ends_with("many/__init__.py was written to, and it is a file of the store too"), "{reason}");
+    let reason = store.save_venv(&venv_spec(&fixture, "")).unwrap_err().reason;
+    assert!(reason.ends_with("many/__init__.py was modified, and it is also a file of the store"), "{reason}");
 }
 
 #[test]
-fn what_is_damaged_is_not_restored_but_put_aside() {
+fn corrupt_entries_are_quarantined_not_restored() {
     let fixture = Fixture::new();
-    let store = filled(&fixture);
+    let store = filled_store(&fixture);
     let venv = fixture.project.root().join(".venv");
     remove(&fixture);
-    let missed = || store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_err().reason;
+    let missed = || store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap_err().reason;
     let python = python(&fixture);
-    // One of its own files.
+    // A file of the environment itself.
     let tree = entries(&store, EntryKind::Venv).remove(0).tree_path();
     let own = tree.join("pyvenv.cfg");
     let good = fs_err::read_to_string(&own).unwrap();
     fs_err::write(&own, good.replace("home", "hume")).unwrap();
     let report = store.verify_entries(&NoProgress);
     assert_eq!((report.damaged.len(), report.damaged[0].path.as_str()), (1, "pyvenv.cfg"), "{report:?}");
-    assert_eq!(missed(), "damaged, put aside: pyvenv.cfg: other content than listed");
+    assert_eq!(missed(), "damaged and quarantined: pyvenv.cfg: content differs from the manifest");
     assert!(!venv.exists() && entries(&store, EntryKind::Venv).is_empty() && store.status().quarantined.len() == 1);
     assert_eq!(missed(), CacheMiss::NOT_STORED);
 
     // A file of a wheel in it.
     fixture.sync_offline("first");
-    let again = store.save_venv(&kept(&fixture, "")).unwrap().unwrap();
+    let again = store.save_venv(&venv_spec(&fixture, "")).unwrap().unwrap();
     remove(&fixture);
     let wheels = entries(&store, EntryKind::Wheel);
     let many = wheels.iter().find(|wheel| wheel.meta.name == "many 1.5").unwrap();
@@ -194,28 +194,28 @@ fn what_is_damaged_is_not_restored_but_put_aside() {
     let text = fs_err::read_to_string(&module).unwrap();
     fs_err::write(&module, text.replace("1.5", "6.6")).unwrap();
     drop(wheels);
-    assert!(missed().ends_with("many/__init__.py: other content than listed"));
+    assert!(missed().ends_with("many/__init__.py: content differs from the manifest"));
     assert!(!venv.exists() && !store.has_entry(&id));
     let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
-    assert_eq!(missed(), format!("{id}, which is in it, is not in the store"));
+    assert_eq!(missed(), format!("its wheel {id} is not in the store"));
     assert!(store.verify_entries(&NoProgress).is_clean(), "a wheel that is not here is no damage");
     assert!(store.has_entry(&noxide::cache::store::EntryId::parse(&again.entry).unwrap()));
 
     // What it is said to be made of.
-    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-parts.json");
+    let parts = entries(&store, EntryKind::Venv).remove(0).tree_path().join(".noxide-venv.json");
     fs_err::write(&parts, "{}").unwrap();
-    assert!(missed().starts_with("damaged, put aside: .noxide-parts.json: no usable facts"), "put aside");
+    assert!(missed().starts_with("damaged and quarantined: .noxide-venv.json: invalid metadata"), "put aside");
     assert!(python.exists());
 }
 
 #[test]
-fn an_environment_leaves_before_its_wheels_do() {
+fn an_environment_is_pruned_before_its_wheels() {
     let fixture = Fixture::new();
-    let store = filled(&fixture);
+    let store = filled_store(&fixture);
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3_600);
     for wheel in entries(&store, EntryKind::Wheel) {
-        let facts = wheel.tree_path().parent().unwrap().join("facts");
+        let facts = wheel.tree_path().parent().unwrap().join("manifest");
         fs_err::OpenOptions::new().append(true).open(facts).unwrap().into_parts().0.set_modified(long_ago).unwrap();
     }
     let with = |max_size: u64, days: u64| {
@@ -234,22 +234,22 @@ fn an_environment_leaves_before_its_wheels_do() {
 }
 
 #[test]
-fn a_store_on_another_file_system_keeps_environments_too() {
+fn a_store_on_another_file_system_stores_environments() {
     let mut fixture = Fixture::new();
     let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
     fixture.options.dir = Some(elsewhere.path().join("store"));
-    let store = filled(&fixture);
+    let store = filled_store(&fixture);
     let entry = entries(&store, EntryKind::Venv).remove(0);
     assert!(entry.manifest.nodes.iter().all(|item| !item.path.contains("/many/")), "compared by what is in them");
     drop(entry);
     remove(&fixture);
-    store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap();
+    store.restore_venv(&venv_spec(&fixture, ""), &NoProgress).unwrap();
     assert_eq!(fixture.imported(), ALL);
 }
 
 /// The process that is killed: it saves, restores or prunes for ever.
 #[test]
-#[ignore = "runs as a child of killed_while_environments_are_saved_and_restored"]
+#[ignore = "runs as a child of kills_while_environments_are_saved_and_restored_leave_a_valid_store"]
 fn at_work_until_killed() {
     let work = std::env::var("NOXIDE_TEST_VENV_WORK").expect("work from the parent test");
     let work: Vec<&str> = work.split('\n').collect();
@@ -277,10 +277,10 @@ fn at_work_until_killed() {
 }
 
 #[test]
-fn killed_while_environments_are_saved_and_restored() {
+fn kills_while_environments_are_saved_and_restored_leave_a_valid_store() {
     let rounds = rounds(15, 90) as usize;
     let fixture = Fixture::new();
-    filled(&fixture);
+    filled_store(&fixture);
     let (venv, python) = (fixture.project.root().join(".venv"), python(&fixture));
     let store = |max_size: u64| Store::open(&CacheOptions { max_size, ..fixture.options.clone() }).unwrap();
     for round in 0..rounds {
@@ -300,18 +300,20 @@ fn killed_while_environments_are_saved_and_restored() {
         let store = store(u64::MAX);
         let report = store.verify_entries(&NoProgress);
         assert!(report.is_clean(), "round {round}: {report:?}");
-        assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "round {round}");
+        assert_eq!(std::fs::read_dir(store.root().join("tmp")).unwrap().count(), 0, "round {round}");
         if venv.exists() && verb == "restore" {
             assert_eq!(fixture.imported(), ALL, "round {round}: whole or not at all");
         }
-        // The next restore finds its way, and removes what was left.
+        // The next restore works and removes leftovers.
         if verb == "prune" {
             fixture.sync_offline("first");
             store.save_wheels(&PackageSelection::All, &fixture.cache("first"), &NoProgress).unwrap();
-            store.save_venv(&kept(&fixture, "")).unwrap();
+            store.save_venv(&venv_spec(&fixture, "")).unwrap();
         }
         std::fs::remove_dir_all(&venv).ok();
-        store.restore_venv(&kept(&fixture, ""), &NoProgress).unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
+        store
+            .restore_venv(&venv_spec(&fixture, ""), &NoProgress)
+            .unwrap_or_else(|miss| panic!("round {round}: {miss:?}"));
         let left = std::fs::read_dir(venv.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".noxide-work")));
     }

@@ -1,4 +1,4 @@
-//! The action of this repository, run by act with its cache: the second run, on a machine with nothing, has what it needs.
+//! The action of this repository, run by act with its cache: the second run, on an empty machine, restores.
 
 use std::path::Path;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn two_machines_one_cache() {
     fs_err::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml"), action.join("action.yml")).unwrap();
 
     let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acttools/run-workflow.sh");
-    // A cache server of its own, apart from that of the other tests.
+    // A separate cache server from that of the other tests.
     let work = acttools("acttools-action");
     let run = |more: &[&str]| {
         let mut command = Command::new("bash");
@@ -55,6 +55,6 @@ fn two_machines_one_cache() {
     let cold = run(&["--cold"]);
     assert!(cold.contains("cache: uploaded 2 packages") && cold.contains("two ran"), "{cold}");
     let warm = run(&["--fresh-home"]);
-    assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the forge's cache (v1)"), "{warm}");
+    assert!(warm.contains("cache: downloaded 2 of 2 packages") && warm.contains("the Actions cache (v1)"), "{warm}");
     assert!(warm.contains("cache: uploaded nothing: nothing is new"), "{warm}");
 }

@@ -1,4 +1,4 @@
-//! One contract for every backend, on real servers: act's cache, rclone's and moto's S3, Azurite, and the official client.
+//! One contract for every backend, on real servers: act's cache, S3 by rclone and moto, Azurite, its own client.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -71,7 +71,7 @@ fn contract(backend: &dyn CacheBackend, run: &str) {
 }
 
 #[test]
-fn a_folder_and_tiers_of_folders() {
+fn directories_and_tiers_of_directories() {
     let folder = tempfile::tempdir().unwrap();
     contract(&DirectoryBackend::new(folder.path().join("one")), "d");
     let tiers: Vec<Box<dyn CacheBackend>> = ["near", "far"]
@@ -170,7 +170,7 @@ fn the_cache_of_act_and_the_official_client_beside_us() {
 }
 
 #[test]
-fn s3_servers_of_two_makes() {
+fn two_s3_servers() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::create_dir_all(folder.path().join("root/bucket")).unwrap();
     let root = folder.path().join("root").display().to_string();
@@ -218,7 +218,7 @@ struct Hub {
     entries: BTreeMap<String, Vec<u8>>,
     blobs: BTreeMap<String, Vec<u8>>,
     blocks: BTreeMap<String, Vec<u8>>,
-    /// The signed address of a real store's container, where blobs are not kept here.
+    /// The signed URL of a container on a real server, if blobs are not stored here.
     container: Option<String>,
 }
 
@@ -309,7 +309,7 @@ fn version_2_of_the_actions_service() {
 /// Azurite with its client library, as npm has them.
 const AZURITE: [&str; 2] = ["azurite@3.37.0", "@azure/storage-blob@12.34.0"];
 
-/// Makes a container and says its address, signed for reading, adding, creating and writing.
+/// Creates a container and prints its URL, signed for reading, adding, creating and writing.
 const SIGN: &str = r#"
 import { BlobServiceClient, ContainerSASPermissions, StorageSharedKeyCredential } from "@azure/storage-blob";
 const service = new BlobServiceClient(process.argv[1], new StorageSharedKeyCredential("own", "c2VjcmV0"));

@@ -1,4 +1,4 @@
-//! Servers at their worst: every fault is an error with a reason, soon, and never bytes that were not asked for.
+//! Faulty servers: every fault is an error with a reason, in bounded time, and never wrong bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ fn why(result: Result<Option<Vec<u8>>, BackendError>) -> String {
 }
 
 #[test]
-fn what_passes_is_tried_again() {
+fn transient_errors_are_retried() {
     let (server, count) = v1(|asked, number| match number {
         0 => HttpResponse::new(500, "busy"),
         1 => {
@@ -56,7 +56,7 @@ fn what_passes_is_tried_again() {
 }
 
 #[test]
-fn a_server_that_cannot_is_left_alone() {
+fn a_server_without_support_is_not_used() {
     let (server, count) = v1(|_, _| HttpResponse::new(503, "down for good"));
     let backend = backend(&server, 30);
     assert!(why(backend.get_range("a", 0..5)).contains("answered 503: down for good"));
@@ -65,12 +65,12 @@ fn a_server_that_cannot_is_left_alone() {
     }
     let before = count.load(Ordering::SeqCst);
     let said = why(backend.get_range("a", 0..5));
-    assert!(said.contains("given up after 8 failures in a row"), "{said}");
+    assert!(said.contains("gave up after 8 failures in a row"), "{said}");
     assert_eq!(count.load(Ordering::SeqCst), before, "nobody asks any more");
 }
 
 #[test]
-fn a_pause_beyond_all_patience_is_not_made() {
+fn a_retry_delay_beyond_the_budget_is_an_error() {
     let (server, count) = v1(|_, _| {
         let mut wait = HttpResponse::new(429, "");
         wait.headers.push(("retry-after", "3600".to_owned()));
@@ -82,7 +82,7 @@ fn a_pause_beyond_all_patience_is_not_made() {
 }
 
 #[test]
-fn bodies_that_break_off_or_do_not_fit_are_no_bytes() {
+fn truncated_or_mismatched_bodies_are_errors() {
     let (gone, _) = v1(|asked, _| HttpResponse { cut: Some(2), ..HttpResponse::ranged(asked, BYTES) });
     assert!(why(backend(&gone, 30).get_range("a", 0..8)).contains("broke off"));
     let (other, _) = v1(|asked, _| {
@@ -97,13 +97,13 @@ fn bodies_that_break_off_or_do_not_fit_are_no_bytes() {
         part
     });
     assert!(why(backend(&short, 30).get_range("a", 0..8)).contains("3 bytes of a range of 8"));
-    // A server that knows no ranges sends all; only what was asked for is taken.
+    // A server without range support sends everything; only the requested range is used.
     let (whole, _) = v1(|_, _| HttpResponse::new(200, BYTES));
     assert_eq!(backend(&whole, 30).get_range("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
 }
 
 #[test]
-fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
+fn a_slow_or_silent_server_costs_at_most_the_retry_budget() {
     for silent in [false, true] {
         let (server, _) = v1(move |asked, _| {
             if silent {
@@ -114,13 +114,13 @@ fn a_server_that_drips_or_is_silent_costs_no_more_than_the_patience() {
         let backend = backend(&server, 3);
         let begun = Instant::now();
         let said = why(backend.get_range("a", 0..9)) + &why(backend.get_range("a", 0..9));
-        assert!(said.contains("given up after waiting 3 s in all"), "{said}");
+        assert!(said.contains("gave up after waiting 3 s in total"), "{said}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }
 
 #[test]
-fn nobody_there() {
+fn a_missing_program_is_an_error() {
     let server = HttpServer::new(|_| HttpResponse::new(200, ""));
     let address = server.base.clone();
     drop(server);
@@ -132,7 +132,7 @@ fn nobody_there() {
 }
 
 #[test]
-fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
+fn an_expired_url_is_renewed_but_a_token_is_not() {
     let (server, count) =
         v1(
             |asked, number| {
@@ -163,7 +163,7 @@ fn an_address_that_ran_out_is_asked_for_anew_and_a_token_is_not() {
 }
 
 #[test]
-fn a_key_that_only_begins_alike_is_a_miss_and_nonsense_is_an_error() {
+fn a_key_prefix_is_a_miss_and_an_invalid_answer_is_an_error() {
     let server =
         HttpServer::new(|_| HttpResponse::new(200, r#"{"archiveLocation":"http://127.0.0.1:9/x","cacheKey":"abc"}"#));
     assert_eq!(backend(&server, 30).get_range("ab", 0..5).unwrap(), None);
@@ -180,7 +180,7 @@ fn a_key_that_only_begins_alike_is_a_miss_and_nonsense_is_an_error() {
 }
 
 #[test]
-fn clocks_that_differ_are_put_right_once() {
+fn a_clock_difference_is_corrected_once() {
     let server = HttpServer::new(|asked| {
         if asked.headers["x-amz-date"].starts_with("2031") {
             return HttpResponse::ranged(asked, BYTES);

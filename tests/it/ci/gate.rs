@@ -1,4 +1,4 @@
-//! `noxide gate`: skipped is fine, cancelled is named, a missing job is an error.
+//! `noxide gate`: skipped passes, cancelled is named, a missing job is an error.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -21,36 +21,41 @@ fn gate(needs: &str, more: &[&str]) -> NoxideRun {
 const GOOD: &str = r#"{"lint": {"result": "success", "outputs": {}}, "tests": {"result": "skipped"}}"#;
 
 #[test]
-fn success_and_skipped_are_well() {
+fn success_and_skipped_pass_the_gate() {
     let ran = gate(GOOD, &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
-    assert_eq!(ran.stdout, "✓ lint   success\n– tests  skipped\n2 jobs: all is well\n");
+    assert_eq!(ran.stdout, "✓ lint   success\n– tests  skipped\n2 jobs passed\n");
     assert_eq!(gate(GOOD, &["--expect", "lint,tests"]).exit, Some(0));
     assert_eq!(gate(GOOD, &["--workflow", "ci.yml", "--job", "gate"]).exit, Some(0));
 }
 
 #[test]
-fn what_is_not_well_is_named() {
+fn failed_jobs_are_named() {
     let ran = gate(
         r#"{"a": {"result": "failure"}, "b": {"result": "cancelled"}, "c": {"result": "odd"}, "d": {"result": "success"}}"#,
         &["--expect", "d,e"],
     );
     assert_eq!(ran.exit, Some(1));
-    for line in ["a  failure  it failed", "b  cancelled  it was", "c  odd  its result", "e  missing  it is not among"] {
+    for line in [
+        "a  failure  the job failed",
+        "b  cancelled  the job was",
+        "c  odd  unknown result",
+        "e  missing  the job is not in",
+    ] {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
-    assert!(ran.stdout.ends_with("5 jobs: 4 not well\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("4 of 5 jobs failed\n"), "{}", ran.stdout);
     let lint = r#"{"lint": {"result": "success"}}"#;
     let ran = gate(lint, &["--workflow", "ci.yml", "--job", "gate", "--format", "json"]);
     assert_eq!(ran.exit, Some(1));
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["ok"]), (&1.into(), &false.into()));
     assert_eq!((&document["jobs"][1]["job"], &document["jobs"][1]["result"]), (&"tests".into(), &Value::Null));
-    assert_eq!(gate(lint, &[]).stdout.lines().last(), Some("1 job: all is well"));
+    assert_eq!(gate(lint, &[]).stdout.lines().last(), Some("1 job passed"));
 }
 
 #[test]
-fn results_come_by_variable_and_by_the_standard_input() {
+fn results_come_from_a_variable_or_standard_input() {
     let project = Project::empty();
     for name in ["NOXIDE_NEEDS", "NEEDS"] {
         let done = noxide_in(project.root(), &["gate"]).env(name, GOOD).finish();
@@ -62,7 +67,7 @@ fn results_come_by_variable_and_by_the_standard_input() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_wrong_usage() {
+fn unreadable_needs_are_a_usage_error() {
     let workflow = |job: &str| gate(GOOD, &["--workflow", "ci.yml", "--job", job]);
     let absent = gate(GOOD, &["--workflow", "none.yml", "--job", "gate"]);
     let project = Project::empty();
@@ -71,12 +76,12 @@ fn what_cannot_be_judged_is_wrong_usage() {
     let unnamed = gate(GOOD, &["--workflow", "ci.yml"]);
     for (ran, why) in [
         (gate("{", &[]), "toJSON(needs)"),
-        (gate("{}", &[]), "no job is needed"),
-        (Project::empty().noxide(&["gate"]), "there are no results"),
+        (gate("{}", &[]), "needs no other job"),
+        (Project::empty().noxide(&["gate"]), "no job results"),
         (workflow("other"), "no job `other`"),
         (absent, "none.yml"),
         (broken, "broken.yml"),
-        (unnamed, "which job"),
+        (unnamed, "the gate job is unknown"),
     ] {
         assert_eq!(ran.exit, Some(2), "{ran:?}");
         assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);

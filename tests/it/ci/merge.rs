@@ -1,4 +1,4 @@
-//! `noxide merge`: three shards folded are what one run would have been.
+//! `noxide merge`: three shards merged are what one run would have been.
 
 use std::collections::BTreeMap;
 
@@ -74,20 +74,20 @@ fn shards_merged_are_one_run() {
 }
 
 #[test]
-fn a_shard_that_is_not_there_is_named() {
+fn a_missing_shard_is_named() {
     let (whole, folders) = shards();
     let ran = merge(&whole, &folders[1..], &["--dir", "all", "--format", "json"]);
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((&document["version"], &document["absent"][0]), (&1.into(), &"1/3".into()));
+    assert_eq!((&document["version"], &document["missing_shards"][0]), (&1.into(), &"1/3".into()));
     let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
     let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
-    assert_eq!(document["missing"], serde_json::json!(missing));
-    assert!(whole.read("all/record.json").contains("is in no record") && whole.read("all/events.jsonl").len() > 100);
+    assert_eq!(document["missing_sessions"], serde_json::json!(missing));
+    assert!(whole.read("all/record.json").contains("no record contains") && whole.read("all/events.jsonl").len() > 100);
 }
 
 #[test]
-fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
+fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     let whole = Project::new(
         "import nox, os\nnox.options.default_venv_backend = 'none'\n\
         @nox.session\ndef same(session):\n    if os.path.exists('broken'): session.error('broken')\n",
@@ -108,25 +108,22 @@ fn of_two_results_the_worse_counts_and_of_two_runs_the_newer() {
     std::fs::remove_file(other.root().join("broken")).unwrap();
     other.noxide(&["run"]);
     assert_eq!(merge(&whole, &both, &["--dir", "again"]).exit, Some(0));
-    // Each log has a name of its own.
+    // Each log has a unique name.
     assert!(
         whole.read("again/logs/same.log").contains("nox > ") && whole.read("again/logs/same-2.log").contains("nox > ")
     );
 }
 
 #[test]
-fn what_is_no_run_is_refused() {
+fn directories_without_a_run_are_rejected() {
     let project = Project::empty();
     std::fs::create_dir_all(project.root().join("empty")).unwrap();
     project.write("odd/record.json", "{}");
     let record = r#"{"version": 9}"#;
     project.write("new/record.json", record);
-    for (folder, why) in [
-        ("empty", "no run is recorded"),
-        ("none", "cannot work in none"),
-        ("odd", "record.json"),
-        ("new", "record.json"),
-    ] {
+    for (folder, why) in
+        [("empty", "no run is recorded"), ("none", "none"), ("odd", "record.json"), ("new", "record.json")]
+    {
         let ran = merge(&project, &[folder.to_owned()], &[]);
         assert!(ran.exit == Some(2) && ran.stderr.contains(why), "{folder}: {ran:?}");
     }

@@ -1,4 +1,4 @@
-//! A uv that notes no digest of what it is not asked to verify: what a lock names is kept all the same, and what not is told.
+//! A uv that records no digests: packages named by a lock are stored, others are reported.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ const NOXFILE: &str = "import nox\nnox.options.default_venv_backend = 'uv'\n\
     @nox.session\ndef one(session):\n    session.install('alpha')\n    session.run('python', '-c', 'import alpha, beta')\n";
 
 #[test]
-fn what_the_lock_names_is_kept_by_a_uv_that_notes_no_digests() {
+fn locked_packages_are_saved_from_a_uv_without_digests() {
     // The one that the users' workflows pin.
     let old = build_once("uv-0.8.0", |place| {
         run_checked(Command::new(python()).args(["-m", "venv"]).arg(place));

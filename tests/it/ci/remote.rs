@@ -1,4 +1,4 @@
-//! Wheels sent elsewhere and brought back: to uv they are as if fetched; and a store that lies is harmless.
+//! Wheels uploaded and downloaded: to uv they are as if fetched, and a malicious store is harmless.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn scope(reference: &str) -> CacheScope {
 }
 
 /// No environment is known.
-fn none() -> EnvironmentEntries {
+fn no_environments() -> EnvironmentEntries {
     EnvironmentEntries::default()
 }
 
@@ -43,13 +43,13 @@ fn remote(place: &Path, reference: &str) -> RemoteStore {
     }
 }
 
-/// A fixture whose wheels are in its store and, from the main branch, elsewhere.
-struct Sent {
+/// A fixture whose wheels are in its store and, from the main branch, in a remote store.
+struct UploadedFixture {
     fixture: Fixture,
     place: PathBuf,
 }
 
-impl Sent {
+impl UploadedFixture {
     fn new() -> Self {
         let fixture = Fixture::new();
         let store = fixture.store();
@@ -64,7 +64,7 @@ impl Sent {
     fn push(&self, reference: &str, now: i64) -> noxide::cache::remote::UploadReport {
         let remote = remote(&self.place, reference);
         let store = self.fixture.store();
-        remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &none(), now)
+        remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &no_environments(), now)
     }
 
     /// A store with nothing in it.
@@ -73,7 +73,7 @@ impl Sent {
         Store::open(&CacheOptions { dir, ..CacheOptions::default() }).unwrap()
     }
 
-    fn bring(
+    fn download(
         &self,
         remote: &RemoteStore,
         store: &Store,
@@ -99,32 +99,32 @@ impl Sent {
 }
 
 #[test]
-fn uv_installs_offline_what_came_from_elsewhere() {
-    let sent = Sent::new();
+fn uv_installs_offline_from_downloaded_packages() {
+    let sent = UploadedFixture::new();
     let store = sent.empty("other-store");
     let remote = remote(&sent.place, "refs/heads/main");
-    let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
+    let brought = sent.download(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
     let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!((report.restored.len(), report.misses.len()), (4, 0), "{report:?}");
     assert_eq!(sent.fixture.sync_offline("second"), ALL);
     assert!(store.verify_entries(&NoProgress).is_clean());
     // All is here: nothing is read. Nothing is new: nothing is written.
-    assert_eq!(sent.bring(&remote, &store, &PackageSelection::All).bytes, 0);
+    assert_eq!(sent.download(&remote, &store, &PackageSelection::All).bytes, 0);
     let before = sent.files();
-    let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &none(), NOW + DAY);
+    let again = remote.upload(&remote.load_snapshot(), &store, &store.entry_ids(), &no_environments(), NOW + DAY);
     assert_eq!((again.bytes, again.packs, again.warnings.len()), (0, 0, 0), "{again:?}");
     assert_eq!(sent.files(), before);
 }
 
 #[test]
-fn one_session_reads_its_own_bytes_and_no_others() {
-    let sent = Sent::new();
+fn one_session_downloads_only_its_packages() {
+    let sent = UploadedFixture::new();
     let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
     let alpha = packages.into_iter().filter(|package| package.name.starts_with("alpha")).collect();
     let remote = remote(&sent.place, "refs/heads/main");
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote, &store, &PackageSelection::Only(alpha));
+    let brought = sent.download(&remote, &store, &PackageSelection::Only(alpha));
     assert_eq!(brought.packages, ["alpha 1.0"]);
     let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
     let own = manifest.frames.iter().find(|frame| frame.name == "alpha 1.0").unwrap().length;
@@ -132,13 +132,13 @@ fn one_session_reads_its_own_bytes_and_no_others() {
 }
 
 #[test]
-fn pulls_read_their_base_and_write_what_only_they_see() {
-    let sent = Sent::new();
+fn pull_requests_read_their_base_and_write_their_own_scope() {
+    let sent = UploadedFixture::new();
     let store = sent.empty("pull-store");
     let pull = remote(&sent.place, "refs/pull/7/merge<main");
-    assert_eq!(sent.bring(&pull, &store, &PackageSelection::All).packages.len(), 4);
+    assert_eq!(sent.download(&pull, &store, &PackageSelection::All).packages.len(), 4);
     assert_eq!(
-        pull.upload(&pull.load_snapshot(), &store, &store.entry_ids(), &none(), NOW).bytes,
+        pull.upload(&pull.load_snapshot(), &store, &store.entry_ids(), &no_environments(), NOW).bytes,
         0,
         "the base has it"
     );
@@ -153,8 +153,8 @@ fn pulls_read_their_base_and_write_what_only_they_see() {
 }
 
 #[test]
-fn runs_beside_each_other_lose_nothing() {
-    let sent = Sent::new();
+fn concurrent_uploads_lose_nothing() {
+    let sent = UploadedFixture::new();
     let fresh = |name: &str, only: &str| {
         let store = sent.empty(name);
         let PackageSelection::Only(packages) = sent.fixture.wanted() else { panic!() };
@@ -167,30 +167,30 @@ fn runs_beside_each_other_lose_nothing() {
     let (first, second) = (remote(&place, "refs/heads/main"), remote(&place, "refs/heads/main"));
     // Both looked before either wrote.
     let views = (first.load_snapshot(), second.load_snapshot());
-    assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &none(), NOW).packages, ["alpha 1.0"]);
-    assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &none(), NOW + 1).packages, ["beta 2.0"]);
+    assert_eq!(first.upload(&views.0, &one, &one.entry_ids(), &no_environments(), NOW).packages, ["alpha 1.0"]);
+    assert_eq!(second.upload(&views.1, &two, &two.entry_ids(), &no_environments(), NOW + 1).packages, ["beta 2.0"]);
     assert_eq!(remote(&place, "refs/heads/main").load_snapshot().package_count(), 2);
 }
 
 #[test]
-fn old_packs_are_written_anew_before_the_forge_drops_them() {
-    let sent = Sent::new();
+fn old_packs_are_rewritten_before_they_expire() {
+    let sent = UploadedFixture::new();
     let before = sent.file("p-");
     let later = sent.push("refs/heads/main", NOW + 21 * DAY);
     assert_eq!(later.repack_reason.as_deref(), Some("1 packs older than 20 days"), "{later:?}");
     let after = sent.file("p-");
     assert!(before != after && !before.exists() && sent.files().len() == 2);
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let brought = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!((brought.packages.len(), brought.failures.len()), (4, 0), "{brought:?}");
-    // That it is still wanted is written down now and then, and costs a manifest.
+    // Its use is recorded from time to time, at the cost of a manifest.
     let wanted = sent.push("refs/heads/main", NOW + 27 * DAY);
     assert!(wanted.packs == 0 && wanted.bytes > 0 && wanted.repack_reason.is_none(), "{wanted:?}");
 }
 
 #[test]
-fn bytes_that_were_changed_are_not_used() {
-    let sent = Sent::new();
+fn changed_bytes_are_not_used() {
+    let sent = UploadedFixture::new();
     let pack = sent.file("p-");
     let mut bytes = std::fs::read(&pack).unwrap();
     let manifest = RemoteManifest::from_bytes(&std::fs::read(sent.file("m-")).unwrap(), None).unwrap();
@@ -198,29 +198,29 @@ fn bytes_that_were_changed_are_not_used() {
     bytes[alpha.offset as usize + 20] ^= 1;
     fs_err::write(&pack, &bytes).unwrap();
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let brought = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert_eq!(brought.packages.len(), 3, "{brought:?}");
     assert_eq!(brought.failures[0].name, "alpha 1.0");
     assert!(brought.failures[0].reason.contains("not those that the manifest names"), "{brought:?}");
     fs_err::write(&pack, &bytes[..bytes.len() / 4]).unwrap();
     let store = sent.empty("third-store");
-    let cut = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let cut = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(cut.failures.iter().all(|failed| failed.reason.contains("shorter than the manifest")), "{cut:?}");
     std::fs::remove_file(&pack).unwrap();
-    let gone = sent.bring(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
+    let gone = sent.download(&remote(&sent.place, "refs/heads/main"), &store, &PackageSelection::All);
     assert!(
-        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack is gone"),
+        !gone.failures.is_empty() && gone.failures.iter().all(|failed| failed.reason == "its pack no longer exists"),
         "{gone:?}"
     );
-    fs_err::write(sent.file("m-"), "nxm1 -\nnonsense").unwrap();
+    fs_err::write(sent.file("m-"), "nxm2 -\nnonsense").unwrap();
     let view = remote(&sent.place, "refs/heads/main").load_snapshot();
     assert!(view.is_empty() && view.warnings[0].contains("damaged"), "{view:?}");
 }
 
-/// Whoever owns the store elsewhere plays a tree of his own for a wheel, with digests that fit each other.
+/// An attacker with access to the remote store replaces a wheel by another tree with matching digests.
 #[test]
-fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
-    let sent = Sent::new();
+fn a_malicious_store_is_harmless_when_the_lock_has_checksums() {
+    let sent = UploadedFixture::new();
     let honest = sent.fixture.store();
     let id = honest.entry_ids().into_iter().find(|id| id.kind == EntryKind::Wheel).unwrap();
     let entry = honest.open_entry(&id).unwrap().unwrap();
@@ -244,12 +244,15 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     incoming.publish(None).unwrap();
     let place = sent.fixture.project.beside().join("hostile");
     let mut hostile = remote(&place, "refs/heads/main");
-    assert_eq!(hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &none(), NOW).packages.len(), 1);
+    assert_eq!(
+        hostile.upload(&hostile.load_snapshot(), &evil, &evil.entry_ids(), &no_environments(), NOW).packages.len(),
+        1
+    );
 
-    // Nobody who only has the store can tell.
+    // The store alone cannot show this.
     let victim = sent.empty("victim-0");
-    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).packages.len(), 1);
-    // A committed list can: the tree is another one, whatever the store says of it.
+    assert_eq!(sent.download(&hostile, &victim, &PackageSelection::All).packages.len(), 1);
+    // A committed list can: the tree has another digest.
     let heads: Vec<_> = honest.entry_ids().iter().map(|id| honest.entry_meta(id).unwrap()).collect();
     let mut sums = WheelChecksums::default();
     sums.add_entries(&heads);
@@ -271,7 +274,7 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
         let mut manifest = RemoteManifest::from_bytes(&std::fs::read(&path).unwrap(), None).unwrap();
         manifest.frames[0].tree_digest = hostile.checksums.as_ref().unwrap().expected_tree(&id).unwrap().to_owned();
         fs_err::write(&path, manifest.to_bytes(None).unwrap()).unwrap();
-        sent.bring(&hostile, &victim, &PackageSelection::All)
+        sent.download(&hostile, &victim, &PackageSelection::All)
     };
     assert!(lying.packages.is_empty() && lying.failures.len() == 1, "{lying:?}");
     assert!(victim.entry_ids().is_empty());
@@ -280,20 +283,20 @@ fn a_hostile_store_is_harmless_where_the_project_says_what_its_wheels_are() {
     let (frames, misses) =
         hostile.load_snapshot().select_frames(&PackageSelection::All, &buckets, hostile.checksums.as_ref(), &|_| false);
     assert!(frames.is_empty() && misses[0].reason.contains("not in noxide.sums"));
-    // And a key that only protected branches have: what it did not sign does not count.
+    // And so can a key of protected branches: unsigned manifests are ignored.
     hostile.checksums = None;
     hostile.signing_key = Some("only on main".to_owned());
     let view = hostile.load_snapshot();
     assert!(view.is_empty() && view.warnings[0].contains("not signed"), "{view:?}");
-    assert!(!hostile.upload(&view, &honest, &honest.entry_ids(), &none(), NOW + 9).packages.is_empty());
-    assert_eq!(sent.bring(&hostile, &victim, &PackageSelection::All).packages.len(), 4);
+    assert!(!hostile.upload(&view, &honest, &honest.entry_ids(), &no_environments(), NOW + 9).packages.is_empty());
+    assert_eq!(sent.download(&hostile, &victim, &PackageSelection::All).packages.len(), 4);
 }
 
 #[test]
-fn a_server_that_goes_away_leaves_the_rest_to_uv() {
-    let sent = Sent::new();
+fn uv_downloads_the_rest_when_the_server_disappears() {
+    let sent = UploadedFixture::new();
     let elsewhere = DirectoryBackend::new(&sent.place);
-    let key = elsewhere.list_objects("nx1/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
+    let key = elsewhere.list_objects("nx2/org-repo/linux-x86_64/b-main/m-").unwrap()[0].key.clone();
     let server = HttpServer::new(move |asked| {
         if asked.path.starts_with("/archive/") {
             let bytes = elsewhere.get_range(&key, 0..u64::MAX).unwrap().unwrap();
@@ -310,10 +313,10 @@ fn a_server_that_goes_away_leaves_the_rest_to_uv() {
     let remote =
         RemoteStore { backend: Box::new(backend), scope: scope("refs/heads/main"), signing_key: None, checksums: None };
     let store = sent.empty("other-store");
-    let brought = sent.bring(&remote, &store, &sent.fixture.wanted());
+    let brought = sent.download(&remote, &store, &sent.fixture.wanted());
     assert_eq!((brought.packages.len(), brought.failures.len()), (0, 4), "{brought:?}");
     assert!(store.entry_ids().is_empty());
-    // A run goes on: what is missing is fetched from the index.
+    // The run continues: missing packages come from the index.
     let report = store.restore_wheels(&sent.fixture.wanted(), &sent.fixture.cache("second"), &NoProgress);
     assert_eq!(report.misses.len(), 4);
     sent.fixture.uv("second", &["sync", "--quiet", "--frozen"]);

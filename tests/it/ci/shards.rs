@@ -1,4 +1,4 @@
-//! `noxide run --shard` and `noxide matrix`: each session on one runner, with what it waits for.
+//! `noxide run --shard` and `noxide matrix`: each session on one runner, with the sessions it needs.
 
 use noxide::record::Outcome;
 use serde_json::Value;

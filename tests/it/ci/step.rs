@@ -1,4 +1,4 @@
-//! `noxide ci`: what one run fetched the next one has, whatever machine it is on; and it never fails for its cache.
+//! `noxide ci`: packages of one run are there for the next on any machine, and the cache fails no run.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub(super) struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// A run on a machine of that name: a cache and a store of its own, no environments.
+    /// A run on a machine of that name, with its own cache and store and without environments.
     pub(super) fn ci(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (NoxideRun, Value) {
         self.ci_at(self.fixture.project.root(), arguments, variables)
     }
@@ -45,7 +45,7 @@ pub(super) fn names(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn one_step_brings_runs_keeps_and_gathers() {
+fn one_step_restores_runs_saves_and_collects() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
     let elsewhere = fixture.project.beside().join("elsewhere").display().to_string();
@@ -64,7 +64,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     }
     assert!(fixture.project.read("noxide-ci/logs/two.log").contains("two ran"));
 
-    // Another machine runs one session: it gets what that needs and no more, and sends nothing.
+    // Another machine runs one session: it downloads only its packages and uploads nothing.
     let second = Machine { fixture: &fixture, name: "second-machine" };
     let (ran, cache) = second.ci(&["--remote", &elsewhere, "-s", "one"], &[]);
     assert_eq!(ran.exit, Some(0), "{ran:?}");
@@ -73,7 +73,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     assert!(ran.stdout.contains("cache: uploaded nothing: nothing is new"), "{}", ran.stdout);
     assert!(!fixture.project.root().join("noxide-ci/logs/two.log").exists(), "the folder is this run's");
 
-    // What a failed run fetched is kept too.
+    // Packages of a failed run are saved too.
     let fresh = fixture.project.beside().join("fresh").display().to_string();
     let third = Machine { fixture: &fixture, name: "third-machine" };
     let (ran, cache) = third.ci(&["--remote", &fresh, "-s", "bad", "--format", "json"], &[]);
@@ -86,7 +86,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
     let (_, cache) = first.ci(&["--remote", "off", "-s", "two", "--write-sums"], &[]);
     assert_eq!(cache["remote"], Value::Null);
     assert!(fixture.project.read("noxide.sums").contains("many 1.5"), "{}", fixture.project.read("noxide.sums"));
-    // Only what the list names is taken from elsewhere now.
+    // Only listed packages are downloaded now.
     let fourth = Machine { fixture: &fixture, name: "fourth-machine" };
     let (ran, cache) = fourth.ci(&remote, &[]);
     assert_eq!((ran.exit, names(&cache["downloaded"]["packages"])), (Some(0), vec!["many 1.5"]), "{cache:#}");
@@ -94,7 +94,7 @@ fn one_step_brings_runs_keeps_and_gathers() {
 }
 
 #[test]
-fn a_cache_that_fails_fails_no_run() {
+fn a_failing_cache_fails_no_run() {
     let fixture = Fixture::new();
     fixture.project.write("noxfile.py", NOXFILE);
     let machine = Machine { fixture: &fixture, name: "machine" };
@@ -131,7 +131,7 @@ fn coverage_is_held_to_its_floor() {
     );
     let machine = Machine { fixture: &fixture, name: "machine" };
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "75"], &[]);
-    assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 files)"), "{ran:?}");
+    assert!(ran.exit == Some(0) && ran.stdout.contains("coverage: 75.00 % (slipcover, 1 data file)"), "{ran:?}");
     assert!(fixture.project.read("noxide-ci/coverage.json").contains("percent_covered"));
     let (ran, _) = machine.ci(&["--coverage", "--fail-under", "76", "--dir", "elsewhere"], &[]);
     assert!(ran.exit == Some(1) && ran.stdout.contains("below the required 76 %"), "{ran:?}");
@@ -184,7 +184,7 @@ fn environments_bytecode_and_folders_go_with_the_packages() {
     let flags: Vec<u8> = lying.map(|file| std::fs::read(file.unwrap().path()).unwrap()[4]).collect();
     assert_eq!(flags, [1], "bytecode comes apart from the environment, in a form that needs no time of its source");
 
-    // Another install: another environment, and of the old one nothing is wanted any more but what both have.
+    // Another install: another environment, and of the old one only shared files are used.
     write(&STATES.replace("'many')", "'many', 'beta')"));
     let (ran, cache) = run("third-machine", &[]);
     assert!(!ran.stdout.contains("environment of one restored"), "{}", ran.stdout);
@@ -212,7 +212,7 @@ fn checkout(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_environment() {
+fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_no_environment() {
     let fixture = Fixture::new();
     let noxfile = STATES
         .replace("TOOL", "'tool/file'")
@@ -231,7 +231,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
     let (ran, cache) = run("first-machine", fixture.project.root());
     assert!(ran.stdout.contains("1 session on") && !ran.stdout.contains("about"), "nobody knows yet: {}", ran.stdout);
     let all = sent(&cache);
-    // It lies elsewhere now: whoever comes next may lie elsewhere again.
+    // The checkout has moved: the next may be at yet another path.
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
@@ -253,7 +253,7 @@ fn a_fresh_checkout_at_another_place_knows_what_sessions_take_and_sends_no_envir
 }
 
 #[test]
-fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
+fn without_install_arguments_a_session_restores_the_packages_it_held() {
     let fixture = Fixture::new();
     let noxfile = "import nox\nnox.options.default_venv_backend = 'uv'\nWORDS = 'beta'.split()\n\
         @nox.session\ndef vague(session):\n    session.install(*WORDS)\n    session.run('python', '-c', 'import beta')\n\
@@ -278,7 +278,7 @@ fn of_a_lock_that_no_words_tell_apart_a_session_gets_what_it_held() {
     let (ran, cache) = run("second-machine", &["-s", "vague"]);
     assert_eq!(names(&cache["downloaded"]["packages"]), ["beta 2.0"], "{cache:#}");
     assert_eq!(uses(&ran), (1, 0));
-    // Another install: what it held tells the names, the lock the versions.
+    // Another install: the last environment gives the names, the lock the versions.
     fixture.project.write("noxfile.py", noxfile.replace("*WORDS)", "*WORDS, 'beta')"));
     let (ran, _) = run("second-machine", &["-s", "vague"]);
     assert_eq!(uses(&ran), (1, 0));

@@ -1,4 +1,4 @@
-//! The command line as it is typed: nox's spellings, what goes on to nox, what noxide keeps, what is refused.
+//! The command line: spellings of nox, flags passed on to nox, flags of noxide, errors.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use noxide::run::{FailFast, FlakyMode, OutputStyle};
 
 use crate::support::ChildDeadline as _;
 
-/// Reads a command line; words are parted by spaces, and `␣` is a space inside one.
+/// Parses a command line; arguments are separated by spaces, and `␣` is a space inside one.
 fn read(line: &str) -> Result<Cli, clap::Error> {
     Cli::parse_args(format!("noxide {line}").split_whitespace().map(|word| OsString::from(word.replace('␣', " "))))
 }
@@ -109,7 +109,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("--force-color", "--forcecolor"),
     ("--nocolor", "--nocolor"),
     ("--no-color", "--nocolor"),
-    // Short ones together, and what comes after the dashes
+    // Combined short flags, and arguments after `--`
     ("-rxvs lint", "--sessions=lint --reuse-existing-virtualenvs --verbose"),
     ("-s lint tests -- -x", "--sessions lint tests -- -x"),
     ("-- -db uv -- -ts", "-- -db uv -- -ts"),
@@ -117,13 +117,13 @@ const SPELLINGS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn each_of_noxs_spellings_goes_on_to_nox() {
+fn each_spelling_of_nox_is_passed_on() {
     for (typed, expected) in SPELLINGS {
         assert_eq!(forwarded(typed), *expected, "noxide run {typed}");
     }
 }
 
-/// nox itself understands what was typed and what goes on to it alike, but for `-x`, which stays here.
+/// nox parses the typed and the passed-on arguments alike, except `-x`, which noxide handles.
 #[test]
 fn nox_reads_both_spellings_alike() {
     let script = r#"
@@ -153,7 +153,7 @@ print(json.dumps([pair for pair in pairs if read(pair[0]) != read(pair[1])]))
 }
 
 #[test]
-fn what_noxide_does_itself_stays_here() {
+fn flags_of_noxide_are_not_passed_to_nox() {
     let all = concat!(
         "-x -j 4 --report r.json --timeout 10m --idle-timeout 90 --retries 2 --flaky fail --leak-timeout 1s ",
         "--load-timeout 5s --junit j.xml --logs build --log-name nox-{session}.log --rerun failed --events e.jsonl ",
@@ -193,7 +193,7 @@ fn jobs_in_three_spellings() {
 }
 
 #[test]
-fn the_last_word_on_failures_counts() {
+fn the_last_failure_flag_counts() {
     let (wait, kill, go_on) = (Some(Some(FailFast::Wait)), Some(Some(FailFast::Kill)), Some(None));
     for (flags, expected) in [
         ("", None),
@@ -218,7 +218,7 @@ fn the_last_word_on_failures_counts() {
 }
 
 #[test]
-fn colours_in_noxs_words_and_noxides() {
+fn color_flags_of_nox_and_noxide() {
     let colour = |line: &str| read(line).unwrap().global.color;
     assert_eq!(colour("run"), None);
     assert_eq!(colour("run --forcecolor"), Some(ColorMode::Always));
@@ -228,7 +228,7 @@ fn colours_in_noxs_words_and_noxides() {
 }
 
 #[test]
-fn global_flags_stand_before_or_behind_the_subcommand() {
+fn global_flags_come_before_or_after_the_subcommand() {
     for line in ["-C there -vv list", "list -C there -v -v"] {
         let cli = read(line).unwrap();
         assert_eq!(cli.global.directory, Some(PathBuf::from("there")));
@@ -272,7 +272,7 @@ fn run_dash_l_is_list() {
 }
 
 #[test]
-fn wrong_usage_is_refused_with_code_2() {
+fn wrong_usage_has_exit_code_2() {
     for (line, kind) in [
         ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
         ("run lint", ErrorKind::UnknownArgument),
@@ -301,7 +301,7 @@ fn wrong_usage_is_refused_with_code_2() {
 }
 
 #[test]
-fn who_forgets_run_is_told() {
+fn flags_without_a_subcommand_suggest_run() {
     let text = read("-s lint").unwrap_err().to_string();
     assert!(text.contains("noxide run -s tests"), "{text}");
     let text = read("run --lint").unwrap_err().to_string();
@@ -311,7 +311,7 @@ fn who_forgets_run_is_told() {
 /// A path that is no text goes through unharmed.
 #[cfg(unix)]
 #[test]
-fn arguments_need_not_be_text() {
+fn arguments_that_are_not_utf8_are_passed_on() {
     use std::os::unix::ffi::OsStringExt as _;
     let odd = OsString::from_vec(b"n\xff.py".to_vec());
     let argv = ["noxide", "run", "-f"].map(OsString::from).into_iter().chain([odd.clone(), "--".into(), odd.clone()]);

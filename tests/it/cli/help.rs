@@ -1,4 +1,4 @@
-//! What `--help` says of each subcommand, so that a change of it is seen.
+//! `--help` of each subcommand as snapshots.
 
 use clap::CommandFactory;
 use noxide::cli::Cli;
@@ -23,7 +23,7 @@ fn help_of_each_subcommand() {
     }
 }
 
-/// Every flag is found under one of the headings, and says what it does.
+/// Every flag has a heading and a help text.
 #[test]
 fn every_flag_has_a_heading_and_a_word_of_help() {
     let mut root = Cli::command();

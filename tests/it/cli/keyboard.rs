@@ -1,10 +1,10 @@
-//! Keys on a terminal's board, typed into a real terminal: they ask what runs, and the terminal is left as it was.
+//! Keys on the board, typed into a real terminal: they show the status, and the terminal is restored.
 
 use std::process::Command;
 
 use crate::support::{Project, python, run_checked, tool_path};
 
-/// Runs noxide on a terminal of its own, does what the steps say, and prints what the test looks at.
+/// Runs noxide on a new terminal, follows the steps, and prints what the test checks.
 ///
 /// `wait TEXT` until the screen shows it, `key K` types, `signal S` signals noxide's group, `modes` prints the
 /// terminal's, `touch F`.
@@ -63,7 +63,7 @@ while True:
 print('after', modes(), os.waitstatus_to_exitcode(status))
 "#;
 
-fn types(project: &Project, steps: &str) -> String {
+fn type_keys(project: &Project, steps: &str) -> String {
     let mut command = Command::new(python());
     command.args(["-c", TYPIST, env!("CARGO_BIN_EXE_noxide"), steps]).current_dir(project.root());
     command.env("PATH", tool_path()).env("NOX_DOWNLOAD_PYTHON", "never").env("UV_PYTHON_DOWNLOADS", "never");
@@ -77,9 +77,9 @@ const WAITS: &str = "@nox.session\ndef works(session):\n    print('stdin', sys.s
                      while not os.path.exists('over'): time.sleep(0.01)\n";
 
 #[test]
-fn a_key_shows_what_runs_and_the_terminal_is_left_as_it_was() {
+fn a_key_press_shows_the_status_and_the_terminal_is_restored() {
     let project = Project::with_sessions(WAITS);
-    let said = types(
+    let said = type_keys(
         &project,
         "wait stdin True;until raw silent;key x;key t;wait 1 running, 0 done;key \\n;wait 1 running, 0 done;touch over",
     );
@@ -87,17 +87,17 @@ fn a_key_shows_what_runs_and_the_terminal_is_left_as_it_was() {
 }
 
 #[test]
-fn an_interrupt_leaves_the_terminal_as_it_was() {
+fn an_interrupt_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
-    let said = types(&project, "wait stdin True;until raw silent;key \\x03");
+    let said = type_keys(&project, "wait stdin True;until raw silent;key \\x03");
     assert_eq!(said, "before line echo\nmodes raw silent\nafter line echo 130\n");
 }
 
 #[test]
-fn while_it_is_stopped_the_terminal_is_the_users() {
+fn a_stopped_noxide_restores_the_terminal() {
     let project = Project::with_sessions(WAITS);
     let steps =
         "wait stdin True;until raw silent;key \\x1a;stopped;continue;until raw silent;key t;wait 1 running;touch over";
-    let said = types(&project, steps);
+    let said = type_keys(&project, steps);
     assert_eq!(said, "before line echo\nmodes raw silent\nstopped line echo\nmodes raw silent\nafter line echo 0\n");
 }

@@ -1,4 +1,4 @@
-//! Output over the library's doors: real pipes, large logs, many sessions, a replay from disk.
+//! Output through the public API: real pipes, large logs, many sessions, a replay from disk.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ fn a_reader_that_leaves_after_one_line_ends_no_run() {
 }
 
 #[test]
-fn a_large_log_is_printed_whole() {
+fn a_large_log_is_printed_completely() {
     let folder = tempfile::tempdir().unwrap();
     let line = format!("{}\n", "0123456789abcdef".repeat(8));
     let count = 200_000;
@@ -167,7 +167,7 @@ fn five_hundred_sessions_on_a_board_stay_readable() {
 }
 
 #[test]
-fn a_record_on_disk_is_shown_again() {
+fn a_record_is_replayed_from_disk() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::write(folder.path().join("lint.log"), "bad\n").unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];

@@ -1,4 +1,4 @@
-//! Random settings, written as TOML and read again.
+//! Generated settings, written as TOML and read again.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -89,7 +89,7 @@ proptest! {
         prop_assert_eq!(rule.memory, Some(memory));
         prop_assert_eq!(&rule.env, &[("V".to_owned(), value)]);
         prop_assert_eq!(rule.timeout, limit);
-        // A pattern names itself, and what it names gets what the rule says.
+        // A pattern matches itself, and matching sessions get its options.
         let session = options.session_options(&pattern, &[]);
         prop_assert_eq!(session.timeout.unwrap_or_default(), limit.unwrap_or(timeout));
         prop_assert_eq!(session.memory, Some(memory));

@@ -1,4 +1,4 @@
-//! Settings files, variables and flags: what is read, what is refused, what wins.
+//! Settings files, variables and flags: what is read, what is rejected, what has precedence.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -112,13 +112,13 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_mistake() {
+fn a_byte_order_mark_is_accepted() {
     assert_eq!(resolved("\u{feff}jobs = 2\n").jobs.origin, SettingOrigin::File("noxide.toml:1".to_owned()));
     assert!(wrong("\u{feff}job = 2\n").starts_with("noxide.toml:1:"));
 }
 
 #[test]
-fn without_settings_the_defaults_count() {
+fn without_settings_defaults_apply() {
     for files in [&[][..], &[("pyproject.toml", "[project]\nname = 'x'\n[tool.other]\n")], &[("noxide.toml", "")]] {
         let file = load_settings(project(files).path()).unwrap();
         let settings = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap();
@@ -128,7 +128,7 @@ fn without_settings_the_defaults_count() {
 }
 
 #[test]
-fn the_example_shows_locks_and_solitude() {
+fn the_example_has_locks_and_an_exclusive_session() {
     let file = load_settings(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/parcelbook")).unwrap();
     let options = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap().run_options();
     for session in ["unit_tests", "integration_tests"] {
@@ -138,7 +138,7 @@ fn the_example_shows_locks_and_solitude() {
 }
 
 #[test]
-fn a_table_in_pyproject_is_read_alike() {
+fn a_table_in_pyproject_is_read_the_same() {
     let text = "[project]\nname = 'x'\n\n[tool.noxide]\njobs = 2\n\n[tool.noxide.sessions.lint]\ncpus = 1\n";
     let file = load_settings(project(&[("pyproject.toml", text)]).path()).unwrap();
     let settings = Settings::resolve(&SettingsFlags::default(), &nothing, file).unwrap();
@@ -148,7 +148,7 @@ fn a_table_in_pyproject_is_read_alike() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     insta::assert_snapshot!(
         "unknown_keys",
         wrong(
@@ -179,7 +179,7 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn in_pyproject_places_are_named_in_full() {
+fn locations_in_pyproject_have_full_keys() {
     let text = "[tool.noxide]\njobs = '4'\ncpus = 2\n[tool.noxide.sessions.tests]\noutput = 'quiet'\n";
     let errors = load_settings(project(&[("pyproject.toml", text)]).path()).unwrap_err();
     insta::assert_snapshot!("in_pyproject", shown(&errors));
@@ -193,9 +193,9 @@ fn drawn(errors: &[SettingsError], color: bool, unicode: bool) -> String {
     shown.collect::<Vec<_>>().join("\n")
 }
 
-/// What a terminal shows, with and without marks beyond ASCII; colours only where they are wanted.
+/// Diagnostics on a terminal with and without Unicode; colours only on request.
 #[test]
-fn people_see_the_line_and_a_pointer() {
+fn diagnostics_show_the_line_with_a_marker() {
     let text = "jobs = 2\n\n[sessions.\"größe-3.12\"]\nlokcs = ['db']\nretries = {\n  delay = 1,\n}\ncpus =\n";
     let mut errors = read(&text.replace("cpus =\n", "")).unwrap_err();
     errors.extend(read(text).unwrap_err());
@@ -207,7 +207,7 @@ fn people_see_the_line_and_a_pointer() {
 }
 
 #[test]
-fn wide_characters_and_carriage_returns_count_as_people_count() {
+fn wide_characters_and_carriage_returns_have_visible_columns() {
     let text = wrong("# grün\r\nflaky = 'ü'\r\n[sessions.'prüfung']\r\nretries = 1 # ß\r\n'größe' = 1\r\n");
     insta::assert_snapshot!("wide", text);
 }
@@ -238,7 +238,7 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn wrong_variables_are_told_at_once_even_under_a_flag() {
+fn wrong_variables_are_reported_even_under_a_flag() {
     let variables = |name: &str| -> Option<OsString> {
         match name {
             "NOXIDE_JOBS" => Some("many".into()),
@@ -259,7 +259,7 @@ fn wrong_variables_are_told_at_once_even_under_a_flag() {
 }
 
 #[test]
-fn sessions_that_nobody_has_are_told_with_the_nearest() {
+fn unknown_sessions_in_settings_suggest_the_nearest() {
     let settings = resolved(concat!(
         "[sessions.unit_test]\nafter = ['lint', 'lnit', 'build*']\n[sessions.'tests-*']\n[sessions.'test-*']\n",
         "[sessions.zebra]\n[sessions.\"tests-3.12(db='pg')\"]\n",
@@ -280,7 +280,7 @@ fn sessions_that_nobody_has_are_told_with_the_nearest() {
     );
 }
 
-/// One setting seen through all four levels: what flags, variable and file say, and who must win.
+/// One setting at all four levels, with the value that must win.
 #[test]
 fn flag_over_variable_over_file_over_default() {
     let file = || read(EVERYTHING).unwrap();
@@ -345,7 +345,7 @@ fn flag_over_variable_over_file_over_default() {
 }
 
 #[test]
-fn nox_parallel_speaks_only_where_nobody_else_does() {
+fn nox_parallel_is_used_only_without_other_settings() {
     let variables = |name: &str| (name == "NOX_PARALLEL").then(|| OsString::from("4"));
     let resolve = |file| Settings::resolve(&SettingsFlags::default(), &variables, file).unwrap().jobs;
     let lent = resolve(SettingsFile::default());
@@ -358,7 +358,7 @@ fn nox_parallel_speaks_only_where_nobody_else_does() {
 }
 
 #[test]
-fn a_flag_outdoes_the_rules_of_single_sessions_too() {
+fn a_flag_overrides_the_settings_of_single_sessions() {
     let file = read(
         "timeout = '1h'\n[sessions.slow]\ntimeout = '2h'\nidle-timeout = '3m'\nretries = { count = 1, delay = '5s' }\n",
     )
@@ -373,7 +373,7 @@ fn a_flag_outdoes_the_rules_of_single_sessions_too() {
     let by_flag =
         slow(&SettingsFlags { timeout: minute, idle_timeout: minute, retries: Some(4), ..SettingsFlags::default() });
     assert_eq!((by_flag.timeout, by_flag.idle_timeout), (minute, minute));
-    // How long to wait between attempts stays the file's word.
+    // The delay between attempts still comes from the file.
     let retries = RetryPolicy { count: 4, delay: Duration::from_secs(5), backoff: RetryBackoff::Fixed };
     assert_eq!(by_flag.retries, retries);
 }

@@ -21,7 +21,7 @@ const TWO: &str = "import nox\nnox.options.default_venv_backend = 'none'\n\
                    @nox.session\ndef lint(session): pass\n@nox.session\ndef tests(session): pass\n";
 
 #[test]
-fn a_missing_one_is_named() {
+fn a_missing_noxfile_is_named() {
     let project = Project::empty();
     let Err(HostError::Load(failure)) = HostArgs::args(&[]).start(&project) else { panic!() };
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
@@ -32,7 +32,7 @@ fn a_missing_one_is_named() {
 }
 
 #[test]
-fn an_unparsable_one_shows_the_line() {
+fn a_syntax_error_shows_the_line() {
     let (project, failure) = refused("import nox\n\ndef lint(session:\n    pass\n", &[]);
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
     assert_eq!(failure.message, "the noxfile is not valid Python");
@@ -44,7 +44,7 @@ fn an_unparsable_one_shows_the_line() {
 }
 
 #[test]
-fn one_that_raises_shows_the_users_frames() {
+fn a_noxfile_that_raises_shows_the_frames_of_the_user() {
     let noxfile = "import sys\nsys.path.insert(0, '.')\nimport json\nimport mine\nmine.check(json)\n";
     let project = Project::new(noxfile);
     project.write("mine.py", "def check(json):\n    return json.loads('{')\n");
@@ -58,7 +58,7 @@ fn one_that_raises_shows_the_users_frames() {
 }
 
 #[test]
-fn one_that_exits_says_so() {
+fn a_noxfile_that_exits_is_an_error() {
     let (_kept, failure) = refused("import sys\nprint('before')\nsys.exit('enough')\n", &[]);
     assert_eq!(failure.message, "the noxfile called sys.exit('enough')");
     assert_eq!(failure.frames.last().unwrap().line, 3);
@@ -66,7 +66,7 @@ fn one_that_exits_says_so() {
 }
 
 #[test]
-fn one_that_dies_takes_only_its_process_along() {
+fn a_noxfile_that_crashes_is_an_error() {
     let project = Project::new("import os\nprint('last words', flush=True)\nos._exit(9)\n");
     let Err(error @ HostError::Died { .. }) = HostArgs::args(&[]).start(&project) else { panic!() };
     assert!(error.to_string().contains("exit status: 9"), "{error}");
@@ -74,7 +74,7 @@ fn one_that_dies_takes_only_its_process_along() {
 }
 
 #[test]
-fn one_that_hangs_is_ended_and_shows_where() {
+fn a_noxfile_that_hangs_is_killed_and_its_line_shown() {
     let noxfile = "import subprocess, time\nchild = subprocess.Popen(['sleep', '1000'])\n\
                    print(child.pid, flush=True)\ndef wait():\n    time.sleep(1000)\nwait()\n";
     let project = Project::new(noxfile);
@@ -93,7 +93,7 @@ fn one_that_hangs_is_ended_and_shows_where() {
 }
 
 #[test]
-fn megabytes_printed_are_no_harm() {
+fn megabytes_of_output_are_bounded() {
     let noise = "import sys\nfor _ in range(5000):\n    print('x' * 1000)\n    sys.stderr.write('y\\n')\n";
     let project = Project::new(&format!("{noise}{TWO}"));
     let (host, manifest) = HostArgs::args(&[]).start(&project).unwrap();
@@ -115,7 +115,7 @@ fn two_sessions_of_one_name_are_noticed() {
 }
 
 #[test]
-fn an_unknown_session_comes_with_the_known_ones() {
+fn an_unknown_session_lists_the_known_ones() {
     let (_kept, failure) = refused(TWO, &["-s", "test"]);
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Selection, Some(3)));
     assert_eq!(failure.message, "Error while collecting sessions.\nSessions not found: test");
@@ -123,7 +123,7 @@ fn an_unknown_session_comes_with_the_known_ones() {
 }
 
 #[test]
-fn no_session_at_all_is_an_error_and_none_selected_is_not() {
+fn an_empty_noxfile_is_an_error_and_an_empty_selection_is_not() {
     let (project, failure) = refused("import nox\n", &[]);
     let path = project.root().join("noxfile.py");
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Selection, Some(3)));
@@ -135,7 +135,7 @@ fn no_session_at_all_is_an_error_and_none_selected_is_not() {
 }
 
 #[test]
-fn a_cycle_is_told_in_noxs_words() {
+fn a_cycle_is_reported_in_the_words_of_nox() {
     let cycle = "import nox\n@nox.session(requires=['b'])\ndef a(session): pass\n\
                  @nox.session(requires=['a'])\ndef b(session): pass\n";
     let (_kept, failure) = refused(cycle, &[]);
@@ -144,7 +144,7 @@ fn a_cycle_is_told_in_noxs_words() {
 }
 
 #[test]
-fn wrong_arguments_are_told_in_noxs_words() {
+fn wrong_arguments_are_reported_in_the_words_of_nox() {
     let (_kept, failure) = refused(TWO, &["--nonsense"]);
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Options, Some(2)));
     assert!(failure.message.to_lowercase().contains("--nonsense"), "{}", failure.message);
@@ -153,14 +153,14 @@ fn wrong_arguments_are_told_in_noxs_words() {
 }
 
 #[test]
-fn a_version_of_nox_that_is_too_old_is_refused() {
+fn a_nox_that_is_too_old_is_rejected() {
     let (_kept, failure) = refused(&format!("{TWO}nox.needs_version = '>=2099'\n"), &[]);
     assert_eq!((failure.stage, failure.exit_code), (LoadStage::Noxfile, Some(2)));
     assert!(failure.message.contains(">=2099"), "{}", failure.message);
 }
 
 #[test]
-fn wrong_options_in_the_noxfile_are_the_noxfiles_fault() {
+fn wrong_options_in_the_noxfile_are_attributed_to_it() {
     let (_kept, failure) = refused("import nox\nnox.options.nonsense = 1\n", &[]);
     assert_eq!(failure.stage, LoadStage::Noxfile);
     assert!(failure.exception.unwrap().contains("nonsense"));
@@ -180,7 +180,7 @@ fn a_missing_interpreter_is_skipped_or_fails_as_nox_does() {
 }
 
 #[test]
-fn a_locale_and_a_path_without_utf8_do() {
+fn a_locale_and_a_path_without_utf8_work() {
     let project = Project::empty();
     let odd = project.root().join(std::ffi::OsString::from_vec(b"caf\xe9 1".to_vec()));
     std::fs::create_dir(&odd).unwrap();
@@ -208,7 +208,7 @@ fn five_hundred_sessions_are_loaded_and_listed() {
 }
 
 #[test]
-fn what_is_no_python_is_told_from_one() {
+fn a_program_that_is_not_python_is_recognized() {
     let project = Project::new(TWO);
     let nothing = HostArgs { python: project.root().join("none"), ..HostArgs::default() };
     let Err(error @ HostError::Start { .. }) = nothing.start(&project) else { panic!() };
@@ -222,7 +222,7 @@ fn what_is_no_python_is_told_from_one() {
 }
 
 #[test]
-fn errors_lend_their_frames_and_output() {
+fn errors_carry_frames_and_output() {
     let project = Project::new("print('said')\n1 / 0\n");
     let Err(error) = HostArgs::args(&[]).start(&project) else { panic!() };
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What the host reads of environments and coverage, and the interpreter that nox itself would take.
+//! Environments, coverage and interpreters as the host reads them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -37,13 +37,13 @@ fn a_noxfile_with_dependencies_gets_the_interpreter_nox_would_give_it() {
 }
 
 #[test]
-fn a_noxfile_whose_dependencies_are_there_needs_no_other() {
+fn a_noxfile_whose_dependencies_are_installed_needs_no_environment() {
     let project = Project::new(&SCRIPT.replace("iniconfig", "packaging"));
     assert!(!read(&project, &HostArgs::args(&[])).executable.starts_with(project.root()));
 }
 
 #[test]
-fn dependencies_that_cannot_be_had_are_noxs_own_error() {
+fn unavailable_noxfile_dependencies_are_an_error_of_nox() {
     for (noxfile, words) in [
         (SCRIPT.replace("'nox', ", ""), "Must have a nox dependency"),
         (SCRIPT.replace("'iniconfig'", "'iniconfig==99999'"), "could not be made"),
@@ -56,7 +56,7 @@ fn dependencies_that_cannot_be_had_are_noxs_own_error() {
 }
 
 #[test]
-fn an_interpreter_without_nox_says_so() {
+fn an_interpreter_without_nox_is_an_error() {
     let project = Project::new("import nox\n");
     let blocked = project.beside().join("nox");
     std::fs::create_dir(&blocked).unwrap();
@@ -107,7 +107,7 @@ fn environments_are_as_nox_resolves_them() {
 }
 
 #[test]
-fn needs_are_left_out_when_told_on_every_release() {
+fn no_dependencies_works_on_every_release() {
     let noxfile = "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef a(session): session.error('no')\n\
                    @nox.session(requires=['a'])\ndef b(session): session.log('ran')\n";
     let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
@@ -124,7 +124,7 @@ fn needs_are_left_out_when_told_on_every_release() {
 }
 
 #[test]
-fn colour_is_as_told_unless_flags_or_variables_say_more() {
+fn color_follows_settings_unless_flags_or_variables_override() {
     let project = Project::new("import nox\n@nox.session(python=False)\ndef a(session): session.log('x')\n");
     let coloured = |ask: HostArgs| run_host(&project, &ask).log("a").contains("\u{1b}[");
     assert!(!coloured(HostArgs::args(&[])));
@@ -258,7 +258,7 @@ fn search(project: &Project, path: &[&Path]) -> NoxSearch {
 }
 
 #[test]
-fn nox_is_found_where_a_user_expects_it() {
+fn nox_is_found_where_users_expect_it() {
     let project = Project::empty();
     let bin = crate::support::venv().join("bin");
     let python = crate::support::python();
@@ -289,7 +289,7 @@ fn same(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn nox_is_taken_where_told() {
+fn nox_of_the_flag_is_used() {
     let project = Project::empty();
     let bin = crate::support::venv().join("bin");
     let told = |what: &Path| find_nox(&NoxSearch { explicit: Some(what.to_path_buf()), ..search(&project, &[&bin]) });
@@ -304,7 +304,7 @@ fn nox_is_taken_where_told() {
 }
 
 #[test]
-fn nox_is_installed_once_where_there_is_none() {
+fn nox_is_installed_once_when_missing() {
     let project = Project::new(
         "import nox\n@nox.session(venv_backend='uv')\ndef a(session): session.run('uv', '--version', external=True)\n",
     );

@@ -1,4 +1,4 @@
-//! What the host does ahead of sessions: forks that stand by for them, and the question to uv.
+//! Work of the host ahead of sessions: preforked processes, and the query to uv.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ const THREE: &str = "import nox, os, pathlib, time\nnox.options.default_venv_bac
                      @nox.session\ndef two(session):\n    print('mine', os.environ['MINE'], os.getpid() == os.getpgrp())\n\
                      @nox.session\ndef three(session):\n    pass\n";
 
-/// A host with sessions that can be told to start one by one.
+/// A host whose sessions are started one by one.
 struct Sessions {
     project: Project,
     host: Host,
@@ -24,7 +24,7 @@ struct Sessions {
 }
 
 impl Sessions {
-    /// The first session runs, and says that this many are to come.
+    /// Starts the first session and announces this many more.
     fn new(more: usize) -> Self {
         let project = Project::new(THREE);
         let (mut host, _) = HostArgs::args(&[]).start(&project).unwrap_or_else(|error| panic!("{error}"));
@@ -80,7 +80,7 @@ impl Sessions {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_session_becomes_of_a_process_that_stands_by() {
+fn a_session_runs_in_a_preforked_process() {
     let mut sessions = Sessions::new(2);
     let ahead = sessions.wait_for(2);
     let pid = sessions.start(1, 0);
@@ -92,17 +92,17 @@ fn a_session_becomes_of_a_process_that_stands_by() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn one_that_was_killed_is_replaced_and_one_too_many_goes() {
+fn a_killed_prefork_is_replaced_and_a_surplus_one_ends() {
     let mut sessions = Sessions::new(2);
     let first = sessions.wait_for(2).into_iter().find(|child| *child != sessions.first).unwrap();
     send_signal("KILL", &first.to_string());
     assert!(has_ended(&first.to_string()));
-    // Another one stands by, or is made when it is wanted.
+    // Another process was preforked, or is forked on request.
     let second = sessions.start(1, 1);
     assert_ne!(first, second);
     sessions.passes(1);
     sessions.wait_for(2);
-    // `three` takes the one that stands by; a surplus one is let go.
+    // `three` takes the preforked process; a surplus one ends.
     sessions.start(2, 0);
     sessions.passes(2);
     sessions.wait_for(1);
@@ -111,7 +111,7 @@ fn one_that_was_killed_is_replaced_and_one_too_many_goes() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn it_ends_with_its_host() {
+fn preforked_processes_end_with_the_host() {
     for signal in ["KILL", "TERM"] {
         let mut sessions = Sessions::new(1);
         let children = sessions.wait_for(2);
@@ -123,7 +123,7 @@ fn it_ends_with_its_host() {
 }
 
 #[test]
-fn uv_is_asked_once_and_by_the_time_nox_wants_to_know() {
+fn uv_is_queried_once_before_nox_needs_it() {
     let project = Project::new(
         "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n\
          @nox.session(venv_backend='uv|none')\ndef two(session):\n    pass\n",
@@ -140,7 +140,7 @@ fn uv_is_asked_once_and_by_the_time_nox_wants_to_know() {
 }
 
 #[test]
-fn a_uv_that_cannot_answer_is_noxs_own_affair() {
+fn a_failing_uv_is_left_to_nox() {
     let body =
         "import nox\n@nox.session(venv_backend='uv|none')\ndef one(session):\n    print('by', session.venv_backend)\n";
     for (text, raise) in [(Some("exit 1"), ""), (None, ""), (Some("exec sleep 1000"), "raise SystemExit(3)\n")] {

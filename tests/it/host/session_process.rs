@@ -1,4 +1,4 @@
-//! A session as a process of the host: signals, groups, terminals, environment, and the end of it all.
+//! A session as a process of the host: signals, groups, terminals, environment, and its end.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::support::{
     wait_until,
 };
 
-/// A host whose first session has been told to run.
+/// A host whose first session has started.
 struct Started {
     project: Project,
     host: Host,
@@ -81,7 +81,7 @@ fn an_interrupt_lets_the_session_tear_down() {
 }
 
 #[test]
-fn a_second_interrupt_is_in_a_hurry() {
+fn a_second_interrupt_skips_the_grace_period() {
     let mut started = Started::new(
         "@nox.session\ndef one(session):\n    code = '''import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('no', flush=True))\n\
          print('up', flush=True)\nwhile True: time.sleep(1000)\n'''\n    session.run('python3', '-c', code, external=True)\n",
@@ -107,7 +107,7 @@ fn a_second_interrupt_is_in_a_hurry() {
 }
 
 #[test]
-fn a_grandchild_that_keeps_everything_open_delays_nothing() {
+fn a_grandchild_that_keeps_output_open_delays_nothing() {
     let mut started = Started::new(
         "@nox.session\ndef one(session):\n    pid = os.fork()\n    if pid == 0:\n        time.sleep(1000)\n        \
          os._exit(0)\n    session.log('left %d', pid)\n",
@@ -125,7 +125,7 @@ fn a_grandchild_that_keeps_everything_open_delays_nothing() {
 }
 
 #[test]
-fn a_session_has_its_own_place_and_environment() {
+fn a_session_has_its_own_process_group_and_environment() {
     let tmp = tempfile::tempdir().unwrap();
     let place = tmp.path().display().to_string();
     let mut started = Started::new(
@@ -171,7 +171,7 @@ fn cpu_time_of_what_a_session_waited_for_is_counted() {
 }
 
 #[test]
-fn a_terminal_becomes_the_sessions_own() {
+fn a_session_gets_a_controlling_terminal() {
     let project = Project::new(&format!(
         "{NOXFILE_HEAD}@nox.session\ndef one(session):\n    print('tty', sys.stdout.isatty(), sys.stdin.isatty())\n    \
          print('own', os.tcgetpgrp(1) == os.getpgrp(), os.ttyname(1) == os.ttyname(os.open('/dev/tty', os.O_RDONLY))\
@@ -205,7 +205,7 @@ const STUBBORN: &str = "@nox.session\ndef one(session):\n    signal.signal(signa
                         time.sleep(1000)\n";
 
 #[test]
-fn closing_ends_what_still_runs() {
+fn closing_the_host_ends_running_sessions() {
     let started = Started::new(STUBBORN, |_| {});
     let log = started.wait_for("\n").lines().find(|line| line.starts_with("child")).map(ToOwned::to_owned);
     let child = log.unwrap_or_else(|| started.wait_for("child ")).split("child ").nth(1).unwrap().trim().to_owned();
@@ -254,7 +254,7 @@ fn a_host_whose_noxide_is_killed_ends_everything() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_noxfile_that_loads_for_ever_ends_with_noxide() {
+fn a_noxfile_that_never_finishes_loading_ends_with_noxide() {
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("told");
     let noxfile = format!("pathlib.Path({told:?}).write_text('%d .' % os.getpid())\ntime.sleep(1000)\n");
@@ -264,7 +264,7 @@ fn a_noxfile_that_loads_for_ever_ends_with_noxide() {
 }
 
 #[test]
-fn a_host_that_will_not_end_is_killed() {
+fn a_host_that_does_not_exit_is_killed() {
     let started = Started::new(
         "import atexit\natexit.register(time.sleep, 1000)\n@nox.session\ndef one(session): pass\n",
         |_| {},
@@ -307,7 +307,7 @@ fn exit_hooks_run_once_where_they_belong() {
 }
 
 #[test]
-fn an_order_for_no_session_is_answered() {
+fn a_request_for_an_unknown_session_is_answered() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     let (mut host, _) = start(&project);
     let log = File::create(project.beside().join("log")).unwrap();

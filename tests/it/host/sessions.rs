@@ -1,4 +1,4 @@
-//! The host: what it reads from a noxfile, and sessions as its children.
+//! Sessions as the host reads them from a noxfile and runs them as its children.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -191,19 +191,19 @@ fn check_release(version: Option<&str>) {
 }
 
 #[test]
-fn the_newest_nox_is_matched() {
+fn the_newest_nox_behaves_as_nox() {
     check_release(None);
 }
 
 #[test]
-fn releases_of_five_years_are_matched() {
+fn supported_releases_behave_as_nox() {
     for version in nox_releases() {
         check_release(Some(version));
     }
 }
 
 #[test]
-fn a_noxfile_with_threads_gets_a_process_a_session() {
+fn a_noxfile_with_threads_gets_one_process_per_session() {
     let threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n";
     let project = Project::new(&format!("{threads}{KINDS}"));
     let mut ask = HostArgs::args(&["-s", "withpath", "dies"]);
@@ -223,9 +223,9 @@ fn a_noxfile_with_threads_gets_a_process_a_session() {
 }
 
 #[test]
-fn a_nox_with_another_inside_is_used_from_outside() {
+fn the_outer_nox_of_two_is_used() {
     let project = Project::new(KINDS);
-    // A nox that works but keeps its sessions under another name.
+    // A nox that works but stores its sessions under another name.
     let other = project.beside().join("other");
     std::fs::create_dir(&other).unwrap();
     let find = "import nox, os, shutil, sys; shutil.copytree(os.path.dirname(nox.__file__), sys.argv[1])";

@@ -1,4 +1,4 @@
-//! `noxide bench`: planted truths on a made-up clock, and real commands in clean copies.
+//! `noxide bench`: planted differences on a fake clock, and real commands in clean copies.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -61,7 +61,7 @@ fn verdict(costs: &[f64], noise: f64, seed: u64) -> ComparisonVerdict {
 }
 
 #[test]
-fn equal_commands_are_told_equal_and_a_tenth_is_found() {
+fn equal_commands_compare_equal_and_ten_percent_is_detected() {
     let told = |costs: &[f64], wanted: ComparisonVerdict, from: u64| {
         (from..from + 20).filter(|seed| verdict(costs, 0.03, *seed) == wanted).count()
     };
@@ -72,7 +72,7 @@ fn equal_commands_are_told_equal_and_a_tenth_is_found() {
 
 /// Over many benches, since twenty are few: the rates behind the promise.
 #[test]
-fn of_many_benches_nearly_all_find_a_tenth() {
+fn most_benches_detect_ten_percent() {
     for (cost, wanted) in [(54.0, ComparisonVerdict::Faster), (66.0, ComparisonVerdict::Slower)] {
         let benches = rounds(200, 1_000);
         let found = (0..benches).filter(|seed| verdict(&[60.0, cost], 0.03, u64::from(*seed)) == wanted).count();
@@ -81,7 +81,7 @@ fn of_many_benches_nearly_all_find_a_tenth() {
 }
 
 #[test]
-fn of_many_benches_of_equal_commands_one_in_a_hundred_errs() {
+fn few_benches_of_equal_commands_find_a_difference() {
     let benches = rounds(400, 2_000);
     let is_wrong = |seed: &u32| verdict(&[60.0, 60.0], 0.05, u64::from(*seed)) != ComparisonVerdict::NoDifferenceShown;
     let wrong = (0..benches).filter(is_wrong).count();
@@ -89,7 +89,7 @@ fn of_many_benches_of_equal_commands_one_in_a_hundred_errs() {
 }
 
 #[test]
-fn the_table_has_what_was_asked_for_and_is_the_same_for_the_same_figures() {
+fn the_table_is_deterministic_and_has_the_requested_columns() {
     let made = || bench(&[60.0, 30.0, 61.0], 0.02, 7, &[BenchCacheState::Cold, BenchCacheState::Warm]);
     insta::assert_snapshot!("bench_text", made().to_text());
     insta::assert_snapshot!("bench_markdown", made().to_markdown());
@@ -169,11 +169,11 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
 }
 
 #[test]
-fn any_commands_may_be_compared() {
+fn any_commands_can_be_compared() {
     let project = Project::empty();
     let quiet = ["--rounds", "2", "--caches", "warm", "--warmup", "1", "-q", "--no-write", "--format", "md"];
     let said = noxide(&project, &[&quiet[..], &["--after", "test -e mark", "--", "touch", "mark"]].concat());
-    // Each command has a copy of its own: the mark is not there.
+    // Each command has its own copy without the mark.
     assert_eq!(said.status.code(), Some(1));
     assert!(err(&said).contains("test -e mark failed with exit code 1"), "{}", err(&said));
     project.write("mark", "without Git everything is copied");
@@ -188,7 +188,7 @@ fn any_commands_may_be_compared() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_does_not_hold_the_bench() {
+fn leaked_processes_do_not_block_the_bench() {
     let project = Project::empty();
     let leak = "setsid sleep 600 & sleep 600 & echo left";
     let said =
@@ -219,7 +219,7 @@ fn a_signal_ends_a_bench_and_its_commands() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_said() {
+fn failing_commands_are_reported_by_bench() {
     let project = Project::empty();
     let code = |arguments: &[&str], code: i32, why: &str| {
         let said = noxide(&project, arguments);
@@ -227,11 +227,15 @@ fn what_cannot_be_measured_is_said() {
         assert_eq!(said.status.code(), Some(code), "{}", err(&said));
     };
     code(&["--rounds", "0"], 2, "nothing would be measured");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run no-such-program");
-    code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run ./no-such-program");
+    code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
+    code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "echo words; exit 3"], 1, "words");
-    code(&["--rounds", "1", "--scratch", "/dev/null/x", "--no-write", "--", "true"], 3, "folder for the copies");
+    code(
+        &["--rounds", "1", "--scratch", "/dev/null/x", "--no-write", "--", "true"],
+        3,
+        "directory for copies of the project",
+    );
     project.write("docs/development/ci-cd.md", "<!-- noxide bench: end -->");
     code(&["--rounds", "1", "--", "true"], 2, "must stand there once each");
     code(&["--rounds", "1", "--write", ".", "--", "true"], 3, "cannot read the document");
@@ -239,7 +243,7 @@ fn what_cannot_be_measured_is_said() {
     fs_err::create_dir(&empty).unwrap();
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
     let said = command.args(["bench", "--no-write"]).env("PATH", &empty).finish();
-    assert!(err(&said).contains("no nox on PATH"), "{}", err(&said));
+    assert!(err(&said).contains("nox is not on PATH"), "{}", err(&said));
     write_script(&empty.join("nox"), "#!/bin/sh\ncase $1 in --version) echo 2022.1.7;; esac\n");
     let old = [empty.as_os_str(), &tool_path()].join(std::ffi::OsStr::new(":"));
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));

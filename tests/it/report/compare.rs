@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use noxide::record::{Outcome, RunRecord};
 use serde_json::Value;
 
-use super::generated_runs::{Shaped, keep, record, session};
+use super::generated_runs::{Shaped, record, session, write_run};
 use crate::support::{CommandDeadline as _, Random, run_checked};
 
 fn compare_runs(root: &Path, arguments: &[&str]) -> Output {
@@ -29,7 +29,7 @@ fn run(number: usize, commit: &str, share: f64, random: &mut Random) -> RunRecor
 }
 
 #[test]
-fn branches_and_commits_stand_for_their_runs() {
+fn branches_and_commits_select_their_runs() {
     let root = tempfile::tempdir().unwrap();
     let (root, mut random) = (root.path(), Random::new(7));
     git(root, &["init", "-q", "-b", "main"]);
@@ -40,8 +40,8 @@ fn branches_and_commits_stand_for_their_runs() {
     let new = git(root, &["rev-parse", "HEAD"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "three, never run"]);
     for number in 0..10 {
-        keep(root, &run(2 * number, &old, 1.0, &mut random));
-        keep(root, &run(2 * number + 1, &new, 0.8, &mut random));
+        write_run(root, &run(2 * number, &old, 1.0, &mut random));
+        write_run(root, &run(2 * number + 1, &new, 0.8, &mut random));
     }
     let said: Value =
         serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
@@ -66,16 +66,16 @@ fn branches_and_commits_stand_for_their_runs() {
 }
 
 #[test]
-fn one_run_against_another_is_too_few_and_failures_do_not_count() {
+fn one_run_each_is_too_few_and_failures_do_not_count() {
     let root = tempfile::tempdir().unwrap();
     let (root, mut random) = (root.path(), Random::new(3));
     let commit = "00112233445566778899aabbccddeeff00112233";
-    keep(root, &run(1, commit, 1.0, &mut random));
+    write_run(root, &run(1, commit, 1.0, &mut random));
     let mut failed = run(2, commit, 0.1, &mut random);
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
     failed.exit = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
-    let folder = keep(root, &failed);
+    let folder = write_run(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
     let text = String::from_utf8(said.stdout).unwrap();
     assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
@@ -85,7 +85,7 @@ fn one_run_against_another_is_too_few_and_failures_do_not_count() {
 }
 
 #[test]
-fn what_is_no_run_is_said() {
+fn a_file_without_a_run_is_reported() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let code = |arguments: &[&str], why: &str| {
@@ -93,14 +93,14 @@ fn what_is_no_run_is_said() {
         assert!(String::from_utf8_lossy(&said.stderr).contains(why), "{}", String::from_utf8_lossy(&said.stderr));
         assert_eq!(said.status.code(), Some(2));
     };
-    code(&["a", "b"], "no .noxide");
-    keep(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
+    code(&["a", "b"], "no run is recorded in .");
+    write_run(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
     code(&["last", "--output=x"], "2 values");
-    code(&["last", "nothing"], "no commit or branch");
-    code(&["last", "last", "--format", "trace"], "no trace");
+    code(&["last", "nothing"], "commit or branch that Git knows");
+    code(&["last", "last", "--format", "trace"], "--compare has no trace");
     fs_err::write(root.join("bad.json"), "{").unwrap();
     code(&["bad.json", "last"], "bad.json");
     git(root, &["init", "-q", "-b", "main"]);
     git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
-    code(&["last", "main"], "no run is recorded of main");
+    code(&["last", "main"], "no run is recorded for 'main'");
 }

@@ -1,4 +1,4 @@
-//! The other forms of a report, which run it is of, and what is refused.
+//! Report formats other than the page, the choice of the run, and errors.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use noxide::record::{Machine, NeedOrigin, Outcome, RunRecord};
 use noxide::report::{FailedLogTail, RunReport, WaitReason, build_perfetto_trace, render_markdown, render_text};
 use serde_json::Value;
 
-use super::generated_runs::{Shaped, keep, record, session};
+use super::generated_runs::{Shaped, record, session, write_run};
 use crate::support::CommandDeadline as _;
 
 fn noxide(root: &Path, arguments: &[&str]) -> Output {
@@ -58,7 +58,7 @@ fn text_and_markdown() {
 }
 
 #[test]
-fn the_chain_is_followed_from_the_end_and_the_bounds_are_the_least() {
+fn the_critical_path_and_the_lower_bounds_are_right() {
     let report = RunReport::from_record(&one(), &[]);
     let chain: Vec<&str> = report.critical_path.iter().map(|link| link.session.as_str()).collect();
     assert_eq!(chain, ["tests", "cover", "ship", "bench"]);
@@ -95,9 +95,9 @@ fn a_killed_run_has_a_report_too() {
 }
 
 #[test]
-fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
+fn sessions_that_pass_late_or_change_outcome_on_one_commit_are_flaky() {
     let run = |number, outcome| record(number, 1, vec![session("a", 0, 100, 0).ended(outcome, "")]);
-    // 2 and 3 stand on one commit, 4 on the next.
+    // 2 and 3 are of one commit, 4 is of the next.
     let (pass, fail) = (run(2, Outcome::Passed), run(3, Outcome::Failed));
     let report = RunReport::from_record(&fail, std::slice::from_ref(&pass));
     assert_eq!(
@@ -117,10 +117,10 @@ fn flaky_is_who_passed_late_or_changed_its_mind_on_one_commit() {
 }
 
 #[test]
-fn programs_get_one_document_and_browsers_a_trace() {
+fn json_is_one_document_and_the_trace_format_loads() {
     let root = tempfile::tempdir().unwrap();
-    keep(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
-    keep(root.path(), &one());
+    write_run(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
+    write_run(root.path(), &one());
     let json: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "json"]))).unwrap();
     assert_eq!((&json["version"], &json["run"]["wall"]), (&1.into(), &12_250.into()));
     assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
@@ -136,11 +136,11 @@ fn programs_get_one_document_and_browsers_a_trace() {
 }
 
 #[test]
-fn which_run_and_where_to() {
+fn runs_are_selected_and_reports_written() {
     let root = tempfile::tempdir().unwrap();
     let none = noxide(root.path(), &[]);
-    assert_eq!((none.status.code(), err(&none).contains("no .noxide")), (Some(2), true));
-    let folder = keep(root.path(), &one());
+    assert_eq!((none.status.code(), err(&none).contains("no run is recorded in .")), (Some(2), true));
+    let folder = write_run(root.path(), &one());
     let written = noxide(root.path(), &["-o", "out/page.html"]);
     assert_eq!((written.status.code(), err(&written)), (Some(0), "report: out/page.html\n".to_owned()));
     assert!(fs_err::read_to_string(root.path().join("out/page.html")).unwrap().starts_with("<!doctype html>"));
@@ -150,13 +150,13 @@ fn which_run_and_where_to() {
     assert!(out(&noxide(root.path(), &[file.to_str().unwrap(), "--format", "md"])).starts_with("### noxide"));
     assert!(out(&noxide(root.path(), &["20261101", "--format", "text"])).contains("✗ failed"));
     let unknown = noxide(root.path(), &["2025", "--format", "json"]);
-    assert_eq!((unknown.status.code(), out(&unknown).contains("no run begins with 2025")), (Some(2), true));
+    assert_eq!((unknown.status.code(), out(&unknown).contains("'2025' matches no run")), (Some(2), true));
     let nowhere = noxide(root.path(), &["-o", "/dev/null/a.html"]);
     assert_eq!(nowhere.status.code(), Some(3), "{}", err(&nowhere));
 }
 
 #[test]
-fn a_record_of_another_version_or_none_is_refused_by_name() {
+fn a_record_of_another_or_no_version_is_rejected_by_name() {
     let root = tempfile::tempdir().unwrap();
     for (text, why) in [
         ("{\"version\": 2, \"sessions\": \"new\"}", "version 2 is not known to this noxide"),

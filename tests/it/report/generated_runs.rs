@@ -1,4 +1,4 @@
-//! Runs as noxide would have recorded them, made up: many sessions on some slots, over many runs.
+//! Generated records: many sessions on some slots, over many runs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,12 @@ use noxide::record::{
 
 use crate::support::Random;
 
-/// A commit that stands for the number.
+/// The commit of a number.
 pub(crate) fn commit(number: usize) -> String {
     format!("{number:040x}")
 }
 
-/// A session that passed; change what is to be otherwise.
+/// A session that passed, to be changed by [`Shaped`].
 pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> RecordedSession {
     let name = SessionName::new(name);
     RecordedSession {
@@ -159,7 +159,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
 }
 
 /// Keeps a record in `.noxide` below `root` and gives the run's folder.
-pub(crate) fn keep(root: &Path, record: &RunRecord) -> PathBuf {
+pub(crate) fn write_run(root: &Path, record: &RunRecord) -> PathBuf {
     let folder = root.join(".noxide/runs").join(&record.run);
     fs_err::create_dir_all(folder.join("logs")).unwrap();
     write_record(&folder, record).unwrap();

@@ -1,4 +1,4 @@
-//! `noxide history import`: answers of three forges over HTTP, commit statuses, logs of nox, and what is broken.
+//! `noxide history import`: responses of three forges over HTTP, commit statuses, logs of nox, malformed input.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -88,9 +88,9 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
     }
     let both = noxide(&project, &[&forge.at("github-runs.json"), &forge.at("paged?page=1"), "--format", "json"]);
     let said: Value = serde_json::from_slice(&both.stdout).unwrap();
-    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "new": 5, "passed_over": 1, "kept": 5}));
+    assert_eq!(said, json!({"version": 1, "runs": 5, "jobs": 3, "added": 5, "skipped_entries": 1, "total_runs": 5}));
     let again = noxide(&project, &[&forge.at("github-runs.json")]);
-    assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 kept"), "the same runs are the same");
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 of them new; 5 stored"), "the same runs are the same");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn statuses_and_logs_of_nox_from_2022_to_now() {
 }
 
 #[test]
-fn what_was_imported_lends_durations_and_a_before() {
+fn imported_runs_yield_durations_and_a_baseline() {
     let project = Project::new(
         "import nox\nnox.options.default_venv_backend = 'none'\n@nox.session\ndef unit_tests(session): pass\n",
     );
@@ -149,11 +149,11 @@ fn what_was_imported_lends_durations_and_a_before() {
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
     assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
     fs_err::remove_file(folder.path().join("imported.json")).unwrap();
-    assert!(err(&compare(&["imported", "imported"])).contains("nothing was imported"));
+    assert!(err(&compare(&["imported", "imported"])).contains("no runs were imported"));
 }
 
 #[test]
-fn what_is_broken_or_hostile_is_refused_with_its_place() {
+fn malformed_imports_are_rejected_with_their_location() {
     let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
     for (text, said) in [
         ("", "nothing in it says how long"),
@@ -197,7 +197,7 @@ fn what_is_broken_or_hostile_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_cannot_be_had_is_said_and_nothing_is_taken_in() {
+fn import_failures_are_reported_and_import_nothing() {
     let forge = Forge::serve();
     let project = Project::empty();
     project.write("good.log", "nox > Session a was successful in 5 seconds.\n");
@@ -207,7 +207,7 @@ fn what_cannot_be_had_is_said_and_nothing_is_taken_in() {
         assert_eq!(said.status.code(), Some(3));
     };
     code(&["good.log", "missing.log"], "missing.log");
-    code(&["."], "no file");
+    code(&["."], "not a file");
     code(&[&forge.at("nothing")], "the forge answers 404: no such page");
     code(&[&forge.at("cut")], "/cut: ");
     code(&[&forge.at("secret")], "the forge answers 401");

@@ -1,4 +1,4 @@
-//! `--junit`: sessions as cases, their tests' own reports beside them; read back by Python's XML parser.
+//! `--junit`: sessions as cases with their tests' own reports beside them, read back by Python's XML parser.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{ChildDeadline as _, Project, noxide_command, python, run, run_checked, send_signal, wait_until};
 
-/// The report as a tree: what Python reads of it.
+/// The report as Python reads it.
 fn read(project: &Project) -> Value {
     let script = "import json, sys, xml.etree.ElementTree as tree\n\
                   def element(e): return {'tag': e.tag, 'at': e.attrib, 'text': e.text or '', 'in': [element(c) for c in e]}\n\
@@ -109,7 +109,7 @@ fn sessions_are_cases_and_their_own_reports_are_merged() {
 }
 
 #[test]
-fn a_flaky_pass_that_counts_as_failed_says_so() {
+fn a_flaky_pass_that_counts_as_failed_is_marked() {
     let project = Project::with_sessions(SESSIONS);
     assert_eq!(run(&project, "-s flaky --retries 1 --flaky fail --junit deep/../j.xml").code(), 1);
     let report = read(&project);
@@ -137,7 +137,7 @@ fn an_interrupted_run_has_its_report() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
+fn an_unwritable_junit_path_is_a_warning() {
     let project = Project::with_sessions("@nox.session\ndef one(session): pass\n");
     project.write("file", "");
     let ran = run(&project, "--junit file/j.xml");
@@ -146,7 +146,7 @@ fn a_place_that_cannot_be_written_to_is_told_and_fails_nothing() {
 }
 
 #[test]
-fn a_session_that_a_killed_noxide_left_is_unfinished() {
+fn a_session_of_a_killed_noxide_is_reported_as_unfinished() {
     let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1");
     let mut record: noxide::record::RunRecord =
         serde_json::from_slice(&fs_err::read(fixture.join("record.json")).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! What is on disk stays readable: a run as version 1 left it, read by today's code.
+//! On-disk compatibility: a run as version 1 wrote it, read by this version.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
 }
 
 #[test]
-fn a_record_of_version_1_is_read_and_written_alike() {
+fn a_record_of_version_1_round_trips() {
     let kept = json(&golden().join("record.json"));
     let (_root, folder) = with_record(&kept);
     let record = folder.read_record("1").unwrap();
@@ -61,7 +61,7 @@ fn events_of_version_1_fold_into_their_record() {
 }
 
 #[test]
-fn a_manifest_of_version_1_is_read_and_written_alike() {
+fn a_manifest_of_version_1_round_trips() {
     let all = ArtifactManifest::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
@@ -71,7 +71,7 @@ fn a_manifest_of_version_1_is_read_and_written_alike() {
 }
 
 #[test]
-fn later_versions_are_refused_and_added_fields_passed_over() {
+fn later_versions_are_rejected_and_unknown_fields_ignored() {
     let mut record = json(&golden().join("record.json"));
     record["colour"] = "blue".into();
     assert!(with_record(&record).1.read_record("1").is_ok());
@@ -89,7 +89,7 @@ fn later_versions_are_refused_and_added_fields_passed_over() {
 }
 
 #[test]
-fn installs_and_cache_are_read_where_they_are_and_not_missed_where_not() {
+fn installs_and_caches_are_imported_where_logged() {
     let mut kept = json(&golden().join("record.json"));
     kept["sessions"][1]["result"]["install"] = serde_json::json!({"ms": 1200, "commands": 2, "skipped": 1});
     kept["sessions"][1]["result"]["cache"] =

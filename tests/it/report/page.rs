@@ -7,7 +7,7 @@ use noxide::project::SessionName;
 use noxide::record::{NeedOrigin, Outcome};
 use serde_json::{Value, json};
 
-use super::generated_runs::{Shaped, keep, many, record, session};
+use super::generated_runs::{Shaped, many, record, session, write_run};
 use crate::support::{CommandDeadline as _, python, run_checked};
 
 /// A Chromium; none on a desk without one, while CI must have it.
@@ -43,21 +43,21 @@ fn story(root: &Path) {
         ]
     };
     for number in 0..5 {
-        keep(root, &record(number, 2, sessions()));
+        write_run(root, &record(number, 2, sessions()));
     }
     let mut last = sessions();
     last[1] = last[1].clone().retried();
     last[2] = last[2].clone().ended(Outcome::Failed, "exit code 1 </script><script>alert(2)</script>");
     last[3] = last[3].clone().never(Outcome::Skipped, "no python 3.14");
     let last = record(5, 2, last);
-    let folder = keep(root, &last);
+    let folder = write_run(root, &last);
     let log = "one\n\x1b[31mAssertionError\x1b[0m: 3 != 4 </pre></script><script>alert(3)</script>\n";
     let stem = SessionName::new("<img src=x onerror=alert(1)>").slug();
     fs_err::write(folder.join(format!("logs/{stem}.log")), log).unwrap();
 }
 
 #[test]
-fn a_visitor_filters_sorts_opens_and_prints_without_a_complaint() {
+fn the_page_filters_sorts_opens_and_prints_without_errors() {
     let root = tempfile::tempdir().unwrap();
     story(root.path());
     let page = report(root.path());
@@ -97,10 +97,10 @@ fn a_visitor_filters_sorts_opens_and_prints_without_a_complaint() {
 }
 
 #[test]
-fn five_hundred_sessions_of_a_hundred_runs_fit_in_a_megabyte() {
+fn a_page_of_500_sessions_and_100_runs_fits_in_a_megabyte() {
     let root = tempfile::tempdir().unwrap();
     for number in 0..100 {
-        keep(root.path(), &many(number, 500, 8));
+        write_run(root.path(), &many(number, 500, 8));
     }
     let page = report(root.path());
     assert!(page.len() < 1_000_000, "{} bytes", page.len());

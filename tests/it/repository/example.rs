@@ -1,4 +1,4 @@
-//! `examples/parcelbook`: its edits apply, its README's places are true, and it names no Python of its own.
+//! `examples/parcelbook`: its edits apply, its README names the right lines, and it names no Python of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +41,7 @@ fn every_edit_applies_alone_and_comes_off_again() {
 }
 
 #[test]
-fn the_noxfile_stands_where_the_readme_says() {
+fn the_readme_locates_the_noxfile_lines() {
     for (text, expected) in [
         ("nox.options.reuse_existing_virtualenvs", 13),
         ("nox.options.sessions", 14),
@@ -59,7 +59,7 @@ fn the_noxfile_stands_where_the_readme_says() {
 }
 
 #[test]
-fn the_workflows_stand_where_the_readme_says() {
+fn the_readme_locates_the_workflow_lines() {
     let ci = ".forgejo/workflows/ci.yml";
     assert_eq!(places(ci, "actions/cache@"), [25, 58, 90, 123, 158, 193, 225, 291, 324]);
     assert_eq!(places(ci, "key: "), [28, 61, 93, 126, 161, 196, 228, 294, 327]);
@@ -77,7 +77,7 @@ fn sessions_use_the_python_that_runs_nox() {
 }
 
 #[test]
-fn the_locks_are_said_once_and_edit_12_takes_them_all_away() {
+fn the_lock_advice_is_reported_once_and_its_edit_removes_all() {
     let tables = places("pyproject.toml", "[tool.noxide");
     assert_eq!(tables.len(), 4);
     let taken = lines("edits/12-no-locks.patch");

@@ -1,4 +1,4 @@
-//! Every link between the documents leads to a file that is there.
+//! Links between the documents lead to existing files.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn no_link_leads_nowhere() {
+fn links_in_documents_resolve() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     documents(root, &mut files);

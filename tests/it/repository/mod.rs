@@ -2,4 +2,5 @@
 
 mod example;
 mod links;
+mod slow_tests;
 mod wheel;

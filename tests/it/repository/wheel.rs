@@ -13,7 +13,7 @@ def greet(session):
     \"\"\"Say hello.\"\"\"
 ";
 
-/// Runs a command to its end and gives what it wrote; its failure is the test's.
+/// Runs a command that must succeed; returns its standard output.
 #[track_caller]
 fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.finish();
@@ -28,7 +28,7 @@ fn path_of(folders: &[&Path]) -> OsString {
     std::env::join_paths(folders.iter().chain(system.iter())).unwrap()
 }
 
-/// A wheel of this package, quickly built: dev profile, a target folder of its own, nothing fetched but crates.
+/// A wheel of this package, built with the dev profile in a separate target directory.
 fn build_wheel(into: &Path) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cargo = Path::new(env!("CARGO")).parent().unwrap();
@@ -55,7 +55,7 @@ fn build_wheel(into: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_wheel_brings_noxide_beside_nox_and_uv() {
+fn the_wheel_installs_noxide_beside_nox_and_uv() {
     let folder = tempfile::tempdir().unwrap();
     let wheel = build_wheel(&folder.path().join("wheels"));
     let venv = folder.path().join("venv");

@@ -1,4 +1,4 @@
-//! Who reads what noxide writes may stop reading and keep the pipe: the run goes on, signals count, the record is whole.
+//! Readers that stop reading and keep the pipe: the run goes on, signals work, the record is complete.
 #![cfg(target_os = "linux")]
 
 use std::io::Read;
@@ -36,7 +36,7 @@ fn end(mut child: Child) -> ExitStatus {
 }
 
 #[test]
-fn a_signal_ends_a_run_whose_output_nobody_takes() {
+fn a_signal_ends_a_run_whose_output_is_not_read() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let project = Project::with_grace("300ms", &loud("617.1"));
         let summary = project.beside().join("summary.md");
@@ -55,7 +55,7 @@ fn a_signal_ends_a_run_whose_output_nobody_takes() {
 }
 
 #[test]
-fn limits_hold_though_nobody_takes_the_output_and_it_comes_whole_in_the_end() {
+fn limits_apply_while_output_is_not_read_and_it_is_complete_in_the_end() {
     let project = Project::with_grace("300ms", &loud("617.2"));
     let (child, mut reader) = start(&project, &mut run_flags(&project, &["--output", "stream", "--timeout", "2s"]));
     let mut record = None;
@@ -78,7 +78,7 @@ fn limits_hold_though_nobody_takes_the_output_and_it_comes_whole_in_the_end() {
 }
 
 #[test]
-fn a_run_that_is_over_ends_by_a_signal_with_its_own_exit_code() {
+fn a_signal_after_the_last_session_keeps_the_exit_code() {
     let project = Project::with_grace("300ms", &loud("0"));
     let (child, reader) = start(&project, run_flags(&project, &["--output", "stream"]).stdin(Stdio::null()));
     until("record", || project.find_newest_record().is_some_and(|record| record.exit.is_some()));

@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, streams that are closed, and sessions that print more than is good.
+//! Disks that are full or read-only, streams that are closed, and sessions that print too much.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(crate) fn mount(words: &[&str], place: &Path) -> bool {
     mounted
 }
 
-/// Runs with a temporary folder beside the project, for records that find no other place.
+/// Runs with a temporary directory beside the project, where records go as a last resort.
 fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
     let tmp = project.beside().join("tmp");
     std::fs::create_dir_all(&tmp).unwrap();
@@ -56,7 +56,7 @@ fn recorded_elsewhere(project: &Project) -> bool {
 const LOUD: &str = "yes 'a line of some length, many times' | head -c 3000000";
 
 #[test]
-fn a_file_at_its_limit_loses_the_log_and_not_the_session() {
+fn a_file_size_limit_loses_the_log_but_not_the_session() {
     let project = Project::with_grace("500ms", &(shell_session("loud", LOUD) + &shell_session("fails", "exit 4")));
     let mut command = project.command("sh");
     command.args(["-c", "ulimit -f 200; exec \"$0\" run --idle-timeout 20s", env!("CARGO_BIN_EXE_noxide")]);
@@ -76,48 +76,48 @@ fn a_full_disk_fails_no_session() {
     assert!(over.text.contains("2 passed") && over.text.contains("the log of loud is incomplete"), "{}", over.text);
     // Now there is no room even for a folder: the record goes elsewhere or is told to be missing.
     fs_err::write(place.join("ballast"), vec![0; 1 << 20]).unwrap_err();
-    let over = with_tmp(&project, &["-j2"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.text.contains("2 passed"), "{}", over.text);
-    assert!(over.text.contains("warning: ") || recorded_elsewhere(&project), "{}", over.text);
+    let result = with_tmp(&project, &["-j2"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.text.contains("2 passed"), "{}", result.text);
+    assert!(result.text.contains("warning: ") || recorded_elsewhere(&project), "{}", result.text);
 }
 
 #[test]
-fn a_read_only_tree_is_no_reason_not_to_run() {
+fn a_run_works_in_a_read_only_tree() {
     let project = Project::with_grace("500ms", &shell_session("one", "true"));
     let place = project.root().join(".noxide");
     fs_err::write(&place, "in the way").unwrap();
-    let over = with_tmp(&project, &[]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.text.contains("records go to ") && recorded_elsewhere(&project), "{}", over.text);
+    let result = with_tmp(&project, &[]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.text.contains("records go to ") && recorded_elsewhere(&project), "{}", result.text);
     std::fs::remove_file(&place).unwrap();
     std::fs::remove_dir_all(project.beside().join("tmp")).unwrap();
     let Some(_mounted) = Mounted::new(&place, "10m") else { return };
     std::fs::create_dir(place.join("runs")).unwrap();
     fs_err::write(place.join(".gitignore"), "*\n").unwrap();
     assert!(mount(&["-o", "remount,ro"], &place));
-    let over = with_tmp(&project, &[]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.text.contains("records go to ") && recorded_elsewhere(&project), "{}", over.text);
+    let result = with_tmp(&project, &[]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.text.contains("records go to ") && recorded_elsewhere(&project), "{}", result.text);
 }
 
 #[test]
-fn a_session_that_sweeps_the_tree_takes_no_other_with_it() {
+fn a_session_that_cleans_the_tree_breaks_no_other() {
     let sweep = "rm -rf .noxide; echo swept > swept";
     let project = Project::with_grace(
         "500ms",
         &(shell_session("sweeps", sweep) + &shell_session("after", "test -s swept && echo still here")),
     );
-    let over = RunningNoxide::run(&project, &["-j1"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.text.contains("2 passed"), "{}", over.text);
-    let record = over.record();
+    let result = RunningNoxide::run(&project, &["-j1"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.text.contains("2 passed"), "{}", result.text);
+    let record = result.record();
     assert_eq!(record.sessions.len(), 2, "the record is there all the same");
-    assert!(String::from_utf8_lossy(&over.log("after", 1)).contains("still here"));
+    assert!(String::from_utf8_lossy(&result.log("after", 1)).contains("still here"));
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_no_run() {
+fn a_closed_output_pipe_ends_no_run() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("one", LOUD)
@@ -153,16 +153,16 @@ fn megabytes(count: u32, end: &str) -> String {
 }
 
 #[test]
-fn a_huge_log_is_whole_on_disk_and_small_in_memory() {
+fn a_huge_log_is_complete_on_disk_and_small_in_memory() {
     let size = rounds(80, 400);
     for (end, flags) in [("pass", &["--output", "labelled"][..]), ("raise ValueError('no')", &[][..])] {
         let project = Project::with_grace("500ms", &megabytes(size, end));
-        let over = RunningNoxide::run(&project, flags);
-        assert_eq!(over.code(), i32::from(flags.is_empty()), "{}", over.text);
-        let log = over.session("huge").attempts[0].log_bytes;
+        let result = RunningNoxide::run(&project, flags);
+        assert_eq!(result.code(), i32::from(flags.is_empty()), "{}", result.text);
+        let log = result.session("huge").attempts[0].log_bytes;
         assert!(log > u64::from(size) * 1_000_000, "{log}");
-        println!("{size} MB: {} KiB at most, {:?}", over.peak_memory_kib, over.elapsed);
-        assert!((1..MOST_MEMORY).contains(&over.peak_memory_kib), "{} KiB", over.peak_memory_kib);
+        println!("{size} MB: {} KiB at most, {:?}", result.peak_memory_kib, result.elapsed);
+        assert!((1..MOST_MEMORY).contains(&result.peak_memory_kib), "{} KiB", result.peak_memory_kib);
     }
 }
 
@@ -189,16 +189,16 @@ for number in range(8):
 #[test]
 fn eight_sessions_at_ten_thousand_lines_a_second_lose_none() {
     let project = Project::with_grace("500ms", CROWD);
-    let over = RunningNoxide::run(&project, &["-j8", "--output", "labelled"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
+    let result = RunningNoxide::run(&project, &["-j8", "--output", "labelled"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
     for number in 0..8 {
         let expected: String = (0..10_000).map(|n| format!("{number} line {n} of many\n")).collect();
-        let log = over.log(&format!("s{number}"), 1);
+        let log = result.log(&format!("s{number}"), 1);
         assert!(String::from_utf8(log).unwrap().contains(&expected), "s{number} lost lines");
-        assert_eq!(over.text.matches(&format!("| {number} line ")).count(), 10_000, "on screen");
+        assert_eq!(result.text.matches(&format!("| {number} line ")).count(), 10_000, "on screen");
     }
-    println!("{} KiB at most, {:?}", over.peak_memory_kib, over.elapsed);
-    assert!((1..MOST_MEMORY).contains(&over.peak_memory_kib), "{} KiB", over.peak_memory_kib);
+    println!("{} KiB at most, {:?}", result.peak_memory_kib, result.elapsed);
+    assert!((1..MOST_MEMORY).contains(&result.peak_memory_kib), "{} KiB", result.peak_memory_kib);
 }
 
 const ODD: &str = r#"
@@ -219,15 +219,15 @@ out.write(b"\\n\\xff\\xfe\\xc3 no text\\n\\x1b[2J\\x1b]0;title\\x07 no end")
 fn odd_bytes_are_raw_on_disk_and_harmless_on_screen() {
     let project = Project::with_grace("500ms", ODD);
     for style in ["grouped", "labelled", "stream"] {
-        let over = RunningNoxide::run(&project, &["--output", style, "-v"]);
-        assert_eq!(over.code(), 0, "{}", over.text);
+        let result = RunningNoxide::run(&project, &["--output", style, "-v"]);
+        assert_eq!(result.code(), 0, "{}", result.text);
         let mut expected: Vec<u8> = (0..8).flat_map(|_| 0..=255_u8).collect();
         (0..100).for_each(|n| expected.extend(format!("\r{n:3} %").into_bytes()));
         expected.extend(b"\n\xff\xfe\xc3 no text\n\x1b[2J\x1b]0;title\x07 no end");
-        let log = over.log("odd", 1);
+        let log = result.log("odd", 1);
         assert!(log.windows(expected.len()).any(|window| window == expected), "{style}");
         let harmful = |sign: char| sign.is_control() && !"\n\t\r".contains(sign);
-        assert!(!over.text.contains(harmful), "{style}: {:?}", over.text);
-        assert!(over.text.contains("no text") && over.text.contains(" 99 %"), "{style}: {}", over.text);
+        assert!(!result.text.contains(harmful), "{style}: {:?}", result.text);
+        assert!(result.text.contains("no text") && result.text.contains(" 99 %"), "{style}: {}", result.text);
     }
 }

@@ -1,4 +1,4 @@
-//! The process that holds nox dies, stands still or lies: sessions are told for what they are, and the run ends.
+//! A host that crashes, stops or sends nonsense: sessions are marked crashed, and the run ends.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{ChildDeadline as _, Project, RunningNoxide, living_processes, shell_session};
 
-/// Two sessions at work, one that waits; `up` tells the host's process.
+/// Two running sessions and a waiting one; the file `up` has the process id of the host.
 fn at_work(mark: &str) -> String {
     format!(
         "@nox.session\ndef tells(session):\n    pathlib.Path('up').write_text(str(os.getppid()))\n    \
@@ -19,85 +19,85 @@ fn at_work(mark: &str) -> String {
     ) + &shell_session("later", "true")
 }
 
-fn died(signal: Signal, how: &str, mark: &str) {
+fn crash_host(signal: Signal, how: &str, mark: &str) {
     let project = Project::with_grace("500ms", &at_work(mark));
     let run = RunningNoxide::start(&project, &["-j2", "--retries", "1"]);
     run.wait_for_file("up2");
     let host = run.wait_for_file("up").parse().unwrap();
     kill_process(Pid::from_raw(host).unwrap(), signal).unwrap();
-    let over = run.finish();
-    assert_eq!(over.code(), 1, "{}", over.text);
+    let result = run.finish();
+    assert_eq!(result.code(), 1, "{}", result.text);
     for session in ["tells", "heedless"] {
         let session = over.session(session);
         assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", over.text);
         // Where cores are kept, that is told too.
         assert!(session.reason.starts_with(&format!("the nox host process died ({how})")));
     }
-    let later = over.session("later");
+    let later = result.session("later");
     assert_eq!(later.outcome, Outcome::Aborted);
     assert!(later.reason.contains("the nox host process died"), "{later:?}");
     let record = over.record();
     assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
     assert!(
-        over.text.contains(&format!("died ({how})")) && over.text.contains(": nothing more can be started"),
+        result.text.contains(&format!("died ({how})")) && result.text.contains(": nothing more can be started"),
         "{}",
-        over.text
+        result.text
     );
     assert_eq!(living_processes(mark), [""; 0]);
 }
 
 #[test]
 fn a_killed_host_crashes_its_sessions() {
-    died(Signal::KILL, "signal: 9 (SIGKILL)", "631.31");
+    crash_host(Signal::KILL, "signal: 9 (SIGKILL)", "631.31");
 }
 
 #[test]
 fn a_segfaulting_host_crashes_its_sessions() {
-    died(Signal::SEGV, "signal: 11 (SIGSEGV)", "632.32");
+    crash_host(Signal::SEGV, "signal: 11 (SIGSEGV)", "632.32");
 }
 
 #[test]
-fn a_session_that_dies_alone_takes_its_own_with_it() {
+fn a_crashed_session_takes_its_processes_with_it() {
     let dies = "@nox.session\ndef dies(session):\n    subprocess.Popen(['sleep', '633.33'], stdout=subprocess.DEVNULL, \
                 stderr=subprocess.DEVNULL)\n    os.kill(os.getpid(), signal.SIGSEGV)\n";
     let waits = "while pgrep -f 'sleep 633[.]33' >/dev/null; do sleep 0.05; done; echo gone > gone";
     let project = Project::with_grace("500ms", &(dies.to_owned() + &shell_session("waits", waits)));
-    let over = RunningNoxide::run(&project, &["-j1", "--timeout", "20s"]);
-    let dies = over.session("dies");
-    assert_eq!((over.code(), dies.outcome), (1, Outcome::Crashed), "{}", over.text);
+    let result = RunningNoxide::run(&project, &["-j1", "--timeout", "20s"]);
+    let dies = result.session("dies");
+    assert_eq!((result.code(), dies.outcome), (1, Outcome::Crashed), "{}", result.text);
     assert_eq!(dies.reason, "its process was killed by SIGSEGV");
-    assert_eq!((over.outcome("waits"), dies.attempts[0].signal), (Outcome::Passed, Some(11)));
+    assert_eq!((result.outcome("waits"), dies.attempts[0].signal), (Outcome::Passed, Some(11)));
 }
 
 #[test]
-fn a_host_that_stands_still_is_given_up() {
+fn a_stopped_host_is_abandoned() {
     let project = Project::with_grace("200ms", &at_work("634.34"));
     let run = RunningNoxide::start(&project, &["-j2", "--timeout", "60s"]);
     run.wait_for_file("up2");
     let host = run.wait_for_file("up").parse().unwrap();
     kill_process(Pid::from_raw(host).unwrap(), Signal::STOP).unwrap();
     run.signal(Signal::TERM);
-    let over = run.finish();
-    assert_eq!(over.code(), 143, "{}", over.text);
-    assert_eq!((over.outcome("tells"), over.outcome("heedless")), (Outcome::Cancelled, Outcome::Cancelled));
-    assert!(over.elapsed < Duration::from_secs(30), "{:?}", over.elapsed);
+    let result = run.finish();
+    assert_eq!(result.code(), 143, "{}", result.text);
+    assert_eq!((result.outcome("tells"), result.outcome("heedless")), (Outcome::Cancelled, Outcome::Cancelled));
+    assert!(result.elapsed < Duration::from_secs(30), "{:?}", result.elapsed);
     assert_eq!(living_processes("634.34"), [""; 0]);
     assert!(!std::path::Path::new(&format!("/proc/{host}")).exists(), "the host lives");
 }
 
 #[test]
-fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
+fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     let project = Project::with_grace("100ms", &at_work("635.35"));
     let run = RunningNoxide::start(&project, &["-j2"]);
     run.wait_for_file("up2");
     let host = run.wait_for_file("up").parse().unwrap();
     run.signal(Signal::KILL);
     kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
-    let over = run.finish();
-    assert_eq!(over.status.code(), None);
+    let result = run.finish();
+    assert_eq!(result.status.code(), None);
     assert!(!living_processes("635.35").is_empty(), "marked ones are left for the next run");
-    let over = RunningNoxide::run(&project, &["-s", "later"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
+    let result = RunningNoxide::run(&project, &["-s", "later"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
     assert_eq!(living_processes("635.35"), [""; 0]);
     let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
     let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
@@ -105,7 +105,7 @@ fn a_noxide_killed_with_its_host_is_cleaned_up_after_by_the_next() {
 }
 
 #[test]
-fn nobodys_living_run_is_taken_for_a_dead_one() {
+fn a_living_run_of_another_tree_is_not_recovered() {
     // Both begin in the same second, in two trees: their names are alike, their marks are not.
     let (one, other) = (
         Project::with_grace("100ms", &at_work("636.36")),
@@ -116,12 +116,12 @@ fn nobodys_living_run_is_taken_for_a_dead_one() {
     run.signal(Signal::KILL);
     run.finish();
     assert_eq!(RunningNoxide::run(&one, &["-s", "later"]).code(), 0);
-    let over = living_run.finish();
-    assert_eq!((over.code(), over.outcome("works")), (0, Outcome::Passed), "{}", over.text);
+    let result = living_run.finish();
+    assert_eq!((result.code(), result.outcome("works")), (0, Outcome::Passed), "{}", result.text);
 }
 
 #[test]
-fn runs_begun_together_in_one_tree_leave_each_other_alone() {
+fn concurrent_runs_in_one_tree_do_not_interfere() {
     let project = Project::with_grace("500ms", &shell_session("one", "sleep 0.3"));
     let runs: Vec<_> = (0..6)
         .map(|_| crate::support::run_flags(&project, &[]).stdout(std::process::Stdio::null()).spawn().unwrap())
@@ -172,7 +172,7 @@ print(is_alone())
 "#;
 
 #[test]
-fn a_process_whose_parent_ends_during_the_look_is_not_taken_for_gone() {
+fn a_process_whose_parent_ends_during_the_scan_is_still_found() {
     let mut python = std::process::Command::new(crate::support::python())
         .args(["-c", LOOK])
         .stdin(std::process::Stdio::piped())

@@ -1,4 +1,4 @@
-//! Timeouts, silence, retries, failing fast, stops: what they do to sessions, and in which words.
+//! Timeouts, silence, retries, failing fast and stops: their effect on sessions and their messages.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::{Project, RunningNoxide, living_processes, run_flags, shell_session};
 
 #[test]
-fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
+fn a_timeout_ends_the_process_tree_and_names_the_running_command() {
     let script = "trap '' INT TERM; echo first; printf 'step \\033[31mtwo\\033[0m of 3'; sleep 621.21";
     let project = Project::with_grace("500ms", &(shell_session("hangs", script) + &shell_session("fine", "true")));
     let over = RunningNoxide::run(&project, &["--timeout", "700ms"]);
@@ -23,7 +23,7 @@ fn a_timeout_ends_the_tree_and_says_what_it_was_at() {
 }
 
 #[test]
-fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
+fn an_idle_timeout_ends_a_silent_session_only() {
     let dots = "for i in 1 2 3 4 5 6 7 8 9 10; do printf '\\r%d' $i; sleep 0.15; done";
     let project = Project::with_grace(
         "500ms",
@@ -40,7 +40,7 @@ fn silence_ends_a_session_and_output_of_any_kind_keeps_it() {
 }
 
 #[test]
-fn a_rule_for_one_session_outweighs_the_runs_timeout() {
+fn the_timeout_of_a_session_overrides_that_of_the_run() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("slow", "sleep 1.2") + &shell_session("short", "exec sleep 623.23")),
@@ -49,19 +49,26 @@ fn a_rule_for_one_session_outweighs_the_runs_timeout() {
         "noxide.toml",
         "grace = '200ms'\ntimeout = '600ms'\n[sessions.slow]\ntimeout = 0\n[sessions.short]\ntimeout = '300ms'\n",
     );
-    let over = RunningNoxide::run(&project, &["-j2"]);
-    assert_eq!((over.outcome("slow"), over.outcome("short")), (Outcome::Passed, Outcome::TimedOut), "{}", over.text);
-    assert!(over.session("short").reason.contains("timeout of 300ms"));
+    let result = RunningNoxide::run(&project, &["-j2"]);
+    assert_eq!(
+        (result.outcome("slow"), result.outcome("short")),
+        (Outcome::Passed, Outcome::TimedOut),
+        "{}",
+        result.text
+    );
+    assert!(result.session("short").reason.contains("timeout of 300ms"));
 }
 
 #[test]
-fn who_heeds_the_end_with_a_zero_has_not_passed() {
+fn an_interrupted_session_with_exit_code_0_has_not_passed() {
     let polite = "trap 'echo bye; exit 0' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace("20s", &shell_session("polite", polite));
-    let over = RunningNoxide::run(&project, &["--timeout", "900ms"]);
-    let polite = over.session("polite");
-    assert_eq!((over.code(), polite.outcome), (1, Outcome::TimedOut), "{}", over.text);
-    assert!(over.elapsed < Duration::from_secs(15) && String::from_utf8_lossy(&over.log("polite", 1)).contains("bye"));
+    let result = RunningNoxide::run(&project, &["--timeout", "900ms"]);
+    let polite = result.session("polite");
+    assert_eq!((result.code(), polite.outcome), (1, Outcome::TimedOut), "{}", result.text);
+    assert!(
+        result.elapsed < Duration::from_secs(15) && String::from_utf8_lossy(&result.log("polite", 1)).contains("bye")
+    );
     assert!(!polite.attempts[0].leaky);
 }
 
@@ -69,7 +76,7 @@ fn who_heeds_the_end_with_a_zero_has_not_passed() {
 const THIRD_TIME: &str = "echo x >> tries; test $(wc -l < tries) -ge 3";
 
 #[test]
-fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
+fn retries_back_off_and_a_late_pass_is_flaky() {
     let project = Project::with_grace(
         "500ms",
         &(shell_session("flaky", THIRD_TIME)
@@ -80,12 +87,12 @@ fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
         "noxide.toml",
         "grace = '200ms'\nretries = { count = 3, delay = '150ms', backoff = 'exponential' }\n[sessions.hopeless]\nretries = 1\n",
     );
-    let over = RunningNoxide::run(&project, &["-j3"]);
-    assert_eq!(over.code(), 1, "{}", over.text);
-    let (flaky, hopeless) = (over.session("flaky"), over.session("hopeless"));
+    let result = RunningNoxide::run(&project, &["-j3"]);
+    assert_eq!(result.code(), 1, "{}", result.text);
+    let (flaky, hopeless) = (result.session("flaky"), result.session("hopeless"));
     assert_eq!((flaky.outcome, flaky.flaky, flaky.attempts.len()), (Outcome::Passed, true, 3));
     assert_eq!((hopeless.outcome, hopeless.flaky, hopeless.attempts.len()), (Outcome::Failed, false, 2));
-    assert!(!over.session("steady").flaky);
+    assert!(!result.session("steady").flaky);
     let delays: Vec<u64> = project
         .events()
         .into_iter()
@@ -98,17 +105,17 @@ fn retries_wait_longer_each_time_and_a_late_pass_is_flaky() {
     let [first, second, third] = &flaky.attempts[..] else { panic!() };
     assert!(second.start >= first.end + 150 && third.start >= second.end + 300, "{flaky:?}");
     assert_eq!([first.outcome, second.outcome, third.outcome], [Outcome::Failed, Outcome::Failed, Outcome::Passed]);
-    assert!(over.log("flaky", 2) != over.log("flaky", 3), "each attempt has its own log");
-    assert!(over.text.contains("flaky"), "{}", over.text);
+    assert!(result.log("flaky", 2) != result.log("flaky", 3), "each attempt has its own log");
+    assert!(result.text.contains("flaky"), "{}", result.text);
     assert_eq!(living_processes("624.24"), [""; 0]);
 }
 
 #[test]
 fn flaky_can_count_as_failed() {
     let project = Project::with_grace("500ms", &shell_session("flaky", THIRD_TIME));
-    let over = RunningNoxide::run(&project, &["--retries", "2", "--flaky", "fail"]);
-    let flaky = over.session("flaky");
-    assert_eq!((over.code(), flaky.outcome, flaky.flaky), (1, Outcome::Failed, true), "{}", over.text);
+    let result = RunningNoxide::run(&project, &["--retries", "2", "--flaky", "fail"]);
+    let flaky = result.session("flaky");
+    assert_eq!((result.code(), flaky.outcome, flaky.flaky), (1, Outcome::Failed, true), "{}", result.text);
     assert_eq!(flaky.reason, "flaky: passed at attempt 3, which counts as failed here");
 }
 
@@ -131,10 +138,10 @@ fn fail_fast_waits_or_kills() {
         assert_eq!(over.record().interrupted.as_deref(), Some("fail-fast"));
     }
     let project = Project::with_grace("300ms", &failing_fast("625.25"));
-    let over = RunningNoxide::run(&project, &["-j2", "--fail-fast=kill"]);
-    let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
-    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Failed, Outcome::Aborted], "{}", over.text);
-    assert_eq!(over.session("slow").reason, "another session failed (--fail-fast=kill)");
+    let result = RunningNoxide::run(&project, &["-j2", "--fail-fast=kill"]);
+    let outcomes = ["slow", "fails", "later"].map(|name| result.outcome(name));
+    assert_eq!(outcomes, [Outcome::Cancelled, Outcome::Failed, Outcome::Aborted], "{}", result.text);
+    assert_eq!(result.session("slow").reason, "another session failed (--fail-fast=kill)");
     assert_eq!(living_processes("625.25"), [""; 0]);
 }
 
@@ -148,14 +155,14 @@ fn a_stopped_run_does_not_time_out() {
     std::thread::sleep(Duration::from_millis(3_200));
     assert!(!project.root().join("done").exists(), "the session stands still too");
     run.signal(Signal::CONT);
-    let over = run.finish();
-    assert_eq!((over.code(), over.outcome("works")), (0, Outcome::Passed), "{}", over.text);
-    assert!(over.record().wall < 3_000, "{:?}", over.record());
+    let result = run.finish();
+    assert_eq!((result.code(), result.outcome("works")), (0, Outcome::Passed), "{}", result.text);
+    assert!(result.record().wall < 3_000, "{:?}", result.record());
     assert_eq!(project.read("done").trim(), "done");
 }
 
 #[test]
-fn a_stopped_load_goes_on_and_ends() {
+fn a_stopped_load_resumes_and_ends() {
     let project = Project::with_grace(
         "500ms",
         &format!("pathlib.Path('up').write_text('up')\ntime.sleep(0.5)\n{}", shell_session("one", "true")),
@@ -175,7 +182,7 @@ fn state(process: u32) -> Option<char> {
 }
 
 #[test]
-fn a_signal_while_the_noxfile_loads_ends_that() {
+fn a_signal_while_the_noxfile_loads_ends_the_load() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let load = "pathlib.Path('up').write_text('up')\nsubprocess.run(['sleep', '626.26'])\n";
         let project = Project::with_grace("500ms", load);
@@ -186,16 +193,16 @@ fn a_signal_while_the_noxfile_loads_ends_that() {
             let run = RunningNoxide::from_command(&project, noxide);
             run.wait_for_file("up");
             run.signal(signal);
-            let over = run.finish();
-            assert_eq!(over.code(), code, "{}", over.text);
-            assert!(over.text.contains("nothing was run"), "{}", over.text);
+            let result = run.finish();
+            assert_eq!(result.code(), code, "{}", result.text);
+            assert!(result.text.contains("nothing was run"), "{}", result.text);
             assert_eq!(living_processes("626.26"), [""; 0]);
         }
     }
 }
 
 #[test]
-fn a_load_that_heeds_no_interrupt_is_killed_by_time_or_by_the_second() {
+fn a_noxfile_load_that_ignores_interrupts_is_killed_by_its_deadline_or_the_second_interrupt() {
     let load =
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\npathlib.Path('up').write_text('up')\ntime.sleep(627.27)\n";
     for second in [false, true] {
@@ -207,26 +214,26 @@ fn a_load_that_heeds_no_interrupt_is_killed_by_time_or_by_the_second() {
             std::thread::sleep(Duration::from_millis(200));
             run.signal(Signal::TERM);
         }
-        let over = run.finish();
-        assert_eq!(over.code(), 130, "{}", over.text);
-        assert_eq!(over.elapsed < Duration::from_millis(1_500), second, "{:?}", over.elapsed);
+        let result = run.finish();
+        assert_eq!(result.code(), 130, "{}", result.text);
+        assert_eq!(result.elapsed < Duration::from_millis(1_500), second, "{:?}", result.elapsed);
     }
 }
 
 #[test]
-fn nohup_is_heeded() {
+fn nohup_is_respected() {
     let project = Project::with_grace("500ms", &shell_session("works", "echo up > up; sleep 0.7"));
     let mut command = project.command("sh");
     command.args(["-c", "trap '' HUP; exec \"$0\" run", env!("CARGO_BIN_EXE_noxide")]);
     let run = RunningNoxide::from_command(&project, command);
     run.wait_for_file("up");
     run.signal(Signal::HUP);
-    let over = run.finish();
-    assert_eq!(over.code(), 0, "{}", over.text);
+    let result = run.finish();
+    assert_eq!(result.code(), 0, "{}", result.text);
 }
 
 #[test]
-fn who_asks_is_told_what_runs() {
+fn sigusr1_shows_the_status() {
     let project =
         Project::with_grace("500ms", &shell_session("works", "echo up > up; while ! test -s go; do sleep 0.05; done"));
     let run = RunningNoxide::start(&project, &[]);

@@ -1,4 +1,4 @@
-//! The five faults of `nox -j`, and what else a run must live through that nox does not.
+//! The five faults of `nox -j`, and other conditions that a run survives and nox does not.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -9,51 +9,51 @@ use rustix::process::Signal;
 use crate::support::{Project, RunningNoxide, living_processes, nox_releases, shell_session};
 
 #[test]
-fn a_parameters_that_are_paths_pass_and_reach_the_report() {
+fn parameters_that_are_paths_reach_the_report() {
     let project = Project::with_grace(
         "500ms",
         "@nox.session\n@nox.parametrize('p', [pathlib.Path('a'), pathlib.Path('b')])\ndef withpath(session, p):\n    \
          session.log('ok %s', p.name)\n",
     );
-    let over = RunningNoxide::run(&project, &["-j2", "--report", "r.json"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert_eq!(over.outcome("withpath(p=PosixPath('b'))"), Outcome::Passed);
+    let result = RunningNoxide::run(&project, &["-j2", "--report", "r.json"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert_eq!(result.outcome("withpath(p=PosixPath('b'))"), Outcome::Passed);
     let report: serde_json::Value = serde_json::from_str(&project.read("r.json")).unwrap();
     assert_eq!(report["sessions"][0]["args"]["p"], "PosixPath('a')");
 }
 
 #[test]
-fn b_a_leaked_background_process_is_ended_and_nobody_waits_for_it() {
+fn a_leaked_background_process_is_ended_without_waiting() {
     let script = "sleep 611.11 & echo started; exit 0";
     let project = Project::with_grace("500ms", &(shell_session("leaks", script) + &shell_session("trivial", "true")));
-    let over = RunningNoxide::run(&project, &["-j2"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.elapsed < Duration::from_secs(30), "{:?}", over.elapsed);
-    assert_eq!(over.outcome("leaks"), Outcome::Passed);
-    assert!(over.session("leaks").attempts[0].leaky && !over.session("trivial").attempts[0].leaky);
-    assert!(over.text.contains("left a process behind"), "{}", over.text);
+    let result = RunningNoxide::run(&project, &["-j2"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.elapsed < Duration::from_secs(30), "{:?}", result.elapsed);
+    assert_eq!(result.outcome("leaks"), Outcome::Passed);
+    assert!(result.session("leaks").attempts[0].leaky && !result.session("trivial").attempts[0].leaky);
+    assert!(result.text.contains("left a process behind"), "{}", result.text);
     assert_eq!(living_processes("sleep 611.11"), [""; 0]);
 }
 
 #[test]
-fn a_leak_that_holds_output_which_nox_keeps_is_one_too() {
+fn a_leak_that_holds_captured_output_is_reported() {
     let silent = "def {name}(session):\n    said = session.run('sh', '-c', {script}, external=True, silent=True)\n    \
                   print('kept', repr(said))\n";
     let sessions = [("silent", "'echo one; sleep 611.12 & echo two'"), ("slow", "'echo three; sleep 1; echo four'")];
     let sessions = sessions
         .map(|(name, script)| format!("@nox.session\n{}", silent.replace("{name}", name).replace("{script}", script)));
     let project = Project::with_grace("500ms", &sessions.concat());
-    let over = RunningNoxide::run(&project, &["-j2", "-v"]);
-    assert_eq!(over.code(), 0, "{}", over.text);
-    assert!(over.elapsed < Duration::from_secs(30), "{:?}", over.elapsed);
+    let result = RunningNoxide::run(&project, &["-j2", "-v"]);
+    assert_eq!(result.code(), 0, "{}", result.text);
+    assert!(result.elapsed < Duration::from_secs(30), "{:?}", result.elapsed);
     for (name, leaky, kept) in [("silent", true, "kept 'one\\ntwo\\n'"), ("slow", false, "kept 'three\\nfour\\n'")] {
-        assert_eq!((over.outcome(name), over.session(name).attempts[0].leaky), (Outcome::Passed, leaky), "{name}");
-        assert!(over.text.contains(kept), "{}", over.text);
+        assert_eq!((result.outcome(name), result.session(name).attempts[0].leaky), (Outcome::Passed, leaky), "{name}");
+        assert!(result.text.contains(kept), "{}", result.text);
     }
     assert_eq!(living_processes("sleep 611.12"), [""; 0]);
 }
 
-/// Sessions that heed nothing but SIGKILL, and one whose work leaves its session.
+/// Sessions that ignore all signals but SIGKILL, and one whose work leaves its process session.
 fn stubborn(mark: &str) -> String {
     shell_session("heedless", &format!("trap '' TERM INT HUP; echo up > up1; while :; do sleep {mark}1 & wait; done"))
         + &shell_session("plain", &format!("echo up > up2; sleep {mark}2; true"))
@@ -68,47 +68,47 @@ fn c_a_signal_ends_all(signal: Signal, code: i32, mark: &str) {
         run.wait_for_file(file);
     }
     run.signal(signal);
-    let over = run.finish();
-    assert_eq!(over.code(), code, "{}", over.text);
+    let result = run.finish();
+    assert_eq!(result.code(), code, "{}", result.text);
     assert_eq!(living_processes(mark), [""; 0]);
-    let record = over.record();
+    let record = result.record();
     assert_eq!(record.exit.map(i32::from), Some(code));
     assert!(record.interrupted.as_ref().unwrap().starts_with("SIG"));
     for session in ["heedless", "plain", "away"] {
-        assert_eq!(over.outcome(session), Outcome::Cancelled, "{session}");
+        assert_eq!(result.outcome(session), Outcome::Cancelled, "{session}");
     }
-    assert_eq!(over.outcome("waiting"), Outcome::Aborted);
+    assert_eq!(result.outcome("waiting"), Outcome::Aborted);
     assert!(!project.root().join("never").exists());
     assert!(project.read("r.json").contains("\"aborted\""), "nox's report is written too");
-    assert!(over.text.contains("3 cancelled"), "{}", over.text);
+    assert!(result.text.contains("3 cancelled"), "{}", result.text);
 }
 
 #[test]
-fn c_sigterm_leaves_nobody() {
+fn sigterm_leaves_no_process() {
     c_a_signal_ends_all(Signal::TERM, 143, "612.12");
 }
 
 #[test]
-fn c_sighup_leaves_nobody() {
+fn sighup_leaves_no_process() {
     c_a_signal_ends_all(Signal::HUP, 129, "613.13");
 }
 
 #[test]
-fn d_an_interrupt_ends_by_its_graces_though_a_grandchild_ignores_it() {
+fn an_interrupt_ends_within_its_grace_periods_though_a_grandchild_ignores_it() {
     let project = Project::with_grace("700ms", &stubborn("614.14"));
     let run = RunningNoxide::start(&project, &["-j3"]);
     for file in ["up1", "up2", "up3"] {
         run.wait_for_file(file);
     }
     run.signal(Signal::INT);
-    let over = run.finish();
-    assert_eq!(over.code(), 130, "{}", over.text);
-    assert!((Duration::from_millis(1_300)..Duration::from_secs(20)).contains(&over.elapsed), "{:?}", over.elapsed);
+    let result = run.finish();
+    assert_eq!(result.code(), 130, "{}", result.text);
+    assert!((Duration::from_millis(1_300)..Duration::from_secs(20)).contains(&result.elapsed), "{:?}", result.elapsed);
     assert_eq!(living_processes("614.14"), [""; 0]);
 }
 
 #[test]
-fn d_a_second_interrupt_hastens() {
+fn a_second_interrupt_ends_grace_periods() {
     let project = Project::with_grace("20s", &stubborn("615.15"));
     let run = RunningNoxide::start(&project, &["-j3"]);
     for file in ["up1", "up2", "up3"] {
@@ -118,9 +118,9 @@ fn d_a_second_interrupt_hastens() {
         std::thread::sleep(Duration::from_millis(pause)); // signals that come together may be one
         run.signal(Signal::INT);
     }
-    let over = run.finish();
-    assert_eq!(over.code(), 130, "{}", over.text);
-    assert!(over.elapsed < Duration::from_secs(15), "{:?}", over.elapsed);
+    let result = run.finish();
+    assert_eq!(result.code(), 130, "{}", result.text);
+    assert!(result.elapsed < Duration::from_secs(15), "{:?}", result.elapsed);
     assert_eq!(living_processes("615.15"), [""; 0]);
 }
 
@@ -160,24 +160,24 @@ fn e_an_interrupt_lets_fixtures_be_torn_down(release: Option<&str>) {
     run.wait_for_file("up");
     run.wait_for_file("up2");
     run.signal(Signal::INT);
-    let over = run.finish();
-    assert_eq!(over.code(), 130, "{}", over.text);
+    let result = run.finish();
+    assert_eq!(result.code(), 130, "{}", result.text);
     assert_eq!(project.read("cleanup.ok"), "done");
     assert_eq!(project.read("own.ok"), "done");
     assert!(!project.root().join("went-on").exists(), "an interrupted session goes no further");
-    assert!((Duration::from_millis(1_400)..Duration::from_secs(15)).contains(&over.elapsed), "{:?}", over.elapsed);
+    assert!((Duration::from_millis(1_400)..Duration::from_secs(15)).contains(&result.elapsed), "{:?}", result.elapsed);
     for session in ["tests", "python_code"] {
-        assert_eq!(over.outcome(session), Outcome::Cancelled, "exit code 0 is no pass for what was told to end");
+        assert_eq!(result.outcome(session), Outcome::Cancelled, "exit code 0 is no pass for what was told to end");
     }
 }
 
 #[test]
-fn e_teardown_really_happens() {
+fn an_interrupt_lets_fixtures_tear_down() {
     e_an_interrupt_lets_fixtures_be_torn_down(None);
 }
 
 #[test]
-fn e_teardown_really_happens_on_every_release() {
+fn an_interrupt_lets_fixtures_tear_down_on_every_release() {
     std::thread::scope(|scope| {
         for release in nox_releases() {
             scope.spawn(move || e_an_interrupt_lets_fixtures_be_torn_down(Some(release)));
@@ -186,8 +186,8 @@ fn e_teardown_really_happens_on_every_release() {
 }
 
 #[test]
-fn what_a_session_left_in_its_group_has_the_same_graces() {
-    // The session's own process is gone at once; its server needs a moment to put its data away.
+fn leaked_group_members_get_the_same_grace_periods() {
+    // The process of the session ends at once; its server needs a moment to save its data.
     let server = "trap 'sleep 1; echo saved > saved; exit' INT TERM; echo up > up; while :; do sleep 0.05; done";
     let project = Project::with_grace(
         "20s",
@@ -198,7 +198,7 @@ fn what_a_session_left_in_its_group_has_the_same_graces() {
     let run = RunningNoxide::start(&project, &[]);
     run.wait_for_file("up");
     run.signal(Signal::INT);
-    let over = run.finish();
-    assert_eq!(over.code(), 130, "{}", over.text);
+    let result = run.finish();
+    assert_eq!(result.code(), 130, "{}", result.text);
     assert_eq!(project.read("saved").trim(), "saved");
 }

@@ -1,4 +1,4 @@
-//! Signals and kills at random moments, hundreds of times: nobody lives on, and every record is whole.
+//! Signals and kills at random moments, many times: no process is left, and every record is complete.
 //!
 //! A storm runs in a process of its own that adopts all orphans, so that nothing can escape it unseen. Its seed is
 //! printed, and `NOXIDE_TEST_SEED` repeats it.
@@ -26,7 +26,7 @@ fn round_count() -> u32 {
 const ROUND: &str = "NOXIDE_TEST_ROUND";
 const STORM: &str = "NOXIDE_TEST_STORM";
 
-/// Sessions of all the kinds that are hard to end; each is over in a moment if it is let.
+/// Sessions of all kinds that are hard to end; each takes a moment when undisturbed.
 const SESSIONS: &str = r#"
 FOREVER = os.environ["NOXIDE_TEST_ROUND"]
 subprocess.Popen(["sleep", FOREVER])
@@ -69,9 +69,9 @@ fn count(tally: &Tally, what: impl Into<String>) {
     *tally.lock().unwrap().entry(what.into()).or_default() += 1;
 }
 
-/// Runs a storm in a process of its own and shows what it says.
+/// Runs a storm in a child process and prints its output.
 #[allow(clippy::print_stdout)] // the seed and what came of it
-fn brew(name: &str) {
+fn run_storm(name: &str) {
     let done = Command::new(std::env::current_exe().unwrap())
         .args(["robustness::storm::storm", "--exact", "--ignored", "--nocapture"])
         .env(STORM, name)
@@ -83,16 +83,16 @@ fn brew(name: &str) {
 }
 
 #[test]
-fn signals_at_random_moments_leave_nobody_and_a_whole_record() {
-    brew("signals");
+fn signals_at_random_moments_leave_no_process_and_a_complete_record() {
+    run_storm("signals");
 }
 
 #[test]
-fn kills_at_random_moments_leave_what_the_next_run_puts_right() {
-    brew("kills");
+fn kills_at_random_moments_are_recovered_by_the_next_run() {
+    run_storm("kills");
 }
 
-/// The storm that [`brew`] starts.
+/// The storm that [`run_storm`] starts.
 #[test]
 #[ignore = "runs as a child of the other tests of this module"]
 fn storm() {
@@ -120,7 +120,7 @@ fn storm() {
     assert!(happened("while running") >= round_count() / 4, "rounds must hit the run");
 }
 
-/// Ends what a failed storm leaves: hundreds of sleepers would disturb other tests.
+/// Kills leftovers of a failed storm: hundreds of processes would disturb other tests.
 struct Sweep;
 
 impl Drop for Sweep {
@@ -143,19 +143,19 @@ fn next_rounds(seed: u64, next: &AtomicU32) -> impl Iterator<Item = (u32, Random
 }
 
 /// What the processes of a round are known by.
-fn forever(round: u32) -> String {
+fn round_mark(round: u32) -> String {
     format!("{}.{}", 1_000 + round, getpid().as_raw_nonzero())
 }
 
 fn start(project: &Project, round: u32) -> Child {
     let mut command = run_flags(project, &["-j4", "--leak-timeout", "50ms"]);
-    command.env(ROUND, forever(round));
+    command.env(ROUND, round_mark(round));
     let out = std::fs::File::create(project.beside().join("out")).unwrap();
     command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null()).spawn().unwrap()
 }
 
 /// Waits for a random moment: of the load in some rounds, of the run in most.
-fn some_moment(project: &Project, random: &mut Random) {
+fn wait_random_moment(project: &Project, random: &mut Random) {
     let (while_loading, pause) = (random.below(10) < 3, Duration::from_millis(random.below(700)));
     let since = Instant::now();
     let begun = || std::fs::metadata(project.beside().join("out")).is_ok_and(|out| out.len() > 0);
@@ -166,7 +166,7 @@ fn some_moment(project: &Project, random: &mut Random) {
 }
 
 fn send(noxide: &Child, signal: Signal) {
-    // One that is over already is not asked for yet, so that its number is nobody else's.
+    // A process that ended is not reaped yet, so its id is still its own.
     kill_process(Pid::from_child(noxide), signal).unwrap();
 }
 
@@ -210,7 +210,7 @@ fn processes() -> Vec<Process> {
 
 /// What of a round lives.
 fn living(round: u32) -> Vec<String> {
-    let (mark, sleeper) = (format!("{ROUND}={} ", forever(round)), forever(round));
+    let (mark, sleeper) = (format!("{ROUND}={} ", round_mark(round)), round_mark(round));
     // The whole number: `1012.345` is another round than the `1012.3456` of a storm beside this one.
     let sleeps = |p: &Process| p.words.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == sleeper);
     let of_round = |p: &Process| format!("{} ", p.environment).contains(&mark) || sleeps(p);
@@ -222,7 +222,7 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
     let mut runs = 0;
     for (round, mut random) in next_rounds(seed, next) {
         let noxide = start(&project, round);
-        some_moment(&project, &mut random);
+        wait_random_moment(&project, &mut random);
         let first = [Signal::INT, Signal::TERM, Signal::HUP][random.below(3) as usize];
         send(&noxide, first);
         let mut sent = vec![first.as_raw()];
@@ -275,7 +275,7 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     for (round, mut random) in next_rounds(seed, next) {
         let before = folder(&project).run_ids().len();
         let mut noxide = start(&project, round);
-        some_moment(&project, &mut random);
+        wait_random_moment(&project, &mut random);
         noxide.kill().unwrap();
         let status = noxide.wait_for_end();
         let ran = folder(&project).run_ids().len() > before;

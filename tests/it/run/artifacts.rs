@@ -1,4 +1,4 @@
-//! Files that `outputs` names: gathered after each session, on failure too, before anything that waits starts.
+//! Files that `outputs` names: collected after each session, on failure too, before dependent sessions start.
 
 use std::process::Stdio;
 
@@ -17,7 +17,7 @@ const WRITES: &str = "def write(name, text):\n    path = pathlib.Path(name)\n   
                       path.write_text(text)\n";
 
 #[test]
-fn outputs_are_kept_though_the_next_session_deletes_them() {
+fn artifacts_survive_deletion_by_the_next_session() {
     let project = Project::with_sessions(&format!(
         "{WRITES}@nox.session\ndef tests(session):\n    write('build/report.xml', '<r/>' * 100000)\n    write('build/html/index.html', 'x')\n\
          @nox.session(requires=['tests'])\ndef cleans(session): shutil.rmtree('build'); print('gone')\n"
@@ -33,7 +33,7 @@ fn outputs_are_kept_though_the_next_session_deletes_them() {
 }
 
 #[test]
-fn a_failed_session_and_the_last_attempt_are_gathered() {
+fn artifacts_of_a_failed_session_come_from_the_last_attempt() {
     let project = Project::with_sessions(&format!(
         "{WRITES}@nox.session\ndef tests(session):\n    write('out.txt', 'attempt ' + str(len(list(pathlib.Path('.').glob('tries*')))))\n    \
          write('tries%d' % len(list(pathlib.Path('.').glob('tries*'))), '')\n    session.error('no')\n\
@@ -53,7 +53,7 @@ fn a_failed_session_and_the_last_attempt_are_gathered() {
 }
 
 #[test]
-fn a_timed_out_session_is_gathered_and_its_log_put_back() {
+fn artifacts_of_a_timed_out_session_are_collected() {
     let project = Project::with_sessions(&format!(
         "{WRITES}@nox.session\ndef tests(session):\n    write('build/part.txt', 'half')\n    print('before', flush=True)\n    time.sleep(1000)\n"
     ));
@@ -65,7 +65,7 @@ fn a_timed_out_session_is_gathered_and_its_log_put_back() {
 const SCRIPTS: &str = "--logs build --log-name nox-{session}-output.log";
 
 #[test]
-fn copied_logs_are_written_as_they_come_and_survive_who_deletes_their_folder() {
+fn copied_logs_are_written_live_and_survive_deletion_of_their_directory() {
     let project = Project::with_sessions(
         "@nox.session\ndef reads(session):\n    print('so far', flush=True)\n    log = pathlib.Path('build/nox-reads-output.log')\n    \
          until = time.time() + 20\n    while 'so far' not in log.read_text() and time.time() < until: time.sleep(0.01)\n    \
@@ -85,7 +85,7 @@ fn copied_logs_are_written_as_they_come_and_survive_who_deletes_their_folder() {
 }
 
 #[test]
-fn copied_logs_have_names_that_files_can_have() {
+fn copied_logs_have_valid_file_names() {
     let project = Project::with_sessions(
         "@nox.session\n@nox.parametrize('db', ['pg', 'a/b'])\ndef tests(session, db): print(db)\n",
     );
@@ -95,7 +95,7 @@ fn copied_logs_have_names_that_files_can_have() {
 }
 
 #[test]
-fn a_folder_for_copies_that_became_a_file_costs_no_session() {
+fn a_log_directory_that_became_a_file_fails_no_session() {
     let project = Project::with_sessions(
         "@nox.session\ndef one(session):\n    shutil.rmtree('build')\n    pathlib.Path('build').write_text('mine')\n\
          @nox.session(requires=['one'])\ndef two(session): pass\n",
@@ -107,7 +107,7 @@ fn a_folder_for_copies_that_became_a_file_costs_no_session() {
 }
 
 #[test]
-fn who_asks_twice_for_an_end_waits_for_no_copies() {
+fn a_second_interrupt_skips_artifacts() {
     let project = Project::with_sessions(
         "@nox.session\ndef tests(session):\n    pathlib.Path('out').write_text('x')\n    \
          session.run('sh', '-c', 'trap \"\" INT; touch up; sleep 1000', external=True)\n",

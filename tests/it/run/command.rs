@@ -1,4 +1,4 @@
-//! `noxide run` from the outside: order, selection, reports, exit codes, and what bad input gets.
+//! `noxide run`: order, selection, reports, exit codes, and errors for bad input.
 
 use noxide::record::{NeedOrigin, Outcome};
 
@@ -23,7 +23,7 @@ fn is(name: &str, outcome: Outcome) -> (String, Outcome) {
 }
 
 #[test]
-fn sessions_run_side_by_side_and_in_order_where_they_must() {
+fn sessions_run_in_parallel_unless_ordered() {
     // Both wait for each other's file: only sessions that overlap pass.
     let meet = |mine: &str, other: &str| {
         sh(
@@ -52,7 +52,7 @@ fn sessions_run_side_by_side_and_in_order_where_they_must() {
 }
 
 #[test]
-fn a_failure_keeps_others_going_and_aborts_what_requires_it() {
+fn a_failure_aborts_only_the_sessions_that_require_it() {
     let needs = |name: &str, on: &str| {
         format!("@nox.session(requires=['{on}'])\ndef {name}(session):\n    session.log('{name} ran')\n")
     };
@@ -81,7 +81,7 @@ fn a_failure_keeps_others_going_and_aborts_what_requires_it() {
 }
 
 #[test]
-fn a_notified_session_comes_once_and_last_with_its_arguments() {
+fn a_notified_session_runs_once_and_last_with_its_arguments() {
     let body = "
 @nox.session
 def first(session):
@@ -108,7 +108,7 @@ def late(session):
 }
 
 #[test]
-fn settings_order_lock_and_isolate() {
+fn settings_order_lock_and_isolate_sessions() {
     let names = ["a", "b", "c", "d"];
     let body: String = names.iter().map(|name| sh(name, "echo $ONLY; sleep 0.2")).collect();
     let project = project(&body);
@@ -131,7 +131,7 @@ fn settings_order_lock_and_isolate() {
 }
 
 #[test]
-fn a_script_that_says_nox_works() {
+fn nox_command_lines_work_unchanged() {
     let body = "
 @nox.session(tags=['quick'])
 def lint(session):
@@ -165,7 +165,7 @@ def extra(session):
 }
 
 #[test]
-fn a_plan_is_shown_and_nothing_is_touched() {
+fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let project = project(&format!("{}{}", sh("a", "touch ran"), sh("b", "touch ran")));
     let ran = project.noxide(&["run", "--dry-run", "-j1"]);
     assert_eq!(ran.exit, Some(0));
@@ -177,7 +177,7 @@ fn a_plan_is_shown_and_nothing_is_touched() {
 }
 
 #[test]
-fn programs_get_documents_and_events() {
+fn json_documents_and_events_are_written() {
     let project = project(&format!("{}{}", sh("good", "true"), sh("bad", "exit 1")));
     let ran = project.noxide(&["run", "--format", "json", "--events", "events.jsonl", "--report", "report.json"]);
     assert_eq!(ran.exit, Some(1));
@@ -190,7 +190,7 @@ fn programs_get_documents_and_events() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!((kinds[0].as_str(), kinds.last().unwrap().as_str()), ("run-started", "run-finished"));
-    // nox's own report of the same sessions says the same, but for times.
+    // nox's own report of the same sessions is the same except for times.
     let sequential = project.command("nox").args(["--report", "nox.json"]).finish();
     assert_eq!(sequential.status.code(), Some(1));
     let without_times = |name: &str| {
@@ -212,7 +212,7 @@ fn programs_get_documents_and_events() {
 }
 
 #[test]
-fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
+fn bad_input_gets_one_message_and_its_exit_code() {
     let good = project(&sh("lint", "true"));
     let cycle =
         "@nox.session(requires=['b'])\ndef a(session): pass\n@nox.session(requires=['a'])\ndef b(session): pass\n";
@@ -230,11 +230,16 @@ fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
         (project("print('x' * 5_000_000)\nraise OSError('late')\n"), vec!["run"], 3, vec!["OSError: late"]),
         (project(cycle), vec!["run"], 2, vec!["a", "b"]),
         (project(&sh("lint", "true")), vec!["run", "-s", "lnit"], 2, vec!["did you mean `lint`"]),
-        (project("@nox.session(default=False)\ndef a(session): pass\n"), vec!["run"], 4, vec!["nothing is selected"]),
+        (
+            project("@nox.session(default=False)\ndef a(session): pass\n"),
+            vec!["run"],
+            4,
+            vec!["no session is selected"],
+        ),
         (project(&sh("lint", "true")), vec!["run", "--no-such-flag"], 2, vec!["--no-such-flag"]),
         (project(&sh("lint", "true")), vec!["-C", "nowhere", "run"], 2, vec!["nowhere"]),
         (project(&sh("lint", "true")), vec!["run", "--nox", "/bin/true"], 2, vec!["neither a nox command"]),
-        (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no earlier run"]),
+        (project(&sh("lint", "true")), vec!["run", "--rerun", "failed"], 2, vec!["no run is recorded"]),
         (project(&sh("lint", "true")), vec!["replay", "x"], 2, vec!["no run is recorded"]),
     ];
     for (project, arguments, exit, said) in cases {
@@ -258,7 +263,7 @@ fn bad_input_gets_one_clear_message_and_its_own_exit_code() {
 }
 
 #[test]
-fn a_circle_in_settings_is_refused_by_name_and_place() {
+fn a_cycle_in_settings_is_rejected_with_its_location() {
     let project = project(&format!("{}{}", sh("a", "true"), sh("b", "true")));
     project.write("noxide.toml", "[sessions.a]\nafter = ['b']\n[sessions.b]\nafter = ['a']\n");
     let ran = project.noxide(&["run"]);
@@ -279,7 +284,7 @@ fn a_missing_interpreter_is_skipped_here_and_an_error_in_ci() {
 }
 
 #[test]
-fn history_lends_durations_and_starts_the_longest_first() {
+fn history_yields_durations_and_the_longest_starts_first() {
     let short: String = (0..3).map(|n| sh(&format!("short{n}"), "sleep 0.1")).collect();
     let project = project(&format!("{short}{}", sh("long", "sleep 0.6")));
     project.noxide(&["run", "-j2"]);
@@ -310,7 +315,7 @@ fn certificates_and_the_rest_of_the_environment_reach_sessions() {
 }
 
 #[test]
-fn secrets_reach_no_log_and_no_screen() {
+fn secrets_reach_neither_logs_nor_output() {
     let project = project(&sh("leak", "echo token is $DEPLOY_TOKEN; exit 1"));
     let ran = NoxideRun::finish(noxide_in(project.root(), &["run"]).env("DEPLOY_TOKEN", "hunter2-hunter2"));
     let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record().run));

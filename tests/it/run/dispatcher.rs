@@ -1,4 +1,4 @@
-//! The dispatcher with a double in the host's place: what only steered time and failure can show.
+//! The dispatcher with a fake launcher: cases that need controlled time and failure.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ fn options() -> RunOptions {
     }
 }
 
-/// A run's folder with a place for logs.
+/// A run directory with `logs` in it.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("logs")).unwrap();
@@ -85,7 +85,7 @@ fn folder() -> tempfile::TempDir {
 fn nothing(_: &EventKind, _: &Sender<RunMessage>) {}
 
 #[test]
-fn an_order_that_cannot_be_given_is_a_crash_and_may_be_tried_again() {
+fn a_failed_launch_is_a_crash_and_is_retried() {
     let folder = folder();
     let retries = RetryPolicy { count: 1, delay: Duration::ZERO, backoff: RetryBackoff::Fixed };
     let mut refused = 0;
@@ -107,7 +107,7 @@ fn an_order_that_cannot_be_given_is_a_crash_and_may_be_tried_again() {
 }
 
 #[test]
-fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
+fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     let folder = folder();
     let mut kept = Vec::new();
     let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
@@ -134,7 +134,7 @@ fn a_host_that_is_gone_ends_all_and_what_it_says_late_counts_for_nothing() {
 }
 
 #[test]
-fn an_attempt_whose_end_nobody_hears_of_is_given_up_and_not_tried_again() {
+fn an_attempt_that_never_reports_its_end_is_abandoned_without_a_retry() {
     let folder = folder();
     let mut kept = Vec::new();
     let script = |_: &LaunchRequest, output: OwnedFd, _: &Sender<RunMessage>| {
@@ -151,7 +151,7 @@ fn an_attempt_whose_end_nobody_hears_of_is_given_up_and_not_tried_again() {
 }
 
 #[test]
-fn told_to_end_before_it_has_a_process_it_is_told_once_it_has() {
+fn a_session_interrupted_before_its_process_exists_is_ended_once_it_does() {
     let folder = folder();
     let mut child = None;
     let script = |order: &LaunchRequest, output: OwnedFd, sender: &Sender<RunMessage>| {
@@ -175,7 +175,7 @@ fn told_to_end_before_it_has_a_process_it_is_told_once_it_has() {
 }
 
 #[test]
-fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
+fn an_interrupt_between_two_attempts_cancels_the_retry() {
     let folder = folder();
     let script = |order: &LaunchRequest, _: OwnedFd, sender: &Sender<RunMessage>| {
         sender.send(finished(order.id, Outcome::Failed)).unwrap();
@@ -195,7 +195,7 @@ fn an_interrupt_between_two_attempts_leaves_it_at_the_first() {
 }
 
 #[test]
-fn a_signal_that_came_first_lets_nothing_start() {
+fn a_signal_before_the_first_start_lets_nothing_start() {
     let folder = folder();
     let script = |_: &LaunchRequest, _: OwnedFd, _: &Sender<RunMessage>| panic!("must not start");
     let act = |fact: &EventKind, sender: &Sender<RunMessage>| {
@@ -211,7 +211,7 @@ fn a_signal_that_came_first_lets_nothing_start() {
 }
 
 #[test]
-fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
+fn notify_adds_a_session_once_and_none_to_a_stopping_run() {
     for stopping in [false, true] {
         let folder = folder();
         let mut orders = Vec::new();
@@ -243,7 +243,7 @@ fn notify_adds_once_and_adds_nothing_to_a_run_that_stops() {
 }
 
 #[test]
-fn a_log_in_trouble_is_told_and_fails_nothing() {
+fn a_log_that_cannot_be_written_is_reported_and_fails_nothing() {
     let folder = folder();
     std::fs::remove_dir(folder.path().join("logs")).unwrap();
     fs_err::write(folder.path().join("logs"), "in the way").unwrap();
@@ -258,7 +258,7 @@ fn a_log_in_trouble_is_told_and_fails_nothing() {
 }
 
 #[test]
-fn what_is_not_on_the_longest_path_steps_back_unless_a_limit_of_its_own_would_end_it() {
+fn sessions_off_the_critical_path_are_nice_unless_they_have_a_timeout() {
     let folder = folder();
     let nice = RefCell::new(BTreeMap::new());
     let sessions = manifest(["longest", "long", "short", "limited", "silent"].into_iter().map(session).collect());

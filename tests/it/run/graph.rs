@@ -42,7 +42,7 @@ fn requires_and_settings_make_needs() {
 }
 
 #[test]
-fn a_circle_is_refused_by_name() {
+fn a_cycle_is_rejected_by_name() {
     let mut first = session("first");
     first.requires = vec![SessionId(1)];
     let all = manifest(vec![first, session("second"), session("third"), session("beside")]);
@@ -58,7 +58,7 @@ fn a_circle_is_refused_by_name() {
 }
 
 #[test]
-fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
+fn coverage_reports_run_last_and_writers_of_one_file_are_locked() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let all = manifest(vec![
         report,
@@ -76,7 +76,7 @@ fn whoever_reports_coverage_comes_last_and_writers_of_one_file_take_turns() {
 }
 
 #[test]
-fn what_is_declared_beats_what_is_derived() {
+fn declared_settings_override_derived_ones() {
     let report = Session { coverage: CoverageUse { reads: true, ..CoverageUse::default() }, ..session("report") };
     let mut tests = covered_session("tests", ".coverage", false);
     tests.requires = vec![SessionId(0)];
@@ -86,7 +86,7 @@ fn what_is_declared_beats_what_is_derived() {
 }
 
 #[test]
-fn a_notified_session_that_is_selected_too_comes_after_all() {
+fn a_notified_session_that_is_also_selected_runs_last() {
     let mut tests = session("tests");
     tests.notifies = vec!["report".to_owned(), "unknown".to_owned()];
     let publish = Session { requires: vec![SessionId(0)], ..session("publish") };
@@ -101,7 +101,7 @@ fn a_notified_session_that_is_selected_too_comes_after_all() {
 }
 
 #[test]
-fn sessions_of_one_environment_take_turns() {
+fn sessions_of_one_environment_run_one_after_another() {
     let folder = Some(PathBuf::from(".nox/shared"));
     let all = manifest(vec![
         Session { envdir: folder.clone(), ..session("a") },
@@ -116,7 +116,7 @@ fn sessions_of_one_environment_take_turns() {
 }
 
 #[test]
-fn a_plan_is_data() {
+fn a_plan_serializes() {
     let alone = Session { allow_parallel: Some(false), ..session("alone") };
     let wide = SessionRule {
         cpus: Some(CpuCount::All),

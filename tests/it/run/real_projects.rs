@@ -1,4 +1,4 @@
-//! Real projects from PyPI: what noxide runs ends as what nox runs one after another.
+//! Real projects from PyPI: noxide ends with the same results as nox running one session after another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{CommandDeadline as _, build_once, noxide_in, python, run_checked, shared_dir, tool_path, venv};
 
-/// The unpacked source archive of a release, fetched once and kept.
+/// The unpacked source archive of a release, downloaded once.
 fn source(name: &str, version: &str) -> PathBuf {
     let folder = build_once(&format!("{name}-{version}-source"), |place| {
         let archive = place.join("archive");
@@ -20,7 +20,7 @@ fn source(name: &str, version: &str) -> PathBuf {
     fs_err::read_dir(folder).unwrap().map(Result::unwrap).find(unpacked).unwrap().path()
 }
 
-/// A folder of interpreters beside the one that runs nox, where pyenv keeps some: more sessions run then.
+/// A directory of additional interpreters of pyenv, if there are any: more sessions run with them.
 fn interpreters() -> PathBuf {
     build_once("interpreters", |place| {
         fs_err::create_dir_all(place).unwrap();
@@ -39,9 +39,9 @@ fn interpreters() -> PathBuf {
     })
 }
 
-/// What can be compared of a run: its exit code, each session's status, coverage's totals, what Git sees.
+/// The comparable results of a run: exit code, status of each session, coverage totals, Git status.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct ProjectResult {
     exit: Option<i32>,
     statuses: BTreeMap<String, String>,
     totals: Vec<String>,
@@ -49,7 +49,7 @@ struct Seen {
 }
 
 /// A clean clone of the project, committed and tagged, in which `run` is started.
-fn seen(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool)) -> Seen {
+fn run_in_clone(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool)) -> ProjectResult {
     let place = tempfile::tempdir().unwrap();
     let tree = place.path().join("tree");
     run_checked(Command::new("cp").arg("-r").arg(project).arg(&tree));
@@ -86,7 +86,7 @@ fn seen(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool
     let mut totals: Vec<String> = log.lines().filter(is_total).map(squeezed).collect();
     totals.sort_unstable();
     let changed = git(&["status", "--porcelain"]);
-    Seen {
+    ProjectResult {
         exit: output.status.code(),
         statuses: statuses.map(|session| (text(&session["signatures"][0]), text(&session["result"]))).collect(),
         totals,
@@ -95,9 +95,9 @@ fn seen(project: &Path, version: &str, run: impl FnOnce(&Path) -> (Command, bool
 }
 
 /// One after another by nox, then twice side by side by noxide, and once more with each session traced.
-fn compare(name: &str, version: &str) -> Seen {
+fn compare(name: &str, version: &str) -> ProjectResult {
     let project = source(name, version);
-    let sequential = seen(&project, version, |report| {
+    let sequential = run_in_clone(&project, version, |report| {
         // The same environment as noxide's own, but another program.
         let template = noxide_in(Path::new("."), &[]);
         let mut nox = Command::new(venv().join("bin/nox"));
@@ -111,7 +111,7 @@ fn compare(name: &str, version: &str) -> Seen {
         (nox, false)
     });
     for trace in ["auto", "auto", "always"] {
-        let parallel = seen(&project, version, |report| {
+        let parallel = run_in_clone(&project, version, |report| {
             let mut noxide = noxide_in(Path::new("."), &["run", "-j2", "--trace", trace, "--report"]);
             noxide.arg(report);
             (noxide, true)

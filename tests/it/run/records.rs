@@ -1,4 +1,4 @@
-//! Events, records, the folder that keeps them, and history.
+//! Events, records, the run store, and history.
 
 use std::path::PathBuf;
 
@@ -96,7 +96,7 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
 }
 
 #[test]
-fn a_killed_run_gets_its_record_from_the_events_it_left() {
+fn a_killed_run_is_recovered_from_its_events() {
     let root = tempfile::tempdir().unwrap();
     let folder = RunStore::open(root.path()).unwrap();
     let mut recorder = RunRecorder::create(folder.run_dir("1")).unwrap();
@@ -126,7 +126,7 @@ fn a_killed_run_gets_its_record_from_the_events_it_left() {
 }
 
 #[test]
-fn damaged_records_and_events_are_named_and_passed_over() {
+fn corrupt_records_and_events_are_named_and_skipped() {
     let root = tempfile::tempdir().unwrap();
     let folder = RunStore::open(root.path()).unwrap();
     fs_err::create_dir(folder.run_dir("1")).unwrap();
@@ -141,7 +141,7 @@ fn damaged_records_and_events_are_named_and_passed_over() {
 }
 
 #[test]
-fn history_keeps_to_its_bound_and_lends_medians() {
+fn history_is_bounded_and_yields_medians() {
     let root = tempfile::tempdir().unwrap();
     let folder = RunStore::open(root.path()).unwrap();
     for (number, wall) in [100, 900, 300, 200].into_iter().enumerate() {
@@ -165,7 +165,7 @@ fn history_keeps_to_its_bound_and_lends_medians() {
 }
 
 #[test]
-fn only_passes_lend_their_time() {
+fn only_passed_sessions_yield_durations() {
     let mut failed = run("1", 50);
     failed[2] = finished("a", Outcome::Failed, vec![attempt(1, Outcome::Failed, 0, 50)]);
     let flaky = vec![attempt(1, Outcome::Failed, 0, 500), attempt(2, Outcome::Passed, 500, 540)];
@@ -178,7 +178,7 @@ fn only_passes_lend_their_time() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
+fn an_unwritable_directory_is_an_error_not_a_panic() {
     let root = tempfile::tempdir().unwrap();
     fs_err::write(root.path().join(".noxide"), "a file").unwrap();
     assert!(RunStore::open(root.path()).is_err());
@@ -186,7 +186,7 @@ fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
 }
 
 #[test]
-fn outcomes_have_words_and_meanings() {
+fn outcomes_have_names_and_properties() {
     let all = [
         (Outcome::Passed, "passed", true, false),
         (Outcome::Failed, "failed", false, true),
@@ -206,7 +206,7 @@ fn outcomes_have_words_and_meanings() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_root_that_is_no_utf8_is_shown() {
+fn a_root_that_is_not_utf8_is_shown() {
     use std::os::unix::ffi::OsStrExt;
     let mut event = started("1", &["a"]);
     let EventKind::RunStarted(facts) = &mut event.fact else { unreachable!() };

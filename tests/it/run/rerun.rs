@@ -1,4 +1,4 @@
-//! `--rerun failed`: what the last run left undone, with its needs.
+//! `--rerun failed`: unfinished sessions of the last run, with their needs.
 
 use std::process::Stdio;
 
@@ -25,7 +25,7 @@ fn names(project: &crate::support::Project) -> Vec<String> {
 }
 
 #[test]
-fn what_failed_or_was_aborted_runs_again_with_its_needs() {
+fn failed_and_aborted_sessions_rerun_with_their_needs() {
     let project = Project::with_sessions(SESSIONS);
     assert_eq!(run(&project, "").code(), 1);
     assert_eq!(run(&project, "--rerun failed").code(), 1);
@@ -36,15 +36,15 @@ fn what_failed_or_was_aborted_runs_again_with_its_needs() {
     assert!(project.outcomes().iter().all(|(_, outcome)| *outcome == Some(Outcome::Passed)));
     let nothing = run(&project, "--rerun failed");
     assert_eq!(nothing.code(), 2, "{}", nothing.text);
-    assert!(nothing.text.contains("left nothing failed, aborted or cancelled"), "{}", nothing.text);
+    assert!(nothing.text.contains("nothing to rerun"), "{}", nothing.text);
 }
 
 #[test]
-fn without_a_past_run_there_is_nothing_to_run_again() {
+fn rerun_without_an_earlier_run_is_an_error() {
     let project = Project::with_sessions(SESSIONS);
     let ran = run(&project, "--rerun failed");
     assert_eq!(ran.code(), 2);
-    assert!(ran.text.contains("no earlier run is recorded here"), "{}", ran.text);
+    assert!(ran.text.contains("no run is recorded in"), "{}", ran.text);
     assert!(!project.root().join(".noxide").exists());
 }
 
@@ -66,11 +66,11 @@ fn ended_by(signal: &str) {
 }
 
 #[test]
-fn what_was_cancelled_or_never_started_runs_again() {
+fn cancelled_and_unstarted_sessions_rerun() {
     ended_by("INT");
 }
 
 #[test]
-fn what_a_killed_noxide_left_runs_again() {
+fn unfinished_sessions_of_a_killed_noxide_rerun() {
     ended_by("KILL");
 }

@@ -197,7 +197,7 @@ fn a_waiting_exclusive_session_with_dependents_is_not_starved() {
 }
 
 #[test]
-fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
+fn a_session_of_many_slots_is_not_starved_by_smaller_ones() {
     let mut work: Vec<SchedulerTask> = (0..20).map(|_| lasting(10)).collect();
     work.push(SchedulerTask { cpus: 2, ..lasting(15) });
     let (_, starts) = simulate(&work, 2);
@@ -209,7 +209,7 @@ fn a_wide_session_gets_its_turn_though_narrow_ones_keep_coming() {
 }
 
 #[test]
-fn what_the_run_waits_for_is_critical() {
+fn the_critical_path_is_what_the_run_waits_for() {
     let mut work = vec![lasting(10), holding(7, "db"), holding(21, "db")];
     work.push(SchedulerTask { needs: vec![(SessionIndex(0), true)], ..lasting(5) });
     let mut scheduler = Scheduler::new(work, 2, 0);
@@ -223,14 +223,14 @@ fn what_the_run_waits_for_is_critical() {
 }
 
 #[test]
-fn equals_keep_the_order_of_the_file() {
+fn equal_priorities_keep_the_order_of_the_noxfile() {
     let work: Vec<SchedulerTask> = (0..5).map(|_| lasting(3)).collect();
     let (_, starts) = simulate(&work, 1);
     assert_eq!(starts, [0, 3, 6, 9, 12]);
 }
 
 #[test]
-fn more_memory_than_there_is_runs_alone() {
+fn a_session_that_needs_more_memory_than_there_is_runs_alone() {
     let mut scheduler = Scheduler::new(
         vec![
             SchedulerTask { memory: 10, ..lasting(1) },

@@ -1,4 +1,4 @@
-//! What sessions are lent: their share of the CPUs, folders for temporary files, a jobserver, measured figures.
+//! Per-session environment: CPU share, temporary directories, jobserver, measured figures.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn variable(log: &str, name: &str) -> Option<String> {
     log.lines().find_map(|line| line.strip_prefix(&format!("env {name} "))).map(str::to_owned)
 }
 
-/// A folder with a `make` that says it is of this version.
+/// A directory with a `make` that reports this version.
 fn make_of(project: &Project, version: &str) -> PathBuf {
     let folder = project.beside().join("bin");
     std::fs::create_dir_all(&folder).unwrap();
@@ -31,7 +31,7 @@ fn path_with(folder: &Path) -> std::ffi::OsString {
 }
 
 #[test]
-fn sessions_are_told_their_slot_and_their_share() {
+fn sessions_get_their_slot_and_worker_share() {
     let project = Project::with_sessions(TELLS);
     assert_eq!(run(&project, "-j 4").code(), 0);
     let said = project.session_log("tells");
@@ -45,7 +45,7 @@ fn sessions_are_told_their_slot_and_their_share() {
 }
 
 #[test]
-fn what_the_user_says_of_the_variables_counts() {
+fn worker_variables_of_the_user_are_kept() {
     let project = Project::with_sessions(TELLS);
     project.write(
         "noxide.toml",
@@ -67,7 +67,7 @@ fn what_the_user_says_of_the_variables_counts() {
 }
 
 #[test]
-fn history_lends_sleepers_all_slots() {
+fn sessions_that_mostly_wait_share_all_slots() {
     let project = Project::with_sessions(
         "@nox.session\ndef sleeps(session):\n    print('share', os.environ['TEST_PROCESSES'])\n    time.sleep(0.5)\n\
          @nox.session\ndef works(session):\n    print('share', os.environ['TEST_PROCESSES'])\n    until = time.process_time() + 0.5\n    \
@@ -114,7 +114,7 @@ const TEMPORARY: &str = "@nox.session\ndef good(session):\n    place = pathlib.P
      @nox.session\ndef bad(session):\n    place = pathlib.Path(os.environ['TMPDIR'])\n    print('place', place)\n    \
      (place / 'evidence').write_text('x')\n    session.error('no')\n";
 
-fn place(project: &Project, session: &str) -> PathBuf {
+fn temp_dir_of(project: &Project, session: &str) -> PathBuf {
     let said = project.session_log(session);
     said.lines().find_map(|line| line.strip_prefix("place ")).unwrap_or_else(|| panic!("{said}")).into()
 }
@@ -124,7 +124,8 @@ fn each_session_has_a_folder_for_temporary_files() {
     let project = Project::with_sessions(TEMPORARY);
     project.write("noxide.toml", "history = 1\n");
     assert_eq!(run(&project, "").code(), 1);
-    let (good, empty, bad) = (place(&project, "good"), place(&project, "empty"), place(&project, "bad"));
+    let (good, empty, bad) =
+        (temp_dir_of(&project, "good"), temp_dir_of(&project, "empty"), temp_dir_of(&project, "bad"));
     assert!(good != bad && good != empty && good.parent() == bad.parent(), "{} {}", good.display(), bad.display());
     assert!(!good.exists() && !empty.exists(), "they passed");
     assert!(bad.join("evidence").exists(), "it failed: somebody will want to look");
@@ -133,12 +134,12 @@ fn each_session_has_a_folder_for_temporary_files() {
     assert_eq!(fs_err::read_link(project.newest_run_dir().join("tmp")).unwrap(), root);
     assert_eq!(run(&project, "-s good").code(), 0);
     assert!(!root.exists(), "the run it belongs to is pruned");
-    assert!(!place(&project, "good").parent().unwrap().exists(), "nothing is kept of a run that passed");
+    assert!(!temp_dir_of(&project, "good").parent().unwrap().exists(), "nothing is kept of a run that passed");
     assert!(!project.newest_run_dir().join("tmp").exists());
 }
 
 #[test]
-fn where_no_folder_can_be_made_sessions_share_the_systems_own() {
+fn without_temporary_directories_sessions_share_that_of_the_system() {
     let project = Project::with_sessions(TELLS);
     let long = project.beside().join("long".repeat(20));
     fs_err::create_dir(&long).unwrap();
@@ -154,7 +155,7 @@ fn where_no_folder_can_be_made_sessions_share_the_systems_own() {
 }
 
 #[test]
-fn sessions_share_one_jobserver_and_tokens_come_back() {
+fn sessions_share_one_jobserver_and_return_tokens() {
     let project = Project::with_sessions(
         "def tokens():\n    auth = os.environ['MAKEFLAGS'].split('fifo:')[1]\n    fifo = os.open(auth, os.O_RDONLY | os.O_NONBLOCK)\n    \
          return len(os.read(fifo, 99))\n@nox.session\ndef one(session):\n    print('took', tokens(), os.environ['MAKEFLAGS'])\n\
@@ -170,7 +171,7 @@ fn sessions_share_one_jobserver_and_tokens_come_back() {
 }
 
 #[test]
-fn a_make_that_knows_no_named_pipes_is_told_of_none() {
+fn a_make_without_named_pipe_support_gets_no_jobserver() {
     let project = Project::with_sessions(TELLS);
     let mut command = noxide_command(&project, "run -s tells");
     command.env("PATH", path_with(&make_of(&project, "4.3")));

@@ -147,7 +147,7 @@ pub(crate) fn run_host(project: &Project, args: &HostArgs) -> HostRun {
     ran
 }
 
-/// The next message of a host; one that says nothing for minutes is killed, which ends the messages.
+/// The next message of a host; one that is silent for minutes is killed, which ends the messages.
 pub(crate) fn next_message(host: &Host, messages: &mut HostMessages) -> Option<HostMessage> {
     let process = host.pid().to_string();
     let _deadline = Deadline::new(4 * super::POLL_DEADLINE, move || send_signal("KILL", &process));

@@ -1,4 +1,4 @@
-//! Manifests made by hand, for tests that need no nox.
+//! Manifests made by hand, for tests without nox.
 
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ pub fn manifest(sessions: Vec<Session>) -> NoxfileManifest {
     }
 }
 
-/// A rule of the settings that says nothing yet.
+/// A session rule of the settings without options.
 pub fn rule(pattern: &str) -> SessionRule {
     SessionRule { pattern: pattern.to_owned(), location: "noxide.toml:3".to_owned(), ..SessionRule::default() }
 }

@@ -1,4 +1,4 @@
-//! A small HTTP server that does what a test says, and real servers started and ended with a test.
+//! HTTP servers: a small one that answers as a test says, and real ones that end with a test.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,7 +35,7 @@ impl HttpResponse {
         Self { status, headers: Vec::new(), body: body.into(), cut: None, slow: None }
     }
 
-    /// The part of `bytes` that was asked for.
+    /// The requested range of `bytes`.
     pub(crate) fn ranged(asked: &HttpRequest, bytes: &[u8]) -> Self {
         let range = asked.headers.get("range").or_else(|| asked.headers.get("x-ms-range"));
         let Some((from, to)) = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')) else {
@@ -74,7 +74,7 @@ impl HttpServer {
                 }
                 let (answer, stopped) = (Arc::clone(&answer), Arc::clone(&stopped));
                 std::thread::spawn(move || {
-                    // A client that goes away is what some tests are about.
+                    // Some tests are about clients that disconnect.
                     let _ = serve(&stream.unwrap(), answer.as_ref(), &stopped);
                 });
             }

@@ -1,4 +1,4 @@
-//! What `noxide trace` and `noxide run --trace` do with races: said, written, kept apart, run again alone.
+//! `noxide trace` and `noxide run --trace`: races reported, written as settings, kept apart, retried alone.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::support::{NoxideRun, Project, noxide_in};
 const HEAD: &str =
     "import nox, os, pathlib, subprocess, time\nnox.options.default_venv_backend = 'none'\nP = pathlib.Path\n";
 
-/// Two that append to one file, one that reads what the first makes, one that measures.
+/// Two sessions that append to one file, one that reads a file of the first, one that does nothing.
 const RACERS: &str = "
 @nox.session
 def unit(session):
@@ -34,7 +34,7 @@ fn project(body: &str) -> Project {
 }
 
 #[test]
-fn advice_is_written_where_settings_stand_and_checked() {
+fn advice_is_written_into_the_settings_file_and_verified() {
     let project = project(RACERS);
     let before = "# ours\n[tool.ruff]\nline-length = 100   # odd\n\n[tool.noxide]\njobs = 2\n";
     project.write("pyproject.toml", before);
@@ -49,7 +49,7 @@ fn advice_is_written_where_settings_stand_and_checked() {
       read–write: made.txt
         unit creates (python), report reads
 
-    for pyproject.toml (--apply writes it):
+    Add to pyproject.toml, or run `noxide trace --apply`:
 
         [tool.noxide.sessions.unit]
         locks = ["log-txt"]
@@ -63,11 +63,11 @@ fn advice_is_written_where_settings_stand_and_checked() {
         [tool.noxide.sessions.benchmark]
         exclusive = true
 
-    or in the noxfile, where one needs what the other makes:
+    Or declare in the noxfile which sessions need the output of others:
 
         report: requires=["unit"]  # made.txt
 
-    4 sessions traced: 2 pairs that race
+    4 sessions traced: 2 races
     "#);
     assert_eq!(project.read("pyproject.toml"), before, "--check writes nothing");
     let graph = project.noxide(&["graph"]);
@@ -88,18 +88,14 @@ fn advice_is_written_where_settings_stand_and_checked() {
     let ran = project.noxide(&["trace", "--check"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("unit and integration  (lock log-txt)"), "{}", ran.stdout);
-    assert!(
-        ran.stdout.ends_with("4 sessions traced: no two of them race; 1 pair kept apart already\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.ends_with("4 sessions traced: no races; 1 race already separated\n"), "{}", ran.stdout);
     let again = project.noxide(&["trace", "--apply", "-v"]);
-    assert!(again.stderr.contains("nothing to be written"), "{}", again.stderr);
+    assert!(again.stderr.contains("no settings to write"), "{}", again.stderr);
     assert_eq!(project.read("pyproject.toml"), after);
 }
 
 #[test]
-fn settings_get_a_file_of_their_own_where_there_is_none_and_none_where_they_are_wrong() {
+fn a_settings_file_is_created_unless_existing_settings_are_invalid() {
     let own = project(RACERS);
     let ran = own.noxide(&["trace", "--apply", "-s", "unit", "integration"]);
     assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
@@ -113,7 +109,7 @@ fn settings_get_a_file_of_their_own_where_there_is_none_and_none_where_they_are_
 }
 
 #[test]
-fn a_failed_session_and_an_incomplete_trace_are_no_clean_bill() {
+fn a_failed_session_and_an_incomplete_trace_are_reported() {
     let blind = "
 @nox.session
 def blind(session):
@@ -152,7 +148,7 @@ def two(session):
 ";
 
 #[test]
-fn a_race_is_run_again_alone_and_named() {
+fn a_racing_session_is_retried_alone_and_named() {
     let project = project(RACE);
     let ran = project.noxide(&["run", "-j2", "--trace", "always", "--flaky", "fail"]);
     assert_eq!(ran.exit, Some(0), "{}\n{}", ran.stdout, ran.stderr);
@@ -163,7 +159,7 @@ fn a_race_is_run_again_alone_and_named() {
     assert!(record.notices.iter().any(|notice| notice.contains("one failed and raced with two")), "{record:?}");
     let graph = project.noxide(&["graph"]);
     assert!(graph.stdout.contains("lock trace "), "{}", graph.stdout);
-    // What was learnt keeps them apart, untraced: the race is over.
+    // The learned conflict keeps them apart in an untraced run.
     for name in ["one.ready", "two.ready"] {
         project.write(name, "");
     }
@@ -175,7 +171,7 @@ fn a_race_is_run_again_alone_and_named() {
 }
 
 #[test]
-fn what_changed_is_traced_again() {
+fn changed_sessions_are_traced_again() {
     let project = project(RACERS);
     assert_eq!(project.noxide(&["trace"]).exit, Some(0));
     let text = project.read("noxfile.py").replace("write('integration')", "write('more')");
@@ -183,11 +179,15 @@ fn what_changed_is_traced_again() {
     let ran = project.noxide(&["run"]);
     assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
     let notices = |ran: &NoxideRun| ran.record().notices.join("\n");
-    assert!(notices(&ran).contains("traced again, for they are not what they were: integration"), "{}", notices(&ran));
+    assert!(
+        notices(&ran).contains("tracing sessions that changed since their last trace: integration"),
+        "{}",
+        notices(&ran)
+    );
     let ran = project.noxide(&["run"]);
     assert_eq!(notices(&ran), "", "it is known again");
     let ran = project.noxide(&["run", "-s", "unit", "--", "argument"]);
-    assert!(notices(&ran).contains("traced again"), "{}", notices(&ran));
+    assert!(notices(&ran).contains("tracing sessions that changed"), "{}", notices(&ran));
 }
 
 #[test]
@@ -202,7 +202,7 @@ def outer(session):
     done = subprocess.run([os.environ['NOXIDE'], 'run', '--trace', 'always', '-s', 'unit'], cwd=os.environ['INNER'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
-    assert done.returncode == 0 and 'nothing is traced' in done.stdout
+    assert done.returncode == 0 and 'sessions are not traced' in done.stdout
 ";
     let outer = project(body);
     let mut command = noxide_in(outer.root(), &["trace"]);
@@ -212,7 +212,7 @@ def outer(session):
 }
 
 #[test]
-fn processes_of_their_own_are_traced_too() {
+fn sessions_in_processes_of_their_own_are_traced() {
     let thread = "import threading\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n";
     let project = project(&format!("{thread}{RACERS}"));
     let ran = project.noxide(&["trace", "--check", "-s", "unit", "integration"]);
@@ -221,7 +221,7 @@ fn processes_of_their_own_are_traced_too() {
 }
 
 #[test]
-fn no_right_of_root_is_needed() {
+fn tracing_needs_no_root() {
     if !rustix::process::getuid().is_root() {
         return; // all other tests of this file ran without
     }

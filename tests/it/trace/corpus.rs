@@ -1,4 +1,4 @@
-//! The race corpus: small noxfiles, the truth in their first lines, traced one by one.
+//! The race corpus: small noxfiles with the expected result in their first lines, traced one by one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) fn static_program() -> PathBuf {
     shared_dir().join("trace-static/write")
 }
 
-/// What is said of a case: `one two KIND PATH` of each race, `incomplete one` of each session not seen whole.
+/// The expected result: `one two KIND PATH` of each race, `incomplete one` of each incomplete trace.
 fn truth(text: &str, outside: &str) -> BTreeSet<String> {
     let said = text.lines().skip(1).take_while(|line| line.starts_with('#'));
     let race = |line: &str| {

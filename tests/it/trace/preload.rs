@@ -1,4 +1,4 @@
-//! Programs that note their looks themselves: as much is learnt as where each call is stopped at, and nothing else changes.
+//! Programs with the preload library: as much is traced as by stopping each call, and nothing else changes.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -17,7 +17,7 @@ def looks(session):
     print('asan', os.environ.get('ASAN_OPTIONS'))
 ";
 
-/// Looks in every way there is, more often than there is room for notes, and in an order that matters.
+/// Accesses of every kind, more than the ring has room for, in an order that matters.
 const LOOK: &str = r#"
 import ctypes, os, pathlib, subprocess, sys, threading
 
@@ -110,7 +110,7 @@ fn looked(settings: &str) -> (Value, String) {
 }
 
 #[test]
-fn as_much_is_learnt_by_notes_as_by_stops() {
+fn preloaded_and_stopped_calls_are_traced_alike() {
     let (mut noted, said) = looked("");
     let (mut stopped, said_plainly) = looked("[sessions.looks.env]\nLD_PRELOAD = \"\"\n");
     let calls = |accesses: &mut Value| {
@@ -151,9 +151,9 @@ fn without_times(said: &str) -> Vec<&str> {
     said.lines().filter(own).collect()
 }
 
-/// Projects lie in memory too, and what is below `/dev` elsewhere is stopped at.
+/// Projects can be in `/dev/shm`, though other paths below `/dev` are not traced by the library.
 #[test]
-fn looks_below_dev_shm_are_noted() {
+fn accesses_below_dev_shm_are_traced() {
     let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
     fs_err::write(folder.path().join("there"), "").unwrap();
     let project = Project::new(
@@ -172,7 +172,7 @@ fn looks_below_dev_shm_are_noted() {
     assert!(calls > 2 && calls < most, "{calls} calls in {}", ran.stdout);
 }
 
-/// AddressSanitizer ends programs before which another library is loaded, unless told that it may.
+/// AddressSanitizer ends programs that load another library first, unless its options allow it.
 #[test]
 fn sanitized_programs_run() {
     let project = Project::new(

@@ -1,22 +1,26 @@
-//! `ACTIONS_CACHE_MODE`: what a token of the forge lets a run do.
+//! Shared parts of the Actions cache services: access mode, entry version, upload size.
 
 use crate::cache::backend::BackendError;
+use crate::cache::http::HttpResponse;
 
-/// What a run may do with the forge's cache.
+/// Size of an upload request in bytes: small enough for a slow connection.
+pub(super) const UPLOAD_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What a run may do with the Actions cache service (`ACTIONS_CACHE_MODE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessMode {
-    /// Read and write; also where nobody says.
+    /// Read and write, the default.
     ReadWrite,
-    /// Read.
+    /// Only read.
     ReadOnly,
-    /// Write.
+    /// Only write.
     WriteOnly,
-    /// Neither.
+    /// Neither read nor write.
     None,
 }
 
 impl AccessMode {
-    /// Reads the variable; a word that is unknown permits all, as with the official client.
+    /// Parses the variable. Unknown values permit everything, as in the official client.
     pub(crate) fn parse(word: &str) -> Self {
         match word.trim().to_ascii_lowercase().as_str() {
             "none" => Self::None,
@@ -26,27 +30,40 @@ impl AccessMode {
         }
     }
 
-    /// Whether it may read.
+    /// Returns whether reading is permitted.
     pub(crate) fn can_read(self) -> bool {
         matches!(self, Self::ReadWrite | Self::ReadOnly)
     }
 
-    /// Whether it may write.
+    /// Returns whether writing is permitted.
     pub(crate) fn can_write(self) -> bool {
         matches!(self, Self::ReadWrite | Self::WriteOnly)
     }
 
     pub(super) fn check_read(self) -> Result<(), BackendError> {
-        if self.can_read() { Ok(()) } else { Err(BackendError::Unsupported("ACTIONS_CACHE_MODE lets nothing be read")) }
+        if self.can_read() {
+            Ok(())
+        } else {
+            Err(BackendError::Unsupported("ACTIONS_CACHE_MODE does not permit reading"))
+        }
     }
 
     pub(super) fn check_write(self) -> Result<(), BackendError> {
         if self.can_write() {
             Ok(())
         } else {
-            Err(BackendError::Unsupported("ACTIONS_CACHE_MODE lets nothing be written"))
+            Err(BackendError::Unsupported("ACTIONS_CACHE_MODE does not permit writing"))
         }
     }
+}
+
+/// Returns the version of noxide's cache entries. The official client uses a digest of the cached paths.
+pub(super) fn cache_version() -> String {
+    blake3::hash(b"noxide pack 2").to_hex().to_string()
+}
+
+pub(super) fn invalid_json_error(response: &HttpResponse, error: &serde_json::Error) -> BackendError {
+    BackendError::UnexpectedResponse(format!("{error} in `{}`", response.body_summary()))
 }
 
 #[cfg(test)]
@@ -54,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_the_official_client() {
+    fn modes_are_parsed_as_by_the_official_client() {
         for (word, reads, writes) in [
             ("", true, true),
             ("odd", true, true),
