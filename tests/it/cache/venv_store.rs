@@ -133,7 +133,10 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     let refused = |kept: VenvSpec| store.save_venv(&kept).unwrap_err().reason;
     assert_eq!(refused(VenvSpec::new(&venv, &other, "").unwrap()), "it was created for another interpreter");
     std::os::unix::fs::symlink("/etc/passwd", venv.join("out")).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "it cannot be restored: symbolic link out of the entry, to /etc/passwd");
+    assert_eq!(
+        refused(venv_spec(&fixture, "")),
+        "it cannot be restored: symbolic link out of the entry, to /etc/passwd"
+    );
     std::fs::remove_file(venv.join("out")).unwrap();
     std::fs::set_permissions(venv.join("CACHEDIR.TAG"), std::fs::Permissions::from_mode(0o4755)).unwrap();
     assert_eq!(refused(venv_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");

@@ -28,18 +28,18 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
     let result = run.finish();
     assert_eq!(result.code(), 1, "{}", result.text);
     for session in ["tells", "heedless"] {
-        let session = over.session(session);
-        assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", over.text);
+        let session = result.session(session);
+        assert_eq!((session.outcome, session.attempts.len()), (Outcome::Crashed, 1), "{}", result.text);
         // Where cores are kept, that is told too.
         assert!(session.reason.starts_with(&format!("the nox host process died ({how})")));
     }
     let later = result.session("later");
     assert_eq!(later.outcome, Outcome::Aborted);
     assert!(later.reason.contains("the nox host process died"), "{later:?}");
-    let record = over.record();
+    let record = result.record();
     assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
     assert!(
-        result.text.contains(&format!("died ({how})")) && result.text.contains(": nothing more can be started"),
+        result.text.contains(&format!("died ({how})")) && result.text.contains(": no more sessions can start"),
         "{}",
         result.text
     );
