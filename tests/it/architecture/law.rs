@@ -44,7 +44,7 @@ pub(super) const ROOMS: &[Room] = &[
         imports: &[
             all("text"),
             all("record"),
-            only("project", &["name"]),
+            only("project", &["session_name"]),
             only("cache", &["progress"]),
             only("audit", &["finding", "span"]),
         ],
