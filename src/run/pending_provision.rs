@@ -1,4 +1,4 @@
-//! Sessions whose turn has come and whose dependencies are not there yet; they hold their slots meanwhile.
+//! Sessions that are due but not provisioned yet; they hold their slots while they wait.
 
 use std::collections::BTreeMap;
 

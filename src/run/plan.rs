@@ -45,7 +45,7 @@ pub struct PlannedSession {
     pub outputs: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log_stem: String,
-    /// For how many CPUs it is told to start workers.
+    /// Number of CPUs for which it should start workers.
     pub worker_share: usize,
     /// What the cache did for it before it started.
     pub cache: Option<CacheStats>,

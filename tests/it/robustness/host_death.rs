@@ -39,7 +39,7 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
     let record = result.record();
     assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("host")));
     assert!(
-        result.text.contains(&format!("died ({how})")) && result.text.contains(": nothing more can be started"),
+        result.text.contains(&format!("died ({how})")) && result.text.contains(": no more sessions can start"),
         "{}",
         result.text
     );
