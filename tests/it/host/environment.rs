@@ -46,7 +46,7 @@ fn a_noxfile_whose_dependencies_are_installed_needs_no_environment() {
 fn unavailable_noxfile_dependencies_are_an_error_of_nox() {
     for (noxfile, words) in [
         (SCRIPT.replace("'nox', ", ""), "Must have a nox dependency"),
-        (SCRIPT.replace("'iniconfig'", "'iniconfig==99999'"), "could not be made"),
+        (SCRIPT.replace("'iniconfig'", "'iniconfig==99999'"), "could not create"),
         (SCRIPT.replace("# depend", "# requires-python = '>=3.99'\n# depend"), "3.99"),
     ] {
         let Err(HostError::Load(failure)) = HostArgs::args(&[]).start(&Project::new(&noxfile)) else { panic!() };
