@@ -25,16 +25,16 @@ fn saved_restored_counted_verified_pruned() {
     let (code, out, _) = run(&["restore", "--require", "--uv-cache", "../second"]);
     assert!(code == 0 && out.starts_with("restored 4 wheels: "), "{out}");
     let (_, out, _) = run(&["restore", "--uv-cache", "../second"]);
-    assert!(out.starts_with("nothing to restore") && out.contains("4 packages here already"), "{out}");
+    assert!(out.starts_with("nothing to restore") && out.contains("4 packages already present"), "{out}");
     assert_eq!(fixture.sync_offline("second"), ALL);
     let (code, out, _) = run(&["verify"]);
-    assert!(code == 0 && out.contains("all is as it was saved"), "{out}");
+    assert!(code == 0 && out.contains("no damage found"), "{out}");
     let (_, out, _) = run(&["prune", "--dry-run", "--max-size", "1B"]);
     assert!(out.starts_with("would remove 4 entries: ") && out.contains("0 entries would stay"), "{out}");
     let (_, out, _) = run(&["prune", "--max-size", "1B"]);
     assert!(out.starts_with("removed 4 entries: "), "{out}");
     let (code, out, _) = run(&["restore", "--require", "--uv-cache", "../third"]);
-    assert!(code == 1 && out.contains("4 packages not had, not in the store: alpha 1.0, "), "{out}");
+    assert!(code == 1 && out.contains("4 packages missing, not in the store: alpha 1.0, "), "{out}");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn json_output_is_one_document() {
         let (code, out, err) = ended(fixture.noxide("first", arguments).arg("--format").arg("json"));
         assert_eq!(err, "");
         let document = json(&out);
-        assert_eq!(document["version"], 1);
+        assert_eq!(document["version"], 2);
         (code, document)
     };
     assert_eq!(run(&["save"]).1["saved"].as_array().unwrap().len(), 4);

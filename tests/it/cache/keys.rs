@@ -179,7 +179,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     // Without the lock the packages of last time are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
-    assert!(used("lint").reason.starts_with("changed: mode locked"), "{:?}", used("lint"));
+    assert!(used("lint").reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));
     clean();
     let text = run(&[]);
     let lint = used("lint");

@@ -111,7 +111,7 @@ fn sessions_are_restored_and_saved_by_name() {
     assert!(out.starts_with("nothing new: 2 wheels known"), "{out}");
     let (code, out, _) = cache("first", &["save", "--sessions", "two", "--format", "json"]);
     let document: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &document["version"], &document["saved"][0]["name"]), (0, &1.into(), &"many 1.5".into()));
+    assert_eq!((code, &document["version"], &document["saved"][0]["name"]), (0, &2.into(), &"many 1.5".into()));
 
     let (_, out, _) = cache("second", &["restore", "-s", "one", "--dry-run"]);
     assert!(out.starts_with("would restore 2 wheels: "), "{out}");
@@ -124,11 +124,11 @@ fn sessions_are_restored_and_saved_by_name() {
     assert_eq!(document["sessions"][0]["session"], "two");
     assert_eq!((&document["sessions"][0]["hits"], &document["restored"][0]["name"]), (&1.into(), &"many 1.5".into()));
     let (_, out, _) = cache("second", &["restore", "-s", "one", "two"]);
-    assert_eq!(out, "one  2 of 2 packages here\ntwo  1 of 1 package here\n");
+    assert_eq!(out, "one  2 of 2 packages cached\ntwo  1 of 1 package cached\n");
 
     // A session that was never saved, and one whose wheel is missing.
     let (code, out, _) = cache("second", &["restore", "-s", "later", "--require"]);
-    let said = "later  0 of 1 package here; never installed here; missing: source 0.3 (not in the store)\n";
+    let said = "later  0 of 1 package cached; never installed here; missing: source 0.3 (not in the store)\n";
     assert_eq!((code, out.as_str()), (1, said));
     let store = fixture.store();
     let many = store.entry_ids().into_iter().find(|id| store.entry_meta(id).unwrap().name == "many 1.5").unwrap();
@@ -136,7 +136,7 @@ fn sessions_are_restored_and_saved_by_name() {
     let kept = kept.into_iter().find(|entry| entry.path().ends_with(many.id())).unwrap();
     std::fs::remove_dir_all(kept.path()).unwrap();
     let (code, out, _) = cache("third", &["restore", "-s", "two", "--require"]);
-    assert!(code == 1 && out.contains("0 of 1 package here; missing: many 1.5 (not in the store)"), "{out}");
+    assert!(code == 1 && out.contains("0 of 1 package cached; missing: many 1.5 (not in the store)"), "{out}");
     let (code, out, _) = cache("third", &["restore", "-s", "plain"]);
     assert!(code == 0 && out.starts_with("nothing to restore"), "{out}");
     assert_eq!(cache("third", &["restore", "-s", "unknown"]).0, 2);

@@ -237,7 +237,7 @@ fn failing_commands_are_reported_by_bench() {
         "directory for copies of the project",
     );
     project.write("docs/development/ci-cd.md", "<!-- noxide bench: end -->");
-    code(&["--rounds", "1", "--", "true"], 2, "must stand there once each");
+    code(&["--rounds", "1", "--", "true"], 2, "must each appear once");
     code(&["--rounds", "1", "--write", ".", "--", "true"], 3, "cannot read the document");
     let empty = project.beside().join("bin");
     fs_err::create_dir(&empty).unwrap();
