@@ -195,7 +195,7 @@ fn a_signal_while_the_noxfile_loads_ends_the_load() {
             run.signal(signal);
             let result = run.finish();
             assert_eq!(result.code(), code, "{}", result.text);
-            assert!(result.text.contains("nothing was run"), "{}", result.text);
+            assert!(result.text.contains("no session was run"), "{}", result.text);
             assert_eq!(living_processes("626.26"), [""; 0]);
         }
     }
