@@ -157,7 +157,7 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     let names: Vec<&str> =
         json["plan"]["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["nox", "nox -j auto", "noxide run"]);
-    assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&1.into(), 12));
+    assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&2.into(), 12));
     assert_eq!(json["lines"].as_array().unwrap().len(), 6);
     assert!(json["facts"]["commit"].is_string() && json["facts"]["versions"].as_array().unwrap().len() == 3);
     assert_eq!(json["samples"][0]["install"], 0.0, "nox said that it installs nothing");

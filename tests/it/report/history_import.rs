@@ -143,7 +143,7 @@ fn imported_runs_yield_durations_and_a_baseline() {
     };
     let both = compare(&["imported", "imported", "--format", "json"]);
     let said: Value = serde_json::from_slice(&both.stdout).unwrap();
-    assert_eq!((&said["total"]["before"]["median"], &said["before"]["runs"]), (&51.0.into(), &3.into()));
+    assert_eq!((&said["total"]["before"]["median"], &said["before"]["run_count"]), (&51.0.into(), &3.into()));
     fs_err::write(folder.path().join("imported.json"), "{\"version\": 2}").unwrap();
     assert!(err(&compare(&["imported", "imported"])).contains("not known to this noxide"));
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
