@@ -15,6 +15,10 @@ use crate::support::{Dispatch, EventLog, FnLauncher, finished, manifest, session
 /// Longer than any test here takes.
 const LONG: Duration = Duration::from_secs(20);
 
+fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
+    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
+}
+
 /// Stores what was asked of it; may wait for a message before it provides for one session.
 struct FakeProvisioner {
     blocked: Option<SessionId>,
