@@ -228,7 +228,7 @@ fn failing_commands_are_reported_by_bench() {
         assert!(err(&said).contains(why), "{}", err(&said));
         assert_eq!(said.status.code(), Some(code), "{}", err(&said));
     };
-    code(&["--rounds", "0"], 2, "nothing would be measured");
+    code(&["--rounds", "0"], 2, "--rounds 0 measures nothing");
     code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");

@@ -221,7 +221,7 @@ fn import_failures_are_reported_and_import_nothing() {
     assert_eq!(asked("sesame").status.code(), Some(0), "{}", err(&asked("sesame")));
     let large = project.root().join("large.log");
     fs_err::File::create(&large).unwrap().set_len(65 << 20).unwrap();
-    code(&["large.log"], "too much");
+    code(&["large.log"], "more than 64 MiB");
     let mut command = project.command(env!("CARGO_BIN_EXE_noxide"));
     let said = command.args(["history", "import", "https://127.0.0.1:1/"]).env("SSL_CERT_FILE", "/no/such").output();
     assert!(err(&said.unwrap()).contains("SSL_CERT_FILE"));
