@@ -231,7 +231,7 @@ fn the_key_is_one_line_and_explains_itself() {
     ] {
         assert!(explained.contains(fact), "{fact}: {explained}");
     }
-    assert!(explained.contains("more (--format json names all)"), "{explained}");
+    assert!(explained.contains("more (--format json lists all)"), "{explained}");
     project.write("uv.lock", "version = 7\n");
     let (code, other, said) = text(&["cache", "key", "-s", "lint"]);
     assert!(code == Some(0) && other != key && said.contains("version 7 of the format is not known"), "{said}");
