@@ -14,13 +14,13 @@ pub(crate) const REVIEW_NOTE: &str = "review `runs-on`, the image and `timeout-m
 /// A workflow that was generated, not yet written.
 #[derive(Debug)]
 pub(crate) struct StarterWorkflow {
-    /// Its path in the project.
+    /// Path in the project.
     pub(crate) path: String,
-    /// Its text.
+    /// Content of the file.
     pub(crate) text: String,
 }
 
-/// Why a starter workflow is not written.
+/// Error of creating a starter workflow.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StarterWorkflowError {
     /// The file exists.
@@ -34,7 +34,7 @@ pub(crate) enum StarterWorkflowError {
 impl StarterWorkflow {
     /// Generates a workflow that runs every session; without `dialect` for the forge whose directory exists, else Forgejo.
     pub(crate) fn generate(root: &Path, dialect: Option<Dialect>, branch: &str) -> Self {
-        let exists = |folder: &str| root.join(folder).is_dir();
+        let exists = |directory: &str| root.join(directory).is_dir();
         let dialect = dialect.unwrap_or_else(|| match (exists(".forgejo"), exists(".gitea"), exists(".github")) {
             (false, true, _) => Dialect::Gitea,
             (false, false, true) => Dialect::Github,

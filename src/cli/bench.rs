@@ -9,22 +9,18 @@ use rustix::process::Signal;
 
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
-use crate::fs::write_atomic;
 use crate::output::{OutputContext, log_tail_text};
 use crate::project::GitCheckout;
 use crate::record::Machine;
 use crate::report::bench::{
-    BenchCacheState, BenchEnvironment, BenchError, BenchPlan, BenchProcesses, BenchProgress, BenchReport, BenchRunner,
-    BenchVariant, replace_marked_block, run_rounds,
+    BenchCacheState, BenchCommands, BenchEnvironment, BenchError, BenchPlan, BenchProcesses, BenchProgress,
+    BenchReport, BenchRunner, insert_bench_table, run_rounds, write_bench_table,
 };
 use crate::run::process::{
     SignalEvent, SignalListener, become_subreaper, interrupt_descendants, kill_run_processes, signal_group,
 };
 use crate::text::format_duration;
 
-/// Start of a new document.
-const DOCUMENT_HEADER: &str =
-    "# CI/CD\n\n## Before and after\n\nWritten by `noxide bench`, which replaces the text between the markers.\n";
 /// Lines of a failed command's output that are shown.
 const MAX_LOG_LINES: usize = 20;
 
@@ -96,7 +92,7 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
     if args.rounds == 0 {
         return Err(CliError::Usage("--rounds 0 measures nothing; use 1 or more".to_owned()));
     }
-    let (variants, versions) = bench_variants(args)?;
+    let BenchCommands { variants, versions } = BenchCommands::new(&args.before, &args.after)?;
     let caches = match args.caches {
         BenchCacheChoice::Both => vec![BenchCacheState::Cold, BenchCacheState::Warm],
         BenchCacheChoice::Cold => vec![BenchCacheState::Cold],
@@ -122,7 +118,7 @@ pub(super) fn run(args: &BenchArgs, output: &OutputContext) -> Result<ExitCode, 
         BenchFormat::Json => format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default()),
     });
     if !args.no_write {
-        write_document(&args.write, &insert_bench_table(&args.write, &report.to_markdown())?)?;
+        write_bench_table(&args.write, &report.to_markdown())?;
         output.status(&format!("table: {}", args.write.display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -188,74 +184,7 @@ fn bench_error(error: BenchError) -> CliError {
     }
 }
 
-/// Returns the document with this table in it.
-fn insert_bench_table(path: &Path, table: &str) -> Result<String, CliError> {
-    let text = match fs_err::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => DOCUMENT_HEADER.to_owned(),
-        result => result.context("cannot read the document")?,
-    };
-    replace_marked_block(&text, table).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
-}
-
-fn write_document(path: &Path, text: &str) -> Result<(), CliError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent
-        .map_or(Ok(()), fs_err::create_dir_all)
-        .and_then(|()| write_atomic(path, text.as_bytes()))
-        .context("cannot write the table")
-}
-
-/// Tools and their versions.
-type ToolVersions = Vec<(String, String)>;
-
-/// Returns the commands to measure, and the versions of their tools.
-fn bench_variants(args: &BenchArgs) -> Result<(Vec<BenchVariant>, ToolVersions), CliError> {
-    let variant = |name: &str, command: Vec<String>| BenchVariant { name: name.to_owned(), command };
-    let mut versions = vec![("noxide".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
-    let mut variants = Vec::new();
-    if args.before.is_empty() {
-        let nox = read_command_output(&["nox", "--version"]).ok_or_else(|| {
-            std::io::Error::new(std::io::ErrorKind::NotFound, "nox is not on PATH; pass another command after `--`")
-        });
-        versions.push(("nox".to_owned(), nox.context("cannot compare with nox")?.trim().to_owned()));
-        versions.extend(read_command_output(&["uv", "--version"]).map(|uv| {
-            let number = uv.split_whitespace().nth(1).unwrap_or_default().to_owned();
-            ("uv".to_owned(), number)
-        }));
-        variants.push(variant("nox", vec!["nox".to_owned()]));
-        if read_command_output(&["nox", "--help"]).is_some_and(|help| help.contains("--allow-parallel")) {
-            let command = ["nox", "-j", "auto", "--allow-parallel"].map(str::to_owned);
-            variants.push(variant("nox -j auto", command.to_vec()));
-        }
-    } else {
-        variants.push(variant(&args.before.join(" "), args.before.clone()));
-    }
-    if args.after.is_empty() {
-        let noxide = std::env::current_exe().context("cannot locate noxide itself")?;
-        let noxide = noxide.into_os_string().into_string().map_err(|path| {
-            CliError::Usage(format!("the path of noxide is not UTF-8: {}; move it", path.to_string_lossy()))
-        })?;
-        variants.push(variant("noxide run", vec![noxide, "run".to_owned()]));
-    }
-    for command in &args.after {
-        variants.push(variant(command, ["sh", "-c", command].map(str::to_owned).to_vec()));
-    }
-    Ok((variants, versions))
-}
-
-/// Returns the output of a command; `None` if it does not exist or fails.
-fn read_command_output(command: &[&str]) -> Option<String> {
-    let output = std::process::Command::new(command.first()?)
-        .args(&command[1..])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    // Old releases of nox print their version to standard error.
-    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
-}
-
-fn bench_environment(versions: ToolVersions) -> BenchEnvironment {
+fn bench_environment(versions: Vec<(String, String)>) -> BenchEnvironment {
     let machine = Machine::detect();
     let commit = GitCheckout::detect(Path::new(".")).map(|checkout| {
         let short = checkout.commit.get(..12).unwrap_or(&checkout.commit).to_owned();

@@ -15,6 +15,7 @@ use crate::project::lock::{ConstraintsError, UvLockError};
 use crate::project::{HostError, InterpreterError, LoadFailure, LoadStage, NoxError};
 use crate::provision::{ProvisionError, UvCacheError};
 use crate::record::RunLookupError;
+use crate::report::bench::BenchSetupError;
 use crate::report::{CombineCoverageError, ComparisonTargetError};
 use crate::run::process::SignalEvent;
 use crate::run::{GraphError, PrepareError, RunStartError};
@@ -109,6 +110,9 @@ pub(super) enum CliError {
     /// Past CI runs cannot be imported.
     #[error("cannot import {0}")]
     Import(String),
+    /// A benchmark cannot be set up.
+    #[error(transparent)]
+    BenchSetup(#[from] BenchSetupError),
     /// A benchmarked command failed.
     #[error("{0}")]
     BenchCommand(String),
@@ -180,6 +184,7 @@ impl CliError {
             | Self::Gate(_)
             | Self::StarterWorkflow(StarterWorkflowError::Exists(_))
             | Self::UnknownRule { .. }
+            | Self::BenchSetup(BenchSetupError::Markers { .. } | BenchSetupError::NotUtf8(_))
             | Self::NotInLock(_)
             | Self::Constraints(ConstraintsError::NoLock(_))
             | Self::Nox(NoxError::NotNox(_)) => ExitCode::USAGE,
@@ -201,6 +206,7 @@ impl CliError {
             | Self::Constraints(_)
             | Self::Provision(_)
             | Self::Trace(_)
+            | Self::BenchSetup(_)
             | Self::Import(_)
             | Self::Io { .. } => ExitCode::ENVIRONMENT,
             Self::BenchCommand(_) => ExitCode::FAILURE,

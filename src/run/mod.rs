@@ -1,4 +1,4 @@
-//! Graph, plan, schedule and processes of a run.
+//! Running sessions: graph, plan, scheduler, dispatcher, processes.
 
 mod artifact_collector;
 mod attempt;

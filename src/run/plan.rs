@@ -45,7 +45,7 @@ pub struct PlannedSession {
     pub outputs: Vec<String>,
     /// Stem of its log files, unique in the run.
     pub log_stem: String,
-    /// For how many CPUs it is told to start workers.
+    /// Number of CPUs for which it should start workers.
     pub worker_share: usize,
     /// What the cache did for it before it started.
     pub cache: Option<CacheStats>,
@@ -270,7 +270,7 @@ impl PlannedSession {
                 locks: options.locks.clone(),
                 exclusive,
                 cpus,
-                usual: usual.map(|usual| usual.wall_ms),
+                usual_ms: usual.map(|usual| usual.wall_ms),
             },
             task: SchedulerTask {
                 needs: Vec::new(),

@@ -1,4 +1,4 @@
-//! Worker shares: for how many CPUs each session is told to start workers.
+//! Worker shares: the number of CPUs for which each session should start workers.
 
 use super::graph::{reachable_from, reverse_edges};
 use super::scheduler::SchedulerTask;

@@ -7,10 +7,10 @@ pub(crate) const END_MARKER: &str = "<!-- noxide bench: end -->";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MarkdownBlockError {
     /// One of the markers is missing, or there are several.
-    #[error("`{BEGIN_MARKER}` and `{END_MARKER}` must stand there once each, or not at all")]
+    #[error("`{BEGIN_MARKER}` and `{END_MARKER}` must each appear once, or not at all")]
     Unpaired,
     /// The end marker comes first.
-    #[error("`{END_MARKER}` stands before `{BEGIN_MARKER}`")]
+    #[error("`{END_MARKER}` is before `{BEGIN_MARKER}`")]
     EndBeforeBegin,
 }
 

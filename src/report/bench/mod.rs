@@ -6,9 +6,10 @@ mod plan;
 mod results;
 mod rounds;
 mod runner;
+mod setup;
 
-pub(crate) use markdown_block::replace_marked_block;
 pub use plan::{BenchCacheState, BenchPlan, BenchStep, BenchVariant};
 pub use results::{BenchEnvironment, BenchReport, BenchRow, CacheSaving};
 pub use rounds::{BenchExecutor, BenchMeasurement, BenchSample, run_rounds};
 pub(crate) use runner::{BenchError, BenchProcesses, BenchProgress, BenchRunner};
+pub(crate) use setup::{BenchCommands, BenchSetupError, insert_bench_table, write_bench_table};

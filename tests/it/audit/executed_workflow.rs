@@ -1,4 +1,4 @@
-//! The example's workflow executed for real, before and after its fixes: same end, as many artifacts, a cache that hits.
+//! The example's workflow executed for real, before and after its fixes: same result, as many artifacts, cache hits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::audit_project::apply_fixes;
 use crate::support::{CommandDeadline as _, build_once, copy_example, run_checked, shared_dir};
 
-/// The example as a Git repository, with a lock that is committed and a cache folder of its own.
+/// The example as a Git repository, with a committed lock file and its own cache directory.
 fn repository() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     run_checked(Command::new("git").args(["init", "-q"]).arg(root.path()));

@@ -213,7 +213,7 @@ fn malicious_entries_in_the_store_are_never_restored() {
         ("instead of", &truncated),
         ("missing", &gone),
         ("setuid", &runnable),
-        ("no path", &pointer),
+        ("not a path", &pointer),
     ];
     for (number, (said, harm)) in harms.into_iter().enumerate() {
         let store = fixture.store();

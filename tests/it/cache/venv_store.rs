@@ -142,7 +142,7 @@ fn an_environment_is_restored_only_for_its_path_interpreter_and_inputs() {
     assert_eq!(refused(venv_spec(&fixture, "")), "CACHEDIR.TAG: setuid, setgid or sticky bit is set");
     std::fs::remove_file(venv.join("CACHEDIR.TAG")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, venv.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
-    assert_eq!(refused(venv_spec(&fixture, "")), "pipe is no file");
+    assert_eq!(refused(venv_spec(&fixture, "")), "pipe is not a regular file");
     std::fs::remove_file(venv.join("pipe")).unwrap();
     std::fs::rename(fixture.installed(""), venv.join("elsewhere")).unwrap();
     assert_eq!(refused(venv_spec(&fixture, "")), "it has no site-packages");

@@ -1,0 +1,126 @@
+//! Setup of a benchmark: the commands to compare, versions of their tools, and the document that holds the table.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::markdown_block::{MarkdownBlockError, replace_marked_block};
+use super::plan::BenchVariant;
+use crate::fs::write_atomic;
+
+/// Start of a new document.
+const DOCUMENT_HEADER: &str =
+    "# CI/CD\n\n## Before and after\n\nWritten by `noxide bench`, which replaces the text between the markers.\n";
+
+/// Why a benchmark cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchSetupError {
+    /// There is no nox to compare with.
+    #[error("nox is not on PATH; pass another command after `--`")]
+    NoNox,
+    /// The path of noxide is not UTF-8.
+    #[error("the path of noxide is not UTF-8: {}; move it", .0.to_string_lossy())]
+    NotUtf8(OsString),
+    /// The program of noxide cannot be located.
+    #[error("cannot locate noxide itself: {0}")]
+    NoProgram(io::Error),
+    /// The document has no valid place for the table.
+    #[error("{}: {source}", path.display())]
+    Markers {
+        /// The document.
+        path: PathBuf,
+        /// What is wrong with its markers.
+        source: MarkdownBlockError,
+    },
+    /// The document cannot be read or written.
+    #[error("cannot {action} the document: {source}")]
+    Document {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The error.
+        source: io::Error,
+    },
+}
+
+/// Commands to measure, with tools and their versions.
+#[derive(Debug)]
+pub(crate) struct BenchCommands {
+    /// The commands.
+    pub(crate) variants: Vec<BenchVariant>,
+    /// Tools and their versions.
+    pub(crate) versions: Vec<(String, String)>,
+}
+
+impl BenchCommands {
+    /// Returns the commands: `before` or nox, then the shell commands of `after` or `noxide run`.
+    ///
+    /// # Errors
+    /// When nox is needed and missing, or noxide cannot be located.
+    pub(crate) fn new(before: &[String], after: &[String]) -> Result<Self, BenchSetupError> {
+        let variant = |name: &str, command: Vec<String>| BenchVariant { name: name.to_owned(), command };
+        let mut versions = vec![("noxide".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
+        let mut variants = Vec::new();
+        if before.is_empty() {
+            let nox = read_command_output(&["nox", "--version"]).ok_or(BenchSetupError::NoNox)?;
+            versions.push(("nox".to_owned(), nox.trim().to_owned()));
+            versions.extend(read_command_output(&["uv", "--version"]).map(|uv| {
+                let number = uv.split_whitespace().nth(1).unwrap_or_default().to_owned();
+                ("uv".to_owned(), number)
+            }));
+            variants.push(variant("nox", vec!["nox".to_owned()]));
+            if read_command_output(&["nox", "--help"]).is_some_and(|help| help.contains("--allow-parallel")) {
+                let command = ["nox", "-j", "auto", "--allow-parallel"].map(str::to_owned);
+                variants.push(variant("nox -j auto", command.to_vec()));
+            }
+        } else {
+            variants.push(variant(&before.join(" "), before.to_vec()));
+        }
+        if after.is_empty() {
+            let noxide = std::env::current_exe().map_err(BenchSetupError::NoProgram)?;
+            let noxide = noxide.into_os_string().into_string().map_err(BenchSetupError::NotUtf8)?;
+            variants.push(variant("noxide run", vec![noxide, "run".to_owned()]));
+        }
+        for command in after {
+            variants.push(variant(command, ["sh", "-c", command].map(str::to_owned).to_vec()));
+        }
+        Ok(Self { variants, versions })
+    }
+}
+
+/// Returns the output of a command; `None` if it does not exist or fails.
+fn read_command_output(command: &[&str]) -> Option<String> {
+    let output = Command::new(command.first()?)
+        .args(&command[1..])
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    // Old releases of nox print their version to standard error.
+    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Returns the text of a document with this table between its markers.
+///
+/// # Errors
+/// When the document cannot be read, or its markers are wrong.
+pub(crate) fn insert_bench_table(path: &Path, table: &str) -> Result<String, BenchSetupError> {
+    let text = match fs_err::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => DOCUMENT_HEADER.to_owned(),
+        result => result.map_err(|source| BenchSetupError::Document { action: "read", source })?,
+    };
+    replace_marked_block(&text, table).map_err(|source| BenchSetupError::Markers { path: path.to_path_buf(), source })
+}
+
+/// Writes the table into a document.
+///
+/// # Errors
+/// As `insert_bench_table`, or when the document cannot be written.
+pub(crate) fn write_bench_table(path: &Path, table: &str) -> Result<(), BenchSetupError> {
+    let text = insert_bench_table(path, table)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent
+        .map_or(Ok(()), fs_err::create_dir_all)
+        .and_then(|()| write_atomic(path, text.as_bytes()))
+        .map_err(|source| BenchSetupError::Document { action: "write", source })
+}
