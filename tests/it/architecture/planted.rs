@@ -107,7 +107,7 @@ fn partial_imports_between_modules() {
     );
     assert_breach(
         &[("src/output/a.rs", "use crate::project::Manifest;")],
-        "src/output/a.rs:2: `output` may import only name of `project`, not `Manifest`",
+        "src/output/a.rs:2: `output` may import only session_name of `project`, not `Manifest`",
     );
 }
 

@@ -16,7 +16,7 @@ fn saved_restored_counted_verified_pruned() {
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert!(out.starts_with("saved 4 wheels: "), "{out}");
     let (_, out, _) = run(&["save"]);
-    assert!(out.starts_with("nothing new: 4 wheels known"), "{out}");
+    assert!(out.starts_with("nothing new: 4 wheels already stored"), "{out}");
     let (_, out, _) = run(&["status"]);
     assert!(out.contains("3 wheels") && out.contains("1 built wheel "), "{out}");
     let (_, out, _) = run(&["restore", "--dry-run", "--uv-cache", "../second"]);
@@ -75,7 +75,7 @@ fn only_the_closure_of_selected_packages_is_restored() {
     let (code, out, err) = ended(&mut fixture.noxide("second", &["restore", "--package", "Alpha"]));
     assert!(code == 0 && out.starts_with("restored 2 wheels"), "alpha needs beta: {out}{err}");
     let (code, _, err) = ended(&mut fixture.noxide("third", &["restore", "--group", "none"]));
-    assert!(code == 2 && err.contains("uv.lock holds no group none"), "{err}");
+    assert!(code == 2 && err.contains("uv.lock has no group none"), "{err}");
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let run = |cache: &str, arguments: &[&str]| {
         let (code, out, err) = ended(fixture.noxide(cache, arguments).env("PATH", &path));
-        assert!(code == 0 && err.contains("not known (it could not install a wheel: error: not today)"), "{out}{err}");
+        assert!(code == 0 && err.contains("is unknown (it could not install a wheel: error: not today)"), "{out}{err}");
         out
     };
     let out = run("first", &["save"]);
-    assert!(out.starts_with("saved 1 folder: "), "{out}");
+    assert!(out.starts_with("saved 1 directory: "), "{out}");
     assert!(run("first", &["save"]).starts_with("nothing new"));
     let out = run("second", &["restore"]);
     assert!(out.starts_with("restored 1 folder: "), "{out}");
@@ -148,12 +148,12 @@ fn directories_of_the_settings_are_cached() {
     assert!(run(&["save"]).starts_with("nothing new"));
     fs_err::write(tool.join("bin/node"), "changed in place").unwrap();
     assert!(fixture.store().verify_entries(&noxide::cache::NoProgress).is_clean(), "nothing is shared with its owner");
-    assert!(run(&["save"]).starts_with("saved 1 folder"));
+    assert!(run(&["save"]).starts_with("saved 1 directory"));
     assert_eq!(fixture.store().entry_ids().len(), 5, "the state before is gone");
     std::fs::remove_file(tool.join("bin/node")).unwrap();
     fs_err::write(tool.join("bin/own"), "own").unwrap();
     let out = run(&["restore"]);
-    assert!(out.starts_with("restored 1 folder: 1 files") && out.contains("not in the store"), "{out}");
+    assert!(out.starts_with("restored 1 directory: 1 files") && out.contains("not in the store"), "{out}");
     assert_eq!(fs_err::read(tool.join("node")).unwrap(), b"changed in place");
     std::fs::remove_dir_all(&tool).unwrap();
     run(&["restore"]);
