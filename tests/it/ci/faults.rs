@@ -96,7 +96,7 @@ fn truncated_or_mismatched_bodies_are_errors() {
         part.headers = vec![("content-range", "bytes 0-7/10".to_owned())];
         part
     });
-    assert!(why(backend(&short, 30).get_range("a", 0..8)).contains("3 bytes of a range of 8"));
+    assert!(why(backend(&short, 30).get_range("a", 0..8)).contains("3 bytes for a range of 8"));
     // A server without range support sends everything; only the requested range is used.
     let (whole, _) = v1(|_, _| HttpResponse::new(200, BYTES));
     assert_eq!(backend(&whole, 30).get_range("a", 3..5).unwrap().as_deref(), Some(b"34".as_slice()));
