@@ -157,9 +157,11 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     let names: Vec<&str> =
         json["plan"]["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["nox", "nox -j auto", "noxide run"]);
-    assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&1.into(), 12));
-    assert_eq!(json["lines"].as_array().unwrap().len(), 6);
-    assert!(json["facts"]["commit"].is_string() && json["facts"]["versions"].as_array().unwrap().len() == 3);
+    assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&2.into(), 12));
+    assert_eq!(json["rows"].as_array().unwrap().len(), 6);
+    assert!(
+        json["environment"]["commit"].is_string() && json["environment"]["versions"].as_array().unwrap().len() == 3
+    );
     assert_eq!(json["samples"][0]["install"], 0.0, "nox said that it installs nothing");
     let page = project.read("docs/development/ci-cd.md");
     assert!(page.starts_with("# CI\n\nMine.\n\n<!-- noxide bench: begin -->\n| caches |"), "{page}");
@@ -226,7 +228,7 @@ fn failing_commands_are_reported_by_bench() {
         assert!(err(&said).contains(why), "{}", err(&said));
         assert_eq!(said.status.code(), Some(code), "{}", err(&said));
     };
-    code(&["--rounds", "0"], 2, "nothing would be measured");
+    code(&["--rounds", "0"], 2, "--rounds 0 measures nothing");
     code(&["--rounds", "1", "-q", "--no-write", "--", "no-such-program"], 3, "cannot run `no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "./no-such-program"], 3, "cannot run `./no-such-program`");
     code(&["--rounds", "1", "-q", "--no-write", "--", "sh", "-c", "kill -9 $$"], 1, "was ended by a signal");

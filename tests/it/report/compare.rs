@@ -46,10 +46,10 @@ fn branches_and_commits_select_their_runs() {
     let said: Value =
         serde_json::from_slice(&compare_runs(root, &["main", "faster", "--format", "json"]).stdout).unwrap();
     assert_eq!(
-        (&said["version"], &said["before"]["runs"], &said["after"]["runs"]),
-        (&1.into(), &10.into(), &10.into())
+        (&said["version"], &said["before"]["run_count"], &said["after"]["run_count"]),
+        (&2.into(), &10.into(), &10.into())
     );
-    assert!(said["after"]["means"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
+    assert!(said["after"]["description"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
     let verdicts: Vec<&str> =
         said["sessions"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts, ["no-difference-shown", "faster"]);
@@ -73,7 +73,7 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     write_run(root, &run(1, commit, 1.0, &mut random));
     let mut failed = run(2, commit, 0.1, &mut random);
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
-    failed.exit = Some(1);
+    failed.exit_code = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
     let folder = write_run(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);
@@ -81,7 +81,7 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     assert!(text.contains("too few runs") && text.contains("gone") && text.contains("new"), "{text}");
     let only: Value =
         serde_json::from_slice(&compare_runs(root, &["last", "0011223", "--format", "json"]).stdout).unwrap();
-    assert_eq!((&only["after"]["runs"], &only["total"]["before"]), (&2.into(), &Value::Null));
+    assert_eq!((&only["after"]["run_count"], &only["total"]["before"]), (&2.into(), &Value::Null));
 }
 
 #[test]
