@@ -206,7 +206,3 @@ fn sessions_run_without_a_provisioner_that_panics() {
     assert_eq!(launched, 2);
     assert!(worker.join_worker().is_none());
 }
-
-fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
-    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
-}
