@@ -111,7 +111,7 @@ fn a_failing_cache_fails_no_run() {
     // Settings that name nothing, and a list that nobody understands: without a cache, and said.
     let (ran, _) = machine.ci(&["-s", "one", "--remote", "ftp://x"], &[]);
     assert!(
-        ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is no cache"),
+        ran.exit == Some(0) && ran.stdout.contains("note: the cache is not used: `ftp://x` is not a cache"),
         "{ran:?}"
     );
     fixture.project.write("noxide.sums", "nonsense\n");
