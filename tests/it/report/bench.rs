@@ -159,7 +159,9 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
     assert_eq!(names, ["nox", "nox -j auto", "noxide run"]);
     assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&2.into(), 12));
     assert_eq!(json["lines"].as_array().unwrap().len(), 6);
-    assert!(json["environment"]["commit"].is_string() && json["environment"]["versions"].as_array().unwrap().len() == 3);
+    assert!(
+        json["environment"]["commit"].is_string() && json["environment"]["versions"].as_array().unwrap().len() == 3
+    );
     assert_eq!(json["samples"][0]["install"], 0.0, "nox said that it installs nothing");
     let page = project.read("docs/development/ci-cd.md");
     assert!(page.starts_with("# CI\n\nMine.\n\n<!-- noxide bench: begin -->\n| caches |"), "{page}");

@@ -49,7 +49,7 @@ fn branches_and_commits_select_their_runs() {
         (&said["version"], &said["before"]["run_count"], &said["after"]["run_count"]),
         (&2.into(), &10.into(), &10.into())
     );
-    assert!(said["after"]["means"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
+    assert!(said["after"]["description"].as_str().unwrap().ends_with("1 before its tip"), "{said}");
     let verdicts: Vec<&str> =
         said["sessions"].as_array().unwrap().iter().map(|row| row["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts, ["no-difference-shown", "faster"]);

@@ -114,7 +114,7 @@ fn run(
     let saved = worker.join_worker().unwrap().saved.iter().map(|session| session.id.0).collect();
     let (mut restored, mut started) = (Vec::new(), Vec::new());
     for (position, event) in log.events.iter().enumerate() {
-        match &event.fact {
+        match &event.kind {
             EventKind::SessionRestored { session, .. } => restored.push((session.to_string(), position)),
             EventKind::SessionStarted { session, .. } => started.push((session.to_string(), position)),
             _ => {}
@@ -145,7 +145,7 @@ fn a_session_starts_once_its_own_dependencies_are_there() {
     assert_eq!((ran.env(0), ran.env(1), ran.env(2).len()), (vec!["0"], vec!["1"], 0));
     let record = &ran.record;
     let cache = |name: &str| {
-        let found = record.sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
+        let found = record.sessions.iter().find(|session| session.spec.name.as_str() == name).unwrap();
         found.result.as_ref().unwrap().cache.as_ref().map(|cache| cache.hits)
     };
     assert_eq!((cache("first"), cache("second"), cache("plain")), (Some(3), Some(3), None));
@@ -205,8 +205,4 @@ fn sessions_run_without_a_provisioner_that_panics() {
     assert_eq!(dispatch.run(&mut launcher, &mut EventLog::new(|_: &EventKind| {}), (sender.clone(), messages)), 0);
     assert_eq!(launched, 2);
     assert!(worker.join_worker().is_none());
-}
-
-fn forward(sender: Sender<RunMessage>) -> impl Fn(ProvisionReport) {
-    move |report| sender.send(RunMessage::Provision(report)).unwrap_or(())
 }
