@@ -141,7 +141,7 @@ class Parcelbook:
         """Seconds that the newest run's sessions spent on installs, together."""
         newest = max((self.work / ".noxide" / "runs").glob("*/record.json"), key=lambda path: path.stat().st_mtime)
         sessions = json.loads(newest.read_text())["sessions"]
-        return sum((session["result"].get("install") or {"ms": 0})["ms"] for session in sessions) / 1000
+        return sum((session["result"].get("install") or {"wall_ms": 0})["wall_ms"] for session in sessions) / 1000
 
 
 def archive(source: pathlib.Path, target: pathlib.Path) -> int:

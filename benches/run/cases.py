@@ -89,7 +89,7 @@ def judge_trivial(rounds: Rounds, folder: pathlib.Path, __: Tools) -> list[Held]
     one_by_one, parallel, noxide = rounds["nox"], rounds["nox -j2"], rounds["noxide -j2"]
     beyond = (cpu(noxide) - cpu(one_by_one)) / 20
     # Records hold whole milliseconds, rounded down: what is inside is told too low, what is outside too high.
-    spent = [sum(each["result"]["attempts"][-1]["cpu"] or 0 for each in record["sessions"])
+    spent = [sum(each["result"]["attempts"][-1]["cpu_ms"] or 0 for each in record["sessions"])
              for record in read_records(folder, 2)]
     inside = statistics.median(spent or [0]) / 20 / 1000
     return [
@@ -184,7 +184,7 @@ def read_records(folder: pathlib.Path, slots: int) -> list[dict]:
     """Records of the good runs with that many slots."""
     files = sorted((folder / ".noxide" / "runs").glob("*/record.json"))
     records = [json.loads(file.read_text()) for file in files]
-    return [record for record in records if record["slots"] == slots and record["exit"] == 0]
+    return [record for record in records if record["slots"] == slots and record["exit_code"] == 0]
 
 
 def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
@@ -198,7 +198,7 @@ def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
             name = session["name"]
             sessions[name] = session
             walls.setdefault(name, []).append((last["end"] - last["start"]) / 1000)
-            cpus.setdefault(name, []).append((last["cpu"] or 0) / 1000)
+            cpus.setdefault(name, []).append((last["cpu_ms"] or 0) / 1000)
     if not sessions:
         return 0.0, "no good run one by one"
     middle = {name: statistics.median(each) for name, each in walls.items()}
@@ -206,7 +206,7 @@ def bound(folder: pathlib.Path, cores: int) -> tuple[float, str]:
     shared = [name for name, session in sessions.items() if not session["exclusive"]]
 
     def path(name: str) -> float:
-        return middle[name] + max((path(need["on"]) for need in sessions[name]["needs"]), default=0.0)
+        return middle[name] + max((path(need["session"]) for need in sessions[name]["needs"]), default=0.0)
 
     locks = {lock for session in sessions.values() for lock in session["locks"]}
     chains = [sum(middle[name] for name in shared if lock in sessions[name]["locks"]) for lock in locks]

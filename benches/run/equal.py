@@ -48,7 +48,7 @@ class Project:
         code = self.run([self.tools.noxide, "run", *arguments], log)
         newest = max((self.folder / ".noxide" / "runs").iterdir(), key=lambda run: run.name)
         record = json.loads((newest / "record.json").read_text())
-        assert record["exit"] == code, f"the record says {record['exit']}, the process {code}"
+        assert record["exit_code"] == code, f"the record says {record['exit_code']}, the process {code}"
         return code, {session["name"]: session["result"]["outcome"] for session in record["sessions"]}
 
     def git_status(self) -> str:

@@ -51,7 +51,7 @@ pub(super) fn run(args: &MatrixArgs, output: &OutputContext) -> Result<ExitCode,
         .map(|(index, part)| MatrixEntry {
             shard: format!("{}/{}", index + 1, parts.len()),
             sessions: part.sessions.iter().map(name).collect(),
-            usual: has_history(part).then_some(part.weight),
+            usual_ms: has_history(part).then_some(part.weight),
         })
         .collect();
     output.print(&match args.format {

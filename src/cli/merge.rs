@@ -111,10 +111,10 @@ fn write_merged_run(
         let events = fs_err::File::open(folder.join("events.jsonl")).context("cannot print the merged run")?;
         replay_events(&mut std::io::BufReader::new(events), &folder, &mut reporters)
             .context("cannot print the merged run")?;
-        let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall));
+        let (runs, wall) = (pluralize(records.len(), "run"), format_duration(plan.record.wall_ms));
         output.print(&format!("merged {runs} of {wall} into {}\n", folder.display()));
     }
-    Ok((folder, plan.record.exit.map_or(ExitCode::FAILURE, ExitCode::from)))
+    Ok((folder, plan.record.exit_code.map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 
 /// Adds the coverage to the document of `--format json`.

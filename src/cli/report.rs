@@ -136,7 +136,7 @@ fn write_report(target: Option<&Path>, text: &str, output: &OutputContext) -> Re
 /// Reads the records before this one, newest first.
 fn load_earlier_records(store: &RunStore, record: &RunRecord, limit: usize) -> Vec<RunRecord> {
     let runs = store.run_ids();
-    let earlier = runs.iter().rev().filter(|run| **run < record.run);
+    let earlier = runs.iter().rev().filter(|run| **run < record.run_id);
     earlier.filter_map(|run| store.read_record(run).ok()).take(limit).collect()
 }
 

@@ -113,7 +113,7 @@ fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
     let names = unsuccessful_sessions(&last);
     if names.is_empty() {
-        return Err(CliError::NothingToRerun(last.run));
+        return Err(CliError::NothingToRerun(last.run_id));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
 }
@@ -122,7 +122,7 @@ fn unsuccessful_sessions(record: &RunRecord) -> Vec<OsString> {
     let is_unsuccessful = |outcome: Option<Outcome>| outcome.is_none_or(Outcome::is_failure);
     let sessions = record.sessions.iter();
     let sessions = sessions.filter(|s| is_unsuccessful(s.result.as_ref().map(|result| result.outcome)));
-    sessions.map(|session| session.facts.name.as_str().into()).collect()
+    sessions.map(|session| session.spec.name.as_str().into()).collect()
 }
 
 /// Opens the store of runs, and recovers runs that crashed. Returns notices beside it.

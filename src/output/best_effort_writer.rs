@@ -1,8 +1,8 @@
-//! A stream that may close before we are done: from then on it is silent, and no run ends for it.
+//! Writer that stays silent after its stream is closed, so that a closed pipe never fails a run.
 
 use std::io::{self, BufWriter, Write};
 
-/// A buffered writer that goes silent at its first error; only errors other than a closed pipe are told, once.
+/// A buffered writer that discards everything after its first error; an error other than a closed pipe is returned once.
 pub(crate) struct BestEffortWriter {
     writer: BufWriter<Box<dyn Write + Send>>,
     closed: bool,
@@ -13,12 +13,12 @@ impl BestEffortWriter {
         Self { writer: BufWriter::with_capacity(32 * 1024, writer), closed: false }
     }
 
-    /// Writes one line.
+    /// Writes text and a line end.
     pub(crate) fn write_line(&mut self, text: &str) -> io::Result<()> {
         self.write_text(&format!("{text}\n"))
     }
 
-    /// Writes text as it is.
+    /// Writes text unchanged.
     pub(crate) fn write_text(&mut self, text: &str) -> io::Result<()> {
         if self.closed {
             return Ok(());
@@ -27,7 +27,7 @@ impl BestEffortWriter {
         self.close_on_error(written)
     }
 
-    /// Hands on what is buffered.
+    /// Flushes the buffer.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.closed {
             return Ok(());
@@ -53,7 +53,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A writer that tests read from.
+    /// A writer whose content tests can read.
     #[derive(Clone, Default)]
     pub(crate) struct Capture(Arc<Mutex<Vec<u8>>>);
 
@@ -78,7 +78,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A writer that takes so many bytes and then fails.
+    /// A writer that fails after a number of bytes.
     pub(crate) struct Failing(pub(crate) usize, pub(crate) io::ErrorKind);
 
     impl Write for Failing {
@@ -86,9 +86,9 @@ pub(crate) mod tests {
             if self.0 == 0 {
                 return Err(self.1.into());
             }
-            let taken = bytes.len().min(self.0);
-            self.0 -= taken;
-            Ok(taken)
+            let accepted = bytes.len().min(self.0);
+            self.0 -= accepted;
+            Ok(accepted)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -97,7 +97,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_silence() {
+    fn a_closed_pipe_is_no_error() {
         let mut pipe = BestEffortWriter::new(Box::new(Failing(3, io::ErrorKind::BrokenPipe)));
         pipe.write_line("one").unwrap();
         pipe.flush().unwrap();
@@ -107,7 +107,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_once() {
+    fn a_full_disk_is_reported_once() {
         let mut pipe = BestEffortWriter::new(Box::new(Failing(0, io::ErrorKind::StorageFull)));
         assert!(pipe.write_line(&"x".repeat(99_999)).is_err());
         assert!(pipe.write_line("two").is_ok());

@@ -1,4 +1,4 @@
-//! The board as lines of text: a row a running session, counts, time left. Pure: the same state gives the same picture.
+//! Rendering of the board: a row per running session, counts, time left. Pure: the same state gives the same lines.
 
 use std::collections::HashMap;
 
@@ -7,31 +7,32 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use super::cache_progress;
 use super::remaining_time::estimate_remaining;
 use super::run_state::{SessionStatus, SessionView};
+use super::run_summary::describe_interrupt;
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::project::SessionName;
 use crate::text::format_whole_seconds;
 
-/// Below this many columns a row is a name and a time.
+/// Below this width a row is only a name and a time.
 const COMPACT_WIDTH: usize = 44;
-/// From this many columns on there is room for a bar.
+/// Minimum width for a progress bar.
 const MIN_WIDTH_FOR_BAR: usize = 76;
-/// Cells of the bar.
+/// Width of the progress bar.
 const BAR_WIDTH: usize = 8;
-/// Milliseconds a spinner's picture stands.
+/// Duration of one spinner frame.
 const SPINNER_INTERVAL_MS: u64 = 120;
 
-/// What the board is drawn from.
+/// Input of the board.
 pub(crate) struct BoardView<'a> {
-    /// The run.
+    /// State of the run.
     pub(crate) run_state: &'a RunState,
-    /// The last line of each running session's output, safe to show.
+    /// Last output line of each running session, sanitized.
     pub(crate) last_lines: &'a HashMap<SessionName, String>,
-    /// Colours and marks.
+    /// Colors and glyphs.
     pub(crate) theme: OutputTheme,
 }
 
-/// Draws the board: at most `height` lines, none wider than `width` less one.
+/// Renders the board at time `now` (milliseconds): fewer than `height` lines, each narrower than `width`.
 pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, now: u64) -> Vec<String> {
     let room = width.saturating_sub(1);
     let height = height.saturating_sub(1).max(1);
@@ -70,20 +71,20 @@ struct BoardColumns {
 impl BoardColumns {
     fn for_sessions(active: &[&SessionView], room: usize, now: u64) -> Self {
         let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-        let name = widest(&mut active.iter().map(|view| measure_text_width(view.facts.name.as_str())));
+        let name = widest(&mut active.iter().map(|view| measure_text_width(view.spec.name.as_str())));
         let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, room, now))));
         let most = if room < COMPACT_WIDTH { room.saturating_sub(time + 6) } else { room / 3 };
-        let bar = room >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.facts.usual.is_some());
+        let bar = room >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some());
         Self { name_width: name.min(most.max(4)), time_width: time, has_bar: bar }
     }
 }
 
-/// `12s / ~40s`, or `12s` where nothing is known or room is short.
+/// `12s / ~40s`, or `12s` if the usual time is unknown or the terminal is narrow.
 fn session_time(view: &SessionView, room: usize, now: u64) -> String {
     match &view.status {
         SessionStatus::Running(running) => {
             let elapsed = format_whole_seconds(now.saturating_sub(running.started_at));
-            match view.facts.usual {
+            match view.spec.usual_ms {
                 Some(usual) if room >= COMPACT_WIDTH => {
                     format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000)))
                 }
@@ -98,73 +99,77 @@ fn session_time(view: &SessionView, room: usize, now: u64) -> String {
 }
 
 fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, room: usize, now: u64) -> String {
-    let paint = board.theme;
-    let name = pad_str(view.facts.name.as_str(), columns.name_width, Alignment::Left, Some(paint.ellipsis()));
+    let theme = board.theme;
+    let name = pad_str(view.spec.name.as_str(), columns.name_width, Alignment::Left, Some(theme.ellipsis()));
     let time = session_time(view, room, now);
     let elapsed = match &view.status {
         SessionStatus::Running(running) => now.saturating_sub(running.started_at),
         _ => 0,
     };
-    let late = view.facts.usual.is_some_and(|usual| elapsed > usual.saturating_mul(3) / 2 + 1_000);
+    let late = view.spec.usual_ms.is_some_and(|usual| elapsed > usual.saturating_mul(3) / 2 + 1_000);
     let padded = pad_str(&time, columns.time_width, Alignment::Right, None);
-    let padded = if late { paint.style_text(TextStyle::Warning, &padded) } else { padded.into_owned() };
-    let head = format!("  {} {name}  ", paint.style_text(TextStyle::Accent, spinner_frame(paint, now)));
-    let mut taken = 6 + columns.name_width + columns.time_width;
+    let padded = if late { theme.style_text(TextStyle::Warning, &padded) } else { padded.into_owned() };
+    let head = format!("  {} {name}  ", theme.style_text(TextStyle::Accent, spinner_frame(theme, now)));
+    let mut used_width = 6 + columns.name_width + columns.time_width;
     let mut line = format!("{head}{padded}");
     if columns.has_bar {
         line.push_str("  ");
-        line.push_str(&session_progress_bar(paint, elapsed, view.facts.usual));
-        taken += 2 + BAR_WIDTH;
+        line.push_str(&session_progress_bar(theme, elapsed, view.spec.usual_ms));
+        used_width += 2 + BAR_WIDTH;
     }
-    let said = status_text(board, view);
-    let left = room.saturating_sub(taken + 2);
-    if left >= 8 && !said.is_empty() {
+    let status = status_text(board, view);
+    let left = room.saturating_sub(used_width + 2);
+    if left >= 8 && !status.is_empty() {
         line.push_str("  ");
-        line.push_str(&paint.style_text(TextStyle::Dim, &truncate_text(paint, &said, left)));
+        line.push_str(&theme.style_text(TextStyle::Dim, &truncate_text(theme, &status, left)));
     }
-    if taken > room {
-        truncate_text(OutputTheme { color: false, ..paint }, &format!("  {name} {time}"), room)
+    if used_width > room {
+        truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {time}"), room)
     } else {
         line.trim_end().to_owned()
     }
 }
 
 fn status_text(board: &BoardView<'_>, view: &SessionView) -> String {
-    let said = board.last_lines.get(&view.facts.name).map(String::as_str).unwrap_or_default();
+    let last_line = board.last_lines.get(&view.spec.name).map(String::as_str).unwrap_or_default();
     match &view.status {
-        SessionStatus::AwaitingRetry { attempt, .. } => format!("failed; attempt {attempt} follows"),
+        SessionStatus::AwaitingRetry { attempt, .. } => format!("failed, retrying (attempt {attempt})"),
         SessionStatus::Running(running) if running.attempt > 1 => {
-            format!("attempt {}{}{said}", running.attempt, if said.is_empty() { "" } else { board.theme.separator() })
+            format!(
+                "attempt {}{}{last_line}",
+                running.attempt,
+                if last_line.is_empty() { "" } else { board.theme.separator() }
+            )
         }
-        _ => said.to_owned(),
+        _ => last_line.to_owned(),
     }
 }
 
-fn spinner_frame(paint: OutputTheme, now: u64) -> &'static str {
+fn spinner_frame(theme: OutputTheme, now: u64) -> &'static str {
     const UNICODE_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
     const ASCII_FRAMES: [&str; 4] = ["-", "\\", "|", "/"];
     let turn = now / SPINNER_INTERVAL_MS;
-    if paint.unicode { UNICODE_FRAMES[(turn % 10) as usize] } else { ASCII_FRAMES[(turn % 4) as usize] }
+    if theme.unicode { UNICODE_FRAMES[(turn % 10) as usize] } else { ASCII_FRAMES[(turn % 4) as usize] }
 }
 
-/// How far a session is by its usual time; never full before it is over.
-fn session_progress_bar(paint: OutputTheme, elapsed: u64, usual: Option<u64>) -> String {
+/// Progress bar of a session by its usual time; never full before the session ends.
+fn session_progress_bar(theme: OutputTheme, elapsed: u64, usual: Option<u64>) -> String {
     let Some(usual) = usual.filter(|usual| *usual > 0) else {
         return " ".repeat(BAR_WIDTH);
     };
     let full =
         usize::try_from(elapsed.saturating_mul(BAR_WIDTH as u64) / usual).unwrap_or(BAR_WIDTH).min(BAR_WIDTH - 1);
-    let (on, off) = (paint.pick_glyph("━", "="), paint.pick_glyph("─", "."));
+    let (on, off) = (theme.pick_glyph("━", "="), theme.pick_glyph("─", "."));
     format!(
         "{}{}",
-        paint.style_text(TextStyle::Accent, &on.repeat(full)),
-        paint.style_text(TextStyle::Dim, &off.repeat(BAR_WIDTH - full))
+        theme.style_text(TextStyle::Accent, &on.repeat(full)),
+        theme.style_text(TextStyle::Dim, &off.repeat(BAR_WIDTH - full))
     )
 }
 
-/// `34s · 3 running · 5 done · 2 failed · 4 waiting · about 28s left`, as much of it as there is room for.
+/// `34s · 3 running · 5 done · 2 failed · 4 waiting · about 28s left`, without the last parts if they do not fit.
 fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
-    let (paint, counts) = (board.theme, board.run_state.status_counts());
+    let (theme, counts) = (board.theme, board.run_state.status_counts());
     let mut parts = vec![(TextStyle::Bold, format_whole_seconds(now))];
     let named = [
         (TextStyle::Accent, counts.running, "running"),
@@ -176,31 +181,31 @@ fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
         named
             .into_iter()
             .filter(|(_, count, _)| *count > 0)
-            .map(|(tone, count, word)| (tone, format!("{count} {word}"))),
+            .map(|(style, count, word)| (style, format!("{count} {word}"))),
     );
     if let Some(cause) = board.run_state.interrupt_cause() {
-        parts.push((TextStyle::Warning, format!("ending ({cause})")));
+        parts.push((TextStyle::Warning, format!("stopping, {}", describe_interrupt(cause))));
     } else if let Some(left) = estimate_remaining(board.run_state).filter(|left| left.ms >= 1_000) {
         let about = if left.is_lower_bound { "at least" } else { "about" };
         parts.push((TextStyle::Dim, format!("{about} {} left", format_whole_seconds(left.ms))));
     }
-    let dot = paint.separator();
-    let taken = |parts: &[(TextStyle, String)]| {
+    let dot = theme.separator();
+    let used_width = |parts: &[(TextStyle, String)]| {
         let words: usize = parts.iter().map(|(_, text)| measure_text_width(text)).sum();
         2 + words + measure_text_width(dot) * parts.len().saturating_sub(1)
     };
-    while parts.len() > 1 && taken(&parts) > room {
+    while parts.len() > 1 && used_width(&parts) > room {
         parts.pop();
     }
     let texts: Vec<String> = parts
         .iter()
-        .map(|(tone, text)| paint.style_text(*tone, &truncate_text(paint, text, room.saturating_sub(2))))
+        .map(|(style, text)| theme.style_text(*style, &truncate_text(theme, text, room.saturating_sub(2))))
         .collect();
     format!("  {}", texts.join(dot))
 }
 
-fn truncate_text(paint: OutputTheme, text: &str, room: usize) -> String {
-    let mark = if room > measure_text_width(paint.ellipsis()) { paint.ellipsis() } else { "" };
+fn truncate_text(theme: OutputTheme, text: &str, room: usize) -> String {
+    let mark = if room > measure_text_width(theme.ellipsis()) { theme.ellipsis() } else { "" };
     truncate_str(text, room, mark).into_owned()
 }
 
@@ -232,22 +237,21 @@ mod tests {
         story
     }
 
-    fn picture(story: &RunEventBuilder, width: usize, height: usize, paint: OutputTheme) -> String {
-        draw(&story.run_state(), width, height, paint)
+    fn picture(story: &RunEventBuilder, width: usize, height: usize, theme: OutputTheme) -> String {
+        draw(&story.run_state(), width, height, theme)
     }
 
-    fn draw(state: &RunState, width: usize, height: usize, paint: OutputTheme) -> String {
+    fn draw(state: &RunState, width: usize, height: usize, theme: OutputTheme) -> String {
         let lines = [
             ("unit_tests", "tests/unit/test_parcel.py::test_weight_is_positive_and_finite PASSED [ 45%]"),
             ("docs", "読み込み中… reading sources"),
         ];
         let last_lines = lines.map(|(name, line)| (SessionName::from(name), line.to_owned())).into();
-        render_board(&BoardView { run_state: state, last_lines: &last_lines, theme: paint }, width, height, 20_000)
-            .join("\n")
+        render_board(&BoardView { run_state: state, last_lines: &last_lines, theme }, width, height, 20_000).join("\n")
     }
 
     #[test]
-    fn wide_usual_and_narrow() {
+    fn rows_adapt_to_the_width() {
         insta::assert_snapshot!(picture(&story(), 120, 40, PLAIN), @r"
         ⠦ unit_tests                                20s / ~40s  ━━━━────  tests/unit/test_parcel.py::test_weight_is_positive…
         ⠦ integration_tests-3.12(db='postgres')  17s / ~1m 30s  ━───────
@@ -281,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn no_width_or_height_is_overrun() {
+    fn the_board_fits_every_terminal_size() {
         let state = story().run_state();
         for width in 0..130 {
             for height in 0..8 {
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn more_rows_than_the_screen_has_are_folded() {
+    fn rows_that_do_not_fit_are_folded() {
         let names: Vec<String> = (0..30).map(|n| format!("tests-{n}")).collect();
         let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         names.iter().for_each(|name| {
@@ -311,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn retries_and_an_ending_run_are_told() {
+    fn retries_and_interruptions_are_shown() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("tests", 1_000, &[]),
             session_facts_with_usual("docs", 500, &[]),
@@ -323,13 +327,13 @@ mod tests {
             .interrupt_run(16_000, "SIGINT");
         insta::assert_snapshot!(picture(&story, 80, 24, PLAIN), @r"
         ⠦ tests  5s / ~1s  ━━━━━━━─  attempt 2
-        ⠦ docs      in 3s  ────────  failed; attempt 2 follows
-        20s · 2 running · ending (SIGINT)
+        ⠦ docs      in 3s  ────────  failed, retrying (attempt 2)
+        20s · 2 running · stopping, interrupted (Ctrl-C)
         ");
     }
 
     #[test]
-    fn colours_change_nothing_but_colours() {
+    fn colors_do_not_change_the_text() {
         let colored = picture(&story(), 100, 24, OutputTheme { color: true, unicode: true });
         let plain = picture(&story(), 100, 24, PLAIN);
         assert_ne!(colored, plain);

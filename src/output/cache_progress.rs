@@ -1,4 +1,4 @@
-//! A bar for work on the cache: entries, bytes and rate, on a terminal only and gone at the end.
+//! Progress bar of cache operations: entries, bytes and rate; on a terminal only, erased at the end.
 
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use crate::output::theme::TextStyle;
 use crate::record::RestoreProgress;
 use crate::text::format_size;
 
-/// Drawn at most so often.
+/// Minimum time between redraws.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(80);
-/// Work that is done sooner shows no bar.
+/// Operations that finish earlier show no bar.
 const SHOW_DELAY: Duration = Duration::from_millis(200);
-/// Columns of the bar itself.
+/// Width of the bar.
 const BAR_WIDTH: usize = 24;
 
-/// Draws how far work on the cache has come.
+/// Draws the progress of a cache operation.
 pub(crate) struct CacheProgressBar {
     theme: OutputTheme,
     width: usize,
@@ -34,8 +34,8 @@ struct CacheProgressState {
 }
 
 impl CacheProgressBar {
-    /// One that draws to a terminal of so many columns.
-    pub(crate) fn new(out: Box<dyn Write + Send>, paint: OutputTheme, width: usize) -> Self {
+    /// Creates a bar for a terminal with `width` columns.
+    pub(crate) fn new(out: Box<dyn Write + Send>, theme: OutputTheme, width: usize) -> Self {
         let (total, done) = (WorkAmount::default(), WorkAmount::default());
         let state = CacheProgressState {
             writer: out,
@@ -45,7 +45,7 @@ impl CacheProgressBar {
             started_at: Instant::now(),
             last_drawn_at: None,
         };
-        Self { theme: paint, width, state: Mutex::new(state) }
+        Self { theme, width, state: Mutex::new(state) }
     }
 
     fn lock_state(&self) -> MutexGuard<'_, CacheProgressState> {
@@ -67,7 +67,7 @@ impl ProgressReporter for CacheProgressBar {
         if since >= if state.last_drawn_at.is_some() { REDRAW_INTERVAL } else { SHOW_DELAY } {
             let line =
                 progress_line(state.phase, state.total, state.done, state.started_at.elapsed(), self.theme, self.width);
-            // A terminal that is gone is no reason to fail.
+            // A closed terminal is no error.
             let _ = write!(state.writer, "\r\x1b[2K{line}").and_then(|()| state.writer.flush());
             state.last_drawn_at = Some(Instant::now());
         }
@@ -81,49 +81,57 @@ impl ProgressReporter for CacheProgressBar {
     }
 }
 
-/// How far a restore of a run has come, as the same line.
-pub(super) fn restore_progress_line(portion: RestoreProgress, paint: OutputTheme, width: usize) -> String {
-    let RestoreProgress { packages, files, bytes, all_packages, all_files, all_bytes, ms } = portion;
+/// Renders the progress of a restore during a run as the same line.
+pub(super) fn restore_progress_line(portion: RestoreProgress, theme: OutputTheme, width: usize) -> String {
+    let RestoreProgress {
+        packages,
+        files,
+        bytes,
+        total_packages: all_packages,
+        total_files: all_files,
+        total_bytes: all_bytes,
+        elapsed_ms: ms,
+    } = portion;
     let done = WorkAmount { entries: packages, files, bytes };
     let total = WorkAmount { entries: all_packages, files: all_files, bytes: all_bytes };
-    progress_line(CachePhase::Restore, total, done, Duration::from_millis(ms), paint, width)
+    progress_line(CachePhase::Restore, total, done, Duration::from_millis(ms), theme, width)
 }
 
-/// The line: as much of it as the columns hold.
+/// Renders the line, truncated to `width`.
 fn progress_line(
     phase: CachePhase,
     total: WorkAmount,
     done: WorkAmount,
     elapsed: Duration,
-    paint: OutputTheme,
+    theme: OutputTheme,
     width: usize,
 ) -> String {
     let part = |done: u64, total: u64| if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
     let share = if total.bytes > 0 { part(done.bytes, total.bytes) } else { part(done.entries, total.entries) };
     let full = (share * BAR_WIDTH as f64).round() as usize;
     let (filled, empty) =
-        (paint.pick_glyph("━", "#").repeat(full), paint.pick_glyph("─", ".").repeat(BAR_WIDTH - full));
+        (theme.pick_glyph("━", "#").repeat(full), theme.pick_glyph("─", ".").repeat(BAR_WIDTH - full));
     let bytes = if total.bytes > 0 {
         format!("{} of {}", format_size(done.bytes), format_size(total.bytes))
     } else {
         format_size(done.bytes)
     };
     let rate = done.bytes as f64 / elapsed.as_secs_f64().max(0.001);
-    let told = format!(
+    let text = format!(
         "{}/{} entries{dot}{} files{dot}{bytes}{dot}{}/s",
         done.entries.min(total.entries),
         total.entries,
         done.files,
         format_size(rate as u64),
-        dot = paint.separator(),
+        dot = theme.separator(),
     );
     let room = width.saturating_sub(phase.as_str().len() + BAR_WIDTH + 3);
-    let told = console::truncate_str(&told, room, paint.ellipsis());
+    let text = console::truncate_str(&text, room, theme.ellipsis());
     format!(
-        "{} {}{} {told}",
+        "{} {}{} {text}",
         phase.as_str(),
-        paint.style_text(TextStyle::Accent, &filled),
-        paint.style_text(TextStyle::Dim, &empty)
+        theme.style_text(TextStyle::Accent, &filled),
+        theme.style_text(TextStyle::Dim, &empty)
     )
 }
 
@@ -134,7 +142,7 @@ mod tests {
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
     #[test]
-    fn entries_files_bytes_and_rate() {
+    fn the_line_has_entries_files_bytes_and_rate() {
         let total = WorkAmount { entries: 171, files: 36_253, bytes: 605_000_000 };
         let done = WorkAmount { entries: 171, files: 18_000, bytes: 302_500_000 };
         let line = progress_line(CachePhase::Restore, total, done, Duration::from_millis(500), PLAIN, 100);
@@ -160,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn drawn_when_it_takes_long_and_cleared_at_the_end() {
+    fn the_bar_is_drawn_after_a_delay_and_erased_at_the_end() {
         #[derive(Clone, Default)]
-        struct Kept(std::sync::Arc<Mutex<Vec<u8>>>);
-        impl Write for Kept {
+        struct SharedBuffer(std::sync::Arc<Mutex<Vec<u8>>>);
+        impl Write for SharedBuffer {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 self.0.lock().unwrap().extend_from_slice(bytes);
                 Ok(bytes.len())
@@ -172,18 +180,18 @@ mod tests {
                 Ok(())
             }
         }
-        let kept = Kept::default();
-        let bar = CacheProgressBar::new(Box::new(kept.clone()), PLAIN, 80);
+        let captured = SharedBuffer::default();
+        let bar = CacheProgressBar::new(Box::new(captured.clone()), PLAIN, 80);
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        assert!(kept.0.lock().unwrap().is_empty(), "nothing for what is quick");
+        assert!(captured.0.lock().unwrap().is_empty(), "no bar for a quick operation");
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.lock_state().started_at = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         bar.advance(WorkAmount { entries: 1, files: 1, bytes: 5 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches("verify").count(), 1, "{text:?}");
         assert!(text.ends_with("\r\x1b[2K"));
     }

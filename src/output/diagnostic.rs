@@ -1,4 +1,4 @@
-//! An error as people read it: message, causes, the place in its source, the user's own Python frames, and a hint.
+//! Rendered error messages: message, causes, source excerpt, Python traceback frames and help.
 
 use std::error::Error;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::OutputTheme;
 use super::theme::TextStyle;
 use crate::text::sanitize_line;
 
-/// Something wrong, told to people or programs.
+/// An error with its context, for people or programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     message: String,
@@ -21,34 +21,34 @@ pub struct Diagnostic {
     traceback: Vec<DiagnosticFrame>,
 }
 
-/// A place in a source text, shown with its line.
+/// A span of a source text, shown with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceExcerpt {
-    /// The file, as people would type it.
+    /// Path of the file as shown to people.
     pub path: String,
-    /// The whole text of the file.
+    /// Full text of the file.
     pub source: String,
-    /// The bytes that are meant.
+    /// Byte range of the span.
     pub span: Range<usize>,
-    /// What is to be said of them; may be empty.
+    /// Label shown at the span; may be empty.
     pub label: String,
 }
 
 /// A frame of a Python traceback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DiagnosticFrame {
-    /// The file, as people would type it.
+    /// Path of the file as shown to people.
     pub(crate) file: String,
-    /// Its line, from 1.
+    /// Line number, from 1.
     pub(crate) line: usize,
-    /// The function, or `<module>`.
+    /// Function name, or `<module>`.
     pub(crate) function: String,
-    /// The line's text, where known.
+    /// Text of the line, or empty.
     pub(crate) code: String,
 }
 
 impl Diagnostic {
-    /// An error with this message.
+    /// Creates a diagnostic with a message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -59,52 +59,52 @@ impl Diagnostic {
         }
     }
 
-    /// An error value with all its causes. A cause that its parent's message already tells is not told again.
+    /// Creates a diagnostic from an error and its sources, without causes that the previous message already ends with.
     pub(crate) fn from_error(error: &dyn Error) -> Self {
         let mut diagnostic = Self::new(error.to_string());
-        let mut told = diagnostic.message.clone();
+        let mut reported = diagnostic.message.clone();
         let mut next = error.source();
         while let Some(cause) = next {
             let text = cause.to_string();
-            if !told.ends_with(&text) {
+            if !reported.ends_with(&text) {
                 diagnostic.causes.push(text.clone());
             }
-            told = text;
+            reported = text;
             next = cause.source();
         }
         diagnostic
     }
 
-    /// Adds a cause.
+    /// Adds a cause below the message.
     #[must_use]
     pub(crate) fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    /// Adds what people can do about it.
+    /// Adds a hint about what to do.
     #[must_use]
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
     }
 
-    /// Adds a place in a source.
+    /// Adds a source excerpt.
     #[must_use]
     pub(crate) fn with_excerpt(mut self, excerpt: SourceExcerpt) -> Self {
         self.excerpts.push(excerpt);
         self
     }
 
-    /// Adds the user's frames of a traceback, outermost first.
+    /// Adds Python traceback frames of the user's code, outermost first.
     #[must_use]
     pub(crate) fn with_traceback(mut self, frames: impl IntoIterator<Item = DiagnosticFrame>) -> Self {
         self.traceback.extend(frames);
         self
     }
 
-    /// Text for people, with a line end.
-    pub fn render(&self, paint: OutputTheme, width: Option<usize>) -> String {
+    /// Renders the diagnostic for people, with a trailing newline.
+    pub fn render(&self, theme: OutputTheme, width: Option<usize>) -> String {
         let level = Level::ERROR;
         let mut group = Group::with_title(level.primary_title(sanitize_text(&self.message)));
         for excerpt in &self.excerpts {
@@ -122,29 +122,29 @@ impl Diagnostic {
                 group = group.element(Level::HELP.message(sanitize_text(help)));
             }
         }
-        let decor = if paint.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
-        let renderer = if paint.color { Renderer::styled() } else { Renderer::plain() };
+        let decor = if theme.unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
+        let renderer = if theme.color { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(decor).term_width(width.unwrap_or(140).max(20));
         let mut text = renderer.render(&[group]);
         text.push('\n');
         for frame in &self.traceback {
             let at = format!("  {}:{} in {}\n", sanitize_text(&frame.file), frame.line, sanitize_text(&frame.function));
-            text.push_str(&paint.style_text(TextStyle::Dim, &at));
+            text.push_str(&theme.style_text(TextStyle::Dim, &at));
             if !frame.code.is_empty() {
                 text.push_str(&format!("    {}\n", sanitize_text(frame.code.trim())));
             }
         }
         if !self.traceback.is_empty() {
             for help in &self.help {
-                text.push_str(&format!("{}: {}\n", paint.style_text(TextStyle::Accent, "help"), sanitize_text(help)));
+                text.push_str(&format!("{}: {}\n", theme.style_text(TextStyle::Accent, "help"), sanitize_text(help)));
             }
         }
         text
     }
 
-    /// The same for programs: one element of the `errors` of a document.
+    /// Returns the JSON form: one element of the `errors` of a document.
     pub(crate) fn to_json(&self) -> Value {
-        let places: Vec<Value> = self
+        let locations: Vec<Value> = self
             .excerpts
             .iter()
             .map(|excerpt| {
@@ -164,21 +164,21 @@ impl Diagnostic {
             "message": self.message,
             "causes": self.causes,
             "help": self.help,
-            "places": places,
+            "locations": locations,
             "frames": frames,
         })
     }
 }
 
 impl SourceExcerpt {
-    /// Line and column, from 1, where it starts.
+    /// Returns line and column of the start, from 1.
     pub(crate) fn start_position(&self) -> (usize, usize) {
         let before = &self.source[..self.clamped_span().start];
         let line = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
     }
 
-    /// The span, moved to where the source has whole characters: a source may have changed since it was parsed.
+    /// Returns the span moved to character boundaries: the source may have changed since it was parsed.
     fn clamped_span(&self) -> Range<usize> {
         let floor = |at: usize| {
             let at = at.min(self.source.len());
@@ -189,12 +189,12 @@ impl SourceExcerpt {
     }
 }
 
-/// One document with these errors, for `--format json`.
+/// Returns the document with all errors, for `--format json`.
 pub(crate) fn errors_document(diagnostics: &[Diagnostic]) -> Value {
-    json!({ "version": 1, "errors": diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>() })
+    json!({ "version": 2, "errors": diagnostics.iter().map(Diagnostic::to_json).collect::<Vec<_>>() })
 }
 
-/// Text without control sequences, its line ends kept.
+/// Strips control sequences except line ends.
 fn sanitize_text(text: &str) -> String {
     text.lines().map(|line| sanitize_line(line.as_bytes(), false)).collect::<Vec<_>>().join("\n")
 }
@@ -223,11 +223,11 @@ mod tests {
         Diagnostic::new("the noxfile cannot be loaded")
             .with_cause("NameError: name 'sesion' is not defined")
             .with_traceback([frame(12, "<module>", "    check()"), frame(3, "check", "")])
-            .with_help("run `python noxfile.py` to see it alone")
+            .with_help("run `python noxfile.py` to see the error")
     }
 
     #[test]
-    fn people_read_place_cause_and_help() {
+    fn text_has_location_cause_and_help() {
         insta::assert_snapshot!(settings().render(PLAIN, Some(80)), @r"
         error: unknown session `lnit`
           ╭▸ pyproject.toml:4:23
@@ -253,7 +253,7 @@ mod tests {
           noxfile.py:12 in <module>
             check()
           noxfile.py:3 in check
-        help: run `python noxfile.py` to see it alone
+        help: run `python noxfile.py` to see the error
         ");
         let plain = Diagnostic::new("no session selected").with_cause("one\ntwo").with_help("try `noxide list`");
         insta::assert_snapshot!(plain.render(PLAIN, Some(80)), @r"
@@ -267,12 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn programs_read_the_same() {
+    fn json_has_the_same_content() {
         insta::assert_snapshot!(format!("{:#}", errors_document(&[settings(), traceback()])));
     }
 
     #[test]
-    fn causes_come_from_the_error_once() {
+    fn causes_are_not_repeated() {
         #[derive(Debug, thiserror::Error)]
         #[error("{text}")]
         struct Link {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_beside_its_source_and_control_characters_do_no_harm() {
+    fn spans_outside_the_source_and_control_characters_are_tolerated() {
         for span in [500..900, 1..2, 2..1 + 1, 0..0, 2..usize::from(true)] {
             let excerpt =
                 SourceExcerpt { path: "é".to_owned(), source: "éa\n".to_owned(), span, label: String::new() };

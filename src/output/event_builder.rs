@@ -1,4 +1,4 @@
-//! Event streams built by hand, for tests: a run as a story, with its log files on disk.
+//! Builder of event streams for tests, with log files on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use crate::record::{
     AttemptResult, EventKind, NeedOrigin, Outcome, RunEvent, RunMetadata, SessionNeed, SessionResult, SessionSpec,
 };
 
-/// A run told event by event.
+/// A run built event by event.
 pub(crate) struct RunEventBuilder {
     project_root: tempfile::TempDir,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     pub(crate) events: Vec<RunEvent>,
     attempts: Vec<(SessionName, Vec<AttemptResult>)>,
 }
 
-/// A session as planned, without needs.
+/// Returns a session without needs.
 pub(crate) fn session_facts(name: &str) -> SessionSpec {
     SessionSpec {
         name: name.into(),
@@ -25,14 +25,14 @@ pub(crate) fn session_facts(name: &str) -> SessionSpec {
         locks: Vec::new(),
         exclusive: false,
         cpus: 1,
-        usual: None,
+        usual_ms: None,
     }
 }
 
-/// A session that usually takes so long and waits for others.
+/// Returns a session with a usual time and needs.
 pub(crate) fn session_facts_with_usual(name: &str, usual: u64, needs: &[&str]) -> SessionSpec {
-    let needs = needs.iter().map(|&on| SessionNeed { on: on.into(), origin: NeedOrigin::Requires }).collect();
-    SessionSpec { usual: Some(usual), needs, ..session_facts(name) }
+    let needs = needs.iter().map(|&on| SessionNeed { session: on.into(), origin: NeedOrigin::Requires }).collect();
+    SessionSpec { usual_ms: Some(usual), needs, ..session_facts(name) }
 }
 
 impl RunEventBuilder {
@@ -42,11 +42,11 @@ impl RunEventBuilder {
 
     pub(crate) fn from_sessions(sessions: Vec<SessionSpec>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join(".noxide/runs/1");
-        fs_err::create_dir_all(&folder).unwrap();
-        let facts = RunMetadata {
-            run: "20261123-052500-7f3a".to_owned(),
-            time: "2026-11-23T05:25:00+00:00".to_owned(),
+        let run_dir = root.path().join(".noxide/runs/1");
+        fs_err::create_dir_all(&run_dir).unwrap();
+        let metadata = RunMetadata {
+            run_id: "20261123-052500-7f3a".to_owned(),
+            started_at: "2026-11-23T05:25:00+00:00".to_owned(),
             root: root.path().to_path_buf(),
             slots: 2,
             sessions,
@@ -54,8 +54,8 @@ impl RunEventBuilder {
             versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
             shard: None,
         };
-        let events = vec![RunEvent { at: 0, fact: EventKind::RunStarted(facts) }];
-        Self { project_root: root, run_folder: folder, events, attempts: Vec::new() }
+        let events = vec![RunEvent { at: 0, kind: EventKind::RunStarted(metadata) }];
+        Self { project_root: root, run_dir, events, attempts: Vec::new() }
     }
 
     /// The project's root.
@@ -63,9 +63,9 @@ impl RunEventBuilder {
         self.project_root.path()
     }
 
-    /// The run's folder.
-    pub(crate) fn run_folder(&self) -> &Path {
-        &self.run_folder
+    /// The run directory.
+    pub(crate) fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     pub(crate) fn run_state(&self) -> RunState {
@@ -75,7 +75,7 @@ impl RunEventBuilder {
     }
 
     fn push_event(&mut self, at: u64, fact: EventKind) -> &mut Self {
-        self.events.push(RunEvent { at, fact });
+        self.events.push(RunEvent { at, kind: fact });
         self
     }
 
@@ -87,16 +87,16 @@ impl RunEventBuilder {
         });
         let number = self.attempts[known].1.len() as u32 + 1;
         let log = PathBuf::from(format!("{}-{number}.log", session.slug()));
-        fs_err::write(self.run_folder.join(&log), b"").unwrap();
+        fs_err::write(self.run_dir.join(&log), b"").unwrap();
         let attempt = AttemptResult {
             number,
             outcome: Outcome::Passed,
             reason: String::new(),
-            exit: Some(0),
+            exit_status: Some(0),
             signal: None,
             start: at,
             end: at,
-            cpu: Some(1_500),
+            cpu_ms: Some(1_500),
             peak_memory: Some(64 << 20),
             slots: vec![0],
             log: log.clone(),
@@ -112,11 +112,11 @@ impl RunEventBuilder {
         attempts.last_mut().unwrap()
     }
 
-    /// Output on disk that no event told of yet.
+    /// Appends output to the log without an event.
     pub(crate) fn write_log(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
         use std::io::Write;
         let log = self.current_attempt(name).log.clone();
-        let path = self.run_folder.join(log);
+        let path = self.run_dir.join(log);
         fs_err::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
         self.current_attempt(name).log_bytes += bytes.len() as u64;
         self
@@ -126,7 +126,7 @@ impl RunEventBuilder {
         let (from, attempt) = (self.current_attempt(name).log_bytes, self.current_attempt(name).number);
         self.write_log(name, bytes);
         let to = from + bytes.len() as u64;
-        self.push_event(at, EventKind::OutputGrew { session: name.into(), attempt, from, to })
+        self.push_event(at, EventKind::OutputGrew { session: name.into(), attempt, from_offset: from, to_offset: to })
     }
 
     pub(crate) fn mark_leaky(&mut self, name: &str) -> &mut Self {
@@ -139,13 +139,13 @@ impl RunEventBuilder {
         attempt.end = at;
         attempt.outcome = outcome;
         reason.clone_into(&mut attempt.reason);
-        attempt.exit = Some(i32::from(outcome != Outcome::Passed));
+        attempt.exit_status = Some(i32::from(outcome != Outcome::Passed));
     }
 
     pub(crate) fn retry_session(&mut self, at: u64, name: &str, reason: &str, delay: u64) -> &mut Self {
         self.end_attempt(at, name, Outcome::Failed, reason);
         let attempt = self.current_attempt(name).clone();
-        self.push_event(at, EventKind::SessionRetried { session: name.into(), attempt, delay })
+        self.push_event(at, EventKind::SessionRetried { session: name.into(), attempt, delay_ms: delay })
     }
 
     pub(crate) fn finish_session(&mut self, at: u64, name: &str, outcome: Outcome, reason: &str) -> &mut Self {
@@ -168,7 +168,7 @@ impl RunEventBuilder {
     }
 
     pub(crate) fn add_session(&mut self, at: u64, name: &str, by: &str) -> &mut Self {
-        self.push_event(at, EventKind::SessionAdded { session: session_facts(name), by: by.into() })
+        self.push_event(at, EventKind::SessionAdded { session: session_facts(name), notified_by: by.into() })
     }
 
     pub(crate) fn add_notice(&mut self, at: u64, text: &str) -> &mut Self {
@@ -180,18 +180,18 @@ impl RunEventBuilder {
     }
 
     pub(crate) fn finish_run(&mut self, at: u64, exit: u8) -> &mut Self {
-        self.push_event(at, EventKind::RunFinished { exit })
+        self.push_event(at, EventKind::RunFinished { exit_code: exit })
     }
 
-    /// Feeds all events to a reporter and finishes it.
+    /// Sends all events to a reporter and finishes it.
     pub(crate) fn feed_reporter(&self, reporter: &mut dyn EventReporter) {
         for event in &self.events {
-            reporter.on_event(event, &self.run_folder).unwrap();
+            reporter.on_event(event, &self.run_dir).unwrap();
         }
         reporter.finish().unwrap();
     }
 
-    /// Replaces what differs from run to run in text made from this story.
+    /// Replaces the temporary project root in a text by `ROOT`.
     pub(crate) fn replace_root(&self, text: &str) -> String {
         text.replace(&self.project_root.path().display().to_string(), "ROOT")
     }

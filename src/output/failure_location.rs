@@ -1,42 +1,42 @@
-//! Places in source files that a failed session's log names: for annotations and for lists of `file:line`.
+//! Source locations in the log of a failed session, for annotations and `file:line` lists.
 
 use std::path::{Component, Path, PathBuf};
 
-/// A place, as a log names it.
+/// A source location named in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailureLocation {
-    /// The file, relative to the project's root.
+    /// Path relative to the project's root.
     pub(crate) file: String,
-    /// Its line, from 1.
+    /// Line number, from 1.
     pub(crate) line: usize,
-    /// Its column where the log has one.
+    /// Column, if the log has one.
     pub(crate) column: Option<usize>,
-    /// What is wrong there.
+    /// Error message at the location.
     pub(crate) message: String,
 }
 
-/// Finds places in lines of plain text. `known` says whether a path, as written, is a file of the project and what
-/// it is called from its root.
+/// Finds locations in lines of plain text. `known` maps a path as written to the path relative to the project's
+/// root, or `None` if it is not a file of the project.
 pub(crate) fn find_failure_locations(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<FailureLocation> {
     let mut found: Vec<FailureLocation> = Vec::new();
     for at in 0..lines.len() {
-        let Some(place) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
+        let Some(location) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
             continue;
         };
-        let text = place.message.trim_start_matches(['-', ' ']);
+        let text = location.message.trim_start_matches(['-', ' ']);
         let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
         if !aside
-            && !found
-                .iter()
-                .any(|other| (&other.file, other.line, &other.message) == (&place.file, place.line, &place.message))
+            && !found.iter().any(|other| {
+                (&other.file, other.line, &other.message) == (&location.file, location.line, &location.message)
+            })
         {
-            found.push(place);
+            found.push(location);
         }
     }
     found
 }
 
-/// `path:12: text`, `path:12:5: text`, `path:12:5 - text`, `--> path:12:5` with its text above.
+/// Parses `path:12: text`, `path:12:5: text`, `path:12:5 - text`, or `--> path:12:5` with its text above.
 fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
     let line = lines[at].as_str();
     let trimmed = line.trim_start();
@@ -49,10 +49,10 @@ fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
             Some((column, rest)) => (Some(column), rest),
             None => (None, rest),
         };
-        let said = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
-        let text = match said {
+        let message = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
+        let text = match message {
             "" => nonblank_line_above(lines, at),
-            _ => pytest_error_above(lines, at).unwrap_or(said),
+            _ => pytest_error_above(lines, at).unwrap_or(message),
         };
         return Some(FailureLocation {
             file,
@@ -64,7 +64,7 @@ fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
     None
 }
 
-/// `File "path", line 12, in f`: the innermost frame of the project, with the exception that ends the traceback.
+/// Parses `File "path", line 12, in f`: the innermost frame of the project, with the exception of the traceback.
 fn parse_traceback(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
     let (file, line) = parse_traceback_frame(&lines[at], known)?;
     let mut raised = None;
@@ -97,7 +97,7 @@ fn pytest_error_above(lines: &[String], at: usize) -> Option<&str> {
     block.last().copied().filter(|text| !text.is_empty())
 }
 
-/// The nearest line above that says something: what ruff writes over its arrow.
+/// The nearest line above that is not blank: ruff writes the message above its arrow.
 fn nonblank_line_above(lines: &[String], at: usize) -> &str {
     lines[..at].iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or("failed here")
 }
@@ -107,7 +107,7 @@ fn parse_number(text: &str) -> Option<(usize, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
-/// What a file of the project is called from its root; none for files elsewhere or in environments.
+/// Returns the path of a project file relative to the root, or `None` for other files and files in environments.
 pub(crate) fn project_relative_file(root: &Path, path: &str) -> Option<String> {
     let path = Path::new(path);
     let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_of_the_project_are_places() {
+    fn only_project_files_are_locations() {
         let root = tempfile::tempdir().unwrap();
         for file in ["src/a.py", ".venv/lib/site-packages/b.py", ".nox/lint/c.py"] {
             let path = root.path().join(file);
@@ -157,9 +157,9 @@ mod tests {
         };
         find_failure_locations(&lines, &known)
             .into_iter()
-            .map(|place| {
-                let column = place.column.map(|column| format!(":{column}")).unwrap_or_default();
-                format!("{}:{}{column}: {}", place.file, place.line, place.message)
+            .map(|location| {
+                let column = location.column.map(|column| format!(":{column}")).unwrap_or_default();
+                format!("{}:{}{column}: {}", location.file, location.line, location.message)
             })
             .collect()
     }
@@ -182,26 +182,26 @@ mod tests {
     }
 
     #[test]
-    fn pytest_says_what_was_wrong_above_the_place() {
+    fn pytest_errors_are_above_the_location() {
         let log = "    def test_a():\n>       assert 1 == 2\nE       assert 1 == 2\nE        +  where 1\n\ntests/test_a.py:4: AssertionError\n";
         assert_eq!(found(log), ["tests/test_a.py:4: assert 1 == 2"]);
         assert_eq!(found("tests/test_a.py:4: in test_a\n"), [""; 0]);
     }
 
     #[test]
-    fn tracebacks_give_their_innermost_frame_of_the_project() {
+    fn tracebacks_give_the_innermost_project_frame() {
         let log = "Traceback (most recent call last):\n  File \"/project/tests/test_a.py\", line 3, in t\n    f()\n  File \"/project/src/a.py\", line 9, in f\n    raise ValueError\n  File \"/usr/lib/x.py\", line 1, in g\nValueError: no\n";
         assert_eq!(found(log), ["src/a.py:9: ValueError: no"]);
         assert_eq!(found("  File \"src/a.py\", line 9\n"), ["src/a.py:9: raised here"]);
     }
 
     #[test]
-    fn times_addresses_and_strangers_are_no_places() {
+    fn times_addresses_and_unknown_files_are_not_locations() {
         assert_eq!(found("12:30:45: start\nhttp://host:80: x\nother.py:3: y\nsrc/a.py: z\n:::\nsrc/a.py:"), [""; 0]);
     }
 
     #[test]
-    fn a_place_is_named_once() {
+    fn a_location_is_reported_once() {
         assert_eq!(found("src/a.py:3:1: one\nsrc/a.py:3:9: two\nsrc/a.py:3:9: two").len(), 2);
     }
 }

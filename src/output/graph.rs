@@ -1,60 +1,60 @@
-//! `noxide graph`: which session waits for which, and why, as text, DOT or Mermaid.
+//! Output of `noxide graph`: sessions, needs with origins and shared locks, as text, DOT, Mermaid or JSON.
 
 use std::collections::HashMap;
 
 use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
 
-use super::listed_session::{describe_constraints, describe_need_origin};
+use super::list::{describe_constraints, describe_need_origin};
 use super::theme::TextStyle;
 use super::{ListedSession, OutputTheme};
 use crate::text::format_duration;
 
-/// The graph for people: each session behind those it waits for, and the longest chain.
-pub(crate) fn render_graph_text(sessions: &[ListedSession], paint: OutputTheme) -> String {
+/// Renders the graph for people: each session with its needs, and the critical path.
+pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) -> String {
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
+    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
     let usual =
-        |listed: &ListedSession| listed.facts.usual.map_or(String::new(), |ms| format!("~{}", format_duration(ms)));
+        |listed: &ListedSession| listed.spec.usual_ms.map_or(String::new(), |ms| format!("~{}", format_duration(ms)));
     let time = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
     let mut text = String::new();
     for listed in sessions {
-        let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
-        let mut line = paint.style_text(if listed.selected { TextStyle::Bold } else { TextStyle::Dim }, &padded);
+        let padded = pad_str(listed.spec.name.as_str(), name, Alignment::Left, None);
+        let mut line = theme.style_text(if listed.selected { TextStyle::Bold } else { TextStyle::Dim }, &padded);
         if time > 0 {
             line.push_str(&format!("  {}", pad_str(&usual(listed), time, Alignment::Right, None)));
         }
         let needs: Vec<String> = listed
-            .facts
+            .spec
             .needs
             .iter()
-            .map(|need| format!("{} ({})", need.on, describe_need_origin(&need.origin)))
+            .map(|need| format!("{} ({})", need.session, describe_need_origin(&need.origin)))
             .collect();
         if !needs.is_empty() {
             line.push_str(&format!(
                 "  {} {}",
-                paint.style_text(TextStyle::Accent, paint.pick_glyph("←", "<-")),
+                theme.style_text(TextStyle::Accent, theme.pick_glyph("←", "<-")),
                 needs.join(", ")
             ));
         }
-        let limits = describe_constraints(&listed.facts);
+        let limits = describe_constraints(&listed.spec);
         if !limits.is_empty() {
-            line.push_str(&paint.style_text(TextStyle::Dim, &format!("  [{}]", limits.join(", "))));
+            line.push_str(&theme.style_text(TextStyle::Dim, &format!("  [{}]", limits.join(", "))));
         }
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some((chain, ms)) = longest_chain(sessions) {
-        let arrow = paint.pick_glyph(" → ", " -> ");
-        text.push_str(&format!("\nlongest chain: {} (~{})\n", chain.join(arrow), format_duration(ms)));
+    if let Some((chain, ms)) = critical_path(sessions) {
+        let arrow = theme.pick_glyph(" → ", " -> ");
+        text.push_str(&format!("\ncritical path: {} (~{})\n", chain.join(arrow), format_duration(ms)));
     }
     text
 }
 
-/// The chain of selected sessions that usually takes longest. Sessions in a circle are left out.
-fn longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
-    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
-    let needs = |at: usize| sessions[at].facts.needs.iter().filter_map(|need| index.get(&need.on).copied());
+/// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are left out.
+fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
+    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.spec.name, at)).collect();
+    let needs = |at: usize| sessions[at].spec.needs.iter().filter_map(|need| index.get(&need.session).copied());
     let mut ends: Vec<Option<(u64, Option<usize>)>> = vec![None; sessions.len()];
     let mut open: Vec<usize> = (0..sessions.len()).filter(|&at| sessions[at].selected).collect();
     loop {
@@ -63,7 +63,7 @@ fn longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
             let ready = needs(at).all(|on| ends[on].is_some() || !sessions[on].selected);
             if ready {
                 let behind = needs(at).filter_map(|on| ends[on].map(|(end, _)| (end, on))).max();
-                let own = sessions[at].facts.usual.unwrap_or(0);
+                let own = sessions[at].spec.usual_ms.unwrap_or(0);
                 ends[at] = Some((own + behind.map_or(0, |(end, _)| end), behind.map(|(_, on)| on)));
             }
             !ready
@@ -79,18 +79,18 @@ fn longest_chain(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
     let mut chain = Vec::new();
     let mut next = Some(last);
     while let Some(at) = next {
-        chain.push(sessions[at].facts.name.as_str());
+        chain.push(sessions[at].spec.name.as_str());
         next = ends[at].and_then(|(_, behind)| behind);
     }
     chain.reverse();
     Some((chain, total))
 }
 
-/// Names of locks with the sessions that share them, where more than one does.
+/// Returns locks held by more than one session, with those sessions.
 fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
     let mut locks: Vec<(&str, Vec<usize>)> = Vec::new();
     for (at, listed) in sessions.iter().enumerate() {
-        for lock in &listed.facts.locks {
+        for lock in &listed.spec.locks {
             match locks.iter_mut().find(|(known, _)| *known == lock) {
                 Some((_, holders)) => holders.push(at),
                 None => locks.push((lock, vec![at])),
@@ -101,13 +101,13 @@ fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
     locks
 }
 
-/// The needs whose sessions are both listed: from, to, why.
+/// Returns the needs between listed sessions: from, to, origin.
 fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
-    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.facts.name, at)).collect();
+    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.spec.name, at)).collect();
     let mut edges = Vec::new();
     for (to, listed) in sessions.iter().enumerate() {
-        for need in &listed.facts.needs {
-            if let Some(&from) = index.get(&need.on) {
+        for need in &listed.spec.needs {
+            if let Some(&from) = index.get(&need.session) {
                 edges.push((from, to, describe_need_origin(&need.origin)));
             }
         }
@@ -115,15 +115,15 @@ fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
     edges
 }
 
-/// The graph in Graphviz's language.
+/// Renders the graph for Graphviz.
 pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
     let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
-        let mut label = listed.facts.name.as_str().to_owned();
-        if let Some(usual) = listed.facts.usual {
+        let mut label = listed.spec.name.as_str().to_owned();
+        if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("\n~{}", format_duration(usual)));
         }
-        let mut extra = if listed.facts.exclusive { ", peripheries=2".to_owned() } else { String::new() };
+        let mut extra = if listed.spec.exclusive { ", peripheries=2".to_owned() } else { String::new() };
         if !listed.selected {
             extra.push_str(", color=gray, fontcolor=gray");
         }
@@ -157,15 +157,15 @@ fn quote_dot_string(text: &str) -> String {
     quoted
 }
 
-/// The graph in Mermaid's language, which forges draw in Markdown.
+/// Renders the graph for Mermaid, which forges draw in Markdown.
 pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for (at, listed) in sessions.iter().enumerate() {
-        let mut label = escape_mermaid_text(listed.facts.name.as_str());
-        if let Some(usual) = listed.facts.usual {
+        let mut label = escape_mermaid_text(listed.spec.name.as_str());
+        if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("<br/>~{}", format_duration(usual)));
         }
-        let (open, close) = if listed.facts.exclusive { ("[[", "]]") } else { ("[", "]") };
+        let (open, close) = if listed.spec.exclusive { ("[[", "]]") } else { ("[", "]") };
         text.push_str(&format!("  s{at}{open}\"{label}\"{close}\n"));
     }
     for (from, to, why) in dependency_edges(sessions) {
@@ -186,7 +186,7 @@ pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     text
 }
 
-/// Text in Mermaid's quotes: everything that its grammar or HTML could take for more than text becomes an entity.
+/// Escapes text for Mermaid: every character special to its grammar or HTML becomes an entity.
 fn escape_mermaid_text(text: &str) -> String {
     let mut quoted = String::new();
     for c in text.chars() {
@@ -201,25 +201,25 @@ fn escape_mermaid_text(text: &str) -> String {
     quoted
 }
 
-/// The graph for programs: sessions, needs as edges, locks that are shared, the longest chain.
+/// Renders the graph as JSON: sessions, needs as edges, shared locks, the critical path.
 pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
-    let name = |at: usize| sessions[at].facts.name.as_str();
+    let name = |at: usize| sessions[at].spec.name.as_str();
     let needs: Vec<Value> = sessions
         .iter()
         .flat_map(|listed| {
             listed
-                .facts
+                .spec
                 .needs
                 .iter()
-                .map(|need| json!({ "session": listed.facts.name, "on": need.on, "origin": need.origin }))
+                .map(|need| json!({ "session": listed.spec.name, "needs": need.session, "origin": need.origin }))
         })
         .collect();
     let locks: Vec<Value> = shared_locks(sessions)
         .into_iter()
         .map(|(lock, holders)| json!({ "lock": lock, "sessions": holders.into_iter().map(name).collect::<Vec<_>>() }))
         .collect();
-    let chain = longest_chain(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual": usual }));
-    json!({ "version": 1, "sessions": sessions, "needs": needs, "locks": locks, "longest_chain": chain })
+    let chain = critical_path(sessions).map(|(chain, usual)| json!({ "sessions": chain, "usual_ms": usual }));
+    json!({ "version": 2, "sessions": sessions, "needs": needs, "locks": locks, "critical_path": chain })
 }
 
 #[cfg(test)]
@@ -233,10 +233,10 @@ pub(crate) mod tests {
 
     /// A small noxfile that has everything.
     pub(crate) fn sessions() -> Vec<ListedSession> {
-        let listed = |facts: SessionSpec, selected| ListedSession { facts, selected, tags: Vec::new(), python: None };
-        let need = |on: &str, origin| SessionNeed { on: on.into(), origin };
-        let coverage = |on: &str| need(on, NeedOrigin::Coverage { data: ".coverage".to_owned() });
-        let settings = need("lint", NeedOrigin::Settings { place: "pyproject.toml:41".to_owned() });
+        let listed = |spec: SessionSpec, selected| ListedSession { spec, selected, tags: Vec::new(), python: None };
+        let need = |on: &str, origin| SessionNeed { session: on.into(), origin };
+        let coverage = |on: &str| need(on, NeedOrigin::Coverage { data_file: ".coverage".to_owned() });
+        let settings = need("lint", NeedOrigin::Settings { location: "pyproject.toml:41".to_owned() });
         let locks = vec!["db".to_owned()];
         let lint =
             SessionSpec { description: "Check the style.".to_owned(), ..session_facts_with_usual("lint", 3_400, &[]) };
@@ -270,12 +270,12 @@ pub(crate) mod tests {
         insta::assert_snapshot!(render_graph_text(&sessions(), PLAIN), @r#"
         lint                       ~3.4s
         tests-3.12(db='pg', n=1)  ~40.0s  ← lint (pyproject.toml:41)  [lock db, 2 cpus]
-        benchmark                         [lock db, alone]
+        benchmark                         [lock db, exclusive]
         coverage_report            ~2.0s  ← lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
         deploy                            ← build "x" (notify)
         build "x"
 
-        longest chain: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
+        critical path: lint → tests-3.12(db='pg', n=1) → coverage_report (~45.4s)
         "#);
         insta::assert_snapshot!(render_graph_dot(&sessions()), @r#"
         digraph noxide {
@@ -314,16 +314,19 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn programs_get_edges_locks_and_the_longest_chain() {
+    fn json_has_edges_locks_and_the_critical_path() {
         let value = render_graph_json(&sessions());
         assert_eq!(value["needs"].as_array().map(Vec::len), Some(4));
         assert_eq!(value["locks"], json!([{ "lock": "db", "sessions": [TESTS, "benchmark"] }]));
-        assert_eq!(value["longest_chain"], json!({ "sessions": ["lint", TESTS, "coverage_report"], "usual": 45_400 }));
-        assert!(render_graph_json(&[])["longest_chain"].is_null());
+        assert_eq!(
+            value["critical_path"],
+            json!({ "sessions": ["lint", TESTS, "coverage_report"], "usual_ms": 45_400 })
+        );
+        assert!(render_graph_json(&[])["critical_path"].is_null());
     }
 
     #[test]
-    fn no_name_leaves_its_quotes() {
+    fn names_are_escaped() {
         assert_eq!(quote_dot_string("a\"b\\c\nd\x1b"), "\"a\\\"b\\\\c\\nd \"");
         assert_eq!(
             escape_mermaid_text("db='pg' \"x\" <b>#;|]\x1b"),
@@ -332,11 +335,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_circle_has_no_longest_chain() {
-        let listed = |facts| ListedSession { facts, selected: true, tags: Vec::new(), python: None };
+    fn a_cycle_has_no_critical_path() {
+        let listed = |spec| ListedSession { spec, selected: true, tags: Vec::new(), python: None };
         let circle =
             [listed(session_facts_with_usual("a", 5, &["b"])), listed(session_facts_with_usual("b", 5, &["a"]))];
-        assert!(longest_chain(&circle).is_none());
-        assert!(longest_chain(&[listed(session_facts("a"))]).is_none(), "nothing is known of its time");
+        assert!(critical_path(&circle).is_none());
+        assert!(critical_path(&[listed(session_facts("a"))]).is_none(), "nothing is known of its time");
     }
 }

@@ -1,51 +1,66 @@
-//! `noxide list`: the noxfile's sessions, what they wait for and why, locks and usual times.
+//! Output of `noxide list`: sessions, their needs with origins, locks and usual times.
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::listed_session::{describe_constraints, describe_need_origin};
+use super::OutputTheme;
 use super::theme::TextStyle;
-use super::{ListedSession, OutputTheme};
+use crate::record::{NeedOrigin, SessionSpec};
 use crate::text::{format_duration, pluralize};
 
-/// The list for people.
-pub(crate) fn render_list_text(sessions: &[ListedSession], paint: OutputTheme, width: Option<usize>) -> String {
+/// A session of the noxfile, as listed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ListedSession {
+    /// The session as it would be planned.
+    #[serde(flatten)]
+    pub(crate) spec: SessionSpec,
+    /// Whether the command line selects it.
+    pub(crate) selected: bool,
+    /// Tags from the noxfile.
+    pub(crate) tags: Vec<String>,
+    /// Requested interpreter.
+    pub(crate) python: Option<String>,
+}
+
+/// Renders the list for people.
+pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, width: Option<usize>) -> String {
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.facts.name.as_str()))).min(40);
+    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
     let times: Vec<String> =
-        sessions.iter().map(|listed| listed.facts.usual.map_or(String::new(), approximate_duration)).collect();
+        sessions.iter().map(|listed| listed.spec.usual_ms.map_or(String::new(), approximate_duration)).collect();
     let time = widest(&mut times.iter().map(|time| measure_text_width(time)));
     let pythons: Vec<String> = sessions.iter().map(python_label).collect();
     let python = widest(&mut pythons.iter().map(|version| measure_text_width(version)));
     let mut text = String::new();
     for ((listed, time_text), version) in sessions.iter().zip(&times).zip(&pythons) {
-        let tone = if listed.selected { TextStyle::Bold } else { TextStyle::Dim };
-        let padded = pad_str(listed.facts.name.as_str(), name, Alignment::Left, None);
-        let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, paint.style_text(tone, &padded));
-        let mut taken = 2 + measure_text_width(&padded);
+        let style = if listed.selected { TextStyle::Bold } else { TextStyle::Dim };
+        let padded = pad_str(listed.spec.name.as_str(), name, Alignment::Left, None);
+        let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, theme.style_text(style, &padded));
+        let mut used_width = 2 + measure_text_width(&padded);
         if time > 0 {
             line.push_str(&format!(
                 "  {}",
-                paint.style_text(TextStyle::Dim, &pad_str(time_text, time, Alignment::Right, None))
+                theme.style_text(TextStyle::Dim, &pad_str(time_text, time, Alignment::Right, None))
             ));
-            taken += 2 + time;
+            used_width += 2 + time;
         }
         if python > 0 {
             line.push_str(&format!(
                 "  {}",
-                paint.style_text(TextStyle::Dim, &pad_str(version, python, Alignment::Left, None))
+                theme.style_text(TextStyle::Dim, &pad_str(version, python, Alignment::Left, None))
             ));
-            taken += 2 + python;
+            used_width += 2 + python;
         }
-        let left = room.saturating_sub(taken + 2);
-        if !listed.facts.description.is_empty() && left >= 10 {
-            line.push_str(&format!("  {}", truncate_str(&listed.facts.description, left, paint.ellipsis())));
+        let left = room.saturating_sub(used_width + 2);
+        if !listed.spec.description.is_empty() && left >= 10 {
+            line.push_str(&format!("  {}", truncate_str(&listed.spec.description, left, theme.ellipsis())));
         }
         text.push_str(line.trim_end());
         text.push('\n');
-        for detail in session_details(listed, paint) {
-            text.push_str(&format!("    {}\n", paint.style_text(TextStyle::Dim, &detail)));
+        for detail in session_details(listed, theme) {
+            text.push_str(&format!("    {}\n", theme.style_text(TextStyle::Dim, &detail)));
         }
     }
     let selected = sessions.iter().filter(|listed| listed.selected).count();
@@ -57,32 +72,59 @@ fn approximate_duration(ms: u64) -> String {
     format!("~{}", format_duration(ms))
 }
 
-/// `py3.12` for a version, else the interpreter as it was asked for.
+/// `py3.12` for a version, else the interpreter as requested.
 fn python_label(listed: &ListedSession) -> String {
-    let asked = listed.python.as_deref().unwrap_or_default();
-    if asked.starts_with(|c: char| c.is_ascii_digit()) { format!("py{asked}") } else { asked.to_owned() }
+    let requested = listed.python.as_deref().unwrap_or_default();
+    if requested.starts_with(|c: char| c.is_ascii_digit()) { format!("py{requested}") } else { requested.to_owned() }
 }
 
-fn session_details(listed: &ListedSession, paint: OutputTheme) -> Vec<String> {
+fn session_details(listed: &ListedSession, theme: OutputTheme) -> Vec<String> {
     let mut details = Vec::new();
-    let needs: Vec<String> =
-        listed.facts.needs.iter().map(|need| format!("{} ({})", need.on, describe_need_origin(&need.origin))).collect();
+    let needs: Vec<String> = listed
+        .spec
+        .needs
+        .iter()
+        .map(|need| format!("{} ({})", need.session, describe_need_origin(&need.origin)))
+        .collect();
     if !needs.is_empty() {
         details.push(format!("after {}", needs.join(", ")));
     }
-    let mut traits = describe_constraints(&listed.facts);
+    let mut traits = describe_constraints(&listed.spec);
     if !listed.tags.is_empty() {
         traits.push(format!("tags {}", listed.tags.join(", ")));
     }
     if !traits.is_empty() {
-        details.push(traits.join(paint.separator()));
+        details.push(traits.join(theme.separator()));
     }
     details
 }
 
-/// The list for programs.
+/// Renders the list as JSON.
 pub(crate) fn render_list_json(sessions: &[ListedSession]) -> Value {
-    json!({ "version": 1, "sessions": sessions })
+    json!({ "version": 2, "sessions": sessions })
+}
+
+/// Describes the origin of a need in a few words.
+pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
+    match origin {
+        NeedOrigin::Requires => "requires".to_owned(),
+        NeedOrigin::Notify => "notify".to_owned(),
+        NeedOrigin::Coverage { data_file: data } => format!("coverage {data}"),
+        NeedOrigin::Settings { location } => location.clone(),
+        NeedOrigin::Trace { path } => format!("trace: {path}"),
+    }
+}
+
+/// Describes locks, exclusivity and CPUs that differ from the default.
+pub(crate) fn describe_constraints(spec: &SessionSpec) -> Vec<String> {
+    let mut limits: Vec<String> = spec.locks.iter().map(|lock| format!("lock {lock}")).collect();
+    if spec.exclusive {
+        limits.push("exclusive".to_owned());
+    }
+    if spec.cpus != 1 {
+        limits.push(format!("{} cpus", spec.cpus));
+    }
+    limits
 }
 
 #[cfg(test)]
@@ -93,14 +135,14 @@ mod tests {
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
     #[test]
-    fn people_see_what_waits_for_what_and_why() {
+    fn text_shows_needs_with_their_origin() {
         insta::assert_snapshot!(render_list_text(&sessions(), PLAIN, Some(80)), @r#"
         * lint                       ~3.4s          Check the style.
         * tests-3.12(db='pg', n=1)  ~40.0s  py3.12
             after lint (pyproject.toml:41)
             lock db · 2 cpus · tags ci, slow
         * benchmark
-            lock db · alone
+            lock db · exclusive
         * coverage_report            ~2.0s
             after lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
         - deploy
@@ -115,7 +157,7 @@ mod tests {
             after lint (pyproject.toml:41)
             lock db, 2 cpus, tags ci, slow
         * benchmark
-            lock db, alone
+            lock db, exclusive
         * coverage_report            ~2.0s
             after lint (requires), tests-3.12(db='pg', n=1) (coverage .coverage)
         - deploy
@@ -133,12 +175,12 @@ mod tests {
     }
 
     #[test]
-    fn programs_see_all_of_it() {
+    fn json_has_all_fields() {
         let value = render_list_json(&sessions());
-        assert_eq!(value["version"], 1);
+        assert_eq!(value["version"], 2);
         let report = &value["sessions"][3];
         assert_eq!(report["name"], "coverage_report");
         assert_eq!(report["needs"][1]["origin"]["from"], "coverage");
-        assert_eq!((&report["selected"], &report["usual"]), (&json!(true), &json!(2_000)));
+        assert_eq!((&report["selected"], &report["usual_ms"]), (&json!(true), &json!(2_000)));
     }
 }

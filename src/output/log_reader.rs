@@ -1,4 +1,4 @@
-//! Reading sessions' logs from disk: ranges in bounded chunks, lines of bounded length, the last lines of any file.
+//! Reading session logs from disk: ranges in bounded chunks, lines of bounded length, the last lines of a log.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -8,21 +8,21 @@ use fs_err::File;
 use crate::text::{format_size, pluralize, sanitize_line};
 
 const READ_CHUNK_SIZE: usize = 64 * 1024;
-/// A line longer than this is handed out in pieces.
+/// A longer line is split into pieces.
 const MAX_LINE_LENGTH: usize = 64 * 1024;
-/// How far back a tail may reach, whatever its lines.
+/// Maximum size of a tail.
 const MAX_TAIL_BYTES: u64 = 512 * 1024;
-/// Lines above a tail are counted in files up to this size; of larger ones the bytes are told.
+/// Lines above a tail are counted in files up to this size; of larger files the bytes are reported.
 const MAX_LINE_COUNT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Cuts a stream of bytes into lines, keeping what has no end yet.
+/// Splits a stream of bytes into lines, buffering an incomplete last line.
 #[derive(Debug, Default)]
 pub(crate) struct LineSplitter {
     partial_line: Vec<u8>,
 }
 
 impl LineSplitter {
-    /// Takes bytes and hands out every line that they complete, without its `\n`.
+    /// Adds bytes and passes every completed line, without its `\n`, to `line`.
     pub(crate) fn push(&mut self, mut bytes: &[u8], line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             if self.partial_line.is_empty() {
@@ -43,7 +43,7 @@ impl LineSplitter {
         Ok(())
     }
 
-    /// Hands out what has no line end, at the end of the stream.
+    /// Passes the incomplete last line to `line`, at the end of the stream.
     pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         if !self.partial_line.is_empty() {
             line(&self.partial_line)?;
@@ -53,7 +53,7 @@ impl LineSplitter {
     }
 }
 
-/// Where to cut so that no UTF-8 character is cut in two.
+/// Index at which to split so that no UTF-8 character is cut.
 fn utf8_cut_index(bytes: &[u8]) -> usize {
     let back = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
     let start = bytes.len() - 1 - back;
@@ -66,7 +66,7 @@ fn utf8_cut_index(bytes: &[u8]) -> usize {
     if back + 1 < length && start > 0 { start } else { bytes.len() }
 }
 
-/// Reads bytes `from..to` of a log, chunk by chunk; a log shorter than that ends early. Gives the offset reached.
+/// Reads bytes `from..to` of a log in chunks and returns the offset reached, which is smaller if the log is shorter.
 pub(crate) fn read_log_range(
     path: &Path,
     from: u64,
@@ -92,28 +92,28 @@ pub(crate) fn read_log_range(
     Ok(at)
 }
 
-/// The last lines of a log and what is above them.
+/// The last lines of a log and the amount omitted above them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogTail {
-    /// The lines, as they are on disk.
+    /// The raw lines.
     pub(crate) lines: Vec<Vec<u8>>,
-    /// What is above.
+    /// Amount omitted above the lines.
     pub(crate) omitted: OmittedLog,
 }
 
-/// What is above a tail.
+/// Amount of a log omitted above a tail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OmittedLog {
-    /// Nothing: the tail is the whole log.
+    /// Nothing: the tail is the complete log.
     #[default]
     Nothing,
-    /// So many lines.
+    /// A number of lines.
     Lines(usize),
-    /// So many bytes, in a log too large to count lines in.
+    /// A number of bytes, in a log too large to count its lines.
     Bytes(u64),
 }
 
-/// Reads the last `lines` lines of a log's first `bytes` bytes.
+/// Reads the last `lines` lines of the first `bytes` bytes of a log.
 pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result<LogTail> {
     let end = bytes.min(fs_err::metadata(path)?.len());
     let start = end.saturating_sub(MAX_TAIL_BYTES);
@@ -123,23 +123,23 @@ pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result
         Ok(())
     })?;
     let body = text.strip_suffix(b"\n").unwrap_or(&text);
-    let mut kept: Vec<Vec<u8>> = body.rsplit(|byte| *byte == b'\n').take(lines).map(<[u8]>::to_vec).collect();
-    kept.reverse();
+    let mut tail: Vec<Vec<u8>> = body.rsplit(|byte| *byte == b'\n').take(lines).map(<[u8]>::to_vec).collect();
+    tail.reverse();
     if body.is_empty() {
-        kept.clear();
+        tail.clear();
     }
-    let shown: usize = kept.iter().map(|line| line.len() + 1).sum();
+    let shown: usize = tail.iter().map(|line| line.len() + 1).sum();
     let first = start + (body.len() + 1).saturating_sub(shown) as u64;
     let above = match first {
         0 => OmittedLog::Nothing,
-        _ if kept.is_empty() => OmittedLog::Nothing,
+        _ if tail.is_empty() => OmittedLog::Nothing,
         _ if end > MAX_LINE_COUNT_BYTES => OmittedLog::Bytes(first),
         _ => OmittedLog::Lines(count_lines(path, first)?),
     };
-    Ok(LogTail { lines: kept, omitted: above })
+    Ok(LogTail { lines: tail, omitted: above })
 }
 
-/// The last lines of a log's first `bytes` bytes as plain text, and in words what is above them.
+/// Returns the last lines of the first `bytes` bytes of a log as plain text, and a note on what is omitted above.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -164,7 +164,7 @@ fn count_lines(path: &Path, to: u64) -> io::Result<usize> {
     Ok(count + usize::from(last != b'\n'))
 }
 
-/// The last few bytes of a log's first `bytes` bytes, enough to hold its last line.
+/// Reads the end of the first `bytes` bytes of a log, enough to contain its last line.
 pub(crate) fn read_last_bytes(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     read_log_range(path, bytes.saturating_sub(4_096), bytes, &mut |chunk| {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_however_the_bytes_come() {
+    fn lines_are_complete_whatever_the_chunks() {
         let mut cutter = LineSplitter::default();
         let mut lines = Vec::new();
         for piece in ["on", "e\ntw", "o\n\nthr", "ee"] {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_bounded_and_cut_between_characters() {
+    fn a_line_without_end_is_split_between_characters() {
         let mut cutter = LineSplitter::default();
         let mut pieces: Vec<Vec<u8>> = Vec::new();
         let text = format!("x{}", "é".repeat(MAX_LINE_LENGTH / 2));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn tails_say_what_is_above_them() {
+    fn tails_count_the_lines_above() {
         let owned = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
         assert_eq!(tail_of(b"a\nb\nc\n", 2), (owned(&["b", "c"]), OmittedLog::Lines(1)));
         assert_eq!(tail_of(b"a\nb\nc", 2), (owned(&["b", "c"]), OmittedLog::Lines(1)));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_reaches_only_so_far_back() {
+    fn a_tail_is_bounded() {
         let content = "y".repeat(MAX_TAIL_BYTES as usize + 10) + "\nend\n";
         let (lines, above) = tail_of(content.as_bytes(), 200);
         assert_eq!(lines.len(), 2);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_huge_log_the_bytes_above_are_told() {
+    fn the_bytes_above_a_tail_of_a_huge_log_are_counted() {
         let file = file(b"");
         let handle = File::options().write(true).open(file.path()).unwrap();
         handle.set_len(MAX_LINE_COUNT_BYTES + 10).unwrap();

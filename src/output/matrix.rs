@@ -1,26 +1,26 @@
-//! A job matrix that deals sessions to several runners: text for a workflow, or JSON for `fromJSON`.
+//! Job matrix that distributes sessions to several runners: YAML for a workflow, or JSON for `fromJSON`.
 
 use serde_json::{Value, json};
 
 use crate::project::SessionName;
 use crate::text::format_duration;
 
-/// One entry: what one runner gets.
+/// One entry of the matrix: the sessions of one runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MatrixEntry {
-    /// Its part, such as `1/3`.
+    /// Shard, such as `1/3`.
     pub(crate) shard: String,
-    /// Its sessions.
+    /// Sessions of the shard.
     pub(crate) sessions: Vec<SessionName>,
-    /// What they usually take one after another, in milliseconds; none where nothing is known.
-    pub(crate) usual: Option<u64>,
+    /// Sum of their usual wall times in milliseconds, if known.
+    pub(crate) usual_ms: Option<u64>,
 }
 
-/// The matrix as it stands in a workflow.
+/// Renders the matrix as YAML for a workflow.
 pub(crate) fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
     let mut text = "strategy:\n  fail-fast: false\n  matrix:\n    include:\n".to_owned();
     for entry in entries {
-        if let Some(usual) = entry.usual {
+        if let Some(usual) = entry.usual_ms {
             text.push_str(&format!("      # about {} of sessions\n", format_duration(usual)));
         }
         text.push_str(&format!("      - shard: {}\n", quote_yaml_string(&entry.shard)));
@@ -29,11 +29,11 @@ pub(crate) fn render_matrix_yaml(entries: &[MatrixEntry]) -> String {
     text
 }
 
-/// The matrix for `fromJSON(…).include`: one line, since that is what a step's output takes.
+/// Renders the matrix for `fromJSON(…).include`; the caller prints it on one line, as a step output requires.
 pub(crate) fn render_matrix_json(entries: &[MatrixEntry]) -> Value {
     let include = entries.iter().map(|entry| {
         let mut row = json!({ "shard": entry.shard, "sessions": shell_quote_names(&entry.sessions) });
-        if let Some(usual) = entry.usual {
+        if let Some(usual) = entry.usual_ms {
             row["seconds"] = json!(usual.div_ceil(1_000));
         }
         row
@@ -41,10 +41,10 @@ pub(crate) fn render_matrix_json(entries: &[MatrixEntry]) -> Value {
     json!({ "version": 1, "include": include.collect::<Vec<_>>() })
 }
 
-/// The sessions as a shell takes them after `-s`.
+/// Quotes the session names for a shell, to be used after `-s`.
 fn shell_quote_names(sessions: &[SessionName]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@%+=".contains(c);
-    let word = |name: &SessionName| {
+    let quote = |name: &SessionName| {
         let name = name.as_str();
         if !name.is_empty() && name.chars().all(plain) {
             name.to_owned()
@@ -52,10 +52,10 @@ fn shell_quote_names(sessions: &[SessionName]) -> String {
             format!("'{}'", name.replace('\'', r"'\''"))
         }
     };
-    sessions.iter().map(word).collect::<Vec<_>>().join(" ")
+    sessions.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-/// A YAML scalar in double quotes: JSON's strings are YAML's.
+/// Quotes a YAML scalar: a JSON string is valid YAML.
 fn quote_yaml_string(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -68,13 +68,13 @@ mod tests {
         let entry = |shard: &str, sessions: &[&str], usual| MatrixEntry {
             shard: shard.to_owned(),
             sessions: sessions.iter().map(|name| SessionName::new(*name)).collect(),
-            usual,
+            usual_ms: usual,
         };
         vec![entry("1/2", &["lint", "tests-3.12(db='pg')"], Some(61_001)), entry("2/2", &[], None)]
     }
 
     #[test]
-    fn text_for_a_workflow() {
+    fn yaml_for_a_workflow() {
         insta::assert_snapshot!(render_matrix_yaml(&entries()), @r#"
         strategy:
           fail-fast: false

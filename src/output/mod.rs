@@ -1,4 +1,4 @@
-//! All that people see: boards, lines, tables, errors.
+//! Everything printed: board, lines, findings, diagnostics, summaries.
 
 mod best_effort_writer;
 mod board_view;
@@ -12,7 +12,6 @@ pub(crate) mod findings;
 mod graph;
 mod job_verdicts;
 mod list;
-mod listed_session;
 mod log_reader;
 mod matrix;
 mod options;
@@ -20,14 +19,12 @@ mod output_context;
 mod plan;
 mod race_report;
 mod remaining_time;
-mod replay;
 mod reporter_thread;
 pub mod reporters;
 mod run_printer;
 mod run_state;
 mod run_summary;
-mod running_sessions;
-mod session_row;
+mod session_rows;
 mod subscribers;
 mod theme;
 #[cfg(test)]
@@ -38,11 +35,10 @@ use best_effort_writer::BestEffortWriter;
 pub(crate) use cache_progress::CacheProgressBar;
 pub use diagnostic::{Diagnostic, SourceExcerpt};
 pub(crate) use diagnostic::{DiagnosticFrame, errors_document};
-pub use event_reporter::EventReporter;
+pub use event_reporter::{EventReporter, ReplaySummary, replay_events};
 pub(crate) use graph::{render_graph_dot, render_graph_json, render_graph_mermaid, render_graph_text};
 pub(crate) use job_verdicts::{JobVerdictView, render_job_verdicts};
-pub(crate) use list::{render_list_json, render_list_text};
-pub(crate) use listed_session::ListedSession;
+pub(crate) use list::{ListedSession, render_list_json, render_list_text};
 pub(crate) use log_reader::log_tail_text;
 pub(crate) use matrix::{MatrixEntry, render_matrix_json, render_matrix_yaml};
 pub use options::UnknownOutputStyle;
@@ -51,9 +47,8 @@ pub(crate) use output_context::{OutputContext, is_ci, terminal_size};
 pub(crate) use plan::{SimulatedSession, render_plan_json, render_plan_text};
 pub(crate) use race_report::{ConflictView, RaceReportView, RaceView, render_races};
 pub(crate) use remaining_time::{RemainingTime, estimate_remaining};
-pub use replay::{ReplaySummary, replay_events};
 pub(crate) use reporter_thread::WriteCounter;
 pub(crate) use run_state::{RunState, SessionStatus};
-pub(crate) use running_sessions::render_running_sessions;
+pub(crate) use session_rows::render_running_sessions;
 pub(crate) use subscribers::Subscribers;
 pub use theme::OutputTheme;

@@ -1,4 +1,4 @@
-//! What a caller chooses about output: style, colours, forge, and the streams themselves.
+//! Output options: style of session output, theme, forge, and the streams.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use super::OutputTheme;
 
-/// How sessions' output is shown while they run: `--output`.
+/// How the output of sessions is shown: `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionOutputStyle {
     /// A session's log as one block when it ends.
     #[default]
     Grouped,
-    /// Lines as they come, without a name.
+    /// Lines as they are printed, without a name.
     Stream,
-    /// Lines as they come, each behind its session's name.
+    /// Lines as they are printed, each prefixed with the session's name.
     Labelled,
     /// Only failures and the summary.
     Quiet,
 }
 
 impl SessionOutputStyle {
-    /// The words `--output` takes.
+    /// Values of `--output`.
     pub(crate) const NAMES: [&'static str; 4] = ["grouped", "stream", "labelled", "quiet"];
 }
 
@@ -40,24 +40,25 @@ impl FromStr for SessionOutputStyle {
     }
 }
 
-/// A word that names no style.
+/// Error of an unknown `--output` value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown output style `{0}`: one of {words}", words = SessionOutputStyle::NAMES.join(", "))]
+#[error("unknown output style `{0}`; use one of {words}", words = SessionOutputStyle::NAMES.join(", "))]
 pub struct UnknownOutputStyle(String);
 
-/// The forge whose runner reads our output, with its dialect of workflow commands.
+/// The forge whose Actions runner reads the output, with its dialect of workflow commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionsForge {
-    /// GitHub Actions: folds, annotations, step summary.
+    /// GitHub Actions: groups, annotations, step summary.
     GitHub,
-    /// Forgejo Actions: folds; annotations pass as plain text.
+    /// Forgejo Actions: groups; annotations are shown as plain text.
     Forgejo,
-    /// Gitea Actions: as Forgejo.
+    /// Gitea Actions: as Forgejo Actions.
     Gitea,
 }
 
 impl ActionsForge {
-    /// The forge by the variables its runner sets. Forgejo and Gitea set `GITHUB_ACTIONS` too, so they come first.
+    /// Detects the forge by the variables its runner sets. Forgejo and Gitea also set `GITHUB_ACTIONS`, so they come
+    /// first.
     pub(crate) fn from_env_vars(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
         if set("FORGEJO_ACTIONS") {
@@ -71,46 +72,46 @@ impl ActionsForge {
         }
     }
 
-    /// Whether `::error file=…::` becomes a mark beside the line in its review.
+    /// Returns whether `::error file=…::` becomes an annotation at the line.
     pub(crate) fn can_annotate(self) -> bool {
         matches!(self, Self::GitHub)
     }
 }
 
-/// The forge we run on, and what keeps sessions' logs from being read as commands there.
+/// The forge of this run, and the token that keeps session logs from being read as workflow commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionsContext {
-    /// Which forge.
+    /// The forge that runs this job.
     pub forge: ActionsForge,
-    /// What ends a stretch of log that must not be read as commands; sessions must not be able to guess it.
+    /// Token that ends a `::stop-commands::` section; sessions must not be able to guess it.
     pub stop_token: String,
 }
 
-/// A caller's choice about all output of a run.
+/// Options of all output of a run.
 #[derive(Clone, Debug)]
 pub struct OutputOptions {
-    /// How sessions' output is shown.
+    /// Style of session output; see [`OutputOptions::effective_style`].
     pub style: SessionOutputStyle,
-    /// Whether the stream is a terminal that can be drawn on: not dumb, not in CI.
+    /// Whether the stream is a terminal that can be redrawn: not dumb, not in CI.
     pub is_interactive: bool,
-    /// Colours and marks.
+    /// Colors and glyphs.
     pub theme: OutputTheme,
-    /// Whether this is CI of any kind: logs of all sessions are printed, and silence is broken.
+    /// Whether this is CI of any kind: logs of all sessions are printed, and long silence is interrupted by a line.
     pub is_ci: bool,
-    /// The forge whose workflow commands are understood.
+    /// Forge and stop token, in CI on a known forge.
     pub actions: Option<ActionsContext>,
-    /// `-v`, counted.
+    /// Number of `-v`.
     pub verbose: u8,
-    /// `-q`, counted.
+    /// Number of `-q`.
     pub quiet: u8,
-    /// `--format json`: one document on the standard output; all else goes to the error stream.
+    /// `--format json`: one document on standard output; everything else goes to standard error.
     pub json: bool,
-    /// The file that the forge shows as the step's summary.
+    /// File that the forge shows as the step summary.
     pub step_summary: Option<PathBuf>,
 }
 
 impl OutputOptions {
-    /// No board, no colours, no CI: what a pipe gets.
+    /// Returns the options of a pipe: no board, no colors, no CI.
     pub fn plain() -> Self {
         Self {
             style: SessionOutputStyle::Grouped,
@@ -125,30 +126,47 @@ impl OutputOptions {
         }
     }
 
-    /// The style in force: `-q` makes any style quiet.
+    /// Returns the style in effect: `-q` makes any style quiet.
     pub(crate) fn effective_style(&self) -> SessionOutputStyle {
         if self.quiet > 0 { SessionOutputStyle::Quiet } else { self.style }
     }
 
-    /// Whether the logs of sessions that passed are shown too.
+    /// Returns whether the board is shown instead of lines.
+    pub(crate) fn uses_board(&self) -> bool {
+        self.is_interactive && self.effective_style() == SessionOutputStyle::Grouped
+    }
+
+    /// Returns whether logs of passed sessions are also shown.
     pub(crate) fn should_show_passed(&self) -> bool {
         self.effective_style() == SessionOutputStyle::Grouped && (self.is_ci || self.verbose > 0)
     }
 }
 
-/// Columns and rows of the terminal, asked anew for each drawing.
+/// Returns columns and rows of the terminal; called for each redraw.
 pub type TerminalSizeQuery = Arc<dyn Fn() -> Option<(usize, usize)> + Send + Sync>;
 
-/// Where output goes.
+/// The streams that reporters write to.
 pub struct OutputStreams {
-    /// The standard output.
+    /// Standard output.
     pub stdout: Box<dyn Write + Send>,
-    /// The error stream.
+    /// Standard error.
     pub stderr: Box<dyn Write + Send>,
-    /// Size of the terminal that people look at, where there is one.
+    /// Size of the terminal, if there is one.
     pub terminal_size: TerminalSizeQuery,
-    /// Where `--events` wants JSON lines.
+    /// Stream of JSON lines: `--events`.
     pub events: Option<Box<dyn Write + Send>>,
+}
+
+impl OutputStreams {
+    /// Takes standard output and leaves a sink.
+    pub(crate) fn take_stdout(&mut self) -> Box<dyn Write + Send> {
+        std::mem::replace(&mut self.stdout, Box::new(std::io::sink()))
+    }
+
+    /// Takes the stream that people read: standard output, or standard error if the former is for a JSON document.
+    pub(crate) fn take_human_stream(&mut self, options: &OutputOptions) -> Box<dyn Write + Send> {
+        if options.json { std::mem::replace(&mut self.stderr, Box::new(std::io::sink())) } else { self.take_stdout() }
+    }
 }
 
 #[cfg(test)]
@@ -156,15 +174,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_names_a_style_and_no_other_does() {
+    fn style_names_are_parsed_and_others_rejected() {
         assert!(SessionOutputStyle::NAMES.iter().all(|word| word.parse::<SessionOutputStyle>().is_ok()));
         assert_eq!("quiet".parse(), Ok(SessionOutputStyle::Quiet));
         let error = "loud".parse::<SessionOutputStyle>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown output style `loud`: one of grouped, stream, labelled, quiet");
+        assert_eq!(error.to_string(), "unknown output style `loud`; use one of grouped, stream, labelled, quiet");
     }
 
     #[test]
-    fn forgejo_and_gitea_are_not_taken_for_github() {
+    fn forgejo_and_gitea_are_told_from_github() {
         let forge = |names: &'static [&str]| {
             ActionsForge::from_env_vars(|name| names.contains(&name).then(|| "true".to_owned()))
         };
@@ -177,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_wins_over_style() {
+    fn quiet_overrides_the_style() {
         let options =
             OutputOptions { quiet: 1, verbose: 1, style: SessionOutputStyle::Stream, ..OutputOptions::plain() };
         assert_eq!(options.effective_style(), SessionOutputStyle::Quiet);

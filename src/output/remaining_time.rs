@@ -1,4 +1,4 @@
-//! How long a run still takes: the longest remaining path of usual times, and the room that the slots leave.
+//! Estimate of the time left: critical path of usual times, bounded below by slots and locks.
 
 use super::RunState;
 use super::run_state::SessionStatus;
@@ -9,61 +9,63 @@ use crate::record::{lock_totals, longest_chains, slot_work};
 pub(crate) struct RemainingTime {
     /// Milliseconds.
     pub(crate) ms: u64,
-    /// Whether some session still to come has no usual time, so that it takes at least this long.
+    /// Whether an unfinished session has no usual time, so that this is a lower bound.
     pub(crate) is_lower_bound: bool,
 }
 
-/// How long the run still takes, by what its sessions usually take; none when little is known of them.
+/// Estimates the time left by the sessions' usual times; `None` if too few are known.
 pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     let sessions = state.sessions();
-    let mut own = vec![0_u64; sessions.len()];
+    let mut remaining = vec![0_u64; sessions.len()];
     let (mut known, mut unknown) = (0, 0);
     for (at, view) in sessions.iter().enumerate() {
-        let gone = match &view.status {
+        let elapsed = match &view.status {
             SessionStatus::Done(_) => continue,
             SessionStatus::Running(running) => state.elapsed_ms().saturating_sub(running.started_at),
             SessionStatus::Waiting | SessionStatus::AwaitingRetry { .. } => 0,
         };
-        match view.facts.usual {
+        match view.spec.usual_ms {
             Some(usual) => {
                 known += 1;
-                own[at] = usual.saturating_sub(gone);
+                remaining[at] = usual.saturating_sub(elapsed);
             }
             None => unknown += 1,
         }
     }
-    // Of a run that is mostly unknown a bound says nothing.
+    // A bound for a mostly unknown run is meaningless.
     if known == 0 || unknown > known {
         return None;
     }
-    let bound = critical_path_bound(state, &own).max(slot_bound(state, &own)).max(lock_bound(state, &own));
+    let bound =
+        critical_path_bound(state, &remaining).max(slot_bound(state, &remaining)).max(lock_bound(state, &remaining));
     Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
 }
 
-/// The longest chain of needs.
-fn critical_path_bound(state: &RunState, own: &[u64]) -> u64 {
+/// Length of the longest dependency chain.
+fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
     let mut dependents = vec![Vec::new(); sessions.len()];
     for (dependent, view) in sessions.iter().enumerate() {
-        for required in view.facts.needs.iter().filter_map(|need| state.session_index(&need.on)) {
+        for required in view.spec.needs.iter().filter_map(|need| state.session_index(&need.session)) {
             dependents[required].push(dependent);
         }
     }
-    longest_chains(own, &vec![0; own.len()], &dependents).into_iter().max().unwrap_or(0)
+    longest_chains(remaining, &vec![0; remaining.len()], &dependents).into_iter().max().unwrap_or(0)
 }
 
-/// All work over all slots.
-fn slot_bound(state: &RunState, own: &[u64]) -> u64 {
-    let slots = state.run_facts().map_or(1, |facts| facts.slots).max(1);
-    slot_work(state.sessions().iter().zip(own).map(|(view, own)| (*own, view.facts.cpus)), slots) / slots as u64
+/// Total work divided by the slots.
+fn slot_bound(state: &RunState, remaining: &[u64]) -> u64 {
+    let slots = state.run_metadata().map_or(1, |metadata| metadata.slots).max(1);
+    slot_work(state.sessions().iter().zip(remaining).map(|(view, remaining)| (*remaining, view.spec.cpus)), slots)
+        / slots as u64
 }
 
-/// The sessions of a lock one after the other, and so those that run alone.
-fn lock_bound(state: &RunState, own: &[u64]) -> u64 {
-    let sessions = || state.sessions().iter().zip(own);
-    let totals = lock_totals(sessions().map(|(view, own)| (view.facts.locks.as_slice(), *own)));
-    let exclusive = sessions().filter(|(view, _)| view.facts.exclusive);
-    let exclusive = exclusive.fold(0_u64, |sum, (_, own)| sum.saturating_add(*own));
+/// Total time of the sessions that share a lock, and of exclusive sessions.
+fn lock_bound(state: &RunState, remaining: &[u64]) -> u64 {
+    let sessions = || state.sessions().iter().zip(remaining);
+    let totals = lock_totals(sessions().map(|(view, remaining)| (view.spec.locks.as_slice(), *remaining)));
+    let exclusive = sessions().filter(|(view, _)| view.spec.exclusive);
+    let exclusive = exclusive.fold(0_u64, |sum, (_, remaining)| sum.saturating_add(*remaining));
     totals.into_values().max().unwrap_or(0).max(exclusive)
 }
 
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_shrinks_as_it_runs() {
+    fn the_critical_path_shrinks_during_the_run() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("a", 10_000, &[]),
             session_facts_with_usual("b", 5_000, &["a"]),
@@ -94,19 +96,19 @@ mod tests {
     }
 
     #[test]
-    fn room_and_locks_bound_it_too() {
+    fn slots_and_locks_are_lower_bounds() {
         let wide: Vec<SessionSpec> = (0..6).map(|n| session_facts_with_usual(&format!("s{n}"), 1_000, &[])).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(wide.clone())), Some((3_000, false)));
         let cpus = wide.iter().cloned().map(|s| SessionSpec { cpus: 99, ..s }).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(cpus)), Some((6_000, false)));
         let locked = wide.iter().cloned().map(|s| SessionSpec { locks: vec!["db".to_owned()], ..s }).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(locked)), Some((6_000, false)));
-        let alone = wide.into_iter().map(|s| SessionSpec { exclusive: true, ..s }).collect();
-        assert_eq!(left(&RunEventBuilder::from_sessions(alone)), Some((6_000, false)));
+        let exclusive = wide.into_iter().map(|s| SessionSpec { exclusive: true, ..s }).collect();
+        assert_eq!(left(&RunEventBuilder::from_sessions(exclusive)), Some((6_000, false)));
     }
 
     #[test]
-    fn what_is_unknown_is_said() {
+    fn unknown_usual_times_make_a_lower_bound() {
         assert_eq!(left(&RunEventBuilder::new(&["a", "b"])), None);
         assert_eq!(
             left(&RunEventBuilder::from_sessions(vec![session_facts_with_usual("a", 100, &[]), session_facts("b")])),
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_or_a_stranger_in_a_damaged_record_ends() {
+    fn cycles_and_unknown_sessions_are_tolerated() {
         let story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("a", 100, &["b"]),
             session_facts_with_usual("b", 100, &["a"]),

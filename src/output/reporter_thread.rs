@@ -1,4 +1,4 @@
-//! A reporter on a thread of its own: who reads what it writes may stop reading, and no run waits for that.
+//! Reporter on its own thread, so that a reader that stops reading never blocks a run.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -12,9 +12,9 @@ use std::time::Duration;
 use super::{EventReporter, OutputStreams};
 use crate::record::{EventKind, RunEvent};
 
-/// A reporter that is told by a queue.
+/// A reporter fed by a queue.
 ///
-/// What waits there is bounded by the number of sessions, whatever they print: growing logs and ticks become one.
+/// The queue is bounded by the number of sessions, whatever they print: log growth and ticks are coalesced.
 #[derive(Debug)]
 pub(crate) struct ReporterThread {
     shared: Arc<ReporterChannel>,
@@ -23,16 +23,16 @@ pub(crate) struct ReporterThread {
     thread: JoinHandle<Option<io::Error>>,
 }
 
-/// How far all streams of a run have come.
+/// Number of writes to all streams of a run, by which progress is detected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteCounter(Arc<AtomicU64>);
 
 impl OutputStreams {
-    /// The same streams; each write that a reader took counts as progress.
+    /// Returns the same streams with each completed write counted.
     #[must_use]
-    pub(crate) fn with_write_counter(self, progress: &WriteCounter) -> Self {
+    pub(crate) fn with_write_counter(self, counter: &WriteCounter) -> Self {
         let counted =
-            |stream| Box::new(CountingWriter { inner: stream, counter: progress.clone() }) as Box<dyn Write + Send>;
+            |stream| Box::new(CountingWriter { inner: stream, counter: counter.clone() }) as Box<dyn Write + Send>;
         Self {
             stdout: counted(self.stdout),
             stderr: counted(self.stderr),
@@ -73,7 +73,7 @@ struct ReporterQueue {
     is_closed: bool,
 }
 
-/// What a reporter is told next.
+/// The next call to the reporter.
 enum ReporterMessage {
     Event(Arc<RunEvent>),
     Tick(u64),
@@ -112,12 +112,12 @@ impl ReporterChannel {
 }
 
 impl ReporterQueue {
-    /// Adds an event; growth of a log that is still to be shown becomes growth to the new size.
+    /// Adds an event; log growth that is still queued is extended instead.
     fn push_event(&mut self, event: Arc<RunEvent>) {
-        if let EventKind::OutputGrew { session, attempt, to, .. } = &event.fact {
-            let waits = self.events.iter_mut().rev().find(|waiting| is_output_growth(waiting, session, *attempt));
-            if let Some(waits) = waits
-                && let EventKind::OutputGrew { to: end, .. } = &mut Arc::make_mut(waits).fact
+        if let EventKind::OutputGrew { session, attempt, to_offset: to, .. } = &event.kind {
+            let queued = self.events.iter_mut().rev().find(|queued| is_output_growth(queued, session, *attempt));
+            if let Some(queued) = queued
+                && let EventKind::OutputGrew { to_offset: end, .. } = &mut Arc::make_mut(queued).kind
             {
                 *end = *to;
                 return;
@@ -128,83 +128,83 @@ impl ReporterQueue {
 }
 
 fn is_output_growth(event: &RunEvent, name: &crate::project::SessionName, number: u32) -> bool {
-    matches!(&event.fact, EventKind::OutputGrew { session, attempt, .. } if session == name && *attempt == number)
+    matches!(&event.kind, EventKind::OutputGrew { session, attempt, .. } if session == name && *attempt == number)
 }
 
 impl ReporterThread {
-    /// Has the reporter show a run whose folder is `folder`; `progress` counts what its streams take.
+    /// Starts the thread for a run with this directory; `write_counter` counts the writes to its streams.
     ///
     /// # Errors
-    /// When no thread can be had.
+    /// When the thread cannot be started.
     pub(crate) fn spawn(
         mut reporter: Box<dyn EventReporter>,
-        folder: PathBuf,
-        progress: WriteCounter,
+        run_dir: PathBuf,
+        write_counter: WriteCounter,
     ) -> io::Result<Self> {
         let shared = Arc::new(ReporterChannel::default());
         let queue = Arc::clone(&shared);
-        let (alive, over) = channel();
+        let (ended_sender, thread_ended) = channel();
         let thread = std::thread::Builder::new().name("output".to_owned()).spawn(move || {
-            // Dropped when this thread is over, by a panic too.
-            let _alive: std::sync::mpsc::Sender<()> = alive;
-            let mut trouble = None;
+            // Dropped when this thread ends, also by a panic.
+            let _ended_sender: std::sync::mpsc::Sender<()> = ended_sender;
+            let mut failure = None;
             loop {
                 let next = queue.next_message();
                 let last = matches!(next, ReporterMessage::Finish);
-                // One that failed is asked no more; what comes is taken all the same, so that the queue stays short.
-                if trouble.is_none() {
-                    let shown = match next {
-                        ReporterMessage::Event(event) => reporter.on_event(&event, &folder),
+                // After a failure the reporter is not called again; the queue is still drained, so that it stays short.
+                if failure.is_none() {
+                    let result = match next {
+                        ReporterMessage::Event(event) => reporter.on_event(&event, &run_dir),
                         ReporterMessage::Tick(now) => reporter.on_tick(now),
                         ReporterMessage::ShowRunning => reporter.show_running(),
                         ReporterMessage::Finish => reporter.finish(),
                     };
-                    trouble = shown.err();
+                    failure = result.err();
                 }
                 if last {
-                    return trouble;
+                    return failure;
                 }
             }
         })?;
-        Ok(Self { shared, write_counter: progress, thread_ended: over, thread })
+        Ok(Self { shared, write_counter, thread_ended, thread })
     }
 
-    /// Shows an event, soon.
+    /// Queues an event.
     pub(crate) fn send_event(&self, event: Arc<RunEvent>) {
         self.shared.update_queue(|queue| queue.push_event(event));
     }
 
-    /// Time has passed.
+    /// Queues a tick.
     pub(crate) fn send_tick(&self, now: u64) {
         self.shared.update_queue(|queue| queue.pending_tick = Some(now));
     }
 
-    /// Somebody asked what runs now.
+    /// Queues a request to show the running sessions.
     pub(crate) fn request_show_running(&self) {
         self.shared.update_queue(|queue| queue.show_running_requested = true);
     }
 
-    /// Nothing more comes.
+    /// Closes the queue.
     pub(crate) fn close(&self) {
         self.shared.update_queue(|queue| queue.is_closed = true);
     }
 
-    /// Waits until all is shown, and gives what went wrong.
+    /// Waits until everything is shown, and returns the error of the reporter, if any.
     ///
-    /// With a patience it waits no longer than that for a reader that takes nothing.
+    /// With a timeout it gives up once no write completes for that long.
     ///
     /// # Errors
-    /// When nobody took anything for so long; what was not shown is lost.
-    pub(crate) fn join(self, patience: Option<Duration>) -> Result<Option<io::Error>, ReporterBlocked> {
+    /// When nothing was read for that long; the remaining output is lost.
+    pub(crate) fn join(self, timeout: Option<Duration>) -> Result<Option<io::Error>, ReporterBlocked> {
         self.close();
         let mut before = self.write_counter.0.load(Ordering::Relaxed);
         loop {
-            let waited = match patience {
-                Some(patience) => self.thread_ended.recv_timeout(patience),
+            let waited = match timeout {
+                Some(timeout) => self.thread_ended.recv_timeout(timeout),
                 None => self.thread_ended.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             if waited != Err(RecvTimeoutError::Timeout) {
-                // A panic over there is one here.
+                // A panic of the thread is propagated.
                 return Ok(self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
             let now = self.write_counter.0.load(Ordering::Relaxed);
@@ -215,9 +215,9 @@ impl ReporterThread {
     }
 }
 
-/// Nobody reads what is to be shown.
+/// The reader of the output does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nobody reads the output")]
+#[error("the output is not being read")]
 pub(crate) struct ReporterBlocked;
 
 #[cfg(test)]
@@ -228,104 +228,106 @@ mod tests {
     use super::*;
     use crate::project::SessionName;
 
-    /// Notes what it is told, each once it is let.
-    struct Noted(Sender<String>, Receiver<()>);
+    /// Records the calls, each after it is allowed.
+    struct RecordingReporter(Sender<String>, Receiver<()>);
 
-    impl Noted {
-        fn note(&self, text: String) -> io::Result<()> {
+    impl RecordingReporter {
+        fn record(&self, text: String) -> io::Result<()> {
             self.1.recv().ok();
             self.0.send(text).unwrap();
             Ok(())
         }
     }
 
-    impl EventReporter for Noted {
+    impl EventReporter for RecordingReporter {
         fn on_event(&mut self, event: &RunEvent, _: &Path) -> io::Result<()> {
-            match &event.fact {
-                EventKind::OutputGrew { session, from, to, .. } => self.note(format!("{session} {from}..{to}")),
-                EventKind::Notice { text } if text == "fail" => Err(io::Error::other("as told")),
-                EventKind::Notice { text } if text == "panic" => panic!("as told"),
-                EventKind::Notice { text } => self.note(text.clone()),
+            match &event.kind {
+                EventKind::OutputGrew { session, from_offset: from, to_offset: to, .. } => {
+                    self.record(format!("{session} {from}..{to}"))
+                }
+                EventKind::Notice { text } if text == "fail" => Err(io::Error::other("on purpose")),
+                EventKind::Notice { text } if text == "panic" => panic!("on purpose"),
+                EventKind::Notice { text } => self.record(text.clone()),
                 _ => Ok(()),
             }
         }
 
         fn on_tick(&mut self, now: u64) -> io::Result<()> {
-            self.note(format!("tick {now}"))
+            self.record(format!("tick {now}"))
         }
 
         fn show_running(&mut self) -> io::Result<()> {
-            self.note("running".to_owned())
+            self.record("running".to_owned())
         }
 
         fn finish(&mut self) -> io::Result<()> {
-            self.note("finish".to_owned())
+            self.record("finish".to_owned())
         }
     }
 
     fn begin() -> (ReporterThread, Receiver<String>, std::sync::mpsc::SyncSender<()>) {
-        let (tell, told) = channel();
-        let (allow, may) = sync_channel(99);
-        let reporter = Box::new(Noted(tell, may));
-        (ReporterThread::spawn(reporter, PathBuf::new(), WriteCounter::default()).unwrap(), told, allow)
+        let (call_sender, calls) = channel();
+        let (allow, allowed) = sync_channel(99);
+        let reporter = Box::new(RecordingReporter(call_sender, allowed));
+        (ReporterThread::spawn(reporter, PathBuf::new(), WriteCounter::default()).unwrap(), calls, allow)
     }
 
     fn notice(text: &str) -> Arc<RunEvent> {
-        Arc::new(RunEvent { at: 1, fact: EventKind::Notice { text: text.to_owned() } })
+        Arc::new(RunEvent { at: 1, kind: EventKind::Notice { text: text.to_owned() } })
     }
 
     fn grew(name: &str, attempt: u32, from: u64, to: u64) -> Arc<RunEvent> {
         let session = SessionName::new(name);
-        Arc::new(RunEvent { at: 1, fact: EventKind::OutputGrew { session, attempt, from, to } })
+        Arc::new(RunEvent { at: 1, kind: EventKind::OutputGrew { session, attempt, from_offset: from, to_offset: to } })
     }
 
     #[test]
-    fn what_waits_is_told_in_order_and_growth_becomes_one() {
-        let (showing, told, allow) = begin();
-        showing.send_event(notice("one"));
+    fn events_stay_in_order_and_log_growth_is_coalesced() {
+        let (reporter, calls, allow) = begin();
+        reporter.send_event(notice("one"));
         for (at, name) in ["a", "b", "a", "a", "b"].into_iter().enumerate() {
             let at = at as u64;
-            showing.send_event(grew(name, 1, at, at + 1));
-            showing.send_tick(at);
+            reporter.send_event(grew(name, 1, at, at + 1));
+            reporter.send_tick(at);
         }
-        showing.send_event(grew("a", 2, 0, 9));
-        showing.request_show_running();
-        showing.close();
+        reporter.send_event(grew("a", 2, 0, 9));
+        reporter.request_show_running();
+        reporter.close();
         drop(allow);
-        assert_eq!(showing.join(None).unwrap().map(|error| error.to_string()), None);
-        let told: Vec<String> = told.iter().collect();
+        assert_eq!(reporter.join(None).unwrap().map(|error| error.to_string()), None);
+        let calls: Vec<String> = calls.iter().collect();
         let tail = ["a 0..9", "tick 4", "running", "finish"];
         // The first may have been taken off the queue before the others came.
-        assert_eq!(told, [&["one", "a 0..4", "b 1..5"][..], &tail].concat());
+        assert_eq!(calls, [&["one", "a 0..4", "b 1..5"][..], &tail].concat());
     }
 
     #[test]
-    fn one_that_fails_is_asked_no_more() {
-        let (showing, told, allow) = begin();
+    fn a_failed_reporter_is_not_called_again() {
+        let (reporter, calls, allow) = begin();
         drop(allow);
-        showing.send_event(notice("fail"));
-        showing.send_event(notice("more"));
-        showing.send_tick(3);
-        let trouble = showing.join(Some(Duration::from_secs(60))).unwrap();
-        assert_eq!(trouble.unwrap().to_string(), "as told");
-        assert_eq!(told.iter().count(), 0);
+        reporter.send_event(notice("fail"));
+        reporter.send_event(notice("more"));
+        reporter.send_tick(3);
+        let failure = reporter.join(Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(failure.unwrap().to_string(), "on purpose");
+        assert_eq!(calls.iter().count(), 0);
     }
 
     #[test]
-    fn one_that_nobody_reads_is_left_and_one_that_moves_is_not() {
-        let (showing, _told, allow) = begin();
-        showing.send_event(notice("stuck"));
-        assert_eq!(showing.join(Some(Duration::from_millis(1))).unwrap_err(), ReporterBlocked);
+    fn a_blocked_reader_is_abandoned_and_a_slow_one_is_not() {
+        let (reporter, _told, allow) = begin();
+        reporter.send_event(notice("stuck"));
+        assert_eq!(reporter.join(Some(Duration::from_millis(1))).unwrap_err(), ReporterBlocked);
         drop(allow);
-        let (showing, told, allow) = begin();
+        let (reporter, calls, allow) = begin();
         let mut streams = OutputStreams {
             stdout: Box::new(io::sink()),
             stderr: Box::new(io::sink()),
             terminal_size: Arc::new(|| None),
             events: Some(Box::new(io::sink())),
         }
-        .with_write_counter(&showing.write_counter);
-        showing.send_event(notice("slow"));
+        .with_write_counter(&reporter.write_counter);
+        reporter.send_event(notice("slow"));
         let moving = std::thread::spawn(move || {
             for _ in 0..20 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -334,16 +336,16 @@ mod tests {
             }
             drop(allow);
         });
-        assert!(showing.join(Some(Duration::from_secs(20))).is_ok());
+        assert!(reporter.join(Some(Duration::from_secs(20))).is_ok());
         moving.join().unwrap();
-        assert_eq!(told.iter().collect::<Vec<_>>(), ["slow", "finish"]);
+        assert_eq!(calls.iter().collect::<Vec<_>>(), ["slow", "finish"]);
     }
 
     #[test]
-    #[should_panic(expected = "as told")]
-    fn its_panic_is_ours() {
-        let (showing, ..) = begin();
-        showing.send_event(notice("panic"));
-        let _ = showing.join(None);
+    #[should_panic(expected = "on purpose")]
+    fn a_panic_is_propagated() {
+        let (reporter, ..) = begin();
+        reporter.send_event(notice("panic"));
+        let _ = reporter.join(None);
     }
 }

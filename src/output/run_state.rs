@@ -1,4 +1,4 @@
-//! A run's state as its events tell it: what reporters draw from. Pure; time comes with the events and from ticks.
+//! State of a run folded from its events, from which reporters draw. Pure: time comes with events and ticks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::project::SessionName;
 use crate::record::{EventKind, Outcome, RestoreProgress, RunEvent, RunMetadata, SessionResult, SessionSpec};
 
-/// A run so far.
+/// State of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunState {
-    run_facts: Option<RunMetadata>,
+    run_metadata: Option<RunMetadata>,
     sessions: Vec<SessionView>,
     session_indices: HashMap<SessionName, usize>,
     elapsed_ms: u64,
@@ -19,69 +19,69 @@ pub(crate) struct RunState {
     exit_code: Option<u8>,
 }
 
-/// A session so far.
+/// State of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionView {
-    /// As planned.
-    pub(crate) facts: SessionSpec,
-    /// Where it stands.
+    /// The session as planned.
+    pub(crate) spec: SessionSpec,
+    /// Its status.
     pub(crate) status: SessionStatus,
 }
 
-/// Where a session stands.
+/// Status of a session.
 #[derive(Clone, Debug)]
 pub(crate) enum SessionStatus {
-    /// Its turn has not come.
+    /// Not started.
     Waiting,
-    /// Its process runs.
+    /// Its process is running.
     Running(AttemptProgress),
-    /// An attempt failed, the next one follows.
+    /// An attempt failed and is retried.
     AwaitingRetry {
-        /// The next attempt's number.
+        /// Number of the next attempt.
         attempt: u32,
-        /// When the next attempt is due.
+        /// When the next attempt starts, in milliseconds since the run started.
         retry_at: u64,
     },
-    /// It is over.
+    /// Finished.
     Done(SessionResult),
 }
 
 /// A running attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptProgress {
-    /// When it started.
+    /// Start, in milliseconds since the run started.
     pub(crate) started_at: u64,
     /// 1 for the first.
     pub(crate) attempt: u32,
-    /// Its log, relative to the run's folder.
+    /// Its log, relative to the run directory.
     pub(crate) log_path: PathBuf,
-    /// Bytes known to be in its log.
+    /// Bytes of the log that were announced by events.
     pub(crate) log_bytes: u64,
 }
 
-/// How many sessions stand where.
+/// Number of sessions by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StatusCounts {
-    /// Running now, or between two attempts.
+    /// Running, or between two attempts.
     pub(crate) running: usize,
-    /// Over, and no failure.
+    /// Finished without failure.
     pub(crate) done: usize,
-    /// Over, and a failure.
+    /// Finished with a failure.
     pub(crate) failed: usize,
     /// Not started.
     pub(crate) waiting: usize,
 }
 
 impl RunState {
-    /// Takes the next event.
+    /// Applies the next event.
     pub(crate) fn apply_event(&mut self, event: &RunEvent) {
         self.elapsed_ms = self.elapsed_ms.max(event.at);
-        match &event.fact {
-            EventKind::RunStarted(facts) => {
-                for session in &facts.sessions {
+        match &event.kind {
+            EventKind::RunStarted(metadata) => {
+                for session in &metadata.sessions {
                     self.add_session(session);
                 }
-                self.run_facts = Some(facts.clone());
+                self.run_metadata = Some(metadata.clone());
             }
             EventKind::SessionAdded { session, .. } => self.add_session(session),
             EventKind::SessionStarted { session, attempt, log, .. } => {
@@ -89,14 +89,14 @@ impl RunState {
                     AttemptProgress { started_at: event.at, attempt: *attempt, log_path: log.clone(), log_bytes: 0 };
                 self.session_view_mut(session).status = SessionStatus::Running(running);
             }
-            EventKind::OutputGrew { session, attempt, to, .. } => {
+            EventKind::OutputGrew { session, attempt, to_offset: to, .. } => {
                 if let SessionStatus::Running(running) = &mut self.session_view_mut(session).status
                     && running.attempt == *attempt
                 {
                     running.log_bytes = running.log_bytes.max(*to);
                 }
             }
-            EventKind::SessionRetried { session, attempt, delay } => {
+            EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 let until = event.at.saturating_add(*delay);
                 let attempt = attempt.number.saturating_add(1);
                 self.session_view_mut(session).status = SessionStatus::AwaitingRetry { attempt, retry_at: until };
@@ -104,35 +104,35 @@ impl RunState {
             EventKind::SessionFinished(result) => {
                 self.session_view_mut(&result.session).status = SessionStatus::Done(result.clone());
             }
-            EventKind::SessionRestoring { done, .. } => self.restore_progress = Some(*done),
+            EventKind::SessionRestoring { progress: done, .. } => self.restore_progress = Some(*done),
             EventKind::SessionRestored { .. } => self.restore_progress = None,
             EventKind::RunInterrupted { cause } => self.interrupt_cause = Some(cause.clone()),
             EventKind::Notice { text } => self.notices.push(text.clone()),
-            EventKind::RunFinished { exit } => self.exit_code = Some(*exit),
+            EventKind::RunFinished { exit_code: exit } => self.exit_code = Some(*exit),
         }
     }
 
-    /// Moves the clock; it never goes back.
+    /// Advances the clock; it never goes back.
     pub(crate) fn advance_clock(&mut self, now: u64) {
         self.elapsed_ms = self.elapsed_ms.max(now);
     }
 
-    /// What was known when the run began, once it began.
-    pub(crate) fn run_facts(&self) -> Option<&RunMetadata> {
-        self.run_facts.as_ref()
+    /// Metadata of the run, once it has started.
+    pub(crate) fn run_metadata(&self) -> Option<&RunMetadata> {
+        self.run_metadata.as_ref()
     }
 
-    /// All sessions, in nox's order, added ones last.
+    /// Returns all sessions in nox's order, added ones last.
     pub(crate) fn sessions(&self) -> &[SessionView] {
         &self.sessions
     }
 
-    /// One session by name.
+    /// Finds a session by name.
     pub(crate) fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
         self.session_indices.get(name).map(|&at| &self.sessions[at])
     }
 
-    /// Its place in `sessions`.
+    /// Returns the index of a session in [`Self::sessions`].
     pub(crate) fn session_index(&self, name: &SessionName) -> Option<usize> {
         self.session_indices.get(name).copied()
     }
@@ -142,41 +142,41 @@ impl RunState {
         self.elapsed_ms
     }
 
-    /// Why the run is being ended before its time.
+    /// Cause of the interruption, if the run was interrupted.
     pub(crate) fn interrupt_cause(&self) -> Option<&str> {
         self.interrupt_cause.as_deref()
     }
 
-    /// How far a restore has come that is under way.
+    /// Progress of a restore that is under way.
     pub(crate) fn restore_progress(&self) -> Option<RestoreProgress> {
         self.restore_progress
     }
 
-    /// All notices so far.
+    /// Returns all notices.
     pub(crate) fn notices(&self) -> &[String] {
         &self.notices
     }
 
-    /// The exit code, once the run is over.
+    /// Exit code, once the run is over.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         self.exit_code
     }
 
-    /// Results of all sessions that are over.
+    /// Returns the results of all finished sessions.
     pub(crate) fn session_results(&self) -> impl Iterator<Item = (&SessionSpec, &SessionResult)> {
         self.sessions.iter().filter_map(|view| match &view.status {
-            SessionStatus::Done(result) => Some((&view.facts, result)),
+            SessionStatus::Done(result) => Some((&view.spec, result)),
             _ => None,
         })
     }
 
-    /// Sessions whose process runs, the longest-running first.
+    /// Returns the running sessions, the longest-running first.
     pub(crate) fn running_sessions(&self) -> Vec<(&SessionSpec, &AttemptProgress)> {
         let mut running: Vec<_> = self
             .sessions
             .iter()
             .filter_map(|view| match &view.status {
-                SessionStatus::Running(running) => Some((&view.facts, running)),
+                SessionStatus::Running(running) => Some((&view.spec, running)),
                 _ => None,
             })
             .collect();
@@ -184,7 +184,7 @@ impl RunState {
         running
     }
 
-    /// How many sessions stand where.
+    /// Counts sessions by status.
     pub(crate) fn status_counts(&self) -> StatusCounts {
         let mut counts = StatusCounts::default();
         for view in &self.sessions {
@@ -198,7 +198,7 @@ impl RunState {
         counts
     }
 
-    /// Sessions that ended with this outcome.
+    /// Counts sessions with an outcome.
     pub(crate) fn count_with_outcome(&self, outcome: Outcome) -> usize {
         self.session_results().filter(|(_, result)| result.outcome == outcome).count()
     }
@@ -206,23 +206,23 @@ impl RunState {
     fn add_session(&mut self, session: &SessionSpec) {
         if !self.session_indices.contains_key(&session.name) {
             self.session_indices.insert(session.name.clone(), self.sessions.len());
-            self.sessions.push(SessionView { facts: session.clone(), status: SessionStatus::Waiting });
+            self.sessions.push(SessionView { spec: session.clone(), status: SessionStatus::Waiting });
         }
     }
 
-    /// The session of that name; one that no plan named is shown all the same.
+    /// Returns the session of a name, added if the plan does not have it.
     fn session_view_mut(&mut self, name: &SessionName) -> &mut SessionView {
         let at = *self.session_indices.entry(name.clone()).or_insert_with(|| {
-            let facts = SessionSpec {
+            let spec = SessionSpec {
                 name: name.clone(),
                 description: String::new(),
                 needs: Vec::new(),
                 locks: Vec::new(),
                 exclusive: false,
                 cpus: 1,
-                usual: None,
+                usual_ms: None,
             };
-            self.sessions.push(SessionView { facts, status: SessionStatus::Waiting });
+            self.sessions.push(SessionView { spec, status: SessionStatus::Waiting });
             self.sessions.len() - 1
         });
         &mut self.sessions[at]
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_counts_as_running_until_it_is_over() {
+    fn a_pending_retry_counts_as_running() {
         let mut story = RunEventBuilder::new(&["tests"]);
         story.start_session(0, "tests").retry_session(100, "tests", "exit code 1", 500);
         assert_eq!(story.run_state().status_counts().running, 1);
@@ -268,17 +268,17 @@ mod tests {
     }
 
     #[test]
-    fn sessions_no_plan_named_are_shown_and_time_never_goes_back() {
+    fn unplanned_sessions_are_added_and_time_never_goes_back() {
         let mut state = RunState::default();
         let session = SessionName::from("ghost");
-        let fact = EventKind::OutputGrew { session: session.clone(), attempt: 1, from: 0, to: 9 };
-        state.apply_event(&RunEvent { at: 7, fact });
-        state.apply_event(&RunEvent { at: 3, fact: EventKind::RunInterrupted { cause: "SIGINT".to_owned() } });
-        state.apply_event(&RunEvent { at: 3, fact: EventKind::RunFinished { exit: 130 } });
+        let fact = EventKind::OutputGrew { session: session.clone(), attempt: 1, from_offset: 0, to_offset: 9 };
+        state.apply_event(&RunEvent { at: 7, kind: fact });
+        state.apply_event(&RunEvent { at: 3, kind: EventKind::RunInterrupted { cause: "SIGINT".to_owned() } });
+        state.apply_event(&RunEvent { at: 3, kind: EventKind::RunFinished { exit_code: 130 } });
         state.advance_clock(1);
         assert_eq!((state.elapsed_ms(), state.interrupt_cause(), state.exit_code()), (7, Some("SIGINT"), Some(130)));
         assert_eq!(state.session_index(&session), Some(0));
-        assert_eq!(state.sessions()[0].facts.name, session);
-        assert!(state.run_facts().is_none() && state.notices().is_empty());
+        assert_eq!(state.sessions()[0].spec.name, session);
+        assert!(state.run_metadata().is_none() && state.notices().is_empty());
     }
 }

@@ -1,19 +1,19 @@
-//! The end of a run in a table, and its totals in a sentence.
+//! Summary of a run: the table of sessions and the totals.
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::session_row::{outcome_word, result_notes};
+use super::session_rows::{outcome_word, result_notes};
 use super::theme::TextStyle;
 use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
-/// Runs with more sessions than this show only those worth a look.
+/// With more sessions than this, plain passes are left out of the table.
 const FOLD_THRESHOLD: usize = 40;
-/// Notes with less room than this get a line of their own.
+/// Notes with less room than this get their own line.
 const MIN_NOTES_WIDTH: usize = 24;
 
-/// How many sessions ended in which way, in the order people want to know it.
+/// Counts sessions by outcome, in display order; flaky passes are counted apart.
 pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, usize)> {
     let count =
         |keep: &dyn Fn(&SessionResult) -> bool| state.session_results().filter(|(_, result)| keep(result)).count();
@@ -32,53 +32,66 @@ pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, us
     tally
 }
 
-/// What the sessions took one by one, in milliseconds.
+/// Returns the sum of the wall times of all attempts, in milliseconds.
 pub(crate) fn sequential_ms(state: &RunState) -> u64 {
     let attempts = state.session_results().flat_map(|(_, result)| &result.attempts);
     attempts.fold(0, |sum, attempt| sum + attempt.end.saturating_sub(attempt.start))
 }
 
-/// The totals in a sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sequential 56.1s, 1.5×)`.
-pub(crate) fn totals_sentence(state: &RunState, paint: OutputTheme, width: Option<usize>) -> String {
+/// Returns the totals in one sentence: `11 sessions: 9 passed, 1 failed, 1 skipped in 37.2s (sequential 56.1s, 1.5×)`.
+pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Option<usize>) -> String {
     let all = state.sessions().len();
     let mut parts: Vec<String> = outcome_counts(state)
         .into_iter()
         .map(|(word, outcome, count)| {
-            paint.style_text(TextStyle::for_outcome(outcome, word == "flaky"), &format!("{count} {word}"))
+            theme.style_text(TextStyle::for_outcome(outcome, word == "flaky"), &format!("{count} {word}"))
         })
         .collect();
     let over = state.session_results().count();
     if over < all {
-        parts.push(paint.style_text(TextStyle::Warning, &format!("{} unfinished", all - over)));
+        parts.push(theme.style_text(TextStyle::Warning, &format!("{} unfinished", all - over)));
     }
     if parts.is_empty() {
-        parts.push("nothing to do".to_owned());
+        parts.push("nothing was run".to_owned());
     }
     let mut text = format!(
         "{} {} in {}",
-        paint.style_text(TextStyle::Bold, &format!("{}:", pluralize(all, "session"))),
+        theme.style_text(TextStyle::Bold, &format!("{}:", pluralize(all, "session"))),
         parts.join(", "),
         format_duration(state.elapsed_ms()),
     );
-    let alone = sequential_ms(state);
-    let cause = state.interrupt_cause().map(|cause| format!(", ended by {cause}")).unwrap_or_default();
-    if let Some(gain) = format_speedup(alone, state.elapsed_ms()) {
-        let aside = format!(" (sequential {}, {gain}{})", format_duration(alone), paint.pick_glyph("×", "x"));
+    let sequential = sequential_ms(state);
+    let cause = state.interrupt_cause().map(|cause| format!(", {}", describe_interrupt(cause))).unwrap_or_default();
+    if let Some(gain) = format_speedup(sequential, state.elapsed_ms()) {
+        let aside = format!(" (sequential {}, {gain}{})", format_duration(sequential), theme.pick_glyph("×", "x"));
         let plain = sanitize_line(text.as_bytes(), false) + &aside + &cause;
         if width.is_none_or(|width| measure_text_width(&plain) < width) {
-            text.push_str(&paint.style_text(TextStyle::Dim, &aside));
+            text.push_str(&theme.style_text(TextStyle::Dim, &aside));
         }
     }
-    text + &paint.style_text(TextStyle::Warning, &cause)
+    text + &theme.style_text(TextStyle::Warning, &cause)
 }
 
-/// How many times faster than one by one; none where that says nothing.
+/// Describes the cause of an interruption: `interrupted (Ctrl-C)` for `SIGINT`.
+pub(crate) fn describe_interrupt(cause: &str) -> String {
+    match cause {
+        "SIGINT" => "interrupted (Ctrl-C)".to_owned(),
+        "SIGTERM" => "terminated (SIGTERM)".to_owned(),
+        "SIGHUP" => "terminal closed (SIGHUP)".to_owned(),
+        "fail-fast" => "stopped at the first failure (fail-fast)".to_owned(),
+        "host" => "stopped because the noxfile host ended".to_owned(),
+        "killed" => "noxide was killed".to_owned(),
+        other => format!("interrupted ({other})"),
+    }
+}
+
+/// Returns the speedup over running one by one, such as `1.5`; `None` if there is none.
 pub(crate) fn format_speedup(sequential: u64, wall: u64) -> Option<String> {
     let tenths = (sequential * 10 + wall / 2).checked_div(wall)?;
     (tenths > 10).then(|| format!("{}.{}", tenths / 10, tenths % 10))
 }
 
-/// One session as a row of the table.
+/// One session of the summary table.
 struct SummaryRow {
     style: TextStyle,
     outcome: String,
@@ -89,32 +102,33 @@ struct SummaryRow {
 }
 
 impl SummaryRow {
-    fn for_session(facts: &SessionSpec, result: &SessionResult, paint: OutputTheme) -> Self {
+    fn for_session(spec: &SessionSpec, result: &SessionResult, theme: OutputTheme) -> Self {
         let ran = !result.attempts.is_empty();
         let wall = result.wall_time();
         let known = |figure: Option<u64>, show: &dyn Fn(u64) -> String| figure.map(show).unwrap_or_default();
-        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
+        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
         let memory = result.attempts.iter().filter_map(|attempt| attempt.peak_memory).max();
         Self {
             style: TextStyle::for_outcome(result.outcome, result.flaky),
-            outcome: format!("{} {}", paint.outcome_mark(result.outcome), outcome_word(result)),
+            outcome: format!("{} {}", theme.outcome_mark(result.outcome), outcome_word(result)),
             name: result.session.to_string(),
             figures: [
                 if ran { format_duration(wall) } else { String::new() },
-                known(facts.usual.filter(|_| ran), &|usual| format_delta(wall, usual, paint.unicode)),
+                known(spec.usual_ms.filter(|_| ran), &|usual| format_delta(wall, usual, theme.unicode)),
                 known(cpu.filter(|_| ran), &format_duration),
                 known(memory, &format_size),
             ],
-            notes: result_notes(result).join(paint.separator()),
+            notes: result_notes(result).join(theme.separator()),
             is_unremarkable: result.outcome == Outcome::Passed && result_notes(result).is_empty(),
         }
     }
 }
 
-/// A row a session: outcome, name, time, against usual, CPU, memory, notes; as much of it as the width allows.
-pub(crate) fn summary_table(state: &RunState, paint: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
+/// Renders a row per session: outcome, name, time, difference to usual, CPU, memory, notes; columns that do not fit are
+/// left out.
+pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<usize>, all: bool) -> Vec<String> {
     let mut lines: Vec<SummaryRow> =
-        state.session_results().map(|(facts, result)| SummaryRow::for_session(facts, result, paint)).collect();
+        state.session_results().map(|(spec, result)| SummaryRow::for_session(spec, result, theme)).collect();
     let mut folded = 0;
     if lines.len() > FOLD_THRESHOLD && !all {
         let before = lines.len();
@@ -123,16 +137,16 @@ pub(crate) fn summary_table(state: &RunState, paint: OutputTheme, width: Option<
     }
     let mut rows = Vec::new();
     if !lines.is_empty() {
-        layout_rows(&lines, paint, width, &mut rows);
+        layout_rows(&lines, theme, width, &mut rows);
     }
     if folded > 0 {
-        let text = format!("  {} {folded} more passed", paint.ellipsis());
-        rows.push(paint.style_text(TextStyle::Dim, &text));
+        let text = format!("  {} {folded} more passed", theme.ellipsis());
+        rows.push(theme.style_text(TextStyle::Dim, &text));
     }
     rows
 }
 
-fn layout_rows(lines: &[SummaryRow], paint: OutputTheme, width: Option<usize>, rows: &mut Vec<String>) {
+fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, rows: &mut Vec<String>) {
     const COLUMN_HEADINGS: [&str; 4] = ["time", "vs usual", "cpu", "memory"];
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(measure_text_width).max().unwrap_or(0);
     let outcome = widest(&mut lines.iter().map(|line| line.outcome.as_str())).max(7);
@@ -143,40 +157,40 @@ fn layout_rows(lines: &[SummaryRow], paint: OutputTheme, width: Option<usize>, r
         .map(|(at, wide)| (at, wide.max(COLUMN_HEADINGS[at].len())))
         .collect();
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
-    let taken = |name: usize, columns: &[(usize, usize)]| {
+    let used_width = |name: usize, columns: &[(usize, usize)]| {
         outcome + 2 + name + columns.iter().map(|(_, wide)| wide + 2).sum::<usize>()
     };
-    // Of the figures the time goes last: it alone is what most people came for.
-    while columns.len() > 1 && taken(name, &columns) > room {
+    // The time is the last column to be dropped.
+    while columns.len() > 1 && used_width(name, &columns) > room {
         columns.pop();
     }
-    name -= taken(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
-    let beside = room.saturating_sub(taken(name, &columns) + 2);
+    name -= used_width(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
+    let beside = room.saturating_sub(used_width(name, &columns) + 2);
 
     let mut head =
         format!("{}  {}", pad_str("", outcome, Alignment::Left, None), pad_str("session", name, Alignment::Left, None));
     for (at, wide) in &columns {
         head.push_str(&format!("  {}", pad_str(COLUMN_HEADINGS[*at], *wide, Alignment::Right, None)));
     }
-    rows.push(paint.style_text(TextStyle::Dim, truncate_str(head.trim_end(), room, paint.ellipsis()).as_ref()));
+    rows.push(theme.style_text(TextStyle::Dim, truncate_str(head.trim_end(), room, theme.ellipsis()).as_ref()));
     for line in lines {
-        let mut row = paint.style_text(line.style, pad_str(&line.outcome, outcome, Alignment::Left, None).as_ref());
+        let mut row = theme.style_text(line.style, pad_str(&line.outcome, outcome, Alignment::Left, None).as_ref());
         row.push_str("  ");
-        row.push_str(&pad_str(&line.name, name, Alignment::Left, Some(paint.ellipsis())));
+        row.push_str(&pad_str(&line.name, name, Alignment::Left, Some(theme.ellipsis())));
         for (at, wide) in &columns {
             let cell = pad_str(&line.figures[*at], *wide, Alignment::Right, None).into_owned();
             row.push_str("  ");
-            row.push_str(&if *at == 0 { cell } else { paint.style_text(TextStyle::Dim, &cell) });
+            row.push_str(&if *at == 0 { cell } else { theme.style_text(TextStyle::Dim, &cell) });
         }
         let wide_enough = beside >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= beside;
         if !line.notes.is_empty() && wide_enough {
             row.push_str("  ");
-            row.push_str(&truncate_str(&line.notes, beside, paint.ellipsis()));
+            row.push_str(&truncate_str(&line.notes, beside, theme.ellipsis()));
         }
         rows.push(row.trim_end().to_owned());
         if !line.notes.is_empty() && !wide_enough {
             let indent = outcome.min(4);
-            let note = truncate_str(&line.notes, room.saturating_sub(indent), paint.ellipsis()).into_owned();
+            let note = truncate_str(&line.notes, room.saturating_sub(indent), theme.ellipsis()).into_owned();
             rows.push(format!("{}{note}", " ".repeat(indent)));
         }
     }
@@ -221,11 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_all_figures_where_there_is_room() {
+    fn a_wide_table_has_all_columns() {
         insta::assert_snapshot!(summary_table(&story().run_state(), PLAIN, Some(140), false).join("\n"), @r"
                     session                     time  vs usual   cpu  memory
         ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
-        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left a process behind
+        ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left processes running
         ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB  command pytest -x failed with exit code 1
         ↻ replayed  docs
         – skipped   tests-3.9                                                 Python interpreter 3.9 not found
@@ -234,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_as_the_screen_narrows_and_nothing_wraps() {
+    fn a_narrow_table_drops_columns_and_never_wraps() {
         let state = story().run_state();
         insta::assert_snapshot!(summary_table(&state, PLAIN, Some(80), false).join("\n"), @r"
                     session                     time  vs usual   cpu  memory
         ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
         ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB
-            passed on attempt 2 · left a process behind
+            passed on attempt 2 · left processes running
         ✗ failed    tests-3.12(db='postgres')   9.0s       ±0s  1.5s  64 MiB
             command pytest -x failed with exit code 1
         ↻ replayed  docs
@@ -253,7 +267,7 @@ mod tests {
                     session                time
         + passed    lint                   3.2s
         + flaky     unit_tests            56.0s
-            passed on attempt 2, left a proc...
+            passed on attempt 2, left proces...
         x failed    tests-3.12(db='po...   9.0s
             command pytest -x failed with ex...
         = replayed  docs
@@ -270,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_keep_skipped_and_flaky_apart_from_passed() {
+    fn skipped_and_flaky_are_not_counted_as_passed() {
         assert_eq!(
             totals_sentence(&story().run_state(), PLAIN, None),
             "6 sessions: 1 passed, 1 flaky, 1 replayed, 1 failed, 1 aborted, 1 skipped in 56.1s (sequential 1m 08s, 1.2×)"
@@ -284,18 +298,18 @@ mod tests {
             .finish_run(10, 130);
         assert_eq!(
             totals_sentence(&story.run_state(), PLAIN, None),
-            "2 sessions: 1 cancelled, 1 unfinished in 10ms, ended by SIGINT"
+            "2 sessions: 1 cancelled, 1 unfinished in 10ms, interrupted (Ctrl-C)"
         );
         assert_eq!(
             totals_sentence(&RunEventBuilder::new(&[]).run_state(), PLAIN, None),
-            "0 sessions: nothing to do in 0ms"
+            "0 sessions: nothing was run in 0ms"
         );
         assert_eq!(format_speedup(100, 0), None);
         assert_eq!(format_speedup(300, 100).as_deref(), Some("3.0"));
     }
 
     #[test]
-    fn of_hundreds_of_sessions_only_those_worth_a_look_are_shown() {
+    fn a_long_table_leaves_out_plain_passes() {
         let names: Vec<String> = (0..500).map(|n| format!("s{n}")).collect();
         let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         for name in &names {
@@ -315,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_do_not_change_the_columns() {
+    fn colors_do_not_change_the_columns() {
         let state = story().run_state();
         let colored = summary_table(&state, OutputTheme { color: true, unicode: true }, Some(100), false);
         let plain = summary_table(&state, PLAIN, Some(100), false);

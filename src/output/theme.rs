@@ -1,17 +1,17 @@
-//! Colours and marks: what a terminal can show of an outcome, and what stands in where it cannot.
+//! Output theme: colors and glyphs for outcomes, with plain replacements for terminals that lack them.
 
 use crate::record::Outcome;
 
-/// What the stream that people read can show.
+/// Capabilities of the stream that people read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputTheme {
-    /// Whether colours may be used.
+    /// Whether colors may be used.
     pub color: bool,
-    /// Whether marks beyond ASCII may be used.
+    /// Whether characters beyond ASCII may be used.
     pub unicode: bool,
 }
 
-/// What a piece of text wants to say by its colour.
+/// Meaning of a piece of text, shown by its color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextStyle {
     Success,
@@ -34,7 +34,7 @@ impl TextStyle {
         }
     }
 
-    /// The tone of an outcome; a flaky pass is none of the good ones.
+    /// Returns the style of an outcome; a flaky pass is a warning.
     pub(crate) fn for_outcome(outcome: Outcome, flaky: bool) -> Self {
         match outcome {
             Outcome::Passed if flaky => Self::Warning,
@@ -46,16 +46,16 @@ impl TextStyle {
 }
 
 impl OutputTheme {
-    /// The text in its tone, or as it is where there are no colours.
-    pub(crate) fn style_text(self, tone: TextStyle, text: &str) -> String {
+    /// Returns the text in a style, or unchanged without colors.
+    pub(crate) fn style_text(self, style: TextStyle, text: &str) -> String {
         if self.color && !text.is_empty() {
-            format!("\x1b[{}m{text}\x1b[0m", tone.ansi_code())
+            format!("\x1b[{}m{text}\x1b[0m", style.ansi_code())
         } else {
             text.to_owned()
         }
     }
 
-    /// The name of a session in a colour that is its own for good.
+    /// Returns a session's padded name in a color derived from the name, the same in every run.
     pub(crate) fn style_session_name(self, name: &str, padded: &str) -> String {
         const SESSION_COLORS: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
         if !self.color {
@@ -67,9 +67,9 @@ impl OutputTheme {
         format!("\x1b[{}m{padded}\x1b[0m", SESSION_COLORS[(hash % SESSION_COLORS.len() as u64) as usize])
     }
 
-    /// The mark of an outcome, one column wide.
+    /// Returns the glyph of an outcome, one column wide.
     pub(crate) fn outcome_mark(self, outcome: Outcome) -> &'static str {
-        let (nice, plain) = match outcome {
+        let (unicode, ascii) = match outcome {
             Outcome::Passed => ("✓", "+"),
             Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => ("✗", "x"),
             Outcome::Cancelled => ("■", "!"),
@@ -77,20 +77,20 @@ impl OutputTheme {
             Outcome::Skipped => ("–", "-"),
             Outcome::Aborted => ("○", "o"),
         };
-        self.pick_glyph(nice, plain)
+        self.pick_glyph(unicode, ascii)
     }
 
-    /// The first where more than ASCII can be shown, else the second.
-    pub(crate) fn pick_glyph(self, nice: &'static str, plain: &'static str) -> &'static str {
-        if self.unicode { nice } else { plain }
+    /// Returns the first text if Unicode is allowed, else the second.
+    pub(crate) fn pick_glyph(self, unicode: &'static str, ascii: &'static str) -> &'static str {
+        if self.unicode { unicode } else { ascii }
     }
 
-    /// What stands for text left out.
+    /// Returns the ellipsis that replaces omitted text.
     pub(crate) fn ellipsis(self) -> &'static str {
         self.pick_glyph("…", "...")
     }
 
-    /// What stands between the parts of a line.
+    /// Returns the separator between parts of a line.
     pub(crate) fn separator(self) -> &'static str {
         self.pick_glyph(" · ", ", ")
     }
@@ -112,7 +112,7 @@ mod tests {
     ];
 
     #[test]
-    fn marks_are_one_column_and_ascii_where_asked() {
+    fn outcome_marks_are_one_column_and_have_an_ascii_form() {
         for outcome in ALL {
             assert_eq!(
                 console::measure_text_width(OutputTheme { color: false, unicode: true }.outcome_mark(outcome)),
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn skipped_and_flaky_never_look_passed() {
-        let paint = OutputTheme { color: true, unicode: true };
-        assert_ne!(paint.outcome_mark(Outcome::Skipped), paint.outcome_mark(Outcome::Passed));
+        let theme = OutputTheme { color: true, unicode: true };
+        assert_ne!(theme.outcome_mark(Outcome::Skipped), theme.outcome_mark(Outcome::Passed));
         assert_ne!(TextStyle::for_outcome(Outcome::Skipped, false), TextStyle::for_outcome(Outcome::Passed, false));
         assert_ne!(TextStyle::for_outcome(Outcome::Passed, true), TextStyle::for_outcome(Outcome::Passed, false));
         assert!(ALL.iter().all(|outcome| (TextStyle::for_outcome(*outcome, false) == TextStyle::Success)
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn colours_only_where_asked_and_stable() {
+    fn colors_are_optional_and_stable() {
         let plain = OutputTheme { color: false, unicode: true };
-        let paint = OutputTheme { color: true, unicode: true };
+        let theme = OutputTheme { color: true, unicode: true };
         assert_eq!(plain.style_text(TextStyle::Failure, "x"), "x");
         assert_eq!(plain.style_session_name("lint", "lint "), "lint ");
-        assert_eq!(paint.style_text(TextStyle::Failure, "x"), "\x1b[1;31mx\x1b[0m");
-        assert_eq!(paint.style_text(TextStyle::Failure, ""), "");
-        assert_eq!(paint.style_session_name("lint", "lint "), paint.style_session_name("lint", "lint "));
-        assert_ne!(paint.style_session_name("lint", "x"), paint.style_session_name("docs", "x"));
+        assert_eq!(theme.style_text(TextStyle::Failure, "x"), "\x1b[1;31mx\x1b[0m");
+        assert_eq!(theme.style_text(TextStyle::Failure, ""), "");
+        assert_eq!(theme.style_session_name("lint", "lint "), theme.style_session_name("lint", "lint "));
+        assert_ne!(theme.style_session_name("lint", "x"), theme.style_session_name("docs", "x"));
     }
 }

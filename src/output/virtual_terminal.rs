@@ -1,6 +1,6 @@
-//! A terminal for tests: enough of one to see what the board leaves on the screen.
+//! Terminal emulator for tests: as much as the board needs to show what remains on the screen.
 
-/// Rows of a screen, above them what has scrolled off.
+/// Rows of a screen and its scrollback.
 pub(crate) struct VirtualTerminal {
     width: usize,
     height: usize,
@@ -13,7 +13,7 @@ impl VirtualTerminal {
         Self { width, height, rows: vec![String::new()], cursor_row: 0 }
     }
 
-    /// Makes the window narrower as terminals do that wrap lines anew.
+    /// Makes the window narrower, as a terminal that rewraps lines does.
     pub(crate) fn shrink_width(&mut self, width: usize) {
         self.width = width;
         let mut rows = Vec::new();
@@ -28,7 +28,7 @@ impl VirtualTerminal {
         self.rows = rows;
     }
 
-    /// Shows text; control sequences other than those the board may use are a failure.
+    /// Writes text; panics on control sequences the board must not use.
     pub(crate) fn write_text(&mut self, text: &str) {
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
@@ -45,7 +45,7 @@ impl VirtualTerminal {
                         self.rows[self.cursor_row].clear();
                     }
                     "m" => {}
-                    other => panic!("not for a board: {other}"),
+                    other => panic!("unexpected control sequence: {other}"),
                 }
                 rest = &sequence[end + 1..];
                 continue;

@@ -1,21 +1,21 @@
-//! Workflow commands of Actions runners: folds, annotations, and the guard that keeps logs from giving commands.
+//! Workflow commands of Actions runners: groups, annotations, and the guard that keeps logs from sending commands.
 
 use std::io;
 
 use super::BestEffortWriter;
 
-/// Opens a fold.
+/// Returns the command that opens a log group.
 pub(crate) fn group_command(title: &str) -> String {
     format!("::group::{}", escape_data(title))
 }
 
-/// Closes a fold.
+/// Command that closes a log group.
 pub(crate) const END_GROUP: &str = "::endgroup::";
 
-/// An error that GitHub shows beside its line, or with the run where it has none.
-pub(crate) fn error_command(title: &str, place: Option<(&str, usize, Option<usize>)>, text: &str) -> String {
+/// Returns an error annotation; GitHub shows it at the location, or with the run if there is none.
+pub(crate) fn error_command(title: &str, location: Option<(&str, usize, Option<usize>)>, text: &str) -> String {
     let mut properties = String::new();
-    if let Some((file, line, column)) = place {
+    if let Some((file, line, column)) = location {
         properties = format!("file={},line={line},", escape_property(file));
         if let Some(column) = column {
             properties.push_str(&format!("col={column},"));
@@ -32,29 +32,29 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// What of a session's own workflow commands still reaches the runner.
+/// Which workflow commands printed by sessions reach the runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllowedCommands {
-    /// Annotations, and masks for secrets.
+    /// Annotations and masks of secrets.
     AnnotationsAndMasks,
-    /// Masks only: its annotations were given before.
+    /// Only masks: the annotations were printed before.
     MasksOnly,
 }
 
-/// Whether a line is a command that a session may give: it marks a line or hides a secret and changes nothing else.
-pub(crate) fn is_allowed_command(line: &str, pass: AllowedCommands) -> bool {
+/// Returns whether a line is a harmless command: it annotates a line or masks a secret and changes nothing else.
+pub(crate) fn is_allowed_command(line: &str, allowed: AllowedCommands) -> bool {
     let Some((command, _)) = line.trim_start().strip_prefix("::").and_then(|rest| rest.split_once("::")) else {
         return false;
     };
     let name = command.split(' ').next().unwrap_or_default().to_ascii_lowercase();
     match name.as_str() {
         "add-mask" => true,
-        "error" | "warning" | "notice" => pass == AllowedCommands::AnnotationsAndMasks,
+        "error" | "warning" | "notice" => allowed == AllowedCommands::AnnotationsAndMasks,
         _ => false,
     }
 }
 
-/// Keeps what sessions print from being read as commands by the runner.
+/// Keeps the runner from reading session output as workflow commands.
 #[derive(Debug)]
 pub(crate) struct CommandGuard {
     stop_token: Option<String>,
@@ -62,35 +62,39 @@ pub(crate) struct CommandGuard {
 }
 
 impl CommandGuard {
-    /// A guard with this token; none where no runner reads along.
+    /// Creates a guard with a stop token; with `None` (no runner) it passes everything through.
     pub(crate) fn new(token: Option<String>) -> Self {
         Self { stop_token: token, commands_stopped: false }
     }
 
-    /// Prints a line of a session's output; a command that may pass is given to the runner.
+    /// Writes a line of a session's output; allowed commands reach the runner.
     pub(crate) fn write_output_line(
         &mut self,
-        pipe: &mut BestEffortWriter,
+        writer: &mut BestEffortWriter,
         line: &str,
-        pass: AllowedCommands,
+        allowed: AllowedCommands,
     ) -> io::Result<()> {
         let Some(token) = &self.stop_token else {
-            return pipe.write_line(line);
+            return writer.write_line(line);
         };
-        if is_allowed_command(line, pass) {
-            self.resume_commands(pipe)?;
+        if is_allowed_command(line, allowed) {
+            self.resume_commands(writer)?;
         } else if !self.commands_stopped {
-            pipe.write_line(&format!("::stop-commands::{token}"))?;
+            writer.write_line(&format!("::stop-commands::{token}"))?;
             self.commands_stopped = true;
         }
-        // Frontends fold by this older spelling whatever the runner was told.
-        if line.trim_start().starts_with("##[") { pipe.write_line(&format!(" {line}")) } else { pipe.write_line(line) }
+        // Web frontends group by this older spelling even while commands are stopped.
+        if line.trim_start().starts_with("##[") {
+            writer.write_line(&format!(" {line}"))
+        } else {
+            writer.write_line(line)
+        }
     }
 
-    /// Lets our own commands through again.
-    pub(crate) fn resume_commands(&mut self, pipe: &mut BestEffortWriter) -> io::Result<()> {
+    /// Ends the stop, so that noxide's own commands are read again.
+    pub(crate) fn resume_commands(&mut self, writer: &mut BestEffortWriter) -> io::Result<()> {
         match &self.stop_token {
-            Some(token) if std::mem::take(&mut self.commands_stopped) => pipe.write_line(&format!("::{token}::")),
+            Some(token) if std::mem::take(&mut self.commands_stopped) => writer.write_line(&format!("::{token}::")),
             _ => Ok(()),
         }
     }
@@ -102,7 +106,7 @@ mod tests {
     use crate::output::best_effort_writer::tests::Capture;
 
     #[test]
-    fn text_cannot_leave_its_command() {
+    fn text_is_escaped_in_commands() {
         assert_eq!(group_command("100% a\nb"), "::group::100%25 a%0Ab");
         assert_eq!(
             error_command("a:b,c", Some(("src/a,b.py", 3, Some(7))), "x: y\n::add-path::/evil"),
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_harmless_commands_pass() {
+    fn only_harmless_commands_are_allowed() {
         for line in ["::error file=a.py,line=1::no", "  ::WARNING::x", "::notice title=x::y"] {
             assert!(
                 is_allowed_command(line, AllowedCommands::AnnotationsAndMasks)
@@ -128,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_are_guarded_and_the_guard_closes_once() {
+    fn logs_are_guarded_and_resumed_once() {
         let capture = Capture::default();
         let mut pipe = BestEffortWriter::new(Box::new(capture.clone()));
         let mut guard = CommandGuard::new(Some("t0k3n".to_owned()));

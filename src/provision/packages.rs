@@ -79,9 +79,9 @@ impl RequiredPackages {
         CacheStats {
             hits: count(names.len().saturating_sub(misses.len())),
             misses: count(misses.len()),
-            bytes: report.bytes,
-            ms: (seconds * 1_000.0) as u64,
-            reason: reasons.join("; "),
+            restored_bytes: report.bytes,
+            restore_ms: (seconds * 1_000.0) as u64,
+            miss_reason: reasons.join("; "),
         }
     }
 }

@@ -373,7 +373,7 @@ impl Provisioner for CacheProvisioner {
         notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.corruption)));
         let venv_bytes = self.restore_venv(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
-        cache.bytes += venv_bytes;
+        cache.restored_bytes += venv_bytes;
         let downloads = cache.misses > 0 || packages.required.is_empty();
         self.has_downloads |= downloads;
         let env = self.session_env(&packages, &tag, downloads);

@@ -169,10 +169,10 @@ impl ProgressCounter {
             packages: done.entries,
             files: done.files,
             bytes: done.bytes,
-            all_packages: total.entries,
-            all_files: total.files,
-            all_bytes: total.bytes,
-            ms: u64::try_from((*started_at)?.elapsed().as_millis()).unwrap_or(u64::MAX),
+            total_packages: total.entries,
+            total_files: total.files,
+            total_bytes: total.bytes,
+            elapsed_ms: u64::try_from((*started_at)?.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         Some((*session, progress))
     }

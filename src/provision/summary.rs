@@ -110,11 +110,11 @@ impl SessionCacheStats {
         let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let mut text = String::new();
         for (name, stats) in &self.0 {
-            let restored = match stats.bytes {
+            let restored = match stats.restored_bytes {
                 0 => String::new(),
-                bytes => format!(", {} restored in {}", format_size(bytes), format_duration(stats.ms)),
+                bytes => format!(", {} restored in {}", format_size(bytes), format_duration(stats.restore_ms)),
             };
-            let reason = if stats.reason.is_empty() { String::new() } else { format!("; {}", stats.reason) };
+            let reason = if stats.miss_reason.is_empty() { String::new() } else { format!("; {}", stats.miss_reason) };
             let packages = pluralize(stats.hits + stats.misses, "package");
             let _ = writeln!(text, "{name:width$}  {} of {packages} cached{restored}{reason}", stats.hits);
         }
@@ -126,7 +126,7 @@ impl SessionCacheStats {
         let row = |(name, stats): &(String, CacheStats)| {
             json!({
                 "session": name, "hits": stats.hits, "misses": stats.misses,
-                "bytes": stats.bytes, "ms": stats.ms, "reason": stats.reason,
+                "bytes": stats.restored_bytes, "ms": stats.restore_ms, "reason": stats.miss_reason,
             })
         };
         self.0.iter().map(row).collect()

@@ -85,6 +85,9 @@ mod tests {
     use crate::cache::{CachePhase, ProgressReporter, WorkAmount};
     use crate::provision::FinishedSession;
 
+    /// Longer than any wait of these tests.
+    const LONG: Duration = Duration::from_secs(60);
+
     /// Notes its calls; the first task lasts until it receives a message.
     struct NotingProvisioner(Vec<String>, Receiver<()>);
 
@@ -93,7 +96,7 @@ mod tests {
             progress.start_phase(CachePhase::Restore, WorkAmount { entries: 2, files: 4, bytes: 8 });
             progress.advance(WorkAmount { entries: 1, files: 2, bytes: 3 });
             if self.0.is_empty() {
-                self.1.recv().unwrap();
+                self.1.recv_timeout(LONG).unwrap();
             }
             progress.finish_phase();
             self.0.push(format!("provision {}", id.0));
@@ -128,7 +131,7 @@ mod tests {
             std::thread::yield_now();
         }
         let (session, progress) = queue.restore_progress().unwrap();
-        assert_eq!((session, progress.packages, progress.all_bytes), (SessionId(0), 1, 8));
+        assert_eq!((session, progress.packages, progress.total_bytes), (SessionId(0), 1, 8));
         for id in 1..4 {
             queue.enqueue_session(SessionId(id));
         }
@@ -148,7 +151,7 @@ mod tests {
         let worker = spawn(wait, sender);
         proceed.send(()).unwrap();
         worker.queue().enqueue_session(SessionId(0));
-        assert!(matches!(reports.recv(), Ok(ProvisionReport::Provisioned(..))));
+        assert!(matches!(reports.recv_timeout(LONG), Ok(ProvisionReport::Provisioned(..))));
         std::thread::sleep(IDLE_SAVE_INTERVAL * 3);
         worker.queue().enqueue_save(FinishedSession { id: SessionId(0), install: None });
         let notes = worker.join_worker().unwrap().0;
@@ -162,7 +165,7 @@ mod tests {
         drop(proceed);
         worker.queue().enqueue_session(SessionId(0));
         worker.queue().enqueue_session(SessionId(1));
-        assert!(matches!(reports.recv(), Ok(ProvisionReport::WorkerExited)));
+        assert!(matches!(reports.recv_timeout(LONG), Ok(ProvisionReport::WorkerExited)));
         worker.queue().clear_pending();
         assert!(worker.join_worker().is_none());
     }

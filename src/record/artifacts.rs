@@ -1,4 +1,4 @@
-//! The manifest of files gathered from a session, version 1.
+//! Manifest of the artifacts collected from a session, version 2.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,76 +8,76 @@ use serde::{Deserialize, Serialize};
 use crate::fs::write_atomic;
 use crate::project::path_serde;
 
-/// The version of the manifest this program writes.
-pub(crate) const ARTIFACTS_VERSION: u32 = 1;
+/// Version of the manifest that is written and read.
+pub(crate) const ARTIFACTS_VERSION: u32 = 2;
 
-/// Files gathered from one session: `artifacts/<session>/manifest.json` in a run's folder.
+/// Artifacts of one session: `artifacts/<session>/manifest.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactManifest {
-    /// Always [`ARTIFACTS_VERSION`] in what this program writes.
+    /// Always [`ARTIFACTS_VERSION`].
     pub version: u32,
-    /// The session's name.
+    /// Name of the session.
     pub session: String,
-    /// The files, by path.
+    /// Files sorted by path.
     pub files: Vec<Artifact>,
 }
 
-/// One file that was gathered; its bytes are at `path` below `files`.
+/// One collected file; its content is at `path` below `files`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Relative to the project's root.
+    /// Path relative to the project's root.
     #[serde(with = "path_serde")]
     pub path: PathBuf,
     /// Size in bytes; 0 for a link.
     pub bytes: u64,
-    /// BLAKE3 of its bytes in hexadecimal digits; none for a link.
+    /// BLAKE3 digest in hexadecimal; `None` for a link.
     pub digest: Option<String>,
     /// Permission bits.
     pub mode: u32,
-    /// Where a symbolic link points, as it says; the link itself is not copied.
+    /// Target of a symbolic link; the link itself is not copied.
     #[serde(default, with = "path_serde::optional")]
-    pub target: Option<PathBuf>,
-    /// Whether it went on changing while it was copied, so that what is kept may be torn.
+    pub link_target: Option<PathBuf>,
+    /// Whether it changed each time it was copied, so that the copy may be inconsistent.
     #[serde(default)]
-    pub changing: bool,
+    pub changed_during_copy: bool,
 }
 
 impl ArtifactManifest {
-    /// Where a run keeps what it gathered from a session whose logs have this stem.
-    pub fn session_dir(run: &Path, stem: &str) -> PathBuf {
-        run.join("artifacts").join(stem)
+    /// Returns the artifact directory of the session whose logs have this stem.
+    pub fn session_dir(run_dir: &Path, stem: &str) -> PathBuf {
+        run_dir.join("artifacts").join(stem)
     }
 
-    /// Writes the manifest into its folder.
+    /// Writes the manifest into its directory.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+    /// When the directory is not writable.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        write_atomic(&folder.join("manifest.json"), &bytes)
+        write_atomic(&dir.join("manifest.json"), &bytes)
     }
 
-    /// Reads the manifest of a folder.
+    /// Reads the manifest of a directory.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read as one.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let path = folder.join("manifest.json");
-        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+    /// When it does not exist, is damaged or has another version.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        let path = dir.join("manifest.json");
+        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
         let artifacts: Self =
-            serde_json::from_slice(&fs_err::read(&path)?).map_err(|error| refuse(error.to_string()))?;
+            serde_json::from_slice(&fs_err::read(&path)?).map_err(|error| reject(error.to_string()))?;
         match artifacts.version {
             ARTIFACTS_VERSION => Ok(artifacts),
-            other => Err(refuse(format!("version {other} is not known to this noxide"))),
+            other => Err(reject(format!("this noxide reads version {ARTIFACTS_VERSION}, not version {other}"))),
         }
     }
 
-    /// Manifests of all sessions of a run with their folders, by folder; unreadable ones are passed over.
-    pub fn read_all(run: &Path) -> Vec<(PathBuf, Self)> {
-        let Ok(entries) = fs_err::read_dir(run.join("artifacts")) else { return Vec::new() };
-        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        folders.sort_unstable();
-        folders.into_iter().filter_map(|folder| Some((folder.clone(), Self::read(&folder).ok()?))).collect()
+    /// Reads the manifests of all sessions of a run, with their directories and sorted by them; unreadable ones are skipped.
+    pub fn read_all(run_dir: &Path) -> Vec<(PathBuf, Self)> {
+        let Ok(entries) = fs_err::read_dir(run_dir.join("artifacts")) else { return Vec::new() };
+        let mut dirs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        dirs.sort_unstable();
+        dirs.into_iter().filter_map(|dir| Some((dir.clone(), Self::read(&dir).ok()?))).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What restoring packages costs a session and saves it, by its own records.
+//! Cost of restoring packages for a session, compared with the installs it saves, from records.
 
 use std::collections::HashMap;
 
@@ -7,28 +7,28 @@ use super::{Outcome, SessionResult};
 use crate::project::SessionName;
 use crate::text::format_duration;
 
-/// Fewer runs of a kind than this say nothing.
+/// Minimum number of runs of each kind.
 const MIN_RUNS: usize = 3;
 
-/// What a session's installs took with packages restored for it, and without: medians in milliseconds.
+/// Install times of a session with and without restored packages: medians in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheCost {
-    /// The restore alone.
+    /// Restore time.
     pub(crate) restore_ms: u64,
-    /// The installs after it.
+    /// Install time after a restore.
     pub(crate) install_after_restore_ms: u64,
-    /// How many runs restored.
+    /// Number of runs with a restore.
     pub(crate) restored_runs: usize,
-    /// The installs where nothing was restored.
+    /// Install time without a restore.
     pub(crate) plain_install_ms: u64,
-    /// How many runs did not restore.
+    /// Number of runs without a restore.
     pub(crate) plain_runs: usize,
 }
 
 impl CacheCost {
-    /// What was measured, in words, where restoring took longer than it saved.
+    /// Describes the measurement if restoring took longer than it saved.
     pub(crate) fn describe_loss(&self) -> Option<String> {
-        let words = || {
+        let description = || {
             format!(
                 "restoring its packages took {} (median of {} runs) and its installs then {}; without that they took {} \
                  (median of {})",
@@ -39,27 +39,27 @@ impl CacheCost {
                 self.plain_runs,
             )
         };
-        (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(words)
+        (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(description)
     }
 
-    /// By session, of those that ran all their installs at least three times each way.
+    /// Measures the sessions that ran all their installs in at least three runs of each kind.
     pub(crate) fn measure_by_session<'a>(
         results: impl IntoIterator<Item = &'a SessionResult>,
     ) -> HashMap<SessionName, Self> {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in results {
-            // Installs that were skipped cost nothing either way, and those of a session that failed may be half done.
+            // Skipped installs cost nothing, and those of a failed session may be incomplete.
             let all = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
             let Some(install) = all.filter(|_| result.outcome == Outcome::Passed) else { continue };
             let [restore, after, without] = samples.entry(&result.session).or_default();
             match &result.cache {
-                Some(cache) if cache.bytes > 0 => {
-                    restore.push(cache.ms);
-                    after.push(install.ms);
+                Some(cache) if cache.restored_bytes > 0 => {
+                    restore.push(cache.restore_ms);
+                    after.push(install.wall_ms);
                 }
-                // Packages that uv's cache held already are no measure of either.
+                // Packages that uv's cache had already measure neither.
                 Some(cache) if cache.hits > 0 => {}
-                _ => without.push(install.ms),
+                _ => without.push(install.wall_ms),
             }
         }
         let cost = |[restore, after, without]: [Vec<u64>; 3]| {
@@ -92,13 +92,13 @@ mod tests {
             reason: String::new(),
             flaky: false,
             attempts: Vec::new(),
-            install: Some(InstallStats { ms: install, commands: 1, skipped }),
-            cache: Some(CacheStats { hits, bytes, ms: restore, ..CacheStats::default() }),
+            install: Some(InstallStats { wall_ms: install, commands: 1, skipped }),
+            cache: Some(CacheStats { hits, restored_bytes: bytes, restore_ms: restore, ..CacheStats::default() }),
         }
     }
 
     #[test]
-    fn a_restore_that_costs_more_than_it_saves_is_told() {
+    fn a_restore_that_costs_more_than_it_saves_is_described() {
         let slow = [900, 1000, 1100].map(|restore| run(1, 3, restore, 500, 0));
         let plain = [1200, 1300, 1400].map(|install| run(0, 0, 0, install, 0));
         let all: Vec<SessionResult> = slow.iter().chain(&plain).cloned().collect();
@@ -119,14 +119,10 @@ mod tests {
              (median of 3)"
         );
         assert_eq!(CacheCost { plain_install_ms: 1600, ..cost }.describe_loss(), None);
-        assert!(CacheCost::measure_by_session(&all[1..]).is_empty(), "two are no measure");
+        assert!(CacheCost::measure_by_session(&all[1..]).is_empty(), "two runs are not enough");
         let skipped = run(0, 0, 0, 1, 1);
         let there = run(0, 3, 0, 1, 0);
         let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, there]).collect();
-        assert_eq!(
-            CacheCost::measure_by_session(&more)[&SessionName::new("lint")],
-            cost,
-            "neither says what installs cost"
-        );
+        assert_eq!(CacheCost::measure_by_session(&more)[&SessionName::new("lint")], cost, "neither measures installs");
     }
 }

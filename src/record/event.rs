@@ -1,4 +1,4 @@
-//! Events: the facts of a run in the order they happened; what reporters show and the recorder keeps.
+//! Run events in the order they happen: shown by reporters, stored by the recorder.
 
 use std::path::{Path, PathBuf};
 
@@ -7,128 +7,128 @@ use serde::{Deserialize, Serialize};
 use super::Outcome;
 use crate::project::SessionName;
 
-/// One fact of a run and when it happened.
+/// One event of a run and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEvent {
     /// Milliseconds since the run started, by a monotonic clock.
     pub at: u64,
     /// What happened.
     #[serde(flatten)]
-    pub fact: EventKind,
+    pub kind: EventKind,
 }
 
-/// What can happen in a run. On disk: one JSON object a line, named by `event`.
+/// Kinds of events. On disk: one JSON object per line, tagged by `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The plan is made and the run begins. Always the first event.
+    /// The run starts. Always the first event.
     RunStarted(RunMetadata),
-    /// A session was added while the run went on (nox's `session.notify`).
+    /// A session was added during the run (nox's `session.notify`).
     SessionAdded {
         /// The new session.
         session: SessionSpec,
-        /// Who asked for it.
-        by: SessionName,
+        /// The session that called `session.notify`.
+        notified_by: SessionName,
     },
-    /// Packages are on their way from the store to a session. Coalesced: a few a second at most, none for what is quick.
+    /// Packages are being restored for a session. Coalesced: a few per second at most, none for a quick restore.
     SessionRestoring {
-        /// Which session.
+        /// The session.
         session: SessionName,
-        /// How far that has come.
-        done: RestoreProgress,
+        /// Progress of the restore.
+        progress: RestoreProgress,
     },
-    /// What a session installs is there, as far as can be.
+    /// The restore for a session is over.
     SessionRestored {
-        /// Which session.
+        /// The session.
         session: SessionName,
-        /// What the cache did for it.
+        /// Cache statistics of the session.
         cache: CacheStats,
     },
     /// A session's process started.
     SessionStarted {
-        /// Which session.
+        /// The session.
         session: SessionName,
         /// 1 for the first attempt, 2 for the first retry …
         attempt: u32,
-        /// The slots it holds, counted from 0.
+        /// Slots it holds, counted from 0.
         slots: Vec<usize>,
-        /// Its log file, relative to the run's folder.
+        /// Its log file, relative to the run directory.
         log: PathBuf,
     },
-    /// A session's log grew. Coalesced: a few a second at most; the bytes are in the log file.
+    /// The log of a session grew. Coalesced: a few per second at most; the bytes are in the log file.
     OutputGrew {
-        /// Which session.
+        /// The session.
         session: SessionName,
-        /// Which attempt.
+        /// Number of the attempt.
         attempt: u32,
         /// Offset of the first new byte in the log file.
-        from: u64,
-        /// Offset behind the last new byte.
-        to: u64,
+        from_offset: u64,
+        /// Offset after the last new byte.
+        to_offset: u64,
     },
-    /// An attempt failed and another follows.
+    /// An attempt failed and is retried.
     SessionRetried {
-        /// Which session.
+        /// The session.
         session: SessionName,
-        /// How the attempt ended.
+        /// Result of the failed attempt.
         attempt: AttemptResult,
         /// Milliseconds until the next attempt.
-        delay: u64,
+        delay_ms: u64,
     },
-    /// A session is over (also one that never started: aborted, cancelled).
+    /// A session ended (also one that never started: aborted, cancelled).
     SessionFinished(SessionResult),
-    /// The run was asked to end (Ctrl-C, SIGTERM, SIGHUP, fail-fast); sessions are being ended.
+    /// The run was interrupted (Ctrl-C, SIGTERM, SIGHUP, fail-fast); sessions are being stopped.
     RunInterrupted {
-        /// Signal name such as `SIGINT`, or `fail-fast`, or `timeout`.
+        /// Signal name such as `SIGINT`, or `fail-fast`, or `host`.
         cause: String,
     },
-    /// Something people should know that is no session's outcome (fallback mode, read-only folder …).
+    /// A notice that is not the outcome of a session (fallback mode, read-only directory …).
     Notice {
         /// One sentence.
         text: String,
     },
     /// The run is over. Always the last event.
     RunFinished {
-        /// The exit code noxide will give.
-        exit: u8,
+        /// Exit code of noxide.
+        exit_code: u8,
     },
 }
 
-/// What is known when a run begins.
+/// Metadata of a run, known at its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMetadata {
-    /// The run's identifier: its folder's name below `.noxide/runs/`.
-    pub run: String,
+    /// Run identifier: the name of its directory below `.noxide/runs/`.
+    pub run_id: String,
     /// Wall clock at the start, RFC 3339 with offset.
-    pub time: String,
-    /// The project's root folder; bytes that are no UTF-8 are shown, not kept.
+    pub started_at: String,
+    /// Root directory of the project; bytes that are not UTF-8 are replaced on disk.
     #[serde(serialize_with = "serialize_lossy_path")]
     pub root: PathBuf,
-    /// CPUs' worth of room that sessions share.
+    /// Number of slots that sessions share.
     pub slots: usize,
     /// Sessions of the plan, in nox's order.
     pub sessions: Vec<SessionSpec>,
-    /// Git commit checked out, if any.
+    /// Git commit that is checked out, if any.
     pub commit: Option<String>,
-    /// Tool versions: noxide, nox, python, uv where known.
+    /// Tool versions: noxide, nox, python, and uv if known.
     pub versions: Vec<(String, String)>,
-    /// Which part of a larger run this is; none where it is a whole one.
+    /// Shard of a larger run; `None` for a complete run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardMetadata>,
 }
 
-/// Which part of a larger run a run is.
+/// A shard of a larger run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardMetadata {
-    /// Which part, counted from 1.
+    /// Index of the shard, from 1.
     pub index: usize,
-    /// Of how many.
+    /// Number of shards.
     pub count: usize,
-    /// The sessions of all parts, in nox's order.
+    /// Sessions of all shards, in nox's order.
     pub sessions: Vec<SessionName>,
 }
 
-/// A path as text: JSON has no other way to hold one.
+/// Serializes a path as text, replacing bytes that are not UTF-8.
 pub(super) fn serialize_lossy_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
@@ -136,52 +136,52 @@ pub(super) fn serialize_lossy_path<S: serde::Serializer>(path: &Path, serializer
 /// A session as planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionSpec {
-    /// Its name.
+    /// Full name of the session.
     pub name: SessionName,
     /// First line of its docstring, or empty.
     pub description: String,
-    /// What it waits for.
+    /// Sessions it waits for.
     pub needs: Vec<SessionNeed>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
     /// Whether nothing else runs beside it.
     pub exclusive: bool,
-    /// Slots it takes.
+    /// Number of slots it takes.
     pub cpus: usize,
-    /// Its usual wall time by history, in milliseconds.
-    pub usual: Option<u64>,
+    /// Usual wall time from the history, in milliseconds.
+    pub usual_ms: Option<u64>,
 }
 
-/// One need of a session: what it waits for, and why.
+/// One need of a session: the session it waits for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionNeed {
     /// The session waited for.
-    pub on: SessionName,
-    /// Where the need comes from.
+    pub session: SessionName,
+    /// Origin of the need.
     pub origin: NeedOrigin,
 }
 
-/// Where a need comes from.
+/// Origin of a need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum NeedOrigin {
     /// nox's `requires=`: it must have passed.
     Requires,
-    /// nox's `session.notify`: after all that was queued or running then.
+    /// nox's `session.notify`: after all sessions that were queued or running at that time.
     Notify,
     /// It writes coverage data that this session combines or reports.
     Coverage {
-        /// The data file.
-        data: String,
+        /// Coverage data file.
+        data_file: String,
     },
     /// `after` in settings.
     Settings {
         /// File and line, such as `pyproject.toml:41`.
-        place: String,
+        location: String,
     },
-    /// A trace taught that the two conflict.
+    /// A trace showed that the two sessions conflict.
     Trace {
-        /// On what.
+        /// Path of the conflict.
         path: String,
     },
 }
@@ -193,110 +193,110 @@ impl NeedOrigin {
     }
 }
 
-/// How one attempt ended.
+/// Result of one attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptResult {
-    /// 1 for the first.
+    /// Number of the attempt, from 1.
     pub number: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// nox's own reason, or ours, in words; empty when it passed.
+    /// Reason given by nox or noxide; empty if it passed.
     pub reason: String,
-    /// Exit status of the session's process where it had one.
-    pub exit: Option<i32>,
-    /// Signal that ended the process.
+    /// Exit status of the session's process, if it had one.
+    pub exit_status: Option<i32>,
+    /// Signal that killed the process.
     pub signal: Option<i32>,
     /// Start, in milliseconds since the run started.
     pub start: u64,
     /// End, in milliseconds since the run started.
     pub end: u64,
-    /// CPU time of the session and all it waited for, user and system, in milliseconds.
-    pub cpu: Option<u64>,
+    /// User and system CPU time of the session's processes, in milliseconds.
+    pub cpu_ms: Option<u64>,
     /// Largest resident set of any of its processes, in bytes.
     pub peak_memory: Option<u64>,
-    /// Slots it held.
+    /// Slots it held, counted from 0.
     pub slots: Vec<usize>,
-    /// Its log file, relative to the run's folder.
+    /// Log file, relative to the run directory.
     pub log: PathBuf,
-    /// Bytes in its log.
+    /// Size of the log in bytes.
     pub log_bytes: u64,
-    /// Whether it left a process behind that held its output.
+    /// Whether it left a process running that kept its output open.
     pub leaky: bool,
 }
 
-/// A session's end, with all its attempts.
+/// Result of a session, with all attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionResult {
-    /// Which session.
+    /// Name of the session.
     pub session: SessionName,
     /// The last attempt's outcome, or why it never started.
     pub outcome: Outcome,
-    /// In words: why it failed, was skipped or never started; empty when it passed.
+    /// Why it failed, was skipped or never started; empty if it passed.
     pub reason: String,
-    /// Passed after a failed attempt.
+    /// Whether it passed after a failed attempt.
     pub flaky: bool,
-    /// Attempts in order; empty when it never started.
+    /// Attempts in order; empty if it never started.
     pub attempts: Vec<AttemptResult>,
-    /// What its installs took, of all attempts; none where it installed nothing or nobody counted.
+    /// Install statistics of all attempts; `None` if it installed nothing or they are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<InstallStats>,
-    /// What the cache did for it; none where the cache was not used.
+    /// Cache statistics; `None` if the cache was not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheStats>,
 }
 
-/// What a session's installs took: `session.install` and `session.run_install`, apart from its work.
+/// Install statistics of a session: `session.install` and `session.run_install`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstallStats {
-    /// Milliseconds spent in them.
-    pub ms: u64,
-    /// Commands that were run.
+    /// Time spent in installs, in milliseconds.
+    pub wall_ms: u64,
+    /// Install commands that were run.
     pub commands: u32,
-    /// Commands that were skipped, because the environment was built by them already.
+    /// Install commands that were skipped because the environment was built by them already.
     pub skipped: u32,
 }
 
-/// How far a restore has come.
+/// Progress of a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreProgress {
-    /// Packages so far.
+    /// Packages restored so far.
     pub packages: u64,
-    /// Files so far.
+    /// Files restored so far.
     pub files: u64,
-    /// Bytes so far.
+    /// Bytes restored so far.
     pub bytes: u64,
-    /// Packages in all.
-    pub all_packages: u64,
-    /// Files in all; 0 where that is not known.
-    pub all_files: u64,
-    /// Bytes in all.
-    pub all_bytes: u64,
-    /// Milliseconds since it began.
-    pub ms: u64,
+    /// Packages to restore in total.
+    pub total_packages: u64,
+    /// Files to restore in total; 0 if unknown.
+    pub total_files: u64,
+    /// Bytes to restore in total.
+    pub total_bytes: u64,
+    /// Milliseconds since the restore started.
+    pub elapsed_ms: u64,
 }
 
-/// What the cache did for a session before it began.
+/// Cache statistics of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStats {
-    /// Packages it wants that were there: in uv's cache, or restored from the store.
+    /// Required packages that were in uv's cache or restored from the store.
     pub hits: u32,
-    /// Packages it wants that were nowhere.
+    /// Required packages that were not found.
     pub misses: u32,
-    /// Bytes restored from the store for it; what another session of the run had restored before is not counted again.
-    pub bytes: u64,
-    /// Milliseconds that took.
-    pub ms: u64,
-    /// Why its key is another than before, and what was not had, in words; empty where neither.
-    pub reason: String,
+    /// Bytes restored from the store for it, without those restored earlier for another session of the run.
+    pub restored_bytes: u64,
+    /// Duration of the restore in milliseconds.
+    pub restore_ms: u64,
+    /// Why its key changed, and which packages were missing; empty if neither.
+    pub miss_reason: String,
 }
 
 impl SessionResult {
-    /// The last attempt.
+    /// Returns the last attempt, if it started.
     pub fn last_attempt(&self) -> Option<&AttemptResult> {
         self.attempts.last()
     }
 
-    /// Wall time of all attempts, from the first start to the last end, in milliseconds.
+    /// Returns the wall time from the first start to the last end, in milliseconds.
     pub fn wall_time(&self) -> u64 {
         match (self.attempts.first(), self.attempts.last()) {
             (Some(first), Some(last)) => last.end.saturating_sub(first.start),
@@ -305,14 +305,14 @@ impl SessionResult {
     }
 }
 
-/// Who is told what happens in a run: reporters and the recorder, all equals.
+/// Subscriber to the events of a run: the reporters and the recorder.
 pub trait EventSubscriber {
-    /// Something happened.
+    /// Handles an event.
     fn on_event(&mut self, event: &RunEvent);
 
-    /// Time passed; `now` is in milliseconds since the run started, without the time it was stopped.
+    /// Advances the clock; `now` is in milliseconds since the run started, without suspended time.
     fn on_tick(&mut self, now: u64);
 
-    /// Somebody wants to know what runs now (SIGUSR1, a key).
+    /// Handles a request to show the running sessions (SIGUSR1, Enter or `t`).
     fn on_status_request(&mut self);
 }

@@ -1,4 +1,4 @@
-//! History: what past runs say of a session's usual time, CPU use and memory.
+//! Session history: usual time, CPU use and memory of sessions, from past runs.
 
 use std::collections::HashMap;
 
@@ -6,39 +6,39 @@ use super::imported_runs::{ImportedRuns, normalize_job_name};
 use super::{Outcome, RunRecord};
 use crate::project::SessionName;
 
-/// What a session usually costs: medians over the newest runs in which it passed.
+/// Usual resource use of a session: medians over the newest runs in which it passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsualStats {
     /// Wall time of the passing attempt, in milliseconds.
     pub wall_ms: u64,
-    /// CPU time, in milliseconds, where it was measured.
+    /// CPU time in milliseconds, if measured.
     pub cpu_ms: Option<u64>,
-    /// Peak memory, in bytes, where it was measured.
+    /// Peak memory in bytes, if measured.
     pub peak_memory: Option<u64>,
 }
 
-/// Usual costs by session.
+/// Usual resource use by session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionHistory {
     sessions: HashMap<SessionName, UsualStats>,
-    /// Wall times of imported jobs by their plain names; for sessions without a record.
+    /// Wall times of imported jobs by normalized name, for sessions without a record.
     imported_wall_ms: HashMap<String, u64>,
 }
 
 impl SessionHistory {
-    /// How many of the newest runs lend their figures: enough to outvote one odd run, few enough to follow the code.
+    /// How many of the newest runs are used: enough to outvote one outlier, few enough to follow changes of the code.
     pub const MAX_RUNS: usize = 9;
-    /// Milliseconds by which times differ at least that change any plan.
+    /// A difference in milliseconds below which a plan does not change.
     pub(crate) const SIGNIFICANT_CHANGE_MS: u64 = 5_000;
 
-    /// Folds records, newest first.
+    /// Computes the history of records, newest first.
     pub fn from_records(records: &[RunRecord]) -> Self {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in records.iter().flat_map(|r| &r.sessions).filter_map(|s| s.result.as_ref()) {
             let Some(last) = result.last_attempt().filter(|_| result.outcome == Outcome::Passed) else { continue };
             let [wall, cpu, memory] = samples.entry(&result.session).or_default();
             wall.push(last.end.saturating_sub(last.start));
-            cpu.extend(last.cpu);
+            cpu.extend(last.cpu_ms);
             memory.extend(last.peak_memory);
         }
         let usual = |[wall, cpu, memory]: [Vec<u64>; 3]| {
@@ -52,22 +52,22 @@ impl SessionHistory {
         Self { sessions, imported_wall_ms: HashMap::new() }
     }
 
-    /// Adds what imported runs say: it counts for sessions that no record knows. The newest nine passes of a job lend
-    /// their median; a job named like the session but for case and dashes is taken for it.
+    /// Adds imported runs, used for sessions without a record: the median of the newest nine passes of a job. Job and
+    /// session names are compared without case and dashes.
     #[must_use]
     pub(crate) fn with_imported_runs(mut self, imported: &ImportedRuns) -> Self {
         let mut samples: HashMap<String, Vec<u64>> = HashMap::new();
         for job in imported.runs.iter().rev().flat_map(|run| &run.jobs).filter(|job| job.passed) {
             let walls = samples.entry(normalize_job_name(&job.name)).or_default();
-            walls.extend(job.wall.filter(|_| walls.len() < Self::MAX_RUNS));
+            walls.extend(job.wall_ms.filter(|_| walls.len() < Self::MAX_RUNS));
         }
         self.imported_wall_ms =
             samples.into_iter().filter_map(|(name, walls)| Some((name, lower_median(walls)?))).collect();
         self
     }
 
-    /// Whether a run took otherwise than is known: a session that passed has no usual time yet, or that is twice or half
-    /// of what it took, and by more than [`Self::NEWS`].
+    /// Returns whether a run differs from the history: a passed session has no usual time, or took more than twice or less
+    /// than half of it, and the difference exceeds [`Self::SIGNIFICANT_CHANGE_MS`].
     pub(crate) fn has_significant_change(&self, record: &RunRecord) -> bool {
         let results = record.sessions.iter().filter_map(|session| session.result.as_ref());
         let passed = results.filter(|result| result.outcome == Outcome::Passed);
@@ -80,17 +80,17 @@ impl SessionHistory {
         })
     }
 
-    /// What is known of one session.
+    /// Returns the usual resource use of a session.
     pub fn usual_stats(&self, name: &SessionName) -> Option<UsualStats> {
-        let lent = || {
+        let imported = || {
             let wall = *self.imported_wall_ms.get(&normalize_job_name(name.as_str()))?;
             Some(UsualStats { wall_ms: wall, cpu_ms: None, peak_memory: None })
         };
-        self.sessions.get(name).copied().or_else(lent)
+        self.sessions.get(name).copied().or_else(imported)
     }
 }
 
-/// The middle value; the lower one of two middles.
+/// Returns the median; the lower one of two middle values.
 pub(super) fn lower_median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len().saturating_sub(1) / 2).copied()
@@ -101,22 +101,22 @@ mod tests {
     use super::*;
     use crate::record::{Machine, RunStore};
 
-    /// A run with one session that passed after so many milliseconds.
+    /// A run with one session that passed after `wall` milliseconds.
     fn record(run: &str, wall: u64) -> RunRecord {
-        let attempt = serde_json::json!({"number": 1, "outcome": "passed", "reason": "", "exit": 0, "signal": null, "start": 100,
-            "end": 100 + wall, "cpu": null, "peak_memory": null, "slots": [], "log": "l", "log_bytes": 0, "leaky": false});
+        let attempt = serde_json::json!({"number": 1, "outcome": "passed", "reason": "", "exit_status": 0, "signal": null, "start": 100,
+            "end": 100 + wall, "cpu_ms": null, "peak_memory": null, "slots": [], "log": "l", "log_bytes": 0, "leaky": false});
         let result = serde_json::json!({"session": "one", "outcome": "passed", "reason": "", "flaky": false, "attempts": [attempt]});
-        let session = serde_json::json!({"name": "one", "description": "", "needs": [], "locks": [], "exclusive": false, "cpus": 1, "usual": null, "result": result});
+        let session = serde_json::json!({"name": "one", "description": "", "needs": [], "locks": [], "exclusive": false, "cpus": 1, "usual_ms": null, "result": result});
         serde_json::from_value(
-            serde_json::json!({"version": 1, "run": run, "time": "2026-01-01T00:00:00+00:00", "wall": wall,
-            "exit": 0, "interrupted": null, "root": "/r", "commit": null, "slots": 2, "versions": [],
+            serde_json::json!({"version": 2, "run_id": run, "started_at": "2026-01-01T00:00:00+00:00", "wall_ms": wall,
+            "exit_code": 0, "interrupt_cause": null, "root": "/r", "commit": null, "slots": 2, "versions": [],
             "machine": Machine::detect(), "notices": [], "sessions": [session]}),
         )
         .unwrap()
     }
 
     #[test]
-    fn news_is_what_was_not_known_or_is_far_off() {
+    fn unknown_or_very_different_times_are_significant() {
         let none = SessionHistory::default();
         assert!(none.has_significant_change(&record("1", 10)));
         let known = SessionHistory::from_records(&[record("1", 6_000)]);
@@ -127,28 +127,28 @@ mod tests {
         let short = SessionHistory::from_records(&[record("1", 10)]);
         assert!(
             !short.has_significant_change(&record("2", 5_010)) && short.has_significant_change(&record("2", 5_011)),
-            "moments change no plan"
+            "small differences are not significant"
         );
     }
 
     #[test]
-    fn what_is_remembered_of_runs_elsewhere_counts_as_runs_here_do() {
+    fn records_from_other_machines_count_as_local_ones() {
         let root = tempfile::tempdir().unwrap();
-        let folder = RunStore::open(root.path()).unwrap();
+        let store = RunStore::open(root.path()).unwrap();
         for number in 0..12 {
-            folder.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
+            store.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
         }
-        let left = std::fs::read_dir(folder.history_dir()).unwrap().count();
+        let left = std::fs::read_dir(store.history_dir()).unwrap().count();
         assert_eq!(left, SessionHistory::MAX_RUNS);
         let usual =
-            |folder: &RunStore| folder.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
-        assert_eq!(usual(&folder), Some(1_007), "the middle of the newest nine");
-        // A run of this checkout that was brought back is one run.
-        let run = folder.run_dir("20260101-11");
+            |store: &RunStore| store.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
+        assert_eq!(usual(&store), Some(1_007), "median of the newest nine");
+        // A run that is both local and in the history counts once.
+        let run = store.run_dir("20260101-11");
         fs_err::create_dir_all(&run).unwrap();
         crate::record::write_record(&run, &record("20260101-11", 1_011)).unwrap();
-        assert_eq!(usual(&folder), Some(1_007));
-        fs_err::write(folder.history_dir().join("z.json"), "no record").unwrap();
-        assert_eq!(usual(&folder), Some(1_007), "what cannot be read is passed over");
+        assert_eq!(usual(&store), Some(1_007));
+        fs_err::write(store.history_dir().join("z.json"), "not a record").unwrap();
+        assert_eq!(usual(&store), Some(1_007), "unreadable records are skipped");
     }
 }

@@ -1,4 +1,4 @@
-//! Past CI runs that were not noxide's, as imported: `imported.json`, version 1.
+//! Imported runs: past CI runs without noxide, stored in `imported.json`, version 2.
 
 use std::collections::HashSet;
 use std::io;
@@ -8,49 +8,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::write_atomic;
 
-/// The version of the document this program writes.
-pub(crate) const IMPORTED_VERSION: u32 = 1;
+/// Version of the document that is written and read.
+pub(crate) const IMPORTED_VERSION: u32 = 2;
 
-/// The file's name in `.noxide`.
+/// File name in `.noxide`.
 const FILE_NAME: &str = "imported.json";
-/// The newest imports that are kept: what is older says little of today.
+/// Maximum number of imported runs; the oldest are dropped.
 const MAX_RUNS: usize = 5_000;
 
 /// Imported runs: `.noxide/imported.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedRuns {
-    /// Always [`IMPORTED_VERSION`] in what this program writes.
+    /// Always [`IMPORTED_VERSION`].
     pub version: u32,
-    /// The runs, in the order they were imported.
+    /// Runs in the order they were imported.
     pub runs: Vec<ImportedRun>,
 }
 
-/// One past run, or what is known of it.
+/// One imported run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedRun {
-    /// Where it is from: `github`, `gitea`, `forgejo`, `statuses` or `nox-log`.
+    /// Source: `github`, `gitea`, `forgejo`, `statuses` or `nox-log`.
     pub source: String,
-    /// What tells it from others of its source.
+    /// Identifier, unique within the source.
     pub id: String,
-    /// Wall clock at its start, as the source says it.
-    pub time: Option<String>,
-    /// Git commit.
+    /// Wall clock at the start, as given by the source.
+    pub started_at: Option<String>,
+    /// Git commit, if known.
     pub commit: Option<String>,
-    /// Milliseconds from start to end of the whole run, where known.
-    pub wall: Option<u64>,
-    /// Whether it ended well, where known.
+    /// Wall time of the run in milliseconds, if known.
+    pub wall_ms: Option<u64>,
+    /// Whether it passed, if known.
     pub passed: Option<bool>,
-    /// Its jobs or sessions.
+    /// Jobs or sessions of the run.
     pub jobs: Vec<ImportedJob>,
 }
 
-/// One job or session of a past run.
+/// One job or session of an imported run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedJob {
-    /// Its name.
+    /// Name of the job or session.
     pub name: String,
-    /// Milliseconds it took; none where the source does not say.
-    pub wall: Option<u64>,
+    /// Wall time in milliseconds, if known.
+    pub wall_ms: Option<u64>,
     /// Whether it passed.
     pub passed: bool,
 }
@@ -62,54 +62,54 @@ impl Default for ImportedRuns {
 }
 
 impl ImportedRuns {
-    /// Reads what was imported into a folder `.noxide`; nothing where there is nothing.
+    /// Reads the imported runs of a directory `.noxide`; empty if there are none.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged or of a version this program does not know; the message names it.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(FILE_NAME);
+    /// When the file cannot be read, is damaged or has another version; the message names it.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(FILE_NAME);
         let bytes = match fs_err::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             read => read?,
         };
-        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
         let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .map_err(|error| refuse(format!("this is no import: {error}")))?
+            .map_err(|error| reject(format!("not a file of imported runs: {error}")))?
             .get("version")
             .and_then(serde_json::Value::as_u64);
         if version != Some(u64::from(IMPORTED_VERSION)) {
             let version = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            return Err(refuse(format!(
-                "its version ({version}) is not known to this noxide: remove it, import again"
+            return Err(reject(format!(
+                "this noxide reads version {IMPORTED_VERSION}, not version {version}; remove the file and import again"
             )));
         }
-        serde_json::from_slice(&bytes).map_err(|error| refuse(format!("this is no import: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| reject(format!("not a file of imported runs: {error}")))
     }
 
-    /// Writes it into a folder `.noxide`.
+    /// Writes the imported runs into a directory `.noxide`.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+    /// When the directory is not writable.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        write_atomic(&folder.join(FILE_NAME), &bytes)
+        write_atomic(&dir.join(FILE_NAME), &bytes)
     }
 
-    /// Takes runs in; one that is known already is replaced. Gives how many are new.
+    /// Adds runs, replacing known ones, and returns how many are new.
     pub(crate) fn add_runs(&mut self, runs: Vec<ImportedRun>) -> usize {
         let key = |run: &ImportedRun| (run.source.clone(), run.id.clone());
         let known: HashSet<(String, String)> = self.runs.iter().map(key).collect();
-        let coming: HashSet<(String, String)> = runs.iter().map(key).collect();
-        self.runs.retain(|run| !coming.contains(&key(run)));
+        let added: HashSet<(String, String)> = runs.iter().map(key).collect();
+        self.runs.retain(|run| !added.contains(&key(run)));
         self.runs.extend(runs);
-        let over = self.runs.len().saturating_sub(MAX_RUNS);
-        self.runs.drain(..over);
-        coming.difference(&known).count()
+        let excess = self.runs.len().saturating_sub(MAX_RUNS);
+        self.runs.drain(..excess);
+        added.difference(&known).count()
     }
 }
 
-/// A name as different tools write it: `Unit-Tests` and `unit_tests` are the same.
+/// Normalizes a job name, so that `Unit-Tests` and `unit_tests` are the same.
 pub(super) fn normalize_job_name(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' '], "_")
 }

@@ -1,4 +1,4 @@
-//! Records of several runners folded into one: a plan of what it says and of which files it takes.
+//! Merging records of several runners into one run: the merged record and the files to copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,31 +9,31 @@ use super::{Outcome, RunRecord, reconstruct_events, write_record};
 use crate::fs::write_atomic;
 use crate::project::SessionName;
 
-/// One run made of several: nothing is written yet.
+/// Plan of a merged run; nothing is written yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MergePlan {
-    /// The record of the whole.
+    /// The merged record.
     pub(crate) record: RunRecord,
     /// Files to copy.
     pub(crate) copies: Vec<PlannedCopy>,
-    /// Sessions of the whole that no record has, in nox's order.
+    /// Sessions that no record has, in nox's order.
     pub(crate) missing_sessions: Vec<SessionName>,
-    /// Shards that are not there, such as `2/3`.
+    /// Shards without a record, such as `2/3`.
     pub(crate) missing_shards: Vec<String>,
 }
 
-/// A file or folder of one run that goes into the merged one.
+/// A file or directory of one run that is copied into the merged one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedCopy {
-    /// Which of the records it belongs to.
+    /// Index of the record it belongs to.
     pub(crate) record_index: usize,
-    /// Its place in that run's folder.
+    /// Path in that run's directory.
     pub(crate) from: PathBuf,
-    /// Its place in the merged run's folder.
+    /// Path in the merged run's directory.
     pub(crate) to: PathBuf,
 }
 
-/// How far the clock of one record's machine is into the merged run, and how many slots stand before its own.
+/// Offset of a record's times and slots in the merged run.
 #[derive(Clone, Copy)]
 struct RecordOffset {
     time_ms: u64,
@@ -41,22 +41,22 @@ struct RecordOffset {
 }
 
 impl MergePlan {
-    /// Folds records into one that goes by the name `run`; none where there are no records.
+    /// Merges records into a run with the identifier `run_id`; `None` without records.
     ///
-    /// Times are shifted by what the records say of their start, so the whole lasts from the first start to the last
-    /// end. A session that several records have counts by its worst outcome.
-    pub(crate) fn from_records(records: &[RunRecord], run: &str) -> Option<Self> {
+    /// Times are shifted by the wall clock at the start of each run, so the merged run lasts from the first start to the
+    /// last end. Of a session in several records the worst outcome counts.
+    pub(crate) fn from_records(records: &[RunRecord], run_id: &str) -> Option<Self> {
         let starts: Vec<Option<i64>> = records
             .iter()
-            .map(|record| record.time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+            .map(|record| record.started_at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
             .collect();
         let first = (0..records.len()).min_by_key(|&at| (starts[at].is_none(), starts[at], at))?;
         let origin = starts[first].unwrap_or(0);
         let mut record = RunRecord {
-            run: run.to_owned(),
-            exit: Some(0),
-            interrupted: None,
-            wall: 0,
+            run_id: run_id.to_owned(),
+            exit_code: Some(0),
+            interrupt_cause: None,
+            wall_ms: 0,
             slots: 0,
             notices: Vec::new(),
             sessions: Vec::new(),
@@ -67,37 +67,38 @@ impl MergePlan {
         let mut copies = Vec::new();
         let mut notices = Vec::new();
         for (source, part) in records.iter().enumerate() {
-            let late = starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
-            let shift = RecordOffset { time_ms: late, slot_offset: record.slots };
+            let start_offset =
+                starts[source].map_or(0, |start| u64::try_from(start.saturating_sub(origin)).unwrap_or(0));
+            let offset = RecordOffset { time_ms: start_offset, slot_offset: record.slots };
             record.slots += part.slots;
-            record.wall = record.wall.max(late.saturating_add(part.wall));
-            record.interrupted = record.interrupted.or_else(|| part.interrupted.clone());
-            record.exit = Some(worse_exit_code(record.exit.unwrap_or(0), part.exit.unwrap_or(1)));
+            record.wall_ms = record.wall_ms.max(start_offset.saturating_add(part.wall_ms));
+            record.interrupt_cause = record.interrupt_cause.or_else(|| part.interrupt_cause.clone());
+            record.exit_code = Some(worse_exit_code(record.exit_code.unwrap_or(0), part.exit_code.unwrap_or(1)));
             notices.extend(part.notices.iter().cloned());
             if part.commit != record.commit {
                 let name = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
                 notices.push(format!(
-                    "records of several commits: {} and {}",
+                    "the merged runs are of different commits: {} and {}",
                     name(&record.commit),
                     name(&part.commit)
                 ));
             }
             for versions in &part.versions {
                 if !record.versions.contains(versions) {
-                    notices.push(format!("run {} was made with {} {}", part.run, versions.0, versions.1));
+                    notices.push(format!("run {} used {} {}", part.run_id, versions.0, versions.1));
                 }
             }
             for session in &part.sessions {
-                let moved = stems.relocate_session(session, source, shift, &mut copies);
+                let moved = stems.relocate_session(session, source, offset, &mut copies);
                 merge_session(&mut record.sessions, moved, &mut notices);
             }
         }
         let mut seen = BTreeSet::new();
         notices.retain(|notice| seen.insert(notice.clone()));
         record.notices = notices;
-        let (missing, absent) = find_missing(records, &record);
+        let (missing_sessions, missing_shards) = find_missing(records, &record);
         sort_sessions(&mut record, records);
-        Some(Self { record, copies, missing_sessions: missing, missing_shards: absent })
+        Some(Self { record, copies, missing_sessions, missing_shards })
     }
 
     /// Adds notices on missing sessions and shards; with missing sessions the run has failed.
@@ -106,7 +107,7 @@ impl MergePlan {
             self.record.notices.push(format!("no record contains {name}"));
         }
         if !self.missing_sessions.is_empty() {
-            self.record.exit = self.record.exit.map(|exit| exit.max(1));
+            self.record.exit_code = self.record.exit_code.map(|exit| exit.max(1));
         }
         if !self.missing_shards.is_empty() {
             self.record.notices.push(format!("no record of shard {}", self.missing_shards.join(", ")));
@@ -145,7 +146,7 @@ impl MergePlan {
     }
 }
 
-/// The exit code of two runs together: what a failed session gives outdoes what broke a run.
+/// Exit code of two runs together: a failed session outweighs a run that broke.
 fn worse_exit_code(one: u8, other: u8) -> u8 {
     match (one, other) {
         (1, _) | (_, 1) => 1,
@@ -154,7 +155,7 @@ fn worse_exit_code(one: u8, other: u8) -> u8 {
     }
 }
 
-/// Adds a session; of two that are alike the worse one stays.
+/// Adds a session; of two with the same name the worse one is used.
 fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, notices: &mut Vec<String>) {
     let rank = |session: &RecordedSession| match session.result.as_ref().map(|result| result.outcome) {
         None => 4,
@@ -163,10 +164,10 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
         Some(Outcome::Replayed) => 1,
         Some(_) => 0,
     };
-    match sessions.iter_mut().find(|known| known.facts.name == session.facts.name) {
+    match sessions.iter_mut().find(|known| known.spec.name == session.spec.name) {
         None => sessions.push(session),
         Some(known) => {
-            notices.push(format!("{} is in several records: the worst result counts", session.facts.name));
+            notices.push(format!("{} is in several records; the worst result counts", session.spec.name));
             if rank(&session) > rank(known) {
                 *known = session;
             }
@@ -174,47 +175,47 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
     }
 }
 
-/// Sessions and shards that ought to be there.
+/// Finds the sessions and shards of which there is no record.
 fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>, Vec<String>) {
     let mut missing = Vec::new();
-    let mut absent = BTreeSet::new();
+    let mut missing_shards = BTreeSet::new();
     for shard in records.iter().filter_map(|record| record.shard.as_ref()) {
         for index in 1..=shard.count {
-            let there =
+            let exists =
                 |part: &RunRecord| part.shard.as_ref().is_some_and(|s| (s.index, s.count) == (index, shard.count));
-            if !records.iter().any(there) {
-                absent.insert((shard.count, index));
+            if !records.iter().any(exists) {
+                missing_shards.insert((shard.count, index));
             }
         }
         for name in &shard.sessions {
-            let there = merged.sessions.iter().any(|session| session.facts.name == *name);
-            if !there && !missing.contains(name) {
+            let exists = merged.sessions.iter().any(|session| session.spec.name == *name);
+            if !exists && !missing.contains(name) {
                 missing.push(name.clone());
             }
         }
     }
-    (missing, absent.into_iter().map(|(count, index)| format!("{index}/{count}")).collect())
+    (missing, missing_shards.into_iter().map(|(count, index)| format!("{index}/{count}")).collect())
 }
 
-/// Puts sessions into nox's order where a shard says what that is.
+/// Sorts the sessions in nox's order, if a shard records it.
 fn sort_sessions(merged: &mut RunRecord, records: &[RunRecord]) {
     let Some(shard) = records.iter().find_map(|record| record.shard.as_ref()) else { return };
-    let places: BTreeMap<&str, usize> =
-        shard.sessions.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-    merged.sessions.sort_by_key(|session| places.get(session.facts.name.as_str()).copied().unwrap_or(usize::MAX));
+    let order: BTreeMap<&str, usize> =
+        shard.sessions.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+    merged.sessions.sort_by_key(|session| order.get(session.spec.name.as_str()).copied().unwrap_or(usize::MAX));
 }
 
-/// Stems of log files that are taken in the merged run.
+/// Stems of log files already used in the merged run.
 #[derive(Default)]
 struct LogStems(BTreeSet<String>);
 
 impl LogStems {
-    /// A session as it stands in the merged record, its files added to `copies` under names nobody else has.
+    /// Returns the session of the merged record and adds its files to `copies` under unique names.
     fn relocate_session(
         &mut self,
         session: &RecordedSession,
         source: usize,
-        shift: RecordOffset,
+        offset: RecordOffset,
         copies: &mut Vec<PlannedCopy>,
     ) -> RecordedSession {
         let mut moved = session.clone();
@@ -223,15 +224,15 @@ impl LogStems {
         let old = first.log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let new = self.reserve_stem(&old);
         for attempt in &mut result.attempts {
-            attempt.start = attempt.start.saturating_add(shift.time_ms);
-            attempt.end = attempt.end.saturating_add(shift.time_ms);
+            attempt.start = attempt.start.saturating_add(offset.time_ms);
+            attempt.end = attempt.end.saturating_add(offset.time_ms);
             for slot in &mut attempt.slots {
-                *slot += shift.slot_offset;
+                *slot += offset.slot_offset;
             }
             let name = attempt.log.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let to = Path::new("logs").join(format!("{new}{}", name.strip_prefix(&old).unwrap_or(".log")));
             let from = std::mem::replace(&mut attempt.log, to.clone());
-            // A record from elsewhere names no file outside of its run.
+            // A record from another machine must not name files outside of its run.
             if is_contained_path(&from) {
                 copies.push(PlannedCopy { record_index: source, from, to });
             }
@@ -243,11 +244,11 @@ impl LogStems {
         moved
     }
 
-    fn reserve_stem(&mut self, wanted: &str) -> String {
-        let mut stem = wanted.to_owned();
+    fn reserve_stem(&mut self, requested: &str) -> String {
+        let mut stem = requested.to_owned();
         let mut number = 2;
         while !self.0.insert(stem.to_lowercase()) {
-            stem = format!("{wanted}-{number}");
+            stem = format!("{requested}-{number}");
             number += 1;
         }
         stem
@@ -258,28 +259,28 @@ fn is_contained_path(path: &Path) -> bool {
     path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Copies a file, or a folder with all below it; links are made again, never followed; what is not there is passed over.
+/// Copies a file or a directory tree; symbolic links are recreated, never followed; a missing source is ignored.
 ///
 /// # Errors
 /// When something cannot be read or written.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let facts = match fs_err::symlink_metadata(from) {
-        Ok(facts) => facts,
+    let metadata = match fs_err::symlink_metadata(from) {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     if let Some(parent) = to.parent() {
         fs_err::create_dir_all(parent)?;
     }
-    if facts.is_dir() {
+    if metadata.is_dir() {
         fs_err::create_dir_all(to)?;
         for entry in fs_err::read_dir(from)? {
             let entry = entry?;
             copy_tree(&entry.path(), &to.join(entry.file_name()))?;
         }
-    } else if facts.is_symlink() {
+    } else if metadata.is_symlink() {
         fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to)?;
-    } else if facts.is_file() {
+    } else if metadata.is_file() {
         fs_err::copy(from, to)?;
     }
     Ok(())

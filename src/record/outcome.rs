@@ -1,34 +1,34 @@
-//! How a session ended.
+//! Session outcomes: how a session ended, and what that means for dependents and the exit code.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a session ended; the words of records, boards and exit codes.
+/// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// nox says success.
+    /// nox reported success.
     Passed,
-    /// nox says failure, or the session raised.
+    /// nox reported failure, or the session raised an exception.
     Failed,
     /// Ended by `timeout` or `idle-timeout`.
     TimedOut,
-    /// Its process died without an answer: a signal, `os._exit`, out of memory.
+    /// Its process ended without reporting a result: a signal, `os._exit`, out of memory.
     Crashed,
-    /// Ended because the run was interrupted or failed fast.
+    /// Stopped because the run was interrupted or failed fast.
     Cancelled,
-    /// Not run: a kept result was shown instead.
+    /// Not run: a stored result was shown instead.
     Replayed,
-    /// nox skipped it: no interpreter, or `session.skip`.
+    /// Skipped by nox: no interpreter, or `session.skip`.
     Skipped,
-    /// Never started, because a session it requires did not pass or the run ended before its turn; or gave up by
-    /// `session.error`. nox calls both so.
+    /// Not started because a session it requires did not pass or the run was interrupted first; or ended by
+    /// `session.error`. nox uses one word for both.
     Aborted,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub(crate) const ALL: [Self; 8] = [
         Self::Passed,
         Self::Failed,
@@ -40,17 +40,17 @@ impl Outcome {
         Self::Aborted,
     ];
 
-    /// Whether sessions that require this one may start, as nox counts it: skipped is fine.
+    /// Returns whether sessions that require this one may start; as in nox, skipped counts as fine.
     pub fn allows_dependents(self) -> bool {
         matches!(self, Self::Passed | Self::Replayed | Self::Skipped)
     }
 
-    /// Whether this outcome makes the run's exit code 1.
+    /// Returns whether this outcome makes the exit code of the run 1.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut | Self::Crashed | Self::Cancelled | Self::Aborted)
     }
 
-    /// The word shown to people and kept in records.
+    /// Returns the word shown to people and stored in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",

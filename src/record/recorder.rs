@@ -1,4 +1,4 @@
-//! The recorder: writes events to disk as they come and the record at the end.
+//! Run recorder: writes events to disk when they happen and the record at the end.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,56 +8,59 @@ use super::run_record::{Machine, RunRecord};
 use super::{EventKind, RunEvent};
 use crate::fs::{FileLock, write_atomic};
 
-/// How the name of a run's folder begins until it is claimed.
-pub(super) const STAGING_PREFIX: &str = ".unborn-";
+/// Prefix of a run directory's name until it is locked.
+pub(super) const STAGING_PREFIX: &str = ".staging-";
+/// The file in a run directory that is locked while noxide runs.
+pub(super) const RUN_LOCK: &str = "run.lock";
 
-/// Writes one run's events and record. A disk that fails never fails the run: it is remembered and said once.
+/// Writes the events and the record of one run. A disk error never fails the run: it is stored and reported once.
 #[derive(Debug)]
 pub struct RunRecorder {
     run_dir: PathBuf,
     events_file: Option<File>,
-    /// What the record is made of; output events are left out, they only matter to screens.
+    /// Events of the record; log growth and restore progress are left out, they only matter for display.
     events: Vec<RunEvent>,
     disk_error: Option<String>,
-    _alive_lock: Option<FileLock>,
+    _run_lock: Option<FileLock>,
 }
 
 impl RunRecorder {
-    /// Makes the run's folder with its `logs`, and claims it as living.
+    /// Creates the run directory with its `logs`, and locks it.
     ///
-    /// It is made under another name first: nobody finds it unclaimed and takes it for that of a dead run.
+    /// It is created under a staging name first, so that no other process sees it unlocked and takes it for a crashed
+    /// run.
     ///
     /// # Errors
-    /// When the folder cannot be made, or is there already.
-    pub fn create(folder: PathBuf) -> io::Result<Self> {
-        if folder.exists() {
+    /// When the directory cannot be created, or exists already.
+    pub fn create(run_dir: PathBuf) -> io::Result<Self> {
+        if run_dir.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let place = folder.parent().unwrap_or(Path::new("."));
-        let made = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(place)?;
-        // Others of this machine may read records, as they may the rest of the tree.
-        fs_err::set_permissions(made.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        fs_err::create_dir(made.path().join("logs"))?;
-        // A file system without locks (some network mounts) still gets its record.
-        let alive = FileLock::try_acquire(&made.path().join("alive")).ok().flatten();
-        let file: File = fs_err::File::create(made.path().join("events.jsonl"))?.into();
-        fs_err::rename(made.path(), &folder)?;
-        // Its name is no temporary one any more.
-        let _ = made.keep();
-        Ok(Self { run_dir: folder, events_file: Some(file), events: Vec::new(), disk_error: None, _alive_lock: alive })
+        let parent = run_dir.parent().unwrap_or(Path::new("."));
+        let staging = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(parent)?;
+        // Other users may read records, as they may read the rest of the project.
+        fs_err::set_permissions(staging.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        fs_err::create_dir(staging.path().join("logs"))?;
+        // A file system without locks (some network mounts) still gets a record.
+        let run_lock = FileLock::try_acquire(&staging.path().join(RUN_LOCK)).ok().flatten();
+        let file: File = fs_err::File::create(staging.path().join("events.jsonl"))?.into();
+        fs_err::rename(staging.path(), &run_dir)?;
+        // It has its final name now.
+        let _ = staging.keep();
+        Ok(Self { run_dir, events_file: Some(file), events: Vec::new(), disk_error: None, _run_lock: run_lock })
     }
 
-    /// The run's folder.
+    /// Path of the run directory.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }
 
-    /// Keeps one event.
+    /// Records one event.
     pub fn record_event(&mut self, event: &RunEvent) {
         if let Some(file) = &mut self.events_file {
             let written = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
                 line.push(b'\n');
-                // One write call a line: a reader or a crash sees whole lines.
+                // One write call per line, so that readers and crashes see complete lines.
                 file.write_all(&line)
             });
             if let Err(error) = written {
@@ -65,17 +68,17 @@ impl RunRecorder {
                 self.events_file = None;
             }
         }
-        if !matches!(event.fact, EventKind::OutputGrew { .. } | EventKind::SessionRestoring { .. }) {
+        if !matches!(event.kind, EventKind::OutputGrew { .. } | EventKind::SessionRestoring { .. }) {
             self.events.push(event.clone());
         }
     }
 
-    /// What went wrong on disk since last asked.
+    /// Takes the last disk error, if any.
     pub fn take_disk_error(&mut self) -> Option<String> {
         self.disk_error.take()
     }
 
-    /// The run so far as a record.
+    /// Builds the record of the events so far.
     pub fn build_record(&self) -> Option<RunRecord> {
         RunRecord::from_events(&self.events, Machine::detect())
     }
@@ -83,7 +86,7 @@ impl RunRecorder {
     /// Writes the record.
     ///
     /// # Errors
-    /// When the disk refuses; the events written so far stay.
+    /// When writing fails; the events written so far remain.
     pub fn write_final_record(&mut self) -> io::Result<()> {
         match self.build_record() {
             Some(record) => write_record(&self.run_dir, &record),
@@ -92,20 +95,20 @@ impl RunRecorder {
     }
 }
 
-/// Writes `record.json` into a run's folder, whole or not at all.
+/// Writes `record.json` into a run directory, atomically.
 ///
 /// # Errors
-/// When the folder cannot be written to.
+/// When the directory is not writable.
 pub fn write_record(run: &Path, record: &RunRecord) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(record)?;
     bytes.push(b'\n');
     write_atomic(&run.join("record.json"), &bytes)
 }
 
-/// Reads the events of a run; a last line cut short by a crash is left out.
+/// Reads the events of a run; an incomplete last line is ignored.
 ///
 /// # Errors
-/// When the file cannot be read, or a whole line is no event.
+/// When the file cannot be read, or a complete line is not an event.
 pub fn read_events(path: &Path) -> io::Result<Vec<RunEvent>> {
     let mut reader = BufReader::new(fs_err::File::open(path)?);
     let mut events = Vec::new();

@@ -1,61 +1,61 @@
-//! One run as kept: the events folded into a document, version 1.
+//! Run record: the events of a run folded into one document, version 2.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Outcome, RunEvent, SessionResult, SessionSpec, ShardMetadata};
+use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
-/// The version of the document this program writes.
-pub(crate) const RECORD_VERSION: u32 = 1;
+/// Version of the record that is written and read.
+pub(crate) const RECORD_VERSION: u32 = 2;
 
-/// One run as kept in `record.json`. Times are milliseconds since the run's start unless said otherwise.
+/// A run as stored in `record.json`. Times are milliseconds since the start of the run unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Always [`RECORD_VERSION`] in what this program writes.
+    /// Always [`RECORD_VERSION`].
     pub version: u32,
-    /// The run's identifier.
-    pub run: String,
+    /// Run identifier: the name of its directory below `.noxide/runs/`.
+    pub run_id: String,
     /// Wall clock at the start, RFC 3339.
-    pub time: String,
-    /// How long the run took.
-    pub wall: u64,
-    /// The exit code noxide gave; none where noxide itself was killed.
-    pub exit: Option<u8>,
-    /// What ended the run early: a signal's name, `fail-fast`, `timeout`, or `killed`.
-    pub interrupted: Option<String>,
-    /// The project's root folder.
+    pub started_at: String,
+    /// Wall time of the run.
+    pub wall_ms: u64,
+    /// Exit code of noxide; `None` if noxide itself was killed.
+    pub exit_code: Option<u8>,
+    /// What ended the run early: a signal name, `fail-fast`, `host`, or `killed`.
+    pub interrupt_cause: Option<String>,
+    /// Root directory of the project.
     #[serde(serialize_with = "super::event::serialize_lossy_path")]
     pub root: PathBuf,
-    /// Git commit checked out.
+    /// Git commit that was checked out.
     pub commit: Option<String>,
-    /// CPUs' worth of room that sessions shared.
+    /// Number of slots that sessions shared.
     pub slots: usize,
     /// Tool versions: noxide, nox, python, uv.
     pub versions: Vec<(String, String)>,
-    /// Which part of a larger run this is; none where it is a whole one.
+    /// Shard of a larger run; `None` if this is a complete run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardMetadata>,
-    /// Facts of the machine.
+    /// Machine of the run.
     pub machine: Machine,
-    /// Sentences shown during the run.
+    /// Notices shown during the run.
     pub notices: Vec<String>,
-    /// Sessions in the order of the plan, then those added.
+    /// Sessions in the order of the plan, then those added during the run.
     pub sessions: Vec<RecordedSession>,
 }
 
-/// A session as planned and as it went.
+/// A session with its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedSession {
-    /// As planned.
+    /// The session as planned.
     #[serde(flatten)]
-    pub facts: SessionSpec,
-    /// As it went; none where the run was killed before its end.
+    pub spec: SessionSpec,
+    /// Its result; `None` if noxide was killed before the session ended.
     pub result: Option<SessionResult>,
 }
 
-/// Facts of the machine a run was made on.
+/// The machine of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// Operating system, such as `linux`.
@@ -64,12 +64,12 @@ pub struct Machine {
     pub arch: String,
     /// CPUs this process may use.
     pub cpus: usize,
-    /// The CI system by its environment variable, such as `forgejo`; none on a desk.
+    /// The CI system by its environment variable, such as `forgejo`; `None` outside CI.
     pub ci: Option<String>,
 }
 
 impl Machine {
-    /// This machine.
+    /// Describes the current machine.
     pub fn detect() -> Self {
         let ci =
             [("FORGEJO_ACTIONS", "forgejo"), ("GITEA_ACTIONS", "gitea"), ("GITHUB_ACTIONS", "github"), ("CI", "ci")];
@@ -82,7 +82,7 @@ impl Machine {
     }
 }
 
-/// What every version of the document says.
+/// The fields common to all versions of the record.
 #[derive(Deserialize)]
 struct RecordHeader {
     version: u32,
@@ -92,38 +92,36 @@ impl RunRecord {
     /// Reads a record.
     ///
     /// # Errors
-    /// When there is none, it is damaged, or of a version this program does not know; the message names the file.
+    /// When it does not exist, is damaged, or has another version; the message names the file.
     pub fn read(path: &Path) -> io::Result<Self> {
         let bytes = fs_err::read(path)?;
-        let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
-        let damaged = |error: serde_json::Error| refuse(format!("this is no record: {error}"));
-        // The version comes first: what a later one looks like is not known here.
+        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let damaged = |error: serde_json::Error| reject(format!("not a run record: {error}"));
+        // The version is checked first: other versions may look different.
         match serde_json::from_slice::<RecordHeader>(&bytes).map_err(damaged)?.version {
             RECORD_VERSION => serde_json::from_slice(&bytes).map_err(damaged),
-            later if later > RECORD_VERSION => Err(refuse(format!(
-                "version {later} is not known to this noxide, which reads version {RECORD_VERSION}: \
-                 read it with the noxide that wrote it or a later one"
+            other => Err(reject(format!(
+                "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the noxide that wrote it"
             ))),
-            other => Err(refuse(format!("version {other} is not known to this noxide: there never was one"))),
         }
     }
 
-    /// Folds the events of one run; none where the first event is missing.
+    /// Folds the events of one run; `None` if the first event is not `run-started`.
     ///
-    /// A stream cut short (noxide was killed) gives a record with `interrupted: killed`, the sessions that were
-    /// running without a result.
+    /// A truncated stream (noxide was killed) gives a record with the interrupt cause `killed`, in which unfinished
+    /// sessions have no result.
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a RunEvent>, machine: Machine) -> Option<Self> {
         let mut events = events.into_iter();
         let first = events.next()?;
-        let EventKind::RunStarted(start) = &first.fact else { return None };
-        let plain = |facts: &SessionSpec| RecordedSession { facts: facts.clone(), result: None };
+        let EventKind::RunStarted(start) = &first.kind else { return None };
+        let plain = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
         let mut record = Self {
             version: RECORD_VERSION,
-            run: start.run.clone(),
-            time: start.time.clone(),
-            wall: first.at,
-            exit: None,
-            interrupted: None,
+            run_id: start.run_id.clone(),
+            started_at: start.started_at.clone(),
+            wall_ms: first.at,
+            exit_code: None,
+            interrupt_cause: None,
             root: start.root.clone(),
             commit: start.commit.clone(),
             slots: start.slots,
@@ -134,30 +132,90 @@ impl RunRecord {
             sessions: start.sessions.iter().map(plain).collect(),
         };
         for event in events {
-            record.wall = event.at;
-            match &event.fact {
+            record.wall_ms = event.at;
+            match &event.kind {
                 EventKind::SessionAdded { session, .. } => record.sessions.push(plain(session)),
                 EventKind::SessionFinished(result) => {
-                    if let Some(session) = record.sessions.iter_mut().find(|s| s.facts.name == result.session) {
+                    if let Some(session) = record.sessions.iter_mut().find(|s| s.spec.name == result.session) {
                         session.result = Some(result.clone());
                     }
                 }
-                EventKind::RunInterrupted { cause } if record.interrupted.is_none() => {
-                    record.interrupted = Some(cause.clone());
+                EventKind::RunInterrupted { cause } if record.interrupt_cause.is_none() => {
+                    record.interrupt_cause = Some(cause.clone());
                 }
                 EventKind::Notice { text } => record.notices.push(text.clone()),
-                EventKind::RunFinished { exit } => record.exit = Some(*exit),
+                EventKind::RunFinished { exit_code: exit } => record.exit_code = Some(*exit),
                 _ => {}
             }
         }
-        if record.exit.is_none() {
-            record.interrupted = Some("killed".to_owned());
+        if record.exit_code.is_none() {
+            record.interrupt_cause = Some("killed".to_owned());
         }
         Some(record)
     }
 
-    /// Sessions whose result is `outcome`.
+    /// Counts the sessions with an outcome.
     pub fn count_outcome(&self, outcome: Outcome) -> usize {
         self.sessions.iter().filter(|s| s.result.as_ref().is_some_and(|r| r.outcome == outcome)).count()
     }
+}
+
+/// Reconstructs events that fold to a record, ordered by time, with one log-growth event per attempt.
+pub(crate) fn reconstruct_events(record: &RunRecord) -> Vec<RunEvent> {
+    let start = RunMetadata {
+        run_id: record.run_id.clone(),
+        started_at: record.started_at.clone(),
+        root: record.root.clone(),
+        slots: record.slots,
+        sessions: record.sessions.iter().map(|session| session.spec.clone()).collect(),
+        commit: record.commit.clone(),
+        versions: record.versions.clone(),
+        shard: record.shard.clone(),
+    };
+    let mut events = Vec::new();
+    let notices = record.notices.iter().map(|text| RunEvent { at: 0, kind: EventKind::Notice { text: text.clone() } });
+    events.extend(notices);
+    for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {
+        push_session_events(result, record.wall_ms, &mut events);
+    }
+    if let Some(cause) = &record.interrupt_cause {
+        events.push(RunEvent { at: record.wall_ms, kind: EventKind::RunInterrupted { cause: cause.clone() } });
+    }
+    // A stable sort: events of the same time stay in the order above.
+    events.sort_by_key(|event| event.at);
+    events.insert(0, RunEvent { at: 0, kind: EventKind::RunStarted(start) });
+    events.extend(
+        record.exit_code.map(|exit| RunEvent { at: record.wall_ms, kind: EventKind::RunFinished { exit_code: exit } }),
+    );
+    events
+}
+
+fn push_session_events(result: &SessionResult, wall: u64, events: &mut Vec<RunEvent>) {
+    for (index, attempt) in result.attempts.iter().enumerate() {
+        let session = result.session.clone();
+        let started = EventKind::SessionStarted {
+            session: session.clone(),
+            attempt: attempt.number,
+            slots: attempt.slots.clone(),
+            log: attempt.log.clone(),
+        };
+        events.push(RunEvent { at: attempt.start, kind: started });
+        if attempt.log_bytes > 0 {
+            let number = attempt.number;
+            let grew = EventKind::OutputGrew {
+                session: session.clone(),
+                attempt: number,
+                from_offset: 0,
+                to_offset: attempt.log_bytes,
+            };
+            events.push(RunEvent { at: attempt.end, kind: grew });
+        }
+        if let Some(next) = result.attempts.get(index + 1) {
+            let delay = next.start.saturating_sub(attempt.end);
+            let retried = EventKind::SessionRetried { session, attempt: attempt.clone(), delay_ms: delay };
+            events.push(RunEvent { at: attempt.end, kind: retried });
+        }
+    }
+    let end = result.attempts.last().map_or(wall, |attempt| attempt.end);
+    events.push(RunEvent { at: end, kind: EventKind::SessionFinished(result.clone()) });
 }

@@ -1,4 +1,4 @@
-//! The folder `.noxide`: where runs are kept, which of them are dead, and how many stay.
+//! Run store `.noxide`: run directories, records and history; recovery of crashed runs and pruning.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,68 +6,68 @@ use std::time::Duration;
 
 use super::history::SessionHistory;
 use super::imported_runs::ImportedRuns;
-use super::recorder::{STAGING_PREFIX, read_events, write_record};
+use super::recorder::{RUN_LOCK, STAGING_PREFIX, read_events, write_record};
 use super::run_record::{Machine, RunRecord};
 use super::temp_dir::remove_run_temp_dir;
 use crate::fs::{FileLock, write_atomic};
 
-/// No run's folder takes that long to get its name.
+/// An older staging directory is abandoned.
 const MAX_STAGING_AGE: Duration = Duration::from_mins(5);
 
-/// The folder that keeps a project's runs.
+/// The directory `.noxide` of a project.
 #[derive(Clone, Debug)]
 pub struct RunStore {
     path: PathBuf,
 }
 
-/// A run that ended without a record because noxide itself was killed.
+/// A run without a record because noxide itself was killed.
 #[derive(Debug)]
 pub struct CrashedRun {
-    /// The run's identifier.
+    /// Run identifier.
     pub run_id: String,
-    /// Its folder.
+    /// Run directory.
     pub run_dir: PathBuf,
-    /// Held until it is buried: of two that find it only one does.
-    _alive_lock: FileLock,
+    /// Held during the recovery, so that only one process recovers it.
+    _run_lock: FileLock,
 }
 
 impl RunStore {
-    /// Opens `.noxide` below `root`, making it with a `.gitignore` of its own.
+    /// Opens `.noxide` below `root` and creates it, with a `.gitignore`, if needed.
     ///
     /// # Errors
-    /// When it cannot be made or written to (a read-only tree).
+    /// When it cannot be created or is not writable.
     pub fn open(root: &Path) -> io::Result<Self> {
         let path = root.join(".noxide");
         let runs = path.join("runs");
         fs_err::create_dir_all(&runs)?;
-        // One that is there already may be read-only.
+        // An existing directory may be read-only.
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot write to {}: {error}", runs.display()));
         tempfile::Builder::new().prefix(STAGING_PREFIX).tempfile_in(&runs).map_err(named)?;
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
-            write_atomic(&ignore, b"# Made by noxide: runs, logs and history of this checkout.\n*\n")?;
+            write_atomic(&ignore, b"# Created by noxide: runs, logs and history of this checkout.\n*\n")?;
         }
         Ok(Self { path })
     }
 
-    /// The `.noxide` below `root` if it is there; makes nothing.
+    /// Opens `.noxide` below `root` if it exists; creates nothing.
     pub fn open_existing(root: &Path) -> Option<Self> {
         let path = root.join(".noxide");
         path.join("runs").is_dir().then_some(Self { path })
     }
 
-    /// The folder itself.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of one run.
+    /// Returns the directory of a run.
     pub fn run_dir(&self, run: &str) -> PathBuf {
         self.path.join("runs").join(run)
     }
 
-    /// Identifiers of all runs, oldest first.
+    /// Returns the identifiers of all runs, oldest first.
     pub fn run_ids(&self) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return Vec::new() };
         let mut runs: Vec<String> = entries
@@ -80,45 +80,45 @@ impl RunStore {
         runs
     }
 
-    /// The record of one run.
+    /// Reads the record of a run.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read as a record of a version this program knows.
+    /// When it does not exist, is damaged or has another version.
     pub fn read_record(&self, run: &str) -> io::Result<RunRecord> {
         RunRecord::read(&self.run_dir(run).join("record.json"))
     }
 
-    /// What sessions usually take, by the newest records, or else by what was imported.
+    /// Loads the usual times of sessions from the newest records, else from imported runs.
     pub fn load_history(&self) -> SessionHistory {
-        // An import that is damaged is no reason not to run.
+        // A damaged import must not prevent a run.
         let imported = ImportedRuns::read(&self.path).unwrap_or_default();
         let mut records = self.newest_records(SessionHistory::MAX_RUNS);
         records.extend(self.history_record_paths().iter().filter_map(|path| RunRecord::read(path).ok()));
         // Identifiers begin with the time.
-        records.sort_by(|one, other| other.run.cmp(&one.run));
-        records.dedup_by(|one, other| one.run == other.run);
+        records.sort_by(|one, other| other.run_id.cmp(&one.run_id));
+        records.dedup_by(|one, other| one.run_id == other.run_id);
         records.truncate(SessionHistory::MAX_RUNS);
         SessionHistory::from_records(&records).with_imported_runs(&imported)
     }
 
-    /// Where records of runs elsewhere lie, by which a fresh checkout knows what sessions take.
+    /// Returns the directory of records from other machines, which give a fresh checkout its usual times.
     pub(crate) fn history_dir(&self) -> PathBuf {
-        self.path.join("past")
+        self.path.join("history")
     }
 
-    /// Puts a record there and leaves the newest [`SessionHistory::RUNS`].
+    /// Adds a record to the history and removes all but the newest [`SessionHistory::MAX_RUNS`].
     ///
     /// # Errors
-    /// When the folder cannot be written to.
+    /// When the directory is not writable.
     pub(crate) fn add_history_record(&self, record: &RunRecord) -> io::Result<()> {
         fs_err::create_dir_all(self.history_dir())?;
-        write_atomic(&self.history_dir().join(format!("{}.json", record.run)), &serde_json::to_vec(record)?)?;
-        let remembered = self.history_record_paths();
-        let old = remembered.len().saturating_sub(SessionHistory::MAX_RUNS);
-        remembered.iter().take(old).try_for_each(fs_err::remove_file)
+        write_atomic(&self.history_dir().join(format!("{}.json", record.run_id)), &serde_json::to_vec(record)?)?;
+        let paths = self.history_record_paths();
+        let old = paths.len().saturating_sub(SessionHistory::MAX_RUNS);
+        paths.iter().take(old).try_for_each(fs_err::remove_file)
     }
 
-    /// Files of those records, oldest first.
+    /// Returns the files of the history, oldest first.
     fn history_record_paths(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.history_dir()).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries
@@ -129,62 +129,62 @@ impl RunStore {
         files
     }
 
-    /// The newest records first, at most `most`; unreadable ones are passed over.
-    pub fn newest_records(&self, most: usize) -> Vec<RunRecord> {
-        self.run_ids().iter().rev().filter_map(|run| self.read_record(run).ok()).take(most).collect()
+    /// Returns the newest records, newest first and at most `limit`; unreadable ones are skipped.
+    pub fn newest_records(&self, limit: usize) -> Vec<RunRecord> {
+        self.run_ids().iter().rev().filter_map(|run| self.read_record(run).ok()).take(limit).collect()
     }
 
-    /// Runs without a record whose noxide no longer lives.
+    /// Finds runs without a record whose noxide is not running any more.
     pub fn find_crashed_runs(&self) -> Vec<CrashedRun> {
         let unfinished = |run: &String| !self.run_dir(run).join("record.json").exists();
-        let claimed = |run: String| {
+        let lock = |run: String| {
             let path = self.run_dir(&run);
-            let claim = FileLock::try_acquire(&path.join("alive")).ok().flatten()?;
-            Some(CrashedRun { run_id: run, run_dir: path, _alive_lock: claim })
+            let run_lock = FileLock::try_acquire(&path.join(RUN_LOCK)).ok().flatten()?;
+            Some(CrashedRun { run_id: run, run_dir: path, _run_lock: run_lock })
         };
-        self.run_ids().into_iter().filter(unfinished).filter_map(claimed).collect()
+        self.run_ids().into_iter().filter(unfinished).filter_map(lock).collect()
     }
 
-    /// Writes the record of a dead run from the events it left; a run that left none is removed.
+    /// Writes the record of a crashed run from its events; a run without events is removed.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub fn recover_crashed_run(&self, dead: &CrashedRun) -> io::Result<()> {
-        let events = read_events(&dead.run_dir.join("events.jsonl")).unwrap_or_default();
+    /// When the directory is not writable.
+    pub fn recover_crashed_run(&self, crashed: &CrashedRun) -> io::Result<()> {
+        let events = read_events(&crashed.run_dir.join("events.jsonl")).unwrap_or_default();
         match RunRecord::from_events(&events, Machine::detect()) {
-            Some(record) => write_record(&dead.run_dir, &record),
+            Some(record) => write_record(&crashed.run_dir, &record),
             None => {
-                remove_run_temp_dir(&dead.run_dir);
-                fs_err::remove_dir_all(&dead.run_dir)
+                remove_run_temp_dir(&crashed.run_dir);
+                fs_err::remove_dir_all(&crashed.run_dir)
             }
         }
     }
 
-    /// Removes the oldest runs until at most `keep` are left; runs still going on stay.
+    /// Removes the oldest runs until at most `keep` are left; active runs are not removed.
     pub fn prune_runs(&self, keep: usize) {
         let runs = self.run_ids();
         for run in runs.iter().take(runs.len().saturating_sub(keep)) {
             let path = self.run_dir(run);
-            let living = matches!(FileLock::try_acquire(&path.join("alive")), Ok(None));
-            if !living {
+            let active = matches!(FileLock::try_acquire(&path.join(RUN_LOCK)), Ok(None));
+            if !active {
                 remove_run_temp_dir(&path);
-                // A run that cannot be removed now (read-only, busy) is tried again by the next run.
+                // If this fails (read-only, busy), the next run tries again.
                 let _ = fs_err::remove_dir_all(&path);
             }
         }
         self.remove_stale_staging();
     }
 
-    /// Removes folders of runs that were killed before they had their name.
+    /// Removes staging directories of runs killed before they started.
     fn remove_stale_staging(&self) {
         let Ok(entries) = fs_err::read_dir(self.path.join("runs")) else { return };
         let old = |path: &Path| {
-            let changed = fs_err::metadata(path).and_then(|facts| facts.modified());
+            let changed = fs_err::metadata(path).and_then(|metadata| metadata.modified());
             changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > MAX_STAGING_AGE))
         };
-        let unborn =
+        let staging =
             |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING_PREFIX));
-        for path in entries.flatten().map(|entry| entry.path()).filter(unborn).filter(|path| old(path)) {
+        for path in entries.flatten().map(|entry| entry.path()).filter(staging).filter(|path| old(path)) {
             let _ = fs_err::remove_dir_all(&path).or_else(|_| fs_err::remove_file(&path));
         }
     }

@@ -1,57 +1,59 @@
-//! The folder for a run's temporary files: short, below the system's own, found again by a link in the run's folder.
+//! Temporary directory of a run: a short path below the system's, linked from the run directory.
 
 use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// What a scratch folder's name begins with; a folder of another name is never removed.
+/// Prefix of the directory's name; a directory with another name is never removed.
 const DIR_PREFIX: &str = "nx-";
-/// The link in the run's folder.
+/// The link in the run directory.
 const LINK_NAME: &str = "tmp";
-/// The file in the scratch folder that names its run's folder.
+/// The file in the temporary directory that names its run directory.
 const OWNER_FILE: &str = "owner";
-/// Sessions make sockets below their folder, whose paths may have about 100 bytes; they get at least 40 of these.
+/// Sessions create sockets below their directory, whose paths are limited to about 100 bytes; at least 40 are left to
+/// them.
 const MAX_PATH_LEN: usize = 60;
 
-/// The folder for one run's temporary files.
+/// The temporary directory of one run.
 #[derive(Debug)]
 pub(crate) struct RunTempDir {
     path: PathBuf,
     run_dir: PathBuf,
-    /// Empty folders of sessions that are over. A new one would cost a new inode, and for those that were freed within
-    /// the last minutes ext4 looks past one by one: of a run of many short sessions that was a fifth of our own time.
+    /// Empty directories of finished sessions, to be reused. Creating one allocates an inode, for which ext4 scans past
+    /// those freed in the last minutes: in a run of many short sessions that took a fifth of noxide's own time.
     idle_session_dirs: RefCell<Vec<PathBuf>>,
 }
 
 impl RunTempDir {
-    /// Makes one below the system's folder for temporary files, only for us, and links it into the run's folder.
+    /// Creates the directory below the system's temporary directory, private to this user, and links it from the run
+    /// directory.
     ///
     /// # Errors
-    /// When it cannot be made, or its path would be too long or no text.
-    pub(crate) fn create(run: &Path) -> io::Result<Self> {
-        let run = fs_err::canonicalize(run)?;
-        let ours = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let path = tempfile::Builder::new().prefix(DIR_PREFIX).rand_bytes(6).permissions(ours).tempdir()?.keep();
-        let scratch = Self { path, run_dir: run, idle_session_dirs: RefCell::default() };
-        if scratch.path.as_os_str().len() > MAX_PATH_LEN || scratch.path.to_str().is_none() {
-            scratch.remove_with_link()?;
-            return Err(io::Error::other(format!("{} is too long a path", scratch.path.display())));
+    /// When it cannot be created, or its path is too long or not UTF-8.
+    pub(crate) fn create(run_dir: &Path) -> io::Result<Self> {
+        let run_dir = fs_err::canonicalize(run_dir)?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let path = tempfile::Builder::new().prefix(DIR_PREFIX).rand_bytes(6).permissions(private).tempdir()?.keep();
+        let temp_dir = Self { path, run_dir, idle_session_dirs: RefCell::default() };
+        if temp_dir.path.as_os_str().len() > MAX_PATH_LEN || temp_dir.path.to_str().is_none() {
+            temp_dir.remove_with_link()?;
+            return Err(io::Error::other(format!("the path {} is too long", temp_dir.path.display())));
         }
-        fs_err::write(scratch.path.join(OWNER_FILE), owner_bytes(&scratch.run_dir))?;
-        symlink(&scratch.path, scratch.run_dir.join(LINK_NAME))?;
-        Ok(scratch)
+        fs_err::write(temp_dir.path.join(OWNER_FILE), owner_bytes(&temp_dir.run_dir))?;
+        symlink(&temp_dir.path, temp_dir.run_dir.join(LINK_NAME))?;
+        Ok(temp_dir)
     }
 
-    /// The folder itself.
+    /// Path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of one session, made if it is not there.
+    /// Returns the directory of one session and creates it if needed.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub(crate) fn session_dir(&self, number: usize) -> io::Result<PathBuf> {
         let path = self.path.join(number.to_string());
         if !path.is_dir() {
@@ -63,24 +65,24 @@ impl RunTempDir {
         Ok(path)
     }
 
-    /// Takes back the folder of a session that is over and left nothing running; false where it holds something.
-    pub(crate) fn recycle_if_empty(&self, folder: &Path) -> bool {
-        let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    /// Recycles the directory of a finished session that left nothing running; returns false if it is not empty.
+    pub(crate) fn recycle_if_empty(&self, dir: &Path) -> bool {
+        let empty = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if empty {
-            self.idle_session_dirs.borrow_mut().push(folder.to_path_buf());
+            self.idle_session_dirs.borrow_mut().push(dir.to_path_buf());
         }
         empty
     }
 
-    /// Removes the folder and the link to it, unless a session's folder is still kept.
+    /// Removes the directory and the link to it, unless a session's directory still exists.
     pub(crate) fn remove_if_unused(&self) {
         for idle in self.idle_session_dirs.borrow_mut().drain(..) {
-            // One that got something in it since is kept.
+            // A directory that is not empty any more stays.
             let _ = std::fs::remove_dir(idle);
         }
         let Ok(entries) = fs_err::read_dir(&self.path) else { return };
         if !entries.flatten().any(|entry| entry.path().is_dir()) {
-            // What cannot be removed now is removed with the run.
+            // If this fails, it is removed with the run.
             let _ = self.remove_with_link();
         }
     }
@@ -94,14 +96,14 @@ impl RunTempDir {
     }
 }
 
-/// Removes the scratch folder that a run's folder links to, if it is that run's own.
-pub(super) fn remove_run_temp_dir(run: &Path) {
-    let Ok(run) = fs_err::canonicalize(run) else { return };
+/// Removes the temporary directory that a run directory links to, if it belongs to that run.
+pub(super) fn remove_run_temp_dir(run_dir: &Path) {
+    let Ok(run) = fs_err::canonicalize(run_dir) else { return };
     let Ok(path) = fs_err::read_link(run.join(LINK_NAME)) else { return };
     let named = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(DIR_PREFIX.as_bytes()));
-    // A link is only a file that anybody who writes here may make: the folder must say itself whose it is.
-    if named && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|said| said == owner_bytes(&run)) {
-        // Tried once: the system clears its folder for temporary files too.
+    // Anyone who can write here can create a link, so the directory itself must name its owner.
+    if named && fs_err::read(path.join(OWNER_FILE)).is_ok_and(|owner| owner == owner_bytes(&run)) {
+        // Tried once: the system also cleans its temporary directory.
         let _ = fs_err::remove_dir_all(&path);
     }
 }
@@ -114,67 +116,71 @@ fn owner_bytes(run: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn remove_session_dir(scratch: &RunTempDir, number: usize) {
-        let _ = std::fs::remove_dir_all(scratch.path().join(number.to_string()));
+    fn remove_session_dir(temp_dir: &RunTempDir, number: usize) {
+        let _ = std::fs::remove_dir_all(temp_dir.path().join(number.to_string()));
     }
 
     #[test]
-    fn a_folder_for_each_session_gone_when_all_are_cleared() {
+    fn session_directories_are_removed_with_the_last_one() {
         let run = tempfile::tempdir().unwrap();
-        let scratch = RunTempDir::create(run.path()).unwrap();
-        let first = scratch.session_dir(0).unwrap();
+        let temp_dir = RunTempDir::create(run.path()).unwrap();
+        let first = temp_dir.session_dir(0).unwrap();
         assert!(first.as_os_str().len() <= MAX_PATH_LEN + 4);
         fs_err::write(first.join("file"), "x").unwrap();
-        scratch.session_dir(1).unwrap();
-        remove_session_dir(&scratch, 0);
-        remove_session_dir(&scratch, 7);
+        temp_dir.session_dir(1).unwrap();
+        remove_session_dir(&temp_dir, 0);
+        remove_session_dir(&temp_dir, 7);
         assert!(!first.exists());
-        scratch.remove_if_unused();
-        assert_eq!(fs_err::read_link(run.path().join(LINK_NAME)).unwrap(), scratch.path(), "one is kept");
-        remove_session_dir(&scratch, 1);
-        scratch.remove_if_unused();
-        assert!(!scratch.path().exists() && fs_err::read_link(run.path().join(LINK_NAME)).is_err());
-        scratch.remove_if_unused();
+        temp_dir.remove_if_unused();
+        assert_eq!(
+            fs_err::read_link(run.path().join(LINK_NAME)).unwrap(),
+            temp_dir.path(),
+            "one session directory is left"
+        );
+        remove_session_dir(&temp_dir, 1);
+        temp_dir.remove_if_unused();
+        assert!(!temp_dir.path().exists() && fs_err::read_link(run.path().join(LINK_NAME)).is_err());
+        temp_dir.remove_if_unused();
     }
 
     #[test]
-    fn an_empty_folder_is_the_next_sessions() {
+    fn an_empty_directory_is_reused_by_the_next_session() {
         use std::os::unix::fs::MetadataExt;
         let run = tempfile::tempdir().unwrap();
-        let scratch = RunTempDir::create(run.path()).unwrap();
+        let temp_dir = RunTempDir::create(run.path()).unwrap();
         let inode = |path: &Path| fs_err::metadata(path).unwrap().ino();
-        let first = scratch.session_dir(0).unwrap();
+        let first = temp_dir.session_dir(0).unwrap();
         let known = inode(&first);
-        assert!(scratch.recycle_if_empty(&first));
-        let second = scratch.session_dir(1).unwrap();
-        assert_eq!(inode(&second), known, "the same folder by another name");
+        assert!(temp_dir.recycle_if_empty(&first));
+        let second = temp_dir.session_dir(1).unwrap();
+        assert_eq!(inode(&second), known, "the same directory by another name");
         assert!(second.ends_with("1") && !first.exists());
         fs_err::write(second.join("left"), "x").unwrap();
-        assert!(!scratch.recycle_if_empty(&second) && scratch.session_dir(2).unwrap().is_dir());
-        assert!(scratch.recycle_if_empty(&scratch.session_dir(2).unwrap()));
-        scratch.remove_if_unused();
-        assert!(second.join("left").exists() && !scratch.path().join("2").exists());
-        remove_session_dir(&scratch, 1);
-        scratch.remove_if_unused();
-        assert!(!scratch.path().exists());
+        assert!(!temp_dir.recycle_if_empty(&second) && temp_dir.session_dir(2).unwrap().is_dir());
+        assert!(temp_dir.recycle_if_empty(&temp_dir.session_dir(2).unwrap()));
+        temp_dir.remove_if_unused();
+        assert!(second.join("left").exists() && !temp_dir.path().join("2").exists());
+        remove_session_dir(&temp_dir, 1);
+        temp_dir.remove_if_unused();
+        assert!(!temp_dir.path().exists());
     }
 
     #[test]
-    fn only_a_runs_own_folder_goes_with_it() {
+    fn only_the_runs_own_directory_is_removed() {
         let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let scratch = RunTempDir::create(run.path()).unwrap();
-        scratch.session_dir(3).unwrap();
-        symlink(scratch.path(), other.path().join(LINK_NAME)).unwrap();
+        let temp_dir = RunTempDir::create(run.path()).unwrap();
+        temp_dir.session_dir(3).unwrap();
+        symlink(temp_dir.path(), other.path().join(LINK_NAME)).unwrap();
         remove_run_temp_dir(other.path());
-        assert!(scratch.path().exists(), "a link in another run's folder");
+        assert!(temp_dir.path().exists(), "a link in another run directory");
         remove_run_temp_dir(&other.path().join("missing"));
         remove_run_temp_dir(run.path());
-        assert!(!scratch.path().exists());
+        assert!(!temp_dir.path().exists());
         remove_run_temp_dir(run.path());
     }
 
     #[test]
-    fn no_folder_without_a_run() {
+    fn a_missing_run_directory_is_an_error() {
         assert!(RunTempDir::create(Path::new("/nonexistent")).is_err());
     }
 }

@@ -37,7 +37,7 @@ impl RunTimings {
         let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
         let passed = results().filter(|result| result.outcome == Outcome::Passed);
         Self {
-            total_seconds: (record.exit == Some(0)).then(|| seconds(record.wall)),
+            total_seconds: (record.exit_code == Some(0)).then(|| seconds(record.wall_ms)),
             session_seconds: passed
                 .map(|result| (result.session.as_str().to_owned(), seconds(result.wall_time())))
                 .collect(),
@@ -51,8 +51,8 @@ impl RunTimings {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
         let passed = run.jobs.iter().filter(|job| job.passed);
         Self {
-            total_seconds: run.wall.filter(|_| run.passed == Some(true)).map(seconds),
-            session_seconds: passed.filter_map(|job| Some((job.name.clone(), seconds(job.wall?)))).collect(),
+            total_seconds: run.wall_ms.filter(|_| run.passed == Some(true)).map(seconds),
+            session_seconds: passed.filter_map(|job| Some((job.name.clone(), seconds(job.wall_ms?)))).collect(),
         }
     }
 }

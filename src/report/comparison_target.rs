@@ -42,7 +42,7 @@ pub(crate) fn resolve_comparison_target(
 ) -> Result<RunGroup, ComparisonTargetError> {
     if Path::new(name).is_file() {
         let (record, _) = RunStore::load_run(store, name)?;
-        return Ok(group_of_records(name, format!("run {}", record.run), &[record]));
+        return Ok(group_of_records(name, format!("run {}", record.run_id), &[record]));
     }
     if name == "imported" {
         return imported_group(store);

@@ -100,7 +100,7 @@ struct ExecutedSession<'a> {
 
 impl ExecutedSession<'_> {
     fn session_name(&self) -> &str {
-        self.session.facts.name.as_str()
+        self.session.spec.name.as_str()
     }
 }
 
@@ -160,9 +160,9 @@ fn blocking_reason(
     other: &ExecutedSession<'_>,
     number: usize,
 ) -> Option<(usize, u8, WaitReason)> {
-    let (own, theirs) = (&this.session.facts, &other.session.facts);
+    let (own, theirs) = (&this.session.spec, &other.session.spec);
     let on = other.session_name().to_owned();
-    if own.needs.iter().any(|need| need.on == theirs.name) {
+    if own.needs.iter().any(|need| need.session == theirs.name) {
         return Some((number, 0, WaitReason::Need { session: on }));
     }
     if let Some(lock) = own.locks.iter().find(|lock| theirs.locks.contains(lock)) {
@@ -177,20 +177,20 @@ fn blocking_reason(
 /// Computes the lower bounds from the actual durations.
 pub(super) fn lower_bounds(record: &RunRecord) -> LowerBounds {
     let ran = executed_sessions(record);
-    let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.facts.exclusive).collect();
+    let shared: Vec<&ExecutedSession<'_>> = ran.iter().filter(|ran| !ran.session.spec.exclusive).collect();
     let wall = |ran: &ExecutedSession<'_>| ran.end - ran.start;
-    let locks = lock_totals(shared.iter().map(|ran| (ran.session.facts.locks.as_slice(), wall(ran))));
+    let locks = lock_totals(shared.iter().map(|ran| (ran.session.spec.locks.as_slice(), wall(ran))));
     let lock = locks.into_iter().max_by_key(|(_, sum)| *sum).map(|(lock, sum)| (lock.to_owned(), sum));
     let cpu: Option<u64> = ran
         .iter()
         .flat_map(|ran| ran.session.result.iter().flat_map(|result| &result.attempts))
-        .map(|attempt| attempt.cpu)
+        .map(|attempt| attempt.cpu_ms)
         .sum();
     LowerBounds {
         needs: longest_need_chain(&shared),
         lock,
         cpu: cpu.map(|cpu| cpu / record.slots.max(1) as u64),
-        exclusive: ran.iter().filter(|ran| ran.session.facts.exclusive).map(wall).sum(),
+        exclusive: ran.iter().filter(|ran| ran.session.spec.exclusive).map(wall).sum(),
     }
 }
 
@@ -200,8 +200,8 @@ fn longest_need_chain(ran: &[&ExecutedSession<'_>]) -> u64 {
         ran.iter().enumerate().map(|(index, ran)| (ran.session_name(), index)).collect();
     let mut dependents = vec![Vec::new(); ran.len()];
     for (dependent, executed) in ran.iter().enumerate() {
-        for need in &executed.session.facts.needs {
-            if let Some(&required) = indexes.get(need.on.as_str()) {
+        for need in &executed.session.spec.needs {
+            if let Some(&required) = indexes.get(need.session.as_str()) {
                 dependents[required].push(dependent);
             }
         }

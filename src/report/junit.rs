@@ -40,10 +40,10 @@ pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path
 /// Builds the report of a run; `folder` is the run's directory, with logs and artifacts.
 pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
     let mut report = Report::new("noxide");
-    report.timestamp = record.time.parse().ok();
-    report.set_time(Duration::from_millis(record.wall));
+    report.timestamp = record.started_at.parse().ok();
+    report.set_time(Duration::from_millis(record.wall_ms));
     let mut suite = TestSuite::new("sessions");
-    suite.set_time(Duration::from_millis(record.wall));
+    suite.set_time(Duration::from_millis(record.wall_ms));
     suite.timestamp = report.timestamp;
     suite.add_properties(suite_properties(record));
     suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, folder)));
@@ -67,15 +67,15 @@ pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
 }
 
 fn suite_properties(record: &RunRecord) -> Vec<Property> {
-    let mut properties = vec![xml_property("run", &record.run), xml_property("slots", record.slots)];
+    let mut properties = vec![xml_property("run", &record.run_id), xml_property("slots", record.slots)];
     properties.extend(record.commit.as_ref().map(|commit| xml_property("commit", commit)));
-    properties.extend(record.interrupted.as_ref().map(|cause| xml_property("interrupted", cause)));
+    properties.extend(record.interrupt_cause.as_ref().map(|cause| xml_property("interrupted", cause)));
     properties.extend(record.versions.iter().map(|(tool, version)| xml_property(tool, version)));
     properties
 }
 
 fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
-    let name = sanitize_xml_text(session.facts.name.as_str());
+    let name = sanitize_xml_text(session.spec.name.as_str());
     let Some(result) = &session.result else {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message("noxide was killed before it was over").set_type("unfinished");
@@ -114,17 +114,17 @@ fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
 
 fn case_properties(session: &RecordedSession, last: Option<&AttemptResult>) -> Vec<Property> {
     let mut properties = Vec::new();
-    if !session.facts.description.is_empty() {
-        properties.push(xml_property("description", &session.facts.description));
+    if !session.spec.description.is_empty() {
+        properties.push(xml_property("description", &session.spec.description));
     }
     let Some(last) = last else { return properties };
     let attempts = session.result.as_ref().map_or(0, |result| result.attempts.len());
     properties.push(xml_property("outcome", session.result.as_ref().map_or("", |result| result.outcome.as_str())));
     properties.push(xml_property("attempts", attempts));
     properties.push(xml_property("log", last.log.display()));
-    properties.extend(last.exit.map(|exit| xml_property("exit", exit)));
+    properties.extend(last.exit_status.map(|exit| xml_property("exit", exit)));
     properties.extend(last.signal.map(|signal| xml_property("signal", signal)));
-    properties.extend(last.cpu.map(|cpu| xml_property("cpu-seconds", format!("{:.3}", cpu as f64 / 1_000.0))));
+    properties.extend(last.cpu_ms.map(|cpu| xml_property("cpu-seconds", format!("{:.3}", cpu as f64 / 1_000.0))));
     properties.extend(last.peak_memory.map(|bytes| xml_property("peak-memory-bytes", bytes)));
     if last.leaky {
         properties.push(xml_property("leaky", "it left a process behind that held its output"));
@@ -180,7 +180,7 @@ fn merge_artifact_suites(folder: &Path) -> (Vec<MergedSuites>, Vec<String>) {
     let (mut merged, mut passed_over) = (Vec::new(), Vec::new());
     for (place, artifacts) in ArtifactManifest::read_all(folder) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
-        for file in artifacts.files.iter().filter(|file| file.target.is_none() && xml(&file.path)) {
+        for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
             match merge_suite_file(&place.join("files").join(&file.path), &artifacts.session) {
                 Ok(suites) => merged.extend(suites),
                 Err(why) => passed_over.push(format!(

@@ -23,7 +23,7 @@ pub fn build_perfetto_trace(report: &RunReport) -> Value {
         events.extend(attempt_events(session));
         events.extend(wait_events(session, number));
         for need in &session.needs {
-            let from = report.sessions.iter().find(|other| other.name == need.on.as_str());
+            let from = report.sessions.iter().find(|other| other.name == need.session.as_str());
             if let Some([from, to]) = from.and_then(|from| need_flow_events(from, session, arrow)) {
                 events.extend([from, to]);
                 arrow += 1;

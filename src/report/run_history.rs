@@ -24,10 +24,10 @@ impl PastRun {
     /// Summarizes a record.
     pub(crate) fn from_record(record: &RunRecord) -> Self {
         Self {
-            run: record.run.clone(),
-            time: record.time.clone(),
-            wall: record.wall,
-            exit: record.exit,
+            run: record.run_id.clone(),
+            time: record.started_at.clone(),
+            wall: record.wall_ms,
+            exit: record.exit_code,
             commit: record.commit.clone(),
         }
     }
@@ -55,7 +55,7 @@ impl PastSession {
                 flaky: result.flaky,
             },
         };
-        record.sessions.iter().map(|session| (session.facts.name.as_str(), part(session))).collect()
+        record.sessions.iter().map(|session| (session.spec.name.as_str(), part(session))).collect()
     }
 
     /// Returns the wall time if it passed.

@@ -144,17 +144,17 @@ impl RunReport {
         };
         let project = record.root.file_name().map(|name| name.to_string_lossy().into_owned());
         let run = RunTotals {
-            run: record.run.clone(),
+            run: record.run_id.clone(),
             project: project.unwrap_or_else(|| "project".to_owned()),
-            time: record.time.clone(),
-            wall: record.wall,
+            time: record.started_at.clone(),
+            wall: record.wall_ms,
             sequential: sum(|session| session.wall).unwrap_or(0),
             cpu: sum(|session| session.cpu),
             waited: sum(|session| session.waited).unwrap_or(0),
             install: sum(|session| session.install),
             cache: sum_cache_stats(&sessions),
-            exit: record.exit,
-            interrupted: record.interrupted.clone(),
+            exit: record.exit_code,
+            interrupted: record.interrupt_cause.clone(),
             commit: record.commit.clone(),
             slots: record.slots,
             machine: record.machine.clone(),
@@ -229,8 +229,8 @@ impl SessionReport {
         } else if self.attempts.len() > 1 {
             notes.push(format!("{} attempts", self.attempts.len()));
         }
-        if let Some(cache) = self.cache.as_ref().filter(|cache| !cache.reason.is_empty()) {
-            notes.push(format!("cache: {}", cache.reason));
+        if let Some(cache) = self.cache.as_ref().filter(|cache| !cache.miss_reason.is_empty()) {
+            notes.push(format!("cache: {}", cache.miss_reason));
         }
         notes
     }
@@ -243,9 +243,9 @@ fn sum_cache_stats(sessions: &[SessionReport]) -> Option<CacheStats> {
         Some(CacheStats {
             hits: sum.hits.saturating_add(one.hits),
             misses: sum.misses.saturating_add(one.misses),
-            bytes: sum.bytes.saturating_add(one.bytes),
-            ms: sum.ms.max(one.ms),
-            reason: String::new(),
+            restored_bytes: sum.restored_bytes.saturating_add(one.restored_bytes),
+            restore_ms: sum.restore_ms.max(one.restore_ms),
+            miss_reason: String::new(),
         })
     })
 }
@@ -255,15 +255,15 @@ fn build_session_report(
     record: &RunRecord,
     parts: &[HashMap<&str, PastSession>],
 ) -> SessionReport {
-    let facts = &session.facts;
+    let facts = &session.spec;
     let result = session.result.as_ref();
     let attempts = result.map_or(&[][..], |result| result.attempts.as_slice());
     let (start, end) = (attempts.first().map(|first| first.start), attempts.last().map(|last| last.end));
     let over = |name: &str| {
-        let needed = record.sessions.iter().find(|other| other.facts.name.as_str() == name)?;
+        let needed = record.sessions.iter().find(|other| other.spec.name.as_str() == name)?;
         needed.result.as_ref()?.last_attempt().map(|last| last.end)
     };
-    let ready = facts.needs.iter().filter_map(|need| over(need.on.as_str())).max().unwrap_or(0);
+    let ready = facts.needs.iter().filter_map(|need| over(need.session.as_str())).max().unwrap_or(0);
     let ready = start.map_or(ready, |start| ready.min(start));
     let sum = |figure: fn(&crate::record::AttemptResult) -> Option<u64>| {
         attempts.iter().map(figure).collect::<Option<Vec<u64>>>().filter(|all| !all.is_empty())
@@ -284,11 +284,11 @@ fn build_session_report(
         end,
         waited: start.map(|start| start - ready),
         wall: result.filter(|_| start.is_some()).map(crate::record::SessionResult::wall_time),
-        install: result.and_then(|result| result.install).map(|install| install.ms),
+        install: result.and_then(|result| result.install).map(|install| install.wall_ms),
         cache: result.and_then(|result| result.cache.clone()),
-        cpu: sum(|attempt| attempt.cpu).map(|all| all.iter().sum()),
+        cpu: sum(|attempt| attempt.cpu_ms).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
-        usual: facts.usual.or_else(|| usual_wall(&past[..past.len() - 1])),
+        usual: facts.usual_ms.or_else(|| usual_wall(&past[..past.len() - 1])),
         on_critical_path: false,
         attempts: attempts
             .iter()

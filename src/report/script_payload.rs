@@ -77,8 +77,10 @@ pub(super) fn build_script_payload(report: &RunReport) -> ScriptPayload<'_> {
 
 fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> ScriptSession<'a> {
     let number = |name: &str| report.sessions.iter().position(|other| other.name == name);
-    let needs =
-        session.needs.iter().filter_map(|need| Some((number(need.on.as_str())?, describe_need_origin(&need.origin))));
+    let needs = session
+        .needs
+        .iter()
+        .filter_map(|need| Some((number(need.session.as_str())?, describe_need_origin(&need.origin))));
     let link = report.critical_path.iter().find(|link| link.session == session.name);
     // A single attempt equals the session's own figures.
     let several = session.attempts.len() > 1;
@@ -128,8 +130,8 @@ fn describe_need_origin(origin: &NeedOrigin) -> String {
     match origin {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
-        NeedOrigin::Coverage { data } => format!("reads {data}"),
-        NeedOrigin::Settings { place } => place.clone(),
+        NeedOrigin::Coverage { data_file } => format!("reads {data_file}"),
+        NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }
 }

@@ -60,7 +60,7 @@ impl ArtifactCollector {
             }
             match self.copy_artifact(&path) {
                 Ok(Some(artifact)) => {
-                    if artifact.changing {
+                    if artifact.changed_during_copy {
                         notices.push(format!("{} kept changing while it was copied", name(&path_text(&path))));
                     }
                     artifacts.files.push(artifact);
@@ -118,10 +118,16 @@ impl ArtifactCollector {
         let source = self.root.join(path);
         let metadata = fs_err::symlink_metadata(&source)?;
         let mode = metadata.mode() & 0o7777;
-        let mut artifact =
-            Artifact { path: path.to_path_buf(), bytes: 0, digest: None, mode, target: None, changing: false };
+        let mut artifact = Artifact {
+            path: path.to_path_buf(),
+            bytes: 0,
+            digest: None,
+            mode,
+            link_target: None,
+            changed_during_copy: false,
+        };
         if metadata.is_symlink() {
-            artifact.target = Some(fs_err::read_link(&source)?);
+            artifact.link_target = Some(fs_err::read_link(&source)?);
             return Ok(Some(artifact));
         }
         if !metadata.is_file() {
@@ -131,7 +137,7 @@ impl ArtifactCollector {
         fs_err::create_dir_all(target.parent().unwrap_or(&self.folder))?;
         for _ in 0..MAX_COPY_ATTEMPTS {
             let (bytes, digest, changing) = copy_and_hash(&source, &target)?;
-            (artifact.bytes, artifact.digest, artifact.changing) = (bytes, Some(digest), changing);
+            (artifact.bytes, artifact.digest, artifact.changed_during_copy) = (bytes, Some(digest), changing);
             if !changing {
                 break;
             }
@@ -235,7 +241,7 @@ mod tests {
         assert!(notices.is_empty(), "{notices:?}");
         let (artifacts, _) = tree.collect_manifest(&["*.json"], false);
         let file = &artifacts.files[0];
-        assert_eq!((file.bytes, file.mode & 0o600, file.changing), (13, 0o600, false));
+        assert_eq!((file.bytes, file.mode & 0o600, file.changed_during_copy), (13, 0o600, false));
         assert_eq!(file.digest.as_deref(), Some(blake3::hash(b"manifest.json").to_hex().as_str()));
         let copy = ArtifactManifest::session_dir(tree.run.path(), "tests").join("files/manifest.json");
         assert_eq!(fs_err::read(copy).unwrap(), b"manifest.json");
@@ -276,7 +282,7 @@ mod tests {
         symlink(outside.root.path(), build.join("folder")).unwrap();
         let (artifacts, notices) = tree.collect_manifest(&["build"], false);
         let files: Vec<_> =
-            artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.target.clone())).collect();
+            artifacts.files.iter().map(|f| (path_text(&f.path), f.digest.is_some(), f.link_target.clone())).collect();
         assert!(notices.is_empty(), "{notices:?}");
         assert_eq!(files.len(), 4);
         assert_eq!(files[1], ("build/inner".to_owned(), false, Some("real.txt".into())));
@@ -328,7 +334,7 @@ mod tests {
         let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
-        assert!(artifacts.files[0].changing && notices[0].contains("kept changing"), "{notices:?}");
+        assert!(artifacts.files[0].changed_during_copy && notices[0].contains("kept changing"), "{notices:?}");
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl<'a> Dispatcher<'a> {
             Some(signal) => SignalEvent::exit_code(signal),
             None => u8::from(self.failed),
         };
-        self.emit_event(EventKind::RunFinished { exit });
+        self.emit_event(EventKind::RunFinished { exit_code: exit });
         exit
     }
 
@@ -207,7 +207,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn emit_event(&mut self, fact: EventKind) {
-        self.subscriber.on_event(&RunEvent { at: self.clock.now(), fact });
+        self.subscriber.on_event(&RunEvent { at: self.clock.now(), kind: fact });
     }
 
     fn emit_notices(&mut self, notices: impl IntoIterator<Item = String>) {

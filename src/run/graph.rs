@@ -62,11 +62,11 @@ impl fmt::Display for CycleStep {
         let reason = match &self.need.origin {
             NeedOrigin::Requires => "requires in the noxfile".to_owned(),
             NeedOrigin::Notify => "notify".to_owned(),
-            NeedOrigin::Coverage { data } => format!("coverage data {data}"),
-            NeedOrigin::Settings { place } => format!("after at {place}"),
+            NeedOrigin::Coverage { data_file } => format!("coverage data {data_file}"),
+            NeedOrigin::Settings { location } => format!("after at {location}"),
             NeedOrigin::Trace { path } => format!("trace: {path}"),
         };
-        write!(f, "{} waits for {} ({reason})", self.session, self.need.on)
+        write!(f, "{} waits for {} ({reason})", self.session, self.need.session)
     }
 }
 
@@ -103,7 +103,7 @@ impl SessionGraph {
         self.nodes[session.0]
             .needs
             .iter()
-            .map(|(required, origin)| SessionNeed { on: name(*required), origin: origin.clone() })
+            .map(|(required, origin)| SessionNeed { session: name(*required), origin: origin.clone() })
             .collect()
     }
 
@@ -119,7 +119,7 @@ impl SessionGraph {
             for after in self.nodes[session].options.after.clone() {
                 for (required, other) in sessions.iter().enumerate() {
                     if required != session && pattern_matches(&after.pattern, &other.base, &other.signatures) {
-                        self.add_need(session, required, NeedOrigin::Settings { place: after.location.clone() });
+                        self.add_need(session, required, NeedOrigin::Settings { location: after.location.clone() });
                     }
                 }
             }
@@ -136,7 +136,7 @@ impl SessionGraph {
             for writer in 0..self.nodes.len() {
                 let Some(data) = &sessions[writer].coverage.writes else { continue };
                 if writer != reader && !waits_for_reader[writer] {
-                    self.add_need(reader, writer, NeedOrigin::Coverage { data: data.display().to_string() });
+                    self.add_need(reader, writer, NeedOrigin::Coverage { data_file: data.display().to_string() });
                 }
             }
         }
@@ -247,7 +247,7 @@ impl SessionGraph {
         path.drain(..path.iter().position(|seen| *seen == session).unwrap_or(0));
         let step = |session: &usize| {
             let (required, origin) = self.first_need_left(*session, &left)?;
-            let need = SessionNeed { on: sessions[required.0].name.clone(), origin: origin.clone() };
+            let need = SessionNeed { session: sessions[required.0].name.clone(), origin: origin.clone() };
             Some(CycleStep { session: sessions[*session].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))

@@ -112,7 +112,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
         peak_memory: Some(finished.peak_kib.saturating_mul(1024)),
         leaked: finished.leaked,
         install: finished.installs.map(|totals| InstallStats {
-            ms: totals.duration_ms,
+            wall_ms: totals.duration_ms,
             commands: totals.commands,
             skipped: totals.skipped,
         }),

@@ -22,7 +22,7 @@ pub(crate) fn write_nox_report(path: &Path, manifest: &NoxfileManifest, record: 
 fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     let sessions = record.sessions.iter().filter_map(|recorded| {
         let result = recorded.result.as_ref()?;
-        let session = manifest.sessions.iter().find(|session| session.name == recorded.facts.name)?;
+        let session = manifest.sessions.iter().find(|session| session.name == recorded.spec.name)?;
         let (status, code) = to_nox_result(result.outcome);
         Some(json!({
             "args": parameters_to_json(session),
@@ -34,7 +34,7 @@ fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
             "duration": result.wall_time() as f64 / 1_000.0,
         }))
     });
-    json!({ "result": u8::from(record.exit == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
+    json!({ "result": u8::from(record.exit_code == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
 }
 
 /// Signatures in nox's order: the shortest first.

@@ -75,7 +75,7 @@ impl<'a> PendingProvision<'a> {
 
     /// Returns the progress of a restore that is slow enough to report.
     pub(super) fn slow_restore(&self) -> Option<(SessionId, RestoreProgress)> {
-        self.queue?.restore_progress().filter(|(_, progress)| progress.ms >= MIN_REPORTED_RESTORE_MS)
+        self.queue?.restore_progress().filter(|(_, progress)| progress.elapsed_ms >= MIN_REPORTED_RESTORE_MS)
     }
 
     /// Offers what a finished session has installed to the cache.

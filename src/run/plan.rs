@@ -270,7 +270,7 @@ impl PlannedSession {
                 locks: options.locks.clone(),
                 exclusive,
                 cpus,
-                usual: usual.map(|usual| usual.wall_ms),
+                usual_ms: usual.map(|usual| usual.wall_ms),
             },
             task: SchedulerTask {
                 needs: Vec::new(),

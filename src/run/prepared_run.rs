@@ -88,8 +88,8 @@ impl PreparedRun {
     pub(crate) fn metadata(&self, run_id: &str, manifest: &NoxfileManifest) -> RunMetadata {
         let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
         RunMetadata {
-            run: run_id.to_owned(),
-            time: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            run_id: run_id.to_owned(),
+            started_at: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             root: manifest.root.clone(),
             slots: self.plan.slots,
             sessions: self.plan.sessions.iter().map(|session| session.facts.clone()).collect(),

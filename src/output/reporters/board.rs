@@ -1,13 +1,13 @@
-//! The board on a terminal: rows that are redrawn in place, below lines that stay.
+//! Board reporter for terminals: rows redrawn in place below permanent lines.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::output::board_view::{BoardView, render_board};
-use crate::output::options::{OutputOptions, TerminalSizeQuery};
+use crate::output::options::{OutputOptions, OutputStreams, TerminalSizeQuery};
 use crate::output::run_printer::RunPrinter;
-use crate::output::session_row::SessionRows;
+use crate::output::session_rows::SessionRows;
 use crate::output::{
     BestEffortWriter, EventReporter, RunState, estimate_remaining, log_reader, render_running_sessions,
 };
@@ -15,36 +15,45 @@ use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent};
 use crate::text::{last_visible_line, sanitize_line};
 
-/// At most ten pictures a second.
+/// At most ten redraws per second.
 const REDRAW_INTERVAL_MS: u64 = 100;
-/// The size of a terminal that does not tell its own.
+/// Assumed size of a terminal that does not report one.
 const DEFAULT_TERMINAL_SIZE: (usize, usize) = (80, 24);
 
 /// Shows a run on a terminal.
 ///
-/// The cursor is never hidden and the screen never switched: whatever happens to noxide, the terminal stays usable.
+/// The cursor is never hidden and the screen never switched, so the terminal stays usable if noxide is killed.
 pub(crate) struct BoardReporter {
     printer: RunPrinter,
     terminal_size: TerminalSizeQuery,
     state: RunState,
-    run_folder: PathBuf,
-    /// Of each running session the last line, and the length of the log it was read at.
+    run_dir: PathBuf,
+    /// Last line of each running session, and the log length at which it was read.
     last_lines: HashMap<SessionName, String>,
     read_log_bytes: HashMap<SessionName, u64>,
-    /// Widths of the lines that stand on the screen.
+    /// Widths of the lines currently on the screen.
     drawn_widths: Vec<usize>,
     drawn_at: Option<u64>,
     summary_printed: bool,
 }
 
 impl BoardReporter {
-    /// A reporter that draws on this terminal.
+    /// Opens the reporter for an interactive terminal with grouped output.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        if !options.uses_board() {
+            return None;
+        }
+        let stream = streams.take_human_stream(options);
+        Some(Box::new(Self::new(stream, streams.terminal_size.clone(), options.clone())))
+    }
+
+    /// Creates a reporter that draws on a terminal.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, size: TerminalSizeQuery, options: OutputOptions) -> Self {
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             terminal_size: size,
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             last_lines: HashMap::new(),
             read_log_bytes: HashMap::new(),
             drawn_widths: Vec::new(),
@@ -57,7 +66,7 @@ impl BoardReporter {
         (self.terminal_size)().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(DEFAULT_TERMINAL_SIZE)
     }
 
-    /// What takes the rows off the screen again. Rows that a narrower window has wrapped take more lines than they did.
+    /// Returns the sequence that erases the rows; rows wrapped by a narrower window take several lines.
     fn erase_sequence(&mut self) -> String {
         if self.drawn_widths.is_empty() {
             return String::new();
@@ -72,8 +81,8 @@ impl BoardReporter {
         self.drawn_at = Some(now);
         self.read_last_lines();
         let (width, height) = self.terminal_size();
-        let paint = self.printer.options.theme;
-        let board = BoardView { run_state: &self.state, last_lines: &self.last_lines, theme: paint };
+        let theme = self.printer.options.theme;
+        let board = BoardView { run_state: &self.state, last_lines: &self.last_lines, theme };
         let lines = render_board(&board, width, height, now);
         let mut text = self.erase_sequence();
         for line in &lines {
@@ -87,15 +96,15 @@ impl BoardReporter {
     }
 
     fn read_last_lines(&mut self) {
-        for (facts, running) in self.state.running_sessions() {
-            if self.read_log_bytes.get(&facts.name) == Some(&running.log_bytes) {
+        for (spec, running) in self.state.running_sessions() {
+            if self.read_log_bytes.get(&spec.name) == Some(&running.log_bytes) {
                 continue;
             }
-            self.read_log_bytes.insert(facts.name.clone(), running.log_bytes);
-            let bytes = log_reader::read_last_bytes(&self.run_folder.join(&running.log_path), running.log_bytes)
+            self.read_log_bytes.insert(spec.name.clone(), running.log_bytes);
+            let bytes = log_reader::read_last_bytes(&self.run_dir.join(&running.log_path), running.log_bytes)
                 .unwrap_or_default();
             if let Some(line) = last_visible_line(&bytes) {
-                self.last_lines.insert(facts.name.clone(), line);
+                self.last_lines.insert(spec.name.clone(), line);
             }
         }
     }
@@ -105,22 +114,24 @@ impl BoardReporter {
         self.read_log_bytes.remove(session);
     }
 
-    /// Prints what stays on the screen of this event.
+    /// Prints the permanent lines of an event.
     fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
         self.printer.terminal_width = Some(self.terminal_size().0);
         let rows = SessionRows::for_run(&self.state, self.printer.options.theme, self.printer.terminal_width);
-        match &event.fact {
-            EventKind::RunStarted(facts) => self.printer.print_run_start(facts, estimate_remaining(&self.state))?,
-            EventKind::SessionAdded { session, by } => {
+        match &event.kind {
+            EventKind::RunStarted(metadata) => {
+                self.printer.print_run_start(metadata, estimate_remaining(&self.state))?
+            }
+            EventKind::SessionAdded { session, notified_by: by } => {
                 self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;
             }
-            EventKind::SessionRetried { session, attempt, delay } => {
+            EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.forget_session(session);
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)?;
+                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)?;
             }
             EventKind::SessionFinished(result) => {
                 self.forget_session(&result.session);
-                self.printer.print_session_end(&self.state, result, &self.run_folder)?;
+                self.printer.print_session_end(&self.state, result, &self.run_dir)?;
             }
             EventKind::RunInterrupted { cause } => self.printer.print_interruption(&self.state, cause)?,
             EventKind::Notice { text } => self.printer.print_notice(text)?,
@@ -136,7 +147,7 @@ impl BoardReporter {
     fn print_summary(&mut self) -> io::Result<()> {
         self.summary_printed = true;
         self.printer.terminal_width = Some(self.terminal_size().0);
-        self.printer.print_summary(&self.state, &self.run_folder)
+        self.printer.print_summary(&self.state, &self.run_dir)
     }
 
     fn is_redraw_due(&self) -> bool {
@@ -145,13 +156,13 @@ impl BoardReporter {
 }
 
 impl EventReporter for BoardReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         if matches!(
-            event.fact,
+            event.kind,
             EventKind::SessionRestoring { .. } | EventKind::SessionStarted { .. } | EventKind::OutputGrew { .. }
         ) {
             return if self.is_redraw_due() { self.draw_board() } else { Ok(()) };
@@ -164,7 +175,7 @@ impl EventReporter for BoardReporter {
 
     fn on_tick(&mut self, now: u64) -> io::Result<()> {
         self.state.advance_clock(now);
-        if self.is_redraw_due() && !self.summary_printed && self.state.run_facts().is_some() {
+        if self.is_redraw_due() && !self.summary_printed && self.state.run_metadata().is_some() {
             self.draw_board()
         } else {
             Ok(())
@@ -173,7 +184,7 @@ impl EventReporter for BoardReporter {
 
     fn show_running(&mut self) -> io::Result<()> {
         let text = self.erase_sequence()
-            + &render_running_sessions(&self.state, &self.run_folder, self.printer.options.theme)
+            + &render_running_sessions(&self.state, &self.run_dir, self.printer.options.theme)
             + "\n";
         self.printer.writer.write_text(&text)?;
         self.draw_board()
@@ -182,7 +193,7 @@ impl EventReporter for BoardReporter {
     fn finish(&mut self) -> io::Result<()> {
         let erased = self.erase_sequence();
         self.printer.writer.write_text(&erased)?;
-        if !self.summary_printed && self.state.run_facts().is_some() {
+        if !self.summary_printed && self.state.run_metadata().is_some() {
             self.print_summary()?;
         }
         self.printer.writer.flush()
@@ -200,15 +211,15 @@ mod tests {
     use crate::output::virtual_terminal::VirtualTerminal;
     use crate::record::Outcome;
 
-    /// A board on a terminal whose width can change.
-    struct Desk {
+    /// A board on a terminal with a variable width.
+    struct TestTerminal {
         board: BoardReporter,
         capture: Capture,
         terminal: VirtualTerminal,
         width: Arc<AtomicUsize>,
     }
 
-    impl Desk {
+    impl TestTerminal {
         fn new(width: usize, height: usize) -> Self {
             let (capture, known) = (Capture::default(), Arc::new(AtomicUsize::new(width)));
             let asked = known.clone();
@@ -220,7 +231,7 @@ mod tests {
 
         fn feed(&mut self, story: &RunEventBuilder, from: usize) -> String {
             for event in &story.events[from..] {
-                self.board.on_event(event, story.run_folder()).unwrap();
+                self.board.on_event(event, story.run_dir()).unwrap();
                 self.terminal.write_text(&self.capture.take());
             }
             story.replace_root(&self.terminal.screen_text())
@@ -250,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_redrawn_below_lines_that_stay() {
-        let mut desk = Desk::new(80, 24);
+    fn rows_are_redrawn_below_permanent_lines() {
+        let mut desk = TestTerminal::new(80, 24);
         let mut story = story();
         insta::assert_snapshot!("running", desk.feed(&story, 0));
         let before = story.events.len();
         assert!(desk.tick(5_000).contains("5s / ~20s"));
-        story.add_session(6_000, "deploy", "tests").add_notice(6_500, "the folder is read-only").retry_session(
+        story.add_session(6_000, "deploy", "tests").add_notice(6_500, "the directory is read-only").retry_session(
             7_000,
             "tests",
             "exit code 3",
@@ -274,15 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn at_most_ten_pictures_a_second() {
-        let mut desk = Desk::new(80, 24);
+    fn at_most_ten_redraws_per_second() {
+        let mut desk = TestTerminal::new(80, 24);
         let mut story = RunEventBuilder::new(&["tests"]);
         story.start_session(100, "tests");
         desk.feed(&story, 0);
         let mut pictures = 0;
         for at in 0..1_000 {
             story.append_output(101 + at, "tests", b"x\n");
-            desk.board.on_event(story.events.last().unwrap(), story.run_folder()).unwrap();
+            desk.board.on_event(story.events.last().unwrap(), story.run_dir()).unwrap();
             pictures += usize::from(!desk.capture.take().is_empty());
         }
         assert!((9..=10).contains(&pictures), "{pictures}");
@@ -290,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_narrower_window_leaves_no_rows_behind() {
-        let mut desk = Desk::new(100, 24);
+        let mut desk = TestTerminal::new(100, 24);
         let story = story();
         desk.feed(&story, 0);
         desk.width.store(50, Ordering::Relaxed);
@@ -302,8 +313,8 @@ mod tests {
     }
 
     #[test]
-    fn somebody_asks_what_runs() {
-        let mut desk = Desk::new(80, 24);
+    fn running_sessions_are_shown_on_request() {
+        let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.show_running().unwrap();
         desk.terminal.write_text(&desk.capture.take());
@@ -311,8 +322,8 @@ mod tests {
     }
 
     #[test]
-    fn events_that_end_early_leave_a_summary_and_no_rows() {
-        let mut desk = Desk::new(80, 24);
+    fn truncated_events_leave_a_summary_and_no_rows() {
+        let mut desk = TestTerminal::new(80, 24);
         desk.feed(&story(), 0);
         desk.board.finish().unwrap();
         desk.terminal.write_text(&desk.capture.take());
@@ -321,8 +332,8 @@ mod tests {
     }
 
     #[test]
-    fn hostile_output_moves_no_cursor() {
-        let mut desk = Desk::new(60, 12);
+    fn hostile_output_cannot_move_the_cursor() {
+        let mut desk = TestTerminal::new(60, 12);
         let mut story = RunEventBuilder::new(&["evil"]);
         story.start_session(0, "evil").append_output(
             1,
@@ -337,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_without_size_or_gone_ends_no_run() {
+    fn a_terminal_that_is_closed_or_has_no_size_is_no_error() {
         let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
         let mut board = BoardReporter::new(Box::new(Capture::default()), Arc::new(|| None), options.clone());
         story().feed_reporter(&mut board);

@@ -1,4 +1,4 @@
-//! `--format json`: the run and its sessions' results as one document, at the end.
+//! JSON reporter (`--format json`): one document with the run and the results of its sessions, at the end.
 
 use std::borrow::Cow;
 use std::io;
@@ -6,40 +6,41 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::{outcome_counts, sequential_ms};
 use crate::output::{BestEffortWriter, EventReporter, RunState};
 use crate::record::{AttemptResult, EventKind, Outcome, RunEvent, SessionNeed, SessionResult};
 
-/// A run as one document.
+/// The document of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunDocument<'a> {
-    /// Version of this document's form.
+    /// Version of the format.
     version: u32,
-    /// The run's identifier.
-    run: Option<&'a str>,
-    /// Wall clock at the start.
-    time: Option<&'a str>,
+    /// Run identifier.
+    run_id: Option<&'a str>,
+    /// Wall clock at the start, RFC 3339.
+    started_at: Option<&'a str>,
     /// The project's root.
     root: Option<Cow<'a, str>>,
-    /// Where its record and logs are.
-    folder: Cow<'a, str>,
+    /// Run directory, which contains record and logs.
+    run_dir: Cow<'a, str>,
     /// Git commit, if any.
     commit: Option<&'a str>,
     /// Tools and their versions.
     versions: serde_json::Map<String, serde_json::Value>,
-    /// CPUs' worth of room.
+    /// Number of slots.
     slots: Option<usize>,
-    /// The exit code; none where the run never came to its end.
-    exit: Option<u8>,
-    /// Why it was ended before its time.
-    interrupted: Option<&'a str>,
+    /// Exit code; `null` if the run did not finish.
+    exit_code: Option<u8>,
+    /// Cause of an interruption.
+    interrupt_cause: Option<&'a str>,
     /// Wall time in milliseconds.
-    wall: u64,
-    /// What the sessions took together, in milliseconds.
-    sequential: u64,
-    /// How many sessions ended in which way; flaky ones are not among the passed.
+    wall_ms: u64,
+    /// Sum of the sessions' wall times in milliseconds.
+    sequential_ms: u64,
+    /// Number of sessions by outcome; flaky ones are not counted as passed.
     totals: serde_json::Map<String, serde_json::Value>,
-    /// What people should know.
+    /// Notices shown during the run.
     notices: &'a [String],
     /// All sessions, in nox's order.
     sessions: Vec<SessionDocument<'a>>,
@@ -49,13 +50,13 @@ pub(crate) struct RunDocument<'a> {
 struct SessionDocument<'a> {
     name: &'a str,
     description: &'a str,
-    /// None where it never came to an end.
+    /// `null` if the session did not finish.
     outcome: Option<Outcome>,
     reason: &'a str,
     flaky: bool,
     leaky: bool,
-    wall: Option<u64>,
-    usual: Option<u64>,
+    wall_ms: Option<u64>,
+    usual_ms: Option<u64>,
     cpus: usize,
     exclusive: bool,
     locks: &'a [String],
@@ -64,9 +65,9 @@ struct SessionDocument<'a> {
 }
 
 impl<'a> RunDocument<'a> {
-    /// The document of a run as far as it has come.
-    pub(crate) fn from_state(state: &'a RunState, folder: &'a Path) -> Self {
-        let facts = state.run_facts();
+    /// Creates the document of a run from its current state.
+    pub(crate) fn from_state(state: &'a RunState, run_dir: &'a Path) -> Self {
+        let metadata = state.run_metadata();
         let sessions = state.sessions().iter().map(|view| {
             let result = match &view.status {
                 crate::output::SessionStatus::Done(result) => Some(result),
@@ -74,38 +75,38 @@ impl<'a> RunDocument<'a> {
             };
             let attempts = result.map(|result| result.attempts.as_slice()).unwrap_or_default();
             SessionDocument {
-                name: view.facts.name.as_str(),
-                description: &view.facts.description,
+                name: view.spec.name.as_str(),
+                description: &view.spec.description,
                 outcome: result.map(|result| result.outcome),
                 reason: result.map(|result| result.reason.as_str()).unwrap_or_default(),
                 flaky: result.is_some_and(|result| result.flaky),
                 leaky: attempts.iter().any(|attempt| attempt.leaky),
-                wall: result.filter(|_| !attempts.is_empty()).map(SessionResult::wall_time),
-                usual: view.facts.usual,
-                cpus: view.facts.cpus,
-                exclusive: view.facts.exclusive,
-                locks: &view.facts.locks,
-                needs: &view.facts.needs,
+                wall_ms: result.filter(|_| !attempts.is_empty()).map(SessionResult::wall_time),
+                usual_ms: view.spec.usual_ms,
+                cpus: view.spec.cpus,
+                exclusive: view.spec.exclusive,
+                locks: &view.spec.locks,
+                needs: &view.spec.needs,
                 attempts,
             }
         });
         Self {
-            version: 1,
-            run: facts.map(|facts| facts.run.as_str()),
-            time: facts.map(|facts| facts.time.as_str()),
-            root: facts.map(|facts| facts.root.to_string_lossy()),
-            folder: folder.to_string_lossy(),
-            commit: facts.and_then(|facts| facts.commit.as_deref()),
-            versions: facts
-                .map(|facts| {
-                    facts.versions.iter().map(|(tool, version)| (tool.clone(), version.clone().into())).collect()
+            version: 2,
+            run_id: metadata.map(|metadata| metadata.run_id.as_str()),
+            started_at: metadata.map(|metadata| metadata.started_at.as_str()),
+            root: metadata.map(|metadata| metadata.root.to_string_lossy()),
+            run_dir: run_dir.to_string_lossy(),
+            commit: metadata.and_then(|metadata| metadata.commit.as_deref()),
+            versions: metadata
+                .map(|metadata| {
+                    metadata.versions.iter().map(|(tool, version)| (tool.clone(), version.clone().into())).collect()
                 })
                 .unwrap_or_default(),
-            slots: facts.map(|facts| facts.slots),
-            exit: state.exit_code(),
-            interrupted: state.interrupt_cause(),
-            wall: state.elapsed_ms(),
-            sequential: sequential_ms(state),
+            slots: metadata.map(|metadata| metadata.slots),
+            exit_code: state.exit_code(),
+            interrupt_cause: state.interrupt_cause(),
+            wall_ms: state.elapsed_ms(),
+            sequential_ms: sequential_ms(state),
             totals: outcome_counts(state).into_iter().map(|(word, _, count)| (word.to_owned(), count.into())).collect(),
             notices: state.notices(),
             sessions: sessions.collect(),
@@ -113,21 +114,26 @@ impl<'a> RunDocument<'a> {
     }
 }
 
-/// Writes the run's document when the run is over.
+/// Writes the document when the run is over.
 pub(crate) struct JsonReporter {
     writer: BestEffortWriter,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     written: bool,
 }
 
 impl JsonReporter {
-    /// A reporter that writes one document to this stream.
+    /// Opens the reporter for `--format json`.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        options.json.then(|| Box::new(Self::new(streams.take_stdout())) as _)
+    }
+
+    /// Creates a reporter that writes one document to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self {
             writer: BestEffortWriter::new(stream),
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             written: false,
         }
     }
@@ -136,23 +142,23 @@ impl JsonReporter {
         if std::mem::replace(&mut self.written, true) {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_folder))?;
+        let text = serde_json::to_string_pretty(&RunDocument::from_state(&self.state, &self.run_dir))?;
         self.writer.write_line(&text)?;
         self.writer.flush()
     }
 }
 
 impl EventReporter for JsonReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
-        if matches!(event.fact, EventKind::RunFinished { .. }) { self.write_document() } else { Ok(()) }
+        if matches!(event.kind, EventKind::RunFinished { .. }) { self.write_document() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.state.run_facts().is_some() { self.write_document() } else { Ok(()) }
+        if self.state.run_metadata().is_some() { self.write_document() } else { Ok(()) }
     }
 }
 
@@ -169,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_document_with_all_that_is_known() {
+    fn the_document_is_complete() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("lint", 3_400, &[]),
             session_facts_with_usual("docs", 100, &["lint"]),
@@ -183,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn a_run_cut_short_has_a_document_too_and_no_run_has_none() {
+    fn a_truncated_run_has_a_document() {
         let mut story = RunEventBuilder::new(&["lint"]);
         story.start_session(1, "lint");
         let value: serde_json::Value = serde_json::from_str(&document(&story)).unwrap();
-        assert_eq!(value["version"], 1);
-        assert!(value["exit"].is_null() && value["sessions"][0]["outcome"].is_null());
+        assert_eq!(value["version"], 2);
+        assert!(value["exit_code"].is_null() && value["sessions"][0]["outcome"].is_null());
         story.events.clear();
         assert_eq!(document(&story), "");
     }

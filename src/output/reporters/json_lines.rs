@@ -1,8 +1,9 @@
-//! Events as JSON lines, as they happen: for programs that watch a run.
+//! JSON-lines reporter (`--events`): each event when it happens, for programs that watch a run.
 
 use std::io;
 use std::path::Path;
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::{BestEffortWriter, EventReporter};
 use crate::record::RunEvent;
 
@@ -12,14 +13,19 @@ pub(crate) struct JsonLinesReporter {
 }
 
 impl JsonLinesReporter {
-    /// A reporter that writes JSON lines to this stream.
+    /// Opens the reporter for `--events`.
+    pub(crate) fn open(_: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        streams.events.take().map(|stream| Box::new(Self::new(stream)) as _)
+    }
+
+    /// Creates a reporter that writes JSON lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>) -> Self {
         Self { writer: BestEffortWriter::new(stream) }
     }
 }
 
 impl EventReporter for JsonLinesReporter {
-    fn on_event(&mut self, event: &RunEvent, _folder: &Path) -> io::Result<()> {
+    fn on_event(&mut self, event: &RunEvent, _: &Path) -> io::Result<()> {
         self.writer.write_line(&serde_json::to_string(event)?)?;
         self.writer.flush()
     }
@@ -33,7 +39,7 @@ mod tests {
     use crate::record::Outcome;
 
     #[test]
-    fn what_is_written_reads_back_as_the_same_events() {
+    fn written_events_read_back_unchanged() {
         let mut story = RunEventBuilder::new(&["lint"]);
         story
             .start_session(1, "lint")

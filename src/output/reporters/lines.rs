@@ -1,33 +1,33 @@
-//! A run as lines, for pipes and CI: starts, ends, logs in one of four styles, and a sign of life in long silence.
+//! Line reporter for pipes and CI: starts, ends, logs in one of four styles, and a heartbeat after long silence.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::output::log_reader::{LineSplitter, read_log_range};
-use crate::output::options::{OutputOptions, SessionOutputStyle};
+use crate::output::options::{OutputOptions, OutputStreams, SessionOutputStyle};
 use crate::output::run_printer::RunPrinter;
-use crate::output::session_row::{self, SessionRows};
+use crate::output::session_rows::{self, SessionRows};
 use crate::output::theme::TextStyle;
 use crate::output::{BestEffortWriter, EventReporter, RunState, estimate_remaining, render_running_sessions};
 use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent, SessionResult};
 use crate::text::format_whole_seconds;
 
-/// Silence this long is broken: CI ends runs that say nothing for too long.
+/// A heartbeat line is printed after this much silence: CI systems kill silent jobs.
 const MAX_SILENCE_MS: u64 = 55_000;
 
 /// Shows a run as lines.
 pub(crate) struct LineReporter {
     printer: RunPrinter,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     log_followers: HashMap<SessionName, LogFollower>,
     last_output_at: u64,
     summary_printed: bool,
 }
 
-/// How far a session's log has been shown.
+/// Position up to which a session's log was shown.
 struct LogFollower {
     path: PathBuf,
     offset: u64,
@@ -35,13 +35,18 @@ struct LogFollower {
 }
 
 impl LineReporter {
-    /// A reporter that writes lines to this stream.
+    /// Opens the reporter if there is no board.
+    pub(crate) fn open(options: &OutputOptions, streams: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        (!options.uses_board()).then(|| Box::new(Self::new(streams.take_human_stream(options), options.clone())) as _)
+    }
+
+    /// Creates a reporter that writes lines to a stream.
     pub(crate) fn new(stream: Box<dyn io::Write + Send>, options: OutputOptions) -> Self {
         let options = OutputOptions { is_interactive: false, ..options };
         Self {
             printer: RunPrinter::new(BestEffortWriter::new(stream), options),
             state: RunState::default(),
-            run_folder: PathBuf::new(),
+            run_dir: PathBuf::new(),
             log_followers: HashMap::new(),
             last_output_at: 0,
             summary_printed: false,
@@ -62,21 +67,21 @@ impl LineReporter {
     }
 
     fn print_event(&mut self, event: &RunEvent) -> io::Result<()> {
-        match &event.fact {
-            EventKind::RunStarted(facts) if !self.is_quiet() => {
+        match &event.kind {
+            EventKind::RunStarted(metadata) if !self.is_quiet() => {
                 self.last_output_at = self.state.elapsed_ms();
-                self.printer.print_run_start(facts, estimate_remaining(&self.state))
+                self.printer.print_run_start(metadata, estimate_remaining(&self.state))
             }
-            EventKind::SessionAdded { session, by } if !self.is_quiet() => {
+            EventKind::SessionAdded { session, notified_by: by } if !self.is_quiet() => {
                 self.print_line(&self.session_rows().added_row(session.name.as_str(), by.as_str()))
             }
             EventKind::SessionStarted { session, attempt, log, .. } => {
-                let path = self.run_folder.join(log);
+                let path = self.run_dir.join(log);
                 self.log_followers
                     .insert(session.clone(), LogFollower { path, offset: 0, splitter: LineSplitter::default() });
                 match self.state.find_session(session) {
                     Some(view) if !self.is_quiet() => {
-                        self.print_line(&self.session_rows().started_row(&view.facts, *attempt))
+                        self.print_line(&self.session_rows().started_row(&view.spec, *attempt))
                     }
                     _ => Ok(()),
                 }
@@ -84,11 +89,11 @@ impl LineReporter {
             EventKind::SessionRestored { session, cache } if !self.is_quiet() => {
                 self.printer.print_cache_restore(session.as_str(), cache)
             }
-            EventKind::OutputGrew { session, to, .. } => self.print_log_growth(session, *to),
-            EventKind::SessionRetried { session, attempt, delay } => {
+            EventKind::OutputGrew { session, to_offset: to, .. } => self.print_log_growth(session, *to),
+            EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
                 self.print_log_end(session, attempt.log_bytes)?;
                 self.last_output_at = self.state.elapsed_ms();
-                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_folder)
+                self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)
             }
             EventKind::SessionFinished(result) => self.print_session_end(result),
             EventKind::RunInterrupted { cause } => {
@@ -110,10 +115,10 @@ impl LineReporter {
     fn print_session_end(&mut self, result: &SessionResult) -> io::Result<()> {
         self.print_log_end(&result.session, result.last_attempt().map_or(0, |last| last.log_bytes))?;
         self.last_output_at = self.state.elapsed_ms();
-        self.printer.print_session_end(&self.state, result, &self.run_folder)
+        self.printer.print_session_end(&self.state, result, &self.run_dir)
     }
 
-    /// Shows what a session's log gained, in the styles that show logs as they grow.
+    /// Shows new log content, in the styles that show logs while they grow.
     fn print_log_growth(&mut self, session: &SessionName, to: u64) -> io::Result<()> {
         let prefix = match self.printer.options.effective_style() {
             SessionOutputStyle::Stream => String::new(),
@@ -123,24 +128,24 @@ impl LineReporter {
         let Some(follow) = self.log_followers.get_mut(session) else {
             return Ok(());
         };
-        let (screen, cutter) = (&mut self.printer, &mut follow.splitter);
+        let (printer, splitter) = (&mut self.printer, &mut follow.splitter);
         let mut failed = None;
         let read = read_log_range(&follow.path, follow.offset, to, &mut |chunk| {
-            cutter
-                .push(chunk, &mut |line| screen.print_output_line(&prefix, line))
+            splitter
+                .push(chunk, &mut |line| printer.print_output_line(&prefix, line))
                 .inspect_err(|error| failed = Some(error.kind()))
         });
         self.last_output_at = self.state.elapsed_ms();
         match read {
             Ok(at) => follow.offset = at,
             Err(error) if failed.is_some() => return Err(error),
-            // A log that cannot be read is no reason to end the run: its recorder tells of it.
+            // An unreadable log does not end the run; the recorder reports it.
             Err(_) => follow.offset = to,
         }
         Ok(())
     }
 
-    /// Shows the rest of an attempt's log, its unfinished last line included.
+    /// Shows the rest of an attempt's log, including an incomplete last line.
     fn print_log_end(&mut self, session: &SessionName, bytes: u64) -> io::Result<()> {
         self.print_log_growth(session, bytes)?;
         let prefix = if self.printer.options.effective_style() == SessionOutputStyle::Labelled {
@@ -155,15 +160,15 @@ impl LineReporter {
     }
 
     fn session_prefix(&self, session: &SessionName) -> String {
-        let paint = self.printer.options.theme;
-        let width = session_row::session_name_width(&self.state);
+        let theme = self.printer.options.theme;
+        let width = session_rows::session_name_width(&self.state);
         let padded = console::pad_str(session.as_str(), width, console::Alignment::Left, None);
-        format!("{} {} ", paint.style_session_name(session.as_str(), &padded), paint.style_text(TextStyle::Dim, "|"))
+        format!("{} {} ", theme.style_session_name(session.as_str(), &padded), theme.style_text(TextStyle::Dim, "|"))
     }
 
     fn print_summary(&mut self) -> io::Result<()> {
         self.summary_printed = true;
-        self.printer.print_summary(&self.state, &self.run_folder)
+        self.printer.print_summary(&self.state, &self.run_dir)
     }
 
     /// `… still running after 3m 20s: unit_tests (2m 10s of ~4m 00s), docs (1m 02s)`
@@ -172,11 +177,11 @@ impl LineReporter {
             .state
             .running_sessions()
             .into_iter()
-            .map(|(facts, running)| {
+            .map(|(spec, running)| {
                 let elapsed = format_whole_seconds(self.state.elapsed_ms().saturating_sub(running.started_at));
                 let usual =
-                    facts.usual.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
-                format!("{} ({elapsed}{usual})", facts.name)
+                    spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+                format!("{} ({elapsed}{usual})", spec.name)
             })
             .collect();
         let more = running.len().saturating_sub(8);
@@ -184,20 +189,20 @@ impl LineReporter {
         if more > 0 {
             names.push_str(&format!(" and {more} more"));
         }
-        let paint = self.printer.options.theme;
+        let theme = self.printer.options.theme;
         let elapsed = format_whole_seconds(self.state.elapsed_ms());
         let what = match names.as_str() {
             "" => format!("still waiting after {elapsed}"),
             names => format!("still running after {elapsed}: {names}"),
         };
-        Some(paint.style_text(TextStyle::Dim, &format!("{} {what}", paint.ellipsis())))
+        Some(theme.style_text(TextStyle::Dim, &format!("{} {what}", theme.ellipsis())))
     }
 }
 
 impl EventReporter for LineReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
         self.print_event(event)?;
@@ -208,7 +213,8 @@ impl EventReporter for LineReporter {
         self.state.advance_clock(now);
         let options = &self.printer.options;
         let silent = now.saturating_sub(self.last_output_at) >= MAX_SILENCE_MS;
-        if silent && !self.summary_printed && self.state.run_facts().is_some() && (options.is_ci || !self.is_quiet()) {
+        if silent && !self.summary_printed && self.state.run_metadata().is_some() && (options.is_ci || !self.is_quiet())
+        {
             if let Some(line) = self.heartbeat_line() {
                 self.print_line(&line)?;
             }
@@ -218,13 +224,13 @@ impl EventReporter for LineReporter {
     }
 
     fn show_running(&mut self) -> io::Result<()> {
-        let text = render_running_sessions(&self.state, &self.run_folder, self.printer.options.theme);
+        let text = render_running_sessions(&self.state, &self.run_dir, self.printer.options.theme);
         self.print_line(&text)?;
         self.printer.writer.flush()
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if !self.summary_printed && self.state.run_facts().is_some() {
+        if !self.summary_printed && self.state.run_metadata().is_some() {
             self.print_summary()?;
         }
         self.printer.writer.flush()

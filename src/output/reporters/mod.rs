@@ -1,15 +1,12 @@
-//! The kinds of reporters, and which of them a run gets.
+//! The reporters of a run, one per file, and the registry that opens them.
 
 mod board;
 mod json;
 mod json_lines;
 mod lines;
-mod open;
+mod registry;
 mod step_summary;
 
-pub(crate) use board::BoardReporter;
-pub(crate) use json::JsonReporter;
-pub(crate) use json_lines::JsonLinesReporter;
+#[cfg(test)]
 pub(crate) use lines::LineReporter;
-pub use open::open_reporters;
-pub(crate) use step_summary::StepSummaryReporter;
+pub use registry::open_reporters;

@@ -1,34 +1,41 @@
-//! The run as Markdown, in the file that a forge shows as the step's summary.
+//! Step-summary reporter: the run as Markdown, in the file that a forge shows as the step summary.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::output::options::{OutputOptions, OutputStreams};
 use crate::output::run_summary::totals_sentence;
-use crate::output::session_row::{outcome_word, result_notes};
+use crate::output::session_rows::{outcome_word, result_notes};
 use crate::output::theme::OutputTheme;
 use crate::output::{EventReporter, RunState, log_reader};
 use crate::record::{EventKind, RunEvent, SessionResult};
 use crate::text::{format_duration, sanitize_line};
 
-/// Lines of a failed session's log in the summary.
+/// Log lines per failed session.
 const LOG_TAIL_LINES: usize = 40;
-/// Logs beyond so many bytes are left out: forges refuse summaries over 1 MiB.
+/// Maximum size of all logs: forges reject summaries over 1 MiB.
 const MAX_LOG_BYTES: usize = 200 * 1024;
 
-/// Appends a Markdown table to the step's summary.
+/// Appends a Markdown table to the step summary.
 pub(crate) struct StepSummaryReporter {
     path: PathBuf,
     theme: OutputTheme,
     state: RunState,
-    run_folder: PathBuf,
+    run_dir: PathBuf,
     written: bool,
 }
 
 impl StepSummaryReporter {
-    /// A reporter that appends to this file.
-    pub(crate) fn new(path: PathBuf, paint: OutputTheme) -> Self {
-        let paint = OutputTheme { color: false, ..paint };
-        Self { path, theme: paint, state: RunState::default(), run_folder: PathBuf::new(), written: false }
+    /// Opens the reporter if the forge has a step summary.
+    pub(crate) fn open(options: &OutputOptions, _: &mut OutputStreams) -> Option<Box<dyn EventReporter>> {
+        let path = options.step_summary.clone()?;
+        Some(Box::new(Self::new(path, options.theme)))
+    }
+
+    /// Creates a reporter that appends to a file.
+    pub(crate) fn new(path: PathBuf, theme: OutputTheme) -> Self {
+        let theme = OutputTheme { color: false, ..theme };
+        Self { path, theme, state: RunState::default(), run_dir: PathBuf::new(), written: false }
     }
 
     fn append_summary(&mut self) -> io::Result<()> {
@@ -36,45 +43,45 @@ impl StepSummaryReporter {
             return Ok(());
         }
         let mut file = fs_err::OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(render_markdown(&self.state, &self.run_folder, self.theme).as_bytes())
+        file.write_all(render_markdown(&self.state, &self.run_dir, self.theme).as_bytes())
     }
 }
 
 impl EventReporter for StepSummaryReporter {
-    fn on_event(&mut self, event: &RunEvent, folder: &Path) -> io::Result<()> {
-        if self.run_folder != folder {
-            self.run_folder = folder.to_path_buf();
+    fn on_event(&mut self, event: &RunEvent, run_dir: &Path) -> io::Result<()> {
+        if self.run_dir != run_dir {
+            self.run_dir = run_dir.to_path_buf();
         }
         self.state.apply_event(event);
-        if matches!(event.fact, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
+        if matches!(event.kind, EventKind::RunFinished { .. }) { self.append_summary() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.state.run_facts().is_some() { self.append_summary() } else { Ok(()) }
+        if self.state.run_metadata().is_some() { self.append_summary() } else { Ok(()) }
     }
 }
 
-fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> String {
-    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, paint, None)));
+fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> String {
+    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, theme, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
-    for (facts, result) in state.session_results() {
-        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu).sum();
+    for (spec, result) in state.session_results() {
+        let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
         let ran = !result.attempts.is_empty();
         let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
             escape_cell(result.session.as_str()),
-            paint.outcome_mark(result.outcome),
+            theme.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
-            facts.usual.map(format_duration).unwrap_or_default(),
+            spec.usual_ms.map(format_duration).unwrap_or_default(),
             time(cpu),
-            escape_cell(&result_notes(result).join(paint.separator())),
+            escape_cell(&result_notes(result).join(theme.separator())),
         ));
     }
     let mut room = MAX_LOG_BYTES;
     for (_, result) in state.session_results().filter(|(_, result)| result.outcome.is_failure()) {
-        let block = failed_log_details(result, folder);
+        let block = failed_log_details(result, run_dir);
         if block.len() <= room {
             room -= block.len();
             text.push_str(&block);
@@ -84,12 +91,12 @@ fn render_markdown(state: &RunState, folder: &Path, paint: OutputTheme) -> Strin
     text
 }
 
-/// The end of a failed session's log, folded.
-fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
+/// The end of a failed session's log, collapsed.
+fn failed_log_details(result: &SessionResult, run_dir: &Path) -> String {
     let Some(last) = result.last_attempt() else {
         return String::new();
     };
-    let tail = log_reader::read_log_tail(&folder.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
+    let tail = log_reader::read_log_tail(&run_dir.join(&last.log), last.log_bytes, LOG_TAIL_LINES).unwrap_or_default();
     let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
     if lines.is_empty() {
         return String::new();
@@ -103,20 +110,20 @@ fn failed_log_details(result: &SessionResult, folder: &Path) -> String {
     format!("\n<details><summary>{name}: last lines</summary>\n\n{fence}text\n{body}\n{fence}\n\n</details>\n")
 }
 
-/// Text that cannot leave its cell or become markup.
+/// Escapes text for a Markdown table cell.
 fn escape_cell(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => safe.extend(['\\', c]),
-            c if c.is_control() => safe.push(' '),
-            c => safe.push(c),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => escaped.extend(['\\', c]),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
         }
     }
-    safe
+    escaped
 }
 
 #[cfg(test)]
@@ -126,7 +133,7 @@ mod tests {
     use crate::record::Outcome;
 
     #[test]
-    fn a_table_and_the_logs_of_failures() {
+    fn the_summary_has_a_table_and_logs_of_failures() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("lint", 3_400, &[]),
             session_facts_with_usual("docs|<&b>", 100, &[]),
@@ -139,8 +146,8 @@ mod tests {
             "no\npython",
         );
         story.finish_run(3_003, 1);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.md");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
         story.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: true, unicode: true }));
         insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r"
         ### noxide
@@ -175,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_that_cannot_be_written_is_told() {
+    fn a_summary_that_cannot_be_written_is_an_error() {
         let mut reporter = StepSummaryReporter::new(
-            PathBuf::from("/no/such/folder/summary"),
+            PathBuf::from("/no/such/directory/summary"),
             OutputTheme { color: false, unicode: true },
         );
         let story = RunEventBuilder::new(&[]);
-        reporter.on_event(&story.events[0], story.run_folder()).unwrap();
+        reporter.on_event(&story.events[0], story.run_dir()).unwrap();
         assert!(reporter.finish().is_err());
         assert!(reporter.finish().is_ok(), "once");
     }

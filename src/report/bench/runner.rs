@@ -218,7 +218,7 @@ fn measure_run(copy: &CheckoutCopy, wall: f64, lines: &[(f64, String)]) -> Bench
     if let Some(record) = record {
         let results = || record.sessions.iter().filter_map(|session| session.result.as_ref());
         let seconds = |ms: u64| ms as f64 / 1_000.0;
-        let installs: Vec<u64> = results().filter_map(|result| result.install.map(|install| install.ms)).collect();
+        let installs: Vec<u64> = results().filter_map(|result| result.install.map(|install| install.wall_ms)).collect();
         return BenchMeasurement {
             wall,
             install: (!installs.is_empty()).then(|| seconds(installs.iter().sum())),

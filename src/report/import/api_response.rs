@@ -111,9 +111,9 @@ fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
         runs.push(ImportedRun {
             source: detect_forge(entry).to_owned(),
             id: format!("run {}", entry.id_field("id")?),
-            time,
+            started_at: time,
             commit: entry.text_field(&["head_sha", "commit_sha"])?,
-            wall,
+            wall_ms: wall,
             passed: Some(end == JobConclusion::Passed),
             jobs: Vec::new(),
         });
@@ -148,9 +148,9 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
             let run = ImportedRun {
                 source: detect_forge(entry).to_owned(),
                 id: format!("jobs of {key}"),
-                time: None,
+                started_at: None,
                 commit: None,
-                wall: None,
+                wall_ms: None,
                 passed: Some(true),
                 jobs: Vec::new(),
             };
@@ -158,7 +158,7 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
         });
         run.commit = run.commit.take().or(entry.text_field(&["head_sha", "commit_sha"])?);
         run.passed = Some(run.passed == Some(true) && end == JobConclusion::Passed);
-        run.jobs.push(ImportedJob { name, wall, passed: end == JobConclusion::Passed });
+        run.jobs.push(ImportedJob { name, wall_ms: wall, passed: end == JobConclusion::Passed });
         let stop = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
         spans.extend(time.zip(stop).filter(|_| wall.is_some()));
     }
@@ -166,8 +166,8 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
         let instant = |text: &String| text.parse::<jiff::Timestamp>().ok();
         let first = spans.iter().map(|(start, _)| start).min_by_key(|text| instant(text));
         let last = spans.iter().map(|(_, end)| end).max_by_key(|text| instant(text));
-        run.wall = first.zip(last).and_then(|(first, last)| millis_between(first, last));
-        run.time = first.cloned();
+        run.wall_ms = first.zip(last).and_then(|(first, last)| millis_between(first, last));
+        run.started_at = first.cloned();
         run
     };
     Ok((runs.into_values().map(whole).collect(), open))

@@ -30,7 +30,7 @@ pub(super) fn parse_log(text: &str) -> ParsedLog {
         if let Some(said) = said.find("nox > ").map(|at| said[at + 6..].trim()) {
             parse_nox_line(said, time, &mut started, &mut log);
         } else if let Some((context, passed, wall)) = parse_check_line(said) {
-            log.jobs.push(ImportedJob { name: sanitize_name(&job_name(context)), wall: Some(wall), passed });
+            log.jobs.push(ImportedJob { name: sanitize_name(&job_name(context)), wall_ms: Some(wall), passed });
         }
     }
     log
@@ -61,7 +61,7 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
         let (word, took) = end.split_once(", took ").map_or((end, None), |(word, took)| (word, Some(took)));
         if ["success", "failed"].contains(&word) && !log.jobs.iter().any(|job| job.name == sanitize_name(name)) {
             let wall = took.and_then(parse_humanized_duration);
-            log.jobs.push(ImportedJob { name: sanitize_name(name), wall, passed: word == "success" });
+            log.jobs.push(ImportedJob { name: sanitize_name(name), wall_ms: wall, passed: word == "success" });
         }
         return;
     }
@@ -78,7 +78,7 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
     let words =
         after.strip_prefix(" in ").or_else(|| after.strip_prefix(" (took ").and_then(|rest| rest.split(')').next()));
     let wall = by_clock.or_else(|| words.and_then(parse_humanized_duration));
-    log.jobs.push(ImportedJob { name: sanitize_name(name), wall, passed });
+    log.jobs.push(ImportedJob { name: sanitize_name(name), wall_ms: wall, passed });
 }
 
 /// Parses a line of a list of checks: `ci.yml / lint (pull_request) Successful in 26s`.

@@ -61,7 +61,7 @@ fn import_log(place: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, 
                     (`nox > Session lint was successful …`), nor checks (`lint Successful in 26s`)"
             .to_owned());
     }
-    let passed_over = log.jobs.iter().filter(|job| job.wall.is_none()).count();
+    let passed_over = log.jobs.iter().filter(|job| job.wall_ms.is_none()).count();
     let passed = log.jobs.iter().all(|job| job.passed);
     let name = place.rsplit('/').next().unwrap_or(place);
     // The same log under another name is the same run.
@@ -69,9 +69,9 @@ fn import_log(place: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, 
     let run = ImportedRun {
         source: "nox-log".to_owned(),
         id: format!("{name} {}", &digest[..16]),
-        time: log.first_timestamp,
+        started_at: log.first_timestamp,
         commit: None,
-        wall: log.total_ms,
+        wall_ms: log.total_ms,
         passed: Some(passed),
         jobs: log.jobs,
     };

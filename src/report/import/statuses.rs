@@ -51,15 +51,15 @@ pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) 
         let run = runs.entry(key.clone()).or_insert_with(|| ImportedRun {
             source: "statuses".to_owned(),
             id: format!("statuses of {key}"),
-            time: None,
+            started_at: None,
             commit: Some(key).filter(|key| key.len() >= 40 && key.chars().all(|c| c.is_ascii_hexdigit())),
-            wall: None,
+            wall_ms: None,
             passed: Some(true),
             jobs: Vec::new(),
         });
-        run.time = run.time.take().or(entry.text_field(&["created_at"])?);
+        run.started_at = run.started_at.take().or(entry.text_field(&["created_at"])?);
         run.passed = Some(run.passed == Some(true) && passed);
-        run.jobs.push(ImportedJob { name: job_name(&context), wall: Some(wall), passed });
+        run.jobs.push(ImportedJob { name: job_name(&context), wall_ms: Some(wall), passed });
     }
     Ok((runs.into_values().collect(), open))
 }

@@ -58,13 +58,13 @@ impl Dispatcher<'_> {
             (_, Some(race)) => {
                 let text = format!("{name} failed and {race}; retrying it alone");
                 self.emit_event(EventKind::Notice { text });
-                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay: 0 });
+                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: 0 });
                 self.races.schedule(session, slots, race);
             }
             (Some(delay), None) => {
                 let delay = to_millis(delay);
                 self.retries.schedule(session, self.clock.now().saturating_add(delay), slots);
-                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay });
+                self.emit_event(EventKind::SessionRetried { session: name, attempt, delay_ms: delay });
             }
             (None, None) => self.clean_up_session(session, attempt),
         }
@@ -215,7 +215,7 @@ impl Dispatcher<'_> {
 }
 
 fn add_install(sum: &mut InstallStats, install: InstallStats) {
-    sum.ms += install.ms;
+    sum.wall_ms += install.wall_ms;
     sum.commands += install.commands;
     sum.skipped += install.skipped;
 }

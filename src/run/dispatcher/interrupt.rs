@@ -68,7 +68,12 @@ impl Dispatcher<'_> {
 
     pub(super) fn report_log_growth(&mut self, session: SessionIndex, attempt: u32, growth: Option<(u64, u64)>) {
         if let Some((from, to)) = growth {
-            self.emit_event(EventKind::OutputGrew { session: self.session_name(session), attempt, from, to });
+            self.emit_event(EventKind::OutputGrew {
+                session: self.session_name(session),
+                attempt,
+                from_offset: from,
+                to_offset: to,
+            });
         }
     }
 
@@ -76,7 +81,7 @@ impl Dispatcher<'_> {
     fn report_restore_progress(&mut self) {
         let Some((id, done)) = self.provision.slow_restore() else { return };
         if let Some(session) = self.session_index(id) {
-            self.emit_event(EventKind::SessionRestoring { session: self.session_name(session), done });
+            self.emit_event(EventKind::SessionRestoring { session: self.session_name(session), progress: done });
         }
     }
 

@@ -166,7 +166,7 @@ impl Dispatcher<'_> {
             }
             let by = self.context.manifest.sessions[by.0].name.clone();
             let session = self.context.plan[session].facts.clone();
-            self.emit_event(EventKind::SessionAdded { session, by });
+            self.emit_event(EventKind::SessionAdded { session, notified_by: by });
         }
     }
 
@@ -175,7 +175,7 @@ impl Dispatcher<'_> {
         for need in self.scheduler.postpone_session(session) {
             let on = self.session_name(need);
             let planned = &mut self.context.plan[session];
-            planned.facts.needs.push(SessionNeed { on, origin: NeedOrigin::Notify });
+            planned.facts.needs.push(SessionNeed { session: on, origin: NeedOrigin::Notify });
             planned.task.needs.push((need, false));
         }
     }
@@ -214,7 +214,7 @@ fn can_lower_priority(session: &PlannedSession) -> bool {
         let could_take = Duration::from_millis(usual.saturating_mul(4));
         usual >= MIN_DURATION_FOR_NICE_MS && session.timeout.is_none_or(|timeout| timeout >= could_take)
     };
-    session.idle_timeout.is_none() && session.facts.usual.is_some_and(is_long)
+    session.idle_timeout.is_none() && session.facts.usual_ms.is_some_and(is_long)
 }
 
 /// Creates an empty file and its parent directories.

@@ -205,7 +205,7 @@ mod tests {
         let log = LogWriter::spawn_writer(channel.read, &path, Some(&copy), SecretRedactor::default(), closed).unwrap();
         rustix::io::write(&channel.write, b"one\xfftwo").unwrap();
         drop(channel.write);
-        receiver.recv().unwrap();
+        receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
         let (bytes, result) = log.finish();
         assert!(result.is_ok());
         assert_eq!(bytes, 7);

@@ -47,8 +47,11 @@ fn a_clean_tree_has_no_violations() {
         ("src/run/options.rs", ""),
         ("src/config/fold.rs", "use crate::run::options::Options;"),
         ("src/output/board.rs", "use crate::project::SessionName; fn a() { println!(); }"),
-        ("src/project/mod.rs", "mod name;\nmod manifest;\npub use name::SessionName;\npub use manifest::Manifest;"),
-        ("src/project/name.rs", ""),
+        (
+            "src/project/mod.rs",
+            "mod session_name;\nmod manifest;\npub use session_name::SessionName;\npub use manifest::Manifest;",
+        ),
+        ("src/project/session_name.rs", ""),
         ("src/project/manifest.rs", ""),
         ("src/cli/run.rs", "use crate::output::Board; use crate::config; fn a() { std::io::stdout(); }"),
     ]);

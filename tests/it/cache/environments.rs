@@ -57,7 +57,7 @@ fn nox_reuses_the_restored_environment() {
             .unwrap()
             .cache
             .as_ref()
-            .is_some_and(|cache| cache.bytes > 0)
+            .is_some_and(|cache| cache.restored_bytes > 0)
     );
     // Without the skip nox's own install finds all there.
     remove_environments(&fixture);

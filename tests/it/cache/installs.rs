@@ -54,7 +54,7 @@ fn installs_that_built_the_environment_are_skipped_and_reported() {
     let project = uv_project(&format!("EXTRA = []\n{ONE}"));
     let (text, install) = run(&project, "");
     let install = install.unwrap();
-    assert!(install.commands == 1 && install.skipped == 0 && install.ms > 0, "{install:?}");
+    assert!(install.commands == 1 && install.skipped == 0 && install.wall_ms > 0, "{install:?}");
     assert!(text.contains("found 1.0") && !text.contains("Skipped"));
     let (text, install) = run(&project, "");
     assert_eq!(install.map(|install| (install.commands, install.skipped)), Some((0, 1)));

@@ -157,7 +157,7 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     };
     let used = |name: &str| {
         let record = project.newest_record();
-        let session = record.sessions.into_iter().find(|session| session.facts.name.as_str() == name).unwrap();
+        let session = record.sessions.into_iter().find(|session| session.spec.name.as_str() == name).unwrap();
         session.result.unwrap().cache.unwrap()
     };
     let clean = || {
@@ -167,23 +167,26 @@ fn a_fresh_checkout_restores_its_packages_from_the_store() {
     };
     run(&["--locked"]);
     assert!(used("lint").hits == 0 && used("lint").misses > 5, "{:?}", used("lint"));
-    assert!(used("complexity").reason.contains("never installed here"), "{:?}", used("complexity"));
+    assert!(used("complexity").miss_reason.contains("never installed here"), "{:?}", used("complexity"));
     // Like a fresh checkout: neither uv's cache nor environments.
     clean();
     let text = run(&["--locked"]);
     assert!(text.contains("cache: ") && text.contains("restored"), "{text}");
     let lint = used("lint");
-    assert!(lint.misses == 0 && lint.hits > 5 && lint.bytes > 1_000_000 && lint.reason.is_empty(), "{lint:?}");
+    assert!(
+        lint.misses == 0 && lint.hits > 5 && lint.restored_bytes > 1_000_000 && lint.miss_reason.is_empty(),
+        "{lint:?}"
+    );
     let version = run_checked(Command::new(project.root().join(".nox/lint/bin/ruff")).arg("--version"));
     assert_eq!(version.trim(), "ruff 0.15.0");
     // Without the lock the packages of last time are restored, with a message that the state differs.
     clean();
     let before = run(&[]);
-    assert!(used("lint").reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));
+    assert!(used("lint").miss_reason.starts_with("changed: lock-mode locked"), "{:?}", used("lint"));
     clean();
     let text = run(&[]);
     let lint = used("lint");
-    assert!(lint.misses == 0 && lint.hits > 5 && lint.reason.is_empty(), "{lint:?}\n{before}\n{text}");
+    assert!(lint.misses == 0 && lint.hits > 5 && lint.miss_reason.is_empty(), "{lint:?}\n{before}\n{text}");
     // Off is off.
     let ran = NoxideRun::finish(&mut noxide(&project, &["run", "-s", "complexity", "--cache", "off"]));
     assert!(ran.code() == 0 && project.newest_record().sessions[0].result.as_ref().unwrap().cache.is_none());
@@ -228,7 +231,7 @@ fn the_key_is_one_line_and_explains_itself() {
     ] {
         assert!(explained.contains(fact), "{fact}: {explained}");
     }
-    assert!(explained.contains("more (--format json names all)"), "{explained}");
+    assert!(explained.contains("more (--format json lists all)"), "{explained}");
     project.write("uv.lock", "version = 7\n");
     let (code, other, said) = text(&["cache", "key", "-s", "lint"]);
     assert!(code == Some(0) && other != key && said.contains("version 7 of the format is not known"), "{said}");

@@ -33,9 +33,9 @@ fn run(fixture: &Fixture, cache: &str, arguments: &[&str]) -> NoxideRun {
 /// The cache figures of a session: hits, misses, whether bytes were restored, and the reason.
 fn used(ran: &NoxideRun, name: &str) -> Option<(u32, u32, bool, String)> {
     let sessions = &ran.record().sessions;
-    let found = sessions.iter().find(|session| session.facts.name.as_str() == name).unwrap();
+    let found = sessions.iter().find(|session| session.spec.name.as_str() == name).unwrap();
     let cache = found.result.as_ref().unwrap().cache.as_ref()?;
-    Some((cache.hits, cache.misses, cache.bytes > 0, cache.reason.clone()))
+    Some((cache.hits, cache.misses, cache.restored_bytes > 0, cache.miss_reason.clone()))
 }
 
 #[test]

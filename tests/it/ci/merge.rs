@@ -8,7 +8,7 @@ use super::shards::{NOXFILE, project};
 use crate::support::{NoxideRun, Project};
 
 fn outcomes(record: &RunRecord) -> Vec<(String, Outcome)> {
-    let result = |s: &noxide::record::RecordedSession| (s.facts.name.to_string(), s.result.as_ref().unwrap().outcome);
+    let result = |s: &noxide::record::RecordedSession| (s.spec.name.to_string(), s.result.as_ref().unwrap().outcome);
     record.sessions.iter().map(result).collect()
 }
 
@@ -69,7 +69,7 @@ fn shards_merged_are_one_run() {
     // The newest run is now the merged one, and it can be shown again, logs and all.
     let again = whole.noxide(&["replay", "last"]);
     assert!(again.exit == Some(1) && again.stdout.contains("found something"), "{}", again.stdout);
-    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run));
+    let log = whole.read(&format!(".noxide/runs/{}/logs/package.log", merged_record.run_id));
     assert!(log.contains("nox > package"), "{log}");
 }
 
@@ -81,7 +81,7 @@ fn a_missing_shard_is_named() {
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["version"], &document["missing_shards"][0]), (&1.into(), &"1/3".into()));
     let first = RunStore::open_existing(folders[0].as_ref()).unwrap().newest_records(1).pop().unwrap();
-    let missing: Vec<String> = first.sessions.iter().map(|session| session.facts.name.to_string()).collect();
+    let missing: Vec<String> = first.sessions.iter().map(|session| session.spec.name.to_string()).collect();
     assert_eq!(document["missing_sessions"], serde_json::json!(missing));
     assert!(whole.read("all/record.json").contains("no record contains") && whole.read("all/events.jsonl").len() > 100);
 }
@@ -102,7 +102,7 @@ fn the_worse_of_two_results_and_the_newer_of_two_runs_count() {
     let both = [&whole, &other].map(|project| project.root().join(".noxide").display().to_string());
     let ran = merge(&whole, &both, &["--dir", "merged"]);
     assert!(
-        ran.exit == Some(1) && ran.stdout.contains("same is in several records: the worst result counts"),
+        ran.exit == Some(1) && ran.stdout.contains("same is in several records; the worst result counts"),
         "{ran:?}"
     );
     std::fs::remove_file(other.root().join("broken")).unwrap();

@@ -235,7 +235,7 @@ fn a_fresh_checkout_at_another_path_knows_the_packages_of_sessions_and_uploads_n
     checkout(fixture.project.root(), &other);
     let (ran, cache) = run("second-machine", &other);
     assert!(ran.stdout.contains("usually"), "{}", ran.stdout);
-    assert!(other.join(".noxide/past").is_dir());
+    assert!(other.join(".noxide/history").is_dir());
     assert_eq!((&cache["uploaded"]["bytes"], ran.stdout.contains("not restored")), (&0.into(), false), "{cache:#}");
     // What else is new is sent, and where the project lay.
     fs_err::write(other.join("noxfile.py"), noxfile.replace("'many')", "'many', 'source')")).unwrap();
@@ -268,7 +268,7 @@ fn without_install_arguments_a_session_restores_the_packages_it_held() {
     };
     let uses = |ran: &NoxideRun| {
         let record = ran.record();
-        let vague = record.sessions.iter().find(|session| session.facts.name.as_str() == "vague").unwrap();
+        let vague = record.sessions.iter().find(|session| session.spec.name.as_str() == "vague").unwrap();
         let cache = vague.result.as_ref().unwrap().cache.clone().unwrap();
         (cache.hits, cache.misses)
     };

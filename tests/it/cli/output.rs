@@ -47,11 +47,11 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         locks: Vec::new(),
         exclusive: false,
         cpus: 1,
-        usual: None,
+        usual_ms: None,
     };
     let facts = RunMetadata {
-        run: "1".to_owned(),
-        time: "2026-11-23T05:25:00+00:00".to_owned(),
+        run_id: "1".to_owned(),
+        started_at: "2026-11-23T05:25:00+00:00".to_owned(),
         root: root.to_path_buf(),
         slots: 2,
         sessions: names.iter().map(session).collect(),
@@ -59,7 +59,7 @@ fn begin(root: &Path, names: &[String]) -> RunEvent {
         versions: Vec::new(),
         shard: None,
     };
-    RunEvent { at: 0, fact: EventKind::RunStarted(facts) }
+    RunEvent { at: 0, kind: EventKind::RunStarted(facts) }
 }
 
 /// Start and end of a session whose log has so many bytes.
@@ -70,11 +70,11 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 
         number: 1,
         outcome,
         reason: String::new(),
-        exit: Some(0),
+        exit_status: Some(0),
         signal: None,
         start: at,
         end: at + 5,
-        cpu: None,
+        cpu_ms: None,
         peak_memory: None,
         slots: vec![0],
         log: log.clone(),
@@ -91,7 +91,7 @@ fn session(name: &str, at: u64, outcome: Outcome, log_bytes: u64) -> [RunEvent; 
         cache: None,
     };
     let started = EventKind::SessionStarted { session: name, attempt: 1, slots: vec![0], log };
-    [RunEvent { at, fact: started }, RunEvent { at: at + 5, fact: EventKind::SessionFinished(result) }]
+    [RunEvent { at, kind: started }, RunEvent { at: at + 5, kind: EventKind::SessionFinished(result) }]
 }
 
 fn feed(reporters: &mut [Box<dyn EventReporter>], events: &[RunEvent], folder: &Path) {
@@ -109,7 +109,7 @@ fn a_reader_that_leaves_after_one_line_ends_no_run() {
     fs_err::write(folder.path().join("lint.log"), "x\n".repeat(500_000)).unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 1_000_000));
-    events.push(RunEvent { at: 9, fact: EventKind::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 9, kind: EventKind::RunFinished { exit_code: 1 } });
     let (reader, writer) = io::pipe().unwrap();
     let head = std::thread::spawn(move || {
         let mut line = String::new();
@@ -155,7 +155,7 @@ fn five_hundred_sessions_on_a_board_stay_readable() {
         let outcome = if n == 250 { Outcome::Crashed } else { Outcome::Passed };
         events.extend(session(name, n as u64 * 10, outcome, 0));
     }
-    events.push(RunEvent { at: 5_100, fact: EventKind::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 5_100, kind: EventKind::RunFinished { exit_code: 1 } });
     let capture = Capture::default();
     let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
     feed(&mut reporters::open_reporters(&options, streams(capture.clone(), (80, 24))), &events, folder.path());
@@ -172,7 +172,7 @@ fn a_record_is_replayed_from_disk() {
     fs_err::write(folder.path().join("lint.log"), "bad\n").unwrap();
     let mut events = vec![begin(folder.path(), &["lint".to_owned()])];
     events.extend(session("lint", 1, Outcome::Failed, 4));
-    events.push(RunEvent { at: 9, fact: EventKind::RunFinished { exit: 1 } });
+    events.push(RunEvent { at: 9, kind: EventKind::RunFinished { exit_code: 1 } });
     let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     fs_err::write(folder.path().join("events.jsonl"), lines.join("\n")).unwrap();
 

@@ -46,7 +46,7 @@ fn a_noxfile_whose_dependencies_are_installed_needs_no_environment() {
 fn unavailable_noxfile_dependencies_are_an_error_of_nox() {
     for (noxfile, words) in [
         (SCRIPT.replace("'nox', ", ""), "Must have a nox dependency"),
-        (SCRIPT.replace("'iniconfig'", "'iniconfig==99999'"), "could not be made"),
+        (SCRIPT.replace("'iniconfig'", "'iniconfig==99999'"), "could not create"),
         (SCRIPT.replace("# depend", "# requires-python = '>=3.99'\n# depend"), "3.99"),
     ] {
         let Err(HostError::Load(failure)) = HostArgs::args(&[]).start(&Project::new(&noxfile)) else { panic!() };
@@ -332,7 +332,7 @@ fn nox_is_installed_once_when_missing() {
     assert_eq!(ran.status("a"), NoxStatus::Success, "{}", ran.log("a"));
     let none =
         NoxSearch { path_variable: OsString::from("/nonexistent"), cache: Some(project.beside().join("c2")), ..here };
-    assert!(find_nox(&none).unwrap_err().to_string().ends_with("there is no python3 on PATH"));
+    assert!(find_nox(&none).unwrap_err().to_string().ends_with("python3 was not found on PATH"));
     write_script(&bare.join("python3"), "#!/bin/sh\necho 'no ensurepip' >&2\nexit 1\n");
     let broken = NoxSearch { cache: Some(project.beside().join("c3")), ..search(&project, &[&bare]) };
     let error = find_nox(&broken).unwrap_err().to_string();

@@ -158,7 +158,7 @@ fn nox_and_noxide_in_clean_copies_write_the_table() {
         json["plan"]["variants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["nox", "nox -j auto", "noxide run"]);
     assert_eq!((&json["version"], json["samples"].as_array().unwrap().len()), (&2.into(), 12));
-    assert_eq!(json["lines"].as_array().unwrap().len(), 6);
+    assert_eq!(json["rows"].as_array().unwrap().len(), 6);
     assert!(
         json["environment"]["commit"].is_string() && json["environment"]["versions"].as_array().unwrap().len() == 3
     );

@@ -73,7 +73,7 @@ fn one_run_each_is_too_few_and_failures_do_not_count() {
     write_run(root, &run(1, commit, 1.0, &mut random));
     let mut failed = run(2, commit, 0.1, &mut random);
     failed.sessions[1] = session("tests", 0, 100, 1).ended(Outcome::Failed, "exit code 1");
-    failed.exit = Some(1);
+    failed.exit_code = Some(1);
     failed.sessions.push(session("docs", 0, 100, 1));
     let folder = write_run(root, &failed);
     let said = compare_runs(root, &["20261101-100100", folder.join("record.json").to_str().unwrap()]);

@@ -83,8 +83,8 @@ fn the_critical_path_and_the_lower_bounds_are_right() {
 #[test]
 fn a_killed_run_has_a_report_too() {
     let mut killed = one();
-    killed.exit = None;
-    killed.interrupted = Some("killed".to_owned());
+    killed.exit_code = None;
+    killed.interrupt_cause = Some("killed".to_owned());
     killed.machine = Machine { ci: None, ..killed.machine };
     killed.sessions[1].result = None;
     let report = RunReport::from_record(&killed, &[]);
@@ -122,7 +122,7 @@ fn json_is_one_document_and_the_trace_format_loads() {
     write_run(root.path(), &record(1, 2, vec![session("lint", 0, 1_000, 0)]));
     write_run(root.path(), &one());
     let json: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "json"]))).unwrap();
-    assert_eq!((&json["version"], &json["run"]["wall"]), (&1.into(), &12_250.into()));
+    assert_eq!((&json["version"], &json["run"]["wall"]), (&2.into(), &12_250.into()));
     assert_eq!(json["sessions"][0]["history"].as_array().unwrap().len(), 2);
     assert_eq!((&json["run"]["install"], &json["run"]["cache"]["misses"]), (&500.into(), &1.into()));
     let trace: Value = serde_json::from_str(&out(&noxide(root.path(), &["--format", "trace"]))).unwrap();
@@ -159,11 +159,11 @@ fn runs_are_selected_and_reports_written() {
 fn a_record_of_another_or_no_version_is_rejected_by_name() {
     let root = tempfile::tempdir().unwrap();
     for (text, why) in [
-        ("{\"version\": 2, \"sessions\": \"new\"}", "version 2 is not known to this noxide"),
-        ("{\"version\": 0}", "there never was one"),
-        ("{\"version\": 1}", "this is no record"),
-        ("[]", "this is no record"),
-        ("\u{0}", "this is no record"),
+        ("{\"version\": 3, \"sessions\": \"new\"}", "version 2, not version 3"),
+        ("{\"version\": 1}", "version 2, not version 1"),
+        ("{\"version\": 2}", "not a run record"),
+        ("[]", "not a run record"),
+        ("\u{0}", "not a run record"),
     ] {
         let file = root.path().join("some.json");
         fs_err::write(&file, text).unwrap();

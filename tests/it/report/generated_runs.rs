@@ -19,14 +19,14 @@ pub(crate) fn commit(number: usize) -> String {
 pub(crate) fn session(name: &str, start: u64, wall: u64, slot: usize) -> RecordedSession {
     let name = SessionName::new(name);
     RecordedSession {
-        facts: SessionSpec {
+        spec: SessionSpec {
             name: name.clone(),
             description: format!("Does what {name} does"),
             needs: Vec::new(),
             locks: Vec::new(),
             exclusive: false,
             cpus: 1,
-            usual: None,
+            usual_ms: None,
         },
         result: Some(SessionResult {
             session: name.clone(),
@@ -45,11 +45,11 @@ fn attempt(number: u32, outcome: Outcome, start: u64, end: u64, slot: usize, ste
         number,
         outcome,
         reason: String::new(),
-        exit: Some(0),
+        exit_status: Some(0),
         signal: None,
         start,
         end,
-        cpu: Some((end - start) * 4 / 5),
+        cpu_ms: Some((end - start) * 4 / 5),
         peak_memory: Some(90 << 20),
         slots: vec![slot],
         log: PathBuf::from(format!("logs/{stem}.log")),
@@ -60,17 +60,17 @@ fn attempt(number: u32, outcome: Outcome, start: u64, end: u64, slot: usize, ste
 
 impl Shaped for RecordedSession {
     fn needs(mut self, on: &str, origin: NeedOrigin) -> Self {
-        self.facts.needs.push(SessionNeed { on: on.into(), origin });
+        self.spec.needs.push(SessionNeed { session: on.into(), origin });
         self
     }
 
     fn locks(mut self, lock: &str) -> Self {
-        self.facts.locks.push(lock.to_owned());
+        self.spec.locks.push(lock.to_owned());
         self
     }
 
     fn alone(mut self) -> Self {
-        self.facts.exclusive = true;
+        self.spec.exclusive = true;
         self
     }
 
@@ -105,9 +105,9 @@ impl Shaped for RecordedSession {
 
     fn installed(mut self, ms: u64, hits: u32, misses: u32) -> Self {
         let result = self.result.as_mut().unwrap();
-        result.install = Some(InstallStats { ms, commands: 2, skipped: 0 });
+        result.install = Some(InstallStats { wall_ms: ms, commands: 2, skipped: 0 });
         let reason = if misses > 0 { "the lock changed".to_owned() } else { String::new() };
-        result.cache = Some(CacheStats { hits, misses, bytes: 1 << 20, ms: 120, reason });
+        result.cache = Some(CacheStats { hits, misses, restored_bytes: 1 << 20, restore_ms: 120, miss_reason: reason });
         self
     }
 }
@@ -136,12 +136,12 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
     let failed = |session: &RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
     let (day, minute) = (number / 60, number % 60);
     RunRecord {
-        version: 1,
-        run: format!("2026110{}-10{minute:02}00.000-{number:06x}", 1 + day),
-        time: format!("2026-11-0{}T10:{minute:02}:00+00:00", 1 + day),
-        wall: ends.max().unwrap_or(0) + 30,
-        exit: Some(u8::from(sessions.iter().any(failed))),
-        interrupted: None,
+        version: 2,
+        run_id: format!("2026110{}-10{minute:02}00.000-{number:06x}", 1 + day),
+        started_at: format!("2026-11-0{}T10:{minute:02}:00+00:00", 1 + day),
+        wall_ms: ends.max().unwrap_or(0) + 30,
+        exit_code: Some(u8::from(sessions.iter().any(failed))),
+        interrupt_cause: None,
         root: PathBuf::from("/home/me/parcelbook"),
         shard: None,
         commit: Some(commit(number / 2)),
@@ -160,7 +160,7 @@ pub(crate) fn record(number: usize, slots: usize, sessions: Vec<RecordedSession>
 
 /// Keeps a record in `.noxide` below `root` and gives the run's folder.
 pub(crate) fn write_run(root: &Path, record: &RunRecord) -> PathBuf {
-    let folder = root.join(".noxide/runs").join(&record.run);
+    let folder = root.join(".noxide/runs").join(&record.run_id);
     fs_err::create_dir_all(folder.join("logs")).unwrap();
     write_record(&folder, record).unwrap();
     folder
@@ -177,7 +177,7 @@ pub(crate) fn many(number: usize, sessions: usize, slots: usize) -> RunRecord {
         let name = format!("tests-3.{}(db='{}', n={index})", 10 + index % 5, ["postgres", "sqlite"][index % 2]);
         let mut made = session(&name, free[slot] + 20, wall, slot);
         free[slot] += wall + 20;
-        made.facts.usual = Some(usual as u64);
+        made.spec.usual_ms = Some(usual as u64);
         if index % 3 == 0 {
             made = made.installed(wall / 4, 20, u32::from(index % 9 == 0));
         }

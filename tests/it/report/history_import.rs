@@ -55,7 +55,7 @@ impl Drop for Forge {
 /// Name, seconds, passed.
 fn jobs(import: &ImportedRuns) -> Vec<(String, Option<u64>, bool)> {
     let all = import.runs.iter().flat_map(|run| &run.jobs);
-    all.map(|job| (job.name.clone(), job.wall.map(|ms| ms / 1_000), job.passed)).collect()
+    all.map(|job| (job.name.clone(), job.wall_ms.map(|ms| ms / 1_000), job.passed)).collect()
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn runs_and_jobs_of_three_forges_come_page_by_page() {
         assert_eq!(said.status.code(), Some(0), "{file}: {}", err(&said));
         let kept = imported(&project);
         assert!(kept.runs.iter().all(|run| run.source == source), "{kept:?}");
-        assert_eq!(kept.runs.iter().map(|run| run.wall).collect::<Vec<_>>(), walls, "{file}");
+        assert_eq!(kept.runs.iter().map(|run| run.wall_ms).collect::<Vec<_>>(), walls, "{file}");
         assert_eq!(kept.runs[0].commit.as_deref().map(str::len), Some(40));
     }
     for file in ["github-jobs.json", "gitea-jobs.json", "forgejo-tasks.json", "forgejo-jobs.json"] {
@@ -144,8 +144,8 @@ fn imported_runs_yield_durations_and_a_baseline() {
     let both = compare(&["imported", "imported", "--format", "json"]);
     let said: Value = serde_json::from_slice(&both.stdout).unwrap();
     assert_eq!((&said["total"]["before"]["median"], &said["before"]["run_count"]), (&51.0.into(), &3.into()));
-    fs_err::write(folder.path().join("imported.json"), "{\"version\": 2}").unwrap();
-    assert!(err(&compare(&["imported", "imported"])).contains("not known to this noxide"));
+    fs_err::write(folder.path().join("imported.json"), "{\"version\": 1}").unwrap();
+    assert!(err(&compare(&["imported", "imported"])).contains("not version 1"));
     assert!(err(&noxide(&project, &["a.log"])).contains("imported.json"), "what is there is not lost");
     assert_eq!(folder.load_history().usual_stats(&SessionName::new("unit_tests")), None, "a damaged import is none");
     fs_err::remove_file(folder.path().join("imported.json")).unwrap();
@@ -188,12 +188,12 @@ fn malformed_imports_are_rejected_with_their_location() {
         "started_at": "2026-11-01T10:00:00Z", "completed_at": "0001-01-01T00:00:00Z"}]});
     let import = parse_import("answer", odd.to_string().as_bytes()).unwrap();
     let job = &import.runs[0].jobs[0];
-    assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall.is_none());
+    assert!(job.name.len() <= 200 && !job.name.contains(char::is_control) && job.wall_ms.is_none());
     assert_eq!(parse_import("a", b"[]").unwrap().runs, []);
     assert_eq!(parse_import("a", b"{\"jobs\": null}").unwrap().runs, []);
     let single = json!({"id": 7, "name": "lint", "status": "success", "run_id": 1,
         "started": "2026-11-01T10:00:00Z", "stopped": "2026-11-01T10:00:05Z"});
-    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall, Some(5_000));
+    assert_eq!(parse_import("a", single.to_string().as_bytes()).unwrap().runs[0].jobs[0].wall_ms, Some(5_000));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! On-disk compatibility: a run as version 1 wrote it, read by this version.
+//! On-disk compatibility: a run as version 2 wrote it, read by the current code.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use noxide::record::{ArtifactManifest, NeedOrigin, Outcome, RunRecord, RunStore,
 use serde_json::Value;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-1")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-2")
 }
 
 fn json(path: &Path) -> Value {
@@ -24,12 +24,12 @@ fn with_record(record: &Value) -> (tempfile::TempDir, RunStore) {
 }
 
 #[test]
-fn a_record_of_version_1_round_trips() {
+fn a_record_of_version_2_round_trips() {
     let kept = json(&golden().join("record.json"));
     let (_root, folder) = with_record(&kept);
     let record = folder.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept, "nothing is lost, renamed or added without a thought");
-    assert_eq!((record.version, record.exit, record.slots), (1, Some(1), 2));
+    assert_eq!((record.version, record.exit_code, record.slots), (2, Some(1), 2));
     assert_eq!(
         (
             record.count_outcome(Outcome::Passed),
@@ -39,17 +39,17 @@ fn a_record_of_version_1_round_trips() {
         (2, 2, 1)
     );
     let tests = &record.sessions[1];
-    assert_eq!((tests.facts.name.as_str(), &tests.facts.locks[0][..], tests.facts.cpus), ("tests", "database", 2));
+    assert_eq!((tests.spec.name.as_str(), &tests.spec.locks[0][..], tests.spec.cpus), ("tests", "database", 2));
     let result = tests.result.as_ref().unwrap();
     assert!(result.flaky && result.attempts.len() == 2 && result.attempts[0].reason == "not yet");
-    assert_eq!(record.sessions[2].facts.needs[0].origin, NeedOrigin::Settings { place: "noxide.toml:6".to_owned() });
-    assert_eq!(record.sessions[4].facts.needs[0].origin, NeedOrigin::Notify);
+    assert_eq!(record.sessions[2].spec.needs[0].origin, NeedOrigin::Settings { location: "noxide.toml:6".to_owned() });
+    assert_eq!(record.sessions[4].spec.needs[0].origin, NeedOrigin::Notify);
     let usual = SessionHistory::from_records(&[record]).usual_stats(&SessionName::new("report")).unwrap();
     assert_eq!((usual.wall_ms, usual.cpu_ms, usual.peak_memory), (6, Some(4), Some(21_082_112)));
 }
 
 #[test]
-fn events_of_version_1_fold_into_their_record() {
+fn events_of_version_2_fold_into_their_record() {
     let events = read_events(&golden().join("events.jsonl")).unwrap();
     let lines = fs_err::read_to_string(golden().join("events.jsonl")).unwrap();
     for (event, line) in events.iter().zip(lines.lines()) {
@@ -61,13 +61,13 @@ fn events_of_version_1_fold_into_their_record() {
 }
 
 #[test]
-fn a_manifest_of_version_1_round_trips() {
+fn a_manifest_of_version_2_round_trips() {
     let all = ArtifactManifest::read_all(&golden());
     let [(folder, artifacts)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*folder, golden().join("artifacts/tests"));
     assert_eq!(serde_json::to_value(artifacts).unwrap(), json(&folder.join("manifest.json")));
     assert_eq!((artifacts.files.len(), artifacts.files[0].bytes), (2, 13));
-    assert_eq!(artifacts.files[1].target.as_deref(), Some(Path::new("junit.xml")));
+    assert_eq!(artifacts.files[1].link_target.as_deref(), Some(Path::new("junit.xml")));
 }
 
 #[test]
@@ -75,15 +75,17 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
     let mut record = json(&golden().join("record.json"));
     record["colour"] = "blue".into();
     assert!(with_record(&record).1.read_record("1").is_ok());
-    record["version"] = 2.into();
-    let (_root, folder) = with_record(&record);
-    let error = folder.read_record("1").unwrap_err().to_string();
-    assert!(error.contains("version 2"), "{error}");
+    for other in [1, 3] {
+        record["version"] = other.into();
+        let (_root, store) = with_record(&record);
+        let error = store.read_record("1").unwrap_err().to_string();
+        assert!(error.contains("reads records of version 2") && error.contains(&format!("version {other}")), "{error}");
+    }
     let place = tempfile::tempdir().unwrap();
     let mut manifest = json(&golden().join("artifacts/tests/manifest.json"));
-    manifest["version"] = 2.into();
+    manifest["version"] = 1.into();
     fs_err::write(place.path().join("manifest.json"), manifest.to_string()).unwrap();
-    assert!(ArtifactManifest::read(place.path()).unwrap_err().to_string().contains("version 2"));
+    assert!(ArtifactManifest::read(place.path()).unwrap_err().to_string().contains("version 1"));
     fs_err::write(place.path().join("manifest.json"), "{").unwrap();
     assert!(ArtifactManifest::read(place.path()).is_err());
 }
@@ -91,14 +93,13 @@ fn later_versions_are_rejected_and_unknown_fields_ignored() {
 #[test]
 fn installs_and_caches_are_imported_where_logged() {
     let mut kept = json(&golden().join("record.json"));
-    kept["sessions"][1]["result"]["install"] = serde_json::json!({"ms": 1200, "commands": 2, "skipped": 1});
-    kept["sessions"][1]["result"]["cache"] =
-        serde_json::json!({"hits": 27, "misses": 1, "bytes": 4096, "ms": 80, "reason": "ruff 0.15.0 is not kept"});
+    kept["sessions"][1]["result"]["install"] = serde_json::json!({"wall_ms": 1200, "commands": 2, "skipped": 1});
+    kept["sessions"][1]["result"]["cache"] = serde_json::json!({"hits": 27, "misses": 1, "restored_bytes": 4096, "restore_ms": 80, "miss_reason": "ruff 0.15.0 is not kept"});
     let (_root, folder) = with_record(&kept);
     let record = folder.read_record("1").unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), kept);
     let result = record.sessions[1].result.as_ref().unwrap();
-    assert_eq!(result.install.map(|install| (install.ms, install.commands, install.skipped)), Some((1200, 2, 1)));
+    assert_eq!(result.install.map(|install| (install.wall_ms, install.commands, install.skipped)), Some((1200, 2, 1)));
     assert_eq!(result.cache.as_ref().map(|cache| (cache.hits, cache.misses)), Some((27, 1)));
     assert!(record.sessions[0].result.as_ref().unwrap().install.is_none());
 }

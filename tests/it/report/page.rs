@@ -30,14 +30,14 @@ fn report(root: &Path) -> String {
 fn story(root: &Path) {
     let sessions = || {
         let mut build = session("build", 8_010, 9_000, 0).needs("tests", NeedOrigin::Requires);
-        build.facts.cpus = 2;
+        build.spec.cpus = 2;
         build.result.as_mut().unwrap().attempts[0].slots = vec![0, 1];
         vec![
             session("lint", 0, 2_000, 0).installed(800, 16, 0),
             session("tests", 2_050, 5_900, 0).locks("template-db"),
             session("<img src=x onerror=alert(1)>", 0, 3_000, 1),
             session("docs", 3_000, 2_000, 1)
-                .needs("lint", NeedOrigin::Settings { place: "pyproject.toml:4".to_owned() }),
+                .needs("lint", NeedOrigin::Settings { location: "pyproject.toml:4".to_owned() }),
             build,
             session("bench", 17_020, 1_000, 1).alone(),
         ]

@@ -47,7 +47,7 @@ fn a_signal_ends_a_run_whose_output_is_not_read() {
         assert_eq!(end(child).code(), Some(code));
         drop(reader);
         let record = project.newest_record();
-        assert_eq!(record.exit.map(i32::from), Some(code));
+        assert_eq!(record.exit_code.map(i32::from), Some(code));
         assert_eq!(record.sessions[0].result.as_ref().unwrap().outcome, Outcome::Cancelled);
         assert!(std::fs::read_to_string(&summary).unwrap().contains("loud"), "its own file is written all the same");
         assert_eq!(living_processes("617.1"), [""; 0]);
@@ -60,11 +60,11 @@ fn limits_apply_while_output_is_not_read_and_it_is_complete_in_the_end() {
     let (child, mut reader) = start(&project, &mut run_flags(&project, &["--output", "stream", "--timeout", "2s"]));
     let mut record = None;
     until("record", || {
-        record = project.find_newest_record().filter(|record| record.exit.is_some());
+        record = project.find_newest_record().filter(|record| record.exit_code.is_some());
         record.is_some()
     });
     let record = record.unwrap();
-    assert_eq!(record.exit, Some(1));
+    assert_eq!(record.exit_code, Some(1));
     assert_eq!(record.sessions[0].result.as_ref().unwrap().outcome, Outcome::TimedOut);
     assert_eq!(living_processes("617.2"), [""; 0]);
     let mut text = String::new();
@@ -81,7 +81,7 @@ fn limits_apply_while_output_is_not_read_and_it_is_complete_in_the_end() {
 fn a_signal_after_the_last_session_keeps_the_exit_code() {
     let project = Project::with_grace("300ms", &loud("0"));
     let (child, reader) = start(&project, run_flags(&project, &["--output", "stream"]).stdin(Stdio::null()));
-    until("record", || project.find_newest_record().is_some_and(|record| record.exit.is_some()));
+    until("record", || project.find_newest_record().is_some_and(|record| record.exit_code.is_some()));
     // The record is there a moment before signals mean the end.
     let mut child = child;
     until("end", || {

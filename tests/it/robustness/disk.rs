@@ -50,7 +50,7 @@ fn with_tmp(project: &Project, flags: &[&str]) -> crate::support::NoxideRun {
 
 fn recorded_elsewhere(project: &Project) -> bool {
     let entries = std::fs::read_dir(project.beside().join("tmp")).unwrap().flatten();
-    entries.map(|entry| entry.path()).filter_map(|path| newest_record(&path)).any(|record| record.exit == Some(0))
+    entries.map(|entry| entry.path()).filter_map(|path| newest_record(&path)).any(|record| record.exit_code == Some(0))
 }
 
 const LOUD: &str = "yes 'a line of some length, many times' | head -c 3000000";

@@ -37,7 +37,7 @@ fn crash_host(signal: Signal, how: &str, mark: &str) {
     assert_eq!(later.outcome, Outcome::Aborted);
     assert!(later.reason.contains("the nox host process died"), "{later:?}");
     let record = result.record();
-    assert_eq!((record.exit, record.interrupted.as_deref()), (Some(1), Some("host")));
+    assert_eq!((record.exit_code, record.interrupt_cause.as_deref()), (Some(1), Some("host")));
     assert!(
         result.text.contains(&format!("died ({how})")) && result.text.contains(": no more sessions can start"),
         "{}",
@@ -101,7 +101,7 @@ fn the_next_run_cleans_up_after_a_noxide_killed_with_its_host() {
     assert_eq!(living_processes("635.35"), [""; 0]);
     let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
     let dead = folder.read_record(&folder.run_ids()[0]).unwrap();
-    assert_eq!((dead.exit, dead.interrupted.as_deref()), (None, Some("killed")));
+    assert_eq!((dead.exit_code, dead.interrupt_cause.as_deref()), (None, Some("killed")));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn concurrent_runs_in_one_tree_do_not_interfere() {
         assert_eq!(run.wait_for_end().code(), Some(0));
     }
     let folder = noxide::record::RunStore::open_existing(project.root()).unwrap();
-    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit == Some(0)).count(), 6);
+    assert_eq!(folder.newest_records(99).iter().filter(|record| record.exit_code == Some(0)).count(), 6);
 }
 
 /// The host's own functions, with a look at /proc in which the child comes before its parent, as where process

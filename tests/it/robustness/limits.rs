@@ -96,8 +96,8 @@ fn retries_back_off_and_a_late_pass_is_flaky() {
     let delays: Vec<u64> = project
         .events()
         .into_iter()
-        .filter_map(|event| match event.fact {
-            EventKind::SessionRetried { session, delay, .. } if session.as_str() == "flaky" => Some(delay),
+        .filter_map(|event| match event.kind {
+            EventKind::SessionRetried { session, delay_ms: delay, .. } if session.as_str() == "flaky" => Some(delay),
             _ => None,
         })
         .collect();
@@ -135,7 +135,7 @@ fn fail_fast_waits_or_kills() {
         let outcomes = ["slow", "fails", "later"].map(|name| over.outcome(name));
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed, Outcome::Aborted], "{flag}: {}", over.text);
         assert_eq!(over.session("later").reason, "the run stopped at the first failure");
-        assert_eq!(over.record().interrupted.as_deref(), Some("fail-fast"));
+        assert_eq!(over.record().interrupt_cause.as_deref(), Some("fail-fast"));
     }
     let project = Project::with_grace("300ms", &failing_fast("625.25"));
     let result = RunningNoxide::run(&project, &["-j2", "--fail-fast=kill"]);
@@ -157,7 +157,7 @@ fn a_stopped_run_does_not_time_out() {
     run.signal(Signal::CONT);
     let result = run.finish();
     assert_eq!((result.code(), result.outcome("works")), (0, Outcome::Passed), "{}", result.text);
-    assert!(result.record().wall < 3_000, "{:?}", result.record());
+    assert!(result.record().wall_ms < 3_000, "{:?}", result.record());
     assert_eq!(project.read("done").trim(), "done");
 }
 
@@ -195,7 +195,7 @@ fn a_signal_while_the_noxfile_loads_ends_the_load() {
             run.signal(signal);
             let result = run.finish();
             assert_eq!(result.code(), code, "{}", result.text);
-            assert!(result.text.contains("nothing was run"), "{}", result.text);
+            assert!(result.text.contains("no session was run"), "{}", result.text);
             assert_eq!(living_processes("626.26"), [""; 0]);
         }
     }

@@ -247,12 +247,15 @@ fn signals(seed: u64, next: &AtomicU32, tally: &Tally) {
             (None, Some(signal), None) if sent.contains(&signal) => count(tally, "before anything"),
             (Some(code), None, None) if by_signal(code) => count(tally, "while loading"),
             (Some(code), None, Some(record)) if by_signal(code) => {
-                assert_eq!(record.exit.map(i32::from), Some(code), "{what}");
-                assert!(record.interrupted.is_some() && record.sessions.iter().all(|s| s.result.is_some()), "{what}");
+                assert_eq!(record.exit_code.map(i32::from), Some(code), "{what}");
+                assert!(
+                    record.interrupt_cause.is_some() && record.sessions.iter().all(|s| s.result.is_some()),
+                    "{what}"
+                );
                 count(tally, "while running");
                 count(tally, format!("exit code {code}"));
             }
-            (Some(0), None, Some(record)) if record.exit == Some(0) => count(tally, "when all was over"),
+            (Some(0), None, Some(record)) if record.exit_code == Some(0) => count(tally, "when all was over"),
             other => panic!("{what}: {other:?}: {}", std::fs::read_to_string(project.beside().join("out")).unwrap()),
         }
     }
@@ -303,10 +306,13 @@ fn kills(seed: u64, own: u32, next: &AtomicU32, tally: &Tally) {
     let folder = folder(&project);
     for run in folder.run_ids() {
         let record = folder.read_record(&run).unwrap_or_else(|error| panic!("{error}"));
-        assert!(record.exit == Some(0) || record.interrupted.as_deref() == Some("killed"), "{run}: {record:?}");
-        let claim = noxide::fs::FileLock::try_acquire(&folder.run_dir(&run).join("alive")).unwrap();
+        assert!(
+            record.exit_code == Some(0) || record.interrupt_cause.as_deref() == Some("killed"),
+            "{run}: {record:?}"
+        );
+        let claim = noxide::fs::FileLock::try_acquire(&folder.run_dir(&run).join("run.lock")).unwrap();
         assert!(claim.is_some(), "{run} is still locked");
-        count(tally, if record.exit.is_some() { "records of whole runs" } else { "records of killed runs" });
+        count(tally, if record.exit_code.is_some() { "records of whole runs" } else { "records of killed runs" });
     }
     assert!(folder.find_crashed_runs().is_empty());
     assert_eq!(std::fs::read(folder.run_dir(&first[0]).join("record.json")).unwrap(), kept, "history intact");

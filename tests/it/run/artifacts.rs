@@ -9,7 +9,7 @@ use crate::support::{ChildDeadline as _, Project, noxide_command, run, send_sign
 fn gathered(project: &Project, session: &str) -> (Vec<String>, std::path::PathBuf) {
     let place = ArtifactManifest::session_dir(&project.newest_run_dir(), session);
     let artifacts = ArtifactManifest::read(&place).unwrap();
-    assert_eq!((artifacts.version, artifacts.session.as_str()), (1, session));
+    assert_eq!((artifacts.version, artifacts.session.as_str()), (2, session));
     (artifacts.files.iter().map(|file| file.path.display().to_string()).collect(), place.join("files"))
 }
 

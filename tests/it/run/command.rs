@@ -43,11 +43,11 @@ fn sessions_run_in_parallel_unless_ordered() {
     );
     assert!(ran.times("last").0 >= ran.times("left").1.max(ran.times("right").1));
     let record = ran.record();
-    assert_eq!((record.slots, record.exit), (2, Some(0)));
-    assert_eq!(record.sessions[2].facts.needs[0].origin, NeedOrigin::Requires);
+    assert_eq!((record.slots, record.exit_code), (2, Some(0)));
+    assert_eq!(record.sessions[2].spec.needs[0].origin, NeedOrigin::Requires);
     let attempt = &record.sessions[0].result.as_ref().unwrap().attempts[0];
-    assert!(attempt.cpu.is_some() && attempt.peak_memory.is_some_and(|bytes| bytes > 1 << 20));
-    let log = project.read(&format!(".noxide/runs/{}/logs/last.log", record.run));
+    assert!(attempt.cpu_ms.is_some() && attempt.peak_memory.is_some_and(|bytes| bytes > 1 << 20));
+    let log = project.read(&format!(".noxide/runs/{}/logs/last.log", record.run_id));
     assert!(log.contains("nox > last") && log.contains("Session last was successful"), "{log}");
 }
 
@@ -99,7 +99,7 @@ def late(session):
     assert_eq!(ran.exit, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.outcomes().len(), 3);
     assert!(ran.times("late").0 >= ran.times("second").1);
-    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run));
+    let log = project.read(&format!(".noxide/runs/{}/logs/late.log", ran.record().run_id));
     assert!(log.contains("late with ['from', 'first']"), "{log}");
     // Selected by hand, and first in the file's order, it still comes after those that notify it.
     let ran = project.noxide(&["run", "-j2", "-s", "late", "first", "second"]);
@@ -124,10 +124,10 @@ fn settings_order_lock_and_isolate_sessions() {
     assert!(apart(0, 1), "one lock: {times:?}");
     assert!([0, 1, 3].into_iter().all(|other| apart(2, other)), "exclusive: {times:?}");
     assert!(times[3].0 >= times[0].1, "after: {times:?}");
-    let run = &ran.record().run;
+    let run = &ran.record().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/a.log")).contains("for a"));
     let graph = project.noxide(&["graph"]).stdout;
-    assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("alone"), "{graph}");
+    assert!(graph.contains("lock db") && graph.contains("noxide.toml:8") && graph.contains("exclusive"), "{graph}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ def extra(session):
     };
     assert_eq!(names(&["run", "-s", "lint", "tests", "--", "-x"]), ["lint", "tests(n=1)", "tests(n=2)"]);
     let ran = project.noxide(&["run", "-s", "lint", "--", "-x", "a b"]);
-    let run = &ran.record().run;
+    let run = &ran.record().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/lint.log")).contains("posargs ['-x', 'a b']"));
     assert_eq!(names(&["run", "-t", "quick"]), ["lint"]);
     assert_eq!(names(&["run", "-k", "tests and not lint"]), ["tests(n=1)", "tests(n=2)"]);
@@ -169,10 +169,10 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let project = project(&format!("{}{}", sh("a", "touch ran"), sh("b", "touch ran")));
     let ran = project.noxide(&["run", "--dry-run", "-j1"]);
     assert_eq!(ran.exit, Some(0));
-    assert!(ran.stdout.starts_with("would run 2 sessions on 1 slot, in this order\n  a\n  b\n"), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("would run 2 sessions on 1 slot, in this order:\n  a\n  b\n"), "{}", ran.stdout);
     let shown: serde_json::Value =
         serde_json::from_str(&project.noxide(&["run", "--dry-run", "--format", "json"]).stdout).unwrap();
-    assert_eq!((&shown["version"], &shown["sessions"][1]["name"]), (&serde_json::json!(1), &serde_json::json!("b")));
+    assert_eq!((&shown["version"], &shown["sessions"][1]["name"]), (&serde_json::json!(2), &serde_json::json!("b")));
     assert!(!project.root().join("ran").exists() && !project.root().join(".noxide").exists());
 }
 
@@ -182,7 +182,7 @@ fn json_documents_and_events_are_written() {
     let ran = project.noxide(&["run", "--format", "json", "--events", "events.jsonl", "--report", "report.json"]);
     assert_eq!(ran.exit, Some(1));
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["sessions"].as_array().unwrap().len(), 2);
     let events = project.read("events.jsonl");
     let kinds: Vec<String> = events
@@ -206,7 +206,7 @@ fn json_documents_and_events_are_written() {
     let replayed = project.noxide(&["replay", "last"]);
     assert_eq!(replayed.exit, Some(1));
     assert!(replayed.stdout.contains("2 sessions: 1 passed, 1 failed"), "{}", replayed.stdout);
-    let prefix = &ran.record().run[..4];
+    let prefix = &ran.record().run_id[..4];
     assert_eq!(project.noxide(&["replay", prefix]).exit, Some(1));
     assert_eq!(project.noxide(&["replay", "nope"]).exit, Some(2));
 }
@@ -258,8 +258,8 @@ fn bad_input_gets_one_message_and_its_exit_code() {
     good.write("noxide.toml", "[sessions.lnit]\nlocks = ['a']\n");
     let ran = good.noxide(&["list", "--format", "json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.exit, &document["version"]), (Some(2), &serde_json::json!(1)));
-    assert_eq!(document["errors"][0]["places"][0]["line"], 1);
+    assert_eq!((ran.exit, &document["version"]), (Some(2), &serde_json::json!(2)));
+    assert_eq!(document["errors"][0]["locations"][0]["line"], 1);
 }
 
 #[test]
@@ -290,8 +290,8 @@ fn history_yields_durations_and_the_longest_starts_first() {
     project.noxide(&["run", "-j2"]);
     let ran = project.noxide(&["run", "-j2"]);
     assert!(ran.times("long").0 <= ran.times("short2").0, "{:?}", ran.record());
-    assert!(project.noxide(&["graph"]).stdout.contains("longest chain: long"));
-    let usual = ran.record().sessions[3].facts.usual;
+    assert!(project.noxide(&["graph"]).stdout.contains("critical path: long"));
+    let usual = ran.record().sessions[3].spec.usual_ms;
     assert!(usual.is_some_and(|usual| usual >= 600), "{usual:?}");
 }
 
@@ -310,7 +310,7 @@ fn certificates_and_the_rest_of_the_environment_reach_sessions() {
     let project = project(&sh("env", "echo $SSL_CERT_FILE $MY_OWN"));
     let ran =
         NoxideRun::finish(noxide_in(project.root(), &["run"]).env("SSL_CERT_FILE", "/certs.pem").env("MY_OWN", "kept"));
-    let run = &ran.record().run;
+    let run = &ran.record().run_id;
     assert!(project.read(&format!(".noxide/runs/{run}/logs/env.log")).contains("/certs.pem kept"));
 }
 
@@ -318,7 +318,7 @@ fn certificates_and_the_rest_of_the_environment_reach_sessions() {
 fn secrets_reach_neither_logs_nor_output() {
     let project = project(&sh("leak", "echo token is $DEPLOY_TOKEN; exit 1"));
     let ran = NoxideRun::finish(noxide_in(project.root(), &["run"]).env("DEPLOY_TOKEN", "hunter2-hunter2"));
-    let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record().run));
+    let log = project.read(&format!(".noxide/runs/{}/logs/leak.log", ran.record().run_id));
     assert!(log.contains("token is ***") && ran.stdout.contains("token is ***"), "{log}");
     assert!(![&log, &ran.stdout, &ran.stderr].into_iter().any(|text| text.contains("hunter2")));
 }

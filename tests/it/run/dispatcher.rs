@@ -26,7 +26,7 @@ struct DispatchResult {
 
 impl DispatchResult {
     fn session(&self, name: &str) -> SessionResult {
-        let found = self.record.sessions.iter().find(|s| s.facts.name.as_str() == name);
+        let found = self.record.sessions.iter().find(|s| s.spec.name.as_str() == name);
         found.and_then(|s| s.result.clone()).unwrap_or_else(|| panic!("{name}: {:?}", self.record))
     }
 
@@ -130,7 +130,7 @@ fn a_crashed_host_ends_the_run_and_its_late_messages_are_ignored() {
     assert!(ran.session("done").attempts[0].leaky, "its output is still open");
     let notice = "the nox host process died (signal: 11 (SIGSEGV)): no more sessions can start";
     assert_eq!(ran.record.notices, ["a notice", notice]);
-    assert_eq!(ran.record.interrupted.as_deref(), Some("host"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("host"));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_signal_before_the_first_start_lets_nothing_start() {
     };
     let ran = run(&manifest(vec![session("one")]), &options(), folder.path(), script, act);
     assert_eq!((ran.exit, ran.outcome("one"), ran.status_requests), (129, Outcome::Aborted, 1));
-    assert_eq!(ran.record.interrupted.as_deref(), Some("SIGHUP"));
+    assert_eq!(ran.record.interrupt_cause.as_deref(), Some("SIGHUP"));
 }
 
 #[test]

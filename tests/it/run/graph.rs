@@ -23,7 +23,7 @@ fn needs(graph: &SessionGraph, at: usize) -> Vec<(usize, NeedOrigin)> {
 }
 
 fn settings() -> NeedOrigin {
-    NeedOrigin::Settings { place: "noxide.toml:3".to_owned() }
+    NeedOrigin::Settings { location: "noxide.toml:3".to_owned() }
 }
 
 const ROOM: RunCapacity = RunCapacity { slots: 4, memory: 0 };
@@ -38,7 +38,7 @@ fn requires_and_settings_make_needs() {
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
-    assert_eq!(graph.need_facts(&all, SessionIndex(2))[0].on.as_str(), "test");
+    assert_eq!(graph.need_facts(&all, SessionIndex(2))[0].session.as_str(), "test");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn coverage_reports_run_last_and_writers_of_one_file_are_locked() {
         session("lint"),
     ]);
     let graph = SessionGraph::new(&all, &RunOptions::default()).unwrap();
-    let data = NeedOrigin::Coverage { data: ".coverage".to_owned() };
+    let data = NeedOrigin::Coverage { data_file: ".coverage".to_owned() };
     assert_eq!(needs(&graph, 0), [(1, data.clone()), (2, data.clone()), (3, data)]);
     assert_eq!(graph.nodes[1].locks, ["coverage data .coverage"]);
     assert_eq!(graph.nodes[2].locks, graph.nodes[1].locks);

@@ -16,14 +16,14 @@ fn facts(name: &str) -> SessionSpec {
         locks: Vec::new(),
         exclusive: false,
         cpus: 1,
-        usual: None,
+        usual_ms: None,
     }
 }
 
 fn started(run: &str, sessions: &[&str]) -> RunEvent {
     let fact = EventKind::RunStarted(RunMetadata {
-        run: run.to_owned(),
-        time: "2026-11-23T05:00:00+00:00".to_owned(),
+        run_id: run.to_owned(),
+        started_at: "2026-11-23T05:00:00+00:00".to_owned(),
         root: PathBuf::from("project"),
         slots: 2,
         sessions: sessions.iter().map(|name| facts(name)).collect(),
@@ -31,7 +31,7 @@ fn started(run: &str, sessions: &[&str]) -> RunEvent {
         versions: vec![("nox".to_owned(), "2026.10.20".to_owned())],
         shard: None,
     });
-    RunEvent { at: 0, fact }
+    RunEvent { at: 0, kind: fact }
 }
 
 fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> AttemptResult {
@@ -39,11 +39,11 @@ fn attempt(number: u32, outcome: Outcome, start: u64, end: u64) -> AttemptResult
         number,
         outcome,
         reason: String::new(),
-        exit: Some(0),
+        exit_status: Some(0),
         signal: None,
         start,
         end,
-        cpu: Some((end - start) / 2),
+        cpu_ms: Some((end - start) / 2),
         peak_memory: Some(1 << 20),
         slots: vec![0],
         log: PathBuf::from("logs/a.log"),
@@ -58,15 +58,15 @@ fn finished(name: &str, outcome: Outcome, attempts: Vec<AttemptResult>) -> RunEv
     let session = SessionName::new(name);
     let reason = String::new();
     let result = SessionResult { session, outcome, reason, flaky, attempts, install: None, cache: None };
-    RunEvent { at, fact: EventKind::SessionFinished(result) }
+    RunEvent { at, kind: EventKind::SessionFinished(result) }
 }
 
 fn run(name: &str, wall: u64) -> Vec<RunEvent> {
     vec![
         started(name, &["a"]),
-        RunEvent { at: 1, fact: EventKind::Notice { text: "hello".to_owned() } },
+        RunEvent { at: 1, kind: EventKind::Notice { text: "hello".to_owned() } },
         finished("a", Outcome::Passed, vec![attempt(1, Outcome::Passed, 10, 10 + wall)]),
-        RunEvent { at: wall + 20, fact: EventKind::RunFinished { exit: 0 } },
+        RunEvent { at: wall + 20, kind: EventKind::RunFinished { exit_code: 0 } },
     ]
 }
 
@@ -87,7 +87,7 @@ fn a_run_is_recorded_as_it_goes_and_read_back() {
     assert!(recorder.take_disk_error().is_none());
     let kept = folder.read_record("1").unwrap();
     assert_eq!(kept, recorder.build_record().unwrap());
-    assert_eq!((kept.version, kept.wall, kept.exit, kept.interrupted.clone()), (1, 120, Some(0), None));
+    assert_eq!((kept.version, kept.wall_ms, kept.exit_code, kept.interrupt_cause.clone()), (2, 120, Some(0), None));
     assert_eq!(kept.notices, ["hello"]);
     assert_eq!((kept.count_outcome(Outcome::Passed), kept.count_outcome(Outcome::Failed)), (1, 0));
     assert_eq!(read_events(&recorder.run_dir().join("events.jsonl")).unwrap(), run("1", 100));
@@ -104,7 +104,7 @@ fn a_killed_run_is_recovered_from_its_events() {
     events.pop();
     events.insert(
         1,
-        RunEvent { at: 1, fact: EventKind::SessionAdded { session: facts("b"), by: SessionName::new("a") } },
+        RunEvent { at: 1, kind: EventKind::SessionAdded { session: facts("b"), notified_by: SessionName::new("a") } },
     );
     events.iter().for_each(|event| recorder.record_event(event));
     let path = recorder.run_dir().join("events.jsonl");
@@ -119,7 +119,7 @@ fn a_killed_run_is_recovered_from_its_events() {
         folder.recover_crashed_run(dead).unwrap();
     }
     let kept = folder.read_record("1").unwrap();
-    assert_eq!((kept.exit, kept.interrupted.as_deref()), (None, Some("killed")));
+    assert_eq!((kept.exit_code, kept.interrupt_cause.as_deref()), (None, Some("killed")));
     assert_eq!(kept.sessions.iter().map(|s| s.result.is_some()).collect::<Vec<_>>(), [true, false]);
     assert_eq!(folder.run_ids(), ["1"], "a run that left no event is removed");
     assert!(folder.find_crashed_runs().is_empty());
@@ -171,7 +171,7 @@ fn only_passed_sessions_yield_durations() {
     let flaky = vec![attempt(1, Outcome::Failed, 0, 500), attempt(2, Outcome::Passed, 500, 540)];
     let mut retried = run("2", 50);
     retried[2] = finished("a", Outcome::Passed, flaky);
-    let EventKind::SessionFinished(result) = &retried[2].fact else { unreachable!() };
+    let EventKind::SessionFinished(result) = &retried[2].kind else { unreachable!() };
     assert_eq!((result.wall_time(), result.flaky), (540, true));
     let history = SessionHistory::from_records(&[record(&failed), record(&retried)]);
     assert_eq!(history.usual_stats(&SessionName::new("a")).unwrap().wall_ms, 40);
@@ -209,7 +209,7 @@ fn outcomes_have_names_and_properties() {
 fn a_root_that_is_not_utf8_is_shown() {
     use std::os::unix::ffi::OsStrExt;
     let mut event = started("1", &["a"]);
-    let EventKind::RunStarted(facts) = &mut event.fact else { unreachable!() };
+    let EventKind::RunStarted(facts) = &mut event.kind else { unreachable!() };
     facts.root = PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
     assert!(serde_json::to_string(&event).unwrap().contains("/caf\u{fffd}"));
     assert!(serde_json::to_string(&record(&[event])).unwrap().contains("/caf\u{fffd}"));

@@ -78,14 +78,14 @@ fn sessions_that_mostly_wait_share_all_slots() {
     assert!(project.session_log("sleeps").contains("share 1"), "nothing is known of it");
     let sessions = project.newest_record().sessions;
     let attempt = |at: usize| sessions[at].result.as_ref().unwrap().last_attempt().unwrap().clone();
-    assert!(attempt(0).cpu.unwrap() < 250 && attempt(1).cpu.unwrap() >= 500, "CPU time is measured");
+    assert!(attempt(0).cpu_ms.unwrap() < 250 && attempt(1).cpu_ms.unwrap() >= 500, "CPU time is measured");
     assert!(attempt(0).peak_memory.unwrap() > 1 << 20, "and memory");
     // Figures of a quiet machine, whatever this one was busy with.
     let path = project.newest_run_dir().join("record.json");
     let mut known = project.newest_record();
     for (session, cpu) in known.sessions.iter_mut().zip([100, 1_000, 1_000]) {
         let last = &mut session.result.as_mut().unwrap().attempts[0];
-        (last.start, last.end, last.cpu) = (0, 1_000, Some(cpu));
+        (last.start, last.end, last.cpu_ms) = (0, 1_000, Some(cpu));
     }
     fs_err::write(path, serde_json::to_vec(&known).unwrap()).unwrap();
     assert_eq!(run(&project, "-j 2").code(), 0);
@@ -103,7 +103,7 @@ fn cpu_time_and_memory_of_grandchildren_are_recorded() {
     assert_eq!(ran.code(), 0, "{}", ran.text);
     let record = project.newest_record();
     let attempt = record.sessions[0].result.as_ref().unwrap().last_attempt().unwrap();
-    assert!((400..20_000).contains(&attempt.cpu.unwrap()), "{attempt:?}");
+    assert!((400..20_000).contains(&attempt.cpu_ms.unwrap()), "{attempt:?}");
     assert!((90 << 20..1 << 30).contains(&attempt.peak_memory.unwrap()), "{attempt:?}");
 }
 

@@ -56,8 +56,8 @@ impl<'a> Dispatch<'a> {
         let plan = RunPlan::new(self.manifest, self.options, &self.history, capacity).unwrap();
         let context = RunContext {
             facts: RunMetadata {
-                run: "1".to_owned(),
-                time: "2026-11-23T05:00:00+00:00".to_owned(),
+                run_id: "1".to_owned(),
+                started_at: "2026-11-23T05:00:00+00:00".to_owned(),
                 root: self.run_dir.to_path_buf(),
                 slots: self.slots,
                 sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
@@ -140,7 +140,7 @@ impl<F: FnMut(&EventKind)> EventLog<F> {
 
     /// The position of the first such event.
     pub(crate) fn position(&self, is_wanted: impl Fn(&EventKind) -> bool) -> usize {
-        let found = self.events.iter().position(|event| is_wanted(&event.fact));
+        let found = self.events.iter().position(|event| is_wanted(&event.kind));
         found.unwrap_or_else(|| panic!("{:#?}", self.events))
     }
 
@@ -153,7 +153,7 @@ impl<F: FnMut(&EventKind)> EventLog<F> {
 impl<F: FnMut(&EventKind)> EventSubscriber for EventLog<F> {
     fn on_event(&mut self, event: &RunEvent) {
         self.events.push(event.clone());
-        (self.on_event)(&event.fact);
+        (self.on_event)(&event.kind);
     }
 
     fn on_tick(&mut self, _: u64) {}

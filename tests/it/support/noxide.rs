@@ -119,7 +119,7 @@ impl NoxideRun {
 
     /// A session's result.
     pub(crate) fn session(&self, name: &str) -> &SessionResult {
-        let named = |session: &&RecordedSession| session.facts.name.as_str() == name;
+        let named = |session: &&RecordedSession| session.spec.name.as_str() == name;
         let found = self.record().sessions.iter().find(named).unwrap_or_else(|| panic!("no {name}: {}", self.text));
         found.result.as_ref().unwrap_or_else(|| panic!("{name} has no result: {}", self.text))
     }
@@ -143,7 +143,7 @@ impl NoxideRun {
     pub(crate) fn log(&self, name: &str, attempt: usize) -> Vec<u8> {
         let path = &self.session(name).attempts[attempt - 1].log;
         let store = RunStore::open_existing(&self.root).unwrap();
-        std::fs::read(store.run_dir(&self.record().run).join(path)).unwrap()
+        std::fs::read(store.run_dir(&self.record().run_id).join(path)).unwrap()
     }
 }
 

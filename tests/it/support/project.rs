@@ -107,7 +107,7 @@ impl Project {
 
     /// The directory of the newest run.
     pub(crate) fn newest_run_dir(&self) -> PathBuf {
-        self.root.join(".noxide/runs").join(self.newest_record().run)
+        self.root.join(".noxide/runs").join(self.newest_record().run_id)
     }
 
     /// The sessions of the newest run with their outcomes, in order.
@@ -137,7 +137,7 @@ pub(crate) fn newest_record(root: &Path) -> Option<RunRecord> {
 /// The sessions of a record with their outcomes, in order.
 pub(super) fn outcomes(record: &RunRecord) -> Vec<(String, Option<Outcome>)> {
     let sessions = record.sessions.iter();
-    sessions.map(|s| (s.facts.name.to_string(), s.result.as_ref().map(|result| result.outcome))).collect()
+    sessions.map(|s| (s.spec.name.to_string(), s.result.as_ref().map(|result| result.outcome))).collect()
 }
 
 /// Writes an executable file.

@@ -49,14 +49,14 @@ fn story() -> RunEventBuilder {
 }
 
 #[test]
-fn grouped_shows_only_failures_logs_outside_ci() {
+fn grouped_shows_only_logs_of_failures_outside_ci() {
     insta::assert_snapshot!("grouped", show(&story(), styled(SessionOutputStyle::Grouped)));
     let verbose = show(&story(), OutputOptions { verbose: 1, ..OutputOptions::plain() });
     assert!(verbose.contains("\n2 passed\n") && verbose.contains("nox 2026.10.20"), "{verbose}");
 }
 
 #[test]
-fn streams_of_lines_never_mix() {
+fn lines_of_sessions_are_never_mixed() {
     insta::assert_snapshot!("stream", show(&story(), styled(SessionOutputStyle::Stream)));
     insta::assert_snapshot!("labelled", show(&story(), styled(SessionOutputStyle::Labelled)));
 }
@@ -72,13 +72,13 @@ fn quiet_shows_failures_and_totals() {
 }
 
 #[test]
-fn each_forge_gets_folds_and_what_it_shows_of_annotations() {
+fn each_forge_gets_groups_and_its_annotations() {
     insta::assert_snapshot!("github", show(&story(), on(ActionsForge::GitHub)));
     insta::assert_snapshot!("forgejo", show(&story(), on(ActionsForge::Forgejo)));
 }
 
 #[test]
-fn sessions_own_annotations_reach_github_once_and_streams_stay_guarded() {
+fn annotations_of_sessions_reach_github_once_and_streams_stay_guarded() {
     let mut story = RunEventBuilder::new(&["lint", "types"]);
     story.start_session(0, "lint").append_output(1, "lint", b"::error file=a.py,line=1::bad\n::endgroup::\n");
     story.start_session(1, "types").finish_session(2, "types", Outcome::Failed, "exit code 2");
@@ -96,7 +96,7 @@ fn sessions_own_annotations_reach_github_once_and_streams_stay_guarded() {
 }
 
 #[test]
-fn a_long_log_is_shown_whole_once_and_its_end_again() {
+fn a_long_log_is_shown_once_and_its_end_again() {
     let mut story = RunEventBuilder::new(&["tests", "docs"]);
     let log: String = (1..=1_000).map(|n| format!("line {n}\n")).collect();
     story.start_session(0, "tests").write_log("tests", log.as_bytes()).finish_session(
@@ -126,13 +126,13 @@ fn a_long_log_is_shown_whole_once_and_its_end_again() {
 }
 
 #[test]
-fn silence_is_broken_about_once_a_minute() {
+fn a_heartbeat_is_printed_about_once_a_minute() {
     let mut story =
         RunEventBuilder::from_sessions(vec![session_facts_with_usual("tests", 240_000, &[]), session_facts("docs")]);
     story.start_session(0, "tests").start_session(1_000, "docs");
     let capture = Capture::default();
     let mut lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
-    story.events.iter().for_each(|event| lines.on_event(event, story.run_folder()).unwrap());
+    story.events.iter().for_each(|event| lines.on_event(event, story.run_dir()).unwrap());
     capture.take();
     (0..200).for_each(|second| lines.on_tick(second * 1_000).unwrap());
     insta::assert_snapshot!(capture.take(), @r"
@@ -141,18 +141,18 @@ fn silence_is_broken_about_once_a_minute() {
     … still running after 2m 46s: tests (2m 46s of ~4m 00s), docs (2m 45s)
     ");
     story.finish_session(199_500, "tests", Outcome::Passed, "").finish_session(199_600, "docs", Outcome::Passed, "");
-    story.events[3..].iter().for_each(|event| lines.on_event(event, story.run_folder()).unwrap());
+    story.events[3..].iter().for_each(|event| lines.on_event(event, story.run_dir()).unwrap());
     capture.take();
     lines.on_tick(300_000).unwrap();
     assert_eq!(capture.take(), "… still waiting after 5m 00s\n");
     let mut quiet = LineReporter::new(Box::new(capture.clone()), styled(SessionOutputStyle::Quiet));
-    quiet.on_event(&story.events[0], story.run_folder()).unwrap();
+    quiet.on_event(&story.events[0], story.run_dir()).unwrap();
     quiet.on_tick(99_000).unwrap();
     assert_eq!(capture.take(), "");
 }
 
 #[test]
-fn a_crowd_is_named_in_part_and_asked_for_in_whole() {
+fn a_heartbeat_names_some_sessions_and_a_request_shows_all() {
     let names: Vec<String> = (0..12).map(|n| format!("s{n}")).collect();
     let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     names.iter().for_each(|name| {
@@ -160,7 +160,7 @@ fn a_crowd_is_named_in_part_and_asked_for_in_whole() {
     });
     let capture = Capture::default();
     let mut lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
-    story.events.iter().for_each(|event| lines.on_event(event, story.run_folder()).unwrap());
+    story.events.iter().for_each(|event| lines.on_event(event, story.run_dir()).unwrap());
     lines.on_tick(60_000).unwrap();
     assert!(capture.take().ends_with("s7 (1m 00s) and 4 more\n"));
     lines.show_running().unwrap();
@@ -168,7 +168,7 @@ fn a_crowd_is_named_in_part_and_asked_for_in_whole() {
 }
 
 #[test]
-fn an_ending_run_says_how_many_it_ends() {
+fn an_interruption_counts_the_stopped_sessions() {
     let mut story = RunEventBuilder::new(&["a", "b"]);
     story.start_session(0, "a").start_session(0, "b").interrupt_run(5, "SIGINT").finish_session(
         6,
@@ -178,25 +178,25 @@ fn an_ending_run_says_how_many_it_ends() {
     );
     story.interrupt_run(7, "SIGINT").finish_session(8, "b", Outcome::Cancelled, "SIGINT").finish_run(9, 130);
     let text = show(&story, OutputOptions::plain());
-    assert!(text.contains("SIGINT: ending 2 running sessions\n"), "{text}");
-    assert!(text.contains("SIGINT: ending 1 running session\n"), "{text}");
+    assert!(text.contains("interrupted (Ctrl-C): stopping 2 running sessions\n"), "{text}");
+    assert!(text.contains("interrupted (Ctrl-C): stopping 1 running session\n"), "{text}");
 }
 
 #[test]
-fn a_disk_that_fills_up_amid_a_log_is_told_once() {
+fn a_disk_that_fills_up_during_a_log_is_reported_once() {
     let mut story = RunEventBuilder::new(&["tests"]);
     story.start_session(0, "tests").append_output(1, "tests", &b"0123456789\n".repeat(20_000));
     story.finish_session(5, "tests", Outcome::Failed, "").finish_run(6, 1);
     for style in [SessionOutputStyle::Grouped, SessionOutputStyle::Stream] {
         let full = Failing(50_000, io::ErrorKind::StorageFull);
         let mut lines = LineReporter::new(Box::new(full), styled(style));
-        let told = story.events.iter().filter(|event| lines.on_event(event, story.run_folder()).is_err()).count();
-        assert_eq!(told, 1);
+        let errors = story.events.iter().filter(|event| lines.on_event(event, story.run_dir()).is_err()).count();
+        assert_eq!(errors, 1);
     }
 }
 
 #[test]
-fn a_lost_log_or_a_closed_pipe_ends_no_run() {
+fn a_missing_log_or_a_closed_pipe_is_no_error() {
     let mut story = story();
     story.interrupt_run(9_200, "SIGTERM").add_notice(9_300, "odd").add_session(9_400, "late", "tests");
     for style in [SessionOutputStyle::Grouped, SessionOutputStyle::Stream] {
@@ -204,17 +204,17 @@ fn a_lost_log_or_a_closed_pipe_ends_no_run() {
         story.feed_reporter(&mut LineReporter::new(Box::new(pipe), styled(style)));
         let full = Failing(40, io::ErrorKind::StorageFull);
         let mut lines = LineReporter::new(Box::new(full), styled(style));
-        let told = story.events.iter().filter(|event| lines.on_event(event, story.run_folder()).is_err()).count();
-        assert_eq!(told, 1, "a full disk is told once");
+        let errors = story.events.iter().filter(|event| lines.on_event(event, story.run_dir()).is_err()).count();
+        assert_eq!(errors, 1, "a full disk is reported once");
     }
-    fs_err::remove_file(story.run_folder().join("lint-1.log")).unwrap();
+    fs_err::remove_file(story.run_dir().join("lint-1.log")).unwrap();
     let text = show(&story, styled(SessionOutputStyle::Grouped));
-    assert!(text.contains("its log cannot be read") && text.contains("SIGTERM: ending the run"), "{text}");
+    assert!(text.contains("cannot read its log") && text.contains("terminated (SIGTERM): stopping the run"), "{text}");
     assert!(show(&story, styled(SessionOutputStyle::Stream)).contains("late"));
 }
 
 #[test]
-fn events_that_end_early_still_get_a_summary() {
+fn truncated_events_get_a_summary() {
     let mut story = RunEventBuilder::new(&["a", "b"]);
     story.start_session(0, "a");
     assert!(show(&story, OutputOptions::plain()).contains("2 sessions: 2 unfinished in 0ms"));

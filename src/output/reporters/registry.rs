@@ -1,32 +1,23 @@
-//! Which reporters a run gets, by the caller's choice.
+//! Registry of reporters: which of them a run gets. A new reporter is a file, its `mod` line and a line in `REPORTERS`.
 
-use super::{BoardReporter, JsonLinesReporter, JsonReporter, LineReporter, StepSummaryReporter};
+use super::board::BoardReporter;
+use super::json::JsonReporter;
+use super::json_lines::JsonLinesReporter;
+use super::lines::LineReporter;
+use super::step_summary::StepSummaryReporter;
 use crate::output::EventReporter;
-use crate::output::options::{OutputOptions, OutputStreams, SessionOutputStyle};
+use crate::output::options::{OutputOptions, OutputStreams};
 
-/// The reporters that these options ask for. What people read goes to the standard output, or to the error stream
-/// where the standard output is for a JSON document.
-pub fn open_reporters(options: &OutputOptions, streams: OutputStreams) -> Vec<Box<dyn EventReporter>> {
-    let OutputStreams { stdout: out, stderr: err, terminal_size: size, events } = streams;
-    let mut reporters: Vec<Box<dyn EventReporter>> = Vec::new();
-    let people = if options.json {
-        reporters.push(Box::new(JsonReporter::new(out)));
-        err
-    } else {
-        out
-    };
-    if options.is_interactive && options.effective_style() == SessionOutputStyle::Grouped {
-        reporters.push(Box::new(BoardReporter::new(people, size, options.clone())));
-    } else {
-        reporters.push(Box::new(LineReporter::new(people, options.clone())));
-    }
-    if let Some(path) = &options.step_summary {
-        reporters.push(Box::new(StepSummaryReporter::new(path.clone(), options.theme)));
-    }
-    if let Some(events) = events {
-        reporters.push(Box::new(JsonLinesReporter::new(events)));
-    }
-    reporters
+/// Opens a reporter, with the streams it takes, if the options select it.
+type OpenReporter = fn(&OutputOptions, &mut OutputStreams) -> Option<Box<dyn EventReporter>>;
+
+/// All reporters, in the order in which they receive events.
+const REPORTERS: &[OpenReporter] =
+    &[JsonReporter::open, BoardReporter::open, LineReporter::open, StepSummaryReporter::open, JsonLinesReporter::open];
+
+/// Opens the reporters that the options select.
+pub fn open_reporters(options: &OutputOptions, mut streams: OutputStreams) -> Vec<Box<dyn EventReporter>> {
+    REPORTERS.iter().filter_map(|open| open(options, &mut streams)).collect()
 }
 
 #[cfg(test)]
@@ -36,6 +27,7 @@ mod tests {
     use super::*;
     use crate::output::best_effort_writer::tests::Capture;
     use crate::output::event_builder::RunEventBuilder;
+    use crate::output::options::SessionOutputStyle;
     use crate::record::Outcome;
 
     fn run(options: &OutputOptions) -> (String, String, String) {
@@ -55,18 +47,18 @@ mod tests {
     }
 
     #[test]
-    fn each_choice_goes_where_it_belongs() {
+    fn each_reporter_writes_to_its_stream() {
         let (out, err, events) = run(&OutputOptions::plain());
         assert!(out.contains("1 session: 1 passed") && err.is_empty() && events.lines().count() == 4);
         let (out, err, _) = run(&OutputOptions { json: true, ..OutputOptions::plain() });
-        assert!(out.starts_with("{\n  \"version\": 1") && err.contains("1 session: 1 passed"));
+        assert!(out.starts_with("{\n  \"version\": 2") && err.contains("1 session: 1 passed"));
         let (out, ..) = run(&OutputOptions { is_interactive: true, ..OutputOptions::plain() });
         assert!(out.contains("\x1b[J"));
         let (out, ..) =
             run(&OutputOptions { is_interactive: true, style: SessionOutputStyle::Labelled, ..OutputOptions::plain() });
         assert!(!out.contains("\x1b["));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("summary.md");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
         run(&OutputOptions { step_summary: Some(path.clone()), ..OutputOptions::plain() });
         assert!(fs_err::read_to_string(path).unwrap().contains("| lint |"));
     }

@@ -1,23 +1,27 @@
-//! One line about one session: that it started, that it ended, and how.
+//! Rows about sessions: started, added, retried, finished, and the running ones on request.
+
+use std::path::Path;
 
 use console::{Alignment, measure_text_width, pad_str};
 
 use super::theme::TextStyle;
-use super::{OutputTheme, RunState};
+use super::{OutputTheme, RunState, log_reader};
 use crate::record::{AttemptResult, Outcome, SessionResult, SessionSpec};
-use crate::text::{format_duration, sanitize_line};
+use crate::text::{format_duration, format_whole_seconds, sanitize_line};
 
-/// Names are padded to at most this many columns.
+/// Log lines shown per running session.
+const RUNNING_TAIL_LINES: usize = 4;
+/// Maximum padding of session names.
 const MAX_NAME_WIDTH: usize = 36;
-/// The longest of the outcomes' words.
+/// Width of the longest outcome word.
 const OUTCOME_WIDTH: usize = 9;
 
-/// The word for how a session ended; a flaky pass has its own.
+/// Returns the word for the result of a session; a flaky pass is `flaky`.
 pub(crate) fn outcome_word(result: &SessionResult) -> &'static str {
     if result.flaky && result.outcome == Outcome::Passed { "flaky" } else { result.outcome.as_str() }
 }
 
-/// All that is to be said of a session's end beside its word: reason, attempts, processes left behind.
+/// Returns notes on the result of a session: reason, attempts, processes left running.
 pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
     let mut notes = Vec::new();
     if !result.reason.is_empty() {
@@ -29,71 +33,71 @@ pub(crate) fn result_notes(result: &SessionResult) -> Vec<String> {
         count => notes.push(format!("{count} attempts")),
     }
     if result.attempts.iter().any(|attempt| attempt.leaky) {
-        notes.push("left a process behind".to_owned());
+        notes.push("left processes running".to_owned());
     }
     notes
 }
 
-/// A text without line ends and control sequences.
+/// Joins a text to one line without control sequences.
 pub(crate) fn to_single_line(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| sanitize_line(line.as_bytes(), false).trim().to_owned()).collect();
     lines.join(" ").trim().to_owned()
 }
 
-/// How wide the names of a run's sessions are, within reason.
+/// Returns the column width of session names.
 pub(crate) fn session_name_width(state: &RunState) -> usize {
-    let widths = state.sessions().iter().map(|view| measure_text_width(view.facts.name.as_str()));
+    let widths = state.sessions().iter().map(|view| measure_text_width(view.spec.name.as_str()));
     widths.max().unwrap_or(0).min(MAX_NAME_WIDTH)
 }
 
-/// Lines about sessions, their columns aligned.
+/// Rows about the sessions of a run, aligned in columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionRows {
     theme: OutputTheme,
     name_width: usize,
-    /// Columns of the screen; lines that do not fit give up their alignment.
+    /// Columns of the terminal; rows that do not fit are not aligned.
     terminal_width: Option<usize>,
 }
 
 impl SessionRows {
-    pub(crate) fn for_run(state: &RunState, paint: OutputTheme, width: Option<usize>) -> Self {
-        Self { theme: paint, name_width: session_name_width(state), terminal_width: width }
+    pub(crate) fn for_run(state: &RunState, theme: OutputTheme, width: Option<usize>) -> Self {
+        Self { theme, name_width: session_name_width(state), terminal_width: width }
     }
 
-    fn format_row(self, mark: &str, word: &str, tone: TextStyle, name: &str, rest: &str) -> String {
+    fn format_row(self, mark: &str, word: &str, style: TextStyle, name: &str, rest: &str) -> String {
         let padded = pad_str(name, self.name_width, Alignment::Left, None);
         let plain = sanitize_line(rest.as_bytes(), false);
-        let taken = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
-        if self.terminal_width.is_some_and(|width| taken >= width) {
-            let word = self.theme.style_text(tone, &format!("{mark} {word}"));
+        let used_width = 2 + OUTCOME_WIDTH + 1 + measure_text_width(&padded) + 2 + measure_text_width(&plain);
+        if self.terminal_width.is_some_and(|width| used_width >= width) {
+            let word = self.theme.style_text(style, &format!("{mark} {word}"));
             return format!("{word} {name}  {}", rest.trim_start()).trim_end().to_owned();
         }
         let word =
-            self.theme.style_text(tone, &format!("{mark} {}", pad_str(word, OUTCOME_WIDTH, Alignment::Left, None)));
+            self.theme.style_text(style, &format!("{mark} {}", pad_str(word, OUTCOME_WIDTH, Alignment::Left, None)));
         format!("{word} {padded}  {rest}").trim_end().to_owned()
     }
 
-    /// A session's process started.
-    pub(crate) fn started_row(self, facts: &SessionSpec, attempt: u32) -> String {
-        let mut rest = facts.usual.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
+    /// Row of a session that started.
+    pub(crate) fn started_row(self, spec: &SessionSpec, attempt: u32) -> String {
+        let mut rest = spec.usual_ms.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
         if attempt > 1 {
             rest = format!("attempt {attempt}");
         }
         let rest = self.theme.style_text(TextStyle::Dim, &rest);
-        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, facts.name.as_str(), &rest)
+        self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, spec.name.as_str(), &rest)
     }
 
-    /// A session joined the run while it went on.
+    /// Row of a session added during the run.
     pub(crate) fn added_row(self, name: &str, by: &str) -> String {
         self.format_row(self.theme.pick_glyph("▸", ">"), "added", TextStyle::Dim, name, &format!("by {by}"))
     }
 
-    /// An attempt failed and another follows.
+    /// Row of an attempt that failed and is retried.
     pub(crate) fn retried_row(self, name: &str, attempt: &AttemptResult, delay: u64) -> String {
         let reason = to_single_line(&attempt.reason);
-        let again = if delay == 0 { "now".to_owned() } else { format!("in {}", format_duration(delay)) };
+        let when = if delay == 0 { "now".to_owned() } else { format!("in {}", format_duration(delay)) };
         let rest = format!(
-            "{:>7}  attempt {} {}{}; again {again}",
+            "{:>7}  attempt {} {}{}; retrying {when}",
             format_duration(attempt.end.saturating_sub(attempt.start)),
             attempt.number,
             attempt.outcome,
@@ -102,23 +106,23 @@ impl SessionRows {
         self.format_row(self.theme.pick_glyph("↺", "~"), "retry", TextStyle::Warning, name, &rest)
     }
 
-    /// A session is over.
+    /// Row of a finished session.
     pub(crate) fn finished_row(self, result: &SessionResult) -> String {
         let time = if result.attempts.is_empty() { String::new() } else { format_duration(result.wall_time()) };
         let notes = result_notes(result).join(self.theme.separator());
-        let tone = TextStyle::for_outcome(result.outcome, result.flaky);
+        let style = TextStyle::for_outcome(result.outcome, result.flaky);
         let rest = format!("{time:>7}  {notes}");
         self.format_row(
             self.theme.outcome_mark(result.outcome),
             outcome_word(result),
-            tone,
+            style,
             result.session.as_str(),
             &rest,
         )
     }
 }
 
-/// The title of a session's block: `lint passed in 3.2s`, `types failed in 8.1s: exit code 1`.
+/// Returns the title of a session's log: `lint passed in 3.2s`, `types failed in 8.1s: exit code 1`.
 pub(crate) fn result_title(result: &SessionResult) -> String {
     let mut title = format!("{} {}", result.session, outcome_word(result));
     if !result.attempts.is_empty() {
@@ -132,13 +136,39 @@ pub(crate) fn result_title(result: &SessionResult) -> String {
     title
 }
 
+/// Renders the running sessions with the last lines of each.
+pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: OutputTheme) -> String {
+    let running = state.running_sessions();
+    let counts = state.status_counts();
+    let mut text = format!(
+        "{} after {}: {} running, {} done, {} failed, {} waiting",
+        theme.pick_glyph("▸", ">"),
+        format_whole_seconds(state.elapsed_ms()),
+        running.len(),
+        counts.done,
+        counts.failed,
+        counts.waiting,
+    );
+    for (spec, run) in running {
+        let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
+        let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(run.started_at));
+        text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, spec.name.as_str())));
+        let tail =
+            log_reader::read_log_tail(&run_dir.join(&run.log_path), u64::MAX, RUNNING_TAIL_LINES).unwrap_or_default();
+        for line in tail.lines {
+            text.push_str(&format!("\n    {}", sanitize_line(&line, theme.color)));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
 
     #[test]
-    fn lines_stand_in_columns_and_say_all() {
+    fn rows_are_aligned_and_complete() {
         let mut story = RunEventBuilder::from_sessions(vec![
             session_facts_with_usual("lint", 3_400, &[]),
             session_facts_with_usual("tests-3.12(db='pg')", 90_000, &[]),
@@ -153,7 +183,7 @@ mod tests {
         let state = story.run_state();
         let rows = SessionRows::for_run(&state, OutputTheme { color: false, unicode: true }, None);
         let mut lines =
-            vec![rows.started_row(&state.sessions()[0].facts, 1), rows.started_row(&state.sessions()[1].facts, 2)];
+            vec![rows.started_row(&state.sessions()[0].spec, 1), rows.started_row(&state.sessions()[1].spec, 2)];
         lines.push(rows.added_row("docs", "tests"));
         let attempt = &state.session_results().nth(1).unwrap().1.attempts[0];
         lines.push(rows.retried_row(tests, attempt, 500));
@@ -166,20 +196,42 @@ mod tests {
         ▸ started   lint                 usually 3.4s
         ▸ started   tests-3.12(db='pg')  attempt 2
         ▸ added     docs                 by tests
-        ↺ retry     tests-3.12(db='pg')   1m 00s  attempt 1 failed (exit code 1); again in 500ms
-        ↺ retry     lint                  1m 00s  attempt 1 failed; again now
+        ↺ retry     tests-3.12(db='pg')   1m 00s  attempt 1 failed (exit code 1); retrying in 500ms
+        ↺ retry     lint                  1m 00s  attempt 1 failed; retrying now
         ✓ passed    lint                    3.2s
-        ✓ flaky     tests-3.12(db='pg')   1m 10s  passed on attempt 2 · left a process behind
+        ✓ flaky     tests-3.12(db='pg')   1m 10s  passed on attempt 2 · left processes running
         ○ aborted   docs                          lint did not pass
         ✗ failed    types                  200ms  exit code 2 · 2 attempts
         lint passed in 3.2s
-        tests-3.12(db='pg') flaky in 1m 10s: passed on attempt 2, left a process behind
+        tests-3.12(db='pg') flaky in 1m 10s: passed on attempt 2, left processes running
         docs aborted: lint did not pass
         types failed in 200ms: exit code 2, 2 attempts
         ✓ passed lint  3.2s
-        ✓ flaky tests-3.12(db='pg')  1m 10s  passed on attempt 2 · left a process behind
+        ✓ flaky tests-3.12(db='pg')  1m 10s  passed on attempt 2 · left processes running
         ○ aborted docs  lint did not pass
         ✗ failed types  200ms  exit code 2 · 2 attempts
+        ");
+    }
+
+    #[test]
+    fn running_sessions_are_shown_with_their_last_lines() {
+        let mut story = RunEventBuilder::from_sessions(vec![
+            session_facts_with_usual("tests", 40_000, &[]),
+            session_facts("docs"),
+            session_facts("lint"),
+        ]);
+        story.start_session(0, "tests").start_session(500, "docs");
+        story.append_output(9_000, "tests", b"1\n2\n3\n4\n\x1b[31m5\x1b[0m\x1b[2K\n").add_notice(12_000, "tick");
+        let text =
+            render_running_sessions(&story.run_state(), story.run_dir(), OutputTheme { color: false, unicode: true });
+        insta::assert_snapshot!(text, @r"
+        ▸ after 12s: 2 running, 0 done, 0 failed, 1 waiting
+          tests 12s of ~40s
+            2
+            3
+            4
+            5
+          docs 11s
         ");
     }
 }
