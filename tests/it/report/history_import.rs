@@ -161,7 +161,7 @@ fn malformed_imports_are_rejected_with_their_location() {
         ("<!DOCTYPE html><title>Sign in</title>", "web page"),
         ("<html>", "web page"),
         ("{\"jobs\": [", "not valid JSON"),
-        ("{\"message\": \"404 page not found\"}", "the forge says: 404 page not found"),
+        ("{\"message\": \"404 page not found\"}", "the forge reports: 404 page not found"),
         ("{\"runs\": []}", "neither `workflow_runs` nor `jobs`"),
         ("{\"jobs\": 3}", "jobs is a number, not a list"),
         (
