@@ -164,7 +164,7 @@ impl AuditProject {
                         command_index: index,
                         parsed: nox,
                         sessions,
-                        span: span,
+                        span,
                     });
                 }
             }

@@ -81,7 +81,7 @@ impl TraceScope {
         let more: Vec<PathBuf> = context.excluded.iter().filter_map(real).collect();
         context.excluded.extend(more);
         context.excluded.retain(|path| path.is_absolute() && path.components().count() > 1);
-        Self { context: context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
+        Self { context, cache_tagged: HashMap::new(), folder_rules: HashMap::new() }
     }
 
     /// Returns a path as it is shown and stored: relative to the project if it lies in it.
@@ -168,7 +168,7 @@ mod tests {
         let excluded = vec![root.join(".nox"), root.join("link"), PathBuf::from("relative"), PathBuf::from("/")];
         fs_err::create_dir_all(root.join("own")).unwrap();
         std::os::unix::fs::symlink("own", root.join("link")).unwrap();
-        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded: excluded });
+        let mut scope = TraceScope::new(TraceContext { root: root.clone(), excluded });
         for (path, counts) in [
             ("src/a.py", true),
             ("build/x", true),

@@ -120,7 +120,7 @@ impl BoardReporter {
         let rows = SessionRows::for_run(&self.state, self.printer.options.theme, self.printer.terminal_width);
         match &event.kind {
             EventKind::RunStarted(metadata) => {
-                self.printer.print_run_start(metadata, estimate_remaining(&self.state))?
+                self.printer.print_run_start(metadata, estimate_remaining(&self.state))?;
             }
             EventKind::SessionAdded { session, notified_by: by } => {
                 self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;

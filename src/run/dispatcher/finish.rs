@@ -37,7 +37,10 @@ impl Dispatcher<'_> {
 
     /// The attempt is over: reports it, then retries the session or cleans up after it.
     pub(super) fn conclude_attempt(&mut self, session: SessionIndex) {
-        let Some(concluded) = self.running.remove(&session).and_then(|attempt| attempt.conclude()) else { return };
+        let Some(concluded) = self.running.remove(&session).and_then(super::super::attempt::RunningAttempt::conclude)
+        else {
+            return;
+        };
         let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, slots } = concluded;
         let name = self.session_name(session);
         if let Some(error) = log_error {

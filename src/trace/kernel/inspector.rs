@@ -45,7 +45,7 @@ impl SyscallInspector {
     pub(super) fn new(access_log: AccessLog, notes: Option<PreloadRing>) -> Self {
         let (places, services) = (PathResolver::default(), OnceCell::new());
         Self {
-            access_log: access_log,
+            access_log,
             path_resolver: places,
             seen_accesses: HashSet::new(),
             path_buffer: Vec::new(),

@@ -47,13 +47,13 @@ impl PathResolver {
             let Some((folder, name)) = split_file_name(&path) else {
                 let path = self.resolve_folder(&path, &mut links);
                 let metadata = fs_err::symlink_metadata(&path).ok();
-                return ResolvedPath { path, metadata: metadata, links };
+                return ResolvedPath { path, metadata, links };
             };
             let place = self.resolve_folder(folder, &mut links).join(name);
             let metadata = fs_err::symlink_metadata(&place).ok();
             let is_link = metadata.as_ref().is_some_and(|metadata| metadata.file_type().is_symlink());
             if !is_link || !follow || links.len() >= MAX_LINKS {
-                return ResolvedPath { path: place, metadata: metadata, links };
+                return ResolvedPath { path: place, metadata, links };
             }
             let target = fs_err::read_link(&place).unwrap_or_default();
             path = place.parent().unwrap_or(Path::new("/")).join(target);

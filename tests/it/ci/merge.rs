@@ -57,7 +57,7 @@ fn shards_merged_are_one_run() {
     let merged = merge(&whole, &folders, &["--junit", "merged.xml"]);
     assert_eq!((one.exit, merged.exit), (Some(1), Some(1)), "{merged:?}");
     let (one, merged_record) = (one.record(), merged.record());
-    assert_eq!(outcomes(&one), outcomes(&merged_record));
+    assert_eq!(outcomes(one), outcomes(merged_record));
     assert_eq!(cases(&whole.read("one.xml")), cases(&whole.read("merged.xml")));
     assert!(cases(&whole.read("one.xml")).len() == 8, "{}", whole.read("one.xml"));
     assert!(

@@ -80,11 +80,11 @@ pub(crate) trait CommandDeadline {
 
 impl CommandDeadline for Command {
     fn finish_within(&mut self, limit: Duration) -> Output {
-        guarded(self, limit, |command| command.output())
+        guarded(self, limit, std::process::Command::output)
     }
 
     fn finish_status(&mut self) -> ExitStatus {
-        guarded(self, COMMAND_DEADLINE, |command| command.status())
+        guarded(self, COMMAND_DEADLINE, std::process::Command::status)
     }
 }
 
