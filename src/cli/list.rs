@@ -109,7 +109,7 @@ fn listed_sessions(project: &LoadedProject) -> Result<Vec<ListedSession>, CliErr
         let session = &project.manifest.sessions[planned.id.0];
         ListedSession {
             selected: project.manifest.queue.contains(&planned.id),
-            spec: planned.facts,
+            spec: planned.spec,
             tags: session.tags.clone(),
             python: session.python.clone(),
         }
@@ -122,7 +122,7 @@ pub(super) fn print_dry_run(project: &LoadedProject, plan: &RunPlan, output: &Ou
     let forecast = plan.forecast();
     let simulated: Vec<SimulatedSession<'_>> = forecast
         .iter()
-        .map(|entry| SimulatedSession { spec: &plan[entry.session].facts, start_ms: entry.start, end_ms: entry.end })
+        .map(|entry| SimulatedSession { spec: &plan[entry.session].spec, start_ms: entry.start, end_ms: entry.end })
         .collect();
     project.notices.iter().for_each(|notice| output.note(notice));
     match format {

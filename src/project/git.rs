@@ -15,7 +15,7 @@ pub(crate) struct GitCheckout {
 }
 
 impl GitCheckout {
-    /// Detects the checkout that `folder` is in; none without Git, without a repository, or before the first commit.
+    /// Detects the checkout that `folder` is in; `None` without Git, without a repository, or before the first commit.
     pub(crate) fn detect(folder: &Path) -> Option<Self> {
         let commit = run_git(folder, &["rev-parse", "--verify", "--quiet", "HEAD"])?;
         let status = run_git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
@@ -23,7 +23,7 @@ impl GitCheckout {
     }
 }
 
-/// Returns those of these paths, relative to `folder`, that Git ignores; none without Git or a repository.
+/// Returns those of these paths, relative to `folder`, that Git ignores; empty without Git or a repository.
 pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let mut input: Vec<u8> = Vec::new();
     for path in paths {
@@ -31,7 +31,7 @@ pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTr
         input.push(0);
     }
     let check = || -> std::io::Result<Vec<u8>> {
-        // From a file: git answers before it has read everything, and a pipe would block.
+        // A file, because git writes output before it has read all input: with pipes both processes could block.
         let mut file = tempfile::tempfile()?;
         file.write_all(&input)?;
         file.seek(SeekFrom::Start(0))?;
@@ -52,7 +52,7 @@ pub(crate) fn find_ignored_paths(folder: &Path, paths: &BTreeSet<String>) -> BTr
 /// Empty where Git does not know the revision.
 pub(crate) fn list_commits(folder: &Path, revision: &str, limit: usize) -> Vec<String> {
     let count = format!("--max-count={limit}");
-    // A revision is not a flag, even if it begins with a dash.
+    // `--end-of-options`: a revision that begins with a dash is not a flag.
     let output = run_git(folder, &["rev-list", "--first-parent", &count, "--end-of-options", revision, "--"]);
     output.unwrap_or_default().lines().map(str::to_owned).collect()
 }

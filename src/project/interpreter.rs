@@ -1,4 +1,4 @@
-//! Python interpreter: version, ABI, platform and marker values, as it reports them.
+//! Python interpreter: the version, ABI, platform and marker values that it reports.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Interpreter {
     pub abi: String,
     /// Tag in the names of bytecode files, such as `cpython-311`.
     pub tag: String,
-    /// C library: `glibc-2.36`, `musl`, or empty where neither.
+    /// C library: `glibc-2.36`, `musl`, or empty if neither.
     pub libc: String,
     /// Values of the variables of environment markers.
     pub markers: MarkerEnvironment,
@@ -39,7 +39,7 @@ pub enum InterpreterError {
         /// The error of the system.
         source: io::Error,
     },
-    /// Its output is not that of the probe script.
+    /// Its output is not the JSON that the probe script prints.
     #[error("{} did not answer the interpreter probe: {output}", path.display())]
     InvalidAnswer {
         /// The interpreter.
@@ -49,7 +49,7 @@ pub enum InterpreterError {
     },
 }
 
-/// Works with Python 3.7 and newer.
+/// Prints the facts as JSON; works with Python 3.7 and newer.
 const PROBE_SCRIPT: &str = r#"
 import json, os, platform, sys, sysconfig
 def version(info):
@@ -81,10 +81,11 @@ print(json.dumps({
 "#;
 
 impl Interpreter {
-    /// Finds the interpreter that nox would use for a session: `spec` is the session's `python=`, none means nox's own.
+    /// Finds the interpreter that nox would use for a session: `spec` is the session's `python=`, and `None` means
+    /// nox's own.
     ///
-    /// `nox_version` matters: since late 2025 nox prefers its own interpreter where it matches. `uv` is asked next, as
-    /// nox does with that backend. Nothing is downloaded.
+    /// Since late 2025 nox prefers its own interpreter if it matches, so `nox_version` is needed. `uv` is queried next,
+    /// as nox does with that backend. Nothing is downloaded.
     ///
     /// # Errors
     /// When no interpreter matches, or it cannot be probed.
@@ -130,7 +131,7 @@ impl Interpreter {
     /// Probes the interpreter at `path`. Takes about 20 ms.
     ///
     /// # Errors
-    /// When it cannot be started or does not answer.
+    /// When it cannot be started or does not print the expected JSON.
     pub fn probe(path: &Path) -> Result<Self, InterpreterError> {
         let mut command = Command::new(path);
         command.args(["-I", "-S", "-c", PROBE_SCRIPT]).stdin(Stdio::null());
@@ -144,7 +145,8 @@ impl Interpreter {
     }
 }
 
-/// Whether a version of nox tries its own interpreter first (`python-discovery`): 2025.11.12 does, 2025.2.9 does not.
+/// Whether a version of nox tries its own interpreter first (by `python-discovery`), as 2025.11.12 does and 2025.2.9
+/// does not.
 fn prefers_own_interpreter(nox_version: &str) -> bool {
     let mut parts = nox_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (2025, 11)

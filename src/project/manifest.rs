@@ -1,4 +1,4 @@
-//! Manifest of a noxfile: what it declares, as the host read it through nox.
+//! Manifest of a noxfile: the sessions and options that the host has loaded through nox.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ pub struct NoxfileManifest {
     /// Absolute path of nox's own report, if one is requested.
     #[serde(default, with = "path_serde::optional")]
     pub report: Option<PathBuf>,
-    /// uv's cache directory by the environment of sessions.
+    /// uv's cache directory, if the environment of sessions sets one.
     #[serde(default)]
     pub uv_cache: Option<PathBuf>,
     /// Notices about the noxfile, a sentence each.
@@ -74,34 +74,35 @@ pub struct Session {
     pub signatures: Vec<String>,
     /// First line of its docstring, or empty.
     pub description: String,
-    /// Requested interpreter: a version, or none for nox's own or no environment.
+    /// Requested interpreter: a version, or `None` for nox's own or no environment.
     pub python: Option<String>,
     /// nox tags.
     pub tags: Vec<String>,
     /// Sessions that must have passed before it: nox's `requires`.
     pub requires: Vec<SessionId>,
-    /// Environment backend that nox uses (`uv`, `virtualenv`, `none` …): of a list, the first that is available.
+    /// Environment backend that nox uses (`uv`, `virtualenv`, `none` …); if the noxfile lists several, the first that
+    /// is available.
     pub backend: String,
     /// Whether nox would reuse an existing environment.
     pub reuse: bool,
     /// Arguments for creating its environment: nox's `venv_params`.
     #[serde(default)]
     pub venv_params: Vec<String>,
-    /// Absolute path of its environment; none where it has no environment.
+    /// Absolute path of its environment; `None` if it has no environment.
     #[serde(with = "path_serde::optional")]
     pub envdir: Option<PathBuf>,
     /// Whether it runs when nothing is selected.
     pub default: bool,
-    /// nox's `allow_parallel`: `Some(false)` means that nothing may run beside it.
+    /// nox's `allow_parallel`: `Some(false)` means that no other session may run at the same time.
     pub allow_parallel: Option<bool>,
     /// Names and values of its parameters; values as Python prints them.
     pub parameters: Vec<(String, String)>,
-    /// How it uses coverage data, by the source of its function.
+    /// How it uses coverage data, according to its source.
     pub coverage: CoverageUse,
-    /// Names that its source passes to `session.notify` as constants; the run may show others.
+    /// Names that its source passes to `session.notify` as constants; at run time there may be others.
     #[serde(default)]
     pub notifies: Vec<String>,
-    /// Command lines of its installs, by its source; `*` stands for words that are not constant.
+    /// Command lines of its installs according to its source; `*` stands for words that are not constant.
     #[serde(default)]
     pub installs: Vec<Vec<String>>,
     /// The source file of its function.
@@ -110,15 +111,15 @@ pub struct Session {
     /// The line of that file where the function starts, decorators included.
     #[serde(default)]
     pub line: Option<u32>,
-    /// Digest of the source of its function and of the functions of that file that it calls; none if unreadable.
+    /// Digest of the source of its function and of the functions of that file that it calls; `None` if unreadable.
     #[serde(default)]
     pub source: Option<String>,
 }
 
-/// How a session uses coverage data, by the source of its function and of the functions it calls.
+/// How a session uses coverage data, according to the source of its function and of the functions it calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageUse {
-    /// The data file it writes when it measures (`coverage run`, `pytest --cov`), relative to the root.
+    /// The data file it writes (by `coverage run` or `pytest --cov`), relative to the root.
     pub writes: Option<PathBuf>,
     /// Whether no other session writes that file (parallel mode, or its own `COVERAGE_FILE`).
     pub own_file: bool,

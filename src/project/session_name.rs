@@ -15,14 +15,14 @@ impl SessionName {
         Self(name.into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name with characters that are unsafe in file names replaced by `-`, as in `tests-3.12-db-pg`.
+    /// Returns the name with characters that are unsafe in file names replaced by `-`, as in `tests-3.12-db-pg`.
     ///
-    /// Different names may have the same slug; callers add a number where that matters.
+    /// Different names may have the same slug; callers that need unique ones add a number.
     pub fn slug(&self) -> String {
         let mut slug = String::with_capacity(self.0.len());
         for c in self.0.chars() {

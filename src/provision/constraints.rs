@@ -1,4 +1,4 @@
-//! Constraints from uv.lock for sessions whose installs ignore it.
+//! Constraints from uv.lock, for sessions that install without the lock.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use super::uv::find_uv;
 use crate::project::NoxfileManifest;
 use crate::project::lock::{ConstraintFiles, ConstraintsError, export_constraints};
 
-/// Exports the versions of uv.lock to files in `folder`; `None` where no session has an environment to install into.
+/// Exports the versions of uv.lock to files in `folder`; `None` if no session has an environment.
 ///
 /// # Errors
-/// When there is no lock, or no uv to export it.
+/// When there is no lock, or it cannot be exported.
 pub(crate) fn lock_constraints(
     manifest: &NoxfileManifest,
     folder: &Path,

@@ -1,4 +1,5 @@
-//! Environments and bytecode of sessions: an environment is restored where nox would reuse it, and saved once it is built.
+//! Environments and bytecode of sessions: an environment is restored if nox would reuse it, and saved after it was
+//! built.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -16,11 +17,11 @@ use crate::fs::{blake3_hex, write_atomic};
 use crate::project::lock::normalize_name;
 use crate::project::{Session, SessionId};
 
-/// File of the host in an environment: the installs that built it.
+/// File that the host writes to an environment: the installs that built it.
 const INSTALLS_FILE: &str = ".noxide-installs.json";
-/// File of the host in an environment: the bytecode that it put there.
+/// File that the host writes to an environment: the bytecode files that it added.
 const BYTECODE_FILE: &str = ".noxide-bytecode.json";
-/// The variable that names the directory of published bytecode to the host.
+/// The variable that passes the directory of published bytecode to the host.
 const BYTECODE_DIR_VARIABLE: &str = "NOXIDE_INSTALLS_BYTECODE";
 
 /// Variables that change how an install proceeds but not its result.
@@ -45,22 +46,23 @@ const IGNORED_VARIABLES: [&str; 14] = [
 #[derive(Debug, Default)]
 pub(super) struct VenvCache {
     posargs: Vec<OsString>,
-    /// Environments that nox would reuse and that did not exist: an existing one may hold more than its installs.
+    /// Environments that nox would reuse and that did not exist before: others may have packages that no known install
+    /// explains.
     reusable: BTreeMap<SessionId, VenvSpec>,
     restored: BTreeSet<SessionId>,
 }
 
 impl VenvCache {
-    /// Environments of sessions that get these arguments.
+    /// Creates the cache for sessions that get these arguments.
     pub(super) fn for_posargs(posargs: &[OsString]) -> Self {
         Self { posargs: posargs.to_vec(), ..Self::default() }
     }
 
-    /// Restores the environment of a session that nox would reuse, if it does not exist. Returns `None` where the store
-    /// has none that was built since `since`.
+    /// Restores a session's environment if nox would reuse it and it does not exist. Returns `None` if the store has
+    /// none that was built after `since`.
     ///
     /// # Errors
-    /// Why a stored environment was not restored.
+    /// When a stored environment cannot be restored.
     pub(super) fn restore(
         &mut self,
         (session, key): (&Session, &SessionKey),
@@ -82,7 +84,7 @@ impl VenvCache {
         }
     }
 
-    /// Returns the store key of a session's environment; `None` where nox would not reuse one.
+    /// Returns the store key of a session's environment; `None` if nox would not reuse it.
     pub(super) fn venv_key(&self, session: &Session, key: &SessionKey) -> Option<VersionedKey> {
         self.reusable_venv(session, key).map(|spec| spec.versioned_key())
     }
@@ -95,8 +97,8 @@ impl VenvCache {
         (is_reused && is_absent).then(|| VenvSpec::new(envdir, &python.executable, &fingerprint())).flatten()
     }
 
-    /// Saves the environment of a session as it is now, and its bytecode for interpreters of this tag. A restored
-    /// environment without new installs is skipped.
+    /// Saves a session's environment, and its bytecode for interpreters with this tag. Skips a restored environment
+    /// without new installs.
     pub(super) fn save(
         &self,
         id: SessionId,
@@ -107,7 +109,7 @@ impl VenvCache {
     ) -> VenvSaveResult {
         let mut result = VenvSaveResult::default();
         let is_new = installed || !self.restored.contains(&id);
-        // Without the host's file an install failed, or what built the environment is unknown.
+        // Without the host's file an install failed, or the installs are unknown.
         let spec = self.reusable.get(&id).filter(|spec| is_new && spec.path().join(INSTALLS_FILE).is_file());
         let saves_bytecode = store.options().bytecode && installed && !tag.is_empty();
         if !store.is_writable() || (spec.is_none() && !saves_bytecode) {
@@ -154,10 +156,10 @@ impl VenvSaveResult {
     }
 }
 
-/// What decides the content of an environment, besides its path and interpreter.
+/// Returns everything that determines the content of an environment, apart from its path and interpreter.
 fn venv_fingerprint(session: &Session, key: &SessionKey, posargs: &[OsString]) -> String {
     let mut parts = vec![key.fingerprint.digest(), session.venv_params.join("\0"), installer_variables()];
-    // Where the noxfile computes what to install, the arguments may take part.
+    // If the noxfile computes what to install, the result may depend on the arguments.
     if key.fingerprint.inputs.iter().any(|input| input.kind == KeyInputKind::InstallCommand && input.name == "noxfile")
     {
         parts.extend(posargs.iter().map(|word| word.to_string_lossy().into_owned()));
@@ -165,7 +167,7 @@ fn venv_fingerprint(session: &Session, key: &SessionKey, posargs: &[OsString]) -
     parts.join("\n")
 }
 
-/// Variables of uv and pip, with the digests of files that they name.
+/// Returns the variables of uv and pip, with the digests of files that they name.
 fn installer_variables() -> String {
     let is_relevant =
         |name: &str| (name.starts_with("UV_") || name.starts_with("PIP_")) && !IGNORED_VARIABLES.contains(&name);
@@ -182,22 +184,22 @@ fn installer_variables() -> String {
     variables.join("\n")
 }
 
-/// Stored bytecode that is published to the host, which puts it beside the sources it installs.
+/// Stored bytecode that is published for the host, which adds it to environments after their installs.
 #[derive(Debug, Default)]
 pub(super) struct PublishedBytecode {
-    /// A directory of the run; `None` publishes nothing.
+    /// A directory of the run; with `None` nothing is published.
     folder: Option<PathBuf>,
     published: BTreeSet<(String, EntryId)>,
 }
 
 impl PublishedBytecode {
-    /// Publishes to `folder`.
+    /// Creates the publisher for `folder`.
     pub(super) fn in_folder(folder: PathBuf) -> Self {
         Self { folder: Some(folder), published: BTreeSet::new() }
     }
 
-    /// Publishes the bytecode of these packages for interpreters of this tag. Returns the variable that names it to the
-    /// host, and the published entries.
+    /// Publishes the bytecode of these packages for interpreters with this tag. Returns the variable that passes its
+    /// directory to the host, and the published entries.
     pub(super) fn publish_packages<'a>(
         &mut self,
         packages: impl Iterator<Item = &'a SelectedPackage>,
@@ -223,7 +225,7 @@ impl PublishedBytecode {
     }
 }
 
-/// Writes the bytecode of one wheel to `requests-2.32.0/<digest>`; one that cannot be written is left out.
+/// Writes the bytecode of one wheel to a path such as `requests-2.32.0/<digest>`; returns false if that fails.
 fn write_bytecode_entry(folder: &Path, package: &str, id: &EntryId, bytecode: &StoredBytecode) -> bool {
     let Some((name, version)) = package.split_once(' ') else { return false };
     let folder = folder.join(format!("{}-{version}", normalize_name(name)));

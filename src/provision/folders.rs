@@ -1,4 +1,4 @@
-//! Directories cached as a whole: pip's cache where sessions install by pip, and those named in settings.
+//! Directories that are cached as one entry each: pip's cache if sessions use pip, and those named in settings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::cache::{ProgressReporter, Store};
 use crate::fs::Sha256Digest;
 use crate::project::{NoxfileManifest, SessionId};
 
-/// The directories of one run: restored before its first session, saved after the run.
+/// The cached directories of a run: restored before its first session, saved after the run.
 #[derive(Debug, Default)]
 pub(super) struct CachedFolders {
     folders: Option<Vec<FolderSpec>>,
@@ -18,7 +18,7 @@ pub(super) struct CachedFolders {
 }
 
 impl CachedFolders {
-    /// Finds the directories, once.
+    /// Determines the directories, on the first call.
     pub(super) fn resolve_folders(&mut self, manifest: &NoxfileManifest, keys: &mut SessionKeys, store: &Store) {
         self.folders.get_or_insert_with(|| {
             let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
@@ -31,7 +31,7 @@ impl CachedFolders {
         self.folders.iter().flatten().filter(|_| !self.restored).map(FolderSpec::versioned_key).collect()
     }
 
-    /// Restores what is missing of each directory, once. Returns the entries in use, and warnings.
+    /// Restores the missing files of each directory, on the first call. Returns the used entries, and warnings.
     pub(super) fn restore(&mut self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
         let (mut used, mut warnings) = (Vec::new(), Vec::new());
         for folder in self.folders.iter().flatten().filter(|_| !self.restored) {
@@ -45,7 +45,7 @@ impl CachedFolders {
         (used, warnings)
     }
 
-    /// Saves each directory as it is now. Returns the new entries, and warnings.
+    /// Saves each directory. Returns the new entries, and warnings.
     pub(super) fn save(&self, store: &Store, progress: &dyn ProgressReporter) -> (Vec<EntryId>, Vec<String>) {
         let (mut new, mut warnings) = (Vec::new(), Vec::new());
         for folder in self.folders.iter().flatten() {
@@ -64,7 +64,7 @@ pub(super) fn is_pip_session(manifest: &NoxfileManifest, id: SessionId) -> bool 
     matches!(session.backend.as_str(), "virtualenv" | "venv") && !session.installs.is_empty()
 }
 
-/// pip's cache, under a key of all sessions that install by pip: their interpreters, and what they install.
+/// Returns pip's cache, keyed by the interpreters and fingerprints of all sessions that install by pip.
 fn pip_cache_folder(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Option<FolderSpec> {
     let ids = (0..manifest.sessions.len()).map(SessionId).filter(|id| is_pip_session(manifest, *id));
     let ids: Vec<SessionId> = ids.collect();
@@ -83,7 +83,7 @@ fn pip_cache_folder(manifest: &NoxfileManifest, keys: &mut SessionKeys) -> Optio
     Some(FolderSpec::for_pip_cache(folder, &digest(pythons).to_string(), &digest(fingerprints).to_string()))
 }
 
-/// Returns pip's cache directory as pip says; without pip in the interpreter, as pip would choose it.
+/// Returns pip's cache directory as pip reports it, or by pip's rules if the interpreter has no pip.
 fn pip_cache_dir(python: &Path, root: &Path) -> Option<PathBuf> {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "cache", "dir", "--disable-pip-version-check"]).current_dir(root);

@@ -1,4 +1,5 @@
-//! Records of past runs, cached with the dependencies: on a fresh checkout the scheduler then knows the long sessions.
+//! Records of past runs, cached like dependencies, so that the scheduler knows the durations of sessions on a fresh
+//! checkout.
 
 use super::provisioner::CacheProvisioner;
 use crate::cache::NoProgress;
@@ -6,8 +7,8 @@ use crate::cache::store::{CacheMiss, EntryId, FolderSpec};
 use crate::record::{RunRecord, RunStore, SessionHistory};
 
 impl CacheProvisioner {
-    /// Restores the records of past runs of these sessions, and returns whether there were any. Only on CI: a checkout
-    /// that people work in has its own.
+    /// Restores the records of past runs of these sessions, and returns whether there were any. Does nothing outside
+    /// CI, where the checkout has its own records.
     pub(crate) fn restore_history(&mut self, runs: &RunStore, names: &[&str]) -> bool {
         if !self.shares_history {
             return false;
@@ -32,8 +33,8 @@ impl CacheProvisioner {
         false
     }
 
-    /// Saves the record of a run whose durations differ from the history. Others are not saved, so that a run without
-    /// changes uploads nothing.
+    /// Saves the record of a run if its durations differ significantly from the history, so that other runs upload
+    /// nothing.
     pub(crate) fn save_history(&mut self, runs: &RunStore, history: &SessionHistory, record: &RunRecord) {
         let Some(folder) = self.history_folder.as_ref().filter(|_| history.has_significant_change(record)) else {
             return;

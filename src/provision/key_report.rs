@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::session_keys::{SessionKey, SessionKeys};
 use crate::cache::keys::{KeyInput, KeyInputChange, KeyInputKind, StoredKey};
 
-/// Number of packages that are listed; of more, the rest is counted.
+/// Maximum number of packages to list; the rest is only counted.
 const MAX_LISTED_PACKAGES: usize = 6;
 
-/// The last state of a session: the same, or what has changed since.
+/// Comparison of a session's key with the keys of earlier installs.
 enum KeyComparison {
     Hit(Box<StoredKey>),
     Changed(Box<StoredKey>, Vec<KeyInputChange>),
@@ -23,7 +23,7 @@ impl SessionKeys {
         self.combined_key(&self.sessions.iter().collect::<Vec<_>>()).to_string()
     }
 
-    /// Explains the key of each session for people.
+    /// Explains the key of each session as text for the terminal.
     pub(crate) fn explain(&self) -> String {
         let mut text = format!("{}\n", self.key_text());
         for session in &self.sessions {

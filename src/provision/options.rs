@@ -1,4 +1,4 @@
-//! Options of provisioning: whether the cache is used, and which versions installs get.
+//! Options of provisioning: whether the cache is used, and whether installs follow uv.lock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct ProvisionOptions {
     pub(crate) mode: CacheMode,
     /// Whether installs that ignore the lock are constrained to its versions.
     pub(crate) apply_lock: bool,
-    /// The maximum age of index responses to reuse; `None` asks the index every time.
+    /// The maximum age of index responses to reuse; with `None` the index is queried every time.
     pub(crate) index_max_age: Option<Duration>,
     /// The constraint files of `apply_lock`, once they are exported.
     pub(crate) constraints: Option<ConstraintFiles>,
@@ -20,10 +20,10 @@ pub struct ProvisionOptions {
 /// Whether a run uses the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheMode {
-    /// Where possible; a cache that fails does not fail the run.
+    /// If possible: a cache that fails does not fail the run.
     #[default]
     Auto,
-    /// Not at all: every install runs, as under nox.
+    /// Never: every install runs, as under nox.
     Off,
     /// Always: a run whose cache cannot be opened does not start.
     Require,

@@ -1,4 +1,4 @@
-//! Packages a session needs: from uv.lock, or from its environment after an earlier install.
+//! Packages that a session needs, according to uv.lock or to its environment after an earlier install.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::project::lock::{ClosureRoot, normalize_name};
 use crate::project::{NoxfileManifest, Session};
 use crate::record::CacheStats;
 
-/// How many misses the reason of a session lists.
+/// Maximum number of misses or changes to list in a reason.
 const MAX_LISTED_REASONS: usize = 3;
 
 /// Packages a session needs from the store.
@@ -19,34 +19,35 @@ const MAX_LISTED_REASONS: usize = 3;
 pub(super) struct RequiredPackages {
     /// Packages it is known to install.
     pub(super) required: Vec<SelectedPackage>,
-    /// Packages it may need besides, such as build dependencies.
+    /// Packages it may also need, such as build dependencies.
     pub(super) optional: Vec<SelectedPackage>,
-    /// Whether it installs anything, as far as the noxfile shows.
+    /// Whether its source in the noxfile has install commands.
     pub(super) has_installs: bool,
-    /// Whether `required` is the whole lock because the install commands do not show which part is meant.
+    /// Whether `required` may be too large, because the install commands do not show which part of the lock they need.
     is_guess: bool,
 }
 
 impl RequiredPackages {
-    /// Returns the packages of the lock where a session follows it, else those its environment held last time.
+    /// Returns the packages of the lock if a session installs by it, else those of its environment after the last
+    /// install.
     pub(super) fn for_session(keys: &SessionKeys, key: &SessionKey, manifest: &NoxfileManifest) -> Self {
         let session = &manifest.sessions[key.id.0];
         let (required, is_guess) = known_packages(keys, key, session, manifest);
         let has_installs = !session.installs.is_empty();
         let mut packages = Self { required, optional: Vec::new(), has_installs, is_guess };
         let nearest = || Some(keys.key_index.as_ref()?.find_nearest(&key.fingerprint)?.0.installed_packages);
-        if is_guess && let Some(held) = nearest() {
-            packages.narrow_to(&held.iter().filter_map(to_selected_package).collect::<Vec<_>>());
+        if is_guess && let Some(installed) = nearest() {
+            packages.narrow_to(&installed.iter().filter_map(to_selected_package).collect::<Vec<_>>());
         }
         packages
     }
 
-    /// Reduces a guess to the packages that the environment held before, by name, in the versions of the lock.
-    /// Packages new in the environment are downloaded by the session.
-    pub(super) fn narrow_to(&mut self, held: &[SelectedPackage]) {
-        if self.is_guess && !held.is_empty() {
+    /// Reduces a guess to the packages that the environment had before, by name, in the versions of the lock. The
+    /// session itself downloads packages that it did not have.
+    pub(super) fn narrow_to(&mut self, installed: &[SelectedPackage]) {
+        if self.is_guess && !installed.is_empty() {
             let name = |package: &SelectedPackage| normalize_name(package.name.split(' ').next().unwrap_or_default());
-            let names: BTreeSet<String> = held.iter().map(name).collect();
+            let names: BTreeSet<String> = installed.iter().map(name).collect();
             self.required.retain(|package| names.contains(&name(package)));
             self.is_guess = false;
         }
@@ -64,7 +65,7 @@ impl RequiredPackages {
         self.required.iter().chain(self.optional.iter().filter(new))
     }
 
-    /// Counts hits and misses of a restore; `key_change` is why the key differs from the last one.
+    /// Counts hits and misses of a restore; `key_change` explains why the key differs from the last one.
     pub(super) fn cache_stats(&self, report: &RestoreReport, seconds: f64, key_change: String) -> CacheStats {
         let names: BTreeSet<&str> = self.required.iter().map(|package| package.name.as_str()).collect();
         let missed = report.misses.iter().filter(|miss| names.contains(miss.name.as_str()));
@@ -86,7 +87,7 @@ impl RequiredPackages {
     }
 }
 
-/// Returns the packages a session is known to install, and whether they are a guess.
+/// Returns the packages that a session installs as far as they are known, and whether they are a guess.
 fn known_packages(
     keys: &SessionKeys,
     key: &SessionKey,
@@ -95,16 +96,16 @@ fn known_packages(
 ) -> (Vec<SelectedPackage>, bool) {
     let index = keys.key_index.as_ref();
     let exact = index.and_then(|index| index.find_exact(&key.fingerprint));
-    let held = |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
+    let installed = |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
     let requested = keys.key_context.requested_installs(session, &manifest.root);
     if is_locked(keys, session) {
-        // Install commands that are not fully understood may mean a part of the lock; an earlier install with the same
+        // Install commands with unknown arguments may need only a part of the lock; an earlier install with the same
         // key shows which.
         if let Some(stored) = exact.filter(|_| requested.has_unknown_args) {
-            return held(stored);
+            return installed(stored);
         }
     } else if let Some(stored) = exact.or_else(|| index?.find_nearest(&key.fingerprint).map(|(stored, _)| stored)) {
-        return held(stored);
+        return installed(stored);
     }
     let (Some(lock), Some(python)) = (&keys.key_context.lock, &key.interpreter) else {
         return (Vec::new(), false);
@@ -138,9 +139,9 @@ pub(super) fn is_locked(keys: &SessionKeys, session: &Session) -> bool {
     keys.key_context.is_locked || session.installs.iter().any(|words| is_sync(words))
 }
 
-fn to_selected_package(held: &InstalledPackage) -> Option<SelectedPackage> {
-    let digests: BTreeSet<Sha256Digest> = held.sha256.iter().filter_map(|hex| Sha256Digest::from_hex(hex)).collect();
-    (!digests.is_empty()).then(|| SelectedPackage { name: format!("{} {}", held.name, held.version), digests })
+fn to_selected_package(installed: &InstalledPackage) -> Option<SelectedPackage> {
+    let digests: BTreeSet<Sha256Digest> = installed.sha256.iter().filter_map(|hex| Sha256Digest::from_hex(hex)).collect();
+    (!digests.is_empty()).then(|| SelectedPackage { name: format!("{} {}", installed.name, installed.version), digests })
 }
 
 /// Joins the first items of a list and counts the rest.

@@ -43,9 +43,9 @@ pub(crate) struct ProvisionInputs<'a> {
     pub(crate) options: &'a ProvisionOptions,
     /// Options of the local store.
     pub(crate) store: &'a CacheOptions,
-    /// The setting that names the remote cache; `None` uses the local store alone.
+    /// The setting that names the remote cache; with `None` only the local store is used.
     pub(crate) remote: Option<&'a str>,
-    /// uv's cache directory; `None` asks the noxfile or uv.
+    /// uv's cache directory; with `None` it is that of the noxfile's environment or of uv.
     pub(crate) uv_cache: Option<&'a Path>,
     /// The user's cache directory, where keys of earlier installs are stored.
     pub(crate) user_cache_dir: Option<&'a Path>,
@@ -55,11 +55,11 @@ pub(crate) struct ProvisionInputs<'a> {
     pub(crate) shares_history: bool,
 }
 
-/// The provisioner of a run, or why it has none.
+/// The provisioner of a run, or the reason why it has none.
 pub(crate) struct OpenedProvisioner {
-    /// `None` where the sessions have nothing to provision, or the cache is off or fails.
+    /// `None` if the sessions have nothing to provision, or the cache is off or fails.
     pub(crate) provisioner: Option<CacheProvisioner>,
-    /// A message for the user where the cache fails.
+    /// A message for the user if the cache fails.
     pub(crate) notice: Option<String>,
 }
 
@@ -71,23 +71,23 @@ pub(crate) struct CacheProvisioner {
     user_cache_dir: Option<PathBuf>,
     pub(super) shares_history: bool,
     pub(super) store: Store,
-    /// uv's cache; `None` where no session uses uv.
+    /// uv's cache; `None` if no session uses uv.
     pub(super) uv_cache: Option<UvCache>,
     pub(super) folders: CachedFolders,
-    /// Records of past runs, once they were asked for.
+    /// The directory with records of past runs, once they were restored.
     pub(super) history_folder: Option<FolderSpec>,
-    /// Keys of the sessions so far; read on first use.
+    /// Keys of the sessions added so far; loaded on first use.
     pub(super) session_keys: Option<SessionKeys>,
     pub(super) remote: Option<RemoteCache>,
-    /// A directory of the run; without one sessions share no downloads.
+    /// The run's directory; without it sessions share no downloads.
     run_dir: Option<PathBuf>,
     pub(super) venvs: VenvCache,
     bytecode: PublishedBytecode,
-    /// Packages that are known to be in uv's cache.
+    /// Packages that were found in uv's cache or restored to it.
     present_packages: BTreeSet<SelectedPackage>,
     restore_report: RestoreReport,
     pub(super) save_report: SaveReport,
-    /// Saved entries that belong to no finished session yet.
+    /// Saved entries that are not assigned to a finished session yet.
     pub(super) unassigned_entries: Vec<EntryId>,
     pub(super) wheel_scanner: WheelScanner,
     /// Whether a session downloads packages.
@@ -100,7 +100,7 @@ impl CacheProvisioner {
     /// Opens the store and uv's cache for these sessions.
     ///
     /// # Errors
-    /// Only in the mode `require`; otherwise a cache that fails is a notice.
+    /// When the cache fails in the mode `require`; in other modes the result has a notice instead.
     pub(crate) fn for_sessions(
         inputs: &ProvisionInputs<'_>,
         ids: &[SessionId],
@@ -118,7 +118,7 @@ impl CacheProvisioner {
         }
     }
 
-    /// Opens the store and uv's cache, whatever the mode.
+    /// Opens the store and uv's cache in any mode.
     ///
     /// # Errors
     /// When the store, uv's cache or the remote cache cannot be opened.
@@ -187,7 +187,7 @@ impl CacheProvisioner {
         self.uv_cache.as_ref().map(|uv| self.store.plan_restore(&selection, uv)).unwrap_or_default()
     }
 
-    /// Warns that sessions downloaded packages that cannot be saved, because uv recorded no digest of them.
+    /// Returns a warning if sessions downloaded packages that cannot be saved, because uv recorded no digest of them.
     pub(super) fn unverifiable_warning(&self) -> Option<String> {
         let uv = self.uv_cache.as_ref().filter(|_| self.has_downloads && !self.apply_lock)?;
         let count = Some(uv.count_wheels_without_digest(self.started_at)).filter(|count| *count > 0)?;
@@ -200,7 +200,7 @@ impl CacheProvisioner {
         ))
     }
 
-    /// Whether a session installs by a uv whose cache is open.
+    /// Whether a session installs by uv and uv's cache is open.
     pub(super) fn is_uv_session(&self, id: SessionId) -> bool {
         self.uv_cache.is_some() && self.manifest.sessions[id.0].backend == "uv"
     }
@@ -220,14 +220,14 @@ impl CacheProvisioner {
         self.manifest.sessions[id.0].envdir.as_deref().map(|folder| self.manifest.root.join(folder))
     }
 
-    /// Marks entries that the run used or made, so that the remote cache keeps or gets them.
+    /// Marks entries that the run used or created, so that they are stored in the remote cache.
     pub(super) fn mark_used(&mut self, entries: Vec<EntryId>) {
         if let Some(remote) = &mut self.remote {
             remote.mark_used(entries);
         }
     }
 
-    /// Returns the session keys so far; adds a notice for each problem on first use.
+    /// Returns the session keys; loads them on first use and adds a notice for each problem.
     pub(super) fn load_session_keys(&mut self, notices: &mut Vec<String>) -> &mut SessionKeys {
         let (manifest, apply_lock, cache_dir) = (&self.manifest, self.apply_lock, self.user_cache_dir.as_deref());
         self.session_keys.get_or_insert_with(|| {
@@ -237,7 +237,8 @@ impl CacheProvisioner {
         })
     }
 
-    /// Returns the packages a uv session needs, and why its key differs from the last one; `None` for other sessions.
+    /// Returns the packages that a uv session needs, and the reason why its key differs from the last one; `None` for
+    /// other sessions.
     pub(super) fn required_packages(
         &mut self,
         id: SessionId,
@@ -262,7 +263,7 @@ impl CacheProvisioner {
         folder.map_or_else(|| session.name.as_str().to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// Restores the cached directories on the first call.
+    /// Restores the cached directories, on the first call, and returns warnings.
     fn restore_folders(&mut self, progress: &dyn ProgressReporter) -> Vec<String> {
         if let Some(remote) = &mut self.remote {
             remote.download_versioned(&self.folders.pending_keys(), &self.store, progress);
@@ -272,7 +273,7 @@ impl CacheProvisioner {
         warnings
     }
 
-    /// Downloads what the remote cache has for a session.
+    /// Downloads a session's packages, bytecode and environment from the remote cache.
     fn download_for_session(
         &mut self,
         id: SessionId,
@@ -281,14 +282,14 @@ impl CacheProvisioner {
         progress: &dyn ProgressReporter,
     ) {
         let environment = self.environment_name(id);
-        let states: Vec<VersionedKey> = self.venv_key(id).into_iter().collect();
+        let keys: Vec<VersionedKey> = self.venv_key(id).into_iter().collect();
         if let (Some(remote), Some(uv)) = (&mut self.remote, &self.uv_cache) {
             let tag = Some(tag).filter(|_| self.store.options().bytecode);
-            remote.download_for_session(&environment, packages, (tag, &states), (&self.store, uv), progress);
+            remote.download_for_session(&environment, packages, (tag, &keys), (&self.store, uv), progress);
         }
     }
 
-    /// Restores the packages that are not known to be in uv's cache.
+    /// Restores the packages that are not in `present_packages`.
     fn restore_packages(&mut self, packages: &RequiredPackages, progress: &dyn ProgressReporter) -> RestoreReport {
         let missing: Vec<SelectedPackage> =
             packages.iter_unique().filter(|package| !self.present_packages.contains(package)).cloned().collect();
@@ -300,10 +301,11 @@ impl CacheProvisioner {
         report
     }
 
-    /// Returns the oldest time of a stored environment that may be restored: `Some(None)` is any, `None` is none.
+    /// Returns the time after which a stored environment must have been built to be restored. The outer `None` forbids
+    /// a restore, the inner one allows any time.
     fn venv_cutoff(&self, id: SessionId) -> Option<Option<Timestamp>> {
-        // Without a lock, plain nox would build the environment again and install new releases: a stored one is
-        // restored only as far as the user accepts index responses of that age.
+        // Without a lock, nox would build the environment again and install new releases. A stored environment may
+        // therefore be at most as old as the index responses that the user accepts.
         match self.index_max_age {
             _ if is_locked(self.session_keys.as_ref()?, &self.manifest.sessions[id.0]) => Some(None),
             Some(age) => Timestamp::now().checked_sub(age).ok().map(Some),
@@ -311,7 +313,7 @@ impl CacheProvisioner {
         }
     }
 
-    /// Returns the store key of a session's environment, where it may be restored.
+    /// Returns the store key of a session's environment, if it may be restored.
     fn venv_key(&self, id: SessionId) -> Option<VersionedKey> {
         self.venv_cutoff(id)?;
         self.venvs.venv_key(&self.manifest.sessions[id.0], self.session_keys.as_ref()?.session_key(id)?)
@@ -322,7 +324,7 @@ impl CacheProvisioner {
         self.session_keys.as_ref().map(|keys| keys.bytecode_tag(id)).unwrap_or_default()
     }
 
-    /// Restores a session's environment where nox would reuse it, and returns its bytes.
+    /// Restores a session's environment if nox would reuse it, and returns its size.
     fn restore_venv(&mut self, id: SessionId, progress: &dyn ProgressReporter, notices: &mut Vec<String>) -> u64 {
         let Some(since) = self.venv_cutoff(id) else { return 0 };
         let Some(key) = self.session_keys.as_ref().and_then(|keys| keys.session_key(id)) else { return 0 };
@@ -343,7 +345,7 @@ impl CacheProvisioner {
         }
     }
 
-    /// Returns the variables by which the host finds what sessions of this run share.
+    /// Returns the variables that pass the directories which sessions of this run share to the host.
     fn session_env(&mut self, packages: &RequiredPackages, tag: &str, downloads: bool) -> Vec<(String, String)> {
         let below_run = |name: &str| self.run_dir.as_ref().map(|run_dir| run_dir.join(name).display().to_string());
         let fill_dir = below_run("fill").filter(|_| downloads).map(|dir| ("NOXIDE_INSTALLS_FILL".to_owned(), dir));
@@ -370,7 +372,7 @@ impl Provisioner for CacheProvisioner {
         }
         let report = self.restore_packages(&packages, progress);
         let damaged = report.damaged.iter();
-        notices.extend(damaged.map(|it| format!("cache: {} is damaged and put aside: {}", it.name, it.corruption)));
+        notices.extend(damaged.map(|entry| format!("cache: {} is damaged and put aside: {}", entry.name, entry.corruption)));
         let venv_bytes = self.restore_venv(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);
         cache.restored_bytes += venv_bytes;
@@ -395,7 +397,8 @@ impl ProvisionInputs<'_> {
     /// Whether there is anything to provision for a session.
     fn has_provisions(&self, id: SessionId) -> bool {
         let session = &self.manifest.sessions[id.0];
-        // A session may install without the noxfile showing it; only a remote cache knows what it held.
+        // A session may install packages by code that noxide cannot analyze; a remote cache knows what its environment
+        // had.
         let by_uv = session.backend == "uv" && (self.remote.is_some() || !session.installs.is_empty());
         let has_folders = session.backend != "none" && !self.store.folders.is_empty();
         by_uv || is_pip_session(self.manifest, id) || has_folders

@@ -10,23 +10,23 @@ use crate::record::{CacheStats, InstallStats, RestoreProgress};
 
 /// Restores the dependencies of sessions and saves what they downloaded.
 pub trait Provisioner: Send {
-    /// Restores what a session installs, as far as it is stored.
+    /// Restores the stored dependencies of a session.
     fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult;
 
-    /// Saves what finished sessions have downloaded.
+    /// Saves the downloads of finished sessions.
     fn save_finished(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter);
 
-    /// Saves a little of what running sessions have downloaded, while the queue is empty. Returns how long to wait
-    /// before the next call; `None` means until the next task.
+    /// Saves some downloads of running sessions while the queue is empty. Returns how long to wait before the next
+    /// call; `None` means until the next task.
     fn save_while_idle(&mut self, _progress: &dyn ProgressReporter) -> Option<Duration> {
         None
     }
 }
 
-/// What provisioning did for a session before it starts.
+/// Result of provisioning a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionResult {
-    /// Hits and misses of the cache; `None` where the session has nothing in it.
+    /// Hits and misses of the cache; `None` if the session does not use it.
     pub cache: Option<CacheStats>,
     /// Environment variables for the session.
     pub env: Vec<(String, String)>,
@@ -39,14 +39,14 @@ pub struct ProvisionResult {
 pub struct FinishedSession {
     /// The session.
     pub id: SessionId,
-    /// Time and number of its installs; `None` if it was killed or made none.
+    /// Duration and number of its installs; `None` if it was killed or installed nothing.
     pub install: Option<InstallStats>,
 }
 
 /// Pending tasks, most urgent first.
 #[derive(Debug, Default)]
 struct QueueState {
-    /// Sessions that would start now.
+    /// Sessions that wait only for provisioning.
     urgent: VecDeque<SessionId>,
     /// Sessions that start later.
     upcoming: VecDeque<SessionId>,
@@ -55,15 +55,15 @@ struct QueueState {
 }
 
 pub(super) enum ProvisionTask {
-    /// Restore what a session installs.
+    /// Restore the dependencies of a session.
     Provision(SessionId),
-    /// Save what these sessions have downloaded.
+    /// Save the downloads of these sessions.
     Save(Vec<FinishedSession>),
     /// No task came within the idle time.
     IdleSave,
 }
 
-/// Tasks of a run: its owner adds them, the worker takes them.
+/// Tasks of a run: the dispatcher adds them, the worker removes and runs them.
 #[derive(Debug, Default)]
 pub struct ProvisionQueue {
     state: Mutex<QueueState>,
@@ -78,10 +78,10 @@ impl ProvisionQueue {
         self.changed.notify_one();
     }
 
-    /// Moves a session that waits for nothing else to the front.
+    /// Moves a session that waits only for provisioning to the urgent ones.
     pub(crate) fn prioritize_session(&self, id: SessionId) {
         let mut queue = self.lock_state();
-        // The worker may have taken it already.
+        // The worker may have removed it already.
         if let Some(index) = queue.upcoming.iter().position(|upcoming| *upcoming == id) {
             queue.upcoming.remove(index);
             queue.urgent.push_back(id);
@@ -94,14 +94,14 @@ impl ProvisionQueue {
         self.changed.notify_one();
     }
 
-    /// Drops all sessions that have not started.
+    /// Removes all sessions whose provisioning has not started.
     pub(crate) fn clear_pending(&self) {
         let mut queue = self.lock_state();
         queue.urgent.clear();
         queue.upcoming.clear();
     }
 
-    /// Returns the progress of the restore in progress, and for which session it is.
+    /// Returns the session that is being restored, and the progress.
     pub(crate) fn restore_progress(&self) -> Option<(SessionId, RestoreProgress)> {
         self.progress.restore_progress()
     }
@@ -155,7 +155,7 @@ struct CountedRestore {
 }
 
 impl ProgressCounter {
-    /// Assigns the work that follows to a session.
+    /// Sets the session to which the following progress belongs.
     pub(super) fn set_session(&self, session: Option<SessionId>) {
         let none = WorkAmount::default();
         *self.lock_state() =

@@ -1,4 +1,4 @@
-//! Remote cache of one run: downloads what a session needs to the local store, uploads what is new.
+//! Remote cache of a run: downloads entries that a session needs to the local store, and uploads new ones.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,15 +25,15 @@ pub(crate) enum RemoteCacheError {
     Checksums(#[from] WheelChecksumsError),
 }
 
-/// A remote cache and what a run did with it.
+/// A remote cache, and the downloads and uploads of a run.
 pub(super) struct RemoteCache {
     remote: RemoteStore,
-    /// Its manifests, once they are read.
+    /// Its manifests, once they are loaded.
     snapshot: Option<RemoteSnapshot>,
     environments: EnvironmentEntries,
     known_packages: Option<StorePackageIndex>,
     upload: IncrementalUpload,
-    /// Bytecode, environments and directories that the run used or made: they stay in the remote cache.
+    /// Bytecode, environments and directories that the run used or created: they stay in the remote cache.
     used_entries: BTreeSet<EntryId>,
     pub(super) download_report: DownloadReport,
     /// Filled once the upload is finished.
@@ -43,7 +43,7 @@ pub(super) struct RemoteCache {
 }
 
 impl RemoteCache {
-    /// Opens the remote cache of a setting for the project at `root`; `None` where the setting names none.
+    /// Opens the remote cache of a setting for the project at `root`; `None` if the setting names none.
     pub(super) fn open(setting: &str, root: &Path) -> Result<Option<Self>, RemoteCacheError> {
         let variables = |name: &str| std::env::var(name).ok();
         let checksums = WheelChecksums::load(root)?;
@@ -65,34 +65,35 @@ impl RemoteCache {
         }))
     }
 
-    /// Returns its name for people.
+    /// Returns its display name.
     pub(super) fn title(&self) -> String {
         self.remote.backend.display_name()
     }
 
-    /// Returns the number of packages it holds.
+    /// Returns the number of packages in it.
     pub(super) fn package_count(&self) -> usize {
         self.snapshot.as_ref().map_or(0, RemoteSnapshot::package_count)
     }
 
-    /// Adds what the remote cache knows of a session, by the name of its environment, and downloads what the local store
-    /// lacks: its packages, their bytecode for interpreters of a tag, and these states.
+    /// Adds the packages that the remote cache lists for a session's environment to `packages`. Then downloads what the
+    /// local store lacks: the packages, their bytecode for interpreters with this tag, and the newest entry of each
+    /// key.
     pub(super) fn download_for_session(
         &mut self,
         environment: &str,
         packages: &mut RequiredPackages,
-        (tag, states): (Option<&str>, &[VersionedKey]),
+        (tag, keys): (Option<&str>, &[VersionedKey]),
         (store, cache): (&Store, &UvCache),
         progress: &dyn ProgressReporter,
     ) {
         let snapshot = self.load_snapshot();
         match snapshot.environment_packages(environment) {
-            Some(held) if packages.required.is_empty() => packages.required = held,
-            Some(held) => {
-                packages.narrow_to(&held);
-                packages.optional.extend(held);
+            Some(installed) if packages.required.is_empty() => packages.required = installed,
+            Some(installed) => {
+                packages.narrow_to(&installed);
+                packages.optional.extend(installed);
             }
-            // Nothing is known of the session: it may need any package.
+            // The environment is unknown: the session may need any package.
             None if packages.required.is_empty() && packages.has_installs => {
                 packages.optional.extend(snapshot.all_packages());
             }
@@ -102,8 +103,8 @@ impl RemoteCache {
             packages.optional.extend(snapshot.unassigned_packages());
         }
         let selected: Vec<SelectedPackage> = packages.iter_unique().cloned().collect();
-        let mut states = states.to_vec();
-        states.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_states(&selected, tag)));
+        let mut keys = keys.to_vec();
+        keys.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_states(&selected, tag)));
         let is_stored = |id: &EntryId| store.has_entry(id);
         let buckets = cache.layout().pointer_buckets();
         let checksums = self.remote.checksums.as_ref();
@@ -114,32 +115,32 @@ impl RemoteCache {
         for miss in &misses {
             self.add_warning(format!("{} is not used: {}", miss.name, miss.reason));
         }
-        self.download_frames(frames, &states, store, progress);
+        self.download_frames(frames, &keys, store, progress);
     }
 
-    /// Downloads the newest of these states that the local store lacks.
+    /// Downloads the newest entry of each key, unless the local store has it.
     pub(super) fn download_versioned(
         &mut self,
-        states: &[VersionedKey],
+        keys: &[VersionedKey],
         store: &Store,
         progress: &dyn ProgressReporter,
     ) {
-        if !states.is_empty() {
+        if !keys.is_empty() {
             self.load_snapshot();
-            self.download_frames(Vec::new(), states, store, progress);
+            self.download_frames(Vec::new(), keys, store, progress);
         }
     }
 
     fn download_frames(
         &mut self,
         mut frames: Vec<PackFrame>,
-        states: &[VersionedKey],
+        keys: &[VersionedKey],
         store: &Store,
         progress: &dyn ProgressReporter,
     ) {
-        // `noxide.sums` lists trees of wheels only; where it exists, nothing else is used.
+        // `noxide.sums` has checksums of wheels only: if it exists, no other entries are used.
         if let (Some(snapshot), None) = (&self.snapshot, &self.remote.checksums) {
-            frames.extend(snapshot.newest_states(states, &|name| store.has_version(name)));
+            frames.extend(snapshot.newest_states(keys, &|name| store.has_version(name)));
         }
         let plan = DownloadPlan::new(frames);
         if plan == DownloadPlan::default() {
@@ -158,7 +159,7 @@ impl RemoteCache {
         self.download_report.merge(report);
     }
 
-    /// Reads the manifests, once.
+    /// Loads the manifests, on the first call.
     fn load_snapshot(&mut self) -> &RemoteSnapshot {
         self.snapshot.get_or_insert_with(|| {
             let mut snapshot = self.remote.load_snapshot();
@@ -173,12 +174,13 @@ impl RemoteCache {
         }
     }
 
-    /// Marks states that the run used or made.
-    pub(super) fn mark_used(&mut self, states: impl IntoIterator<Item = EntryId>) {
-        self.used_entries.extend(states);
+    /// Marks entries that the run used or created.
+    pub(super) fn mark_used(&mut self, entries: impl IntoIterator<Item = EntryId>) {
+        self.used_entries.extend(entries);
     }
 
-    /// Uploads what a finished session's environment holds and what is new, as far as it fills a pack.
+    /// Adds the packages of a finished session's environment and new entries to the upload, which uploads each full
+    /// pack.
     pub(super) fn upload_session(&mut self, environment: Option<&Path>, new: &[EntryId], store: &Store) {
         if !new.is_empty() {
             self.known_packages = None;
@@ -196,13 +198,13 @@ impl RemoteCache {
         }
     }
 
-    /// Returns the states that may serve another run.
+    /// Returns the used entries that other runs may need.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
-        let stays = self.snapshot.as_ref().is_none_or(|view| view.checkout_location(&self.remote.scope).is_stable);
-        self.used_entries.iter().filter(move |id| stays || id.kind != EntryKind::Venv)
+        let keeps_venvs = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scope).is_stable);
+        self.used_entries.iter().filter(move |id| keeps_venvs || id.kind != EntryKind::Venv)
     }
 
-    /// Uploads the rest.
+    /// Uploads the remaining entries.
     pub(super) fn finish_upload(&mut self, store: &Store) {
         let Some(snapshot) = &self.snapshot else { return };
         let entries: Vec<EntryId> =
@@ -221,11 +223,11 @@ fn unix_now() -> i64 {
 /// Writes the checksums of the packages in these environments to `noxide.sums`.
 pub(super) fn write_checksums(root: &Path, environments: &BTreeSet<PathBuf>, store: &Store) -> std::io::Result<()> {
     let known = StorePackageIndex::from_store(store);
-    let mut held = EnvironmentEntries::default();
+    let mut entries = EnvironmentEntries::default();
     for environment in environments {
-        held.scan_environment(environment, &known);
+        entries.scan_environment(environment, &known);
     }
-    let wheels = held.all_entries().into_iter().filter(|id| id.kind == EntryKind::Wheel);
+    let wheels = entries.all_entries().into_iter().filter(|id| id.kind == EntryKind::Wheel);
     let metadata: Vec<_> = wheels.filter_map(|id| store.entry_meta(&id).ok()).collect();
     let mut checksums = WheelChecksums::default();
     checksums.add_entries(&metadata);

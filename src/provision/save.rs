@@ -14,14 +14,14 @@ use crate::project::SessionId;
 use crate::project::lock::normalize_name;
 
 impl CacheProvisioner {
-    /// Saves the cached directories as they are at the end of a run.
+    /// Saves the cached directories, at the end of a run.
     pub(crate) fn save_folders(&mut self, progress: &dyn ProgressReporter) {
         let (new, warnings) = self.folders.save(&self.store, progress);
         self.warnings.extend(warnings.into_iter().chain(self.unverifiable_warning()));
         self.mark_used(new);
     }
 
-    /// Saves what the environments of these sessions hold, their keys, and the cached directories.
+    /// Saves the packages in the environments of these sessions, their keys, and the cached directories.
     pub(crate) fn save_sessions(&mut self, ids: &[SessionId], progress: &dyn ProgressReporter) {
         let mut warnings = Vec::new();
         for id in ids {
@@ -42,7 +42,7 @@ impl CacheProvisioner {
         self.save_folders(progress);
     }
 
-    /// Saves a few wheels that running sessions have downloaded, and returns whether there were any.
+    /// Saves some wheels that running sessions have downloaded, and returns whether there were any.
     pub(super) fn save_wheel_batch(&mut self, progress: &dyn ProgressReporter) -> bool {
         let Some(uv) = &self.uv_cache else { return false };
         let batch = self.wheel_scanner.next_batch(uv);
@@ -54,7 +54,7 @@ impl CacheProvisioner {
         true
     }
 
-    /// Saves what finished sessions have downloaded and built.
+    /// Saves the downloads and environments of finished sessions.
     pub(super) fn save_finished_sessions(&mut self, finished: &[FinishedSession], progress: &dyn ProgressReporter) {
         let changed: Vec<SessionId> =
             finished.iter().filter(|finished| self.needs_save(finished)).map(|finished| finished.id).collect();
@@ -71,7 +71,7 @@ impl CacheProvisioner {
         }
     }
 
-    /// Whether a finished session may have something new.
+    /// Whether a finished session may have new packages, a new key or entries to upload.
     fn needs_save(&self, finished: &FinishedSession) -> bool {
         let keys = self.session_keys.as_ref();
         let key = keys.and_then(|keys| Some((keys.key_index.as_ref()?, keys.session_key(finished.id)?)));
@@ -81,7 +81,7 @@ impl CacheProvisioner {
         self.is_uv_session(finished.id) && is_new
     }
 
-    /// Saves new wheels of uv's cache, and for each session its key with what its environment holds now.
+    /// Saves new wheels of uv's cache, and the key of each session with the packages of its environment.
     fn save_wheels_and_keys(
         &mut self,
         sessions: &[SessionId],

@@ -1,4 +1,4 @@
-//! Cache keys of sessions: what each installs, by which interpreter.
+//! Cache keys of sessions, computed from their installs and interpreters.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use super::uv::{find_uv, uv_version};
 use crate::cache::keys::{CacheKey, CacheKeyParts, DependencyFingerprint, KeyContext, KeyIndex};
 use crate::project::{Interpreter, NoxfileManifest, SessionId};
 
-/// Sessions and what their cache keys are computed from.
+/// Sessions and the inputs of their cache keys.
 #[derive(Debug)]
 pub(crate) struct SessionKeys {
     /// Sessions that have an environment, in the order they were added.
     pub(crate) sessions: Vec<SessionKey>,
-    /// Files and versions that the key inputs were read from.
+    /// Files and versions from which the key inputs are read.
     pub(crate) key_context: KeyContext,
     /// Keys of earlier runs; `None` without a user cache directory.
     pub(crate) key_index: Option<KeyIndex>,
-    /// Problems reading the key inputs.
+    /// Problems while the key inputs were read.
     pub(crate) warnings: Vec<String>,
-    /// Interpreters that are not installed: nox skips these sessions and reports that itself.
+    /// Errors for interpreters that are not installed: nox skips these sessions and reports that itself.
     pub(crate) missing_interpreters: Vec<String>,
     project_name: String,
     uv: Option<PathBuf>,
     interpreters: HashMap<Option<String>, Option<Interpreter>>,
 }
 
-/// What the cache key of one session is computed from.
+/// The inputs of one session's cache key.
 #[derive(Debug)]
 pub(crate) struct SessionKey {
     /// The session.
     pub(crate) id: SessionId,
-    /// The inputs that decide what it installs.
+    /// The inputs that determine what it installs.
     pub(crate) fingerprint: DependencyFingerprint,
     /// Its interpreter; `None` if no such version is installed.
     pub(crate) interpreter: Option<Interpreter>,
@@ -78,7 +78,7 @@ impl SessionKeys {
         self.sessions.push(SessionKey { id, fingerprint, interpreter });
     }
 
-    /// Finds the interpreter of a Python specifier, once each.
+    /// Finds the interpreter of a Python specifier, and caches the result.
     fn find_interpreter(&mut self, manifest: &NoxfileManifest, python: Option<&String>) -> Option<Interpreter> {
         let spec = python.cloned();
         if let Some(known) = self.interpreters.get(&spec) {
@@ -127,7 +127,8 @@ impl SessionKeys {
     }
 }
 
-/// Returns the name of the project in keys: its repository on the forge, else its own name, else that of its directory.
+/// Returns the name of the project in keys: that of its GitHub repository, else that in pyproject.toml, else that of
+/// its directory.
 fn detect_project_name(root: &Path, key_context: &KeyContext) -> String {
     let repository = std::env::var("GITHUB_REPOSITORY").ok().filter(|name| !name.is_empty());
     let folder = || root.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());

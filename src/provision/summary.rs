@@ -1,4 +1,4 @@
-//! Summary of what the caches did for a run: lines for people, a document for programs.
+//! Summary of restores, downloads, saves and uploads of a run, as text and JSON.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::record::CacheStats;
 use crate::text::{format_duration, format_size, pluralize};
 
 impl CacheProvisioner {
-    /// Uploads what is new and not uploaded yet.
+    /// Uploads the new entries that are not uploaded yet.
     pub(crate) fn finish_upload(&mut self) {
         if let Some(remote) = &mut self.remote {
             remote.finish_upload(&self.store);
@@ -27,7 +27,7 @@ impl CacheProvisioner {
         write_checksums(self.root(), &self.environment_dirs(), &self.store)
     }
 
-    /// Describes what was restored, downloaded and uploaded, one line each, then the warnings.
+    /// Describes downloads, restores and uploads, one line each, then the warnings.
     pub(crate) fn summary_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.remote.iter().map(format_download).collect();
         let (restored, present) = (self.restore_report().restored.len(), self.restore_report().already_present.len());
@@ -92,7 +92,7 @@ fn format_other_entries(count: usize) -> String {
 pub(crate) struct SessionCacheStats(Vec<(String, CacheStats)>);
 
 impl SessionCacheStats {
-    /// Adds a session; one without stats has nothing in the cache.
+    /// Adds a session, unless it has no stats.
     pub(crate) fn add(&mut self, session: &SessionName, stats: Option<CacheStats>) {
         self.0.extend(stats.map(|stats| (session.as_str().to_owned(), stats)));
     }

@@ -11,19 +11,19 @@ use crate::cache::{Store, Uv, UvCache};
 use crate::fs::Sha256Digest;
 use crate::project::NoxfileManifest;
 
-/// Number of wheels saved at once; a more urgent task waits no longer than for these.
+/// Number of wheels saved in one step; small, because more urgent tasks wait for the step to end.
 const WHEEL_BATCH_SIZE: usize = 4;
 
-/// How long the result of a scan is used.
+/// How long the result of a scan is reused.
 const MAX_SCAN_AGE: Duration = Duration::from_secs(1);
 
 /// Reasons why the cache of a project's uv cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UvCacheError {
     /// There is no uv.
-    #[error("there is no uv beside nox or on PATH")]
+    #[error("uv was not found, neither next to nox nor on PATH")]
     NotFound,
-    /// uv does not answer.
+    /// uv failed or printed unexpected output.
     #[error(transparent)]
     Uv(#[from] UvError),
     /// The cache directory cannot be resolved.
@@ -34,7 +34,7 @@ pub(crate) enum UvCacheError {
     UnknownLayout {
         /// The program.
         uv: PathBuf,
-        /// What differs.
+        /// What is unknown about it.
         reason: String,
     },
 }
@@ -54,10 +54,10 @@ pub(crate) enum UvCacheAccess {
 }
 
 impl UvCacheAccess {
-    /// Opens the cache of the uv on PATH, at `cache_dir` or where uv says.
+    /// Opens the cache of the uv on PATH, at `cache_dir` or at the path that uv reports.
     ///
     /// # Errors
-    /// When there is no uv, or it does not answer.
+    /// When uv is not found or fails.
     pub(crate) fn open(cache_dir: Option<&Path>, store: &Store) -> Result<Self, UvCacheError> {
         let uv = Uv::find_in_path(std::env::var_os("PATH"))?;
         let dir = match cache_dir {
@@ -74,7 +74,7 @@ impl UvCacheAccess {
     }
 }
 
-/// Returns the uv that sessions use: the one beside nox, as nox itself looks for it, else the first on PATH.
+/// Returns the uv that sessions use: the one next to nox, which nox itself prefers, else the first on PATH.
 pub(super) fn find_uv(manifest: &NoxfileManifest) -> Option<PathBuf> {
     let beside_nox = manifest.executable.parent().map(|folder| folder.join("uv"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -87,7 +87,8 @@ pub(super) fn uv_version(uv: &Path) -> Option<String> {
     String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// Opens uv's cache as sessions see it: at `cache_dir`, else where the noxfile or uv says.
+/// Opens the uv cache that sessions use: at `cache_dir`, else at the path in the noxfile's environment, else at the
+/// path that uv reports.
 pub(super) fn open_uv_cache(
     manifest: &NoxfileManifest,
     store: &Store,

@@ -1,4 +1,4 @@
-//! Worker thread of provisioning: one task after another, beside the event loop of the run.
+//! Worker thread of provisioning: runs one task after another, while the event loop of the run continues.
 
 use std::io;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use std::time::Duration;
 use super::queue::{ProvisionQueue, ProvisionResult, ProvisionTask, Provisioner};
 use crate::project::SessionId;
 
-/// How long the queue is empty before a little of what sessions have downloaded is saved.
+/// How long the queue must be empty before some of the sessions' downloads are saved.
 const IDLE_SAVE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the worker reports to the owner of the run.
+/// What the worker reports to the dispatcher.
 #[derive(Debug)]
 pub enum ProvisionReport {
-    /// What a session installs is restored, as far as it is stored.
+    /// The stored dependencies of a session have been restored.
     Provisioned(SessionId, ProvisionResult),
-    /// The worker has ended, by itself or by a panic.
+    /// The worker has ended, normally or by a panic.
     WorkerExited,
 }
 
-/// The thread that works through the queue.
+/// The thread that runs the tasks of the queue.
 #[derive(Debug)]
 pub struct ProvisionWorker<P> {
     queue: Arc<ProvisionQueue>,
@@ -37,7 +37,7 @@ impl<R: Fn(ProvisionReport)> Drop for ExitNotifier<R> {
 }
 
 impl<P: Provisioner + 'static> ProvisionWorker<P> {
-    /// Starts a thread that works through a queue with `provisioner` and calls `report` for each result.
+    /// Starts a thread that runs the tasks of a new queue with `provisioner` and calls `report` for each result.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -86,17 +86,17 @@ mod tests {
     use crate::provision::FinishedSession;
 
     /// Longer than any wait of these tests.
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Notes its calls; the first task lasts until it receives a message.
-    struct NotingProvisioner(Vec<String>, Receiver<()>);
+    /// Records its calls; the first task lasts until it receives a message.
+    struct RecordingProvisioner(Vec<String>, Receiver<()>);
 
-    impl Provisioner for NotingProvisioner {
+    impl Provisioner for RecordingProvisioner {
         fn provision_session(&mut self, id: SessionId, progress: &dyn ProgressReporter) -> ProvisionResult {
             progress.start_phase(CachePhase::Restore, WorkAmount { entries: 2, files: 4, bytes: 8 });
             progress.advance(WorkAmount { entries: 1, files: 2, bytes: 3 });
             if self.0.is_empty() {
-                self.1.recv_timeout(LONG).unwrap();
+                self.1.recv_timeout(LONG_TIMEOUT).unwrap();
             }
             progress.finish_phase();
             self.0.push(format!("provision {}", id.0));
@@ -116,15 +116,15 @@ mod tests {
         }
     }
 
-    fn spawn(proceed: Receiver<()>, sender: Sender<ProvisionReport>) -> ProvisionWorker<NotingProvisioner> {
-        let provisioner = NotingProvisioner(Vec::new(), proceed);
+    fn spawn(proceed: Receiver<()>, sender: Sender<ProvisionReport>) -> ProvisionWorker<RecordingProvisioner> {
+        let provisioner = RecordingProvisioner(Vec::new(), proceed);
         ProvisionWorker::spawn_worker(provisioner, move |report| sender.send(report).unwrap()).unwrap()
     }
 
     #[test]
-    fn sessions_that_wait_come_first_and_saves_last() {
-        let ((sender, reports), (proceed, wait)) = (channel(), channel());
-        let worker = spawn(wait, sender);
+    fn waiting_sessions_are_provisioned_first_and_saves_run_last() {
+        let ((sender, reports), (release, proceed)) = (channel(), channel());
+        let worker = spawn(proceed, sender);
         let queue = worker.queue();
         queue.enqueue_session(SessionId(0));
         while queue.restore_progress().is_none() {
@@ -139,33 +139,33 @@ mod tests {
         queue.enqueue_save(FinishedSession { id: SessionId(8), install: None });
         queue.prioritize_session(SessionId(3));
         queue.prioritize_session(SessionId(0));
-        proceed.send(()).unwrap();
-        let notes = worker.join_worker().unwrap().0;
-        assert_eq!(notes, ["provision 0", "provision 3", "provision 1", "provision 2", "save 2"]);
+        release.send(()).unwrap();
+        let calls = worker.join_worker().unwrap().0;
+        assert_eq!(calls, ["provision 0", "provision 3", "provision 1", "provision 2", "save 2"]);
         assert_eq!(reports.iter().count(), 5, "four provisioned sessions and the exit");
     }
 
     #[test]
-    fn a_little_is_saved_while_the_queue_is_empty() {
-        let ((sender, reports), (proceed, wait)) = (channel(), channel());
-        let worker = spawn(wait, sender);
-        proceed.send(()).unwrap();
+    fn idle_saves_run_while_the_queue_is_empty() {
+        let ((sender, reports), (release, proceed)) = (channel(), channel());
+        let worker = spawn(proceed, sender);
+        release.send(()).unwrap();
         worker.queue().enqueue_session(SessionId(0));
-        assert!(matches!(reports.recv_timeout(LONG), Ok(ProvisionReport::Provisioned(..))));
+        assert!(matches!(reports.recv_timeout(LONG_TIMEOUT), Ok(ProvisionReport::Provisioned(..))));
         std::thread::sleep(IDLE_SAVE_INTERVAL * 3);
         worker.queue().enqueue_save(FinishedSession { id: SessionId(0), install: None });
-        let notes = worker.join_worker().unwrap().0;
-        assert_eq!(notes, ["provision 0", "idle save", "idle save", "save 1"], "as often as it asks for");
+        let calls = worker.join_worker().unwrap().0;
+        assert_eq!(calls, ["provision 0", "idle save", "idle save", "save 1"], "until `save_while_idle` returns none");
     }
 
     #[test]
     fn a_panic_of_the_provisioner_is_reported() {
-        let ((sender, reports), (proceed, wait)) = (channel(), channel());
-        let worker = spawn(wait, sender);
-        drop(proceed);
+        let ((sender, reports), (release, proceed)) = (channel(), channel());
+        let worker = spawn(proceed, sender);
+        drop(release);
         worker.queue().enqueue_session(SessionId(0));
         worker.queue().enqueue_session(SessionId(1));
-        assert!(matches!(reports.recv_timeout(LONG), Ok(ProvisionReport::WorkerExited)));
+        assert!(matches!(reports.recv_timeout(LONG_TIMEOUT), Ok(ProvisionReport::WorkerExited)));
         worker.queue().clear_pending();
         assert!(worker.join_worker().is_none());
     }

@@ -13,9 +13,9 @@ use walkdir::WalkDir;
 
 use crate::record::{ARTIFACTS_VERSION, Artifact, ArtifactManifest};
 
-/// How often a file that changes while it is copied is copied.
+/// Maximum number of attempts to copy a file that changes while it is being copied.
 const MAX_COPY_ATTEMPTS: u32 = 3;
-/// Directories that globs enter only by name: they belong to tools.
+/// Directories of tools: a glob matches files in them only if it names the directory.
 const PRIVATE_DIRECTORIES: [&str; 3] = [".git", ".nox", ".noxide"];
 
 /// Collects the artifacts of one session.
@@ -32,49 +32,49 @@ pub(super) struct ArtifactCollector {
 }
 
 impl ArtifactCollector {
-    /// Copies what the globs match, writes the manifest, and returns what went wrong, in sentences.
+    /// Copies all files that the globs match, writes the manifest, and returns a notice for each problem.
     ///
-    /// Copies nothing more once `cancelled` is set.
+    /// Stops before the next file once `cancelled` is set.
     pub(super) fn collect_artifacts(&self, cancelled: &AtomicBool) -> Vec<String> {
         let mut notices = Vec::new();
-        let name = |glob: &str| format!("outputs of {}: {glob}", self.session);
-        let mut found: Vec<PathBuf> = Vec::new();
+        let describe = |glob: &str| format!("outputs of {}: {glob}", self.session);
+        let mut matches: Vec<PathBuf> = Vec::new();
         for glob in &self.globs {
             match self.find_matches(glob) {
-                Ok(paths) if paths.is_empty() => notices.push(format!("{} matches nothing", name(glob))),
-                Ok(paths) => found.extend(paths),
-                Err(error) => notices.push(format!("{} was skipped: {error}", name(glob))),
+                Ok(paths) if paths.is_empty() => notices.push(format!("{} matches nothing", describe(glob))),
+                Ok(paths) => matches.extend(paths),
+                Err(error) => notices.push(format!("{} was skipped: {error}", describe(glob))),
             }
         }
-        found.sort_unstable();
-        found.dedup();
+        matches.sort_unstable();
+        matches.dedup();
         let mut artifacts =
             ArtifactManifest { version: ARTIFACTS_VERSION, session: self.session.clone(), files: Vec::new() };
-        for path in found {
+        for path in matches {
             if cancelled.load(Ordering::Relaxed) {
                 notices.push(format!(
                     "{} and later files were not copied: the run was interrupted",
-                    name(&path_text(&path))
+                    describe(&path_text(&path))
                 ));
                 break;
             }
             match self.copy_artifact(&path) {
                 Ok(Some(artifact)) => {
                     if artifact.changed_during_copy {
-                        notices.push(format!("{} kept changing while it was copied", name(&path_text(&path))));
+                        notices.push(format!("{} changed while it was copied: the copy may be incomplete", describe(&path_text(&path))));
                     }
                     artifacts.files.push(artifact);
                 }
-                Ok(None) => notices.push(format!("{} is not a file, directory or link", name(&path_text(&path)))),
-                Err(error) => notices.push(format!("{} could not be copied: {error}", name(&path_text(&path)))),
+                Ok(None) => notices.push(format!("{} is not a file, directory or link", describe(&path_text(&path)))),
+                Err(error) => notices.push(format!("{} could not be copied: {error}", describe(&path_text(&path)))),
             }
         }
         let written = fs_err::create_dir_all(&self.folder).and_then(|()| artifacts.write(&self.folder));
-        notices.extend(written.err().map(|error| format!("{}: {error}", name("the manifest"))));
+        notices.extend(written.err().map(|error| format!("{}: {error}", describe("the manifest"))));
         notices
     }
 
-    /// Paths below the root that a glob matches; a glob that names a directory matches all files in it.
+    /// Returns the paths below the root that a glob matches; a glob that names a directory matches all files in it.
     fn find_matches(&self, glob: &str) -> io::Result<Vec<PathBuf>> {
         let glob = glob.trim_start_matches("./").trim_end_matches('/');
         let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -94,7 +94,7 @@ impl ArtifactCollector {
         let entries = walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_private(entry.file_name()));
         let mut paths = Vec::new();
         for entry in entries {
-            // A directory that disappears meanwhile, or may not be read, is skipped.
+            // Skip a directory that is unreadable or was deleted during the walk.
             let Ok(entry) = entry else { continue };
             let Ok(path) = entry.path().strip_prefix(&self.root) else { continue };
             if !entry.file_type().is_dir() && set.is_match(path) {
@@ -104,7 +104,7 @@ impl ArtifactCollector {
         Ok(paths)
     }
 
-    /// Refuses a path that leads out of the root through links.
+    /// Fails if symbolic links lead the path out of the root.
     fn check_inside_root(&self, path: &Path) -> io::Result<()> {
         let parent = fs_err::canonicalize(path.parent().unwrap_or(path))?;
         if parent.starts_with(fs_err::canonicalize(&self.root)?) || path == self.root {
@@ -113,7 +113,7 @@ impl ArtifactCollector {
         Err(io::Error::other("a link leads out of the project"))
     }
 
-    /// Copies one file or link; returns none for a pipe, a socket or a device.
+    /// Copies one file or link; returns `None` for a pipe, a socket or a device.
     fn copy_artifact(&self, path: &Path) -> io::Result<Option<Artifact>> {
         let source = self.root.join(path);
         let metadata = fs_err::symlink_metadata(&source)?;
@@ -146,9 +146,9 @@ impl ArtifactCollector {
     }
 }
 
-/// Copies a file and returns its size, its digest, and whether it changed meanwhile.
+/// Copies a file and returns its size, its digest, and whether it changed during the copy.
 fn copy_and_hash(source: &Path, target: &Path) -> io::Result<(u64, String, bool)> {
-    // Refuses a link or pipe that has replaced the file since it was listed.
+    // Fails for a link, and does not block on a pipe, that has replaced the file since it was listed.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut from: File = fs_err::OpenOptions::new().read(true).custom_flags(flags).open(source)?.into();
     let before = from.metadata()?;
@@ -166,7 +166,7 @@ fn copy_and_hash(source: &Path, target: &Path) -> io::Result<(u64, String, bool)
         hasher.update(&chunk[..count]);
         to.write_all(&chunk[..count])?;
         bytes += count as u64;
-        // A file that grows as fast as it is read would never end.
+        // Without this limit, copying a file that grows as fast as it is read would never end.
         if bytes > before.len().saturating_mul(2).saturating_add(1 << 20) {
             break;
         }
@@ -334,7 +334,7 @@ mod tests {
         let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
-        assert!(artifacts.files[0].changed_during_copy && notices[0].contains("kept changing"), "{notices:?}");
+        assert!(artifacts.files[0].changed_during_copy && notices[0].contains("changed while it was copied"), "{notices:?}");
     }
 
     #[test]

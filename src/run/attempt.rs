@@ -1,4 +1,4 @@
-//! One attempt of a session: its process, output and deadlines from start to end.
+//! One attempt of a session: its process, output and deadlines, from start to result.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::timeout_context::describe_activity;
 use crate::project::SessionId;
 use crate::record::{AttemptResult, InstallStats, Outcome};
 
-/// An attempt that runs, or whose processes are not all gone.
+/// An attempt whose result is not known yet: it runs, or some of its processes have not exited.
 #[derive(Debug)]
 pub(super) struct RunningAttempt {
     id: SessionId,
@@ -25,37 +25,37 @@ pub(super) struct RunningAttempt {
     log: Option<LogWriter>,
     /// Relative to the run's directory.
     log_path: PathBuf,
-    /// Bytes of the log that events have reported.
+    /// Bytes of the log that were reported as events.
     reported_bytes: u64,
-    /// Bytes of output received, on disk or not.
+    /// Bytes of output received, whether or not they are on disk yet.
     received_bytes: u64,
     last_output_at: u64,
-    /// Whether the last process that held its output is gone.
+    /// Whether every process has closed its output.
     output_closed: bool,
     /// A `NAME=value` that is in the environment of all its processes.
     process_tag: String,
     process_group: Option<u32>,
     phase: AttemptPhase,
     stop_reason: Option<StopReason>,
-    /// Whether it was killed and is still not over.
+    /// Whether noxide stopped waiting for it: it was killed, but its exit was not reported in time.
     abandoned: bool,
 }
 
 #[derive(Debug)]
 enum AttemptPhase {
     Working,
-    /// It was sent a signal and has until `deadline` to end.
-    Ending {
+    /// It was sent a signal; at `deadline` it is sent the next stronger one.
+    Stopping {
         last_signal: StopSignal,
         deadline: u64,
     },
-    /// Its process is over; others may still hold its output.
+    /// Its process has exited; other processes may still have its output open.
     Draining {
         exit_report: ExitReport,
         ended_at: u64,
-        /// When noxide stops waiting, or what is left of it gets the next signal.
+        /// When noxide stops waiting, or sends the next signal to the processes that are left.
         deadline: u64,
-        /// The last signal it was sent, if any; what is left of it gets the same grace periods.
+        /// The last signal it was sent, if any; the processes that are left get the same grace periods.
         last_signal: Option<StopSignal>,
     },
 }
@@ -83,7 +83,7 @@ impl StopSignal {
 /// Why an attempt was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StopReason {
-    /// What it counts as.
+    /// The outcome of the attempt.
     pub(super) outcome: Outcome,
     /// The reason in words.
     pub(super) reason: String,
@@ -100,27 +100,27 @@ pub(super) struct AttemptLimits {
     pub(super) grace_ms: u64,
 }
 
-/// What the deadlines of an attempt ask of the dispatcher.
+/// What the dispatcher must do after a check of an attempt's deadlines.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum DeadlineStep {
+pub(super) enum DeadlineAction {
     /// Nothing.
     Wait,
-    /// The attempt is over: conclude it.
+    /// Conclude the attempt: it has ended.
     Conclude,
-    /// It passed a limit, given in words: stop it.
+    /// Stop the attempt: it exceeded the described limit.
     TimedOut(String),
 }
 
-/// An attempt that is over, with its log complete.
+/// The result of an attempt that has ended; its log is complete.
 #[derive(Debug)]
 pub(super) struct ConcludedAttempt {
     /// The attempt as recorded.
     pub(super) result: AttemptResult,
     /// Whether the session may be retried after it.
     pub(super) can_retry: bool,
-    /// Bytes of its log not yet reported: from, to.
+    /// The range of its log that is not reported yet: start and end offset.
     pub(super) log_growth: Option<(u64, u64)>,
-    /// The first error of writing its log.
+    /// The first error while its log was written.
     pub(super) log_error: Option<io::Error>,
     /// Its installs.
     pub(super) install: Option<InstallStats>,
@@ -129,7 +129,7 @@ pub(super) struct ConcludedAttempt {
 }
 
 impl RunningAttempt {
-    /// Creates the attempt that starts now.
+    /// Creates an attempt that starts at `start`.
     pub(super) fn new(
         id: SessionId,
         number: u32,
@@ -157,7 +157,7 @@ impl RunningAttempt {
         }
     }
 
-    /// Its number; 1 for the first.
+    /// Returns its number; the first attempt has 1.
     pub(super) fn number(&self) -> u32 {
         self.number
     }
@@ -167,22 +167,22 @@ impl RunningAttempt {
         &self.slots
     }
 
-    /// Path of its log, relative to the run's directory.
+    /// Returns the path of its log, relative to the run's directory.
     pub(super) fn log_path(&self) -> &Path {
         &self.log_path
     }
 
-    /// The variable that is in the environment of all its processes.
+    /// Returns the environment variable that all its processes have.
     pub(super) fn process_tag(&self) -> Option<(String, String)> {
         self.process_tag.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
-    /// Its process group, once it has one.
+    /// Returns its process group, once it has one.
     pub(super) fn process_group(&self) -> Option<u32> {
         self.process_group
     }
 
-    /// Whether its process is over.
+    /// Whether its process has exited.
     pub(super) fn has_exited(&self) -> bool {
         matches!(self.phase, AttemptPhase::Draining { .. })
     }
@@ -192,33 +192,33 @@ impl RunningAttempt {
         self.log = Some(log);
     }
 
-    /// Its process has started, as the leader of this group.
+    /// Sets the process group, once its process has started as the group's leader.
     pub(super) fn set_process_group(&mut self, group: u32, now: u64, grace_ms: u64) {
         self.process_group = Some(group);
-        // It was stopped before it had a process to signal.
-        if let AttemptPhase::Ending { last_signal, .. } = self.phase {
+        // A stop was requested before there was a process to signal.
+        if let AttemptPhase::Stopping { last_signal, .. } = self.phase {
             self.send_stop_signal(last_signal, now, grace_ms);
         }
     }
 
-    /// Its process is over. A second report changes nothing: returns false.
+    /// Records that its process has exited; returns false if that was recorded before.
     pub(super) fn set_exited(&mut self, exit_report: ExitReport, now: u64, leak_timeout_ms: u64) -> bool {
         let (deadline, last_signal) = match self.phase {
             AttemptPhase::Working => (now.saturating_add(leak_timeout_ms), None),
-            // Processes it left keep the grace period: its fixtures may need the time.
-            AttemptPhase::Ending { deadline, last_signal } => (deadline, Some(last_signal)),
+            // Its other processes keep the rest of the grace period: test fixtures may need the time.
+            AttemptPhase::Stopping { deadline, last_signal } => (deadline, Some(last_signal)),
             AttemptPhase::Draining { .. } => return false,
         };
         self.phase = AttemptPhase::Draining { exit_report, ended_at: now, deadline, last_signal };
         true
     }
 
-    /// The last process that held its output is gone.
+    /// Records that every process has closed its output.
     pub(super) fn set_output_closed(&mut self) {
         self.output_closed = true;
     }
 
-    /// Returns the bytes of the log not yet reported, as from and to, and counts them as reported.
+    /// Returns the range of the log that is not reported yet, and marks it as reported.
     pub(super) fn take_log_growth(&mut self) -> Option<(u64, u64)> {
         let written = self.log.as_ref().map_or(0, LogWriter::written_bytes);
         self.log_growth_to(written)
@@ -230,7 +230,7 @@ impl RunningAttempt {
         (written > reported).then_some((reported, written))
     }
 
-    /// Notes whether it has printed anything since the last call.
+    /// Updates the time of its last output, if it printed anything since the last call.
     pub(super) fn note_output(&mut self, now: u64) {
         let received = self.log.as_ref().map_or(0, LogWriter::received_bytes);
         if received > self.received_bytes {
@@ -239,45 +239,46 @@ impl RunningAttempt {
     }
 
     /// Checks all deadlines and sends the signals that are due.
-    pub(super) fn check_deadlines(&mut self, now: u64, limits: &AttemptLimits) -> DeadlineStep {
+    pub(super) fn check_deadlines(&mut self, now: u64, limits: &AttemptLimits) -> DeadlineAction {
         match self.phase {
             AttemptPhase::Draining { .. } => self.drain(now, limits.grace_ms),
-            AttemptPhase::Ending { last_signal: StopSignal::Kill, deadline } if now >= deadline => {
-                // The host does not answer, or the process is stuck in the kernel.
+            AttemptPhase::Stopping { last_signal: StopSignal::Kill, deadline } if now >= deadline => {
+                // The host does not respond, or the process is stuck in the kernel.
                 self.abandoned = true;
                 let report = ExitReport::crashed(self.id, "it was killed, but its exit was never reported".to_owned());
                 self.set_exited(report, now, 0);
                 self.drain(now, limits.grace_ms)
             }
-            AttemptPhase::Ending { deadline, .. } => {
+            AttemptPhase::Stopping { deadline, .. } => {
                 if now >= deadline {
                     self.escalate_stop(now, limits.grace_ms);
                 }
-                DeadlineStep::Wait
+                DeadlineAction::Wait
             }
             AttemptPhase::Working => {
-                self.exceeded_limit(now, limits).map_or(DeadlineStep::Wait, DeadlineStep::TimedOut)
+                self.exceeded_limit(now, limits).map_or(DeadlineAction::Wait, DeadlineAction::TimedOut)
             }
         }
     }
 
-    /// Decides whether an attempt whose process is over can be concluded: nothing of it is worth waiting for.
-    pub(super) fn drain(&mut self, now: u64, grace_ms: u64) -> DeadlineStep {
-        let over = match self.phase {
+    /// Decides whether an attempt whose process has exited can be concluded, or must wait for its other processes;
+    /// sends them the next signal when that is due.
+    pub(super) fn drain(&mut self, now: u64, grace_ms: u64) -> DeadlineAction {
+        let is_complete = match self.phase {
             AttemptPhase::Draining { deadline, last_signal: None, .. } => self.output_closed || now >= deadline,
             AttemptPhase::Draining { deadline, last_signal: Some(signal), .. } => {
-                let over = self.is_gone() || (now >= deadline && signal == StopSignal::Kill);
-                if !over && now >= deadline {
+                let is_complete = self.is_gone() || (now >= deadline && signal == StopSignal::Kill);
+                if !is_complete && now >= deadline {
                     self.escalate_stop(now, grace_ms);
                 }
-                over
+                is_complete
             }
             _ => false,
         };
-        if over { DeadlineStep::Conclude } else { DeadlineStep::Wait }
+        if is_complete { DeadlineAction::Conclude } else { DeadlineAction::Wait }
     }
 
-    /// Which limit the attempt has passed, in words.
+    /// Describes the limit that the attempt has exceeded.
     fn exceeded_limit(&self, now: u64, limits: &AttemptLimits) -> Option<String> {
         let passed = |since: u64, limit: Option<Duration>| {
             limit.filter(|limit| now.saturating_sub(since) >= to_millis(*limit)).map(format_limit)
@@ -295,7 +296,7 @@ impl RunningAttempt {
         describe_activity(self.process_tree().as_ref(), &folder.join(&self.log_path))
     }
 
-    /// Stops the attempt for a reason; one that is over or was stopped before keeps its reason.
+    /// Sends a signal and records the reason, unless the process has exited or a reason was recorded before.
     pub(super) fn request_stop(&mut self, reason: StopReason, signal: StopSignal, now: u64, grace_ms: u64) {
         if self.stop_reason.is_none() && !self.has_exited() {
             self.stop_reason = Some(reason);
@@ -303,12 +304,12 @@ impl RunningAttempt {
         self.send_stop_signal(signal, now, grace_ms);
     }
 
-    /// Sends a signal, unless the attempt ended by itself or got a stronger one already.
+    /// Sends a signal, unless the process exited without one or was sent a stronger one.
     fn send_stop_signal(&mut self, signal: StopSignal, now: u64, grace_ms: u64) {
         let next_deadline = now.saturating_add(grace_ms);
         match &mut self.phase {
             AttemptPhase::Draining { last_signal: None, .. } => return,
-            AttemptPhase::Ending { last_signal: last, .. } | AttemptPhase::Draining { last_signal: Some(last), .. }
+            AttemptPhase::Stopping { last_signal: last, .. } | AttemptPhase::Draining { last_signal: Some(last), .. }
                 if *last > signal =>
             {
                 return;
@@ -316,11 +317,11 @@ impl RunningAttempt {
             AttemptPhase::Draining { deadline, last_signal, .. } => {
                 (*deadline, *last_signal) = (next_deadline, Some(signal));
             }
-            phase => *phase = AttemptPhase::Ending { last_signal: signal, deadline: next_deadline },
+            phase => *phase = AttemptPhase::Stopping { last_signal: signal, deadline: next_deadline },
         }
         if let Some(tree) = self.process_tree() {
             match signal {
-                // Only the group, as a terminal does: a daemon that left it is not meant by Ctrl-C.
+                // Only the group, as a terminal does: Ctrl-C does not stop a daemon that left it.
                 StopSignal::Interrupt => signal_group(tree.group, Signal::INT),
                 StopSignal::Terminate => tree.send_signal(Signal::TERM),
                 StopSignal::Kill => tree.kill_all(),
@@ -328,21 +329,22 @@ impl RunningAttempt {
         }
     }
 
-    /// Sends the next stronger signal, if the attempt was stopped at all.
+    /// Sends the next stronger signal, if a stop was requested.
     pub(super) fn escalate_stop(&mut self, now: u64, grace_ms: u64) {
-        if let AttemptPhase::Ending { last_signal: signal, .. }
+        if let AttemptPhase::Stopping { last_signal: signal, .. }
         | AttemptPhase::Draining { last_signal: Some(signal), .. } = self.phase
         {
             self.send_stop_signal(signal.next_signal(), now, grace_ms);
         }
     }
 
-    /// Concludes an attempt that is drained: kills what is left of a failed one and completes its log.
+    /// Concludes a drained attempt: kills the remaining processes if it failed, and completes its log.
     pub(super) fn conclude(mut self) -> Option<ConcludedAttempt> {
         let phase = std::mem::replace(&mut self.phase, AttemptPhase::Working);
         let AttemptPhase::Draining { exit_report, ended_at, .. } = phase else { return None };
         let failed = self.stop_reason.as_ref().map_or(exit_report.outcome, |stop| stop.outcome).is_failure();
-        // A passed session that let go of its output may have started a service for others; it lives as long as the run.
+        // A passed session may have started a service for other sessions: one that closed the output runs until the run
+        // ends.
         if let Some(tree) = self.process_tree().filter(|_| failed || exit_report.leaked || !self.output_closed) {
             tree.kill_all();
         }
@@ -385,7 +387,7 @@ impl RunningAttempt {
             slots: self.slots.clone(),
             log: self.log_path.clone(),
             log_bytes,
-            // Processes that were stopped together with the session were not left behind by it.
+            // Processes that noxide stopped together with the session do not count as leaked.
             leaky: (!self.output_closed || exit_report.leaked)
                 && self.stop_reason.is_none()
                 && outcome != Outcome::Crashed,

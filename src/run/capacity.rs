@@ -11,19 +11,20 @@ pub(crate) fn detect_capacity() -> RunCapacity {
     RunCapacity { slots, memory: memory_limit(Path::new("/")).unwrap_or(0) }
 }
 
-/// The lower of the machine's memory and the limits of this process's cgroups, in bytes; none where neither is known.
+/// Returns the lower of the machine's memory and the limits of this process's cgroups, in bytes; `None` if both are
+/// unknown.
 fn memory_limit(root: &Path) -> Option<u64> {
     let limits =
         memory_cgroups(root).into_iter().filter_map(|group| read_number(&group.folder.join(group.memory_files().0)));
     limits.chain(read_meminfo(root, "MemTotal:")).min()
 }
 
-/// Bytes of memory that could be used now without swapping; none where the system does not say.
+/// Returns the bytes of memory that can be used now without swapping; `None` if unknown.
 pub(crate) fn available_memory() -> Option<u64> {
     available_memory_under(Path::new("/"))
 }
 
-/// The lower of what the machine has free and what this process's cgroups still allow.
+/// Returns the lower of the machine's available memory and what the limits of this process's cgroups leave.
 fn available_memory_under(root: &Path) -> Option<u64> {
     let available = |group: MemoryCgroup| {
         let (limit, usage, cache) = group.memory_files();
@@ -36,14 +37,15 @@ fn available_memory_under(root: &Path) -> Option<u64> {
     memory_cgroups(root).into_iter().filter_map(available).chain(read_meminfo(root, "MemAvailable:")).min()
 }
 
-/// A cgroup that bounds this process's memory.
+/// A cgroup that limits this process's memory.
 struct MemoryCgroup {
     folder: PathBuf,
     is_v2: bool,
 }
 
 impl MemoryCgroup {
-    /// The files with limit and usage, and the start of the line of `memory.stat` with the unused cache.
+    /// Returns the names of the files with limit and usage, and the prefix of the line in `memory.stat` with the unused
+    /// cache.
     fn memory_files(&self) -> (&'static str, &'static str, &'static str) {
         if self.is_v2 {
             ("memory.max", "memory.current", "inactive_file ")
@@ -64,7 +66,7 @@ fn memory_cgroups(root: &Path) -> Vec<MemoryCgroup> {
             list if list.split(',').any(|name| name == "memory") => (root.join("sys/fs/cgroup/memory"), false),
             _ => continue,
         };
-        // A limit on any ancestor binds too.
+        // Limits of all ancestors apply too.
         let folder = mount.join(path.trim_start_matches('/'));
         let ancestors = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
         groups.extend(ancestors.map(|folder| MemoryCgroup { folder: folder.to_path_buf(), is_v2 }));
@@ -86,15 +88,15 @@ fn read_meminfo(root: &Path, key: &str) -> Option<u64> {
 /// How long a sample is used, in milliseconds: taking one costs a few reads below `/proc` and `/sys`.
 const SAMPLE_LIFETIME_MS: u64 = 100;
 
-/// Whether starts are held back. Never while nothing runs: the waiting sessions would wait for ever.
+/// Whether no session may start now. False while nothing runs: the sessions would wait forever.
 ///
-/// A sixteenth of the memory is reserved for what runs already, but at least 64 MiB and at most 1 GiB.
+/// A sixteenth of the memory is reserved for running sessions, but at least 64 MiB and at most 1 GiB.
 fn is_below_reserve(available: Option<u64>, total: u64, running: usize) -> bool {
     let reserve = (total / 16).clamp(64 << 20, 1 << 30);
     running > 0 && available.is_some_and(|available| available < reserve)
 }
 
-/// Decides whether low memory holds starts back.
+/// Delays the start of sessions while memory is low.
 #[derive(Debug)]
 pub(super) struct MemoryPressure {
     read_available: fn() -> Option<u64>,
@@ -105,13 +107,13 @@ pub(super) struct MemoryPressure {
 }
 
 impl MemoryPressure {
-    /// Samples memory by `available`; `total` is 0 where it is not known.
+    /// Creates the check; `available` reads the available memory, and `total` is 0 if unknown.
     pub(super) fn new(available: fn() -> Option<u64>, total: u64) -> Self {
         Self { read_available: available, total, sampled_at: None, last_sample: None, notified: false }
     }
 
-    /// Whether starts are held back now.
-    pub(super) fn should_hold_start(&mut self, now: u64, running: usize) -> bool {
+    /// Whether no session may start now.
+    pub(super) fn should_delay_starts(&mut self, now: u64, running: usize) -> bool {
         if running == 0 {
             return false;
         }
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_of_any_ancestor_binds() {
+    fn the_lowest_limit_of_all_ancestors_applies() {
         let root = tree(&[
             ("proc/meminfo", "MemTotal:       16777216 kB\nMemAvailable: 1 kB\n"),
             ("proc/self/cgroup", "0::/job/step\n"),
@@ -216,9 +218,9 @@ mod tests {
         static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let mut pressure =
             MemoryPressure::new(|| Some(CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * (1 << 40)), 0);
-        assert!(!pressure.should_hold_start(0, 0));
-        assert!(pressure.should_hold_start(0, 1) && pressure.should_hold_start(99, 1), "the first sample is 0 bytes");
-        assert!(!pressure.should_hold_start(100, 1), "the second is plenty");
+        assert!(!pressure.should_delay_starts(0, 0));
+        assert!(pressure.should_delay_starts(0, 1) && pressure.should_delay_starts(99, 1), "the first sample is 0 bytes");
+        assert!(!pressure.should_delay_starts(100, 1), "the second is plenty");
         assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), 2);
     }
 }

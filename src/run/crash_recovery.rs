@@ -6,36 +6,36 @@ use std::path::Path;
 use super::process::kill_tagged_processes;
 use crate::record::RunStore;
 
-/// Mark of a run's processes, unique on the machine: every process of the run has it in its environment.
+/// Tag of a run, unique on the machine: every process of the run has it in its environment.
 #[derive(Clone, Debug)]
-pub(super) struct ProcessMark(String);
+pub(super) struct RunTag(String);
 
-impl ProcessMark {
-    /// Returns the mark of a run: its name and the inode of its directory, because a project may be copied.
+impl RunTag {
+    /// Returns the tag of a run: its name, and the inode of its directory because projects are copied with their runs.
     pub(super) fn for_run(run_dir: &Path) -> std::io::Result<Self> {
         let metadata = fs_err::metadata(run_dir)?;
         let name = run_dir.file_name().unwrap_or_default().to_string_lossy();
         Ok(Self(format!("{name}.{}.{}", metadata.dev(), metadata.ino())))
     }
 
-    /// Returns the mark itself.
+    /// Returns the tag as text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the mark as an entry of the environment.
+    /// Returns the environment entry `NAME=value` with the tag.
     pub(super) fn env_entry(&self) -> String {
         format!("NOXIDE_MARK={}", self.0)
     }
 }
 
-/// Kills the processes of runs whose noxide was killed, and writes their records. Returns a notice for each record that
-/// cannot be written.
+/// Kills the processes of runs whose noxide process was killed, and writes their records. Returns a notice for each
+/// record that cannot be written.
 pub(crate) fn recover_crashed_runs(store: &RunStore) -> Vec<String> {
     let mut notices = Vec::new();
     for crashed in store.find_crashed_runs() {
-        if let Ok(mark) = ProcessMark::for_run(&crashed.run_dir) {
-            kill_tagged_processes(&mark.env_entry());
+        if let Ok(tag) = RunTag::for_run(&crashed.run_dir) {
+            kill_tagged_processes(&tag.env_entry());
         }
         if let Err(error) = store.recover_crashed_run(&crashed) {
             notices.push(format!("cannot write the record of run {}: {error}", crashed.run_id));

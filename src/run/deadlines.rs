@@ -1,4 +1,4 @@
-//! Time of a run: its clock, and the retries that are due.
+//! Clock of a run, and the queue of sessions to retry.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,12 +18,12 @@ impl RunClock {
         Self { started_at: Instant::now(), paused: Duration::ZERO }
     }
 
-    /// Milliseconds since the start.
+    /// Returns the milliseconds since the start.
     pub(super) fn now(&self) -> u64 {
         to_millis(self.started_at.elapsed().saturating_sub(self.paused))
     }
 
-    /// Runs `pause` and leaves out the time it takes.
+    /// Runs `pause` and excludes its duration from the clock.
     pub(super) fn exclude_pause(&mut self, pause: impl FnOnce()) {
         let since = Instant::now();
         pause();
@@ -31,7 +31,7 @@ impl RunClock {
     }
 }
 
-/// A duration in whole milliseconds.
+/// Returns a duration in whole milliseconds.
 pub(super) fn to_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -67,12 +67,12 @@ impl RetryQueue {
         std::mem::take(&mut self.pending).into_keys().collect()
     }
 
-    /// Milliseconds until the next retry is due; none when there is none.
+    /// Returns the milliseconds until the next retry is due; `None` without one.
     pub(super) fn until_next(&self, now: u64) -> Option<u64> {
         self.pending.values().map(|retry| retry.due_at.saturating_sub(now)).min()
     }
 
-    /// How many sessions will be retried.
+    /// Returns how many sessions will be retried.
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }

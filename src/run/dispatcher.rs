@@ -1,6 +1,5 @@
-//! Dispatcher: the one event loop that owns a run. It starts and ends sessions and emits events.
-//!
-//! It routes messages to types that own one concern each and applies what they return.
+//! Dispatcher: the event loop of a run, which starts and stops sessions and emits events. It passes messages to types
+//! that each manage one concern (retries, cleanups, provisioning …) and acts on their answers.
 
 mod finish;
 mod interrupt;
@@ -33,22 +32,22 @@ use crate::record::{AttemptResult, EventKind, EventSubscriber, InstallStats, Run
 pub enum RunMessage {
     /// A session started, notified another or finished.
     Launch(LaunchEvent),
-    /// The host process is gone.
+    /// The host process has exited.
     HostExited,
-    /// The last process that held the output of this attempt is gone.
+    /// Every process has closed the output of this attempt.
     OutputClosed(SessionIndex, u32),
-    /// A session's cleanup is done, with notices about what went wrong.
+    /// A session's cleanup is done; the notices describe its problems.
     CleanupDone(SessionIndex, Vec<String>),
-    /// The provision worker has provisioned a session, or is gone.
+    /// The provision worker has provisioned a session or exited.
     Provision(ProvisionReport),
-    /// A signal reached noxide.
+    /// noxide received a signal.
     Signal(SignalEvent),
 }
 
 /// How often growing logs are reported and reporters may redraw.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Everything a run is started with.
+/// Inputs of a run.
 pub struct RunContext<'a> {
     /// The plan of the run.
     pub plan: RunPlan,
@@ -61,10 +60,10 @@ pub struct RunContext<'a> {
     /// The run's directory; logs go to `logs` in it.
     pub folder: &'a Path,
     /// Metadata for the first event.
-    pub facts: RunMetadata,
+    pub metadata: RunMetadata,
     /// A text unique on this machine that tags all processes of the run.
     pub process_tag: String,
-    /// Columns and rows of the terminal that sessions write to; none gives them pipes.
+    /// Columns and rows of the terminal that sessions write to; with `None` they write to pipes.
     pub terminal: Option<(u16, u16)>,
     /// Secrets to mask in logs.
     pub redactor: SecretRedactor,
@@ -74,7 +73,7 @@ pub struct RunContext<'a> {
     pub env: Vec<(String, String)>,
     /// CPU shares, temporary directories and the jobserver.
     pub resources: &'a SessionResources,
-    /// Requests to the provision worker; none where sessions install everything themselves.
+    /// Queue of the provision worker; `None` if sessions install everything themselves.
     pub provision_queue: Option<&'a ProvisionQueue>,
 }
 
@@ -100,7 +99,7 @@ pub struct Dispatcher<'a> {
     stopping: bool,
 }
 
-/// What a session carries from one attempt to the next.
+/// State of a session that outlives its attempts.
 #[derive(Debug, Default)]
 struct SessionProgress {
     attempts: Vec<AttemptResult>,
@@ -111,8 +110,8 @@ struct SessionProgress {
 }
 
 impl<'a> Dispatcher<'a> {
-    /// Creates a run that is about to start. `sender` feeds `messages`; the host's reader and the signal listener hold
-    /// clones of it.
+    /// Creates the dispatcher of a run that has not started. `sender` is the sender of `messages`; the threads that
+    /// read from the host and handle signals have clones of it.
     pub fn new(
         context: RunContext<'a>,
         launcher: &'a mut dyn SessionLauncher,
@@ -141,20 +140,20 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// Replaces the machine as the source of how much memory is available.
+    /// Replaces the function that reads how much memory is available.
     #[must_use]
     pub fn with_memory_source(mut self, available: fn() -> Option<u64>) -> Self {
         self.memory_pressure = MemoryPressure::new(available, self.context.plan.memory);
         self
     }
 
-    /// Runs until every session is over and returns the exit code: 0, 1, or 128 plus the number of the signal.
+    /// Runs until every session is finished, and returns the exit code: 0, 1, or 128 plus the number of the signal.
     pub fn run(mut self) -> u8 {
-        self.emit_event(EventKind::RunStarted(self.context.facts.clone()));
+        self.emit_event(EventKind::RunStarted(self.context.metadata.clone()));
         let notices = std::mem::take(&mut self.context.notices);
         self.emit_notices(notices);
         self.enqueue_planned_sessions();
-        // A signal that came before the first start prevents it.
+        // Handle a signal that arrived before the first session starts.
         self.drain_messages();
         loop {
             self.start_sessions();
@@ -200,14 +199,14 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    /// How long the loop may sleep: until the next retry, and no longer than a tick.
+    /// Returns how long the loop may sleep: until the next retry, at most one tick.
     fn wakeup_delay(&self) -> Duration {
         let next_retry = self.retries.until_next(self.clock.now());
         next_retry.map_or(TICK_INTERVAL, |delay| TICK_INTERVAL.min(Duration::from_millis(delay)))
     }
 
-    fn emit_event(&mut self, fact: EventKind) {
-        self.subscriber.on_event(&RunEvent { at: self.clock.now(), kind: fact });
+    fn emit_event(&mut self, kind: EventKind) {
+        self.subscriber.on_event(&RunEvent { at: self.clock.now(), kind });
     }
 
     fn emit_notices(&mut self, notices: impl IntoIterator<Item = String>) {
@@ -225,6 +224,6 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn session_name(&self, session: SessionIndex) -> SessionName {
-        self.context.plan[session].facts.name.clone()
+        self.context.plan[session].spec.name.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::crash_recovery::ProcessMark;
+use super::crash_recovery::RunTag;
 use super::dispatcher::{Dispatcher, RunContext, RunMessage};
 use super::host_launcher::HostLauncher;
 use super::options::RunOptions;
@@ -28,21 +28,21 @@ pub(crate) fn is_signal_exit(exit_code: u8) -> bool {
     exit_code > EXIT_SIGNAL_BASE
 }
 
-/// Where a run is executed.
+/// The host, manifest and directory with which a run is executed.
 pub(crate) struct RunTarget<'a> {
     /// The host that has loaded the noxfile.
     pub(crate) host: &'a mut Host,
-    /// What the noxfile declares.
+    /// The loaded noxfile.
     pub(crate) manifest: &'a NoxfileManifest,
     /// Identifier of the run.
     pub(crate) run_id: &'a str,
     /// Directory of the run.
     pub(crate) run_dir: &'a Path,
-    /// Columns and rows of the terminal that sessions write to; `None` gives them pipes.
+    /// Columns and rows of the terminal that sessions write to; with `None` they write to pipes.
     pub(crate) terminal: Option<(u16, u16)>,
 }
 
-/// A run that cannot start.
+/// Reason why a run cannot start.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {source}")]
 pub(crate) struct RunStartError {
@@ -52,7 +52,7 @@ pub(crate) struct RunStartError {
     pub(crate) source: io::Error,
 }
 
-/// A run whose sessions are over, before its dependencies are saved.
+/// A run whose sessions are finished, before its dependencies are saved.
 pub(crate) struct ExecutedRun {
     /// The exit code.
     pub(crate) exit_code: u8,
@@ -75,7 +75,7 @@ pub(crate) struct RunResult {
     pub(crate) provisioner: Option<CacheProvisioner>,
 }
 
-/// Executes a prepared run until all its sessions are over and their processes are gone.
+/// Executes a prepared run until all its sessions are finished and their processes have exited.
 ///
 /// # Errors
 /// When a thread or a directory cannot be created.
@@ -86,9 +86,9 @@ pub(crate) fn execute_run(
     (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
 ) -> Result<ExecutedRun, RunStartError> {
     let failed = |action| move |source| RunStartError { action, source };
-    let facts = prepared.metadata(target.run_id, target.manifest);
+    let metadata = prepared.metadata(target.run_id, target.manifest);
     let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;
-    let mark = ProcessMark::for_run(target.run_dir).map_err(failed("cannot record this run"))?;
+    let tag = RunTag::for_run(target.run_dir).map_err(failed("cannot record this run"))?;
     let host_pid = target.host.pid();
     let mut launcher =
         HostLauncher::new(target.host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
@@ -106,29 +106,29 @@ pub(crate) fn execute_run(
         options: &options,
         history: &history,
         folder: target.run_dir,
-        facts,
+        metadata,
         terminal: target.terminal,
         env: vec![
             ("NOXIDE_RUN".to_owned(), target.run_id.to_owned()),
-            ("NOXIDE_MARK".to_owned(), mark.as_str().to_owned()),
+            ("NOXIDE_MARK".to_owned(), tag.as_str().to_owned()),
         ],
-        process_tag: mark.as_str().to_owned(),
+        process_tag: tag.as_str().to_owned(),
         notices,
         resources: &resources,
         provision_queue: worker.as_ref().map(ProvisionWorker::queue),
     };
     let exit_code = Dispatcher::new(context, &mut launcher, subscriber, (sender, messages)).run();
     let accesses = launcher.into_accesses();
-    kill_run_processes(Some(&mark.env_entry()), Some(host_pid));
-    // It exits while the record is written.
+    kill_run_processes(Some(&tag.env_entry()), Some(host_pid));
+    // The host can exit while the record is written.
     target.host.request_exit();
     resources.clean_up();
     Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: target.run_dir.to_path_buf() })
 }
 
 impl ExecutedRun {
-    /// Restores deleted log copies and saves dependencies and durations; after a signal nothing is saved. Returns
-    /// warnings beside the result.
+    /// Restores deleted log copies, and saves dependencies and durations unless a signal ended the run. Returns the
+    /// result and warnings.
     pub(crate) fn save(self, store: &RunStore, record: Option<&RunRecord>) -> (RunResult, Vec<String>) {
         let mut warnings = Vec::new();
         if let Some(record) = record {
@@ -152,7 +152,7 @@ fn spawn_worker(
     provisioner: CacheProvisioner,
     sender: Sender<RunMessage>,
 ) -> io::Result<ProvisionWorker<CacheProvisioner>> {
-    // After the run nobody receives.
+    // Sending fails only after the run, when the receiver is dropped.
     let report = move |report| sender.send(RunMessage::Provision(report)).unwrap_or(());
     ProvisionWorker::spawn_worker(provisioner, report)
 }

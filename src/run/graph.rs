@@ -1,4 +1,4 @@
-//! Graph of the selected sessions: what each one waits for, and why.
+//! Graph of the selected sessions: which sessions each one waits for, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,8 +73,8 @@ impl fmt::Display for CycleStep {
 impl SessionGraph {
     /// Builds the graph of the sessions that a manifest selects.
     ///
-    /// Declared needs (`requires`, settings) come first and must be acyclic. Derived ones (coverage data, `notify`)
-    /// are only added where they close no cycle: a declaration beats a guess.
+    /// Declared needs (`requires`, settings) are added first and must be acyclic. Derived needs (coverage data,
+    /// `notify`) are added only if they do not close a cycle: declared needs take precedence.
     ///
     /// # Errors
     /// When declared needs form a cycle; the error names it.
@@ -98,7 +98,7 @@ impl SessionGraph {
     }
 
     /// Returns the needs of a session as events report them.
-    pub fn need_facts(&self, manifest: &NoxfileManifest, session: SessionIndex) -> Vec<SessionNeed> {
+    pub fn session_needs(&self, manifest: &NoxfileManifest, session: SessionIndex) -> Vec<SessionNeed> {
         let name = |index: SessionIndex| manifest.sessions[self.nodes[index.0].id.0].name.clone();
         self.nodes[session.0]
             .needs
@@ -160,10 +160,11 @@ impl SessionGraph {
         }
     }
 
-    /// Adds the locks of settings, one lock for each coverage data file and one for each environment that sessions share.
+    /// Adds the locks of settings, one lock for each coverage data file and one for each environment that sessions
+    /// share.
     fn add_locks(&mut self, sessions: &[&Session]) {
         let mut shared: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        // A session that combines reads data files of any name: it holds the lock of each.
+        // A session that combines coverage data reads data files of any name: it holds the lock of each.
         let data = |session: &Session| session.coverage.writes.as_ref().map(|data| data.display().to_string());
         let mut files: Vec<String> = sessions.iter().filter(|s| !s.coverage.own_file).filter_map(|s| data(s)).collect();
         files.sort_unstable();
@@ -189,15 +190,15 @@ impl SessionGraph {
         }
     }
 
-    /// Separates sessions that conflict by past traces, unless something else separates them already.
+    /// Orders or locks sessions that conflict according to past traces, unless they cannot overlap anyway.
     fn add_learned_conflicts(&mut self, sessions: &[&Session], conflicts: &[LearnedConflict]) {
         let index = |name: &str| sessions.iter().position(|session| session.name.as_str() == name);
         for conflict in conflicts {
             let (Some(first), Some(second)) = (index(&conflict.first), index(&conflict.second)) else { continue };
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let exclusive = [one, other].iter().any(|node| node.options.exclusive == Some(true));
-            let separate = exclusive || one.locks.iter().any(|lock| other.locks.contains(lock));
-            if separate || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
+            let already_separate = exclusive || one.locks.iter().any(|lock| other.locks.contains(lock));
+            if already_separate || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
                 continue;
             }
             match conflict.separation {
@@ -231,34 +232,35 @@ impl SessionGraph {
 
     /// Fails when sessions wait for one another in a cycle.
     fn check_acyclic(&self, sessions: &[&Session]) -> Result<(), GraphError> {
-        // Remove sessions that wait for nothing that is left; what remains holds a cycle.
-        let mut left: Vec<bool> = vec![true; self.nodes.len()];
-        let is_free = |left: &[bool], session: usize| left[session] && self.first_need_left(session, left).is_none();
-        while let Some(session) = (0..left.len()).find(|&session| is_free(&left, session)) {
-            left[session] = false;
+        // Repeatedly remove a session that waits for none of the remaining ones; if any are left at the end, they
+        // contain a cycle.
+        let mut remaining: Vec<bool> = vec![true; self.nodes.len()];
+        let is_free = |remaining: &[bool], session: usize| remaining[session] && self.first_remaining_need(session, remaining).is_none();
+        while let Some(session) = (0..remaining.len()).find(|&session| is_free(&remaining, session)) {
+            remaining[session] = false;
         }
-        let Some(start) = left.iter().position(|left| *left) else { return Ok(()) };
+        let Some(start) = remaining.iter().position(|remaining| *remaining) else { return Ok(()) };
         let mut path: Vec<usize> = Vec::new();
         let mut session = start;
         while !path.contains(&session) {
             path.push(session);
-            session = self.first_need_left(session, &left).map_or(session, |(required, _)| required.0);
+            session = self.first_remaining_need(session, &remaining).map_or(session, |(required, _)| required.0);
         }
         path.drain(..path.iter().position(|seen| *seen == session).unwrap_or(0));
         let step = |session: &usize| {
-            let (required, origin) = self.first_need_left(*session, &left)?;
+            let (required, origin) = self.first_remaining_need(*session, &remaining)?;
             let need = SessionNeed { session: sessions[required.0].name.clone(), origin: origin.clone() };
             Some(CycleStep { session: sessions[*session].name.clone(), need })
         };
         Err(GraphError::Cycle(path.iter().filter_map(step).collect()))
     }
 
-    fn first_need_left(&self, session: usize, left: &[bool]) -> Option<&(SessionIndex, NeedOrigin)> {
-        self.nodes[session].needs.iter().find(|(required, _)| left[required.0])
+    fn first_remaining_need(&self, session: usize, remaining: &[bool]) -> Option<&(SessionIndex, NeedOrigin)> {
+        self.nodes[session].needs.iter().find(|(required, _)| remaining[required.0])
     }
 }
 
-/// Turns edges around: for each node, given by the nodes it points to, the nodes that point to it.
+/// Reverses edges: from the targets of each node to the sources of each node.
 pub(super) fn reverse_edges<N: IntoIterator<Item = usize>>(edges: impl ExactSizeIterator<Item = N>) -> Vec<Vec<usize>> {
     let mut reversed = vec![Vec::new(); edges.len()];
     for (from, targets) in edges.enumerate() {

@@ -42,7 +42,7 @@ fn forward_messages(messages: HostMessages, sender: &Sender<RunMessage>) {
             return;
         }
     }
-    // The receiver is gone once the run is over.
+    // Sending fails only after the run, when the receiver is dropped.
     let _ = sender.send(RunMessage::HostExited);
 }
 
@@ -72,7 +72,7 @@ impl SessionLauncher for HostLauncher<'_> {
         }
     }
 
-    fn attempt_over(&mut self, id: SessionId) {
+    fn on_attempt_finished(&mut self, id: SessionId) {
         self.tracing.end_session(id);
     }
 
@@ -119,7 +119,7 @@ fn to_exit_report(finished: FinishedMessage) -> ExitReport {
     }
 }
 
-/// Status of a required session, as nox expects it.
+/// Returns the status of a required session as nox expects it.
 fn to_nox_status(outcome: Outcome) -> NoxStatus {
     match outcome {
         Outcome::Passed | Outcome::Replayed => NoxStatus::Success,

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::ioctl_fionread;
 
-/// A named pipe with one token for each slot but the first: every session may run one job without a token.
+/// A named pipe with one token for each slot except one: every session may run one job without a token.
 #[derive(Debug)]
 pub(super) struct MakeJobserver {
     fifo: OwnedFd,
@@ -36,16 +36,16 @@ impl MakeJobserver {
         Ok(jobserver)
     }
 
-    /// The flags that announce it in MAKEFLAGS.
+    /// Returns the value for MAKEFLAGS that makes tools use the jobserver.
     pub(super) fn makeflags(&self) -> String {
         format!(" -j{} --jobserver-auth=fifo:{}", self.slots, self.path.display())
     }
 
-    /// Replaces tokens that died with their holders; correct only while no session runs.
+    /// Replaces tokens that killed processes did not return; correct only while no session runs.
     pub(super) fn refill_tokens(&self) {
         let present = ioctl_fionread(&self.fifo).unwrap_or(0);
         let expected = self.slots.saturating_sub(1) as u64;
-        // A pipe that is full has enough tokens.
+        // Writing fails only if the pipe is full, and then it has enough tokens.
         let _ = rustix::io::write(&self.fifo, &vec![b'+'; expected.saturating_sub(present) as usize]);
     }
 }
@@ -55,14 +55,14 @@ fn create_fifo(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?)
 }
 
-/// On other systems `make` is too old for named pipes anyway.
+/// Fails: on other systems `make` is usually too old to use a named pipe.
 #[cfg(not(all(target_os = "linux", not(noxide_portable))))]
 fn create_fifo(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, format!("cannot create a named pipe at {}", path.display())))
 }
 
-/// Whether the `make` on PATH supports a jobserver by named pipe, or there is no `make`. GNU make before 4.4 fails when
-/// MAKEFLAGS names one; other makes may too.
+/// Whether the `make` on PATH supports a jobserver by named pipe, or there is no `make`. GNU make before 4.4 and
+/// possibly other implementations fail if MAKEFLAGS names one.
 pub(super) fn make_supports_fifo(path: Option<&OsStr>) -> bool {
     let mut make = Command::new("make");
     path.map(|path| make.env("PATH", path));

@@ -1,4 +1,4 @@
-//! Interface between the dispatcher and whatever starts sessions: the host, or a fake in tests.
+//! Interface through which the dispatcher starts sessions: implemented by the host launcher, and by a fake in tests.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ pub struct LaunchRequest {
     pub id: SessionId,
     /// Outcomes of the sessions it requires.
     pub required_outcomes: Vec<(SessionId, Outcome)>,
-    /// Arguments passed by `session.notify`; none for those of the command line.
+    /// Arguments passed by `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of noxide's own.
     pub env: Vec<(String, String)>,
@@ -21,29 +21,29 @@ pub struct LaunchRequest {
     pub nice: i32,
     /// Whether its output is a terminal.
     pub terminal: bool,
-    /// How long processes that a command left running may hold its output, in milliseconds.
+    /// How long to wait for processes that a command left running with its output open, in milliseconds.
     pub leak_timeout_ms: u64,
-    /// How many sessions are still to come.
+    /// How many sessions have not started yet.
     pub remaining_sessions: usize,
 }
 
-/// Starts sessions: the host, or a fake in tests that control time and failure.
+/// Starts sessions; a fake implementation lets tests control time and failures.
 pub trait SessionLauncher {
     /// Starts a session whose stdout and stderr are `output`. Its [`LaunchEvent`]s arrive as messages.
     ///
     /// # Errors
-    /// When the host is gone.
+    /// When the host has exited.
     fn launch(&mut self, request: &LaunchRequest, output: OwnedFd) -> io::Result<()>;
 
-    /// Called when a session's attempt is over and its processes are gone.
-    fn attempt_over(&mut self, _: SessionId) {}
+    /// Called when a session's attempt has ended and its processes have exited.
+    fn on_attempt_finished(&mut self, _: SessionId) {}
 
-    /// Returns a conflict between a failed session and one that ran beside it, where both are traced.
+    /// Returns a conflict between a failed session and one that ran at the same time, if both are traced.
     fn find_race(&self, _failed: SessionId, _other: SessionId) -> Option<RaceConflict> {
         None
     }
 
-    /// Describes how the host exited, once it is gone.
+    /// Describes how the host exited, once it has.
     fn exit_description(&mut self) -> Option<String> {
         None
     }
@@ -104,12 +104,12 @@ pub struct ExitReport {
     pub peak_memory: Option<u64>,
     /// Totals of its installs, if it made any.
     pub install: Option<InstallStats>,
-    /// Whether a command left a process running that held output which nox reads.
+    /// Whether a command left a process running that had output open which nox reads.
     pub leaked: bool,
 }
 
 impl ExitReport {
-    /// A session whose process died without a status, or could not be started.
+    /// Returns the report of a session whose process exited without a status or could not be started.
     pub fn crashed(id: SessionId, reason: String) -> Self {
         let outcome = Outcome::Crashed;
         Self {

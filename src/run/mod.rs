@@ -43,6 +43,5 @@ pub(crate) use prepared_run::{PrepareError, PrepareInputs, PreparedRun, RunOrigi
 pub use run_tracing::RunTracing;
 pub use scheduler::{Scheduler, SchedulerTask, SessionAbort, SessionStart};
 pub use session_resources::SessionResources;
-pub use shard::Shard;
-pub use shard::ShardError;
+pub use shard::{Shard, ShardError};
 pub(crate) use shard::{ShardPart, ShardPlan};

@@ -37,7 +37,7 @@ fn build_nox_report(manifest: &NoxfileManifest, record: &RunRecord) -> Value {
     json!({ "result": u8::from(record.exit_code == Some(0)), "sessions": sessions.collect::<Vec<_>>() })
 }
 
-/// Signatures in nox's order: the shortest first.
+/// Returns the signatures in nox's order, the shortest first.
 fn sort_shortest_first(signatures: &[String]) -> Vec<&String> {
     let mut sorted: Vec<&String> = signatures.iter().collect();
     sorted.sort_by_key(|signature| signature.len());
@@ -53,7 +53,7 @@ fn to_nox_result(outcome: Outcome) -> (&'static str, i32) {
     }
 }
 
-/// Parameters as JSON where the Python literal has a JSON form, else as Python prints them (nox fails on those).
+/// Returns parameters as JSON values, or as Python prints them if they have no JSON form (nox fails on those).
 fn parameters_to_json(session: &Session) -> Map<String, Value> {
     let value = |text: &str| match text {
         "True" => Value::Bool(true),

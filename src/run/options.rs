@@ -1,4 +1,4 @@
-//! Options of a run, and the rules for single sessions applied.
+//! Options of a run, and of each session after its rules are applied.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use crate::provision::{CacheMode, ProvisionOptions};
 use crate::trace::LearnedConflict;
 
-/// Longest delay that doubling may lead to; a longer first delay stays as it is.
+/// Maximum delay after doubling; a longer first delay is not shortened.
 const MAX_BACKOFF_DELAY: Duration = Duration::from_mins(5);
 
 /// All options of a run, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Number of slots; none means the CPUs that the machine, its affinity mask and its cgroup give.
+    /// Number of slots; `None` means the number of CPUs that this process may use.
     pub jobs: Option<NonZeroUsize>,
-    /// What a failure does to the rest of the run; none lets the rest go on.
+    /// What a failure does to the rest of the run; with `None` the run continues.
     pub fail_fast: Option<FailFast>,
-    /// How long a session may run unless its rule says otherwise; none means without limit.
+    /// How long a session may run unless its rule says otherwise; `None` means no limit.
     pub timeout: Option<Duration>,
     /// How long a session may print nothing unless its rule says otherwise.
     pub idle_timeout: Option<Duration>,
-    /// How long to wait for processes that a finished session left behind with its output open.
+    /// How long to wait for processes that a finished session left running with its output open.
     pub leak_timeout: Duration,
     /// Time between SIGINT and SIGTERM, and between SIGTERM and SIGKILL.
     pub grace_period: Duration,
@@ -32,7 +32,7 @@ pub struct RunOptions {
     pub retries: RetryPolicy,
     /// How a session that passes after a failed attempt counts.
     pub flaky_mode: FlakyMode,
-    /// How sessions' output is printed; none chooses by the terminal.
+    /// How sessions' output is printed; `None` means grouped or streamed, depending on the terminal.
     pub output_style: Option<OutputStyle>,
     /// How many runs `.noxide/runs` holds.
     pub history_limit: NonZeroUsize,
@@ -46,7 +46,7 @@ pub struct RunOptions {
     pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
-    /// Sessions that must not overlap, by past traces.
+    /// Sessions that must not overlap according to past traces.
     pub learned_conflicts: Vec<LearnedConflict>,
 }
 
@@ -104,7 +104,7 @@ pub struct SessionRule {
     pub pattern: String,
     /// Where it is declared, such as `pyproject.toml:41`.
     pub location: String,
-    /// Patterns of sessions that must be over before these start.
+    /// Patterns of sessions that must finish before these start.
     pub after: Vec<String>,
     /// Named locks: sessions that share one do not overlap.
     pub locks: Vec<String>,
@@ -114,9 +114,9 @@ pub struct SessionRule {
     pub cpus: Option<CpuCount>,
     /// Memory that each is expected to need, in bytes.
     pub memory: Option<u64>,
-    /// How long each may run; zero means without limit.
+    /// How long each may run; zero means no limit.
     pub timeout: Option<Duration>,
-    /// How long each may print nothing; zero means without limit.
+    /// How long each may print nothing; zero means no limit.
     pub idle_timeout: Option<Duration>,
     /// How often each is retried.
     pub retries: Option<RetryPolicy>,
@@ -146,7 +146,7 @@ pub(crate) fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) 
 pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut g, mut t) = (0, 0);
-    // Where to resume when the rest does not match: position of the last `*`, and the text it covers so far.
+    // Backtracking state: position of the last `*`, and the end of the text that it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match glob.get(g) {
@@ -178,15 +178,15 @@ pub struct SessionOptions {
     pub after: Vec<AfterRule>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Whether it runs alone; none leaves it to nox's `allow_parallel`.
+    /// Whether it runs alone; `None` means that nox's `allow_parallel` decides.
     pub exclusive: Option<bool>,
-    /// Slots it takes; none means one, or what history says.
+    /// Slots it takes; `None` means one.
     pub cpus: Option<CpuCount>,
     /// Memory it is expected to need, in bytes.
     pub memory: Option<u64>,
-    /// How long it may run; none means without limit.
+    /// How long it may run; `None` means no limit.
     pub timeout: Option<Duration>,
-    /// How long it may print nothing; none means without limit.
+    /// How long it may print nothing; `None` means no limit.
     pub idle_timeout: Option<Duration>,
     /// How often it is retried.
     pub retries: RetryPolicy,
@@ -218,7 +218,7 @@ impl SessionOptions {
     }
 }
 
-/// A duration as a limit: zero means none.
+/// Returns a duration as a limit; zero means no limit.
 pub(crate) fn nonzero_limit(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
@@ -261,7 +261,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Returns the delay before a retry, counted from 1; none when there is no such retry.
+    /// Returns the delay before a retry, counted from 1; `None` if there is no such retry.
     pub(crate) fn delay_before(&self, retry: u32) -> Option<Duration> {
         if retry == 0 || retry > self.count {
             return None;
@@ -318,7 +318,7 @@ pub enum OutputStyle {
     Quiet,
 }
 
-/// A choice with named values, written alike in settings files, environment variables and flags.
+/// A choice with named values, which are the same in settings files, environment variables and flags.
 pub(crate) trait NamedChoice: Copy + PartialEq + 'static {
     /// Every value with its name.
     const CHOICES: &'static [(&'static str, Self)];

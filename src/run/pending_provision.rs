@@ -1,4 +1,4 @@
-//! Sessions that are due but not provisioned yet; they hold their slots while they wait.
+//! Sessions that could start but are not provisioned yet; they hold their slots while they wait.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::record::RestoreProgress;
 /// Shorter restores are not reported.
 const MIN_REPORTED_RESTORE_MS: u64 = 200;
 
-/// What was requested of the provision worker and what it has answered.
+/// Requests to the provision worker, and its results.
 #[derive(Debug)]
 pub(super) struct PendingProvision<'a> {
-    /// None where sessions install everything themselves.
+    /// `None` if sessions install everything themselves.
     queue: Option<&'a ProvisionQueue>,
     /// Slots of sessions that wait.
     waiting: BTreeMap<SessionIndex, Vec<usize>>,
@@ -28,14 +28,15 @@ impl<'a> PendingProvision<'a> {
         Self { queue, waiting: BTreeMap::new(), provisioned: BTreeMap::new(), worker_exited: false }
     }
 
-    /// Requests the dependencies of a session that will start later.
+    /// Queues the provisioning of a session that will start later.
     pub(super) fn enqueue(&self, id: SessionId) {
         if let Some(queue) = self.queue {
             queue.enqueue_session(id);
         }
     }
 
-    /// Returns the slots when the session may start now; otherwise it waits, ahead of sessions that are not due.
+    /// Returns the slots if the session may start now. Otherwise the session waits with its slots, and is provisioned
+    /// before sessions that could not start yet.
     pub(super) fn start_or_wait(
         &mut self,
         session: SessionIndex,
@@ -58,17 +59,17 @@ impl<'a> PendingProvision<'a> {
         waiting.extract_if(.., |session, _| *worker_exited || provisioned.contains_key(session)).collect()
     }
 
-    /// A session's dependencies are there, as far as possible.
+    /// Records that a session is provisioned.
     pub(super) fn set_provisioned(&mut self, session: SessionIndex, env: Vec<(String, String)>) {
         self.provisioned.insert(session, env);
     }
 
-    /// The worker is gone: sessions start without it.
+    /// Records that the worker has exited; sessions then start without it.
     pub(super) fn set_worker_exited(&mut self) {
         self.worker_exited = true;
     }
 
-    /// Environment variables that a session gets from its provisioning.
+    /// Returns the environment variables that a session gets from its provisioning.
     pub(super) fn session_env(&self, session: SessionIndex) -> Vec<(String, String)> {
         self.provisioned.get(&session).cloned().unwrap_or_default()
     }
@@ -78,14 +79,14 @@ impl<'a> PendingProvision<'a> {
         self.queue?.restore_progress().filter(|(_, progress)| progress.elapsed_ms >= MIN_REPORTED_RESTORE_MS)
     }
 
-    /// Offers what a finished session has installed to the cache.
+    /// Queues a finished session, so that the cache saves what it has installed.
     pub(super) fn enqueue_save(&self, finished: FinishedSession) {
         if let Some(queue) = self.queue {
             queue.enqueue_save(finished);
         }
     }
 
-    /// Removes and returns the sessions that wait: nothing starts any more.
+    /// Removes and returns the sessions that wait: no session starts any more.
     pub(super) fn cancel_all(&mut self) -> Vec<SessionIndex> {
         if let Some(queue) = self.queue {
             queue.clear_pending();

@@ -1,4 +1,4 @@
-//! Plan of a run: data, made before anything starts.
+//! Plan of a run: everything that is decided before the first session starts.
 
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
@@ -16,9 +16,9 @@ use crate::trace::KnownOrdering;
 /// Everything a run will do. Indexed by [`SessionIndex`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPlan {
-    /// How many CPUs' worth of sessions run at once.
+    /// How many sessions of one CPU run at once.
     pub slots: usize,
-    /// Memory that sessions share, in bytes; 0 where nothing bounds it.
+    /// Memory that sessions share, in bytes; 0 if unlimited.
     pub memory: u64,
     /// Sessions in nox's order.
     pub sessions: Vec<PlannedSession>,
@@ -29,8 +29,8 @@ pub struct RunPlan {
 pub struct PlannedSession {
     /// Its index in the manifest.
     pub id: SessionId,
-    /// What events report of it.
-    pub facts: SessionSpec,
+    /// Its description in events and in the record.
+    pub spec: SessionSpec,
     /// Its needs, locks and costs, for the scheduler.
     pub task: SchedulerTask,
     /// How long an attempt may run.
@@ -47,7 +47,7 @@ pub struct PlannedSession {
     pub log_stem: String,
     /// Number of CPUs for which it should start workers.
     pub worker_share: usize,
-    /// What the cache did for it before it started.
+    /// Hits and misses of the cache before it started.
     pub cache: Option<CacheStats>,
 }
 
@@ -67,11 +67,11 @@ pub struct SessionForecast {
 pub struct RunCapacity {
     /// How many sessions of one CPU run at once.
     pub slots: usize,
-    /// Memory in bytes; 0 where nothing bounds it.
+    /// Memory in bytes; 0 if unlimited.
     pub memory: u64,
 }
 
-/// Duration of a session where no session has history: all alike, so that file order decides.
+/// Assumed duration of every session if none has history: all are equal, so that file order decides.
 const DEFAULT_DURATION_MS: u64 = 1_000;
 
 impl RunPlan {
@@ -94,7 +94,7 @@ impl RunPlan {
             .map(|usual| usual.wall_ms)
             .collect();
         // A session seen for the first time counts as long as the longest known: starting it early costs little.
-        let unknown = known.iter().copied().max().unwrap_or(DEFAULT_DURATION_MS).max(1);
+        let assumed_duration = known.iter().copied().max().unwrap_or(DEFAULT_DURATION_MS).max(1);
         let mut stems = BTreeSet::new();
         let mut sessions = Vec::new();
         let mut share_inputs = Vec::new();
@@ -104,12 +104,12 @@ impl RunPlan {
             let log_stem = unique_log_stem(&session.name, &mut stems);
             let mut planned = PlannedSession::new(session, node.id, &node.options, usual, slots, log_stem);
             planned.env.splice(0..0, install_variables(session, &options.provision));
-            planned.facts.needs = graph.need_facts(manifest, SessionIndex(index));
-            planned.facts.locks.clone_from(&node.locks);
+            planned.spec.needs = graph.session_needs(manifest, SessionIndex(index));
+            planned.spec.locks.clone_from(&node.locks);
             planned.task.needs =
                 node.needs.iter().map(|(required, origin)| (*required, origin.requires_success())).collect();
             planned.task.locks.clone_from(&node.locks);
-            planned.task.duration = usual.map_or(unknown, |usual| usual.wall_ms.max(1));
+            planned.task.duration = usual.map_or(assumed_duration, |usual| usual.wall_ms.max(1));
             let usual = usual.and_then(|usual| Some((usual.wall_ms, usual.cpu_ms?)));
             share_inputs.push((
                 planned.task.clone(),
@@ -166,9 +166,7 @@ impl RunPlan {
             finished.push(ended);
         }
     }
-}
 
-impl RunPlan {
     /// Returns the indexes of all sessions in the plan's order.
     pub(crate) fn indexes(&self) -> impl Iterator<Item = SessionIndex> + use<> {
         (0..self.sessions.len()).map(SessionIndex)
@@ -197,7 +195,7 @@ impl RunPlan {
         order
     }
 
-    /// Returns what the plan already says about each two sessions.
+    /// Returns for each pair of sessions how the plan orders or separates them.
     pub(crate) fn known_ordering(&self) -> KnownOrdering {
         let mut known = KnownOrdering::default();
         for one in self.indexes() {
@@ -222,12 +220,12 @@ impl RunPlan {
         reachable_from(session.0, &needs)[required.0]
     }
 
-    /// Returns what prevents two sessions from overlapping besides needs, in words; none where nothing does.
+    /// Describes what prevents two sessions from overlapping, apart from needs; `None` if nothing does.
     fn separation_reason(&self, one: SessionIndex, other: SessionIndex) -> Option<String> {
         let (one, other) = (&self[one], &self[other]);
         for session in [one, other] {
             if session.task.exclusive {
-                return Some(format!("{} runs alone", session.facts.name));
+                return Some(format!("{} runs alone", session.spec.name));
             }
         }
         let shared = one.task.locks.iter().find(|lock| other.task.locks.contains(lock))?;
@@ -250,7 +248,7 @@ impl IndexMut<SessionIndex> for RunPlan {
 }
 
 impl PlannedSession {
-    /// A session from its noxfile and settings, without the needs that the graph adds.
+    /// Plans a session by its noxfile and settings, without the needs that the graph adds.
     fn new(
         session: &Session,
         id: SessionId,
@@ -263,7 +261,7 @@ impl PlannedSession {
         let exclusive = options.exclusive.unwrap_or(session.allow_parallel == Some(false));
         Self {
             id,
-            facts: SessionSpec {
+            spec: SessionSpec {
                 name: session.name.clone(),
                 description: session.description.clone(),
                 needs: Vec::new(),
@@ -292,7 +290,7 @@ impl PlannedSession {
     }
 }
 
-/// Variables that steer the session's installs. Variables from settings come after these and win.
+/// Returns the variables that control the session's installs. Variables from settings override them.
 fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(String, String)> {
     if session.backend == "none" {
         return Vec::new();
@@ -308,7 +306,7 @@ fn install_variables(session: &Session, provision: &ProvisionOptions) -> Vec<(St
             "uv" => ("UV_CONSTRAINT", &constraints.hashed),
             _ => ("PIP_CONSTRAINT", &constraints.plain),
         };
-        // The user's own constraints stay in force; both variables take several files.
+        // Keep the user's own constraints: both variables accept several files.
         let own = std::env::var(name).ok().filter(|own| !own.is_empty());
         let files = own.into_iter().chain([file.display().to_string()]).collect::<Vec<_>>().join(" ");
         variables.push((name.to_owned(), files));
@@ -324,7 +322,7 @@ fn resolve_slots(cpus: Option<CpuCount>, slots: usize) -> usize {
     }
 }
 
-/// A file name for a session that is unique in the run.
+/// Returns a file name for a session that is unique in the run.
 fn unique_log_stem(name: &SessionName, taken: &mut BTreeSet<String>) -> String {
     let slug = name.slug();
     let mut stem = slug.clone();

@@ -1,4 +1,4 @@
-//! A run that is ready to start: history, plan, provisioner and tracing, each made once.
+//! A run that is ready to start: history, plan, provisioner and tracing.
 
 use std::path::Path;
 
@@ -18,19 +18,19 @@ pub(crate) struct PreparedRun {
     pub(crate) options: RunOptions,
     /// Durations of past runs.
     pub(crate) history: SessionHistory,
-    /// What will be done.
+    /// The plan.
     pub(crate) plan: RunPlan,
-    /// Provisioner of dependencies; `None` where sessions install everything themselves.
+    /// Provisioner of dependencies; `None` if sessions install everything themselves.
     pub(crate) provisioner: Option<CacheProvisioner>,
     /// Sessions that are traced.
     pub(crate) tracing: RunTracing,
-    /// What the run is a run of.
+    /// The commit and the shard that are run.
     pub(crate) origin: RunOrigin,
     /// Messages for the user from the preparation.
     pub(crate) notices: Vec<String>,
 }
 
-/// What a run is a run of: a commit, and a part of a larger run.
+/// The commit and the shard that a run is made of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunOrigin {
     /// The commit that is checked out.
@@ -42,7 +42,7 @@ pub(crate) struct RunOrigin {
 /// Reasons why a run cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrepareError {
-    /// Sessions require each other.
+    /// Sessions wait for one another in a cycle.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// uv.lock cannot be exported.
@@ -61,7 +61,7 @@ pub(crate) struct PrepareInputs<'a> {
     pub(crate) provision: ProvisionInputs<'a>,
     /// Sessions that are traced.
     pub(crate) tracing: RunTracing,
-    /// What the run is a run of.
+    /// The commit and the shard that are run.
     pub(crate) origin: RunOrigin,
     /// Messages for the user so far.
     pub(crate) notices: Vec<String>,
@@ -71,7 +71,7 @@ impl PreparedRun {
     /// Prepares a run: restores the history first, then makes one plan.
     ///
     /// # Errors
-    /// When sessions require each other, or dependencies must be locked or cached and cannot be.
+    /// When sessions wait for one another in a cycle, or the lock or the cache is required and cannot be used.
     pub(crate) fn prepare(inputs: PrepareInputs<'_>, store: &RunStore) -> Result<Self, PrepareError> {
         let PrepareInputs { options, provision, tracing, origin, mut notices } = inputs;
         let manifest = provision.manifest;
@@ -84,7 +84,7 @@ impl PreparedRun {
         Ok(Self { options, history, plan, provisioner, tracing, origin, notices })
     }
 
-    /// Returns what a record says of the run at its start.
+    /// Returns the metadata with which the record starts.
     pub(crate) fn metadata(&self, run_id: &str, manifest: &NoxfileManifest) -> RunMetadata {
         let versions = [("noxide", env!("CARGO_PKG_VERSION")), ("nox", &manifest.nox), ("python", &manifest.python)];
         RunMetadata {
@@ -92,7 +92,7 @@ impl PreparedRun {
             started_at: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             root: manifest.root.clone(),
             slots: self.plan.slots,
-            sessions: self.plan.sessions.iter().map(|session| session.facts.clone()).collect(),
+            sessions: self.plan.sessions.iter().map(|session| session.spec.clone()).collect(),
             commit: self.origin.commit.clone(),
             versions: versions.map(|(tool, version)| (tool.to_owned(), version.to_owned())).to_vec(),
             shard: self.origin.shard.clone(),
@@ -100,7 +100,7 @@ impl PreparedRun {
     }
 }
 
-/// Returns the options with the constraints of uv.lock, where installs are constrained to it.
+/// Returns the options, with the constraint files of uv.lock if installs are to be constrained to it.
 fn constrain_installs(
     options: &RunOptions,
     manifest: &NoxfileManifest,
@@ -113,7 +113,7 @@ fn constrain_installs(
     Ok(options)
 }
 
-/// Loads the durations of past runs; where a session has none, those in the cache are restored first.
+/// Loads the durations of past runs; if any session has none, restores those in the cache first.
 fn load_history(
     store: &RunStore,
     manifest: &NoxfileManifest,

@@ -1,13 +1,12 @@
-//! Exclusive retries: a session that failed beside one it conflicts with is retried with nothing beside it.
-//!
-//! A failure caused by running sessions in parallel is not the project's, but it is reported all the same.
+//! Exclusive retries: a session that failed while a conflicting session ran is retried while nothing else runs. Such a
+//! failure is caused by the parallel run and not by the project; if the retry passes, the race is still reported.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::graph::SessionIndex;
 use crate::record::AttemptResult;
 
-/// Races of a run and the retries that follow from them.
+/// Races of a run, and the exclusive retries that they cause.
 #[derive(Debug, Default)]
 pub(super) struct RaceRetries {
     finished_attempts: Vec<AttemptSpan>,
@@ -26,9 +25,9 @@ struct AttemptSpan {
     end: u64,
 }
 
-/// What exclusive retries ask of the dispatcher.
+/// What the dispatcher must do for exclusive retries.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ExclusiveStep {
+pub(super) enum ExclusiveAction {
     /// Nothing: sessions may start.
     None,
     /// A session runs alone or waits to: nothing may start.
@@ -38,13 +37,13 @@ pub(super) enum ExclusiveStep {
 }
 
 impl RaceRetries {
-    /// Records an attempt that is over.
+    /// Records an attempt that has ended.
     pub(super) fn record_attempt(&mut self, session: SessionIndex, attempt: &AttemptResult) {
         self.finished_attempts.push(AttemptSpan { session, start: attempt.start, end: attempt.end });
     }
 
-    /// Returns the sessions that ran at the same time as an attempt; none for a session whose race is known already.
-    pub(super) fn possible_rivals(
+    /// Returns the sessions that ran at the same time as an attempt; empty for a session whose race is already known.
+    pub(super) fn overlapping_sessions(
         &self,
         session: SessionIndex,
         attempt: &AttemptResult,
@@ -64,25 +63,26 @@ impl RaceRetries {
         self.pending.push_back((session, slots));
     }
 
-    /// Decides what may start; `is_running` tells of one session, `idle` whether nothing runs or is cleaned up.
-    pub(super) fn next_step(&mut self, is_running: impl Fn(SessionIndex) -> bool, idle: bool) -> ExclusiveStep {
+    /// Decides what may start. `is_running` returns whether a session runs; `idle` means that no session runs or is
+    /// cleaned up.
+    pub(super) fn next_step(&mut self, is_running: impl Fn(SessionIndex) -> bool, idle: bool) -> ExclusiveAction {
         if self.running.is_some_and(is_running) {
-            return ExclusiveStep::Hold;
+            return ExclusiveAction::Hold;
         }
         self.running = None;
         if self.pending.is_empty() {
-            return ExclusiveStep::None;
+            return ExclusiveAction::None;
         }
         match self.pending.pop_front_if(|_| idle) {
             Some((session, slots)) => {
                 self.running = Some(session);
-                ExclusiveStep::Start(session, slots)
+                ExclusiveAction::Start(session, slots)
             }
-            None => ExclusiveStep::Hold,
+            None => ExclusiveAction::Hold,
         }
     }
 
-    /// Returns the description of a session's race; none where it has not raced.
+    /// Returns the description of a session's race; `None` if it has not raced.
     pub(super) fn description(&self, session: SessionIndex) -> Option<&str> {
         self.descriptions.get(&session).map(String::as_str)
     }

@@ -29,7 +29,7 @@ pub struct RunTracing {
     finished: BTreeMap<SessionId, SessionAccesses>,
 }
 
-/// What the launcher needs to start a traced session.
+/// Inputs for starting a traced session.
 #[derive(Debug)]
 pub(super) struct TracedLaunch {
     /// The session's end of the socket over which it sends its seccomp listener.
@@ -41,13 +41,14 @@ pub(super) struct TracedLaunch {
 }
 
 impl RunTracing {
-    /// Traces these sessions; the preload library is stored in `folder`, below `.noxide`.
+    /// Creates the tracing of these sessions; the preload library is stored in `folder`, below `.noxide`.
     pub fn new(sessions: BTreeSet<SessionId>, context: TraceContext, folder: &Path) -> Self {
         let preload = PreloadLibrary::install(folder);
         Self { sessions, context, preload, active: BTreeMap::new(), finished: BTreeMap::new() }
     }
 
-    /// Chooses the sessions to trace and returns notices: all, those that changed since they were traced, or none.
+    /// Creates the tracing for a mode: of all sessions, of those that changed since their last trace, or of none.
+    /// Returns notices too.
     pub(crate) fn for_mode(
         mode: TraceMode,
         manifest: &NoxfileManifest,
@@ -75,7 +76,7 @@ impl RunTracing {
         (Self::new(sessions, trace_context(manifest), &noxide_dir.join("trace")), notices)
     }
 
-    /// Starts to trace a session; returns none for one that is not traced.
+    /// Starts to trace a session; returns `None` for one that is not traced.
     pub(super) fn begin_session(&mut self, request: &LaunchRequest) -> io::Result<Option<TracedLaunch>> {
         if !self.sessions.contains(&request.id) {
             return Ok(None);
@@ -88,7 +89,7 @@ impl RunTracing {
             let own = request.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             own.or_else(|| std::env::var(name).ok())
         };
-        // A session that preloads a library of its own does not get ours.
+        // Do not replace a library that the session preloads itself.
         let preload = self.preload.as_ref().filter(|_| variable(PRELOAD_VARIABLE).is_none()).map(PreloadLibrary::path);
         let (tracer, socket) = SessionTracer::start(TraceScope::new(context), preload.is_some())?;
         let mut env = Vec::new();
@@ -104,14 +105,14 @@ impl RunTracing {
         Ok(Some(TracedLaunch { socket, setup, env }))
     }
 
-    /// A session's attempt is over: stores its accesses.
+    /// Stores the accesses of a session whose attempt has ended.
     pub(super) fn end_session(&mut self, id: SessionId) {
         if let Some(tracer) = self.active.remove(&id) {
             self.finished.insert(id, tracer.accesses());
         }
     }
 
-    /// Accesses of a session up to now.
+    /// Returns the accesses of a session so far.
     fn current_accesses(&self, id: SessionId) -> Option<SessionAccesses> {
         self.active.get(&id).map(SessionTracer::accesses).or_else(|| self.finished.get(&id).cloned())
     }

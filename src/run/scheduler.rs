@@ -1,4 +1,4 @@
-//! Scheduler: which sessions may start now. Pure: no clock, no processes, no randomness.
+//! Scheduler: decides which sessions may start now. It is deterministic: no clock, no processes, no randomness.
 
 use std::cmp::Reverse;
 
@@ -8,17 +8,17 @@ use crate::record::{Outcome, lock_totals, longest_chains};
 /// One session as the scheduler sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchedulerTask {
-    /// Sessions that must be over first; `true` where they must have passed too.
+    /// Sessions that must finish first; `true` if they must also pass.
     pub needs: Vec<(SessionIndex, bool)>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Slots it takes, at least 1; more than there are counts as all.
+    /// Slots it takes, at least 1; a larger number than exists means all.
     pub cpus: usize,
     /// Whether nothing may run beside it.
     pub exclusive: bool,
-    /// Bytes of memory it is expected to need; 0 where nothing is known.
+    /// Bytes of memory it is expected to need; 0 if unknown.
     pub memory: u64,
-    /// Its usual duration in any one unit; equal for all where nothing is known.
+    /// Its usual duration, in the same unit for all sessions; equal for all if unknown.
     pub duration: u64,
 }
 
@@ -29,7 +29,7 @@ pub struct SessionStart {
     pub session: SessionIndex,
     /// The slots it holds, ascending, counted from 0.
     pub slots: Vec<usize>,
-    /// Whether the session is on the longest remaining path: a second lost here is lost for the whole run.
+    /// Whether the session is on the longest remaining path, where every delay delays the whole run.
     pub critical: bool,
 }
 
@@ -52,9 +52,9 @@ enum SchedulingState {
 /// How urgent a session is; greater is more urgent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Urgency {
-    /// How long the run lasts at least from the start of this session on.
+    /// Minimum time from the start of this session to the end of the run.
     remaining: u64,
-    /// The session and the longest chain that waits for it.
+    /// Duration of the session and of the longest chain that waits for it.
     chain: u64,
 }
 
@@ -85,8 +85,8 @@ impl Scheduler {
 
     /// Makes a session that has not started wait for all unfinished ones that do not wait for it themselves.
     ///
-    /// That is nox's meaning of `notify`: the end of the queue. Returns the sessions it did not wait for before;
-    /// none when it has started or is over.
+    /// This is how nox implements `notify`: it adds the session at the end of the queue. Returns the sessions it did
+    /// not wait for before; empty if it has started or finished.
     pub fn postpone_session(&mut self, session: SessionIndex) -> Vec<SessionIndex> {
         if !self.is_waiting(session) {
             return Vec::new();
@@ -102,16 +102,16 @@ impl Scheduler {
         added
     }
 
-    /// Starts what may start now, most urgent first, and returns it.
+    /// Starts the sessions that may start now, most urgent first, and returns them.
     ///
-    /// Urgency is the longest remaining path: the session's duration, what waits for it, and the chain of those
-    /// that share a lock with it. A session that is more urgent but does not fit keeps its turn: nothing less
-    /// urgent takes the slots or the locks that it waits for, so that neither a wide nor an exclusive one starves.
+    /// Urgency is the longest remaining path: the session's duration, the sessions that wait for it, and those that
+    /// share a lock with it. If a session does not fit, no less urgent session takes the slots or locks that it waits
+    /// for, so that neither a session with many slots nor an exclusive one starves.
     pub fn start_ready(&mut self) -> Vec<SessionStart> {
-        let mut free: Vec<usize> = (0..self.slots).filter(|slot| !self.is_slot_taken(*slot)).collect();
+        let mut free: Vec<usize> = (0..self.slots).filter(|slot| !self.is_slot_used(*slot)).collect();
         let mut running = self.count_running();
         let mut memory = self.running_tasks().map(|task| task.memory).sum::<u64>();
-        let mut taken: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
+        let mut held_locks: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
         if self.running_tasks().any(|task| task.exclusive) {
             return Vec::new();
         }
@@ -122,19 +122,19 @@ impl Scheduler {
         for session in self.ready_sessions(&urgency) {
             let task = &self.tasks[session.0];
             let cpus = task.cpus.clamp(1, self.slots);
-            let locked = task.locks.iter().any(|lock| taken.contains(lock));
-            let alone = !task.exclusive || running == 0;
-            // A session that needs more memory than there is runs when nothing else does.
+            let locked = task.locks.iter().any(|lock| held_locks.contains(lock));
+            let may_run_beside = !task.exclusive || running == 0;
+            // A session that needs more memory than exists runs alone.
             let fits = self.memory == 0 || running == 0 || memory.saturating_add(task.memory) <= self.memory;
             if locked {
-                taken.extend(task.locks.iter().cloned());
+                held_locks.extend(task.locks.iter().cloned());
                 continue;
             }
-            if cpus > free.len() || !alone || !fits {
+            if cpus > free.len() || !may_run_beside || !fits {
                 break;
             }
             let slots: Vec<usize> = free.drain(..cpus).collect();
-            taken.extend(task.locks.iter().cloned());
+            held_locks.extend(task.locks.iter().cloned());
             running += 1;
             memory = memory.saturating_add(task.memory);
             let exclusive = task.exclusive;
@@ -177,7 +177,7 @@ impl Scheduler {
         waiting
     }
 
-    /// Returns how a session ended; none while it waits or runs.
+    /// Returns the outcome of a session; `None` while it waits or runs.
     pub fn outcome(&self, session: SessionIndex) -> Option<Outcome> {
         match self.states[session.0] {
             SchedulingState::Finished(outcome) => Some(outcome),
@@ -205,7 +205,7 @@ impl Scheduler {
         self.running_tasks().count()
     }
 
-    /// Whether every session is over.
+    /// Whether every session has finished.
     pub fn is_finished(&self) -> bool {
         self.states.iter().all(|state| matches!(state, SchedulingState::Finished(_)))
     }
@@ -219,24 +219,24 @@ impl Scheduler {
         states.filter(|(_, state)| matches!(state, SchedulingState::Running { .. })).map(|(task, _)| task)
     }
 
-    fn is_slot_taken(&self, slot: usize) -> bool {
+    fn is_slot_used(&self, slot: usize) -> bool {
         self.states.iter().any(|state| matches!(state, SchedulingState::Running { slots } if slots.contains(&slot)))
     }
 
-    /// Sessions whose needs are over, most urgent first; among equals in the plan's order.
+    /// Returns the waiting sessions whose needs have finished, most urgent first; equal ones in the plan's order.
     fn ready_sessions(&self, urgency: &[Urgency]) -> Vec<SessionIndex> {
-        let needs_are_over =
+        let needs_are_finished =
             |session: SessionIndex| self.tasks[session.0].needs.iter().all(|(need, _)| self.outcome(*need).is_some());
         let mut ready: Vec<SessionIndex> =
-            self.sessions().filter(|&session| self.is_waiting(session) && needs_are_over(session)).collect();
+            self.sessions().filter(|&session| self.is_waiting(session) && needs_are_finished(session)).collect();
         ready.sort_by_key(|&session| (Reverse(urgency[session.0]), session));
         ready
     }
 
-    /// The urgency of each unfinished session.
+    /// Computes the urgency of each unfinished session.
     ///
-    /// An exclusive session that nothing waits for comes last: it costs the same whenever it runs, but in the
-    /// middle it would leave slots empty while the others drain.
+    /// An exclusive session that nothing waits for is started last: it takes the same time whenever it runs, but in the
+    /// middle of the run slots would stay empty until all others have finished.
     fn compute_urgency(&self) -> Vec<Urgency> {
         let unfinished: Vec<bool> = self.sessions().map(|session| self.outcome(session).is_none()).collect();
         let unfinished_tasks = self.tasks.iter().zip(&unfinished).filter(|(_, unfinished)| **unfinished);
@@ -246,7 +246,7 @@ impl Scheduler {
             task.locks.iter().filter_map(|lock| totals.get(lock.as_str())).copied().max().unwrap_or(0)
         };
         let lock_chains: Vec<u64> = self.tasks.iter().map(lock_total).collect();
-        // Chains are followed from the end of the run to its start: from each session to what it needs.
+        // `longest_chains` follows the edges backwards: from each session to those it needs.
         let needs: Vec<Vec<usize>> = self
             .tasks
             .iter()

@@ -1,5 +1,5 @@
-//! Work between the end of a session's processes and the start of its dependents: collects artifacts, restores a
-//! deleted log copy, removes temporary files.
+//! Cleanup between the end of a session and the start of its dependents: collects artifacts, restores a deleted log
+//! copy, removes temporary files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use super::graph::SessionIndex;
 use super::options::RunOptions;
 use crate::record::{AttemptResult, RunRecord};
 
-/// What is to be done for one session.
+/// Cleanup of one session.
 #[derive(Debug, Default)]
 pub(super) struct SessionCleanup {
     /// Artifacts to collect.
@@ -28,7 +28,7 @@ impl SessionCleanup {
         self.artifacts.is_none() && self.log_copy.is_none() && self.temp_dir.is_none()
     }
 
-    /// Does the work and returns what went wrong, in sentences.
+    /// Runs the cleanup and returns a notice for each problem.
     fn run(&self, cancelled: &AtomicBool) -> Vec<String> {
         let mut notices =
             self.artifacts.as_ref().map(|artifacts| artifacts.collect_artifacts(cancelled)).unwrap_or_default();
@@ -36,7 +36,7 @@ impl SessionCleanup {
             notices.extend(restore_log_copy(log, copy).err().map(log_copy_notice));
         }
         if let Some(directory) = &self.temp_dir {
-            // What cannot be removed stays until the run is pruned.
+            // Files that cannot be removed stay until the run is pruned.
             let _ = fs_err::remove_dir_all(directory);
         }
         notices
@@ -53,7 +53,7 @@ pub(super) struct SessionCleanups {
 impl SessionCleanups {
     /// Starts a session's cleanup; `report` is called on its thread with the notices.
     ///
-    /// Returns the notices at once where there is nothing to do or no thread can be had; then `report` is not called.
+    /// If there is nothing to do or no thread can be started, returns the notices at once and does not call `report`.
     pub(super) fn start(
         &mut self,
         session: SessionIndex,
@@ -69,11 +69,11 @@ impl SessionCleanups {
         let work = move || report(cleanup.run(&cancelled));
         match std::thread::Builder::new().name("cleanup".to_owned()).spawn(work) {
             Ok(_) => None,
-            Err(error) => Some(vec![format!("could not collect artifacts: {error}")]),
+            Err(error) => Some(vec![format!("could not clean up after a session: {error}")]),
         }
     }
 
-    /// A session's cleanup is done; returns its last attempt.
+    /// Removes a session whose cleanup is done, and returns its last attempt.
     pub(super) fn finish(&mut self, session: SessionIndex) -> Option<AttemptResult> {
         self.in_progress.remove(&session)
     }
@@ -83,20 +83,20 @@ impl SessionCleanups {
         self.in_progress.is_empty()
     }
 
-    /// Copies no more artifacts: the user asked a second time that the run end.
+    /// Stops collecting artifacts; used when the user interrupts the run a second time.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 }
 
-/// Path of the copy that `--logs` asks for of the logs with this stem.
+/// Returns the path of the copy that `--logs` requests of a session's log, by the stem of the log.
 pub(super) fn log_copy_path(options: &RunOptions, stem: &str) -> Option<PathBuf> {
     Some(options.log_folder.as_ref()?.join(options.log_name_template.replace("{session}", stem)))
 }
 
-/// Restores the copies of logs that a session deleted after they were written, such as with `rm -r build`.
+/// Restores copies of logs that a later session deleted, for example by `rm -r build`.
 ///
-/// Returns what could not be restored, in sentences.
+/// Returns a notice for each copy that cannot be restored.
 pub(crate) fn restore_log_copies(options: &RunOptions, folder: &Path, record: &RunRecord) -> Vec<String> {
     let mut notices = Vec::new();
     for result in record.sessions.iter().filter_map(|session| session.result.as_ref()) {

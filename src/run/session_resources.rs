@@ -1,4 +1,4 @@
-//! Per-session environment: CPU share, temporary directory, jobserver.
+//! Resources of sessions, passed in their environment: CPU share, temporary directory, jobserver.
 
 use std::env::var_os;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::jobserver::{MakeJobserver, make_supports_fifo};
 use super::plan::PlannedSession;
 use crate::record::RunTempDir;
 
-/// Variables from which tools take how many workers to start.
+/// Variables from which tools read how many workers to start.
 const WORKER_COUNT_VARIABLES: [&str; 3] = ["PYTEST_XDIST_AUTO_NUM_WORKERS", "TEST_PROCESSES", "PABOT_PROCESSES"];
 
 /// Resources that the sessions of a run share.
@@ -21,14 +21,14 @@ pub struct SessionResources {
 }
 
 impl SessionResources {
-    /// Prepares the resources of a run. What cannot be had is left out; notices say so.
+    /// Prepares the resources of a run. Omits those that cannot be created, and returns notices about them.
     pub fn new(run: &Path, slots: usize) -> (Self, Vec<String>) {
         let mut notices = Vec::new();
         let temp_dirs = RunTempDir::create(run)
             .map_err(|error| notices.push(format!("sessions share one temporary directory: {error}")))
             .ok();
         let use_jobserver = var_os("MAKEFLAGS").is_none() && make_supports_fifo(var_os("PATH").as_deref());
-        // Without it make, cargo and ninja count CPUs for themselves, as under nox.
+        // Without a jobserver, make, cargo and ninja use all CPUs, as under nox.
         let jobserver = temp_dirs
             .as_ref()
             .filter(|_| use_jobserver)
@@ -37,7 +37,7 @@ impl SessionResources {
         (Self { temp_dirs, jobserver, worker_variables }, notices)
     }
 
-    /// Returns the variables of a session that is about to start. Variables from settings come after these and win.
+    /// Returns the variables of a session that is about to start. Variables from settings override them.
     pub(super) fn session_env(
         &self,
         session: SessionIndex,
@@ -47,7 +47,7 @@ impl SessionResources {
         let slot = slots.first().copied().unwrap_or(0);
         let mut variables = vec![
             ("NOXIDE_SLOT".to_owned(), slot.to_string()),
-            ("NOXIDE_SESSION".to_owned(), planned.facts.name.as_str().to_owned()),
+            ("NOXIDE_SESSION".to_owned(), planned.spec.name.as_str().to_owned()),
         ];
         let share = planned.worker_share.to_string();
         variables.extend(self.worker_variables.iter().map(|name| ((*name).to_owned(), share.clone())));
@@ -60,7 +60,7 @@ impl SessionResources {
         variables
     }
 
-    /// Puts back the jobserver tokens that died with their holders; to be called while no session runs.
+    /// Replaces jobserver tokens that killed processes did not return; call it only while no session runs.
     pub(super) fn refill_jobserver(&self) {
         if let Some(jobserver) = &self.jobserver {
             jobserver.refill_tokens();
@@ -73,12 +73,12 @@ impl SessionResources {
         directory.is_dir().then_some(directory)
     }
 
-    /// Takes back a temporary directory for another session; false where it is not empty.
+    /// Marks an empty temporary directory as reusable by another session; returns false if it is not empty.
     pub(super) fn reclaim_temp_dir(&self, directory: &Path) -> bool {
         self.temp_dirs.as_ref().is_some_and(|dirs| dirs.recycle_if_empty(directory))
     }
 
-    /// The run is over and its processes are gone: removes temporary directories, except those of failed sessions.
+    /// Removes temporary directories after the run, except those of failed sessions.
     pub(crate) fn clean_up(&self) {
         if let Some(dirs) = &self.temp_dirs {
             dirs.remove_if_unused();
@@ -87,7 +87,7 @@ impl SessionResources {
 }
 
 impl Default for SessionResources {
-    /// Resources without temporary directories, jobserver and worker counts.
+    /// Returns resources without temporary directories, jobserver and worker counts.
     fn default() -> Self {
         Self { temp_dirs: None, jobserver: None, worker_variables: Vec::new() }
     }

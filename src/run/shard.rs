@@ -1,4 +1,4 @@
-//! Shards: the sessions of a run distributed over several runners, each session to exactly one.
+//! Shards: the sessions of a run distributed over several runners, so that each session runs on exactly one.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -46,7 +46,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// All shards of a run: every selected session is in exactly one, with all that it waits for.
+/// All shards of a run: every selected session is in exactly one, together with the sessions it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShardPlan {
     /// The shards, each in nox's order. A shard may be empty.
@@ -65,9 +65,9 @@ pub(crate) struct ShardPart {
 impl ShardPlan {
     /// Distributes the sessions that a manifest selects over `count` shards.
     ///
-    /// Sessions that wait for one another stay together, because runners do not share files. The same manifest,
-    /// options and history give the same plan: runners that plan on their own must not use their own history, or two
-    /// of them may run one session and none another.
+    /// Sessions that wait for one another are in the same shard, because runners do not share files. The same manifest,
+    /// options and history give the same plan. Runners that compute the plan separately must therefore use the same
+    /// history, or a session may run twice or not at all.
     ///
     /// # Errors
     /// When needs form a cycle.
@@ -83,8 +83,8 @@ impl ShardPlan {
             .iter()
             .map(|node| history.usual_stats(&manifest.sessions[node.id.0].name).map(|usual| usual.wall_ms.max(1)))
             .collect();
-        let unknown = usual.iter().flatten().copied().max().unwrap_or(1);
-        let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(unknown)).collect();
+        let assumed_duration = usual.iter().flatten().copied().max().unwrap_or(1);
+        let weights: Vec<u64> = usual.iter().map(|usual| usual.unwrap_or(assumed_duration)).collect();
         let parts = distribute_sessions(&weights, &required_pairs(manifest, &graph), count);
         let part = |sessions: Vec<SessionIndex>| ShardPart {
             sessions: sessions.iter().map(|session| graph.nodes[session.0].id).collect(),
@@ -94,14 +94,15 @@ impl ShardPlan {
     }
 }
 
-/// Pairs of sessions that must be in one shard.
+/// Returns the pairs of sessions that must be in one shard.
 fn required_pairs(manifest: &NoxfileManifest, graph: &SessionGraph) -> Vec<(SessionIndex, SessionIndex)> {
     let declared = |session: SessionIndex| &manifest.sessions[graph.nodes[session.0].id.0];
     let mut pairs = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let session = SessionIndex(index);
         for (required, origin) in &node.needs {
-            // A session that may be notified waits for all others, but belongs only to those that notify it.
+            // A session that may be notified waits for all others, but must share the shard only with those that notify
+            // it.
             let target = declared(session);
             let is_target = |name: &String| *name == target.base || target.signatures.contains(name);
             if *origin != NeedOrigin::Notify || declared(*required).notifies.iter().any(is_target) {
@@ -119,7 +120,7 @@ pub(crate) fn distribute_sessions(
     pairs: &[(SessionIndex, SessionIndex)],
     count: NonZeroUsize,
 ) -> Vec<Vec<SessionIndex>> {
-    // Each session is in the group named after the smallest index in it.
+    // `group[session]` is the smallest index among the sessions that must stay together.
     let mut group: Vec<usize> = (0..weights.len()).collect();
     for &(one, other) in pairs {
         let (low, high) = (group[one.0].min(group[other.0]), group[one.0].max(group[other.0]));

@@ -6,14 +6,14 @@ use std::path::Path;
 use super::process::ProcessTree;
 use crate::text::{last_visible_line, shorten_text};
 
-/// How many commands are named.
+/// Maximum number of commands to list.
 const MAX_COMMANDS: usize = 3;
 /// Longest command or output line, in characters.
 const MAX_TEXT_CHARS: usize = 100;
-/// How far back the last line is searched for.
+/// Size of the end of the log that is searched for the last line.
 const LOG_TAIL_BYTES: u64 = 4096;
 
-/// Describes what an attempt is doing, as the end of a sentence; empty where nothing is known.
+/// Describes what an attempt is doing, as the end of a sentence; empty if unknown.
 pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path) -> String {
     let commands = tree.map_or_else(Vec::new, ProcessTree::leaf_commands);
     let more = commands.len().saturating_sub(MAX_COMMANDS);
@@ -32,7 +32,7 @@ pub(super) fn describe_activity(tree: Option<&ProcessTree>, log: &Path) -> Strin
     text
 }
 
-/// The last line of a log that is not blank.
+/// Returns the last line of a log that is not blank.
 fn last_log_line(log: &Path) -> Option<String> {
     let mut file = fs_err::File::open(log).ok()?;
     let length = file.metadata().ok()?.len();

@@ -4,25 +4,25 @@ use super::graph::{reachable_from, reverse_edges};
 use super::scheduler::SchedulerTask;
 use crate::record::{lock_totals, longest_chains, slot_work};
 
-/// What the share of a session depends on besides its task.
+/// Inputs of a session's share, in addition to its task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ShareInput {
     /// Whether settings say how many slots it takes.
     pub(super) has_explicit_cpus: bool,
-    /// Its usual wall and CPU time, where history knows both.
+    /// Its usual wall and CPU time, if both are in the history.
     pub(super) usual_times: Option<(u64, u64)>,
 }
 
-/// Returns the share of every session; needs are indexes into the same list.
+/// Returns the share of every session; the needs of a task are indexes into `sessions`.
 ///
-/// 1. What settings say (`cpus`) is the share.
-/// 2. A session beside which nothing can run gets all slots.
-/// 3. So does one that by history mostly waits (its CPU time is at most half of its wall time): its workers sleep.
-/// 4. So does one in a chain that decides how long the run takes: by history the chain takes at least as long as all
-///    work spread over the slots, and at least twice as long as any chain beside it. Whatever makes it faster makes
-///    the run faster. Without history that is guessed of one that shares a lock with others: no two of these run at
-///    once, so a wrong guess costs little.
-/// 5. All others divide the slots: `slots / min(slots, sessions that may run beside each other)`, at least 1.
+/// 1. If settings have `cpus` for a session, that is its share.
+/// 2. A session that cannot overlap with any other gets all slots.
+/// 3. So does one that by history mostly waits (its CPU time is at most half of its wall time): its workers need
+///    little CPU.
+/// 4. So does one in a chain that determines the duration of the run: by history the chain takes at least as long as all
+///    work divided by the slots, and at least twice as long as any chain that may overlap with it. Without history this
+///    is assumed of a session that shares a lock with others: no two of these overlap, so a wrong guess costs little.
+/// 5. All others divide the slots: `slots / min(slots, sessions that may overlap)`, at least 1.
 pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: usize) -> Vec<usize> {
     let links = NeedLinks::new(sessions);
     let chains = longest_chain_through(sessions, &links);
@@ -33,17 +33,17 @@ pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: us
         if input.has_explicit_cpus {
             return task.cpus.clamp(1, slots);
         }
-        let beside: Vec<usize> =
+        let overlapping: Vec<usize> =
             (0..sessions.len()).filter(|&other| can_overlap(sessions, &links.reachable, session, other)).collect();
         let mostly_waits = input.usual_times.is_some_and(|(wall, cpu)| cpu.saturating_mul(2) <= wall);
-        let decides = match input.usual_times {
+        let is_critical = match input.usual_times {
             Some(_) => {
-                let rival = beside.iter().map(|&other| chains[other]).max().unwrap_or(0);
-                chains[session].saturating_mul(slots as u64) >= total && chains[session] >= rival.saturating_mul(2)
+                let longest_other = overlapping.iter().map(|&other| chains[other]).max().unwrap_or(0);
+                chains[session].saturating_mul(slots as u64) >= total && chains[session] >= longest_other.saturating_mul(2)
             }
             None => (0..sessions.len()).any(|other| other != session && have_common_lock(sessions, session, other)),
         };
-        if beside.is_empty() || mostly_waits || decides { slots } else { (slots / slots.min(beside.len() + 1)).max(1) }
+        if overlapping.is_empty() || mostly_waits || is_critical { slots } else { (slots / slots.min(overlapping.len() + 1)).max(1) }
     };
     (0..sessions.len()).map(share).collect()
 }
@@ -59,7 +59,8 @@ fn have_common_lock(sessions: &[(SchedulerTask, ShareInput)], one: usize, other:
     sessions[one].0.locks.iter().any(|lock| sessions[other].0.locks.contains(lock))
 }
 
-/// Usual time of the longest chain that each session is part of: needs before and after it, or one of its locks.
+/// Returns for each session the usual duration of the longest chain through it: the sessions before and after it, or
+/// all that share one of its locks.
 fn longest_chain_through(sessions: &[(SchedulerTask, ShareInput)], links: &NeedLinks) -> Vec<u64> {
     let durations: Vec<u64> = sessions.iter().map(|(task, _)| task.duration).collect();
     let totals = lock_totals(sessions.iter().map(|(task, _)| (task.locks.as_slice(), task.duration)));

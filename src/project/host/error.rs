@@ -1,4 +1,4 @@
-//! Errors of starting the host, with traceback and output.
+//! Errors while the host starts and loads the noxfile, with traceback and output.
 
 use std::fmt;
 use std::io;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// Reasons why there is no manifest.
+/// Reasons why the host did not send a manifest.
 #[derive(Debug, Error)]
 pub enum HostError {
-    /// The interpreter could not be started, or the socket to it broke.
+    /// The interpreter could not be started.
     #[error("cannot run {}: {source}", executable.display())]
     Start {
         /// The interpreter.
@@ -53,7 +53,7 @@ fn hang_message(noxfile: &std::path::Path, waited: Duration, frames: &[Traceback
 }
 
 impl HostError {
-    /// The last output of the process, of noxfile and nox.
+    /// Returns the last output of the process: that of the noxfile and nox.
     pub fn output(&self) -> &str {
         match self {
             Self::Start { .. } => "",
@@ -62,7 +62,7 @@ impl HostError {
         }
     }
 
-    /// The user's frames, outermost first.
+    /// Returns the frames of the user's code, outermost first.
     pub fn frames(&self) -> &[TracebackFrame] {
         match self {
             Self::Start { .. } | Self::Died { .. } => &[],
@@ -81,7 +81,7 @@ pub struct LoadFailure {
     pub exit_code: Option<i32>,
     /// nox's message, if it had one.
     pub message: String,
-    /// All session names, where they are known, for nearest-name hints.
+    /// All session names if they are known, to suggest a similar one.
     #[serde(default)]
     pub session_names: Vec<String>,
     /// The user's own frames, outermost first.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::error::LoadFailure;
 use crate::project::{NoxfileManifest, SessionId};
 
-/// nox's status of a finished session, and two for sessions without one.
+/// nox's status of a finished session, and two statuses for sessions without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum NoxStatus {
@@ -32,25 +32,26 @@ pub struct HostRunRequest {
     /// Statuses of the sessions it requires.
     #[serde(serialize_with = "serialize_as_map")]
     pub required_outcomes: Vec<(SessionId, NoxStatus)>,
-    /// Positional arguments from `session.notify`; none for those of the command line.
+    /// Positional arguments from `session.notify`; `None` for those of the command line.
     pub posargs: Option<Vec<String>>,
     /// Environment variables on top of the host's.
     #[serde(serialize_with = "serialize_as_map")]
     pub env: Vec<(String, String)>,
     /// Added to its niceness.
     pub nice: i32,
-    /// Whether its output is a terminal, to become its controlling terminal.
+    /// Whether its output is a terminal, which becomes its controlling terminal.
     pub tty: bool,
-    /// How long processes that a command left running may hold output that nox reads, in milliseconds.
+    /// How long to wait for processes that a command left running with output open that nox reads, in milliseconds.
     pub leak_timeout_ms: u64,
-    /// How many sessions are still to come: the host prepares processes for them.
+    /// How many sessions have not started yet: the host prepares processes for them.
     pub remaining_sessions: usize,
-    /// The seccomp filter to install; a third descriptor comes with the request then. None runs it untraced.
+    /// The seccomp filter to install; its request is sent with a third descriptor. With `None` the session is not
+    /// traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<SeccompSetup>,
 }
 
-/// What a session's process needs to let noxide trace its system calls.
+/// The seccomp filter with which noxide traces the system calls of a session's process.
 #[derive(Clone, Debug, Serialize)]
 pub struct SeccompSetup {
     /// The filter program in hexadecimal digits.
@@ -62,7 +63,7 @@ pub struct SeccompSetup {
 }
 
 impl HostRunRequest {
-    /// A request with default options.
+    /// Creates a request with default options.
     pub fn new(id: SessionId) -> Self {
         Self {
             id,
@@ -93,9 +94,9 @@ fn serialize_as_map<K: Serialize, V: Serialize, S: Serializer>(
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(super) enum HostCommand<'a> {
-    /// Prepare to fork: sessions will follow.
+    /// Prepare to fork: run requests will follow.
     WarmUp,
-    /// Run a session; the descriptors of its stdout and stderr come with the message.
+    /// Run a session; the descriptors of its stdout and stderr are sent with the message.
     Run(&'a HostRunRequest),
     /// Stop all sessions and exit.
     Exit,
@@ -128,7 +129,7 @@ pub enum HostMessage {
     },
     /// A session called `session.notify`.
     ///
-    /// nox's rule: nothing happens if any of `matches` is queued, runs or has run; else `target` is queued last.
+    /// nox ignores the call if any of `matches` is queued, running or finished, and otherwise queues `target` last.
     Notify {
         /// The session that called.
         id: SessionId,
@@ -162,10 +163,10 @@ pub struct FinishedMessage {
     pub peak_kib: u64,
     /// From start to exit, in milliseconds.
     pub duration_ms: u64,
-    /// Whether a command whose output nox captured left a process running that held it open.
+    /// Whether a command whose output nox captured left a process running that had the output open.
     #[serde(default)]
     pub leaked: bool,
-    /// Totals of its installs; none where it made none, or they were not counted.
+    /// Totals of its installs; `None` if it made none or they were not counted.
     #[serde(default)]
     pub installs: Option<InstallTotals>,
 }
@@ -177,7 +178,7 @@ pub struct InstallTotals {
     pub(crate) duration_ms: u64,
     /// How many were run.
     pub(crate) commands: u32,
-    /// How many were skipped, because the environment was built by them already.
+    /// How many were skipped, because the environment already had their result.
     pub(crate) skipped: u32,
 }
 
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_and_messages_have_their_format() {
+    fn requests_and_messages_are_json_lines() {
         let mut request = HostRunRequest::new(SessionId(3));
         request.required_outcomes = vec![(SessionId(1), NoxStatus::Success)];
         request.env = vec![("A".to_owned(), "b".to_owned())];

@@ -1,4 +1,4 @@
-//! Last output of a process, in bounded memory.
+//! Last part of a process's output, in bounded memory.
 
 use std::collections::VecDeque;
 use std::io::{PipeReader, Read};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes that are stored: noxfiles may print megabytes while they load.
+/// Maximum number of bytes to store: noxfiles may print megabytes while they load.
 const MAX_TAIL_BYTES: usize = 64 * 1024;
 
 /// The tail of a pipe, read by a thread of its own.
@@ -36,14 +36,14 @@ impl OutputTail {
         Self { bytes: tail, ended }
     }
 
-    /// The tail so far, as text.
+    /// Returns the tail so far, as text.
     pub(super) fn text(&self) -> String {
         let tail = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = tail.iter().copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The tail once the pipe is closed, or after `timeout`: a stray child may hold it open for ever.
+    /// Returns the tail once the pipe is closed, or after `timeout`: a child process may leave it open forever.
     pub(super) fn final_text(&self, timeout: Duration) -> String {
         self.ended.recv_timeout(timeout).ok();
         self.text()

@@ -1,4 +1,4 @@
-//! Host process: start, commands, messages, shutdown.
+//! The host as a process: start, commands, messages, shutdown.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,9 +23,9 @@ use super::output_tail::OutputTail;
 use super::program::{BOOTSTRAP, boot_payload};
 use crate::project::{NoxPython, NoxfileManifest};
 
-/// How long creating a noxfile's own environment (PEP 723) may take: it may download an interpreter.
+/// Maximum time to create a noxfile's own environment (PEP 723), which may download an interpreter.
 const ENVIRONMENT_TIMEOUT: Duration = Duration::from_secs(900);
-/// How long the host may take to stop its sessions and exit; its own grace periods sum to four seconds.
+/// Maximum time for the host to stop its sessions and exit; its own grace periods add up to four seconds.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Options for starting the host.
@@ -39,15 +39,15 @@ pub struct HostOptions {
     pub nox_args: Vec<OsString>,
     /// Arguments after `--`.
     pub posargs: Vec<OsString>,
-    /// Variables to set (or, with none, to unset) for the host and all its sessions.
+    /// Variables to set, or with `None` to unset, for the host and all its sessions.
     pub env: Vec<(OsString, Option<OsString>)>,
-    /// Whether nox prints colors where neither its flags nor `NO_COLOR` decide.
+    /// Whether nox prints colors if neither its flags nor `NO_COLOR` decide that.
     pub color: bool,
-    /// Whether sessions will be run: what all of them need is then prepared while the noxfile loads.
+    /// Whether sessions will be run: the host then prepares for them while the noxfile loads.
     pub will_run_sessions: bool,
     /// How long the noxfile may take to load.
     pub load_timeout: Duration,
-    /// noxide's cache directory for the compiled host program; none compiles it each time.
+    /// noxide's cache directory for the compiled host program; with `None` it is compiled each time.
     pub cache_folder: Option<PathBuf>,
 }
 
@@ -61,7 +61,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the host and waits until it has the noxfile loaded.
+    /// Starts the host and waits until it has loaded the noxfile.
     pub fn start(options: HostOptions) -> Result<(Self, NoxfileManifest), HostError> {
         let executable = options.python.executable.clone();
         let noxfile = noxfile_argument(&options);
@@ -102,17 +102,17 @@ impl Host {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(input.try_clone()?)
             .stderr(input)
-            // Ctrl-C in the terminal is for noxide alone: it decides what sessions get.
+            // A Ctrl-C in the terminal must reach noxide only, which then signals the sessions.
             .process_group(0);
         let child = process.spawn()?;
-        drop(process); // its copies of the socket and the pipe would hold both open
+        drop(process); // it has copies of the socket and the pipe, which must be closed
         let host = Self {
             child,
             reader: Some(BufReader::new(ours.try_clone()?)),
             writer: Mutex::new(ours),
             output_tail: OutputTail::follow(output),
         };
-        // If the interpreter has exited already, reading the socket shows it.
+        // If the interpreter has exited already, the next read from the socket fails.
         host.lock_writer()
             .write_all(&boot_payload(options.color, options.will_run_sessions, options.cache_folder.as_deref()))
             .ok();
@@ -164,7 +164,7 @@ impl Host {
         }
     }
 
-    /// Gets a traceback from a process that takes too long to load, then kills it with all it started.
+    /// Gets a traceback from a host that takes too long to load, then kills its process group.
     fn into_timeout_error(mut self, noxfile: PathBuf, waited: Duration) -> HostError {
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
             kill_process(pid, Signal::USR1).ok();
@@ -190,9 +190,9 @@ impl Host {
         HostError::Died { status, output: self.output_tail.final_text(Duration::from_millis(300)) }
     }
 
-    /// Makes the host do once what each session would do: find uv, import, compile.
+    /// Makes the host do work once that each session would repeat: find uv, import modules, compile code.
     ///
-    /// Errors show when the first session is started.
+    /// Errors are reported when the first session is started.
     pub(crate) fn warm_up(&self) {
         self.send_command(&HostCommand::WarmUp);
     }
@@ -218,7 +218,8 @@ impl Host {
         self.send_run_request(request, &[stdout, stderr])
     }
 
-    /// As [`Host::run_session`]; the session sends its seccomp listener over `trace` before nox runs it.
+    /// Runs a session like [`Host::run_session`]; the session sends its seccomp listener over `trace` before nox runs
+    /// it.
     pub(crate) fn run_session_traced(
         &self,
         request: &HostRunRequest,
@@ -241,27 +242,28 @@ impl Host {
         (&*writer).write_all(&line[sent..])
     }
 
-    /// Takes the stream of the host's messages, to be read on a thread of its own; can be called once.
+    /// Returns the stream of the host's messages, to be read on a separate thread; the stream of a second call is
+    /// empty.
     pub fn take_messages(&mut self) -> HostMessages {
         HostMessages { reader: self.reader.take() }
     }
 
-    /// The host's process and process group.
+    /// Returns the pid of the host, which is also its process group.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The last output of the host itself, such as what the noxfile printed while it loaded.
+    /// Returns the last output of the host itself, such as output of the noxfile while it loaded.
     pub fn captured_output(&self) -> String {
         self.output_tail.text()
     }
 
-    /// Exit status of the host, in words; none while it runs.
+    /// Describes the exit status of the host; `None` while it runs.
     pub(crate) fn exit_description(&mut self) -> Option<String> {
         self.await_exit(Duration::from_secs(1)).map(describe_status)
     }
 
-    /// Asks the host to exit, which stops sessions that still run; waits shortly, then kills it.
+    /// Asks the host to stop its sessions and exit; kills it if it does not exit in time.
     pub fn close(mut self) {
         self.shut_down();
     }
@@ -310,7 +312,7 @@ impl Drop for Host {
     }
 }
 
-/// Messages of the host about its sessions, in order; ends when the host is gone.
+/// Messages of the host about its sessions, in order; ends when the host exits.
 #[derive(Debug)]
 pub struct HostMessages {
     reader: Option<BufReader<UnixStream>>,
@@ -327,7 +329,7 @@ impl Iterator for HostMessages {
     }
 }
 
-/// Sleeps until a child exits, no longer than `timeout`; returns false where the system cannot do that.
+/// Sleeps until a child exits or `timeout` has passed; returns false if the system does not support that.
 fn wait_for_exit(child: &Child, timeout: Duration) -> bool {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     if let Ok(descriptor) = rustix::process::pidfd_open(Pid::from_child(child), rustix::process::PidfdFlags::empty()) {
@@ -339,7 +341,7 @@ fn wait_for_exit(child: &Child, timeout: Duration) -> bool {
     false
 }
 
-/// Reasons why no manifest came.
+/// Reasons why no manifest was received.
 enum ManifestWaitError {
     TimedOut,
     Died,
@@ -356,7 +358,7 @@ fn describe_status(status: ExitStatus) -> String {
     status.to_string()
 }
 
-/// Path of the noxfile as the arguments name it, for error messages.
+/// Returns the path of the noxfile as the arguments name it, for error messages.
 fn noxfile_argument(options: &HostOptions) -> PathBuf {
     let flags = &options.nox_args;
     let separate =

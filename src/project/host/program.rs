@@ -1,9 +1,9 @@
-//! The host's Python program, joined from its files, and the bootstrap code that starts it.
+//! The host's Python program, concatenated from its files, and the bootstrap code that starts it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// Code for `python -c`: it reads the program from descriptor 0, so that process lists do not show the program.
+/// Code for `python -c`. It reads the program from descriptor 0, so that the program does not appear in process lists.
 pub(super) const BOOTSTRAP: &str = "\
 import json, os
 def read_exactly(size):
@@ -39,7 +39,7 @@ boot = json.loads(read_exactly(int(read_exactly(10))).decode('utf-8'))
 exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 ";
 
-/// The files in the order they run: later ones use earlier ones.
+/// The files of the program, in the order of their dependencies.
 const PROGRAM_FILES: [&str; 13] = [
     include_str!("program/load.py"),
     include_str!("program/coverage.py"),
@@ -56,7 +56,7 @@ const PROGRAM_FILES: [&str; 13] = [
     include_str!("program/serve.py"),
 ];
 
-/// Returns the input of the bootstrap code: ten digits of length, then the program and its settings as JSON.
+/// Returns the input of the bootstrap code: its length in ten digits, then the program and its settings as JSON.
 ///
 /// With `preload` the host prepares for sessions while it loads; `cache` is a directory for the compiled program.
 pub(super) fn boot_payload(color: bool, preload: bool, cache: Option<&Path>) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Dependency closure: all packages of a lock that some roots need in one environment.
+//! Dependency closure: all packages of a lock that a set of roots needs in one environment.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,14 +23,14 @@ pub enum ClosureRoot {
     },
     /// A dependency group of the project, without the project.
     Group(String),
-    /// Everything in the lock, where nothing more exact is known.
+    /// Everything in the lock, if the required part is unknown.
     All,
 }
 
 /// A package's name and version.
 pub type PackageIdentity<'a> = (&'a str, Option<&'a str>);
 
-/// The packages that some roots need.
+/// The packages that a set of roots needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DependencyClosure<'a> {
     /// The packages by name and version, each with its requested extras.
@@ -40,14 +40,14 @@ pub struct DependencyClosure<'a> {
 }
 
 impl<'a> DependencyClosure<'a> {
-    /// The packages in the order of their names, without those in the source tree.
+    /// Returns the packages in the order of their names, without those in the source tree.
     pub fn remote_packages(&self) -> impl Iterator<Item = &'a LockedPackage> {
         self.packages.values().map(|(package, _)| *package).filter(|package| !package.is_local())
     }
 }
 
 impl UvLock {
-    /// Follows from the roots all edges whose markers hold in `environment`.
+    /// Returns all packages that can be reached from the roots over dependencies whose markers hold in `environment`.
     pub fn resolve_closure(&self, roots: &[ClosureRoot], environment: &MarkerEnvironment) -> DependencyClosure<'_> {
         let mut walk = ClosureWalk {
             lock: self,
@@ -77,7 +77,7 @@ struct ClosureWalk<'a, 'e> {
     environment: &'e MarkerEnvironment,
     closure: DependencyClosure<'a>,
     pending: VecDeque<(&'a LockedPackage, Option<String>)>,
-    /// Names of requested extras and groups, as uv writes them in markers of conflicting ones.
+    /// Requested extras and groups, in the form in which uv writes them in markers if some of them conflict.
     conflict_markers: BTreeSet<String>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> ClosureWalk<'a, '_> {
         }
     }
 
-    /// Adds a root package with extras, which must be in the lock.
+    /// Adds a root package with extras; those that are not in the lock are reported as unresolved.
     fn add_requested(&mut self, package: &'a LockedPackage, extras: &[String]) {
         let known = |extra: &&String| package.extras.contains_key(extra.as_str());
         for extra in extras.iter().filter(|extra| !known(extra)) {
@@ -154,7 +154,8 @@ impl<'a> ClosureWalk<'a, '_> {
         }
     }
 
-    /// The package of an edge or root: of several versions the one that the edge names or that fits the environment.
+    /// Returns the package of an edge or root; among several versions the one that the edge names or whose markers
+    /// hold.
     fn select_package(&self, name: &str, edge: Option<&LockedDependency>) -> Option<&'a LockedPackage> {
         let candidates = self.lock.packages.iter().filter(|package| package.name == name);
         let matches_edge = |package: &&LockedPackage| {
@@ -249,7 +250,7 @@ source = { registry = "r" }
     }
 
     #[test]
-    fn a_closure_has_exactly_what_its_roots_need() {
+    fn a_closure_has_exactly_the_packages_that_its_roots_need() {
         assert_eq!(closure(&[project(&[])], "3.11").0, "a1 app b1");
         assert_eq!(closure(&[project(&["x"])], "3.11").0, "a1 app b1 speed1");
         assert_eq!(closure(&[package("b", &["fast"])], "3.11").0, "a1 b1 speed1");

@@ -1,4 +1,4 @@
-//! Constraints files with the versions of uv.lock, for installs that ignore the lock; cached until the lock changes.
+//! Constraints files with the versions of uv.lock, for installs without the lock; cached until the lock changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const MAX_CACHED_FILES: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConstraintsError {
     /// No uv can export the lock.
-    #[error("--locked needs uv to export uv.lock, and there is no uv beside nox or on PATH")]
+    #[error("--locked needs uv to export uv.lock, but uv was not found, neither next to nox nor on PATH")]
     UvNotFound,
     /// There is no lock.
     #[error("there is no uv.lock in {} to constrain installs to", .0.display())]
@@ -34,16 +34,16 @@ pub(crate) enum ConstraintsError {
 /// Constraints files with the versions of a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConstraintFiles {
-    /// For uv: with hashes. uv then installs no other file, and records the hash in its cache; before 0.11.19 it records
-    /// none of what it need not verify, and such entries cannot be matched to the lock.
+    /// For uv: with hashes. uv then installs no other file, and records the hash in its cache. Before 0.11.19, uv
+    /// records no hash of a file that it need not verify, and such a cache entry cannot be matched to the lock.
     pub(crate) hashed: PathBuf,
-    /// For pip: versions only, since with one hash it requires hashes of everything.
+    /// For pip: versions only, because if any hash is listed, pip requires hashes of all packages.
     pub(crate) plain: PathBuf,
 }
 
-/// Exports the versions of `root`'s uv.lock by `uv` to constraints files below `folder`.
+/// Exports the versions of the uv.lock in `root` by running `uv`, to constraints files below `folder`.
 ///
-/// The files are named by the digest of their sources, so that the next run finds them.
+/// The file names contain the digest of their sources, so that the next run reuses the files.
 ///
 /// # Errors
 /// When there is no lock, uv cannot export it, or a file cannot be written.
@@ -88,7 +88,7 @@ pub(crate) fn export_constraints(root: &Path, uv: &Path, folder: &Path) -> Resul
     Ok(files)
 }
 
-/// Whether a line is valid in a constraints file: a local project is not.
+/// Whether a line is valid in a constraints file; local projects and options are not.
 fn is_constraint_line(line: &str) -> bool {
     !line.trim().is_empty() && !line.starts_with(['#', '-', '.', '/'])
 }

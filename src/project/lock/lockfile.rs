@@ -55,7 +55,7 @@ pub struct UvLock {
     pub requires_python: Option<String>,
     /// All locked packages, in the order of the file.
     pub packages: Vec<LockedPackage>,
-    /// A notice about the file itself, such as a revision newer than any known.
+    /// A notice about the file, such as an unknown newer revision.
     pub notice: Option<String>,
 }
 
@@ -113,9 +113,9 @@ pub struct LockedFile {
 pub struct LockedDependency {
     /// The name of the required package in normal form.
     pub name: String,
-    /// Its version, where several are locked.
+    /// Its version, if several are locked.
     pub version: Option<String>,
-    /// Its source, where several are locked.
+    /// Its source, if several are locked.
     pub source: Option<LockedSource>,
     /// Its requested extras.
     pub extras: Vec<String>,
@@ -166,14 +166,14 @@ impl UvLock {
         Ok(Self { revision, requires_python: file.requires_python, packages, notice })
     }
 
-    /// The project itself: the package in the lock's own directory.
+    /// Returns the project itself: the package in the directory of the lock.
     pub(crate) fn root_package(&self) -> Option<&LockedPackage> {
         self.packages.iter().find(|package| package.source == LockedSource::Directory(".".to_owned()))
     }
 }
 
 impl LockedPackage {
-    /// SHA-256 of all its files: wheels for every platform and the source archive.
+    /// Returns the SHA-256 of all its files: wheels for every platform and the source archive.
     pub fn file_hashes(&self) -> impl Iterator<Item = &str> {
         self.wheels.iter().chain(&self.sdist).filter_map(|file| file.sha256.as_deref())
     }
@@ -184,7 +184,7 @@ impl LockedPackage {
     }
 }
 
-/// The part of the file that every version has.
+/// The part of the file that all format versions have.
 #[derive(Deserialize)]
 struct LockHeader {
     version: toml::Spanned<u32>,

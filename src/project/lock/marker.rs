@@ -109,9 +109,10 @@ impl fmt::Display for Marker {
 }
 
 impl Marker {
-    /// Whether it holds in an environment where `extras` are requested.
+    /// Whether it holds in an environment in which `extras` are requested.
     ///
-    /// `extras` also has the names that uv writes for conflicting extras and groups: `extra-4-name-extra`, `group-4-name-dev`.
+    /// `extras` also contains conflicting extras and groups in the form in which uv writes them: `extra-4-name-extra`,
+    /// `group-4-name-dev`.
     pub fn evaluate(&self, environment: &MarkerEnvironment, extras: &BTreeSet<String>) -> bool {
         self.expression.evaluate(environment, extras)
     }
@@ -173,7 +174,7 @@ fn evaluate_comparison(
     }
 }
 
-/// Compares as version specifiers do; none where one side is not a version.
+/// Compares by the rules of version specifiers; `None` if one side is not a version.
 fn compare_versions(left: &str, operator: &str, right: &str) -> Option<bool> {
     if let "in" | "not in" = operator {
         // A list such as `python_version in "3.11 3.12"`.

@@ -1,4 +1,4 @@
-//! pyproject.toml: the tables that decide what gets installed.
+//! pyproject.toml: the tables that determine what is installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::package_name::normalize_name;
 use super::requirement::Requirement;
 
-/// The tables of a pyproject.toml that decide what gets installed.
+/// The tables of a pyproject.toml that determine what is installed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pyproject {
     /// The project's name in normal form.
@@ -43,7 +43,7 @@ pub enum PyprojectError {
     },
 }
 
-/// The relevant tables and keys, as dotted names, besides `tool.uv`: nearly all of that affects resolution.
+/// The relevant tables and keys, as dotted names. `tool.uv` is not listed, because nearly all its keys are relevant.
 const DEPENDENCY_TABLES: [&str; 15] = [
     "build-system",
     "project.dependencies",
@@ -78,14 +78,14 @@ impl Pyproject {
         Ok(Self::from_table(&root))
     }
 
-    /// Returns these extras with all extras that they include, as in `all = ["app[tests,docs]"]`.
+    /// Returns these extras and all extras that they include, as in `all = ["app[tests,docs]"]`.
     pub(crate) fn expand_extras(&self, extras: &BTreeSet<String>) -> BTreeSet<String> {
         let mut expanded = BTreeSet::new();
-        let mut waiting: Vec<String> = extras.iter().cloned().collect();
-        while let Some(extra) = waiting.pop() {
+        let mut pending: Vec<String> = extras.iter().cloned().collect();
+        while let Some(extra) = pending.pop() {
             let parts = self.extras.get(&extra).into_iter().flatten();
             let own = parts.filter_map(|part| part.parse::<Requirement>().ok());
-            waiting.extend(
+            pending.extend(
                 own.filter(|part| Some(&part.name) == self.name.as_ref())
                     .flat_map(|part| part.extras)
                     .filter(|part| !expanded.contains(part)),
@@ -110,8 +110,8 @@ impl Pyproject {
                     .map(|(key, value)| (format!("tool.uv.{key}"), canonical_text(value))),
             );
         }
-        for (name, parts) in [("project.optional-dependencies", root), ("dependency-groups", root)] {
-            let parts = find_dotted(parts, name).and_then(Value::as_table);
+        for name in ["project.optional-dependencies", "dependency-groups"] {
+            let parts = find_dotted(root, name).and_then(Value::as_table);
             tables.extend(
                 parts
                     .into_iter()
@@ -144,7 +144,7 @@ fn find_dotted<'a>(root: &'a Table, dotted: &str) -> Option<&'a Value> {
     parts.try_fold(first, |value, part| value.as_table()?.get(part))
 }
 
-/// A value in canonical form: sorted keys, one notation for each kind.
+/// Returns a value in canonical form: sorted keys, one notation for each type.
 fn canonical_text(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text:?}"),
@@ -195,7 +195,7 @@ line-length = 88
     }
 
     #[test]
-    fn only_tables_that_decide_installs_count() {
+    fn only_tables_that_affect_installs_are_read() {
         let project = read(TEXT);
         assert_eq!(project.name.as_deref(), Some("demo-app"));
         let expanded = project.expand_extras(&BTreeSet::from(["all".to_owned()]));
@@ -219,7 +219,7 @@ line-length = 88
     }
 
     #[test]
-    fn layout_and_order_of_keys_do_not_count() {
+    fn layout_and_order_of_keys_are_ignored() {
         let other =
             TEXT.replace("'b'", "\"b\"").replace("path = \"../a\", editable = true", "editable = true, path = '../a'");
         assert_eq!(read(&other), read(TEXT));

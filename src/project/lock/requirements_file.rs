@@ -55,31 +55,31 @@ impl RequirementsFile {
         &mut self,
         path: &Path,
         constraint: bool,
-        open: &mut Vec<PathBuf>,
+        include_stack: &mut Vec<PathBuf>,
     ) -> Result<(), RequirementsFileError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| RequirementsFileError::Unreadable { path: path.to_path_buf(), source })?;
         if !self.files.iter().any(|known| known == path) {
             self.files.push(path.to_path_buf());
         }
-        open.push(path.to_path_buf());
+        include_stack.push(path.to_path_buf());
         for (line, text) in logical_lines(&text) {
-            let Some((include, constraint)) = parse_include(&text).map(|(file, kind)| (file, kind || constraint))
+            let Some((include, constraint)) = parse_include(&text).map(|(file, is_constraint)| (file, is_constraint || constraint))
             else {
                 self.add_line(&text, constraint);
                 continue;
             };
             let include = path.parent().unwrap_or(Path::new("")).join(include);
-            if open.contains(&include) {
+            if include_stack.contains(&include) {
                 return Err(RequirementsFileError::CircularInclude {
                     path: path.to_path_buf(),
                     line,
                     included: include,
                 });
             }
-            self.read_included(&include, constraint, open)?;
+            self.read_included(&include, constraint, include_stack)?;
         }
-        open.pop();
+        include_stack.pop();
         Ok(())
     }
 
@@ -105,21 +105,21 @@ fn parse_include(line: &str) -> Option<(&str, bool)> {
     })
 }
 
-/// Lines without comments, joined at a trailing `\`; each with the number of its first physical line.
+/// Returns the lines without comments, joined at a trailing `\`, each with the number of its first physical line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+    let mut continued: Option<(usize, String)> = None;
     for (index, line) in text.lines().enumerate() {
-        let (number, mut joined) = open.take().unwrap_or((index + 1, String::new()));
+        let (number, mut joined) = continued.take().unwrap_or((index + 1, String::new()));
         if let Some(start) = line.strip_suffix('\\') {
             joined.push_str(start);
-            open = Some((number, joined));
+            continued = Some((number, joined));
             continue;
         }
         joined.push_str(line);
         lines.push((number, joined));
     }
-    lines.extend(open);
+    lines.extend(continued);
     let strip_comment = |line: &str| {
         let comment = line.match_indices('#').find(|(at, _)| *at == 0 || line[..*at].ends_with([' ', '\t']));
         line[..comment.map_or(line.len(), |(at, _)| at)].split_whitespace().collect::<Vec<_>>().join(" ")

@@ -19,11 +19,11 @@ pub(super) fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Returns the interpreter that a console script such as `nox` names in its first lines; none for a binary or another
+/// Returns the interpreter that a console script such as `nox` names in its first lines; `None` for a binary or another
 /// kind of script.
 ///
-/// Supports `#!/path/python`, `#!/usr/bin/env python3` and the form for long paths or paths with spaces, where a shell runs
-/// `'''exec' "/path with spaces/python" "$0" "$@"`.
+/// Supports `#!/path/python`, `#!/usr/bin/env python3` and the form for long paths or paths with spaces, where a shell
+/// runs `'''exec' "/path with spaces/python" "$0" "$@"`.
 pub(super) fn shebang_interpreter(script: &Path, find: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let mut head = Vec::new();
     fs_err::File::open(script).ok()?.take(4096).read_to_end(&mut head).ok()?;

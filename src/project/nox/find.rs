@@ -1,4 +1,4 @@
-//! Search for nox: explicit path, project, PATH, beside noxide, module, private environment.
+//! Search for nox: explicit path, project, PATH, noxide's own directory, module, private environment.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +21,7 @@ pub struct NoxSearch {
     pub path_variable: OsString,
     /// A directory searched after PATH: that of noxide's own command, in case both were installed together.
     pub sibling_folder: Option<PathBuf>,
-    /// noxide's cache directory for a private environment; none forbids creating one.
+    /// noxide's cache directory for a private environment; with `None` none may be created.
     pub cache: Option<PathBuf>,
 }
 
@@ -71,7 +71,7 @@ pub enum NoxError {
 }
 
 impl NoxPython {
-    /// PATH with the extra directory appended; none where there is nothing to append.
+    /// Returns PATH with the extra directory appended; `None` if there is no extra directory.
     pub(crate) fn extended_path(&self, path: &OsStr) -> Option<OsString> {
         let extra = self.extra_path.clone()?;
         env::join_paths(env::split_paths(path).chain([extra])).ok()
@@ -122,7 +122,7 @@ fn nox_python(executable: PathBuf, origin: NoxOrigin) -> NoxPython {
     NoxPython { executable, origin, extra_path: None }
 }
 
-/// The interpreter of a nox command or of a Python that has nox.
+/// Returns the interpreter of a nox command, or a Python itself if it has nox.
 fn resolve_python(command: &Path, path: &OsString) -> Option<PathBuf> {
     let name = command.file_name()?.to_string_lossy().into_owned();
     if name.starts_with("python") || name.starts_with("pypy") {
@@ -135,14 +135,15 @@ fn script_interpreter(script: &Path, path: &OsString) -> Option<PathBuf> {
     shebang_interpreter(script, |name| find_on_path(path, name))
 }
 
-/// Whether a Python can import nox, without importing it.
+/// Whether a Python has nox, checked without importing it.
 fn has_nox(python: &Path) -> bool {
     let probe = "import importlib.util as u, sys; sys.path[:] = [p for p in sys.path if p]; \
                  sys.exit(u.find_spec('nox') is None)";
     silence_output(Command::new(python).args(["-c", probe])).status().is_ok_and(|status| status.success())
 }
 
-/// The interpreter behind a wrapper (a pyenv shim, a shell script): runs it with a noxfile that prints the interpreter.
+/// Returns the interpreter behind a wrapper (a pyenv shim, a shell script), by running it with a noxfile that prints
+/// the interpreter.
 fn probe_wrapper(command: &Path) -> Option<PathBuf> {
     const ANSWER_PREFIX: &str = "noxide-interpreter-probe:";
     let folder = tempfile::tempdir().ok()?;

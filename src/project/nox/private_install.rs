@@ -1,4 +1,4 @@
-//! Private environment with nox and uv, for machines without nox.
+//! Private environment with nox and uv, created if nox is not found.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,10 +35,10 @@ fn last_line_suffix(output: &str) -> String {
     output.lines().rfind(|line| !line.trim().is_empty()).map(|line| format!(": {}", line.trim())).unwrap_or_default()
 }
 
-/// Returns the environment's interpreter, and whether it was created just now.
+/// Returns the environment's interpreter, and whether the environment was created by this call.
 ///
-/// It is built in a temporary directory and renamed, so it is never seen incomplete. If two processes build it at once,
-/// the second uses that of the first.
+/// It is built in a temporary directory and renamed, so that no process uses an incomplete one. If two processes build
+/// it at once, the second uses the environment of the first.
 pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathBuf, bool), NoxInstallError> {
     let home = cache.join(format!("nox-{NOX_VERSION}-uv-{UV_VERSION}"));
     let python = home.join("bin/python");
@@ -48,19 +48,19 @@ pub(super) fn ensure_environment(cache: &Path, path: &OsString) -> Result<(PathB
     let base =
         find_on_path(path, "python3").or_else(|| find_on_path(path, "python")).ok_or(NoxInstallError::NoPython)?;
     fs_err::create_dir_all(cache)?;
-    let building = tempfile::Builder::new().prefix("nox-building-").tempdir_in(cache)?;
-    run_step(Command::new(&base).args(["-m", "venv", "--clear"]).arg(building.path()), "python3 -m venv")?;
+    let temp_dir = tempfile::Builder::new().prefix("nox-building-").tempdir_in(cache)?;
+    run_step(Command::new(&base).args(["-m", "venv", "--clear"]).arg(temp_dir.path()), "python3 -m venv")?;
     run_step(
-        Command::new(building.path().join("bin/python"))
+        Command::new(temp_dir.path().join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args([format!("nox=={NOX_VERSION}"), format!("uv=={UV_VERSION}")]),
         "pip install of nox and uv",
     )?;
-    rewrite_script_paths(building.path(), &home)?;
-    let moved = fs_err::rename(building.path(), &home);
+    rewrite_script_paths(temp_dir.path(), &home)?;
+    let moved = fs_err::rename(temp_dir.path(), &home);
     if python.is_file() {
         if moved.is_ok() {
-            drop(building.keep());
+            drop(temp_dir.keep());
         }
         return Ok((python, true));
     }

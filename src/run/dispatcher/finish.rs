@@ -4,7 +4,7 @@ use super::{Dispatcher, RunMessage};
 use crate::provision::FinishedSession;
 use crate::record::{ArtifactManifest, AttemptResult, EventKind, InstallStats, Outcome, SessionResult};
 use crate::run::artifact_collector::ArtifactCollector;
-use crate::run::attempt::{ConcludedAttempt, DeadlineStep, StopReason, StopSignal};
+use crate::run::attempt::{ConcludedAttempt, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
 use crate::run::graph::SessionIndex;
 use crate::run::launcher::{ExitReport, LaunchEvent};
@@ -30,14 +30,14 @@ impl Dispatcher<'_> {
     fn drain_attempt(&mut self, session: SessionIndex, now: u64) {
         let grace_ms = to_millis(self.context.options.grace_period);
         let step = self.running.get_mut(&session).map(|attempt| attempt.drain(now, grace_ms));
-        if step == Some(DeadlineStep::Conclude) {
+        if step == Some(DeadlineAction::Conclude) {
             self.conclude_attempt(session);
         }
     }
 
-    /// The attempt is over: reports it, then retries the session or cleans up after it.
+    /// Reports an attempt that has ended, then retries the session or cleans up after it.
     pub(super) fn conclude_attempt(&mut self, session: SessionIndex) {
-        let Some(concluded) = self.running.remove(&session).and_then(super::super::attempt::RunningAttempt::conclude)
+        let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude)
         else {
             return;
         };
@@ -52,7 +52,7 @@ impl Dispatcher<'_> {
             add_install(progress.install.get_or_insert_default(), install);
         }
         progress.attempts.push(attempt.clone());
-        self.launcher.attempt_over(self.session_id(session));
+        self.launcher.on_attempt_finished(self.session_id(session));
         let can_retry = can_retry && !self.stopping;
         let race = can_retry.then(|| self.find_race(session, &attempt)).flatten();
         self.races.record_attempt(session, &attempt);
@@ -73,25 +73,25 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Describes the conflict of a failed attempt with a session that ran beside it, if there is one.
+    /// Describes a conflict between a failed attempt and a session that ran at the same time.
     fn find_race(&self, session: SessionIndex, attempt: &AttemptResult) -> Option<String> {
-        let rivals = self.races.possible_rivals(session, attempt, self.running.keys().copied());
-        rivals.into_iter().find_map(|rival| {
-            let race = self.launcher.find_race(self.session_id(session), self.session_id(rival))?;
-            let rival = self.session_name(rival);
+        let others = self.races.overlapping_sessions(session, attempt, self.running.keys().copied());
+        others.into_iter().find_map(|other| {
+            let race = self.launcher.find_race(self.session_id(session), self.session_id(other))?;
+            let other = self.session_name(other);
             Some(format!(
-                "raced with {rival} on {}: it {}, {rival} {}",
+                "raced with {other} on {}: it {}, {other} {}",
                 race.path, race.failed_action, race.other_action
             ))
         })
     }
 
-    /// A session's last attempt is over: cleans up, then settles it.
+    /// Cleans up after a session's last attempt; its result is reported afterwards.
     fn clean_up_session(&mut self, session: SessionIndex, attempt: AttemptResult) {
         let planned = &self.context.plan[session];
         let has_artifacts = !planned.outputs.is_empty() && attempt.outcome != Outcome::Skipped;
         let artifacts = has_artifacts.then(|| ArtifactCollector {
-            session: planned.facts.name.as_str().to_owned(),
+            session: planned.spec.name.as_str().to_owned(),
             root: self.context.manifest.root.clone(),
             globs: planned.outputs.clone(),
             folder: ArtifactManifest::session_dir(self.context.folder, &planned.log_stem),
@@ -99,7 +99,7 @@ impl Dispatcher<'_> {
         let copy = log_copy_path(self.context.options, &planned.log_stem).filter(|copy| !copy.exists());
         let resources = self.context.resources;
         let mut temp_dir = resources.temp_dir_path(session).filter(|_| attempt.outcome.allows_dependents());
-        // A process that the session left running may still use its directory: no other session gets it then.
+        // Do not reuse the directory while a process that the session left running may still use it.
         temp_dir.take_if(|directory| !attempt.leaky && resources.reclaim_temp_dir(directory));
         let log_copy = copy.map(|copy| (self.context.folder.join(&attempt.log), copy));
         let sender = self.sender.clone();
@@ -117,7 +117,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The session is over for good: reports its outcome and aborts what required it.
+    /// Reports the result of a session whose attempts and cleanup are finished, and aborts sessions that required it.
     fn settle_session(&mut self, session: SessionIndex, outcome: Outcome, reason: String) {
         let progress = self.progress.remove(&session).unwrap_or_default();
         let (attempts, install) = (progress.attempts, progress.install);
@@ -171,7 +171,7 @@ impl Dispatcher<'_> {
         }));
     }
 
-    /// Starts nothing more; aborts what waits.
+    /// Starts no more sessions, and aborts those that wait.
     pub(super) fn stop_scheduling(&mut self, cause: &str, reason: &str) {
         self.stopping = true;
         self.emit_event(EventKind::RunInterrupted { cause: cause.to_owned() });

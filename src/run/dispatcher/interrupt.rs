@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use super::{Dispatcher, TICK_INTERVAL};
 use crate::record::{EventKind, Outcome};
-use crate::run::attempt::{AttemptLimits, DeadlineStep, StopReason, StopSignal};
+use crate::run::attempt::{AttemptLimits, DeadlineAction, RunningAttempt, StopReason, StopSignal};
 use crate::run::deadlines::to_millis;
 use crate::run::graph::SessionIndex;
 use crate::run::process::{SignalEvent, signal_group, suspend_all};
@@ -37,7 +37,7 @@ impl Dispatcher<'_> {
 
     fn pause_run(&mut self) {
         let groups: Vec<u32> =
-            self.running.values().filter_map(super::super::attempt::RunningAttempt::process_group).collect();
+            self.running.values().filter_map(RunningAttempt::process_group).collect();
         for group in &groups {
             signal_group(*group, Signal::STOP);
         }
@@ -61,7 +61,7 @@ impl Dispatcher<'_> {
             self.report_restore_progress();
             self.subscriber.on_tick(now);
         }
-        // After the output is noted: a session does not count as silent because the loop was delayed.
+        // Only after `note_output`, so that a delay of this loop does not trigger an idle timeout.
         for session in sessions {
             self.check_deadlines(session, now);
         }
@@ -78,7 +78,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Reports the progress of a restore that takes its time.
+    /// Reports the progress of a slow restore.
     fn report_restore_progress(&mut self) {
         let Some((id, done)) = self.provision.slow_restore() else { return };
         if let Some(session) = self.session_index(id) {
@@ -92,9 +92,9 @@ impl Dispatcher<'_> {
         let limits = AttemptLimits { timeout: planned.timeout, idle_timeout: planned.idle_timeout, grace_ms };
         let Some(attempt) = self.running.get_mut(&session) else { return };
         match attempt.check_deadlines(now, &limits) {
-            DeadlineStep::Wait => {}
-            DeadlineStep::Conclude => self.conclude_attempt(session),
-            DeadlineStep::TimedOut(limit) => {
+            DeadlineAction::Wait => {}
+            DeadlineAction::Conclude => self.conclude_attempt(session),
+            DeadlineAction::TimedOut(limit) => {
                 let activity = self.context.redactor.redact_text(&attempt.describe_activity(self.context.folder));
                 let reason = StopReason { outcome: Outcome::TimedOut, reason: format!("{limit}{activity}") };
                 attempt.request_stop(reason, StopSignal::Interrupt, now, grace_ms);

@@ -1,4 +1,4 @@
-//! Starting sessions: those that are due, those that were notified, and their provisioning.
+//! Starting sessions: planned, retried and notified ones, and their provisioning.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,16 +13,17 @@ use crate::run::graph::SessionIndex;
 use crate::run::launcher::{ExitReport, LaunchRequest};
 use crate::run::plan::PlannedSession;
 use crate::run::process::{LogWriter, open_output_channel};
-use crate::run::race_retries::ExclusiveStep;
+use crate::run::race_retries::ExclusiveAction;
 use crate::run::scheduler::SessionStart;
 use crate::run::session_cleanup::log_copy_path;
 
-/// Niceness of sessions that are not on the longest path. Slots bound sessions, not processes: where several sessions
-/// want more CPUs than there are, the longest path goes first and the others fill the gaps. At 15 they take 3 % of a
-/// CPU that it wants too (at 5 it was a quarter, by which the example's longest path took 13 % longer than alone).
+/// Niceness of sessions that are not on the longest path. Slots limit the number of sessions, not of processes: if the
+/// sessions together use more CPUs than there are, the longest path must not be slowed down by the others. At 15 they
+/// get 3 % of a CPU that it needs too. At 5 they got a quarter, and the longest path of the example project took 13 %
+/// longer than alone.
 const BACKGROUND_NICE: i32 = 15;
 
-/// Shorter sessions are not made nice: they are over before they delay anything.
+/// Sessions that usually take less keep their priority: they end before they could delay others.
 const MIN_DURATION_FOR_NICE_MS: u64 = 1_000;
 
 impl Dispatcher<'_> {
@@ -32,9 +33,9 @@ impl Dispatcher<'_> {
         }
         let idle = self.running.is_empty() && self.cleanups.is_idle();
         match self.races.next_step(|session| self.running.contains_key(&session), idle) {
-            ExclusiveStep::None => {}
-            ExclusiveStep::Hold => return,
-            ExclusiveStep::Start(session, slots) => return self.launch_attempt(session, slots),
+            ExclusiveAction::None => {}
+            ExclusiveAction::Hold => return,
+            ExclusiveAction::Start(session, slots) => return self.launch_attempt(session, slots),
         }
         for (session, slots) in self.provision.take_ready() {
             self.launch_attempt(session, slots);
@@ -45,7 +46,7 @@ impl Dispatcher<'_> {
         if self.running.is_empty() && self.cleanups.is_idle() {
             self.context.resources.refill_jobserver();
         }
-        if self.is_memory_short() {
+        if self.is_delayed_by_memory() {
             return;
         }
         for SessionStart { session, slots, critical } in self.scheduler.start_ready() {
@@ -62,24 +63,24 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whether low memory holds starts back now; reported once in a run, where something could have started.
-    fn is_memory_short(&mut self) -> bool {
+    /// Whether low memory delays a session that could start now. Emits a notice the first time.
+    fn is_delayed_by_memory(&mut self) -> bool {
         let (now, running) = (self.clock.now(), self.scheduler.count_running());
-        if !self.scheduler.has_waiting() || !self.memory_pressure.should_hold_start(now, running) {
+        if !self.scheduler.has_waiting() || !self.memory_pressure.should_delay_starts(now, running) {
             return false;
         }
-        let holds_back = !self.scheduler.clone().start_ready().is_empty();
-        if holds_back {
+        let delays_sessions = !self.scheduler.clone().start_ready().is_empty();
+        if delays_sessions {
             let notice = self.memory_pressure.first_notice();
             self.emit_notices(notice);
         }
-        holds_back
+        delays_sessions
     }
 
     fn launch_attempt(&mut self, session: SessionIndex, slots: Vec<usize>) {
         let number = self.progress.get(&session).map_or(0, |progress| progress.attempts.len()) as u32 + 1;
         let planned = &self.context.plan[session];
-        let (id, session_name) = (planned.id, planned.facts.name.clone());
+        let (id, session_name) = (planned.id, planned.spec.name.clone());
         let log_path = PathBuf::from("logs").join(match number {
             1 => format!("{}.log", planned.log_stem),
             _ => format!("{}.{number}.log", planned.log_stem),
@@ -102,7 +103,7 @@ impl Dispatcher<'_> {
         let channel = open_output_channel(self.context.terminal)?;
         let (sender, number) = (self.sender.clone(), attempt.number());
         let closed = move || sender.send(RunMessage::OutputClosed(session, number)).unwrap_or(());
-        // An earlier session may have deleted the directory, as `rm -r build` does.
+        // Create the directory again: an earlier session may have deleted it, for example by `rm -r build`.
         let copy =
             log_copy_path(self.context.options, &planned.log_stem).filter(|copy| create_empty_file(copy).is_ok());
         let path = self.context.folder.join(attempt.log_path());
@@ -140,7 +141,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// `session.notify`: a session that is neither queued nor over is added; one that waits goes to the end.
+    /// Handles `session.notify`: adds the session to the run if it is not part of it, and starts it after all others.
     pub(super) fn handle_notify(
         &mut self,
         by: SessionId,
@@ -150,8 +151,8 @@ impl Dispatcher<'_> {
     ) {
         let planned: Vec<SessionIndex> = matches.iter().filter_map(|id| self.session_index(*id)).collect();
         if !planned.is_empty() {
-            // nox does nothing where one of that name is queued, runs or is over. In a parallel run one that is queued
-            // has to wait, or it would start before its notifier has made what it needs.
+            // nox ignores the call if a session of that name is queued, running or finished. In a parallel run a queued
+            // one must be postponed, or it could start before the session that notifies it has finished.
             for session in planned {
                 self.postpone_session(session);
             }
@@ -165,22 +166,22 @@ impl Dispatcher<'_> {
                 self.provision.enqueue(target);
             }
             let by = self.context.manifest.sessions[by.0].name.clone();
-            let session = self.context.plan[session].facts.clone();
+            let session = self.context.plan[session].spec.clone();
             self.emit_event(EventKind::SessionAdded { session, notified_by: by });
         }
     }
 
-    /// Makes a session wait for all that is unfinished.
+    /// Makes a session wait for all unfinished sessions that do not wait for it.
     fn postpone_session(&mut self, session: SessionIndex) {
         for need in self.scheduler.postpone_session(session) {
             let on = self.session_name(need);
             let planned = &mut self.context.plan[session];
-            planned.facts.needs.push(SessionNeed { session: on, origin: NeedOrigin::Notify });
+            planned.spec.needs.push(SessionNeed { session: on, origin: NeedOrigin::Notify });
             planned.task.needs.push((need, false));
         }
     }
 
-    /// Requests the dependencies of all planned sessions, in the order they will start.
+    /// Queues the provisioning of all planned sessions, in the order of their forecast start.
     pub(super) fn enqueue_planned_sessions(&mut self) {
         if self.context.provision_queue.is_none() {
             return;
@@ -208,13 +209,13 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Whether a session may be delayed: not one that a limit of its own would end then.
+/// Whether a session may run at a lower priority: it is not short, and being slowed down cannot make it time out.
 fn can_lower_priority(session: &PlannedSession) -> bool {
     let is_long = |usual: u64| {
         let could_take = Duration::from_millis(usual.saturating_mul(4));
         usual >= MIN_DURATION_FOR_NICE_MS && session.timeout.is_none_or(|timeout| timeout >= could_take)
     };
-    session.idle_timeout.is_none() && session.facts.usual_ms.is_some_and(is_long)
+    session.idle_timeout.is_none() && session.spec.usual_ms.is_some_and(is_long)
 }
 
 /// Creates an empty file and its parent directories.

@@ -1,4 +1,4 @@
-//! Keys that ask for the status of a run. Nothing else is read from the user's terminal.
+//! Keys that request the status of a run; all other keys are ignored.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,16 +12,16 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp
 /// How often a background process checks whether it is in the foreground again.
 const FOREGROUND_CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// The terminal that keys are read from. Without echo, keys arrive at once and are not shown.
+/// The terminal that keys are read from. While echo is disabled, keys arrive without Enter and are not shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyboard {
     terminal: Arc<OwnedFd>,
-    /// The modes to restore, while ours are in force.
+    /// The original modes, while noxide has changed them.
     saved_modes: Arc<Mutex<Option<Termios>>>,
 }
 
 impl Keyboard {
-    /// The standard input, if it is a terminal.
+    /// Returns the standard input, if it is a terminal.
     pub(crate) fn from_stdin() -> Option<Self> {
         let stdin = io::stdin();
         stdin.is_terminal().then(|| stdin.as_fd().try_clone_to_owned().ok()).flatten().map(Self::from_terminal)
@@ -39,14 +39,14 @@ impl Keyboard {
         }
         let Ok(modes) = tcgetattr(&self.terminal) else { return };
         let mut quiet = modes.clone();
-        // Ctrl-C and Ctrl-Z keep sending signals.
+        // Leave ISIG set: Ctrl-C and Ctrl-Z still send signals.
         quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         if tcsetattr(&self.terminal, OptionalActions::Now, &quiet).is_ok() {
             saved.get_or_insert(modes);
         }
     }
 
-    /// Restores the modes it had.
+    /// Restores the original modes.
     pub(crate) fn restore_modes(&self) {
         let modes = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(modes) = modes.filter(|_| self.is_foreground()) {
@@ -99,20 +99,20 @@ impl Drop for KeyListener {
 fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut on_key: impl FnMut()) {
     loop {
         let is_foreground = keyboard.is_foreground();
-        let mut ends = [PollFd::from_borrowed_fd(wake, PollFlags::IN), PollFd::new(&keyboard.terminal, PollFlags::IN)];
-        // In the background keys are for another process, and the kernel would stop us for reading them.
-        let watched = if is_foreground { &mut ends[..] } else { &mut ends[..1] };
+        let mut poll_fds = [PollFd::from_borrowed_fd(wake, PollFlags::IN), PollFd::new(&keyboard.terminal, PollFlags::IN)];
+        // In the background keys are meant for another process, and the kernel would stop this one for reading them.
+        let watched = if is_foreground { &mut poll_fds[..] } else { &mut poll_fds[..1] };
         match poll(watched, Some(&FOREGROUND_CHECK_INTERVAL)) {
             Err(rustix::io::Errno::INTR) | Ok(0) => continue,
             Err(_) => return,
             Ok(_) => {}
         }
-        if !ends[0].revents().is_empty() {
+        if !poll_fds[0].revents().is_empty() {
             return;
         }
         let mut keys = [0; 64];
-        // It may have been sent to the background meanwhile.
-        if ends[1].revents().is_empty() || !keyboard.is_foreground() {
+        // This process may have been sent to the background since `poll`.
+        if poll_fds[1].revents().is_empty() || !keyboard.is_foreground() {
             continue;
         }
         match rustix::io::read(&keyboard.terminal, &mut keys) {
@@ -132,7 +132,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn a_terminal_of_another_process_is_left_alone() {
+    fn a_terminal_of_another_process_is_not_changed() {
         let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&user).unwrap();
         unlockpt(&user).unwrap();

@@ -16,7 +16,7 @@ use super::SecretRedactor;
 /// Bytes read at once.
 const READ_CHUNK_BYTES: usize = 64 * 1024;
 
-/// Most chunks read after a stop was requested: more than a pipe holds.
+/// Maximum number of chunks to read after a stop was requested: more than a pipe can hold.
 const MAX_CHUNKS_AFTER_STOP: usize = 32;
 
 /// A thread that writes one attempt's output to its log file.
@@ -31,9 +31,10 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// Writes `source` to a new file at `path`, and to `copy` if given.
     ///
-    /// `closed` is called once, when the last process that held the output is gone or [`LogWriter::finish`] was called.
+    /// `closed` is called once, when every process has closed the output or [`LogWriter::finish`] was called.
     ///
-    /// A file that cannot be created (disk full, directory deleted) is reported at the end and does not stop the session.
+    /// A file that cannot be created (disk full, directory deleted) is reported at the end and does not stop the
+    /// session.
     ///
     /// # Errors
     /// When no thread or pipe can be created.
@@ -70,20 +71,20 @@ impl LogWriter {
         Ok(Self { written, received, stop: Some(stop.into()), ended })
     }
 
-    /// Bytes in the log file so far.
+    /// Returns the size of the log file so far.
     pub(crate) fn written_bytes(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Bytes received so far, written to disk or not.
+    /// Returns the bytes received so far, whether or not they are on disk yet.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received.load(Ordering::Acquire)
     }
 
-    /// Reads what is there and stops, even where a process still holds the output; returns the size of the log.
+    /// Reads the buffered output and stops, even if a process still has the output open; returns the size of the log.
     ///
     /// # Errors
-    /// The first error of writing; it did not stop the session.
+    /// The first write error; it did not stop the session.
     pub(crate) fn finish(mut self) -> (u64, io::Result<()>) {
         drop(self.stop.take());
         let first_error = self.ended.recv().ok().flatten();
@@ -93,7 +94,7 @@ impl LogWriter {
 
 type LogTask = Box<dyn FnOnce() + Send>;
 
-/// Threads that wait for the next log: starting new ones would be a sixth of noxide's cost per session.
+/// Threads that wait for the next log. Starting a thread for each log would take a sixth of noxide's time per session.
 static IDLE_THREADS: Mutex<Vec<Sender<LogTask>>> = Mutex::new(Vec::new());
 
 /// Runs a task on an idle thread or a new one.
@@ -114,7 +115,7 @@ fn run_on_thread(task: LogTask) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a file, and its directory where a session deleted it (`git clean`).
+/// Creates a file, and its directory if a session deleted it (`git clean`).
 fn create_log_file(path: &Path) -> io::Result<File> {
     match fs_err::File::create(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -143,14 +144,14 @@ impl LogCopier {
         // Chunks left to read after a stop was requested: a process that writes without end must not delay the stop.
         let mut chunks_left: Option<usize> = None;
         loop {
-            let mut ends = [PollFd::new(&self.source, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+            let mut poll_fds = [PollFd::new(&self.source, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
             let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            match poll(&mut ends, chunks_left.map(|_| &at_once)) {
+            match poll(&mut poll_fds, chunks_left.map(|_| &at_once)) {
                 Err(Errno::INTR) => continue,
                 Err(_) => break,
                 Ok(_) => {}
             }
-            let (readable, stop_requested) = (!ends[0].revents().is_empty(), !ends[1].revents().is_empty());
+            let (readable, stop_requested) = (!poll_fds[0].revents().is_empty(), !poll_fds[1].revents().is_empty());
             if readable {
                 match rustix::io::read(&self.source, &mut chunk) {
                     Ok(0) => break,

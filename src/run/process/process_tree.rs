@@ -1,25 +1,25 @@
-//! Process tree of a session: found by group, by a tag in the environment and by descent; killed without survivors.
+//! Process tree of a session: its processes are found by group, by a tag in the environment and by descent.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, test_kill_process_group};
 
-/// How long killed processes get to die before noxide stops waiting for them (a process stuck in the kernel).
+/// How long noxide waits for killed processes to exit: one that is stuck in the kernel may never do so.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes this process the parent of its orphaned descendants, so that none escapes by a double fork.
+/// Makes this process the parent of its orphaned descendants, so that daemons (double forks) are found too.
 ///
-/// Only Linux has this; on other systems only process groups are ended.
+/// Only Linux supports this; on other systems only process groups are killed.
 pub(crate) fn become_subreaper() {
     #[cfg(all(target_os = "linux", not(noxide_portable)))]
     {
-        // Fails only on kernels older than 3.4; then only groups are ended.
+        // Fails only on kernels older than 3.4; then only groups are killed.
         let _ = rustix::process::set_child_subreaper(Some(getpid()));
     }
 }
 
-/// Sends a signal to a process group; one that is gone is ignored.
+/// Sends a signal to a process group, if it still exists.
 pub(crate) fn signal_group(group: u32, signal: Signal) {
     if let Some(group) = to_pid(group) {
         let _ = kill_process_group(group, signal);
@@ -40,18 +40,18 @@ impl ProcessTree {
     pub(crate) fn send_signal(&self, signal: Signal) {
         let members = self.live_members();
         signal_group(self.group, signal);
-        for listed in members.into_iter().filter(|listed| Some(listed.group) != self.leader_pid()) {
-            let _ = kill_process(listed.pid, signal);
+        for entry in members.into_iter().filter(|entry| Some(entry.group) != self.leader_pid()) {
+            let _ = kill_process(entry.pid, signal);
         }
     }
 
-    /// Kills all of it, repeatedly, because processes may fork meanwhile.
+    /// Kills all its processes; repeats that until none is left, because they may fork in the meantime.
     pub(crate) fn kill_all(&self) {
         let deadline = Instant::now() + KILL_TIMEOUT;
-        // A process without tag whose parent was killed is still known from before.
+        // Remembers processes that have no tag and are no longer found by descent because their parent was killed.
         let mut known = HashSet::new();
         loop {
-            known.extend(self.live_members().into_iter().map(|listed| listed.pid));
+            known.extend(self.live_members().into_iter().map(|entry| entry.pid));
             signal_group(self.group, Signal::KILL);
             for process in &known {
                 let _ = kill_process(*process, Signal::KILL);
@@ -64,35 +64,35 @@ impl ProcessTree {
         }
     }
 
-    /// Whether none of it is alive.
+    /// Whether none of its processes is alive.
     pub(crate) fn is_gone(&self) -> bool {
         // Where the system does not list processes, only its group can be checked.
         self.live_members().is_empty()
             && (can_list_processes() || to_pid(self.group).is_none_or(|group| test_kill_process_group(group).is_err()))
     }
 
-    /// Command lines of its processes without children: what works, not what waits for it.
+    /// Returns the command lines of its processes without children: those that work, not those that wait for a child.
     pub(crate) fn leaf_commands(&self) -> Vec<String> {
         let members = self.live_members();
-        let parents: BTreeSet<i32> = members.iter().map(|listed| listed.parent).collect();
-        let leaf = |listed: &&ProcessEntry| !parents.contains(&listed.pid.as_raw_nonzero().get());
-        members.iter().filter(leaf).filter_map(|listed| read_command_line(listed.pid)).collect()
+        let parents: BTreeSet<i32> = members.iter().map(|entry| entry.parent).collect();
+        let leaf = |entry: &&ProcessEntry| !parents.contains(&entry.pid.as_raw_nonzero().get());
+        members.iter().filter(leaf).filter_map(|entry| read_command_line(entry.pid)).collect()
     }
 
     fn leader_pid(&self) -> Option<i32> {
         to_pid(self.group).map(|group| group.as_raw_nonzero().get())
     }
 
-    /// Its live processes: by group, by descent from its leader, by tag.
+    /// Returns its live processes: by group, by descent from its leader, by tag.
     fn live_members(&self) -> Vec<ProcessEntry> {
         let all = list_processes();
         let descendants = to_pid(self.group).map_or_else(HashSet::new, |leader| descendants_among(leader, &all));
-        let belongs = |listed: &ProcessEntry| {
-            Some(listed.group) == self.leader_pid()
-                || descendants.contains(&listed.pid)
-                || has_tag(listed.pid, self.tag.as_bytes())
+        let belongs = |entry: &ProcessEntry| {
+            Some(entry.group) == self.leader_pid()
+                || descendants.contains(&entry.pid)
+                || has_tag(entry.pid, self.tag.as_bytes())
         };
-        all.into_iter().filter(|listed| !listed.zombie && listed.pid != getpid()).filter(belongs).collect()
+        all.into_iter().filter(|entry| !entry.zombie && entry.pid != getpid()).filter(belongs).collect()
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn interrupt_descendants() {
 pub(crate) fn suspend_all() {
     let mut stopped = HashSet::new();
     loop {
-        // Repeat for what forked meanwhile: stopped processes do not fork.
+        // Repeat for processes that were forked in the meantime: stopped processes do not fork.
         let more: Vec<Pid> =
             descendant_pids(getpid()).into_iter().filter(|process| !stopped.contains(process)).collect();
         if more.is_empty() {
@@ -126,7 +126,7 @@ pub(crate) fn suspend_all() {
     }
 }
 
-/// Kills every descendant of this process but `keep`, and every process with the run's tag, until none is left.
+/// Kills every descendant of this process except `keep`, and every process with the run's tag, until none is left.
 pub(crate) fn kill_run_processes(tag: Option<&str>, keep: Option<u32>) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     let keep = keep.and_then(to_pid);
@@ -135,7 +135,7 @@ pub(crate) fn kill_run_processes(tag: Option<&str>, keep: Option<u32>) {
         left.extend(tag.map(tagged_pids).unwrap_or_default());
         left.retain(|process| Some(*process) != keep);
         for process in &left {
-            // Its parent reaps it, or the system once noxide is gone.
+            // It is reaped by its parent, or by the system after noxide has exited.
             let _ = kill_process(*process, Signal::KILL);
         }
         let alive = left.into_iter().any(is_alive);
@@ -146,16 +146,16 @@ pub(crate) fn kill_run_processes(tag: Option<&str>, keep: Option<u32>) {
     }
 }
 
-/// Whether this process has no live child but `keep`, and so no descendants but those of `keep`.
+/// Whether this process has no live child except `keep`, and so no descendants except those of `keep`.
 ///
-/// A walk over all descendants may miss one whose parent exits meanwhile. The kernel's list of children does not: an
-/// orphan is appended to it. Where there is no such list, the walk has to suffice.
+/// A walk over all descendants may miss one whose parent exits during the walk. The kernel's list of children does not:
+/// an orphan is appended to it. Without such a list, returns true and relies on the walk.
 fn has_no_live_child(keep: Option<Pid>) -> bool {
     let Some(before) = child_pids(getpid()) else { return true };
     !before.iter().any(|child| Some(*child) != keep && is_alive(*child)) && child_pids(getpid()) == Some(before)
 }
 
-/// Kills every process with a tag, until none is left: those of a run whose noxide was killed.
+/// Kills every process with a tag, until none is left; used for a run whose noxide process was killed.
 pub(crate) fn kill_tagged_processes(tag: &str) {
     let deadline = Instant::now() + KILL_TIMEOUT;
     // A process in `execve` has no environment to read: one empty result is not enough.
@@ -191,14 +191,14 @@ fn can_list_processes() -> bool {
     cfg!(target_os = "linux")
 }
 
-/// Pids of all processes; empty where the system does not list them.
+/// Returns the pids of all processes; empty if the system does not list them.
 fn all_pids() -> Vec<Pid> {
     let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     numbers.filter_map(Pid::from_raw).collect()
 }
 
-/// All processes; empty where the system does not list them.
+/// Returns all processes; empty if the system does not list them.
 fn list_processes() -> Vec<ProcessEntry> {
     all_pids().into_iter().filter_map(read_process).collect()
 }
@@ -216,30 +216,30 @@ fn read_process(process: Pid) -> Option<ProcessEntry> {
 }
 
 fn is_alive(process: Pid) -> bool {
-    read_process(process).is_some_and(|listed| !listed.zombie)
+    read_process(process).is_some_and(|entry| !entry.zombie)
 }
 
 fn descendant_pids(root: Pid) -> HashSet<Pid> {
     kernel_descendants(root).unwrap_or_else(|| descendants_among(root, &list_processes()))
 }
 
-/// The descendants of `root` by the kernel's lists of children, without reading every process of the machine; none
-/// where the kernel has no such lists.
+/// Returns the descendants of `root` by the kernel's lists of children, without reading every process of the machine;
+/// `None` if the kernel has no such lists.
 fn kernel_descendants(root: Pid) -> Option<HashSet<Pid>> {
     let mut found = HashSet::new();
-    let mut open = vec![root];
-    while let Some(parent) = open.pop() {
-        // A process that exited meanwhile has no children any more: they are ours by now.
+    let mut pending = vec![root];
+    while let Some(parent) = pending.pop() {
+        // A process that has exited has no children any more: this process adopted them.
         match child_pids(parent) {
             None if parent == root => return None,
-            more => open.extend(more.into_iter().flatten().filter(|child| found.insert(*child))),
+            more => pending.extend(more.into_iter().flatten().filter(|child| found.insert(*child))),
         }
     }
     Some(found)
 }
 
-/// The children of a process, zombies too, in the order in which each of its threads got them; none where it is gone
-/// or the kernel has no such lists.
+/// Returns the children of a process, including zombies, in the order in which each of its threads got them; `None` if
+/// it has exited or the kernel has no such lists.
 fn child_pids(parent: Pid) -> Option<Vec<Pid>> {
     let mut found = Vec::new();
     for thread in fs_err::read_dir(format!("/proc/{}/task", parent.as_raw_nonzero())).ok()?.flatten() {
@@ -255,21 +255,21 @@ fn child_pids(parent: Pid) -> Option<Vec<Pid>> {
     Some(found)
 }
 
-/// The descendants of `root` among `all`.
+/// Returns the descendants of `root` among `all`.
 fn descendants_among(root: Pid, all: &[ProcessEntry]) -> HashSet<Pid> {
     let mut found = HashSet::new();
-    let mut open = vec![root.as_raw_nonzero().get()];
-    while let Some(parent) = open.pop() {
-        for listed in all.iter().filter(|listed| listed.parent == parent) {
-            if found.insert(listed.pid) {
-                open.push(listed.pid.as_raw_nonzero().get());
+    let mut pending = vec![root.as_raw_nonzero().get()];
+    while let Some(parent) = pending.pop() {
+        for entry in all.iter().filter(|entry| entry.parent == parent) {
+            if found.insert(entry.pid) {
+                pending.push(entry.pid.as_raw_nonzero().get());
             }
         }
     }
     found
 }
 
-/// Live processes whose environment at their start held `tag`.
+/// Returns the live processes that were started with `tag` in their environment.
 fn tagged_pids(tag: &str) -> Vec<Pid> {
     // A zombie has no environment to read.
     all_pids().into_iter().filter(|process| *process != getpid() && has_tag(*process, tag.as_bytes())).collect()
@@ -280,7 +280,7 @@ fn has_tag(process: Pid, tag: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| variable == tag)
 }
 
-/// A process's command line on one line; none for one that is gone.
+/// Returns a process's command line on one line; `None` if it has exited.
 fn read_command_line(process: Pid) -> Option<String> {
     let words = fs_err::read(format!("/proc/{}/cmdline", process.as_raw_nonzero())).ok()?;
     let text = String::from_utf8_lossy(&words).replace('\0', " ");

@@ -58,9 +58,10 @@ impl SecretRedactor {
         Self { matcher, secrets }
     }
 
-    /// Appends `bytes` to `held` and returns what may be written; what may be the start of a secret stays in `held`.
+    /// Appends `bytes` to `held` and returns the part that may be written; the possible start of a secret stays in
+    /// `held`.
     ///
-    /// With `last` nothing is held back.
+    /// With `last`, returns everything.
     pub(crate) fn redact_chunk(&self, held: &mut Vec<u8>, bytes: &[u8], last: bool) -> Vec<u8> {
         let Some(matcher) = &self.matcher else { return bytes.to_vec() };
         held.extend_from_slice(bytes);
@@ -87,17 +88,17 @@ impl SecretRedactor {
         String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
     }
 
-    /// Length of the longest end of `bytes` that is a proper prefix of a secret.
+    /// Returns the length of the longest suffix of `bytes` that is a proper prefix of a secret.
     fn partial_secret_len(&self, bytes: &[u8]) -> usize {
         let longest = |secret: &Vec<u8>| {
-            let most = (secret.len() - 1).min(bytes.len());
-            (1..=most).rev().find(|&length| bytes.ends_with(&secret[..length])).unwrap_or(0)
+            let max_len = (secret.len() - 1).min(bytes.len());
+            (1..=max_len).rev().find(|&length| bytes.ends_with(&secret[..length])).unwrap_or(0)
         };
         self.secrets.iter().map(longest).max().unwrap_or(0)
     }
 }
 
-/// Whether a value is a path or URL: not a secret even under names such as `GIT_SSH_AUTH_SOCK` or `TOKEN_URL`.
+/// Whether a value is a path or URL, and not a secret even in variables such as `SSH_AUTH_SOCK` or `TOKEN_URL`.
 fn is_path_or_url(value: &str) -> bool {
     value.starts_with('/') || value.starts_with("./") || (value.contains("://") && !value.contains('@'))
 }
@@ -117,7 +118,7 @@ mod tests {
             &[
                 ("GITHUB_TOKEN", "ghs_abcdef"),
                 ("SSH_AUTH_SOCK", "/tmp/agent"),
-                ("MY_PLACE", "harbour"),
+                ("MY_SETTING", "harbour"),
                 ("SHORT_SECRET", "abc"),
                 ("DEPLOY_PRIVATE_KEY", "-- key --\nline-one\nline-two\n"),
             ],

@@ -7,7 +7,7 @@ use super::keyboard::Keyboard;
 use super::process_tree::{interrupt_descendants, kill_run_processes, suspend_all};
 use super::signals::{SignalEvent, SignalListener};
 
-/// Time that the process which loads the noxfile gets after the first signal, before it is killed.
+/// Time between the first signal and the kill of the process that loads the noxfile.
 const LOAD_KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// Handles signals until it is dropped.
@@ -19,11 +19,11 @@ pub(crate) struct SignalGuard {
 
 /// What noxide is doing.
 enum SignalPhase {
-    /// Locating nox and loading the noxfile; a signal ends that.
+    /// Locating nox and loading the noxfile: a signal stops this.
     Loading { first_signal: Option<i32>, signal_count: u32 },
-    /// Running sessions: signals are forwarded. Around a stop (Ctrl-Z) the terminal gets its original modes.
+    /// Running sessions: signals are forwarded. During a pause (Ctrl-Z) the terminal has its original modes.
     Running { forward: Box<dyn Fn(SignalEvent) + Send>, keyboard: Option<Keyboard> },
-    /// Nothing runs that needs time to end: a signal ends noxide, with this exit code or the signal's.
+    /// No process must be stopped first: a signal ends noxide at once, with this exit code or that of the signal.
     Idle { exit_code: Option<u8> },
 }
 
@@ -41,7 +41,7 @@ impl SignalGuard {
     /// Starts to handle signals, in the loading phase.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the signal handlers cannot be installed.
     pub(crate) fn install() -> std::io::Result<Self> {
         let phase = Arc::new(Mutex::new(SignalPhase::Loading { first_signal: None, signal_count: 0 }));
         let shared = Arc::clone(&phase);
@@ -62,7 +62,8 @@ impl SignalGuard {
         *lock_phase(&self.phase) = SignalPhase::Running { forward: Box::new(forward), keyboard };
     }
 
-    /// Ends the run, whose record is written: a signal now only exits earlier, with the run's own exit code.
+    /// Ends the running phase, once the record is written: from now on a signal makes noxide exit at once, with the
+    /// run's exit code.
     pub(crate) fn finish_run(&self, exit_code: u8) {
         *lock_phase(&self.phase) = SignalPhase::Idle { exit_code: Some(exit_code) };
     }
@@ -108,7 +109,7 @@ fn handle_signal(shared: &Arc<Mutex<SignalPhase>>, event: SignalEvent) {
     }
 }
 
-/// Kills the process that loads the noxfile if it ignores an interrupt; exits if noxide still waits afterwards.
+/// Kills the process that loads the noxfile if it ignores an interrupt; exits if loading still does not end.
 fn kill_after_grace(shared: &Mutex<SignalPhase>, signal: i32) {
     for _ in 0..2 {
         std::thread::sleep(LOAD_KILL_GRACE);

@@ -1,12 +1,12 @@
-//! Signals to noxide, as messages.
+//! Signals that noxide receives, as events.
 
 use std::io;
 use std::thread::JoinHandle;
 
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGWINCH, SIGXFSZ};
-use signal_hook::iterator::{Handle, Signals as Iterator};
+use signal_hook::iterator::{Handle, Signals};
 
-/// Request of a signal to a run.
+/// What a signal requests of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalEvent {
     /// End: SIGINT, SIGTERM or SIGHUP, by number.
@@ -15,25 +15,25 @@ pub enum SignalEvent {
     Pause,
     /// Continue after a pause (SIGCONT).
     Resume,
-    /// Print what runs now (SIGUSR1).
+    /// Print the running sessions (SIGUSR1).
     ShowStatus,
     /// The terminal was resized (SIGWINCH).
     Resize,
 }
 
 impl SignalEvent {
-    /// Exit code of a run ended by this signal: 128 plus its number.
+    /// Returns the exit code of a run that this signal ended: 128 plus its number.
     pub(crate) fn exit_code(signal: i32) -> u8 {
         u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
-    /// Name of a signal, such as `SIGTERM`.
+    /// Returns the name of a signal, such as `SIGTERM`.
     pub(crate) fn signal_name(signal: i32) -> String {
         signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
     }
 }
 
-/// A thread that turns signals into calls, until dropped.
+/// A thread that calls a function for each signal, until dropped.
 #[derive(Debug)]
 pub(crate) struct SignalListener {
     handle: Handle,
@@ -46,7 +46,7 @@ impl SignalListener {
     /// # Errors
     /// When no handler or thread can be installed.
     pub(crate) fn start(mut on_signal: impl FnMut(SignalEvent) + Send + 'static) -> io::Result<Self> {
-        let mut signals = Iterator::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1, SIGWINCH, SIGXFSZ])?;
         if !is_signal_ignored(&fs_err::read_to_string("/proc/self/status").unwrap_or_default(), SIGHUP) {
             signals.add_signal(SIGHUP)?;
         }
@@ -58,7 +58,8 @@ impl SignalListener {
                     SIGCONT => SignalEvent::Resume,
                     SIGUSR1 => SignalEvent::ShowStatus,
                     SIGWINCH => SignalEvent::Resize,
-                    // A file at its size limit (`ulimit -f`): writing fails, as on a full disk.
+                    // A file has reached the size limit (`ulimit -f`): with the signal handled, the write fails as on a
+                    // full disk.
                     SIGXFSZ => continue,
                     number => SignalEvent::Terminate(number),
                 });
@@ -92,7 +93,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn signals_become_messages() {
+    fn signals_become_events() {
         // A handler that does nothing: under `nohup` SIGHUP is ignored, and the listener leaves it ignored.
         signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false))).unwrap();
         let (sender, receiver) = mpsc::channel();

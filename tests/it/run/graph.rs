@@ -38,7 +38,7 @@ fn requires_and_settings_make_needs() {
     assert_eq!(needs(&graph, 1), [(0, NeedOrigin::Requires)], "what is not selected is not waited for");
     assert_eq!(needs(&graph, 2), [(1, settings())], "never for itself");
     assert!(NeedOrigin::Requires.requires_success() && !settings().requires_success());
-    assert_eq!(graph.need_facts(&all, SessionIndex(2))[0].session.as_str(), "test");
+    assert_eq!(graph.session_needs(&all, SessionIndex(2))[0].session.as_str(), "test");
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn a_plan_serializes() {
     let options = with(vec![wide, two]);
     let mut plan = RunPlan::new(&all, &options, &SessionHistory::default(), ROOM).unwrap();
     assert_eq!(plan.slots, 4);
-    assert!(!plan.sessions[0].facts.exclusive, "settings overrule the noxfile");
-    assert_eq!((plan.sessions[0].facts.cpus, plan.sessions[1].facts.cpus), (4, 4));
+    assert!(!plan.sessions[0].spec.exclusive, "settings overrule the noxfile");
+    assert_eq!((plan.sessions[0].spec.cpus, plan.sessions[1].spec.cpus), (4, 4));
     assert_eq!(plan.sessions[1].timeout, Some(Duration::from_secs(9)));
     let logs: Vec<&str> = plan.sessions.iter().map(|session| session.log_stem.as_str()).collect();
     assert_eq!(logs, ["alone", "wide", "a-b", "a-b-2", "A-B-3"]);

@@ -55,12 +55,12 @@ impl<'a> Dispatch<'a> {
         let capacity = RunCapacity { slots: self.slots, memory: 0 };
         let plan = RunPlan::new(self.manifest, self.options, &self.history, capacity).unwrap();
         let context = RunContext {
-            facts: RunMetadata {
+            metadata: RunMetadata {
                 run_id: "1".to_owned(),
                 started_at: "2026-11-23T05:00:00+00:00".to_owned(),
                 root: self.run_dir.to_path_buf(),
                 slots: self.slots,
-                sessions: plan.sessions.iter().map(|planned| planned.facts.clone()).collect(),
+                sessions: plan.sessions.iter().map(|planned| planned.spec.clone()).collect(),
                 commit: None,
                 versions: Vec::new(),
                 shard: None,

@@ -1,19 +1,20 @@
-"""Cached bytecode of installed packages, linked beside their sources so that sessions need not compile them.
+"""Cached bytecode of installed packages, added to environments so that sessions need not compile the packages.
 
-Part of noxide's host program. It is removed before the next install, because Python would not check that it is valid.
+Part of noxide's host program. It is removed before the next install, because Python does not check that it is valid.
 """
 
 NOTE_FILE = ".noxide-bytecode.json"
 
 
 class Bytecode:
-    """Bytecode for one environment; `folder` has a file for each package that lists its cached bytecode."""
+    """Adds cached bytecode to environments; `folder` has a directory for each package, with a list of bytecode files for
+    each of its wheels."""
 
     def __init__(self, folder):
         self.folder = folder
 
     def remove(self, location):
-        """Removes what was added to the environment at `location`."""
+        """Removes the bytecode that was added to the environment at `location`."""
         note = os.path.join(location, NOTE_FILE)
         try:
             with open(note, encoding="utf-8") as file:
@@ -47,7 +48,7 @@ class Bytecode:
                     os.replace("%s.%d" % (note, os.getpid()), note)
 
     def cached(self, package):
-        """Cached bytecode of a package such as `Foo_bar-1.0`, for each wheel of that name and version."""
+        """Returns the cached bytecode of a package such as `Foo_bar-1.0`, for each wheel of that name and version."""
         name, _, version = package.partition("-")
         folder = os.path.join(self.folder, "%s-%s" % (re.sub(r"[-_.]+", "-", name).lower(), version))
         found = []
@@ -59,7 +60,7 @@ class Bytecode:
 
 
 def link_modules(cached, site):
-    """Links a wheel's bytecode beside those of its sources that are unchanged in `site`."""
+    """Links a wheel's bytecode into `site` for those of its sources that are unchanged there."""
     added = []
     for path, location, sha256, paths in cached["modules"]:
         try:
@@ -71,14 +72,14 @@ def link_modules(cached, site):
                 if link_bytecode(os.path.join(cached["bytecode"], path), target):
                     added.append(target)
         except OSError:
-            continue  # pruned meanwhile, or on another file system: Python compiles it
+            continue  # pruned in the meantime, or on another file system: Python compiles it
     return added
 
 
 def link_bytecode(source, target):
-    """Links or copies a file; Python writes bytecode by renaming, so it never changes the linked file.
+    """Links or copies a file. Linking is safe: Python replaces bytecode files and never writes to an existing one.
 
-    Returns False if Python has written its own; a link left by a killed session counts as added.
+    Returns False if Python has written its own file; a link that a killed session left counts as added.
     """
     try:
         os.link(source, target)
@@ -93,7 +94,7 @@ def link_bytecode(source, target):
 
 
 def is_source(path, kept, sha256):
-    """Whether a file is that of the wheel: the same inode or the same content."""
+    """Whether a file is the same as the wheel's: by inode or by content."""
     state = os.stat(path)
     with contextlib.suppress(OSError):
         if os.path.samestat(state, os.stat(kept)):
@@ -102,5 +103,5 @@ def is_source(path, kept, sha256):
 
 
 def unique_directories(folders):
-    """Each directory once: lib64 is a link to lib."""
+    """Returns each directory once: lib64 is a link to lib."""
     return list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())

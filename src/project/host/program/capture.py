@@ -7,7 +7,7 @@ LEAKED = []
 
 
 class CapturedCommand(subprocess.Popen):
-    """A command run by nox. Processes it leaves running may hold its output open, and nox would wait for them."""
+    """A command run by nox. nox would wait for all processes that the command leaves running with its output open."""
 
     leak_timeout = 0.0
 

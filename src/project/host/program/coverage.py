@@ -1,4 +1,4 @@
-"""Static analysis of a session's source: coverage data, `session.notify` and installs.
+"""Static analysis of a session's source: its use of coverage data, `session.notify` and installs.
 
 Part of noxide's host program.
 """
@@ -39,12 +39,12 @@ def source_use(function):
             if code is not None and os.path.isfile(code.co_filename):
                 read_function(code.co_filename, code.co_firstlineno, use)
         return USES[code]
-    except Exception:  # any kind of source, or none
+    except Exception:  # the source may be missing or invalid in any way
         return SourceUse()
 
 
 def coverage_facts(use):
-    """`CoverageUse` of a session; unknown means neither reads nor writes."""
+    """Returns the `CoverageUse` of a session; if unknown, it neither reads nor writes."""
     if not (use.writes or use.reads or use.pytest):
         return {"writes": None, "own_file": False, "reads": False}
     configured = coverage_configuration()
@@ -66,7 +66,7 @@ def coverage_facts(use):
 
 
 def unwrapped_code(function):
-    """The code of the function in the noxfile, without decorators of nox and others."""
+    """Returns the code of the function in the noxfile, without decorators of nox and other packages."""
     for _ in range(50):
         inner = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
         if inner is None:
@@ -129,7 +129,7 @@ def read_function(path, line, use):
 
 
 def statement_source(node, lines):
-    """The source of a statement with its decorators; up to the end of the file if this Python has no end positions."""
+    """Returns the source of a statement with its decorators; up to the end of the file if Python has no end positions."""
     first = min([node.lineno] + [decorator.lineno for decorator in getattr(node, "decorator_list", [])])
     return b"".join(lines[first - 1 : getattr(node, "end_lineno", None)])
 
@@ -186,7 +186,7 @@ def analyze_call(call, function, tree, use):
 
 
 def constant_strings(node, function, tree, depth):
-    """The string constants that an argument may have; `*` stands for what is not constant in an f-string."""
+    """Returns the string constants that an argument may have; `*` stands for the other parts of an f-string."""
     if depth > 8:
         return []
     text = constant_string(node)
@@ -211,7 +211,7 @@ def constant_strings(node, function, tree, depth):
 
 
 def assigned_values(scope):
-    """Values assigned_values to each name in a function or module, in source order; computed once for each scope."""
+    """Returns the values assigned to each name in a function or module, in source order; computed once for each scope."""
     if scope not in ASSIGNED:
         ASSIGNED[scope] = values_by_name = {}
         for node in ast.walk(scope):
@@ -237,7 +237,7 @@ def constant_string(node):
 
 
 def coverage_configuration():
-    """Configuration of coverage.py in the project's files: parallel mode, data file, `--cov` in pytest's addopts."""
+    """Returns the configuration of coverage.py in the project: parallel mode, data file, `--cov` in pytest's addopts."""
     if not CONFIGURATION:
         pyproject = read_toml("pyproject.toml")
         run = first_section()
@@ -256,7 +256,7 @@ def coverage_configuration():
 
 
 def first_section():
-    """The first configuration section, in the search order of coverage.py."""
+    """Returns the first configuration section, in the search order of coverage.py."""
     for path, section in ((".coveragerc", "run"), ("setup.cfg", "coverage:run"), ("tox.ini", "coverage:run")):
         found = read_ini(path, section)
         if found is not None:
@@ -277,7 +277,7 @@ def read_ini(path, section):
 
 
 def read_toml(path):
-    """A TOML file; if Python has no parser, the simple `key = value` lines of the two relevant tables."""
+    """Reads a TOML file; if Python has no parser, only `key = value` lines of the two relevant tables."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()

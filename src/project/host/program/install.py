@@ -1,6 +1,6 @@
-"""Counts and times a session's installs, and skips those that the environment was built by already.
+"""Counts and times a session's installs, and skips those whose result the environment already has.
 
-Part of noxide's host program. In any doubt the install runs: it is skipped only where uv or pip would change nothing.
+Part of noxide's host program. An install is skipped only if it is certain that uv or pip would change nothing.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ class Installs:
                 self.position += 1
                 session.log("Skipped the install of %s: this environment is up to date." % " ".join(words))
                 self.add_bytecode()
-                return True if words[:2] == UV_SYNC else None  # what nox returns for a command and for an install
+                return True if words[:2] == UV_SYNC else None  # as nox returns for a command or an install
             self.remove_bytecode()
             before = self.snapshot() if fingerprint is not None else None
             # A sync of a lock neither resolves nor builds: uv links faster than noxide.
@@ -164,7 +164,7 @@ class Installs:
                 pass
 
     def fingerprint(self, session, words, kwargs):
-        """A digest of everything that affects the result of an install; None if that is not known."""
+        """Returns a digest of everything that affects the result of an install; None if that is unknown."""
         config, venv = self.runner.global_config, self.runner.venv
         if not self.skips or words is None or type(venv).__name__ != "VirtualEnv":
             return None
@@ -185,7 +185,7 @@ class Installs:
             return None
 
     def interpreter(self):
-        """Facts about the environment's Python, which differ for another build."""
+        """Returns facts about the environment's Python that differ between builds."""
         location = self.runner.venv.location
         with open(os.path.join(location, "pyvenv.cfg"), "rb") as file:
             config = file.read().decode("utf-8", "replace")
@@ -213,7 +213,7 @@ class Installs:
         return found
 
     def snapshot(self):
-        """What is installed: each distribution with facts that change with it, and the names of other entries."""
+        """Returns the installed distributions, with facts that change if they do, and the names of all other files."""
         beside = []
         for folder in site_directories(self.runner.venv.location):
             names = (entry.name for entry in os.scandir(folder))
@@ -250,7 +250,7 @@ class Installs:
             old = self.state["calls"] if known else []
             changed = set(name for name, fact in snapshot["dists"].items() if before["dists"].get(name) != fact)
             if not known:
-                changed |= set(before["dists"])  # it is unknown what installed these
+                changed |= set(before["dists"])  # the install of these is unknown
             elif self.position < len(old):
                 changed |= set(old[self.position]["touched"])  # it replaces that install
             replaced = set(name for name, fact in before["dists"].items() if snapshot["dists"].get(name) != fact)
@@ -273,13 +273,13 @@ class Installs:
 
 
 def list_dists(location):
-    """The distributions of an environment by name: directory and facts that change with it."""
+    """Returns the distributions of an environment by name: directory, and facts that change if the distribution does."""
     found = {}
     for folder in site_directories(location):
         for entry in os.scandir(folder):
             if not entry.name.endswith(DISTS):
                 continue
-            # Only the modification time: an environment restored from noxide's cache has the same.
+            # Use only the modification time, which noxide's cache restores.
             fact = [entry.stat(follow_symlinks=False).st_mtime_ns]
             try:
                 record = os.stat(os.path.join(entry.path, "RECORD"))
@@ -327,7 +327,7 @@ def wrap_syncs(kind, watched):
 
 
 def words_of_command(args):
-    """The arguments of `pip install` or `uv pip install`, or all of `uv sync …`; None for another command."""
+    """Returns the arguments of `pip install` or `uv pip install`, or all of `uv sync …`; None for another command."""
     words = [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args]
     if words[:2] == UV_SYNC:
         return words

@@ -1,9 +1,9 @@
-"""Facts about the arguments of an install, with the content of files and directories they name.
+"""Facts about the arguments of an install, including digests of the files and directories that they name.
 
 Part of noxide's host program.
 """
 
-# Flags of uv and pip with which a satisfied environment is not changed; True: takes a value.
+# Flags with which uv and pip do not change an environment that satisfies the requirements; True: takes a value.
 PLAIN_FLAGS = {
     "-e": True, "--editable": True, "-r": True, "--requirement": True, "--requirements": True, "-c": True,
     "--constraint": True, "--constraints": True, "-i": True, "--index-url": True, "--default-index": True,
@@ -17,7 +17,7 @@ PLAIN_FLAGS = {
     "--link-mode": True, "--index-strategy": True, "--keyring-provider": True, "--trusted-host": True,
 }
 FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
-# Build backends whose result depends on the files only, unless one of the settings below is used.
+# Build backends whose result depends only on the files, unless one of the settings below is used.
 DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
           "uv_build")
 DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
@@ -25,7 +25,7 @@ DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hoo
 OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
 MAX_TREE_BYTES = 64 << 20
 UV_SYNC = ["uv", "sync"]
-# Flags of `uv sync` with which the result depends on lock and project only; True: takes a value.
+# Flags of `uv sync` with which the result depends only on the lock and the project; True: takes a value.
 SYNC_FLAGS = {
     "--frozen": False, "--locked": False, "-q": False, "--quiet": False, "-v": False, "--verbose": False,
     "--no-progress": False, "--offline": False, "--group": True, "--no-group": True, "--only-group": True,
@@ -52,7 +52,7 @@ def site_directories(location):
 
 
 def argument_facts(words):
-    """Facts about the arguments of an install, with the content of named files and directories."""
+    """Returns facts about the arguments of an install, including digests of the files and directories that they name."""
     facts, index = [], 0
     while index < len(words):
         word = words[index]
@@ -83,7 +83,7 @@ def argument_facts(words):
 
 
 def sync_facts(words, variables, location):
-    """Facts about a `uv sync` of a fixed lock into the environment at `location`.
+    """Returns facts about a `uv sync` of a fixed lock into the environment at `location`.
 
     Raises Doubt if it may update the lock or installs into another environment.
     """
@@ -115,7 +115,7 @@ def sync_facts(words, variables, location):
 
 
 def uv_tables():
-    """The `tool.uv` tables of pyproject.toml, which uv reads for any install."""
+    """Returns the `tool.uv` tables of pyproject.toml, which uv reads for any install."""
     try:
         with open("pyproject.toml", "rb") as file:
             text = file.read().decode("utf-8", "replace")
@@ -125,7 +125,7 @@ def uv_tables():
 
 
 def requirement_facts(word):
-    """A requirement, or the content of a file or directory."""
+    """Returns a requirement as written, or digests of a file or directory."""
     if "://" in word or word.startswith("git+") or " @ " in word:
         raise Doubt  # the content of a URL may change
     path = re.sub(r"\[[^\]]*\]$", "", word)
@@ -139,7 +139,7 @@ def requirement_facts(word):
 
 
 def file_facts(path, seen):
-    """Facts about a requirements or constraints file and the files it includes."""
+    """Returns facts about a requirements or constraints file and the files it includes."""
     path = os.path.abspath(path)
     if path in seen:
         return path
@@ -157,7 +157,7 @@ def file_facts(path, seen):
 
 
 def project_facts(word, editable):
-    """Facts about a project directory: its metadata files, and all sources unless it is editable."""
+    """Returns facts about a project directory: its metadata files, and all sources unless it is editable."""
     path = re.sub(r"\[[^\]]*\]$", "", word)
     if "://" in path or not os.path.isdir(path):
         raise Doubt
@@ -165,7 +165,7 @@ def project_facts(word, editable):
     with open(os.path.join(path, "pyproject.toml"), "rb") as file:
         text = file.read().decode("utf-8")
     backend = re.search(r"(?m)^\s*build-backend\s*=\s*[\"']([^\"']+)[\"']", text)
-    # Comments may contain these words.
+    # Comments may contain names of dynamic settings.
     code = re.sub(r"(?m)#.*$", "", text)
     if not backend or backend.group(1) not in DETERMINISTIC_BACKENDS or any(word in code for word in DYNAMIC_SETTINGS):
         raise Doubt
@@ -180,7 +180,7 @@ def project_facts(word, editable):
 
 
 def tree_facts(root):
-    """Facts about all files of a project that may be part of its build."""
+    """Returns facts about all files of a project that may be part of its build."""
     facts, size = [], 0
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not is_output_directory(os.path.join(folder, name), folder == root))
@@ -196,7 +196,7 @@ def tree_facts(root):
 
 
 def is_output_directory(path, top):
-    """Whether a directory has build results and not sources."""
+    """Whether a directory contains build results and not sources."""
     name = os.path.basename(path)
     if name.startswith(".") or name in ("__pycache__", "node_modules") or name.endswith(".egg-info"):
         return True

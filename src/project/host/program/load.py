@@ -1,7 +1,7 @@
 """Loads nox and the noxfile: the first part of noxide's host program.
 
-noxide joins the files of this directory to one program and runs it with the Python that runs nox (3.7 or newer).
-BOOT holds the settings that noxide sent with it.
+noxide concatenates the files of this directory and runs the program with the Python that runs nox (3.7 or newer).
+BOOT has the settings that noxide sent with it.
 """
 
 import io
@@ -18,7 +18,7 @@ import types
 
 
 class HostFailure(Exception):
-    """Loading failed; `facts` is the error message for noxide."""
+    """Loading failed; `facts` is the message that reports it to noxide."""
 
     def __init__(self, stage, message, exit_code=None, **facts):
         super().__init__(message)
@@ -39,10 +39,10 @@ class Channel:
         try:
             self.socket.sendall(line)
         except OSError:
-            pass  # noxide is gone: the next receive shows it
+            pass  # noxide has exited: the next receive fails
 
     def receive(self):
-        """Received messages; None once noxide is gone. Adds received descriptors to `descriptors`."""
+        """Returns received messages; None once noxide has exited. Adds received descriptors to `descriptors`."""
         try:
             data, ancillary, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(64))
         except ConnectionError:
@@ -58,7 +58,7 @@ class Channel:
         return [json.loads(line.decode("utf-8")) for line in lines]
 
     def send_request(self, request, descriptors):
-        """Sends a request and its descriptors; fails when the receiver is gone."""
+        """Sends a request and its descriptors; fails if the receiver has exited."""
         line = json.dumps(request).encode("utf-8") + b"\n"
         rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in descriptors)
         sent = self.socket.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
@@ -66,7 +66,7 @@ class Channel:
             self.socket.sendall(line[sent:])
 
     def receive_request(self):
-        """The other side of `send_request`: waits for a request; None when the sender is gone."""
+        """Waits for a request sent by `send_request` and returns it with its descriptors; None if the sender has exited."""
         messages = []
         while messages == []:
             messages = self.receive()
@@ -74,7 +74,7 @@ class Channel:
 
 
 class ErrorLines(logging.Handler):
-    """Collects what nox logs as errors, for noxide's message."""
+    """Collects the errors that nox logs, for noxide's message."""
 
     def __init__(self):
         super().__init__(logging.ERROR)
@@ -161,7 +161,7 @@ def parse_arguments(nox):
 
 
 def nox_flags():
-    """The arguments before `--`."""
+    """Returns the arguments before `--`."""
     arguments = sys.argv[1:]
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
@@ -203,7 +203,7 @@ def enter_script_environment(nox, config, channel):
 
 
 def exec_interpreter(command, arguments, environment, channel):
-    """Executes this program again with the interpreter beside `command`."""
+    """Executes this program again with the interpreter next to `command`."""
     python = os.path.join(os.path.dirname(command), "python")
     if not os.access(python, os.X_OK):
         python = sys.executable
@@ -218,7 +218,7 @@ def exec_interpreter(command, arguments, environment, channel):
 
 
 def boot_file(boot):
-    """An unlinked file with the input of the bootstrap code."""
+    """Returns an unlinked file with the input of the bootstrap code."""
     file = tempfile.TemporaryFile()
     body = json.dumps(boot).encode("utf-8")
     file.write(b"%010d" % len(body) + body)
@@ -227,7 +227,7 @@ def boot_file(boot):
 
 
 def watch_duplicates(nox):
-    """Collects sessions with the same name: nox silently uses the last one."""
+    """Makes nox's registry record sessions with the same name, of which nox silently uses the last; returns the list."""
     clashes = []
     registry = getattr(nox.registry, "_REGISTRY", None)
     if not isinstance(registry, dict):
@@ -247,7 +247,7 @@ def watch_duplicates(nox):
 
 
 def source_of(function):
-    """File and line of a session's function, without decorators."""
+    """Returns file and line of a session's function, without decorators."""
     seen = 0
     while seen < 50 and (hasattr(function, "func") or hasattr(function, "__wrapped__")):
         function = getattr(function, "func", None) or function.__wrapped__
@@ -257,7 +257,7 @@ def source_of(function):
 
 
 def load(channel):
-    """Loads nox and the noxfile and selects sessions; raises `HostFailure`."""
+    """Loads nox and the noxfile and selects sessions; returns the noxfile, and the internals that this nox lacks."""
     with answering_uv_query():  # versions before 2026.7 query uv while they are imported
         nox, missing = import_nox()
     if missing:
@@ -296,7 +296,7 @@ def load(channel):
 
 
 def load_module(nox, config, errors):
-    """Runs the noxfile; its exceptions exec_interpreter errors with the user's frames only."""
+    """Runs the noxfile; reports its exceptions with the user's frames only."""
     try:
         module = nox.tasks.load_nox_module(config)
     except SystemExit as error:
@@ -338,7 +338,7 @@ def select_sessions(nox, module, found, errors, emulate):
 
 
 def exception_facts(nox, info):
-    """An exception as text, with the frames of the user's own code."""
+    """Returns an exception as text, with the frames of the user's own code."""
     kind, error, trace = info
     inside = [os.path.dirname(os.path.abspath(nox.__file__)) + os.sep]
     library = os.path.dirname(os.path.abspath(os.__file__)) + os.sep

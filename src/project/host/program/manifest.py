@@ -1,8 +1,8 @@
-"""The manifest message: what a loaded noxfile declares. Part of noxide's host program."""
+"""The manifest message, which describes a loaded noxfile: part of noxide's host program."""
 
 
 def describe(loaded, mode):
-    """The manifest, in the format of noxide's `NoxfileManifest`."""
+    """Returns the manifest, in the format of noxide's `NoxfileManifest`."""
     nox = sys.modules["nox"]
     numbers = {}
     for number, runner in enumerate(loaded.runners):
@@ -67,7 +67,7 @@ def describe_session(nox, loaded, runner, numbers):
 
 
 def path_json(path):
-    """A path as text, or as bytes if it is not UTF-8."""
+    """Returns a path as text, or as bytes if it is not UTF-8."""
     try:
         path.encode("utf-8")
         return path
@@ -92,7 +92,7 @@ def required_sessions(loaded, runner, numbers):
 
 
 def resolve_backend(nox, config, function):
-    """The backend that nox would use: of a list such as `uv|virtualenv`, the first that is available."""
+    """Returns the backend that nox would use: of a list such as `uv|virtualenv`, the first that is available."""
     declared = (
         getattr(config, "force_venv_backend", None)
         or getattr(function, "venv_backend", None)

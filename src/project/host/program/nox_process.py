@@ -1,4 +1,4 @@
-"""Sessions through `python -m nox`, for a nox with unknown internals: part of noxide's host program."""
+"""Runs sessions with `python -m nox`, for a nox with unknown internals: part of noxide's host program."""
 
 VALUE_FLAGS = ("-k", "--keywords")
 LIST_FLAGS = ("-s", "--session", "--sessions", "-e", "-t", "--tags", "-p", "--pythons", "--python")
@@ -32,7 +32,7 @@ def list_sessions():
 
 
 def describe_listed(listed, missing):
-    """The manifest from the listing; `requires` is read from the noxfile's source."""
+    """Returns the manifest according to the listing; `requires` is read from the noxfile's source."""
     flags = nox_flags()
     noxfile = "noxfile.py"
     for flag, value in zip(flags, flags[1:]):
@@ -66,7 +66,7 @@ def describe_listed(listed, missing):
 
 
 def parse_requires(noxfile):
-    """Constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
+    """Returns the constant strings in `requires=[…]` of the decorators of a noxfile, by session name."""
     found = {}
     try:
         with open(noxfile, "rb") as file:
@@ -104,7 +104,7 @@ def start_nox_process(listed, request, out, err, trace=None):
         try:
             os.setpriority(os.PRIO_PROCESS, process.pid, request["nice"])
         except OSError:
-            pass  # gone already, or not allowed: it runs anyway
+            pass  # it has exited, or this is not allowed: it runs at its normal priority
     reader, writer = os.pipe()
     os.write(writer, b'{"ready": true}\n')
     os.close(writer)
@@ -114,7 +114,7 @@ def start_nox_process(listed, request, out, err, trace=None):
 
 
 def without_selection(flags):
-    """nox's arguments without those that select sessions."""
+    """Returns nox's arguments without those that select sessions."""
     remaining, index = [], 0
     while index < len(flags):
         flag = flags[index].split("=")[0]
@@ -130,7 +130,7 @@ def without_selection(flags):
 
 
 def result_from_report(report, name, code):
-    """The result of the session, from the report of its nox process."""
+    """Returns the result of a session, from the report of its nox process."""
     try:
         with open(report, encoding="utf-8") as file:
             entries = json.load(file)["sessions"]

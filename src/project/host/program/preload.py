@@ -19,7 +19,7 @@ class UvQuery:
 
     @contextlib.contextmanager
     def answering(self):
-        """Makes `subprocess.run` return the answer to nox's query; only nox's own code may run meanwhile."""
+        """Makes `subprocess.run` return the result of the query; only nox's own code may run in this context."""
         run = subprocess.run
 
         def answer(*args, **kwargs):
@@ -45,7 +45,7 @@ class UvQuery:
 
 
 def find_uv():
-    """The uv that nox would query."""
+    """Returns the path of the uv that nox would query."""
     if "UV" in os.environ:
         return os.environ["UV"]
     try:
@@ -57,7 +57,7 @@ def find_uv():
 
 
 def start_uv_query():
-    """Starts the query; if it cannot be started, nox queries uv itself and reports the error."""
+    """Starts the query; if that fails, nox queries uv itself and reports the error."""
     try:
         UV_QUERIES.append(UvQuery())
     except Exception:  # no uv, no processes, a broken package of that name
@@ -65,25 +65,25 @@ def start_uv_query():
 
 
 def answering_uv_query():
-    """A context in which nox's query gets the answer of the earlier one, if there is one."""
+    """Returns a context in which nox's query gets the result of the query started before, if there is one."""
     return UV_QUERIES[0].answering() if UV_QUERIES else contextlib.suppress()
 
 
 def stop_uv_query():
-    """Stops a query whose answer was not needed."""
+    """Stops a query whose result was not needed."""
     for query in UV_QUERIES:
         query.stop()
 
 
 def uv_query_pids():
-    """Pids of running queries."""
+    """Returns the pids of running queries."""
     return set(query.process.pid for query in UV_QUERIES if query.process is not None)
 
 
 class Standby:
-    """A fork of the host that waits for a session to run, as leader of its process group.
+    """A fork of the host that waits for a session to run; it is the leader of its process group.
 
-    So no session waits for a fork. A process that wakes up starts on a free CPU, a fork on that of its parent.
+    With it no session waits for a fork. Besides, a process that wakes up gets a free CPU, and a new fork that of its parent.
     """
 
     def __init__(self, loaded, close):
@@ -103,10 +103,10 @@ class Standby:
             self.channel = Channel(ours.detach())
 
     def become(self, request, descriptors):
-        """Gives it a request and its descriptors; fails if it is gone."""
+        """Sends a request and its descriptors to the process; fails if it has exited."""
         self.channel.send_request(request, descriptors)
         return Running(request, self.pid, self.channel.socket.detach())
 
     def dismiss(self):
-        """Closes its socket, at which it exits."""
+        """Closes its socket, which makes it exit."""
         self.channel.socket.close()

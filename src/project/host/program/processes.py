@@ -17,10 +17,10 @@ def adopt_orphans():
 
 
 def noxfile_children():
-    """Processes that the noxfile started while it was loaded; its code may still wait for them."""
+    """Returns the processes that the noxfile started while it was loaded; its code may still wait for them."""
     try:
         with open("/proc/self/task/%d/children" % os.getpid()) as file:
-            # Reading every process of the machine is slow and seldom needed.
+            # Reading every process of the machine is slow and rarely needed.
             if set(int(pid) for pid in file.read().split()) <= uv_query_pids():
                 return set()
     except (OSError, ValueError):
@@ -29,7 +29,7 @@ def noxfile_children():
 
 
 def is_childless():
-    """Whether this process has no children, and so no descendants."""
+    """Whether this process has no children, and therefore no descendants."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -53,7 +53,7 @@ def is_alone():
 
 
 def listed_children():
-    """Children of this process, zombies too, in the order in which it got them."""
+    """Returns the children of this process, including zombies, in the order in which it got them."""
     found = []
     for thread in os.listdir("/proc/self/task"):
         with open("/proc/self/task/%s/children" % thread) as file:
@@ -70,7 +70,7 @@ def is_living(pid):
 
 
 def descendants(roots):
-    """All live descendants of `roots`; empty without /proc."""
+    """Returns all live descendants of `roots`; empty without /proc."""
     parents = {}
     try:
         for name in os.listdir("/proc"):

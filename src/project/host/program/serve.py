@@ -8,7 +8,7 @@ MAX_STANDBYS = 4
 
 
 class Host:
-    """The running sessions, and the loop that serves noxide."""
+    """The running sessions, and the loop that handles noxide's commands."""
 
     def __init__(self, channel, loaded, mode):
         self.channel = channel
@@ -39,7 +39,7 @@ class Host:
         self.ended = True
 
     def serve(self):
-        """Serves until noxide sends `exit` or is gone, or this fails; then stops every session."""
+        """Serves until noxide sends `exit` or has exited, or an error occurs; then stops every session."""
         try:
             self.watch()
         finally:
@@ -66,7 +66,7 @@ class Host:
                 self.close_pipe(running)
 
     def read_all(self, fd):
-        """Reads what a pipe holds; None at its end."""
+        """Returns the buffered data of a pipe; None at its end."""
         data = b""
         while True:
             try:
@@ -126,7 +126,7 @@ class Host:
             standby = self.standbys.pop(next(iter(self.standbys))) if had_standby else Standby(self.loaded, self.leave)
             try:
                 running = standby.become(request, descriptors)
-            except OSError:  # the standby process may have been killed meanwhile
+            except OSError:  # the standby process may have been killed
                 standby.dismiss()
                 if not had_standby:
                     raise
@@ -135,7 +135,7 @@ class Host:
         return running
 
     def needs_standby(self):
-        """Whether another standby process is useful: remaining sessions may start when running ones end."""
+        """Whether another standby process is useful: a remaining session may start when a running one ends."""
         return len(self.standbys) < min(self.remaining_sessions, len(self.running), MAX_STANDBYS)
 
     def prepare_standby(self):
@@ -158,7 +158,7 @@ class Host:
         os.close(running.pipe)
 
     def leave(self):
-        """Closes, in a fork, the host's own descriptors."""
+        """Closes the host's own descriptors in a fork."""
         signal.set_wakeup_fd(-1)
         self.channel.socket.close()
         for standby in self.standbys.values():
@@ -186,7 +186,7 @@ class Host:
         return True
 
     def reap(self):
-        """Reaps and returns sessions whose process has exited, even if another process holds their pipe."""
+        """Reaps and returns sessions whose process has exited, even if another process has their pipe open."""
         exited = []
         for running in list(self.running.values()):
             try:
@@ -250,7 +250,7 @@ class Host:
                         try:
                             kill(pid, number)
                         except OSError:
-                            pass  # gone, or no group of its own
+                            pass  # it has exited, or is not a group leader
                 signaled |= targets
                 time.sleep(0.01)
 
@@ -269,7 +269,7 @@ def watch_for_hangup(fd, on):
         gone = select.poll()
         gone.register(fd, 0)
         if on and gone.poll(0):
-            raise SystemExit("noxide is gone")  # before the kernel was told to watch
+            raise SystemExit("noxide is gone")  # noxide exited before the kernel watched the socket
     except (OSError, AttributeError):
         pass  # not supported by this system: noxide still stops the host itself
 
@@ -291,7 +291,7 @@ def prepare_process():
 
 
 def leave():
-    """Ends this process, with its exit hooks."""
+    """Runs exit hooks and ends this process."""
     status = 1
     try:
         finish_interpreter()
@@ -311,7 +311,7 @@ def main():
         return
     channel = Channel(fd)
     channel.send({"type": "loading"})
-    gc.disable()  # objects made while loading stay: collections would find nothing and take 6 ms; `warm_up` enables it
+    gc.disable()  # almost no garbage while loading: collections would only take 6 ms; `warm_up` enables it
     faulthandler.register(signal.SIGUSR1, all_threads=False)  # noxide sends it to find where loading hangs
     watch_for_hangup(fd, True)
     if BOOT["preload"]:
@@ -325,7 +325,7 @@ def main():
         else:
             why = unforkable()
             mode = "fresh" if why else "fork"
-            with answering_uv_query():  # a list of backends queries uv
+            with answering_uv_query():  # nox queries uv to choose from a list of backends
                 manifest = describe(loaded, {"how": "process", "why": why} if why else {"how": "fork"})
     except HostFailure as failure:
         stop_uv_query()

@@ -24,7 +24,7 @@ class Running:
 
 
 def child(found, receive, answers):
-    """The forked child: receives a request, runs its session, reports through `answers`, and never returns."""
+    """Receives a request, runs its session, reports through `answers` and ends this process; runs in a forked child."""
     status = 1
     try:
         prepare_session()
@@ -80,7 +80,7 @@ def prepare_session():
     """Gives the process its own session and process group, and default signal handlers."""
     if os.getpgrp() != os.getpid():
         os.setsid()
-    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: nothing would report a session whose host is gone
+    prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: no one reports a session whose host has exited
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, HANDLERS.get(number, signal.SIG_DFL))
@@ -103,7 +103,7 @@ def apply_request(request, out, err):
         try:
             fcntl.ioctl(1, termios.TIOCSCTTY, 0)
         except OSError:
-            pass  # still a terminal for the session's programs, only not the controlling one
+            pass  # the output is still a terminal, but not the controlling one
     for fd in (out, err):
         if fd > 2:
             os.close(fd)
@@ -124,7 +124,7 @@ def apply_request(request, out, err):
 
 
 def install_seccomp_filter(trace, fd):
-    """Installs a seccomp filter for this process and its noxfile_children, and sends its listener to noxide over `fd`.
+    """Installs a seccomp filter for this process and its children, and sends its listener to noxide over `fd`.
 
     On failure noxide gets the reason and the session runs untraced. Python has no API for `prctl` and `seccomp`.
     """
@@ -143,7 +143,7 @@ def install_seccomp_filter(trace, fd):
             syscall_args = (number, ctypes.c_ulong(1), ctypes.c_ulong(flags), described)
             listener = libc.syscall(*syscall_args)
             if listener < 0 and ctypes.get_errno() == errno.EACCES:
-                # An unprivileged process must give up gaining privileges (sudo) first.
+                # PR_SET_NO_NEW_PRIVS: without privileges, a filter requires that programs such as sudo get none either.
                 libc.prctl(38, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
                 listener = libc.syscall(*syscall_args)
             if listener >= 0 or ctypes.get_errno() != errno.EINVAL:
@@ -156,7 +156,7 @@ def install_seccomp_filter(trace, fd):
             os.close(listener)
     except Exception as error:  # no ctypes, or no such system call
         channel.sendall(("this Python cannot install the seccomp filter: %s" % error).encode("utf-8", "replace"))
-    channel.recv(1)  # until noxide listens, or knows that it cannot
+    channel.recv(1)  # until noxide listens, or has given up
     channel.close()
 
 
@@ -173,9 +173,8 @@ def finish_interpreter():
 def defer_interrupts(nox):
     """Delays an interrupt while nox waits for a command, until that command has exited.
 
-    nox kills the command within half a second of an interrupt, and continues if it exits with 0. Stopping commands is
-    noxide's task, after its own grace periods. Python code of the session is interrupted at once, and a second
-    interrupt is handled by nox.
+    nox kills the command within half a second of an interrupt, and continues if it exits with 0. noxide itself stops commands, after its own grace periods. Python code of
+    the session is interrupted at once, and a second interrupt is handled by nox.
     """
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -254,7 +253,7 @@ def run_session(found, request, answers):
 
 
 class LastError(logging.Handler):
-    """Stores nox's last error line: its result says that a command failed, only its log says which."""
+    """Stores nox's last error line: the result of a session does not name the command that failed, only the log does."""
 
     text = ""
 
@@ -318,7 +317,7 @@ def start_fresh(found, request, out, err, trace=None):
 
 
 def run_fresh_session():
-    """The other side of `start_fresh`: loads the noxfile, finds the session by index and name, runs it."""
+    """Runs in the process of `start_fresh`: loads the noxfile, finds the session by index and name, and runs it."""
     answers, request = BOOT["answers"], BOOT["request"]
     os.set_inheritable(answers, False)
     if BOOT["trace"] is not None:
@@ -339,7 +338,7 @@ def run_fresh_session():
 
 
 def unforkable():
-    """The reason why the host cannot fork; empty if it can."""
+    """Returns the reason why the host cannot fork; empty if it can."""
     import threading
 
     return "the noxfile leaves threads running after its import" if threading.active_count() > 1 else ""
@@ -388,7 +387,7 @@ def run_empty_session(nox, config):
         function = nox._decorators.Func(lambda session: None, python=False, venv_backend="none")
         manifest = nox.manifest.Manifest({"rehearsal": function}, config)
         nox.tasks.run_manifest(list(manifest), config)
-    except Exception:  # optional: each session then does it for itself
+    except Exception:  # optional: otherwise each session does this itself
         pass
     finally:
         sys.stdout.flush()

@@ -1,12 +1,12 @@
 """Identical installs of a run: the first session builds the environment, the others link its files.
 
-Part of noxide's host program. In any doubt a session installs for itself.
+Part of noxide's host program. If it is uncertain that linking gives the same result, a session installs itself.
 """
 
 import contextlib
 import stat
 
-# With more bytes in files that cannot be linked, installing is faster.
+# If more bytes must be copied because files cannot be linked, installing is faster.
 MAX_COPIED_BYTES = 16 << 20
 
 
@@ -43,9 +43,9 @@ class SharedInstalls:
 
 
 def link_environment(note, location, list_dists):
-    """Links the install of a note into the empty environment at `location`; `list_dists` lists the distributions of one.
+    """Links the environment of a note into the empty environment at `location`; `list_dists` lists distributions.
 
-    Raises Doubt, and leaves nothing behind, if the noted environment has changed.
+    Raises Doubt, and removes all created files, if the environment of the note has changed.
     """
     created, directories = [], set()
     try:
@@ -66,7 +66,7 @@ def link_environment(note, location, list_dists):
 
 
 def create_file(path, data):
-    """Creates a file: a link to a path, a copy, or a file with mode and bytes."""
+    """Creates a file: a link to a path (str), a copy (`Copied`), or a file with this mode and content (tuple)."""
     if isinstance(data, str):
         os.link(data, path)
     elif isinstance(data, Copied):
@@ -88,7 +88,7 @@ class Copied:
 
 
 def link_plan(note, location, list_dists):
-    """Each file with its content for :func:`create_file`; RECORD is last in each distribution."""
+    """Returns the path of each file with its content for `create_file`; RECORD is last in each distribution."""
     old, here = os.path.normpath(note["place"]), list_dists(note["place"])
     site, *others = site_directories(old)  # lib64 is a link to lib
     if any(os.path.realpath(other) != os.path.realpath(site) for other in others):
@@ -148,7 +148,7 @@ def checked_path(location, path):
 
 
 def moved_script(source, state, old, location):
-    """A script of bin with the path of its environment replaced; None for other files."""
+    """Returns mode and content of a script in bin, with the path of its environment replaced; None for other files."""
     if os.path.dirname(source) != os.path.join(old, "bin"):
         return None
     with open(source, "rb") as file:
