@@ -96,7 +96,8 @@ fn known_packages(
 ) -> (Vec<SelectedPackage>, bool) {
     let index = keys.key_index.as_ref();
     let exact = index.and_then(|index| index.find_exact(&key.fingerprint));
-    let installed = |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
+    let installed =
+        |stored: StoredKey| (stored.installed_packages.iter().filter_map(to_selected_package).collect(), false);
     let requested = keys.key_context.requested_installs(session, &manifest.root);
     if is_locked(keys, session) {
         // Install commands with unknown arguments may need only a part of the lock; an earlier install with the same
@@ -140,8 +141,10 @@ pub(super) fn is_locked(keys: &SessionKeys, session: &Session) -> bool {
 }
 
 fn to_selected_package(installed: &InstalledPackage) -> Option<SelectedPackage> {
-    let digests: BTreeSet<Sha256Digest> = installed.sha256.iter().filter_map(|hex| Sha256Digest::from_hex(hex)).collect();
-    (!digests.is_empty()).then(|| SelectedPackage { name: format!("{} {}", installed.name, installed.version), digests })
+    let digests: BTreeSet<Sha256Digest> =
+        installed.sha256.iter().filter_map(|hex| Sha256Digest::from_hex(hex)).collect();
+    (!digests.is_empty())
+        .then(|| SelectedPackage { name: format!("{} {}", installed.name, installed.version), digests })
 }
 
 /// Joins the first items of a list and counts the rest.

@@ -119,12 +119,7 @@ impl RemoteCache {
     }
 
     /// Downloads the newest entry of each key, unless the local store has it.
-    pub(super) fn download_versioned(
-        &mut self,
-        keys: &[VersionedKey],
-        store: &Store,
-        progress: &dyn ProgressReporter,
-    ) {
+    pub(super) fn download_versioned(&mut self, keys: &[VersionedKey], store: &Store, progress: &dyn ProgressReporter) {
         if !keys.is_empty() {
             self.load_snapshot();
             self.download_frames(Vec::new(), keys, store, progress);
@@ -200,7 +195,8 @@ impl RemoteCache {
 
     /// Returns the used entries that other runs may need.
     fn shareable_entries(&self) -> impl Iterator<Item = &EntryId> {
-        let keeps_venvs = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scope).is_stable);
+        let keeps_venvs =
+            self.snapshot.as_ref().is_none_or(|snapshot| snapshot.checkout_location(&self.remote.scope).is_stable);
         self.used_entries.iter().filter(move |id| keeps_venvs || id.kind != EntryKind::Venv)
     }
 

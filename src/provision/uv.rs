@@ -44,7 +44,7 @@ pub(crate) enum UvCacheError {
 pub(crate) enum UvCacheAccess {
     /// Wheels are restored and saved one by one.
     PerWheel(UvCache),
-    /// The layout is unknown: the cache is restored and saved as a whole.
+    /// The layout is unknown: the cache is restored and saved as one directory.
     WholeFolder {
         /// The cache.
         folder: FolderSpec,

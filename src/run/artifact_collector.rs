@@ -61,7 +61,10 @@ impl ArtifactCollector {
             match self.copy_artifact(&path) {
                 Ok(Some(artifact)) => {
                     if artifact.changed_during_copy {
-                        notices.push(format!("{} changed while it was copied: the copy may be incomplete", describe(&path_text(&path))));
+                        notices.push(format!(
+                            "{} changed while it was copied: the copy may be incomplete",
+                            describe(&path_text(&path))
+                        ));
                     }
                     artifacts.files.push(artifact);
                 }
@@ -176,7 +179,7 @@ fn copy_and_hash(source: &Path, target: &Path) -> io::Result<(u64, String, bool)
     Ok((bytes, hasher.finalize().to_hex().to_string(), changing))
 }
 
-/// Builds matchers for the glob itself and, where it names a directory, for all files in it.
+/// Builds matchers for the glob itself and, in case it names a directory, for all files in it.
 fn build_glob_set(glob: &str) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for glob in [glob.to_owned(), format!("{glob}/**")] {
@@ -334,7 +337,10 @@ mod tests {
         let (artifacts, notices) = tree.collect_manifest(&["grows"], false);
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
-        assert!(artifacts.files[0].changed_during_copy && notices[0].contains("changed while it was copied"), "{notices:?}");
+        assert!(
+            artifacts.files[0].changed_during_copy && notices[0].contains("changed while it was copied"),
+            "{notices:?}"
+        );
     }
 
     #[test]

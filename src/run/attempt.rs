@@ -230,7 +230,7 @@ impl RunningAttempt {
         (written > reported).then_some((reported, written))
     }
 
-    /// Updates the time of its last output, if it printed anything since the last call.
+    /// Updates the time of its last output if it printed anything since the last call.
     pub(super) fn note_output(&mut self, now: u64) {
         let received = self.log.as_ref().map_or(0, LogWriter::received_bytes);
         if received > self.received_bytes {
@@ -304,12 +304,13 @@ impl RunningAttempt {
         self.send_stop_signal(signal, now, grace_ms);
     }
 
-    /// Sends a signal, unless the process exited without one or was sent a stronger one.
+    /// Sends a signal, unless the process exited before any was sent, or was sent a stronger one.
     fn send_stop_signal(&mut self, signal: StopSignal, now: u64, grace_ms: u64) {
         let next_deadline = now.saturating_add(grace_ms);
         match &mut self.phase {
             AttemptPhase::Draining { last_signal: None, .. } => return,
-            AttemptPhase::Stopping { last_signal: last, .. } | AttemptPhase::Draining { last_signal: Some(last), .. }
+            AttemptPhase::Stopping { last_signal: last, .. }
+            | AttemptPhase::Draining { last_signal: Some(last), .. }
                 if *last > signal =>
             {
                 return;

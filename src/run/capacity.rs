@@ -85,7 +85,7 @@ fn read_meminfo(root: &Path, key: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// How long a sample is used, in milliseconds: taking one costs a few reads below `/proc` and `/sys`.
+/// How long a sample is reused, in milliseconds: a new one requires several reads below `/proc` and `/sys`.
 const SAMPLE_LIFETIME_MS: u64 = 100;
 
 /// Whether no session may start now. False while nothing runs: the sessions would wait forever.
@@ -219,7 +219,10 @@ mod tests {
         let mut pressure =
             MemoryPressure::new(|| Some(CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * (1 << 40)), 0);
         assert!(!pressure.should_delay_starts(0, 0));
-        assert!(pressure.should_delay_starts(0, 1) && pressure.should_delay_starts(99, 1), "the first sample is 0 bytes");
+        assert!(
+            pressure.should_delay_starts(0, 1) && pressure.should_delay_starts(99, 1),
+            "the first sample is 0 bytes"
+        );
         assert!(!pressure.should_delay_starts(100, 1), "the second is plenty");
         assert_eq!(CALLS.load(std::sync::atomic::Ordering::Relaxed), 2);
     }

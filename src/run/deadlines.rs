@@ -36,7 +36,7 @@ pub(super) fn to_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Failed sessions that will be retried, with the slots they hold meanwhile.
+/// Failed sessions that will be retried; until then they hold their slots.
 #[derive(Debug, Default)]
 pub(super) struct RetryQueue {
     pending: BTreeMap<SessionIndex, PendingRetry>,

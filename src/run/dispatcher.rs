@@ -1,5 +1,7 @@
-//! Dispatcher: the event loop of a run, which starts and stops sessions and emits events. It passes messages to types
-//! that each manage one concern (retries, cleanups, provisioning …) and acts on their answers.
+//! Dispatcher: the event loop of a run, which starts and stops sessions and emits events.
+//!
+//! It passes messages to types that each manage one concern (retries, cleanups, provisioning …) and acts on their
+//! answers.
 
 mod finish;
 mod interrupt;

@@ -198,7 +198,10 @@ impl SessionGraph {
             let (one, other) = (&self.nodes[first], &self.nodes[second]);
             let exclusive = [one, other].iter().any(|node| node.options.exclusive == Some(true));
             let already_separate = exclusive || one.locks.iter().any(|lock| other.locks.contains(lock));
-            if already_separate || self.transitive_dependents(first)[second] || self.transitive_dependents(second)[first] {
+            if already_separate
+                || self.transitive_dependents(first)[second]
+                || self.transitive_dependents(second)[first]
+            {
                 continue;
             }
             match conflict.separation {
@@ -235,7 +238,9 @@ impl SessionGraph {
         // Repeatedly remove a session that waits for none of the remaining ones; if any are left at the end, they
         // contain a cycle.
         let mut remaining: Vec<bool> = vec![true; self.nodes.len()];
-        let is_free = |remaining: &[bool], session: usize| remaining[session] && self.first_remaining_need(session, remaining).is_none();
+        let is_free = |remaining: &[bool], session: usize| {
+            remaining[session] && self.first_remaining_need(session, remaining).is_none()
+        };
         while let Some(session) = (0..remaining.len()).find(|&session| is_free(&remaining, session)) {
             remaining[session] = false;
         }

@@ -81,7 +81,7 @@ pub enum LaunchEvent {
         /// Arguments for the notified session.
         posargs: Option<Vec<String>>,
     },
-    /// Its process is over.
+    /// Its process has exited.
     Finished(ExitReport),
 }
 

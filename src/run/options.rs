@@ -32,9 +32,9 @@ pub struct RunOptions {
     pub retries: RetryPolicy,
     /// How a session that passes after a failed attempt counts.
     pub flaky_mode: FlakyMode,
-    /// How sessions' output is printed; `None` means grouped or streamed, depending on the terminal.
+    /// How sessions' output is printed; `None` means grouped.
     pub output_style: Option<OutputStyle>,
-    /// How many runs `.noxide/runs` holds.
+    /// Maximum number of runs in `.noxide/runs`.
     pub history_limit: NonZeroUsize,
     /// Names or globs of environment variables whose values are masked, beyond those that look like credentials.
     pub secret_patterns: Vec<String>,
@@ -42,7 +42,7 @@ pub struct RunOptions {
     pub log_folder: Option<PathBuf>,
     /// File names in `log_folder`; `{session}` stands for the slug of the session's name.
     pub log_name_template: String,
-    /// How dependencies are provided.
+    /// Options of provisioning.
     pub provision: ProvisionOptions,
     /// Rules for single sessions, in file order.
     pub session_rules: Vec<SessionRule>,
@@ -108,7 +108,7 @@ pub struct SessionRule {
     pub after: Vec<String>,
     /// Named locks: sessions that share one do not overlap.
     pub locks: Vec<String>,
-    /// Whether nothing else may run beside them.
+    /// Whether each must run alone.
     pub exclusive: Option<bool>,
     /// Slots that each takes.
     pub cpus: Option<CpuCount>,
@@ -118,7 +118,7 @@ pub struct SessionRule {
     pub timeout: Option<Duration>,
     /// How long each may print nothing; zero means no limit.
     pub idle_timeout: Option<Duration>,
-    /// How often each is retried.
+    /// How often and when each is retried.
     pub retries: Option<RetryPolicy>,
     /// Environment variables for each.
     pub env: Vec<(String, String)>,
@@ -140,7 +140,8 @@ pub(crate) fn pattern_matches(pattern: &str, base: &str, signatures: &[String]) 
         .any(|name| name == pattern || glob_matches(pattern, name))
 }
 
-/// Whether a glob matches a whole text: `*` is any number of characters, `?` is one; all else is literal.
+/// Whether a glob matches a text from start to end: `*` is any number of characters, `?` is one; all others are
+/// literal.
 ///
 /// Brackets are literal, because nox's session names contain them.
 pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {

@@ -1,5 +1,6 @@
-//! Exclusive retries: a session that failed while a conflicting session ran is retried while nothing else runs. Such a
-//! failure is caused by the parallel run and not by the project; if the retry passes, the race is still reported.
+//! Exclusive retries: a session that failed while a conflicting session ran is retried while nothing else runs.
+//!
+//! Such a failure is caused by the parallel run and not by the project; if the retry passes, the race is still reported.
 
 use std::collections::{BTreeMap, VecDeque};
 

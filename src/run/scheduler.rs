@@ -14,7 +14,7 @@ pub struct SchedulerTask {
     pub locks: Vec<String>,
     /// Slots it takes, at least 1; a larger number than exists means all.
     pub cpus: usize,
-    /// Whether nothing may run beside it.
+    /// Whether it must run alone.
     pub exclusive: bool,
     /// Bytes of memory it is expected to need; 0 if unknown.
     pub memory: u64,
@@ -111,7 +111,7 @@ impl Scheduler {
         let mut free: Vec<usize> = (0..self.slots).filter(|slot| !self.is_slot_used(*slot)).collect();
         let mut running = self.count_running();
         let mut memory = self.running_tasks().map(|task| task.memory).sum::<u64>();
-        let mut held_locks: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
+        let mut unavailable_locks: Vec<String> = self.running_tasks().flat_map(|task| task.locks.clone()).collect();
         if self.running_tasks().any(|task| task.exclusive) {
             return Vec::new();
         }
@@ -122,19 +122,19 @@ impl Scheduler {
         for session in self.ready_sessions(&urgency) {
             let task = &self.tasks[session.0];
             let cpus = task.cpus.clamp(1, self.slots);
-            let locked = task.locks.iter().any(|lock| held_locks.contains(lock));
-            let may_run_beside = !task.exclusive || running == 0;
+            let locked = task.locks.iter().any(|lock| unavailable_locks.contains(lock));
+            let exclusivity_ok = !task.exclusive || running == 0;
             // A session that needs more memory than exists runs alone.
             let fits = self.memory == 0 || running == 0 || memory.saturating_add(task.memory) <= self.memory;
             if locked {
-                held_locks.extend(task.locks.iter().cloned());
+                unavailable_locks.extend(task.locks.iter().cloned());
                 continue;
             }
-            if cpus > free.len() || !may_run_beside || !fits {
+            if cpus > free.len() || !exclusivity_ok || !fits {
                 break;
             }
             let slots: Vec<usize> = free.drain(..cpus).collect();
-            held_locks.extend(task.locks.iter().cloned());
+            unavailable_locks.extend(task.locks.iter().cloned());
             running += 1;
             memory = memory.saturating_add(task.memory);
             let exclusive = task.exclusive;

@@ -39,11 +39,16 @@ pub(super) fn compute_shares(sessions: &[(SchedulerTask, ShareInput)], slots: us
         let is_critical = match input.usual_times {
             Some(_) => {
                 let longest_other = overlapping.iter().map(|&other| chains[other]).max().unwrap_or(0);
-                chains[session].saturating_mul(slots as u64) >= total && chains[session] >= longest_other.saturating_mul(2)
+                chains[session].saturating_mul(slots as u64) >= total
+                    && chains[session] >= longest_other.saturating_mul(2)
             }
             None => (0..sessions.len()).any(|other| other != session && have_common_lock(sessions, session, other)),
         };
-        if overlapping.is_empty() || mostly_waits || is_critical { slots } else { (slots / slots.min(overlapping.len() + 1)).max(1) }
+        if overlapping.is_empty() || mostly_waits || is_critical {
+            slots
+        } else {
+            (slots / slots.min(overlapping.len() + 1)).max(1)
+        }
     };
     (0..sessions.len()).map(share).collect()
 }
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn the_chain_that_decides_the_run_gets_all_slots() {
         let busy = |wall| known(wall, wall);
-        // Two slots: 20 under one lock against 12 of all the rest.
+        // Two slots: two sessions with one lock take 20, all others 12.
         let chain = |wall| locked(busy(wall), "db");
         assert_eq!(compute_shares(&[chain(8), chain(12), busy(6), busy(6)], 2), [2, 2, 1, 1]);
         assert_eq!(
@@ -169,7 +174,7 @@ mod tests {
             [1, 1, 1, 1],
             "the CPUs are the limit"
         );
-        // The same as needs: 0 → 1 → 2, and 3 beside them.
+        // The same with needs: 0 → 1 → 2, and two others that may overlap with them.
         let path = [busy(4), needing(busy(5), &[0]), needing(busy(6), &[1]), busy(7), busy(7)];
         assert_eq!(compute_shares(&path, 2), [2, 2, 2, 1, 1]);
         assert_eq!(compute_shares(&[busy(8), busy(8)], 8), [4, 4], "neither is longer than the other");

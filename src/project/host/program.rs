@@ -42,7 +42,7 @@ exec(program(boot), {'__name__': 'noxide_host', 'BOOT': boot})
 /// The files of the program, in the order of their dependencies.
 const PROGRAM_FILES: [&str; 13] = [
     include_str!("program/load.py"),
-    include_str!("program/coverage.py"),
+    include_str!("program/source_analysis.py"),
     include_str!("program/manifest.py"),
     include_str!("program/install_facts.py"),
     include_str!("program/shared_install.py"),
@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(length.parse::<usize>().unwrap(), body.len());
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["color"], true);
-        assert!(body["program"].as_str().unwrap().ends_with("\nmain()\nleave()\n"));
+        assert!(body["program"].as_str().unwrap().ends_with("\nmain()\nexit_process()\n"));
     }
 }

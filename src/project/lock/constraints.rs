@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::fs::write_atomic;
 
-/// How many constraints files are cached: two for each lock.
+/// Maximum number of cached constraints files; each lock has two.
 const MAX_CACHED_FILES: usize = 10;
 
 /// Reasons why constraints could not be exported.

@@ -66,7 +66,7 @@ pub struct LockedPackage {
     pub name: String,
     /// Its version; a project in the source tree may have none.
     pub version: Option<String>,
-    /// Where it comes from.
+    /// Its source.
     pub source: LockedSource,
     /// Its source archive.
     pub sdist: Option<LockedFile>,
@@ -82,7 +82,7 @@ pub struct LockedPackage {
     pub markers: Vec<Marker>,
 }
 
-/// Where a package comes from.
+/// Source of a package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockedSource {
     /// An index, by its URL.

@@ -64,7 +64,8 @@ impl RequirementsFile {
         }
         include_stack.push(path.to_path_buf());
         for (line, text) in logical_lines(&text) {
-            let Some((include, constraint)) = parse_include(&text).map(|(file, is_constraint)| (file, is_constraint || constraint))
+            let Some((include, constraint)) =
+                parse_include(&text).map(|(file, is_constraint)| (file, is_constraint || constraint))
             else {
                 self.add_line(&text, constraint);
                 continue;

@@ -37,8 +37,7 @@ impl Dispatcher<'_> {
 
     /// Reports an attempt that has ended, then retries the session or cleans up after it.
     pub(super) fn conclude_attempt(&mut self, session: SessionIndex) {
-        let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude)
-        else {
+        let Some(concluded) = self.running.remove(&session).and_then(RunningAttempt::conclude) else {
             return;
         };
         let ConcludedAttempt { result: attempt, can_retry, log_growth, log_error, install, slots } = concluded;

@@ -36,8 +36,7 @@ impl Dispatcher<'_> {
     }
 
     fn pause_run(&mut self) {
-        let groups: Vec<u32> =
-            self.running.values().filter_map(RunningAttempt::process_group).collect();
+        let groups: Vec<u32> = self.running.values().filter_map(RunningAttempt::process_group).collect();
         for group in &groups {
             signal_group(*group, Signal::STOP);
         }

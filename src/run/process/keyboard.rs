@@ -50,7 +50,7 @@ impl Keyboard {
     pub(crate) fn restore_modes(&self) {
         let modes = self.saved_modes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(modes) = modes.filter(|_| self.is_foreground()) {
-            // Fails only for a terminal that is gone.
+            // Fails only if the terminal was closed.
             let _ = tcsetattr(&self.terminal, OptionalActions::Now, &modes);
         }
     }
@@ -61,7 +61,7 @@ impl Keyboard {
     }
 }
 
-/// A thread that reads keys, until dropped; echo is off meanwhile.
+/// A thread that reads keys, until dropped; until then, echo is disabled.
 #[derive(Debug)]
 pub(crate) struct KeyListener {
     keyboard: Keyboard,
@@ -99,7 +99,8 @@ impl Drop for KeyListener {
 fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut on_key: impl FnMut()) {
     loop {
         let is_foreground = keyboard.is_foreground();
-        let mut poll_fds = [PollFd::from_borrowed_fd(wake, PollFlags::IN), PollFd::new(&keyboard.terminal, PollFlags::IN)];
+        let mut poll_fds =
+            [PollFd::from_borrowed_fd(wake, PollFlags::IN), PollFd::new(&keyboard.terminal, PollFlags::IN)];
         // In the background keys are meant for another process, and the kernel would stop this one for reading them.
         let watched = if is_foreground { &mut poll_fds[..] } else { &mut poll_fds[..1] };
         match poll(watched, Some(&FOREGROUND_CHECK_INTERVAL)) {
@@ -116,7 +117,7 @@ fn watch_keys(keyboard: &Keyboard, wake: BorrowedFd<'_>, mut on_key: impl FnMut(
             continue;
         }
         match rustix::io::read(&keyboard.terminal, &mut keys) {
-            // The terminal is gone.
+            // The terminal was closed.
             Ok(0) => return,
             Ok(count) if keys[..count].iter().any(|key| matches!(key, b't' | b'T' | b'\r' | b'\n')) => on_key(),
             Ok(_) | Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}

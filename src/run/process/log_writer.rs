@@ -65,7 +65,7 @@ impl LogWriter {
         run_on_thread(Box::new(move || {
             copier.copy_output();
             closed();
-            // The receiver is gone when the writer was dropped.
+            // Sending fails if the `LogWriter` was dropped.
             let _ = report.send(copier.first_error);
         }))?;
         Ok(Self { written, received, stop: Some(stop.into()), ended })

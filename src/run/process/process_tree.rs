@@ -66,7 +66,7 @@ impl ProcessTree {
 
     /// Whether none of its processes is alive.
     pub(crate) fn is_gone(&self) -> bool {
-        // Where the system does not list processes, only its group can be checked.
+        // If the system does not list processes, only the group can be checked.
         self.live_members().is_empty()
             && (can_list_processes() || to_pid(self.group).is_none_or(|group| test_kill_process_group(group).is_err()))
     }
@@ -105,7 +105,7 @@ pub(crate) fn interrupt_descendants() {
 
 /// Stops every descendant of this process, then itself; when it is continued, it continues them.
 ///
-/// Where the system does not list processes, only this process stops.
+/// If the system does not list processes, only this process stops.
 pub(crate) fn suspend_all() {
     let mut stopped = HashSet::new();
     loop {

@@ -83,7 +83,7 @@ impl SecretRedactor {
         out
     }
 
-    /// Masks a whole text.
+    /// Masks the secrets in a text.
     pub(crate) fn redact_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redact_chunk(&mut Vec::new(), text.as_bytes(), true)).into_owned()
     }

@@ -17,7 +17,7 @@ pub(crate) struct SignalGuard {
     _listener: SignalListener,
 }
 
-/// What noxide is doing.
+/// Phase of noxide.
 enum SignalPhase {
     /// Locating nox and loading the noxfile: a signal stops this.
     Loading { first_signal: Option<i32>, signal_count: u32 },

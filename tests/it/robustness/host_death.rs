@@ -164,11 +164,11 @@ def read_child_then_end_parent(path, *args):
 
 os = Turned()
 open = read_child_then_end_parent
-print(descendants({real.getpid()}), is_alone())
+print(descendants({real.getpid()}), has_no_descendants())
 real.kill(child, signal.SIGKILL)
-while is_living(child):
+while is_alive(child):
     pass
-print(is_alone())
+print(has_no_descendants())
 "#;
 
 #[test]

@@ -22,7 +22,7 @@ class Bytecode:
         except (OSError, ValueError, KeyError, TypeError):
             return
         for path in paths:
-            with contextlib.suppress(OSError, Doubt):
+            with contextlib.suppress(OSError, UncertainInstall):
                 os.unlink(checked_path(location, os.path.join(location, path)))
         with contextlib.suppress(OSError):
             os.unlink(note)
@@ -64,7 +64,7 @@ def link_modules(cached, site):
     added = []
     for path, location, sha256, paths in cached["modules"]:
         try:
-            if not is_source(os.path.join(site, location), os.path.join(cached["wheel"], path), sha256):
+            if not is_same_source(os.path.join(site, location), os.path.join(cached["wheel"], path), sha256):
                 continue
             for path in paths:
                 target = os.path.join(site, path)
@@ -93,11 +93,11 @@ def link_bytecode(source, target):
     return True
 
 
-def is_source(path, kept, sha256):
+def is_same_source(path, wheel_path, sha256):
     """Whether a file is the same as the wheel's: by inode or by content."""
     state = os.stat(path)
     with contextlib.suppress(OSError):
-        if os.path.samestat(state, os.stat(kept)):
+        if os.path.samestat(state, os.stat(wheel_path)):
             return True
     return file_digest(path) == sha256
 

@@ -10,13 +10,15 @@ STATE_FILE = ".noxide-installs.json"
 STATE_VERSION = 2
 DISTS = (".dist-info", ".egg-info")
 # Variables that affect the result of an install, without those that only affect how it is done.
-VARIABLE_PREFIXES = ("UV_", "PIP_", "SETUPTOOLS_", "HATCH_", "FLIT_", "POETRY_", "PDM_", "PYTHON", "CMAKE_", "CARGO_", "MATURIN_")
+VARIABLE_PREFIXES = ("UV_", "PIP_", "SETUPTOOLS_", "HATCH_", "FLIT_", "POETRY_", "PDM_", "PYTHON", "CMAKE_", "CARGO_",
+                     "MATURIN_")
 VARIABLE_NAMES = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET",
-         "SOURCE_DATE_EPOCH", "RUSTFLAGS")
-IGNORED_VARIABLES = ("UV_CACHE_DIR", "UV_OFFLINE", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCURRENT_DOWNLOADS", "UV_NO_CACHE",
-       "UV_CONCURRENT_BUILDS", "UV_CONCURRENT_INSTALLS", "UV_HTTP_TIMEOUT", "UV_LOCK_TIMEOUT", "PIP_CACHE_DIR",
-       "PIP_PROGRESS_BAR", "PIP_DISABLE_PIP_VERSION_CHECK", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED",
-       "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED", "PYTHONFAULTHANDLER", "PYTHONWARNINGS", "PYTHONDEVMODE")
+                  "SOURCE_DATE_EPOCH", "RUSTFLAGS")
+IGNORED_VARIABLES = ("UV_CACHE_DIR", "UV_OFFLINE", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_CONCURRENT_DOWNLOADS",
+                     "UV_NO_CACHE", "UV_CONCURRENT_BUILDS", "UV_CONCURRENT_INSTALLS", "UV_HTTP_TIMEOUT",
+                     "UV_LOCK_TIMEOUT", "PIP_CACHE_DIR", "PIP_PROGRESS_BAR", "PIP_DISABLE_PIP_VERSION_CHECK",
+                     "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "PYTHONHASHSEED",
+                     "PYTHONFAULTHANDLER", "PYTHONWARNINGS", "PYTHONDEVMODE")
 CONSTRAINTS = ("UV_CONSTRAINT", "PIP_CONSTRAINT", "UV_OVERRIDE", "UV_BUILD_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
 
 
@@ -29,7 +31,7 @@ class Installs:
         self.skips = skips
         self.max_age = float(os.environ.pop("NOXIDE_INDEX_MAX_AGE", 0))
         self.query_marks = os.path.join(os.getcwd(), ".noxide", "asked")
-        self.fill = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
+        self.fill_dir = os.environ.pop("NOXIDE_INSTALLS_FILL", "")
         shared = os.environ.pop("NOXIDE_INSTALLS_SHARED", "")
         self.shared = SharedInstalls(shared) if shared else None
         self.bytecode = Bytecode(os.environ.pop("NOXIDE_INSTALLS_BYTECODE", ""))
@@ -41,7 +43,7 @@ class Installs:
         self.state = None
         self.position = 0
 
-    def facts(self):
+    def totals(self):
         if not self.commands and not self.skipped:
             return None
         return {"duration_ms": int(self.seconds * 1000), "commands": self.commands, "skipped": self.skipped}
@@ -68,7 +70,7 @@ class Installs:
             self.add_bytecode()
             return result
         except BaseException:
-            self.forget()  # the environment may be incomplete
+            self.delete_state()  # the environment may be incomplete
             raise
         finally:
             self.is_installing = False
@@ -106,7 +108,7 @@ class Installs:
                 return result
         try:
             link_environment(note, self.runner.venv.location, list_dists)
-        except Doubt:
+        except UncertainInstall:
             return self.build(install, session, words, args, kwargs, fingerprint, before)
         self.skipped += 1
         session.log("Linked the install of %s from session %s of this run." % (" ".join(words), note["session"]))
@@ -115,15 +117,15 @@ class Installs:
 
     def run(self, install, session, words, args, kwargs, fingerprint):
         """Runs an install: offline if the index was queried for it recently; online if that fails."""
-        mark = os.path.join(self.query_marks, fingerprint) if self.max_age and fingerprint is not None else None
-        if mark and getattr(self.runner.venv, "venv_backend", "") == "uv" and "UV_OFFLINE" not in os.environ:
+        marker = os.path.join(self.query_marks, fingerprint) if self.max_age and fingerprint is not None else None
+        if marker and getattr(self.runner.venv, "venv_backend", "") == "uv" and "UV_OFFLINE" not in os.environ:
             try:
-                age = time.time() - os.stat(mark).st_mtime
+                age = time.time() - os.stat(marker).st_mtime
             except OSError:
                 age = self.max_age
             if 0 <= age < self.max_age:
-                what = " ".join(words)
-                session.log("Installing %s offline: the index was queried %d s ago (max-age)." % (what, age))
+                requirements = " ".join(words)
+                session.log("Installing %s offline: the index was queried %d s ago (max-age)." % (requirements, age))
                 try:
                     env = dict(kwargs.get("env") or {}, UV_OFFLINE="1")
                     return install(session, *args, **dict(kwargs, env=env))
@@ -131,11 +133,11 @@ class Installs:
                     session.warn("The offline install failed; retrying online.")
         with self.exclusive(session, args, kwargs):
             result = install(session, *args, **kwargs)
-        if mark:
+        if marker:
             with contextlib.suppress(OSError):
                 os.makedirs(self.query_marks, exist_ok=True)
-                with open(mark, "w"):
-                    os.utime(mark)
+                with open(marker, "w"):
+                    os.utime(marker)
         return result
 
     @contextlib.contextmanager
@@ -144,7 +146,7 @@ class Installs:
 
         An install that another session of the run has finished runs without waiting.
         """
-        if not self.fill:
+        if not self.fill_dir:
             yield
             return
         import fcntl
@@ -152,15 +154,15 @@ class Installs:
         variables = dict(session.env, **(kwargs.get("env") or {}))
         variables = [[name, value] for name, value in sorted(variables.items())
                      if name.startswith(("UV_", "PIP_")) and name not in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON")]
-        mark = os.path.join(self.fill, digest(json.dumps([args, variables], default=str).encode("utf-8", "replace")))
-        os.makedirs(self.fill, exist_ok=True)
-        with open(os.path.join(self.fill, "lock"), "w") as lock:
-            if not os.path.exists(mark):
+        marker = os.path.join(self.fill_dir, digest(json.dumps([args, variables], default=str).encode("utf-8", "replace")))
+        os.makedirs(self.fill_dir, exist_ok=True)
+        with open(os.path.join(self.fill_dir, "lock"), "w") as lock:
+            if not os.path.exists(marker):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.path.exists(mark):
+            if os.path.exists(marker):
                 fcntl.flock(lock, fcntl.LOCK_UN)
             yield
-            with open(mark, "w"):
+            with open(marker, "w"):
                 pass
 
     def fingerprint(self, session, words, kwargs):
@@ -175,13 +177,16 @@ class Installs:
         try:
             facts = [str(getattr(venv, "venv_backend", "")), self.interpreter()]
             facts += [[name, value] for name, value in sorted(self.variables(session, kwargs).items())]
-            synced = words[:2] == UV_SYNC
-            facts += sync_facts(words[2:], self.all_variables(session, kwargs), venv.location) if synced else argument_facts(words)
+            if words[:2] == UV_SYNC:
+                facts += sync_facts(words[2:], self.all_variables(session, kwargs), venv.location)
+            else:
+                facts += argument_facts(words)
             text = json.dumps(facts, default=str)
-            # The same for all environments: without the location of this one.
-            self.shared_fingerprint = digest(text.replace(json.dumps(venv.location)[1:-1], "").encode("utf-8", "surrogateescape"))
+            # Without the location of this environment, so that it is the same for all environments.
+            shared_text = text.replace(json.dumps(venv.location)[1:-1], "")
+            self.shared_fingerprint = digest(shared_text.encode("utf-8", "surrogateescape"))
             return digest(text.encode("utf-8", "surrogateescape"))
-        except (Doubt, OSError, ValueError):
+        except (UncertainInstall, OSError, ValueError):
             return None
 
     def interpreter(self):
@@ -209,16 +214,16 @@ class Installs:
             elif name.startswith(VARIABLE_PREFIXES) or name in VARIABLE_NAMES:
                 found[name] = value
         if found.get("UV_UPGRADE") or found.get("PIP_UPGRADE") or found.get("PIP_FORCE_REINSTALL"):
-            raise Doubt
+            raise UncertainInstall
         return found
 
     def snapshot(self):
         """Returns the installed distributions, with facts that change if they do, and the names of all other files."""
-        beside = []
+        other_files = []
         for folder in site_directories(self.runner.venv.location):
             names = (entry.name for entry in os.scandir(folder))
-            beside += [name for name in names if not name.endswith(DISTS) and name != "__pycache__"]
-        return {"dists": list_dists(self.runner.venv.location), "beside": sorted(beside)}
+            other_files += [name for name in names if not name.endswith(DISTS) and name != "__pycache__"]
+        return {"dists": list_dists(self.runner.venv.location), "beside": sorted(other_files)}
 
     def is_built(self, fingerprint):
         """Whether the environment is unchanged and was built by this install."""
@@ -264,9 +269,9 @@ class Installs:
                 json.dump(self.state, file)
             os.replace("%s.%d" % (path, os.getpid()), path)
         except OSError:
-            self.forget()
+            self.delete_state()
 
-    def forget(self):
+    def delete_state(self):
         with contextlib.suppress(OSError, AttributeError, TypeError):  # not every environment has a location
             os.unlink(os.path.join(self.runner.venv.location, STATE_FILE))
         self.state = None
@@ -292,46 +297,46 @@ def list_dists(location):
 
 def wrap_installs(nox, runner):
     """Counts the installs of a session; with NOXIDE_INSTALL_MODE=skip, also skips unneeded ones."""
-    watched = Installs(nox, runner, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
-    kind = nox.sessions.Session
+    installs = Installs(nox, runner, os.environ.pop("NOXIDE_INSTALL_MODE", "") == "skip")
+    session_class = nox.sessions.Session
 
-    def wrap(name, words_of_call):
-        install = getattr(kind, name, None)
+    def wrap(name, arguments_of):
+        install = getattr(session_class, name, None)
         if install is not None:
-            def watched_install(session, *args, **kwargs):
-                return watched.run_or_skip(install, session, words_of_call(args), args, kwargs)
+            def counted_install(session, *args, **kwargs):
+                return installs.run_or_skip(install, session, arguments_of(args), args, kwargs)
 
-            setattr(kind, name, functools.wraps(install)(watched_install))
+            setattr(session_class, name, functools.wraps(install)(counted_install))
 
     wrap("install", lambda args: [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args] or None)
     for name in ("run_install", "run_always"):
-        wrap(name, words_of_command)
+        wrap(name, install_arguments)
     wrap("conda_install", lambda args: None)
-    if watched.fill or watched.shared or watched.bytecode.folder:
-        wrap_syncs(kind, watched)
-    return watched
+    if installs.fill_dir or installs.shared or installs.bytecode.folder:
+        wrap_syncs(session_class, installs)
+    return installs
 
 
-def wrap_syncs(kind, watched):
+def wrap_syncs(session_class, installs):
     """Wraps `session.run("uv", "sync", …)`, which is an install too."""
-    run = kind.run
+    run = session_class.run
 
     @functools.wraps(run)
-    def watched_run(session, *args, **kwargs):
-        only = getattr(watched.runner.global_config, "install_only", False)  # nox skips `session.run` then
-        if not only and len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
-            return watched.run_or_skip(run, session, words_of_command(args) if args[1] == "sync" else None, args, kwargs)
+    def counted_run(session, *args, **kwargs):
+        install_only = getattr(installs.runner.global_config, "install_only", False)  # nox skips `session.run` then
+        if not install_only and len(args) > 1 and args[0] == "uv" and args[1] in ("sync", "pip"):
+            return installs.run_or_skip(run, session, install_arguments(args) if args[1] == "sync" else None, args, kwargs)
         return run(session, *args, **kwargs)
 
-    kind.run = watched_run
+    session_class.run = counted_run
 
 
-def words_of_command(args):
+def install_arguments(args):
     """Returns the arguments of `pip install` or `uv pip install`, or all of `uv sync …`; None for another command."""
     words = [os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in args]
     if words[:2] == UV_SYNC:
         return words
-    for begin in (["uv", "pip", "install"], ["python", "-m", "pip", "install"], ["pip", "install"]):
-        if words[: len(begin)] == begin and len(words) > len(begin):
-            return words[len(begin) :]
+    for prefix in (["uv", "pip", "install"], ["python", "-m", "pip", "install"], ["pip", "install"]):
+        if words[: len(prefix)] == prefix and len(words) > len(prefix):
+            return words[len(prefix) :]
     return None

@@ -18,10 +18,10 @@ PLAIN_FLAGS = {
 }
 FILES = ("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints")
 # Build backends whose result depends only on the files, unless one of the settings below is used.
-DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api", "pdm.backend",
-          "uv_build")
+DETERMINISTIC_BACKENDS = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api",
+                          "pdm.backend", "uv_build")
 DYNAMIC_SETTINGS = ("dynamic", "ext-modules", "ext_modules", "build.hooks", "hooks.", "force-include", "backend-path",
-            "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
+                    "cache-keys", "run-setup", "[tool.poetry.build", "shared-data", "version-file", "write_to")
 OUTPUT_DIRECTORIES = ("build", "dist", "site", "htmlcov")
 MAX_TREE_BYTES = 64 << 20
 UV_SYNC = ["uv", "sync"]
@@ -35,7 +35,7 @@ SYNC_FLAGS = {
 }
 
 
-class Doubt(Exception):
+class UncertainInstall(Exception):
     """It is not known whether an install would change the environment."""
 
 
@@ -59,7 +59,7 @@ def argument_facts(words):
         flag, _, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if word.startswith("-"):
             if flag not in PLAIN_FLAGS:
-                raise Doubt
+                raise UncertainInstall
             if not PLAIN_FLAGS[flag]:
                 facts.append(flag)
                 index += 1
@@ -85,26 +85,26 @@ def argument_facts(words):
 def sync_facts(words, variables, location):
     """Returns facts about a `uv sync` of a fixed lock into the environment at `location`.
 
-    Raises Doubt if it may update the lock or installs into another environment.
+    Raises UncertainInstall if it may update the lock or installs into another environment.
     """
     flags, index = set(), 0
     while index < len(words):
         flag, _, value = words[index].partition("=")
         if flag not in SYNC_FLAGS:
-            raise Doubt
+            raise UncertainInstall
         flags.add(flag)
         index += 2 if SYNC_FLAGS[flag] and not value else 1
     fixed_values = [str(variables.get(name)).lower() for name in ("UV_FROZEN", "UV_LOCKED")]
     fixed = flags & {"--frozen", "--locked"} or set(fixed_values) & {"1", "true", "yes", "on", "y", "t"}
     target = variables.get("VIRTUAL_ENV" if "--active" in flags else "UV_PROJECT_ENVIRONMENT")
     if not fixed or not target or os.path.realpath(target) != os.path.realpath(location):
-        raise Doubt
+        raise UncertainInstall
     with open("uv.lock", "rb") as file:
         lock = file.read().decode("utf-8")
     # The lock has no hashes of local directories: only the project itself is supported.
     local = re.findall(r"source = \{ (?:editable|directory|path|virtual) = \"([^\"]*)\"", lock)
     if set(local) - {"."}:
-        raise Doubt
+        raise UncertainInstall
     with open("pyproject.toml", "rb") as file:
         project = file.read().decode("utf-8")
     facts = [words, digest(lock.encode("utf-8")), digest(project.encode("utf-8"))]
@@ -127,14 +127,14 @@ def uv_tables():
 def requirement_facts(word):
     """Returns a requirement as written, or digests of a file or directory."""
     if "://" in word or word.startswith("git+") or " @ " in word:
-        raise Doubt  # the content of a URL may change
+        raise UncertainInstall  # the content of a URL may change
     path = re.sub(r"\[[^\]]*\]$", "", word)
     if os.path.isdir(path) and (path.startswith(".") or "/" in path):
         return project_facts(word, False)
     if os.path.isfile(path):
         return [os.path.basename(path), file_digest(path)]
     if "/" in word:
-        raise Doubt
+        raise UncertainInstall
     return word
 
 
@@ -152,7 +152,7 @@ def file_facts(path, seen):
         if include:
             facts.append(file_facts(os.path.join(os.path.dirname(path), include.group(1)), seen + [path]))
         elif line.startswith(("-e", "--editable", ".", "/", "file:", "git+")) or "://" in line and " @ " in line:
-            raise Doubt
+            raise UncertainInstall
     return facts
 
 
@@ -160,7 +160,7 @@ def project_facts(word, editable):
     """Returns facts about a project directory: its metadata files, and all sources unless it is editable."""
     path = re.sub(r"\[[^\]]*\]$", "", word)
     if "://" in path or not os.path.isdir(path):
-        raise Doubt
+        raise UncertainInstall
     extras = word[len(path) :]
     with open(os.path.join(path, "pyproject.toml"), "rb") as file:
         text = file.read().decode("utf-8")
@@ -168,9 +168,9 @@ def project_facts(word, editable):
     # Comments may contain names of dynamic settings.
     code = re.sub(r"(?m)#.*$", "", text)
     if not backend or backend.group(1) not in DETERMINISTIC_BACKENDS or any(word in code for word in DYNAMIC_SETTINGS):
-        raise Doubt
+        raise UncertainInstall
     if os.path.exists(os.path.join(path, "setup.py")):
-        raise Doubt
+        raise UncertainInstall
     root = os.path.abspath(path)
     if editable:
         names = [name for name in sorted(os.listdir(root)) if os.path.splitext(name)[1] in (".toml", ".cfg", ".in", ".md",
@@ -190,7 +190,7 @@ def tree_facts(root):
                 continue
             size += os.path.getsize(path)
             if size > MAX_TREE_BYTES:
-                raise Doubt
+                raise UncertainInstall
             facts.append([os.path.relpath(path, root), os.stat(path).st_mode & 0o111, file_digest(path)])
     return facts
 

@@ -87,7 +87,7 @@ class ErrorLines(logging.Handler):
         return "\n".join(self.lines) or otherwise
 
 
-class Loaded:
+class LoadedNoxfile:
     """A loaded noxfile."""
 
     def __init__(self):
@@ -226,24 +226,24 @@ def boot_file(boot):
     return file
 
 
-def watch_duplicates(nox):
+def record_duplicates(nox):
     """Makes nox's registry record sessions with the same name, of which nox silently uses the last; returns the list."""
-    clashes = []
+    duplicates = []
     registry = getattr(nox.registry, "_REGISTRY", None)
     if not isinstance(registry, dict):
-        return clashes
+        return duplicates
 
     class Registry(type(registry)):
         def __setitem__(self, name, function):
             if name in self and source_of(self[name]) != source_of(function):
-                clashes.append((name, source_of(self[name]), source_of(function)))
+                duplicates.append((name, source_of(self[name]), source_of(function)))
             super().__setitem__(name, function)
 
         def __copy__(self):
             return type(registry)(self)
 
     nox.registry._REGISTRY = Registry(registry)
-    return clashes
+    return duplicates
 
 
 def source_of(function):
@@ -262,7 +262,7 @@ def load(channel):
         nox, missing = import_nox()
     if missing:
         return None, missing
-    found = Loaded()
+    loaded = LoadedNoxfile()
     errors = ErrorLines()
     logging.getLogger("nox").addHandler(errors)
     config, emulate = parse_arguments(nox)
@@ -273,26 +273,26 @@ def load(channel):
     )
     if BOOT["role"] == "host":
         enter_script_environment(nox, config, channel)
-    clashes = watch_duplicates(nox)
+    duplicates = record_duplicates(nox)
     module = load_module(nox, config, errors)
-    found.docstring = module.__doc__
-    found.config = config
+    loaded.docstring = module.__doc__
+    loaded.config = config
     try:
         nox.tasks.merge_noxfile_options(module, config)
     except Exception as error:
         raise HostFailure("noxfile", "nox rejected nox.options of the noxfile: %s" % error)
     try:
-        select_sessions(nox, module, found, errors, emulate)
+        select_sessions(nox, module, loaded, errors, emulate)
     finally:
         logging.getLogger("nox").removeHandler(errors)
-    for name, old, new in clashes:
-        found.notices.append(
+    for name, old, new in duplicates:
+        loaded.notices.append(
             "two sessions are named %s (lines %s and %s of %s): nox uses the last"
             % (name, old[1], new[1], os.path.basename(new[0] or "the noxfile"))
         )
-    if not hasattr(found.manifest, "_all_sessions"):
+    if not hasattr(loaded.manifest, "_all_sessions"):
         return None, ["nox.manifest.Manifest._all_sessions"]
-    return found, []
+    return loaded, []
 
 
 def load_module(nox, config, errors):
@@ -314,16 +314,16 @@ def load_module(nox, config, errors):
     return module
 
 
-def select_sessions(nox, module, found, errors, emulate):
+def select_sessions(nox, module, loaded, errors, emulate):
     """Discovers and selects sessions as nox does."""
     names = []
     try:
-        found.manifest = nox.tasks.discover_manifest(module, found.config)
-        found.runners = list(getattr(found.manifest, "_all_sessions", ()))
-        names = [runner.friendly_name for runner in found.runners]
+        loaded.manifest = nox.tasks.discover_manifest(module, loaded.config)
+        loaded.runners = list(getattr(loaded.manifest, "_all_sessions", ()))
+        names = [runner.friendly_name for runner in loaded.runners]
         if emulate:
-            found.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in found.manifest._queue]
-        selected = nox.tasks.filter_manifest(found.manifest, found.config)
+            loaded.manifest.add_dependencies = lambda: [list(s.get_direct_dependencies()) for s in loaded.manifest._queue]
+        selected = nox.tasks.filter_manifest(loaded.manifest, loaded.config)
     except SystemExit as error:
         raise HostFailure("selection", errors.text("nox exited with %s" % error.code), 3, session_names=names)
     except Exception as error:
@@ -333,8 +333,8 @@ def select_sessions(nox, module, found, errors, emulate):
         if selected != 0:
             raise HostFailure("selection", errors.text("nox selected no session"), selected, session_names=names)
     else:
-        found.queue = list(getattr(selected, "_queue", ()))
-    found.emulate = emulate
+        loaded.queue = list(getattr(selected, "_queue", ()))
+    loaded.emulate = emulate
 
 
 def exception_facts(nox, info):

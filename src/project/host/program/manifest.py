@@ -41,7 +41,7 @@ def describe_session(nox, loaded, runner, numbers):
     backend = resolve_backend(nox, loaded.config, function)
     passthrough = backend == "none" or python is False
     file, line = source_of(function)
-    use = source_use(function)
+    analysis = analyze_source(function)
     return {
         "name": runner.friendly_name,
         "base": runner.name,
@@ -57,12 +57,12 @@ def describe_session(nox, loaded, runner, numbers):
         "default": bool(getattr(function, "default", True)),
         "allow_parallel": getattr(function, "allow_parallel", None),
         "parameters": [[str(name), safe_repr(value)] for name, value in getattr(function, "call_spec", {}).items()],
-        "coverage": coverage_facts(use),
-        "notifies": use.notifies,
-        "installs": use.installs,
+        "coverage": coverage_facts(analysis),
+        "notifies": analysis.notifies,
+        "installs": analysis.installs,
         "file": None if file is None else path_json(file),
         "line": line,
-        "source": use.source,
+        "source": analysis.source,
     }
 
 

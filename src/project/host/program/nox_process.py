@@ -18,13 +18,13 @@ def list_sessions():
     import subprocess
 
     command = [sys.executable, "-m", "nox"] + nox_flags() + ["--list", "--json"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    err = done.stderr.decode("utf-8", "replace")
-    if done.returncode:
-        stage = {2: "noxfile", 3: "selection"}.get(done.returncode, "nox")
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    err = result.stderr.decode("utf-8", "replace")
+    if result.returncode:
+        stage = {2: "noxfile", 3: "selection"}.get(result.returncode, "nox")
         lines = [line for line in err.splitlines() if line.strip()]
-        raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", done.returncode)
-    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise HostFailure(stage, "\n".join(lines[-3:]) or "nox --list failed", result.returncode)
+    lines = result.stdout.decode("utf-8", "replace").strip().splitlines()
     try:
         return ListedNoxfile(json.loads(lines[-1]) if lines else [])
     except ValueError:
@@ -108,7 +108,7 @@ def start_nox_process(listed, request, out, err, trace=None):
     reader, writer = os.pipe()
     os.write(writer, b'{"ready": true}\n')
     os.close(writer)
-    running = Running(request, process.pid, reader)
+    running = RunningSession(request, process.pid, reader)
     running.report = report, name
     return running
 

@@ -80,7 +80,7 @@ def uv_query_pids():
     return set(query.process.pid for query in UV_QUERIES if query.process is not None)
 
 
-class Standby:
+class StandbyProcess:
     """A fork of the host that waits for a session to run; it is the leader of its process group.
 
     With it no session waits for a fork. Besides, a process that wakes up gets a free CPU, and a new fork that of its parent.
@@ -97,16 +97,16 @@ class Standby:
                     close()
                     ours.close()
                     answers = theirs.fileno()
-                    child(loaded, Channel(theirs.detach()).receive_request, answers)
+                    run_child(loaded, Channel(theirs.detach()).receive_request, answers)
                 finally:  # a fork must never run as a second host
                     os._exit(1)
             self.channel = Channel(ours.detach())
 
-    def become(self, request, descriptors):
+    def assign(self, request, descriptors):
         """Sends a request and its descriptors to the process; fails if it has exited."""
         self.channel.send_request(request, descriptors)
-        return Running(request, self.pid, self.channel.socket.detach())
+        return RunningSession(request, self.pid, self.channel.socket.detach())
 
-    def dismiss(self):
+    def close(self):
         """Closes its socket, which makes it exit."""
         self.channel.socket.close()

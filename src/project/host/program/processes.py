@@ -39,7 +39,7 @@ def is_childless():
     return False
 
 
-def is_alone():
+def has_no_descendants():
     """Whether this process has no live descendants.
 
     `descendants` may miss one whose parent exits meanwhile, because pids are reused. The kernel's list of children
@@ -47,7 +47,7 @@ def is_alone():
     """
     try:
         before = listed_children()
-        return not any(is_living(pid) for pid in before) and listed_children() == before
+        return not any(is_alive(pid) for pid in before) and listed_children() == before
     except (OSError, ValueError):  # a kernel without these lists
         return not descendants({os.getpid()})
 
@@ -61,7 +61,7 @@ def listed_children():
     return found
 
 
-def is_living(pid):
+def is_alive(pid):
     try:
         with open("/proc/%d/stat" % pid, "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
@@ -84,9 +84,9 @@ def descendants(roots):
                     continue
     except OSError:
         return set()
-    found, grown = set(), True
-    while grown:
+    found, has_grown = set(), True
+    while has_grown:
         more = set(pid for pid, parent in parents.items() if parent in roots | found) - found
-        grown = bool(more)
+        has_grown = bool(more)
         found |= more
     return found

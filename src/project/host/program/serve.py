@@ -41,11 +41,11 @@ class Host:
     def serve(self):
         """Serves until noxide sends `exit` or has exited, or an error occurs; then stops every session."""
         try:
-            self.watch()
+            self.run_loop()
         finally:
-            self.end_all()
+            self.stop_all_sessions()
 
-    def watch(self):
+    def run_loop(self):
         while not self.ended:
             exited = []
             standby_needed = self.needs_standby()
@@ -59,7 +59,7 @@ class Host:
                 elif fd in self.pipes:
                     if not self.read_messages(self.pipes[fd]):
                         self.poll.unregister(fd)
-                        self.pipes[fd].quiet = True
+                        self.pipes[fd].pipe_ended = True
                 else:
                     self.handle_commands(self.channel.receive())
             for running in exited:
@@ -123,15 +123,18 @@ class Host:
         running = None
         while running is None:
             had_standby = bool(self.standbys)
-            standby = self.standbys.pop(next(iter(self.standbys))) if had_standby else Standby(self.loaded, self.leave)
+            if had_standby:
+                standby = self.standbys.pop(next(iter(self.standbys)))
+            else:
+                standby = StandbyProcess(self.loaded, self.close_descriptors)
             try:
-                running = standby.become(request, descriptors)
+                running = standby.assign(request, descriptors)
             except OSError:  # the standby process may have been killed
-                standby.dismiss()
+                standby.close()
                 if not had_standby:
                     raise
         while len(self.standbys) > self.remaining_sessions:
-            self.standbys.popitem()[1].dismiss()
+            self.standbys.popitem()[1].close()
         return running
 
     def needs_standby(self):
@@ -140,9 +143,9 @@ class Host:
 
     def prepare_standby(self):
         try:
-            standby = Standby(self.loaded, self.leave)
+            standby = StandbyProcess(self.loaded, self.close_descriptors)
             self.standbys[standby.pid] = standby
-        except OSError:  # cannot fork: the next session tries again and reports it
+        except OSError:  # cannot fork: the next session tries again and reports the error
             self.remaining_sessions = 0
 
     def warm_up(self):
@@ -152,17 +155,17 @@ class Host:
             warm_up(sys.modules["nox"], self.loaded.config)
 
     def close_pipe(self, running):
-        if not running.quiet:
+        if not running.pipe_ended:
             self.poll.unregister(running.pipe)
         del self.pipes[running.pipe]
         os.close(running.pipe)
 
-    def leave(self):
+    def close_descriptors(self):
         """Closes the host's own descriptors in a fork."""
         signal.set_wakeup_fd(-1)
         self.channel.socket.close()
         for standby in self.standbys.values():
-            standby.dismiss()
+            standby.close()
         for fd in [self.wake, self.waker] + self.received + [running.pipe for running in self.running.values()]:
             os.close(fd)
 
@@ -232,10 +235,10 @@ class Host:
             "duration_ms": int((time.monotonic() - running.since) * 1000),
         })
 
-    def end_all(self):
+    def stop_all_sessions(self):
         """Stops every session and all its processes: SIGTERM, a grace period, SIGKILL."""
         while self.standbys:
-            self.standbys.popitem()[1].dismiss()
+            self.standbys.popitem()[1].close()
         for number in (signal.SIGTERM, signal.SIGKILL):
             if is_childless():
                 return
@@ -243,7 +246,7 @@ class Host:
             while time.monotonic() < deadline:
                 self.reap()
                 targets = set(self.running) | descendants({os.getpid()})
-                if not targets and is_alone():
+                if not targets and has_no_descendants():
                     return
                 for pid in targets - signaled:
                     for kill in (os.killpg, os.kill):
@@ -290,7 +293,7 @@ def prepare_process():
     return fd
 
 
-def leave():
+def exit_process():
     """Runs exit hooks and ends this process."""
     status = 1
     try:
@@ -323,10 +326,10 @@ def main():
             loaded, mode = list_sessions(), "plain"
             manifest = describe_listed(loaded, missing)
         else:
-            why = unforkable()
-            mode = "fresh" if why else "fork"
+            obstacle = fork_obstacle()
+            mode = "fresh" if obstacle else "fork"
             with answering_uv_query():  # nox queries uv to choose from a list of backends
-                manifest = describe(loaded, {"how": "process", "why": why} if why else {"how": "fork"})
+                manifest = describe(loaded, {"how": "process", "why": obstacle} if obstacle else {"how": "fork"})
     except HostFailure as failure:
         stop_uv_query()
         watch_for_hangup(fd, False)
@@ -344,4 +347,4 @@ def main():
 
 
 main()
-leave()
+exit_process()

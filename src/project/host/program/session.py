@@ -8,7 +8,7 @@ import time
 LIBC = []
 
 
-class Running:
+class RunningSession:
     """A session's process, as seen by the host."""
 
     def __init__(self, request, pid, pipe):
@@ -19,11 +19,11 @@ class Running:
         self.answer = None
         self.report = None
         self.started = False
-        self.quiet = False
+        self.pipe_ended = False
         self.since = time.monotonic()
 
 
-def child(found, receive, answers):
+def run_child(loaded, receive, answers):
     """Receives a request, runs its session, reports through `answers` and ends this process; runs in a forked child."""
     status = 1
     try:
@@ -35,7 +35,7 @@ def child(found, receive, answers):
             apply_request(request, *descriptors[:2])
             for trace in descriptors[2:]:
                 install_seccomp_filter(request["trace"], trace)
-            send(answers, run_session(found, request, answers))
+            send(answers, run_session(loaded, request, answers))
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             finish_interpreter()
         status = 0
@@ -87,7 +87,7 @@ def prepare_session():
     signal.signal(signal.SIGINT, HANDLERS.get(signal.SIGINT, signal.default_int_handler))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if BOOT["role"] == "host":
-        forget_exit_hooks()
+        remove_exit_hooks()
 
 
 def apply_request(request, out, err):
@@ -173,8 +173,9 @@ def finish_interpreter():
 def defer_interrupts(nox):
     """Delays an interrupt while nox waits for a command, until that command has exited.
 
-    nox kills the command within half a second of an interrupt, and continues if it exits with 0. noxide itself stops commands, after its own grace periods. Python code of
-    the session is interrupted at once, and a second interrupt is handled by nox.
+    nox kills the command within half a second of an interrupt, and continues if it exits with 0. Stopping commands is
+    left to noxide, which has its own grace periods. Python code of the session is interrupted at once, and a second
+    interrupt is handled by nox.
     """
     popen = getattr(sys.modules.get("nox.command"), "popen", None)
     if not hasattr(popen, "__code__") or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -202,7 +203,7 @@ def defer_interrupts(nox):
     signal.signal(signal.SIGINT, interrupt)
 
 
-def forget_exit_hooks():
+def remove_exit_hooks():
     """Removes exit hooks and finalizers made before the fork: the host runs them once."""
     import atexit
     import weakref
@@ -214,15 +215,15 @@ def forget_exit_hooks():
     weakref.finalize._registered_with_atexit = False
 
 
-def run_session(found, request, answers):
+def run_session(loaded, request, answers):
     """Runs the session through nox's own `run_manifest` and returns its result."""
     nox = sys.modules["nox"]
-    runner = found.runners[request["id"]]
-    set_required_results(nox, found, request)
+    runner = loaded.runners[request["id"]]
+    set_required_results(nox, loaded, request)
     if request.get("posargs") is not None:
         runner.posargs = list(request["posargs"])
-    found.manifest.notify = lambda target, posargs=None: notify(found, target, posargs, answers)
-    config = found.config
+    loaded.manifest.notify = lambda target, posargs=None: notify(loaded, target, posargs, answers)
+    config = loaded.config
     if hasattr(config, "parallel"):
         config.parallel = 1
     if hasattr(config, "parallel_worker"):
@@ -231,7 +232,7 @@ def run_session(found, request, answers):
     defer_interrupts(nox)
     limit_capture_waits(request)
     since = time.monotonic()
-    last = last_error()
+    last = capture_last_error()
     try:
         result = nox.tasks.run_manifest([runner], config)[0]
         reason = str(result.reason or "") or (last.text if result.status.name == "FAILED" else "")
@@ -246,7 +247,7 @@ def run_session(found, request, answers):
     except BaseException as error:
         traceback.print_exc()
         answer = {"status": "FAILED", "reason": "%s: %s" % (type(error).__name__, error)}
-    answer["installs"] = installs.facts()
+    answer["installs"] = installs.totals()
     answer["duration"] = time.monotonic() - since
     answer["leaked"] = bool(LEAKED)
     return answer
@@ -269,7 +270,7 @@ class LastError(logging.Handler):
 LAST_ERROR = LastError()
 
 
-def last_error():
+def capture_last_error():
     LAST_ERROR.text = ""
     logger = logging.getLogger("nox")
     if LAST_ERROR not in logger.handlers:
@@ -277,22 +278,22 @@ def last_error():
     return LAST_ERROR
 
 
-def set_required_results(nox, found, request):
+def set_required_results(nox, loaded, request):
     """Sets the results of required sessions, so that nox's own check of `requires` works here."""
     status, result = nox.sessions.Status, nox.sessions.Result
     for number, word in (request.get("required_outcomes") or {}).items():
         known = getattr(status, word, status.FAILED)
-        runner = found.runners[int(number)]
+        runner = loaded.runners[int(number)]
         runner.result = result(runner, known)
-    if found.emulate:
-        for runner in found.runners:
+    if loaded.emulate:
+        for runner in loaded.runners:
             if getattr(runner, "result", None) is None:
                 runner.result = result(runner, status.SUCCESS)
 
 
-def notify(found, target, posargs, answers):
+def notify(loaded, target, posargs, answers):
     """`session.notify`: reports to the host; an unknown session raises at once, as in nox."""
-    matches = [number for number, runner in enumerate(found.runners)
+    matches = [number for number, runner in enumerate(loaded.runners)
                if runner == target or runner.name == target or target in runner.signatures]
     if not matches:
         raise ValueError("Session %s not found." % target)
@@ -301,19 +302,20 @@ def notify(found, target, posargs, answers):
     return True
 
 
-def start_fresh(found, request, out, err, trace=None):
+def start_fresh(loaded, request, out, err, trace=None):
     """Starts a session in a process that loads the noxfile again, for hosts that cannot fork."""
     import subprocess
 
     reader, writer = os.pipe()
-    boot = dict(BOOT, role="session", request=request, name=found.runners[request["id"]].friendly_name, answers=writer, trace=trace)
+    name = loaded.runners[request["id"]].friendly_name
+    boot = dict(BOOT, role="session", request=request, name=name, answers=writer, trace=trace)
     with boot_file(boot) as stdin:
         process = subprocess.Popen([sys.executable, "-c", BOOT["bootstrap"]] + sys.argv[1:], stdin=stdin, stdout=out,
                                    stderr=err, start_new_session=True, cwd=BOOT["cwd"],
                                    pass_fds=[writer] + ([] if trace is None else [trace]))
     process.returncode = 0  # reaped by the host's own wait, not by subprocess
     os.close(writer)
-    return Running(request, process.pid, reader)
+    return RunningSession(request, process.pid, reader)
 
 
 def run_fresh_session():
@@ -325,8 +327,8 @@ def run_fresh_session():
     reason = "the noxfile, loaded again, has no session %s at the same index" % BOOT["name"]
     runner = None
     try:
-        found, missing = load(None)
-        runner = found.runners[request["id"]] if not missing and request["id"] < len(found.runners) else None
+        loaded, missing = load(None)
+        runner = loaded.runners[request["id"]] if not missing and request["id"] < len(loaded.runners) else None
     except HostFailure as failure:
         reason = "the noxfile could not be loaded again: %s" % failure
         sys.stderr.write("%s\n%s\n" % (reason, failure.facts.get("exception", "")))
@@ -334,10 +336,10 @@ def run_fresh_session():
         send(answers, {"status": "FAILED", "reason": reason})
         return
     traced = [] if BOOT["trace"] is None else [BOOT["trace"]]
-    child(found, lambda: (request, [os.dup(1), os.dup(2)] + traced), answers)
+    run_child(loaded, lambda: (request, [os.dup(1), os.dup(2)] + traced), answers)
 
 
-def unforkable():
+def fork_obstacle():
     """Returns the reason why the host cannot fork; empty if it can."""
     import threading
 
@@ -357,7 +359,7 @@ def warm_up(nox, config):
     with answering_uv_query():
         pin_optional_venvs(nox.virtualenv)
     stop_uv_query()
-    last_error()
+    capture_last_error()
     run_empty_session(nox, config)
     # No collection first: loading leaves almost no garbage.
     getattr(gc, "freeze", gc.collect)()
@@ -385,7 +387,7 @@ def run_empty_session(nox, config):
         for number in (1, 2):
             os.dup2(silence, number)
         function = nox._decorators.Func(lambda session: None, python=False, venv_backend="none")
-        manifest = nox.manifest.Manifest({"rehearsal": function}, config)
+        manifest = nox.manifest.Manifest({"warm-up": function}, config)
         nox.tasks.run_manifest(list(manifest), config)
     except Exception:  # optional: otherwise each session does this itself
         pass

@@ -45,7 +45,7 @@ class SharedInstalls:
 def link_environment(note, location, list_dists):
     """Links the environment of a note into the empty environment at `location`; `list_dists` lists distributions.
 
-    Raises Doubt, and removes all created files, if the environment of the note has changed.
+    Raises UncertainInstall, and removes all created files, if the environment of the note has changed.
     """
     created, directories = [], set()
     try:
@@ -57,12 +57,12 @@ def link_environment(note, location, list_dists):
             created.append(path)
             create_file(path, data)
         if any(list_dists(note["place"]).get(name) != fact for name, fact in note["dists"].items()):
-            raise Doubt
-    except (Doubt, OSError, ValueError, IndexError):
+            raise UncertainInstall
+    except (UncertainInstall, OSError, ValueError, IndexError):
         for path in created:
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        raise Doubt from None
+        raise UncertainInstall from None
 
 
 def create_file(path, data):
@@ -89,36 +89,37 @@ class Copied:
 
 def link_plan(note, location, list_dists):
     """Returns the path of each file with its content for `create_file`; RECORD is last in each distribution."""
-    old, here = os.path.normpath(note["place"]), list_dists(note["place"])
+    old, current_dists = os.path.normpath(note["place"]), list_dists(note["place"])
     site, *others = site_directories(old)  # lib64 is a link to lib
     if any(os.path.realpath(other) != os.path.realpath(site) for other in others):
-        raise Doubt
-    taken, copied, plan = set(), 0, []
+        raise UncertainInstall
+    linked_sources, copied, plan = set(), 0, []
     for name, fact in sorted(note["dists"].items()):
-        if here.get(name) != fact or not fact[0].endswith(".dist-info"):
-            raise Doubt
+        if current_dists.get(name) != fact or not fact[0].endswith(".dist-info"):
+            raise UncertainInstall
         rows = record_rows(site, fact[0])
         for row in rows:
             source = checked_path(old, os.path.join(site, row[0]))
             state = os.lstat(source)
             target = location + source[len(old) :]
             if not stat.S_ISREG(state.st_mode) or (row[2] and int(row[2]) != state.st_size) or os.path.lexists(target):
-                raise Doubt
-            taken.add(source)
+                raise UncertainInstall
+            linked_sources.add(source)
             if row[0] == fact[0] + "/RECORD":
                 continue
             copied += state.st_size if state.st_nlink == 1 else 0
-            data = moved_script(source, state, old, location)
+            data = relocated_script(source, state, old, location)
             if data:
                 row[1], row[2] = record_digest(data[1]), str(len(data[1]))
             plan.append((target, data or (source if state.st_nlink > 1 else Copied(source))))
         text = "".join(",".join(csv_field(field) for field in row) + "\n" for row in rows).encode("utf-8")
         plan.append((os.path.join(location, os.path.relpath(site, old), fact[0], "RECORD"), (0o644, text)))
-    for name in set(here) - set(note["dists"]):  # installed later, maybe over existing files
-        if taken & set(checked_path(old, os.path.join(site, row[0])) for row in record_rows(site, here[name][0])):
-            raise Doubt
+    for name in set(current_dists) - set(note["dists"]):  # installed later, maybe over existing files
+        rows = record_rows(site, current_dists[name][0])
+        if linked_sources & set(checked_path(old, os.path.join(site, row[0])) for row in rows):
+            raise UncertainInstall
     if copied > MAX_COPIED_BYTES:
-        raise Doubt
+        raise UncertainInstall
     return plan
 
 
@@ -143,11 +144,11 @@ def record_digest(data):
 def checked_path(location, path):
     path = os.path.normpath(path)
     if not path.startswith(os.path.join(location, "")):
-        raise Doubt
+        raise UncertainInstall
     return path
 
 
-def moved_script(source, state, old, location):
+def relocated_script(source, state, old, location):
     """Returns mode and content of a script in bin, with the path of its environment replaced; None for other files."""
     if os.path.dirname(source) != os.path.join(old, "bin"):
         return None

@@ -10,11 +10,11 @@ REPORTS = ("combine", "report", "xml", "html", "json", "lcov", "annotate")
 RUNNERS = ("uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye")
 PARSED_FILES = {}
 ASSIGNED = {}
-USES = {}
+ANALYSES = {}
 CONFIGURATION = []
 
 
-class SourceUse:
+class SourceAnalysis:
     """Results of the analysis of one session."""
 
     def __init__(self):
@@ -30,38 +30,38 @@ class SourceUse:
         self.installs = []
 
 
-def source_use(function):
+def analyze_source(function):
     """Analyzes the source of a session; empty if it cannot be read."""
     try:
         code = unwrapped_code(function)
-        if code not in USES:
-            USES[code] = use = SourceUse()
+        if code not in ANALYSES:
+            ANALYSES[code] = analysis = SourceAnalysis()
             if code is not None and os.path.isfile(code.co_filename):
-                read_function(code.co_filename, code.co_firstlineno, use)
-        return USES[code]
+                read_function(code.co_filename, code.co_firstlineno, analysis)
+        return ANALYSES[code]
     except Exception:  # the source may be missing or invalid in any way
-        return SourceUse()
+        return SourceAnalysis()
 
 
-def coverage_facts(use):
+def coverage_facts(analysis):
     """Returns the `CoverageUse` of a session; if unknown, it neither reads nor writes."""
-    if not (use.writes or use.reads or use.pytest):
+    if not (analysis.writes or analysis.reads or analysis.pytest):
         return {"writes": None, "own_file": False, "reads": False}
     configured = coverage_configuration()
-    if use.pytest and configured["addopts"]:
-        use.writes = True
+    if analysis.pytest and configured["addopts"]:
+        analysis.writes = True
     data = os.environ.get("COVERAGE_FILE") or configured["data_file"]
-    own = use.parallel or (configured["parallel"] and use.writes and not use.pytest)
-    if use.combines and use.writes:
+    own = analysis.parallel or (configured["parallel"] and analysis.writes and not analysis.pytest)
+    if analysis.combines and analysis.writes:
         own = False  # it combines files that others wrote
-    if use.file_varies:
+    if analysis.file_varies:
         own = True
-    elif use.file:
-        data, own = use.file, own and use.parallel
+    elif analysis.file:
+        data, own = analysis.file, own and analysis.parallel
     return {
-        "writes": data if use.writes else None,
-        "own_file": bool(use.writes and own),
-        "reads": use.reads and not use.writes,
+        "writes": data if analysis.writes else None,
+        "own_file": bool(analysis.writes and own),
+        "reads": analysis.reads and not analysis.writes,
     }
 
 
@@ -85,7 +85,7 @@ def in_project(function):
         "site-packages" not in code.co_filename)
 
 
-def read_function(path, line, use):
+def read_function(path, line, analysis):
     """Analyzes the function at `line` and the functions of the file that it calls."""
     if path not in PARSED_FILES:
         with open(path, "rb") as file:
@@ -101,7 +101,7 @@ def read_function(path, line, use):
         PARSED_FILES[path] = tree, functions, values, first_lines, text.splitlines(True)
     tree, functions, values, first_lines, lines = PARSED_FILES[path]
     pending = [first_lines[line]] if line in first_lines else []
-    seen, named = set(), set()
+    seen, used_names = set(), set()
     source = []
     while pending:
         node = pending.pop()
@@ -111,21 +111,21 @@ def read_function(path, line, use):
         source.append(statement_source(node, lines))
         for call in ast.walk(node):
             if isinstance(call, ast.Name):
-                named.add(call.id)
+                used_names.add(call.id)
             if isinstance(call, ast.Call):
-                analyze_call(call, node, tree, use)
+                analyze_call(call, node, tree, analysis)
                 if isinstance(call.func, ast.Name) and call.func.id in functions:
                     pending.append(functions[call.func.id])
             elif isinstance(call, ast.Assign) and isinstance(call.targets[0], ast.Subscript):
                 index = call.targets[0].slice
-                if constant_string(getattr(index, "value", index)) == "COVERAGE_FILE" or constant_string(index) == "COVERAGE_FILE":
-                    set_data_file(call.value, use)
+                if "COVERAGE_FILE" in (constant_string(getattr(index, "value", index)), constant_string(index)):
+                    set_data_file(call.value, analysis)
             elif isinstance(call, ast.Dict):
                 for key, value in zip(call.keys, call.values):
                     if key is not None and constant_string(key) == "COVERAGE_FILE":
-                        set_data_file(value, use)
-    source.extend(statement_source(values[name], lines) for name in sorted(named) if name in values)
-    use.source = _imp.source_hash(0, b"".join(source)).hex()
+                        set_data_file(value, analysis)
+    source.extend(statement_source(values[name], lines) for name in sorted(used_names) if name in values)
+    analysis.source = _imp.source_hash(0, b"".join(source)).hex()
 
 
 def statement_source(node, lines):
@@ -134,55 +134,55 @@ def statement_source(node, lines):
     return b"".join(lines[first - 1 : getattr(node, "end_lineno", None)])
 
 
-def set_data_file(value, use):
+def set_data_file(value, analysis):
     if constant_string(value) is None:
-        use.file_varies = True
+        analysis.file_varies = True
     else:
-        use.file = constant_string(value)
+        analysis.file = constant_string(value)
 
 
-def analyze_call(call, function, tree, use):
+def analyze_call(call, function, tree, analysis):
     """Analyzes one call: `session.run("coverage", …)`, pytest with `--cov`, a glob over data files."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     words = [word for argument in call.args for word in constant_strings(argument, function, tree, 0)]
     if name == "notify":
         targets = call.args[:1] or [keyword.value for keyword in call.keywords if keyword.arg == "target"]
-        named = [word for target in targets for word in constant_strings(target, function, tree, 0)]
-        use.notifies += [word for word in named if "*" not in word and word not in use.notifies]
+        names = [word for target in targets for word in constant_strings(target, function, tree, 0)]
+        analysis.notifies += [word for word in names if "*" not in word and word not in analysis.notifies]
         return
     if name in ("install", "run_install", "run_always") or (name == "run" and words[:1] == ["uv"]):
         written = [constant_strings(argument, function, tree, 0) or ["*"] for argument in call.args]
-        begin = ["uv", "pip", "install"] if name == "install" else []
-        use.installs.append(begin + [word for words in written for word in words])
+        prefix = ["uv", "pip", "install"] if name == "install" else []
+        analysis.installs.append(prefix + [word for words in written for word in words])
     if name in ("glob", "rglob", "iglob"):
         if any(word.rsplit("/", 1)[-1].startswith(".coverage") and "*" in word for word in words):
-            use.reads = True
+            analysis.reads = True
         return
     if not name.startswith(("run", "_run", "install_and_run_script")) or not words:
         return
     programs = [word.rsplit("/", 1)[-1] for word in words]
-    at = next((i for i, word in enumerate(programs) if word in ("coverage", "pytest", "py.test")
+    position = next((i for i, word in enumerate(programs) if word in ("coverage", "pytest", "py.test")
                and (i == 0 or programs[i - 1] == "-m" or programs[0] in RUNNERS and "run" in programs[1:i])), None)
-    if at is None:
+    if position is None:
         return
-    rest = words[at + 1 :]
-    if programs[at] == "coverage":
+    rest = words[position + 1 :]
+    if programs[position] == "coverage":
         command = next((word for word in rest if not word.startswith("-")), None)
         if command == "run":
-            use.writes = True
+            analysis.writes = True
             own = rest[: next((i for i, w in enumerate(rest) if w == "-m" or w.endswith(".py")), len(rest))]
-            use.parallel = use.parallel or any(w in ("-p", "--parallel-mode", "--parallel") for w in own)
+            analysis.parallel = analysis.parallel or any(w in ("-p", "--parallel-mode", "--parallel") for w in own)
             for i, word in enumerate(own):
                 if word.startswith("--data-file"):
                     value = word[12:] if "=" in word else (own + [""])[i + 1]
-                    use.file_varies, use.file = "*" in value or not value, value
+                    analysis.file_varies, analysis.file = "*" in value or not value, value
         elif command in REPORTS:
-            use.reads = True
-            use.combines = use.combines or command == "combine"
+            analysis.reads = True
+            analysis.combines = analysis.combines or command == "combine"
     elif "--no-cov" not in rest:
-        use.pytest = True
+        analysis.pytest = True
         if any(word == "--cov" or word.startswith("--cov=") for word in rest):
-            use.writes = True
+            analysis.writes = True
 
 
 def constant_strings(node, function, tree, depth):
