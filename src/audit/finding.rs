@@ -1,6 +1,7 @@
 //! Audit finding: location, message, severity, advice and fix.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,19 @@ pub enum Severity {
     Medium,
     /// The workflow does not do what it appears to do.
     High,
+}
+
+/// Error of parsing a severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be info, low, medium or high")]
+pub struct UnknownSeverity;
+
+impl FromStr for Severity {
+    type Err = UnknownSeverity;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSeverity> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == text).ok_or(UnknownSeverity)
+    }
 }
 
 /// Probability that a finding is correct.

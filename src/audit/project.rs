@@ -261,6 +261,11 @@ impl AuditProject {
         })
     }
 
+    /// Returns whether a workflow runs nox itself, not noxide.
+    pub(crate) fn has_nox_calls(&self) -> bool {
+        self.job_views().any(|view| view.analysis.nox_calls.iter().any(|call| !call.parsed.is_noxide))
+    }
+
     /// The jobs of one workflow.
     pub(crate) fn workflow_job_views<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = JobView<'a>> {
         let analyses = self.job_analyses.get(workflow.index).into_iter().flatten();

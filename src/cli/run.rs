@@ -8,19 +8,20 @@ use std::thread::JoinHandle;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::list::print_dry_run;
-use super::loaded_project::{LoadOptions, LoadedProject, settings_root};
+use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::run_args::{OutputArgs, RunArgs};
 use super::shared_args::OutputFormat;
+use crate::config::settings_root;
 use crate::output::{OutputContext, Subscribers, WriteCounter, reporters, terminal_size};
 use crate::project::{GitCheckout, NoxfileManifest};
 use crate::provision::CacheProvisioner;
-use crate::record::{Outcome, RunLookupError, RunRecord, RunStore, random_u64};
+use crate::record::{RunLookupError, RunRecord, RunStore, random_u64};
 use crate::report::write_junit_report;
 use crate::run::process::{KeyListener, Keyboard, SignalEvent};
 use crate::run::{
     PrepareInputs, PreparedRun, RunMessage, RunOrigin, RunPlan, RunResult, RunTarget, RunTracing, detect_capacity,
-    execute_run, is_signal_exit, recover_crashed_runs, write_nox_report,
+    execute_run, is_signal_exit, open_run_store, recover_crashed_runs, write_nox_report,
 };
 use crate::trace::{TraceMode, save_trace_results};
 
@@ -57,13 +58,13 @@ pub(super) fn run_sessions(
         return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }
     if args.execution.dry_run {
-        let history = RunStore::open_existing(&project.manifest.root).map(|store| store.load_history());
-        let plan = RunPlan::new(&project.manifest, &project.options, &history.unwrap_or_default(), detect_capacity())?;
+        let history = RunStore::load_project_history(&project.manifest.root);
+        let plan = RunPlan::new(&project.manifest, &project.options, &history, detect_capacity())?;
         print_dry_run(&project, &plan, output, args.output.format);
         return Ok(RunCommandResult::without_run(ExitCode::SUCCESS));
     }
     project.host.warm_up();
-    let (store, notices) = open_run_store(&project.manifest.root)?;
+    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
     let prepared = prepare_run(args, &project, &store, (commit, remote, notices))?;
     let result = execute_and_report(&args.output, output, &mut project, prepared, &store)?;
     if !result.accesses.is_empty() {
@@ -111,25 +112,11 @@ fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
     // Sessions that a killed noxide left unfinished have not passed either; the run itself reports what fails here.
     recover_crashed_runs(&store);
     let last = store.newest_records(1).into_iter().next().ok_or_else(no_run)?;
-    let names = unsuccessful_sessions(&last);
+    let names: Vec<OsString> = last.unsuccessful_sessions().map(|name| name.as_str().into()).collect();
     if names.is_empty() {
         return Err(CliError::NothingToRerun(last.run_id));
     }
     Ok(std::iter::once("-s".into()).chain(names).collect())
-}
-
-fn unsuccessful_sessions(record: &RunRecord) -> Vec<OsString> {
-    let is_unsuccessful = |outcome: Option<Outcome>| outcome.is_none_or(Outcome::is_failure);
-    let sessions = record.sessions.iter();
-    let sessions = sessions.filter(|s| is_unsuccessful(s.result.as_ref().map(|result| result.outcome)));
-    sessions.map(|session| session.spec.name.as_str().into()).collect()
-}
-
-/// Opens the store of runs, and recovers runs that crashed. Returns notices beside it.
-pub(super) fn open_run_store(root: &Path) -> Result<(RunStore, Vec<String>), CliError> {
-    let (store, notice) = RunStore::open_or_temporary(root).context("cannot record this run")?;
-    let notices = notice.into_iter().chain(recover_crashed_runs(&store)).collect();
-    Ok((store, notices))
 }
 
 fn prepare_run(

@@ -1,8 +1,6 @@
 //! `noxide trace`: runs sessions one at a time under tracing and finds their races.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::Args;
@@ -12,17 +10,16 @@ use super::exit_code::ExitCode;
 use super::loaded_project::{LoadOptions, LoadedProject};
 use super::matrix::NOTHING_SELECTED;
 use super::nox_args::{EnvironmentArgs, NoxRunArgs, SelectionArgs};
-use super::run::{args_to_text, execute_and_report, open_run_store};
+use super::run::{args_to_text, execute_and_report};
 use super::run_args::RunArgs;
 use super::shared_args::{HostArgs, OutputFormat};
 use crate::config::{SettingsEdit, edit_settings, load_settings};
 use crate::fs::write_atomic;
 use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, render_races};
 use crate::project::SessionId;
-use crate::record::SessionHistory;
-use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
+use crate::run::{PreparedRun, open_run_store};
 use crate::text::pluralize;
-use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, with_accesses};
+use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, with_accesses};
 
 /// Tables of `pyproject.toml` that hold the settings.
 const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
@@ -83,18 +80,10 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         output.print_error(NOTHING_SELECTED);
         return Ok(ExitCode::NOTHING_SELECTED);
     }
-    let (store, notices) = open_run_store(&project.manifest.root)?;
-    let history = SessionHistory::from_records(&store.newest_records(SessionHistory::MAX_RUNS));
-    let options = RunOptions { fail_fast: None, jobs: Some(NonZeroUsize::MIN), ..project.options.clone() };
-    let mut plan = RunPlan::new(&project.manifest, &options, &history, detect_capacity())?;
-    let known = plan.known_ordering();
-    let order = plan.make_sequential();
-    let sessions: BTreeSet<SessionId> = plan.sessions.iter().map(|session| session.id).collect();
-    let ids: Vec<SessionId> = order.iter().map(|&index| plan[index].id).collect();
-    let tracing = RunTracing::new(sessions, trace_context(&project.manifest), &store.path().join("trace"));
+    let (store, notices) = open_run_store(&project.manifest.root).context("cannot record this run")?;
     let notices = project.notices.iter().cloned().chain(notices).collect();
-    let origin = RunOrigin::default();
-    let prepared = PreparedRun { options, history, plan, provisioner: None, tracing, origin, notices };
+    let (prepared, order, known) = PreparedRun::prepare_trace(&project.manifest, &project.options, &store, notices)?;
+    let ids: Vec<SessionId> = order.iter().map(|&index| prepared.plan[index].id).collect();
     let result = execute_and_report(&run_args.output, &run_output, &mut project, prepared, &store)?;
     store.prune_runs(project.options.history_limit.get());
     let manifest = project.manifest.clone();

@@ -15,6 +15,14 @@ use super::staging::PublishOutcome;
 use super::store_dir::Store;
 use super::tree_manifest::TreeNodeKind;
 
+impl Store {
+    /// Returns the directories that settings add to the store.
+    pub(crate) fn configured_folders(&self) -> Vec<FolderSpec> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).ok().map(FolderSpec::from_settings);
+        self.options().folders.iter().filter_map(absolute).collect()
+    }
+}
+
 /// A directory to save or restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FolderSpec {

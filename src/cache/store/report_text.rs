@@ -16,6 +16,15 @@ use super::verify::VerifyReport;
 use crate::text::{format_age, format_duration, format_size, pluralize};
 
 impl RestorePlan {
+    /// Returns the plan as JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let amount = self.total_amount();
+        serde_json::json!({
+            "entries": amount.entries, "files": amount.files, "bytes": amount.bytes,
+            "already_present": self.present, "misses": self.misses, "damaged": self.damaged,
+        })
+    }
+
     /// Describes what would be restored.
     pub(crate) fn to_text(&self) -> String {
         let amount = self.total_amount();

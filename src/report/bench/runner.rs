@@ -12,13 +12,14 @@ use super::plan::{BenchCacheState, BenchPlan, BenchStep};
 use super::rounds::{BenchExecutor, BenchMeasurement};
 use crate::record::RunStore;
 use crate::report::install_time::install_seconds;
+use crate::text::format_duration;
 
 /// Time that output may still arrive after a command ended; a process that it left may hold the pipe forever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 /// Time that a command gets after a signal, before it is killed.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
-/// Control of processes, which the room of runs has.
+/// Control of processes; implemented with `run::process`, which this module may not import.
 pub(crate) trait BenchProcesses {
     /// Returns the signal that ended the benchmark.
     fn interrupted_by(&self) -> Option<i32>;
@@ -41,6 +42,16 @@ pub(crate) struct BenchProgress<'a> {
     pub(crate) name: &'a str,
     /// Wall time of the command.
     pub(crate) wall: Duration,
+}
+
+impl BenchProgress<'_> {
+    /// Returns the step as a line of text.
+    pub(crate) fn to_text(self) -> String {
+        let Self { completed, total, step, name, wall } = self;
+        let round = step.round.map_or("warmup".to_owned(), |round| format!("round {}", round + 1));
+        let time = format_duration(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+        format!("{completed}/{total} {round}, {}, {name}: {time}", step.caches.as_str())
+    }
 }
 
 /// Why a benchmark stopped.
