@@ -49,10 +49,10 @@ pub struct AuditArgs {
     /// Treat every file as github, forgejo or gitea [default: by its directory]
     #[arg(long, value_name = "DIALECT", help_heading = "Selection")]
     pub dialect: Option<Dialect>,
-    /// Number of jobs that the runners run at once
+    /// Assume that the runners run N jobs at once
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub runner_capacity: Option<NonZeroUsize>,
-    /// Version of the forge, such as 14 for Forgejo or 1.26 for Gitea
+    /// Assume this version of the forge, such as 14 for Forgejo or 1.26 for Gitea
     #[arg(long, value_name = "VERSION", help_heading = "Selection")]
     pub forge_version: Option<ForgeVersion>,
     /// Include pedantic findings
@@ -73,7 +73,7 @@ pub struct AuditArgs {
     /// Exit with 1 if there are findings
     #[arg(long, help_heading = "Check")]
     pub check: bool,
-    /// Lowest severity that fails --check: info, low, medium or high [default: info]
+    /// Let --check fail only from this severity on: info, low, medium or high [default: info]
     #[arg(long, value_name = "SEVERITY", help_heading = "Check")]
     pub fail_on: Option<Severity>,
     /// Ignore the findings in this file
@@ -167,7 +167,7 @@ fn unknown_rule(name: &str) -> CliError {
     CliError::UnknownRule { name: name.to_owned(), hint: rules::suggest_rule(name) }
 }
 
-/// Reads from the project's own records the sessions for which restoring took longer than it saved.
+/// Reads from the records of runs for which sessions restoring packages took longer than it saved.
 fn load_cache_losses(root: &Path) -> BTreeMap<String, String> {
     // Only reads: does not create `.noxide`.
     let records = RunStore::open_existing(root).map(|store| store.newest_records(MAX_COST_RECORDS)).unwrap_or_default();

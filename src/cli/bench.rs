@@ -25,7 +25,7 @@ pub struct BenchArgs {
     /// Measure N rounds
     #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
     pub(crate) rounds: usize,
-    /// Run N rounds before these that are not measured
+    /// Run N rounds first without measuring them
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
     pub(crate) warmup: usize,
     /// Measure with cold caches, warm caches or both

@@ -1,4 +1,4 @@
-//! `noxide ci`: a CI job in one step: restore caches, run sessions, save caches, collect files, set the exit code.
+//! `noxide ci`: runs a CI job in one step: restores caches, runs sessions, saves caches, collects files.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::record::{collect_run_files, reset_collection_dir};
 use crate::report::combine_coverage;
 use crate::run::is_signal_exit;
 
-/// Runs a CI job and returns the exit code: that of the run, or 1 where coverage is too low.
+/// Runs a CI job and returns the exit code: that of the run, or 1 if coverage is too low.
 ///
 /// # Errors
 /// When the run cannot start, or its files cannot be collected.
@@ -43,7 +43,7 @@ pub(super) fn run(args: &CiArgs, output: &OutputContext) -> Result<ExitCode, Cli
     Ok(exit_code)
 }
 
-/// Uploads what is new, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
+/// Uploads new packages, writes `cache.json` and, if requested, `noxide.sums`. Returns lines of the summary.
 fn finish_cache(args: &CiArgs, provisioner: &mut CacheProvisioner, dir: &Path) -> Result<Vec<String>, CliError> {
     provisioner.finish_upload();
     let mut lines = provisioner.summary_lines();
@@ -73,7 +73,7 @@ fn check_coverage(args: &CiArgs, run_dir: Option<PathBuf>, dir: &Path) -> (ExitC
     (ExitCode::from_check(is_low), lines.collect())
 }
 
-/// Prints the summary to standard output, or to standard error where that has a document; and to the forge's summary.
+/// Prints the summary to standard output, or to standard error with `--format json`, and adds it to the job summary.
 fn print_summary(args: &CiArgs, output: &OutputContext, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     match args.run.output.format {

@@ -53,7 +53,7 @@ pub(super) enum CliError {
     /// The last run has nothing to rerun.
     #[error("nothing to rerun: in run {0} no session failed, was aborted or cancelled")]
     NothingToRerun(String),
-    /// A side of a comparison stands for no runs.
+    /// A side of a comparison has no runs.
     #[error(transparent)]
     Comparison(#[from] ComparisonTargetError),
     /// Coverage data cannot be combined.
@@ -97,7 +97,7 @@ pub(super) enum CliError {
     /// The versions in uv.lock cannot be exported.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
-    /// The cache is required and cannot be used.
+    /// The cache cannot be used, although it is required.
     #[error("the cache cannot be used: {0}")]
     Provision(#[from] ProvisionError),
     /// The kernel does not allow tracing.
@@ -216,7 +216,7 @@ impl CliError {
         vec![diagnostic]
     }
 
-    /// Returns what to do about it.
+    /// Returns hints on how to fix the error.
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Nox(NoxError::NotNox(_)) => "pass a nox command, or a Python that has nox installed",

@@ -14,7 +14,7 @@ use crate::output::{JobVerdictView, OutputContext, render_job_verdicts};
 /// Flags of `noxide gate`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateArgs {
-    /// Results to check: the value of `${{ toJSON(needs) }}` [env: NOXIDE_NEEDS, NEEDS] [default: standard input]
+    /// Check these results: the value of `${{ toJSON(needs) }}` [env: NOXIDE_NEEDS, NEEDS] [default: standard input]
     #[arg(long, value_name = "JSON", help_heading = "Results")]
     pub needs: Option<String>,
     /// Fail if one of these jobs is not in the results
@@ -23,7 +23,7 @@ pub struct GateArgs {
     /// Fail if a job of this workflow is not in the results, other than the gate job
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub workflow: Option<PathBuf>,
-    /// Name of the gate job [default: the current job, from GITHUB_JOB]
+    /// Set the name of the gate job [default: the current job, from GITHUB_JOB]
     #[arg(long, value_name = "JOB", requires = "workflow", help_heading = "Results")]
     pub job: Option<String>,
     /// Print the verdicts as text or json

@@ -42,7 +42,7 @@ pub(crate) struct ImportArgs {
 /// Runs a subcommand of `noxide history`.
 ///
 /// # Errors
-/// When a source cannot be read, or the runs not be stored. Nothing is imported then.
+/// When a source cannot be read, or the runs cannot be stored. Nothing is imported then.
 pub(super) fn run(args: &HistoryArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     match &args.command {
         HistoryCommand::Import(args) => import_runs(args, output),

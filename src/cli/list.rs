@@ -16,7 +16,7 @@ use crate::run::{PlannedSession, RunPlan, detect_capacity};
 /// Flags of `noxide list`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListArgs {
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub load: LoadArgs,
     /// Print the list as text or json
@@ -27,7 +27,7 @@ pub struct ListArgs {
 /// Flags of `noxide graph`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphArgs {
-    /// Session selection and choice of nox.
+    /// Flags that select sessions and choose nox.
     #[command(flatten)]
     pub load: LoadArgs,
     /// Print the graph as text, json, dot or mermaid

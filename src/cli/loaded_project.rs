@@ -19,24 +19,24 @@ use crate::trace::TraceCache;
 pub(super) struct LoadedProject {
     /// The host process that has loaded the noxfile.
     pub(super) host: Host,
-    /// What the noxfile declares.
+    /// Sessions and options that the noxfile declares.
     pub(super) manifest: NoxfileManifest,
     /// Options of a run, from settings and the noxfile.
     pub(super) options: RunOptions,
-    /// The shard that is selected.
+    /// The selected shard.
     pub(super) shard: Option<ShardMetadata>,
     /// Messages for the user.
     pub(super) notices: Vec<String>,
     /// The user's cache directory.
     pub(super) user_cache_dir: Option<PathBuf>,
     store_options: CacheOptions,
-    /// Receiver of signals. Declared after the host, so that signals still count while the host ends.
+    /// Receiver of signals. Declared after the host, so that signals are still received while the host is dropped.
     pub(super) signals: SignalGuard,
 }
 
 /// Inputs of loading a project.
 pub(super) struct LoadOptions<'a> {
-    /// Settings given as flags.
+    /// Settings passed as flags.
     pub(super) flags: SettingsFlags,
     /// The noxfile, if a flag names one.
     pub(super) noxfile: Option<&'a Path>,
@@ -48,7 +48,7 @@ pub(super) struct LoadOptions<'a> {
     pub(super) will_run: bool,
     /// The shard to select.
     pub(super) shard: Option<Shard>,
-    /// Whether conflicts learned from traces separate sessions.
+    /// Whether sessions with a conflict found by a trace are kept from overlapping.
     pub(super) uses_learned_conflicts: bool,
 }
 
@@ -71,9 +71,9 @@ impl LoadedProject {
     /// Loads the project in the current directory.
     ///
     /// # Errors
-    /// When settings are wrong, there is no nox, the noxfile does not load, or a signal arrives meanwhile.
+    /// When settings are invalid, there is no nox, the noxfile does not load, or a signal arrives.
     pub(super) fn load(options: LoadOptions<'_>, output: &OutputContext) -> Result<Self, CliError> {
-        // Before the host starts: its orphans become children of noxide.
+        // Before the host starts, so that its orphans become children of noxide.
         become_subreaper();
         let signals = SignalGuard::install().context("cannot catch signals")?;
         let loaded = LoadedNoxfile::load(options, output);
@@ -106,7 +106,7 @@ impl LoadedProject {
         }
     }
 
-    /// Closes the host, and kills what exit hooks of the noxfile have started.
+    /// Closes the host, and kills processes that exit hooks of the noxfile started.
     pub(super) fn close(self) {
         self.host.close();
         kill_run_processes(None, None);

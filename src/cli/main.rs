@@ -13,7 +13,7 @@ use crate::report::bench::BenchFormat;
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> std::process::ExitCode {
-    // A file at the size limit is then an error to report, instead of the end; child processes have the default.
+    // Turns a write beyond the file size limit into an error; child processes keep the default handling.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let cli = match Cli::parse_args(std::env::args_os()) {
         Ok(cli) => cli,
@@ -78,7 +78,7 @@ fn wants_json(command: &CliCommand) -> bool {
         CliCommand::Bench(args) => return args.format == BenchFormat::Json,
         CliCommand::Report(args) => return args.format == report::ReportFormat::Json,
         CliCommand::Cache(args) => return cache::wants_json(args),
-        // The formats of these are read by programs that do not read errors.
+        // Programs that read these formats do not read errors.
         CliCommand::Matrix(_) | CliCommand::Audit(_) | CliCommand::Init(_) | CliCommand::Schema => return false,
     };
     format == OutputFormat::Json

@@ -25,7 +25,7 @@ pub struct MergeArgs {
     /// Write a JUnit report of the merged run to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) junit: Option<PathBuf>,
-    /// Combine coverage data of coverage.py and slipcover; without DIR that of the project
+    /// Combine coverage data of coverage.py and slipcover; without DIR, that of the project
     #[arg(long, help_heading = "Coverage")]
     pub(crate) coverage: bool,
     /// Fail if combined coverage is below PERCENT
@@ -42,7 +42,10 @@ pub struct MergeArgs {
 /// When there is nothing to merge, or the result cannot be written.
 pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let runs = find_runs_below(&args.folders)?;
-    if let (true, false, Some(folder)) = (runs.is_empty(), args.coverage, args.folders.first()) {
+    if runs.is_empty()
+        && !args.coverage
+        && let Some(folder) = args.folders.first()
+    {
         return Err(RunLookupError::NoRuns { folder: folder.clone() }.into());
     }
     let mut document = json!({ "version": 1 });

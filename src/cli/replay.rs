@@ -14,7 +14,7 @@ use crate::run::OutputStyle;
 /// Flags of `noxide replay`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayArgs {
-    /// Identifier of the run, or the start of it; `last` is the newest
+    /// Run to print: its identifier, the start of it, or `last`
     #[arg(value_name = "ID")]
     pub run: String,
     /// Show session output grouped, stream, labelled or quiet

@@ -1,4 +1,4 @@
-//! `noxide report`: a page, text, Markdown, JSON or trace from records, and comparisons.
+//! `noxide report`: HTML pages, text, Markdown, JSON and traces from records, and comparisons.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const MAX_COMMITS_BACK: usize = 500;
 /// Flags of `noxide report`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportArgs {
-    /// Identifier of the run, the start of it, `last`, or a record file
+    /// Run to report: its identifier, the start of it, `last`, or a record file
     #[arg(value_name = "RUN", default_value = "last", help_heading = "Selection")]
     pub(crate) run: String,
     /// Include up to N earlier runs

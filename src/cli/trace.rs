@@ -27,10 +27,10 @@ const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
 /// Flags of `noxide trace`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceArgs {
-    /// Session selection.
+    /// Flags that select sessions.
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
-    /// Environments.
+    /// Flags that control environments.
     #[command(flatten)]
     pub(crate) environments: EnvironmentArgs,
     /// Write the advice to the settings
@@ -42,7 +42,7 @@ pub struct TraceArgs {
     /// Print the races as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: OutputFormat,
-    /// Choice of nox.
+    /// Flags that choose nox.
     #[command(flatten)]
     pub(crate) host: HostArgs,
     /// Pass these arguments to sessions as session.posargs
@@ -71,7 +71,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
         posargs: args.posargs.clone(),
         will_run: true,
         shard: None,
-        // Conflicts that were learned before must not hide those of this trace.
+        // Known conflicts would separate sessions and thereby hide the conflicts of this trace.
         uses_learned_conflicts: false,
     };
     let run_output = output.redirected_to_stderr();
@@ -89,7 +89,8 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let manifest = project.manifest.clone();
     project.close();
     if result.exit_code > ExitCode::FAILURE.code() {
-        return Ok(result.exit_code.into()); // a signal: sessions that did not run prove nothing
+        // A signal ended the run, so that the accesses are incomplete.
+        return Ok(result.exit_code.into());
     }
     let posargs = args_to_text(&args.posargs);
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
@@ -116,7 +117,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     Ok(ExitCode::from(result.exit_code).max(ExitCode::from_check(args.check && has_findings)))
 }
 
-/// Returns the settings that carry out the advice.
+/// Returns the settings that implement the advice.
 fn settings_edits(report: &RaceReport) -> Vec<SettingsEdit> {
     let name = |index: &usize| report.session_name(*index);
     let mut edits = Vec::new();

@@ -1,4 +1,4 @@
-//! Directories that settings and environment determine.
+//! Directories of settings and of the user's cache.
 
 use std::path::{Path, PathBuf};
 

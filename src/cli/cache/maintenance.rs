@@ -1,4 +1,4 @@
-//! `noxide cache status`, `verify` and `prune`: what the store holds, whether it is damaged, and removal of old entries.
+//! `noxide cache status`, `verify` and `prune`: content of the store, damage, and removal of old entries.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::cli::exit_code::ExitCode;
 use crate::cli::shared_args::OutputFormat;
 use crate::output::OutputContext;
 
-/// Prints what the store holds.
+/// Prints the content of the store.
 ///
 /// # Errors
 /// When the store cannot be opened.
@@ -24,7 +24,7 @@ pub(super) fn print_status(args: &CacheStatusArgs, output: &OutputContext) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Verifies every entry, and repairs damaged ones if requested. Fails where something is damaged, even if repaired.
+/// Verifies every entry, and repairs damaged ones if requested. Fails if an entry is damaged, even if it is repaired.
 ///
 /// # Errors
 /// When the store cannot be opened.

@@ -12,7 +12,7 @@ use crate::output::OutputContext;
 use crate::project::NoxfileManifest;
 use crate::provision::{CacheProvisioner, Provisioner as _, SessionCacheStats};
 
-/// Restores what the selected sessions need. Fails with `--require` where something is missing.
+/// Restores the packages of the selected sessions. Fails with `--require` if one is missing.
 ///
 /// # Errors
 /// When the project cannot be loaded, or the store or uv cannot be used.
@@ -41,7 +41,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
     Ok(ExitCode::from_check(args.require && stats.has_misses()))
 }
 
-/// Saves what the environments of the selected sessions hold. Fails where some of it is damaged.
+/// Saves the packages in the environments of the selected sessions. Fails if one is damaged.
 ///
 /// # Errors
 /// When the project cannot be loaded, or the store or uv cannot be used.

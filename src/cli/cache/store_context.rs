@@ -1,4 +1,4 @@
-//! Store, progress and reports shared by the subcommands of `noxide cache`.
+//! Store and reports shared by the subcommands of `noxide cache`.
 
 use std::path::Path;
 
@@ -45,12 +45,12 @@ pub(super) fn print_report(
     output.print_json(&document);
 }
 
-/// Prints what would be restored.
+/// Prints a restore plan for `--dry-run`.
 pub(super) fn print_restore_plan(output: &OutputContext, format: OutputFormat, plan: &RestorePlan) {
     print_report(output, format, &plan.to_json(), || plan.to_text());
 }
 
-/// Names each damaged file on standard error.
+/// Prints each damaged file to standard error.
 pub(super) fn print_damage(output: &OutputContext, damaged: &[EntryDamage]) {
     damaged.iter().for_each(|damage| output.print_error(&damage.to_text()));
 }

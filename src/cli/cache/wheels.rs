@@ -1,4 +1,4 @@
-//! `noxide cache restore` and `save` without sessions: packages of uv.lock to uv's cache, and uv's cache to the store.
+//! `noxide cache restore` and `save` without sessions: packages of uv.lock, and all of uv's cache.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::project::lock::UvLock;
 use crate::project::{Interpreter, default_interpreter};
 use crate::provision::UvCacheAccess;
 
-/// Restores packages to uv's cache, and configured directories. Fails with `--require` where something is missing.
+/// Restores packages to uv's cache, and configured directories. Fails with `--require` if a package is missing.
 ///
 /// # Errors
 /// When the store, uv or the lock cannot be used.
@@ -35,7 +35,7 @@ pub(super) fn restore(args: &CacheRestoreArgs, output: &OutputContext) -> Result
     Ok(ExitCode::from_check(args.require && !report.is_complete()))
 }
 
-/// Saves new wheels of uv's cache, and configured directories. Fails where uv's cache is damaged.
+/// Saves new wheels of uv's cache, and configured directories. Fails if uv's cache is damaged.
 ///
 /// # Errors
 /// When the store or uv cannot be used, or there is something new and the store is read-only.
@@ -51,7 +51,7 @@ pub(super) fn save(args: &CacheSaveArgs, output: &OutputContext) -> Result<ExitC
     Ok(ExitCode::from_check(!report.damaged.is_empty()))
 }
 
-/// Selects everything, or the dependency closure of what the flags name in the lock.
+/// Selects everything, or the parts of uv.lock that flags name, with their dependencies.
 fn select_packages(args: &CacheRestoreArgs) -> Result<PackageSelection, CliError> {
     if args.all {
         return Ok(PackageSelection::All);
