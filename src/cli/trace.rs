@@ -22,7 +22,7 @@ use crate::project::SessionId;
 use crate::record::SessionHistory;
 use crate::run::{PreparedRun, RunOptions, RunOrigin, RunPlan, RunTracing, detect_capacity};
 use crate::text::pluralize;
-use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, with_accesses};
+use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, trace_context, traced_sessions};
 
 /// Tables of `pyproject.toml` that hold the settings.
 const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
@@ -105,7 +105,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let posargs = args_to_text(&args.posargs);
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
     warnings.iter().for_each(|warning| output.warn(warning));
-    let sessions = with_accesses(&manifest, &result.accesses, &ids);
+    let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = RaceReport::new(sessions, &known, &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
