@@ -2,7 +2,7 @@
 
 use super::super::rule::Rule;
 
-/// All rules, in the order of their numbers.
+/// Returns all rules, in the order of their numbers.
 pub(crate) fn all_rules() -> &'static [&'static Rule] {
     ALL_RULES
 }
