@@ -71,7 +71,7 @@ fn check_project(project: &AuditProject, findings: &mut FindingSink) {
                     view.source(),
                     key.span,
                     format!(
-                        "job `{}` has its job_part cache key for packages that other jobs cache under a shared key",
+                        "job `{}` has its own cache key for packages that other jobs cache under a shared key",
                         view.job.id.value
                     ),
                 );
