@@ -249,7 +249,7 @@ fn print_findings(
         Some(path) => (findings, counts.in_baseline) = Baseline::read(path)?.remove_known(findings),
     }
     output.print(&match args.format {
-        AuditFormat::Text => findings::render_pretty(&findings, counts, output.stdout_styles, output.stdout_width()),
+        AuditFormat::Text => findings::render_pretty(&findings, counts, output.stdout_theme, output.stdout_width()),
         AuditFormat::Json => findings::render_json(&findings, counts),
         AuditFormat::Sarif => findings::render_sarif(&findings),
         AuditFormat::Github => findings::render_github(&findings, counts),

@@ -92,6 +92,6 @@ fn report_error(error: &CliError, output: &OutputContext, json: bool) {
     }
     let width = terminal_size().map(|(columns, _)| usize::from(columns));
     let texts: Vec<String> =
-        diagnostics.iter().map(|diagnostic| diagnostic.render(output.stderr_styles, width)).collect();
+        diagnostics.iter().map(|diagnostic| diagnostic.render(output.stderr_theme, width)).collect();
     output.print_error(texts.join("\n").trim_end());
 }

@@ -44,7 +44,7 @@ pub struct MergeArgs {
 pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let runs = find_runs_below(&args.folders)?;
     if let (true, false, Some(folder)) = (runs.is_empty(), args.coverage, args.folders.first()) {
-        return Err(RunLookupError::NoRuns { folder: folder.clone() }.into());
+        return Err(RunLookupError::NoRuns { dir: folder.clone() }.into());
     }
     let mut document = json!({ "version": 1 });
     let mut exit_code = ExitCode::SUCCESS;

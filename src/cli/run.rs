@@ -106,7 +106,7 @@ fn trace_mode(args: &RunArgs) -> TraceMode {
 
 /// Selects the sessions that the last run left failed, aborted or cancelled.
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
-    let no_run = || CliError::from(RunLookupError::NoRuns { folder: root.to_path_buf() });
+    let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
     let store = RunStore::open_existing(root).ok_or_else(no_run)?;
     // Sessions that a killed noxide left unfinished have not passed either; the run itself reports what fails here.
     recover_crashed_runs(&store);

@@ -42,7 +42,7 @@ pub(super) fn transfer_progress(output: &OutputContext) -> Box<dyn ProgressRepor
         return Box::new(NoProgress);
     }
     let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
-    Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), output.stderr_styles, width))
+    Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), output.stderr_theme, width))
 }
 
 /// Prints a report as text, or as a JSON document with a version.
