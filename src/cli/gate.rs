@@ -55,7 +55,7 @@ pub(super) fn run(args: &GateArgs, output: &OutputContext) -> Result<ExitCode, C
                     failure_reason: verdict.failure_reason.as_deref(),
                 })
                 .collect();
-            output.print(&render_job_verdicts(&views, output.stdout_styles));
+            output.print(&render_job_verdicts(&views, output.stdout_theme));
         }
         OutputFormat::Json => output.print_json(&verdicts_json(&verdicts)),
     }

@@ -106,7 +106,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     match args.format {
         OutputFormat::Text => {
             let view = race_report_view(&report, settings);
-            output.print(&render_races(&view, output.stdout_styles, output.is_verbose()));
+            output.print(&render_races(&view, output.stdout_theme, output.is_verbose()));
         }
         OutputFormat::Json => output.print_json(&report.to_json(&settings)),
     }
