@@ -373,7 +373,7 @@ impl Provisioner for CacheProvisioner {
         let report = self.restore_packages(&packages, progress);
         let damaged = report.damaged.iter();
         notices.extend(
-            damaged.map(|entry| format!("cache: {} is damaged and put aside: {}", entry.name, entry.corruption)),
+            damaged.map(|entry| format!("cache: {} is damaged and was quarantined: {}", entry.name, entry.corruption)),
         );
         let venv_bytes = self.restore_venv(id, progress, &mut notices);
         let mut cache = packages.cache_stats(&report, started_at.elapsed().as_secs_f64(), key_change);

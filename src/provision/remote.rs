@@ -104,7 +104,7 @@ impl RemoteCache {
         }
         let selected: Vec<SelectedPackage> = packages.iter_unique().cloned().collect();
         let mut keys = keys.to_vec();
-        keys.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_states(&selected, tag)));
+        keys.extend(tag.into_iter().flat_map(|tag| snapshot.bytecode_keys(&selected, tag)));
         let is_stored = |id: &EntryId| store.has_entry(id);
         let buckets = cache.layout().pointer_buckets();
         let checksums = self.remote.checksums.as_ref();
@@ -135,7 +135,7 @@ impl RemoteCache {
     ) {
         // `noxide.sums` has checksums of wheels only: if it exists, no other entries are used.
         if let (Some(snapshot), None) = (&self.snapshot, &self.remote.checksums) {
-            frames.extend(snapshot.newest_states(keys, &|name| store.has_version(name)));
+            frames.extend(snapshot.newest_versions(keys, &|name| store.has_version(name)));
         }
         let plan = DownloadPlan::new(frames);
         if plan == DownloadPlan::default() {
