@@ -30,7 +30,7 @@ pub struct BenchArgs {
     /// Measure N rounds
     #[arg(long, value_name = "N", default_value_t = BenchPlan::DEFAULT_ROUNDS, help_heading = "Rounds")]
     pub(crate) rounds: usize,
-    /// Run N rounds before these that are not measured
+    /// Run N unmeasured rounds first
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rounds")]
     pub(crate) warmup: usize,
     /// Measure with cold caches, warm caches or both
@@ -51,7 +51,7 @@ pub struct BenchArgs {
     /// Print the result as text, markdown or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
     pub(crate) format: BenchFormat,
-    /// Write the table to FILE, between its markers
+    /// Write the table to FILE, between `<!-- noxide bench: begin -->` and `<!-- noxide bench: end -->`
     #[arg(long, value_name = "FILE", default_value = "docs/development/ci-cd.md", help_heading = "Output")]
     pub(crate) write: PathBuf,
     /// Do not write the table to a file

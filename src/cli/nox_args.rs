@@ -83,7 +83,7 @@ pub struct EnvironmentArgs {
     /// Let sessions run programs from outside their environment
     #[arg(long, hide_short_help = true, overrides_with = "error_on_external_run")]
     pub(crate) no_error_on_external_run: bool,
-    /// Environment of a noxfile with a `# /// script` block: reuse, recreate, or none
+    /// Environment of a noxfile with a `# /// script` block: reuse it, create a fresh one, or use none
     #[arg(long, value_name = "MODE", value_parser = ["none", "fresh", "reuse"], hide_short_help = true)]
     pub(crate) script_mode: Option<String>,
     /// Use this backend for the noxfile's own environment

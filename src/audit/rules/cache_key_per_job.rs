@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job caches under its own key what other jobs cache under a shared key.",
     },
     rationale: "The same packages are saved and stored twice, and the job does not benefit from what the other jobs saved.",
-    evidence: "W7: `uv-quality-…` beside eight jobs with `uv-…`.",
+    evidence: "Observed: `uv-quality-…` beside eight jobs with `uv-…`.",
     advice: "Share one key between all jobs that install the same packages, and only those.",
     severity: Severity::Low,
     confidence: Confidence::Medium,

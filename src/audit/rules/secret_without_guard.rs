@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
         summary: "A job that needs a secret runs for pull requests from forks, where secrets are not available.",
     },
     rationale: "It fails for a reason that the author of the pull request cannot fix.",
-    evidence: "W22, reported in two issues.",
+    evidence: "Reported in two issues.",
     advice: "Guard it with `if: github.event.pull_request.head.repo.full_name == github.repository`, or skip the session without the secret.",
     severity: Severity::Low,
     confidence: Confidence::Low,

@@ -90,7 +90,7 @@ impl PrunePlan {
         let mut text = format!("would remove {}: {}\n", pluralize(self.remove.len(), "entry"), format_size(bytes));
         write_entry_rows(&self.remove, &mut text);
         if !self.quarantined.is_empty() {
-            let _ = writeln!(text, "and {} put aside long ago", pluralize(self.quarantined.len(), "entry"));
+            let _ = writeln!(text, "and {} in quarantine for more than a week", pluralize(self.quarantined.len(), "entry"));
         }
         let _ =
             writeln!(text, "{} would stay: {}", pluralize(self.remaining, "entry"), format_size(self.remaining_bytes));
@@ -124,7 +124,7 @@ impl VerifyReport {
         );
         for outcome in repaired {
             let name = if outcome.name.is_empty() { &outcome.entry } else { &outcome.name };
-            let _ = writeln!(text, "put aside: {name}; {}", outcome.detail);
+            let _ = writeln!(text, "moved to quarantine: {name}; {}", outcome.detail);
         }
         if self.is_clean() {
             text.push_str("no damage found\n");
@@ -171,7 +171,7 @@ impl StoreStatus {
             let _ = writeln!(text, "{entries} cannot be read; list them with `noxide cache verify`");
         }
         if !self.quarantined.is_empty() {
-            let _ = writeln!(text, "{} put aside as damaged", pluralize(self.quarantined.len(), "entry"));
+            let _ = writeln!(text, "{} in quarantine as damaged", pluralize(self.quarantined.len(), "entry"));
         }
         text
     }

@@ -35,9 +35,9 @@ struct ProbeRecord {
 enum ProbeError {
     #[error("its cache contains {0}")]
     UnexpectedBuckets(String),
-    #[error("its cache contains no pointer with the digest of the wheel next to a link")]
+    #[error("it does not refer to cached wheels in the expected way (no wheel pointer found)")]
     NoPointer,
-    #[error("it does not use what is added to its cache")]
+    #[error("it did not reuse a wheel that noxide added to its cache")]
     TreeIgnored,
     #[error("it could not install a wheel: {0}")]
     InstallFailed(String),

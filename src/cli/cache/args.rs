@@ -82,10 +82,10 @@ pub struct CacheRestoreArgs {
     #[arg(long, value_name = "PATH", help_heading = "Selection")]
     pub interpreter: Option<PathBuf>,
     /// Exit with 1 if a package is missing
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Options")]
     pub require: bool,
     /// Show what would be restored
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Options")]
     pub dry_run: bool,
     /// uv's cache.
     #[command(flatten)]
@@ -120,8 +120,8 @@ pub(crate) struct CacheStatusArgs {
 /// Flags of `noxide cache verify`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheVerifyArgs {
-    /// Put damaged entries aside and let uv download them again
-    #[arg(long, help_heading = "Guard")]
+    /// Move damaged entries to quarantine and let uv download them again
+    #[arg(long, help_heading = "Options")]
     pub(crate) repair: bool,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
@@ -132,13 +132,13 @@ pub(crate) struct CacheVerifyArgs {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CachePruneArgs {
     /// Show what would be removed
-    #[arg(long, help_heading = "Guard")]
+    #[arg(long, help_heading = "Options")]
     pub(crate) dry_run: bool,
     /// Maximum size of the store, such as 10GB [default: 20GB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Selection")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, help_heading = "Limits")]
     pub(crate) max_size: Option<u64>,
     /// Remove entries that were not used for this time, such as 30d [default: 60d]
-    #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Selection")]
+    #[arg(long, value_name = "TIME", value_parser = parse_unused_age, help_heading = "Limits")]
     pub(crate) max_unused: Option<Duration>,
     /// Print the report as text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, default_value = "text", help_heading = "Output")]
