@@ -52,7 +52,10 @@ pub(super) fn run_sessions(
     let options = load_options(args)?;
     let commit = detect_commit(settings_root(options.noxfile));
     let mut project = LoadedProject::load(options, output)?;
-    if project.manifest.queue.is_empty() {
+    // An empty shard of a non-empty selection passes.
+    let selects_nothing =
+        project.shard.as_ref().map_or(project.manifest.queue.is_empty(), |shard| shard.sessions.is_empty());
+    if selects_nothing {
         output.print_error(NOTHING_SELECTED);
         return Ok(RunCommandResult::without_run(ExitCode::NOTHING_SELECTED));
     }

@@ -285,7 +285,7 @@ mod tests {
             (b"<testsuite>&#2;</testsuite>", "unknown entity"),
             (b"<testsuite>&#xD800;</testsuite>", "unknown entity"),
             (b"<testsuite a='1' a='2'/>", "not valid XML"),
-            (b"<testsuite><te$t/></testsuite>", "is no name"),
+            (b"<testsuite><te$t/></testsuite>", "is not a name"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
         ] {
             let said = read(content).unwrap_err();

@@ -85,33 +85,30 @@ pub(crate) fn execute_run(
     subscriber: &mut dyn EventSubscriber,
     (sender, messages): (Sender<RunMessage>, Receiver<RunMessage>),
 ) -> Result<ExecutedRun, RunStartError> {
+    let RunTarget { host, manifest, run_id, run_dir, terminal } = target;
     let failed = |action| move |source| RunStartError { action, source };
-    let facts = prepared.metadata(target.run_id, target.manifest);
+    let facts = prepared.metadata(run_id, manifest);
     let PreparedRun { options, history, plan, provisioner, tracing, mut notices, .. } = prepared;
-    let mark = ProcessMark::for_run(target.run_dir).map_err(failed("cannot record this run"))?;
-    let host_pid = target.host.pid();
-    let mut launcher =
-        HostLauncher::new(target.host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
+    let mark = ProcessMark::for_run(run_dir).map_err(failed("cannot record this run"))?;
+    let host_pid = host.pid();
+    let mut launcher = HostLauncher::new(host, tracing, sender.clone()).map_err(failed("cannot read from the host"))?;
     if let Some(folder) = &options.log_folder {
         fs_err::create_dir_all(folder).map_err(failed("cannot create the directory of --logs"))?;
     }
-    let (resources, missing) = SessionResources::new(target.run_dir, plan.slots);
+    let (resources, missing) = SessionResources::new(run_dir, plan.slots);
     notices.extend(missing);
-    let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(target.run_dir), sender.clone()));
+    let worker = provisioner.map(|provisioner| spawn_worker(provisioner.with_run_dir(run_dir), sender.clone()));
     let worker = worker.transpose().map_err(failed("cannot start the provision worker"))?;
     let context = RunContext {
         redactor: run_redactor(&plan, &options),
         plan,
-        manifest: target.manifest,
+        manifest,
         options: &options,
         history: &history,
-        folder: target.run_dir,
+        folder: run_dir,
         facts,
-        terminal: target.terminal,
-        env: vec![
-            ("NOXIDE_RUN".to_owned(), target.run_id.to_owned()),
-            ("NOXIDE_MARK".to_owned(), mark.as_str().to_owned()),
-        ],
+        terminal,
+        env: vec![("NOXIDE_RUN".to_owned(), run_id.to_owned()), ("NOXIDE_MARK".to_owned(), mark.as_str().to_owned())],
         process_tag: mark.as_str().to_owned(),
         notices,
         resources: &resources,
@@ -121,9 +118,9 @@ pub(crate) fn execute_run(
     let accesses = launcher.into_accesses();
     kill_run_processes(Some(&mark.env_entry()), Some(host_pid));
     // It exits while the record is written.
-    target.host.request_exit();
+    host.request_exit();
     resources.clean_up();
-    Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: target.run_dir.to_path_buf() })
+    Ok(ExecutedRun { exit_code, accesses, worker, options, history, run_dir: run_dir.to_path_buf() })
 }
 
 impl ExecutedRun {

@@ -33,7 +33,7 @@ impl SessionCleanup {
         let mut notices =
             self.artifacts.as_ref().map(|artifacts| artifacts.collect_artifacts(cancelled)).unwrap_or_default();
         if let Some((log, copy)) = &self.log_copy {
-            notices.extend(restore_log_copy(log, copy).err().map(log_copy_notice));
+            notices.extend(restore_log_copy(log, copy).err().map(|error| log_copy_notice(&error)));
         }
         if let Some(directory) = &self.temp_dir {
             // What cannot be removed stays until the run is pruned.
@@ -104,12 +104,12 @@ pub(crate) fn restore_log_copies(options: &RunOptions, folder: &Path, record: &R
         let first = result.attempts.first().unwrap_or(last);
         let Some(stem) = first.log.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let Some(copy) = log_copy_path(options, stem).filter(|copy| !copy.exists()) else { continue };
-        notices.extend(restore_log_copy(&folder.join(&last.log), &copy).err().map(log_copy_notice));
+        notices.extend(restore_log_copy(&folder.join(&last.log), &copy).err().map(|error| log_copy_notice(&error)));
     }
     notices
 }
 
-fn log_copy_notice(error: io::Error) -> String {
+fn log_copy_notice(error: &io::Error) -> String {
     format!("could not copy a log to the directory of --logs: {error}")
 }
 

@@ -157,19 +157,19 @@ impl PreloadLibrary {
         if is_preload_path(&folder) {
             return Self::write_to_folder(&folder, None);
         }
-        let elsewhere = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
-        let folder = fs_err::canonicalize(elsewhere.path()).ok().filter(|folder| is_preload_path(folder))?;
-        Self::write_to_folder(&folder, Some(elsewhere))
+        let temp_dir = tempfile::Builder::new().prefix("noxide-trace-").tempdir().ok()?;
+        let folder = fs_err::canonicalize(temp_dir.path()).ok().filter(|folder| is_preload_path(folder))?;
+        Self::write_to_folder(&folder, Some(temp_dir))
     }
 
-    fn write_to_folder(folder: &Path, elsewhere: Option<TempDir>) -> Option<Self> {
+    fn write_to_folder(folder: &Path, temp_dir: Option<TempDir>) -> Option<Self> {
         let path = folder.join(format!("preload-{}.so", &blake3::hash(LIBRARY_BYTES).to_hex().as_str()[..16]));
         if fs_err::read(&path).ok().as_deref() != Some(LIBRARY_BYTES) {
             write_atomic(&path, LIBRARY_BYTES).ok()?;
         }
         let refuses = statvfs(&path).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC);
         let path = path.to_str().filter(|_| !refuses)?.to_owned();
-        Some(Self { path, _temp_folder: elsewhere })
+        Some(Self { path, _temp_folder: temp_dir })
     }
 
     /// Returns the value for `LD_PRELOAD`.
@@ -256,10 +256,10 @@ mod tests {
         fs_err::write(first.path(), "damaged").unwrap();
         assert_eq!(PreloadLibrary::install(folder.path()).unwrap().path(), first.path());
         assert_eq!(fs_err::read(first.path()).unwrap(), LIBRARY_BYTES);
-        let elsewhere = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
-        let path = std::path::PathBuf::from(elsewhere.path());
-        assert!(!elsewhere.path().contains(' ') && path.is_file());
-        drop(elsewhere);
+        let temp_dir = PreloadLibrary::install(&folder.path().join("a b")).unwrap();
+        let path = std::path::PathBuf::from(temp_dir.path());
+        assert!(!temp_dir.path().contains(' ') && path.is_file());
+        drop(temp_dir);
         assert!(!path.exists());
         assert!(PreloadLibrary::install(Path::new("/proc/nowhere")).is_none());
     }

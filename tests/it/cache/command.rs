@@ -95,7 +95,7 @@ fn missing_tools_are_reported_with_advice() {
     assert!(code == 3 && err.contains("not today"), "it does not even say its version: {err}");
     let mut command = fixture.noxide("first", &["save", "--format", "json"]);
     let (code, out, _) = ended(command.env("PATH", &path).env_remove("UV_CACHE_DIR"));
-    assert!(code == 3 && json(&out)["version"] == 1 && out.contains("not today"), "{out}");
+    assert!(code == 3 && json(&out)["version"] == 2 && out.contains("not today"), "{out}");
 }
 
 /// A uv cache of unknown layout: it is stored unchanged, with a message.
@@ -118,7 +118,7 @@ fn a_uv_cache_of_unknown_layout_is_stored_unchanged() {
     assert!(out.starts_with("saved 1 directory: "), "{out}");
     assert!(run("first", &["save"]).starts_with("nothing new"));
     let out = run("second", &["restore"]);
-    assert!(out.starts_with("restored 1 folder: "), "{out}");
+    assert!(out.starts_with("restored 1 directory: "), "{out}");
     assert!(run("second", &["restore"]).starts_with("nothing to restore"));
     assert_eq!(fixture.sync_offline("second"), ALL);
     assert!(run("third", &["restore", "--dry-run"]).starts_with("would restore 0 wheels"));

@@ -225,7 +225,7 @@ fn a_lock_constrains_installs_that_ignore_it() {
     project.write("pyproject.toml", pyproject);
     let missing = NoxideRun::finish(&mut noxide_command(&project, "run --locked"));
     assert!(missing.code() == 2 && missing.text.contains("there is no uv.lock in"), "{}", missing.text);
-    assert!(missing.text.contains("make one by `uv lock`, or run without --locked"), "{}", missing.text);
+    assert!(missing.text.contains("create one with `uv lock`, or run without --locked"), "{}", missing.text);
     let uv = |arguments: &[&str]| {
         let mut uv = Command::new(venv().join("bin/uv"));
         uv.args(arguments).current_dir(project.root()).env("UV_CACHE_DIR", project.beside().join("uv"));

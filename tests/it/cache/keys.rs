@@ -234,7 +234,7 @@ fn the_key_is_one_line_and_explains_itself() {
     assert!(explained.contains("more (--format json lists all)"), "{explained}");
     project.write("uv.lock", "version = 7\n");
     let (code, other, said) = text(&["cache", "key", "-s", "lint"]);
-    assert!(code == Some(0) && other != key && said.contains("version 7 of the format is not known"), "{said}");
+    assert!(code == Some(0) && other != key && said.contains("lock format version 7 is not supported"), "{said}");
     project.write("pyproject.toml", "");
     project.write("noxfile.py", "import nox\n@nox.session(venv_backend='none')\ndef one(session): pass\n");
     assert_eq!(text(&["cache", "key"]).0, Some(4));

@@ -108,7 +108,7 @@ fn sessions_are_restored_and_saved_by_name() {
     let (code, out, err) = cache("first", &["save", "-s", "one"]);
     assert!(code == 0 && out.starts_with("saved 2 wheels: "), "{out}{err}");
     let (_, out, _) = cache("first", &["save", "-s", "one"]);
-    assert!(out.starts_with("nothing new: 2 wheels known"), "{out}");
+    assert!(out.starts_with("nothing new: 2 wheels already stored"), "{out}");
     let (code, out, _) = cache("first", &["save", "--sessions", "two", "--format", "json"]);
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &document["version"], &document["saved"][0]["name"]), (0, &2.into(), &"many 1.5".into()));

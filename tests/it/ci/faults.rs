@@ -90,7 +90,7 @@ fn truncated_or_mismatched_bodies_are_errors() {
         part.headers = vec![("content-range", "bytes 4-9/10".to_owned())];
         part
     });
-    assert!(why(backend(&other, 30).get_range("a", 0..6)).contains("of a range of 6"));
+    assert!(why(backend(&other, 30).get_range("a", 0..6)).contains("for a range of 6"));
     let (short, _) = v1(|_, _| {
         let mut part = HttpResponse::new(206, "012");
         part.headers = vec![("content-range", "bytes 0-7/10".to_owned())];

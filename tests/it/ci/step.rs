@@ -80,7 +80,7 @@ fn one_step_restores_runs_saves_and_collects() {
     assert_eq!(ran.exit, Some(1));
     assert_eq!(names(&cache["uploaded"]["packages"]), ["beta 2.0"], "{cache:#}");
     let document: Value = serde_json::from_str(&ran.stdout).expect("one document and nothing else");
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
 
     // The second step of one machine finds all where it left it.
     let (_, cache) = first.ci(&["--remote", "off", "-s", "two", "--write-sums"], &[]);

@@ -91,7 +91,7 @@ fn a_killed_run_has_a_report_too() {
     assert!(report.format_verdict().contains("1 unfinished"), "{}", report.format_verdict());
     assert!(render_text(&report).contains("ended early: killed"));
     let page = noxide::report::render_page(&report, &[]).unwrap();
-    assert!(page.contains("ended early: killed") && page.contains("It left no output."));
+    assert!(page.contains("ended early: killed") && page.contains("No output."));
 }
 
 #[test]

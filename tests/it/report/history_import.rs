@@ -170,7 +170,7 @@ fn malformed_imports_are_rejected_with_their_location() {
         ),
         ("{\"jobs\": [{\"id\": 1, \"status\": \"success\"}]}", "jobs[0].name is missing"),
         ("{\"jobs\": [{\"name\": {}, \"status\": \"success\"}]}", "jobs[0].name is an object, not text"),
-        ("{\"jobs\": [{\"name\": \"a\", \"status\": \"melted\"}]}", "jobs[0].status is `melted`"),
+        ("{\"jobs\": [{\"name\": \"a\", \"status\": \"melted\"}]}", "jobs[0].status has the unknown value `melted`"),
         ("{\"jobs\": [{\"name\": \"a\", \"status\": \"success\"}]}", "jobs[0].id is missing"),
         (
             "{\"workflow_runs\": [{\"status\": \"success\", \"conclusion\": \"success\"}]}",

@@ -77,7 +77,7 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     assert_eq!((&seen["complaints"], &seen["requests"]), (&json!([]), &json!([])), "console and network stay silent");
     assert_eq!(seen["ready"], "yes");
     assert_eq!(seen["rows"], 6);
-    assert_eq!(seen["slash_focuses"], "words");
+    assert_eq!(seen["slash_focuses"], "query");
     assert_eq!((&seen["filtered"], &seen["count"]), (&json!(["s1"]), &json!("1 of 6 sessions")));
     assert_eq!((&seen["none"], &seen["cleared"]), (&json!(true), &json!(6)));
     assert_eq!((&seen["failed"], &seen["escaped"]), (&json!(["s2"]), &json!(6)));

@@ -140,7 +140,7 @@ fn a_closed_output_pipe_ends_no_run() {
     let done = run_flags(&project, &[]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().finish_output();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(0), "{said}");
-    assert!(said.starts_with("warning: output: ") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("warning: cannot write output: ") && said.lines().count() == 1, "{said}");
 }
 
 /// Prints so many megabytes in lines of a hundred bytes.

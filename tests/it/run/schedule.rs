@@ -100,11 +100,10 @@ fn play(case: &Case) -> Result<Vec<SessionIndex>, TestCaseError> {
         }
     }
     prop_assert!(running.is_empty());
-    for index in 0..case.work.len() {
+    for (index, needs) in needs.iter().enumerate() {
         let session = SessionIndex(index);
-        let failed_need = needs[index]
-            .iter()
-            .any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::allows_dependents));
+        let failed_need =
+            needs.iter().any(|(n, must)| *must && !scheduler.outcome(*n).is_some_and(Outcome::allows_dependents));
         prop_assert_eq!(aborted.contains(&session), failed_need, "session {}", session);
         prop_assert_eq!(started.contains(&session), !failed_need);
     }

@@ -48,7 +48,7 @@ fn found(case: &Path, service: u16) -> (BTreeSet<String>, BTreeSet<String>) {
         return (truth(&text, ""), [format!("exit {:?}: {shown}", output.status.code())].into());
     }
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     let mut found = BTreeSet::new();
     for race in document["conflicts"].as_array().unwrap() {
         let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();

@@ -116,7 +116,7 @@ fn preloaded_and_stopped_calls_are_traced_alike() {
     let calls = |accesses: &mut Value| {
         let object = accesses.as_object_mut().unwrap();
         object.remove("fingerprint");
-        object.remove("calls").and_then(|calls| calls.as_u64()).unwrap()
+        object.remove("traced_calls").and_then(|calls| calls.as_u64()).unwrap()
     };
     let (few, many) = (calls(&mut noted), calls(&mut stopped));
     for (key, value) in noted.as_object().unwrap() {
