@@ -90,7 +90,8 @@ impl PrunePlan {
         let mut text = format!("would remove {}: {}\n", pluralize(self.remove.len(), "entry"), format_size(bytes));
         write_entry_rows(&self.remove, &mut text);
         if !self.quarantined.is_empty() {
-            let _ = writeln!(text, "and {} in quarantine for more than a week", pluralize(self.quarantined.len(), "entry"));
+            let _ =
+                writeln!(text, "and {} in quarantine for more than a week", pluralize(self.quarantined.len(), "entry"));
         }
         let _ =
             writeln!(text, "{} would stay: {}", pluralize(self.remaining, "entry"), format_size(self.remaining_bytes));
