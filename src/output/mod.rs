@@ -1,4 +1,4 @@
-//! Everything printed: board, lines, findings, diagnostics, summaries.
+//! Everything that is printed: board, lines, findings, diagnostics, summaries.
 
 mod best_effort_writer;
 mod board_view;
@@ -10,6 +10,7 @@ mod event_reporter;
 mod failure_location;
 pub(crate) mod findings;
 mod graph;
+mod graph_format;
 mod job_verdicts;
 mod list;
 mod log_reader;
@@ -19,6 +20,7 @@ mod output_context;
 mod plan;
 mod race_report;
 mod remaining_time;
+mod replay;
 mod reporter_thread;
 pub mod reporters;
 mod run_printer;
@@ -32,11 +34,10 @@ mod virtual_terminal;
 mod workflow_command;
 
 use best_effort_writer::BestEffortWriter;
-pub(crate) use cache_progress::CacheProgressBar;
+pub(crate) use diagnostic::DiagnosticFrame;
 pub use diagnostic::{Diagnostic, SourceExcerpt};
-pub(crate) use diagnostic::{DiagnosticFrame, errors_document};
 pub use event_reporter::{EventReporter, ReplaySummary, replay_events};
-pub(crate) use graph::{render_graph_dot, render_graph_json, render_graph_mermaid, render_graph_text};
+pub use graph_format::GraphFormat;
 pub(crate) use job_verdicts::{JobVerdictView, render_job_verdicts};
 pub(crate) use list::{ListedSession, render_list_json, render_list_text};
 pub(crate) use log_reader::log_tail_text;

@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::cache_progress::CacheProgressBar;
+use super::diagnostic::{Diagnostic, errors_document};
 use super::options::{
     ActionsContext, ActionsForge, OutputOptions, OutputStreams, SessionOutputStyle, TerminalSizeQuery,
 };
 use super::theme::OutputTheme;
+use crate::cache::{NoProgress, ProgressReporter};
 
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputContext {
-    /// Colors and marks on standard output.
-    pub(crate) stdout_styles: OutputTheme,
-    /// Colors and marks on standard error.
-    pub(crate) stderr_styles: OutputTheme,
+    /// Colors and glyphs on standard output.
+    pub(crate) stdout_theme: OutputTheme,
+    /// Colors and glyphs on standard error.
+    pub(crate) stderr_theme: OutputTheme,
     /// Whether standard output is a terminal.
     pub(crate) stdout_is_terminal: bool,
     verbose: u8,
@@ -32,8 +35,8 @@ impl OutputContext {
         let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         let unicode = is_unicode_locale();
         Self {
-            stdout_styles: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
-            stderr_styles: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
+            stdout_theme: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
+            stderr_theme: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
             stdout_is_terminal: stdout,
             verbose,
             quiet,
@@ -41,10 +44,10 @@ impl OutputContext {
         }
     }
 
-    /// Returns a copy that shows runs on standard error, because standard output is for something else.
+    /// Returns a copy that shows runs on standard error, because standard output is reserved for data.
     pub(crate) fn redirected_to_stderr(&self) -> Self {
         Self {
-            stdout_styles: self.stderr_styles,
+            stdout_theme: self.stderr_theme,
             stdout_is_terminal: std::io::stderr().is_terminal(),
             uses_stderr: true,
             ..self.clone()
@@ -98,8 +101,40 @@ impl OutputContext {
         }
     }
 
-    /// Returns how a run is shown here; `token` ends log sections that a forge must not read as commands.
-    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, token: &str) -> OutputOptions {
+    /// Prints errors: as text to standard error, or as a document to standard output.
+    pub(crate) fn print_diagnostics(&self, diagnostics: &[Diagnostic], json: bool) {
+        if json {
+            return self.print_json(&errors_document(diagnostics));
+        }
+        let width = terminal_size().map(|(columns, _)| usize::from(columns));
+        let texts: Vec<String> =
+            diagnostics.iter().map(|diagnostic| diagnostic.render(self.stderr_theme, width)).collect();
+        self.print_error(texts.join("\n").trim_end());
+    }
+
+    /// Returns a progress bar if standard error is a terminal, otherwise a reporter that prints nothing.
+    pub(crate) fn transfer_progress(&self) -> Box<dyn ProgressReporter> {
+        let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        if !std::io::stderr().is_terminal() || is_dumb || self.is_quiet() {
+            return Box::new(NoProgress);
+        }
+        let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
+        Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), self.stderr_theme, width))
+    }
+
+    /// Appends lines to the forge's step summary, if there is one.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub(crate) fn append_step_summary(&self, lines: &[String]) -> std::io::Result<()> {
+        let Some(path) = step_summary_path() else { return Ok(()) };
+        let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+        let mut file = fs_err::OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(format!("\n{list}").as_bytes())
+    }
+
+    /// Returns the output options of a run; `stop_token` ends log sections that a forge must not read as commands.
+    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, stop_token: &str) -> OutputOptions {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         let is_ci = forge.is_some() || is_ci();
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
@@ -107,22 +142,26 @@ impl OutputContext {
         OutputOptions {
             style: style.unwrap_or_default(),
             is_interactive: is_terminal && !is_dumb && !is_ci,
-            theme: if json { self.stderr_styles } else { self.stdout_styles },
+            theme: if json { self.stderr_theme } else { self.stdout_theme },
             is_ci,
-            actions: forge.map(|forge| ActionsContext { forge, stop_token: token.to_owned() }),
+            actions: forge.map(|forge| ActionsContext { forge, stop_token: stop_token.to_owned() }),
             verbose: self.verbose,
             quiet: self.quiet,
             json,
-            step_summary: std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from),
+            step_summary: step_summary_path(),
         }
     }
 
-    /// Opens the process's own streams, and `events` for `--events`.
+    /// Returns the streams of the process; `events` is the stream of `--events`.
     pub(crate) fn open_streams(&self, events: Option<Box<dyn Write + Send>>) -> OutputStreams {
         let stdout: Box<dyn Write + Send> =
             if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
         OutputStreams { stdout, stderr: Box::new(std::io::stderr()), terminal_size: terminal_size_query(), events }
     }
+}
+
+fn step_summary_path() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn terminal_size_query() -> TerminalSizeQuery {
@@ -142,7 +181,7 @@ pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
-/// Returns whether the locale supports marks and boxes; without a locale it is assumed to.
+/// Returns whether the locale supports Unicode glyphs; without a locale it is assumed to.
 fn is_unicode_locale() -> bool {
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));

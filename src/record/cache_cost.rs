@@ -1,9 +1,9 @@
-//! Cost of restoring packages for a session, compared with the installs it saves, from records.
+//! Cost of restoring packages for a session compared with the install time it saves, measured from records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::history::lower_median;
-use super::{Outcome, SessionResult};
+use super::{Outcome, RunRecord, SessionResult};
 use crate::project::SessionName;
 use crate::text::format_duration;
 
@@ -30,8 +30,8 @@ impl CacheCost {
     pub(crate) fn describe_loss(&self) -> Option<String> {
         let description = || {
             format!(
-                "restoring its packages took {} (median of {} runs) and its installs then {}; without that they took {} \
-                 (median of {})",
+                "restoring its packages took {} (median of {} runs), then its installs took {}; without a restore its \
+                 installs took {} (median of {} runs)",
                 format_duration(self.restore_ms),
                 self.restored_runs,
                 format_duration(self.install_after_restore_ms),
@@ -42,6 +42,13 @@ impl CacheCost {
         (self.restore_ms + self.install_after_restore_ms > self.plain_install_ms).then(description)
     }
 
+    /// Describes, by session name, the losses of the sessions in these records.
+    pub(crate) fn describe_losses(records: &[RunRecord]) -> BTreeMap<String, String> {
+        let results = records.iter().flat_map(|record| &record.sessions).filter_map(|session| session.result.as_ref());
+        let costs = Self::measure_by_session(results).into_iter();
+        costs.filter_map(|(name, cost)| Some((name.as_str().to_owned(), cost.describe_loss()?))).collect()
+    }
+
     /// Measures the sessions that ran all their installs in at least three runs of each kind.
     pub(crate) fn measure_by_session<'a>(
         results: impl IntoIterator<Item = &'a SessionResult>,
@@ -49,15 +56,15 @@ impl CacheCost {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in results {
             // Skipped installs cost nothing, and those of a failed session may be incomplete.
-            let all = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
-            let Some(install) = all.filter(|_| result.outcome == Outcome::Passed) else { continue };
+            let complete = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
+            let Some(install) = complete.filter(|_| result.outcome == Outcome::Passed) else { continue };
             let [restore, after, without] = samples.entry(&result.session).or_default();
             match &result.cache {
                 Some(cache) if cache.restored_bytes > 0 => {
                     restore.push(cache.restore_ms);
                     after.push(install.wall_ms);
                 }
-                // Packages that uv's cache had already measure neither.
+                // With packages already in uv's cache, the run measures neither a restore nor a plain install.
                 Some(cache) if cache.hits > 0 => {}
                 _ => without.push(install.wall_ms),
             }
@@ -115,14 +122,14 @@ mod tests {
         );
         assert_eq!(
             cost.describe_loss().unwrap(),
-            "restoring its packages took 1.0s (median of 3 runs) and its installs then 500ms; without that they took 1.3s \
-             (median of 3)"
+            "restoring its packages took 1.0s (median of 3 runs), then its installs took 500ms; without a restore its \
+             installs took 1.3s (median of 3 runs)"
         );
         assert_eq!(CacheCost { plain_install_ms: 1600, ..cost }.describe_loss(), None);
         assert!(CacheCost::measure_by_session(&all[1..]).is_empty(), "two runs are not enough");
         let skipped = run(0, 0, 0, 1, 1);
-        let there = run(0, 3, 0, 1, 0);
-        let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, there]).collect();
+        let cached = run(0, 3, 0, 1, 0);
+        let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, cached]).collect();
         assert_eq!(CacheCost::measure_by_session(&more)[&SessionName::new("lint")], cost, "neither measures installs");
     }
 }

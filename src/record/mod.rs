@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cache_cost;
+mod collected_files;
 mod event;
 mod history;
 mod imported_runs;
@@ -18,10 +19,12 @@ mod temp_dir;
 pub(crate) use artifacts::ARTIFACTS_VERSION;
 pub use artifacts::{Artifact, ArtifactManifest};
 pub(crate) use cache_cost::CacheCost;
+pub(crate) use collected_files::{collect_run_files, reset_collection_dir};
 pub use event::{
     AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
     RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,
 };
+pub(crate) use history::lower_median;
 pub use history::{SessionHistory, UsualStats};
 pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
 pub(crate) use merge::{MergePlan, copy_tree};

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::project::SessionName;
+
 use super::{EventKind, Outcome, RunEvent, RunMetadata, SessionResult, SessionSpec, ShardMetadata};
 
 /// Version of the record that is written and read.
@@ -23,7 +25,7 @@ pub struct RunRecord {
     pub wall_ms: u64,
     /// Exit code of noxide; `None` if noxide itself was killed.
     pub exit_code: Option<u8>,
-    /// What ended the run early: a signal name, `fail-fast`, `host`, or `killed`.
+    /// Cause of an early end: a signal name, `fail-fast`, `host`, or `killed`.
     pub interrupt_cause: Option<String>,
     /// Root directory of the project.
     #[serde(serialize_with = "super::event::serialize_lossy_path")]
@@ -89,19 +91,27 @@ struct RecordHeader {
 }
 
 impl RunRecord {
+    /// Returns the sessions that failed, were aborted or cancelled, or did not finish.
+    pub(crate) fn unsuccessful_sessions(&self) -> impl Iterator<Item = &SessionName> {
+        let is_unsuccessful =
+            |session: &&RecordedSession| session.result.as_ref().is_none_or(|result| result.outcome.is_failure());
+        self.sessions.iter().filter(is_unsuccessful).map(|session| &session.spec.name)
+    }
+
     /// Reads a record.
     ///
     /// # Errors
     /// When it does not exist, is damaged, or has another version; the message names the file.
     pub fn read(path: &Path) -> io::Result<Self> {
         let bytes = fs_err::read(path)?;
-        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let reject =
+            |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let damaged = |error: serde_json::Error| reject(format!("not a run record: {error}"));
         // The version is checked first: other versions may look different.
         match serde_json::from_slice::<RecordHeader>(&bytes).map_err(damaged)?.version {
             RECORD_VERSION => serde_json::from_slice(&bytes).map_err(damaged),
             other => Err(reject(format!(
-                "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the noxide that wrote it"
+                "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the version of noxide that wrote it"
             ))),
         }
     }
@@ -114,7 +124,7 @@ impl RunRecord {
         let mut events = events.into_iter();
         let first = events.next()?;
         let EventKind::RunStarted(start) = &first.kind else { return None };
-        let plain = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
+        let without_result = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
         let mut record = Self {
             version: RECORD_VERSION,
             run_id: start.run_id.clone(),
@@ -129,12 +139,12 @@ impl RunRecord {
             shard: start.shard.clone(),
             machine,
             notices: Vec::new(),
-            sessions: start.sessions.iter().map(plain).collect(),
+            sessions: start.sessions.iter().map(without_result).collect(),
         };
         for event in events {
             record.wall_ms = event.at;
             match &event.kind {
-                EventKind::SessionAdded { session, .. } => record.sessions.push(plain(session)),
+                EventKind::SessionAdded { session, .. } => record.sessions.push(without_result(session)),
                 EventKind::SessionFinished(result) => {
                     if let Some(session) = record.sessions.iter_mut().find(|s| s.spec.name == result.session) {
                         session.result = Some(result.clone());
