@@ -25,7 +25,7 @@ pub struct MergeArgs {
     /// Write a JUnit report of the merged run to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) junit: Option<PathBuf>,
-    /// Combine coverage data of coverage.py and slipcover; without DIR, that of the project
+    /// Combine coverage data of coverage.py and slipcover, from the DIRs or, without any, from the project
     #[arg(long, help_heading = "Coverage")]
     pub(crate) coverage: bool,
     /// Fail if combined coverage is below PERCENT

@@ -108,7 +108,7 @@ pub enum RerunFilter {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Execution")]
 pub struct ExecutionArgs {
-    /// Fill N CPUs with sessions, or auto for all [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
+    /// Run up to N sessions at once, each in a slot of one CPU, or auto for the available CPUs [default: auto] [env: NOXIDE_JOBS, NOX_PARALLEL]
     #[arg(short, long, alias = "parallel", value_name = "N", value_parser = parse_jobs)]
     pub jobs: Option<JobCount>,
     /// Run everything that does not require a failed session (the default)
