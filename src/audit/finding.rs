@@ -119,7 +119,7 @@ impl FindingLocation {
         self.source.position_at(self.span.start)
     }
 
-    /// The position after the last byte.
+    /// Returns the position after the last byte.
     pub(crate) fn end_position(&self) -> Position {
         self.source.position_at(self.span.end)
     }
@@ -160,7 +160,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// An identifier that stays the same when lines move: rule, file and reported text.
+    /// Returns an identifier that stays the same when lines move: rule, file and reported text.
     pub(crate) fn fingerprint(&self) -> String {
         let text = self.location.source.slice(self.location.span);
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

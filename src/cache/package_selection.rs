@@ -14,7 +14,7 @@ pub enum PackageSelection {
     Only(Vec<SelectedPackage>),
 }
 
-/// A package and the digests of its files. A lock names several, of which any will do.
+/// A package and the digests of its files. A lock lists several files for each package; any one of them is enough.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SelectedPackage {
     /// Display name, such as `numpy 2.4.5`.
@@ -101,7 +101,8 @@ fn select_package(package: &LockedPackage, python: &str) -> Option<SelectedPacka
     (!digests.is_empty()).then_some(SelectedPackage { name, digests })
 }
 
-/// Returns whether a wheel may fit a Python version, judged by its file name. If in doubt, it does.
+/// Returns whether a wheel may be compatible with a Python version, according to its file name. Returns true for unknown
+/// tags.
 fn is_wheel_compatible(name: &str, python: &str) -> bool {
     let mut parts = name.trim_end_matches(".whl").rsplit('-').skip(1);
     let (Some(abi), Some(tags)) = (parts.next(), parts.next()) else { return true };

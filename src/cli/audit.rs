@@ -214,7 +214,7 @@ fn print_findings(
         }
         Some(path) => (findings, counts.in_baseline) = Baseline::read(path)?.remove_known(findings),
     }
-    output.print(&args.format.render(&findings, counts, output.stdout_styles, output.stdout_width()));
+    output.print(&args.format.render(&findings, counts, output.stdout_theme, output.stdout_width()));
     Ok(check_findings(args, &findings))
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::error::{CliError, ErrorContext as _};
 use super::exit_code::ExitCode;
 use super::shared_args::OutputFormat;
-use crate::audit::job_gate::{GateError, jobs_to_expect, judge_jobs, verdicts_json};
+use crate::audit::job_gate::{GateError, expected_jobs, judge_jobs, verdicts_json};
 use crate::output::{JobVerdictView, OutputContext, render_job_verdicts};
 
 /// Flags of `noxide gate`.
@@ -42,7 +42,7 @@ pub(super) fn run(args: &GateArgs, output: &OutputContext) -> Result<ExitCode, C
     };
     let mut expected = args.expect.clone();
     if let Some(path) = &args.workflow {
-        expected.extend(jobs_to_expect(path, args.job.clone().or_else(|| env_text("GITHUB_JOB")).as_deref())?);
+        expected.extend(expected_jobs(path, args.job.clone().or_else(|| env_text("GITHUB_JOB")).as_deref())?);
     }
     let verdicts = judge_jobs(&needs, &expected)?;
     match args.format {
@@ -55,7 +55,7 @@ pub(super) fn run(args: &GateArgs, output: &OutputContext) -> Result<ExitCode, C
                     failure_reason: verdict.failure_reason.as_deref(),
                 })
                 .collect();
-            output.print(&render_job_verdicts(&views, output.stdout_styles));
+            output.print(&render_job_verdicts(&views, output.stdout_theme));
         }
         OutputFormat::Json => output.print_json(&verdicts_json(&verdicts)),
     }

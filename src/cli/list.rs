@@ -44,7 +44,7 @@ pub(super) fn run(args: &ListArgs, output: &OutputContext) -> Result<ExitCode, C
     let sessions = listed_sessions(&project)?;
     match args.format {
         OutputFormat::Text => {
-            output.print(&render_list_text(&sessions, output.stdout_styles, output.stdout_width()));
+            output.print(&render_list_text(&sessions, output.stdout_theme, output.stdout_width()));
         }
         OutputFormat::Json => output.print_json(&render_list_json(&sessions)),
     }
@@ -59,7 +59,7 @@ pub(super) fn run_graph(args: &GraphArgs, output: &OutputContext) -> Result<Exit
     let project = load_for_listing(&args.load, output)?;
     let mut sessions = listed_sessions(&project)?;
     sessions.retain(|session| session.selected);
-    output.print(&args.format.render(&sessions, output.stdout_styles));
+    output.print(&args.format.render(&sessions, output.stdout_theme));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +99,7 @@ pub(super) fn print_dry_run(project: &LoadedProject, plan: &RunPlan, output: &Ou
         .collect();
     project.notices.iter().for_each(|notice| output.note(notice));
     match format {
-        OutputFormat::Text => output.print(&render_plan_text(&simulated, plan.slots, output.stdout_styles)),
+        OutputFormat::Text => output.print(&render_plan_text(&simulated, plan.slots, output.stdout_theme)),
         OutputFormat::Json => output.print_json(&render_plan_json(&simulated, plan.slots)),
     }
 }

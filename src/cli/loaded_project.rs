@@ -137,7 +137,7 @@ impl LoadedNoxfile {
             nox_args: load.nox_args,
             posargs: load.posargs,
             env: Vec::new(),
-            color: output.stdout_styles.color,
+            color: output.stdout_theme.color,
             will_run_sessions: load.will_run,
             load_timeout: settings.run_options().load_timeout,
             cache_folder: user_cache_dir(),

@@ -46,7 +46,7 @@ pub(super) fn run(args: &MergeArgs, output: &OutputContext) -> Result<ExitCode, 
         && !args.coverage
         && let Some(folder) = args.folders.first()
     {
-        return Err(RunLookupError::NoRuns { folder: folder.clone() }.into());
+        return Err(RunLookupError::NoRuns { dir: folder.clone() }.into());
     }
     let mut document = json!({ "version": 1 });
     let mut exit_code = ExitCode::SUCCESS;

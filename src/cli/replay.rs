@@ -31,7 +31,7 @@ pub struct ReplayArgs {
 /// When no run, or more than one, matches, or its events cannot be read.
 pub(super) fn run(args: &ReplayArgs, output: &OutputContext) -> Result<ExitCode, CliError> {
     let store =
-        RunStore::open_existing(Path::new(".")).ok_or_else(|| RunLookupError::NoRuns { folder: PathBuf::from(".") })?;
+        RunStore::open_existing(Path::new(".")).ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
     let run = store.find_run(&args.run)?;
     let run_dir = store.run_dir(&run);
     let is_json = args.format == OutputFormat::Json;

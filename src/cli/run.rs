@@ -110,7 +110,7 @@ fn trace_mode(args: &RunArgs) -> TraceMode {
 
 /// Returns nox flags that select the sessions that did not pass in the last run.
 fn rerun_selection(root: &Path) -> Result<Vec<OsString>, CliError> {
-    let no_run = || CliError::from(RunLookupError::NoRuns { folder: root.to_path_buf() });
+    let no_run = || CliError::from(RunLookupError::NoRuns { dir: root.to_path_buf() });
     let store = RunStore::open_existing(root).ok_or_else(no_run)?;
     // Sessions of a killed noxide have not passed either. Notices are dropped: the run recovers again and shows them.
     recover_crashed_runs(&store);

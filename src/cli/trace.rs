@@ -19,7 +19,7 @@ use crate::output::{ConflictView, OutputContext, RaceReportView, RaceView, rende
 use crate::project::SessionId;
 use crate::run::{PreparedRun, open_run_store};
 use crate::text::pluralize;
-use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, with_accesses};
+use crate::trace::{RaceReport, SeparationAdvice, probe_tracing, save_accesses, traced_sessions};
 
 /// Tables of `pyproject.toml` that hold the settings.
 const PYPROJECT_TABLES: &[&str] = &["tool", "noxide"];
@@ -95,7 +95,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     let posargs = args_to_text(&args.posargs);
     let warnings = save_accesses(&manifest, &result.accesses, &result.run_dir, store.path(), &posargs);
     warnings.iter().for_each(|warning| output.warn(warning));
-    let sessions = with_accesses(&manifest, &result.accesses, &ids);
+    let sessions = traced_sessions(&manifest, &result.accesses, &ids);
     let order: Vec<usize> = order.iter().map(|session| session.0).collect();
     let report = RaceReport::new(sessions, &known, &order, &manifest.root);
     if let Err(error) = report.update_trace_cache(&manifest, store.path(), &posargs) {
@@ -106,7 +106,7 @@ pub(super) fn run(args: &TraceArgs, output: &OutputContext) -> Result<ExitCode, 
     match args.format {
         OutputFormat::Text => {
             let view = race_report_view(&report, settings);
-            output.print(&render_races(&view, output.stdout_styles, output.is_verbose()));
+            output.print(&render_races(&view, output.stdout_theme, output.is_verbose()));
         }
         OutputFormat::Json => output.print_json(&report.to_json(&settings)),
     }

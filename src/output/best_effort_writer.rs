@@ -98,22 +98,22 @@ pub(crate) mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_error() {
-        let mut pipe = BestEffortWriter::new(Box::new(Failing(3, io::ErrorKind::BrokenPipe)));
-        pipe.write_line("one").unwrap();
-        pipe.flush().unwrap();
-        assert!(pipe.closed);
-        pipe.write_line("two").unwrap();
-        pipe.flush().unwrap();
+        let mut writer = BestEffortWriter::new(Box::new(Failing(3, io::ErrorKind::BrokenPipe)));
+        writer.write_line("one").unwrap();
+        writer.flush().unwrap();
+        assert!(writer.closed);
+        writer.write_line("two").unwrap();
+        writer.flush().unwrap();
     }
 
     #[test]
     fn a_full_disk_is_reported_once() {
-        let mut pipe = BestEffortWriter::new(Box::new(Failing(0, io::ErrorKind::StorageFull)));
-        assert!(pipe.write_line(&"x".repeat(99_999)).is_err());
-        assert!(pipe.write_line("two").is_ok());
-        let mut pipe = BestEffortWriter::new(Box::new(Failing(9, io::ErrorKind::StorageFull)));
-        pipe.write_line("one").unwrap();
-        assert!(pipe.flush().is_err());
-        assert!(pipe.flush().is_ok());
+        let mut writer = BestEffortWriter::new(Box::new(Failing(0, io::ErrorKind::StorageFull)));
+        assert!(writer.write_line(&"x".repeat(99_999)).is_err());
+        assert!(writer.write_line("two").is_ok());
+        let mut writer = BestEffortWriter::new(Box::new(Failing(9, io::ErrorKind::StorageFull)));
+        writer.write_line("one").unwrap();
+        assert!(writer.flush().is_err());
+        assert!(writer.flush().is_ok());
     }
 }

@@ -13,7 +13,7 @@ use super::{OutputTheme, RunState};
 use crate::project::SessionName;
 use crate::text::format_whole_seconds;
 
-/// Below this width a row is only a name and a time.
+/// Narrower rows have only a name and a time.
 const COMPACT_WIDTH: usize = 44;
 /// Minimum width for a progress bar.
 const MIN_WIDTH_FOR_BAR: usize = 76;
@@ -34,7 +34,7 @@ pub(crate) struct BoardView<'a> {
 
 /// Renders the board at time `now` (milliseconds): fewer than `height` lines, each narrower than `width`.
 pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, now: u64) -> Vec<String> {
-    let room = width.saturating_sub(1);
+    let max_width = width.saturating_sub(1);
     let height = height.saturating_sub(1).max(1);
     let mut active: Vec<&SessionView> = board
         .run_state
@@ -47,17 +47,20 @@ pub(crate) fn render_board(board: &BoardView<'_>, width: usize, height: usize, n
         _ => u64::MAX,
     });
     let shown = if active.len() < height { active.len() } else { height.saturating_sub(2) };
-    let columns = BoardColumns::for_sessions(&active[..shown], room, now);
+    let columns = BoardColumns::for_sessions(&active[..shown], max_width, now);
     let mut lines: Vec<String> =
-        active[..shown].iter().map(|view| render_row(board, view, columns, room, now)).collect();
+        active[..shown].iter().map(|view| render_row(board, view, columns, max_width, now)).collect();
     if shown < active.len() && height > 1 {
         let more = format!("  {} and {} more running", board.theme.ellipsis(), active.len() - shown);
-        lines.push(board.theme.style_text(TextStyle::Dim, &truncate_text(board.theme, &more, room)));
+        lines.push(board.theme.style_text(TextStyle::Dim, &truncate_text(board.theme, &more, max_width)));
     }
-    if let Some(done) = board.run_state.restore_progress().filter(|_| lines.len() + 1 < height) {
-        lines.push(format!("  {}", cache_progress::restore_progress_line(done, board.theme, room.saturating_sub(2))));
+    if let Some(progress) = board.run_state.restore_progress().filter(|_| lines.len() + 1 < height) {
+        lines.push(format!(
+            "  {}",
+            cache_progress::restore_progress_line(progress, board.theme, max_width.saturating_sub(2))
+        ));
     }
-    lines.push(render_counts(board, room, now));
+    lines.push(render_counts(board, max_width, now));
     lines
 }
 
@@ -69,39 +72,39 @@ struct BoardColumns {
 }
 
 impl BoardColumns {
-    fn for_sessions(active: &[&SessionView], room: usize, now: u64) -> Self {
-        let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    fn for_sessions(active: &[&SessionView], max_width: usize, now: u64) -> Self {
+        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
         let name = widest(&mut active.iter().map(|view| measure_text_width(view.spec.name.as_str())));
-        let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, room, now))));
-        let most = if room < COMPACT_WIDTH { room.saturating_sub(time + 6) } else { room / 3 };
-        let bar = room >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some());
-        Self { name_width: name.min(most.max(4)), time_width: time, has_bar: bar }
+        let time = widest(&mut active.iter().map(|view| measure_text_width(&session_time(view, max_width, now))));
+        let max_name_width = if max_width < COMPACT_WIDTH { max_width.saturating_sub(time + 6) } else { max_width / 3 };
+        let bar = max_width >= MIN_WIDTH_FOR_BAR && active.iter().any(|view| view.spec.usual_ms.is_some());
+        Self { name_width: name.min(max_name_width.max(4)), time_width: time, has_bar: bar }
     }
 }
 
-/// `12s / ~40s`, or `12s` if the usual time is unknown or the terminal is narrow.
-fn session_time(view: &SessionView, room: usize, now: u64) -> String {
+/// Returns `12s / ~40s`, or `12s` if the usual time is unknown or the terminal is narrow.
+fn session_time(view: &SessionView, max_width: usize, now: u64) -> String {
     match &view.status {
         SessionStatus::Running(running) => {
             let elapsed = format_whole_seconds(now.saturating_sub(running.started_at));
             match view.spec.usual_ms {
-                Some(usual) if room >= COMPACT_WIDTH => {
+                Some(usual) if max_width >= COMPACT_WIDTH => {
                     format!("{elapsed} / ~{}", format_whole_seconds(usual.max(1_000)))
                 }
                 _ => elapsed,
             }
         }
-        SessionStatus::AwaitingRetry { retry_at: until, .. } => {
-            format!("in {}", format_whole_seconds(until.saturating_sub(now) + 999))
+        SessionStatus::AwaitingRetry { retry_at, .. } => {
+            format!("in {}", format_whole_seconds(retry_at.saturating_sub(now) + 999))
         }
         SessionStatus::Waiting | SessionStatus::Done(_) => String::new(),
     }
 }
 
-fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, room: usize, now: u64) -> String {
+fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, max_width: usize, now: u64) -> String {
     let theme = board.theme;
     let name = pad_str(view.spec.name.as_str(), columns.name_width, Alignment::Left, Some(theme.ellipsis()));
-    let time = session_time(view, room, now);
+    let time = session_time(view, max_width, now);
     let elapsed = match &view.status {
         SessionStatus::Running(running) => now.saturating_sub(running.started_at),
         _ => 0,
@@ -118,13 +121,13 @@ fn render_row(board: &BoardView<'_>, view: &SessionView, columns: BoardColumns, 
         used_width += 2 + BAR_WIDTH;
     }
     let status = status_text(board, view);
-    let left = room.saturating_sub(used_width + 2);
-    if left >= 8 && !status.is_empty() {
+    let status_width = max_width.saturating_sub(used_width + 2);
+    if status_width >= 8 && !status.is_empty() {
         line.push_str("  ");
-        line.push_str(&theme.style_text(TextStyle::Dim, &truncate_text(theme, &status, left)));
+        line.push_str(&theme.style_text(TextStyle::Dim, &truncate_text(theme, &status, status_width)));
     }
-    if used_width > room {
-        truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {time}"), room)
+    if used_width > max_width {
+        truncate_text(OutputTheme { color: false, ..theme }, &format!("  {name} {time}"), max_width)
     } else {
         line.trim_end().to_owned()
     }
@@ -148,8 +151,8 @@ fn status_text(board: &BoardView<'_>, view: &SessionView) -> String {
 fn spinner_frame(theme: OutputTheme, now: u64) -> &'static str {
     const UNICODE_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
     const ASCII_FRAMES: [&str; 4] = ["-", "\\", "|", "/"];
-    let turn = now / SPINNER_INTERVAL_MS;
-    if theme.unicode { UNICODE_FRAMES[(turn % 10) as usize] } else { ASCII_FRAMES[(turn % 4) as usize] }
+    let frame = now / SPINNER_INTERVAL_MS;
+    if theme.unicode { UNICODE_FRAMES[(frame % 10) as usize] } else { ASCII_FRAMES[(frame % 4) as usize] }
 }
 
 /// Progress bar of a session by its usual time; never full before the session ends.
@@ -157,28 +160,28 @@ fn session_progress_bar(theme: OutputTheme, elapsed: u64, usual: Option<u64>) ->
     let Some(usual) = usual.filter(|usual| *usual > 0) else {
         return " ".repeat(BAR_WIDTH);
     };
-    let full =
+    let filled =
         usize::try_from(elapsed.saturating_mul(BAR_WIDTH as u64) / usual).unwrap_or(BAR_WIDTH).min(BAR_WIDTH - 1);
     let (on, off) = (theme.pick_glyph("━", "="), theme.pick_glyph("─", "."));
     format!(
         "{}{}",
-        theme.style_text(TextStyle::Accent, &on.repeat(full)),
-        theme.style_text(TextStyle::Dim, &off.repeat(BAR_WIDTH - full))
+        theme.style_text(TextStyle::Accent, &on.repeat(filled)),
+        theme.style_text(TextStyle::Dim, &off.repeat(BAR_WIDTH - filled))
     )
 }
 
-/// `34s · 3 running · 5 done · 2 failed · 4 waiting · about 28s left`, without the last parts if they do not fit.
-fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
+/// Returns `34s · 3 running · 5 done · 2 failed · 4 waiting · about 28s left`, without the last parts if they do not fit.
+fn render_counts(board: &BoardView<'_>, max_width: usize, now: u64) -> String {
     let (theme, counts) = (board.theme, board.run_state.status_counts());
     let mut parts = vec![(TextStyle::Bold, format_whole_seconds(now))];
-    let named = [
+    let by_status = [
         (TextStyle::Accent, counts.running, "running"),
         (TextStyle::Success, counts.done, "done"),
         (TextStyle::Failure, counts.failed, "failed"),
         (TextStyle::Dim, counts.waiting, "waiting"),
     ];
     parts.extend(
-        named
+        by_status
             .into_iter()
             .filter(|(_, count, _)| *count > 0)
             .map(|(style, count, word)| (style, format!("{count} {word}"))),
@@ -189,56 +192,56 @@ fn render_counts(board: &BoardView<'_>, room: usize, now: u64) -> String {
         let about = if left.is_lower_bound { "at least" } else { "about" };
         parts.push((TextStyle::Dim, format!("{about} {} left", format_whole_seconds(left.ms))));
     }
-    let dot = theme.separator();
+    let separator = theme.separator();
     let used_width = |parts: &[(TextStyle, String)]| {
-        let words: usize = parts.iter().map(|(_, text)| measure_text_width(text)).sum();
-        2 + words + measure_text_width(dot) * parts.len().saturating_sub(1)
+        let text_width: usize = parts.iter().map(|(_, text)| measure_text_width(text)).sum();
+        2 + text_width + measure_text_width(separator) * parts.len().saturating_sub(1)
     };
-    while parts.len() > 1 && used_width(&parts) > room {
+    while parts.len() > 1 && used_width(&parts) > max_width {
         parts.pop();
     }
     let texts: Vec<String> = parts
         .iter()
-        .map(|(style, text)| theme.style_text(*style, &truncate_text(theme, text, room.saturating_sub(2))))
+        .map(|(style, text)| theme.style_text(*style, &truncate_text(theme, text, max_width.saturating_sub(2))))
         .collect();
-    format!("  {}", texts.join(dot))
+    format!("  {}", texts.join(separator))
 }
 
-fn truncate_text(theme: OutputTheme, text: &str, room: usize) -> String {
-    let mark = if room > measure_text_width(theme.ellipsis()) { theme.ellipsis() } else { "" };
-    truncate_str(text, room, mark).into_owned()
+fn truncate_text(theme: OutputTheme, text: &str, max_width: usize) -> String {
+    let mark = if max_width > measure_text_width(theme.ellipsis()) { theme.ellipsis() } else { "" };
+    truncate_str(text, max_width, mark).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
     use crate::record::Outcome;
     use crate::text::sanitize_line;
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
-    fn story() -> RunEventBuilder {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_000, &[]),
-            session_facts_with_usual("unit_tests", 40_000, &[]),
-            session_facts("docs"),
-            session_facts_with_usual("integration_tests-3.12(db='postgres')", 90_000, &[]),
-            session_facts_with_usual("coverage_report", 2_000, &["unit_tests"]),
+    fn sample_run() -> RunEventBuilder {
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_000, &[]),
+            session_spec_with_usual("unit_tests", 40_000, &[]),
+            session_spec("docs"),
+            session_spec_with_usual("integration_tests-3.12(db='postgres')", 90_000, &[]),
+            session_spec_with_usual("coverage_report", 2_000, &["unit_tests"]),
         ]);
-        story.start_session(0, "lint").start_session(0, "unit_tests").finish_session(
+        builder.start_session(0, "lint").start_session(0, "unit_tests").finish_session(
             3_000,
             "lint",
             Outcome::Failed,
             "exit code 1",
         );
-        story.start_session(3_000, "integration_tests-3.12(db='postgres')").start_session(4_000, "docs");
-        story.add_notice(20_000, "tick");
-        story
+        builder.start_session(3_000, "integration_tests-3.12(db='postgres')").start_session(4_000, "docs");
+        builder.add_notice(20_000, "tick");
+        builder
     }
 
-    fn picture(story: &RunEventBuilder, width: usize, height: usize, theme: OutputTheme) -> String {
-        draw(&story.run_state(), width, height, theme)
+    fn render(builder: &RunEventBuilder, width: usize, height: usize, theme: OutputTheme) -> String {
+        draw(&builder.run_state(), width, height, theme)
     }
 
     fn draw(state: &RunState, width: usize, height: usize, theme: OutputTheme) -> String {
@@ -252,31 +255,31 @@ mod tests {
 
     #[test]
     fn rows_adapt_to_the_width() {
-        insta::assert_snapshot!(picture(&story(), 120, 40, PLAIN), @r"
+        insta::assert_snapshot!(render(&sample_run(), 120, 40, PLAIN), @r"
         ⠦ unit_tests                                20s / ~40s  ━━━━────  tests/unit/test_parcel.py::test_weight_is_positive…
         ⠦ integration_tests-3.12(db='postgres')  17s / ~1m 30s  ━───────
         ⠦ docs                                             16s            読み込み中… reading sources
         20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
-        insta::assert_snapshot!(picture(&story(), 80, 24, PLAIN), @r"
+        insta::assert_snapshot!(render(&sample_run(), 80, 24, PLAIN), @r"
         ⠦ unit_tests                     20s / ~40s  ━━━━────  tests/unit/test_parce…
         ⠦ integration_tests-3.12(db…  17s / ~1m 30s  ━───────
         ⠦ docs                                  16s            読み込み中… reading s…
         20s · 3 running · 1 failed · 1 waiting · at least 1m 13s left
         ");
-        insta::assert_snapshot!(picture(&story(), 60, 24, PLAIN), @r"
+        insta::assert_snapshot!(render(&sample_run(), 60, 24, PLAIN), @r"
         ⠦ unit_tests              20s / ~40s  tests/unit/test_pa…
         ⠦ integration_tests-…  17s / ~1m 30s
         ⠦ docs                           16s  読み込み中… readin…
         20s · 3 running · 1 failed · 1 waiting
         ");
-        insta::assert_snapshot!(picture(&story(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
+        insta::assert_snapshot!(render(&sample_run(), 40, 12, OutputTheme { color: false, unicode: false }), @r"
         | unit_tests                      20s
         | integration_tests-3.12(db='...  17s
         | docs                            16s
         20s, 3 running, 1 failed, 1 waiting
         ");
-        insta::assert_snapshot!(picture(&story(), 20, 12, PLAIN), @r"
+        insta::assert_snapshot!(render(&sample_run(), 20, 12, PLAIN), @r"
         ⠦ unit_tests  20s
         ⠦ integrati…  17s
         ⠦ docs        16s
@@ -286,12 +289,12 @@ mod tests {
 
     #[test]
     fn the_board_fits_every_terminal_size() {
-        let state = story().run_state();
+        let state = sample_run().run_state();
         for width in 0..130 {
             for height in 0..8 {
-                let picture = draw(&state, width, height, PLAIN);
-                assert!(picture.lines().count() <= height.saturating_sub(1).max(1), "{width}x{height}");
-                for line in picture.lines() {
+                let rendered = draw(&state, width, height, PLAIN);
+                assert!(rendered.lines().count() <= height.saturating_sub(1).max(1), "{width}x{height}");
+                for line in rendered.lines() {
                     assert!(measure_text_width(line) < width.max(3), "{width}x{height}: {line:?}");
                 }
             }
@@ -301,11 +304,11 @@ mod tests {
     #[test]
     fn rows_that_do_not_fit_are_folded() {
         let names: Vec<String> = (0..30).map(|n| format!("tests-{n}")).collect();
-        let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut builder = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         names.iter().for_each(|name| {
-            story.start_session(1, name);
+            builder.start_session(1, name);
         });
-        insta::assert_snapshot!(picture(&story, 60, 6, PLAIN), @r"
+        insta::assert_snapshot!(render(&builder, 60, 6, PLAIN), @r"
         ⠦ tests-0  19s
         ⠦ tests-1  19s
         ⠦ tests-2  19s
@@ -316,16 +319,16 @@ mod tests {
 
     #[test]
     fn retries_and_interruptions_are_shown() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("tests", 1_000, &[]),
-            session_facts_with_usual("docs", 500, &[]),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("tests", 1_000, &[]),
+            session_spec_with_usual("docs", 500, &[]),
         ]);
-        story.start_session(0, "tests").start_session(0, "docs").retry_session(10, "docs", "exit code 1", 22_500);
-        story
+        builder.start_session(0, "tests").start_session(0, "docs").retry_session(10, "docs", "exit code 1", 22_500);
+        builder
             .retry_session(15_000, "tests", "exit code 1", 0)
             .start_session(15_000, "tests")
             .interrupt_run(16_000, "SIGINT");
-        insta::assert_snapshot!(picture(&story, 80, 24, PLAIN), @r"
+        insta::assert_snapshot!(render(&builder, 80, 24, PLAIN), @r"
         ⠦ tests  5s / ~1s  ━━━━━━━─  attempt 2
         ⠦ docs      in 3s  ────────  failed, retrying (attempt 2)
         20s · 2 running · stopping, interrupted (Ctrl-C)
@@ -334,8 +337,8 @@ mod tests {
 
     #[test]
     fn colors_do_not_change_the_text() {
-        let colored = picture(&story(), 100, 24, OutputTheme { color: true, unicode: true });
-        let plain = picture(&story(), 100, 24, PLAIN);
+        let colored = render(&sample_run(), 100, 24, OutputTheme { color: true, unicode: true });
+        let plain = render(&sample_run(), 100, 24, PLAIN);
         assert_ne!(colored, plain);
         for (colored, plain) in colored.lines().zip(plain.lines()) {
             assert_eq!(sanitize_line(colored.as_bytes(), false).trim_end(), plain.trim_end());

@@ -60,9 +60,9 @@ impl ProgressReporter for CacheProgressBar {
         (state.started_at, state.last_drawn_at) = (Instant::now(), None);
     }
 
-    fn advance(&self, more: WorkAmount) {
+    fn advance(&self, amount: WorkAmount) {
         let mut state = self.lock_state();
-        state.done += more;
+        state.done += amount;
         let since = state.last_drawn_at.map_or_else(|| state.started_at.elapsed(), |drawn| drawn.elapsed());
         if since >= if state.last_drawn_at.is_some() { REDRAW_INTERVAL } else { SHOW_DELAY } {
             let line =
@@ -81,23 +81,15 @@ impl ProgressReporter for CacheProgressBar {
     }
 }
 
-/// Renders the progress of a restore during a run as the same line.
-pub(super) fn restore_progress_line(portion: RestoreProgress, theme: OutputTheme, width: usize) -> String {
-    let RestoreProgress {
-        packages,
-        files,
-        bytes,
-        total_packages: all_packages,
-        total_files: all_files,
-        total_bytes: all_bytes,
-        elapsed_ms: ms,
-    } = portion;
+/// Renders the progress of a restore during a run.
+pub(super) fn restore_progress_line(progress: RestoreProgress, theme: OutputTheme, width: usize) -> String {
+    let RestoreProgress { packages, files, bytes, total_packages, total_files, total_bytes, elapsed_ms } = progress;
     let done = WorkAmount { entries: packages, files, bytes };
-    let total = WorkAmount { entries: all_packages, files: all_files, bytes: all_bytes };
-    progress_line(CachePhase::Restore, total, done, Duration::from_millis(ms), theme, width)
+    let total = WorkAmount { entries: total_packages, files: total_files, bytes: total_bytes };
+    progress_line(CachePhase::Restore, total, done, Duration::from_millis(elapsed_ms), theme, width)
 }
 
-/// Renders the line, truncated to `width`.
+/// Renders phase, bar and figures, truncated to `width`.
 fn progress_line(
     phase: CachePhase,
     total: WorkAmount,
@@ -106,11 +98,12 @@ fn progress_line(
     theme: OutputTheme,
     width: usize,
 ) -> String {
-    let part = |done: u64, total: u64| if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
-    let share = if total.bytes > 0 { part(done.bytes, total.bytes) } else { part(done.entries, total.entries) };
-    let full = (share * BAR_WIDTH as f64).round() as usize;
+    let fraction = |done: u64, total: u64| if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
+    let completed =
+        if total.bytes > 0 { fraction(done.bytes, total.bytes) } else { fraction(done.entries, total.entries) };
+    let filled_width = (completed * BAR_WIDTH as f64).round() as usize;
     let (filled, empty) =
-        (theme.pick_glyph("━", "#").repeat(full), theme.pick_glyph("─", ".").repeat(BAR_WIDTH - full));
+        (theme.pick_glyph("━", "#").repeat(filled_width), theme.pick_glyph("─", ".").repeat(BAR_WIDTH - filled_width));
     let bytes = if total.bytes > 0 {
         format!("{} of {}", format_size(done.bytes), format_size(total.bytes))
     } else {
@@ -125,8 +118,8 @@ fn progress_line(
         format_size(rate as u64),
         dot = theme.separator(),
     );
-    let room = width.saturating_sub(phase.as_str().len() + BAR_WIDTH + 3);
-    let text = console::truncate_str(&text, room, theme.ellipsis());
+    let text_width = width.saturating_sub(phase.as_str().len() + BAR_WIDTH + 3);
+    let text = console::truncate_str(&text, text_width, theme.ellipsis());
     format!(
         "{} {}{} {text}",
         phase.as_str(),
@@ -138,6 +131,7 @@ fn progress_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::best_effort_writer::tests::Capture;
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
@@ -169,29 +163,18 @@ mod tests {
 
     #[test]
     fn the_bar_is_drawn_after_a_delay_and_erased_at_the_end() {
-        #[derive(Clone, Default)]
-        struct SharedBuffer(std::sync::Arc<Mutex<Vec<u8>>>);
-        impl Write for SharedBuffer {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let captured = SharedBuffer::default();
+        let captured = Capture::default();
         let bar = CacheProgressBar::new(Box::new(captured.clone()), PLAIN, 80);
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        assert!(captured.0.lock().unwrap().is_empty(), "no bar for a quick operation");
+        assert!(captured.text().is_empty(), "no bar for a quick operation");
         bar.start_phase(CachePhase::Verify, WorkAmount { entries: 1, files: 1, bytes: 10 });
         bar.lock_state().started_at = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         bar.advance(WorkAmount { entries: 1, files: 1, bytes: 5 });
         bar.advance(WorkAmount::default());
         bar.finish_phase();
-        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let text = captured.text();
         assert_eq!(text.matches("verify").count(), 1, "{text:?}");
         assert!(text.ends_with("\r\x1b[2K"));
     }

@@ -128,8 +128,9 @@ impl Diagnostic {
         let mut text = renderer.render(&[group]);
         text.push('\n');
         for frame in &self.traceback {
-            let at = format!("  {}:{} in {}\n", sanitize_text(&frame.file), frame.line, sanitize_text(&frame.function));
-            text.push_str(&theme.style_text(TextStyle::Dim, &at));
+            let location =
+                format!("  {}:{} in {}\n", sanitize_text(&frame.file), frame.line, sanitize_text(&frame.function));
+            text.push_str(&theme.style_text(TextStyle::Dim, &location));
             if !frame.code.is_empty() {
                 text.push_str(&format!("    {}\n", sanitize_text(frame.code.trim())));
             }
@@ -173,9 +174,9 @@ impl Diagnostic {
 impl SourceExcerpt {
     /// Returns line and column of the start, from 1.
     pub(crate) fn start_position(&self) -> (usize, usize) {
-        let before = &self.source[..self.clamped_span().start];
-        let line = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+        let preceding = &self.source[..self.clamped_span().start];
+        let line_start = preceding.rfind('\n').map_or(0, |at| at + 1);
+        (preceding.matches('\n').count() + 1, preceding[line_start..].chars().count() + 1)
     }
 
     /// Returns the span moved to character boundaries: the source may have changed since it was parsed.

@@ -16,8 +16,8 @@ pub(crate) struct RunEventBuilder {
     attempts: Vec<(SessionName, Vec<AttemptResult>)>,
 }
 
-/// Returns a session without needs.
-pub(crate) fn session_facts(name: &str) -> SessionSpec {
+/// Returns a session without needs and without a usual time.
+pub(crate) fn session_spec(name: &str) -> SessionSpec {
     SessionSpec {
         name: name.into(),
         description: String::new(),
@@ -30,14 +30,14 @@ pub(crate) fn session_facts(name: &str) -> SessionSpec {
 }
 
 /// Returns a session with a usual time and needs.
-pub(crate) fn session_facts_with_usual(name: &str, usual: u64, needs: &[&str]) -> SessionSpec {
+pub(crate) fn session_spec_with_usual(name: &str, usual: u64, needs: &[&str]) -> SessionSpec {
     let needs = needs.iter().map(|&on| SessionNeed { session: on.into(), origin: NeedOrigin::Requires }).collect();
-    SessionSpec { usual_ms: Some(usual), needs, ..session_facts(name) }
+    SessionSpec { usual_ms: Some(usual), needs, ..session_spec(name) }
 }
 
 impl RunEventBuilder {
     pub(crate) fn new(names: &[&str]) -> Self {
-        Self::from_sessions(names.iter().map(|&name| session_facts(name)).collect())
+        Self::from_sessions(names.iter().map(|&name| session_spec(name)).collect())
     }
 
     pub(crate) fn from_sessions(sessions: Vec<SessionSpec>) -> Self {
@@ -58,12 +58,10 @@ impl RunEventBuilder {
         Self { project_root: root, run_dir, events, attempts: Vec::new() }
     }
 
-    /// The project's root.
     pub(crate) fn project_root(&self) -> &Path {
         self.project_root.path()
     }
 
-    /// The run directory.
     pub(crate) fn run_dir(&self) -> &Path {
         &self.run_dir
     }
@@ -74,8 +72,8 @@ impl RunEventBuilder {
         state
     }
 
-    fn push_event(&mut self, at: u64, fact: EventKind) -> &mut Self {
-        self.events.push(RunEvent { at, kind: fact });
+    fn push_event(&mut self, at: u64, kind: EventKind) -> &mut Self {
+        self.events.push(RunEvent { at, kind });
         self
     }
 
@@ -168,7 +166,7 @@ impl RunEventBuilder {
     }
 
     pub(crate) fn add_session(&mut self, at: u64, name: &str, by: &str) -> &mut Self {
-        self.push_event(at, EventKind::SessionAdded { session: session_facts(name), notified_by: by.into() })
+        self.push_event(at, EventKind::SessionAdded { session: session_spec(name), notified_by: by.into() })
     }
 
     pub(crate) fn add_notice(&mut self, at: u64, text: &str) -> &mut Self {

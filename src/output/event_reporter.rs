@@ -16,7 +16,7 @@ pub trait EventReporter: Send {
     /// Advances the clock: `now` is in milliseconds since the run started. Called about ten times per second.
     ///
     /// # Errors
-    /// As for [`Self::on_event`].
+    /// Same as [`Self::on_event`].
     fn on_tick(&mut self, now: u64) -> io::Result<()> {
         let _ = now;
         Ok(())
@@ -25,7 +25,7 @@ pub trait EventReporter: Send {
     /// Shows the running sessions, on request (Enter, `t` or SIGUSR1).
     ///
     /// # Errors
-    /// As for [`Self::on_event`].
+    /// Same as [`Self::on_event`].
     fn show_running(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -33,7 +33,7 @@ pub trait EventReporter: Send {
     /// Ends the output: the run is over, or its events end early. Writes the summary if it was not written yet.
     ///
     /// # Errors
-    /// As for [`Self::on_event`].
+    /// Same as [`Self::on_event`].
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -94,40 +94,40 @@ mod tests {
     use crate::output::reporters::LineReporter;
     use crate::record::Outcome;
 
-    fn recorded(story: &RunEventBuilder) -> String {
-        story.events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect()
+    fn recorded(builder: &RunEventBuilder) -> String {
+        builder.events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect()
     }
 
-    fn shown(story: &RunEventBuilder, recorded: &str) -> (String, ReplaySummary) {
+    fn shown(builder: &RunEventBuilder, recorded: &str) -> (String, ReplaySummary) {
         let capture = Capture::default();
         let lines = LineReporter::new(Box::new(capture.clone()), OutputOptions::plain());
-        let replayed = replay_events(&mut recorded.as_bytes(), story.run_dir(), &mut [Box::new(lines)]).unwrap();
+        let replayed = replay_events(&mut recorded.as_bytes(), builder.run_dir(), &mut [Box::new(lines)]).unwrap();
         (capture.text(), replayed)
     }
 
     #[test]
     fn a_replay_shows_what_the_run_showed() {
-        let mut story = RunEventBuilder::new(&["lint", "docs"]);
-        story.start_session(0, "lint").append_output(1, "lint", b"bad\n").finish_session(
+        let mut builder = RunEventBuilder::new(&["lint", "docs"]);
+        builder.start_session(0, "lint").append_output(1, "lint", b"bad\n").finish_session(
             9,
             "lint",
             Outcome::Failed,
             "exit code 1",
         );
-        story.finish_session(9, "docs", Outcome::Aborted, "lint did not pass").finish_run(10, 1);
+        builder.finish_session(9, "docs", Outcome::Aborted, "lint did not pass").finish_run(10, 1);
         let live = Capture::default();
-        story.feed_reporter(&mut LineReporter::new(Box::new(live.clone()), OutputOptions::plain()));
-        let (text, replayed) = shown(&story, &recorded(&story));
+        builder.feed_reporter(&mut LineReporter::new(Box::new(live.clone()), OutputOptions::plain()));
+        let (text, replayed) = shown(&builder, &recorded(&builder));
         assert_eq!(text, live.text());
         assert_eq!(replayed, ReplaySummary { event_count: 5 + 1, exit_code: Some(1), damaged_line: None });
     }
 
     #[test]
     fn truncated_events_are_shown_up_to_their_end() {
-        let mut story = RunEventBuilder::new(&["lint"]);
-        story.start_session(0, "lint").finish_run(10, 1);
-        let text = recorded(&story);
-        let (text, replayed) = shown(&story, &text[..text.len() - 20]);
+        let mut builder = RunEventBuilder::new(&["lint"]);
+        builder.start_session(0, "lint").finish_run(10, 1);
+        let text = recorded(&builder);
+        let (text, replayed) = shown(&builder, &text[..text.len() - 20]);
         assert_eq!(replayed, ReplaySummary { event_count: 2, exit_code: None, damaged_line: Some(3) });
         assert!(text.contains("1 session: 1 unfinished"));
     }

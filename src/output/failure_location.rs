@@ -9,23 +9,28 @@ pub(crate) struct FailureLocation {
     pub(crate) file: String,
     /// Line number, from 1.
     pub(crate) line: usize,
-    /// Column, if the log has one.
+    /// Column, from 1, if the log has one.
     pub(crate) column: Option<usize>,
     /// Error message at the location.
     pub(crate) message: String,
 }
 
-/// Finds locations in lines of plain text. `known` maps a path as written to the path relative to the project's
+/// Finds locations in lines of plain text. `resolve_path` maps a path as written to the path relative to the project's
 /// root, or `None` if it is not a file of the project.
-pub(crate) fn find_failure_locations(lines: &[String], known: &dyn Fn(&str) -> Option<String>) -> Vec<FailureLocation> {
+pub(crate) fn find_failure_locations(
+    lines: &[String],
+    resolve_path: &dyn Fn(&str) -> Option<String>,
+) -> Vec<FailureLocation> {
     let mut found: Vec<FailureLocation> = Vec::new();
-    for at in 0..lines.len() {
-        let Some(location) = parse_traceback(lines, at, known).or_else(|| parse_path_line(lines, at, known)) else {
+    for index in 0..lines.len() {
+        let Some(location) =
+            parse_traceback(lines, index, resolve_path).or_else(|| parse_path_line(lines, index, resolve_path))
+        else {
             continue;
         };
         let text = location.message.trim_start_matches(['-', ' ']);
-        let aside = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
-        if !aside
+        let is_minor = ["note:", "warning:", "information:", "in "].iter().any(|word| text.starts_with(word));
+        if !is_minor
             && !found.iter().any(|other| {
                 (&other.file, other.line, &other.message) == (&location.file, location.line, &location.message)
             })
@@ -37,22 +42,26 @@ pub(crate) fn find_failure_locations(lines: &[String], known: &dyn Fn(&str) -> O
 }
 
 /// Parses `path:12: text`, `path:12:5: text`, `path:12:5 - text`, or `--> path:12:5` with its text above.
-fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
-    let line = lines[at].as_str();
+fn parse_path_line(
+    lines: &[String],
+    index: usize,
+    resolve_path: &dyn Fn(&str) -> Option<String>,
+) -> Option<FailureLocation> {
+    let line = lines[index].as_str();
     let trimmed = line.trim_start();
-    let body = ["--> ", "Location: "].iter().find_map(|arrow| trimmed.strip_prefix(arrow)).unwrap_or(trimmed);
+    let body = ["--> ", "Location: "].iter().find_map(|prefix| trimmed.strip_prefix(prefix)).unwrap_or(trimmed);
     for (colon, _) in body.match_indices(':') {
         let (path, rest) = (&body[..colon], &body[colon + 1..]);
         let Some((number, rest)) = parse_number(rest) else { continue };
-        let Some(file) = path.contains(['.', '/']).then(|| known(path)).flatten() else { continue };
-        let (column, rest) = match rest.strip_prefix(':').and_then(self::parse_number) {
+        let Some(file) = path.contains(['.', '/']).then(|| resolve_path(path)).flatten() else { continue };
+        let (column, rest) = match rest.strip_prefix(':').and_then(parse_number) {
             Some((column, rest)) => (Some(column), rest),
             None => (None, rest),
         };
         let message = rest.trim_start_matches(':').trim().trim_start_matches("- ").trim_start_matches("error: ");
         let text = match message {
-            "" => nonblank_line_above(lines, at),
-            _ => pytest_error_above(lines, at).unwrap_or(message),
+            "" => nonblank_line_above(lines, index),
+            _ => pytest_error_above(lines, index).unwrap_or(message),
         };
         return Some(FailureLocation {
             file,
@@ -65,11 +74,15 @@ fn parse_path_line(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
 }
 
 /// Parses `File "path", line 12, in f`: the innermost frame of the project, with the exception of the traceback.
-fn parse_traceback(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<String>) -> Option<FailureLocation> {
-    let (file, line) = parse_traceback_frame(&lines[at], known)?;
+fn parse_traceback(
+    lines: &[String],
+    index: usize,
+    resolve_path: &dyn Fn(&str) -> Option<String>,
+) -> Option<FailureLocation> {
+    let (file, line) = parse_traceback_frame(&lines[index], resolve_path)?;
     let mut raised = None;
-    for later in &lines[at + 1..] {
-        if parse_traceback_frame(later, known).is_some() {
+    for later in &lines[index + 1..] {
+        if parse_traceback_frame(later, resolve_path).is_some() {
             return None;
         }
         if !later.starts_with([' ', '\t']) && !later.trim().is_empty() {
@@ -80,15 +93,15 @@ fn parse_traceback(lines: &[String], at: usize, known: &dyn Fn(&str) -> Option<S
     Some(FailureLocation { file, line, column: None, message: raised.unwrap_or_else(|| "raised here".to_owned()) })
 }
 
-fn parse_traceback_frame(line: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
+fn parse_traceback_frame(line: &str, resolve_path: &dyn Fn(&str) -> Option<String>) -> Option<(String, usize)> {
     let (path, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
     let (line, _) = parse_number(rest)?;
-    Some((known(path)?, line))
+    Some((resolve_path(path)?, line))
 }
 
-/// pytest's `E   …` line that belongs to a `path:12: AssertionError` line.
-fn pytest_error_above(lines: &[String], at: usize) -> Option<&str> {
-    let block: Vec<&str> = lines[..at]
+/// Returns pytest's `E   …` line that belongs to a `path:12: AssertionError` line.
+fn pytest_error_above(lines: &[String], index: usize) -> Option<&str> {
+    let block: Vec<&str> = lines[..index]
         .iter()
         .rev()
         .skip_while(|line| line.trim().is_empty())
@@ -97,9 +110,9 @@ fn pytest_error_above(lines: &[String], at: usize) -> Option<&str> {
     block.last().copied().filter(|text| !text.is_empty())
 }
 
-/// The nearest line above that is not blank: ruff writes the message above its arrow.
-fn nonblank_line_above(lines: &[String], at: usize) -> &str {
-    lines[..at].iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or("failed here")
+/// Returns the nearest line above that is not blank: ruff writes the message above its arrow.
+fn nonblank_line_above(lines: &[String], index: usize) -> &str {
+    lines[..index].iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or("failed here")
 }
 
 fn parse_number(text: &str) -> Option<(usize, &str)> {
@@ -110,19 +123,19 @@ fn parse_number(text: &str) -> Option<(usize, &str)> {
 /// Returns the path of a project file relative to the root, or `None` for other files and files in environments.
 pub(crate) fn project_relative_file(root: &Path, path: &str) -> Option<String> {
     let path = Path::new(path);
-    let below = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
-    let hidden = |part: Component<'_>| match part {
+    let relative = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let is_excluded = |part: Component<'_>| match part {
         Component::Normal(name) => {
             matches!(name.to_str(), None | Some(".nox" | ".venv" | "site-packages"))
         }
         Component::CurDir => false,
         _ => true,
     };
-    if below.components().any(hidden) || !root.join(below).is_file() {
+    if relative.components().any(is_excluded) || !root.join(relative).is_file() {
         return None;
     }
-    let clean: PathBuf = below.components().filter(|part| *part != Component::CurDir).collect();
-    clean.to_str().map(str::to_owned)
+    let normalized: PathBuf = relative.components().filter(|part| *part != Component::CurDir).collect();
+    normalized.to_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -151,11 +164,11 @@ mod tests {
 
     fn found(log: &str) -> Vec<String> {
         let lines: Vec<String> = log.lines().map(str::to_owned).collect();
-        let known = |path: &str| {
+        let resolve_path = |path: &str| {
             let path = path.trim_start_matches("./").trim_start_matches("/project/");
             ["src/a.py", "tests/test_a.py", "my dir/b.py"].contains(&path).then(|| path.to_owned())
         };
-        find_failure_locations(&lines, &known)
+        find_failure_locations(&lines, &resolve_path)
             .into_iter()
             .map(|location| {
                 let column = location.column.map(|column| format!(":{column}")).unwrap_or_default();

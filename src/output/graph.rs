@@ -12,17 +12,17 @@ use crate::text::format_duration;
 
 /// Renders the graph for people: each session with its needs, and the critical path.
 pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) -> String {
-    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
+    let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+    let name_width = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
     let usual =
         |listed: &ListedSession| listed.spec.usual_ms.map_or(String::new(), |ms| format!("~{}", format_duration(ms)));
-    let time = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
+    let time_width = widest(&mut sessions.iter().map(|listed| measure_text_width(&usual(listed))));
     let mut text = String::new();
     for listed in sessions {
-        let padded = pad_str(listed.spec.name.as_str(), name, Alignment::Left, None);
+        let padded = pad_str(listed.spec.name.as_str(), name_width, Alignment::Left, None);
         let mut line = theme.style_text(if listed.selected { TextStyle::Bold } else { TextStyle::Dim }, &padded);
-        if time > 0 {
-            line.push_str(&format!("  {}", pad_str(&usual(listed), time, Alignment::Right, None)));
+        if time_width > 0 {
+            line.push_str(&format!("  {}", pad_str(&usual(listed), time_width, Alignment::Right, None)));
         }
         let needs: Vec<String> = listed
             .spec
@@ -53,34 +53,36 @@ pub(crate) fn render_graph_text(sessions: &[ListedSession], theme: OutputTheme) 
 
 /// Finds the dependency chain of selected sessions that usually takes longest. Sessions in a cycle are left out.
 fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
-    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.spec.name, at)).collect();
-    let needs = |at: usize| sessions[at].spec.needs.iter().filter_map(|need| index.get(&need.session).copied());
-    let mut ends: Vec<Option<(u64, Option<usize>)>> = vec![None; sessions.len()];
-    let mut open: Vec<usize> = (0..sessions.len()).filter(|&at| sessions[at].selected).collect();
+    let index: HashMap<_, _> =
+        sessions.iter().enumerate().map(|(session, listed)| (&listed.spec.name, session)).collect();
+    let needs =
+        |session: usize| sessions[session].spec.needs.iter().filter_map(|need| index.get(&need.session).copied());
+    let mut chain_ends: Vec<Option<(u64, Option<usize>)>> = vec![None; sessions.len()];
+    let mut pending: Vec<usize> = (0..sessions.len()).filter(|&session| sessions[session].selected).collect();
     loop {
-        let before = open.len();
-        open.retain(|&at| {
-            let ready = needs(at).all(|on| ends[on].is_some() || !sessions[on].selected);
+        let pending_before = pending.len();
+        pending.retain(|&session| {
+            let ready = needs(session).all(|need| chain_ends[need].is_some() || !sessions[need].selected);
             if ready {
-                let behind = needs(at).filter_map(|on| ends[on].map(|(end, _)| (end, on))).max();
-                let own = sessions[at].spec.usual_ms.unwrap_or(0);
-                ends[at] = Some((own + behind.map_or(0, |(end, _)| end), behind.map(|(_, on)| on)));
+                let longest = needs(session).filter_map(|need| chain_ends[need].map(|(end, _)| (end, need))).max();
+                let own_ms = sessions[session].spec.usual_ms.unwrap_or(0);
+                chain_ends[session] = Some((own_ms + longest.map_or(0, |(end, _)| end), longest.map(|(_, need)| need)));
             }
             !ready
         });
-        if open.len() == before {
+        if pending.len() == pending_before {
             break;
         }
     }
     let last = (0..sessions.len())
-        .filter(|&at| ends[at].is_some())
-        .max_by_key(|&at| (ends[at].map(|(end, _)| end), std::cmp::Reverse(at)))?;
-    let total = ends[last].map(|(end, _)| end).filter(|end| *end > 0)?;
+        .filter(|&session| chain_ends[session].is_some())
+        .max_by_key(|&session| (chain_ends[session].map(|(end, _)| end), std::cmp::Reverse(session)))?;
+    let total = chain_ends[last].map(|(end, _)| end).filter(|end| *end > 0)?;
     let mut chain = Vec::new();
     let mut next = Some(last);
-    while let Some(at) = next {
-        chain.push(sessions[at].spec.name.as_str());
-        next = ends[at].and_then(|(_, behind)| behind);
+    while let Some(session) = next {
+        chain.push(sessions[session].spec.name.as_str());
+        next = chain_ends[session].and_then(|(_, longest)| longest);
     }
     chain.reverse();
     Some((chain, total))
@@ -89,11 +91,11 @@ fn critical_path(sessions: &[ListedSession]) -> Option<(Vec<&str>, u64)> {
 /// Returns locks held by more than one session, with those sessions.
 fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
     let mut locks: Vec<(&str, Vec<usize>)> = Vec::new();
-    for (at, listed) in sessions.iter().enumerate() {
+    for (session, listed) in sessions.iter().enumerate() {
         for lock in &listed.spec.locks {
             match locks.iter_mut().find(|(known, _)| *known == lock) {
-                Some((_, holders)) => holders.push(at),
-                None => locks.push((lock, vec![at])),
+                Some((_, holders)) => holders.push(session),
+                None => locks.push((lock, vec![session])),
             }
         }
     }
@@ -103,7 +105,8 @@ fn shared_locks(sessions: &[ListedSession]) -> Vec<(&str, Vec<usize>)> {
 
 /// Returns the needs between listed sessions: from, to, origin.
 fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
-    let index: HashMap<_, _> = sessions.iter().enumerate().map(|(at, listed)| (&listed.spec.name, at)).collect();
+    let index: HashMap<_, _> =
+        sessions.iter().enumerate().map(|(number, listed)| (&listed.spec.name, number)).collect();
     let mut edges = Vec::new();
     for (to, listed) in sessions.iter().enumerate() {
         for need in &listed.spec.needs {
@@ -118,19 +121,19 @@ fn dependency_edges(sessions: &[ListedSession]) -> Vec<(usize, usize, String)> {
 /// Renders the graph for Graphviz.
 pub(crate) fn render_graph_dot(sessions: &[ListedSession]) -> String {
     let mut text = "digraph noxide {\n  rankdir=LR;\n  node [shape=box, style=rounded];\n".to_owned();
-    for (at, listed) in sessions.iter().enumerate() {
+    for (number, listed) in sessions.iter().enumerate() {
         let mut label = listed.spec.name.as_str().to_owned();
         if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("\n~{}", format_duration(usual)));
         }
-        let mut extra = if listed.spec.exclusive { ", peripheries=2".to_owned() } else { String::new() };
+        let mut attributes = if listed.spec.exclusive { ", peripheries=2".to_owned() } else { String::new() };
         if !listed.selected {
-            extra.push_str(", color=gray, fontcolor=gray");
+            attributes.push_str(", color=gray, fontcolor=gray");
         }
-        text.push_str(&format!("  s{at} [label={}{extra}];\n", quote_dot_string(&label)));
+        text.push_str(&format!("  s{number} [label={}{attributes}];\n", quote_dot_string(&label)));
     }
-    for (from, to, why) in dependency_edges(sessions) {
-        text.push_str(&format!("  s{from} -> s{to} [label={}];\n", quote_dot_string(&why)));
+    for (from, to, origin) in dependency_edges(sessions) {
+        text.push_str(&format!("  s{from} -> s{to} [label={}];\n", quote_dot_string(&origin)));
     }
     for (lock, holders) in shared_locks(sessions) {
         let label = quote_dot_string(&format!("lock {lock}"));
@@ -157,19 +160,19 @@ fn quote_dot_string(text: &str) -> String {
     quoted
 }
 
-/// Renders the graph for Mermaid, which forges draw in Markdown.
+/// Renders the graph for Mermaid, which forges display in Markdown.
 pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
     let mut text = "flowchart LR\n".to_owned();
-    for (at, listed) in sessions.iter().enumerate() {
+    for (number, listed) in sessions.iter().enumerate() {
         let mut label = escape_mermaid_text(listed.spec.name.as_str());
         if let Some(usual) = listed.spec.usual_ms {
             label.push_str(&format!("<br/>~{}", format_duration(usual)));
         }
         let (open, close) = if listed.spec.exclusive { ("[[", "]]") } else { ("[", "]") };
-        text.push_str(&format!("  s{at}{open}\"{label}\"{close}\n"));
+        text.push_str(&format!("  s{number}{open}\"{label}\"{close}\n"));
     }
-    for (from, to, why) in dependency_edges(sessions) {
-        text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", escape_mermaid_text(&why)));
+    for (from, to, origin) in dependency_edges(sessions) {
+        text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", escape_mermaid_text(&origin)));
     }
     for (lock, holders) in shared_locks(sessions) {
         let label = escape_mermaid_text(&format!("lock {lock}"));
@@ -177,8 +180,12 @@ pub(crate) fn render_graph_mermaid(sessions: &[ListedSession]) -> String {
             text.push_str(&format!("  s{} -.-|\"{label}\"| s{}\n", pair[0], pair[1]));
         }
     }
-    let unselected: Vec<String> =
-        sessions.iter().enumerate().filter(|(_, listed)| !listed.selected).map(|(at, _)| format!("s{at}")).collect();
+    let unselected: Vec<String> = sessions
+        .iter()
+        .enumerate()
+        .filter(|(_, listed)| !listed.selected)
+        .map(|(number, _)| format!("s{number}"))
+        .collect();
     if !unselected.is_empty() {
         text.push_str("  classDef unselected stroke-dasharray: 4,opacity: 0.5\n");
         text.push_str(&format!("  class {} unselected\n", unselected.join(",")));
@@ -203,7 +210,7 @@ fn escape_mermaid_text(text: &str) -> String {
 
 /// Renders the graph as JSON: sessions, needs as edges, shared locks, the critical path.
 pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
-    let name = |at: usize| sessions[at].spec.name.as_str();
+    let name = |session: usize| sessions[session].spec.name.as_str();
     let needs: Vec<Value> = sessions
         .iter()
         .flat_map(|listed| {
@@ -225,13 +232,13 @@ pub(crate) fn render_graph_json(sessions: &[ListedSession]) -> Value {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::output::event_builder::{session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{session_spec, session_spec_with_usual};
     use crate::record::{NeedOrigin, SessionNeed, SessionSpec};
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
     const TESTS: &str = "tests-3.12(db='pg', n=1)";
 
-    /// A small noxfile that has everything.
+    /// Returns sessions with every kind of need, lock and constraint.
     pub(crate) fn sessions() -> Vec<ListedSession> {
         let listed = |spec: SessionSpec, selected| ListedSession { spec, selected, tags: Vec::new(), python: None };
         let need = |on: &str, origin| SessionNeed { session: on.into(), origin };
@@ -239,19 +246,19 @@ pub(crate) mod tests {
         let settings = need("lint", NeedOrigin::Settings { location: "pyproject.toml:41".to_owned() });
         let locks = vec!["db".to_owned()];
         let lint =
-            SessionSpec { description: "Check the style.".to_owned(), ..session_facts_with_usual("lint", 3_400, &[]) };
+            SessionSpec { description: "Check the style.".to_owned(), ..session_spec_with_usual("lint", 3_400, &[]) };
         let tests = SessionSpec {
             locks: locks.clone(),
             cpus: 2,
             needs: vec![settings],
-            ..session_facts_with_usual(TESTS, 40_000, &[])
+            ..session_spec_with_usual(TESTS, 40_000, &[])
         };
         let report = SessionSpec {
             needs: vec![need("lint", NeedOrigin::Requires), coverage(TESTS)],
-            ..session_facts_with_usual("coverage_report", 2_000, &[])
+            ..session_spec_with_usual("coverage_report", 2_000, &[])
         };
-        let bench = SessionSpec { exclusive: true, locks, ..session_facts("benchmark") };
-        let deploy = SessionSpec { needs: vec![need("build \"x\"", NeedOrigin::Notify)], ..session_facts("deploy") };
+        let bench = SessionSpec { exclusive: true, locks, ..session_spec("benchmark") };
+        let deploy = SessionSpec { needs: vec![need("build \"x\"", NeedOrigin::Notify)], ..session_spec("deploy") };
         let mut all = vec![
             listed(lint, true),
             listed(tests, true),
@@ -261,7 +268,7 @@ pub(crate) mod tests {
         ];
         all[1].python = Some("3.12".to_owned());
         all[1].tags = vec!["ci".to_owned(), "slow".to_owned()];
-        all.push(listed(session_facts("build \"x\""), false));
+        all.push(listed(session_spec("build \"x\""), false));
         all
     }
 
@@ -337,9 +344,8 @@ pub(crate) mod tests {
     #[test]
     fn a_cycle_has_no_critical_path() {
         let listed = |spec| ListedSession { spec, selected: true, tags: Vec::new(), python: None };
-        let circle =
-            [listed(session_facts_with_usual("a", 5, &["b"])), listed(session_facts_with_usual("b", 5, &["a"]))];
-        assert!(critical_path(&circle).is_none());
-        assert!(critical_path(&[listed(session_facts("a"))]).is_none(), "nothing is known of its time");
+        let cycle = [listed(session_spec_with_usual("a", 5, &["b"])), listed(session_spec_with_usual("b", 5, &["a"]))];
+        assert!(critical_path(&cycle).is_none());
+        assert!(critical_path(&[listed(session_spec("a"))]).is_none(), "it has no usual time");
     }
 }

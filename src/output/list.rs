@@ -19,43 +19,46 @@ pub(crate) struct ListedSession {
     pub(crate) selected: bool,
     /// Tags from the noxfile.
     pub(crate) tags: Vec<String>,
-    /// Requested interpreter.
+    /// Interpreter as requested by the noxfile.
     pub(crate) python: Option<String>,
 }
 
 /// Renders the list for people.
 pub(crate) fn render_list_text(sessions: &[ListedSession], theme: OutputTheme, width: Option<usize>) -> String {
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
-    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let name = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
+    let max_width = width.map_or(usize::MAX, |width| width.saturating_sub(1));
+    let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+    let name_width = widest(&mut sessions.iter().map(|listed| measure_text_width(listed.spec.name.as_str()))).min(40);
     let times: Vec<String> =
         sessions.iter().map(|listed| listed.spec.usual_ms.map_or(String::new(), approximate_duration)).collect();
-    let time = widest(&mut times.iter().map(|time| measure_text_width(time)));
+    let time_width = widest(&mut times.iter().map(|time| measure_text_width(time)));
     let pythons: Vec<String> = sessions.iter().map(python_label).collect();
-    let python = widest(&mut pythons.iter().map(|version| measure_text_width(version)));
+    let python_width = widest(&mut pythons.iter().map(|version| measure_text_width(version)));
     let mut text = String::new();
     for ((listed, time_text), version) in sessions.iter().zip(&times).zip(&pythons) {
         let style = if listed.selected { TextStyle::Bold } else { TextStyle::Dim };
-        let padded = pad_str(listed.spec.name.as_str(), name, Alignment::Left, None);
+        let padded = pad_str(listed.spec.name.as_str(), name_width, Alignment::Left, None);
         let mut line = format!("{} {}", if listed.selected { "*" } else { "-" }, theme.style_text(style, &padded));
         let mut used_width = 2 + measure_text_width(&padded);
-        if time > 0 {
+        if time_width > 0 {
             line.push_str(&format!(
                 "  {}",
-                theme.style_text(TextStyle::Dim, &pad_str(time_text, time, Alignment::Right, None))
+                theme.style_text(TextStyle::Dim, &pad_str(time_text, time_width, Alignment::Right, None))
             ));
-            used_width += 2 + time;
+            used_width += 2 + time_width;
         }
-        if python > 0 {
+        if python_width > 0 {
             line.push_str(&format!(
                 "  {}",
-                theme.style_text(TextStyle::Dim, &pad_str(version, python, Alignment::Left, None))
+                theme.style_text(TextStyle::Dim, &pad_str(version, python_width, Alignment::Left, None))
             ));
-            used_width += 2 + python;
+            used_width += 2 + python_width;
         }
-        let left = room.saturating_sub(used_width + 2);
-        if !listed.spec.description.is_empty() && left >= 10 {
-            line.push_str(&format!("  {}", truncate_str(&listed.spec.description, left, theme.ellipsis())));
+        let description_width = max_width.saturating_sub(used_width + 2);
+        if !listed.spec.description.is_empty() && description_width >= 10 {
+            line.push_str(&format!(
+                "  {}",
+                truncate_str(&listed.spec.description, description_width, theme.ellipsis())
+            ));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -72,7 +75,7 @@ fn approximate_duration(ms: u64) -> String {
     format!("~{}", format_duration(ms))
 }
 
-/// `py3.12` for a version, else the interpreter as requested.
+/// Returns `py3.12` for a version, else the interpreter as requested.
 fn python_label(listed: &ListedSession) -> String {
     let requested = listed.python.as_deref().unwrap_or_default();
     if requested.starts_with(|c: char| c.is_ascii_digit()) { format!("py{requested}") } else { requested.to_owned() }
@@ -89,12 +92,12 @@ fn session_details(listed: &ListedSession, theme: OutputTheme) -> Vec<String> {
     if !needs.is_empty() {
         details.push(format!("after {}", needs.join(", ")));
     }
-    let mut traits = describe_constraints(&listed.spec);
+    let mut properties = describe_constraints(&listed.spec);
     if !listed.tags.is_empty() {
-        traits.push(format!("tags {}", listed.tags.join(", ")));
+        properties.push(format!("tags {}", listed.tags.join(", ")));
     }
-    if !traits.is_empty() {
-        details.push(traits.join(theme.separator()));
+    if !properties.is_empty() {
+        details.push(properties.join(theme.separator()));
     }
     details
 }
@@ -109,7 +112,7 @@ pub(crate) fn describe_need_origin(origin: &NeedOrigin) -> String {
     match origin {
         NeedOrigin::Requires => "requires".to_owned(),
         NeedOrigin::Notify => "notify".to_owned(),
-        NeedOrigin::Coverage { data_file: data } => format!("coverage {data}"),
+        NeedOrigin::Coverage { data_file } => format!("coverage {data_file}"),
         NeedOrigin::Settings { location } => location.clone(),
         NeedOrigin::Trace { path } => format!("trace: {path}"),
     }

@@ -12,7 +12,7 @@ const READ_CHUNK_SIZE: usize = 64 * 1024;
 const MAX_LINE_LENGTH: usize = 64 * 1024;
 /// Maximum size of a tail.
 const MAX_TAIL_BYTES: u64 = 512 * 1024;
-/// Lines above a tail are counted in files up to this size; of larger files the bytes are reported.
+/// In larger logs, the omitted bytes are reported instead of the omitted lines.
 const MAX_LINE_COUNT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Splits a stream of bytes into lines, buffering an incomplete last line.
@@ -53,17 +53,17 @@ impl LineSplitter {
     }
 }
 
-/// Index at which to split so that no UTF-8 character is cut.
+/// Returns the index at which to split so that no UTF-8 character is cut.
 fn utf8_cut_index(bytes: &[u8]) -> usize {
-    let back = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
-    let start = bytes.len() - 1 - back;
+    let continuation_bytes = bytes.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    let start = bytes.len() - 1 - continuation_bytes;
     let length = match bytes[start] {
         0xc0..=0xdf => 2,
         0xe0..=0xef => 3,
         0xf0..=0xff => 4,
         _ => 1,
     };
-    if back + 1 < length && start > 0 { start } else { bytes.len() }
+    if continuation_bytes + 1 < length && start > 0 { start } else { bytes.len() }
 }
 
 /// Reads bytes `from..to` of a log in chunks and returns the offset reached, which is smaller if the log is shorter.
@@ -73,23 +73,23 @@ pub(crate) fn read_log_range(
     to: u64,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
-    let mut at = from;
+    let mut offset = from;
     if from >= to {
-        return Ok(at);
+        return Ok(offset);
     }
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(from))?;
     let mut buffer = vec![0; READ_CHUNK_SIZE.min(usize::try_from(to - from).unwrap_or(READ_CHUNK_SIZE))];
-    while at < to {
-        let room = buffer.len().min(usize::try_from(to - at).unwrap_or(READ_CHUNK_SIZE));
-        let read = file.read(&mut buffer[..room])?;
+    while offset < to {
+        let chunk_len = buffer.len().min(usize::try_from(to - offset).unwrap_or(READ_CHUNK_SIZE));
+        let read = file.read(&mut buffer[..chunk_len])?;
         if read == 0 {
             break;
         }
         sink(&buffer[..read])?;
-        at += read as u64;
+        offset += read as u64;
     }
-    Ok(at)
+    Ok(offset)
 }
 
 /// The last lines of a log and the amount omitted above them.
@@ -129,14 +129,14 @@ pub(crate) fn read_log_tail(path: &Path, bytes: u64, lines: usize) -> io::Result
         tail.clear();
     }
     let shown: usize = tail.iter().map(|line| line.len() + 1).sum();
-    let first = start + (body.len() + 1).saturating_sub(shown) as u64;
-    let above = match first {
+    let tail_offset = start + (body.len() + 1).saturating_sub(shown) as u64;
+    let omitted = match tail_offset {
         0 => OmittedLog::Nothing,
         _ if tail.is_empty() => OmittedLog::Nothing,
-        _ if end > MAX_LINE_COUNT_BYTES => OmittedLog::Bytes(first),
-        _ => OmittedLog::Lines(count_lines(path, first)?),
+        _ if end > MAX_LINE_COUNT_BYTES => OmittedLog::Bytes(tail_offset),
+        _ => OmittedLog::Lines(count_lines(path, tail_offset)?),
     };
-    Ok(LogTail { lines: tail, omitted: above })
+    Ok(LogTail { lines: tail, omitted })
 }
 
 /// Returns the last lines of the first `bytes` bytes of a log as plain text, and a note on what is omitted above.
@@ -191,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_complete_whatever_the_chunks() {
-        let mut cutter = LineSplitter::default();
+    fn lines_are_joined_across_chunks() {
+        let mut splitter = LineSplitter::default();
         let mut lines = Vec::new();
         for piece in ["on", "e\ntw", "o\n\nthr", "ee"] {
-            cutter
+            splitter
                 .push(piece.as_bytes(), &mut |line| {
                     lines.push(String::from_utf8_lossy(line).into_owned());
                     Ok(())
                 })
                 .unwrap();
         }
-        cutter
+        splitter
             .finish(&mut |line| {
                 lines.push(String::from_utf8_lossy(line).into_owned());
                 Ok(())
@@ -213,10 +213,10 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_split_between_characters() {
-        let mut cutter = LineSplitter::default();
+        let mut splitter = LineSplitter::default();
         let mut pieces: Vec<Vec<u8>> = Vec::new();
         let text = format!("x{}", "é".repeat(MAX_LINE_LENGTH / 2));
-        cutter
+        splitter
             .push(&text.as_bytes()[..MAX_LINE_LENGTH], &mut |line| {
                 pieces.push(line.to_vec());
                 Ok(())
@@ -224,7 +224,7 @@ mod tests {
             .unwrap();
         assert_eq!(pieces.len(), 1);
         assert!(std::str::from_utf8(&pieces[0]).is_ok());
-        assert_eq!(cutter.partial_line.len(), 1);
+        assert_eq!(splitter.partial_line.len(), 1);
         assert_eq!(utf8_cut_index(b"ab"), 2);
         assert_eq!(utf8_cut_index("a€".as_bytes()), 4);
         assert_eq!(utf8_cut_index(&"a€".as_bytes()[..3]), 1);
@@ -268,7 +268,7 @@ mod tests {
         let (lines, above) = tail_of(content.as_bytes(), 200);
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[1], "end");
-        assert_eq!(above, OmittedLog::Lines(1), "the cut line counts as one above");
+        assert_eq!(above, OmittedLog::Lines(1), "the truncated line counts as one omitted line");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Everything printed: board, lines, findings, diagnostics, summaries.
+//! Everything that is printed: board, lines, findings, diagnostics, summaries.
 
 mod best_effort_writer;
 mod board_view;

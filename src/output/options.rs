@@ -1,4 +1,4 @@
-//! Output options: style of session output, theme, forge, and the streams.
+//! Output options: style of session output, theme, forge, and output streams.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ pub enum ActionsForge {
 }
 
 impl ActionsForge {
-    /// Detects the forge by the variables its runner sets. Forgejo and Gitea also set `GITHUB_ACTIONS`, so they come
-    /// first.
+    /// Detects the forge by the variables its runner sets. Forgejo and Gitea also set `GITHUB_ACTIONS`, so they are
+    /// checked first.
     pub(crate) fn from_env_vars(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty() && value != "false");
         if set("FORGEJO_ACTIONS") {
@@ -96,7 +96,7 @@ pub struct OutputOptions {
     pub is_interactive: bool,
     /// Colors and glyphs.
     pub theme: OutputTheme,
-    /// Whether this is CI of any kind: logs of all sessions are printed, and long silence is interrupted by a line.
+    /// Whether this is CI of any kind: logs of all sessions are printed, and a heartbeat line after long silence even with `-q`.
     pub is_ci: bool,
     /// Forge and stop token, in CI on a known forge.
     pub actions: Option<ActionsContext>,
@@ -163,7 +163,7 @@ impl OutputStreams {
         std::mem::replace(&mut self.stdout, Box::new(std::io::sink()))
     }
 
-    /// Takes the stream that people read: standard output, or standard error if the former is for a JSON document.
+    /// Takes the stream for people: standard output, or standard error if standard output is for a JSON document.
     pub(crate) fn take_human_stream(&mut self, options: &OutputOptions) -> Box<dyn Write + Send> {
         if options.json { std::mem::replace(&mut self.stderr, Box::new(std::io::sink())) } else { self.take_stdout() }
     }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn forgejo_and_gitea_are_told_from_github() {
+    fn forgejo_and_gitea_are_distinguished_from_github() {
         let forge = |names: &'static [&str]| {
             ActionsForge::from_env_vars(|name| names.contains(&name).then(|| "true".to_owned()))
         };

@@ -17,10 +17,10 @@ use crate::cache::{NoProgress, ProgressReporter};
 /// The streams that a command prints to.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputContext {
-    /// Colors and marks on standard output.
-    pub(crate) stdout_styles: OutputTheme,
-    /// Colors and marks on standard error.
-    pub(crate) stderr_styles: OutputTheme,
+    /// Colors and glyphs on standard output.
+    pub(crate) stdout_theme: OutputTheme,
+    /// Colors and glyphs on standard error.
+    pub(crate) stderr_theme: OutputTheme,
     /// Whether standard output is a terminal.
     pub(crate) stdout_is_terminal: bool,
     verbose: u8,
@@ -35,8 +35,8 @@ impl OutputContext {
         let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         let unicode = is_unicode_locale();
         Self {
-            stdout_styles: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
-            stderr_styles: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
+            stdout_theme: OutputTheme { color: should_color(stdout, term.as_deref()), unicode },
+            stderr_theme: OutputTheme { color: should_color(stderr, term.as_deref()), unicode },
             stdout_is_terminal: stdout,
             verbose,
             quiet,
@@ -44,10 +44,10 @@ impl OutputContext {
         }
     }
 
-    /// Returns a copy that shows runs on standard error, because standard output is for something else.
+    /// Returns a copy that shows runs on standard error, because standard output is reserved for data.
     pub(crate) fn redirected_to_stderr(&self) -> Self {
         Self {
-            stdout_styles: self.stderr_styles,
+            stdout_theme: self.stderr_theme,
             stdout_is_terminal: std::io::stderr().is_terminal(),
             uses_stderr: true,
             ..self.clone()
@@ -108,7 +108,7 @@ impl OutputContext {
         }
         let width = terminal_size().map(|(columns, _)| usize::from(columns));
         let texts: Vec<String> =
-            diagnostics.iter().map(|diagnostic| diagnostic.render(self.stderr_styles, width)).collect();
+            diagnostics.iter().map(|diagnostic| diagnostic.render(self.stderr_theme, width)).collect();
         self.print_error(texts.join("\n").trim_end());
     }
 
@@ -119,7 +119,7 @@ impl OutputContext {
             return Box::new(NoProgress);
         }
         let width = terminal_size().map_or(80, |(columns, _)| usize::from(columns));
-        Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), self.stderr_styles, width))
+        Box::new(CacheProgressBar::new(Box::new(std::io::stderr()), self.stderr_theme, width))
     }
 
     /// Appends lines to the forge's step summary, if there is one.
@@ -133,8 +133,13 @@ impl OutputContext {
         file.write_all(format!("\n{list}").as_bytes())
     }
 
-    /// Returns how a run is shown here; `token` ends log sections that a forge must not read as commands.
-    pub(crate) fn output_options(&self, style: Option<SessionOutputStyle>, json: bool, token: &str) -> OutputOptions {
+    /// Returns the output options of a run; `stop_token` ends log sections that a forge must not read as commands.
+    pub(crate) fn output_options(
+        &self,
+        style: Option<SessionOutputStyle>,
+        json: bool,
+        stop_token: &str,
+    ) -> OutputOptions {
         let forge = ActionsForge::from_env_vars(|name| std::env::var(name).ok());
         let is_ci = forge.is_some() || is_ci();
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
@@ -142,9 +147,9 @@ impl OutputContext {
         OutputOptions {
             style: style.unwrap_or_default(),
             is_interactive: is_terminal && !is_dumb && !is_ci,
-            theme: if json { self.stderr_styles } else { self.stdout_styles },
+            theme: if json { self.stderr_theme } else { self.stdout_theme },
             is_ci,
-            actions: forge.map(|forge| ActionsContext { forge, stop_token: token.to_owned() }),
+            actions: forge.map(|forge| ActionsContext { forge, stop_token: stop_token.to_owned() }),
             verbose: self.verbose,
             quiet: self.quiet,
             json,
@@ -152,7 +157,7 @@ impl OutputContext {
         }
     }
 
-    /// Opens the process's own streams, and `events` for `--events`.
+    /// Returns the streams of the process; `events` is the stream of `--events`.
     pub(crate) fn open_streams(&self, events: Option<Box<dyn Write + Send>>) -> OutputStreams {
         let stdout: Box<dyn Write + Send> =
             if self.uses_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
@@ -181,7 +186,7 @@ pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
-/// Returns whether the locale supports marks and boxes; without a locale it is assumed to.
+/// Returns whether the locale supports Unicode glyphs; without a locale it is assumed to.
 fn is_unicode_locale() -> bool {
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));

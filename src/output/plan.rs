@@ -1,4 +1,4 @@
-//! Output of `noxide run --dry-run`: the sessions in starting order, with simulated times.
+//! Output of `noxide run --dry-run`: the sessions in start order, with simulated times.
 
 use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Value, json};
@@ -23,17 +23,18 @@ pub(crate) struct SimulatedSession<'a> {
 /// Renders the plan for people. Times are shown only if the usual times of all sessions are known.
 pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, theme: OutputTheme) -> String {
     let sorted = sort_by_start(sessions);
-    let known = sorted.iter().all(|session| session.spec.usual_ms.is_some());
-    let name = sorted.iter().map(|session| measure_text_width(session.spec.name.as_str())).max().unwrap_or(0).min(40);
+    let all_known = sorted.iter().all(|session| session.spec.usual_ms.is_some());
+    let name_width =
+        sorted.iter().map(|session| measure_text_width(session.spec.name.as_str())).max().unwrap_or(0).min(40);
     let slots = pluralize(slots, "slot");
     let count = pluralize(sorted.len(), "session");
     let mut text = theme.style_text(TextStyle::Bold, &format!("would run {count} on {slots}, in this order:"));
     text.push('\n');
     for session in sorted {
-        let at = if known { format!("{:>8}  ", format_duration(session.start_ms)) } else { "  ".to_owned() };
-        let mut line = theme.style_text(TextStyle::Dim, &at);
-        line.push_str(&pad_str(session.spec.name.as_str(), name, Alignment::Left, None));
-        if known {
+        let start = if all_known { format!("{:>8}  ", format_duration(session.start_ms)) } else { "  ".to_owned() };
+        let mut line = theme.style_text(TextStyle::Dim, &start);
+        line.push_str(&pad_str(session.spec.name.as_str(), name_width, Alignment::Left, None));
+        if all_known {
             line.push_str(&format!("  ~{:<7}", format_duration(session.end_ms.saturating_sub(session.start_ms))));
         }
         let needs =
@@ -49,7 +50,7 @@ pub(crate) fn render_plan_text(sessions: &[SimulatedSession<'_>], slots: usize, 
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some(end) = sessions.iter().map(|session| session.end_ms).max().filter(|_| known) {
+    if let Some(end) = sessions.iter().map(|session| session.end_ms).max().filter(|_| all_known) {
         text.push_str(&format!("about {} in total\n", format_duration(end)));
     }
     text
@@ -75,14 +76,14 @@ fn sort_by_start<'a, 'b>(sessions: &'b [SimulatedSession<'a>]) -> Vec<&'b Simula
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{session_spec, session_spec_with_usual};
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
     #[test]
     fn a_plan_has_starts_and_needs() {
-        let tests = SessionSpec { locks: vec!["db".to_owned()], ..session_facts_with_usual("unit_tests", 40_000, &[]) };
-        let report = session_facts_with_usual("coverage_report", 2_000, &["unit_tests"]);
+        let tests = SessionSpec { locks: vec!["db".to_owned()], ..session_spec_with_usual("unit_tests", 40_000, &[]) };
+        let report = session_spec_with_usual("coverage_report", 2_000, &["unit_tests"]);
         let planned = [
             SimulatedSession { spec: &report, start_ms: 40_000, end_ms: 42_000 },
             SimulatedSession { spec: &tests, start_ms: 0, end_ms: 40_000 },
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn without_history_only_the_order_is_shown() {
-        let spec = session_facts("lint");
+        let spec = session_spec("lint");
         let text = render_plan_text(&[SimulatedSession { spec: &spec, start_ms: 0, end_ms: 1 }], 1, PLAIN);
         insta::assert_snapshot!(text, @r"
         would run 1 session on 1 slot, in this order:

@@ -18,9 +18,9 @@ pub(crate) struct RaceReportView {
     pub(crate) races: Vec<RaceView>,
     /// Sessions whose trace is incomplete, with the reasons.
     pub(crate) incomplete: Vec<(String, Vec<String>)>,
-    /// The advice as settings in TOML; empty if there is none.
+    /// Suggested settings in TOML; empty if there are none.
     pub(crate) settings: String,
-    /// Sessions that read what others create: those others, and the paths.
+    /// Required sessions by dependent session, each with the path that the dependent reads.
     pub(crate) requires: BTreeMap<String, Vec<(String, String)>>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct RaceView {
     pub(crate) first: String,
     /// The later session.
     pub(crate) second: String,
-    /// What separates them already.
+    /// Reason why they never run at the same time; `None` if they may.
     pub(crate) separated_by: Option<String>,
     /// Their conflicts.
     pub(crate) conflicts: Vec<ConflictView>,
@@ -40,13 +40,13 @@ pub(crate) struct RaceView {
 /// One path that two sessions race on.
 #[derive(Debug)]
 pub(crate) struct ConflictView {
-    /// Such as `write–write`.
+    /// Kind of conflict, such as `write–write`.
     pub(crate) kind: &'static str,
     /// The path.
     pub(crate) path: String,
-    /// What the earlier session does.
+    /// Access by the earlier session, as text.
     pub(crate) first: String,
-    /// What the later session does.
+    /// Access by the later session, as text.
     pub(crate) second: String,
 }
 
@@ -95,7 +95,7 @@ fn render_race(race: &RaceView, theme: OutputTheme, show_all: bool, text: &mut S
     text.push('\n');
 }
 
-/// The advice as lines to paste into settings and noxfile.
+/// Renders the advice as lines to paste into settings and noxfile.
 fn render_advice(report: &RaceReportView, theme: OutputTheme, text: &mut String) {
     if report.settings.is_empty() {
         return;

@@ -18,7 +18,7 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     let sessions = state.sessions();
     let mut remaining = vec![0_u64; sessions.len()];
     let (mut known, mut unknown) = (0, 0);
-    for (at, view) in sessions.iter().enumerate() {
+    for (index, view) in sessions.iter().enumerate() {
         let elapsed = match &view.status {
             SessionStatus::Done(_) => continue,
             SessionStatus::Running(running) => state.elapsed_ms().saturating_sub(running.started_at),
@@ -27,7 +27,7 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
         match view.spec.usual_ms {
             Some(usual) => {
                 known += 1;
-                remaining[at] = usual.saturating_sub(elapsed);
+                remaining[index] = usual.saturating_sub(elapsed);
             }
             None => unknown += 1,
         }
@@ -41,7 +41,7 @@ pub(crate) fn estimate_remaining(state: &RunState) -> Option<RemainingTime> {
     Some(RemainingTime { ms: bound, is_lower_bound: unknown > 0 })
 }
 
-/// Length of the longest dependency chain.
+/// Returns the length of the longest dependency chain.
 fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = state.sessions();
     let mut dependents = vec![Vec::new(); sessions.len()];
@@ -53,14 +53,14 @@ fn critical_path_bound(state: &RunState, remaining: &[u64]) -> u64 {
     longest_chains(remaining, &vec![0; remaining.len()], &dependents).into_iter().max().unwrap_or(0)
 }
 
-/// Total work divided by the slots.
+/// Returns the total work divided by the slots.
 fn slot_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let slots = state.run_metadata().map_or(1, |metadata| metadata.slots).max(1);
     slot_work(state.sessions().iter().zip(remaining).map(|(view, remaining)| (*remaining, view.spec.cpus)), slots)
         / slots as u64
 }
 
-/// Total time of the sessions that share a lock, and of exclusive sessions.
+/// Returns the total time of the sessions that share a lock or of the exclusive sessions, whichever is larger.
 fn lock_bound(state: &RunState, remaining: &[u64]) -> u64 {
     let sessions = || state.sessions().iter().zip(remaining);
     let totals = lock_totals(sessions().map(|(view, remaining)| (view.spec.locks.as_slice(), *remaining)));
@@ -72,32 +72,32 @@ fn lock_bound(state: &RunState, remaining: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
     use crate::record::{Outcome, SessionSpec};
 
-    fn left(story: &RunEventBuilder) -> Option<(u64, bool)> {
-        estimate_remaining(&story.run_state()).map(|left| (left.ms, left.is_lower_bound))
+    fn left(builder: &RunEventBuilder) -> Option<(u64, bool)> {
+        estimate_remaining(&builder.run_state()).map(|left| (left.ms, left.is_lower_bound))
     }
 
     #[test]
     fn the_critical_path_shrinks_during_the_run() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("a", 10_000, &[]),
-            session_facts_with_usual("b", 5_000, &["a"]),
-            session_facts_with_usual("c", 2_000, &[]),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("a", 10_000, &[]),
+            session_spec_with_usual("b", 5_000, &["a"]),
+            session_spec_with_usual("c", 2_000, &[]),
         ]);
-        assert_eq!(left(&story), Some((15_000, false)));
-        story.start_session(0, "a").add_notice(4_000, "tick");
-        assert_eq!(left(&story), Some((11_000, false)));
-        story.add_notice(60_000, "a takes longer than usual");
-        assert_eq!(left(&story), Some((5_000, false)));
-        story.finish_session(61_000, "a", Outcome::Passed, "");
-        assert_eq!(left(&story), Some((5_000, false)));
+        assert_eq!(left(&builder), Some((15_000, false)));
+        builder.start_session(0, "a").add_notice(4_000, "tick");
+        assert_eq!(left(&builder), Some((11_000, false)));
+        builder.add_notice(60_000, "a takes longer than usual");
+        assert_eq!(left(&builder), Some((5_000, false)));
+        builder.finish_session(61_000, "a", Outcome::Passed, "");
+        assert_eq!(left(&builder), Some((5_000, false)));
     }
 
     #[test]
     fn slots_and_locks_are_lower_bounds() {
-        let wide: Vec<SessionSpec> = (0..6).map(|n| session_facts_with_usual(&format!("s{n}"), 1_000, &[])).collect();
+        let wide: Vec<SessionSpec> = (0..6).map(|n| session_spec_with_usual(&format!("s{n}"), 1_000, &[])).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(wide.clone())), Some((3_000, false)));
         let cpus = wide.iter().cloned().map(|s| SessionSpec { cpus: 99, ..s }).collect();
         assert_eq!(left(&RunEventBuilder::from_sessions(cpus)), Some((6_000, false)));
@@ -111,14 +111,14 @@ mod tests {
     fn unknown_usual_times_make_a_lower_bound() {
         assert_eq!(left(&RunEventBuilder::new(&["a", "b"])), None);
         assert_eq!(
-            left(&RunEventBuilder::from_sessions(vec![session_facts_with_usual("a", 100, &[]), session_facts("b")])),
+            left(&RunEventBuilder::from_sessions(vec![session_spec_with_usual("a", 100, &[]), session_spec("b")])),
             Some((100, true))
         );
         assert_eq!(
             left(&RunEventBuilder::from_sessions(vec![
-                session_facts_with_usual("a", 100, &[]),
-                session_facts("b"),
-                session_facts("c")
+                session_spec_with_usual("a", 100, &[]),
+                session_spec("b"),
+                session_spec("c")
             ])),
             None
         );
@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn cycles_and_unknown_sessions_are_tolerated() {
-        let story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("a", 100, &["b"]),
-            session_facts_with_usual("b", 100, &["a"]),
-            session_facts_with_usual("c", 300, &["stranger"]),
+        let builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("a", 100, &["b"]),
+            session_spec_with_usual("b", 100, &["a"]),
+            session_spec_with_usual("c", 300, &["unknown"]),
         ]);
-        assert_eq!(left(&story), Some((300, false)));
+        assert_eq!(left(&builder), Some((300, false)));
     }
 }

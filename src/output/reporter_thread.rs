@@ -14,7 +14,7 @@ use crate::record::{EventKind, RunEvent};
 
 /// A reporter fed by a queue.
 ///
-/// The queue is bounded by the number of sessions, whatever they print: log growth and ticks are coalesced.
+/// Log growth and ticks are coalesced, so the length of the queue does not depend on the amount of output.
 #[derive(Debug)]
 pub(crate) struct ReporterThread {
     shared: Arc<ReporterChannel>,
@@ -23,7 +23,7 @@ pub(crate) struct ReporterThread {
     thread: JoinHandle<Option<io::Error>>,
 }
 
-/// Number of writes to all streams of a run, by which progress is detected.
+/// Number of writes to all streams of a run; it grows as long as their reader reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteCounter(Arc<AtomicU64>);
 
@@ -117,9 +117,9 @@ impl ReporterQueue {
         if let EventKind::OutputGrew { session, attempt, to_offset: to, .. } = &event.kind {
             let queued = self.events.iter_mut().rev().find(|queued| is_output_growth(queued, session, *attempt));
             if let Some(queued) = queued
-                && let EventKind::OutputGrew { to_offset: end, .. } = &mut Arc::make_mut(queued).kind
+                && let EventKind::OutputGrew { to_offset: queued_end, .. } = &mut Arc::make_mut(queued).kind
             {
-                *end = *to;
+                *queued_end = *to;
                 return;
             }
         }
@@ -150,7 +150,7 @@ impl ReporterThread {
             let mut failure = None;
             loop {
                 let next = queue.next_message();
-                let last = matches!(next, ReporterMessage::Finish);
+                let is_last = matches!(next, ReporterMessage::Finish);
                 // After a failure the reporter is not called again; the queue is still drained, so that it stays short.
                 if failure.is_none() {
                     let result = match next {
@@ -161,7 +161,7 @@ impl ReporterThread {
                     };
                     failure = result.err();
                 }
-                if last {
+                if is_last {
                     return failure;
                 }
             }
@@ -191,13 +191,13 @@ impl ReporterThread {
 
     /// Waits until everything is shown, and returns the error of the reporter, if any.
     ///
-    /// With a timeout it gives up once no write completes for that long.
+    /// With a timeout, gives up when no write completes for that long.
     ///
     /// # Errors
-    /// When nothing was read for that long; the remaining output is lost.
+    /// On a timeout; the remaining output is lost.
     pub(crate) fn join(self, timeout: Option<Duration>) -> Result<Option<io::Error>, ReporterBlocked> {
         self.close();
-        let mut before = self.write_counter.0.load(Ordering::Relaxed);
+        let mut last_count = self.write_counter.0.load(Ordering::Relaxed);
         loop {
             let waited = match timeout {
                 Some(timeout) => self.thread_ended.recv_timeout(timeout),
@@ -207,8 +207,8 @@ impl ReporterThread {
                 // A panic of the thread is propagated.
                 return Ok(self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            let now = self.write_counter.0.load(Ordering::Relaxed);
-            if std::mem::replace(&mut before, now) == now {
+            let count = self.write_counter.0.load(Ordering::Relaxed);
+            if std::mem::replace(&mut last_count, count) == count {
                 return Err(ReporterBlocked);
             }
         }
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_blocked_reader_is_abandoned_and_a_slow_one_is_not() {
-        let (reporter, _told, allow) = begin();
+        let (reporter, _calls, allow) = begin();
         reporter.send_event(notice("stuck"));
         assert_eq!(reporter.join(Some(Duration::from_millis(1))).unwrap_err(), ReporterBlocked);
         drop(allow);
@@ -328,7 +328,7 @@ mod tests {
         }
         .with_write_counter(&reporter.write_counter);
         reporter.send_event(notice("slow"));
-        let moving = std::thread::spawn(move || {
+        let writer = std::thread::spawn(move || {
             for _ in 0..20 {
                 std::thread::sleep(Duration::from_millis(5));
                 streams.stdout.write_all(b"x").unwrap();
@@ -337,7 +337,7 @@ mod tests {
             drop(allow);
         });
         assert!(reporter.join(Some(Duration::from_secs(20))).is_ok());
-        moving.join().unwrap();
+        writer.join().unwrap();
         assert_eq!(calls.iter().collect::<Vec<_>>(), ["slow", "finish"]);
     }
 

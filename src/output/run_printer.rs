@@ -20,7 +20,7 @@ const SHORT_TAIL_LINES: usize = 6;
 /// GitHub shows at most this many error annotations per step.
 const MAX_ANNOTATIONS: usize = 10;
 
-/// Printer to the stream that people or a forge's log viewer read.
+/// Printer to the stream that is read by people or the log viewer of a forge.
 pub(crate) struct RunPrinter {
     pub(crate) writer: BestEffortWriter,
     pub(crate) options: OutputOptions,
@@ -167,27 +167,29 @@ impl RunPrinter {
         let theme = self.options.theme;
         let dash = theme.pick_glyph("─", "-");
         let title = format!("{} {}", theme.outcome_mark(result.outcome), session_rows::result_title(result));
-        let across = self.terminal_width.unwrap_or(80).min(80);
+        let rule_width = self.terminal_width.unwrap_or(80).min(80);
         // On a terminal a long reason would wrap; log and record have it in full.
         let title = match self.terminal_width {
             Some(width) => console::truncate_str(&title, width.saturating_sub(6), theme.ellipsis()).into_owned(),
             None => title,
         };
-        let room = across.saturating_sub(console::measure_text_width(&title) + 5).max(2);
-        let (left, right) =
-            (theme.style_text(TextStyle::Dim, &dash.repeat(2)), theme.style_text(TextStyle::Dim, &dash.repeat(room)));
+        let dash_count = rule_width.saturating_sub(console::measure_text_width(&title) + 5).max(2);
+        let (left, right) = (
+            theme.style_text(TextStyle::Dim, &dash.repeat(2)),
+            theme.style_text(TextStyle::Dim, &dash.repeat(dash_count)),
+        );
         let title = theme.style_text(TextStyle::for_outcome(result.outcome, result.flaky), &title);
         self.print_line(&format!("{left} {title} {right}"))
     }
 
     /// Prints that the run is interrupted.
     pub(crate) fn print_interruption(&mut self, state: &RunState, cause: &str) -> io::Result<()> {
-        let what = match state.status_counts().running {
+        let action = match state.status_counts().running {
             0 => "stopping the run".to_owned(),
             count => format!("stopping {}", pluralize(count, "running session")),
         };
         let cause = run_summary::describe_interrupt(cause);
-        self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("{cause}: {what}")))
+        self.print_line(&self.options.theme.style_text(TextStyle::Warning, &format!("{cause}: {action}")))
     }
 
     /// Prints a notice.
@@ -213,35 +215,35 @@ impl RunPrinter {
     /// Prints a complete log, in bounded memory.
     fn print_log(&mut self, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
         let (path, mut splitter) = (run_dir.join(&attempt.log), log_reader::LineSplitter::default());
-        let mut failed = None;
+        let mut write_error = None;
         let read = log_reader::read_log_range(&path, 0, attempt.log_bytes, &mut |chunk| {
             splitter
                 .push(chunk, &mut |line| self.print_output_line("", line))
-                .inspect_err(|error| failed = Some(error.kind()))
+                .inspect_err(|error| write_error = Some(error.kind()))
         });
         splitter.finish(&mut |line| self.print_output_line("", line))?;
         self.command_guard.resume_commands(&mut self.writer)?;
         match read {
-            Err(error) if failed.is_none() => self.print_log_error(&path, &error),
+            Err(error) if write_error.is_none() => self.print_log_error(&path, &error),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
     }
 
     fn print_log_error(&mut self, path: &Path, error: &io::Error) -> io::Result<()> {
-        self.print_line(&format!("(cannot read its log {}: {error})", path.display()))
+        self.print_line(&format!("(cannot read the log {}: {error})", path.display()))
     }
 
-    /// Prints the very last lines of a log, cut to the width: the rest is shown at the end of the run, and the board
-    /// should not move far.
+    /// Prints the last few lines of a log, truncated to the width, so that the board stays in view; more lines are shown
+    /// at the end of the run.
     fn print_short_tail(&mut self, attempt: &AttemptResult, run_dir: &Path) -> io::Result<()> {
         let tail = log_reader::read_log_tail(&run_dir.join(&attempt.log), attempt.log_bytes, SHORT_TAIL_LINES)
             .unwrap_or_default();
         let theme = self.options.theme;
         for line in tail.lines {
             let text = sanitize_line(&line, false).replace('\t', "    ");
-            let room = self.terminal_width.unwrap_or(80).saturating_sub(5);
-            let text = console::truncate_str(&text, room, theme.ellipsis()).into_owned();
+            let max_width = self.terminal_width.unwrap_or(80).saturating_sub(5);
+            let text = console::truncate_str(&text, max_width, theme.ellipsis()).into_owned();
             self.print_line(&theme.style_text(TextStyle::Dim, &format!("  {} {text}", theme.pick_glyph("│", "|"))))?;
         }
         Ok(())
@@ -256,14 +258,14 @@ impl RunPrinter {
         };
         let allowed =
             if self.has_printed_logs { AllowedCommands::MasksOnly } else { AllowedCommands::AnnotationsAndMasks };
-        let above = match tail.omitted {
+        let omitted = match tail.omitted {
             OmittedLog::Nothing => None,
             OmittedLog::Lines(count) => Some(pluralize(count, "line")),
             OmittedLog::Bytes(count) => Some(format_size(count)),
         };
-        if let Some(above) = above {
+        if let Some(omitted) = omitted {
             let shown = display_path(state, &path);
-            let text = format!("{} {above} above, in {}", self.options.theme.ellipsis(), shown.display());
+            let text = format!("{} {omitted} above, in {}", self.options.theme.ellipsis(), shown.display());
             self.print_line(&self.options.theme.style_text(TextStyle::Dim, &text))?;
         }
         for line in tail.lines {
@@ -313,8 +315,8 @@ impl RunPrinter {
     fn summary_rows(&self, state: &RunState) -> Vec<String> {
         let (theme, verbose) = (self.options.theme, self.options.verbose > 0);
         let rows = run_summary::summary_table(state, theme, self.terminal_width, verbose);
-        let unremarkable = state.session_results().all(|(_, result)| result.outcome == Outcome::Passed);
-        if self.options.effective_style() == SessionOutputStyle::Quiet && unremarkable { Vec::new() } else { rows }
+        let all_passed = state.session_results().all(|(_, result)| result.outcome == Outcome::Passed);
+        if self.options.effective_style() == SessionOutputStyle::Quiet && all_passed { Vec::new() } else { rows }
     }
 
     /// Prints annotations for the forge, or the locations as text if it shows no annotations.
@@ -328,12 +330,12 @@ impl RunPrinter {
             .filter(|result| result.outcome.is_failure() && !result.attempts.is_empty())
             .take(MAX_ANNOTATIONS)
             .collect();
-        let share = MAX_ANNOTATIONS / failed.len().max(1);
+        let max_per_session = MAX_ANNOTATIONS / failed.len().max(1);
         for result in failed {
-            let (locations, own) = session_failure_locations(state, result, run_dir);
+            let (locations, has_own_annotations) = session_failure_locations(state, result, run_dir);
             if forge.can_annotate() {
-                // A session that marks lines itself needs no help.
-                if own && self.has_printed_logs {
+                // The annotations of the session were already printed with its log.
+                if has_own_annotations && self.has_printed_logs {
                     continue;
                 }
                 if locations.is_empty() {
@@ -345,10 +347,10 @@ impl RunPrinter {
                     ))?;
                 }
             }
-            for location in locations.into_iter().take(share) {
+            for location in locations.into_iter().take(max_per_session) {
                 let line = if forge.can_annotate() {
-                    let at = Some((location.file.as_str(), location.line, location.column));
-                    workflow_command::error_command(result.session.as_str(), at, &location.message)
+                    let position = Some((location.file.as_str(), location.line, location.column));
+                    workflow_command::error_command(result.session.as_str(), position, &location.message)
                 } else {
                     format!("{}:{}: {} ({})", location.file, location.line, location.message, result.session)
                 };
@@ -359,23 +361,23 @@ impl RunPrinter {
     }
 }
 
-/// Places that a failed session's log names, and whether it annotates lines by itself.
+/// Returns the source locations in a failed session's log, and whether the session printed annotations of its own.
 fn session_failure_locations(state: &RunState, result: &SessionResult, run_dir: &Path) -> (Vec<FailureLocation>, bool) {
     let Some((metadata, last)) = state.run_metadata().zip(result.last_attempt()) else {
         return (Vec::new(), false);
     };
     let tail = log_reader::read_log_tail(&run_dir.join(&last.log), last.log_bytes, RECAP_LINES).unwrap_or_default();
     let lines: Vec<String> = tail.lines.iter().map(|line| sanitize_line(line, false)).collect();
-    let own = lines.iter().any(|line| line.trim_start().starts_with("::error "));
+    let has_own_annotations = lines.iter().any(|line| line.trim_start().starts_with("::error "));
     (
         failure_location::find_failure_locations(&lines, &|path| {
             failure_location::project_relative_file(&metadata.root, path)
         }),
-        own,
+        has_own_annotations,
     )
 }
 
-/// A path as people would type it in the project's root.
+/// Returns a path relative to the project's root, if it is inside.
 fn display_path(state: &RunState, path: &Path) -> PathBuf {
     let root = state.run_metadata().map_or(Path::new(""), |metadata| metadata.root.as_path());
     match path.strip_prefix(root) {

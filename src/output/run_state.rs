@@ -55,7 +55,7 @@ pub(crate) struct AttemptProgress {
     pub(crate) attempt: u32,
     /// Its log, relative to the run directory.
     pub(crate) log_path: PathBuf,
-    /// Bytes of the log that were announced by events.
+    /// Length of the log in bytes, according to the events so far.
     pub(crate) log_bytes: u64,
 }
 
@@ -97,14 +97,14 @@ impl RunState {
                 }
             }
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
-                let until = event.at.saturating_add(*delay);
+                let retry_at = event.at.saturating_add(*delay);
                 let attempt = attempt.number.saturating_add(1);
-                self.session_view_mut(session).status = SessionStatus::AwaitingRetry { attempt, retry_at: until };
+                self.session_view_mut(session).status = SessionStatus::AwaitingRetry { attempt, retry_at };
             }
             EventKind::SessionFinished(result) => {
                 self.session_view_mut(&result.session).status = SessionStatus::Done(result.clone());
             }
-            EventKind::SessionRestoring { progress: done, .. } => self.restore_progress = Some(*done),
+            EventKind::SessionRestoring { progress, .. } => self.restore_progress = Some(*progress),
             EventKind::SessionRestored { .. } => self.restore_progress = None,
             EventKind::RunInterrupted { cause } => self.interrupt_cause = Some(cause.clone()),
             EventKind::Notice { text } => self.notices.push(text.clone()),
@@ -117,7 +117,7 @@ impl RunState {
         self.elapsed_ms = self.elapsed_ms.max(now);
     }
 
-    /// Metadata of the run, once it has started.
+    /// Returns the metadata of the run, once it has started.
     pub(crate) fn run_metadata(&self) -> Option<&RunMetadata> {
         self.run_metadata.as_ref()
     }
@@ -129,7 +129,7 @@ impl RunState {
 
     /// Finds a session by name.
     pub(crate) fn find_session(&self, name: &SessionName) -> Option<&SessionView> {
-        self.session_indices.get(name).map(|&at| &self.sessions[at])
+        self.session_indices.get(name).map(|&index| &self.sessions[index])
     }
 
     /// Returns the index of a session in [`Self::sessions`].
@@ -137,17 +137,17 @@ impl RunState {
         self.session_indices.get(name).copied()
     }
 
-    /// Milliseconds since the run started.
+    /// Returns the milliseconds since the run started.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         self.elapsed_ms
     }
 
-    /// Cause of the interruption, if the run was interrupted.
+    /// Returns the cause of the interruption, if the run was interrupted.
     pub(crate) fn interrupt_cause(&self) -> Option<&str> {
         self.interrupt_cause.as_deref()
     }
 
-    /// Progress of a restore that is under way.
+    /// Returns the progress of a restore that is running.
     pub(crate) fn restore_progress(&self) -> Option<RestoreProgress> {
         self.restore_progress
     }
@@ -157,7 +157,7 @@ impl RunState {
         &self.notices
     }
 
-    /// Exit code, once the run is over.
+    /// Returns the exit code, once the run is over.
     pub(crate) fn exit_code(&self) -> Option<u8> {
         self.exit_code
     }
@@ -210,9 +210,9 @@ impl RunState {
         }
     }
 
-    /// Returns the session of a name, added if the plan does not have it.
+    /// Returns the session with a name; adds it if the plan does not contain it.
     fn session_view_mut(&mut self, name: &SessionName) -> &mut SessionView {
-        let at = *self.session_indices.entry(name.clone()).or_insert_with(|| {
+        let index = *self.session_indices.entry(name.clone()).or_insert_with(|| {
             let spec = SessionSpec {
                 name: name.clone(),
                 description: String::new(),
@@ -225,7 +225,7 @@ impl RunState {
             self.sessions.push(SessionView { spec, status: SessionStatus::Waiting });
             self.sessions.len() - 1
         });
-        &mut self.sessions[at]
+        &mut self.sessions[index]
     }
 }
 
@@ -236,17 +236,17 @@ mod tests {
 
     #[test]
     fn events_move_sessions_from_waiting_to_done() {
-        let mut story = RunEventBuilder::new(&["lint", "tests", "docs"]);
-        assert_eq!(story.run_state().status_counts(), StatusCounts { waiting: 3, ..StatusCounts::default() });
-        story.start_session(10, "lint").start_session(20, "tests").append_output(25, "tests", b"hello\n");
-        assert_eq!(story.run_state().running_sessions().len(), 2);
-        story.finish_session(40, "lint", Outcome::Failed, "exit code 1").finish_session(
+        let mut builder = RunEventBuilder::new(&["lint", "tests", "docs"]);
+        assert_eq!(builder.run_state().status_counts(), StatusCounts { waiting: 3, ..StatusCounts::default() });
+        builder.start_session(10, "lint").start_session(20, "tests").append_output(25, "tests", b"hello\n");
+        assert_eq!(builder.run_state().running_sessions().len(), 2);
+        builder.finish_session(40, "lint", Outcome::Failed, "exit code 1").finish_session(
             50,
             "docs",
             Outcome::Skipped,
             "no python3.9",
         );
-        let state = story.run_state();
+        let state = builder.run_state();
         assert_eq!(state.status_counts(), StatusCounts { running: 1, done: 1, failed: 1, waiting: 0 });
         assert_eq!(state.running_sessions()[0].1.log_bytes, 6);
         assert_eq!(state.elapsed_ms(), 50);
@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn a_pending_retry_counts_as_running() {
-        let mut story = RunEventBuilder::new(&["tests"]);
-        story.start_session(0, "tests").retry_session(100, "tests", "exit code 1", 500);
-        assert_eq!(story.run_state().status_counts().running, 1);
+        let mut builder = RunEventBuilder::new(&["tests"]);
+        builder.start_session(0, "tests").retry_session(100, "tests", "exit code 1", 500);
+        assert_eq!(builder.run_state().status_counts().running, 1);
         let name = SessionName::from("tests");
-        let state = story.run_state();
+        let state = builder.run_state();
         assert!(matches!(
             state.find_session(&name).unwrap().status,
             SessionStatus::AwaitingRetry { attempt: 2, retry_at: 600 }
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn unplanned_sessions_are_added_and_time_never_goes_back() {
         let mut state = RunState::default();
-        let session = SessionName::from("ghost");
-        let fact = EventKind::OutputGrew { session: session.clone(), attempt: 1, from_offset: 0, to_offset: 9 };
-        state.apply_event(&RunEvent { at: 7, kind: fact });
+        let session = SessionName::from("unplanned");
+        let kind = EventKind::OutputGrew { session: session.clone(), attempt: 1, from_offset: 0, to_offset: 9 };
+        state.apply_event(&RunEvent { at: 7, kind });
         state.apply_event(&RunEvent { at: 3, kind: EventKind::RunInterrupted { cause: "SIGINT".to_owned() } });
         state.apply_event(&RunEvent { at: 3, kind: EventKind::RunFinished { exit_code: 130 } });
         state.advance_clock(1);

@@ -8,17 +8,18 @@ use super::{OutputTheme, RunState};
 use crate::record::{Outcome, SessionResult, SessionSpec};
 use crate::text::{format_delta, format_duration, format_size, pluralize, sanitize_line};
 
-/// With more sessions than this, plain passes are left out of the table.
+/// With more sessions than this, the table omits sessions that passed without notes.
 const FOLD_THRESHOLD: usize = 40;
-/// Notes with less room than this get their own line.
+/// Notes that have fewer columns than this get their own line.
 const MIN_NOTES_WIDTH: usize = 24;
 
 /// Counts sessions by outcome, in display order; flaky passes are counted apart.
 pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, usize)> {
-    let count =
-        |keep: &dyn Fn(&SessionResult) -> bool| state.session_results().filter(|(_, result)| keep(result)).count();
+    let count = |matches: &dyn Fn(&SessionResult) -> bool| {
+        state.session_results().filter(|(_, result)| matches(result)).count()
+    };
     let flaky = count(&|result| outcome_word(result) == "flaky");
-    let mut tally = vec![
+    let mut counts = vec![
         ("passed", Outcome::Passed, state.count_with_outcome(Outcome::Passed) - flaky),
         ("flaky", Outcome::Passed, flaky),
         ("replayed", Outcome::Replayed, state.count_with_outcome(Outcome::Replayed)),
@@ -26,10 +27,10 @@ pub(crate) fn outcome_counts(state: &RunState) -> Vec<(&'static str, Outcome, us
     for outcome in
         [Outcome::Failed, Outcome::TimedOut, Outcome::Crashed, Outcome::Cancelled, Outcome::Aborted, Outcome::Skipped]
     {
-        tally.push((outcome.as_str(), outcome, state.count_with_outcome(outcome)));
+        counts.push((outcome.as_str(), outcome, state.count_with_outcome(outcome)));
     }
-    tally.retain(|(_, _, count)| *count > 0);
-    tally
+    counts.retain(|(_, _, count)| *count > 0);
+    counts
 }
 
 /// Returns the sum of the wall times of all attempts, in milliseconds.
@@ -47,9 +48,9 @@ pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Optio
             theme.style_text(TextStyle::for_outcome(outcome, word == "flaky"), &format!("{count} {word}"))
         })
         .collect();
-    let over = state.session_results().count();
-    if over < all {
-        parts.push(theme.style_text(TextStyle::Warning, &format!("{} unfinished", all - over)));
+    let finished = state.session_results().count();
+    if finished < all {
+        parts.push(theme.style_text(TextStyle::Warning, &format!("{} unfinished", all - finished)));
     }
     if parts.is_empty() {
         parts.push("nothing was run".to_owned());
@@ -63,10 +64,10 @@ pub(crate) fn totals_sentence(state: &RunState, theme: OutputTheme, width: Optio
     let sequential = sequential_ms(state);
     let cause = state.interrupt_cause().map(|cause| format!(", {}", describe_interrupt(cause))).unwrap_or_default();
     if let Some(gain) = format_speedup(sequential, state.elapsed_ms()) {
-        let aside = format!(" (sequential {}, {gain}{})", format_duration(sequential), theme.pick_glyph("×", "x"));
-        let plain = sanitize_line(text.as_bytes(), false) + &aside + &cause;
+        let speedup = format!(" (sequential {}, {gain}{})", format_duration(sequential), theme.pick_glyph("×", "x"));
+        let plain = sanitize_line(text.as_bytes(), false) + &speedup + &cause;
         if width.is_none_or(|width| measure_text_width(&plain) < width) {
-            text.push_str(&theme.style_text(TextStyle::Dim, &aside));
+            text.push_str(&theme.style_text(TextStyle::Dim, &speedup));
         }
     }
     text + &theme.style_text(TextStyle::Warning, &cause)
@@ -105,7 +106,7 @@ impl SummaryRow {
     fn for_session(spec: &SessionSpec, result: &SessionResult, theme: OutputTheme) -> Self {
         let ran = !result.attempts.is_empty();
         let wall = result.wall_time();
-        let known = |figure: Option<u64>, show: &dyn Fn(u64) -> String| figure.map(show).unwrap_or_default();
+        let cell = |figure: Option<u64>, format: &dyn Fn(u64) -> String| figure.map(format).unwrap_or_default();
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
         let memory = result.attempts.iter().filter_map(|attempt| attempt.peak_memory).max();
         Self {
@@ -114,9 +115,9 @@ impl SummaryRow {
             name: result.session.to_string(),
             figures: [
                 if ran { format_duration(wall) } else { String::new() },
-                known(spec.usual_ms.filter(|_| ran), &|usual| format_delta(wall, usual, theme.unicode)),
-                known(cpu.filter(|_| ran), &format_duration),
-                known(memory, &format_size),
+                cell(spec.usual_ms.filter(|_| ran), &|usual| format_delta(wall, usual, theme.unicode)),
+                cell(cpu.filter(|_| ran), &format_duration),
+                cell(memory, &format_size),
             ],
             notes: result_notes(result).join(theme.separator()),
             is_unremarkable: result.outcome == Outcome::Passed && result_notes(result).is_empty(),
@@ -149,48 +150,52 @@ pub(crate) fn summary_table(state: &RunState, theme: OutputTheme, width: Option<
 fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, rows: &mut Vec<String>) {
     const COLUMN_HEADINGS: [&str; 4] = ["time", "vs usual", "cpu", "memory"];
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(measure_text_width).max().unwrap_or(0);
-    let outcome = widest(&mut lines.iter().map(|line| line.outcome.as_str())).max(7);
-    let mut name = widest(&mut lines.iter().map(|line| line.name.as_str())).max(7);
+    let outcome_width = widest(&mut lines.iter().map(|line| line.outcome.as_str())).max(7);
+    let mut name_width = widest(&mut lines.iter().map(|line| line.name.as_str())).max(7);
     let mut columns: Vec<(usize, usize)> = (0..COLUMN_HEADINGS.len())
         .map(|at| (at, widest(&mut lines.iter().map(|line| line.figures[at].as_str()))))
-        .filter(|(_, wide)| *wide > 0)
-        .map(|(at, wide)| (at, wide.max(COLUMN_HEADINGS[at].len())))
+        .filter(|(_, column_width)| *column_width > 0)
+        .map(|(at, column_width)| (at, column_width.max(COLUMN_HEADINGS[at].len())))
         .collect();
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(1));
-    let used_width = |name: usize, columns: &[(usize, usize)]| {
-        outcome + 2 + name + columns.iter().map(|(_, wide)| wide + 2).sum::<usize>()
+    let max_width = width.map_or(usize::MAX, |width| width.saturating_sub(1));
+    let used_width = |name_width: usize, columns: &[(usize, usize)]| {
+        outcome_width + 2 + name_width + columns.iter().map(|(_, column_width)| column_width + 2).sum::<usize>()
     };
     // The time is the last column to be dropped.
-    while columns.len() > 1 && used_width(name, &columns) > room {
+    while columns.len() > 1 && used_width(name_width, &columns) > max_width {
         columns.pop();
     }
-    name -= used_width(name, &columns).saturating_sub(room).min(name.saturating_sub(8));
-    let beside = room.saturating_sub(used_width(name, &columns) + 2);
+    name_width -= used_width(name_width, &columns).saturating_sub(max_width).min(name_width.saturating_sub(8));
+    let notes_width = max_width.saturating_sub(used_width(name_width, &columns) + 2);
 
-    let mut head =
-        format!("{}  {}", pad_str("", outcome, Alignment::Left, None), pad_str("session", name, Alignment::Left, None));
-    for (at, wide) in &columns {
-        head.push_str(&format!("  {}", pad_str(COLUMN_HEADINGS[*at], *wide, Alignment::Right, None)));
+    let mut header = format!(
+        "{}  {}",
+        pad_str("", outcome_width, Alignment::Left, None),
+        pad_str("session", name_width, Alignment::Left, None)
+    );
+    for (at, column_width) in &columns {
+        header.push_str(&format!("  {}", pad_str(COLUMN_HEADINGS[*at], *column_width, Alignment::Right, None)));
     }
-    rows.push(theme.style_text(TextStyle::Dim, truncate_str(head.trim_end(), room, theme.ellipsis()).as_ref()));
+    rows.push(theme.style_text(TextStyle::Dim, truncate_str(header.trim_end(), max_width, theme.ellipsis()).as_ref()));
     for line in lines {
-        let mut row = theme.style_text(line.style, pad_str(&line.outcome, outcome, Alignment::Left, None).as_ref());
+        let mut row =
+            theme.style_text(line.style, pad_str(&line.outcome, outcome_width, Alignment::Left, None).as_ref());
         row.push_str("  ");
-        row.push_str(&pad_str(&line.name, name, Alignment::Left, Some(theme.ellipsis())));
-        for (at, wide) in &columns {
-            let cell = pad_str(&line.figures[*at], *wide, Alignment::Right, None).into_owned();
+        row.push_str(&pad_str(&line.name, name_width, Alignment::Left, Some(theme.ellipsis())));
+        for (at, column_width) in &columns {
+            let cell = pad_str(&line.figures[*at], *column_width, Alignment::Right, None).into_owned();
             row.push_str("  ");
             row.push_str(&if *at == 0 { cell } else { theme.style_text(TextStyle::Dim, &cell) });
         }
-        let wide_enough = beside >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= beside;
-        if !line.notes.is_empty() && wide_enough {
+        let notes_fit = notes_width >= MIN_NOTES_WIDTH || measure_text_width(&line.notes) <= notes_width;
+        if !line.notes.is_empty() && notes_fit {
             row.push_str("  ");
-            row.push_str(&truncate_str(&line.notes, beside, theme.ellipsis()));
+            row.push_str(&truncate_str(&line.notes, notes_width, theme.ellipsis()));
         }
         rows.push(row.trim_end().to_owned());
-        if !line.notes.is_empty() && !wide_enough {
-            let indent = outcome.min(4);
-            let note = truncate_str(&line.notes, room.saturating_sub(indent), theme.ellipsis()).into_owned();
+        if !line.notes.is_empty() && !notes_fit {
+            let indent = outcome_width.min(4);
+            let note = truncate_str(&line.notes, max_width.saturating_sub(indent), theme.ellipsis()).into_owned();
             rows.push(format!("{}{note}", " ".repeat(indent)));
         }
     }
@@ -199,44 +204,44 @@ fn layout_rows(lines: &[SummaryRow], theme: OutputTheme, width: Option<usize>, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec_with_usual};
 
     const PLAIN: OutputTheme = OutputTheme { color: false, unicode: true };
 
-    fn story() -> RunEventBuilder {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_400, &[]),
-            session_facts_with_usual("unit_tests", 40_000, &[]),
-            session_facts_with_usual("tests-3.12(db='postgres')", 9_000, &[]),
-            session_facts_with_usual("docs", 2_000, &[]),
-            session_facts_with_usual("tests-3.9", 2_000, &[]),
-            session_facts_with_usual("coverage_report", 2_000, &[]),
+    fn sample_run() -> RunEventBuilder {
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_400, &[]),
+            session_spec_with_usual("unit_tests", 40_000, &[]),
+            session_spec_with_usual("tests-3.12(db='postgres')", 9_000, &[]),
+            session_spec_with_usual("docs", 2_000, &[]),
+            session_spec_with_usual("tests-3.9", 2_000, &[]),
+            session_spec_with_usual("coverage_report", 2_000, &[]),
         ]);
-        story.start_session(0, "lint").finish_session(3_200, "lint", Outcome::Passed, "");
-        story.start_session(0, "unit_tests").retry_session(9_000, "unit_tests", "exit code 1", 0);
-        story.start_session(9_000, "unit_tests").mark_leaky("unit_tests").finish_session(
+        builder.start_session(0, "lint").finish_session(3_200, "lint", Outcome::Passed, "");
+        builder.start_session(0, "unit_tests").retry_session(9_000, "unit_tests", "exit code 1", 0);
+        builder.start_session(9_000, "unit_tests").mark_leaky("unit_tests").finish_session(
             56_000,
             "unit_tests",
             Outcome::Passed,
             "",
         );
         let pg = "tests-3.12(db='postgres')";
-        story.start_session(3_300, pg).finish_session(
+        builder.start_session(3_300, pg).finish_session(
             12_345,
             pg,
             Outcome::Failed,
             "command pytest -x failed with exit code 1",
         );
-        story.finish_session(12_346, "docs", Outcome::Replayed, "");
-        story.finish_session(12_346, "tests-3.9", Outcome::Skipped, "Python interpreter 3.9 not found");
-        story.finish_session(56_000, "coverage_report", Outcome::Aborted, "tests-3.12(db='postgres') did not pass");
-        story.finish_run(56_100, 1);
-        story
+        builder.finish_session(12_346, "docs", Outcome::Replayed, "");
+        builder.finish_session(12_346, "tests-3.9", Outcome::Skipped, "Python interpreter 3.9 not found");
+        builder.finish_session(56_000, "coverage_report", Outcome::Aborted, "tests-3.12(db='postgres') did not pass");
+        builder.finish_run(56_100, 1);
+        builder
     }
 
     #[test]
     fn a_wide_table_has_all_columns() {
-        insta::assert_snapshot!(summary_table(&story().run_state(), PLAIN, Some(140), false).join("\n"), @r"
+        insta::assert_snapshot!(summary_table(&sample_run().run_state(), PLAIN, Some(140), false).join("\n"), @r"
                     session                     time  vs usual   cpu  memory
         ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
         ✓ flaky     unit_tests                 56.0s    +16.0s  3.0s  64 MiB  passed on attempt 2 · left processes running
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_narrow_table_drops_columns_and_never_wraps() {
-        let state = story().run_state();
+        let state = sample_run().run_state();
         insta::assert_snapshot!(summary_table(&state, PLAIN, Some(80), false).join("\n"), @r"
                     session                     time  vs usual   cpu  memory
         ✓ passed    lint                        3.2s     −0.2s  1.5s  64 MiB
@@ -286,18 +291,18 @@ mod tests {
     #[test]
     fn skipped_and_flaky_are_not_counted_as_passed() {
         assert_eq!(
-            totals_sentence(&story().run_state(), PLAIN, None),
+            totals_sentence(&sample_run().run_state(), PLAIN, None),
             "6 sessions: 1 passed, 1 flaky, 1 replayed, 1 failed, 1 aborted, 1 skipped in 56.1s (sequential 1m 08s, 1.2×)"
         );
-        assert!(totals_sentence(&story().run_state(), PLAIN, Some(80)).ends_with("1 skipped in 56.1s"));
-        let mut story = RunEventBuilder::new(&["a", "b"]);
-        story
+        assert!(totals_sentence(&sample_run().run_state(), PLAIN, Some(80)).ends_with("1 skipped in 56.1s"));
+        let mut builder = RunEventBuilder::new(&["a", "b"]);
+        builder
             .start_session(0, "a")
             .interrupt_run(5, "SIGINT")
             .finish_session(10, "a", Outcome::Cancelled, "")
             .finish_run(10, 130);
         assert_eq!(
-            totals_sentence(&story.run_state(), PLAIN, None),
+            totals_sentence(&builder.run_state(), PLAIN, None),
             "2 sessions: 1 cancelled, 1 unfinished in 10ms, interrupted (Ctrl-C)"
         );
         assert_eq!(
@@ -309,19 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_table_leaves_out_plain_passes() {
+    fn a_long_table_omits_plain_passes() {
         let names: Vec<String> = (0..500).map(|n| format!("s{n}")).collect();
-        let mut story = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut builder = RunEventBuilder::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
         for name in &names {
             let outcome = if name == "s77" { Outcome::Failed } else { Outcome::Passed };
-            story.start_session(1, name).finish_session(
+            builder.start_session(1, name).finish_session(
                 9,
                 name,
                 outcome,
                 if name == "s77" { "exit code 3" } else { "" },
             );
         }
-        let state = story.run_state();
+        let state = builder.run_state();
         let rows = summary_table(&state, PLAIN, Some(80), false);
         assert_eq!(rows.len(), 3);
         assert!(rows[1].contains("s77") && rows[2] == "  … 499 more passed");
@@ -330,7 +335,7 @@ mod tests {
 
     #[test]
     fn colors_do_not_change_the_columns() {
-        let state = story().run_state();
+        let state = sample_run().run_state();
         let colored = summary_table(&state, OutputTheme { color: true, unicode: true }, Some(100), false);
         let plain = summary_table(&state, PLAIN, Some(100), false);
         for (colored, plain) in colored.iter().zip(plain) {

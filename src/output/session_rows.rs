@@ -1,4 +1,4 @@
-//! Rows about sessions: started, added, retried, finished, and the running ones on request.
+//! Session rows: started, added, retried, finished, and running sessions on request.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ pub(crate) fn session_name_width(state: &RunState) -> usize {
     widths.max().unwrap_or(0).min(MAX_NAME_WIDTH)
 }
 
-/// Rows about the sessions of a run, aligned in columns.
+/// Formatter of session rows, aligned in columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionRows {
     theme: OutputTheme,
@@ -77,7 +77,7 @@ impl SessionRows {
         format!("{word} {padded}  {rest}").trim_end().to_owned()
     }
 
-    /// Row of a session that started.
+    /// Returns the row of a session that started.
     pub(crate) fn started_row(self, spec: &SessionSpec, attempt: u32) -> String {
         let mut rest = spec.usual_ms.map_or_else(String::new, |usual| format!("usually {}", format_duration(usual)));
         if attempt > 1 {
@@ -87,12 +87,12 @@ impl SessionRows {
         self.format_row(self.theme.pick_glyph("▸", ">"), "started", TextStyle::Dim, spec.name.as_str(), &rest)
     }
 
-    /// Row of a session added during the run.
+    /// Returns the row of a session added during the run.
     pub(crate) fn added_row(self, name: &str, by: &str) -> String {
         self.format_row(self.theme.pick_glyph("▸", ">"), "added", TextStyle::Dim, name, &format!("by {by}"))
     }
 
-    /// Row of an attempt that failed and is retried.
+    /// Returns the row of an attempt that failed and is retried.
     pub(crate) fn retried_row(self, name: &str, attempt: &AttemptResult, delay: u64) -> String {
         let reason = to_single_line(&attempt.reason);
         let when = if delay == 0 { "now".to_owned() } else { format!("in {}", format_duration(delay)) };
@@ -106,7 +106,7 @@ impl SessionRows {
         self.format_row(self.theme.pick_glyph("↺", "~"), "retry", TextStyle::Warning, name, &rest)
     }
 
-    /// Row of a finished session.
+    /// Returns the row of a finished session.
     pub(crate) fn finished_row(self, result: &SessionResult) -> String {
         let time = if result.attempts.is_empty() { String::new() } else { format_duration(result.wall_time()) };
         let notes = result_notes(result).join(self.theme.separator());
@@ -149,12 +149,12 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
         counts.failed,
         counts.waiting,
     );
-    for (spec, run) in running {
+    for (spec, attempt) in running {
         let usual = spec.usual_ms.map(|usual| format!(" of ~{}", format_whole_seconds(usual))).unwrap_or_default();
-        let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(run.started_at));
+        let elapsed = format_whole_seconds(state.elapsed_ms().saturating_sub(attempt.started_at));
         text.push_str(&format!("\n  {} {elapsed}{usual}", theme.style_text(TextStyle::Bold, spec.name.as_str())));
-        let tail =
-            log_reader::read_log_tail(&run_dir.join(&run.log_path), u64::MAX, RUNNING_TAIL_LINES).unwrap_or_default();
+        let tail = log_reader::read_log_tail(&run_dir.join(&attempt.log_path), u64::MAX, RUNNING_TAIL_LINES)
+            .unwrap_or_default();
         for line in tail.lines {
             text.push_str(&format!("\n    {}", sanitize_line(&line, theme.color)));
         }
@@ -165,22 +165,22 @@ pub(crate) fn render_running_sessions(state: &RunState, run_dir: &Path, theme: O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
 
     #[test]
     fn rows_are_aligned_and_complete() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_400, &[]),
-            session_facts_with_usual("tests-3.12(db='pg')", 90_000, &[]),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_400, &[]),
+            session_spec_with_usual("tests-3.12(db='pg')", 90_000, &[]),
         ]);
         let tests = "tests-3.12(db='pg')";
-        story.start_session(0, "lint").finish_session(3_200, "lint", Outcome::Passed, "");
-        story.start_session(10, tests).retry_session(60_000, tests, "exit code 1", 500);
-        story.start_session(60_600, tests).mark_leaky(tests).finish_session(70_000, tests, Outcome::Passed, "");
-        story.finish_session(70_100, "docs", Outcome::Aborted, "lint\n did not\x1b[31m pass");
-        story.start_session(70_200, "types").retry_session(70_300, "types", "exit code 1", 0);
-        story.start_session(70_300, "types").finish_session(70_400, "types", Outcome::Failed, "exit code 2");
-        let state = story.run_state();
+        builder.start_session(0, "lint").finish_session(3_200, "lint", Outcome::Passed, "");
+        builder.start_session(10, tests).retry_session(60_000, tests, "exit code 1", 500);
+        builder.start_session(60_600, tests).mark_leaky(tests).finish_session(70_000, tests, Outcome::Passed, "");
+        builder.finish_session(70_100, "docs", Outcome::Aborted, "lint\n did not\x1b[31m pass");
+        builder.start_session(70_200, "types").retry_session(70_300, "types", "exit code 1", 0);
+        builder.start_session(70_300, "types").finish_session(70_400, "types", Outcome::Failed, "exit code 2");
+        let state = builder.run_state();
         let rows = SessionRows::for_run(&state, OutputTheme { color: false, unicode: true }, None);
         let mut lines =
             vec![rows.started_row(&state.sessions()[0].spec, 1), rows.started_row(&state.sessions()[1].spec, 2)];
@@ -215,15 +215,18 @@ mod tests {
 
     #[test]
     fn running_sessions_are_shown_with_their_last_lines() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("tests", 40_000, &[]),
-            session_facts("docs"),
-            session_facts("lint"),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("tests", 40_000, &[]),
+            session_spec("docs"),
+            session_spec("lint"),
         ]);
-        story.start_session(0, "tests").start_session(500, "docs");
-        story.append_output(9_000, "tests", b"1\n2\n3\n4\n\x1b[31m5\x1b[0m\x1b[2K\n").add_notice(12_000, "tick");
-        let text =
-            render_running_sessions(&story.run_state(), story.run_dir(), OutputTheme { color: false, unicode: true });
+        builder.start_session(0, "tests").start_session(500, "docs");
+        builder.append_output(9_000, "tests", b"1\n2\n3\n4\n\x1b[31m5\x1b[0m\x1b[2K\n").add_notice(12_000, "tick");
+        let text = render_running_sessions(
+            &builder.run_state(),
+            builder.run_dir(),
+            OutputTheme { color: false, unicode: true },
+        );
         insta::assert_snapshot!(text, @r"
         ▸ after 12s: 2 running, 0 done, 0 failed, 1 waiting
           tests 12s of ~40s

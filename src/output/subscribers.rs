@@ -8,8 +8,8 @@ use super::event_reporter::EventReporter;
 use super::reporter_thread::{ReporterThread, WriteCounter};
 use crate::record::{EventSubscriber, RunEvent, RunRecorder};
 
-/// Time that the end of an interrupted run waits for a reader that stopped reading.
-const STUCK_READER_TIMEOUT: Duration = Duration::from_secs(2);
+/// An interrupted run waits this long for a blocked reader of its output.
+const BLOCKED_READER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The recorder and the reporters of one run. The recorder is called directly, each reporter on its own thread: a reader
 /// that stops reading delays neither the run nor the record.
@@ -22,16 +22,16 @@ pub(crate) struct Subscribers {
 }
 
 impl Subscribers {
-    /// Starts the reporters; `progress` counts what their streams accept.
+    /// Starts the reporters; `write_counter` counts the writes to their streams.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub(crate) fn new(
         recorder: RunRecorder,
         reporters: Vec<Box<dyn EventReporter>>,
-        progress: &WriteCounter,
+        write_counter: &WriteCounter,
     ) -> io::Result<Self> {
-        let spawn = |reporter| ReporterThread::spawn(reporter, recorder.run_dir().to_path_buf(), progress.clone());
+        let spawn = |reporter| ReporterThread::spawn(reporter, recorder.run_dir().to_path_buf(), write_counter.clone());
         let reporters = reporters.into_iter().map(spawn).collect::<io::Result<_>>()?;
         Ok(Self { recorder, reporters, warnings: Vec::new() })
     }
@@ -43,21 +43,21 @@ impl Subscribers {
         }
     }
 
-    /// Waits until the reporters have printed everything, and returns warnings if anyone can read them.
+    /// Waits until the reporters have printed everything, and returns the warnings; none if the reader is blocked.
     ///
     /// An interrupted run does not wait for a reader that stopped reading.
     pub(crate) fn finish_reporters(mut self, is_interrupted: bool) -> Vec<String> {
-        let timeout = is_interrupted.then_some(STUCK_READER_TIMEOUT);
+        let timeout = is_interrupted.then_some(BLOCKED_READER_TIMEOUT);
         self.reporters.iter().for_each(ReporterThread::close);
-        let mut is_stuck = false;
+        let mut is_blocked = false;
         for reporter in self.reporters {
             match reporter.join(timeout) {
                 Ok(error) => self.warnings.extend(error.map(|error| format!("cannot write output: {error}"))),
-                Err(_) => is_stuck = true,
+                Err(_) => is_blocked = true,
             }
         }
         // Standard error may be the same pipe.
-        if is_stuck { Vec::new() } else { self.warnings }
+        if is_blocked { Vec::new() } else { self.warnings }
     }
 }
 

@@ -100,20 +100,9 @@ impl OutputTheme {
 mod tests {
     use super::*;
 
-    const ALL: [Outcome; 8] = [
-        Outcome::Passed,
-        Outcome::Failed,
-        Outcome::TimedOut,
-        Outcome::Crashed,
-        Outcome::Cancelled,
-        Outcome::Replayed,
-        Outcome::Skipped,
-        Outcome::Aborted,
-    ];
-
     #[test]
     fn outcome_marks_are_one_column_and_have_an_ascii_form() {
-        for outcome in ALL {
+        for outcome in Outcome::ALL {
             assert_eq!(
                 console::measure_text_width(OutputTheme { color: false, unicode: true }.outcome_mark(outcome)),
                 1
@@ -123,12 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn skipped_and_flaky_never_look_passed() {
+    fn skipped_and_flaky_differ_from_passed() {
         let theme = OutputTheme { color: true, unicode: true };
         assert_ne!(theme.outcome_mark(Outcome::Skipped), theme.outcome_mark(Outcome::Passed));
         assert_ne!(TextStyle::for_outcome(Outcome::Skipped, false), TextStyle::for_outcome(Outcome::Passed, false));
         assert_ne!(TextStyle::for_outcome(Outcome::Passed, true), TextStyle::for_outcome(Outcome::Passed, false));
-        assert!(ALL.iter().all(|outcome| (TextStyle::for_outcome(*outcome, false) == TextStyle::Success)
+        assert!(Outcome::ALL.iter().all(|outcome| (TextStyle::for_outcome(*outcome, false) == TextStyle::Success)
             == outcome.allows_dependents()
             || *outcome == Outcome::Skipped));
     }

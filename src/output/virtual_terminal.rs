@@ -1,4 +1,4 @@
-//! Terminal emulator for tests: as much as the board needs to show what remains on the screen.
+//! Minimal terminal emulator for tests: the control sequences of the board, and the resulting screen.
 
 /// Rows of a screen and its scrollback.
 pub(crate) struct VirtualTerminal {

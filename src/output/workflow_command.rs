@@ -1,4 +1,4 @@
-//! Workflow commands of Actions runners: groups, annotations, and the guard that keeps logs from sending commands.
+//! Workflow commands of Actions runners: groups, annotations, and the guard that prevents logs from sending commands.
 
 use std::io;
 
@@ -32,7 +32,7 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Which workflow commands printed by sessions reach the runner.
+/// Workflow commands of sessions that are passed on to the runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllowedCommands {
     /// Annotations and masks of secrets.
@@ -54,7 +54,7 @@ pub(crate) fn is_allowed_command(line: &str, allowed: AllowedCommands) -> bool {
     }
 }
 
-/// Keeps the runner from reading session output as workflow commands.
+/// Prevents the runner from reading session output as workflow commands.
 #[derive(Debug)]
 pub(crate) struct CommandGuard {
     stop_token: Option<String>,
@@ -91,7 +91,7 @@ impl CommandGuard {
         }
     }
 
-    /// Ends the stop, so that noxide's own commands are read again.
+    /// Ends the stopped section, so that noxide's own commands are read again.
     pub(crate) fn resume_commands(&mut self, writer: &mut BestEffortWriter) -> io::Result<()> {
         match &self.stop_token {
             Some(token) if std::mem::take(&mut self.commands_stopped) => writer.write_line(&format!("::{token}::")),
@@ -134,15 +134,15 @@ mod tests {
     #[test]
     fn logs_are_guarded_and_resumed_once() {
         let capture = Capture::default();
-        let mut pipe = BestEffortWriter::new(Box::new(capture.clone()));
+        let mut writer = BestEffortWriter::new(Box::new(capture.clone()));
         let mut guard = CommandGuard::new(Some("t0k3n".to_owned()));
         for line in ["::set-env name=A::b", "plain", "::error::seen", "##[group]more"] {
-            guard.write_output_line(&mut pipe, line, AllowedCommands::AnnotationsAndMasks).unwrap();
+            guard.write_output_line(&mut writer, line, AllowedCommands::AnnotationsAndMasks).unwrap();
         }
-        guard.resume_commands(&mut pipe).unwrap();
-        guard.resume_commands(&mut pipe).unwrap();
-        CommandGuard::new(None).write_output_line(&mut pipe, "::group::free", AllowedCommands::MasksOnly).unwrap();
-        pipe.flush().unwrap();
+        guard.resume_commands(&mut writer).unwrap();
+        guard.resume_commands(&mut writer).unwrap();
+        CommandGuard::new(None).write_output_line(&mut writer, "::group::free", AllowedCommands::MasksOnly).unwrap();
+        writer.flush().unwrap();
         insta::assert_snapshot!(capture.text(), @r"
         ::stop-commands::t0k3n
         ::set-env name=A::b

@@ -43,7 +43,7 @@ pub struct Artifact {
 }
 
 impl ArtifactManifest {
-    /// Returns the artifact directory of the session whose logs have this stem.
+    /// Returns the directory of a session's artifacts; `stem` is the file stem of its logs.
     pub fn session_dir(run_dir: &Path, stem: &str) -> PathBuf {
         run_dir.join("artifacts").join(stem)
     }
@@ -64,7 +64,8 @@ impl ArtifactManifest {
     /// When it does not exist, is damaged or has another version.
     pub fn read(dir: &Path) -> io::Result<Self> {
         let path = dir.join("manifest.json");
-        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let reject =
+            |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let artifacts: Self =
             serde_json::from_slice(&fs_err::read(&path)?).map_err(|error| reject(error.to_string()))?;
         match artifacts.version {
@@ -73,7 +74,7 @@ impl ArtifactManifest {
         }
     }
 
-    /// Reads the manifests of all sessions of a run, with their directories and sorted by them; unreadable ones are skipped.
+    /// Reads the manifests of all sessions of a run, with their directories, sorted by directory; unreadable ones are skipped.
     pub fn read_all(run_dir: &Path) -> Vec<(PathBuf, Self)> {
         let Ok(entries) = fs_err::read_dir(run_dir.join("artifacts")) else { return Vec::new() };
         let mut dirs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

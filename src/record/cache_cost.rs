@@ -1,4 +1,4 @@
-//! Cost of restoring packages for a session, compared with the installs it saves, from records.
+//! Cost of restoring packages for a session compared with the install time it saves, measured from records.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,8 +30,8 @@ impl CacheCost {
     pub(crate) fn describe_loss(&self) -> Option<String> {
         let description = || {
             format!(
-                "restoring its packages took {} (median of {} runs) and its installs then {}; without that they took {} \
-                 (median of {})",
+                "restoring its packages took {} (median of {} runs), then its installs took {}; without a restore its \
+                 installs took {} (median of {} runs)",
                 format_duration(self.restore_ms),
                 self.restored_runs,
                 format_duration(self.install_after_restore_ms),
@@ -56,15 +56,15 @@ impl CacheCost {
         let mut samples: HashMap<&SessionName, [Vec<u64>; 3]> = HashMap::new();
         for result in results {
             // Skipped installs cost nothing, and those of a failed session may be incomplete.
-            let all = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
-            let Some(install) = all.filter(|_| result.outcome == Outcome::Passed) else { continue };
+            let complete = result.install.filter(|install| install.commands > 0 && install.skipped == 0);
+            let Some(install) = complete.filter(|_| result.outcome == Outcome::Passed) else { continue };
             let [restore, after, without] = samples.entry(&result.session).or_default();
             match &result.cache {
                 Some(cache) if cache.restored_bytes > 0 => {
                     restore.push(cache.restore_ms);
                     after.push(install.wall_ms);
                 }
-                // Packages that uv's cache had already measure neither.
+                // With packages already in uv's cache, the run measures neither a restore nor a plain install.
                 Some(cache) if cache.hits > 0 => {}
                 _ => without.push(install.wall_ms),
             }
@@ -122,14 +122,14 @@ mod tests {
         );
         assert_eq!(
             cost.describe_loss().unwrap(),
-            "restoring its packages took 1.0s (median of 3 runs) and its installs then 500ms; without that they took 1.3s \
-             (median of 3)"
+            "restoring its packages took 1.0s (median of 3 runs), then its installs took 500ms; without a restore its \
+             installs took 1.3s (median of 3 runs)"
         );
         assert_eq!(CacheCost { plain_install_ms: 1600, ..cost }.describe_loss(), None);
         assert!(CacheCost::measure_by_session(&all[1..]).is_empty(), "two runs are not enough");
         let skipped = run(0, 0, 0, 1, 1);
-        let there = run(0, 3, 0, 1, 0);
-        let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, there]).collect();
+        let cached = run(0, 3, 0, 1, 0);
+        let more: Vec<SessionResult> = all.iter().cloned().chain([skipped, cached]).collect();
         assert_eq!(CacheCost::measure_by_session(&more)[&SessionName::new("lint")], cost, "neither measures installs");
     }
 }

@@ -12,7 +12,7 @@ use crate::project::SessionName;
 pub struct RunEvent {
     /// Milliseconds since the run started, by a monotonic clock.
     pub at: u64,
-    /// What happened.
+    /// Kind of the event, with its fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
@@ -48,7 +48,7 @@ pub enum EventKind {
     SessionStarted {
         /// The session.
         session: SessionName,
-        /// 1 for the first attempt, 2 for the first retry …
+        /// Number of the attempt: 1 for the first, 2 for the first retry.
         attempt: u32,
         /// Slots it holds, counted from 0.
         slots: Vec<usize>,
@@ -77,7 +77,7 @@ pub enum EventKind {
     },
     /// A session ended (also one that never started: aborted, cancelled).
     SessionFinished(SessionResult),
-    /// The run was interrupted (Ctrl-C, SIGTERM, SIGHUP, fail-fast); sessions are being stopped.
+    /// The run was interrupted (Ctrl-C, SIGTERM, SIGHUP, fail-fast); its sessions are being stopped.
     RunInterrupted {
         /// Signal name such as `SIGINT`, or `fail-fast`, or `host`.
         cause: String,
@@ -144,18 +144,18 @@ pub struct SessionSpec {
     pub needs: Vec<SessionNeed>,
     /// Named locks it holds while it runs.
     pub locks: Vec<String>,
-    /// Whether nothing else runs beside it.
+    /// Whether no other session runs at the same time.
     pub exclusive: bool,
-    /// Number of slots it takes.
+    /// Number of slots it occupies.
     pub cpus: usize,
     /// Usual wall time from the history, in milliseconds.
     pub usual_ms: Option<u64>,
 }
 
-/// One need of a session: the session it waits for, and why.
+/// A need of a session: the session that it waits for, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionNeed {
-    /// The session waited for.
+    /// The required session.
     pub session: SessionName,
     /// Origin of the need.
     pub origin: NeedOrigin,
@@ -187,7 +187,7 @@ pub enum NeedOrigin {
 }
 
 impl NeedOrigin {
-    /// Whether the session waited for must have passed; otherwise it must only be over.
+    /// Returns whether the required session must have passed; otherwise it must only have ended.
     pub fn requires_success(&self) -> bool {
         matches!(self, Self::Requires)
     }
@@ -229,9 +229,9 @@ pub struct AttemptResult {
 pub struct SessionResult {
     /// Name of the session.
     pub session: SessionName,
-    /// The last attempt's outcome, or why it never started.
+    /// Outcome of the last attempt; `skipped`, `aborted` or `cancelled` if it never started.
     pub outcome: Outcome,
-    /// Why it failed, was skipped or never started; empty if it passed.
+    /// Reason why it failed, was skipped or never started; empty if it passed.
     pub reason: String,
     /// Whether it passed after a failed attempt.
     pub flaky: bool,
@@ -252,7 +252,7 @@ pub struct InstallStats {
     pub wall_ms: u64,
     /// Install commands that were run.
     pub commands: u32,
-    /// Install commands that were skipped because the environment was built by them already.
+    /// Install commands that were skipped because the environment already contains their packages.
     pub skipped: u32,
 }
 
@@ -282,11 +282,11 @@ pub struct CacheStats {
     pub hits: u32,
     /// Required packages that were not found.
     pub misses: u32,
-    /// Bytes restored from the store for it, without those restored earlier for another session of the run.
+    /// Bytes restored from the store for this session, without those already restored for another session of the run.
     pub restored_bytes: u64,
     /// Duration of the restore in milliseconds.
     pub restore_ms: u64,
-    /// Why its key changed, and which packages were missing; empty if neither.
+    /// Reasons of misses: a changed key, missing packages; empty if there are none.
     pub miss_reason: String,
 }
 

@@ -26,9 +26,9 @@ pub struct SessionHistory {
 }
 
 impl SessionHistory {
-    /// How many of the newest runs are used: enough to outvote one outlier, few enough to follow changes of the code.
+    /// Number of newest runs that are used: enough to outweigh one outlier, few enough to follow changes of the code.
     pub const MAX_RUNS: usize = 9;
-    /// A difference in milliseconds below which a plan does not change.
+    /// Smaller differences, in milliseconds, do not change a plan.
     pub(crate) const SIGNIFICANT_CHANGE_MS: u64 = 5_000;
 
     /// Computes the history of records, newest first.
@@ -52,8 +52,8 @@ impl SessionHistory {
         Self { sessions, imported_wall_ms: HashMap::new() }
     }
 
-    /// Adds imported runs, used for sessions without a record: the median of the newest nine passes of a job. Job and
-    /// session names are compared without case and dashes.
+    /// Adds imported runs, used for sessions without a record: the median of the newest nine passes of a job. Case and dashes of
+    /// job and session names are ignored.
     #[must_use]
     pub(crate) fn with_imported_runs(mut self, imported: &ImportedRuns) -> Self {
         let mut samples: HashMap<String, Vec<u64>> = HashMap::new();
@@ -91,7 +91,7 @@ impl SessionHistory {
 }
 
 /// Returns the median; the lower one of two middle values.
-pub(super) fn lower_median(mut values: Vec<u64>) -> Option<u64> {
+pub(crate) fn lower_median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     values.get(values.len().saturating_sub(1) / 2).copied()
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::record::{Machine, RunStore};
 
-    /// A run with one session that passed after `wall` milliseconds.
+    /// Returns a run with one session that passed after `wall` milliseconds.
     fn record(run: &str, wall: u64) -> RunRecord {
         let attempt = serde_json::json!({"number": 1, "outcome": "passed", "reason": "", "exit_status": 0, "signal": null, "start": 100,
             "end": 100 + wall, "cpu_ms": null, "peak_memory": null, "slots": [], "log": "l", "log_bytes": 0, "leaky": false});
@@ -120,8 +120,9 @@ mod tests {
         let none = SessionHistory::default();
         assert!(none.has_significant_change(&record("1", 10)));
         let known = SessionHistory::from_records(&[record("1", 6_000)]);
-        let news = [999, 1_000, 6_000, 12_000, 12_001].map(|wall| known.has_significant_change(&record("2", wall)));
-        assert_eq!(news, [true, false, false, false, true]);
+        let significant =
+            [999, 1_000, 6_000, 12_000, 12_001].map(|wall| known.has_significant_change(&record("2", wall)));
+        assert_eq!(significant, [true, false, false, false, true]);
         let long = SessionHistory::from_records(&[record("1", 60_000)]);
         assert_eq!([29_999, 30_000].map(|wall| long.has_significant_change(&record("2", wall))), [true, false]);
         let short = SessionHistory::from_records(&[record("1", 10)]);
@@ -138,8 +139,8 @@ mod tests {
         for number in 0..12 {
             store.add_history_record(&record(&format!("20260101-{number:02}"), 1_000 + number)).unwrap();
         }
-        let left = std::fs::read_dir(store.history_dir()).unwrap().count();
-        assert_eq!(left, SessionHistory::MAX_RUNS);
+        let record_count = std::fs::read_dir(store.history_dir()).unwrap().count();
+        assert_eq!(record_count, SessionHistory::MAX_RUNS);
         let usual =
             |store: &RunStore| store.load_history().usual_stats(&SessionName::new("one")).map(|usual| usual.wall_ms);
         assert_eq!(usual(&store), Some(1_007), "median of the newest nine");

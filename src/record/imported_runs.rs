@@ -72,9 +72,10 @@ impl ImportedRuns {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             read => read?,
         };
-        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let reject =
+            |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .map_err(|error| reject(format!("not a file of imported runs: {error}")))?
+            .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))?
             .get("version")
             .and_then(serde_json::Value::as_u64);
         if version != Some(u64::from(IMPORTED_VERSION)) {
@@ -83,7 +84,8 @@ impl ImportedRuns {
                 "this noxide reads version {IMPORTED_VERSION}, not version {version}; remove the file and import again"
             )));
         }
-        serde_json::from_slice(&bytes).map_err(|error| reject(format!("not a file of imported runs: {error}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| reject(format!("the file does not contain imported runs: {error}")))
     }
 
     /// Writes the imported runs into a directory `.noxide`.

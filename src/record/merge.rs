@@ -44,7 +44,7 @@ impl MergePlan {
     /// Merges records into a run with the identifier `run_id`; `None` without records.
     ///
     /// Times are shifted by the wall clock at the start of each run, so the merged run lasts from the first start to the
-    /// last end. Of a session in several records the worst outcome counts.
+    /// last end. If a session is in several records, the worst outcome counts.
     pub(crate) fn from_records(records: &[RunRecord], run_id: &str) -> Option<Self> {
         let starts: Vec<Option<i64>> = records
             .iter()
@@ -114,14 +114,14 @@ impl MergePlan {
         }
     }
 
-    /// Writes the merged run into the directory `target`: the files of the runs in `folders` (one per record), events,
+    /// Writes the merged run into the directory `target`: the files of the runs in `run_dirs` (one per record), events,
     /// and last the record, so that a directory with a record is a complete run.
     ///
     /// # Errors
     /// When `target` cannot be written to, or a file cannot be read.
-    pub(crate) fn write(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, run_dirs: &[PathBuf], target: &Path) -> io::Result<()> {
         fs_err::create_dir_all(target.join("logs"))?;
-        self.copy_files(folders, target)?;
+        self.copy_files(run_dirs, target)?;
         let mut lines = Vec::new();
         for event in &reconstruct_events(&self.record) {
             serde_json::to_writer(&mut lines, event)?;
@@ -131,22 +131,20 @@ impl MergePlan {
         write_record(target, &self.record)
     }
 
-    /// Copies the files of the runs in `folders`, one a record, into the folder `target`.
-    ///
-    /// A file that is not there is passed over, as one that a session removed itself.
+    /// Copies the files of the runs in `run_dirs` (one per record) into the directory `target`; missing files are skipped.
     ///
     /// # Errors
     /// When `target` cannot be written to, or a file cannot be read.
-    pub(crate) fn copy_files(&self, folders: &[PathBuf], target: &Path) -> io::Result<()> {
-        for copied in &self.copies {
-            let Some(folder) = folders.get(copied.record_index) else { continue };
-            copy_tree(&folder.join(&copied.from), &target.join(&copied.to))?;
+    fn copy_files(&self, run_dirs: &[PathBuf], target: &Path) -> io::Result<()> {
+        for copy in &self.copies {
+            let Some(run_dir) = run_dirs.get(copy.record_index) else { continue };
+            copy_tree(&run_dir.join(&copy.from), &target.join(&copy.to))?;
         }
         Ok(())
     }
 }
 
-/// Exit code of two runs together: a failed session outweighs a run that broke.
+/// Returns the exit code of two merged runs: failed sessions (1) take precedence over errors of noxide.
 fn worse_exit_code(one: u8, other: u8) -> u8 {
     match (one, other) {
         (1, _) | (_, 1) => 1,
@@ -175,7 +173,7 @@ fn merge_session(sessions: &mut Vec<RecordedSession>, session: RecordedSession, 
     }
 }
 
-/// Finds the sessions and shards of which there is no record.
+/// Finds the sessions and shards that no record contains.
 fn find_missing(records: &[RunRecord], merged: &RunRecord) -> (Vec<SessionName>, Vec<String>) {
     let mut missing = Vec::new();
     let mut missing_shards = BTreeSet::new();
@@ -210,7 +208,7 @@ fn sort_sessions(merged: &mut RunRecord, records: &[RunRecord]) {
 struct LogStems(BTreeSet<String>);
 
 impl LogStems {
-    /// Returns the session of the merged record and adds its files to `copies` under unique names.
+    /// Returns the session as in the merged record, and adds its files to `copies` under unique names.
     fn relocate_session(
         &mut self,
         session: &RecordedSession,

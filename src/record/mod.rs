@@ -24,6 +24,7 @@ pub use event::{
     AttemptResult, CacheStats, EventKind, EventSubscriber, InstallStats, NeedOrigin, RestoreProgress, RunEvent,
     RunMetadata, SessionNeed, SessionResult, SessionSpec, ShardMetadata,
 };
+pub(crate) use history::lower_median;
 pub use history::{SessionHistory, UsualStats};
 pub use imported_runs::{ImportedJob, ImportedRun, ImportedRuns};
 pub(crate) use merge::{MergePlan, copy_tree};

@@ -1,4 +1,4 @@
-//! Start of a record: where runs are stored, and the identifier and directory of a new run.
+//! New runs: the store that records them, their identifier and their directory.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -8,7 +8,7 @@ use super::recorder::RunRecorder;
 use super::run_store::RunStore;
 
 impl RunStore {
-    /// Opens `.noxide` below `root`, else below the temporary directory, with a notice that says so.
+    /// Opens `.noxide` below `root`, else below the temporary directory; in that case also returns a notice.
     ///
     /// # Errors
     /// When neither can be written to.
@@ -20,7 +20,7 @@ impl RunStore {
         let temporary = std::env::temp_dir().join(format!("noxide-{}", rustix::process::getuid().as_raw()));
         fs_err::create_dir_all(&temporary)?;
         let store = Self::open(&temporary)?;
-        Ok((store, Some(format!("records go to {}, because {error}", temporary.display()))))
+        Ok((store, Some(format!("{error}; records are written to {}", temporary.display()))))
     }
 
     /// Creates the directory and the recorder of a new run.
@@ -40,7 +40,7 @@ impl RunStore {
 }
 
 /// Returns an identifier for a new run: the time to the millisecond, so that identifiers sort, and random digits,
-/// because it marks the processes of the run and must be unique on the machine.
+/// because the identifier marks the processes of the run and must be unique on the machine.
 pub(crate) fn new_run_id() -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S.%3f");
     format!("{now}-{:06x}", random_u64() & 0xff_ffff)

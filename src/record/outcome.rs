@@ -1,4 +1,4 @@
-//! Session outcomes: how a session ended, and what that means for dependents and the exit code.
+//! Session outcomes, and their effect on dependent sessions and the exit code.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Outcome {
     /// Skipped by nox: no interpreter, or `session.skip`.
     Skipped,
     /// Not started because a session it requires did not pass or the run was interrupted first; or ended by
-    /// `session.error`. nox uses one word for both.
+    /// `session.error`. nox uses the same word for both.
     Aborted,
 }
 
@@ -40,7 +40,7 @@ impl Outcome {
         Self::Aborted,
     ];
 
-    /// Returns whether sessions that require this one may start; as in nox, skipped counts as fine.
+    /// Returns whether sessions that require this one may start; as in nox, a skipped session does not prevent that.
     pub fn allows_dependents(self) -> bool {
         matches!(self, Self::Passed | Self::Replayed | Self::Skipped)
     }

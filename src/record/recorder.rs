@@ -18,7 +18,7 @@ pub(super) const RUN_LOCK: &str = "run.lock";
 pub struct RunRecorder {
     run_dir: PathBuf,
     events_file: Option<File>,
-    /// Events of the record; log growth and restore progress are left out, they only matter for display.
+    /// Events of the record; log growth and restore progress are left out because they only matter for display.
     events: Vec<RunEvent>,
     disk_error: Option<String>,
     _run_lock: Option<FileLock>,
@@ -27,8 +27,8 @@ pub struct RunRecorder {
 impl RunRecorder {
     /// Creates the run directory with its `logs`, and locks it.
     ///
-    /// It is created under a staging name first, so that no other process sees it unlocked and takes it for a crashed
-    /// run.
+    /// It is created under a staging name first, so that no other process sees it unlocked and mistakes it for a
+    /// crashed run.
     ///
     /// # Errors
     /// When the directory cannot be created, or exists already.
@@ -50,7 +50,7 @@ impl RunRecorder {
         Ok(Self { run_dir, events_file: Some(file), events: Vec::new(), disk_error: None, _run_lock: run_lock })
     }
 
-    /// Path of the run directory.
+    /// Returns the path of the run directory.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }

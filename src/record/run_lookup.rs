@@ -12,21 +12,21 @@ use super::run_store::RunStore;
 const MAX_SEARCH_DEPTH: usize = 8;
 
 /// Directories that are not searched: they have many files, but no runs and no coverage data.
-const SKIPPED_FOLDERS: [&str; 4] = [".git", ".nox", ".venv", "node_modules"];
+const SKIPPED_DIRS: [&str; 4] = [".git", ".nox", ".venv", "node_modules"];
 
-/// Why a run cannot be found or read.
+/// Errors finding or reading a run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunLookupError {
     /// No run is recorded.
-    #[error("no run is recorded in {}", folder.display())]
+    #[error("no run is recorded in {}", dir.display())]
     NoRuns {
         /// The directory that was searched.
-        folder: PathBuf,
+        dir: PathBuf,
     },
     /// No identifier starts with the given text.
     #[error("'{prefix}' matches no run; the last run is {last}")]
     NotFound {
-        /// The text.
+        /// The given text.
         prefix: String,
         /// Identifier of the last run.
         last: String,
@@ -34,7 +34,7 @@ pub(crate) enum RunLookupError {
     /// Several identifiers start with the given text.
     #[error("'{prefix}' matches {count} runs; use a longer prefix")]
     Ambiguous {
-        /// The text.
+        /// The given text.
         prefix: String,
         /// Number of matching runs.
         count: usize,
@@ -76,7 +76,7 @@ impl RunStore {
         if path.is_file() {
             return Ok((RunRecord::read(path)?, path.parent().unwrap_or(Path::new(".")).to_path_buf()));
         }
-        let store = store.ok_or_else(|| RunLookupError::NoRuns { folder: PathBuf::from(".") })?;
+        let store = store.ok_or_else(|| RunLookupError::NoRuns { dir: PathBuf::from(".") })?;
         let run = if name == "last" {
             let is_finished = |run: &String| store.run_dir(run).join("record.json").exists();
             store.run_ids().into_iter().rev().find(is_finished).ok_or_else(|| store.no_runs())?
@@ -87,7 +87,7 @@ impl RunStore {
     }
 
     fn no_runs(&self) -> RunLookupError {
-        RunLookupError::NoRuns { folder: self.path().to_path_buf() }
+        RunLookupError::NoRuns { dir: self.path().to_path_buf() }
     }
 }
 
@@ -95,12 +95,12 @@ impl RunStore {
 ///
 /// # Errors
 /// When a directory does not exist, or a record cannot be read or has another version.
-pub(crate) fn find_runs_below(folders: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecord)>, RunLookupError> {
+pub(crate) fn find_runs_below(dirs: &[PathBuf]) -> Result<Vec<(PathBuf, RunRecord)>, RunLookupError> {
     let mut found: Vec<PathBuf> = Vec::new();
-    for folder in folders {
-        // Fails where there is no directory: an artifact that is missing must not be overlooked.
-        fs_err::read_dir(folder)?;
-        let walk = WalkDir::new(folder).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
+    for dir in dirs {
+        // Fails if the directory does not exist: a missing artifact must not go unnoticed.
+        fs_err::read_dir(dir)?;
+        let walk = WalkDir::new(dir).max_depth(MAX_SEARCH_DEPTH).sort_by_file_name().into_iter();
         let records = walk.filter_entry(should_search).flatten().filter(|entry| entry.file_name() == "record.json");
         let mut runs: Vec<PathBuf> = records.filter_map(|entry| entry.path().parent().map(Path::to_path_buf)).collect();
         runs.sort();
@@ -120,6 +120,6 @@ pub(crate) fn find_runs_below(folders: &[PathBuf]) -> Result<Vec<(PathBuf, RunRe
 
 /// Returns whether a walk for runs or coverage data enters a directory.
 pub(crate) fn should_search(entry: &DirEntry) -> bool {
-    let is_inner_folder = entry.depth() > 0 && entry.file_type().is_dir();
-    !(is_inner_folder && SKIPPED_FOLDERS.iter().any(|skipped| entry.file_name() == *skipped))
+    let is_subdirectory = entry.depth() > 0 && entry.file_type().is_dir();
+    !(is_subdirectory && SKIPPED_DIRS.iter().any(|skipped| entry.file_name() == *skipped))
 }

@@ -25,7 +25,7 @@ pub struct RunRecord {
     pub wall_ms: u64,
     /// Exit code of noxide; `None` if noxide itself was killed.
     pub exit_code: Option<u8>,
-    /// What ended the run early: a signal name, `fail-fast`, `host`, or `killed`.
+    /// Cause of an early end: a signal name, `fail-fast`, `host`, or `killed`.
     pub interrupt_cause: Option<String>,
     /// Root directory of the project.
     #[serde(serialize_with = "super::event::serialize_lossy_path")]
@@ -104,13 +104,14 @@ impl RunRecord {
     /// When it does not exist, is damaged, or has another version; the message names the file.
     pub fn read(path: &Path) -> io::Result<Self> {
         let bytes = fs_err::read(path)?;
-        let reject = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
+        let reject =
+            |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let damaged = |error: serde_json::Error| reject(format!("not a run record: {error}"));
         // The version is checked first: other versions may look different.
         match serde_json::from_slice::<RecordHeader>(&bytes).map_err(damaged)?.version {
             RECORD_VERSION => serde_json::from_slice(&bytes).map_err(damaged),
             other => Err(reject(format!(
-                "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the noxide that wrote it"
+                "this noxide reads records of version {RECORD_VERSION}, not version {other}; use the version of noxide that wrote it"
             ))),
         }
     }
@@ -123,7 +124,7 @@ impl RunRecord {
         let mut events = events.into_iter();
         let first = events.next()?;
         let EventKind::RunStarted(start) = &first.kind else { return None };
-        let plain = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
+        let without_result = |spec: &SessionSpec| RecordedSession { spec: spec.clone(), result: None };
         let mut record = Self {
             version: RECORD_VERSION,
             run_id: start.run_id.clone(),
@@ -138,12 +139,12 @@ impl RunRecord {
             shard: start.shard.clone(),
             machine,
             notices: Vec::new(),
-            sessions: start.sessions.iter().map(plain).collect(),
+            sessions: start.sessions.iter().map(without_result).collect(),
         };
         for event in events {
             record.wall_ms = event.at;
             match &event.kind {
-                EventKind::SessionAdded { session, .. } => record.sessions.push(plain(session)),
+                EventKind::SessionAdded { session, .. } => record.sessions.push(without_result(session)),
                 EventKind::SessionFinished(result) => {
                     if let Some(session) = record.sessions.iter_mut().find(|s| s.spec.name == result.session) {
                         session.result = Some(result.clone());

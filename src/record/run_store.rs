@@ -41,9 +41,9 @@ impl RunStore {
         let runs = path.join("runs");
         fs_err::create_dir_all(&runs)?;
         // An existing directory may be read-only.
-        let named =
+        let write_error =
             |error: io::Error| io::Error::new(error.kind(), format!("cannot write to {}: {error}", runs.display()));
-        tempfile::Builder::new().prefix(STAGING_PREFIX).tempfile_in(&runs).map_err(named)?;
+        tempfile::Builder::new().prefix(STAGING_PREFIX).tempfile_in(&runs).map_err(write_error)?;
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             write_atomic(&ignore, b"# Created by noxide: runs, logs and history of this checkout.\n*\n")?;
@@ -57,7 +57,7 @@ impl RunStore {
         path.join("runs").is_dir().then_some(Self { path })
     }
 
-    /// Path of the directory.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -101,7 +101,7 @@ impl RunStore {
         SessionHistory::from_records(&records).with_imported_runs(&imported)
     }
 
-    /// Returns the directory of records from other machines, which give a fresh checkout its usual times.
+    /// Returns the directory of records from other machines, which provide usual times to a fresh checkout.
     pub(crate) fn history_dir(&self) -> PathBuf {
         self.path.join("history")
     }
@@ -114,8 +114,8 @@ impl RunStore {
         fs_err::create_dir_all(self.history_dir())?;
         write_atomic(&self.history_dir().join(format!("{}.json", record.run_id)), &serde_json::to_vec(record)?)?;
         let paths = self.history_record_paths();
-        let old = paths.len().saturating_sub(SessionHistory::MAX_RUNS);
-        paths.iter().take(old).try_for_each(fs_err::remove_file)
+        let excess = paths.len().saturating_sub(SessionHistory::MAX_RUNS);
+        paths.iter().take(excess).try_for_each(fs_err::remove_file)
     }
 
     /// Returns the files of the history, oldest first.
@@ -123,7 +123,7 @@ impl RunStore {
         let entries = std::fs::read_dir(self.history_dir()).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = entries
             .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
         files.sort_unstable();
         files

@@ -1,4 +1,4 @@
-//! Lower bounds of a schedule: chains of needs, sessions under one lock, work per slot.
+//! Lower bounds of a schedule: chains of needs, sessions that share a lock, work per slot.
 //!
 //! The scheduler, the worker shares, the remaining-time estimate and the critical path of a report all use these.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Returns for each node the length of the longest chain that ends with it, at least its `minimums` entry.
 ///
-/// `next[n]` lists the nodes that follow `n`. Nodes on a cycle, which only a damaged record can hold, are not followed.
+/// `next[n]` lists the nodes that follow `n`. Nodes on a cycle, which only a damaged record can contain, are not followed.
 pub(crate) fn longest_chains(durations: &[u64], minimums: &[u64], next: &[Vec<usize>]) -> Vec<u64> {
     let mut unfinished_before = vec![0_usize; durations.len()];
     for &follower in next.iter().flatten() {
@@ -38,7 +38,8 @@ pub(crate) fn lock_totals<'a>(sessions: impl IntoIterator<Item = (&'a [String], 
     totals
 }
 
-/// Returns the work of sessions given as duration and number of slots: divided by `slots`, no run is shorter.
+/// Returns the total work of sessions given as duration and number of slots; no run is shorter than it divided by
+/// `slots`.
 pub(crate) fn slot_work(sessions: impl IntoIterator<Item = (u64, usize)>, slots: usize) -> u64 {
     let work = |(duration, cpus): (u64, usize)| duration.saturating_mul(cpus.clamp(1, slots.max(1)) as u64);
     sessions.into_iter().map(work).fold(0, u64::saturating_add)

@@ -1,4 +1,4 @@
-//! Temporary directory of a run: a short path below the system's, linked from the run directory.
+//! Temporary directory of a run: a short path below the system's temporary directory, linked from the run directory.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) struct RunTempDir {
     path: PathBuf,
     run_dir: PathBuf,
     /// Empty directories of finished sessions, to be reused. Creating one allocates an inode, for which ext4 scans past
-    /// those freed in the last minutes: in a run of many short sessions that took a fifth of noxide's own time.
+    /// those freed in the last minutes; in a run of many short sessions this took a fifth of noxide's own CPU time.
     idle_session_dirs: RefCell<Vec<PathBuf>>,
 }
 
@@ -45,7 +45,7 @@ impl RunTempDir {
         Ok(temp_dir)
     }
 
-    /// Path of the directory.
+    /// Returns the path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

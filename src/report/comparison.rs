@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
-use super::table::{TextTable, escape_markdown_cell};
+use super::table::TextTable;
 use crate::record::{ImportedRun, Outcome, RunRecord};
-use crate::text::{format_duration, pluralize};
+use crate::text::{escape_markdown_cell, format_duration, pluralize};
 
 /// Format version of the document.
 pub(crate) const COMPARISON_VERSION: u32 = 2;
@@ -20,7 +20,7 @@ pub(crate) struct RunGroup {
     pub(crate) runs: Vec<RunTimings>,
 }
 
-/// Times of one run that a comparison needs, in seconds.
+/// Times of one run, in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunTimings {
     /// Total time, or `None` if unknown or not comparable, as for an interrupted run.
@@ -43,9 +43,7 @@ impl RunTimings {
                 .collect(),
         }
     }
-}
 
-impl RunTimings {
     /// Extracts the times of an imported run.
     pub(crate) fn from_imported_run(run: &ImportedRun) -> Self {
         let seconds = |ms: u64| ms as f64 / 1_000.0;
@@ -106,7 +104,7 @@ impl ComparisonRow {
     }
 
     fn to_cells(&self) -> Vec<String> {
-        let spread = |spread: Option<MedianInterval>| spread.map(format_median).unwrap_or_default();
+        let median = |interval: Option<MedianInterval>| interval.map(format_median).unwrap_or_default();
         let verdict = match (&self.before, &self.after) {
             (None, None) => "never passed",
             (None, Some(_)) => "new",
@@ -114,7 +112,7 @@ impl ComparisonRow {
             _ => self.verdict.label(),
         };
         let ratio = self.ratio.map(TimeRatio::to_text).unwrap_or_default();
-        vec![self.name.clone(), spread(self.before), spread(self.after), ratio, verdict.to_owned()]
+        vec![self.name.clone(), median(self.before), median(self.after), ratio, verdict.to_owned()]
     }
 }
 
@@ -124,20 +122,20 @@ pub(super) fn format_seconds(seconds: f64) -> String {
 }
 
 /// Formats a median with its interval: `12.3s (11.9s to 12.8s)`.
-pub(super) fn format_median(spread: MedianInterval) -> String {
-    let words = format_seconds;
-    match spread.low.zip(spread.high) {
-        Some((low, high)) => format!("{} ({} to {})", words(spread.median), words(low), words(high)),
-        None => words(spread.median),
+pub(super) fn format_median(interval: MedianInterval) -> String {
+    let median = format_seconds(interval.median);
+    match interval.low.zip(interval.high) {
+        Some((low, high)) => format!("{median} ({} to {})", format_seconds(low), format_seconds(high)),
+        None => median,
     }
 }
 
 /// Compares two groups of runs.
 pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison {
-    let named = |side: &RunGroup| ComparisonSide {
-        name: side.name.clone(),
-        description: side.description.clone(),
-        run_count: side.runs.len(),
+    let side = |group: &RunGroup| ComparisonSide {
+        name: group.name.clone(),
+        description: group.description.clone(),
+        run_count: group.runs.len(),
     };
     let totals = |side: &RunGroup| side.runs.iter().filter_map(|run| run.total_seconds).collect::<Vec<f64>>();
     let times = |side: &RunGroup, name: &str| {
@@ -151,8 +149,8 @@ pub(crate) fn compare_runs(before: &RunGroup, after: &RunGroup) -> RunComparison
     RunComparison {
         version: COMPARISON_VERSION,
         confidence: CONFIDENCE_LEVEL,
-        before: named(before),
-        after: named(after),
+        before: side(before),
+        after: side(after),
         total: ComparisonRow::new("total", &totals(before), &totals(after)),
         sessions: names
             .into_iter()
@@ -185,7 +183,7 @@ impl RunComparison {
             format!("before: {}", side(&self.before)),
             format!("after: {}", side(&self.after)),
             format!(
-                "Medians of passes, with intervals of {:.0} %; a ratio below 1 is faster.",
+                "Medians of passed runs, with intervals of {:.0} %; a ratio below 1 is faster.",
                 CONFIDENCE_LEVEL * 100.0
             ),
         ]

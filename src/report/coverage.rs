@@ -30,7 +30,7 @@ pub(crate) struct CombinedCoverage {
 }
 
 impl CombinedCoverage {
-    /// Returns whether the coverage reaches the floor; 96.999 % does not reach 97 %.
+    /// Returns whether the coverage reaches the floor, if there is one; 96.999 % does not reach 97 %.
     pub(crate) fn reaches(&self, floor: Option<CoverageFloor>) -> bool {
         floor.is_none_or(|floor| (self.percent * 100.0 + 1e-6) as u32 >= floor.hundredths)
     }
@@ -47,7 +47,7 @@ impl CombinedCoverage {
     }
 }
 
-/// The least coverage that passes, in hundredths of a percent.
+/// Minimum required coverage, in hundredths of a percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CoverageFloor {
     hundredths: u32,
@@ -77,7 +77,7 @@ impl FromStr for CoverageFloor {
 #[error("must be a number from 0 to 100")]
 pub(crate) struct CoverageFloorError;
 
-/// Why coverage data cannot be combined.
+/// Errors combining coverage data.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CombineCoverageError {
     /// No data file was found.
@@ -97,30 +97,30 @@ pub(crate) enum CombineCoverageError {
     /// Data files contradict each other.
     #[error("cannot merge {}: {source}", path.display())]
     Mismatch {
-        /// The file that does not fit the others.
+        /// The file that contradicts the others.
         path: PathBuf,
         /// What differs.
         source: CoverageError,
     },
-    /// A file cannot be written, or coverage.py not be started.
+    /// A file cannot be written, or coverage.py cannot be started.
     #[error("cannot combine coverage data: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Combines the coverage data below `folders` into the directory `target`; `roots` are the directories in which it may
+/// Combines the coverage data below `dirs` into the directory `target`; `roots` are the directories in which it may
 /// have been measured.
 ///
 /// # Errors
 /// When there is no data, files contradict each other, or coverage.py is missing or fails.
 pub(crate) fn combine_coverage(
-    folders: &[PathBuf],
+    dirs: &[PathBuf],
     roots: &[&Path],
     target: &Path,
 ) -> Result<Vec<CombinedCoverage>, CombineCoverageError> {
     let mut databases = Vec::new();
     let mut slipcover: Vec<(PathBuf, SlipcoverCoverage)> = Vec::new();
     let current_dir = std::env::current_dir().unwrap_or_default();
-    for path in find_coverage_files(folders, target) {
+    for path in find_coverage_files(dirs, target) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !name.ends_with(".json") {
             databases.extend(is_sqlite_database(&path).then_some(path));
@@ -153,16 +153,16 @@ pub(crate) fn combine_coverage(
 
 /// Finds files that may be coverage data by their names, each once.
 ///
-/// What an earlier merge wrote into `target` is skipped. `.noxide` stores other runs too: it is searched only if a
-/// directory of `folders` is inside it.
-fn find_coverage_files(folders: &[PathBuf], target: &Path) -> Vec<PathBuf> {
+/// Output of an earlier merge in `target` is skipped. `.noxide` stores other runs too: it is searched only if a
+/// directory of `dirs` is inside it.
+fn find_coverage_files(dirs: &[PathBuf], target: &Path) -> Vec<PathBuf> {
     let target = fs_err::canonicalize(target).ok();
     let mut found = Vec::new();
     let is_data_name = |name: &str| {
         name == ".coverage" || name.starts_with(".coverage.") || (name.ends_with(".json") && name.contains("cov"))
     };
-    for folder in folders.iter().filter(|folder| !folder.ends_with(".noxide")) {
-        let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
+    for dir in dirs.iter().filter(|dir| !dir.ends_with(".noxide")) {
+        let walk = WalkDir::new(dir).sort_by_file_name().into_iter();
         let is_searched =
             |entry: &DirEntry| should_search(entry) && (entry.depth() == 0 || entry.file_name() != ".noxide");
         for entry in walk.filter_entry(is_searched).flatten().filter(|entry| entry.file_type().is_file()) {
@@ -199,7 +199,7 @@ fn combine_with_coverage_py(
     }
     let program = find_coverage_py().ok_or(CombineCoverageError::NoCoveragePy)?;
     let path = target.join(".coverage");
-    // `combine` would add to what an earlier merge wrote.
+    // `combine` would add to the output of an earlier merge.
     let _ = fs_err::remove_file(&path);
     let run = |arguments: &[&OsStr]| {
         let output = Command::new(&program).args(arguments).output();
@@ -242,6 +242,6 @@ fn find_coverage_py() -> Option<PathBuf> {
     sessions.sort_unstable();
     candidates.extend(sessions);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    candidates.extend(std::env::split_paths(&path).map(|folder| folder.join("coverage")));
+    candidates.extend(std::env::split_paths(&path).map(|dir| dir.join("coverage")));
     candidates.into_iter().find(|candidate| candidate.is_file())
 }

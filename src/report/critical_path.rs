@@ -1,4 +1,4 @@
-//! Critical path of a run, and the lower bounds that no order of its sessions can beat.
+//! Critical path of a run, and lower bounds of its duration in any order of its sessions.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ const SAME_MOMENT_MS: u64 = 50;
 pub struct CriticalPathEntry {
     /// Session name.
     pub session: String,
-    /// Why it did not start earlier.
+    /// Reason why it did not start earlier.
     pub reason: WaitReason,
     /// Milliseconds between the end of its blocker and its start.
     pub gap: u64,
@@ -59,10 +59,10 @@ impl WaitReason {
     pub(crate) fn describe_wait(&self) -> String {
         match self {
             Self::First => "from the start".to_owned(),
-            Self::Need { session: on } => format!("needs {on}"),
-            Self::Lock { session: on, lock } => format!("shares the lock {lock} with {on}"),
-            Self::Exclusive { session: on } => format!("cannot run beside {on}"),
-            Self::Slot { session: on } => format!("waited for the slot of {on}"),
+            Self::Need { session: blocker } => format!("needs {blocker}"),
+            Self::Lock { session: blocker, lock } => format!("shares the lock {lock} with {blocker}"),
+            Self::Exclusive { session: blocker } => format!("cannot run at the same time as {blocker}"),
+            Self::Slot { session: blocker } => format!("waited for the slot of {blocker}"),
         }
     }
 }
@@ -105,7 +105,7 @@ impl ExecutedSession<'_> {
 }
 
 fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
-    let of = |session| -> Option<ExecutedSession<'_>> {
+    let executed = |session| -> Option<ExecutedSession<'_>> {
         let session: &RecordedSession = session;
         let attempts = &session.result.as_ref()?.attempts;
         let mut slots: Vec<usize> = attempts.iter().flat_map(|attempt| attempt.slots.iter().copied()).collect();
@@ -113,7 +113,7 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
         slots.dedup();
         Some(ExecutedSession { session, start: attempts.first()?.start, end: attempts.last()?.end, slots })
     };
-    record.sessions.iter().filter_map(of).collect()
+    record.sessions.iter().filter_map(executed).collect()
 }
 
 /// Returns the critical path, first session first.
@@ -124,54 +124,58 @@ fn executed_sessions(record: &RunRecord) -> Vec<ExecutedSession<'_>> {
 pub(super) fn critical_path(record: &RunRecord) -> Vec<CriticalPathEntry> {
     let ran = executed_sessions(record);
     let mut chain = Vec::new();
-    let mut seen = vec![false; ran.len()];
-    let mut current = (0..ran.len()).max_by_key(|at| (ran[*at].end, std::cmp::Reverse(*at)));
-    while let Some(at) = current {
-        seen[at] = true;
-        let before = find_blocker(&ran, at, &seen);
-        let this = &ran[at];
+    let mut visited = vec![false; ran.len()];
+    let mut current = (0..ran.len()).max_by_key(|index| (ran[*index].end, std::cmp::Reverse(*index)));
+    while let Some(index) = current {
+        visited[index] = true;
+        let blocker = find_blocker(&ran, index, &visited);
+        let this = &ran[index];
         chain.push(CriticalPathEntry {
             session: this.session_name().to_owned(),
-            reason: before.as_ref().map_or(WaitReason::First, |(_, because)| because.clone()),
-            gap: this.start - before.as_ref().map_or(0, |(other, _)| ran[*other].end),
+            reason: blocker.as_ref().map_or(WaitReason::First, |(_, reason)| reason.clone()),
+            gap: this.start - blocker.as_ref().map_or(0, |(other, _)| ran[*other].end),
             start: this.start,
             end: this.end,
         });
-        current = before.map(|(other, _)| other);
+        current = blocker.map(|(other, _)| other);
     }
     chain.reverse();
     chain
 }
 
 /// Returns the session whose end let this one start, and the reason.
-fn find_blocker(ran: &[ExecutedSession<'_>], at: usize, seen: &[bool]) -> Option<(usize, WaitReason)> {
-    let this = &ran[at];
-    let earlier = (0..ran.len()).filter(|other| !seen[*other] && ran[*other].end <= this.start);
-    let tied: Vec<(usize, u8, WaitReason)> =
+fn find_blocker(ran: &[ExecutedSession<'_>], current: usize, visited: &[bool]) -> Option<(usize, WaitReason)> {
+    let this = &ran[current];
+    let earlier = (0..ran.len()).filter(|other| !visited[*other] && ran[*other].end <= this.start);
+    let candidates: Vec<(usize, u8, WaitReason)> =
         earlier.filter_map(|other| blocking_reason(this, &ran[other], other)).collect();
-    let latest = tied.iter().map(|(other, ..)| ran[*other].end).max()?;
-    let near = tied.into_iter().filter(|(other, ..)| ran[*other].end + SAME_MOMENT_MS >= latest);
+    let latest = candidates.iter().map(|(other, ..)| ran[*other].end).max()?;
+    let near = candidates.into_iter().filter(|(other, ..)| ran[*other].end + SAME_MOMENT_MS >= latest);
     near.min_by_key(|(other, rank, _)| (*rank, std::cmp::Reverse(ran[*other].end), *other))
-        .map(|(other, _, because)| (other, because))
+        .map(|(other, _, reason)| (other, reason))
 }
 
 fn blocking_reason(
     this: &ExecutedSession<'_>,
     other: &ExecutedSession<'_>,
-    number: usize,
+    index: usize,
 ) -> Option<(usize, u8, WaitReason)> {
-    let (own, theirs) = (&this.session.spec, &other.session.spec);
-    let on = other.session_name().to_owned();
-    if own.needs.iter().any(|need| need.session == theirs.name) {
-        return Some((number, 0, WaitReason::Need { session: on }));
+    let (spec, other_spec) = (&this.session.spec, &other.session.spec);
+    let blocker = other.session_name().to_owned();
+    if spec.needs.iter().any(|need| need.session == other_spec.name) {
+        return Some((index, 0, WaitReason::Need { session: blocker }));
     }
-    if let Some(lock) = own.locks.iter().find(|lock| theirs.locks.contains(lock)) {
-        return Some((number, 1, WaitReason::Lock { session: on, lock: lock.clone() }));
+    if let Some(lock) = spec.locks.iter().find(|lock| other_spec.locks.contains(lock)) {
+        return Some((index, 1, WaitReason::Lock { session: blocker, lock: lock.clone() }));
     }
-    if own.exclusive || theirs.exclusive {
-        return Some((number, 2, WaitReason::Exclusive { session: on }));
+    if spec.exclusive || other_spec.exclusive {
+        return Some((index, 2, WaitReason::Exclusive { session: blocker }));
     }
-    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((number, 3, WaitReason::Slot { session: on }))
+    this.slots.iter().any(|slot| other.slots.contains(slot)).then_some((
+        index,
+        3,
+        WaitReason::Slot { session: blocker },
+    ))
 }
 
 /// Computes the lower bounds from the actual durations.

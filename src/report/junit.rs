@@ -1,4 +1,4 @@
-//! JUnit report of a run: sessions are test cases, the JUnit files of their own tests further suites.
+//! JUnit report of a run: each session is a test case, each JUnit file of its own tests is merged as a suite.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -37,8 +37,8 @@ pub(crate) fn write_junit_report(path: &Path, record: &RunRecord, run_dir: &Path
     Ok(report.skipped_files)
 }
 
-/// Builds the report of a run; `folder` is the run's directory, with logs and artifacts.
-pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
+/// Builds the report of a run; `run_dir` contains its logs and artifacts.
+pub fn build_junit_report(record: &RunRecord, run_dir: &Path) -> JunitReport {
     let mut report = Report::new("noxide");
     report.timestamp = record.started_at.parse().ok();
     report.set_time(Duration::from_millis(record.wall_ms));
@@ -46,24 +46,24 @@ pub fn build_junit_report(record: &RunRecord, folder: &Path) -> JunitReport {
     suite.set_time(Duration::from_millis(record.wall_ms));
     suite.timestamp = report.timestamp;
     suite.add_properties(suite_properties(record));
-    suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, folder)));
+    suite.add_test_cases(record.sessions.iter().map(|session| session_test_case(session, run_dir)));
     report.add_test_suite(suite);
-    let (merged, passed_over) = merge_artifact_suites(folder);
-    let mut more = Vec::new();
+    let (merged, skipped_files) = merge_artifact_suites(run_dir);
+    let mut merged_xml = Vec::new();
     for suites in merged {
         report.tests += suites.tests;
         report.failures += suites.failures;
         report.errors += suites.errors;
         report.skipped += suites.skipped;
-        more.extend(suites.xml);
+        merged_xml.extend(suites.xml);
     }
     let mut xml = Vec::new();
     // Writing to memory does not fail.
     let _ = report.serialize(&mut xml);
     let end = b"</testsuites>";
     let at = xml.windows(end.len()).rposition(|part| part == end).unwrap_or(xml.len());
-    xml.splice(at..at, more);
-    JunitReport { xml, skipped_files: passed_over }
+    xml.splice(at..at, merged_xml);
+    JunitReport { xml, skipped_files }
 }
 
 fn suite_properties(record: &RunRecord) -> Vec<Property> {
@@ -74,11 +74,11 @@ fn suite_properties(record: &RunRecord) -> Vec<Property> {
     properties
 }
 
-fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
+fn session_test_case(session: &RecordedSession, run_dir: &Path) -> TestCase {
     let name = sanitize_xml_text(session.spec.name.as_str());
     let Some(result) = &session.result else {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message("noxide was killed before it was over").set_type("unfinished");
+        status.set_message("noxide was killed before the session ended").set_type("unfinished");
         return TestCase::new(name, status);
     };
     let (earlier, last) = match result.attempts.split_last() {
@@ -96,12 +96,12 @@ fn session_test_case(session: &RecordedSession, folder: &Path) -> TestCase {
     }
     if kind.is_some() {
         status.set_type(result.outcome.as_str());
-        if let Some(tail) = last.and_then(|last| read_log_tail(folder, last)) {
+        if let Some(tail) = last.and_then(|last| read_log_tail(run_dir, last)) {
             status.set_description(sanitize_xml_text(&tail));
         }
     }
-    status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, folder)));
-    // Counted as failed only because it passed on a late attempt.
+    status.add_reruns(earlier.iter().map(|attempt| failed_attempt_rerun(attempt, run_dir)));
+    // It passed after a failed attempt, which the settings count as a failure.
     if last.is_some_and(|last| last.outcome == Outcome::Passed) && result.outcome == Outcome::Failed {
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
@@ -127,16 +127,16 @@ fn case_properties(session: &RecordedSession, last: Option<&AttemptResult>) -> V
     properties.extend(last.cpu_ms.map(|cpu| xml_property("cpu-seconds", format!("{:.3}", cpu as f64 / 1_000.0))));
     properties.extend(last.peak_memory.map(|bytes| xml_property("peak-memory-bytes", bytes)));
     if last.leaky {
-        properties.push(xml_property("leaky", "it left a process behind that held its output"));
+        properties.push(xml_property("leaky", "it left a process running that kept its output open"));
     }
     properties
 }
 
-fn failed_attempt_rerun(attempt: &AttemptResult, folder: &Path) -> TestRerun {
+fn failed_attempt_rerun(attempt: &AttemptResult, run_dir: &Path) -> TestRerun {
     let mut rerun = TestRerun::new(failure_kind(attempt.outcome, true).unwrap_or(NonSuccessKind::Failure));
     rerun.set_time(Duration::from_millis(attempt.end.saturating_sub(attempt.start)));
     rerun.set_message(sanitize_xml_text(&attempt.reason)).set_type(attempt.outcome.as_str());
-    if let Some(tail) = read_log_tail(folder, attempt) {
+    if let Some(tail) = read_log_tail(run_dir, attempt) {
         rerun.set_description(sanitize_xml_text(&tail));
     }
     rerun
@@ -147,49 +147,49 @@ fn failure_kind(outcome: Outcome, started: bool) -> Option<NonSuccessKind> {
     match outcome {
         Outcome::Passed | Outcome::Replayed | Outcome::Skipped => None,
         Outcome::Failed => Some(NonSuccessKind::Failure),
-        // `session.error`, by which noxfiles report what they found.
+        // `session.error`, by which noxfiles report a failure.
         Outcome::Aborted if started => Some(NonSuccessKind::Failure),
         Outcome::TimedOut | Outcome::Crashed | Outcome::Cancelled | Outcome::Aborted => Some(NonSuccessKind::Error),
     }
 }
 
 /// Reads the end of an attempt's log, from the start of a line.
-fn read_log_tail(folder: &Path, attempt: &AttemptResult) -> Option<String> {
-    let mut file = fs_err::File::open(folder.join(&attempt.log)).ok()?;
+fn read_log_tail(run_dir: &Path, attempt: &AttemptResult) -> Option<String> {
+    let mut file = fs_err::File::open(run_dir.join(&attempt.log)).ok()?;
     let from = attempt.log_bytes.saturating_sub(MAX_LOG_TAIL);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.take(MAX_LOG_TAIL).read_to_end(&mut bytes).ok()?;
     let start = if from == 0 { 0 } else { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1) };
-    let kept = String::from_utf8_lossy(&bytes[start..]);
+    let tail = String::from_utf8_lossy(&bytes[start..]);
     let above = from + start as u64;
-    Some(if above == 0 { kept.into_owned() } else { format!("({above} bytes above omitted)\n{kept}") })
+    Some(if above == 0 { tail.into_owned() } else { format!("({above} bytes above omitted)\n{tail}") })
 }
 
 fn xml_property(name: &str, value: impl std::fmt::Display) -> Property {
     Property::new(sanitize_xml_text(name), sanitize_xml_text(&value.to_string()))
 }
 
-/// Removes characters that XML does not allow and quick-junit keeps.
+/// Replaces characters that XML does not allow and quick-junit does not remove.
 fn sanitize_xml_text(text: &str) -> XmlString {
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
 /// Merges the suites of all collected JUnit files; also returns the skipped files.
-fn merge_artifact_suites(folder: &Path) -> (Vec<MergedSuites>, Vec<String>) {
-    let (mut merged, mut passed_over) = (Vec::new(), Vec::new());
-    for (place, artifacts) in ArtifactManifest::read_all(folder) {
+fn merge_artifact_suites(run_dir: &Path) -> (Vec<MergedSuites>, Vec<String>) {
+    let (mut merged, mut skipped_files) = (Vec::new(), Vec::new());
+    for (session_dir, artifacts) in ArtifactManifest::read_all(run_dir) {
         let xml = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"));
         for file in artifacts.files.iter().filter(|file| file.link_target.is_none() && xml(&file.path)) {
-            match merge_suite_file(&place.join("files").join(&file.path), &artifacts.session) {
+            match merge_suite_file(&session_dir.join("files").join(&file.path), &artifacts.session) {
                 Ok(suites) => merged.extend(suites),
-                Err(why) => passed_over.push(format!(
-                    "{} of {} is not in the JUnit report: {why}",
+                Err(reason) => skipped_files.push(format!(
+                    "{} of {} is not in the JUnit report: {reason}",
                     file.path.display(),
                     artifacts.session
                 )),
             }
         }
     }
-    (merged, passed_over)
+    (merged, skipped_files)
 }

@@ -13,7 +13,7 @@ const MAX_FILE_BYTES: u64 = 32 << 20;
 /// Suites of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MergedSuites {
-    /// Well-formed `testsuite` elements, whatever the file held.
+    /// Well-formed `testsuite` elements.
     pub(super) xml: Vec<u8>,
     /// Number of test cases.
     pub(super) tests: usize,
@@ -38,7 +38,7 @@ pub(super) fn merge_suite_file(path: &Path, session: &str) -> Result<Option<Merg
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if !text.chars().all(is_xml_char) {
-        return Err("it holds characters that XML does not allow".to_owned());
+        return Err("it contains characters that XML does not allow".to_owned());
     }
     SuiteMerger {
         session,
@@ -197,7 +197,7 @@ impl SuiteMerger<'_> {
 
 fn push_escaped_attribute(element: &mut BytesStart<'static>, key: &str, value: &str) -> Result<(), String> {
     if !value.chars().all(is_xml_char) {
-        return Err("it holds characters that XML does not allow".to_owned());
+        return Err("it contains characters that XML does not allow".to_owned());
     }
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn xml_of_other_kinds_is_none_of_ours() {
+    fn other_xml_is_ignored() {
         assert_eq!(read(b"<coverage line-rate='1'><x/></coverage>"), Ok(None));
         assert_eq!(read(b"<svg/>"), Ok(None));
     }
 
     #[test]
-    fn invalid_xml_is_refused() {
-        for (content, why) in [
+    fn invalid_xml_is_rejected() {
+        for (content, reason) in [
             (b"<testsuite><testcase>".as_slice(), "ends early"),
             (b"", "ends early"),
             (b"<testsuite><testcase></testsuite>", "not valid XML"),
@@ -288,12 +288,12 @@ mod tests {
             (b"<testsuite><te$t/></testsuite>", "is not a name"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>", "document type"),
         ] {
-            let said = read(content).unwrap_err();
-            assert!(said.contains(why), "{}: {said}", String::from_utf8_lossy(content));
+            let error = read(content).unwrap_err();
+            assert!(error.contains(reason), "{}: {error}", String::from_utf8_lossy(content));
         }
         assert!(merge_suite_file(Path::new("/nonexistent"), "a").is_err());
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(merge_suite_file(large.path(), "a").unwrap_err().contains("too much"));
+        assert!(merge_suite_file(large.path(), "a").unwrap_err().contains("too large"));
     }
 }

@@ -1,4 +1,4 @@
-//! Run report as one self-contained HTML page: no network, no other file.
+//! Run report as one self-contained HTML page, without network access or other files.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -15,7 +15,7 @@ const PAGE_JS: &str = include_str!("page/page.js");
 
 /// The template failed; this is a bug.
 #[derive(Debug, thiserror::Error)]
-#[error("the page cannot be made: {0}")]
+#[error("cannot render the report page: {0}")]
 pub struct PageError(#[from] minijinja::Error);
 
 /// Renders the page; `tails` are the log ends of failed sessions.
@@ -38,7 +38,7 @@ pub fn render_page(report: &RunReport, tails: &[FailedLogTail]) -> Result<String
     Ok(environment.render_str(PAGE_TEMPLATE, context! { ..Value::from(Serde(view)), ..parts })?)
 }
 
-/// Serializes JSON that cannot end its `script` element.
+/// Serializes data to JSON that cannot end its `script` element.
 fn to_inline_json(data: &impl Serialize) -> String {
     let json = serde_json::to_string(data).unwrap_or_default();
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")

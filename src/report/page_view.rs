@@ -147,7 +147,7 @@ pub(super) fn build_page_view(report: &RunReport, tails: &[FailedLogTail]) -> Pa
         lanes: slot_lanes(report, &axis),
         lanes_class: if run.slots > MAX_THICK_LANES { "lanes many" } else { "lanes" },
         lanes_label: format!(
-            "{} over {}; the table below has the same figures",
+            "{} over {}; the table below shows the same data",
             pluralize(run.slots, "slot"),
             format_duration(axis.end_ms)
         ),
@@ -204,10 +204,10 @@ fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, a
         Outcome::Passed if session.flaky => "flaky",
         other => other.as_str(),
     };
-    // The install comes first; with several attempts it is unknown to which it belongs.
-    let alone = session.attempts.len() == 1 && attempt.end > attempt.start;
+    // Installs run first; with several attempts it is unknown in which one they ran.
+    let is_single = session.attempts.len() == 1 && attempt.end > attempt.start;
     let install =
-        session.install.filter(|ms| alone && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
+        session.install.filter(|ms| is_single && *ms > 0).map(|ms| ms as f64 / (attempt.end - attempt.start) as f64);
     let critical = if session.on_critical_path { " crit" } else { "" };
     AttemptBar {
         index,
@@ -221,33 +221,34 @@ fn attempt_bar(index: usize, session: &SessionReport, attempt: &AttemptReport, a
 
 fn slot_lanes(report: &RunReport, axis: &TimeAxis) -> Vec<SlotLane> {
     let sessions = || report.sessions.iter().enumerate();
-    let most = sessions().flat_map(|(_, session)| session.attempts.iter().flat_map(|attempt| &attempt.slots)).max();
-    let Some(most) = most else { return Vec::new() };
-    let held = |slot: usize| {
+    let last_slot =
+        sessions().flat_map(|(_, session)| session.attempts.iter().flat_map(|attempt| &attempt.slots)).max();
+    let Some(last_slot) = last_slot else { return Vec::new() };
+    let bars = |slot: usize| {
         sessions()
             .flat_map(|(index, session)| session.attempts.iter().map(move |attempt| (index, session, attempt)))
             .filter(|(.., attempt)| attempt.slots.contains(&slot))
             .map(|(index, session, attempt)| attempt_bar(index, session, attempt, axis))
             .collect()
     };
-    (0..=*most).map(|slot| SlotLane { number: slot, bars: held(slot) }).collect()
+    (0..=*last_slot).map(|slot| SlotLane { number: slot, bars: bars(slot) }).collect()
 }
 
 fn slots_summary(report: &RunReport) -> String {
-    let held: u64 = report
+    let occupied: u64 = report
         .sessions
         .iter()
         .flat_map(|session| &session.attempts)
         .map(|attempt| (attempt.end - attempt.start) * attempt.slots.len() as u64)
         .sum();
-    let room = report.run.wall.max(1) * report.run.slots.max(1) as u64;
+    let capacity = report.run.wall.max(1) * report.run.slots.max(1) as u64;
     let slots =
         format!("{} {}", pluralize(report.run.slots, "slot"), if report.run.slots == 1 { "was" } else { "were" });
-    format!("The {slots} in use {:.0} % of the time.", (held as f64 * 100.0 / room as f64).min(100.0))
+    format!("The {slots} in use {:.0} % of the time.", (occupied as f64 * 100.0 / capacity as f64).min(100.0))
 }
 
 fn filter_pills(report: &RunReport) -> Vec<FilterPill> {
-    let count = |which: fn(&SessionReport) -> bool| report.sessions.iter().filter(|session| which(session)).count();
+    let count = |matches: fn(&SessionReport) -> bool| report.sessions.iter().filter(|session| matches(session)).count();
     let mut pills = vec![FilterPill { value: "all", text: "all", count: report.sessions.len() }];
     let others: [(&'static str, &'static str, usize); 4] = [
         ("failed", "✗ failed", count(SessionReport::is_failed)),
@@ -270,8 +271,8 @@ pub(super) fn is_flaky_session(report: &RunReport, session: &SessionReport) -> b
 
 /// Returns whether a session is more than 25 % and half a second slower than usual.
 pub(super) fn is_slower_than_usual(session: &SessionReport) -> bool {
-    let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
-    both.is_some_and(|(wall, usual)| wall * 4 > usual * 5 && wall > usual + 500)
+    let times = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
+    times.is_some_and(|(wall, usual)| wall * 4 > usual * 5 && wall > usual + 500)
 }
 
 fn session_row(index: usize, session: &SessionReport, axis: &TimeAxis) -> PageSessionRow {
@@ -332,11 +333,11 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
     if report.recent_runs.len() < 2 {
         return Vec::new();
     }
-    let most = report.recent_runs.iter().map(|run| run.wall).max().unwrap_or(1).max(1);
+    let longest = report.recent_runs.iter().map(|run| run.wall).max().unwrap_or(1).max(1);
     let last = report.recent_runs.len() - 1;
     let bar = |(at, run): (usize, &super::run_history::PastRun)| {
         let good = run.exit == Some(0);
-        let end = match run.exit {
+        let result = match run.exit {
             Some(0) => "good".to_owned(),
             Some(code) => format!("exit code {code}"),
             None => "killed".to_owned(),
@@ -348,8 +349,8 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
                 (false, false) => "bad",
                 (false, true) => "fails now",
             },
-            height: (run.wall * 100 / most).max(2),
-            title: format!("{}: {}, {end}", run.time.replace('T', " "), format_duration(run.wall)),
+            height: (run.wall * 100 / longest).max(2),
+            title: format!("{}: {}, {result}", run.time.replace('T', " "), format_duration(run.wall)),
         }
     };
     report.recent_runs.iter().enumerate().map(bar).collect()
@@ -358,11 +359,11 @@ fn history_bars(report: &RunReport) -> Vec<HistoryBar> {
 fn history_summary(report: &RunReport) -> String {
     let walls = || report.recent_runs.iter().map(|run| run.wall);
     let failed = report.recent_runs.iter().filter(|run| run.exit != Some(0)).count();
-    let (least, most) = (walls().min().unwrap_or(0), walls().max().unwrap_or(0));
+    let (shortest, longest) = (walls().min().unwrap_or(0), walls().max().unwrap_or(0));
     format!(
-        "{} runs, oldest first, from {} to {}; {failed} failed (striped). The last is this one.",
+        "{} runs, oldest first, from {} to {}; {failed} failed (striped). The last one is this run.",
         report.recent_runs.len(),
-        format_duration(least),
-        format_duration(most)
+        format_duration(shortest),
+        format_duration(longest)
     )
 }

@@ -1,4 +1,4 @@
-//! Run as a trace for Chrome and Perfetto: sessions on slots, waits, dependencies as arrows.
+//! Run as a trace for Chrome and Perfetto: sessions by slot, waiting times, needs as arrows.
 
 use serde_json::{Value, json};
 
@@ -80,6 +80,6 @@ fn need_flow_events(from: &SessionReport, to: &SessionReport, id: u32) -> Option
         })
     };
     // An arrow must start within its slice.
-    let leaves = last.end.saturating_sub(1).max(last.start);
-    Some([event("s", *last.slots.first()?, leaves), event("f", *first.slots.first()?, first.start)])
+    let arrow_start = last.end.saturating_sub(1).max(last.start);
+    Some([event("s", *last.slots.first()?, arrow_start), event("f", *first.slots.first()?, first.start)])
 }

@@ -1,10 +1,10 @@
-//! Run history: sessions of earlier runs, usual times, flaky sessions.
+//! Earlier runs: their sessions, usual times, flaky sessions.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use crate::record::{Outcome, RecordedSession, RunRecord};
+use crate::record::{Outcome, RecordedSession, RunRecord, lower_median};
 
 /// One earlier run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +47,7 @@ pub struct PastSession {
 impl PastSession {
     /// Returns all sessions of a run, by name.
     pub(super) fn by_session(record: &RunRecord) -> HashMap<&str, Self> {
-        let part = |session: &RecordedSession| match &session.result {
+        let past_session = |session: &RecordedSession| match &session.result {
             None => Self { outcome: None, wall: None, flaky: false },
             Some(result) => Self {
                 outcome: Some(result.outcome),
@@ -55,7 +55,7 @@ impl PastSession {
                 flaky: result.flaky,
             },
         };
-        record.sessions.iter().map(|session| (session.spec.name.as_str(), part(session))).collect()
+        record.sessions.iter().map(|session| (session.spec.name.as_str(), past_session(session))).collect()
     }
 
     /// Returns the wall time if it passed.
@@ -66,9 +66,7 @@ impl PastSession {
 
 /// Returns the median wall time of the runs that passed; the lower of two middle values.
 pub(super) fn usual_wall(past: &[Option<PastSession>]) -> Option<u64> {
-    let mut walls: Vec<u64> = past.iter().flatten().filter_map(|past| past.passing_wall()).collect();
-    walls.sort_unstable();
-    walls.get(walls.len().saturating_sub(1) / 2).copied()
+    lower_median(past.iter().flatten().filter_map(|past| past.passing_wall()).collect())
 }
 
 /// A flaky session.
@@ -98,7 +96,7 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
             let verdict = verdicts.entry(commit).or_default();
             match result.outcome {
                 Outcome::Passed => verdict[0] = true,
-                // An aborted or cancelled session is no verdict on the commit.
+                // An aborted or cancelled session says nothing about the commit.
                 Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => verdict[1] = true,
                 _ => {}
             }
@@ -107,9 +105,9 @@ pub(super) fn find_flaky_sessions(runs: &[&RunRecord]) -> Vec<FlakySession> {
     let mut flaky: Vec<FlakySession> = sessions
         .into_iter()
         .map(|(name, (runs, retried, verdicts))| {
-            let both = verdicts.iter().filter(|(_, verdict)| **verdict == [true, true]);
-            let both = both.map(|(commit, _)| (*commit).to_owned()).collect();
-            FlakySession { session: name.to_owned(), runs, retried_runs: retried, mixed_commits: both }
+            let mixed = verdicts.iter().filter(|(_, verdict)| **verdict == [true, true]);
+            let mixed = mixed.map(|(commit, _)| (*commit).to_owned()).collect();
+            FlakySession { session: name.to_owned(), runs, retried_runs: retried, mixed_commits: mixed }
         })
         .filter(|flaky| flaky.retried_runs > 0 || !flaky.mixed_commits.is_empty())
         .collect();

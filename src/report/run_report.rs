@@ -1,4 +1,4 @@
-//! Run report: the facts of one run and its history, from which every output format is rendered.
+//! Run report: data of one run and its history, from which every output format is rendered.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ pub struct RunReport {
     pub sessions: Vec<SessionReport>,
     /// Flaky sessions.
     pub flaky_sessions: Vec<FlakySession>,
-    /// This run and earlier ones, oldest first; the order of each session's `past`.
+    /// This run and earlier ones, oldest first; in the same order as each session's `history`.
     pub recent_runs: Vec<PastRun>,
 }
 
@@ -46,7 +46,7 @@ pub struct RunTotals {
     pub(crate) sequential: u64,
     /// CPU time of all sessions, if measured.
     pub(crate) cpu: Option<u64>,
-    /// Sum of the times that sessions were ready but not running, in milliseconds.
+    /// Sum of the times during which sessions were ready but not running, in milliseconds.
     pub(crate) waited: u64,
     /// Install time of all sessions in milliseconds, if measured.
     pub(crate) install: Option<u64>,
@@ -110,7 +110,7 @@ pub struct SessionReport {
     pub on_critical_path: bool,
     /// Its attempts.
     pub attempts: Vec<AttemptReport>,
-    /// The session in each of `runs`, or `None` if the run did not include it.
+    /// The session in each of `recent_runs`, or `None` if the run did not include it.
     pub history: Vec<Option<PastSession>>,
 }
 
@@ -132,12 +132,13 @@ impl RunReport {
     /// Builds the report of a run; `earlier` are the records before it, newest first.
     pub fn from_record(record: &RunRecord, earlier: &[RunRecord]) -> Self {
         let runs: Vec<&RunRecord> = earlier.iter().rev().chain([record]).collect();
-        let held_up = critical_path(record);
-        let parts: Vec<HashMap<&str, PastSession>> = runs.iter().map(|run| PastSession::by_session(run)).collect();
+        let critical = critical_path(record);
+        let past_sessions: Vec<HashMap<&str, PastSession>> =
+            runs.iter().map(|run| PastSession::by_session(run)).collect();
         let mut sessions: Vec<SessionReport> =
-            record.sessions.iter().map(|session| build_session_report(session, record, &parts)).collect();
+            record.sessions.iter().map(|session| build_session_report(session, record, &past_sessions)).collect();
         for session in &mut sessions {
-            session.on_critical_path = held_up.iter().any(|link| link.session == session.name);
+            session.on_critical_path = critical.iter().any(|link| link.session == session.name);
         }
         let sum = |figure: fn(&SessionReport) -> Option<u64>| {
             sessions.iter().filter_map(figure).fold(None, |sum: Option<u64>, one| Some(sum.unwrap_or(0) + one))
@@ -166,7 +167,7 @@ impl RunReport {
         Self {
             version: REPORT_VERSION,
             run,
-            critical_path: held_up,
+            critical_path: critical,
             lower_bounds: lower_bounds(record),
             sessions,
             flaky_sessions: flaky,
@@ -202,7 +203,7 @@ impl RunReport {
 }
 
 impl SessionReport {
-    /// Returns whether the outcome fails the run; so does a session interrupted by a kill.
+    /// Returns whether the session fails the run; an unfinished session does.
     pub(crate) fn is_failed(&self) -> bool {
         self.outcome.is_none_or(Outcome::is_failure)
     }
@@ -218,14 +219,14 @@ impl SessionReport {
         Some(cpu as f64 / wall as f64)
     }
 
-    /// Returns remarks beside the figures, as short phrases.
+    /// Returns notes on the session, as short phrases.
     pub(crate) fn collect_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.reason.is_empty() {
             notes.push(self.reason.clone());
         }
         if self.flaky {
-            notes.push(format!("flaky: passed at attempt {}", self.attempts.len()));
+            notes.push(format!("flaky: passed on attempt {}", self.attempts.len()));
         } else if self.attempts.len() > 1 {
             notes.push(format!("{} attempts", self.attempts.len()));
         }
@@ -253,32 +254,32 @@ fn sum_cache_stats(sessions: &[SessionReport]) -> Option<CacheStats> {
 fn build_session_report(
     session: &RecordedSession,
     record: &RunRecord,
-    parts: &[HashMap<&str, PastSession>],
+    past_sessions: &[HashMap<&str, PastSession>],
 ) -> SessionReport {
-    let facts = &session.spec;
+    let spec = &session.spec;
     let result = session.result.as_ref();
     let attempts = result.map_or(&[][..], |result| result.attempts.as_slice());
     let (start, end) = (attempts.first().map(|first| first.start), attempts.last().map(|last| last.end));
-    let over = |name: &str| {
+    let end_of = |name: &str| {
         let needed = record.sessions.iter().find(|other| other.spec.name.as_str() == name)?;
         needed.result.as_ref()?.last_attempt().map(|last| last.end)
     };
-    let ready = facts.needs.iter().filter_map(|need| over(need.session.as_str())).max().unwrap_or(0);
+    let ready = spec.needs.iter().filter_map(|need| end_of(need.session.as_str())).max().unwrap_or(0);
     let ready = start.map_or(ready, |start| ready.min(start));
     let sum = |figure: fn(&crate::record::AttemptResult) -> Option<u64>| {
         attempts.iter().map(figure).collect::<Option<Vec<u64>>>().filter(|all| !all.is_empty())
     };
-    let past: Vec<Option<PastSession>> = parts.iter().map(|run| run.get(facts.name.as_str()).copied()).collect();
+    let past: Vec<Option<PastSession>> = past_sessions.iter().map(|run| run.get(spec.name.as_str()).copied()).collect();
     SessionReport {
-        name: facts.name.as_str().to_owned(),
-        description: facts.description.clone(),
+        name: spec.name.as_str().to_owned(),
+        description: spec.description.clone(),
         outcome: result.map(|result| result.outcome),
         reason: result.map(|result| result.reason.clone()).unwrap_or_default(),
         flaky: result.is_some_and(|result| result.flaky),
-        needs: facts.needs.clone(),
-        locks: facts.locks.clone(),
-        exclusive: facts.exclusive,
-        cpus: facts.cpus,
+        needs: spec.needs.clone(),
+        locks: spec.locks.clone(),
+        exclusive: spec.exclusive,
+        cpus: spec.cpus,
         ready,
         start,
         end,
@@ -288,7 +289,7 @@ fn build_session_report(
         cache: result.and_then(|result| result.cache.clone()),
         cpu: sum(|attempt| attempt.cpu_ms).map(|all| all.iter().sum()),
         peak_memory: attempts.iter().filter_map(|attempt| attempt.peak_memory).max(),
-        usual: facts.usual_ms.or_else(|| usual_wall(&past[..past.len() - 1])),
+        usual: spec.usual_ms.or_else(|| usual_wall(&past[..past.len() - 1])),
         on_critical_path: false,
         attempts: attempts
             .iter()

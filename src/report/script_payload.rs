@@ -30,7 +30,7 @@ struct ScriptSession<'a> {
     flaky: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     slower: bool,
-    /// Indexes of the dependencies, with reasons.
+    /// Index of each required session, with the origin of the need.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     needs: Vec<(usize, String)>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -50,7 +50,7 @@ struct ScriptSession<'a> {
     waited: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<u64>,
-    /// Packages found in the cache, and all requested packages.
+    /// Number of packages found in the cache, and of all required packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<(u32, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ fn script_session<'a>(session: &'a SessionReport, report: &'a RunReport) -> Scri
         .iter()
         .filter_map(|need| Some((number(need.session.as_str())?, describe_need_origin(&need.origin))));
     let link = report.critical_path.iter().find(|link| link.session == session.name);
-    // A single attempt equals the session's own figures.
+    // A single attempt has the same times as the session.
     let several = session.attempts.len() > 1;
     let attempts = session.attempts.iter().filter(|_| several).map(script_attempt);
     ScriptSession {

@@ -37,7 +37,7 @@ pub(crate) enum CoverageError {
     #[error("data with contexts cannot be merged; measure without --show-contexts")]
     HasContexts,
     /// Only one of the two measured branches.
-    #[error("some of the data measures branches and some does not; measure all alike")]
+    #[error("some files measure branches and some do not; measure all files the same way")]
     BranchMismatch,
 }
 
@@ -51,14 +51,14 @@ impl SlipcoverCoverage {
             return None;
         }
         let branches = document.meta.get("branch_coverage").and_then(Value::as_bool).unwrap_or(false);
-        let mut read = Self { meta: document.meta, has_branches: branches, files: BTreeMap::new() };
+        let mut coverage = Self { meta: document.meta, has_branches: branches, files: BTreeMap::new() };
         for (name, file) in document.files {
-            let below = root.and_then(|root| Path::new(&name).strip_prefix(root).ok());
-            let name = below.map_or_else(|| name.clone(), |below| below.to_string_lossy().into_owned());
+            let relative = root.and_then(|root| Path::new(&name).strip_prefix(root).ok());
+            let name = relative.map_or_else(|| name.clone(), |relative| relative.to_string_lossy().into_owned());
             let name = name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
-            read.files.entry(name).or_default().merge(file);
+            coverage.files.entry(name).or_default().merge(file);
         }
-        Some(read)
+        Some(coverage)
     }
 
     /// Adds the coverage of another run.
@@ -82,8 +82,8 @@ impl SlipcoverCoverage {
     /// Returns the percentage of covered lines and branches; 100 if there is nothing to cover.
     pub(crate) fn percent_covered(&self) -> f64 {
         let (covered, all) = self.files.values().fold((0, 0), |(covered, all), file| {
-            let (more, of) = file.count_covered(self.has_branches);
-            (covered + more, all + of)
+            let (file_covered, file_total) = file.count_covered(self.has_branches);
+            (covered + file_covered, all + file_total)
         });
         coverage_percent(covered, all)
     }

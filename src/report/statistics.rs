@@ -48,9 +48,10 @@ pub enum ComparisonVerdict {
 impl TimeRatio {
     /// Computes the ratio from paired measurements of the same rounds, or returns `None` for fewer than two pairs.
     pub(crate) fn from_pairs(before: &[f64], after: &[f64]) -> Option<Self> {
-        let gaps: Vec<f64> = log_times(before).zip(log_times(after)).map(|(before, after)| after - before).collect();
-        let middle = TrimmedMean::from_values(&gaps)?;
-        Some(Self::from_log_interval(middle.mean, middle.squared_error.sqrt(), middle.degrees_of_freedom))
+        let differences: Vec<f64> =
+            log_times(before).zip(log_times(after)).map(|(before, after)| after - before).collect();
+        let difference = TrimmedMean::from_values(&differences)?;
+        Some(Self::from_log_interval(difference.mean, difference.squared_error.sqrt(), difference.degrees_of_freedom))
     }
 
     /// Computes the ratio from independent measurements, or returns `None` if a side has fewer than two.
@@ -66,8 +67,8 @@ impl TimeRatio {
     }
 
     fn from_log_interval(mean: f64, error: f64, freedom: f64) -> Self {
-        let reach = error * student_quantile(0.5 + CONFIDENCE_LEVEL / 2.0, freedom);
-        Self { ratio: mean.exp(), low: (mean - reach).exp(), high: (mean + reach).exp() }
+        let half_width = error * student_quantile(0.5 + CONFIDENCE_LEVEL / 2.0, freedom);
+        Self { ratio: mean.exp(), low: (mean - half_width).exp(), high: (mean + half_width).exp() }
     }
 
     /// Returns the verdict.
@@ -170,14 +171,14 @@ impl TrimmedMean {
         }
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let left_out = if sorted.len() < MIN_TRIMMED_SAMPLES { 0 } else { sorted.len() / 5 };
-        let kept = &sorted[left_out..sorted.len() - left_out];
-        let count = kept.len() as f64;
-        let mean = kept.iter().sum::<f64>() / count;
-        let (first, last) = (kept[0], kept[kept.len() - 1]);
-        let drawn_in: Vec<f64> = sorted.iter().map(|value| value.clamp(first, last)).collect();
-        let their_mean = drawn_in.iter().sum::<f64>() / drawn_in.len() as f64;
-        let squares: f64 = drawn_in.iter().map(|value| (value - their_mean).powi(2)).sum();
+        let trim_count = if sorted.len() < MIN_TRIMMED_SAMPLES { 0 } else { sorted.len() / 5 };
+        let trimmed = &sorted[trim_count..sorted.len() - trim_count];
+        let count = trimmed.len() as f64;
+        let mean = trimmed.iter().sum::<f64>() / count;
+        let (first, last) = (trimmed[0], trimmed[trimmed.len() - 1]);
+        let winsorized: Vec<f64> = sorted.iter().map(|value| value.clamp(first, last)).collect();
+        let winsorized_mean = winsorized.iter().sum::<f64>() / winsorized.len() as f64;
+        let squares: f64 = winsorized.iter().map(|value| (value - winsorized_mean).powi(2)).sum();
         Some(Self { mean, squared_error: squares / (count * (count - 1.0)), degrees_of_freedom: count - 1.0 })
     }
 }
@@ -218,8 +219,8 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
     let tiny = 1e-300;
-    let keep = |value: f64| if value.abs() < tiny { tiny } else { value };
-    let (mut c, mut d) = (1.0, 1.0 / keep(1.0 - (a + b) * x / (a + 1.0)));
+    let nonzero = |value: f64| if value.abs() < tiny { tiny } else { value };
+    let (mut c, mut d) = (1.0, 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0)));
     let mut fraction = d;
     for m in 1..500 {
         let m = f64::from(m);
@@ -227,8 +228,8 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
         let mut change = 1.0;
         for step in [even, odd] {
-            d = 1.0 / keep(1.0 + step * d);
-            c = keep(1.0 + step / c);
+            d = 1.0 / nonzero(1.0 + step * d);
+            c = nonzero(1.0 + step / c);
             change = c * d;
             fraction *= change;
         }
@@ -264,16 +265,16 @@ fn ln_gamma(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn near(value: f64, wanted: f64) {
-        assert!((value / wanted - 1.0).abs() < 1e-3, "{value} is not {wanted}");
+    fn near(value: f64, expected: f64) {
+        assert!((value / expected - 1.0).abs() < 1e-3, "{value} is not {expected}");
     }
 
     #[test]
-    fn quantiles_are_those_of_the_tables() {
-        for (freedom, wanted) in
+    fn quantiles_match_published_tables() {
+        for (freedom, expected) in
             [(1.0, 63.657), (2.0, 9.925), (4.0, 4.604), (9.0, 3.250), (19.0, 2.861), (120.0, 2.617)]
         {
-            near(student_quantile(0.995, freedom), wanted);
+            near(student_quantile(0.995, freedom), expected);
         }
         near(student_quantile(0.975, 9.0), 2.262);
         near(student_quantile(0.995, 1e7), 2.5758);
@@ -281,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn pairs_see_through_a_slow_minute() {
+    fn pairs_tolerate_a_slow_minute() {
         // Both sides are three times slower in the middle; after is 20 % faster in each round.
         let before = [10.0, 10.2, 30.0, 31.0, 9.9];
         let after = [8.0, 8.2, 24.1, 24.7, 7.9];
         let ratio = TimeRatio::from_pairs(&before, &after).unwrap();
         near(ratio.ratio, 0.80);
         assert_eq!(ratio.verdict(), ComparisonVerdict::Faster);
-        let apart = TimeRatio::from_independent(&before, &after).unwrap();
-        assert_eq!(apart.verdict(), ComparisonVerdict::NoDifferenceShown);
-        assert!(apart.low < ratio.low && ratio.high < apart.high);
+        let independent = TimeRatio::from_independent(&before, &after).unwrap();
+        assert_eq!(independent.verdict(), ComparisonVerdict::NoDifferenceShown);
+        assert!(independent.low < ratio.low && ratio.high < independent.high);
         assert_eq!(TimeRatio::from_pairs(&after, &before).unwrap().verdict(), ComparisonVerdict::Slower);
     }
 
@@ -305,7 +306,7 @@ mod tests {
         near(ratio.ratio, 0.9);
         assert_eq!(ratio.verdict(), ComparisonVerdict::Faster);
         let nine = TimeRatio::from_pairs(&before[..9], &after[..9]).unwrap();
-        assert_eq!(nine.verdict(), ComparisonVerdict::NoDifferenceShown, "of nine it does");
+        assert_eq!(nine.verdict(), ComparisonVerdict::NoDifferenceShown, "with nine measurements nothing is trimmed");
     }
 
     #[test]
@@ -324,13 +325,13 @@ mod tests {
         assert_eq!(
             TimeRatio::from_independent(&[2.0, 2.0], &[1.0, 1.0]).unwrap().verdict(),
             ComparisonVerdict::Faster,
-            "not a shade of doubt"
+            "times without variance"
         );
         assert_eq!(MedianInterval::from_times(&[]), None);
     }
 
     #[test]
-    fn spreads_overlap_where_they_measure_the_same() {
+    fn the_interval_contains_the_median() {
         let one = MedianInterval::from_times(&[10.0, 10.4, 9.8, 10.1]).unwrap();
         near(one.median, 10.05);
         assert!(one.low.unwrap() < 10.0 && one.high.unwrap() > 10.2 && one.count == 4);
@@ -340,10 +341,10 @@ mod tests {
     }
 
     #[test]
-    fn words_keep_their_length() {
-        let said = |ratio, low, high| TimeRatio { ratio, low, high }.to_text();
-        assert_eq!(said(0.614, 0.57, 0.66), "0.61× (0.57 to 0.66)");
-        assert_eq!(said(12.3, 0.004, 5e9), "12× (0.004 to > 1000)");
+    fn ratios_are_formatted_briefly() {
+        let text = |ratio, low, high| TimeRatio { ratio, low, high }.to_text();
+        assert_eq!(text(0.614, 0.57, 0.66), "0.61× (0.57 to 0.66)");
+        assert_eq!(text(12.3, 0.004, 5e9), "12× (0.004 to > 1000)");
         assert_eq!(ComparisonVerdict::NoDifferenceShown.label(), "no difference shown");
     }
 }

@@ -1,8 +1,10 @@
-//! Tables rendered as text or Markdown, with cells escaped.
+//! Tables rendered as text or Markdown, with escaped cells.
 
 use console::{Alignment, measure_text_width, pad_str};
 
-/// A table of texts.
+use crate::text::{escape_markdown_cell, to_one_line};
+
+/// A table of text cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TextTable {
     /// Column headings, and whether a column is right-aligned.
@@ -11,9 +13,12 @@ pub(crate) struct TextTable {
 }
 
 impl TextTable {
-    /// Creates a table; each column has a heading and may be right-aligned for figures.
+    /// Creates a table; each column has a heading and may be right-aligned for numbers.
     pub(crate) fn new(columns: &[(&str, bool)]) -> Self {
-        Self { columns: columns.iter().map(|(head, right)| ((*head).to_owned(), *right)).collect(), rows: Vec::new() }
+        Self {
+            columns: columns.iter().map(|(heading, right)| ((*heading).to_owned(), *right)).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; missing cells are empty.
@@ -28,18 +33,18 @@ impl TextTable {
         let rows: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(|cell| to_one_line(cell)).collect()).collect();
         let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
-        let heads: Vec<String> = self.columns.iter().map(|(head, _)| head.clone()).collect();
+        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| heading.clone()).collect();
         let width = |column: usize| {
-            let cells = rows.iter().chain([&heads]).map(|row| measure_text_width(&cell(row, column)));
+            let cells = rows.iter().chain([&headings]).map(|row| measure_text_width(&cell(row, column)));
             cells.max().unwrap_or(0)
         };
         let mut text = String::new();
-        for row in std::iter::once(&heads).chain(&rows) {
+        for row in std::iter::once(&headings).chain(&rows) {
             let padded: Vec<String> = shown
                 .iter()
                 .map(|column| {
-                    let side = if self.columns[*column].1 { Alignment::Right } else { Alignment::Left };
-                    pad_str(&cell(row, *column), width(*column), side, None).into_owned()
+                    let alignment = if self.columns[*column].1 { Alignment::Right } else { Alignment::Left };
+                    pad_str(&cell(row, *column), width(*column), alignment, None).into_owned()
                 })
                 .collect();
             text.push_str(padded.join("  ").trim_end());
@@ -48,13 +53,14 @@ impl TextTable {
         text
     }
 
+    /// Renders the table as Markdown.
     pub(crate) fn to_markdown(&self) -> String {
-        let heads: Vec<String> = self.columns.iter().map(|(head, _)| escape_markdown_cell(head)).collect();
-        let sides: Vec<&str> = self.columns.iter().map(|(_, right)| if *right { "--:" } else { ":--" }).collect();
-        let mut text = format!("| {} |\n|{}|\n", heads.join(" | "), sides.join("|"));
+        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| escape_markdown_cell(heading)).collect();
+        let alignments: Vec<&str> = self.columns.iter().map(|(_, right)| if *right { "--:" } else { ":--" }).collect();
+        let mut text = format!("| {} |\n|{}|\n", headings.join(" | "), alignments.join("|"));
         for row in &self.rows {
             let cells: Vec<String> = (0..self.columns.len())
-                .map(|at| row.get(at).map_or(String::new(), |text| escape_markdown_cell(text)))
+                .map(|column| row.get(column).map_or(String::new(), |text| escape_markdown_cell(text)))
                 .collect();
             text.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
@@ -62,43 +68,12 @@ impl TextTable {
     }
 }
 
-/// Removes line ends and control characters.
-pub(super) fn to_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
-}
-
-/// Escapes text so that it cannot leave its cell or become markup.
-pub(super) fn escape_markdown_cell(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in to_one_line(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '$' | '#' => safe.extend(['\\', c]),
-            // Forges turn these into mentions and issue links.
-            '@' => safe.push_str("&#64;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// Returns a fenced code block that its content cannot close.
-pub(super) fn fenced_block(body: &str) -> String {
-    let mut fence = "```".to_owned();
-    while body.contains(&fence) {
-        fence.push('`');
-    }
-    format!("{fence}text\n{body}\n{fence}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn cells_stay_cells() {
+    fn cells_are_escaped() {
         let mut table = TextTable::new(&[("name", false), ("time", true), ("note", false)]);
         table.push_row(vec!["a|b\n<i>".to_owned(), "1.0s".to_owned()]);
         table.push_row(vec!["@you \\ `x`".to_owned(), "12.0s".to_owned()]);
@@ -107,6 +82,5 @@ mod tests {
             table.to_markdown(),
             "| name | time | note |\n|:--|--:|:--|\n| a\\|b &lt;i&gt; | 1.0s |  |\n| &#64;you \\\\ \\`x\\` | 12.0s |  |\n"
         );
-        assert_eq!(fenced_block("a ``` b"), "````text\na ``` b\n````\n");
     }
 }

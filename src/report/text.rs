@@ -1,9 +1,9 @@
 //! Run report as text for a terminal and as Markdown for a pull request.
 
 use super::run_report::{RunReport, SessionReport};
-use super::table::{TextTable, escape_markdown_cell, fenced_block, to_one_line};
+use super::table::TextTable;
 use crate::record::Outcome;
-use crate::text::{format_delta, format_duration, pluralize};
+use crate::text::{escape_markdown_cell, fenced_block, format_delta, format_duration, pluralize, to_one_line};
 
 /// End of a failed session's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct FailedLogTail {
     pub session: String,
     /// Last lines, without control characters.
     pub lines: Vec<String>,
-    /// What was omitted above these lines; empty if nothing.
+    /// Note on the lines omitted above; empty if there are none.
     pub omitted_note: String,
 }
 
@@ -89,8 +89,8 @@ fn session_table(report: &RunReport) -> TextTable {
 }
 
 pub(super) fn format_usual_delta(session: &SessionReport) -> String {
-    let both = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
-    both.map(|(wall, usual)| format_delta(wall, usual, true)).unwrap_or_default()
+    let times = session.wall.zip(session.usual).filter(|_| session.outcome == Some(Outcome::Passed));
+    times.map(|(wall, usual)| format_delta(wall, usual, true)).unwrap_or_default()
 }
 
 /// Formats the critical path, one line per session.
@@ -109,8 +109,8 @@ fn critical_path_lines(report: &RunReport) -> Vec<String> {
 
 /// Formats the lower bound as a sentence.
 pub(super) fn format_lower_bound(report: &RunReport) -> String {
-    let (bound, what) = report.lower_bounds.largest_bound();
-    format!("No order of these sessions can take less than {} ({what}).", format_duration(bound))
+    let (bound, description) = report.lower_bounds.largest_bound();
+    format!("No order of these sessions can take less than {} ({description}).", format_duration(bound))
 }
 
 /// Describes a flaky session.
@@ -172,14 +172,14 @@ pub fn render_markdown(report: &RunReport, tails: &[FailedLogTail]) -> String {
             ));
         }
     }
-    let mut room = MAX_LOG_BYTES;
+    let mut remaining_bytes = MAX_LOG_BYTES;
     for tail in tails.iter().filter(|tail| !tail.lines.is_empty()) {
         let last = &tail.lines[tail.lines.len().saturating_sub(MAX_TAIL_LINES)..];
         let name = escape_markdown_cell(&tail.session);
         let block = fenced_block(&last.join("\n"));
         let block = format!("\n<details><summary>{name}: last lines</summary>\n\n{block}\n</details>\n");
-        if block.len() <= room {
-            room -= block.len();
+        if block.len() <= remaining_bytes {
+            remaining_bytes -= block.len();
             text.push_str(&block);
         }
     }

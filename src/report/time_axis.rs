@@ -37,8 +37,10 @@ impl TimeAxis {
     /// Returns the ticks at round times.
     pub(super) fn build_ticks(&self) -> Vec<AxisTick> {
         let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000];
-        let more = [120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000];
-        let step = steps.into_iter().chain(more).find(|step| self.end_ms / step < MAX_TICKS).unwrap_or(self.end_ms);
+        let longer_steps =
+            [120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000];
+        let step =
+            steps.into_iter().chain(longer_steps).find(|step| self.end_ms / step < MAX_TICKS).unwrap_or(self.end_ms);
         let text = |ms: u64| match ms {
             0 => "0".to_owned(),
             _ if step < 1_000 => format!("{}s", ms as f64 / 1_000.0),
@@ -47,7 +49,7 @@ impl TimeAxis {
             _ => format_duration(ms),
         };
         // A tick at the very end would be cut off.
-        let marks = (0..=self.end_ms / step).map(|number| number * step).filter(|ms| ms * 100 <= self.end_ms * 97);
-        marks.map(|ms| AxisTick { left: self.format_percent(ms), text: text(ms) }).collect()
+        let times = (0..=self.end_ms / step).map(|number| number * step).filter(|ms| ms * 100 <= self.end_ms * 97);
+        times.map(|ms| AxisTick { left: self.format_percent(ms), text: text(ms) }).collect()
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn format_size(bytes: u64) -> String {
     }
 }
 
-/// Formats a duration in milliseconds, the shorter the more precise: `35ms`, `12.3s`, `4m 05s`, `1h 02m`.
+/// Formats a duration in milliseconds, with a precision that depends on its length: `35ms`, `12.3s`, `4m 05s`, `1h 02m`.
 pub(crate) fn format_duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms}ms"),
@@ -52,15 +52,15 @@ pub(crate) fn format_whole_seconds(ms: u64) -> String {
 
 /// Formats the difference between a wall time and the usual one, in milliseconds: `+1.2s`, `-0.4s`, `±0s`.
 pub(crate) fn format_delta(wall: u64, usual: u64, unicode: bool) -> String {
-    let (sign, gap) =
+    let (sign, difference) =
         if wall >= usual { ("+", wall - usual) } else { (if unicode { "−" } else { "-" }, usual - wall) };
-    match gap {
+    match difference {
         0..50 => (if unicode { "±0s" } else { "+0s" }).to_owned(),
         50..59_950 => {
-            let tenths = (gap + 50) / 100;
+            let tenths = (difference + 50) / 100;
             format!("{sign}{}.{}s", tenths / 10, tenths % 10)
         }
-        _ => format!("{sign}{}", format_duration(gap)),
+        _ => format!("{sign}{}", format_duration(difference)),
     }
 }
 
@@ -68,8 +68,8 @@ fn format_minutes(seconds: u64) -> String {
     if seconds < 3_600 {
         format!("{}m {:02}s", seconds / 60, seconds % 60)
     } else {
-        let whole = (seconds + 30) / 60;
-        format!("{}h {:02}m", whole / 60, whole % 60)
+        let minutes = (seconds + 30) / 60;
+        format!("{}h {:02}m", minutes / 60, minutes % 60)
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_and_many() {
+    fn nouns_are_pluralized() {
         let nouns = ["wheel", "entry", "fix", "day", "branch"];
         assert_eq!(nouns.map(|noun| pluralize(1, noun)), ["1 wheel", "1 entry", "1 fix", "1 day", "1 branch"]);
         let many = ["0 wheels", "0 entries", "0 fixes", "0 days", "0 branches"];

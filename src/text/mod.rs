@@ -1,6 +1,7 @@
-//! Small text functions every room needs: counts, sizes, durations, hex, shortening, nearest name, control sequences.
+//! Text functions used everywhere: counts, sizes, durations, hex, shortening, similar names, control sequences, Markdown.
 
 mod format;
+mod markdown;
 mod nearest_name;
 mod terminal;
 
@@ -8,5 +9,6 @@ pub(crate) use format::{
     encode_hex, format_age, format_delta, format_duration, format_size, format_whole_seconds, is_hex, pluralize,
     shorten_text,
 };
+pub(crate) use markdown::{escape_markdown_cell, fenced_block, to_one_line};
 pub(crate) use nearest_name::{closest_matches, did_you_mean, join_quoted};
 pub(crate) use terminal::{last_visible_line, sanitize_line, strip_control_sequences};

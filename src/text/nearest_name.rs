@@ -1,12 +1,12 @@
-//! Nearest names: which known names a mistyped one may have meant, for hints in error messages.
+//! Known names similar to a mistyped one, for hints in error messages.
 
-/// Least similarity, from 0 to 1, at which a name is suggested.
+/// Minimum similarity, from 0 to 1, at which a name is suggested.
 const MIN_SIMILARITY: f64 = 0.8;
 
-/// How much less similar than the best suggestion a further one may be.
+/// Maximum difference in similarity between the best suggestion and a further one.
 const MAX_SIMILARITY_GAP: f64 = 0.1;
 
-/// Returns the candidates most similar to a word whatever their case, best first and at most three.
+/// Returns the candidates most similar to a word, ignoring case; best first and at most three.
 pub(crate) fn closest_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let word = word.to_lowercase();
     let mut similar: Vec<(f64, &str)> = candidates

@@ -2,8 +2,8 @@
 
 /// Converts a line of output to text that is safe to print.
 ///
-/// Invalid UTF-8 is replaced, control sequences are stripped (except colors with `keep_colors`), and of a line
-/// overwritten by `\r` only the last segment is returned.
+/// Invalid UTF-8 is replaced, control sequences are stripped (except colors with `keep_colors`), and only the last
+/// segment of a line overwritten by `\r` is returned.
 pub(crate) fn sanitize_line(bytes: &[u8], keep_colors: bool) -> String {
     let segment = last_written_segment(bytes);
     strip_sequences(&String::from_utf8_lossy(segment), keep_colors)
@@ -22,7 +22,7 @@ pub(crate) fn strip_control_sequences(text: &str) -> String {
     strip_sequences(text, false)
 }
 
-/// The last segment between carriage returns: about what a terminal would show of the line.
+/// Returns the last segment between carriage returns, which is about what a terminal shows of the line.
 fn last_written_segment(bytes: &[u8]) -> &[u8] {
     let mut end = bytes;
     while let [rest @ .., b'\n' | b'\r'] = end {
@@ -53,7 +53,7 @@ fn strip_sequences(text: &str, keep_colors: bool) -> String {
     clean
 }
 
-/// C0 and C1 controls, DEL, and the marks that change the direction of text.
+/// Matches C0 and C1 controls, DEL, and characters that change the direction of text.
 fn is_control_char(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
@@ -88,7 +88,7 @@ fn split_control_sequence(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// The end of a control sequence (`ESC [ 31 m`): after its final byte, or before a character that is not part of one.
+/// Returns the end of a control sequence (`ESC [ 31 m`): after its final byte, or before a character that is not part of one.
 fn control_sequence_end(text: &str, from: usize) -> usize {
     for (gap, c) in text[from..].char_indices() {
         match c {
@@ -100,7 +100,7 @@ fn control_sequence_end(text: &str, from: usize) -> usize {
     text.len()
 }
 
-/// The end of a control string (a title, a link): after its terminator, or the end of the line.
+/// Returns the end of a control string (a title, a link): after its terminator, or the end of the line.
 fn control_string_end(text: &str, from: usize) -> usize {
     for (gap, c) in text[from..].char_indices() {
         let at = from + gap;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn colors_are_kept_on_request_and_reset() {
+    fn colors_are_preserved_on_request_and_reset() {
         let colored = |text: &str| sanitize_line(text.as_bytes(), true);
         assert_eq!(colored("\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
         assert_eq!(colored("\x1b[31mopen"), "\x1b[31mopen\x1b[0m");

@@ -108,7 +108,7 @@ def opened(browser: Browser, url: str) -> dict:
 
 
 SHOWN = "[...document.querySelectorAll('#rows>tr')].filter(row => row.offsetParent).map(row => row.id)"
-TYPE = "(() => {{ const e = document.getElementById('words'); e.value = {!r}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
+TYPE = "(() => {{ const e = document.getElementById('query'); e.value = {!r}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
 
 
 def used(browser: Browser, word: str) -> dict:

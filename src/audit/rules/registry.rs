@@ -3,7 +3,7 @@
 use super::super::rule::Rule;
 use crate::text::did_you_mean;
 
-/// All rules, in the order of their numbers.
+/// Returns all rules, in the order of their numbers.
 pub(crate) fn all_rules() -> &'static [&'static Rule] {
     ALL_RULES
 }

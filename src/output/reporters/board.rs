@@ -1,4 +1,4 @@
-//! Board reporter for terminals: rows redrawn in place below permanent lines.
+//! Board reporter for terminals: rows that are redrawn below permanent lines.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ use crate::project::SessionName;
 use crate::record::{EventKind, RunEvent};
 use crate::text::{last_visible_line, sanitize_line};
 
-/// At most ten redraws per second.
+/// Minimum time between redraws.
 const REDRAW_INTERVAL_MS: u64 = 100;
 /// Assumed size of a terminal that does not report one.
 const DEFAULT_TERMINAL_SIZE: (usize, usize) = (80, 24);
@@ -28,8 +28,9 @@ pub(crate) struct BoardReporter {
     terminal_size: TerminalSizeQuery,
     state: RunState,
     run_dir: PathBuf,
-    /// Last line of each running session, and the log length at which it was read.
+    /// Last output line of each running session.
     last_lines: HashMap<SessionName, String>,
+    /// Length of the log when the last line was read.
     read_log_bytes: HashMap<SessionName, u64>,
     /// Widths of the lines currently on the screen.
     drawn_widths: Vec<usize>,
@@ -66,7 +67,7 @@ impl BoardReporter {
         (self.terminal_size)().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(DEFAULT_TERMINAL_SIZE)
     }
 
-    /// Returns the sequence that erases the rows; rows wrapped by a narrower window take several lines.
+    /// Returns the sequence that erases the rows; rows that a narrower window wraps occupy several lines.
     fn erase_sequence(&mut self) -> String {
         if self.drawn_widths.is_empty() {
             return String::new();
@@ -109,7 +110,7 @@ impl BoardReporter {
         }
     }
 
-    fn forget_session(&mut self, session: &SessionName) {
+    fn remove_last_line(&mut self, session: &SessionName) {
         self.last_lines.remove(session);
         self.read_log_bytes.remove(session);
     }
@@ -126,11 +127,11 @@ impl BoardReporter {
                 self.printer.print_line(&rows.added_row(session.name.as_str(), by.as_str()))?;
             }
             EventKind::SessionRetried { session, attempt, delay_ms: delay } => {
-                self.forget_session(session);
+                self.remove_last_line(session);
                 self.printer.print_retry(&self.state, session.as_str(), attempt, *delay, &self.run_dir)?;
             }
             EventKind::SessionFinished(result) => {
-                self.forget_session(&result.session);
+                self.remove_last_line(&result.session);
                 self.printer.print_session_end(&self.state, result, &self.run_dir)?;
             }
             EventKind::RunInterrupted { cause } => self.printer.print_interruption(&self.state, cause)?,
@@ -207,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::output::best_effort_writer::tests::{Capture, Failing};
-    use crate::output::event_builder::{RunEventBuilder, session_facts, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec, session_spec_with_usual};
     use crate::output::virtual_terminal::VirtualTerminal;
     use crate::record::Outcome;
 
@@ -215,145 +216,145 @@ mod tests {
     struct TestTerminal {
         board: BoardReporter,
         capture: Capture,
-        terminal: VirtualTerminal,
+        screen: VirtualTerminal,
         width: Arc<AtomicUsize>,
     }
 
     impl TestTerminal {
         fn new(width: usize, height: usize) -> Self {
-            let (capture, known) = (Capture::default(), Arc::new(AtomicUsize::new(width)));
-            let asked = known.clone();
-            let size: TerminalSizeQuery = Arc::new(move || Some((asked.load(Ordering::Relaxed), height)));
+            let (capture, width_cell) = (Capture::default(), Arc::new(AtomicUsize::new(width)));
+            let current_width = width_cell.clone();
+            let size: TerminalSizeQuery = Arc::new(move || Some((current_width.load(Ordering::Relaxed), height)));
             let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
             let board = BoardReporter::new(Box::new(capture.clone()), size, options);
-            Self { board, capture, terminal: VirtualTerminal::new(width, height), width: known }
+            Self { board, capture, screen: VirtualTerminal::new(width, height), width: width_cell }
         }
 
-        fn feed(&mut self, story: &RunEventBuilder, from: usize) -> String {
-            for event in &story.events[from..] {
-                self.board.on_event(event, story.run_dir()).unwrap();
-                self.terminal.write_text(&self.capture.take());
+        fn feed(&mut self, builder: &RunEventBuilder, from: usize) -> String {
+            for event in &builder.events[from..] {
+                self.board.on_event(event, builder.run_dir()).unwrap();
+                self.screen.write_text(&self.capture.take());
             }
-            story.replace_root(&self.terminal.screen_text())
+            builder.replace_root(&self.screen.screen_text())
         }
 
         fn tick(&mut self, now: u64) -> String {
             self.board.on_tick(now).unwrap();
-            self.terminal.write_text(&self.capture.take());
-            self.terminal.screen_text()
+            self.screen.write_text(&self.capture.take());
+            self.screen.screen_text()
         }
     }
 
-    fn story() -> RunEventBuilder {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_000, &[]),
-            session_facts_with_usual("tests", 20_000, &[]),
-            session_facts("docs"),
+    fn sample_run() -> RunEventBuilder {
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_000, &[]),
+            session_spec_with_usual("tests", 20_000, &[]),
+            session_spec("docs"),
         ]);
-        story.start_session(0, "lint").start_session(0, "tests").append_output(
+        builder.start_session(0, "lint").start_session(0, "tests").append_output(
             900,
             "tests",
             b"collecting\rcollected 12 items\n",
         );
-        story.append_output(2_900, "lint", b"src/a.py:1:1: F401\nFound 1 error.\n");
-        story.finish_session(3_000, "lint", Outcome::Failed, "exit code 1").start_session(3_001, "docs");
-        story
+        builder.append_output(2_900, "lint", b"src/a.py:1:1: F401\nFound 1 error.\n");
+        builder.finish_session(3_000, "lint", Outcome::Failed, "exit code 1").start_session(3_001, "docs");
+        builder
     }
 
     #[test]
     fn rows_are_redrawn_below_permanent_lines() {
-        let mut desk = TestTerminal::new(80, 24);
-        let mut story = story();
-        insta::assert_snapshot!("running", desk.feed(&story, 0));
-        let before = story.events.len();
-        assert!(desk.tick(5_000).contains("5s / ~20s"));
-        story.add_session(6_000, "deploy", "tests").add_notice(6_500, "the directory is read-only").retry_session(
+        let mut terminal = TestTerminal::new(80, 24);
+        let mut builder = sample_run();
+        insta::assert_snapshot!("running", terminal.feed(&builder, 0));
+        let before = builder.events.len();
+        assert!(terminal.tick(5_000).contains("5s / ~20s"));
+        builder.add_session(6_000, "deploy", "tests").add_notice(6_500, "the directory is read-only").retry_session(
             7_000,
             "tests",
             "exit code 3",
             0,
         );
-        story
+        builder
             .start_session(7_001, "tests")
             .finish_session(9_000, "tests", Outcome::Passed, "")
             .interrupt_run(9_500, "SIGINT");
-        story.finish_session(9_900, "docs", Outcome::Cancelled, "SIGINT").finish_run(10_000, 130);
-        insta::assert_snapshot!("over", desk.feed(&story, before));
-        desk.board.finish().unwrap();
-        desk.board.on_tick(99_000).unwrap();
-        assert_eq!(desk.capture.take(), "", "nothing is drawn after the end");
+        builder.finish_session(9_900, "docs", Outcome::Cancelled, "SIGINT").finish_run(10_000, 130);
+        insta::assert_snapshot!("over", terminal.feed(&builder, before));
+        terminal.board.finish().unwrap();
+        terminal.board.on_tick(99_000).unwrap();
+        assert_eq!(terminal.capture.take(), "", "nothing is drawn after the end");
     }
 
     #[test]
     fn at_most_ten_redraws_per_second() {
-        let mut desk = TestTerminal::new(80, 24);
-        let mut story = RunEventBuilder::new(&["tests"]);
-        story.start_session(100, "tests");
-        desk.feed(&story, 0);
-        let mut pictures = 0;
+        let mut terminal = TestTerminal::new(80, 24);
+        let mut builder = RunEventBuilder::new(&["tests"]);
+        builder.start_session(100, "tests");
+        terminal.feed(&builder, 0);
+        let mut redraws = 0;
         for at in 0..1_000 {
-            story.append_output(101 + at, "tests", b"x\n");
-            desk.board.on_event(story.events.last().unwrap(), story.run_dir()).unwrap();
-            pictures += usize::from(!desk.capture.take().is_empty());
+            builder.append_output(101 + at, "tests", b"x\n");
+            terminal.board.on_event(builder.events.last().unwrap(), builder.run_dir()).unwrap();
+            redraws += usize::from(!terminal.capture.take().is_empty());
         }
-        assert!((9..=10).contains(&pictures), "{pictures}");
+        assert!((9..=10).contains(&redraws), "{redraws}");
     }
 
     #[test]
     fn a_narrower_window_leaves_no_rows_behind() {
-        let mut desk = TestTerminal::new(100, 24);
-        let story = story();
-        desk.feed(&story, 0);
-        desk.width.store(50, Ordering::Relaxed);
-        desk.terminal.shrink_width(50);
-        let picture = desk.tick(6_000);
-        assert_eq!(picture.matches("tests").count(), 1, "{picture}");
-        assert_eq!(picture.matches("running").count(), 1, "{picture}");
-        assert!(picture.contains("Found 1 error."), "what stays is not erased: {picture}");
+        let mut terminal = TestTerminal::new(100, 24);
+        let builder = sample_run();
+        terminal.feed(&builder, 0);
+        terminal.width.store(50, Ordering::Relaxed);
+        terminal.screen.shrink_width(50);
+        let text = terminal.tick(6_000);
+        assert_eq!(text.matches("tests").count(), 1, "{text}");
+        assert_eq!(text.matches("running").count(), 1, "{text}");
+        assert!(text.contains("Found 1 error."), "permanent lines are not erased: {text}");
     }
 
     #[test]
     fn running_sessions_are_shown_on_request() {
-        let mut desk = TestTerminal::new(80, 24);
-        desk.feed(&story(), 0);
-        desk.board.show_running().unwrap();
-        desk.terminal.write_text(&desk.capture.take());
-        assert!(desk.terminal.screen_text().contains("after 3s: 2 running, 0 done, 1 failed, 0 waiting"));
+        let mut terminal = TestTerminal::new(80, 24);
+        terminal.feed(&sample_run(), 0);
+        terminal.board.show_running().unwrap();
+        terminal.screen.write_text(&terminal.capture.take());
+        assert!(terminal.screen.screen_text().contains("after 3s: 2 running, 0 done, 1 failed, 0 waiting"));
     }
 
     #[test]
     fn truncated_events_leave_a_summary_and_no_rows() {
-        let mut desk = TestTerminal::new(80, 24);
-        desk.feed(&story(), 0);
-        desk.board.finish().unwrap();
-        desk.terminal.write_text(&desk.capture.take());
-        let picture = desk.terminal.screen_text();
-        assert!(picture.contains("3 sessions: 1 failed, 2 unfinished") && !picture.contains("3s ·"), "{picture}");
+        let mut terminal = TestTerminal::new(80, 24);
+        terminal.feed(&sample_run(), 0);
+        terminal.board.finish().unwrap();
+        terminal.screen.write_text(&terminal.capture.take());
+        let text = terminal.screen.screen_text();
+        assert!(text.contains("3 sessions: 1 failed, 2 unfinished") && !text.contains("3s ·"), "{text}");
     }
 
     #[test]
     fn hostile_output_cannot_move_the_cursor() {
-        let mut desk = TestTerminal::new(60, 12);
-        let mut story = RunEventBuilder::new(&["evil"]);
-        story.start_session(0, "evil").append_output(
+        let mut terminal = TestTerminal::new(60, 12);
+        let mut builder = RunEventBuilder::new(&["evil"]);
+        builder.start_session(0, "evil").append_output(
             1,
             "evil",
             b"\x1b[2J\x1b]0;pwned\x07\x1b[99Aboo\x08\xff\xfe\x1b[5m\n",
         );
-        story
+        builder
             .add_notice(5, "clean \x1b[2J me")
             .finish_session(10, "evil", Outcome::Failed, "\x1b[2Jbad")
             .finish_run(11, 1);
-        assert!(desk.feed(&story, 0).contains("boo"));
+        assert!(terminal.feed(&builder, 0).contains("boo"));
     }
 
     #[test]
     fn a_terminal_that_is_closed_or_has_no_size_is_no_error() {
         let options = OutputOptions { is_interactive: true, ..OutputOptions::plain() };
         let mut board = BoardReporter::new(Box::new(Capture::default()), Arc::new(|| None), options.clone());
-        story().feed_reporter(&mut board);
-        let gone = Failing(10, io::ErrorKind::BrokenPipe);
-        let mut board = BoardReporter::new(Box::new(gone), Arc::new(|| Some((0, 0))), options);
-        story().feed_reporter(&mut board);
+        sample_run().feed_reporter(&mut board);
+        let closed_pipe = Failing(10, io::ErrorKind::BrokenPipe);
+        let mut board = BoardReporter::new(Box::new(closed_pipe), Arc::new(|| Some((0, 0))), options);
+        sample_run().feed_reporter(&mut board);
     }
 }

@@ -166,36 +166,36 @@ impl EventReporter for JsonReporter {
 mod tests {
     use super::*;
     use crate::output::best_effort_writer::tests::Capture;
-    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec_with_usual};
 
-    fn document(story: &RunEventBuilder) -> String {
+    fn document(builder: &RunEventBuilder) -> String {
         let capture = Capture::default();
-        story.feed_reporter(&mut JsonReporter::new(Box::new(capture.clone())));
-        story.replace_root(&capture.text())
+        builder.feed_reporter(&mut JsonReporter::new(Box::new(capture.clone())));
+        builder.replace_root(&capture.text())
     }
 
     #[test]
     fn the_document_is_complete() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_400, &[]),
-            session_facts_with_usual("docs", 100, &["lint"]),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_400, &[]),
+            session_spec_with_usual("docs", 100, &["lint"]),
         ]);
-        story.start_session(1, "lint").finish_session(3_001, "lint", Outcome::Failed, "exit code 1");
-        story
+        builder.start_session(1, "lint").finish_session(3_001, "lint", Outcome::Failed, "exit code 1");
+        builder
             .finish_session(3_002, "docs", Outcome::Aborted, "lint did not pass")
-            .add_notice(3_002, "so it is")
+            .add_notice(3_002, "a notice")
             .finish_run(3_003, 1);
-        insta::assert_snapshot!(document(&story));
+        insta::assert_snapshot!(document(&builder));
     }
 
     #[test]
     fn a_truncated_run_has_a_document() {
-        let mut story = RunEventBuilder::new(&["lint"]);
-        story.start_session(1, "lint");
-        let value: serde_json::Value = serde_json::from_str(&document(&story)).unwrap();
+        let mut builder = RunEventBuilder::new(&["lint"]);
+        builder.start_session(1, "lint");
+        let value: serde_json::Value = serde_json::from_str(&document(&builder)).unwrap();
         assert_eq!(value["version"], 2);
         assert!(value["exit_code"].is_null() && value["sessions"][0]["outcome"].is_null());
-        story.events.clear();
-        assert_eq!(document(&story), "");
+        builder.events.clear();
+        assert_eq!(document(&builder), "");
     }
 }

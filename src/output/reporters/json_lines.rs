@@ -40,21 +40,21 @@ mod tests {
 
     #[test]
     fn written_events_read_back_unchanged() {
-        let mut story = RunEventBuilder::new(&["lint"]);
-        story
+        let mut builder = RunEventBuilder::new(&["lint"]);
+        builder
             .start_session(1, "lint")
             .append_output(2, "lint", b"x\n")
             .retry_session(3, "lint", "exit code 1", 10)
             .start_session(13, "lint");
-        story
+        builder
             .finish_session(20, "lint", Outcome::Passed, "")
             .add_session(21, "docs", "lint")
             .add_notice(22, "a\nb")
             .interrupt_run(23, "SIGINT");
-        story.finish_run(24, 130);
+        builder.finish_run(24, 130);
         let capture = Capture::default();
-        story.feed_reporter(&mut JsonLinesReporter::new(Box::new(capture.clone())));
-        let back: Vec<RunEvent> = capture.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(back, story.events);
+        builder.feed_reporter(&mut JsonLinesReporter::new(Box::new(capture.clone())));
+        let events: Vec<RunEvent> = capture.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events, builder.events);
     }
 }

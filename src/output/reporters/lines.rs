@@ -27,7 +27,7 @@ pub(crate) struct LineReporter {
     summary_printed: bool,
 }
 
-/// Position up to which a session's log was shown.
+/// State of a log that is printed while it grows.
 struct LogFollower {
     path: PathBuf,
     offset: u64,
@@ -125,22 +125,22 @@ impl LineReporter {
             SessionOutputStyle::Labelled => self.session_prefix(session),
             SessionOutputStyle::Grouped | SessionOutputStyle::Quiet => return Ok(()),
         };
-        let Some(follow) = self.log_followers.get_mut(session) else {
+        let Some(follower) = self.log_followers.get_mut(session) else {
             return Ok(());
         };
-        let (printer, splitter) = (&mut self.printer, &mut follow.splitter);
-        let mut failed = None;
-        let read = read_log_range(&follow.path, follow.offset, to, &mut |chunk| {
+        let (printer, splitter) = (&mut self.printer, &mut follower.splitter);
+        let mut write_error = None;
+        let read = read_log_range(&follower.path, follower.offset, to, &mut |chunk| {
             splitter
                 .push(chunk, &mut |line| printer.print_output_line(&prefix, line))
-                .inspect_err(|error| failed = Some(error.kind()))
+                .inspect_err(|error| write_error = Some(error.kind()))
         });
         self.last_output_at = self.state.elapsed_ms();
         match read {
-            Ok(at) => follow.offset = at,
-            Err(error) if failed.is_some() => return Err(error),
+            Ok(offset) => follower.offset = offset,
+            Err(error) if write_error.is_some() => return Err(error),
             // An unreadable log does not end the run; the recorder reports it.
-            Err(_) => follow.offset = to,
+            Err(_) => follower.offset = to,
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl LineReporter {
             String::new()
         };
         match self.log_followers.remove(session) {
-            Some(mut follow) => follow.splitter.finish(&mut |line| self.printer.print_output_line(&prefix, line)),
+            Some(mut follower) => follower.splitter.finish(&mut |line| self.printer.print_output_line(&prefix, line)),
             None => Ok(()),
         }
     }
@@ -171,7 +171,7 @@ impl LineReporter {
         self.printer.print_summary(&self.state, &self.run_dir)
     }
 
-    /// `… still running after 3m 20s: unit_tests (2m 10s of ~4m 00s), docs (1m 02s)`
+    /// Returns `… still running after 3m 20s: unit_tests (2m 10s of ~4m 00s), docs (1m 02s)`.
     fn heartbeat_line(&self) -> Option<String> {
         let running: Vec<String> = self
             .state
@@ -191,11 +191,11 @@ impl LineReporter {
         }
         let theme = self.printer.options.theme;
         let elapsed = format_whole_seconds(self.state.elapsed_ms());
-        let what = match names.as_str() {
+        let status = match names.as_str() {
             "" => format!("still waiting after {elapsed}"),
             names => format!("still running after {elapsed}: {names}"),
         };
-        Some(theme.style_text(TextStyle::Dim, &format!("{} {what}", theme.ellipsis())))
+        Some(theme.style_text(TextStyle::Dim, &format!("{} {status}", theme.ellipsis())))
     }
 }
 
@@ -212,8 +212,11 @@ impl EventReporter for LineReporter {
     fn on_tick(&mut self, now: u64) -> io::Result<()> {
         self.state.advance_clock(now);
         let options = &self.printer.options;
-        let silent = now.saturating_sub(self.last_output_at) >= MAX_SILENCE_MS;
-        if silent && !self.summary_printed && self.state.run_metadata().is_some() && (options.is_ci || !self.is_quiet())
+        let is_silent = now.saturating_sub(self.last_output_at) >= MAX_SILENCE_MS;
+        if is_silent
+            && !self.summary_printed
+            && self.state.run_metadata().is_some()
+            && (options.is_ci || !self.is_quiet())
         {
             if let Some(line) = self.heartbeat_line() {
                 self.print_line(&line)?;

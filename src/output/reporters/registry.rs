@@ -1,4 +1,4 @@
-//! Registry of reporters: which of them a run gets. A new reporter is a file, its `mod` line and a line in `REPORTERS`.
+//! Registry of reporters, opened by the output options. To add a reporter, add its file and an entry in `REPORTERS`.
 
 use super::board::BoardReporter;
 use super::json::JsonReporter;
@@ -8,7 +8,7 @@ use super::step_summary::StepSummaryReporter;
 use crate::output::EventReporter;
 use crate::output::options::{OutputOptions, OutputStreams};
 
-/// Opens a reporter, with the streams it takes, if the options select it.
+/// Opens a reporter if the options select it; it takes the streams that it writes to.
 type OpenReporter = fn(&OutputOptions, &mut OutputStreams) -> Option<Box<dyn EventReporter>>;
 
 /// All reporters, in the order in which they receive events.
@@ -38,10 +38,10 @@ mod tests {
             terminal_size: Arc::new(|| Some((80, 24))),
             events: Some(Box::new(events.clone())),
         };
-        let mut story = RunEventBuilder::new(&["lint"]);
-        story.start_session(1, "lint").finish_session(9, "lint", Outcome::Passed, "").finish_run(10, 0);
+        let mut builder = RunEventBuilder::new(&["lint"]);
+        builder.start_session(1, "lint").finish_session(9, "lint", Outcome::Passed, "").finish_run(10, 0);
         for reporter in &mut open_reporters(options, streams) {
-            story.feed_reporter(reporter.as_mut());
+            builder.feed_reporter(reporter.as_mut());
         }
         (out.text(), err.text(), events.text())
     }

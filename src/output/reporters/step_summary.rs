@@ -9,7 +9,7 @@ use crate::output::session_rows::{outcome_word, result_notes};
 use crate::output::theme::OutputTheme;
 use crate::output::{EventReporter, RunState, log_reader};
 use crate::record::{EventKind, RunEvent, SessionResult};
-use crate::text::{format_duration, sanitize_line};
+use crate::text::{escape_markdown_cell, fenced_block, format_duration, sanitize_line};
 
 /// Log lines per failed session.
 const LOG_TAIL_LINES: usize = 40;
@@ -62,7 +62,7 @@ impl EventReporter for StepSummaryReporter {
 }
 
 fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> String {
-    let mut text = format!("### noxide\n\n{}\n\n", escape_cell(&totals_sentence(state, theme, None)));
+    let mut text = format!("### noxide\n\n{}\n\n", escape_markdown_cell(&totals_sentence(state, theme, None)));
     text.push_str("| session | outcome | time | usual | cpu | notes |\n|:--|:--|--:|--:|--:|:--|\n");
     for (spec, result) in state.session_results() {
         let cpu: Option<u64> = result.attempts.iter().map(|attempt| attempt.cpu_ms).sum();
@@ -70,20 +70,20 @@ fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> Stri
         let time = |ms: Option<u64>| ms.filter(|_| ran).map(format_duration).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} {} | {} | {} | {} | {} |\n",
-            escape_cell(result.session.as_str()),
+            escape_markdown_cell(result.session.as_str()),
             theme.outcome_mark(result.outcome),
             outcome_word(result),
             time(Some(result.wall_time())),
             spec.usual_ms.map(format_duration).unwrap_or_default(),
             time(cpu),
-            escape_cell(&result_notes(result).join(theme.separator())),
+            escape_markdown_cell(&result_notes(result).join(theme.separator())),
         ));
     }
-    let mut room = MAX_LOG_BYTES;
+    let mut remaining_bytes = MAX_LOG_BYTES;
     for (_, result) in state.session_results().filter(|(_, result)| result.outcome.is_failure()) {
         let block = failed_log_details(result, run_dir);
-        if block.len() <= room {
-            room -= block.len();
+        if block.len() <= remaining_bytes {
+            remaining_bytes -= block.len();
             text.push_str(&block);
         }
     }
@@ -91,7 +91,7 @@ fn render_markdown(state: &RunState, run_dir: &Path, theme: OutputTheme) -> Stri
     text
 }
 
-/// The end of a failed session's log, collapsed.
+/// Renders the end of a failed session's log as a collapsed block.
 fn failed_log_details(result: &SessionResult, run_dir: &Path) -> String {
     let Some(last) = result.last_attempt() else {
         return String::new();
@@ -101,54 +101,34 @@ fn failed_log_details(result: &SessionResult, run_dir: &Path) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let body = lines.join("\n");
-    let mut fence = "```".to_owned();
-    while body.contains(&fence) {
-        fence.push('`');
-    }
-    let name = escape_cell(result.session.as_str());
-    format!("\n<details><summary>{name}: last lines</summary>\n\n{fence}text\n{body}\n{fence}\n\n</details>\n")
-}
-
-/// Escapes text for a Markdown table cell.
-fn escape_cell(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => escaped.extend(['\\', c]),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    let name = escape_markdown_cell(result.session.as_str());
+    let block = fenced_block(&lines.join("\n"));
+    format!("\n<details><summary>{name}: last lines</summary>\n\n{block}\n</details>\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::event_builder::{RunEventBuilder, session_facts_with_usual};
+    use crate::output::event_builder::{RunEventBuilder, session_spec_with_usual};
     use crate::record::Outcome;
 
     #[test]
     fn the_summary_has_a_table_and_logs_of_failures() {
-        let mut story = RunEventBuilder::from_sessions(vec![
-            session_facts_with_usual("lint", 3_400, &[]),
-            session_facts_with_usual("docs|<&b>", 100, &[]),
+        let mut builder = RunEventBuilder::from_sessions(vec![
+            session_spec_with_usual("lint", 3_400, &[]),
+            session_spec_with_usual("docs|<&b>", 100, &[]),
         ]);
-        story.start_session(1, "lint").write_log("lint", b"one\n```\ntwo\n");
-        story.finish_session(3_001, "lint", Outcome::Failed, "exit `1`").finish_session(
+        builder.start_session(1, "lint").write_log("lint", b"one\n```\ntwo\n");
+        builder.finish_session(3_001, "lint", Outcome::Failed, "exit `1`").finish_session(
             3_002,
             "docs|<&b>",
             Outcome::Skipped,
             "no\npython",
         );
-        story.finish_run(3_003, 1);
+        builder.finish_run(3_003, 1);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("summary.md");
-        story.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: true, unicode: true }));
+        builder.feed_reporter(&mut StepSummaryReporter::new(path.clone(), OutputTheme { color: true, unicode: true }));
         insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r"
         ### noxide
 
@@ -187,8 +167,8 @@ mod tests {
             PathBuf::from("/no/such/directory/summary"),
             OutputTheme { color: false, unicode: true },
         );
-        let story = RunEventBuilder::new(&[]);
-        reporter.on_event(&story.events[0], story.run_dir()).unwrap();
+        let builder = RunEventBuilder::new(&[]);
+        reporter.on_event(&builder.events[0], builder.run_dir()).unwrap();
         assert!(reporter.finish().is_err());
         assert!(reporter.finish().is_ok(), "once");
     }

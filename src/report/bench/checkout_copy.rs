@@ -22,14 +22,14 @@ impl CheckoutCopy {
         self.root.join("tree")
     }
 
-    /// Recreates the copy: tracked files as they are now, or without Git all files but those of tools.
+    /// Recreates the copy: tracked files as they are now, or without Git all files outside the directories of tools.
     pub(super) fn recreate(&self) -> io::Result<()> {
         match fs_err::remove_dir_all(&self.root) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        for folder in ["tree", "home", "tmp"] {
-            fs_err::create_dir_all(self.root.join(folder))?;
+        for dir in ["tree", "home", "tmp"] {
+            fs_err::create_dir_all(self.root.join(dir))?;
         }
         let tree = self.project_dir();
         match git_output(&["ls-files", "-z", "--cached"]) {
@@ -44,7 +44,7 @@ impl CheckoutCopy {
                 }
                 Ok(())
             }
-            None => copy_folder(Path::new("."), &tree),
+            None => copy_dir(Path::new("."), &tree),
         }
     }
 
@@ -58,7 +58,7 @@ impl CheckoutCopy {
             ("NOXIDE_CACHE_DIR", home.join(".cache/noxide").into()),
             ("TMPDIR", self.root.join("tmp").into()),
         ];
-        // Package indexes and interpreters are not caches.
+        // Settings of package indexes and interpreters are still used: they are not caches.
         if let Some(home_dir) = std::env::var_os("HOME").map(PathBuf::from) {
             for (name, candidates) in [
                 ("PYENV_ROOT", [".pyenv"].as_slice()),
@@ -114,11 +114,11 @@ fn copy_entry(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Directories of tools, which are not part of the project.
-const SKIPPED_FOLDERS: [&str; 6] = [".nox", ".noxide", ".git", ".venv", "__pycache__", "target"];
+const SKIPPED_DIRS: [&str; 6] = [".nox", ".noxide", ".git", ".venv", "__pycache__", "target"];
 
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
     let is_copied = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !SKIPPED_FOLDERS.iter().any(|skipped| entry.file_name() == *skipped)
+        entry.depth() == 0 || !SKIPPED_DIRS.iter().any(|skipped| entry.file_name() == *skipped)
     };
     for entry in walkdir::WalkDir::new(from).into_iter().filter_entry(is_copied) {
         let entry = entry?;

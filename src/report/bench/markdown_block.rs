@@ -17,9 +17,9 @@ pub(crate) enum MarkdownBlockError {
 /// Replaces the generated block, or appends one if the document has no markers.
 ///
 /// # Errors
-/// If the markers do not form a pair: handwritten text must not be lost.
-pub(crate) fn replace_marked_block(document: &str, part: &str) -> Result<String, MarkdownBlockError> {
-    let block = format!("{BEGIN_MARKER}\n{}\n{END_MARKER}", part.trim_end());
+/// If the markers do not form a pair; the document is then left unchanged.
+pub(crate) fn replace_marked_block(document: &str, content: &str) -> Result<String, MarkdownBlockError> {
+    let block = format!("{BEGIN_MARKER}\n{}\n{END_MARKER}", content.trim_end());
     match (document.matches(BEGIN_MARKER).count(), document.matches(END_MARKER).count()) {
         (0, 0) => {
             let gap = match document {
@@ -46,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_marks_changes() {
+    fn only_text_between_the_markers_changes() {
         let once = replace_marked_block("# CI\n", "| a |\n").unwrap();
         assert_eq!(once, format!("# CI\n\n{BEGIN_MARKER}\n| a |\n{END_MARKER}\n"));
-        assert_eq!(replace_marked_block(&once, "| a |\n").unwrap(), once, "twice is once");
+        assert_eq!(replace_marked_block(&once, "| a |\n").unwrap(), once, "replacing twice changes nothing");
         let around = format!("above\r\n{BEGIN_MARKER}old{END_MARKER} below");
         assert_eq!(
             replace_marked_block(&around, "new").unwrap(),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_are_no_pair_are_refused() {
+    fn unpaired_markers_are_rejected() {
         for text in
             [BEGIN_MARKER.to_owned(), END_MARKER.to_owned(), format!("{BEGIN_MARKER}{BEGIN_MARKER}{END_MARKER}")]
         {

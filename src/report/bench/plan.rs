@@ -64,20 +64,20 @@ impl BenchPlan {
     /// Returns all measurements in order.
     ///
     /// In each round every command runs once, and the order rotates from round to round, so that a busy minute or a
-    /// warming disk affects all of them alike. If cold runs are measured, each leaves the caches for the warm run after
+    /// cold disk cache affects all of them alike. If cold runs are measured, each leaves the caches for the warm run after
     /// it; otherwise each command runs once before all rounds.
     pub(crate) fn ordered_steps(&self) -> Vec<BenchStep> {
         let count = self.variants.len();
         let warm_only = !self.cache_states.contains(&BenchCacheState::Cold);
-        let prepared = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {
+        let warming_steps = (0..if warm_only { count } else { 0 }).map(|variant| BenchStep {
             round: None,
             variant,
             caches: BenchCacheState::Cold,
             warms_cache_only: true,
         });
-        let all = self.warmup_rounds + self.rounds;
-        let turns = (0..all).flat_map(|turn| {
-            let order = (0..count).map(move |place| (place + turn) % count.max(1));
+        let round_count = self.warmup_rounds + self.rounds;
+        let rounds = (0..round_count).flat_map(|turn| {
+            let order = (0..count).map(move |position| (position + turn) % count.max(1));
             let round = turn.checked_sub(self.warmup_rounds);
             order.flat_map(move |variant| {
                 self.cache_states.iter().map(move |caches| BenchStep {
@@ -88,7 +88,7 @@ impl BenchPlan {
                 })
             })
         });
-        prepared.chain(turns).collect()
+        warming_steps.chain(rounds).collect()
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_every_place_once() {
+    fn every_command_has_every_position_once() {
         let steps = plan(&[BenchCacheState::Cold, BenchCacheState::Warm], 0).ordered_steps();
         assert_eq!(steps.len(), 3 * 3 * 2);
         let cold: Vec<usize> = steps.iter().filter(|s| s.caches == BenchCacheState::Cold).map(|s| s.variant).collect();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_count_has_no_round() {
+    fn unmeasured_steps_have_no_round() {
         let steps = plan(&[BenchCacheState::Warm], 1).ordered_steps();
         assert_eq!(steps.iter().filter(|step| step.warms_cache_only).count(), 3);
         assert_eq!(steps.iter().filter(|step| step.round.is_none()).count(), 6);

@@ -7,8 +7,8 @@ use super::plan::{BenchCacheState, BenchPlan};
 use super::rounds::BenchSample;
 use crate::report::comparison::{format_median, format_seconds};
 use crate::report::statistics::{CONFIDENCE_LEVEL, ComparisonVerdict, MedianInterval, TimeRatio};
-use crate::report::table::{TextTable, escape_markdown_cell};
-use crate::text::pluralize;
+use crate::report::table::TextTable;
+use crate::text::{escape_markdown_cell, pluralize};
 
 /// Format version of the document.
 pub(crate) const BENCH_VERSION: u32 = 2;
@@ -71,9 +71,9 @@ pub struct BenchRow {
     pub install: Option<MedianInterval>,
     /// Work time, summed over all sessions.
     pub work: Option<MedianInterval>,
-    /// Ratio to the baseline, paired by round; `None` for the baseline.
+    /// Ratio to the baseline, paired by round; `None` for the baserow.
     pub ratio: Option<TimeRatio>,
-    /// Verdict on that ratio; `None` for the baseline.
+    /// Verdict on that ratio; `None` for the baserow.
     pub verdict: Option<ComparisonVerdict>,
 }
 
@@ -90,43 +90,44 @@ pub struct CacheSaving {
 
 impl BenchReport {
     /// Computes the results from samples.
-    pub fn from_samples(plan: BenchPlan, facts: BenchEnvironment, samples: Vec<BenchSample>) -> Self {
-        let of = |variant: usize, caches: BenchCacheState, figure: fn(&BenchSample) -> Option<f64>| {
-            let chosen = samples.iter().filter(|sample| sample.variant == variant && sample.cache_state == caches);
+    pub fn from_samples(plan: BenchPlan, environment: BenchEnvironment, samples: Vec<BenchSample>) -> Self {
+        let times = |variant: usize, caches: BenchCacheState, figure: fn(&BenchSample) -> Option<f64>| {
+            let selected = samples.iter().filter(|sample| sample.variant == variant && sample.cache_state == caches);
             let mut rounds: Vec<(usize, f64)> =
-                chosen.filter_map(|sample| Some((sample.round, figure(sample)?))).collect();
+                selected.filter_map(|sample| Some((sample.round, figure(sample)?))).collect();
             rounds.sort_by_key(|(round, _)| *round);
             rounds.into_iter().map(|(_, figure)| figure).collect::<Vec<f64>>()
         };
-        let wall = |variant, caches| of(variant, caches, |sample| Some(sample.wall));
-        let line = |caches: BenchCacheState, variant: usize| {
+        let wall = |variant, caches| times(variant, caches, |sample| Some(sample.wall));
+        let row = |caches: BenchCacheState, variant: usize| {
             let ratio = TimeRatio::from_pairs(&wall(0, caches), &wall(variant, caches)).filter(|_| variant > 0);
             Some(BenchRow {
                 cache_state: caches,
                 variant,
                 wall: MedianInterval::from_times(&wall(variant, caches))?,
-                install: MedianInterval::from_times(&of(variant, caches, |sample| sample.install)),
-                work: MedianInterval::from_times(&of(variant, caches, |sample| sample.work)),
+                install: MedianInterval::from_times(&times(variant, caches, |sample| sample.install)),
+                work: MedianInterval::from_times(&times(variant, caches, |sample| sample.work)),
                 ratio,
                 verdict: (variant > 0).then(|| ComparisonVerdict::from_ratio(ratio)),
             })
         };
         let variants = 0..plan.variants.len();
-        let lines = plan.cache_states.iter().flat_map(|caches| variants.clone().filter_map(|one| line(*caches, one)));
-        let lines = lines.collect();
+        let rows =
+            plan.cache_states.iter().flat_map(|caches| variants.clone().filter_map(|variant| row(*caches, variant)));
+        let rows = rows.collect();
         let saving = |variant| {
             let ratio =
                 TimeRatio::from_pairs(&wall(variant, BenchCacheState::Cold), &wall(variant, BenchCacheState::Warm));
             CacheSaving { variant, ratio, verdict: ComparisonVerdict::from_ratio(ratio) }
         };
-        let both = plan.cache_states.len() > 1;
-        let savings = variants.filter(|_| both).map(saving).collect();
+        let has_both_states = plan.cache_states.len() > 1;
+        let savings = variants.filter(|_| has_both_states).map(saving).collect();
         Self {
             version: BENCH_VERSION,
             confidence: CONFIDENCE_LEVEL,
-            environment: facts,
+            environment,
             plan,
-            rows: lines,
+            rows,
             cache_savings: savings,
             samples,
         }
@@ -137,22 +138,23 @@ impl BenchReport {
             ("caches", false),
             ("command", false),
             ("wall time", true),
-            ("against the first", true),
+            ("vs first", true),
             ("", false),
             ("installs", true),
             ("work", true),
         ]);
-        for line in &self.rows {
-            let middle =
-                |spread: Option<MedianInterval>| spread.map(|spread| format_seconds(spread.median)).unwrap_or_default();
+        for row in &self.rows {
+            let median = |interval: Option<MedianInterval>| {
+                interval.map(|interval| format_seconds(interval.median)).unwrap_or_default()
+            };
             table.push_row(vec![
-                line.cache_state.as_str().to_owned(),
-                self.plan.variants[line.variant].name.clone(),
-                format_median(line.wall),
-                line.ratio.map(TimeRatio::to_text).unwrap_or_default(),
-                line.verdict.map(ComparisonVerdict::label).unwrap_or_default().to_owned(),
-                middle(line.install),
-                middle(line.work),
+                row.cache_state.as_str().to_owned(),
+                self.plan.variants[row.variant].name.clone(),
+                format_median(row.wall),
+                row.ratio.map(TimeRatio::to_text).unwrap_or_default(),
+                row.verdict.map(ComparisonVerdict::label).unwrap_or_default().to_owned(),
+                median(row.install),
+                median(row.work),
             ]);
         }
         table
@@ -163,31 +165,32 @@ impl BenchReport {
         let sentence = |saving: &CacheSaving| {
             let name = &self.plan.variants[saving.variant].name;
             let ratio = saving.ratio.map(|ratio| format!(": {}", ratio.to_text())).unwrap_or_default();
-            let told = match saving.verdict {
+            let verdict = match saving.verdict {
                 ComparisonVerdict::Faster => "warm caches make it faster",
                 ComparisonVerdict::Slower => "warm caches cost more than they save",
                 ComparisonVerdict::NoDifferenceShown => "no difference shown between cold and warm caches",
                 ComparisonVerdict::TooFew => "too few rounds to compare cold and warm caches",
             };
-            format!("{name}: {told}{ratio}")
+            format!("{name}: {verdict}{ratio}")
         };
         self.cache_savings.iter().map(sentence).collect()
     }
 
     /// Returns a sentence about the environment.
     fn environment_sentence(&self) -> String {
-        let facts = &self.environment;
+        let environment = &self.environment;
         let rounds = pluralize(self.plan.rounds, "round");
-        let mut parts = vec![format!("{rounds}, interleaved"), format!("{} CPUs, {}", facts.cpus, facts.machine)];
-        parts.extend(facts.versions.iter().map(|(tool, version)| format!("{tool} {version}")));
-        parts.extend(facts.commit.as_ref().map(|commit| format!("commit {commit}")));
+        let mut parts =
+            vec![format!("{rounds}, interleaved"), format!("{} CPUs, {}", environment.cpus, environment.machine)];
+        parts.extend(environment.versions.iter().map(|(tool, version)| format!("{tool} {version}")));
+        parts.extend(environment.commit.as_ref().map(|commit| format!("commit {commit}")));
         format!("{}.", parts.join("; "))
     }
 
     fn footnote_sentence(&self) -> String {
         format!(
-            "Medians with intervals of {:.0} %. Installs and work are those of all sessions added up; where nothing \
-             stands they could not be told apart.",
+            "Medians with intervals of {:.0} %. Installs and work are sums over all sessions; an empty cell means \
+             that they could not be measured separately.",
             CONFIDENCE_LEVEL * 100.0
         )
     }
@@ -203,10 +206,10 @@ impl BenchReport {
 
     /// Renders the results for a terminal.
     pub fn to_text(&self) -> String {
-        let saved: String = self.saving_sentences().iter().map(|line| format!("{line}\n")).collect();
-        let gap = if saved.is_empty() { "" } else { "\n" };
+        let savings: String = self.saving_sentences().iter().map(|line| format!("{line}\n")).collect();
+        let gap = if savings.is_empty() { "" } else { "\n" };
         format!(
-            "{}\n{saved}{gap}{}\n{}\n",
+            "{}\n{savings}{gap}{}\n{}\n",
             self.build_table().to_text(),
             self.environment_sentence(),
             self.footnote_sentence()
@@ -215,11 +218,11 @@ impl BenchReport {
 
     /// Renders the results as Markdown.
     pub fn to_markdown(&self) -> String {
-        let saved: String =
+        let savings: String =
             self.saving_sentences().iter().map(|line| format!("- {}\n", escape_markdown_cell(line))).collect();
-        let gap = if saved.is_empty() { "" } else { "\n" };
+        let gap = if savings.is_empty() { "" } else { "\n" };
         format!(
-            "{}\n{saved}{gap}{} {}\n",
+            "{}\n{savings}{gap}{} {}\n",
             self.build_table().to_markdown(),
             escape_markdown_cell(&self.environment_sentence()),
             self.footnote_sentence()

@@ -14,14 +14,14 @@ use crate::record::RunStore;
 use crate::report::install_time::install_seconds;
 use crate::text::format_duration;
 
-/// Time that output may still arrive after a command ended; a process that it left may hold the pipe forever.
+/// Time that output may still arrive after a command ended; a process that it left running may hold the pipe forever.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
-/// Time that a command gets after a signal, before it is killed.
+/// Time to wait for output after all descendants were killed.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
-/// Control of processes; implemented with `run::process`, which this module may not import.
+/// Control over processes, implemented by the code that runs sessions.
 pub(crate) trait BenchProcesses {
-    /// Returns the signal that ended the benchmark.
+    /// Returns the signal that interrupted the benchmark, if any.
     fn interrupted_by(&self) -> Option<i32>;
     /// Kills a process group.
     fn kill_group(&self, group: u32);
@@ -54,7 +54,7 @@ impl BenchProgress<'_> {
     }
 }
 
-/// Why a benchmark stopped.
+/// Errors that end a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
     /// A signal arrived.
@@ -73,7 +73,7 @@ pub(crate) enum BenchError {
     /// A file or process operation failed.
     #[error("cannot {action}: {source}")]
     Io {
-        /// What was tried.
+        /// The attempted action, to follow `cannot`.
         action: String,
         /// The error.
         source: io::Error,
@@ -191,7 +191,7 @@ impl BenchProcess {
         let status = self.child.wait()?;
         let wall = started_at.elapsed();
         processes.kill_group(self.child.id());
-        // A process that left the group and holds the pipe is killed too: the next command must have the machine alone.
+        // A process that left the group and holds the pipe is killed too: it would disturb the next measurement.
         let lines = receiver.recv_timeout(OUTPUT_DRAIN_TIMEOUT).or_else(|_| {
             processes.kill_all();
             receiver.recv_timeout(KILL_GRACE)

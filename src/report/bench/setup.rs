@@ -13,7 +13,7 @@ use crate::fs::write_atomic;
 const DOCUMENT_HEADER: &str =
     "# CI/CD\n\n## Before and after\n\nWritten by `noxide bench`, which replaces the text between the markers.\n";
 
-/// Why a benchmark cannot be set up.
+/// Errors setting up a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchSetupError {
     /// There is no nox to compare with.
@@ -25,12 +25,12 @@ pub(crate) enum BenchSetupError {
     /// The program of noxide cannot be located.
     #[error("cannot locate noxide itself: {0}")]
     NoProgram(io::Error),
-    /// The document has no valid place for the table.
+    /// The markers of the document are invalid.
     #[error("{}: {source}", path.display())]
     Markers {
         /// The document.
         path: PathBuf,
-        /// What is wrong with its markers.
+        /// Error in the markers.
         source: MarkdownBlockError,
     },
     /// The document cannot be read or written.
@@ -115,7 +115,7 @@ pub(crate) fn insert_bench_table(path: &Path, table: &str) -> Result<String, Ben
 /// Writes the table into a document.
 ///
 /// # Errors
-/// As `insert_bench_table`, or when the document cannot be written.
+/// Same as [`insert_bench_table`], or when the document cannot be written.
 pub(crate) fn write_bench_table(path: &Path, table: &str) -> Result<(), BenchSetupError> {
     let text = insert_bench_table(path, table)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

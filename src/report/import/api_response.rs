@@ -12,7 +12,7 @@ use super::duration::millis_between;
 use super::json_fields::{LocatedJson, ParsedRuns};
 use crate::record::{ImportedJob, ImportedRun};
 
-/// Result of a job or run, from the words of the three forges.
+/// Conclusion of a job or run, parsed from the words of the three forges.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum JobConclusion {
     Passed,
@@ -24,9 +24,9 @@ enum JobConclusion {
 }
 
 /// Parses a response that is an object.
-pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
-    let root = LocatedJson::new(answer, "");
-    if answer.get("workflow_runs").is_some() {
+pub(super) fn parse_object(response: &Value) -> Result<ParsedRuns, String> {
+    let root = LocatedJson::new(response, "");
+    if response.get("workflow_runs").is_some() {
         let entries = root.list_field("workflow_runs")?;
         return if !entries.is_empty() && entries.iter().all(is_forgejo_task) {
             parse_tasks(&entries)
@@ -34,14 +34,14 @@ pub(super) fn parse_object(answer: &Value) -> Result<ParsedRuns, String> {
             parse_runs(&entries)
         };
     }
-    if answer.get("jobs").is_some() {
+    if response.get("jobs").is_some() {
         return parse_jobs(&root.list_field("jobs")?);
     }
-    if answer.get("statuses").is_some() {
+    if response.get("statuses").is_some() {
         return super::statuses::parse_statuses(&root.list_field("statuses")?, root.text_field(&["sha"])?.as_deref());
     }
-    if answer.get("id").is_some() && (answer.get("status").is_some() || answer.get("state").is_some()) {
-        return parse_list(std::slice::from_ref(&LocatedJson::new(answer, "answer")));
+    if response.get("id").is_some() && (response.get("status").is_some() || response.get("state").is_some()) {
+        return parse_list(std::slice::from_ref(&LocatedJson::new(response, "response")));
     }
     match root.text_field(&["message", "error"]).ok().flatten() {
         Some(message) => Err(format!("the forge reports: {message}")),
@@ -59,15 +59,15 @@ pub(super) fn parse_list(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, Stri
     } else if first.has_field("name") {
         parse_jobs(entries)
     } else {
-        Err("its members are neither runs nor jobs nor statuses".to_owned())
+        Err("its items are neither runs nor jobs nor statuses".to_owned())
     }
 }
 
 /// Returns whether an entry is one of Forgejo's tasks, which are listed as `workflow_runs` although each is a job: its
 /// status holds the result.
 fn is_forgejo_task(entry: &LocatedJson<'_>) -> bool {
-    let says = |name: &str| entry.value.get(name).is_some();
-    says("run_number") && says("name") && !says("conclusion") && !says("commit_sha")
+    let has = |name: &str| entry.value.get(name).is_some();
+    has("run_number") && has("name") && !has("conclusion") && !has("commit_sha")
 }
 
 fn parse_conclusion(entry: &LocatedJson<'_>) -> Result<JobConclusion, String> {
@@ -90,9 +90,9 @@ fn parse_start_and_wall(entry: &LocatedJson<'_>) -> Result<(Option<String>, Opti
 }
 
 fn detect_forge(entry: &LocatedJson<'_>) -> &'static str {
-    let address = entry.value.get("html_url").or_else(|| entry.value.get("url")).and_then(Value::as_str);
-    match address {
-        Some(address) if address.contains("github.com") => "github",
+    let url = entry.value.get("html_url").or_else(|| entry.value.get("url")).and_then(Value::as_str);
+    match url {
+        Some(url) if url.contains("github.com") => "github",
         _ if entry.has_field("commit_sha") || entry.has_field("stopped") || is_forgejo_task(entry) => "forgejo",
         _ if entry.has_field("node_id") || entry.has_field("check_run_url") => "github",
         _ => "gitea",
@@ -100,12 +100,12 @@ fn detect_forge(entry: &LocatedJson<'_>) -> &'static str {
 }
 
 fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
-    let (mut runs, mut open) = (Vec::new(), 0);
+    let (mut runs, mut skipped) = (Vec::new(), 0);
     for entry in entries {
-        let end = parse_conclusion(entry)?;
+        let conclusion = parse_conclusion(entry)?;
         let (time, wall) = parse_start_and_wall(entry)?;
-        if matches!(end, JobConclusion::Unfinished | JobConclusion::Ignored) {
-            open += 1;
+        if matches!(conclusion, JobConclusion::Unfinished | JobConclusion::Ignored) {
+            skipped += 1;
             continue;
         }
         runs.push(ImportedRun {
@@ -114,11 +114,11 @@ fn parse_runs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
             started_at: time,
             commit: entry.text_field(&["head_sha", "commit_sha"])?,
             wall_ms: wall,
-            passed: Some(end == JobConclusion::Passed),
+            passed: Some(conclusion == JobConclusion::Passed),
             jobs: Vec::new(),
         });
     }
-    Ok((runs, open))
+    Ok((runs, skipped))
 }
 
 fn parse_jobs(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
@@ -130,20 +130,24 @@ fn parse_tasks(entries: &[LocatedJson<'_>]) -> Result<ParsedRuns, String> {
 }
 
 /// Groups jobs by run. A run lasts from the first start to the last end of its jobs.
-fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns, String> {
+fn group_jobs_by_run(entries: &[LocatedJson<'_>], run_field: &str) -> Result<ParsedRuns, String> {
     let mut runs: BTreeMap<String, (ImportedRun, Vec<(String, String)>)> = BTreeMap::new();
-    let mut open = 0;
+    let mut skipped = 0;
     for entry in entries {
         let name = entry.text_field(&["name"])?.ok_or_else(|| entry.field_error("name", "is missing"))?;
-        let end = parse_conclusion(entry)?;
-        if matches!(end, JobConclusion::Unfinished | JobConclusion::Ignored) {
-            open += 1;
+        let conclusion = parse_conclusion(entry)?;
+        if matches!(conclusion, JobConclusion::Unfinished | JobConclusion::Ignored) {
+            skipped += 1;
             continue;
         }
         let (time, wall) = parse_start_and_wall(entry)?;
         // A job without a run (Forgejo's response for one run) belongs to the requested run.
-        let run = if entry.has_field(by) { entry.id_field(by)? } else { format!("of job {}", entry.id_field("id")?) };
-        let key = format!("{} {run}", by.replace('_', " "));
+        let run = if entry.has_field(run_field) {
+            entry.id_field(run_field)?
+        } else {
+            format!("of job {}", entry.id_field("id")?)
+        };
+        let key = format!("{} {run}", run_field.replace('_', " "));
         let (run, spans) = runs.entry(key.clone()).or_insert_with(|| {
             let run = ImportedRun {
                 source: detect_forge(entry).to_owned(),
@@ -157,12 +161,12 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
             (run, Vec::new())
         });
         run.commit = run.commit.take().or(entry.text_field(&["head_sha", "commit_sha"])?);
-        run.passed = Some(run.passed == Some(true) && end == JobConclusion::Passed);
-        run.jobs.push(ImportedJob { name, wall_ms: wall, passed: end == JobConclusion::Passed });
-        let stop = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
-        spans.extend(time.zip(stop).filter(|_| wall.is_some()));
+        run.passed = Some(run.passed == Some(true) && conclusion == JobConclusion::Passed);
+        run.jobs.push(ImportedJob { name, wall_ms: wall, passed: conclusion == JobConclusion::Passed });
+        let end = entry.text_field(&["completed_at", "stopped", "updated_at", "updated"])?;
+        spans.extend(time.zip(end).filter(|_| wall.is_some()));
     }
-    let whole = |(mut run, spans): (ImportedRun, Vec<(String, String)>)| {
+    let finish_run = |(mut run, spans): (ImportedRun, Vec<(String, String)>)| {
         let instant = |text: &String| text.parse::<jiff::Timestamp>().ok();
         let first = spans.iter().map(|(start, _)| start).min_by_key(|text| instant(text));
         let last = spans.iter().map(|(_, end)| end).max_by_key(|text| instant(text));
@@ -170,5 +174,5 @@ fn group_jobs_by_run(entries: &[LocatedJson<'_>], by: &str) -> Result<ParsedRuns
         run.started_at = first.cloned();
         run
     };
-    Ok((runs.into_values().map(whole).collect(), open))
+    Ok((runs.into_values().map(finish_run).collect(), skipped))
 }

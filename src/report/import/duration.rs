@@ -1,6 +1,6 @@
 //! Durations as written by forges and nox, and times between timestamps.
 
-/// Longer durations are errors of their source: no forge lets a job run for half a year.
+/// Longer durations are errors in the source: no job runs for half a year.
 const MAX_DURATION_MS: u64 = 180 * 24 * 3_600_000;
 
 /// Parses a duration as written by forges (`5m5s`, `1h2m3s`, `26s`, `1.5s`, `250ms`, `2d3h`) into milliseconds.
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forges_write_durations_so() {
+    fn forge_durations_are_parsed() {
         for (text, ms) in [
             ("5m5s", 305_000),
             ("4m25s", 265_000),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nox_says_durations_so() {
+    fn nox_durations_are_parsed() {
         assert_eq!(parse_humanized_duration("3 seconds."), Some(3_000));
         assert_eq!(parse_humanized_duration("a second"), Some(1_000));
         assert_eq!(parse_humanized_duration("an hour"), Some(3_600_000));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_make_no_sense_make_no_duration() {
+    fn invalid_timestamps_have_no_duration() {
         assert_eq!(millis_between("2026-11-01T10:00:00Z", "2026-11-01T10:01:30.5Z"), Some(90_500));
         assert_eq!(millis_between("2026-11-01T12:00:00+02:00", "2026-11-01T10:00:01Z"), Some(1_000));
         assert_eq!(millis_between("2026-11-01T10:00:00Z", "2026-11-01T09:00:00Z"), None);

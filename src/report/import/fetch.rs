@@ -23,7 +23,7 @@ pub(crate) struct ForgeResponse {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// The forge returned an error status.
-    #[error("{url}: the forge answers {status}{}", body_suffix(body))]
+    #[error("{url}: the forge returned HTTP status {status}{}", body_suffix(body))]
     Status {
         /// Request URL.
         url: String,
@@ -54,11 +54,11 @@ fn body_suffix(body: &str) -> String {
 /// # Errors
 /// If a page cannot be fetched.
 pub(crate) fn fetch_pages(
-    address: &str,
+    url: &str,
     token: Option<&str>,
     certificates: Option<&[u8]>,
 ) -> Result<Vec<ForgeResponse>, FetchError> {
-    let failed = |address: &str, why: String| FetchError::Transport { url: address.to_owned(), reason: why };
+    let failed = |url: &str, reason: String| FetchError::Transport { url: url.to_owned(), reason };
     let mut tls = TlsConfig::builder();
     if let Some(pem) = certificates {
         let roots: Vec<_> = parse_pem(pem)
@@ -76,39 +76,39 @@ pub(crate) fn fetch_pages(
         .tls_config(tls.build())
         .build()
         .into();
-    let (mut answers, mut next) = (Vec::new(), Some(address.to_owned()));
-    while let Some(address) = next.take().filter(|_| answers.len() < MAX_PAGES) {
-        let mut request = agent.get(&address).header("Accept", "application/json").header("User-Agent", "noxide");
+    let (mut responses, mut next) = (Vec::new(), Some(url.to_owned()));
+    while let Some(url) = next.take().filter(|_| responses.len() < MAX_PAGES) {
+        let mut request = agent.get(&url).header("Accept", "application/json").header("User-Agent", "noxide");
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let mut response = request.call().map_err(|error| failed(&address, error.to_string()))?;
+        let mut response = request.call().map_err(|error| failed(&url, error.to_string()))?;
         let link = response.headers().get("link").and_then(|link| link.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
         let read = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec();
-        let bytes = read.map_err(|error| failed(&address, error.to_string()))?;
+        let bytes = read.map_err(|error| failed(&url, error.to_string()))?;
         if status >= 300 {
             let body: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(200).collect();
-            return Err(FetchError::Status { url: address, status, body: body.trim().to_owned() });
+            return Err(FetchError::Status { url, status, body: body.trim().to_owned() });
         }
-        next = link.as_deref().and_then(next_page_url).filter(|next| url_origin(next) == url_origin(&address));
-        answers.push(ForgeResponse { url: address, body: bytes });
+        next = link.as_deref().and_then(next_page_url).filter(|next| url_origin(next) == url_origin(&url));
+        responses.push(ForgeResponse { url, body: bytes });
     }
-    Ok(answers)
+    Ok(responses)
 }
 
 /// Returns the URL of the next page.
 fn next_page_url(link: &str) -> Option<String> {
     link.split(',').find_map(|part| {
-        let (address, relation) = part.split_once(';')?;
-        let next = relation.replace(['"', ' '], "").split(';').any(|one| one == "rel=next");
-        next.then(|| address.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
+        let (url, relation) = part.split_once(';')?;
+        let next = relation.replace(['"', ' '], "").split(';').any(|attribute| attribute == "rel=next");
+        next.then(|| url.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
     })
 }
 
 /// Returns scheme, host and port of a URL.
-fn url_origin(address: &str) -> &str {
-    let host = address.find("://").map_or(0, |at| at + 3);
-    let end = address[host..].find('/').map_or(address.len(), |at| host + at);
-    &address[..end]
+fn url_origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
 }

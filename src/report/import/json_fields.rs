@@ -19,8 +19,8 @@ pub(super) struct LocatedJson<'a> {
 
 impl<'a> LocatedJson<'a> {
     /// Creates a value with a location.
-    pub(super) fn new(value: &'a Value, place: impl Into<String>) -> Self {
-        Self { value, path: place.into() }
+    pub(super) fn new(value: &'a Value, location: impl Into<String>) -> Self {
+        Self { value, path: location.into() }
     }
 
     /// Returns the items of the list `name`, with their locations.
@@ -34,18 +34,18 @@ impl<'a> LocatedJson<'a> {
         self.located_items(self.value, &self.path)
     }
 
-    fn located_items(&self, list: &'a Value, place: &str) -> Result<Vec<LocatedJson<'a>>, String> {
-        let members = match list {
-            Value::Array(members) => members.as_slice(),
+    fn located_items(&self, list: &'a Value, location: &str) -> Result<Vec<LocatedJson<'a>>, String> {
+        let items = match list {
+            Value::Array(items) => items.as_slice(),
             // Go encodes an empty list as null.
             Value::Null => &[],
-            other => return Err(format!("{place} is {}, not a list", json_type_name(other))),
+            other => return Err(format!("{location} is {}, not a list", json_type_name(other))),
         };
-        let member = |(number, value): (usize, &'a Value)| match value {
-            Value::Object(_) => Ok(LocatedJson::new(value, format!("{place}[{number}]"))),
-            other => Err(format!("{place}[{number}] is {}, not an object", json_type_name(other))),
+        let item = |(number, value): (usize, &'a Value)| match value {
+            Value::Object(_) => Ok(LocatedJson::new(value, format!("{location}[{number}]"))),
+            other => Err(format!("{location}[{number}] is {}, not an object", json_type_name(other))),
         };
-        members.iter().enumerate().map(member).collect()
+        items.iter().enumerate().map(item).collect()
     }
 
     /// Returns whether a field is present and not null.
@@ -81,8 +81,8 @@ impl<'a> LocatedJson<'a> {
     }
 
     /// Describes an invalid field, with its location.
-    pub(super) fn field_error(&self, name: &str, what: &str) -> String {
-        format!("{} {what}", self.field_path(name))
+    pub(super) fn field_error(&self, name: &str, problem: &str) -> String {
+        format!("{} {problem}", self.field_path(name))
     }
 }
 

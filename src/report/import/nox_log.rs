@@ -23,13 +23,13 @@ pub(super) fn parse_log(text: &str) -> ParsedLog {
     let mut started: Vec<(String, Option<String>)> = Vec::new();
     for line in text.lines() {
         let line = strip_control_sequences(line);
-        let (time, said) = split_timestamp(&line);
+        let (time, text) = split_timestamp(&line);
         if log.first_timestamp.is_none() {
             log.first_timestamp = time.map(str::to_owned);
         }
-        if let Some(said) = said.find("nox > ").map(|at| said[at + 6..].trim()) {
-            parse_nox_line(said, time, &mut started, &mut log);
-        } else if let Some((context, passed, wall)) = parse_check_line(said) {
+        if let Some(message) = text.find("nox > ").map(|at| text[at + 6..].trim()) {
+            parse_nox_line(message, time, &mut started, &mut log);
+        } else if let Some((context, passed, wall)) = parse_check_line(text) {
             log.jobs.push(ImportedJob { name: sanitize_name(&job_name(context)), wall_ms: Some(wall), passed });
         }
     }
@@ -41,23 +41,23 @@ fn split_timestamp(line: &str) -> (Option<&str>, &str) {
     // GitHub's downloads begin each line with job, step and time, separated by tabs.
     let rest = line.rsplit('\t').next().unwrap_or(line).trim_start_matches('\u{feff}');
     match rest.split_once(' ') {
-        Some((time, said)) if time.parse::<jiff::Timestamp>().is_ok() => (Some(time), said),
+        Some((time, text)) if time.parse::<jiff::Timestamp>().is_ok() => (Some(time), text),
         _ => (None, rest),
     }
 }
 
-fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Option<String>)>, log: &mut ParsedLog) {
-    if let Some(name) = said.strip_prefix("Running session ") {
+fn parse_nox_line(message: &str, time: Option<&str>, started: &mut Vec<(String, Option<String>)>, log: &mut ParsedLog) {
+    if let Some(name) = message.strip_prefix("Running session ") {
         started.push((name.to_owned(), time.map(str::to_owned)));
         return;
     }
-    if let Some(rest) = said.strip_prefix("Ran ") {
+    if let Some(rest) = message.strip_prefix("Ran ") {
         log.total_ms =
             rest.split_once(" in ").and_then(|(_, time)| parse_humanized_duration(time.trim_end_matches(':')));
         return;
     }
     // `* lint: success, took 3 seconds`, in the final list: for sessions that were not reported before.
-    if let Some((name, end)) = said.strip_prefix("* ").and_then(|rest| rest.rsplit_once(": ")) {
+    if let Some((name, end)) = message.strip_prefix("* ").and_then(|rest| rest.rsplit_once(": ")) {
         let (word, took) = end.split_once(", took ").map_or((end, None), |(word, took)| (word, Some(took)));
         if ["success", "failed"].contains(&word) && !log.jobs.iter().any(|job| job.name == sanitize_name(name)) {
             let wall = took.and_then(parse_humanized_duration);
@@ -65,7 +65,7 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
         }
         return;
     }
-    let Some(rest) = said.strip_prefix("Session ") else { return };
+    let Some(rest) = message.strip_prefix("Session ") else { return };
     let ended = [(" was successful", true), (" failed", false)];
     let Some((name, after, passed)) = ended
         .iter()
@@ -73,11 +73,11 @@ fn parse_nox_line(said: &str, time: Option<&str>, started: &mut Vec<(String, Opt
     else {
         return;
     };
-    let begun = started.iter().rposition(|(other, _)| other == name).map(|at| started.remove(at));
-    let by_clock = begun.and_then(|(_, begun)| millis_between(begun.as_deref()?, time?));
-    let words =
+    let start = started.iter().rposition(|(other, _)| other == name).map(|at| started.remove(at));
+    let measured = start.and_then(|(_, start)| millis_between(start.as_deref()?, time?));
+    let printed =
         after.strip_prefix(" in ").or_else(|| after.strip_prefix(" (took ").and_then(|rest| rest.split(')').next()));
-    let wall = by_clock.or_else(|| words.and_then(parse_humanized_duration));
+    let wall = measured.or_else(|| printed.and_then(parse_humanized_duration));
     log.jobs.push(ImportedJob { name: sanitize_name(name), wall_ms: wall, passed });
 }
 

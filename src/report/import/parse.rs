@@ -30,41 +30,43 @@ pub struct ImportError {
 ///
 /// # Errors
 /// If the content is neither a known API response nor a log with durations.
-pub fn parse_import(place: &str, bytes: &[u8]) -> Result<ImportedHistory, ImportError> {
-    let refuse = |why: String| ImportError { location: place.to_owned(), reason: why };
+pub fn parse_import(location: &str, bytes: &[u8]) -> Result<ImportedHistory, ImportError> {
+    let reject = |reason: String| ImportError { location: location.to_owned(), reason };
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     let first = text.chars().next();
     if text.get(..200).unwrap_or(text).trim_start().to_lowercase().starts_with("<!doctype html")
         || text.to_lowercase().starts_with("<html")
     {
-        return Err(refuse("this is a web page, not an answer of the API: a sign-in, or a wrong address".to_owned()));
+        return Err(reject("this is a web page, not an API response; check the address, and set NOXIDE_FORGE_TOKEN if the forge requires it".to_owned()));
     }
     if !matches!(first, Some('{' | '[')) || text.starts_with("[20") {
-        return import_log(place, text, bytes).map_err(refuse);
+        return import_log(location, text, bytes).map_err(reject);
     }
-    let answer: Value = serde_json::from_str(text).map_err(|error| refuse(format!("not valid JSON: {error}")))?;
-    let told = match &answer {
+    let response: Value = serde_json::from_str(text).map_err(|error| reject(format!("not valid JSON: {error}")))?;
+    let parsed = match &response {
         Value::Array(_) => {
-            LocatedJson::new(&answer, "answer").list_items().and_then(|entries| api_response::parse_list(&entries))
+            LocatedJson::new(&response, "response").list_items().and_then(|entries| api_response::parse_list(&entries))
         }
-        _ => api_response::parse_object(&answer),
+        _ => api_response::parse_object(&response),
     };
-    let (runs, passed_over) = told.map_err(refuse)?;
-    Ok(ImportedHistory { runs, skipped_entries: passed_over })
+    let (runs, skipped_entries) = parsed.map_err(reject)?;
+    Ok(ImportedHistory { runs, skipped_entries })
 }
 
-fn import_log(place: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, String> {
+fn import_log(location: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, String> {
     let log = parse_log(text);
     if log.jobs.is_empty() {
-        return Err("nothing in it says how long anything took: neither JSON of a forge, nor lines of nox \
-                    (`nox > Session lint was successful …`), nor checks (`lint Successful in 26s`)"
-            .to_owned());
+        return Err(
+            "no durations found; pass an API response (JSON), a log of nox (`nox > Session lint was successful …`) or \
+                    a list of checks (`lint Successful in 26s`)"
+                .to_owned(),
+        );
     }
-    let passed_over = log.jobs.iter().filter(|job| job.wall_ms.is_none()).count();
+    let skipped_entries = log.jobs.iter().filter(|job| job.wall_ms.is_none()).count();
     let passed = log.jobs.iter().all(|job| job.passed);
-    let name = place.rsplit('/').next().unwrap_or(place);
-    // The same log under another name is the same run.
+    let name = location.rsplit('/').next().unwrap_or(location);
+    // The digest identifies the log, so importing it again adds no run.
     let digest = blake3::hash(bytes).to_hex();
     let run = ImportedRun {
         source: "nox-log".to_owned(),
@@ -75,5 +77,5 @@ fn import_log(place: &str, text: &str, bytes: &[u8]) -> Result<ImportedHistory, 
         passed: Some(passed),
         jobs: log.jobs,
     };
-    Ok(ImportedHistory { runs: vec![run], skipped_entries: passed_over })
+    Ok(ImportedHistory { runs: vec![run], skipped_entries })
 }

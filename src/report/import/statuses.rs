@@ -34,16 +34,16 @@ fn is_workflow_event(word: &str) -> bool {
 pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) -> Result<ParsedRuns, String> {
     let mut runs: BTreeMap<String, ImportedRun> = BTreeMap::new();
     let mut seen: Vec<(String, String)> = Vec::new();
-    let mut open = 0;
+    let mut skipped = 0;
     for entry in entries {
         let context = entry.text_field(&["context"])?.ok_or_else(|| entry.field_error("context", "is missing"))?;
         let description = entry.text_field(&["description"])?.unwrap_or_default();
         let Some((passed, wall)) = parse_status_description(&description) else {
-            open += 1;
+            skipped += 1;
             continue;
         };
-        let own = commit_from_url(entry)?;
-        let key = commit.map(str::to_owned).or(own).unwrap_or_else(|| "unknown".to_owned());
+        let url_commit = commit_from_url(entry)?;
+        let key = commit.map(str::to_owned).or(url_commit).unwrap_or_else(|| "unknown".to_owned());
         if seen.contains(&(key.clone(), context.clone())) {
             continue;
         }
@@ -61,7 +61,7 @@ pub(super) fn parse_statuses(entries: &[LocatedJson<'_>], commit: Option<&str>) 
         run.passed = Some(run.passed == Some(true) && passed);
         run.jobs.push(ImportedJob { name: job_name(&context), wall_ms: Some(wall), passed });
     }
-    Ok((runs.into_values().collect(), open))
+    Ok((runs.into_values().collect(), skipped))
 }
 
 /// Returns the commit in the status's own URL, `…/statuses/<commit>`.

@@ -13,7 +13,7 @@ const svg = (tag, attributes = {}) => {
 };
 const data = JSON.parse(byId('data').textContent);
 const body = byId('rows'), rows = [...body.rows], board = byId('board'), detail = byId('detail');
-const fast = new Map(rows.map((row, at) => [row.id, at]));
+const indexById = new Map(rows.map((row, at) => [row.id, at]));
 const time = ms => {
   if (ms < 1000) return Math.round(ms) + 'ms';
   if (ms < 59950) return (ms / 1000).toFixed(1) + 's';
@@ -30,39 +30,39 @@ theme.addEventListener('click', () => {
   theme.textContent = 'Theme: ' + next;
 });
 
-// History charts, drawn when they scroll into view.
-const failing = 'ftxcau';
-const past = session => session.history_centis.map((wall, at) => ({ wall: wall === null ? null : wall * 10, how: session.history_outcomes[at], at }));
+// History charts, drawn when they scroll into view. Outcomes are single letters.
+const failedLetters = 'ftxcau';
+const pastRuns = session => session.history_centis.map((wall, at) => ({ wall: wall === null ? null : wall * 10, outcome: session.history_outcomes[at], at }));
 const median = values => [...values].sort((a, b) => a - b)[Math.max(0, values.length - 1) >> 1];
-function spark(session, width, height) {
-  const all = past(session), walls = all.filter(one => one.wall !== null);
-  if (walls.length < 2) return null;
-  const most = Math.max(...walls.map(one => one.wall)) || 1, step = width / Math.max(1, all.length - 1);
-  const x = one => +(one.at * step).toFixed(1), y = one => +(height - 3 - one.wall / most * (height - 6)).toFixed(1);
-  const passes = walls.filter(one => !failing.includes(one.how)), usual = passes.length ? median(passes.map(one => one.wall)) : null;
-  const picture = svg('svg', { viewBox: `-3 0 ${width + 6} ${height}`, width, height, role: 'img',
-    'aria-label': `${walls.length} runs` + (usual === null ? '' : `, median ${time(usual)}`) + `, most ${time(most)}, ${walls.length - passes.length} failed` });
-  if (usual !== null) picture.append(svg('line', { class: 'mid', x1: 0, x2: width, y1: y({ wall: usual }), y2: y({ wall: usual }) }));
-  const line = walls.map(one => `${x(one)} ${y(one)}`).join('L');
-  picture.append(svg('path', { class: 'area', d: `M${x(walls[0])} ${height - 3}L${line}L${x(walls[walls.length - 1])} ${height - 3}Z` }));
-  picture.append(svg('path', { class: 'spark', d: 'M' + line }));
-  for (const one of walls.filter(one => failing.includes(one.how)))
-    picture.append(svg('path', { class: 'cross', d: `M${x(one) - 2.5} ${y(one) - 2.5}l5 5m-5 0l5-5` }));
-  const last = walls[walls.length - 1];
-  picture.append(svg('circle', { class: 'dot', cx: x(last), cy: y(last), r: 2.2 }));
-  return picture;
+function drawSparkline(session, width, height) {
+  const runs = pastRuns(session), timedRuns = runs.filter(run => run.wall !== null);
+  if (timedRuns.length < 2) return null;
+  const longest = Math.max(...timedRuns.map(run => run.wall)) || 1, step = width / Math.max(1, runs.length - 1);
+  const x = run => +(run.at * step).toFixed(1), y = run => +(height - 3 - run.wall / longest * (height - 6)).toFixed(1);
+  const passes = timedRuns.filter(run => !failedLetters.includes(run.outcome)), usual = passes.length ? median(passes.map(run => run.wall)) : null;
+  const chart = svg('svg', { viewBox: `-3 0 ${width + 6} ${height}`, width, height, role: 'img',
+    'aria-label': `${timedRuns.length} runs` + (usual === null ? '' : `, median ${time(usual)}`) + `, longest ${time(longest)}, ${timedRuns.length - passes.length} failed` });
+  if (usual !== null) chart.append(svg('line', { class: 'mid', x1: 0, x2: width, y1: y({ wall: usual }), y2: y({ wall: usual }) }));
+  const line = timedRuns.map(run => `${x(run)} ${y(run)}`).join('L');
+  chart.append(svg('path', { class: 'area', d: `M${x(timedRuns[0])} ${height - 3}L${line}L${x(timedRuns[timedRuns.length - 1])} ${height - 3}Z` }));
+  chart.append(svg('path', { class: 'spark', d: 'M' + line }));
+  for (const run of timedRuns.filter(run => failedLetters.includes(run.outcome)))
+    chart.append(svg('path', { class: 'cross', d: `M${x(run) - 2.5} ${y(run) - 2.5}l5 5m-5 0l5-5` }));
+  const last = timedRuns[timedRuns.length - 1];
+  chart.append(svg('circle', { class: 'dot', cx: x(last), cy: y(last), r: 2.2 }));
+  return chart;
 }
-const drawn = new IntersectionObserver(seen => {
-  for (const entry of seen) if (entry.isIntersecting) {
-    drawn.unobserve(entry.target);
-    const picture = spark(data.sessions[fast.get(entry.target.id)], 110, 24);
-    if (picture) entry.target.querySelector('td.p').append(picture);
+const observer = new IntersectionObserver(entries => {
+  for (const entry of entries) if (entry.isIntersecting) {
+    observer.unobserve(entry.target);
+    const chart = drawSparkline(data.sessions[indexById.get(entry.target.id)], 110, 24);
+    if (chart) entry.target.querySelector('td.p').append(chart);
   }
 }, { rootMargin: '400px' });
-rows.forEach(row => drawn.observe(row));
+rows.forEach(row => observer.observe(row));
 addEventListener('beforeprint', () => rows.forEach(row => {
-  const cell = row.querySelector('td.p'), picture = cell.firstChild ? null : spark(data.sessions[fast.get(row.id)], 110, 24);
-  if (picture) cell.append(picture);
+  const cell = row.querySelector('td.p'), chart = cell.firstChild ? null : drawSparkline(data.sessions[indexById.get(row.id)], 110, 24);
+  if (chart) cell.append(chart);
 }));
 
 // Filter.
@@ -75,10 +75,10 @@ const shows = {
   critical: at => rows[at].classList.contains('crit'), slower: at => data.sessions[at].slower,
 };
 function filter() {
-  const wanted = query.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
+  const words = query.value.toLowerCase().split(/\s+/).filter(Boolean), show = shows[form.elements.show.value] || shows.all;
   let shown = 0;
   rows.forEach((row, at) => {
-    row.hidden = !(show(at) && wanted.every(word => texts[at].includes(word)));
+    row.hidden = !(show(at) && words.every(word => texts[at].includes(word)));
     row.style.display = row.hidden ? 'none' : '';
     shown += !row.hidden;
   });
@@ -112,25 +112,25 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
 
 // Dependencies as arrows: of the selected session, otherwise of all if they are few.
 const layer = byId('arrows');
-let chosen = null;
+let selected = null;
 const edges = data.sessions.flatMap((session, to) => (session.needs || []).map(([from, why]) => ({ from, to, why })));
 function arrows() {
   layer.replaceChildren();
   rows.forEach(row => row.classList.remove('need'));
   if (!board.offsetParent || getComputedStyle(layer).display === 'none') return;
-  const shown = chosen === null ? (edges.length <= 150 ? edges : []) : edges.filter(edge => edge.from === chosen || edge.to === chosen);
-  const origin = board.getBoundingClientRect(), place = (at, end) => {
+  const shown = selected === null ? (edges.length <= 150 ? edges : []) : edges.filter(edge => edge.from === selected || edge.to === selected);
+  const origin = board.getBoundingClientRect(), barEnd = (at, end) => {
     const bars = rows[at].querySelectorAll('i.r'), bar = end ? bars[bars.length - 1] : bars[0];
     if (!bar || rows[at].hidden) return null;
     const box = bar.getBoundingClientRect();
     return [(end ? box.right : box.left) - origin.left + board.scrollLeft, box.top + box.height / 2 - origin.top + board.scrollTop];
   };
   for (const edge of shown) {
-    const a = place(edge.from, true), b = place(edge.to, false);
-    if (chosen !== null) rows[edge.from === chosen ? edge.to : edge.from].classList.add('need');
+    const a = barEnd(edge.from, true), b = barEnd(edge.to, false);
+    if (selected !== null) rows[edge.from === selected ? edge.to : edge.from].classList.add('need');
     if (!a || !b) continue;
     const bend = Math.max(8, Math.min(40, (b[0] - a[0]) / 2)), r = n => n.toFixed(1);
-    layer.append(svg('path', { class: (chosen === null ? '' : 'on') + (edge.why === 'requires' ? '' : ' soft'),
+    layer.append(svg('path', { class: (selected === null ? '' : 'on') + (edge.why === 'requires' ? '' : ' soft'),
       d: `M${r(a[0])} ${r(a[1])}C${r(a[0] + bend)} ${r(a[1])} ${r(b[0] - bend)} ${r(b[1])} ${r(b[0])} ${r(b[1])}m-5 -4l5 4l-5 4` }));
   }
   layer.setAttribute('width', board.scrollWidth);
@@ -139,14 +139,14 @@ function arrows() {
 addEventListener('resize', arrows);
 
 // Details of one session.
-let back = null;
+let previousFocus = null;
 function close() {
   detail.hidden = true;
-  chosen = null;
+  selected = null;
   rows.forEach(row => row.classList.remove('sel'));
   arrows();
-  if (back && document.contains(back)) back.focus();
-  back = null;
+  if (previousFocus && document.contains(previousFocus)) previousFocus.focus();
+  previousFocus = null;
 }
 const name = at => make('a', { href: '#s' + at }, data.sessions[at].name);
 const listed = (ats, between = ', ') => ats.flatMap((at, i) => i ? [between, name(at)] : [name(at)]);
@@ -165,34 +165,34 @@ function open(at) {
   if (session.locks) fact('locks', session.locks.join(', '));
   if (session.exclusive) fact("exclusive", 'runs alone');
   if (session.wait_reason) fact("waited for", session.wait_reason);
-  for (const [number, how, from, to, slots, why] of session.attempts || [])
-    if (session.attempts.length > 1) fact(`attempt ${number}`, `${how}, ${time(from)} to ${time(to)}, slot ${slots.join(', ')}` + (why ? `: ${why}` : ''));
-  const shut = make('button', { type: 'button', class: 'x', 'aria-label': 'Close' }, '✕');
-  shut.addEventListener('click', close);
-  detail.replaceChildren(shut, make('h3', {}, session.name), ...(session.description ? [make('p', {}, session.description)] : []), facts);
-  const picture = spark(session, 420, 70);
-  if (picture) detail.append(make('p', { class: 'above' }, `The last ${session.history_centis.length} runs, oldest first; ✕ failed`), picture);
-  chosen = at;
+  for (const [number, outcome, from, to, slots, why] of session.attempts || [])
+    if (session.attempts.length > 1) fact(`attempt ${number}`, `${outcome}, ${time(from)} to ${time(to)}, slot ${slots.join(', ')}` + (why ? `: ${why}` : ''));
+  const closeButton = make('button', { type: 'button', class: 'x', 'aria-label': 'Close' }, '✕');
+  closeButton.addEventListener('click', close);
+  detail.replaceChildren(closeButton, make('h3', {}, session.name), ...(session.description ? [make('p', {}, session.description)] : []), facts);
+  const chart = drawSparkline(session, 420, 70);
+  if (chart) detail.append(make('p', { class: 'above' }, `The last ${session.history_centis.length} runs, oldest first; ✕ failed`), chart);
+  selected = at;
   rows.forEach((row, other) => row.classList.toggle('sel', other === at));
   detail.hidden = false;
   arrows();
 }
-function follow() {
-  const at = fast.get(location.hash.slice(1));
+function openFromHash() {
+  const at = indexById.get(location.hash.slice(1));
   if (at === undefined) return;
   if (rows[at].hidden) clear();
   rows[at].scrollIntoView({ block: 'nearest' });
   open(at);
 }
-addEventListener('hashchange', follow);
+addEventListener('hashchange', openFromHash);
 document.addEventListener('click', event => {
   const link = event.target.closest('a[href^="#s"]'), row = event.target.closest('#rows>tr');
-  const at = link ? fast.get(link.hash.slice(1)) : row ? fast.get(row.id) : undefined;
+  const at = link ? indexById.get(link.hash.slice(1)) : row ? indexById.get(row.id) : undefined;
   if (at === undefined || event.ctrlKey || event.metaKey || String(getSelection())) return;
   event.preventDefault();
-  if (!detail.contains(event.target)) back = link || row.querySelector('a');
+  if (!detail.contains(event.target)) previousFocus = link || row.querySelector('a');
   history.replaceState(null, '', '#s' + at);
-  follow();
+  openFromHash();
   if (event.detail === 0) detail.focus();
 });
 document.addEventListener('keydown', event => {
@@ -210,6 +210,6 @@ document.addEventListener('keydown', event => {
 // Show the end of each log.
 document.querySelectorAll('pre').forEach(log => { log.scrollTop = log.scrollHeight; });
 filter();
-follow();
+openFromHash();
 document.documentElement.dataset.ready = 'yes';
 })();

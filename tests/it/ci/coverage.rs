@@ -105,7 +105,7 @@ fn incompatible_coverage_data_is_reported() {
     project.write("cov-1.json", r#"{"meta": {"software": "slipcover", "branch_coverage": true}, "files": {}}"#);
     project.write("cov-2.json", r#"{"meta": {"software": "slipcover"}, "files": {}}"#);
     let mixed = project.noxide(&["merge", "--coverage"]);
-    assert!(mixed.exit == Some(2) && mixed.stderr.contains("measure all alike"), "{mixed:?}");
+    assert!(mixed.exit == Some(2) && mixed.stderr.contains("measure all files the same way"), "{mixed:?}");
     let project = Project::empty();
     project.write(".coverage", "SQLite format 3\0 and no more");
     let broken = project.noxide(&["merge", "--coverage"]);

@@ -96,7 +96,7 @@ fn a_file_without_a_run_is_reported() {
     code(&["a", "b"], "no run is recorded in .");
     write_run(root, &record(1, 1, vec![session("a", 0, 100, 0)]));
     code(&["last", "--output=x"], "2 values");
-    code(&["last", "nothing"], "commit or branch that Git knows");
+    code(&["last", "nothing"], "a commit or a branch");
     code(&["last", "last", "--format", "trace"], "--compare has no trace");
     fs_err::write(root.join("bad.json"), "{").unwrap();
     code(&["bad.json", "last"], "bad.json");

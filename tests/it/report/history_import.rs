@@ -156,8 +156,8 @@ fn imported_runs_yield_durations_and_a_baseline() {
 fn malformed_imports_are_rejected_with_their_location() {
     let why = |text: &str| parse_import("answer", text.as_bytes()).unwrap_err().to_string();
     for (text, said) in [
-        ("", "nothing in it says how long"),
-        ("words\n", "nothing in it says how long"),
+        ("", "no durations found"),
+        ("words\n", "no durations found"),
         ("<!DOCTYPE html><title>Sign in</title>", "web page"),
         ("<html>", "web page"),
         ("{\"jobs\": [", "not valid JSON"),
@@ -179,7 +179,7 @@ fn malformed_imports_are_rejected_with_their_location() {
         ("{\"workflow_runs\": [{\"id\": [], \"conclusion\": \"success\"}]}", "workflow_runs[0].id is a list"),
         ("{\"statuses\": [{\"description\": \"Successful in 5s\"}]}", "statuses[0].context is missing"),
         ("[{\"a\": 1}]", "neither runs nor jobs nor statuses"),
-        ("[true]", "answer[0] is true or false"),
+        ("[true]", "response[0] is true or false"),
         (&"[".repeat(100_000), "not valid JSON"),
     ] {
         assert!(why(text).contains(said) && why(text).starts_with("answer: "), "{text:.60}: {}", why(text));
@@ -208,9 +208,9 @@ fn import_failures_are_reported_and_import_nothing() {
     };
     code(&["good.log", "missing.log"], "missing.log");
     code(&["."], "not a file");
-    code(&[&forge.at("nothing")], "the forge answers 404: no such page");
+    code(&[&forge.at("nothing")], "the forge returned HTTP status 404: no such page");
     code(&[&forge.at("cut")], "/cut: ");
-    code(&[&forge.at("secret")], "the forge answers 401");
+    code(&[&forge.at("secret")], "the forge returned HTTP status 401");
     code(&["http://127.0.0.1:1/x"], "http://127.0.0.1:1/x: ");
     assert!(!project.root().join(".noxide").exists(), "nothing was taken in");
     let asked = |token: &str| {

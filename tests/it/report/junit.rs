@@ -153,6 +153,9 @@ fn a_session_of_a_killed_noxide_is_reported_as_unfinished() {
     record.sessions[0].result = None;
     let junit = noxide::report::build_junit_report(&record, &fixture);
     let xml = String::from_utf8(junit.xml).unwrap();
-    assert!(xml.contains("<error message=\"noxide was killed before it was over\" type=\"unfinished\"/>"), "{xml}");
+    assert!(
+        xml.contains("<error message=\"noxide was killed before the session ended\" type=\"unfinished\"/>"),
+        "{xml}"
+    );
     assert_eq!(junit.skipped_files.len(), 1, "the file is not in the fixture");
 }

@@ -83,7 +83,7 @@ fn the_page_filters_sorts_opens_and_prints_without_errors() {
     assert_eq!((&seen["failed"], &seen["escaped"]), (&json!(["s2"]), &json!(6)));
     assert_eq!((&seen["slowest"], &seen["sorted"]), (&json!("s4"), &json!("descending")));
     let detail = seen["detail"].as_str().unwrap();
-    assert!(detail.contains("tests (requires)") && detail.contains("held up"), "{detail}");
+    assert!(detail.contains("tests (requires)") && detail.contains("waited for"), "{detail}");
     assert_eq!((&seen["hash"], &seen["closed"]), (&json!("#s4"), &json!(true)));
     for by_keys in ["arrow_moves", "focus_returns"] {
         assert_eq!(seen[by_keys], true, "{by_keys}");

@@ -89,7 +89,7 @@ fn a_run_works_in_a_read_only_tree() {
     fs_err::write(&place, "in the way").unwrap();
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
-    assert!(result.text.contains("records go to ") && recorded_elsewhere(&project), "{}", result.text);
+    assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
     std::fs::remove_file(&place).unwrap();
     std::fs::remove_dir_all(project.beside().join("tmp")).unwrap();
     let Some(_mounted) = Mounted::new(&place, "10m") else { return };
@@ -98,7 +98,7 @@ fn a_run_works_in_a_read_only_tree() {
     assert!(mount(&["-o", "remount,ro"], &place));
     let result = with_tmp(&project, &[]);
     assert_eq!(result.code(), 0, "{}", result.text);
-    assert!(result.text.contains("records go to ") && recorded_elsewhere(&project), "{}", result.text);
+    assert!(result.text.contains("records are written to ") && recorded_elsewhere(&project), "{}", result.text);
 }
 
 #[test]
